@@ -1,0 +1,151 @@
+# Two commands matter on a fresh machine: `make pilot` and `make test`. Both need only python3 (3.11 or later).
+# Everything is installed from requirements/*.txt: exact versions with hashes, from whichever index pip is set up for.
+
+PYTHON ?= python3
+REPORT ?= luohu-report.html
+# NO_UV=1 installs with plain pip, which takes longer and gives the same environment.
+NO_UV ?=
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+# Bytecode is compiled at install and kept: numba's import is three times quicker with it.
+unexport PYTHONDONTWRITEBYTECODE
+# uv looks at these; nothing of one machine's set-up may reach a lock or an environment made here.
+unexport VIRTUAL_ENV UV_PYTHON UV_PROJECT_ENVIRONMENT
+
+VENV := .venv
+BIN := $(VENV)/bin
+OTHER := .venv-other
+UV := .uv/bin/uv
+UV_STAMP := $(if $(NO_UV),,.uv/.stamp)
+RUNTIME := $(VENV)/.stamp-runtime
+DEV := $(VENV)/.stamp-dev
+
+# $(call install,ENVIRONMENT,LOCK): what the lock names, then the package itself, editable.
+# The lock holds the build backend too, so nothing is fetched without a hash.
+define install
+	if [ -x $(UV) ] && [ -z "$(NO_UV)" ]; then \
+	  $(UV) pip install --quiet --python $(1)/bin/python --compile-bytecode --require-hashes -r $(2); \
+	  $(UV) pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation -e .; \
+	else \
+	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); \
+	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+endef
+
+.PHONY: help
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(DEV) ## Make .venv with everything for working on Sycee
+
+.PHONY: pilot
+pilot: $(RUNTIME) ## Run the Luohu pilot at full size and write its report
+	$(BIN)/sycee pilot luohu --report $(REPORT)
+
+.PHONY: test
+test: test-full test-other ## Run all tests but the soak; then the fast ones on another Python, if there is one
+
+.PHONY: test-full
+test-full: $(DEV)
+	$(BIN)/pytest -n 2 -q
+
+# The newest other Python that really starts: a version manager's shim may be on PATH and lead nowhere.
+.PHONY: test-other
+test-other: $(DEV)
+	@mine=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	found=; \
+	for version in 3.14 3.13 3.12 3.11; do \
+	  [ "$$version" != "$$mine" ] || continue; \
+	  for candidate in python$$version /usr/bin/python$$version /usr/local/bin/python$$version; do \
+	    if [ "$$($$candidate -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$$version" ]; then \
+	      found=$$candidate; break 2; \
+	    fi; \
+	  done; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "NOT RUN: the fast tests on another Python: only $$mine is on this machine."; exit 0; \
+	fi; \
+	$(MAKE) --no-print-directory $(OTHER)/.stamp-dev OTHER_PYTHON="$$found"; \
+	if [ -x $(OTHER)/bin/pytest ]; then \
+	  echo "The fast tests on $$($(OTHER)/bin/python --version):"; \
+	  $(OTHER)/bin/python -m pytest -n 2 -q -m "fast and not soak"; \
+	fi
+
+$(OTHER)/.stamp-dev: pyproject.toml requirements/dev.txt
+	@if [ -x $(UV) ] && [ -z "$(NO_UV)" ]; then \
+	  $(UV) venv --quiet --clear --python "$(OTHER_PYTHON)" $(OTHER); \
+	elif ! "$(OTHER_PYTHON)" -m venv --clear $(OTHER); then \
+	  rm -rf $(OTHER); \
+	  echo "NOT RUN: the fast tests on $(OTHER_PYTHON): it cannot make an environment (no ensurepip)."; exit 0; \
+	fi; \
+	$(call install,$(OTHER),requirements/dev.txt); \
+	touch $@
+
+.PHONY: check
+check: $(DEV) ## Format, lint, types, imports, tidiness; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_tidy.py
+
+.PHONY: format
+format: $(DEV) ## Put the code in its standard form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: soak
+soak: $(DEV) ## Run the long tests
+	$(BIN)/pytest -m soak -q -s
+
+.PHONY: bench
+bench: $(DEV) ## Measure, beside what the disk itself can do
+	$(BIN)/python -m benchmarks
+
+# uv is asked for no more than names, versions and hashes, so that any index or mirror serves.
+COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: lock
+lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgrade takes the newest of everything)
+	env -u UV_FIND_LINKS -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_CONSTRAINT bash -euo pipefail -c '\
+	  $(COMPILE) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt; \
+	  $(COMPILE) $(UPGRADE) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
+	  $(COMPILE) $(UPGRADE) --group pyproject.toml:uv -o requirements/uv.txt'
+
+.PHONY: services
+services: ## Install what some tests need from Debian's packages (as root); CI does, `make test` never does
+	@if command -v chromium >/dev/null; then echo "chromium is there"; else \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	fi
+
+.PHONY: clean
+clean: ## Remove the environments and everything that a run made
+	rm -rf $(VENV) $(OTHER) .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(REPORT)
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("error: Sycee needs Python 3.11 or later, and $(PYTHON) is %d.%d\nhint: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# Without uv (no wheel for this machine, say) pip does the same, more slowly.
+.uv/.stamp: requirements/uv.txt
+	@{ $(PYTHON) -m venv --clear .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; } \
+	  || { rm -rf .uv; mkdir .uv; echo "uv is not to be had here; pip is used instead"; }
+	@touch $@
+
+$(RUNTIME): pyproject.toml requirements/runtime.txt | $(BIN)/python $(UV_STAMP)
+	@echo "Installing what Sycee runs on into $(VENV)"
+	@$(call install,$(VENV),requirements/runtime.txt)
+	@touch $@
+
+# dev.txt holds all of runtime.txt, so it stands for both.
+$(DEV): pyproject.toml requirements/dev.txt requirements/runtime.txt | $(BIN)/python $(UV_STAMP)
+	@echo "Installing what Sycee is worked on with into $(VENV)"
+	@$(call install,$(VENV),requirements/dev.txt)
+	@touch $(RUNTIME) $@

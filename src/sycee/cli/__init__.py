@@ -1,0 +1,147 @@
+"""The command line: `sycee`. One file per command group, imported only when its command is called.
+
+Exit codes: 0 done, 1 refused, 2 usage, 3 integrity, 4 unavailable, 130 interrupted.
+stdout is data, stderr is talk: what a command found goes to the one; progress, `error:` and `hint:` to the other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cyclopts import App, CycloptsError, UnknownCommandError
+
+from sycee.core.errors import SyceeError, UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def _version() -> str:
+    import sycee
+
+    return f"sycee {sycee.__version__}"
+
+
+app = App(
+    name="sycee",
+    help="Run a digital currency: mint it, drop it on a city, pay with it, and account for every cent.",
+    version=_version,
+    help_flags=["--help", "-h"],
+    version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
+)
+
+# Registered by name: `sycee --help` imports none of these, and so neither numba nor numpy nor plotly.
+# The help is repeated here for the same reason.
+app.command(
+    "sycee.cli.pilot:app",
+    name="pilot",
+    help="Replay a historic pilot, end to end, on a durable ledger.",
+    sort_key=1,
+)
+app.command(
+    "sycee.cli.verify:verify",
+    name="verify",
+    help="Reread a ledger's journal from its first frame and recompute every invariant.",
+    sort_key=2,
+)
+app.command(
+    "sycee.cli.draw:app",
+    name="draw",
+    help="Check a published draw: recompute every winner from the published files alone.",
+    sort_key=3,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. `arguments` are the process's own unless given."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(tokens)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wanted. Python must not fail once more on closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a terminal to write to, plain where NO_COLOR is set or nobody is looking."""
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich calls this while it handles the error, and would itself exit with 1; main() decides here.
+            raise
+
+    # Rich alone would keep bold and dim under NO_COLOR; plain means plain.
+    return Terminal(stderr=stderr, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
+
+
+def _run(tokens: list[str]) -> int:
+    try:
+        result = app(
+            tokens,
+            console=console(),
+            error_console=console(stderr=True),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        return _say(UsageError(_one_line(error), hint=_usage_hint(tokens)))
+    except SyceeError as error:
+        return _say(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _say(UnavailableError(f"{error.filename}: {error.strerror}"))
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted: the journal is whole; the same command goes on from where it stopped\n")
+        return EXIT_INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _say(error: SyceeError) -> int:
+    sys.stderr.write(f"error: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {error.hint}\n")
+    return error.exit_code
+
+
+def _one_line(error: CycloptsError) -> str:
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        # cyclopts would import every command to write this sentence.
+        return _unknown_command(error.unused_tokens[0], error.app or app)
+    error.verbose = False
+    return " ".join(str(error).split())
+
+
+def _unknown_command(word: str, group: App) -> str:
+    if word.startswith("-"):
+        return f"there is no option {word}"
+    names = [name for name in group if not name.startswith("-")]
+    near = difflib.get_close_matches(word, names, n=1)
+    suggestion = f'; did you mean "{near[0]}"?' if near else f": there are {', '.join(names)}"
+    return f'there is no command "{word}"{suggestion}'
+
+
+def _usage_hint(tokens: list[str]) -> str:
+    # A mistyped group or command is no name to ask help of: stop at the first word that is not one.
+    known: list[str] = []
+    command: App = app
+    for token in tokens:
+        if token.startswith("-") or token not in list(command):
+            break
+        command = command[token]
+        known.append(token)
+    return " ".join(["sycee", *known, "--help"]) + " shows what there is"

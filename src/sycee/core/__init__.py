@@ -1,0 +1,1 @@
+"""Values every room shares: money, ids, codes, errors, limits, the clock, TOML documents. Imports no other room."""

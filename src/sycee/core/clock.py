@@ -1,0 +1,79 @@
+"""The clock: the only place in Sycee where time is read. Everything else is given a Clock.
+
+Times are integers of nanoseconds since 1970-01-01T00:00:00Z. A clock may stand still or go back, as the machine's
+does when it is set; the sequencer makes frame times strictly increasing, whatever the clock says.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, runtime_checkable
+
+from sycee.core.errors import UsageError
+
+NS_MIN = 0
+NS_MAX = 2**63 - 1  # a frame keeps its time as a signed 64-bit integer: it lasts until the year 2262
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Whatever can say what time it is."""
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds since 1970-01-01T00:00:00Z."""
+        ...
+
+
+class RealClock:
+    """The machine's own clock."""
+
+    __slots__ = ()
+
+    def now_ns(self) -> int:
+        """Return the machine's time."""
+        return time.time_ns()
+
+
+class FixedClock:
+    """A clock that always says the same."""
+
+    __slots__ = ("_ns",)
+
+    def __init__(self, ns: int) -> None:
+        self._ns = _checked(ns)
+
+    def now_ns(self) -> int:
+        """Return the one time it knows."""
+        return self._ns
+
+
+class SimulatedClock:
+    """A clock that goes only when told to, also backwards: replays and tests decide what time it is."""
+
+    __slots__ = ("_ns",)
+
+    def __init__(self, start_ns: int) -> None:
+        self._ns = _checked(start_ns)
+
+    def now_ns(self) -> int:
+        """Return the time last set."""
+        return self._ns
+
+    def set(self, ns: int) -> None:
+        """Make it this time, which may be earlier than it was."""
+        self._ns = _checked(ns)
+
+    def advance(self, ns: int) -> None:
+        """Let `ns` nanoseconds pass."""
+        if ns < 0:
+            raise UsageError(f"time cannot advance by {ns} ns", hint="set() may turn the clock back")
+        self._ns = _checked(self._ns + ns)
+
+
+def _checked(ns: int) -> int:
+    if not NS_MIN <= ns <= NS_MAX:
+        raise UsageError(
+            f"{ns} ns is no time a frame can carry: it goes from {NS_MIN} (1970) to {NS_MAX} (2262)",
+            hint="times are integers of nanoseconds since 1970-01-01T00:00:00Z",
+        )
+    return ns

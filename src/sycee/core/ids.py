@@ -1,0 +1,151 @@
+"""Ids: 128 bits, ordered by time, made a million at a time.
+
+An id is a UUIDv7 (RFC 9562, section 5.7). From the most significant bit:
+
+| bits | what |
+|---|---|
+| 48 | milliseconds since 1970-01-01T00:00:00Z |
+| 4 | version, 7 |
+| 12 + 30 | a counter (RFC 9562, section 6.2, method 1), split around the variant |
+| 2 | variant, binary 10 |
+| 32 | random |
+
+The counter starts anywhere in its lower half and never starts over within one call, so `generate` is strictly
+increasing and cannot overflow: COUNT_MAX is less than the upper half. An id is a name, not a secret.
+
+In memory an id is 16 bytes, little-endian: `low` then `high`. The ledger takes any id but zero; only `generate` and
+`derive` promise version 7.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from sycee.core.errors import UsageError
+
+ID: Final = np.dtype([("low", "<u8"), ("high", "<u8")])
+Ids: TypeAlias = NDArray[np.void]  # of dtype ID
+Times: TypeAlias = "int | NDArray[np.integer[Any]]"
+
+COUNT_MAX = 2**40  # far above any frame or draw, and half of the counter's upper half
+TIME_MS_MAX = 2**48 - 1  # the year 10889
+COUNTER_START_BITS = 41  # of 42: the highest bit starts at 0, which is what keeps the counter from overflowing
+RANDOM_BITS = 32
+
+_SEED_BYTES = 8  # of entropy for the counter's start
+_DERIVE_CONTEXT = "sycee 2026-11-25 ids: counter start and random bits"
+_TEXT = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_SHOWN_MAX = 60
+
+
+def generate(count: int, *, time_ms: Times, entropy: Callable[[int], bytes] = os.urandom) -> Ids:
+    """Make `count` new ids, strictly increasing. Shape (count,), dtype ID.
+
+    `time_ms` is one time for all or an array of `count` times that never goes back. `entropy(n)` gives n bytes.
+    """
+    _check_count(count)
+    return _assemble(count, time_ms, entropy(_SEED_BYTES + 4 * count))
+
+
+def derive(seed: bytes, purpose: str, count: int, *, time_ms: Times) -> Ids:
+    """Make ids that follow from a seed: the same seed, purpose and times give the same ids, on every machine.
+
+    The first n of them do not depend on `count`. The bytes are BLAKE3's derive-key stream, as entropy for `generate`.
+    For replays and tests: whoever knows the seed knows the ids.
+    """
+    _check_count(count)
+    name = purpose.encode()
+    # The length in front keeps purpose and seed apart: ("ab", "c") and ("a", "bc") must not meet.
+    material = len(name).to_bytes(8, "little") + name + seed
+    return _assemble(
+        count, time_ms, blake3(material, derive_key_context=_DERIVE_CONTEXT).digest(_SEED_BYTES + 4 * count)
+    )
+
+
+def parse(text: str) -> np.void:
+    """Read an id as UUID text, 8-4-4-4-12 hexadecimal digits in either case. UsageError shows the text."""
+    if not _TEXT.fullmatch(text):
+        shown = ascii(text) if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]!a}… ({len(text)} characters)"
+        raise UsageError(f"{shown} is not an id", hint='an id looks like "01930e2c-5a00-7abc-8def-0123456789ab"')
+    return from_int(int(text.replace("-", ""), 16))
+
+
+def format(id: np.void) -> str:
+    """Write an id as UUID text in lower case."""
+    digits = f"{to_int(id):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def to_int(id: np.void) -> int:
+    """Return an id as one integer, which orders as ids do."""
+    return int(id["high"]) << 64 | int(id["low"])
+
+
+def from_int(number: int) -> np.void:
+    """Return the id that is this integer, 0 to 2**128 - 1."""
+    if not 0 <= number < 2**128:
+        raise UsageError(f"{number} does not fit the 128 bits of an id")
+    one = np.empty(1, dtype=ID)
+    one["low"], one["high"] = number & (2**64 - 1), number >> 64
+    scalar: np.void = one[0]
+    return scalar
+
+
+def time_ms(ids: Ids | np.void) -> NDArray[np.int64]:
+    """Return the milliseconds since 1970 that ids of version 7 carry. Same shape as `ids`."""
+    return np.asarray(np.asarray(ids["high"], dtype=np.uint64) >> np.uint64(16)).astype(np.int64)
+
+
+def is_zero(ids: Ids | np.void) -> NDArray[np.bool_]:
+    """Say which ids are zero, that is: no id. Same shape as `ids`."""
+    return np.asarray((ids["low"] == 0) & (ids["high"] == 0))
+
+
+def argsort(ids: Ids) -> NDArray[np.intp]:
+    """Return the places that put ids in order; equal ids keep theirs."""
+    return np.lexsort((ids["low"], ids["high"]))
+
+
+def _assemble(count: int, time_ms: Times, entropy: bytes) -> Ids:
+    if len(entropy) != _SEED_BYTES + 4 * count:
+        raise UsageError(f"the entropy source gave {len(entropy)} bytes where {_SEED_BYTES + 4 * count} were asked for")
+    start = int.from_bytes(entropy[:_SEED_BYTES], "little") >> (64 - COUNTER_START_BITS)
+    counter = np.arange(start, start + count, dtype=np.uint64)
+    random = np.frombuffer(entropy, dtype="<u4", offset=_SEED_BYTES).astype(np.uint64)
+    ids = np.empty(count, dtype=ID)
+    ids["high"] = _checked_times(count, time_ms) << np.uint64(16) | np.uint64(0x7000) | counter >> np.uint64(30)
+    ids["low"] = np.uint64(0b10 << 62) | (counter & np.uint64(2**30 - 1)) << np.uint64(RANDOM_BITS) | random
+    return ids
+
+
+def _checked_times(count: int, time_ms: Times) -> NDArray[np.uint64]:
+    times = np.asarray(time_ms)
+    if times.dtype.kind not in "iu":
+        raise UsageError(f"times are integers of milliseconds, not {times.dtype}")
+    if times.ndim > 0 and times.shape != (count,):
+        raise UsageError(f"{count} ids take one time or {count} times, not an array of shape {times.shape}")
+    if times.size and (int(times.min()) < 0 or int(times.max()) > TIME_MS_MAX):
+        raise UsageError(
+            f"times from {times.min()} to {times.max()} ms do not fit an id's 48 bits",
+            hint="times are milliseconds since 1970-01-01T00:00:00Z",
+        )
+    times = times.astype(np.uint64)
+    if times.ndim and (back := np.flatnonzero(times[1:] < times[:-1])).size:
+        place = int(back[0])
+        raise UsageError(
+            f"times must not go back: number {place} is {times[place]}, number {place + 1} is {times[place + 1]}",
+            hint="sort the times first: ids of one call are strictly increasing",
+        )
+    return times
+
+
+def _check_count(count: int) -> None:
+    if not 0 <= count <= COUNT_MAX:
+        raise UsageError(f"{count} ids cannot be made in one call; 0 to {COUNT_MAX} can")

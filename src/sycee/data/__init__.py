@@ -1,0 +1,1 @@
+"""Figures and definitions shipped as TOML, each with its source."""

@@ -1,0 +1,24 @@
+"""The journal: frames of operations on disk, in one order, each durable before it is acknowledged.
+
+Read from below: `disk` is what the journal needs of a disk, `frame` and `segments` are the bytes (pure),
+`recovery` reads a folder and judges its end, `journal` is the whole. `DESIGN.md` beside them explains which bytes
+a power cut can leave in doubt; docs/reference/journal.md gives the bytes exactly.
+"""
+
+from sycee.journal.disk import Disk, DiskFile, RealDisk
+from sycee.journal.frame import CalendarEntry, Frame, FrameKind, Place
+from sycee.journal.journal import Journal, PreparedFrame
+from sycee.journal.recovery import JournalReport
+
+__all__ = [
+    "CalendarEntry",
+    "Disk",
+    "DiskFile",
+    "Frame",
+    "FrameKind",
+    "Journal",
+    "JournalReport",
+    "Place",
+    "PreparedFrame",
+    "RealDisk",
+]

@@ -1,0 +1,292 @@
+"""What the journal needs of a disk, and the real one. `sycee.testing.disk.FakeDisk` is the other.
+
+A disk here is one flat folder of files. Every refusal of the machine becomes an UnavailableError that says what to
+do. Nothing is tried twice: after a failed fsync the kernel may have dropped the bytes and report success next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from sycee.core.errors import UnavailableError
+
+LOCK_NAME: Final = "lock"
+ZERO_CHUNK_BYTES: Final = 1 << 20  # large enough for full disk speed, small enough to keep around
+
+Buffer = bytes | bytearray | memoryview | mmap.mmap
+
+
+class DiskFile(Protocol):
+    """One open file. Offsets and sizes are bytes. Every method raises UnavailableError when the machine refuses."""
+
+    name: str
+
+    def pwrite(self, data: memoryview, offset: int) -> None:
+        """Write all of `data` at `offset`. Durable only after `fdatasync`."""
+
+    def pread_into(self, data: memoryview, offset: int) -> int:
+        """Fill `data` from `offset`; returns how many bytes there were."""
+
+    def size(self) -> int:
+        """Bytes in the file."""
+
+    def zero_fill(self, size_bytes: int) -> None:
+        """Make the file `size_bytes` of written zeros: a later write there changes no metadata."""
+
+    def fdatasync(self) -> None:
+        """Return once everything written so far, and the size, would be found after a power cut."""
+
+    def close(self) -> None:
+        """Give the file back. Makes nothing durable."""
+
+
+class Disk(Protocol):
+    """One flat folder of files."""
+
+    folder: str  # for messages
+    concurrent: bool  # whether a second thread may work on other files of it at the same time
+
+    def exists(self) -> bool:
+        """Whether the folder is there."""
+
+    def make_folder(self) -> None:
+        """Make the folder, and its parents, durably. Does nothing if it is there."""
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+
+    def create(self, name: str) -> DiskFile:
+        """A new, empty, writable file. Its name is durable only after `fsync_folder`."""
+
+    def open(self, name: str, *, writable: bool) -> DiskFile:
+        """A file that is there."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, at once. Durable only after `fsync_folder`."""
+
+    def unlink(self, name: str) -> None:
+        """Remove a file. Durable only after `fsync_folder`."""
+
+    def fsync_folder(self) -> None:
+        """Return once all names are as they are now even after a power cut."""
+
+    def lock(self) -> None:
+        """Own the folder until `unlock` or the end of the process.
+
+        Raises UnavailableError, naming the process, when another owns it.
+        """
+
+    def unlock(self) -> None:
+        """Give the folder back. Does nothing if it is not ours."""
+
+
+def unavailable(error: OSError, doing: str, path: str) -> UnavailableError:
+    """The machine's refusal in words: what we were doing, where, and what to do next."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UnavailableError(
+            f"{path}: no space left on the disk while {doing}",
+            hint="Free some space and start again; everything acknowledged is safe.",
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return UnavailableError(
+            f"{path}: not allowed while {doing}: {os.strerror(error.errno)}",
+            hint="Check the owner and mode of the folder, and that its file system is mounted for writing.",
+        )
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return UnavailableError(
+        f"{path}: the disk refused while {doing}: {reason}",
+        hint="Look into the disk before starting again; the journal is checked at the start.",
+    )
+
+
+class RealFile:
+    """A DiskFile on a file descriptor."""
+
+    __slots__ = ("_descriptor", "_path", "name")
+
+    def __init__(self, path: str, name: str, descriptor: int) -> None:
+        self.name = name
+        self._path = path
+        self._descriptor = descriptor
+
+    def pwrite(self, data: memoryview, offset: int) -> None:
+        """See DiskFile."""
+        try:
+            written = os.pwrite(self._descriptor, data, offset)
+            # A short write is no failure: the kernel took what it could, and says why at the next call.
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], offset + written)
+        except OSError as error:
+            raise unavailable(error, f"writing {len(data)} bytes at byte {offset}", self._path) from error
+
+    def pread_into(self, data: memoryview, offset: int) -> int:
+        """See DiskFile."""
+        try:
+            done = 0
+            while done < len(data):
+                count = os.preadv(self._descriptor, [data[done:]], offset + done)
+                if count == 0:
+                    break
+                done += count
+        except OSError as error:
+            raise unavailable(error, f"reading {len(data)} bytes at byte {offset}", self._path) from error
+        return done
+
+    def size(self) -> int:
+        """See DiskFile."""
+        try:
+            return os.fstat(self._descriptor).st_size
+        except OSError as error:
+            raise unavailable(error, "reading its size", self._path) from error
+
+    def zero_fill(self, size_bytes: int) -> None:
+        """See DiskFile."""
+        try:
+            # Ask for all the space first: a full disk then says so before we have written most of it.
+            os.posix_fallocate(self._descriptor, 0, size_bytes)
+            with mmap.mmap(-1, ZERO_CHUNK_BYTES) as zeros, memoryview(zeros) as view:
+                offset = 0
+                while offset < size_bytes:
+                    chunk = min(ZERO_CHUNK_BYTES, size_bytes - offset)
+                    offset += os.pwrite(self._descriptor, view[:chunk], offset)
+        except OSError as error:
+            raise unavailable(error, f"reserving {size_bytes} bytes", self._path) from error
+
+    def fdatasync(self) -> None:
+        """See DiskFile."""
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise unavailable(error, "making it durable (fdatasync)", self._path) from error
+
+    def close(self) -> None:
+        """See DiskFile."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class RealDisk:
+    """A Disk on a folder of the operating system's file system. Makes nothing until it is asked to."""
+
+    concurrent = True
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._path = Path(folder)
+        self.folder = str(self._path)
+        self._lock_descriptor = -1
+
+    def exists(self) -> bool:
+        """See Disk."""
+        return self._path.is_dir()
+
+    def make_folder(self) -> None:
+        """See Disk."""
+        try:
+            missing = []
+            folder = self._path.absolute()
+            while not folder.is_dir():
+                missing.append(folder)
+                folder = folder.parent
+            for folder in reversed(missing):
+                folder.mkdir(exist_ok=True)
+                _fsync_folder(folder.parent)
+        except OSError as error:
+            raise unavailable(error, "making the folder", self.folder) from error
+
+    def names(self) -> list[str]:
+        """See Disk."""
+        try:
+            return sorted(path.name for path in self._path.iterdir())
+        except OSError as error:
+            raise unavailable(error, "listing the folder", self.folder) from error
+
+    def create(self, name: str) -> RealFile:
+        """See Disk."""
+        return self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, "making the file")
+
+    def open(self, name: str, *, writable: bool) -> RealFile:
+        """See Disk."""
+        return self._open(name, os.O_RDWR if writable else os.O_RDONLY, "opening the file")
+
+    def _open(self, name: str, flags: int, doing: str) -> RealFile:
+        path = self._path / name
+        try:
+            return RealFile(str(path), name, os.open(path, flags | os.O_CLOEXEC, 0o644))
+        except OSError as error:
+            raise unavailable(error, doing, str(path)) from error
+
+    def rename(self, old: str, new: str) -> None:
+        """See Disk."""
+        try:
+            (self._path / old).rename(self._path / new)
+        except OSError as error:
+            raise unavailable(error, f"renaming {old} to {new}", self.folder) from error
+
+    def unlink(self, name: str) -> None:
+        """See Disk."""
+        try:
+            (self._path / name).unlink()
+        except OSError as error:
+            raise unavailable(error, "removing the file", str(self._path / name)) from error
+
+    def fsync_folder(self) -> None:
+        """See Disk."""
+        try:
+            _fsync_folder(self._path)
+        except OSError as error:
+            raise unavailable(error, "making its names durable (fsync)", self.folder) from error
+
+    def lock(self) -> None:
+        """See Disk. The lock is the kernel's (flock), so a killed process leaves none behind."""
+        path = self._path / LOCK_NAME
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise unavailable(error, "opening the lock", str(path)) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The number is for people who read the refusal below; the lock itself is the kernel's.
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise UnavailableError(
+                f"{self.folder} is in use by {holder}",
+                hint="One process owns a ledger: wait until it ends or stop it, then try again.",
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise unavailable(error, "locking the folder", str(path)) from error
+        self._lock_descriptor = descriptor
+
+    def unlock(self) -> None:
+        """See Disk."""
+        if self._lock_descriptor >= 0:
+            # Truncate first: a stale number would send people after a process that is long gone.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._lock_descriptor, 0)
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+
+def _holder(descriptor: int) -> str:
+    text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+    if not text.isdecimal():
+        return "another process"
+    return f"this process (pid {text})" if int(text) == os.getpid() else f"the process with pid {text}"
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,292 @@
+"""A frame as bytes: header, records, padding, trailer. Pure: bytes in, values or a Flaw out.
+
+docs/reference/journal.md gives the tables; the structs here are the same in code.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+from xxhash import xxh3_64_digest, xxh3_128_digest
+
+from sycee.core.errors import UnavailableError
+from sycee.core.limits import (
+    CALENDAR_ENTRIES_MAX,
+    FRAME_ALIGNMENT_BYTES,
+    FRAME_BYTES_MAX,
+    FRAME_HEADER_BYTES,
+    FRAME_RECORDS_MAX,
+    FRAME_TRAILER_BYTES,
+    I64_MAX,
+    RECORD_BYTES,
+)
+
+FORMAT_VERSION: Final = 1
+FRAME_MAGIC: Final = b"SYCEEFRM"
+TRAILER_MAGIC: Final = b"SYCEEEND"
+DIGEST_BYTES: Final = 32
+NO_DIGEST: Final = bytes(DIGEST_BYTES)
+
+# magic, version, kind, frame bytes, sequence, time, acknowledged, records, envelope bytes, epoch, calendar entries,
+# reserved, previous digest, state digest, body checksum
+_HEADER: Final = struct.Struct("<8sHHIQqQIIIHH32s32s16s")
+_CALENDAR_ENTRY: Final = struct.Struct("<HHiii")
+_CALENDAR_AT: Final = _HEADER.size
+_CALENDAR_END: Final = _CALENDAR_AT + CALENDAR_ENTRIES_MAX * _CALENDAR_ENTRY.size
+_HEADER_CHECKSUM_AT: Final = FRAME_HEADER_BYTES - 8
+# magic, sequence, frame bytes, reserved, body checksum, reserved; then its own checksum
+_TRAILER: Final = struct.Struct("<8sQI4x16s16x")
+_TRAILER_CHECKSUM_AT: Final = FRAME_TRAILER_BYTES - 8
+_NO_CHECKSUM: Final = bytes(8)
+
+assert _HEADER.size == 136 and _CALENDAR_ENTRY.size == 16 and _CALENDAR_END <= _HEADER_CHECKSUM_AT
+assert _TRAILER.size == _TRAILER_CHECKSUM_AT
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class FrameKind(IntEnum):
+    """What a frame is for. Numbers are for ever: they stand in journals."""
+
+    OPERATIONS = 1
+    EMPTY = 2  # moves the ledger's time on when something falls due and nobody calls
+    CLOSE = 3  # the last frame of a run that ended cleanly: everything before it was acknowledged
+
+
+class CalendarEntry(NamedTuple):
+    """The local date of one currency at the frame's time, as numbers that the sequencer computed."""
+
+    currency: int
+    day: int
+    month: int
+    year: int
+
+
+class Place(NamedTuple):
+    """Where a frame stands, for messages."""
+
+    file: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.file} at byte {self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame as read: `records` is a read-only (count, 128) view of the bytes on disk."""
+
+    sequence: int
+    kind: FrameKind
+    time_ns: int
+    acknowledged: int  # newest sequence that was acknowledged before this frame was written
+    calendar: tuple[CalendarEntry, ...]
+    records: Bytes
+    place: Place
+
+
+class Header(NamedTuple):
+    """The fixed part of a frame, field by field."""
+
+    sequence: int
+    kind: FrameKind
+    time_ns: int
+    acknowledged: int
+    epoch: int
+    previous_digest: bytes
+    calendar: tuple[CalendarEntry, ...]
+    record_count: int
+    envelope_bytes: int = 0
+    frame_bytes: int = 0
+    body_checksum: bytes = b""
+    state_digest: bytes = NO_DIGEST
+
+
+class Flaw(Exception):
+    """Why bytes are not what they should be. Internal: recovery turns it into an error with a place."""
+
+
+class HeaderUnreadable(Flaw):
+    """The header is not one: it says nothing that can be believed."""
+
+
+def padded_bytes(record_count: int, envelope_bytes: int = 0) -> int:
+    """Length of a frame of so many records: header, body and trailer, rounded up to whole disk blocks."""
+    content = FRAME_HEADER_BYTES + record_count * RECORD_BYTES + envelope_bytes + FRAME_TRAILER_BYTES
+    return -(-content // FRAME_ALIGNMENT_BYTES) * FRAME_ALIGNMENT_BYTES
+
+
+def digest_of(frame: memoryview) -> bytes:
+    """BLAKE3-256 of a whole padded frame: what the next frame names as the one before it."""
+    return blake3(frame).digest()
+
+
+def genesis_digest(ledger_id: bytes) -> bytes:
+    """What the first frame of a ledger names as the digest before it, so that no chain fits another ledger."""
+    return blake3(ledger_id).digest()
+
+
+def encode_into(buffer: memoryview, header: Header, records: memoryview) -> int:
+    """Write the frame into `buffer` (at least FRAME_BYTES_MAX, writable) and return its length in bytes.
+
+    `frame_bytes`, `record_count` and `body_checksum` of `header` are computed here. Raises ValueError for what no
+    frame can hold.
+    """
+    record_count, rest = divmod(len(records), RECORD_BYTES)
+    if rest or record_count > FRAME_RECORDS_MAX:
+        raise ValueError(f"{len(records)} bytes are not 0 to {FRAME_RECORDS_MAX} records of {RECORD_BYTES} bytes")
+    if (header.kind == FrameKind.OPERATIONS) != (record_count > 0):
+        raise ValueError(f"a frame of kind {header.kind.name} cannot hold {record_count} records")
+    if len(header.calendar) > CALENDAR_ENTRIES_MAX:
+        raise ValueError(f"{len(header.calendar)} calendar entries are more than {CALENDAR_ENTRIES_MAX}")
+    if not 0 < header.time_ns <= I64_MAX:
+        raise ValueError(f"time {header.time_ns} ns is not a positive signed 64-bit number")
+    frame_bytes = padded_bytes(record_count)
+    body_end = FRAME_HEADER_BYTES + len(records)
+    trailer_at = frame_bytes - FRAME_TRAILER_BYTES
+    buffer[FRAME_HEADER_BYTES:body_end] = records
+    buffer[body_end:trailer_at] = bytes(trailer_at - body_end)
+    body_checksum = xxh3_128_digest(buffer[FRAME_HEADER_BYTES:trailer_at])
+    _HEADER.pack_into(
+        buffer,
+        0,
+        FRAME_MAGIC,
+        FORMAT_VERSION,
+        header.kind,
+        frame_bytes,
+        header.sequence,
+        header.time_ns,
+        header.acknowledged,
+        record_count,
+        0,
+        header.epoch,
+        len(header.calendar),
+        0,
+        header.previous_digest,
+        header.state_digest,
+        body_checksum,
+    )
+    buffer[_CALENDAR_AT:FRAME_HEADER_BYTES] = bytes(FRAME_HEADER_BYTES - _CALENDAR_AT)
+    for index, entry in enumerate(header.calendar):
+        at = _CALENDAR_AT + index * _CALENDAR_ENTRY.size
+        _CALENDAR_ENTRY.pack_into(buffer, at, entry.currency, 0, entry.day, entry.month, entry.year)
+    buffer[_HEADER_CHECKSUM_AT:FRAME_HEADER_BYTES] = xxh3_64_digest(buffer[:FRAME_HEADER_BYTES])
+    buffer[trailer_at:frame_bytes] = trailer(header.sequence, frame_bytes, body_checksum)
+    return frame_bytes
+
+
+def trailer(sequence: int, frame_bytes: int, body_checksum: bytes) -> bytes:
+    """The last 64 bytes of a frame. They follow from its header, so a lost trailer can be written again."""
+    fixed = _TRAILER.pack(TRAILER_MAGIC, sequence, frame_bytes, body_checksum)
+    return fixed + xxh3_64_digest(fixed + _NO_CHECKSUM)
+
+
+def decode_header(block: memoryview) -> Header:
+    """Read the header at the start of `block`.
+
+    Raises HeaderUnreadable when nothing in it can be believed, UnavailableError when a newer version wrote it, Flaw
+    when it is sound but describes no frame.
+    """
+    if len(block) < FRAME_HEADER_BYTES or bytes(block[: len(FRAME_MAGIC)]) != FRAME_MAGIC:
+        raise HeaderUnreadable("its header does not begin like one")
+    if not _checksum_holds(block[:FRAME_HEADER_BYTES], _HEADER_CHECKSUM_AT):
+        raise HeaderUnreadable("its header does not match the header's checksum")
+    fields: tuple[Any, ...] = _HEADER.unpack_from(block)
+    (_, version, kind, frame_bytes, sequence, time_ns, acknowledged, record_count, envelope_bytes, epoch) = fields[:10]
+    (calendar_count, _, previous_digest, state_digest, body_checksum) = fields[10:]
+    if version > FORMAT_VERSION or kind not in FrameKind.__members__.values():
+        raise newer(f"frame {sequence} has format version {version} and kind {kind}")
+    if calendar_count > CALENDAR_ENTRIES_MAX:
+        raise Flaw(f"its header counts {calendar_count} calendar entries")
+    if (
+        record_count > FRAME_RECORDS_MAX
+        or frame_bytes > FRAME_BYTES_MAX
+        or frame_bytes != padded_bytes(record_count, envelope_bytes)
+    ):
+        raise Flaw(f"its header says {frame_bytes} bytes for {record_count} records and {envelope_bytes} more bytes")
+    if (kind == FrameKind.OPERATIONS) != (record_count > 0):
+        raise Flaw(f"its header says kind {FrameKind(kind).name} with {record_count} records")
+    return Header(
+        sequence=sequence,
+        kind=FrameKind(kind),
+        time_ns=time_ns,
+        acknowledged=acknowledged,
+        epoch=epoch,
+        previous_digest=previous_digest,
+        calendar=_decode_calendar(block, calendar_count),
+        record_count=record_count,
+        envelope_bytes=envelope_bytes,
+        frame_bytes=frame_bytes,
+        body_checksum=body_checksum,
+        state_digest=state_digest,
+    )
+
+
+def body_holds(header: Header, frame: memoryview) -> bool:
+    """Whether records, envelopes and padding match the header's checksum."""
+    body = frame[FRAME_HEADER_BYTES : header.frame_bytes - FRAME_TRAILER_BYTES]
+    return bool(xxh3_128_digest(body) == header.body_checksum)
+
+
+def trailer_holds(header: Header, frame: memoryview) -> bool:
+    """Whether the trailer is, to the byte, the one that follows from the header."""
+    expected = trailer(header.sequence, header.frame_bytes, header.body_checksum)
+    return frame[header.frame_bytes - FRAME_TRAILER_BYTES : header.frame_bytes] == expected
+
+
+def trailer_sequence(block_end: memoryview) -> int | None:
+    """Sequence named by a sound trailer in these 64 bytes; -1 if they only begin like one; None if they do not."""
+    if bytes(block_end[: len(TRAILER_MAGIC)]) != TRAILER_MAGIC:
+        return None
+    if not _checksum_holds(block_end, _TRAILER_CHECKSUM_AT):
+        return -1
+    return int(_TRAILER.unpack_from(block_end)[1])
+
+
+def records_of(header: Header, frame: Bytes) -> Bytes:
+    """The records of a frame as a (count, 128) view."""
+    end = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES
+    return frame[FRAME_HEADER_BYTES:end].reshape(header.record_count, RECORD_BYTES)
+
+
+def as_calendar(entries: Sequence[tuple[int, int, int, int]]) -> tuple[CalendarEntry, ...]:
+    """Any sequence of (currency, day, month, year) as calendar entries."""
+    return tuple(CalendarEntry(*entry) for entry in entries)
+
+
+def newer(what: str) -> UnavailableError:
+    """A sound header that this release does not know."""
+    return UnavailableError(
+        f"this journal was written by a newer version of Sycee: {what}",
+        hint="Use the release that wrote it, or a newer one.",
+    )
+
+
+def checksummed(fixed: bytes, size_bytes: int) -> bytes:
+    """`fixed`, zeros up to `size_bytes`, and in the last eight bytes XXH3-64 of it all with those eight zero."""
+    block = fixed + bytes(size_bytes - len(fixed))
+    return block[:-8] + xxh3_64_digest(block)
+
+
+def checksum_holds(block: memoryview) -> bool:
+    """Whether the last eight bytes of `block` are the checksum of the whole with those eight zero."""
+    return _checksum_holds(block, len(block) - 8)
+
+
+def _checksum_holds(block: memoryview, at: int) -> bool:
+    return bool(xxh3_64_digest(bytes(block[:at]) + _NO_CHECKSUM) == block[at : at + 8])
+
+
+def _decode_calendar(block: memoryview, count: int) -> tuple[CalendarEntry, ...]:
+    entries = []
+    for index in range(count):
+        currency, _, day, month, year = _CALENDAR_ENTRY.unpack_from(block, _CALENDAR_AT + index * _CALENDAR_ENTRY.size)
+        entries.append(CalendarEntry(currency, day, month, year))
+    return tuple(entries)

@@ -1,0 +1,313 @@
+"""The journal of one ledger: make it, recover it, append to it, close it, verify it."""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from sycee.core.errors import JournalDamaged, UnavailableError, UsageError
+from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, RECORD_BYTES, SEGMENT_BYTES
+from sycee.journal import frame as frames
+from sycee.journal import segments
+from sycee.journal.disk import Disk, DiskFile
+from sycee.journal.frame import Flaw, Frame, FrameKind, Header
+from sycee.journal.recovery import JournalReport, Scan, ledger_folder
+from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
+
+FIRST_EPOCH: Final = 1
+
+
+class PreparedFrame:
+    """A frame encoded and numbered, not yet written. Good for one `Journal.write`."""
+
+    __slots__ = ("buffer", "frame_bytes", "previous_digest", "sequence", "time_ns")
+
+    def __init__(self, buffer: memoryview, frame_bytes: int, header: Header) -> None:
+        self.buffer = buffer
+        self.frame_bytes = frame_bytes
+        self.sequence = header.sequence
+        self.time_ns = header.time_ns
+        self.previous_digest = header.previous_digest
+
+
+class Journal:
+    """Frames in one order on a disk that this object owns.
+
+    Made by `create` or `open`; after `open`, `recover` must be read to its end before anything is appended. One
+    thread may `prepare` while another is in `write`; otherwise it is for one thread. After a write or fdatasync that
+    failed every call but `close` raises UnavailableError: start again, and the journal is checked.
+    """
+
+    def __init__(self, disk: Disk, header: SegmentHeader, *, cut_tail: bool, read_only: bool) -> None:
+        self.ledger_id: bytes = header.ledger_id
+        self.epoch = header.epoch
+        self.read_only = read_only
+        self.findings: list[str] = []  # what recovery did, one sentence each
+        self.bytes_written = 0  # of frames, by this object
+        self.last_sequence = 0  # newest durable frame, 0 for none
+        self.last_time_ns = 0
+        self.prepared_sequence = 0  # newest frame that has a number, durable or not
+        self.prepared_time_ns = 0
+        self._disk = disk
+        self._cut_tail = cut_tail
+        self._segment_bytes = header.segment_bytes
+        self._spare = Spare(disk, header.segment_bytes)
+        self._prepared_digest = frames.genesis_digest(header.ledger_id)
+        self._closed_cleanly = False
+        self._file: DiskFile | None = None
+        self._segment = 1
+        self._offset = SEGMENT_HEADER_BYTES
+        self._buffers: list[memoryview] = []
+        self._failed = False
+
+    @staticmethod
+    def exists(disk: Disk) -> bool:
+        """Whether there is a journal, whole or not. One whose making was cut short is not there."""
+        return disk.exists() and bool(segments.segment_numbers(disk))
+
+    @classmethod
+    def create(cls, disk: Disk, *, ledger_id: bytes | None = None, segment_bytes: int = SEGMENT_BYTES) -> Journal:
+        """Make an empty journal and own its folder.
+
+        `ledger_id` is 16 bytes, random unless given. Raises UsageError if a journal is there, UnavailableError when
+        the disk refuses.
+        """
+        ledger_id = secrets.token_bytes(LEDGER_ID_BYTES) if ledger_id is None else ledger_id
+        if len(ledger_id) != LEDGER_ID_BYTES:
+            raise ValueError(f"a ledger id has {LEDGER_ID_BYTES} bytes, not {len(ledger_id)}")
+        if segment_bytes % FRAME_ALIGNMENT_BYTES or segment_bytes < 2 * FRAME_ALIGNMENT_BYTES:
+            raise ValueError(f"a segment of {segment_bytes} bytes is not made of blocks with room for a frame")
+        header = SegmentHeader(ledger_id, 1, FIRST_EPOCH, 1, frames.genesis_digest(ledger_id), segment_bytes)
+        disk.make_folder()
+        disk.lock()
+        file: DiskFile | None = None
+        try:
+            if cls.exists(disk):
+                raise UsageError(
+                    f"{disk.folder} holds a journal already",
+                    hint="Open it, or choose an empty folder for a new ledger.",
+                )
+            if segments.SPARE_NAME in disk.names():
+                disk.unlink(segments.SPARE_NAME)
+            journal = cls(disk, header, cut_tail=False, read_only=False)
+            file = journal._spare.take()
+            journal._file = file
+            segments.publish(disk, file, segments.SPARE_NAME, header)
+        except BaseException:
+            if file is not None:
+                file.close()
+            disk.unlock()
+            raise
+        return journal
+
+    @classmethod
+    def open(cls, disk: Disk, *, cut_tail: bool = False, read_only: bool = False) -> Journal:
+        """Open the journal that is there; read `recover` to its end next.
+
+        `cut_tail` gives up a last group in doubt. `read_only` neither locks nor changes anything; the end of a
+        journal that another process is writing may look unfinished then. Raises UsageError if no journal is there,
+        UnavailableError if another process owns it, JournalDamaged if its first bytes are not a journal's.
+        """
+        if not cls.exists(disk):
+            raise UsageError(
+                f"{disk.folder} holds no journal", hint="Check the name of the folder, or create a ledger."
+            )
+        if not read_only:
+            disk.lock()
+        try:
+            header = _first_header(disk)
+        except BaseException:
+            disk.unlock()
+            raise
+        return cls(disk, header, cut_tail=cut_tail, read_only=read_only)
+
+    @classmethod
+    def verify(cls, disk: Disk, *, cut_tail: bool = False) -> JournalReport:
+        """Read everything, change nothing. Raises what `recover` raises."""
+        journal = cls.open(disk, cut_tail=cut_tail, read_only=True)
+        scan = journal._scan()
+        for _ in scan.read():
+            pass
+        scan.settle(cut_tail=cut_tail, read_only=True)
+        return scan.report()
+
+    def recover(self) -> Iterator[Frame]:
+        """Every good frame in order; after the last one the end is settled, and `append` may follow.
+
+        Raises JournalDamaged for damage in what was acknowledged and TailInDoubt when the last group may have been;
+        both before anything is changed, and the folder is given back. `findings` says what was cut or repaired.
+        """
+        scan = self._scan()
+        try:
+            yield from scan.read()
+            self._file = scan.settle(cut_tail=self._cut_tail, read_only=self.read_only)
+        except Exception:
+            self._release()
+            raise
+        self.epoch = scan.epoch
+        self.findings = scan.findings
+        self.last_sequence = self.prepared_sequence = scan.sequence
+        self.last_time_ns = self.prepared_time_ns = scan.time_ns
+        self._prepared_digest = scan.digest
+        self._closed_cleanly = scan.closed
+        self._segment = scan.tail.segment
+        self._offset = scan.tail.offset
+        self._segment_bytes = scan.tail.segment_bytes
+
+    def _scan(self) -> Scan:
+        return Scan(self._disk, self.ledger_id, self.epoch)
+
+    def append(
+        self,
+        *,
+        kind: FrameKind,
+        time_ns: int,
+        records: np.ndarray[Any, Any] | bytes = b"",
+        calendar: Sequence[tuple[int, int, int, int]] = (),
+    ) -> int:
+        """Write one frame; when this returns its sequence, it is durable. Arguments as for `prepare`."""
+        return self.write(self.prepare(kind=kind, time_ns=time_ns, records=records, calendar=calendar))
+
+    def prepare(
+        self,
+        *,
+        kind: FrameKind,
+        time_ns: int,
+        records: np.ndarray[Any, Any] | bytes = b"",
+        calendar: Sequence[tuple[int, int, int, int]] = (),
+    ) -> PreparedFrame:
+        """Number and encode one frame; touches no disk.
+
+        `records` are whole 128-byte records in any C-contiguous array or bytes; `time_ns` must be after
+        `prepared_time_ns`; `calendar` holds (currency, day, month, year). Frames must be written in the order in
+        which they were prepared, and all of them. Raises ValueError for what a frame cannot hold.
+        """
+        self._require_writable()
+        if time_ns <= self.prepared_time_ns:
+            raise ValueError(f"time {time_ns} ns is not after {self.prepared_time_ns} ns, that of the frame before")
+        view = memoryview(records) if isinstance(records, bytes) else _as_bytes(records)
+        frame_bytes = frames.padded_bytes(len(view) // RECORD_BYTES)
+        if frame_bytes > self._segment_bytes - SEGMENT_HEADER_BYTES:
+            raise ValueError(f"a frame of {frame_bytes} bytes does not fit a segment of {self._segment_bytes} bytes")
+        header = Header(
+            sequence=self.prepared_sequence + 1,
+            kind=kind,
+            time_ns=time_ns,
+            acknowledged=self.last_sequence,
+            epoch=self.epoch,
+            previous_digest=self._prepared_digest,
+            calendar=frames.as_calendar(calendar),
+            record_count=len(view) // RECORD_BYTES,
+        )
+        buffer = self._buffers.pop() if self._buffers else memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))
+        frame_bytes = frames.encode_into(buffer, header, view)
+        self._prepared_digest = frames.digest_of(buffer[:frame_bytes])
+        self.prepared_sequence = header.sequence
+        self.prepared_time_ns = time_ns
+        return PreparedFrame(buffer, frame_bytes, header)
+
+    def write(self, prepared: PreparedFrame) -> int:
+        """Write a prepared frame and make it durable; returns its sequence.
+
+        Raises UnavailableError when the disk refuses; the journal then takes nothing more.
+        """
+        self._require_writable()
+        if prepared.sequence != self.last_sequence + 1:
+            raise ValueError(f"frame {prepared.sequence} cannot be written after frame {self.last_sequence}")
+        try:
+            if self._offset + prepared.frame_bytes > self._segment_bytes:
+                self._next_segment(prepared)
+            file = self._open_file()
+            file.pwrite(prepared.buffer[: prepared.frame_bytes], self._offset)
+            # Before the reply: a payer who saw "created" must find it after a power cut.
+            file.fdatasync()
+        except BaseException:
+            self._failed = True
+            raise
+        self._offset += prepared.frame_bytes
+        self.bytes_written += prepared.frame_bytes
+        self.last_sequence = prepared.sequence
+        self.last_time_ns = prepared.time_ns
+        self._closed_cleanly = False
+        self._buffers.append(prepared.buffer)
+        if 2 * self._offset > self._segment_bytes:
+            self._spare.prepare()
+        return prepared.sequence
+
+    def _next_segment(self, prepared: PreparedFrame) -> None:
+        # Everything before this frame is durable, so that a segment that is there vouches for the one before it.
+        header = SegmentHeader(
+            self.ledger_id,
+            self._segment + 1,
+            self.epoch,
+            prepared.sequence,
+            prepared.previous_digest,
+            self._segment_bytes,
+        )
+        file = self._spare.take()
+        segments.publish(self._disk, file, segments.SPARE_NAME, header)
+        self._open_file().close()
+        self._file = file
+        self._segment += 1
+        self._offset = SEGMENT_HEADER_BYTES
+
+    def close(self, *, time_ns: int | None = None) -> None:
+        """End cleanly: write a CLOSE frame, unless nothing was written since the last, and give the folder back.
+
+        `time_ns` is the CLOSE frame's time, by default just after the last frame's. Closing twice does nothing.
+        """
+        try:
+            if self._file is None or self._failed:
+                return
+            # A frame that was prepared and never written broke the chain: such a run cannot end cleanly.
+            whole = self.prepared_sequence == self.last_sequence
+            if whole and self.last_sequence and not self._closed_cleanly:
+                self.append(kind=FrameKind.CLOSE, time_ns=time_ns or self.last_time_ns + 1)
+            self._spare.discard()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        self._spare.abandon()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._disk.unlock()
+
+    def _open_file(self) -> DiskFile:
+        if self._file is None:
+            raise ValueError("the journal is not open for writing: read recover() to its end first")
+        return self._file
+
+    def _require_writable(self) -> None:
+        if self._failed:
+            raise UnavailableError(
+                "the journal stopped itself after a write that failed",
+                hint="Start again: everything acknowledged is safe, and the end of the journal is checked.",
+            )
+        self._open_file()
+
+
+def _first_header(disk: Disk) -> SegmentHeader:
+    number = segments.segment_numbers(disk)[0]
+    file = disk.open(segments.segment_name(number), writable=False)
+    try:
+        block = memoryview(bytearray(SEGMENT_HEADER_BYTES))
+        length = file.pread_into(block, 0)
+        return segments.decode_header(block[:length])
+    except Flaw as flaw:
+        raise JournalDamaged(
+            f"{disk.folder}/{segments.segment_name(number)}: byte 0: {flaw}",
+            hint=f"`sycee verify {ledger_folder(disk)}` says more. Nothing was changed; restore the file from a copy.",
+        ) from flaw
+    finally:
+        file.close()
+
+
+def _as_bytes(records: np.ndarray[Any, Any]) -> memoryview:
+    """Any array of whole records as flat bytes, without a copy if it is contiguous."""
+    return np.ascontiguousarray(records).reshape(-1).view(np.uint8).data

@@ -1,0 +1,167 @@
+"""Segments: the files that frames stand in, and the spare that is made before it is needed."""
+
+from __future__ import annotations
+
+import re
+import struct
+from threading import Thread
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from sycee.core.limits import FRAME_ALIGNMENT_BYTES
+from sycee.journal.disk import Disk, DiskFile
+from sycee.journal.frame import FORMAT_VERSION, Bytes, Flaw, checksum_holds, checksummed, newer
+
+SEGMENT_MAGIC: Final = b"SYCEESEG"
+SEGMENT_HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # so that the first frame is aligned too
+LEDGER_ID_BYTES: Final = 16
+TEMPORARY_SUFFIX: Final = ".temp"
+SPARE_NAME: Final = f"spare{TEMPORARY_SUFFIX}"
+
+# magic, version, reserved, segment bytes, ledger id, number, epoch, reserved, first sequence, previous digest
+_HEADER: Final = struct.Struct("<8sHHI16sQIIQ32s")
+_NAME: Final = re.compile(r"(\d{12})\.segment")
+
+assert _HEADER.size == 88
+
+
+class SegmentHeader(NamedTuple):
+    """The first block of a segment."""
+
+    ledger_id: bytes
+    number: int
+    epoch: int
+    first_sequence: int  # of the frame at byte 4096
+    previous_digest: bytes  # of the frame before that one
+    segment_bytes: int
+
+
+def segment_name(number: int) -> str:
+    """File name of a segment; numbers begin at 1."""
+    return f"{number:012}.segment"
+
+
+def segment_numbers(disk: Disk) -> list[int]:
+    """Numbers of the segments there, in order. Other files in the folder are not ours to judge."""
+    return [int(match[1]) for name in disk.names() if (match := _NAME.fullmatch(name))]
+
+
+def encode_header(header: SegmentHeader) -> bytes:
+    """The first block of a segment, SEGMENT_HEADER_BYTES long."""
+    fixed = _HEADER.pack(
+        SEGMENT_MAGIC,
+        FORMAT_VERSION,
+        0,
+        header.segment_bytes,
+        header.ledger_id,
+        header.number,
+        header.epoch,
+        0,
+        header.first_sequence,
+        header.previous_digest,
+    )
+    return checksummed(fixed, SEGMENT_HEADER_BYTES)
+
+
+def decode_header(data: memoryview) -> SegmentHeader:
+    """Read the first block of a segment. Raises Flaw, or UnavailableError when a newer version wrote it."""
+    block = data[:SEGMENT_HEADER_BYTES]
+    if len(block) < SEGMENT_HEADER_BYTES:
+        raise Flaw(f"the file ends after {len(block)} bytes, within its segment header")
+    if bytes(block[: len(SEGMENT_MAGIC)]) != SEGMENT_MAGIC:
+        raise Flaw("its segment header does not begin like one")
+    if not checksum_holds(block):
+        raise Flaw("its segment header does not match the header's checksum")
+    fields: tuple[Any, ...] = _HEADER.unpack_from(block)
+    _, version, _, segment_bytes, ledger_id, number, epoch, _, first_sequence, previous_digest = fields
+    if version > FORMAT_VERSION:
+        raise newer(f"segment {number} has format version {version}")
+    return SegmentHeader(ledger_id, number, epoch, first_sequence, previous_digest, segment_bytes)
+
+
+def read_whole(file: DiskFile) -> Bytes:
+    """All bytes of a file, as a read-only array that nobody else writes to."""
+    data: Bytes = np.empty(file.size(), dtype=np.uint8)
+    done = file.pread_into(data.data, 0)
+    data = data[:done]
+    data.flags.writeable = False
+    return data
+
+
+def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -> None:
+    """Turn a zero-filled temporary file into a segment: header, fdatasync, rename, fsync of the folder.
+
+    In this order, so that a segment seen under its own name has a sound header after any power cut.
+    """
+    file.pwrite(memoryview(encode_header(header)), 0)
+    file.fdatasync()
+    disk.rename(temporary, segment_name(header.number))
+    file.name = segment_name(header.number)
+    disk.fsync_folder()
+
+
+class Spare:
+    """The next segment, zero-filled under a temporary name before it is needed.
+
+    On a disk that takes work from two threads it is made beside the appends. A failure is kept and raised when the
+    file is asked for: it is then that the journal cannot go on.
+    """
+
+    def __init__(self, disk: Disk, segment_bytes: int) -> None:
+        self._disk = disk
+        self._segment_bytes = segment_bytes
+        self._thread: Thread | None = None
+        self._file: DiskFile | None = None
+        self._error: BaseException | None = None
+
+    def prepare(self) -> None:
+        """Begin to make the file, unless it is made or being made."""
+        if self._file is not None or self._thread is not None or self._error is not None:
+            return
+        if not self._disk.concurrent:
+            self._file = self._make()
+            return
+        self._thread = Thread(target=self._make_beside, name="sycee-journal-spare", daemon=True)
+        self._thread.start()
+
+    def take(self) -> DiskFile:
+        """The file, under SPARE_NAME, zero-filled. Waits for it, or makes it now."""
+        self._wait()
+        if self._error is not None:
+            raise self._error
+        file = self._file or self._make()
+        self._file = None
+        return file
+
+    def discard(self) -> None:
+        """Remove the file if it was made."""
+        self._wait()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._disk.unlink(SPARE_NAME)
+
+    def abandon(self) -> None:
+        """Let go of the file without touching the disk any more."""
+        self._wait()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _make_beside(self) -> None:
+        try:
+            self._file = self._make()
+        except BaseException as error:  # kept for the thread that needs the file
+            self._error = error
+
+    def _make(self) -> DiskFile:
+        file = self._disk.create(SPARE_NAME)
+        file.zero_fill(self._segment_bytes)
+        file.fdatasync()
+        return file

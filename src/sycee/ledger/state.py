@@ -1,0 +1,431 @@
+"""The state machine around the kernels: tables that grow, the rare operations, and reading.
+
+Pure: frames in, answers out. No file, no clock, no randomness, so that a replay gives the same state anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import blake3
+import numpy as np
+
+from sycee.core import limits
+from sycee.core.codes import Result
+from sycee.core.errors import IntegrityError, UnavailableError
+from sycee.ledger import digest, kernels, layout
+from sycee.ledger.layout import AccountKind, Kind
+
+Array = np.ndarray[Any, Any]
+
+SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account as it stands. Amounts in minor units."""
+
+    id: int
+    currency: int
+    kind: AccountKind
+    blocks: layout.Block
+    operator: int
+    suspense: int
+    rule_set: int
+    debits_posted: int
+    credits_posted: int
+    debits_pending: int
+    credits_pending: int
+
+    @property
+    def balance(self) -> int:
+        return self.credits_posted - self.debits_posted
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.debits_pending
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What one member holds of one programme. Amounts in minor units; `wallet` is 0 until it is claimed."""
+
+    programme: int
+    member: int
+    member_id: int
+    wallet: int
+    state: layout.PurseState
+    dropped: int
+    spent: int
+    refunded: int
+    returned: int
+
+    @property
+    def left(self) -> int:
+        return self.dropped - self.spent + self.refunded - self.returned
+
+
+class LedgerState:
+    """All of one ledger, in memory. Not safe for several threads: the sequencer lets one frame or reader in at a time."""
+
+    def __init__(self) -> None:
+        self.tables = kernels.empty_tables()
+        self.zones: dict[int, str] = {}  # currency number -> time zone name, in order of definition
+        self.groups: set[int] = set()
+        self.rule_sets: dict[int, bytes] = {}  # number -> the record that defined it
+        self._handlers = {
+            Kind.DEFINE_CURRENCY: self._define_currency,
+            Kind.DEFINE_GROUP: self._define_group,
+            Kind.DEFINE_RULE_SET: self._define_rule_set,
+            Kind.OPEN_PROGRAMME: self._open_programme,
+            Kind.SEAL_COHORT: self._seal_cohort,
+        }
+
+    # --- frames ---
+
+    def resolve(self, operations: Array) -> tuple[Array, int]:
+        """Answer malformed operations and known ids without judging anything: (answers, how many are pending).
+
+        operations: (n,) layout.OPERATION. A pending operation has code kernels.PENDING in its answer.
+        """
+        answers = np.zeros(operations.size, layout.ANSWER)
+        pending = kernels.resolve(self.tables, operations, _words(operations), answers)
+        return answers, int(pending)
+
+    def reserve(self, operations: Array) -> None:
+        """Make room for what a frame may create, before it is journaled.
+
+        Raises UnavailableError, with nothing changed, where this machine cannot hold it.
+        """
+        counters = self.tables.counters
+        opened = operations["count"][operations["kind"] == Kind.OPEN_PROGRAMME].astype(np.int64).sum()
+        accounts = int(np.count_nonzero(operations["kind"] == Kind.OPEN_ACCOUNT))
+        if counters[kernels.ACCOUNTS] + accounts > limits.ACCOUNTS_MAX:
+            raise UnavailableError(f"a ledger holds at most {limits.ACCOUNTS_MAX:,} accounts")
+        if counters[kernels.PURSES] + opened > limits.PURSES_MAX:
+            raise UnavailableError(f"a ledger holds at most {limits.PURSES_MAX:,} purses")
+        try:
+            if opened:
+                self._grow("purses", int(counters[kernels.PURSES] + opened))
+            if accounts:
+                self._grow("accounts", int(counters[kernels.ACCOUNTS]) + accounts)
+                self._grow_slots("account_slots", int(counters[kernels.ACCOUNTS]) + accounts)
+            self._grow("bound", int(counters[kernels.BOUND]) + operations.size)
+            self._grow_slots("bound_slots", int(counters[kernels.BOUND]) + operations.size)
+            self._grow("movements", int(counters[kernels.MOVEMENTS]) + 2 * operations.size)
+        except MemoryError as error:
+            raise UnavailableError(
+                f"this machine has no memory for {operations.size:,} more operations and {opened:,} more purses",
+                hint="nothing was written; open smaller programmes or use a machine with more memory",
+            ) from error
+
+    def apply(self, sequence: int, now_ns: int, operations: Array) -> Array:
+        """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for."""
+        answers = np.zeros(operations.size, layout.ANSWER)
+        words = _words(operations)
+        at = 0
+        while True:
+            at = int(kernels.apply(self.tables, operations, words, at, sequence, now_ns, answers))
+            stop = int(self.tables.counters[kernels.STOP])
+            if stop == kernels.DONE:
+                return answers
+            if stop == kernels.GROW_MOVEMENTS:
+                counters = self.tables.counters
+                self._grow("movements", int(counters[kernels.MOVEMENTS] + counters[kernels.NEED]))
+            elif stop == kernels.GROW_GROUPS:
+                self._widen_groups()
+            else:
+                result = self._handlers[Kind(int(operations["kind"][at]))](operations, at)
+                kernels.bind(self.tables, operations, words, at, sequence, int(result))
+                answers[at]["code"] = result
+                at += 1
+
+    def digest(self) -> bytes:
+        """The 32-byte state digest, docs/reference/ledger.md section 7."""
+        return digest.state_digest(self)
+
+    # --- the rare operations; checks in order of precedence ---
+
+    def _define_currency(self, operations: Array, at: int) -> Result:
+        number = int(operations["number"][at])
+        if number in self.zones:
+            return Result.CURRENCY_EXISTS
+        if len(self.zones) >= limits.CURRENCIES_MAX:
+            return Result.TOO_MANY_CURRENCIES
+        zone = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes()
+        self.zones[number] = zone.rstrip(b"\0").decode("latin-1")
+        self.tables.issuance[number] = -1
+        return Result.CREATED
+
+    def _define_group(self, operations: Array, at: int) -> Result:
+        number = int(operations["number"][at])
+        if number in self.groups:
+            return Result.GROUP_EXISTS
+        self.groups.add(number)
+        self.tables.groups_defined[number] = 1
+        bits = self.tables.group_bits
+        if number >= bits.shape[0]:
+            wider = np.zeros((max(number + 1, 2 * bits.shape[0]), bits.shape[1]), np.uint64)
+            wider[: bits.shape[0]] = bits
+            self.tables = self.tables._replace(group_bits=wider)
+        return Result.CREATED
+
+    def _define_rule_set(self, operations: Array, at: int) -> Result:
+        record = operations[at : at + 1].view(layout.RULE_SET_OPERATION)[0]
+        number = int(record["number"])
+        groups = [int(group) for group in record["groups"]]
+        if any(group and group not in self.groups for group in groups):
+            return Result.GROUP_NOT_FOUND
+        if number in self.rule_sets:
+            return Result.RULE_SET_EXISTS
+        return_row = 0
+        if record["return_low"] or record["return_high"]:
+            return_row = self.row(join(record["return_low"], record["return_high"]))
+            if return_row < 0:
+                return Result.RETURN_ACCOUNT_NOT_FOUND
+        self._grow("rule_sets", number + 1)
+        rules = self.tables.rule_sets[number]
+        rules["defined"] = 1
+        rules["return_row"] = return_row
+        for field in ("flags", "groups", "from_ns", "until_ns"):
+            rules[field] = record[field]
+        self.rule_sets[number] = record.tobytes()
+        return Result.CREATED
+
+    def _open_programme(self, operations: Array, at: int) -> Result:
+        record = operations[at]
+        number, rule_set = int(record["number"]), int(record["rule_set"])
+        rules = self.rule_sets.get(rule_set)
+        if rules is None:
+            return Result.RULE_SET_NOT_FOUND
+        if number < self.tables.programmes.size and self.tables.programmes[number]["defined"]:
+            return Result.PROGRAMME_EXISTS
+        definition = np.frombuffer(rules, layout.RULE_SET_OPERATION)[0]
+        if not (definition["return_low"] or definition["return_high"]):
+            return Result.RETURN_ACCOUNT_NOT_FOUND
+        funder = self.row(join(record["debit_low"], record["debit_high"]))
+        if funder < 0:
+            return Result.DEBIT_ACCOUNT_NOT_FOUND
+        return_row = int(self.tables.rule_sets[rule_set]["return_row"])
+        currency = self.tables.accounts[funder]["currency"]
+        if self.tables.accounts[return_row]["currency"] != currency:
+            return Result.CURRENCIES_MUST_MATCH
+        first, count = int(self.tables.counters[kernels.PURSES]), int(record["count"])
+        self._grow("purses", first + count)
+        self._grow("programmes", number + 1)
+        self.tables.purses["programme"][first : first + count] = number
+        self.tables.counters[kernels.PURSES] = first + count
+        programme = self.tables.programmes[number]
+        programme["defined"] = 1
+        programme["rule_set"], programme["funder"], programme["currency"] = rule_set, funder, currency
+        programme["count"], programme["first_purse"] = count, first
+        programme["claim_from_ns"], programme["claim_until_ns"] = record["from_ns"], record["until_ns"]
+        return Result.CREATED
+
+    def _seal_cohort(self, operations: Array, at: int) -> Result:
+        record = operations[at]
+        number = int(record["number"])
+        if number >= self.tables.programmes.size or not self.tables.programmes[number]["defined"]:
+            return Result.PROGRAMME_NOT_FOUND
+        programme = self.tables.programmes[number]
+        if programme["sealed"]:
+            return Result.COHORT_SEALED
+        if programme["filled"] != programme["count"]:
+            return Result.COHORT_INCOMPLETE
+        if operations[at : at + 1].view(np.uint8)[32:64].tobytes() != self.cohort_digest(number):
+            return Result.COHORT_DIGEST_DIFFERS
+        programme["sealed"] = 1
+        programme["seal_low"], programme["seal_high"] = record["id_low"], record["id_high"]
+        return Result.CREATED
+
+    # --- reading ---
+
+    def row(self, account_id: int) -> int:
+        """Row of an account, -1 where there is none."""
+        return int(self.rows(np.array([split(account_id)], dtype=[("low", "<u8"), ("high", "<u8")]))[0])
+
+    def rows(self, ids: Array) -> Array:
+        """Account rows of many ids: (n,) records with `low` and `high` to (n,) int64, -1 where there is none."""
+        rows = np.empty(ids.size, np.int64)
+        low, high = np.ascontiguousarray(ids["low"]), np.ascontiguousarray(ids["high"])
+        kernels.rows_of(self.tables, low, high, rows)
+        return rows
+
+    def account(self, account_id: int) -> Account | None:
+        """The account with this id, or None."""
+        row = self.row(account_id)
+        if row < 0:
+            return None
+        record = self.tables.accounts[row]
+        return Account(
+            id=account_id,
+            currency=int(record["currency"]),
+            kind=AccountKind(int(record["kind"])),
+            blocks=layout.Block(int(record["blocks"])),
+            operator=int(record["operator"]),
+            suspense=self.account_id(int(record["suspense"])),
+            rule_set=int(record["rule_set"]),
+            debits_posted=int(record["debits_posted"]),
+            credits_posted=int(record["credits_posted"]),
+            debits_pending=int(record["debits_pending"]),
+            credits_pending=int(record["credits_pending"]),
+        )
+
+    def account_id(self, row: int) -> int:
+        record = self.tables.accounts[row]
+        return join(record["id_low"], record["id_high"])
+
+    def purse(self, programme: int, member: int) -> Purse | None:
+        """The purse of a member of a programme, or None."""
+        if not 0 < programme < self.tables.programmes.size or not 0 <= member < self.tables.programmes[programme]["count"]:
+            return None
+        record = self.purses(programme)[member]
+        return Purse(
+            programme=programme,
+            member=member,
+            member_id=join(record["member_low"], record["member_high"]),
+            wallet=self.account_id(int(record["wallet"]) - 1) if record["wallet"] else 0,
+            state=layout.PurseState(int(record["state"])),
+            dropped=int(record["dropped"]),
+            spent=int(record["spent"]),
+            refunded=int(record["refunded"]),
+            returned=int(record["returned"]),
+        )
+
+    def purses(self, programme: int) -> Array:
+        """A programme's block, in cohort order: (count,) layout.PURSE, a view that must not be written."""
+        record = self.tables.programmes[programme]
+        first = int(record["first_purse"])
+        return self.tables.purses[first : first + int(record["count"])]
+
+    @property
+    def accounts(self) -> Array:
+        """All accounts in order of opening: a view that must not be written."""
+        return self.tables.accounts[: self.tables.counters[kernels.ACCOUNTS]]
+
+    @property
+    def movements(self) -> Array:
+        """All movements; number n stands at index n - 1: a view that must not be written."""
+        return self.tables.movements[: self.tables.counters[kernels.MOVEMENTS]]
+
+    @property
+    def bound(self) -> Array:
+        """All bound operations in order of place: a view that must not be written."""
+        return self.tables.bound[: self.tables.counters[kernels.BOUND]]
+
+    def movement_numbers(self, row: int, *, newest: int | None = None) -> list[int]:
+        """Numbers of an account's movements, newest first, along its chain: O(k)."""
+        movements = self.tables.movements
+        number = int(self.tables.accounts[row]["last_movement"])
+        numbers: list[int] = []
+        while number and (newest is None or len(numbers) < newest):
+            numbers.append(number)
+            movement = movements[number - 1]
+            number = int(movement["debit_previous"] if int(movement["debit_row"]) == row else movement["credit_previous"])
+        return numbers
+
+    def supply(self, currency: int) -> int:
+        """Money in circulation: the debit balance of the currency's issuance account, in minor units."""
+        row = int(self.tables.issuance[currency]) - 1
+        if row < 0:
+            return 0
+        account = self.tables.accounts[row]
+        return int(account["debits_posted"]) - int(account["credits_posted"])
+
+    def cohort_digest(self, programme: int) -> bytes:
+        """BLAKE3-256 over the member ids that came so far, in order."""
+        purses = self.purses(programme)[: int(self.tables.programmes[programme]["filled"])]
+        members = np.empty((purses.size, 2), np.uint64)
+        members[:, 0], members[:, 1] = purses["member_low"], purses["member_high"]
+        return blake3.blake3(members.tobytes()).digest()
+
+    def check(self) -> None:
+        """Recompute what must always hold, from the tables and from the movements. Raises IntegrityError."""
+        accounts, purses = self.accounts, self.tables.purses[: self.tables.counters[kernels.PURSES]]
+        left = purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"]
+        balance = accounts["credits_posted"] - accounts["debits_posted"]
+        purse_currency = self.tables.programmes["currency"][purses["programme"]]
+        for currency in self.zones:
+            total = exact_sum(balance[accounts["currency"] == currency]) + exact_sum(left[purse_currency == currency])
+            if total:
+                raise IntegrityError(f"currency {currency}: all accounts and purses sum to {total}, not to zero")
+        below = (balance - accounts["debits_pending"] < 0) & (accounts["kind"] != AccountKind.ISSUANCE)
+        for name, wrong in (("account", np.flatnonzero(below)), ("purse", np.flatnonzero(left < 0))):
+            if wrong.size:
+                raise IntegrityError(f"{name} row {wrong[0]} is below zero")
+        self._check_movements(accounts, purses)
+
+    def _check_movements(self, accounts: Array, purses: Array) -> None:
+        """Movements added up from zero must give every posted total."""
+        movements = self.movements
+        for column, side in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
+            rows = movements[column].astype(np.int64)
+            is_account = rows < layout.PURSE_BIT
+            totals = _totals(rows[is_account], movements["amount"][is_account], accounts.size)
+            wrong = np.flatnonzero(totals != accounts[side])
+            if wrong.size:
+                raise IntegrityError(f"account row {wrong[0]}: its movements do not add up to its {side}")
+        for column, purpose, side in (
+            ("credit_row", (layout.Purpose.DROP,), "dropped"),
+            ("debit_row", (layout.Purpose.PAY_PURSE,), "spent"),
+            ("credit_row", (layout.Purpose.REFUND_PURSE,), "refunded"),
+            ("debit_row", (layout.Purpose.RETURN, layout.Purpose.RETURN_SUSPENSE), "returned"),
+        ):
+            chosen = movements[np.isin(movements["purpose"], purpose)]
+            rows = chosen[column].astype(np.int64) - layout.PURSE_BIT
+            wrong = np.flatnonzero(_totals(rows, chosen["amount"], purses.size) != purses[side])
+            if wrong.size:
+                raise IntegrityError(f"purse row {wrong[0]}: its movements do not add up to its {side}")
+
+    # --- growth ---
+
+    def _grow(self, name: str, needed: int) -> None:
+        array: Array = getattr(self.tables, name)
+        if needed <= array.shape[0]:
+            return
+        larger = np.zeros(max(needed, array.shape[0] + array.shape[0] // 2), array.dtype)
+        larger[: array.shape[0]] = array
+        self.tables = self.tables._replace(**{name: larger})
+
+    def _grow_slots(self, name: str, needed: int) -> None:
+        if needed <= getattr(self.tables, name).size * SLOTS_LOAD_MAX:
+            return
+        slots = np.zeros(1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length(), np.uint64)
+        if name == "account_slots":
+            kernels.rehash_accounts(slots, self.tables.accounts, int(self.tables.counters[kernels.ACCOUNTS]))
+        else:
+            kernels.rehash_bound(slots, self.tables.bound, int(self.tables.counters[kernels.BOUND]))
+        self.tables = self.tables._replace(**{name: slots})
+
+    def _widen_groups(self) -> None:
+        bits = self.tables.group_bits
+        wider = np.zeros((bits.shape[0], 2 * bits.shape[1]), np.uint64)
+        wider[:, : bits.shape[1]] = bits
+        self.tables = self.tables._replace(group_bits=wider)
+
+
+def exact_sum(values: Array) -> int:
+    """Sum of int64 values as a Python int: halves are summed apart, so that nothing wraps."""
+    return int((values >> 32).sum(dtype=np.int64)) * (1 << 32) + int((values & 0xFFFFFFFF).sum(dtype=np.int64))
+
+
+def _totals(rows: Array, amounts: Array, size: int) -> Array:
+    """Sum of `amounts` by row, exact below 2**63 (each total is a posted total, which is)."""
+    totals = np.zeros(size, np.int64)
+    np.add.at(totals, rows, amounts)
+    return totals
+
+
+def split(identifier: int) -> tuple[int, int]:
+    """An id as (low, high) 64-bit halves."""
+    return identifier & 0xFFFFFFFFFFFFFFFF, identifier >> 64
+
+
+def join(low: Any, high: Any) -> int:
+    """An id from its 64-bit halves."""
+    return int(high) << 64 | int(low)
+
+
+def _words(operations: Array) -> Array:
+    return operations.view(np.uint64).reshape(operations.size, limits.RECORD_BYTES // 8)

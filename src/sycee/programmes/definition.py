@@ -1,0 +1,460 @@
+"""What a programme is, read from a TOML file and checked as a whole.
+
+`load` turns a file, or the name of a pilot shipped with the package, into a frozen `Programme`. What cannot be is an
+error with file, line, key, the value found and what would be right: an unknown key, a sum that does not close, dates in
+an impossible order, an unknown zone or currency. Amounts are minor units, moments nanoseconds since 1970-01-01T00:00Z,
+and every window includes its `from_ns` and excludes its `until_ns`. docs/reference/draw.md says what a draw announces.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from sycee.core import documents, money
+from sycee.core.documents import Table
+from sycee.core.errors import UsageError
+from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
+from sycee.core.money import Currency
+from sycee.data import pilots
+
+DRAW_RULES: Final = ("sycee.draw.v1",)
+REPLAY_BEACON: Final = "sycee-replay"  # the source of a synthetic beacon, derived from a replay's seed
+IDENTITY_KEYS: Final = ("document", "phone")
+MARKS: Final = ("1", "2", "assumed", "derived")  # in one source, in two or more, chosen by us, computed by us
+REST_RECEIVERS: Final = ("funder",)
+REFUND_ORDERS: Final = ("own-money-first",)
+
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a figure was read (site and page) and how well it is supported: one of MARKS."""
+
+    source: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `from_ns` (included) until `until_ns` (excluded)."""
+
+    from_ns: int
+    until_ns: int
+    provenance: Provenance | None
+
+    def __contains__(self, moment_ns: int) -> bool:
+        return self.from_ns <= moment_ns < self.until_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Funder:
+    """Who pays for the programme."""
+
+    name: str
+    provenance: Provenance | None
+
+
+@dataclass(frozen=True, slots=True)
+class PacketClass:
+    """`count` packets of `amount_minor` each. Winners, in the order of the draw, get the classes in their order."""
+
+    name: str
+    count: int
+    amount_minor: int
+    provenance: Provenance | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """A part of the registrants that is drawn by itself, and how many of them win."""
+
+    name: str
+    winners: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawRule:
+    """How winners are found: the rule's version, the strata, and the beacon whose future round decides."""
+
+    rule: str
+    strata: tuple[Stratum, ...]
+    beacon_source: str
+    beacon_round: int
+    beacon_due_ns: int
+    provenance: Provenance | None
+
+    @property
+    def winners(self) -> int:
+        """All winners together."""
+        return sum(stratum.winners for stratum in self.strata)
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantGroup:
+    """Payees that purse money may reach."""
+
+    name: str
+    count: int
+    district: str
+    provenance: Provenance | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A bank whose wallets registrants may choose."""
+
+    name: str
+    title: str
+    provenance: Provenance | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What packet money may do, and the order in which a refund fills up."""
+
+    divisible: bool
+    own_money: bool
+    person_to_person: bool
+    cash_out: bool
+    refund_order: str
+    provenance: Provenance | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A published result: a count, or an amount in minor units."""
+
+    value: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Results of a real round by role; None where nothing was published."""
+
+    registered: Figure | None = None
+    winners: Figure | None = None
+    claimed: Figure | None = None
+    payments: Figure | None = None
+    merchants: Figure | None = None
+    budget: Figure | None = None
+    spent_from_packets: Figure | None = None
+    spent_own: Figure | None = None
+    returned: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """A programme as its file defines it, consistent in itself."""
+
+    name: str
+    title: str
+    currency: Currency
+    zone: ZoneInfo
+    funder: Funder
+    budget_minor: int
+    packets: tuple[PacketClass, ...]
+    registration: Window
+    identity: tuple[str, ...]
+    draw: DrawRule
+    claim: Window
+    spending: Window
+    expires_ns: int
+    rest_to: str
+    rules: Rules
+    merchants: tuple[MerchantGroup, ...]
+    operators: tuple[Operator, ...]
+    published: Published
+
+
+def load(source: Path | str) -> Programme:
+    """Load a programme from a file, or by the name of a pilot shipped with the package.
+
+    A text that holds a slash or ends in `.toml` is a path. DocumentError says what is wrong in the file and where;
+    UsageError that there is no such pilot.
+    """
+    text = str(source)
+    if isinstance(source, Path) or "/" in text or "\\" in text or text.endswith(".toml"):
+        return define(documents.read(Path(source)))
+    if text not in pilots.names():
+        near = difflib.get_close_matches(text, pilots.names(), n=1)
+        shipped = ", ".join(pilots.names())
+        hint = f'did you mean "{near[0]}"?' if near else f"pilots shipped: {shipped}; a path ends in .toml"
+        raise UsageError(f'there is no programme "{text}"', hint=hint)
+    return define(documents.parse(pilots.content(text), f"{text}.toml"))
+
+
+def define(table: Table) -> Programme:
+    """Build a programme from its document. DocumentError for everything that cannot be."""
+    name = _name(table)
+    title = table.text("title")
+    currency = table.currency("currency")
+    zone = table.zone("zone")
+    funder = _funder(table.table("funder"))
+    packets = tuple(_packet_class(each, currency) for each in table.tables("packets"))
+    budget_minor = _budget(table.table("budget"), packets, currency)
+
+    registration_table = table.table("registration")
+    identity = registration_table.texts("identity", choices=IDENTITY_KEYS)
+    registration = _window(registration_table, zone)
+    phases = {key: table.table(key) for key in ("draw", "claim", "spending", "expiry")}
+    draw = _draw(phases["draw"], packets, registration, registration_table, zone)
+    claim, spending = _window(phases["claim"], zone), _window(phases["spending"], zone)
+    expires_ns, rest_to = _expiry(phases["expiry"], zone)
+    _check_order(draw, claim, spending, expires_ns, phases, zone)
+
+    rules = _rules(table.table("rules"))
+    merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
+    operators = tuple(_operator(each) for each in table.tables("operators"))
+    for key, names in (
+        ("packets", [each.name for each in packets]),
+        ("merchants", [each.name for each in merchants]),
+        ("operators", [each.name for each in operators]),
+    ):
+        _check_names(table, key, names)
+    published = Published()
+    if "published" in table:
+        published = _published(table.table("published"), budget_minor, draw.winners, merchants, currency)
+    programme = Programme(
+        name=name,
+        title=title,
+        currency=currency,
+        zone=zone,
+        funder=funder,
+        budget_minor=budget_minor,
+        packets=packets,
+        registration=registration,
+        identity=identity,
+        draw=draw,
+        claim=claim,
+        spending=spending,
+        expires_ns=expires_ns,
+        rest_to=rest_to,
+        rules=rules,
+        merchants=merchants,
+        operators=operators,
+        published=published,
+    )
+    table.finish()
+    return programme
+
+
+def _name(table: Table) -> str:
+    name = table.text("name")
+    if not _NAME.fullmatch(name):
+        raise table.error(
+            "name",
+            f"found {documents.found(name)}",
+            right='small letters, digits and single hyphens, such as "luohu-2020"',
+        )
+    return name
+
+
+def _provenance(table: Table) -> Provenance | None:
+    """The source and mark that may stand in any table; both or neither."""
+    if "source" not in table and "mark" not in table:
+        return None
+    return Provenance(table.text("source"), table.choice("mark", MARKS))
+
+
+def _finished(table: Table, value: _T) -> _T:
+    """`value`, once `table` has nothing left that nobody asked for."""
+    table.finish()
+    return value
+
+
+def _funder(table: Table) -> Funder:
+    return _finished(table, Funder(table.text("name"), _provenance(table)))
+
+
+def _packet_class(table: Table, currency: Currency) -> PacketClass:
+    name = table.text("name")
+    count = table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
+    amount_minor = _positive(table, "amount", currency)
+    return _finished(table, PacketClass(name, count, amount_minor, _provenance(table)))
+
+
+def _budget(table: Table, packets: tuple[PacketClass, ...], currency: Currency) -> int:
+    budget_minor = _positive(table, "amount", currency)
+    total = sum(each.count * each.amount_minor for each in packets)
+    if total > I64_MAX or total != budget_minor:
+        terms = " + ".join(f"{each.count} x {money.format(each.amount_minor, currency)}" for each in packets)
+        shown = money.format(budget_minor, currency)
+        total_shown = money.format(total, currency) if total <= I64_MAX else f"more than {I64_MAX} minor units"
+        raise table.error(
+            "amount",
+            f"the budget is {shown}, but the packets come to {terms} = {total_shown}",
+            right=f'amount = "{total_shown}", or other packets' if total <= I64_MAX else "fewer or smaller packets",
+        )
+    _provenance(table)
+    return _finished(table, budget_minor)
+
+
+def _window(table: Table, zone: ZoneInfo) -> Window:
+    from_ns, until_ns = table.moment("from", zone), table.moment("until", zone)
+    if until_ns <= from_ns:
+        start, end = documents.shown_moment(from_ns, zone), documents.shown_moment(until_ns, zone)
+        raise table.error(
+            "until",
+            f"ends {end}, not after it starts, {start} (line {table.line('from')})",
+            right="a moment after `from`",
+        )
+    return _finished(table, Window(from_ns, until_ns, _provenance(table)))
+
+
+def _draw(
+    table: Table, packets: tuple[PacketClass, ...], registration: Window, registration_table: Table, zone: ZoneInfo
+) -> DrawRule:
+    rule = table.choice("rule", DRAW_RULES)
+    strata_tables = table.tables("strata")
+    strata = tuple(
+        _finished(each, Stratum(each.text("name"), each.integer("winners", least=1, most=COHORT_MEMBERS_MAX)))
+        for each in strata_tables
+    )
+    _check_names(table, "strata", [each.name for each in strata])
+    beacon = table.table("beacon")
+    draw = DrawRule(
+        rule=rule,
+        strata=strata,
+        beacon_source=beacon.text("source"),
+        beacon_round=beacon.integer("round", least=0, most=I64_MAX),
+        beacon_due_ns=beacon.moment("due", zone),
+        provenance=_provenance(table),
+    )
+    packet_count = sum(each.count for each in packets)
+    if draw.winners != packet_count:
+        terms = " + ".join(str(each.winners) for each in strata)
+        raise strata_tables[-1].error(
+            "winners",
+            f"the strata have {terms} = {draw.winners} winners, but there are {packet_count} packets",
+            right=f"{packet_count} winners in all strata together, one for each packet",
+        )
+    if draw.beacon_due_ns <= registration.until_ns:
+        raise beacon.error(
+            "due",
+            f"the draw is {documents.shown_moment(draw.beacon_due_ns, zone)}, but registration closes "
+            f"{documents.shown_moment(registration.until_ns, zone)} (line {registration_table.line('until')})",
+            right="a moment after registration closes: the list is frozen before anyone can know the beacon",
+        )
+    beacon.finish()
+    return _finished(table, draw)
+
+
+def _expiry(table: Table, zone: ZoneInfo) -> tuple[int, str]:
+    expires_ns, rest_to = table.moment("at", zone), table.choice("rest_to", REST_RECEIVERS)
+    _provenance(table)
+    return _finished(table, (expires_ns, rest_to))
+
+
+def _check_order(
+    draw: DrawRule, claim: Window, spending: Window, expires_ns: int, tables: dict[str, Table], zone: ZoneInfo
+) -> None:
+    """Draw, then claim, then spend, then expire: each moment against the one that bounds it."""
+    due = ("the draw", draw.beacon_due_ns, tables["draw"].line("beacon"))
+    first_claim = ("the first claim", claim.from_ns, tables["claim"].line("from"))
+    expiry = ("expiry", expires_ns, tables["expiry"].line("at"))
+    for where, key, moment_ns, side, (bound, bound_ns, bound_line) in (
+        ("claim", "from", claim.from_ns, "before", due),
+        ("spending", "from", spending.from_ns, "before", first_claim),
+        ("claim", "until", claim.until_ns, "after", expiry),
+        ("spending", "until", spending.until_ns, "after", expiry),
+    ):
+        if (moment_ns < bound_ns) if side == "before" else (moment_ns > bound_ns):
+            verb = "starts" if key == "from" else "ends"
+            shown, bound_shown = documents.shown_moment(moment_ns, zone), documents.shown_moment(bound_ns, zone)
+            raise tables[where].error(
+                key,
+                f"{where} {verb} {shown}, {side} {bound}, {bound_shown} (line {bound_line})",
+                right=f"a moment no {'earlier' if side == 'before' else 'later'} than {bound}",
+            )
+
+
+def _rules(table: Table) -> Rules:
+    rules = Rules(
+        divisible=table.boolean("divisible"),
+        own_money=table.boolean("own_money"),
+        person_to_person=table.boolean("person_to_person"),
+        cash_out=table.boolean("cash_out"),
+        refund_order=table.choice("refund_order", REFUND_ORDERS),
+        provenance=_provenance(table),
+    )
+    return _finished(table, rules)
+
+
+def _merchant_group(table: Table) -> MerchantGroup:
+    name, count = table.text("name"), table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
+    return _finished(table, MerchantGroup(name, count, table.text("district"), _provenance(table)))
+
+
+def _operator(table: Table) -> Operator:
+    return _finished(table, Operator(table.text("name"), table.text("title"), _provenance(table)))
+
+
+def _check_names(table: Table, key: str, names: list[str]) -> None:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            first = table.tables(key)[names.index(name)]
+            raise table.tables(key)[place].error(
+                "name",
+                f"{documents.found(name)} stands on line {first.line('name')} already",
+                right=f"each name in {key} once",
+            )
+
+
+_COUNT_ROLES: Final = ("registered", "winners", "claimed", "payments", "merchants")
+_MONEY_ROLES: Final = ("budget", "spent_from_packets", "spent_own", "returned")
+
+
+def _published(
+    table: Table, budget_minor: int, winners: int, merchants: tuple[MerchantGroup, ...], currency: Currency
+) -> Published:
+    figures: dict[str, Figure] = {}
+    tables: dict[str, Table] = {}
+    for role in (*_COUNT_ROLES, *_MONEY_ROLES):
+        if role not in table:
+            table.offer(role)
+            continue
+        tables[role] = each = table.table(role)
+        is_money = role in _MONEY_ROLES
+        value = each.money("value", currency) if is_money else each.integer("value", least=0, most=I64_MAX)
+        # A published figure without a source is a rumour: here, and only here, both keys must be there.
+        figures[role] = Figure(value, Provenance(each.text("source"), each.choice("mark", MARKS)))
+        each.finish()
+    table.finish()
+
+    def check(role: str, expected: int, of: str) -> None:
+        if role in figures and figures[role].value != expected:
+            is_money = role in _MONEY_ROLES
+            value = figures[role].value
+            shown = money.format(value, currency) if is_money else str(value)
+            right = money.format(expected, currency) if is_money else str(expected)
+            raise tables[role].error("value", f"{shown} is not {of} = {right}", right=right)
+
+    check("budget", budget_minor, "the sum of the packets")
+    check("winners", winners, "the number of packets")
+    check("merchants", sum(each.count for each in merchants), "the sum of the merchant groups")
+    if "spent_from_packets" in figures:
+        check("returned", budget_minor - figures["spent_from_packets"].value, "budget less spent_from_packets")
+    for smaller, larger in (("winners", "registered"), ("claimed", "winners"), ("spent_from_packets", "budget")):
+        if smaller in figures and larger in figures and figures[smaller].value > figures[larger].value:
+            raise tables[smaller].error(
+                "value",
+                f"{smaller} is {figures[smaller].value}, but {larger} is only {figures[larger].value} "
+                f"(line {tables[larger].line('value')})",
+                right=f"at most the number of {larger}",
+            )
+    return Published(**figures)
+
+
+def _positive(table: Table, key: str, currency: Currency) -> int:
+    amount_minor = table.money(key, currency)
+    if amount_minor <= 0:
+        raise table.error(key, f"found {money.format(amount_minor, currency)}", right="an amount above zero")
+    return amount_minor

@@ -1,0 +1,549 @@
+"""The draw that anyone can check, in two steps as in life.
+
+`freeze` commits to the list and promises a future round of a public beacon; `draw` finds the winners once that round is
+known. `verify` recomputes everything from the published files alone, and `check_entry` answers one registrant. What
+stands in the files is specified in docs/reference/draw.md; the computation itself is `sycee.programmes.rule`.
+
+With a folder each step writes its files and the next may run in another process; without one the same code works in
+memory. `progress(done, total)` counts hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.programmes import merkle, published, rule, sha256
+from sycee.programmes.definition import REPLAY_BEACON, DrawRule
+from sycee.programmes.merkle import Proof
+from sycee.programmes.published import Announcement, Beacon, StratumAnnounced
+from sycee.programmes.sha256 import Bytes, Progress
+
+WINNERS_HEADER: Final = "rank,stratum,index,commitment,ticket\n"
+
+_T = TypeVar("_T")
+
+_REPLAY_SALT_TAG: Final = b"sycee.replay.salt.v1"
+_REPLAY_BEACON_TAG: Final = b"sycee.replay.beacon.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """One row for each person in the draw. A key of 0 means that the person gave none."""
+
+    documents: NDArray[np.uint64]
+    phones: NDArray[np.uint64]
+    salts: Bytes  # [n, 32], secret until the registrant shows it
+    strata: NDArray[np.uint8] | None = None  # place in the draw rule's strata; None if there is one only
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A frozen list: what was announced and the commitments in list order, uint8 [n, 32].
+
+    `order[i]` is the row in `Entries` of the list's entry i. It links the list to people, so it is never published and
+    is None when the list was read from published files.
+    """
+
+    announcement: Announcement
+    commitments: Bytes
+    order: NDArray[np.int64] | None
+    folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Winners:
+    """The result of a draw. Arrays of k rows go by stratum and within each by rank; `tickets` has all n, in list order.
+
+    `entries` are rows in `Entries`, where the list was frozen in this process.
+    """
+
+    announcement: Announcement
+    beacon: Beacon
+    tickets: Bytes
+    index: NDArray[np.int64]  # place in the list
+    rank: NDArray[np.int64]  # from 1 in each stratum
+    stratum: NDArray[np.uint8]
+    entries: NDArray[np.int64] | None
+
+
+def freeze(
+    folder: Path | None,
+    programme: str,
+    draw_rule: DrawRule,
+    entries: Entries,
+    *,
+    frozen_at_ns: int,
+    progress: Progress | None = None,
+) -> Frozen:
+    """Freeze the list and announce it: entries.bin and announcement.json, if a folder is given.
+
+    UsageError if the beacon may be known already, an entry stands twice, a stratum is empty or unknown, or the folder
+    holds another announcement.
+    """
+    if frozen_at_ns >= draw_rule.beacon_due_ns:
+        raise UsageError(
+            f"the list would be frozen at {published.moment_text(frozen_at_ns)}, but the beacon is due "
+            f"{published.moment_text(draw_rule.beacon_due_ns)} and may be known",
+            hint="name a round that is still to come",
+        )
+    counts = _entries_per_stratum(draw_rule, entries)
+    steps = _Steps(progress, len(entries) + merkle.hashes_needed(len(entries)))
+    unordered = rule.commitments(entries.documents, entries.phones, entries.salts, progress=steps.part())
+    order = rule.list_order(unordered, entries.strata if len(counts) > 1 else None)
+    commitments = unordered[order]
+    del unordered
+    _check_list(commitments, order, counts)
+    root = merkle.root(commitments, progress=steps.part())
+    announcement = Announcement(
+        programme=programme,
+        rule=draw_rule.rule,
+        strata=tuple(
+            # With more packets than people everyone wins, and the announcement says so.
+            StratumAnnounced(stratum.name, count, min(count, stratum.winners))
+            for stratum, count in zip(draw_rule.strata, counts, strict=True)
+        ),
+        root=root,
+        beacon_source=draw_rule.beacon_source,
+        beacon_round=draw_rule.beacon_round,
+        beacon_due_ns=draw_rule.beacon_due_ns,
+        frozen_at_ns=frozen_at_ns,
+        synthetic=draw_rule.beacon_source == REPLAY_BEACON,
+    )
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The promise is looked at first: were it another, not a byte of the old list may be touched.
+        path = folder / published.ANNOUNCEMENT
+        if path.exists():
+            published.publish_once(path, announcement.content())
+        published.publish(folder / published.ENTRIES, commitments.data)
+        published.publish_once(path, announcement.content())
+    return Frozen(announcement, commitments, order, folder)
+
+
+def read_frozen(folder: Path, *, progress: Progress | None = None) -> Frozen:
+    """Read a frozen list back. IntegrityError if the files are damaged or the list does not lead to the root."""
+    announcement = published.read_announcement(folder)
+    commitments = published.read_digests(folder / published.ENTRIES, announcement.entries)
+    root = merkle.root(commitments, progress=progress)
+    require(
+        root == announcement.root,
+        f"{published.ENTRIES}: its root is {root.hex()}, but {announcement.root.hex()} was announced",
+    )
+    return Frozen(announcement, commitments, None, folder)
+
+
+def draw(source: Path | Frozen, beacon: Beacon, *, progress: Progress | None = None) -> Winners:
+    """Find the winners of a frozen list, given or read from a folder; in a folder publish beacon, tickets and winners.
+
+    UsageError if the beacon is not the one announced, or another one was published before.
+    """
+    frozen = read_frozen(source) if isinstance(source, Path) else source
+    announcement = frozen.announcement
+    complaint = _beacon_complaint(announcement, beacon)
+    if complaint is not None:
+        raise UsageError(f"this beacon is not the one announced: {complaint}", hint="give the round that was promised")
+    if len(beacon.value) != published.BEACON_BYTES:
+        raise UsageError(
+            f"the beacon has {len(beacon.value)} bytes, not {published.BEACON_BYTES}",
+            hint="docs/reference/draw.md says how the value of a longer or shorter beacon is made",
+        )
+    if frozen.folder is not None:
+        published.publish_once(frozen.folder / published.BEACON, beacon.content())
+    tickets = rule.tickets(beacon.value, announcement.root, frozen.commitments, progress=progress)
+    winners = _select(announcement, beacon, tickets, frozen.order)
+    if frozen.folder is not None:
+        published.publish(frozen.folder / published.TICKETS, tickets.data)
+        published.publish(frozen.folder / published.WINNERS, winners_csv(winners, frozen.commitments))
+    return winners
+
+
+def winners_csv(winners: Winners, commitments: Bytes) -> bytes:
+    """The bytes of winners.csv."""
+    names = [stratum.name for stratum in winners.announcement.strata]
+    commitment_text = commitments[winners.index].tobytes().hex()
+    ticket_text = winners.tickets[winners.index].tobytes().hex()
+    rows = zip(winners.rank.tolist(), winners.stratum.tolist(), winners.index.tolist(), strict=True)
+    lines = [
+        f"{rank},{names[stratum]},{index},{commitment_text[at : at + 64]},{ticket_text[at : at + 64]}\n"
+        for at, (rank, stratum, index) in zip(range(0, len(commitment_text), 64), rows, strict=True)
+    ]
+    return (WINNERS_HEADER + "".join(lines)).encode("ascii")
+
+
+# --- checking -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked. `passed` is None where an earlier failure left nothing to check."""
+
+    name: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What published files prove. `announcement` is None if it could not be read."""
+
+    checks: tuple[Check, ...]
+    announcement: Announcement | None
+    announcement_digest: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def require(self) -> None:
+        """Raise IntegrityError, naming what failed and where, unless every check passed."""
+        _require(self.checks, "the draw does not prove its winners")
+
+
+def verify(folder: Path, *, announced: bytes | None = None, progress: Progress | None = None) -> Verification:
+    """Recompute a draw from its published files alone. Never raises for what the files say: the checks tell.
+
+    `announced` is the SHA-256 of announcement.json as it was known before the beacon, from outside the folder (a
+    newspaper, a notary): without it nobody can see an announcement that was replaced as a whole.
+    """
+    checks = _Checks()
+    announcement = checks.run("announcement", lambda: published.read_announcement(folder), _announcement_detail)
+    digest = _file_digest(folder / published.ANNOUNCEMENT)
+    if announced is not None:
+        checks.add(
+            "announcement as known outside",
+            hmac.compare_digest(digest, announced),
+            f"SHA-256 is {digest.hex()}, expected {announced.hex()}",
+        )
+    if announcement is None:
+        checks.skip(
+            ("entries", "list order", "root", "beacon", "tickets", "winners"), "no announcement to check against"
+        )
+        return Verification(checks.done(), None, digest)
+    entries = announcement.entries
+    steps = _Steps(progress, merkle.hashes_needed(entries) + entries)
+    commitments = checks.run(
+        "entries",
+        lambda: published.read_digests(folder / published.ENTRIES, entries),
+        lambda _: f"{entries} commitments, as announced",
+    )
+    if commitments is None:
+        checks.skip(("list order", "root"), "no entries to check")
+    else:
+        _check_order(checks, announcement, commitments)
+        root = merkle.root(commitments, progress=steps.part())
+        detail = f"{root.hex()}, as announced"
+        if root != announcement.root:
+            detail = f"{published.ENTRIES} leads to {root.hex()}, but {announcement.root.hex()} was announced"
+        checks.add("root", root == announcement.root, detail)
+    beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
+    if commitments is None or beacon is None:
+        checks.skip(("tickets", "winners"), f"no {'entries' if commitments is None else 'beacon'} to compute them from")
+        return Verification(checks.done(), announcement, digest)
+    tickets = rule.tickets(beacon.value, announcement.root, commitments, progress=steps.part())
+    checks.run("tickets", lambda: _check_tickets(folder, tickets), str)
+    expected = winners_csv(_select(announcement, beacon, tickets, None), commitments)
+    checks.run("winners", lambda: _check_winners(folder, expected, announcement.winners), str)
+    return Verification(checks.done(), announcement, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCheck:
+    """One registrant's entry in the published files. Places are None where the entry, or the draw, is not there."""
+
+    checks: tuple[Check, ...]
+    commitment: bytes
+    index: int | None
+    stratum: str | None
+    proof: Proof
+    ticket: bytes | None
+    rank: int | None  # from 1 among all tickets of the stratum
+    won: bool | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing published contradicts this entry. Before the draw some checks are still open."""
+        return all(check.passed is not False for check in self.checks)
+
+    def require(self) -> None:
+        """Raise IntegrityError, naming what failed and where, if anything contradicts this entry."""
+        _require(self.checks, "the published files contradict this entry")
+
+
+def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCheck:
+    """Check one's own entry: is it in the list, does the list lead to the announced root, did it win.
+
+    Keys and salt are those of the registrant's receipt; they are compared on this machine and sent nowhere.
+    IntegrityError if announcement or list cannot be read, UsageError for keys that cannot be.
+    """
+    if len(salt) != rule.SALT_BYTES or not 0 <= document < 1 << 64 or not 0 <= phone <= rule.PHONE_MAX:
+        raise UsageError(
+            f"document {document}, phone {phone} and a salt of {len(salt)} bytes are no entry",
+            hint="copy document, phone and the salt of 64 hexadecimal digits from the receipt as they are",
+        )
+    announcement = published.read_announcement(folder)
+    commitments = published.read_digests(folder / published.ENTRIES, announcement.entries)
+    own = hashlib.sha256(rule.ENTRY_TAG + salt + rule.identity_text(document, phone)).digest()
+    checks = _Checks()
+    matches = np.flatnonzero((rule.words(commitments) == np.frombuffer(own, dtype=">u8")).all(axis=1))
+    if not len(matches):
+        checks.add(
+            "in the list", False, f"{own.hex()} is not in {published.ENTRIES}; compare the receipt's digits first"
+        )
+        checks.skip(("proof", "ticket", "winners"), "there is no entry to check")
+        return EntryCheck(checks.done(), own, None, None, (), None, None, None)
+    index = int(matches[0])
+    checks.add("in the list", True, f"entry {index} of {announcement.entries}, counted from 0")
+    stratum, span = next(each for each in announcement.spans() if each[1].start <= index < each[1].stop)
+    proof = merkle.proof(merkle.levels(commitments), index)
+    root = merkle.proven_root(own, proof)
+    checks.add("proof", root == announcement.root, f"{len(proof)} hashes lead to {root.hex()}")
+    if not (folder / published.BEACON).exists():
+        checks.skip(("ticket", "winners"), f"not drawn yet: due {published.moment_text(announcement.beacon_due_ns)}")
+        return EntryCheck(checks.done(), own, index, stratum.name, proof, None, None, None)
+
+    beacon = _published_beacon(folder, announcement)
+    ticket = hashlib.sha256(rule.TICKET_TAG + beacon.value + announcement.root + own).digest()
+    tickets = published.read_digests(folder / published.TICKETS, announcement.entries)
+    listed = tickets[index].tobytes()
+    says = "as listed" if listed == ticket else f"but {published.TICKETS} has {listed.hex()} at {index}"
+    checks.add("ticket", listed == ticket, f"{ticket.hex()}, {says}")
+    rank = _rank(tickets[span], index - span.start, ticket)
+    won = rank <= stratum.winners
+    lines = published.read(folder / published.WINNERS).decode("ascii", "replace").splitlines()
+    own_lines = [line for line in lines if own.hex() in line]
+    right = [f"{rank},{stratum.name},{index},{own.hex()},{ticket.hex()}"] if won else []
+    checks.add(
+        "winners",
+        own_lines == right,
+        f"rank {rank} of {stratum.entries} with {stratum.winners} winners: {'won' if won else 'not won'}; "
+        f"{published.WINNERS} {'has it' if own_lines else 'does not have it'}"
+        + ("" if own_lines == right else " in this form"),
+    )
+    return EntryCheck(checks.done(), own, index, stratum.name, proof, ticket, rank, won)
+
+
+# --- salts and beacons --------------------------------------------------------------------------------------------
+
+
+def fresh_salts(count: int) -> Bytes:
+    """`count` salts of 256 bits from the operating system's generator: uint8 [count, 32]."""
+    return np.frombuffer(secrets.token_bytes(count * rule.SALT_BYTES), dtype=np.uint8).reshape(count, -1)
+
+
+def replay_salts(seed: int, count: int) -> Bytes:
+    """The salts of a replay: SHA-256(tag ‖ seed ‖ row), both as 8 bytes, big-endian. Secret from nobody."""
+    rows = np.arange(count, dtype=">u8").view(np.uint8).reshape(count, 8)
+    return sha256.digests((_REPLAY_SALT_TAG, seed.to_bytes(8, "big"), rows))
+
+
+def replay_beacon(seed: int, announcement: Announcement) -> Beacon:
+    """The synthetic beacon of a replay: SHA-256(tag ‖ seed ‖ round), both as 8 bytes, big-endian."""
+    content = _REPLAY_BEACON_TAG + seed.to_bytes(8, "big") + announcement.beacon_round.to_bytes(8, "big")
+    value = hashlib.sha256(content).digest()
+    return Beacon(announcement.beacon_source, announcement.beacon_round, value, synthetic=True)
+
+
+# --- helpers ------------------------------------------------------------------------------------------------------
+
+
+class _Steps:
+    """One count of hashes over several calls that each count their own."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._before = 0
+
+    def part(self) -> Progress | None:
+        """A progress for the next call; a call that starts again from low counts goes on where it was."""
+        if self._progress is None:
+            return None
+        progress = self._progress
+
+        def report(done: int, total: int) -> None:
+            progress(min(self._before + done, self._total), self._total)
+            if done == total:
+                self._before += total
+
+        return report
+
+
+class _Checks:
+    def __init__(self) -> None:
+        self._checks: list[Check] = []
+
+    def add(self, name: str, passed: bool, detail: str) -> None:
+        self._checks.append(Check(name, bool(passed), detail))
+
+    def skip(self, names: tuple[str, ...], detail: str) -> None:
+        self._checks.extend(Check(name, None, detail) for name in names)
+
+    def run(self, name: str, check: Callable[[], _T], detail: Callable[[_T], str]) -> _T | None:
+        """The result of `check`; None where it raised IntegrityError, whose message becomes the detail."""
+        try:
+            result = check()
+        except IntegrityError as error:
+            self.add(name, False, error.message)
+            return None
+        self.add(name, True, detail(result))
+        return result
+
+    def done(self) -> tuple[Check, ...]:
+        return tuple(self._checks)
+
+
+def _require(checks: tuple[Check, ...], what: str) -> None:
+    failed = [check for check in checks if check.passed is False]
+    if failed:
+        message = what + "".join(f"\n  {check.name}: {check.detail}" for check in failed)
+        raise IntegrityError(message, hint="compare with a copy of the folder from somewhere else")
+
+
+def _entries_per_stratum(draw_rule: DrawRule, entries: Entries) -> list[int]:
+    for stratum in draw_rule.strata:
+        published.check_stratum_name(stratum.name)
+    if entries.strata is None:
+        if len(draw_rule.strata) != 1:
+            raise UsageError(
+                f"the draw has {len(draw_rule.strata)} strata, but the entries name none",
+                hint="give `strata`: for each entry its place in the rule's list",
+            )
+        counts = [len(entries)]
+    else:
+        counts = np.bincount(entries.strata, minlength=len(draw_rule.strata)).tolist()
+        if len(entries.strata) != len(entries) or len(counts) > len(draw_rule.strata):
+            raise UsageError(
+                f"{len(entries.strata)} strata up to number {len(counts) - 1} for {len(entries)} entries, "
+                f"but the draw has {len(draw_rule.strata)}",
+                hint="give every entry one stratum of the rule, counted from 0",
+            )
+    for stratum, count in zip(draw_rule.strata, counts, strict=True):
+        if count == 0:
+            raise UsageError(f"stratum {stratum.name} has no entries", hint="leave it out, or wait for registrations")
+    return counts
+
+
+def _check_list(commitments: Bytes, order: NDArray[np.int64], counts: list[int]) -> None:
+    is_greater = rule.is_increasing(commitments)
+    is_greater[np.cumsum(counts)[:-1] - 1] = True  # where the next stratum starts, the order starts again
+    equal = np.flatnonzero(~is_greater)
+    if len(equal):
+        first, second = sorted(order[equal[0] : equal[0] + 2].tolist())
+        raise UsageError(
+            f"entries {first} and {second} are the same person with the same salt", hint="deduplicate before the freeze"
+        )
+
+
+def _select(announcement: Announcement, beacon: Beacon, tickets: Bytes, order: NDArray[np.int64] | None) -> Winners:
+    index, rank, strata = [], [], []
+    for place, (stratum, span) in enumerate(announcement.spans()):
+        index.append(rule.smallest(tickets[span], stratum.winners) + span.start)
+        rank.append(np.arange(1, stratum.winners + 1, dtype=np.int64))
+        strata.append(np.full(stratum.winners, place, dtype=np.uint8))
+    places = np.concatenate(index)
+    return Winners(
+        announcement=announcement,
+        beacon=beacon,
+        tickets=tickets,
+        index=places,
+        rank=np.concatenate(rank),
+        stratum=np.concatenate(strata),
+        entries=None if order is None else order[places],
+    )
+
+
+def _beacon_complaint(announcement: Announcement, beacon: Beacon) -> str | None:
+    for what, given, promised in (
+        ("source", beacon.source, announcement.beacon_source),
+        ("round", beacon.round, announcement.beacon_round),
+        ("synthetic", beacon.synthetic, announcement.synthetic),
+    ):
+        if given != promised:
+            return f"{what} is {given}, but {promised} was announced"
+    return None
+
+
+def _published_beacon(folder: Path, announcement: Announcement) -> Beacon:
+    beacon = published.read_beacon(folder / published.BEACON)
+    complaint = _beacon_complaint(announcement, beacon)
+    require(complaint is None, f"{published.BEACON}: {complaint}")
+    return beacon
+
+
+def _announcement_detail(announcement: Announcement) -> str:
+    return (
+        f"{announcement.programme}: {announcement.winners} of {announcement.entries} win, "
+        f"frozen {published.moment_text(announcement.frozen_at_ns)}"
+    )
+
+
+def _beacon_detail(beacon: Beacon) -> str:
+    synthetic = "; SYNTHETIC: a replay, no proof of chance" if beacon.synthetic else ""
+    return f"{beacon.source}, round {beacon.round}, as announced{synthetic}"
+
+
+def _check_order(checks: _Checks, announcement: Announcement, commitments: Bytes) -> None:
+    for stratum, span in announcement.spans():
+        falls = np.flatnonzero(~rule.is_increasing(commitments[span]))
+        if len(falls):
+            index = span.start + int(falls[0]) + 1
+            checks.add(
+                "list order", False, f"{published.ENTRIES}: entry {index} ({stratum.name}) is not above the one before"
+            )
+            return
+    checks.add("list order", True, "commitments increase in each stratum, so none stands twice in it")
+
+
+def _check_tickets(folder: Path, expected: Bytes) -> str:
+    listed = published.read_digests(folder / published.TICKETS, len(expected))
+    wrong = np.flatnonzero((rule.words(listed) != rule.words(expected)).any(axis=1))
+    if len(wrong):
+        index = int(wrong[0])
+        raise IntegrityError(
+            f"{published.TICKETS}: {len(wrong)} tickets are wrong, the first at {index}: "
+            f"{listed[index].tobytes().hex()}, computed {expected[index].tobytes().hex()}"
+        )
+    return f"{len(expected)} tickets, each as computed"
+
+
+def _check_winners(folder: Path, expected: bytes, count: int) -> str:
+    listed = published.read(folder / published.WINNERS)
+    if listed != expected:
+        listed_lines, expected_lines = listed.split(b"\n"), expected.split(b"\n")
+        pairs = zip(listed_lines, expected_lines, strict=False)
+        shorter = min(len(listed_lines), len(expected_lines))
+        line = next((place for place, (one, other) in enumerate(pairs) if one != other), shorter)
+        found = listed_lines[line].decode("utf-8", "replace") if line < len(listed_lines) else ""
+        right = expected_lines[line].decode() if line < len(expected_lines) else ""
+        raise IntegrityError(
+            f"{published.WINNERS}: {max(len(listed_lines) - 2, 0)} winners, computed {count}; "
+            f'line {line + 1} is "{found}", computed "{right}"'
+        )
+    return f"{count} winners, each as computed"
+
+
+def _rank(tickets: Bytes, index: int, ticket: bytes) -> int:
+    """The rank, from 1, of the ticket at `index`: how many come before it, equal ones in list order."""
+    columns, own = rule.words(tickets), np.frombuffer(ticket, dtype=">u8")
+    before = np.arange(len(tickets)) < index
+    for column in (3, 2, 1, 0):
+        before = (columns[:, column] < own[column]) | ((columns[:, column] == own[column]) & before)
+    return int(np.count_nonzero(before)) + 1
+
+
+def _file_digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes() if path.exists() else b"").digest()

@@ -1,0 +1,226 @@
+"""One order of frames for one ledger.
+
+    submit ─> gather what waits ─> resolve ─> reserve ─┬─> journal: write, fdatasync ─┬─> publish: answers
+                                                       └─> ledger: apply              ┘
+
+A known id and a malformed operation are answered from memory and never journaled again. The rest becomes one frame of
+at most FRAME_RECORDS_MAX operations with one time. Disk and kernel run side by side; an answer leaves only when both
+are done, so whoever reads it finds its operation after a power cut. If the write fails the ledger stops: what is in
+memory may then be ahead of the disk, so nothing is read from it any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from sycee.core import limits
+from sycee.core.clock import Clock, RealClock
+from sycee.core.errors import SyceeError, UnavailableError, UsageError
+from sycee.journal.disk import RealDisk
+from sycee.journal.frame import CalendarEntry, Frame, FrameKind
+from sycee.ledger import kernels, layout
+from sycee.ledger.layout import Kind
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.log import Log
+
+Array = np.ndarray[Any, Any]
+
+# Below it the hand-over to the writer's thread costs more than the kernel takes.
+SIDE_BY_SIDE_RECORDS_MIN: Final = 256
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(slots=True)
+class _Ticket:
+    operations: Array
+    answers: Array | None = None
+    error: BaseException | None = None
+    done: bool = field(default=False)
+
+
+class Sequencer:
+    """Owns one log and one state. Safe for many threads; each call of `submit` blocks until its answers are durable."""
+
+    def __init__(self, log: Log, *, clock: Clock | None = None, side_by_side: bool = True) -> None:
+        """Recover `log` into a fresh state. Raises IntegrityError where the log does not prove itself."""
+        self.state = LedgerState()
+        self.frame_times: list[int] = [0]  # by sequence; there is no frame 0
+        self._log = log
+        self._clock = clock or RealClock()
+        self._order = threading.Lock()
+        self._gate = threading.Lock()
+        self._waiting: list[_Ticket] = []
+        self._stopped: str | None = None  # why nothing more is taken or read
+        self._closed = False
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
+        for frame in log.recover():
+            replay(self.state, frame)
+            self.frame_times.append(frame.time_ns)
+
+    @property
+    def durable_sequence(self) -> int:
+        """The newest frame that answers and reads may rest on."""
+        return len(self.frame_times) - 1
+
+    def submit(self, operations: Array) -> Array:
+        """Ask for operations, in order; (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
+
+        Operations of one call keep their order; calls of several threads are gathered into common frames.
+        Raises UsageError for what the ledger could never hold, UnavailableError when it is stopped.
+        """
+        if operations.dtype != layout.OPERATION or operations.ndim != 1:
+            raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
+        self._check_zones(operations)
+        ticket = _Ticket(np.ascontiguousarray(operations))
+        with self._gate:
+            self._waiting.append(ticket)
+        # Whoever holds the order works off everything that waits; the others find their tickets done.
+        with self._order:
+            if not ticket.done:
+                self._work_off()
+        if ticket.error is not None:
+            raise ticket.error
+        if ticket.answers is None:
+            raise UnavailableError("the ledger lost a request; this is a defect of Sycee")
+        return ticket.answers
+
+    @contextmanager
+    def reading(self) -> Iterator[LedgerState]:
+        """The state between two frames: what is read there is durable."""
+        with self._order:
+            self._check_running()
+            yield self.state
+
+    def close(self) -> None:
+        """Say in the journal that all is well and let the folder go. A second call does nothing."""
+        with self._order:
+            if self._closed:
+                return
+            self._closed = True
+            self._stopped = self._stopped or "the ledger is closed"
+            if self._writer:
+                self._writer.shutdown()  # waits for the write at hand
+            self._log.close()
+
+    def _check_running(self) -> None:
+        if self._stopped is not None:
+            raise UnavailableError(self._stopped, hint="open the ledger again")
+
+    def _work_off(self) -> None:
+        with self._gate:
+            tickets, self._waiting = self._waiting, []
+        for batch in _gathered(tickets):
+            operations = batch[0].operations if len(batch) == 1 else np.concatenate([t.operations for t in batch])
+            answers = np.zeros(operations.size, layout.ANSWER)
+            error: BaseException | None = None
+            try:
+                self._check_running()
+                for start in range(0, operations.size, limits.FRAME_RECORDS_MAX):
+                    part = slice(start, start + limits.FRAME_RECORDS_MAX)
+                    answers[part] = self._frame(operations[part])
+            except BaseException as caught:
+                error = caught
+            start = 0
+            for ticket in batch:
+                ticket.answers = answers[start : start + ticket.operations.size]
+                ticket.error = error
+                ticket.done = True
+                start += ticket.operations.size
+            if error is not None and not isinstance(error, Exception):
+                raise error  # Ctrl-C belongs to this thread, whoever's tickets it held
+
+    def _frame(self, operations: Array) -> Array:
+        answers, pending = self.state.resolve(operations)
+        if pending == 0:
+            return answers
+        fresh_at = np.flatnonzero(answers["code"] == kernels.PENDING)
+        fresh = operations if pending == operations.size else operations[fresh_at]
+        self.state.reserve(fresh)
+        now_ns = max(self._clock.now_ns(), self._log.last_time_ns + 1)
+        calendar = self._calendar(now_ns)
+        sequence = self._log.last_sequence + 1
+        # From here on memory and disk must both get there: anything that comes between stops the ledger.
+        try:
+            if self._writer and fresh.size >= SIDE_BY_SIDE_RECORDS_MIN:
+                written = self._writer.submit(self._append, now_ns, fresh, calendar)
+                applied = self.state.apply(sequence, now_ns, fresh)
+                written.result()
+            else:
+                self._append(now_ns, fresh, calendar)
+                applied = self.state.apply(sequence, now_ns, fresh)
+        except BaseException as error:
+            self._stopped = f"the ledger stopped at frame {sequence}: {error or type(error).__name__}"
+            if isinstance(error, SyceeError) or not isinstance(error, Exception):
+                raise
+            raise UnavailableError(self._stopped, hint="open the ledger again") from error
+        self.frame_times.append(now_ns)
+        answers[fresh_at] = applied
+        return answers
+
+    def _append(self, now_ns: int, fresh: Array, calendar: Sequence[CalendarEntry]) -> int:
+        return self._log.append(kind=FrameKind.OPERATIONS, time_ns=now_ns, records=fresh, calendar=calendar)
+
+    def _calendar(self, now_ns: int) -> tuple[CalendarEntry, ...]:
+        """Each currency's local date, so that a replay needs no time-zone database."""
+        return tuple(calendar_entry(currency, zone, now_ns) for currency, zone in self.state.zones.items())
+
+    def _check_zones(self, operations: Array) -> None:
+        for at in np.flatnonzero(operations["kind"] == Kind.DEFINE_CURRENCY):
+            text = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes().rstrip(b"\0")
+            if text:
+                zone_of(text.decode("latin-1"))
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone with this name. Raises UsageError where this machine's database has none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(
+            f"no time zone is called {name!r}", hint='names look like "Asia/Shanghai" or "Europe/Paris"'
+        ) from error
+
+
+def calendar_entry(currency: int, zone: str, now_ns: int) -> CalendarEntry:
+    """Local day (since 1970-01-01), month (since January 1970) and year of a moment."""
+    local = (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone_of(zone))
+    month = (local.year - 1970) * 12 + local.month - 1
+    return CalendarEntry(currency=currency, day=local.toordinal() - _EPOCH.toordinal(), month=month, year=local.year)
+
+
+def journal_disk(folder: str | Path) -> RealDisk:
+    """The disk that holds the journal of the ledger in `folder`."""
+    return RealDisk(Path(folder) / "journal")
+
+
+def replay(state: LedgerState, frame: Frame) -> None:
+    """Apply a frame that was read back."""
+    if frame.kind is FrameKind.OPERATIONS:
+        # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
+        operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
+        state.reserve(operations)
+        state.apply(frame.sequence, frame.time_ns, operations)
+
+
+def _gathered(tickets: list[_Ticket]) -> Iterator[list[_Ticket]]:
+    """Tickets in order, in batches that fill a frame; a larger ticket is a batch of its own."""
+    batch: list[_Ticket] = []
+    size = 0
+    for ticket in tickets:
+        if batch and size + ticket.operations.size > limits.FRAME_RECORDS_MAX:
+            yield batch
+            batch, size = [], 0
+        batch.append(ticket)
+        size += ticket.operations.size
+    if batch:
+        yield batch

@@ -1,0 +1,312 @@
+"""A disk in memory that forgets like a real one.
+
+What was written since a file's last fdatasync is *pending*: after `crash` each 512-byte sector of each pending write
+is there or not, whatever its neighbours do, and so is each name made, changed or removed since the last fsync of the
+folder. `kill -9` is no such test: the kernel's memory outlives the process (that is `kill` here).
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from enum import Enum
+from typing import Final
+
+import numpy as np
+
+from sycee.core.errors import UnavailableError
+from sycee.journal.disk import unavailable
+
+SECTOR_BYTES: Final = 512  # the most that a disk writes whole or not at all
+
+
+class PowerCut(BaseException):
+    """The machine is off. Not an Exception, since nothing that handles errors can handle this."""
+
+
+class Loss(Enum):
+    """What a power cut does to each write that was pending."""
+
+    RANDOM = "each sector kept or lost by itself"
+    LOST = "all lost"
+    KEPT = "all kept"
+    FIRST = "only some first sectors kept: torn"
+    LAST = "only some last sectors kept: reordered"
+
+
+class _Inode:
+    """A file apart from its names."""
+
+    def __init__(self, durable: bytes = b"") -> None:
+        self.durable = bytearray(durable)  # on the platter
+        self.cached = bytearray(durable)  # what a read sees
+        self.pending: list[tuple[int, bytes]] = []  # writes that lie between the two, in order
+
+    def write(self, offset: int, data: bytes) -> None:
+        _overlay(self.cached, offset, data)
+        self.pending.append((offset, data))
+
+    def sync(self) -> None:
+        for offset, data in self.pending:
+            _overlay(self.durable, offset, data)
+        self.pending.clear()
+
+    def after_crash(self, random: np.random.Generator, loss: Loss) -> _Inode:
+        content = bytearray(self.durable)
+        for offset, data in self.pending:
+            first = offset // SECTOR_BYTES
+            kept = _kept(random, loss, -(-(offset + len(data)) // SECTOR_BYTES) - first)
+            for index in np.flatnonzero(kept):
+                start = max((first + int(index)) * SECTOR_BYTES, offset)
+                end = min((first + int(index) + 1) * SECTOR_BYTES, offset + len(data))
+                _overlay(content, start, data[start - offset : end - offset])
+        return _Inode(bytes(content))
+
+
+class FakeFile:
+    """A DiskFile of a FakeDisk."""
+
+    def __init__(self, disk: FakeDisk, name: str, inode: _Inode) -> None:
+        self.name = name
+        self._disk = disk
+        self._inode = inode
+
+    def pwrite(self, data: memoryview, offset: int) -> None:
+        """See DiskFile. A power cut during it leaves the write pending, so that any part of it may be there."""
+        self._disk._reserve(self.name, len(self._inode.cached), offset + len(data))
+        self._inode.write(offset, bytes(data))
+        self._disk._done("pwrite")
+
+    def pread_into(self, data: memoryview, offset: int) -> int:
+        """See DiskFile."""
+        self._disk._alive()
+        found = bytes(self._inode.cached[offset : offset + len(data)])
+        data[: len(found)] = found
+        return len(found)
+
+    def size(self) -> int:
+        """See DiskFile."""
+        self._disk._alive()
+        return len(self._inode.cached)
+
+    def zero_fill(self, size_bytes: int) -> None:
+        """See DiskFile."""
+        self._disk._reserve(self.name, len(self._inode.cached), size_bytes)
+        self._inode.write(0, bytes(size_bytes))
+        self._disk._done("zero_fill")
+
+    def fdatasync(self) -> None:
+        """See DiskFile. When it fails the pending writes are dropped, and a second call would succeed."""
+        self._disk._done("fdatasync")
+        if self._disk._sync_fails():
+            self._inode.pending.clear()
+            raise unavailable(OSError(errno.EIO, ""), "making it durable (fdatasync)", self._disk._path(self.name))
+        self._inode.sync()
+
+    def close(self) -> None:
+        """See DiskFile."""
+
+
+class FakeDisk:
+    """A Disk in memory.
+
+    `cut_after`: so many operations that change something are carried out, then PowerCut is raised in the next one
+    while it is under way. `space_bytes`: what fits all files together. `fail_sync_at`: the number, from 1, of the
+    fdatasync that fails. `read_only`: nothing may be changed. All may be set at any time; `operations` counts.
+    """
+
+    concurrent = False  # so that the order of operations, and with it every power cut, can be repeated
+
+    def __init__(
+        self,
+        *,
+        cut_after: int | None = None,
+        space_bytes: int | None = None,
+        fail_sync_at: int | None = None,
+        read_only: bool = False,
+        folder: str = "fake/journal",
+    ) -> None:
+        self.folder = folder
+        self.cut_after = cut_after
+        self.space_bytes = space_bytes
+        self.fail_sync_at = fail_sync_at
+        self.read_only = read_only
+        self.operations: Counter[str] = Counter()
+        self._names: dict[str, _Inode] = {}
+        self._durable_names: dict[str, _Inode] = {}
+        self._pending_names: list[tuple[str, str, _Inode]] = []  # name that goes, name that comes, the file
+        self._locked = False
+        self._off = False
+
+    def exists(self) -> bool:
+        """See Disk. The folder is always there."""
+        self._alive()
+        return True
+
+    def make_folder(self) -> None:
+        """See Disk."""
+        self._writable("making the folder")
+
+    def names(self) -> list[str]:
+        """See Disk."""
+        self._alive()
+        return sorted(self._names)
+
+    def create(self, name: str) -> FakeFile:
+        """See Disk."""
+        self._writable("making the file", name)
+        if name in self._names:
+            raise unavailable(FileExistsError(errno.EEXIST, ""), "making the file", self._path(name))
+        inode = _Inode()
+        self._change_name("", name, inode)
+        self._done("create")
+        return FakeFile(self, name, inode)
+
+    def open(self, name: str, *, writable: bool) -> FakeFile:
+        """See Disk."""
+        self._alive()
+        if writable:
+            self._writable("opening the file", name)
+        return FakeFile(self, name, self._inode(name, "opening the file"))
+
+    def rename(self, old: str, new: str) -> None:
+        """See Disk."""
+        self._writable(f"renaming {old} to {new}")
+        self._change_name(old, new, self._inode(old, f"renaming to {new}"))
+        self._done("rename")
+
+    def unlink(self, name: str) -> None:
+        """See Disk."""
+        self._writable("removing the file", name)
+        self._change_name(name, "", self._inode(name, "removing the file"))
+        self._done("unlink")
+
+    def fsync_folder(self) -> None:
+        """See Disk."""
+        self._done("fsync_folder")
+        self._durable_names = dict(self._names)
+        self._pending_names.clear()
+
+    def lock(self) -> None:
+        """See Disk."""
+        self._writable("opening the lock")
+        if self._locked:
+            raise UnavailableError(f"{self.folder} is in use", hint="One process owns a ledger.")
+        self._locked = True
+
+    def unlock(self) -> None:
+        """See Disk."""
+        self._locked = False
+
+    def crash(self, seed: int = 0, loss: Loss = Loss.RANDOM) -> FakeDisk:
+        """The disk as the next start finds it after a power cut now. The same seed gives the same disk."""
+        random = np.random.default_rng(seed)
+        names = dict(self._durable_names)
+        if loss is Loss.KEPT:
+            kept = [True] * len(self._pending_names)
+        elif loss is Loss.LOST:
+            kept = [False] * len(self._pending_names)
+        else:
+            kept = [bool(bit) for bit in random.integers(0, 2, len(self._pending_names))]
+        for (old, new, inode), is_kept in zip(self._pending_names, kept, strict=True):
+            if is_kept:
+                _apply_name(names, old, new, inode)
+        after = FakeDisk(folder=self.folder)
+        inodes = {id(inode): inode.after_crash(random, loss) for inode in names.values()}
+        after._names = {name: inodes[id(inode)] for name, inode in names.items()}
+        after._durable_names = dict(after._names)
+        return after
+
+    def kill(self) -> FakeDisk:
+        """The disk as the next process finds it after this one was killed: nothing lost, what is pending stays so."""
+        after = FakeDisk(folder=self.folder)
+        after._names = self._names
+        after._durable_names = self._durable_names
+        after._pending_names = self._pending_names
+        return after
+
+    def content(self, name: str) -> bytes:
+        """What a read of the whole file gives."""
+        return bytes(self._inode(name, "reading").cached)
+
+    def damage(self, name: str, offset: int, xor: int) -> None:
+        """Change one byte, for good, by exclusive or."""
+        inode = self._inode(name, "damaging")
+        inode.cached[offset] ^= xor
+        if offset < len(inode.durable):
+            inode.durable[offset] ^= xor
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Make a file what `content` says, for good; for damage that is more than a byte."""
+        self._names[name] = self._durable_names[name] = _Inode(content)
+
+    def remove(self, name: str) -> None:
+        """Lose a file, for good."""
+        del self._names[name]
+        self._durable_names.pop(name, None)
+
+    def _inode(self, name: str, doing: str) -> _Inode:
+        if name not in self._names:
+            raise unavailable(FileNotFoundError(errno.ENOENT, ""), doing, self._path(name))
+        return self._names[name]
+
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{name}"
+
+    def _change_name(self, old: str, new: str, inode: _Inode) -> None:
+        _apply_name(self._names, old, new, inode)
+        self._pending_names.append((old, new, inode))
+
+    def _alive(self) -> None:
+        if self._off:
+            raise PowerCut
+
+    def _writable(self, doing: str, name: str = "") -> None:
+        self._alive()
+        if self.read_only:
+            raise unavailable(OSError(errno.EROFS, ""), doing, self._path(name))
+
+    def _reserve(self, name: str, size_bytes: int, new_size_bytes: int) -> None:
+        self._writable("writing", name)
+        if self.space_bytes is None or new_size_bytes <= size_bytes:
+            return
+        used = sum(len(inode.cached) for inode in self._names.values())
+        if used - size_bytes + new_size_bytes > self.space_bytes:
+            raise unavailable(OSError(errno.ENOSPC, ""), f"writing up to byte {new_size_bytes}", self._path(name))
+
+    def _sync_fails(self) -> bool:
+        return self.operations["fdatasync"] == self.fail_sync_at
+
+    def _done(self, operation: str) -> None:
+        """Count an operation; cut the power in it when its turn has come."""
+        self._alive()
+        if self.cut_after is not None and self.operations.total() >= self.cut_after:
+            self._off = True
+            raise PowerCut
+        self.operations[operation] += 1
+
+
+def _overlay(content: bytearray, offset: int, data: bytes) -> None:
+    if len(content) < offset:
+        content.extend(bytes(offset - len(content)))
+    content[offset : offset + len(data)] = data
+
+
+def _kept(random: np.random.Generator, loss: Loss, sectors: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which sectors of one pending write reached the platter."""
+    if loss is Loss.RANDOM:
+        return random.integers(0, 2, sectors) > 0
+    if loss is Loss.LOST:
+        return np.zeros(sectors, dtype=np.bool_)
+    if loss is Loss.KEPT:
+        return np.ones(sectors, dtype=np.bool_)
+    some = int(random.integers(0, sectors))  # at least one is missing
+    index = np.arange(sectors)
+    return index < some if loss is Loss.FIRST else index >= sectors - some
+
+
+def _apply_name(names: dict[str, _Inode], old: str, new: str, inode: _Inode) -> None:
+    if old:
+        names.pop(old, None)
+    if new:
+        names[new] = inode
