@@ -103,10 +103,11 @@ class _Source:
             keys = keys[:-1]
         return self.places.get(keys, 1 if self.lines else 0)
 
-    def error(self, keys: Keys, problem: str, right: str) -> DocumentError:
+    def error(self, keys: Keys, problem: str, right: str, key: str | None = None) -> DocumentError:
+        """An error at the place of `keys`, about `key` if that is another one (it is not written, so has no place)."""
         line = self.line(keys)
         excerpt = self.lines[line - 1].rstrip() if 0 < line <= len(self.lines) else ""
-        return DocumentError(self.file, line, dotted(keys), problem, right=right, excerpt=excerpt)
+        return DocumentError(self.file, line, key or dotted(keys), problem, right=right, excerpt=excerpt)
 
 
 @dataclass
@@ -163,6 +164,17 @@ class Table:
         if (least is not None and value < least) or (most is not None and value > most):
             raise self._wrong(key, value, right)
         return value
+
+    def integers(self, key: str, *, least: int | None = None) -> tuple[int, ...]:
+        """A list of whole numbers, not empty, each at least `least`."""
+        right = "a list of whole numbers" + _between(least, None)
+        value = self._take(key, right, _MISSING)
+        if not isinstance(value, list) or not value:
+            raise self._wrong(key, value, right)
+        for item in value:
+            if not isinstance(item, int) or isinstance(item, bool) or (least is not None and item < least):
+                raise self._wrong(key, item, right)
+        return tuple(value)
 
     def money(self, key: str, currency: Currency) -> int:
         """An amount in `currency`, written as text in major units ("200.00"); gives minor units."""
@@ -230,7 +242,10 @@ class Table:
     ) -> tuple[str, ...]:
         """A list of different texts, not empty, each out of `choices` if given."""
         right = "a list of texts" + (f", each {_one_of(choices)}" if choices else ', such as ["a", "b"]')
-        value = self._take(key, right, _MISSING if default is None else list(default))
+        if default is not None and key not in self._values:
+            self.offer(key)
+            return tuple(default)
+        value = self._take(key, right, _MISSING)
         if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
             raise self._wrong(key, value, right)
         for position, item in enumerate(value):
@@ -273,11 +288,11 @@ class Table:
         if value is _MISSING:
             near = _nearest(key, self._values.keys() - self._taken)
             where = f"[{dotted(self.keys)}]" if self.keys else "the document"
-            problem = f"missing in {where}" + (f'; found "{near}"' if near else "")
-            place = near if near else None
-            error = self.error(place, problem, right=f"add {key} = {right}" if not near else f'write "{key}": {right}')
-            error.key = dotted((*self.keys, key))
-            raise error
+            missing = dotted((*self.keys, key))
+            if near:
+                problem, right = f'missing in {where}; found "{near}"', f'write "{key}": {right}'
+                raise self._source.error((*self.keys, near), problem, right, missing)
+            raise self._source.error(self.keys, f"missing in {where}", f"add {key} = {right}", missing)
         return value
 
     def _wrong(self, key: str, value: object, right: str) -> DocumentError:

@@ -25,7 +25,7 @@ Buffer = bytes | bytearray | memoryview | mmap.mmap
 class DiskFile(Protocol):
     """One open file. Offsets and sizes are bytes. Every method raises UnavailableError when the machine refuses."""
 
-    name: str
+    name: str  # for messages; whoever renames the file sets it
 
     def pwrite(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`. Durable only after `fdatasync`."""
@@ -108,12 +108,16 @@ def unavailable(error: OSError, doing: str, path: str) -> UnavailableError:
 class RealFile:
     """A DiskFile on a file descriptor."""
 
-    __slots__ = ("_descriptor", "_path", "name")
+    __slots__ = ("_descriptor", "_folder", "name")
 
-    def __init__(self, path: str, name: str, descriptor: int) -> None:
+    def __init__(self, folder: Path, name: str, descriptor: int) -> None:
         self.name = name
-        self._path = path
+        self._folder = folder
         self._descriptor = descriptor
+
+    @property
+    def _path(self) -> str:
+        return str(self._folder / self.name)
 
     def pwrite(self, data: memoryview, offset: int) -> None:
         """See DiskFile."""
@@ -218,7 +222,7 @@ class RealDisk:
     def _open(self, name: str, flags: int, doing: str) -> RealFile:
         path = self._path / name
         try:
-            return RealFile(str(path), name, os.open(path, flags | os.O_CLOEXEC, 0o644))
+            return RealFile(self._path, name, os.open(path, flags | os.O_CLOEXEC, 0o644))
         except OSError as error:
             raise unavailable(error, doing, str(path)) from error
 

@@ -19,6 +19,9 @@ from sycee.journal.recovery import JournalReport, Scan, ledger_folder
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
 FIRST_EPOCH: Final = 1
+# The next segment is begun when an eighth of this one is used: at full speed filling one with zeros takes almost as
+# long as writing one, while a ledger that is hardly used never needs a second.
+SPARE_FRACTION: Final = 8
 
 
 class PreparedFrame:
@@ -63,6 +66,7 @@ class Journal:
         self._offset = SEGMENT_HEADER_BYTES
         self._buffers: list[memoryview] = []
         self._failed = False
+        self._closing = False
 
     @staticmethod
     def exists(disk: Disk) -> bool:
@@ -234,7 +238,7 @@ class Journal:
         self.last_time_ns = prepared.time_ns
         self._closed_cleanly = False
         self._buffers.append(prepared.buffer)
-        if 2 * self._offset > self._segment_bytes:
+        if self._offset * SPARE_FRACTION > self._segment_bytes and not self._closing:
             self._spare.prepare()
         return prepared.sequence
 
@@ -263,6 +267,7 @@ class Journal:
         try:
             if self._file is None or self._failed:
                 return
+            self._closing = True
             # A frame that was prepared and never written broke the chain: such a run cannot end cleanly.
             whole = self.prepared_sequence == self.last_sequence
             if whole and self.last_sequence and not self._closed_cleanly:

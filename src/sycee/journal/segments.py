@@ -113,14 +113,14 @@ class Spare:
         self._segment_bytes = segment_bytes
         self._thread: Thread | None = None
         self._file: DiskFile | None = None
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
 
     def prepare(self) -> None:
         """Begin to make the file, unless it is made or being made."""
         if self._file is not None or self._thread is not None or self._error is not None:
             return
         if not self._disk.concurrent:
-            self._file = self._make()
+            self._make_beside()
             return
         self._thread = Thread(target=self._make_beside, name="sycee-journal-spare", daemon=True)
         self._thread.start()
@@ -157,7 +157,8 @@ class Spare:
     def _make_beside(self) -> None:
         try:
             self._file = self._make()
-        except BaseException as error:  # kept for the thread that needs the file
+        except Exception as error:
+            # Kept for `take`: the frame whose write led here is durable, and must not look refused.
             self._error = error
 
     def _make(self) -> DiskFile:

@@ -589,12 +589,15 @@ def _pay(tables, operation, place, now_ns):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _takes_or_suspense(tables, row):  # type: ignore[no-untyped-def]
-    """The account itself where it can be credited, else its operator's suspense account."""
+def _takes_or_suspense(tables, row, purpose, suspense_purpose):  # type: ignore[no-untyped-def]
+    """The account itself where it can be credited, else its operator's suspense account; and the purpose to write.
+
+    An ISSUANCE account is its own suspense account: the purpose then still says that it could not be credited.
+    """
     account = tables.accounts[row]
     if account.blocks & (_CLOSED | _BLOCK_CREDIT):
-        return np.int64(account.suspense)
-    return np.int64(row)
+        return np.int64(account.suspense), suspense_purpose
+    return np.int64(row), purpose
 
 
 @njit
@@ -633,9 +636,8 @@ def _refund(tables, operation, place, now_ns):  # type: ignore[no-untyped-def]
                 continue
             if paid.purpose == _P_PAY_OWN:
                 payer_row = np.int64(paid.debit_row)
-                target = _takes_or_suspense(tables, payer_row)
+                target, purpose = _takes_or_suspense(tables, payer_row, _P_REFUND_OWN, _P_REFUND_SUSPENSE)
                 if doing:
-                    purpose = _P_REFUND_OWN if target == payer_row else _P_REFUND_SUSPENSE
                     _move(tables, place, purpose, leg, payee_row, target, part)
                     leg += 1
                 elif tables.accounts[target].credits_posted > _MAX - amount:
@@ -645,12 +647,13 @@ def _refund(tables, operation, place, now_ns):  # type: ignore[no-untyped-def]
                 purse = tables.purses[purse_row]
                 rules = tables.rule_sets[tables.programmes[purse.programme].rule_set]
                 home = purse.state == _EXPIRED or now_ns >= rules.until_ns
-                target = _takes_or_suspense(tables, np.int64(rules.return_row))
+                target, purpose = _takes_or_suspense(
+                    tables, np.int64(rules.return_row), _P_RETURN, _P_RETURN_SUSPENSE
+                )
                 if doing:
                     _move_to_purse(tables, place, _P_REFUND_PURSE, leg, payee_row, purse_row, part)
                     leg += 1
                     if home:
-                        purpose = _P_RETURN if target == np.int64(rules.return_row) else _P_RETURN_SUSPENSE
                         _move_from_purse(tables, place, purpose, leg, purse_row, target, part)
                         leg += 1
                 elif purse.refunded > _MAX - amount or (
@@ -927,9 +930,7 @@ def _expire(tables, operation, place, now_ns):  # type: ignore[no-untyped-def]
     rules = tables.rule_sets[programme.rule_set]
     if now_ns < rules.until_ns:
         return PROGRAMME_NOT_EXPIRED
-    return_row = np.int64(rules.return_row)
-    target = _takes_or_suspense(tables, return_row)
-    purpose = _P_RETURN if target == return_row else _P_RETURN_SUSPENSE
+    target, purpose = _takes_or_suspense(tables, np.int64(rules.return_row), _P_RETURN, _P_RETURN_SUSPENSE)
     room = _MAX - tables.accounts[target].credits_posted
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         if tables.purses[row].state != _EXPIRED:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import blake3
 import numpy as np
 
 from sycee.core import limits
@@ -112,6 +113,11 @@ def add_members(ids: Id, *, programme: int, members: Array) -> Array:
     return records
 
 
+def cohort_digest(members: Array) -> bytes:
+    """BLAKE3-256 over the member ids in order, as SEAL_COHORT takes it. members: (m,) ID."""
+    return blake3.blake3(np.ascontiguousarray(members).tobytes()).digest()
+
+
 def seal_cohort(ids: Id, *, programme: int, digest: bytes) -> Array:
     """`digest`: 32 bytes, BLAKE3-256 over the member ids in order."""
     records = _records(Kind.SEAL_COHORT, ids, number=programme)
@@ -149,10 +155,17 @@ def _records(kind: Kind, ids: Id, **fields: Any) -> Array:
     records = np.zeros(size, layout.OPERATION)
     records["kind"] = int(kind)
     for name, value in (("id", ids), *fields.items()):
-        if name in ("id", "debit", "credit", "reference"):
-            records[f"{name}_low"], records[f"{name}_high"] = _halves(value)
-        else:
-            records[name] = value
+        try:
+            if name in ("id", "debit", "credit", "reference"):
+                records[f"{name}_low"], records[f"{name}_high"] = _halves(value)
+            else:
+                records[name] = value
+        except OverflowError as error:
+            raise UsageError(f"{name} = {value} does not fit its field of a record") from error
+        # NumPy refuses a Python int that does not fit, but quietly cuts the values of an array.
+        if isinstance(value, np.ndarray) and name in layout.OPERATION.names and np.any(records[name] != value):
+            at = int(np.flatnonzero(records[name] != value)[0])
+            raise UsageError(f"{name}[{at}] = {value.flat[at]} does not fit its field of a record")
     return records
 
 

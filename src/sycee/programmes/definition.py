@@ -247,6 +247,7 @@ def define(table: Table) -> Programme:
 
 
 def _name(table: Table) -> str:
+    """A name that may stand in a file's name or in a column of a file."""
     name = table.text("name")
     if not _NAME.fullmatch(name):
         raise table.error(
@@ -315,7 +316,7 @@ def _draw(
     rule = table.choice("rule", DRAW_RULES)
     strata_tables = table.tables("strata")
     strata = tuple(
-        _finished(each, Stratum(each.text("name"), each.integer("winners", least=1, most=COHORT_MEMBERS_MAX)))
+        _finished(each, Stratum(_name(each), each.integer("winners", least=1, most=COHORT_MEMBERS_MAX)))
         for each in strata_tables
     )
     _check_names(table, "strata", [each.name for each in strata])
@@ -330,10 +331,10 @@ def _draw(
     )
     packet_count = sum(each.count for each in packets)
     if draw.winners != packet_count:
-        terms = " + ".join(str(each.winners) for each in strata)
+        terms = " + ".join(str(each.winners) for each in strata) + " = " if len(strata) > 1 else ""
         raise strata_tables[-1].error(
             "winners",
-            f"the strata have {terms} = {draw.winners} winners, but there are {packet_count} packets",
+            f"the strata have {terms}{draw.winners} winners, but there are {packet_count} packets",
             right=f"{packet_count} winners in all strata together, one for each packet",
         )
     if draw.beacon_due_ns <= registration.until_ns:
@@ -435,7 +436,8 @@ def _published(
             value = figures[role].value
             shown = money.format(value, currency) if is_money else str(value)
             right = money.format(expected, currency) if is_money else str(expected)
-            raise tables[role].error("value", f"{shown} is not {of} = {right}", right=right)
+            written = f'"{right}"' if is_money else right
+            raise tables[role].error("value", f"{shown} is not {of} = {right}", right=f"value = {written}")
 
     check("budget", budget_minor, "the sum of the packets")
     check("winners", winners, "the number of packets")

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.core.files import write_whole
 from sycee.programmes import merkle, published, rule, sha256
 from sycee.programmes.definition import REPLAY_BEACON, DrawRule
 from sycee.programmes.merkle import Proof
@@ -128,7 +129,7 @@ def freeze(
         path = folder / published.ANNOUNCEMENT
         if path.exists():
             published.publish_once(path, announcement.content())
-        published.publish(folder / published.ENTRIES, commitments.data)
+        write_whole(folder / published.ENTRIES, commitments.data)
         published.publish_once(path, announcement.content())
     return Frozen(announcement, commitments, order, folder)
 
@@ -165,8 +166,8 @@ def draw(source: Path | Frozen, beacon: Beacon, *, progress: Progress | None = N
     tickets = rule.tickets(beacon.value, announcement.root, frozen.commitments, progress=progress)
     winners = _select(announcement, beacon, tickets, frozen.order)
     if frozen.folder is not None:
-        published.publish(frozen.folder / published.TICKETS, tickets.data)
-        published.publish(frozen.folder / published.WINNERS, winners_csv(winners, frozen.commitments))
+        write_whole(frozen.folder / published.TICKETS, tickets.data)
+        write_whole(frozen.folder / published.WINNERS, winners_csv(winners, frozen.commitments))
     return winners
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.core.files import write_whole
 from sycee.programmes.definition import DRAW_RULES
 from sycee.programmes.sha256 import DIGEST_BYTES, Bytes
 
@@ -190,21 +190,6 @@ def read(path: Path) -> bytes:
         ) from error
 
 
-def publish(path: Path, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all: beside it, synced, then renamed into its place."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def publish_once(path: Path, content: bytes) -> None:
     """Write a file that must never say something else later. UsageError if it already does; the same is welcome."""
     if path.exists():
@@ -214,7 +199,7 @@ def publish_once(path: Path, content: bytes) -> None:
                 hint="a published promise is never replaced; use another folder for another draw",
             )
         return
-    publish(path, content)
+    write_whole(path, content)
 
 
 def check_stratum_name(name: str) -> None:

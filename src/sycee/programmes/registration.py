@@ -7,6 +7,7 @@ list is frozen; the report says for every duplicate through which entry and whic
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sycee.core.errors import UsageError
+from sycee.programmes.definition import IDENTITY_KEYS
 
 BY_DOCUMENT: Final = 1
 BY_PHONE: Final = 2
@@ -44,14 +46,15 @@ class Deduplication:
     duplicates: NDArray[np.void]
 
 
-def deduplicate(registrations: Registrations) -> Deduplication:
+def deduplicate(registrations: Registrations, *, identity: Collection[str] = IDENTITY_KEYS) -> Deduplication:
     """Find the entries that stand, one per person, and say which the others duplicate.
 
-    The earliest entry of a person stands; of two at the same moment the one at the lower position. UsageError for
+    `identity` names the keys that tell people apart: "document", "phone" or both, as the programme's definition has
+    them. The earliest entry of a person stands; of two at the same moment the one at the lower position. UsageError for
     columns of different lengths or an entry without any key.
     """
-    count = _checked_count(registrations)
-    documents, phones = registrations.documents, registrations.phones
+    count = _checked_count(registrations, identity)
+    documents, phones = _linking_keys(registrations, identity)
     # Nearly everyone registers once, so only entries with a repeated key go on.
     repeated = np.flatnonzero(_is_repeated(documents) | _is_repeated(phones))
     if not len(repeated):
@@ -74,7 +77,15 @@ def deduplicate(registrations: Registrations) -> Deduplication:
     return Deduplication(np.flatnonzero(stands), duplicates)
 
 
-def _checked_count(registrations: Registrations) -> int:
+def _linking_keys(registrations: Registrations, identity: Collection[str]) -> list[NDArray[np.uint64]]:
+    """Documents and phones; a column that is no identity key becomes all 0, which links nobody."""
+    columns = {"document": registrations.documents, "phone": registrations.phones}
+    return [column if key in identity else np.zeros_like(column) for key, column in columns.items()]
+
+
+def _checked_count(registrations: Registrations, identity: Collection[str]) -> int:
+    if not identity or not set(identity) <= set(IDENTITY_KEYS):
+        raise UsageError(f"identity keys {list(identity)}", hint=f"one or more of {', '.join(IDENTITY_KEYS)}")
     columns = (registrations.phones, registrations.banks, registrations.registered_at_ns)
     count = len(registrations.documents)
     if any(len(column) != count for column in columns):
@@ -82,10 +93,11 @@ def _checked_count(registrations: Registrations) -> int:
             f"registrations with columns of {count}, " + ", ".join(str(len(column)) for column in columns) + " entries",
             hint="give every column one value for each entry",
         )
-    nameless = np.flatnonzero((registrations.documents == 0) & (registrations.phones == 0))
+    documents, phones = _linking_keys(registrations, identity)
+    nameless = np.flatnonzero((documents == 0) & (phones == 0))
     if len(nameless):
         raise UsageError(
-            f"entry {nameless[0]} has neither document nor phone ({len(nameless)} such entries)",
+            f"entry {nameless[0]} has no {' and no '.join(identity)} ({len(nameless)} such entries)",
             hint="an entry needs one identity key at least; leave it out",
         )
     return count

@@ -96,17 +96,17 @@ class Ledger:
 
         The same `id` again is answered EXISTS and moves nothing.
         """
-        record = operations.transfer(id or self.new_id(), debit=debit, credit=credit, amount=self._minor(debit, amount))
+        record = operations.transfer(self._id(id), debit=debit, credit=credit, amount=self._minor(debit, amount))
         return self._one(record)
 
     def pay(self, payer: int, payee: int, amount: Amount, *, id: int | None = None) -> Result:
         """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
-        record = operations.pay(id or self.new_id(), payer=payer, payee=payee, amount=self._minor(payer, amount))
+        record = operations.pay(self._id(id), payer=payer, payee=payee, amount=self._minor(payer, amount))
         return self._one(record)
 
     def refund(self, original: int, amount: int, *, id: int | None = None) -> Result:
         """Give back `amount` minor units of the pay `original`: the payer's own money first, then purse money."""
-        return self._one(operations.refund(id or self.new_id(), original=original, amount=amount))
+        return self._one(operations.refund(self._id(id), original=original, amount=amount))
 
     # --- reading ---
 
@@ -169,6 +169,9 @@ class Ledger:
     def _one(self, record: Array) -> Result:
         return Result(int(self.submit(record)["code"][0]))
 
+    def _id(self, id: int | None) -> int:
+        return self.new_id() if id is None else id
+
     def _minor(self, account: int, amount: Amount) -> int:
         if isinstance(amount, int):
             return amount
@@ -182,6 +185,7 @@ class Ledger:
 
     def _line(self, state: LedgerState, row: int, number: int) -> Line:
         movement = state.movements[number - 1]
+        amount = int(movement["amount"])
         went_out = int(movement["debit_row"]) == row
         other = int(movement["credit_row" if went_out else "debit_row"])
         place = int(movement["place"])
@@ -190,7 +194,8 @@ class Ledger:
         return Line(
             time_ns=self.sequencer.frame_times[place >> PLACE_INDEX_BITS],
             purpose=Purpose(int(movement["purpose"])),
-            amount=-int(movement["amount"]) if went_out else int(movement["amount"]),
+            # A suspense account that gives back what a closed payer cannot take keeps it: in and out, so nothing.
+            amount=0 if other == row else -amount if went_out else amount,
             balance=int(movement["debit_balance" if went_out else "credit_balance"]),
             counterparty=0 if other & layout.PURSE_BIT else state.account_id(other),
             operation=int(bound["id_high"]) << 64 | int(bound["id_low"]),

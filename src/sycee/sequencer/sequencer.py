@@ -63,9 +63,13 @@ class Sequencer:
         self._stopped: str | None = None  # why nothing more is taken or read
         self._closed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
-        for frame in log.recover():
-            replay(self.state, frame)
-            self.frame_times.append(frame.time_ns)
+        try:
+            for frame in log.recover():
+                replay(self.state, frame)
+                self.frame_times.append(frame.time_ns)
+        except BaseException:
+            log.close()  # so that the folder is free for whoever comes next
+            raise
 
     @property
     def durable_sequence(self) -> int:
@@ -81,7 +85,8 @@ class Sequencer:
         if operations.dtype != layout.OPERATION or operations.ndim != 1:
             raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
         self._check_zones(operations)
-        ticket = _Ticket(np.ascontiguousarray(operations))
+        # The kernels are compiled for arrays that may be written, though they never write to this one.
+        ticket = _Ticket(np.require(operations, requirements=["C", "W"]))
         with self._gate:
             self._waiting.append(ticket)
         # Whoever holds the order works off everything that waits; the others find their tickets done.
@@ -119,25 +124,43 @@ class Sequencer:
     def _work_off(self) -> None:
         with self._gate:
             tickets, self._waiting = self._waiting, []
-        for batch in _gathered(tickets):
-            operations = batch[0].operations if len(batch) == 1 else np.concatenate([t.operations for t in batch])
-            answers = np.zeros(operations.size, layout.ANSWER)
-            error: BaseException | None = None
-            try:
-                self._check_running()
-                for start in range(0, operations.size, limits.FRAME_RECORDS_MAX):
-                    part = slice(start, start + limits.FRAME_RECORDS_MAX)
-                    answers[part] = self._frame(operations[part])
-            except BaseException as caught:
-                error = caught
-            start = 0
+        try:
+            for batch in _gathered(tickets):
+                self._answer(batch)
+        finally:
+            # Ctrl-C may have ended this thread's work early; whoever waits next takes over what is left.
+            with self._gate:
+                self._waiting[:0] = [ticket for ticket in tickets if not ticket.done]
+
+    def _answer(self, batch: list[_Ticket]) -> None:
+        """Work off tickets that fit one frame, or one that may be larger."""
+        operations = batch[0].operations if len(batch) == 1 else np.concatenate([t.operations for t in batch])
+        answers = np.zeros(operations.size, layout.ANSWER)
+        error: BaseException | None = None
+        try:
+            self._check_running()
+            for start in range(0, operations.size, limits.FRAME_RECORDS_MAX):
+                part = slice(start, start + limits.FRAME_RECORDS_MAX)
+                answers[part] = self._frame(operations[part])
+        except BaseException as caught:
+            error = caught
+        if isinstance(error, Exception) and self._stopped is None and len(batch) > 1:
+            # Nothing was written. One of them asked for more than this machine can hold: the others need not suffer.
             for ticket in batch:
-                ticket.answers = answers[start : start + ticket.operations.size]
-                ticket.error = error
-                ticket.done = True
-                start += ticket.operations.size
+                self._answer([ticket])
+            return
+        start = 0
+        for ticket in batch:
+            ticket.answers = answers[start : start + ticket.operations.size]
+            ticket.error = error
             if error is not None and not isinstance(error, Exception):
-                raise error  # Ctrl-C belongs to this thread, whoever's tickets it held
+                ticket.error = UnavailableError(
+                    self._stopped or "the ledger was interrupted before it took this request", hint="send it again"
+                )
+            ticket.done = True
+            start += ticket.operations.size
+        if error is not None and not isinstance(error, Exception):
+            raise error  # Ctrl-C belongs to this thread, whoever's tickets it held
 
     def _frame(self, operations: Array) -> Array:
         answers, pending = self.state.resolve(operations)
@@ -158,12 +181,12 @@ class Sequencer:
             else:
                 self._append(now_ns, fresh, calendar)
                 applied = self.state.apply(sequence, now_ns, fresh)
+            self.frame_times.append(now_ns)
         except BaseException as error:
-            self._stopped = f"the ledger stopped at frame {sequence}: {error or type(error).__name__}"
+            self._stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
             if isinstance(error, SyceeError) or not isinstance(error, Exception):
                 raise
             raise UnavailableError(self._stopped, hint="open the ledger again") from error
-        self.frame_times.append(now_ns)
         answers[fresh_at] = applied
         return answers
 
@@ -177,7 +200,7 @@ class Sequencer:
     def _check_zones(self, operations: Array) -> None:
         for at in np.flatnonzero(operations["kind"] == Kind.DEFINE_CURRENCY):
             text = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes().rstrip(b"\0")
-            if text:
+            if text and text[0]:  # without a name the ledger itself says so
                 zone_of(text.decode("latin-1"))
 
 

@@ -35,7 +35,8 @@ def verify(folder: str | Path, *, progress: Callable[[int], None] | None = None)
     """Replay the journal in `folder` without writing to it, and check every invariant.
 
     Raises IntegrityError (JournalDamaged, TailInDoubt) with what does not hold and where, UsageError where there is
-    no ledger, UnavailableError where another process writes to it. `progress(frames)` says how many frames were read.
+    no ledger. The folder is neither locked nor changed, so where a process is writing to it the last frame may still be
+    on its way, and is then named among the findings or is in doubt. `progress(frames)` says how many frames were read.
     """
     disk = journal_disk(folder)
     if not Journal.exists(disk):
@@ -67,7 +68,7 @@ def verify(folder: str | Path, *, progress: Callable[[int], None] | None = None)
         movements=state.movements.size,
         first_time_ns=first_time_ns,
         last_time_ns=last_time_ns,
-        supply={money.currency(number).code: state.supply(number) for number in state.zones},
+        supply={_code(number): state.supply(number) for number in state.zones},
         digest=state.digest().hex(),
         proved=(
             "every frame carries its checksum and the digest of the frame before it, and times increase",
@@ -79,3 +80,11 @@ def verify(folder: str | Path, *, progress: Callable[[int], None] | None = None)
         ),
         findings=findings,
     )
+
+
+def _code(number: int) -> str:
+    """A currency's letters; a book that ISO 4217 does not know goes by its number."""
+    try:
+        return money.currency(number).code
+    except UsageError:
+        return str(number)

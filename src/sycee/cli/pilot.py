@@ -1,0 +1,169 @@
+"""`sycee pilot`: replay a historic pilot, end to end, on a durable ledger."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from sycee.cli import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sycee.sandbox.outcome import Comparison, Outcome
+    from sycee.sandbox.pilot import Watcher
+
+app = App(name="pilot", help="Replay a historic pilot, end to end, on a durable ledger.")
+
+SEED_MAX = 2**63 - 1
+
+
+@app.command
+def luohu(
+    *,
+    data: Annotated[Path | None, Parameter(help="Keep ledger and draw in this folder, or go on there.")] = None,
+    seed: Annotated[int, Parameter(help="What everything synthetic follows from.", validator=Number(gte=0, lte=SEED_MAX))] = 2020,
+    scale: Annotated[
+        float, Parameter(help="Size: 1 is the published one.", validator=Number(gte=0.001, lte=1))
+    ] = 1.0,
+    report: Annotated[Path | None, Parameter(help="Write the page with plots to this file.")] = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
+) -> int:
+    """Replay Shenzhen's Luohu pilot of October 2020: draw, mint, drop, claims, payments, expiry, return.
+
+    Ends with a table of published figures against the ledger's, to the cent. Exit code 3 if they differ.
+    """
+    from sycee.programmes.definition import load
+    from sycee.sandbox import pilot
+
+    programme = load("luohu-2020")
+    if report is not None and not report.absolute().parent.is_dir():
+        from sycee.core.errors import UsageError
+
+        raise UsageError(f"{report.parent} is no folder to write {report.name} in", hint="make it, or name another file")
+    with tempfile.TemporaryDirectory(prefix="sycee-pilot-") as temporary, _Bars() as bars:
+        outcome = pilot.run(programme, data or Path(temporary), seed=seed, scale=scale, watcher=bars)
+        if report is not None:
+            from sycee.sandbox.report import write_report
+
+            bars.begin("writing the report", None, "")
+            write_report(outcome, report)
+            bars.end()
+    if json_:
+        print(json.dumps(_as_json(outcome)))
+    else:
+        terminal = console()
+        terminal.print(_table(outcome))
+        terminal.print(f"state digest {outcome.digest}")
+    talk = console(stderr=True)
+    talk.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+    if data is not None:
+        talk.print(f"ledger kept in {data}", soft_wrap=True)
+        talk.print(f"check it: sycee verify {data}; sycee draw verify {data / pilot.DRAW_FOLDER}", soft_wrap=True)
+    if report is not None:
+        talk.print(f"report written to {report}", soft_wrap=True)
+    return 0 if outcome.agrees else 3
+
+
+class _Bars:
+    """Progress by phase on stderr: bars with rates where somebody looks on, a line per phase where not."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._terminal = console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<26}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[shown]:>34}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._terminal,
+            disable=not self._terminal.is_terminal,
+        )
+        self._unit = ""
+        self._title = ""
+
+    def __enter__(self) -> _Bars:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._progress.__exit__(*error)
+
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        """A phase begins; `total` is None where its length is not known."""
+        import time
+
+        self._title, self._unit, self._total = title, unit, total
+        self._begun = time.perf_counter()
+        self._task = self._progress.add_task(title, total=total, shown="")
+
+    def advance(self, done: int) -> None:
+        """`done` of the phase's total are done."""
+        self._progress.update(self._task, completed=done, shown=self._rate(done))
+
+    def end(self) -> None:
+        """The phase is over."""
+        done = self._total or 0
+        self._progress.update(self._task, total=self._total or 1, completed=self._total or 1, shown=self._rate(done))
+        if not self._terminal.is_terminal:
+            self._terminal.print(f"{self._title:<26} {self._rate(done)}")
+
+    def _rate(self, done: int) -> str:
+        import time
+
+        seconds = time.perf_counter() - self._begun
+        return f"{done:,} {self._unit}, {done / max(seconds, 1e-9):,.0f}/s" if done and self._unit else f"{seconds:.2f} s"
+
+
+def _table(outcome: Outcome) -> Table:
+    from rich.table import Table
+
+    size = "" if outcome.scale == 1 else f", scale {outcome.scale:g}"
+    table = Table(title=f"{outcome.programme.title}: published against ledger (seed {outcome.seed}{size})", title_justify="left")
+    for heading in ("figure", "published", "ledger", "", "in the replay"):
+        table.add_column(heading, justify="right" if heading in ("published", "ledger") else "left", no_wrap=True)
+    for row in outcome.comparisons:
+        mark = "" if row.expected is None else "[green]equal[/]" if row.agrees else "[red]DIFFERS[/]"
+        expected = "–" if row.expected is None else _shown(outcome, row, row.expected)
+        table.add_row(row.title, expected, _shown(outcome, row, row.ledger), mark, row.role.value)
+    return table
+
+
+def _shown(outcome: Outcome, row: Comparison, value: int) -> str:
+    from sycee.core import money
+
+    return money.format(value, outcome.programme.currency) if row.is_money else f"{value:,}"
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        (f"{row.name}_minor" if row.is_money else row.name): row.ledger for row in outcome.comparisons
+    }
+    values |= {
+        "pilot": outcome.programme.name,
+        "seed": outcome.seed,
+        "scale": outcome.scale,
+        "agrees": outcome.agrees,
+        "duplicates": outcome.duplicates,
+        "operations": outcome.operations,
+        "movements": outcome.movements,
+        "draw_root": outcome.draw_root,
+        "digest": outcome.digest,
+        "seconds": round(sum(phase.seconds for phase in outcome.phases), 3),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    return values
+
+
+if TYPE_CHECKING:
+    _: type[Watcher] = _Bars

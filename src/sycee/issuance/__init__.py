@@ -1,0 +1,1 @@
+"""Money created and destroyed: the central bank, its operators, and issuance against reserves."""

@@ -1,0 +1,90 @@
+"""A programme on the ledger: its definition becomes a payee group, a rule set, a block of purses, drops and expiry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sycee.core import ids
+from sycee.ledger import operations
+from sycee.programmes.definition import Programme
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProgramme:
+    """A programme under the numbers that a ledger knows it by.
+
+    `winners` are the members' ids in cohort order, which is the order of the draw: packet classes are filled from the
+    first rank on, so each class is a range of members.
+    """
+
+    programme: Programme
+    number: int
+    rule_set: int
+    groups: tuple[int, ...]  # one per merchant group of the programme
+    funder: int  # account id: pays the drop and takes back the rest
+    winners: Array  # (k,) ID
+
+    @property
+    def records(self) -> int:
+        """How many operations, and so ids, `launch` takes."""
+        return len(self.groups) + 2 + operations.add_members_records(self.winners.size) + 1
+
+    def launch(self, operation_ids: Array) -> tuple[Array, int]:
+        """Define groups, rule set and programme, bring the cohort and seal it: (records, id of the seal)."""
+        programme, groups = self.programme, len(self.groups)
+        seal = ids.to_int(operation_ids[-1])
+        records = [
+            *(
+                operations.define_group(ids.to_int(one), group=group)
+                for one, group in zip(operation_ids[:groups], self.groups, strict=True)
+            ),
+            operations.define_rule_set(
+                ids.to_int(operation_ids[groups]),
+                rule_set=self.rule_set,
+                groups=self.groups,
+                from_ns=programme.spending.from_ns,
+                until_ns=programme.expires_ns,
+                return_account=self.funder,  # a definition knows no other receiver of the rest
+            ),
+            operations.open_programme(
+                ids.to_int(operation_ids[groups + 1]),
+                programme=self.number,
+                funder=self.funder,
+                rule_set=self.rule_set,
+                members=self.winners.size,
+                claim_from_ns=programme.claim.from_ns,
+                claim_until_ns=programme.claim.until_ns,
+            ),
+            operations.add_members(operation_ids[groups + 2 : -1], programme=self.number, members=self.winners),
+            operations.seal_cohort(seal, programme=self.number, digest=operations.cohort_digest(self.winners)),
+        ]
+        return np.concatenate(records), seal
+
+    def drop(self, operation_ids: Array, seal: int) -> Array:
+        """Fill every packet, one record per class. operation_ids: (classes,) ID."""
+        records, first = [], 0
+        for one, packet in zip(operation_ids, self.programme.packets, strict=True):
+            # The draw may have fewer winners than the terms have packets, where fewer people took part.
+            count = min(packet.count, self.winners.size - first)
+            if count > 0:
+                records.append(
+                    operations.drop(
+                        ids.to_int(one),
+                        programme=self.number,
+                        first=first,
+                        count=count,
+                        amount=packet.amount_minor,
+                        seal=seal,
+                    )
+                )
+            first += count
+        return np.concatenate(records)
+
+    def expire(self, operation_id: int) -> Array:
+        """Return what is left of every packet to the funder."""
+        return operations.expire(operation_id, programme=self.number, first=0, count=self.winners.size)

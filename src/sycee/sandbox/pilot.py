@@ -1,0 +1,303 @@
+"""Run a published pilot again, end to end, on a durable ledger of its own.
+
+Each phase makes its records from the seed and submits them. A run that was killed does the same again on the same
+folder: what is bound already is answered EXISTS without being written, and the closing digest is that of a run that
+nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import blake3
+import numpy as np
+
+from sycee.core import files, ids
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.issuance.bank import CentralBank
+from sycee.programmes import draw
+from sycee.programmes.definition import DrawRule, Programme
+from sycee.programmes.registration import deduplicate
+from sycee.programmes.service import LiveProgramme
+from sycee.sandbox import assumptions as assumed
+from sycee.sandbox import plan, reading
+from sycee.sandbox.outcome import Outcome, Phase
+from sycee.sandbox.stream import Stream
+from sycee.sequencer.embedded import Ledger
+
+Array = np.ndarray[Any, Any]
+
+MANIFEST: Final = "pilot.json"
+DRAW_FOLDER: Final = "draw"
+PROGRAMME_NUMBER: Final = 1
+RULE_SET: Final = 1
+GROUP_FIRST: Final = 1
+MINUTE_NS: Final = plan.MINUTE_NS
+
+
+class Watcher(Protocol):
+    """Whoever looks on: a terminal with bars, or nobody."""
+
+    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, done: int) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Nobody:
+    """A watcher that looks away."""
+
+    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, done: int) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@dataclass
+class _Phases:
+    watcher: Watcher
+    done: list[Phase]
+
+    @contextmanager
+    def __call__(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+        begin = time.perf_counter()
+        self.watcher.begin(title, total, unit)
+        yield self.watcher.advance
+        self.watcher.end()
+        self.done.append(Phase(title, time.perf_counter() - begin, total or 0, unit))
+
+
+def run(programme: Programme, folder: Path, *, seed: int, scale: float = 1.0, watcher: Watcher | None = None) -> Outcome:
+    """Replay `programme` in `folder`, or go on with it there.
+
+    Raises UsageError where the folder belongs to something else, UnavailableError where another process has it open,
+    Refused and IntegrityError where the ledger does not do what the replay needs.
+    """
+    assumptions = assumed.load(programme)
+    targets = plan.Targets.of(programme, assumptions, scale)
+    _claim_folder(folder, programme, assumptions, seed, scale)
+    phases = _Phases(watcher or Nobody(), [])
+    stream, seed_bytes = Stream(seed), f"{programme.name}:{seed}:{scale!r}".encode()
+    clock = SimulatedClock(programme.registration.from_ns)
+
+    with phases("opening the ledger", None, "") as _:
+        ledger = Ledger.open(folder, clock=clock)
+    with ledger:
+        # Kernels and disk are warm; now the people.
+        with phases("registration", None, "entries"):
+            registered = plan.registrations(programme, assumptions, targets, stream, scale)
+            checked = deduplicate(registered)
+        phases.done[-1] = _counted(phases.done[-1], len(registered))
+        standing = checked.standing
+        entries = draw.Entries(
+            registered.documents[standing], registered.phones[standing], draw.replay_salts(seed, standing.size)
+        )
+        with phases("freeze and draw", 3 * standing.size, "hashes") as advance:
+            frozen = draw.freeze(
+                folder / DRAW_FOLDER,
+                programme.name,
+                _scaled_draw(programme, targets),
+                entries,
+                frozen_at_ns=programme.registration.until_ns,
+                progress=lambda done, total: advance(done * 2 * standing.size // max(total, 1)),
+            )
+            beacon = draw.replay_beacon(seed, frozen.announcement)
+            winners = draw.draw(
+                frozen,
+                beacon,
+                progress=lambda done, total: advance((2 + done / max(total, 1)) * standing.size),
+            )
+        if winners.entries is None:
+            raise IntegrityError("the draw lost the link between its list and its entries")
+        members = _member_ids(frozen.commitments[winners.index])
+        banks = registered.banks[standing[winners.entries]]
+
+        bank, live, merchants = _set_up(
+            ledger, clock, phases, programme, assumptions, targets, stream, seed_bytes, members
+        )
+        with phases("planning the replay", None, "operations"):
+            timeline = plan.spending(
+                programme, assumptions, targets, stream, seed_bytes, bank, live.number, members, banks, merchants
+            )
+        phases.done[-1] = _counted(phases.done[-1], timeline.records.size)
+        topped_up = plan.top_ups_by_operator(timeline, bank)
+        _issue(ledger, clock, phases, programme, bank, topped_up, seed_bytes)
+        _spend(ledger, clock, phases, timeline)
+        before = reading.left_of_packets(ledger, live.number)
+        _expire(ledger, clock, phases, programme, live, seed_bytes)
+        with phases("checking every invariant", None, ""):
+            ledger.check()
+            bank.check(ledger)
+            digest = ledger.digest().hex()
+        return reading.outcome(
+            ledger,
+            programme,
+            assumptions,
+            targets,
+            bank,
+            live,
+            merchants,
+            seed=seed,
+            scale=scale,
+            registered=standing.size,
+            duplicates=checked.duplicates.size,
+            left_minor=before,
+            draw_root=frozen.announcement.root.hex(),
+            draw_beacon=beacon.value.hex(),
+            digest=digest,
+            phases=tuple(phases.done),
+        )
+
+
+def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: int, scale: float) -> None:
+    """Say in the folder whose replay it is, or find that it is this one."""
+    definition = blake3.blake3(repr((programme, asdict(assumptions))).encode()).hexdigest()
+    mine = {"pilot": programme.name, "seed": seed, "scale": scale, "definition": definition}
+    path = folder / MANIFEST
+    if path.exists():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            raise UsageError(f"{path} is not a pilot's manifest", hint="name an empty folder") from None
+        if found != mine:
+            differs = [key for key in mine if not isinstance(found, dict) or found.get(key) != mine[key]]
+            values = ", ".join(f"{key} {found.get(key) if isinstance(found, dict) else None}" for key in differs)
+            raise UsageError(
+                f"{folder} holds another replay: {values}",
+                hint="name another folder, or run with what that one was begun with",
+            )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty and holds no replay", hint="name an empty folder for --data")
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_whole(path, (json.dumps(mine, indent=2) + "\n").encode())
+
+
+def _scaled_draw(programme: Programme, targets: plan.Targets) -> DrawRule:
+    """The draw rule for this many winners."""
+    (stratum,) = programme.draw.strata
+    return replace(programme.draw, strata=(replace(stratum, winners=targets.winners),))
+
+
+def _member_ids(commitments: Array) -> Array:
+    """A member's id is the first 16 bytes of its entry in the published list: ledger and draw name the same winner."""
+    members = np.empty(len(commitments), ids.ID)
+    halves = np.ascontiguousarray(commitments[:, :16]).view("<u8")
+    members["low"], members["high"] = halves[:, 0], halves[:, 1]
+    return members
+
+
+def _set_up(
+    ledger: Ledger,
+    clock: SimulatedClock,
+    phases: _Phases,
+    programme: Programme,
+    assumptions: assumed.Assumptions,
+    targets: plan.Targets,
+    stream: Stream,
+    seed: bytes,
+    members: Array,
+) -> tuple[CentralBank, LiveProgramme, plan.Merchants]:
+    """Central bank, operators, shops; the budget minted to the funder; the cohort sealed and the money dropped."""
+    start_ns = programme.draw.beacon_due_ns
+    start_ms = start_ns // 10**6
+    bank = CentralBank.derive(
+        seed,
+        currency=programme.currency.numeric,
+        zone=programme.zone.key,
+        operators=len(programme.operators),
+        time_ms=start_ms,
+    )
+    group_numbers = tuple(range(GROUP_FIRST, GROUP_FIRST + len(programme.merchants)))
+    live = LiveProgramme(programme, PROGRAMME_NUMBER, RULE_SET, group_numbers, bank.treasury.money, members)
+    merchants = plan.Merchants.derive(assumptions, targets, stream, seed, start_ms)
+    opening = bank.opening(ids.derive(seed, "bank opened", bank.opening_records, time_ms=start_ms))
+    launch, seal = live.launch(ids.derive(seed, "programme launched", live.records, time_ms=start_ms))
+    shops = merchants.opening(seed, bank, GROUP_FIRST, start_ms)
+    drop = live.drop(ids.derive(seed, "packets dropped", len(programme.packets), time_ms=start_ms), seal)
+    drop["count"] = members.size
+    budget = targets.packet * targets.winners
+
+    with phases("accounts and cohort", opening.size + launch.size + shops.size, "operations") as advance:
+        done = 0
+        for step, records in enumerate((opening, launch, shops), 1):
+            clock.set(start_ns + step * MINUTE_NS)
+            _submit(ledger, records)
+            advance(done := done + records.size)
+    with phases("mint and drop", targets.winners, "packets"):
+        clock.set(start_ns + 4 * MINUTE_NS)
+        bank.credit_reserves(
+            ledger, ids.to_int(ids.derive(seed, "budget paid in", 1, time_ms=start_ms)[0]), bank.treasury, budget
+        )
+        bank.issue(ledger, ids.derive(seed, "budget minted", 2, time_ms=start_ms), bank.treasury, budget)
+        clock.set(programme.claim.from_ns - MINUTE_NS)
+        _submit(ledger, drop)
+    return bank, live, merchants
+
+
+def _issue(
+    ledger: Ledger,
+    clock: SimulatedClock,
+    phases: _Phases,
+    programme: Programme,
+    bank: CentralBank,
+    amounts: list[int],
+    seed: bytes,
+) -> None:
+    """Own money: each operator obtains, against reserves, what its customers will top up."""
+    start_ms = programme.draw.beacon_due_ns // 10**6
+    clock.set(programme.claim.from_ns - MINUTE_NS)
+    paid_in = ids.derive(seed, "reserves paid in", len(amounts), time_ms=start_ms)
+    issued = ids.derive(seed, "operators issued", 2 * len(amounts), time_ms=start_ms)
+    with phases("issue to operators", len(amounts), "operators") as advance:
+        for at, (party, amount) in enumerate(zip(bank.operators, amounts, strict=True)):
+            if amount:
+                bank.credit_reserves(ledger, ids.to_int(paid_in[at]), party, amount)
+                bank.issue(ledger, issued[2 * at : 2 * at + 2], party, amount)
+            advance(at + 1)
+
+
+def _spend(ledger: Ledger, clock: SimulatedClock, phases: _Phases, timeline: plan.Plan) -> None:
+    with phases("claims and payments", timeline.records.size, "operations") as advance:
+        done = 0
+        for time_ns, records in timeline.frames():
+            clock.set(time_ns)
+            _submit(ledger, records)
+            advance(done := done + records.size)
+
+
+def _expire(
+    ledger: Ledger, clock: SimulatedClock, phases: _Phases, programme: Programme, live: LiveProgramme, seed: bytes
+) -> None:
+    """At the deadline, to the nanosecond, everything left goes home."""
+    one = ids.derive(seed, "programme expired", 1, time_ms=programme.expires_ns // 10**6)[0]
+    with phases("expiry and return", live.winners.size, "packets"):
+        clock.set(programme.expires_ns)
+        _submit(ledger, live.expire(ids.to_int(one)))
+
+
+def _submit(ledger: Ledger, records: Array) -> None:
+    """Submit what must succeed, now or in an earlier run. Raises IntegrityError with the first that did not."""
+    answers = ledger.submit(records)
+    codes = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])
+    wrong = np.flatnonzero(codes != Result.CREATED)
+    if wrong.size:
+        at = int(wrong[0])
+        raise IntegrityError(
+            f"the replay's operation {int(records['id_high'][at]) << 64 | int(records['id_low'][at]):#x} "
+            f"was answered {Result(int(codes[at])).name}; {wrong.size} of {records.size} failed"
+        )
+
+
+def _counted(phase: Phase, items: int) -> Phase:
+    return Phase(phase.name, phase.seconds, items, phase.unit)

@@ -1,0 +1,89 @@
+"""A small history for the journal's tests: the same frames in the same order, however often it is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from sycee.core.errors import TailInDoubt
+from sycee.journal import CalendarEntry, Disk, Frame, FrameKind, Journal
+from sycee.testing.disk import FakeDisk
+
+LEDGER_ID = bytes(range(16))
+FIRST = "000000000001.segment"
+SECOND = "000000000002.segment"
+SEGMENT_BYTES = 48 << 10  # small, so that a dozen frames need two
+TIME_NS = 1_602_461_400_000_000_000
+CALENDAR = (CalendarEntry(156, 18_547, 609, 2020), CalendarEntry(840, 18_546, 609, 2020))
+
+# Records per frame: less than a block, exactly one block, one record more, several blocks, none.
+COUNTS = (1, 27, 28, 5, 0, 100, 60, 2, 3, 120, 1, 40)
+
+Written = tuple[int, FrameKind, int, bytes]
+
+
+def records(sequence: int, count: int) -> np.ndarray:
+    """The records of a frame: never a zero byte, so that no lost sector looks like a kept one."""
+    return np.random.default_rng(sequence).integers(1, 256, (count, 128), dtype=np.uint8)
+
+
+def append(journal: Journal, count: int) -> Written:
+    """Append the next frame; what it holds follows from its sequence and `count` alone."""
+    sequence = journal.last_sequence + 1
+    kind = FrameKind.OPERATIONS if count else FrameKind.EMPTY
+    content = records(sequence, count)
+    journal.append(kind=kind, time_ns=TIME_NS + sequence, records=content, calendar=CALENDAR)
+    return sequence, kind, TIME_NS + sequence, content.tobytes()
+
+
+def as_written(frames: Iterable[Frame]) -> list[Written]:
+    return [(frame.sequence, frame.kind, frame.time_ns, frame.records.tobytes()) for frame in frames]
+
+
+def create(disk: Disk) -> Journal:
+    return Journal.create(disk, ledger_id=LEDGER_ID, segment_bytes=SEGMENT_BYTES)
+
+
+def run(disk: FakeDisk, acknowledged: list[Written], *, counts: tuple[int, ...] = COUNTS, rest: int = 3) -> None:
+    """Make a journal, write, close, reopen, write on, close. `acknowledged` grows as frames are."""
+    journal = create(disk)
+    for count in counts[:-rest]:
+        acknowledged.append(append(journal, count))
+    journal.close()
+    acknowledged.append((journal.last_sequence, FrameKind.CLOSE, journal.last_time_ns, b""))
+    journal = Journal.open(disk)
+    assert as_written(journal.recover()) == acknowledged
+    for count in counts[-rest:]:
+        acknowledged.append(append(journal, count))
+    journal.close()
+    acknowledged.append((journal.last_sequence, FrameKind.CLOSE, journal.last_time_ns, b""))
+
+
+def recover(disk: FakeDisk, *, cut_tail: bool = False) -> tuple[Journal, list[Written]]:
+    journal = Journal.open(disk, cut_tail=cut_tail)
+    return journal, as_written(journal.recover())
+
+
+def recover_whatever(disk: FakeDisk) -> tuple[Journal, list[Written], bool]:
+    """Recover, cutting a tail in doubt; says whether one was."""
+    try:
+        return *recover(disk), False
+    except TailInDoubt:
+        return *recover(disk, cut_tail=True), True
+
+
+def small(*counts: int, closed: bool) -> tuple[FakeDisk, list[Written]]:
+    """A journal of a few frames, after a clean close or after a kill."""
+    disk = FakeDisk()
+    journal = create(disk)
+    written = [append(journal, count) for count in counts]
+    if closed:
+        journal.close()
+        written.append((journal.last_sequence, FrameKind.CLOSE, journal.last_time_ns, b""))
+    return disk.kill(), written
+
+
+def places(disk: FakeDisk) -> list[tuple[str, int]]:
+    """File and offset of each frame."""
+    return [tuple(frame.place) for frame in Journal.open(disk, read_only=True).recover()]

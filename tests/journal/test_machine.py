@@ -1,0 +1,197 @@
+"""What the machine refuses: a folder in use, a full disk, a folder that may not be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.journal.history import FIRST, SECOND, append, create, recover
+
+from sycee.core.errors import UnavailableError
+from sycee.journal import Journal, RealDisk
+from sycee.testing.disk import FakeDisk
+
+pytestmark = pytest.mark.fast
+
+HOLD = """
+import sys, time
+from sycee.journal import FrameKind, Journal, RealDisk
+journal = Journal.create(RealDisk(sys.argv[1]), segment_bytes=1 << 16)
+journal.append(kind=FrameKind.OPERATIONS, time_ns=5, records=bytes(range(128)))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger" / "journal"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        for attempt in (Journal.open, Journal.create):
+            with pytest.raises(UnavailableError) as refused:
+                attempt(RealDisk(folder))
+            assert refused.value.message == f"{folder} is in use by the process with pid {holder.pid}"
+            assert refused.value.hint is not None
+            assert "wait until it ends or stop it" in refused.value.hint
+        assert Journal.verify(RealDisk(folder)).frames == 1, "reading needs no lock"
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    # The lock was the kernel's, so nothing is left of it; the frame is.
+    journal, found = recover(RealDisk(folder))  # type: ignore[arg-type]
+    assert len(found) == 1
+    journal.close()
+
+
+def test_the_same_process_twice_is_refused(tmp_path: Path) -> None:
+    journal = create(RealDisk(tmp_path / "journal"))
+    with pytest.raises(UnavailableError, match=rf"is in use by this process \(pid {os.getpid()}\)"):
+        Journal.open(RealDisk(tmp_path / "journal"))
+    journal.close()
+    Journal.open(RealDisk(tmp_path / "journal")).close()
+
+
+def test_a_full_disk_refuses_the_ledger() -> None:
+    disk = FakeDisk(space_bytes=40_000)
+    with pytest.raises(UnavailableError, match="no space left on the disk") as refused:
+        create(disk)
+    assert refused.value.hint == "Free some space and start again; everything acknowledged is safe."
+    assert not Journal.exists(disk)
+    disk.space_bytes = None
+    append(create(disk), 1)
+
+
+def test_a_full_disk_stops_the_journal_where_its_space_ends() -> None:
+    """Space is taken a segment at a time, before it is needed: what has its place is never refused half-way."""
+    disk = FakeDisk(space_bytes=60_000)
+    journal = create(disk)
+    written = [append(journal, 100)]
+    written.append(append(journal, 100))
+    with pytest.raises(UnavailableError, match=r"spare\.temp: no space left on the disk"):
+        append(journal, 100)
+    with pytest.raises(UnavailableError, match="stopped itself"):
+        append(journal, 1)
+    journal.close()
+
+    restarted = disk.kill()
+    journal, found = recover(restarted)
+    assert found == written
+    assert append(journal, 100)[0] == 3
+    assert set(restarted.names()) == {FIRST, SECOND, "spare.temp"}
+
+
+@pytest.mark.parametrize(
+    ("number", "says", "hint"),
+    [
+        (errno.ENOSPC, "no space left on the disk while", "Free some space"),
+        (errno.EDQUOT, "no space left on the disk while", "Free some space"),
+        (errno.EIO, "the disk refused while writing 4096 bytes at byte 4096: Input/output error", "Look into the disk"),
+    ],
+)
+def test_a_real_write_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, says: str, hint: str
+) -> None:
+    journal = create(RealDisk(tmp_path / "journal"))
+    calls = []
+
+    def refuse(*_: object) -> int:
+        calls.append(1)
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        with pytest.raises(UnavailableError) as refused:
+            append(journal, 1)
+    assert f"{tmp_path}/journal/{FIRST}: {says}" in refused.value.message
+    assert refused.value.hint is not None
+    assert hint in refused.value.hint
+    assert len(calls) == 1, "never tried again"
+    with pytest.raises(UnavailableError, match="stopped itself"):
+        append(journal, 1)
+    journal.close()
+    Journal.open(RealDisk(tmp_path / "journal")).close()
+
+
+def test_a_real_fdatasync_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = create(RealDisk(tmp_path / "journal"))
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", refuse)
+        with pytest.raises(UnavailableError, match=r"making it durable \(fdatasync\): Input/output error"):
+            append(journal, 1)
+    journal.close()
+
+
+def test_a_short_write_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = create(RealDisk(tmp_path / "journal"))
+    real = os.pwrite
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", lambda descriptor, data, offset: real(descriptor, data[:1000], offset))
+        written = append(journal, 30)
+    journal.close()
+    assert recover(RealDisk(tmp_path / "journal"))[1][0] == written  # type: ignore[arg-type]
+
+
+def test_a_read_only_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(RealDisk(tmp_path / "journal")).close()
+    real = os.open
+
+    def refuse(path: object, flags: int, *rest: int) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise OSError(errno.EROFS, "")
+        return real(path, flags, *rest)  # type: ignore[call-overload,no-any-return]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        with pytest.raises(
+            UnavailableError, match="not allowed while opening the lock: Read-only file system"
+        ) as refused:
+            Journal.open(RealDisk(tmp_path / "journal"))
+        assert refused.value.hint is not None
+        assert "mounted for writing" in refused.value.hint
+        assert Journal.verify(RealDisk(tmp_path / "journal")).frames == 0
+
+
+def test_a_read_only_fake_disk_refuses_alike() -> None:
+    disk = FakeDisk(read_only=True)
+    with pytest.raises(UnavailableError, match="not allowed while making the folder: Read-only file system"):
+        create(disk)
+    assert not disk.operations
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(UnavailableError, match="not allowed while making the folder"):
+        create(RealDisk(tmp_path / "closed" / "journal"))
+
+
+def test_a_spare_that_cannot_be_made_stops_the_journal_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = create(RealDisk(tmp_path / "journal"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", refuse)
+        append(journal, 200)
+        append(journal, 1)
+        with pytest.raises(
+            UnavailableError, match=r"spare.temp: no space left on the disk while reserving 49152 bytes"
+        ):
+            append(journal, 200)
+    journal.close()
+    journal, found = recover(RealDisk(tmp_path / "journal"))  # type: ignore[arg-type]
+    assert len(found) == 2
+    append(journal, 200)
+    journal.close()

@@ -1,0 +1,153 @@
+"""Power cuts at every operation of a small history, and what the next start finds."""
+
+from __future__ import annotations
+
+import pytest
+from tests.journal.history import FIRST, Written, append, create, recover, recover_whatever, run
+
+from sycee.core.errors import UnavailableError
+from sycee.journal import FrameKind, Journal
+from sycee.testing.disk import FakeDisk, Loss, PowerCut
+
+pytestmark = pytest.mark.fast
+
+SEEDS = {Loss.LOST: 1, Loss.KEPT: 1, Loss.FIRST: 6, Loss.LAST: 6, Loss.RANDOM: 16}
+WAYS = [(loss, seed) for loss, seeds in SEEDS.items() for seed in range(seeds)]
+
+
+def undisturbed() -> tuple[list[Written], int]:
+    disk = FakeDisk()
+    written: list[Written] = []
+    run(disk, written)
+    return written, disk.operations.total()
+
+
+ALL, OPERATIONS = undisturbed()
+
+
+def cut(after: int) -> tuple[FakeDisk, list[Written]]:
+    disk = FakeDisk(cut_after=after)
+    acknowledged: list[Written] = []
+    with pytest.raises(PowerCut):
+        run(disk, acknowledged)
+    return disk, acknowledged
+
+
+def require_whole(disk: FakeDisk, acknowledged: list[Written]) -> bool:
+    """Recover after a crash; every promise must have been kept. Says whether the tail was in doubt."""
+    if not Journal.exists(disk):
+        assert acknowledged == []
+        journal, found, doubted = create(disk), [], False
+    else:
+        journal, found, doubted = recover_whatever(disk)
+    assert found == ALL[: len(found)], "a frame that was never written"
+    assert found[: len(acknowledged)] == acknowledged, "an acknowledged frame is lost"
+    assert len(found) <= len(acknowledged) + 1
+    if doubted:
+        assert len(found) == len(acknowledged), "there was no doubt to have"
+
+    # It takes new frames where the cut was, large and small, and reopens clean.
+    found += [append(journal, 90), append(journal, 1)]
+    journal.close()
+    found.append((journal.last_sequence, FrameKind.CLOSE, journal.last_time_ns, b""))
+    journal, again = recover(disk.crash(loss=Loss.LOST))
+    assert again == found
+    assert journal.findings == []
+    return doubted
+
+
+@pytest.mark.parametrize("after", range(OPERATIONS))
+def test_a_power_cut_loses_nothing_acknowledged(after: int) -> None:
+    disk, acknowledged = cut(after)
+    for loss, seed in WAYS:
+        require_whole(disk.crash(seed, loss), acknowledged)
+
+
+def test_the_history_crosses_segments_and_every_verdict_occurs() -> None:
+    disk = FakeDisk()
+    run(disk, [])
+    assert [name for name in disk.names() if name.endswith(".segment")] == [f"{n:012}.segment" for n in (1, 2, 3)]
+    seen = set()
+    for after in range(OPERATIONS):
+        interrupted, _ = cut(after)
+        for seed in range(4):
+            for loss in (Loss.LAST, Loss.RANDOM):
+                crashed = interrupted.crash(seed, loss)
+                if Journal.exists(crashed):
+                    journal, _, doubted = recover_whatever(crashed)
+                    seen.add("doubt" if doubted else "torn" if journal.findings else "clean")
+    assert seen == {"doubt", "torn", "clean"}
+
+
+@pytest.mark.parametrize("after", range(8, OPERATIONS, 3))
+def test_a_power_cut_during_recovery_is_only_another_power_cut(after: int) -> None:
+    disk, acknowledged = cut(after)
+    for first, loss in enumerate(Loss):
+        for during in range(8):
+            crashed = disk.crash(first, loss)
+            crashed.cut_after = during
+            try:
+                recover_whatever(crashed)
+            except PowerCut:
+                require_whole(crashed.crash(during, Loss.RANDOM), acknowledged)
+            else:
+                break
+
+
+@pytest.mark.parametrize("after", range(OPERATIONS))
+def test_a_killed_process_loses_nothing_at_all(after: int) -> None:
+    disk, acknowledged = cut(after)
+    killed = disk.kill()
+    # The kernel's memory outlives the process: frames that were not acknowledged are found there and kept; then the
+    # power goes. What the second process said is in the journal must still be there.
+    if not Journal.exists(killed):
+        assert acknowledged == []
+        return
+    journal, found = recover(killed)
+    assert found[: len(acknowledged)] == acknowledged
+    assert recover(killed.crash(loss=Loss.LOST))[1] == found
+    assert journal.last_sequence == len(found)
+
+
+def test_a_failed_fdatasync_stops_the_journal_and_is_never_tried_again() -> None:
+    disk = FakeDisk()
+    journal = create(disk)
+    first = append(journal, 3)
+    disk.fail_sync_at = disk.operations["fdatasync"] + 1
+    with pytest.raises(UnavailableError, match=r"fake/journal/000000000001.segment: the disk refused .*fdatasync"):
+        append(journal, 4)
+    before = disk.operations.total()
+    with pytest.raises(UnavailableError, match="stopped itself"):
+        append(journal, 4)
+    journal.close()
+    assert disk.operations.total() == before, "nothing more is written, not even a CLOSE frame"
+
+    # The kernel dropped the bytes but still shows them. A start that believed its eyes would lose the frame later.
+    restarted = disk.kill()
+    _, found = recover(restarted)
+    assert found[0] == first
+    assert len(found) == 2
+    _, again = recover(restarted.crash(loss=Loss.LOST))
+    assert again == found
+
+
+@pytest.mark.parametrize("count", [1, 27, 28, 100])
+@pytest.mark.parametrize("sectors", range(28))
+def test_each_length_of_a_torn_write(count: int, sectors: int) -> None:
+    """The first so many sectors of the last frame are there: it is kept if that is all of it, else cut."""
+    disk = FakeDisk()
+    journal = create(disk)
+    first = append(journal, 2)
+    before = disk.content(FIRST)
+    second = append(journal, count)
+    after = disk.content(FIRST)
+    end = 8192 + sectors * 512
+    torn = disk.crash()
+    torn.replace(FIRST, after[:end] + before[end:])
+    journal, found = recover(torn)
+    # Lost padding is zero, as it should be: with its last record there, the frame is whole but for its trailer.
+    whole = sectors * 512 >= 512 + count * 128
+    assert found == ([first, second] if whole else [first])
+    trailer_there = torn.content(FIRST)[:end] == after[:end] and end >= 8192 + len(after.rstrip(b"\0")[8192:])
+    assert len(journal.findings) == (0 if sectors == 0 or (whole and trailer_there) else 1)
+    assert append(journal, 1)[0] == len(found) + 1

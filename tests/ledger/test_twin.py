@@ -1,0 +1,98 @@
+"""The kernels and their naive twin agree: codes, first codes, movements, balances, state digest, after every frame."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from sycee.testing.histories import Frame, histories, random_history
+from tests.ledger.sides import Sides
+
+SEEDS = 600
+PART = 100
+SOAK_SEEDS = 20 * SEEDS
+OPERATIONS = 60
+
+
+def agree(frames: list[Frame], *, seed: int = 0) -> None:
+    Sides(known_apart=seed % 2 == 0).history(frames)
+
+
+def agree_on(seeds: range, operations: int = OPERATIONS) -> None:
+    for seed in seeds:
+        try:
+            agree(random_history(seed, operations), seed=seed)
+        except AssertionError as error:
+            raise AssertionError(f"random_history({seed}, {operations}): {error}") from error
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PART))
+def test_seeded_histories(first: int) -> None:
+    agree_on(range(first, first + PART))
+
+
+def test_long_histories() -> None:
+    agree_on(range(1_000_000, 1_000_004), operations=1_500)
+
+
+@settings(max_examples=60)
+@given(histories())
+def test_hypothesis_histories(frames: list[Frame]) -> None:
+    agree(frames)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(SEEDS, SOAK_SEEDS, 10 * PART))
+def test_many_seeded_histories(first: int) -> None:
+    agree_on(range(first, first + 10 * PART))
+    print(f"  seeds to {first + 10 * PART:,} of {SOAK_SEEDS:,}", flush=True)
+
+
+@pytest.mark.soak
+def test_many_long_histories() -> None:
+    agree_on(range(2_000_000, 2_000_040), operations=3_000)
+
+
+@pytest.mark.soak
+@settings(max_examples=1_500, suppress_health_check=list(HealthCheck))
+@given(histories(200))
+def test_many_hypothesis_histories(frames: list[Frame]) -> None:
+    agree(frames)
+
+
+def test_no_index_is_out_of_range(tmp_path: Path) -> None:
+    """Compiled code reads garbage beyond an array's end, and says so only when it is compiled to."""
+    code = (
+        "import numba\n"
+        "from tests.ledger.test_twin import agree_on\n"
+        "assert numba.config.BOUNDSCHECK\n"
+        "agree_on(range(3_000_000, 3_000_040))\n"
+        "from tests.ledger.test_growth import grow\n"
+        "grow()\n"
+    )
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_bounds_check_is_real(tmp_path: Path) -> None:
+    code = (
+        "from sycee.ledger import kernels, layout\n"
+        "import numpy as np\n"
+        "tables = kernels.empty_tables()._replace(bound=np.zeros(0, layout.BOUND))\n"
+        "operations = np.zeros(1, layout.OPERATION)\n"
+        "operations['id_low'] = 1\n"
+        "operations['kind'] = layout.Kind.CLOSE_ACCOUNT\n"
+        "operations['debit_low'] = 1\n"
+        "words = operations.view(np.uint64).reshape(1, 16)\n"
+        "kernels.apply(tables, operations, words, 0, 1, 1, np.zeros(1, layout.ANSWER))\n"
+    )
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "IndexError" in done.stderr
