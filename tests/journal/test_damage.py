@@ -153,6 +153,14 @@ def test_damage_at_the_end_of_a_full_segment_is_damage() -> None:
         assert f"{SECOND} follows it" in says
 
 
+def test_even_the_trailer_of_a_later_frame_proves_the_frames_before() -> None:
+    disk, _ = small(3, 30, 1, closed=False)
+    disk.damage(FIRST, 8192, 1)
+    disk.damage(FIRST, 16384, 1)
+    with pytest.raises(JournalDamaged, match=r"frame 2 at byte 8192: .*a later frame ends at byte 20480"):
+        recover(disk, cut_tail=True)
+
+
 def test_an_erased_frame_is_missed_when_anything_follows() -> None:
     disk, _ = small(3, 30, 1, closed=True)
     content = disk.content(FIRST)

@@ -164,5 +164,5 @@ class Spare:
     def _make(self) -> DiskFile:
         file = self._disk.create(SPARE_NAME)
         file.zero_fill(self._segment_bytes)
-        file.fdatasync()
+        file.fdatasync()  # so that `publish`, which somebody waits for, has only a header to make durable
         return file

@@ -1,0 +1,613 @@
+"""The report of a replayed pilot: one HTML page that says whether every cent is accounted for, and shows how.
+
+`write_report` is called once, at the end. Names of places, banks and money come from the programme and the outcome.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from sycee.core import money
+from sycee.report import page, plots
+from sycee.report.page import (
+    Beside,
+    Block,
+    Column,
+    Command,
+    Facts,
+    Mark,
+    Notice,
+    Page,
+    Paragraph,
+    Plot,
+    Points,
+    Section,
+    Share,
+    Shares,
+    Table,
+    Tile,
+    Tiles,
+    Verdict,
+)
+from sycee.report.plots import Level, Series
+from sycee.sandbox.outcome import Array, Comparison, Outcome, Role
+
+
+def write_report(outcome: Outcome, path: Path) -> None:
+    """Write the report to `path`, whole or not at all. UsageError or UnavailableError where that cannot be done."""
+    page.write(report_page(outcome), path)
+
+
+def report_page(outcome: Outcome) -> Page:
+    """The report as a value: what it says, before it becomes HTML."""
+    programme = outcome.programme
+    window = programme.spending
+    opening = (_verdict(outcome), *_synthetic(outcome), _tiles(outcome))
+    return Page(
+        kicker="Sycee pilot replay",
+        title=programme.title,
+        promise=(
+            f"Every {_smallest(outcome)} of the programme, from the mint to the return of what was left, "
+            "paid out again on a real ledger and set beside what was published."
+        ),
+        facts=(
+            (
+                f"spending window, {programme.zone.key} time",
+                f"{plots.shown(window.from_ns, programme.zone)} to {plots.shown_end(window.until_ns, programme.zone)}",
+            ),
+            ("funded by", programme.funder.name),
+            ("scale", "full size" if outcome.scale == 1 else f"{outcome.scale:g} of the published size"),
+            ("seed", str(outcome.seed)),
+        ),
+        opening=opening,
+        sections=(
+            _figures(outcome),
+            _hours(outcome),
+            _packets(outcome),
+            _flow(outcome),
+            _operators(outcome),
+            _merchants(outcome),
+            _proof(outcome),
+            _run(outcome),
+            _reading(outcome),
+        ),
+        footer=f"Programme {programme.name}, seed {outcome.seed}. This page is one file and asks nothing of any network.",
+    )
+
+
+def _smallest(outcome: Outcome) -> str:
+    return "cent" if outcome.programme.currency.digits else "unit"
+
+
+def _money(outcome: Outcome, minor: int) -> str:
+    return money.format(minor, outcome.programme.currency, code=True)
+
+
+def _amount(outcome: Outcome, minor: int) -> str:
+    return money.format(minor, outcome.programme.currency)
+
+
+def _verdict(outcome: Outcome) -> Verdict:
+    compared = [comparison for comparison in outcome.comparisons if comparison.expected is not None]
+    wrong = [comparison for comparison in compared if not comparison.agrees]
+    if not compared:
+        return Verdict(True, "Nothing was published to compare with; the ledger's own figures follow.")
+    if wrong:
+        names = ", ".join(comparison.title for comparison in wrong)
+        return Verdict(False, f"{len(wrong)} of {len(compared)} published figures differ from the ledger: {names}.")
+    found = sum(comparison.role is Role.FOUND for comparison in compared)
+    return Verdict(
+        True,
+        f"All {len(compared)} published figures agree with the ledger, to the {_smallest(outcome)}. "
+        f"It found {found} of them by itself; {len(compared) - found} were given to the replay.",
+    )
+
+
+def _synthetic(outcome: Outcome) -> tuple[Notice, ...]:
+    if not outcome.synthetic:
+        return ()
+    return (
+        Notice(
+            f"The people, salts and beacon are synthetic, derived from seed {outcome.seed}. "
+            "The rules, amounts and totals are the published ones; the payments in between were made up to meet them."
+        ),
+    )
+
+
+def _by_name(outcome: Outcome) -> dict[str, Comparison]:
+    return {comparison.name.removesuffix("_minor"): comparison for comparison in outcome.comparisons}
+
+
+def _tiles(outcome: Outcome) -> Tiles:
+    """The five figures of a drop; one that the outcome does not hold is left out."""
+    figures = {name: comparison.ledger for name, comparison in _by_name(outcome).items()}
+    budget = figures.get("budget", outcome.programme.budget_minor)
+    own = figures.get("spent_own", 0)
+    notes = {
+        "registered": f"after {_count(outcome.duplicates, 'second entry', 'second entries')} set aside",
+        "winners": _percent(figures.get("winners", 0), figures.get("registered", 0), "of the registered"),
+        "claimed": _percent(figures.get("claimed", 0), figures.get("winners", 0), "of the winners"),
+        "spent_from_packets": _percent(figures.get("spent_from_packets", 0), budget, "of the budget")
+        + (f"; {_money(outcome, own)} of own money besides" if own else ""),
+        "returned": _percent(figures.get("returned", 0), budget, "of the budget, back at the funder"),
+    }
+    labels = {
+        "registered": "registered",
+        "winners": "winners",
+        "claimed": "claimed",
+        "spent_from_packets": "spent from packets",
+        "returned": "returned",
+    }
+    tiles = []
+    for name, label in labels.items():
+        comparison = _by_name(outcome).get(name)
+        if comparison is None:
+            continue
+        value = _amount(outcome, comparison.ledger) if comparison.is_money else f"{comparison.ledger:,}"
+        unit = outcome.programme.currency.code if comparison.is_money else ""
+        tiles.append(Tile(label, value, unit, notes[name]))
+    return Tiles(tuple(tiles))
+
+
+def _figures(outcome: Outcome) -> Section:
+    rows = []
+    for comparison in outcome.comparisons:
+        agrees = (
+            Mark(None, "not published")
+            if comparison.expected is None
+            else Mark(comparison.agrees, "yes" if comparison.agrees else _difference(outcome, comparison))
+        )
+        rows.append(
+            (
+                comparison.title,
+                "–" if comparison.expected is None else _value(outcome, comparison, comparison.expected),
+                _value(outcome, comparison, comparison.ledger),
+                agrees,
+                "input" if comparison.role is Role.INPUT else "found",
+                comparison.source or "–",
+            )
+        )
+    published = "published" if outcome.scale == 1 else "published, scaled"
+    return Section(
+        "figures",
+        f"Published and ledger, to the {_smallest(outcome)}",
+        "Figures",
+        (
+            Paragraph(
+                "A figure marked “input” was known to the replay, which made its payments so that it comes out; the "
+                "ledger still had to carry it out and count it. One marked “found” followed from the ledger's own "
+                "rules, and nobody told it."
+            ),
+            Table(
+                "What was published, and what the ledger holds at the end",
+                (
+                    Column("figure"),
+                    Column(published, is_figure=True),
+                    Column("ledger", is_figure=True),
+                    Column("agrees"),
+                    Column("role"),
+                    Column("source of the published figure"),
+                ),
+                tuple(rows),
+                stacked=True,
+            ),
+        ),
+    )
+
+
+def _value(outcome: Outcome, comparison: Comparison, value: int) -> str:
+    return _money(outcome, value) if comparison.is_money else f"{value:,}"
+
+
+def _difference(outcome: Outcome, comparison: Comparison) -> str:
+    off = comparison.ledger - (comparison.expected or 0)
+    amount = _value(outcome, comparison, abs(off))
+    return (
+        f"{amount} {'too many' if off > 0 else 'too few'}"
+        if not comparison.is_money
+        else (f"{amount} too {'much' if off > 0 else 'little'}")
+    )
+
+
+def _hours(outcome: Outcome) -> Section:
+    programme, hours = outcome.programme, outcome.hours
+    claimed_minor = hours.claims * outcome.packet_minor
+    figure = plots.hours(
+        hours.start_ns,
+        (Series("packet money", hours.packets_minor, "first"), Series("own money", hours.own_minor, "second")),
+        (Series("spent from packets", hours.packets_minor, "first"), Series("claimed", claimed_minor, "fourth")),
+        level=Level("budget", programme.budget_minor),
+        deadline_ns=programme.expires_ns,
+        currency=programme.currency,
+        zone=programme.zone,
+    )
+    packets, own = int(hours.packets_minor.sum()), int(hours.own_minor.sum())
+    both = hours.packets_minor + hours.own_minor
+    busiest = ""
+    if packets + own:
+        place = int(both.argmax())
+        busiest = (
+            f" The busiest hour began {plots.shown(int(hours.start_ns[place]), programme.zone)} "
+            f"with {_money(outcome, int(both[place]))}; "
+            f"the last {min(len(both), 24)} hours brought "
+            f"{_percent(int(both[-24:].sum()), packets + own, 'of all spending')}."
+        )
+    rows = tuple(
+        (
+            plots.shown(int(start), programme.zone),
+            f"{claims:,}",
+            f"{payments:,}",
+            _amount(outcome, int(packet)),
+            _amount(outcome, int(own_part)),
+        )
+        for start, claims, payments, packet, own_part in zip(
+            hours.start_ns, hours.claims, hours.payments, hours.packets_minor, hours.own_minor, strict=True
+        )
+    )
+    code = programme.currency.code
+    return Section(
+        "hours",
+        "Spending by hour, against the deadline",
+        "Hours",
+        (
+            Plot(
+                "hours",
+                f"Spent by hour, {programme.zone.key} time",
+                f"{_money(outcome, packets)} of packet money and {_money(outcome, own)} of own money were spent in "
+                f"{int(hours.payments.sum()):,} payments before {plots.shown_end(programme.expires_ns, programme.zone)}."
+                f"{busiest} {int(hours.claims.sum()):,} packets were claimed, worth "
+                f"{_money(outcome, int(claimed_minor.sum()))}.",
+                figure,
+                height=520,
+            ),
+            Table(
+                "By hour, as the ledger counts it",
+                (
+                    Column("hour from"),
+                    Column("claims", is_figure=True),
+                    Column("payments", is_figure=True),
+                    Column(f"packet money, {code}", is_figure=True),
+                    Column(f"own money, {code}", is_figure=True),
+                ),
+                rows,
+                (
+                    "all hours",
+                    f"{int(hours.claims.sum()):,}",
+                    f"{int(hours.payments.sum()):,}",
+                    _amount(outcome, packets),
+                    _amount(outcome, own),
+                ),
+                folded=f"The numbers behind this plot, {len(rows):,} hours",
+            ),
+        ),
+    )
+
+
+def _packets(outcome: Outcome) -> Section:
+    left, whole, currency = outcome.left_minor, outcome.packet_minor, outcome.programme.currency
+    emptied, untouched = int((left == 0).sum()), int((left == whole).sum())
+    in_part = len(left) - emptied - untouched
+    left_in_part = int(left[(left > 0) & (left < whole)].sum())
+    every = len(left) + outcome.unclaimed
+    unclaimed_minor = outcome.unclaimed * whole
+
+    def share(label: str, count: int, left_minor: int, colour: str) -> Share:
+        note = f"{_percent(count, every, 'of all packets')}, {_money(outcome, left_minor)} left"
+        return Share(label, f"{count:,}", count / every if every else 0.0, note, colour)
+
+    average = f", {_money(outcome, round(left_in_part / in_part))} each on average" if in_part else ""
+    sentence = (
+        f"Of {len(left):,} claimed packets {emptied:,} were emptied, {in_part:,} used in part and {untouched:,} not at "
+        f"all. {_money(outcome, left_in_part)} were left in those used in part{average}. "
+        f"{outcome.unclaimed:,} more were never claimed."
+    )
+    return Section(
+        "packets",
+        "What was left in each packet",
+        "Packets",
+        (
+            Paragraph(
+                f"{_count(every, 'packet', 'packets')} of {_money(outcome, whole)} each, just before expiry. What was "
+                f"left, {_money(outcome, int(left.sum()) + unclaimed_minor)} in all, went back to the funder."
+            ),
+            Beside(
+                (
+                    Shares(
+                        "Every packet",
+                        (
+                            share("emptied", emptied, 0, "first"),
+                            share("used in part", in_part, left_in_part, "second"),
+                            share("claimed, not touched", untouched, untouched * whole, "third"),
+                            share("never claimed", outcome.unclaimed, unclaimed_minor, "neutral"),
+                        ),
+                    ),
+                    Plot(
+                        "left",
+                        "Claimed packets by what was left",
+                        sentence,
+                        plots.left_over(
+                            left,
+                            whole,
+                            currency=currency,
+                            emptied="emptied",
+                            untouched="not touched",
+                            in_part="used in part",
+                        ),
+                        height=330,
+                    ),
+                )
+            ),
+        ),
+    )
+
+
+def _flow(outcome: Outcome) -> Section:
+    currency = outcome.programme.currency
+    flows = [(source, target, minor) for source, target, minor in outcome.flows if minor > 0]
+    sentence = "; ".join(f"{_money(outcome, minor)} from {source} to {target}" for source, target, minor in flows)
+    return Section(
+        "flow",
+        "The way of the money, from mint to return",
+        "Flow",
+        (
+            Plot(
+                "flow",
+                "From mint to return",
+                f"{sentence[:1].upper()}{sentence[1:]}." if flows else "No money moved.",
+                plots.flow(flows, currency=currency, back="{} (returned)"),
+                height=460,
+                width_min=820,
+            ),
+            Table(
+                "Each stream, as the ledger counts it",
+                (Column("from"), Column("to"), Column(f"amount, {currency.code}", is_figure=True)),
+                tuple((source, target, _amount(outcome, minor)) for source, target, minor in flows),
+                folded="The numbers behind this plot",
+            ),
+        ),
+    )
+
+
+def _operators(outcome: Outcome) -> Section:
+    operators = outcome.operators
+    code = outcome.programme.currency.code
+
+    def amounts(name: str) -> list[int]:
+        return [int(getattr(operator, name)) for operator in operators]
+
+    money_columns = {
+        "issued_minor": f"issued against reserves, {code}",
+        "topped_up_minor": f"topped up, {code}",
+        "spent_packets_minor": f"packet money spent, {code}",
+        "spent_own_minor": f"own money spent, {code}",
+        "received_minor": f"received, {code}",
+    }
+    rows = tuple(
+        (
+            operator.title,
+            f"{operator.wallets:,}",
+            *(_amount(outcome, int(getattr(operator, name))) for name in money_columns),
+        )
+        for operator in operators
+    )
+    spent = sum(amounts("spent_packets_minor")) + sum(amounts("spent_own_minor"))
+    received = sum(amounts("received_minor"))
+    parts = ", ".join(
+        f"{operator.name} {_money(outcome, operator.spent_packets_minor + operator.spent_own_minor)} spent and "
+        f"{_money(outcome, operator.received_minor)} received"
+        for operator in operators
+    )
+    figure = plots.towers(
+        [operator.name for operator in operators],
+        (
+            (
+                "spent by its wallets",
+                (
+                    Series("packet money spent", np.array(amounts("spent_packets_minor"), np.int64), "first"),
+                    Series("own money spent", np.array(amounts("spent_own_minor"), np.int64), "second"),
+                ),
+            ),
+            (
+                "received by its merchants",
+                (Series("received by merchants", np.array(amounts("received_minor"), np.int64), "third"),),
+            ),
+        ),
+        currency=outcome.programme.currency,
+        hint="in all",
+    )
+    return Section(
+        "operators",
+        "By bank",
+        "Banks",
+        (
+            Plot(
+                "operators",
+                "Spent by each bank's wallets, received by its merchants",
+                f"{parts}. {_money(outcome, spent)} spent and {_money(outcome, received)} received in all.",
+                figure,
+                height=340,
+            ),
+            Table(
+                "Wallets and money by bank",
+                (
+                    Column("bank"),
+                    Column("wallets", is_figure=True),
+                    *(Column(title, is_figure=True) for title in money_columns.values()),
+                ),
+                rows,
+                (
+                    "all banks",
+                    f"{sum(operator.wallets for operator in operators):,}",
+                    *(_amount(outcome, sum(amounts(name))) for name in money_columns),
+                ),
+                stacked=True,
+            ),
+        ),
+    )
+
+
+def _merchants(outcome: Outcome) -> Section:
+    received, payments = outcome.merchant_received_minor, outcome.merchant_payments
+    count, total = len(received), int(received.sum())
+    paid = int((received > 0).sum())
+    middle = _money(outcome, int(received[count // 2])) if count else "nothing"
+    rank_sentence = (
+        f"{paid:,} of {_count(count, 'merchant', 'merchants')} received something, {_money(outcome, total)} in "
+        f"{int(payments.sum()):,} payments. The largest received {_money(outcome, int(received[0]) if count else 0)}, "
+        f"the one in the middle {middle}."
+    )
+    lorenz_sentence = (
+        f"The top 1% of merchants received {_top(received, 0.01)} of the money, the top 10% {_top(received, 0.1)}, "
+        f"the lower half {_percent(int(received[count - count // 2 :].sum()), total, '')}. "
+        f"Gini coefficient {plots.gini(received):.2f}, where 0 is equal and 1 is all in one hand."
+    )
+    return Section(
+        "merchants",
+        "By merchant: how concentrated",
+        "Merchants",
+        (
+            Beside(
+                (
+                    Plot(
+                        "lorenz",
+                        "Share of the money against share of the merchants",
+                        lorenz_sentence,
+                        plots.lorenz(received, what="merchants"),
+                        height=340,
+                    ),
+                    Plot(
+                        "ranks",
+                        "Received by each merchant, largest first",
+                        rank_sentence,
+                        plots.ranks(received, currency=outcome.programme.currency, what="merchant"),
+                        height=340,
+                    ),
+                )
+            ),
+        ),
+    )
+
+
+def _proof(outcome: Outcome) -> Section:
+    rule = outcome.programme.draw
+    return Section(
+        "check",
+        "How to check it yourself",
+        "Check it",
+        (
+            Paragraph(
+                "Nobody has to believe this page. The draw follows from published files alone, and the ledger can be "
+                "read again from its first frame, on any machine."
+            ),
+            Facts(
+                (
+                    ("root of the ticket list", outcome.draw_root or "not published"),
+                    (
+                        f"beacon, {rule.beacon_source} round {rule.beacon_round}"
+                        + (", synthetic" if outcome.synthetic else ""),
+                        outcome.draw_beacon or "not published",
+                    ),
+                    ("state digest at the end", outcome.digest),
+                ),
+                is_code=True,
+            ),
+            Command(
+                "sycee draw verify FOLDER",
+                "FOLDER holds the published files of the draw. Recomputes the root, every ticket and every winner; "
+                "the root above was fixed before the beacon was known, so nobody could choose.",
+            ),
+            Command(
+                "sycee verify DIR",
+                "DIR is the ledger's folder. Rereads every frame, recomputes every balance and every invariant, and "
+                "prints the state digest. It must be the one above: same operations, same digest, on any machine.",
+            ),
+        ),
+    )
+
+
+def _run(outcome: Outcome) -> Section:
+    rows = tuple(
+        (phase.name, f"{phase.seconds:,.2f}", f"{phase.items:,} {phase.unit}", _rate(phase.items, phase.seconds))
+        for phase in outcome.phases
+    )
+    seconds = sum(phase.seconds for phase in outcome.phases)
+    return Section(
+        "run",
+        "How it ran",
+        "Run",
+        (
+            Paragraph(
+                f"The ledger holds {outcome.operations:,} operations, which made {outcome.movements:,} movements between "
+                "accounts. Times are of the machine that wrote this page; nothing else here depends on it."
+            ),
+            Table(
+                "Phases of the replay",
+                (
+                    Column("phase"),
+                    Column("seconds", is_figure=True),
+                    Column("work", is_figure=True),
+                    Column("a second", is_figure=True),
+                ),
+                rows,
+                ("in all", f"{seconds:,.2f}", "", ""),
+            ),
+        ),
+    )
+
+
+def _reading(outcome: Outcome) -> Section:
+    points = [
+        (
+            "Marks of the sources",
+            "[2]: read in two or more sources that look independent. [1]: read in one. Assumed: not published, chosen "
+            "for this replay. Derived: computed from the other figures.",
+        ),
+        (
+            "Packet first, own money for the rest",
+            "A payment takes what the packet holds and the wallet's own money after it. Payments counted here are "
+            "those that took something from a packet.",
+        ),
+        (
+            "Gross, not causal",
+            "What was spent is what passed through the packets. How much of it would have been spent anyway, this "
+            "page cannot say.",
+        ),
+    ]
+    if outcome.synthetic:
+        points.append(
+            (
+                "What is published and what is made up",
+                "Totals are published. How they spread over hours, packets, banks and merchants was drawn from "
+                f"seed {outcome.seed}: those plots show a city like it, not the city itself.",
+            )
+        )
+    if outcome.scale != 1:
+        points.append(
+            ("Scaled", f"Counts and amounts are {outcome.scale:g} of the published ones, rounded so that they close.")
+        )
+    blocks: tuple[Block, ...] = (Points(tuple(points)),)
+    return Section("reading", "How to read this, and its limits", "Limits", blocks)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _percent(part: int, whole: int, of: str) -> str:
+    """A share to a tenth of a percent, small ones to a hundredth."""
+    if whole == 0:
+        return f"– {of}".rstrip()
+    share = 100 * part / whole
+    return f"{share:.{2 if 0 < share < 10 else 1}f}% {of}".rstrip()
+
+
+def _top(descending_minor: Array, share: float) -> str:
+    top = math.ceil(len(descending_minor) * share)
+    return _percent(int(descending_minor[:top].sum()), int(descending_minor.sum()), "")
+
+
+def _rate(items: int, seconds: float) -> str:
+    return f"{items / seconds:,.0f}" if seconds > 0 else "–"
