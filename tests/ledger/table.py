@@ -33,12 +33,12 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from tests.ledger.sides import Sides
 
 from sycee.core.codes import Result
 from sycee.core.ids import ID
 from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, PayFlag, PurseState, Purpose
-from tests.ledger.sides import Sides
+from sycee.ledger.layout import AccountKind, Block, PayFlag, Purpose, PurseState
 
 Array = np.ndarray[Any, Any]
 BLOCKS = {"none": Block(0), "debit": Block.DEBIT, "credit": Block.CREDIT, "both": Block.DEBIT | Block.CREDIT}
@@ -115,7 +115,7 @@ class Table:
         self._sent.setdefault(name, record)
         self._moved = self.sides.state.movements.size
         answers = self.sides.frame(self.now_ns, record)
-        assert [code for code, _ in answers] == [expected] * len(answers)
+        assert [code.name for code, _ in answers] == [expected.name] * len(answers)
         self.codes |= {code for code, _ in answers}
         if expected is not Result.CREATED:
             self._find_moved("nothing")
@@ -221,9 +221,7 @@ class Table:
         return operations.expire(id, programme=int(number), first=first, count=end - first)
 
     def _transfer(self, id: int, debit: str, credit: str, amount: str) -> Array:
-        return operations.transfer(
-            id, debit=self.account(debit), credit=self.account(credit), amount=amount_of(amount)
-        )
+        return operations.transfer(id, debit=self.account(debit), credit=self.account(credit), amount=amount_of(amount))
 
     def _pay(self, id: int, payer: str, payee: str, amount: str, flags: str = "") -> Array:
         return operations.pay(
@@ -274,11 +272,13 @@ class Table:
 
 
 def amount_of(text: str) -> int:
-    """A sum of numbers, such as 5, -1_000 or 2^63-1."""
-    return sum(
-        (-1 if part.startswith("-") else 1) * (1 << int(part[2:].lstrip("^")) if "^" in part else int(part.lstrip("-")))
-        for part in text.replace("-", " -").split()
-    )
+    """A sum of numbers and powers of two, such as 5, -1_000 or 2^63-1."""
+    total = 0
+    for part in text.replace("-", " -").replace("+", " ").split():
+        digits = part.lstrip("-")
+        amount = 1 << int(digits.removeprefix("2^")) if "^" in digits else int(digits)
+        total += -amount if part != digits else amount
+    return total
 
 
 def play(text: str, *, bank: bool = True) -> Table:

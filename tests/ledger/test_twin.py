@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.ledger.sides import Sides
 
 from sycee.testing.histories import Frame, histories, random_history
-from tests.ledger.sides import Sides
 
 SEEDS = 600
 PART = 100

@@ -74,7 +74,8 @@ def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outco
         for place, operator in enumerate(programme.operators)
     )
     attraction = np.sort(random.lognormal(0, 1.6, published["merchants"]))[::-1]
-    funder, winners = programme.funder.name, "winners' packets"
+    funder = programme.funder.name
+    packets, vaults, wallets = "packets", "operators' vaults", "own money in wallets"
     fields: dict[str, Any] = {
         "programme": programme,
         "scale": 1.0,
@@ -85,13 +86,13 @@ def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outco
         "unclaimed": published["winners"] - claimed,
         "packet_minor": packet_minor,
         "flows": (
-            ("mint", funder, programme.budget_minor),
-            (funder, winners, programme.budget_minor),
-            (winners, "merchants", packets_minor),
-            (winners, funder, programme.budget_minor - packets_minor),
-            ("mint", "banks, against reserves", own_minor),
-            ("banks, against reserves", "own money of winners", own_minor),
-            ("own money of winners", "merchants", own_minor),
+            ("issuance", funder, programme.budget_minor),
+            ("issuance", vaults, own_minor),
+            (funder, packets, programme.budget_minor),
+            (vaults, wallets, own_minor),
+            (packets, "merchants", packets_minor),
+            (wallets, "merchants", own_minor),
+            (packets, f"{funder} (returned)", programme.budget_minor - packets_minor),
         ),
         "operators": operators,
         "merchant_received_minor": np.sort(spread(packets_minor + own_minor, attraction))[::-1],

@@ -106,9 +106,16 @@ def _run(tokens: list[str]) -> int:
             raise
         return _say(UnavailableError(f"{error.filename}: {error.strerror}"))
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted: the journal is whole; the same command goes on from where it stopped\n")
+        sys.stderr.write(f"\ninterrupted: the journal is whole{_going_on(tokens)}\n")
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _going_on(tokens: list[str]) -> str:
+    """What an interrupted command leaves behind: only a pilot writes, and keeps what it wrote where it was told to."""
+    if any(each.split("=")[0] == "--data" for each in tokens):
+        return "; the same command goes on from where it stopped"
+    return "; with --data it would have been kept, to go on from there" if tokens[:1] == ["pilot"] else ""
 
 
 def _say(error: SyceeError) -> int:

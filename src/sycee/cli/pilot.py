@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,11 +29,14 @@ SEED_MAX = 2**63 - 1
 def luohu(
     *,
     data: Annotated[Path | None, Parameter(help="Keep ledger and draw in this folder, or go on there.")] = None,
-    seed: Annotated[int, Parameter(help="What everything synthetic follows from.", validator=Number(gte=0, lte=SEED_MAX))] = 2020,
-    scale: Annotated[
-        float, Parameter(help="Size: 1 is the published one.", validator=Number(gte=0.001, lte=1))
-    ] = 1.0,
+    seed: Annotated[
+        int, Parameter(help="What everything synthetic follows from.", validator=Number(gte=0, lte=SEED_MAX))
+    ] = 2020,
+    scale: Annotated[float, Parameter(help="Size: 1 is the published one.", validator=Number(gte=0.001, lte=1))] = 1.0,
     report: Annotated[Path | None, Parameter(help="Write the page with plots to this file.")] = None,
+    cut_tail: Annotated[
+        bool, Parameter(negative="", help="Give up a last frame of --data that is in doubt, and ask for it again.")
+    ] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
 ) -> int:
     """Replay Shenzhen's Luohu pilot of October 2020: draw, mint, drop, claims, payments, expiry, return.
@@ -44,12 +47,10 @@ def luohu(
     from sycee.sandbox import pilot
 
     programme = load("luohu-2020")
-    if report is not None and not report.absolute().parent.is_dir():
-        from sycee.core.errors import UsageError
-
-        raise UsageError(f"{report.parent} is no folder to write {report.name} in", hint="make it, or name another file")
+    if report is not None:
+        _check_report(report)
     with tempfile.TemporaryDirectory(prefix="sycee-pilot-") as temporary, _Bars() as bars:
-        outcome = pilot.run(programme, data or Path(temporary), seed=seed, scale=scale, watcher=bars)
+        outcome = pilot.run(programme, data or Path(temporary), seed=seed, scale=scale, cut_tail=cut_tail, watcher=bars)
         if report is not None:
             from sycee.sandbox.report import write_report
 
@@ -60,6 +61,9 @@ def luohu(
         print(json.dumps(_as_json(outcome)))
     else:
         terminal = console()
+        size = "" if outcome.scale == 1 else f", scale {outcome.scale:g}"
+        title = f"{outcome.programme.title}: published against ledger (seed {outcome.seed}{size})"
+        terminal.print(title, style="bold", soft_wrap=True)
         terminal.print(_table(outcome))
         terminal.print(f"state digest {outcome.digest}")
     talk = console(stderr=True)
@@ -70,6 +74,19 @@ def luohu(
     if report is not None:
         talk.print(f"report written to {report}", soft_wrap=True)
     return 0 if outcome.agrees else 3
+
+
+def _check_report(path: Path) -> None:
+    """Refuse before the replay what could not be written after it."""
+    from sycee.core.errors import UnavailableError, UsageError
+
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="name a file, such as report.html")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{path.parent} is no folder to write {path.name} in", hint="make it, or name another file")
+    if not os.access(folder, os.W_OK):
+        raise UnavailableError(f"{path.parent} may not be written to", hint="name a file in a folder of your own")
 
 
 class _Bars:
@@ -107,7 +124,7 @@ class _Bars:
         self._begun = time.perf_counter()
         self._task = self._progress.add_task(title, total=total, shown="")
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: float) -> None:
         """`done` of the phase's total are done."""
         self._progress.update(self._task, completed=done, shown=self._rate(done))
 
@@ -118,18 +135,19 @@ class _Bars:
         if not self._terminal.is_terminal:
             self._terminal.print(f"{self._title:<26} {self._rate(done)}")
 
-    def _rate(self, done: int) -> str:
+    def _rate(self, done: float) -> str:
         import time
 
         seconds = time.perf_counter() - self._begun
-        return f"{done:,} {self._unit}, {done / max(seconds, 1e-9):,.0f}/s" if done and self._unit else f"{seconds:.2f} s"
+        return (
+            f"{done:,} {self._unit}, {done / max(seconds, 1e-9):,.0f}/s" if done and self._unit else f"{seconds:.2f} s"
+        )
 
 
 def _table(outcome: Outcome) -> Table:
     from rich.table import Table
 
-    size = "" if outcome.scale == 1 else f", scale {outcome.scale:g}"
-    table = Table(title=f"{outcome.programme.title}: published against ledger (seed {outcome.seed}{size})", title_justify="left")
+    table = Table()
     for heading in ("figure", "published", "ledger", "", "in the replay"):
         table.add_column(heading, justify="right" if heading in ("published", "ledger") else "left", no_wrap=True)
     for row in outcome.comparisons:

@@ -24,11 +24,18 @@ def verify(
     Writes nothing. Exit code 3 where something does not hold, with the place; 0 with what was proved.
     """
     from sycee.core import money
-    from sycee.core.errors import UsageError
+    from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
     from sycee.sequencer.verify import verify as reread
 
-    with console(stderr=True).status("reading the journal") as status:
-        found = reread(folder, progress=lambda frames: status.update(f"{frames:,} frames read"))
+    try:
+        with console(stderr=True).status("reading the journal") as status:
+            found = reread(folder, progress=lambda frames: status.update(f"{frames:,} frames read"))
+    except IntegrityError as error:
+        if json_:
+            print(json.dumps({"ok": False, "error": error.message}))
+        if isinstance(error, JournalDamaged):
+            error.hint = "nothing was changed; restore the file from a copy"  # it would send people here
+        raise
     if json_:
         print(json.dumps({"ok": True, **asdict(found)}))
         return 0

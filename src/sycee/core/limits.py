@@ -23,7 +23,9 @@ GROUPS_PER_RULE_SET_MAX: Final = 4  # what fits the record; groups may overlap, 
 RULE_SETS_MAX: Final = 65_535
 PROGRAMMES_MAX: Final = 65_535
 MEMBERS_PER_RECORD_MAX: Final = 5  # 16-byte ids in one ADD_MEMBERS record
-COHORT_MEMBERS_MAX: Final = 1 << 30  # one country at a stroke; what memory cannot hold is refused before it is journaled
+COHORT_MEMBERS_MAX: Final = (
+    1 << 30
+)  # one country at a stroke; what memory cannot hold is refused before it is journaled
 PURSES_PER_WALLET_MAX: Final = 16  # one pay looks at every purse of its wallet
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # rows are 31 bits; the 32nd says that a row is a purse
 PURSES_MAX: Final = (1 << 31) - 1

@@ -35,7 +35,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class CentralBank:
-    """Account ids of a central bank and its parties; everything follows from a seed, so that a replay finds them again."""
+    """Account ids of a central bank and its parties, derived from a seed, so that a replay finds them again."""
 
     currency: int
     zone: str
@@ -51,8 +51,19 @@ class CentralBank:
     def derive(cls, seed: bytes, *, currency: int, zone: str, operators: int, time_ms: int) -> CentralBank:
         """Ids for a bank with this many operators and one treasury."""
         made = [ids.to_int(one) for one in ids.derive(seed, "central bank", 5 + 3 * (operators + 1), time_ms=time_ms)]
-        parties = [Party(*made[at : at + 3]) for at in range(5, len(made), 3)]
-        return cls(currency, zone, *made[:5], operators=tuple(parties[:-1]), treasury=parties[-1])
+        issuance, suspense, reserve_issuance, reserve_suspense, converted = made[:5]
+        *parties, treasury = (Party(*made[at : at + 3]) for at in range(5, len(made), 3))
+        return cls(
+            currency=currency,
+            zone=zone,
+            issuance=issuance,
+            suspense=suspense,
+            reserve_issuance=reserve_issuance,
+            reserve_suspense=reserve_suspense,
+            converted=converted,
+            operators=tuple(parties),
+            treasury=treasury,
+        )
 
     @property
     def opening_records(self) -> int:
@@ -84,7 +95,12 @@ class CentralBank:
         for account, currency, account_kind, suspense, operator in accounts:
             records.append(
                 operations.open_account(
-                    next(one), account=account, currency=currency, kind=account_kind, suspense=suspense, operator=operator
+                    next(one),
+                    account=account,
+                    currency=currency,
+                    kind=account_kind,
+                    suspense=suspense,
+                    operator=operator,
                 )
             )
         return np.concatenate(records)

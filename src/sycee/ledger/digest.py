@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _ACCOUNT = np.dtype(
-    [("id", "<u8", 2), ("currency", "<u2"), ("kind", "<u2"), ("blocks", "<u2"), ("operator", "<u4"), ("rule_set", "<u4")]
+    [
+        ("id", "<u8", 2),
+        ("currency", "<u2"),
+        ("kind", "<u2"),
+        ("blocks", "<u2"),
+        ("operator", "<u4"),
+        ("rule_set", "<u4"),
+    ]
     + [("suspense_id", "<u8", 2)]
     + [(name, "<i8") for name in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
     + [(name, "<i8") for name in ("day_used", "month_used", "year_used")]
@@ -38,7 +45,10 @@ def state_digest(state: LedgerState) -> bytes:
     """BLAKE3-256 over everything the ledger knows, in id order. 32 bytes."""
     digest = blake3.blake3(b"sycee.state.v1")
     for rows in (
-        [struct.pack("<H", number) + zone.encode("latin-1").ljust(48, b"\0") for number, zone in sorted(state.zones.items())],
+        [
+            struct.pack("<H", number) + zone.encode("latin-1").ljust(48, b"\0")
+            for number, zone in sorted(state.zones.items())
+        ],
         _groups(state),
         _rule_sets(state),
     ):
@@ -72,7 +82,9 @@ def _rule_sets(state: LedgerState) -> list[bytes]:
             + record["groups"].tobytes()
             + struct.pack("<QQ", int(record["return_low"]), int(record["return_high"]))
             + struct.pack("<qq", int(record["from_ns"]), int(record["until_ns"]))
-            + struct.pack("<5q", *(int(record[f"{name}_max"]) for name in ("balance", "single", "day", "month", "year")))
+            + struct.pack(
+                "<5q", *(int(record[f"{name}_max"]) for name in ("balance", "single", "day", "month", "year"))
+            )
         )
     return rows
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from sycee.core import compiled, limits
 from sycee.core.codes import Result
 from sycee.ledger import layout
-from sycee.ledger.layout import AccountKind, Block, Kind, PayFlag, PurseState, Purpose
+from sycee.ledger.layout import AccountKind, Block, Kind, PayFlag, Purpose, PurseState
 
 import numba  # isort: skip  (after sycee.core.compiled, which chooses its cache folder)
 import numpy as np
@@ -580,9 +580,7 @@ def _pay(tables, operation, place, now_ns):  # type: ignore[no-untyped-def]
         if _available(debit) < remaining and debit.kind != _ISSUANCE:
             return EXCEEDS_BALANCE
     for leg in range(legs):
-        _move_from_purse(
-            tables, place, _P_PAY_PURSE, leg, tables.scratch[0, leg], credit_row, tables.scratch[1, leg]
-        )
+        _move_from_purse(tables, place, _P_PAY_PURSE, leg, tables.scratch[0, leg], credit_row, tables.scratch[1, leg])
     if remaining > 0:
         _move(tables, place, _P_PAY_OWN, legs, debit_row, credit_row, remaining)
     return CREATED
@@ -647,9 +645,7 @@ def _refund(tables, operation, place, now_ns):  # type: ignore[no-untyped-def]
                 purse = tables.purses[purse_row]
                 rules = tables.rule_sets[tables.programmes[purse.programme].rule_set]
                 home = purse.state == _EXPIRED or now_ns >= rules.until_ns
-                target, purpose = _takes_or_suspense(
-                    tables, np.int64(rules.return_row), _P_RETURN, _P_RETURN_SUSPENSE
-                )
+                target, purpose = _takes_or_suspense(tables, np.int64(rules.return_row), _P_RETURN, _P_RETURN_SUSPENSE)
                 if doing:
                     _move_to_purse(tables, place, _P_REFUND_PURSE, leg, payee_row, purse_row, part)
                     leg += 1

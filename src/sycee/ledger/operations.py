@@ -35,14 +35,17 @@ def define_currency(ids: Id, *, currency: Number, zone: str) -> Array:
 
 
 def define_group(ids: Id, *, group: Number) -> Array:
+    """Payee groups are numbers; a rule set names the groups its money may reach."""
     return _records(Kind.DEFINE_GROUP, ids, number=group)
 
 
 def join_group(ids: Id, *, group: Number, account: Id) -> Array:
+    """From now on `account` is a payee of the group."""
     return _records(Kind.JOIN_GROUP, ids, number=group, debit=account)
 
 
 def leave_group(ids: Id, *, group: Number, account: Id) -> Array:
+    """From now on `account` is none."""
     return _records(Kind.LEAVE_GROUP, ids, number=group, debit=account)
 
 
@@ -60,11 +63,25 @@ def define_rule_set(
 
 
 def open_account(
-    ids: Id, *, account: Id, currency: Number, kind: AccountKind, suspense: Id = 0, operator: Number = 0, rule_set: Number = 0
+    ids: Id,
+    *,
+    account: Id,
+    currency: Number,
+    kind: AccountKind,
+    suspense: Id = 0,
+    operator: Number = 0,
+    rule_set: Number = 0,
 ) -> Array:
     """`suspense` is the operator's suspense account; only ISSUANCE and SUSPENSE accounts have none."""
     return _records(
-        Kind.OPEN_ACCOUNT, ids, debit=account, credit=suspense, number=currency, first=int(kind), count=operator, rule_set=rule_set
+        Kind.OPEN_ACCOUNT,
+        ids,
+        debit=account,
+        credit=suspense,
+        number=currency,
+        first=int(kind),
+        count=operator,
+        rule_set=rule_set,
     )
 
 
@@ -74,12 +91,14 @@ def block_account(ids: Id, *, account: Id, blocks: layout.Block, code: Number = 
 
 
 def close_account(ids: Id, *, account: Id) -> Array:
+    """For good; the account must be empty."""
     return _records(Kind.CLOSE_ACCOUNT, ids, debit=account)
 
 
 def open_programme(
     ids: Id, *, programme: int, funder: int, rule_set: int, members: int, claim_from_ns: int, claim_until_ns: int
 ) -> Array:
+    """A block of `members` empty purses, claimed between `claim_from_ns` and `claim_until_ns`."""
     return _records(
         Kind.OPEN_PROGRAMME,
         ids,
@@ -131,22 +150,27 @@ def drop(ids: Id, *, programme: int, first: Number, count: Number, amount: Numbe
 
 
 def claim(ids: Id, *, programme: Number, member: Number, member_id: Id, wallet: Id) -> Array:
+    """Bind a member's purse to a wallet; `member_id` must be the one in the cohort."""
     return _records(Kind.CLAIM, ids, number=programme, first=member, reference=member_id, credit=wallet)
 
 
 def expire(ids: Id, *, programme: int, first: Number, count: Number) -> Array:
+    """Return what is left of a range of purses."""
     return _records(Kind.EXPIRE, ids, number=programme, first=first, count=count)
 
 
 def transfer(ids: Id, *, debit: Id, credit: Id, amount: Number, code: Number = 0) -> Array:
+    """Own money from one account to another."""
     return _records(Kind.TRANSFER, ids, debit=debit, credit=credit, amount=amount, code=code)
 
 
 def pay(ids: Id, *, payer: Id, payee: Id, amount: Number, flags: Number = 0, code: Number = 0) -> Array:
+    """Purse money as far as it may go there, then own money; `flags` are layout.PayFlag."""
     return _records(Kind.PAY, ids, debit=payer, credit=payee, amount=amount, flags=flags, code=code)
 
 
 def refund(ids: Id, *, original: Id, amount: Number, code: Number = 0) -> Array:
+    """Part or all of the pay `original`, back the way it came."""
     return _records(Kind.REFUND, ids, reference=original, amount=amount, code=code)
 
 

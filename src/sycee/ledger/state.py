@@ -40,10 +40,12 @@ class Account:
 
     @property
     def balance(self) -> int:
+        """Credits less debits, posted."""
         return self.credits_posted - self.debits_posted
 
     @property
     def available(self) -> int:
+        """What may be taken."""
         return self.balance - self.debits_pending
 
 
@@ -63,11 +65,12 @@ class Purse:
 
     @property
     def left(self) -> int:
+        """What may still be spent or returned."""
         return self.dropped - self.spent + self.refunded - self.returned
 
 
 class LedgerState:
-    """All of one ledger, in memory. Not safe for several threads: the sequencer lets one frame or reader in at a time."""
+    """All of one ledger, in memory. For one thread: the sequencer lets one frame or reader in at a time."""
 
     def __init__(self) -> None:
         self.tables = kernels.empty_tables()
@@ -273,12 +276,16 @@ class LedgerState:
         )
 
     def account_id(self, row: int) -> int:
+        """Id of the account in a row."""
         record = self.tables.accounts[row]
         return join(record["id_low"], record["id_high"])
 
     def purse(self, programme: int, member: int) -> Purse | None:
         """The purse of a member of a programme, or None."""
-        if not 0 < programme < self.tables.programmes.size or not 0 <= member < self.tables.programmes[programme]["count"]:
+        if (
+            not 0 < programme < self.tables.programmes.size
+            or not 0 <= member < self.tables.programmes[programme]["count"]
+        ):
             return None
         record = self.purses(programme)[member]
         return Purse(
@@ -297,22 +304,26 @@ class LedgerState:
         """A programme's block, in cohort order: (count,) layout.PURSE, a view that must not be written."""
         record = self.tables.programmes[programme]
         first = int(record["first_purse"])
-        return self.tables.purses[first : first + int(record["count"])]
+        block: Array = self.tables.purses[first : first + int(record["count"])]
+        return block
 
     @property
     def accounts(self) -> Array:
         """All accounts in order of opening: a view that must not be written."""
-        return self.tables.accounts[: self.tables.counters[kernels.ACCOUNTS]]
+        array: Array = self.tables.accounts[: self.tables.counters[kernels.ACCOUNTS]]
+        return array
 
     @property
     def movements(self) -> Array:
         """All movements; number n stands at index n - 1: a view that must not be written."""
-        return self.tables.movements[: self.tables.counters[kernels.MOVEMENTS]]
+        array: Array = self.tables.movements[: self.tables.counters[kernels.MOVEMENTS]]
+        return array
 
     @property
     def bound(self) -> Array:
         """All bound operations in order of place: a view that must not be written."""
-        return self.tables.bound[: self.tables.counters[kernels.BOUND]]
+        array: Array = self.tables.bound[: self.tables.counters[kernels.BOUND]]
+        return array
 
     def movement_numbers(self, row: int, *, newest: int | None = None) -> list[int]:
         """Numbers of an account's movements, newest first, along its chain: O(k)."""
@@ -322,7 +333,9 @@ class LedgerState:
         while number and (newest is None or len(numbers) < newest):
             numbers.append(number)
             movement = movements[number - 1]
-            number = int(movement["debit_previous"] if int(movement["debit_row"]) == row else movement["credit_previous"])
+            number = int(
+                movement["debit_previous"] if int(movement["debit_row"]) == row else movement["credit_previous"]
+            )
         return numbers
 
     def supply(self, currency: int) -> int:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from sycee.core.errors import UnavailableError, UsageError, require
 
-Figure = dict[str, Any]  # data, layout and perhaps `narrow`: see plots.py
+Figure = dict[str, Any]  # data, layout and perhaps `narrow`: see plots
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,11 @@ class Column:
 
     title: str
     is_figure: bool = False
+
+
+def columns(*titles: str) -> tuple[Column, ...]:
+    """Columns by their titles; one that begins with ">" holds figures."""
+    return tuple(Column(title.removeprefix(">"), is_figure=title.startswith(">")) for title in titles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,19 @@ class Page:
     footer: str = ""
 
 
+def plots_in(page: Page) -> list[Plot]:
+    """Every plot of the page, in its order."""
+
+    def within(blocks: Sequence[Block]) -> Iterator[Plot]:
+        for block in blocks:
+            if isinstance(block, Plot):
+                yield block
+            elif isinstance(block, Beside):
+                yield from within(block.blocks)
+
+    return [plot for blocks in (page.opening, *(each.blocks for each in page.sections)) for plot in within(blocks)]
+
+
 def render(page: Page) -> str:
     """Return the page as HTML."""
     # Imported here: a command line that writes no report should not wait for them.
@@ -202,7 +220,7 @@ def render(page: Page) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    plots = list(_plots(page.opening)) + [plot for section in page.sections for plot in _plots(section.blocks)]
+    plots = plots_in(page)
     names = [plot.name for plot in plots]
     require(len(set(names)) == len(names), f"plots share a name: {sorted(names)}")
 
@@ -243,27 +261,19 @@ def write(page: Page, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _plots(blocks: Sequence[Block]) -> Iterator[Plot]:
-    for block in blocks:
-        if isinstance(block, Plot):
-            yield block
-        elif isinstance(block, Beside):
-            yield from _plots(block.blocks)
-
-
 def _part(name: str) -> str:
     return resources.files("sycee.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _script(source: str) -> str:
-    """A script as it will stand in the page. A browser hashes it after it has read \\r\\n as \\n, so there may be none."""
+    """A script as it will stand in the page, with the line ends that a browser sees when it checks the hash."""
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     require("</script" not in source.lower() and "<!--" not in source, "a script would end before its end")
     return source
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """Nothing may be fetched or sent; only these very scripts may run. Styles are inline, plotly sets them as it draws."""
+    """Nothing may be fetched or sent, and only these very scripts may run. Plotly sets styles as it draws."""
     hashes = [base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes) or "'none'"
     return (

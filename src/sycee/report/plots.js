@@ -4,7 +4,7 @@
 (() => {
   const NARROW = matchMedia("(max-width: 640px)");
   const DARK = matchMedia("(prefers-color-scheme: dark)");
-  const PAPER_WIDTH = 680; // CSS pixels that fit between the margins of A4 and Letter
+  const PAPER_WIDTH = 640; // CSS pixels that fit a card between the margins of A4 and of Letter
 
   const coloured = (value, style) => {
     if (typeof value === "string") {
@@ -21,11 +21,11 @@
   const draw = (width) => {
     const style = getComputedStyle(document.documentElement);
     const font = getComputedStyle(document.body).fontFamily;
-    for (const source of document.querySelectorAll("script[data-plot]")) {
+    const drawn = [...document.querySelectorAll("script[data-plot]")].map(async (source) => {
       const target = document.getElementById(source.dataset.plot);
       const figure = coloured(JSON.parse(source.textContent), style);
       const layout = { ...figure.layout, autosize: !width };
-      if (width) layout.width = Math.min(width, target.closest(".beside") ? width / 2 - 12 : width);
+      if (width) layout.width = width;
       if (NARROW.matches && !width) {
         for (const [path, value] of Object.entries(figure.narrow || {})) {
           const keys = path.split(".");
@@ -35,9 +35,16 @@
         }
       }
       layout.font = { ...layout.font, family: font };
-      const fit = { displayModeBar: false, responsive: !width, doubleClick: false };
-      Plotly.newPlot(target, figure.data, layout, fit).then(() => target.classList.add("drawn"));
-    }
+      const settings = { displayModeBar: false, responsive: !width, doubleClick: false };
+      try {
+        await Plotly.newPlot(target, figure.data, layout, settings);
+      } catch (error) {
+        // One picture that fails must not take the others with it.
+        console.error(error);
+        target.textContent = "This picture could not be drawn. Its numbers are in the sentence below it.";
+      }
+    });
+    Promise.all(drawn).then(() => document.documentElement.toggleAttribute("data-drawn", true));
   };
 
   const onPaper = (yes) => {

@@ -4,70 +4,31 @@ They are built by hand: plotly's classes for Python check every value against a 
 rest of a report, and would refuse colours such as `var(--first)`. Those are resolved in the page, so that plots follow
 its light and dark colours. A figure may hold `narrow`: layout keys that win on a narrow screen.
 
-Money comes in minor units. It is drawn in major units, where a float is near enough for a pixel, and shown by
-`money.format`, exactly. Text is escaped here, because plots understand a few tags.
+`parts` holds what they share; `flow` makes the picture of money on its way.
 """
 
 from __future__ import annotations
 
-import html
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from sycee.core import money
 from sycee.core.money import Currency
+from sycee.report import parts
 from sycee.report.page import Figure
+from sycee.report.parts import Level, Series, local
 
 Array = np.ndarray[Any, Any]
 
 HOUR_NS: Final = 3_600_000_000_000
-STREAMS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")  # the page's colours, told apart by anyone
 CURVE_POINTS_MAX: Final = 160  # more would not be seen, and a page should not carry every payee of a city
 BINS: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Named values, one per hour or per category; `colour` is a name among the page's colours."""
-
-    name: str
-    values: Array
-    colour: str
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A named amount that does not change, drawn as a line."""
-
-    name: str
-    minor: int
-
-
-def local(moment_ns: int, zone: ZoneInfo) -> datetime:
-    """A moment as the clocks of `zone` show it."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment_ns // 1_000_000_000)).astimezone(zone)
-
-
-def shown(moment_ns: int, zone: ZoneInfo) -> str:
-    """A moment for people, such as "Mon 12 Oct 2020, 18:00"."""
-    moment = local(moment_ns, zone)
-    return f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M}"
-
-
-def shown_end(moment_ns: int, zone: ZoneInfo) -> str:
-    """The end of a window for people: midnight is 24:00 of the day that ends."""
-    moment = local(moment_ns, zone)
-    if (moment.hour, moment.minute, moment.second) != (0, 0, 0):
-        return shown(moment_ns, zone)
-    before = moment - timedelta(days=1)
-    return f"{before:%a} {before.day} {before:%b %Y}, 24:00"
+DAYS_NAMED_MAX: Final = 8  # names below an axis that a narrow screen has room for
 
 
 def hours(
@@ -81,80 +42,56 @@ def hours(
     zone: ZoneInfo,
 ) -> Figure:
     """Money by hour as stacked bars, and below on the same days its running totals against a level."""
-    bars = []
-    middles = [_axis_time(int(start) + HOUR_NS // 2, zone) for start in starts_ns]
-    spans = [_hour(int(start), zone) for start in starts_ns]
-    for series in stacked:
-        bars.append(
-            {
-                "type": "bar",
-                "name": _plain(series.name),
-                "x": middles,
-                "y": _major(series.values, currency),
-                "marker": {"color": _var(series.colour), "line": {"width": 0}},
-                "customdata": [
-                    f"{span}<br>{_plain(series.name)}: <b>{_money(value, currency)}</b>"
-                    for span, value in zip(spans, series.values, strict=True)
-                ],
-                "hovertemplate": "%{customdata}<extra></extra>",
-            }
-        )
-    lines = []
-    ends = [_axis_time(int(starts_ns[0]), zone)] if len(starts_ns) else []
-    ends += [_axis_time(int(start) + HOUR_NS, zone) for start in starts_ns]
-    for series in running:
-        totals = np.concatenate([np.zeros(min(len(starts_ns), 1), np.int64), np.cumsum(series.values, dtype=np.int64)])
-        lines.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": _plain(series.name),
-                "x": ends,
-                "y": _major(totals, currency),
-                "yaxis": "y2",
-                "line": {"color": _var(series.colour), "width": 2.5, "dash": "solid" if not lines else "dash"},
-                "customdata": [
-                    f"until {_plain(end.replace('T', ' ')[:16])}<br>{_plain(series.name)}: <b>{_money(value, currency)}</b>"
-                    for end, value in zip(ends, totals, strict=True)
-                ],
-                "hovertemplate": "%{customdata}<extra></extra>",
-            }
-        )
-    deadline = _axis_time(deadline_ns, zone)
+    if not len(starts_ns):
+        return parts.nothing()
+    bars, lines = _stack(starts_ns, stacked, currency, zone), _totals(starts_ns, running, currency, zone)
+    deadline = parts.axis_time(deadline_ns, zone)
     highest = max([level.minor, *(int(series.values.sum()) for series in running)])
-    days = max((int(starts_ns[-1]) - int(starts_ns[0])) // (24 * HOUR_NS), 1) if len(starts_ns) else 1
-    first = local(int(starts_ns[0]) if len(starts_ns) else deadline_ns, zone)
-    last = local(max(deadline_ns, int(starts_ns[-1]) + HOUR_NS if len(starts_ns) else 0), zone)
-    pad = timedelta(hours=max(2, days))
+    first = local(int(starts_ns[0]), zone).replace(tzinfo=None)
+    last = local(max(deadline_ns, int(starts_ns[-1]) + HOUR_NS), zone).replace(tzinfo=None)
+    # Half a day of the first day is always shown, so that there is room for its name.
+    first = min(first - timedelta(hours=2), _midnight(first) + timedelta(hours=12))
+    days = _days(first, last)
+    every = math.ceil(len(days) / DAYS_NAMED_MAX)
     return {
         "data": bars + lines,
-        "layout": _layout(
+        "layout": parts.layout(
             barmode="stack",
             bargap=0.12,
-            xaxis=_axis(
+            xaxis=parts.axis(
                 type="date",
                 anchor="y2",
-                range=[_text(first - timedelta(hours=2)), _text(last + pad)],
-                # A tick at every local midnight, or every second one and so on for a long window.
-                tick0=_text(first.replace(hour=0, minute=0, second=0)),
-                dtick=math.ceil(days / 8) * 86_400_000,
-                tickformat="%a<br>%-d %b",
-                ticklabelmode="period" if days <= 8 else "instant",
-                showgrid=True,
+                range=[parts.axis_text(first), parts.axis_text(last + (last - first) / 60)],
+                tickvals=[parts.axis_text(start + (end - start) / 2) for start, end in days[::every]],
+                ticktext=[f"{start:%a}<br>{start.day} {start:%b}" for start, _ in days[::every]],
+                tickangle=0,
+                ticks="",
+                showgrid=False,
             ),
-            yaxis=_axis(domain=[0.46, 1], title=_title(f"by hour, {currency.code}"), tickformat=_ticks(bars)),
-            yaxis2=_axis(
+            yaxis=parts.axis(
+                domain=[0.46, 1], title=parts.title(f"by hour, {currency.code}"), tickformat=parts.ticks(bars)
+            ),
+            yaxis2=parts.axis(
                 domain=[0, 0.36],
-                title=_title(f"in all, {currency.code}"),
+                title=parts.title(f"in all, {currency.code}"),
                 range=[0, 1.18 * highest / 10**currency.digits],
                 tickformat="~s",
                 nticks=5,
             ),
-            legend=_legend(),
+            legend=parts.legend(),
             margin={"l": 64, "r": 16, "t": 44, "b": 44},
             shapes=[
-                _line({"x0": deadline, "x1": deadline, "yref": "paper", "y0": 0, "y1": 1}, "warning", "solid"),
-                _line(
+                *(
+                    parts.line(
+                        {"x0": parts.axis_text(end), "x1": parts.axis_text(end), "yref": "paper", "y0": 0, "y1": 1},
+                        "grid",
+                        "solid",
+                    )
+                    | {"layer": "below"}
+                    for _, end in days[:-1]
+                ),
+                parts.line({"x0": deadline, "x1": deadline, "yref": "paper", "y0": 0, "y1": 1}, "warning", "solid"),
+                parts.line(
                     {
                         "xref": "paper",
                         "x0": 0,
@@ -168,20 +105,26 @@ def hours(
                 ),
             ],
             annotations=[
-                _note("deadline", x=deadline, yref="paper", y=1, xanchor="right", yanchor="top", colour="warning"),
-                _note(
-                    f"{level.name} {_money(level.minor, currency)}",
+                parts.note(
+                    "deadline", x=deadline, yref="paper", y=1, xanchor="right", yanchor="bottom", shade="warning"
+                ),
+                parts.note(
+                    f"{level.name} {parts.amount(level.minor, currency)}",
                     xref="paper",
                     x=0.005,
                     yref="y2",
                     y=level.minor / 10**currency.digits,
                     xanchor="left",
                     yanchor="bottom",
-                    colour="quiet",
+                    shade="quiet",
                 ),
             ],
         ),
-        "narrow": {"margin": {"l": 52, "r": 8, "t": 64, "b": 44}, "font.size": 11},
+        "narrow": {
+            "margin": {"l": 52, "r": 8, "t": 64, "b": 44},
+            "font.size": 11,
+            "xaxis.ticktext": [f"{start:%a}<br>{start.day}" for start, _ in days[::every]],
+        },
     }
 
 
@@ -195,17 +138,16 @@ def left_over(
     top = max(int(counts.max()) * 4 // 3, 1) if counts.any() else max(at_none, at_whole, 1)
     scale = 10**currency.digits
     spans = [
-        f"{_money(int(low), currency)} to {_money(int(high), currency)}"
-        for low, high in zip(edges, edges[1:], strict=False)
+        f"{parts.amount(int(low), currency)} to {parts.amount(int(high), currency)}" for low, high in pairwise(edges)
     ]
     data: list[dict[str, Any]] = [
         {
             "type": "bar",
-            "name": _plain(in_part),
+            "name": parts.plain(in_part),
             "x": [float(edge + step / 2) / scale for edge in edges[:-1]],
             "y": [int(count) for count in counts],
             "width": [float(step) / scale] * len(counts),
-            "marker": {"color": _var("second"), "line": {"width": 1, "color": _var("surface")}},
+            "marker": {"color": parts.colour("second"), "line": {"width": 1, "color": parts.colour("surface")}},
             "customdata": [f"left {span}: <b>{count:,}</b>" for span, count in zip(spans, counts, strict=True)],
             "hovertemplate": "%{customdata}<extra></extra>",
         }
@@ -219,85 +161,38 @@ def left_over(
         data.append(
             {
                 "type": "bar",
-                "name": _plain(name),
+                "name": parts.plain(name),
                 "x": [float(place) / scale],
                 "y": [min(count, top)],
                 "width": [float(step) * 0.9 / scale],
-                "marker": {"color": _var(colour), "pattern": {"shape": "/" if cut else "", "solidity": 0.35}},
-                "customdata": [f"{_plain(name)}: <b>{count:,}</b>" + (" (bar cut)" if cut else "")],
+                "marker": {"color": parts.colour(colour), "pattern": {"shape": "/" if cut else "", "solidity": 0.35}},
+                "customdata": [f"{parts.plain(name)}: <b>{count:,}</b>" + (" (bar cut)" if cut else "")],
                 "hovertemplate": "%{customdata}<extra></extra>",
             }
         )
-        text = f"<b>{count:,}</b> {_plain(name)}" + ("<br>bar cut" if cut else "")
+        text = f"<b>{count:,}</b> {parts.plain(name)}" + ("<br>bar cut" if cut else "")
         notes.append(
-            _note(text, x=float(place) / scale, y=min(count, top), xanchor=anchor, yanchor="bottom", escaped=True)
+            parts.note(text, x=float(place) / scale, y=min(count, top), xanchor=anchor, yanchor="bottom", escaped=True)
         )
         notes[-1]["align"] = anchor
         notes[-1]["xshift"] = -8 if anchor == "left" else 8
     return {
         "data": data,
-        "layout": _layout(
+        "layout": parts.layout(
             showlegend=False,
             bargap=0,
-            xaxis=_axis(
-                title=_title(f"left, {currency.code}"),
+            xaxis=parts.axis(
+                title=parts.title(f"left, {currency.code}"),
                 range=[float(-1.8 * step) / scale, float(whole_minor + 1.8 * step) / scale],
                 tickvals=[whole_minor * quarter / 4 / scale for quarter in range(5)],
                 tickformat=",~f",
+                showgrid=False,
+                zeroline=False,
             ),
-            yaxis=_axis(title=_title("how many"), range=[0, 1.22 * top], tickformat=",d"),
+            yaxis=parts.axis(title=parts.title("how many"), range=[0, 1.22 * top], tickformat=",d"),
             margin={"l": 60, "r": 12, "t": 12, "b": 48},
+            annotations=notes,
         ),
-    }
-
-
-def flow(flows: Sequence[tuple[str, str, int]], *, currency: Currency, back: str = "{} (again)") -> Figure:
-    """Money on its way as a Sankey picture.
-
-    A stream keeps its colour until it meets another. Where money comes back to where it was before, that place is shown
-    a second time, named by `back`, since the picture reads from left to right.
-    """
-    links = _unrolled([(source, target, minor) for source, target, minor in flows if minor > 0], back)
-    names = list(dict.fromkeys(name for source, target, _ in links for name in (source, target)))
-    number = {name: index for index, name in enumerate(names)}
-    into: dict[str, int] = defaultdict(int)
-    out: dict[str, int] = defaultdict(int)
-    for source, target, minor in links:
-        out[source] += minor
-        into[target] += minor
-    colours = _stream_colours(links)
-    through = {name: max(into[name], out[name]) for name in names}
-    return {
-        "data": [
-            {
-                "type": "sankey",
-                "orientation": "h",
-                "arrangement": "snap",
-                "valueformat": ",.2f",
-                "textfont": {"color": _var("ink"), "shadow": "none"},
-                "node": {
-                    "label": [f"<b>{_plain(name)}</b><br>{_money(through[name], currency)}" for name in names],
-                    "color": [_var(colours[name]) for name in names],
-                    "customdata": [f"{_plain(name)}: {_money(through[name], currency)}" for name in names],
-                    "hovertemplate": "%{customdata}<extra></extra>",
-                    "pad": 44,
-                    "thickness": 16,
-                    "line": {"width": 0},
-                },
-                "link": {
-                    "source": [number[source] for source, _, _ in links],
-                    "target": [number[target] for _, target, _ in links],
-                    "value": [minor / 10**currency.digits for _, _, minor in links],
-                    "color": [_var(f"{_link_colour(colours, source, target)}-soft") for source, target, _ in links],
-                    "customdata": [
-                        f"{_plain(source)} → {_plain(target)}<br><b>{_money(minor, currency)}</b>"
-                        for source, target, minor in links
-                    ],
-                    "hovertemplate": "%{customdata}<extra></extra>",
-                },
-            }
-        ],
-        "layout": _layout(margin={"l": 8, "r": 8, "t": 28, "b": 28}),
     }
 
 
@@ -305,6 +200,8 @@ def towers(
     categories: Sequence[str], groups: Sequence[tuple[str, Sequence[Series]]], *, currency: Currency, hint: str
 ) -> Figure:
     """Money by category: for each one a bar per group, each bar made of its series. `hint` names the axis."""
+    if not categories:
+        return parts.nothing()
     data = []
     for number, (group, members) in enumerate(groups):
         base = np.zeros(len(categories), np.int64)
@@ -312,15 +209,15 @@ def towers(
             data.append(
                 {
                     "type": "bar",
-                    "name": _plain(series.name),
-                    "x": [_plain(category) for category in categories],
-                    "y": _major(series.values, currency),
-                    "base": _major(base, currency),
+                    "name": parts.plain(series.name),
+                    "x": [parts.plain(category) for category in categories],
+                    "y": parts.major(series.values, currency),
+                    "base": parts.major(base, currency),
                     "offsetgroup": str(number),
-                    "marker": {"color": _var(series.colour)},
+                    "marker": {"color": parts.colour(series.colour)},
                     "customdata": [
-                        f"<b>{_plain(category)}</b>, {_plain(group)}<br>{_plain(series.name)}: "
-                        f"<b>{_money(value, currency)}</b>"
+                        f"<b>{parts.plain(category)}</b>, {parts.plain(group)}<br>{parts.plain(series.name)}: "
+                        f"<b>{parts.amount(value, currency)}</b>"
                         for category, value in zip(categories, series.values, strict=True)
                     ],
                     "hovertemplate": "%{customdata}<extra></extra>",
@@ -329,13 +226,15 @@ def towers(
             base = base + series.values
     return {
         "data": data,
-        "layout": _layout(
+        "layout": parts.layout(
             barmode="group",
             bargap=0.3,
             bargroupgap=0.06,
-            xaxis=_axis(type="category", showgrid=False),
-            yaxis=_axis(title=_title(f"{hint}, {currency.code}"), tickformat=_ticks(data), rangemode="tozero"),
-            legend=_legend(),
+            xaxis=parts.axis(type="category", showgrid=False),
+            yaxis=parts.axis(
+                title=parts.title(f"{hint}, {currency.code}"), tickformat=parts.ticks(data), rangemode="tozero"
+            ),
+            legend=parts.legend(),
             margin={"l": 64, "r": 12, "t": 44, "b": 36},
         ),
         "narrow": {"margin": {"l": 52, "r": 8, "t": 64, "b": 36}, "font.size": 11},
@@ -345,6 +244,8 @@ def towers(
 def ranks(descending_minor: Array, *, currency: Currency, what: str) -> Figure:
     """What the one at each rank got, both axes logarithmic. A straight line would be a power law."""
     got = descending_minor[descending_minor > 0]
+    if not len(got):
+        return parts.nothing()
     places = ranks_shown(len(got))
     values = [int(got[place - 1]) for place in places]
     return {
@@ -354,18 +255,20 @@ def ranks(descending_minor: Array, *, currency: Currency, what: str) -> Figure:
                 "mode": "lines",
                 "x": places,
                 "y": [value / 10**currency.digits for value in values],
-                "line": {"color": _var("third"), "width": 2.5},
+                "line": {"color": parts.colour("third"), "width": 2.5},
                 "customdata": [
-                    f"rank {place:,}: <b>{_money(value, currency)}</b>"
+                    f"rank {place:,}: <b>{parts.amount(value, currency)}</b>"
                     for place, value in zip(places, values, strict=True)
                 ],
                 "hovertemplate": "%{customdata}<extra></extra>",
             }
         ],
-        "layout": _layout(
+        "layout": parts.layout(
             showlegend=False,
-            xaxis=_axis(type="log", title=_title(f"rank of the {what}, log scale"), dtick=1, tickformat=",d"),
-            yaxis=_axis(type="log", title=_title(f"received, {currency.code}, log scale"), dtick=1, tickformat=",~f"),
+            xaxis=parts.axis(type="log", title=parts.title(f"rank of the {what}, log scale"), dtick=1, tickformat=",d"),
+            yaxis=parts.axis(
+                type="log", title=parts.title(f"received, {currency.code}, log scale"), dtick=1, tickformat=",~f"
+            ),
             margin={"l": 72, "r": 16, "t": 12, "b": 48},
         ),
         "narrow": {"font.size": 11},
@@ -374,6 +277,8 @@ def ranks(descending_minor: Array, *, currency: Currency, what: str) -> Figure:
 
 def lorenz(descending_minor: Array, *, what: str) -> Figure:
     """Which share of the money the lower part got, against equal shares."""
+    if not descending_minor.any():
+        return parts.nothing()
     counts, shares = lorenz_points(descending_minor)
     return {
         "data": [
@@ -382,7 +287,7 @@ def lorenz(descending_minor: Array, *, what: str) -> Figure:
                 "mode": "lines",
                 "x": [0, 1],
                 "y": [0, 1],
-                "line": {"color": _var("quiet"), "width": 1.5, "dash": "dot"},
+                "line": {"color": parts.colour("quiet"), "width": 1.5, "dash": "dot"},
                 "hoverinfo": "skip",
             },
             {
@@ -391,18 +296,18 @@ def lorenz(descending_minor: Array, *, what: str) -> Figure:
                 "x": counts,
                 "y": shares,
                 "fill": "tonexty",
-                "fillcolor": _var("third-soft"),
-                "line": {"color": _var("third"), "width": 2.5},
-                "hovertemplate": f"the lower %{{x:.0%}} of the {_plain(what)} received %{{y:.1%}}<extra></extra>",
+                "fillcolor": parts.colour("third-soft"),
+                "line": {"color": parts.colour("third"), "width": 2.5},
+                "hovertemplate": f"the lower %{{x:.0%}} of the {parts.plain(what)} received %{{y:.1%}}<extra></extra>",
             },
         ],
-        "layout": _layout(
+        "layout": parts.layout(
             showlegend=False,
-            xaxis=_axis(title=_title(f"share of the {what}, smallest first"), range=[0, 1], tickformat=".0%"),
-            yaxis=_axis(title=_title("share of the money"), range=[0, 1.01], tickformat=".0%"),
+            xaxis=parts.axis(title=parts.title(f"share of the {what}, smallest first"), range=[0, 1], tickformat=".0%"),
+            yaxis=parts.axis(title=parts.title("share of the money"), range=[0, 1.01], tickformat=".0%"),
             margin={"l": 60, "r": 20, "t": 12, "b": 48},
             annotations=[
-                _note("if all were equal", x=0.5, y=0.5, xanchor="right", yanchor="bottom", colour="quiet"),
+                parts.note("if all were equal", x=0.5, y=0.5, xanchor="right", yanchor="bottom", shade="quiet"),
             ],
         ),
         "narrow": {"font.size": 11},
@@ -447,133 +352,66 @@ def gini(descending_minor: Array) -> float:
     return (count + 1 - 2 * sum(int(each) for each in running) / total) / count
 
 
-def _unrolled(links: Sequence[tuple[str, str, int]], back: str) -> list[tuple[str, str, int]]:
-    """The same links without circles: one that leads back to where its money was before ends in a place of its own."""
-    after: dict[str, set[str]] = defaultdict(set)
-    unrolled = []
-    for source, target, minor in links:
-        if source == target or source in _reached(after, target):
-            target = back.format(target)
-        after[source].add(target)
-        unrolled.append((source, target, minor))
-    return unrolled
+def _stack(starts_ns: Array, stacked: Sequence[Series], currency: Currency, zone: ZoneInfo) -> list[dict[str, Any]]:
+    middles = [parts.axis_time(int(start) + HOUR_NS // 2, zone) for start in starts_ns]
+    spans = [_hour(int(start), zone) for start in starts_ns]
+    return [
+        {
+            "type": "bar",
+            "name": parts.plain(series.name),
+            "x": middles,
+            "y": parts.major(series.values, currency),
+            "marker": {"color": parts.colour(series.colour), "line": {"width": 0}},
+            "customdata": [
+                f"{span}<br>{parts.plain(series.name)}: <b>{parts.amount(value, currency)}</b>"
+                for span, value in zip(spans, series.values, strict=True)
+            ],
+            "hovertemplate": "%{customdata}<extra></extra>",
+        }
+        for series in stacked
+    ]
 
 
-def _reached(after: dict[str, set[str]], start: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        for name in after.get(waiting.pop(), ()):
-            if name not in found:
-                found.add(name)
-                waiting.append(name)
-    return found
+def _totals(starts_ns: Array, running: Sequence[Series], currency: Currency, zone: ZoneInfo) -> list[dict[str, Any]]:
+    ends_ns = [int(starts_ns[0]), *(int(start) + HOUR_NS for start in starts_ns)]
+    lines: list[dict[str, Any]] = []
+    for series in running:
+        totals = np.concatenate([np.zeros(1, np.int64), np.cumsum(series.values, dtype=np.int64)])
+        name = parts.plain(series.name)
+        lines.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": [parts.axis_time(end, zone) for end in ends_ns],
+                "y": parts.major(totals, currency),
+                "yaxis": "y2",
+                "line": {"color": parts.colour(series.colour), "width": 2.5, "dash": "dash" if lines else "solid"},
+                "customdata": [
+                    f"until {parts.shown_end(end, zone)}<br>{name}: <b>{parts.amount(value, currency)}</b>"
+                    for end, value in zip(ends_ns, totals, strict=True)
+                ],
+                "hovertemplate": "%{customdata}<extra></extra>",
+            }
+        )
+    return lines
 
 
-def _stream_colours(links: Sequence[tuple[str, str, int]]) -> dict[str, str]:
-    """A colour for each place: its stream's, where one stream alone feeds it, or the one for places where streams meet."""
-    feeds: dict[str, list[str]] = defaultdict(list)
-    names = list(dict.fromkeys(name for source, target, _ in links for name in (source, target)))
-    for source, target, _ in links:
-        feeds[target].append(source)
-    streams: Iterable[str] = iter(STREAMS)
-    roots = {name for name in names if not feeds[name]}
-    colours = dict.fromkeys(roots, "neutral")
-    waiting = [name for name in names if name not in roots]
-    while waiting:
-        for name in list(waiting):
-            if any(source not in colours for source in feeds[name]):
-                continue
-            waiting.remove(name)
-            fed = {colours[source] for source in feeds[name]}
-            if set(feeds[name]) <= roots:
-                colours[name] = next(iter(streams), "neutral")
-            else:
-                colours[name] = fed.pop() if len(fed) == 1 else "meeting"
-    return colours
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0)
 
 
-def _link_colour(colours: dict[str, str], source: str, target: str) -> str:
-    return colours[target] if colours[source] == "neutral" else colours[source]
-
-
-def _plain(text: str) -> str:
-    """Text that a plot shows as it is, tags and all."""
-    return html.escape(text, quote=False)
-
-
-def _money(minor: Any, currency: Currency) -> str:
-    return money.format(minor, currency, code=True)
-
-
-def _major(minor: Array, currency: Currency) -> list[float]:
-    return [int(value) / 10**currency.digits for value in minor]
-
-
-def _text(moment: datetime) -> str:
-    """As an axis wants it: without a zone, so that it shows the same to readers anywhere."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _axis_time(moment_ns: int, zone: ZoneInfo) -> str:
-    return _text(local(moment_ns, zone))
+def _days(first: datetime, last: datetime) -> list[tuple[datetime, datetime]]:
+    """The local days between two moments, the first and the last of them cut at these."""
+    days = []
+    while first < last:
+        end = min(_midnight(first) + timedelta(days=1), last)
+        days.append((first, end))
+        first = end
+    return days
 
 
 def _hour(start_ns: int, zone: ZoneInfo) -> str:
     start, end = local(start_ns, zone), local(start_ns + HOUR_NS, zone)
     closing = "24:00" if end.hour == 0 else f"{end:%H:%M}"
     return f"{start:%a} {start.day} {start:%b, %H:%M}–{closing}"
-
-
-def _var(name: str) -> str:
-    return f"var(--{name})"
-
-
-def _layout(**more: Any) -> dict[str, Any]:
-    layout: dict[str, Any] = {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": _var("ink"), "size": 13},
-        "hoverlabel": {"bgcolor": _var("surface"), "bordercolor": _var("line"), "font": {"color": _var("ink")}},
-        "hovermode": "closest",
-        "dragmode": False,
-    }
-    return layout | more
-
-
-def _axis(**more: Any) -> dict[str, Any]:
-    axis: dict[str, Any] = {
-        "gridcolor": _var("grid"),
-        "zerolinecolor": _var("line"),
-        "linecolor": _var("line"),
-        "tickcolor": _var("line"),
-        "fixedrange": True,
-        "automargin": True,
-    }
-    return axis | more
-
-
-def _ticks(traces: Sequence[dict[str, Any]]) -> str:
-    """Thousands in full while they are few digits, then 1.2M."""
-    highest = max((value for trace in traces for value in trace["y"]), default=0.0)
-    return "~s" if highest >= 1_000_000 else ",~f"
-
-
-def _title(text: str) -> dict[str, Any]:
-    return {"text": _plain(text), "font": {"size": 12, "color": _var("soft")}, "standoff": 8}
-
-
-def _legend() -> dict[str, Any]:
-    return {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "font": {"size": 12}}
-
-
-def _line(ends: dict[str, Any], colour: str, dash: str) -> dict[str, Any]:
-    return {"type": "line", "line": {"color": _var(colour), "width": 1.5, "dash": dash}} | ends
-
-
-def _note(text: str, *, colour: str = "ink", escaped: bool = False, **place: Any) -> dict[str, Any]:
-    return {
-        "text": text if escaped else _plain(text),
-        "showarrow": False,
-        "font": {"size": 12, "color": _var(colour)},
-    } | place

@@ -34,7 +34,7 @@ class Assumptions:
 
 
 def load(programme: Programme) -> Assumptions:
-    """The assumptions shipped for this programme. UsageError where there are none, DocumentError where they are wrong."""
+    """The assumptions shipped for this programme. UsageError where there are none, DocumentError for wrong ones."""
     name = f"{programme.name}.toml"
     file = resources.files("sycee.data") / "replays" / name
     if not file.is_file():

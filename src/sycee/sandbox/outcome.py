@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One published figure beside the ledger's. Money in minor units; `expected` is None where nothing was published."""
+    """One published figure beside the ledger's. Money in minor units; `expected` is None where none was published."""
 
     name: str
     title: str
@@ -34,6 +34,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
+        """Whether the two are equal, or there is but one."""
         return self.expected is None or self.expected == self.ledger
 
 
@@ -99,4 +100,5 @@ class Outcome:
 
     @property
     def agrees(self) -> bool:
+        """Whether every figure agrees."""
         return all(comparison.agrees for comparison in self.comparisons)

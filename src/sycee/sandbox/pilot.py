@@ -23,7 +23,7 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.issuance.bank import CentralBank
-from sycee.programmes import draw
+from sycee.programmes import draw, published
 from sycee.programmes.definition import DrawRule, Programme
 from sycee.programmes.registration import deduplicate
 from sycee.programmes.service import LiveProgramme
@@ -46,21 +46,27 @@ MINUTE_NS: Final = plan.MINUTE_NS
 class Watcher(Protocol):
     """Whoever looks on: a terminal with bars, or nobody."""
 
-    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        """A phase begins; `total` is None where its length is not known."""
 
-    def advance(self, done: int) -> None: ...
+    def advance(self, done: float) -> None:
+        """`done` of the total are done."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """The phase is over."""
 
 
 class Nobody:
     """A watcher that looks away."""
 
-    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        """A phase begins; `total` is None where its length is not known."""
 
-    def advance(self, done: int) -> None: ...
+    def advance(self, done: float) -> None:
+        """`done` of the total are done."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """The phase is over."""
 
 
 @dataclass
@@ -77,11 +83,20 @@ class _Phases:
         self.done.append(Phase(title, time.perf_counter() - begin, total or 0, unit))
 
 
-def run(programme: Programme, folder: Path, *, seed: int, scale: float = 1.0, watcher: Watcher | None = None) -> Outcome:
+def run(
+    programme: Programme,
+    folder: Path,
+    *,
+    seed: int,
+    scale: float = 1.0,
+    cut_tail: bool = False,
+    watcher: Watcher | None = None,
+) -> Outcome:
     """Replay `programme` in `folder`, or go on with it there.
 
-    Raises UsageError where the folder belongs to something else, UnavailableError where another process has it open,
-    Refused and IntegrityError where the ledger does not do what the replay needs.
+    `cut_tail` gives up a last frame in doubt; the replay asks for its operations again. Raises UsageError where the
+    folder belongs to something else, UnavailableError where another process has it open, Refused and IntegrityError
+    where the ledger does not do what the replay needs.
     """
     assumptions = assumed.load(programme)
     targets = plan.Targets.of(programme, assumptions, scale)
@@ -91,8 +106,11 @@ def run(programme: Programme, folder: Path, *, seed: int, scale: float = 1.0, wa
     clock = SimulatedClock(programme.registration.from_ns)
 
     with phases("opening the ledger", None, "") as _:
-        ledger = Ledger.open(folder, clock=clock)
+        ledger = Ledger.open(folder, clock=clock, cut_tail=cut_tail)
     with ledger:
+        # Two runs may have met an empty folder at once: whoever holds it now looks again.
+        _claim_folder(folder, programme, assumptions, seed, scale)
+        _sweep(folder)
         # Kernels and disk are warm; now the people.
         with phases("registration", None, "entries"):
             registered = plan.registrations(programme, assumptions, targets, stream, scale)
@@ -164,6 +182,8 @@ def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: in
     definition = blake3.blake3(repr((programme, asdict(assumptions))).encode()).hexdigest()
     mine = {"pilot": programme.name, "seed": seed, "scale": scale, "definition": definition}
     path = folder / MANIFEST
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="name an empty folder for --data")
     if path.exists():
         try:
             found = json.loads(path.read_text())
@@ -177,10 +197,23 @@ def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: in
                 hint="name another folder, or run with what that one was begun with",
             )
         return
-    if folder.exists() and any(folder.iterdir()):
+    # A run that was killed while it wrote the manifest left a part of it, which belongs to nobody.
+    if folder.exists() and set(folder.iterdir()) - set(_half_written(folder, MANIFEST)):
         raise UsageError(f"{folder} is not empty and holds no replay", hint="name an empty folder for --data")
     folder.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, (json.dumps(mine, indent=2) + "\n").encode())
+
+
+def _half_written(folder: Path, *names: str) -> list[Path]:
+    """What `files.write_whole` leaves of these files where it is killed: a part under a temporary name."""
+    return [path for name in names for path in folder.glob(f".{name}-*")]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed left half-written."""
+    names = (published.ANNOUNCEMENT, published.ENTRIES, published.BEACON, published.TICKETS, published.WINNERS)
+    for path in (*_half_written(folder, MANIFEST), *_half_written(folder / DRAW_FOLDER, *names)):
+        path.unlink()
 
 
 def _scaled_draw(programme: Programme, targets: plan.Targets) -> DrawRule:

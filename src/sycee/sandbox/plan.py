@@ -51,6 +51,7 @@ class Targets:
 
     @property
     def part_used(self) -> int:
+        """Packets of which something was spent and something left."""
         return self.claimed - self.emptied - self.untouched
 
     @classmethod
@@ -114,7 +115,9 @@ class Plan:
             yield int(self.times_ns[end - 1]), self.records[start:end]
 
 
-def registrations(programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, scale: float) -> Registrations:
+def registrations(
+    programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, scale: float
+) -> Registrations:
     """Synthetic registrants: `targets.registered` people, some of whom try twice."""
     people = targets.registered
     again = [round(n * scale) for n in (assumptions.repeated_document, assumptions.repeated_phone)]
@@ -150,6 +153,7 @@ class Merchants:
 
     @classmethod
     def derive(cls, assumptions: Assumptions, targets: Targets, stream: Stream, seed: bytes, time_ms: int) -> Merchants:
+        """Ids for the shops, and which operator each is with."""
         return cls(
             accounts=ids.derive(seed, "merchants", targets.merchants, time_ms=time_ms),
             operators=stream.choose("merchants' operators", targets.merchants, np.array(assumptions.merchant_shares)),
@@ -253,7 +257,11 @@ def top_ups_by_operator(plan: Plan, bank: CentralBank) -> list[int]:
     """What each operator's customers top up, in minor units: what it must have issued to it."""
     records = plan.records
     return [
-        int(records["amount"][(records["debit_low"] == (party.money & 2**64 - 1)) & (records["debit_high"] == party.money >> 64)].sum())
+        int(
+            records["amount"][
+                (records["debit_low"] == (party.money & 2**64 - 1)) & (records["debit_high"] == party.money >> 64)
+            ].sum()
+        )
         for party in bank.operators
     ]
 
@@ -277,6 +285,11 @@ def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tupl
     counts = np.minimum(counts, most)
     while surplus:
         room = np.flatnonzero(counts < most)[:surplus]
+        if not room.size:
+            raise UsageError(
+                f"{targets.payments} payments of at least {assumptions.payment_min} minor units need more than was spent",
+                hint="lower payment_min in the replay's file",
+            )
         counts[room] += 1
         surplus -= room.size
     own = np.zeros(spenders, np.int64)
@@ -315,7 +328,10 @@ def _hours(programme: Programme, assumptions: Assumptions) -> tuple[Array, Array
             f"{max(days) + 1} days of spending need as many day weights, not {len(assumptions.day_weights)}",
             hint="mend [time] days in the replay's file",
         )
-    weights = [assumptions.day_weights[day] * assumptions.hour_weights[moment.hour] for day, moment in zip(days, local, strict=True)]
+    weights = [
+        assumptions.day_weights[day] * assumptions.hour_weights[moment.hour]
+        for day, moment in zip(days, local, strict=True)
+    ]
     return start, np.array(weights)
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from sycee.core import money
-from sycee.report import page, plots
+from sycee.report import flow, page, parts, plots
 from sycee.report.page import (
     Beside,
     Block,
-    Column,
     Command,
     Facts,
     Mark,
@@ -31,9 +30,10 @@ from sycee.report.page import (
     Tile,
     Tiles,
     Verdict,
+    columns,
 )
-from sycee.report.plots import Level, Series
-from sycee.sandbox.outcome import Array, Comparison, Outcome, Role
+from sycee.report.parts import Level, Series
+from sycee.sandbox.outcome import Array, Comparison, Outcome, Phase, Role
 
 
 def write_report(outcome: Outcome, path: Path) -> None:
@@ -45,7 +45,7 @@ def report_page(outcome: Outcome) -> Page:
     """The report as a value: what it says, before it becomes HTML."""
     programme = outcome.programme
     window = programme.spending
-    opening = (_verdict(outcome), *_synthetic(outcome), _tiles(outcome))
+    opening: tuple[Block, ...] = (_verdict(outcome), *_synthetic(outcome), _tiles(outcome))
     return Page(
         kicker="Sycee pilot replay",
         title=programme.title,
@@ -56,7 +56,7 @@ def report_page(outcome: Outcome) -> Page:
         facts=(
             (
                 f"spending window, {programme.zone.key} time",
-                f"{plots.shown(window.from_ns, programme.zone)} to {plots.shown_end(window.until_ns, programme.zone)}",
+                f"{parts.shown(window.from_ns, programme.zone)} to {parts.shown_end(window.until_ns, programme.zone)}",
             ),
             ("funded by", programme.funder.name),
             ("scale", "full size" if outcome.scale == 1 else f"{outcome.scale:g} of the published size"),
@@ -74,7 +74,7 @@ def report_page(outcome: Outcome) -> Page:
             _run(outcome),
             _reading(outcome),
         ),
-        footer=f"Programme {programme.name}, seed {outcome.seed}. This page is one file and asks nothing of any network.",
+        footer=f"Programme {programme.name}, seed {outcome.seed}. This page is one file and needs no network.",
     )
 
 
@@ -97,12 +97,15 @@ def _verdict(outcome: Outcome) -> Verdict:
         return Verdict(True, "Nothing was published to compare with; the ledger's own figures follow.")
     if wrong:
         names = ", ".join(comparison.title for comparison in wrong)
-        return Verdict(False, f"{len(wrong)} of {len(compared)} published figures differ from the ledger: {names}.")
+        return Verdict(
+            False,
+            f"{len(wrong)} of {len(compared)} figures differ from what was published or follows from it: {names}.",
+        )
     found = sum(comparison.role is Role.FOUND for comparison in compared)
     return Verdict(
         True,
-        f"All {len(compared)} published figures agree with the ledger, to the {_smallest(outcome)}. "
-        f"It found {found} of them by itself; {len(compared) - found} were given to the replay.",
+        f"All {len(compared)} figures agree with what was published or follows from it, to the {_smallest(outcome)}. "
+        f"The ledger found {found} of them by itself; {len(compared) - found} were given to the replay.",
     )
 
 
@@ -134,21 +137,13 @@ def _tiles(outcome: Outcome) -> Tiles:
         + (f"; {_money(outcome, own)} of own money besides" if own else ""),
         "returned": _percent(figures.get("returned", 0), budget, "of the budget, back at the funder"),
     }
-    labels = {
-        "registered": "registered",
-        "winners": "winners",
-        "claimed": "claimed",
-        "spent_from_packets": "spent from packets",
-        "returned": "returned",
-    }
     tiles = []
-    for name, label in labels.items():
+    for name, note in notes.items():
         comparison = _by_name(outcome).get(name)
-        if comparison is None:
-            continue
-        value = _amount(outcome, comparison.ledger) if comparison.is_money else f"{comparison.ledger:,}"
-        unit = outcome.programme.currency.code if comparison.is_money else ""
-        tiles.append(Tile(label, value, unit, notes[name]))
+        if comparison is not None:
+            value = _amount(outcome, comparison.ledger) if comparison.is_money else f"{comparison.ledger:,}"
+            unit = outcome.programme.currency.code if comparison.is_money else ""
+            tiles.append(Tile(name.replace("_", " "), value, unit, note))
     return Tiles(tuple(tiles))
 
 
@@ -183,14 +178,7 @@ def _figures(outcome: Outcome) -> Section:
             ),
             Table(
                 "What was published, and what the ledger holds at the end",
-                (
-                    Column("figure"),
-                    Column(published, is_figure=True),
-                    Column("ledger", is_figure=True),
-                    Column("agrees"),
-                    Column("role"),
-                    Column("source of the published figure"),
-                ),
+                columns("figure", f">{published}", ">ledger", "agrees", "role", "source"),
                 tuple(rows),
                 stacked=True,
             ),
@@ -204,12 +192,8 @@ def _value(outcome: Outcome, comparison: Comparison, value: int) -> str:
 
 def _difference(outcome: Outcome, comparison: Comparison) -> str:
     off = comparison.ledger - (comparison.expected or 0)
-    amount = _value(outcome, comparison, abs(off))
-    return (
-        f"{amount} {'too many' if off > 0 else 'too few'}"
-        if not comparison.is_money
-        else (f"{amount} too {'much' if off > 0 else 'little'}")
-    )
+    words = ("too much", "too little") if comparison.is_money else ("too many", "too few")
+    return f"{_value(outcome, comparison, abs(off))} {words[off < 0]}"
 
 
 def _hours(outcome: Outcome) -> Section:
@@ -218,7 +202,10 @@ def _hours(outcome: Outcome) -> Section:
     figure = plots.hours(
         hours.start_ns,
         (Series("packet money", hours.packets_minor, "first"), Series("own money", hours.own_minor, "second")),
-        (Series("spent from packets", hours.packets_minor, "first"), Series("claimed", claimed_minor, "fourth")),
+        (
+            Series("spent from packets", hours.packets_minor, "first"),
+            Series("claimed, at face value", claimed_minor, "fourth"),
+        ),
         level=Level("budget", programme.budget_minor),
         deadline_ns=programme.expires_ns,
         currency=programme.currency,
@@ -230,24 +217,11 @@ def _hours(outcome: Outcome) -> Section:
     if packets + own:
         place = int(both.argmax())
         busiest = (
-            f" The busiest hour began {plots.shown(int(hours.start_ns[place]), programme.zone)} "
+            f" The busiest hour began {parts.shown(int(hours.start_ns[place]), programme.zone)} "
             f"with {_money(outcome, int(both[place]))}; "
             f"the last {min(len(both), 24)} hours brought "
             f"{_percent(int(both[-24:].sum()), packets + own, 'of all spending')}."
         )
-    rows = tuple(
-        (
-            plots.shown(int(start), programme.zone),
-            f"{claims:,}",
-            f"{payments:,}",
-            _amount(outcome, int(packet)),
-            _amount(outcome, int(own_part)),
-        )
-        for start, claims, payments, packet, own_part in zip(
-            hours.start_ns, hours.claims, hours.payments, hours.packets_minor, hours.own_minor, strict=True
-        )
-    )
-    code = programme.currency.code
     return Section(
         "hours",
         "Spending by hour, against the deadline",
@@ -257,32 +231,37 @@ def _hours(outcome: Outcome) -> Section:
                 "hours",
                 f"Spent by hour, {programme.zone.key} time",
                 f"{_money(outcome, packets)} of packet money and {_money(outcome, own)} of own money were spent in "
-                f"{int(hours.payments.sum()):,} payments before {plots.shown_end(programme.expires_ns, programme.zone)}."
-                f"{busiest} {int(hours.claims.sum()):,} packets were claimed, worth "
-                f"{_money(outcome, int(claimed_minor.sum()))}.",
+                f"{int(hours.payments.sum()):,} payments before "
+                f"{parts.shown_end(programme.expires_ns, programme.zone)}.{busiest} "
+                f"{int(hours.claims.sum()):,} packets were claimed, worth {_money(outcome, int(claimed_minor.sum()))}.",
                 figure,
                 height=520,
             ),
-            Table(
-                "By hour, as the ledger counts it",
-                (
-                    Column("hour from"),
-                    Column("claims", is_figure=True),
-                    Column("payments", is_figure=True),
-                    Column(f"packet money, {code}", is_figure=True),
-                    Column(f"own money, {code}", is_figure=True),
-                ),
-                rows,
-                (
-                    "all hours",
-                    f"{int(hours.claims.sum()):,}",
-                    f"{int(hours.payments.sum()):,}",
-                    _amount(outcome, packets),
-                    _amount(outcome, own),
-                ),
-                folded=f"The numbers behind this plot, {len(rows):,} hours",
-            ),
+            _by_hour(outcome),
         ),
+    )
+
+
+def _by_hour(outcome: Outcome) -> Table:
+    hours, zone, code = outcome.hours, outcome.programme.zone, outcome.programme.currency.code
+    rows = tuple(
+        (parts.shown(int(start), zone), f"{claims:,}", f"{payments:,}", _amount(outcome, packet), _amount(outcome, own))
+        for start, claims, payments, packet, own in zip(
+            hours.start_ns, hours.claims, hours.payments, hours.packets_minor, hours.own_minor, strict=True
+        )
+    )
+    return Table(
+        "By hour, as the ledger counts it",
+        columns("hour from", ">claims", ">payments", f">packet money, {code}", f">own money, {code}"),
+        rows,
+        (
+            "all hours",
+            f"{int(hours.claims.sum()):,}",
+            f"{int(hours.payments.sum()):,}",
+            _amount(outcome, int(hours.packets_minor.sum())),
+            _amount(outcome, int(hours.own_minor.sum())),
+        ),
+        folded=f"The numbers behind this plot, {len(rows):,} hours",
     )
 
 
@@ -357,13 +336,13 @@ def _flow(outcome: Outcome) -> Section:
                 "flow",
                 "From mint to return",
                 f"{sentence[:1].upper()}{sentence[1:]}." if flows else "No money moved.",
-                plots.flow(flows, currency=currency, back="{} (returned)"),
-                height=460,
+                flow.flow(flows, currency=currency, back="{} (returned)"),
+                height=flow.HEIGHT,
                 width_min=820,
             ),
             Table(
                 "Each stream, as the ledger counts it",
-                (Column("from"), Column("to"), Column(f"amount, {currency.code}", is_figure=True)),
+                columns("from", "to", f">amount, {currency.code}"),
                 tuple((source, target, _amount(outcome, minor)) for source, target, minor in flows),
                 folded="The numbers behind this plot",
             ),
@@ -379,11 +358,11 @@ def _operators(outcome: Outcome) -> Section:
         return [int(getattr(operator, name)) for operator in operators]
 
     money_columns = {
-        "issued_minor": f"issued against reserves, {code}",
-        "topped_up_minor": f"topped up, {code}",
-        "spent_packets_minor": f"packet money spent, {code}",
-        "spent_own_minor": f"own money spent, {code}",
-        "received_minor": f"received, {code}",
+        "issued_minor": "issued to it, against reserves",
+        "topped_up_minor": "topped up from it",
+        "spent_packets_minor": "packet money spent",
+        "spent_own_minor": "own money spent",
+        "received_minor": "received by its merchants",
     }
     rows = tuple(
         (
@@ -400,20 +379,21 @@ def _operators(outcome: Outcome) -> Section:
         f"{_money(outcome, operator.received_minor)} received"
         for operator in operators
     )
+
+    def series(name: str, field: str, colour: str) -> Series:
+        return Series(name, np.array(amounts(field), np.int64), colour)
+
     figure = plots.towers(
         [operator.name for operator in operators],
         (
             (
                 "spent by its wallets",
                 (
-                    Series("packet money spent", np.array(amounts("spent_packets_minor"), np.int64), "first"),
-                    Series("own money spent", np.array(amounts("spent_own_minor"), np.int64), "second"),
+                    series("packet money spent", "spent_packets_minor", "first"),
+                    series("own money spent", "spent_own_minor", "second"),
                 ),
             ),
-            (
-                "received by its merchants",
-                (Series("received by merchants", np.array(amounts("received_minor"), np.int64), "third"),),
-            ),
+            ("received by its merchants", (series("received by merchants", "received_minor", "third"),)),
         ),
         currency=outcome.programme.currency,
         hint="in all",
@@ -431,12 +411,8 @@ def _operators(outcome: Outcome) -> Section:
                 height=340,
             ),
             Table(
-                "Wallets and money by bank",
-                (
-                    Column("bank"),
-                    Column("wallets", is_figure=True),
-                    *(Column(title, is_figure=True) for title in money_columns.values()),
-                ),
+                f"Wallets, and money in {code}, by bank",
+                columns("bank", ">wallets", *(f">{title}" for title in money_columns.values())),
                 rows,
                 (
                     "all banks",
@@ -510,6 +486,10 @@ def _proof(outcome: Outcome) -> Section:
                         + (", synthetic" if outcome.synthetic else ""),
                         outcome.draw_beacon or "not published",
                     ),
+                    (
+                        "beacon due",
+                        f"{parts.shown(rule.beacon_due_ns, outcome.programme.zone)}, after the root was fixed",
+                    ),
                     ("state digest at the end", outcome.digest),
                 ),
                 is_code=True,
@@ -529,10 +509,7 @@ def _proof(outcome: Outcome) -> Section:
 
 
 def _run(outcome: Outcome) -> Section:
-    rows = tuple(
-        (phase.name, f"{phase.seconds:,.2f}", f"{phase.items:,} {phase.unit}", _rate(phase.items, phase.seconds))
-        for phase in outcome.phases
-    )
+    rows = tuple((phase.name, f"{phase.seconds:,.2f}", *_work(phase)) for phase in outcome.phases)
     seconds = sum(phase.seconds for phase in outcome.phases)
     return Section(
         "run",
@@ -540,17 +517,12 @@ def _run(outcome: Outcome) -> Section:
         "Run",
         (
             Paragraph(
-                f"The ledger holds {outcome.operations:,} operations, which made {outcome.movements:,} movements between "
-                "accounts. Times are of the machine that wrote this page; nothing else here depends on it."
+                f"The ledger holds {outcome.operations:,} operations, which made {outcome.movements:,} movements "
+                "between accounts. Times are of the machine that wrote this page; nothing else here depends on it."
             ),
             Table(
                 "Phases of the replay",
-                (
-                    Column("phase"),
-                    Column("seconds", is_figure=True),
-                    Column("work", is_figure=True),
-                    Column("a second", is_figure=True),
-                ),
+                columns("phase", ">seconds", ">work", ">a second"),
                 rows,
                 ("in all", f"{seconds:,.2f}", "", ""),
             ),
@@ -562,26 +534,34 @@ def _reading(outcome: Outcome) -> Section:
     points = [
         (
             "Marks of the sources",
-            "[2]: read in two or more sources that look independent. [1]: read in one. Assumed: not published, chosen "
-            "for this replay. Derived: computed from the other figures.",
+            (
+                "[2]: read in two or more sources that look independent. [1]: read in one. Assumed: not published, "
+                "chosen for this replay. Derived: computed from the other figures."
+            ),
         ),
         (
             "Packet first, own money for the rest",
-            "A payment takes what the packet holds and the wallet's own money after it. Payments counted here are "
-            "those that took something from a packet.",
+            (
+                "A payment takes what the packet holds and the wallet's own money after it. Payments counted here are "
+                "those that took something from a packet."
+            ),
         ),
         (
             "Gross, not causal",
-            "What was spent is what passed through the packets. How much of it would have been spent anyway, this "
-            "page cannot say.",
+            (
+                "What was spent is what passed through the packets. How much of it would have been spent anyway, this "
+                "page cannot say."
+            ),
         ),
     ]
     if outcome.synthetic:
         points.append(
             (
                 "What is published and what is made up",
-                "Totals are published. How they spread over hours, packets, banks and merchants was drawn from "
-                f"seed {outcome.seed}: those plots show a city like it, not the city itself.",
+                (
+                    "Totals are published. How they spread over hours, packets, banks and merchants was drawn from "
+                    f"seed {outcome.seed}: those plots show a city like it, not the city itself."
+                ),
             )
         )
     if outcome.scale != 1:
@@ -609,5 +589,8 @@ def _top(descending_minor: Array, share: float) -> str:
     return _percent(int(descending_minor[:top].sum()), int(descending_minor.sum()), "")
 
 
-def _rate(items: int, seconds: float) -> str:
-    return f"{items / seconds:,.0f}" if seconds > 0 else "–"
+def _work(phase: Phase) -> tuple[str, str]:
+    """What a phase did, and how much of it in a second."""
+    if not phase.items:
+        return "–", "–"
+    return f"{phase.items:,} {phase.unit}", f"{phase.items / phase.seconds:,.0f}" if phase.seconds > 0 else "–"

@@ -30,7 +30,9 @@ class Stream:
         return np.frombuffer(raw, "<u8")
 
     def below(self, purpose: str, count: int, end: int) -> Array:
-        """(count,) int64 in [0, end), end at most 2**32. The bias is below 2**-31 * end / 2**31."""
+        """(count,) int64 in [0, end), end at most 2**32; the odds of each are 1 / end, off by less than 2**-32."""
+        if not 0 < end <= 1 << 32:
+            raise ValueError(f"{purpose}: {end} is not from 1 to 2**32")
         high = self.bits(purpose, count) >> np.uint64(32)
         return (high * np.uint64(end) >> np.uint64(32)).astype(np.int64)
 
@@ -41,7 +43,8 @@ class Stream:
     def choose(self, purpose: str, count: int, weights: Array) -> Array:
         """(count,) int64: indices into `weights` (positive integers whose sum is below 2**32), with their odds."""
         ends = np.cumsum(weights.astype(np.int64))
-        return np.searchsorted(ends, self.below(purpose, count, int(ends[-1])), side="right")
+        chosen: Array = np.searchsorted(ends, self.below(purpose, count, int(ends[-1])), side="right")
+        return chosen
 
     def parts(self, purpose: str, total: int, low: Array, high: Array) -> Array:
         """Integers x with low <= x <= high, element by element, and sum(x) == total: uniform, then moved evenly.
@@ -67,7 +70,8 @@ class Stream:
 def split_evenly(totals: Array, counts: Array, weights: Array, low: int) -> Array:
     """Cut each total into `counts` parts of at least `low`, in proportion to `weights` (one per part, positive).
 
-    totals, counts: (n,); weights: (sum(counts),), grouped. Returns (sum(counts),) int64, grouped, exact per group.
+    totals, counts: (n,), each count at least 1; weights: (sum(counts),), grouped. Returns (sum(counts),) int64,
+    grouped, exact per group.
     """
     starts = np.cumsum(counts) - counts
     group = np.repeat(np.arange(totals.size), counts)

@@ -66,7 +66,7 @@ class Ledger:
     # --- opening things ---
 
     def define_currency(self, code: str, *, zone: str) -> Result:
-        """Let the ledger keep this ISO 4217 currency, whose day ends at midnight in `zone`. Repeating it is harmless."""
+        """Keep this ISO 4217 currency, whose day ends at midnight in `zone`. Repeating it is harmless."""
         number = money.currency(code).numeric
         with self.sequencer.reading() as state:
             if state.zones.get(number) == zone:
@@ -161,7 +161,9 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # --- helpers ---

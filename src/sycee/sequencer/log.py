@@ -1,4 +1,4 @@
-"""What the sequencer needs of a log of frames. Today the journal in a folder; a replicated stream fits the same shape."""
+"""What the sequencer needs of a log of frames: today the journal in a folder, tomorrow a replicated stream."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ class Log(Protocol):
     """An ordered, durable log of frames with one writer."""
 
     @property
-    def last_sequence(self) -> int: ...
+    def last_sequence(self) -> int:
+        """Newest durable frame, 0 for none."""
+        ...
 
     @property
-    def last_time_ns(self) -> int: ...
+    def last_time_ns(self) -> int:
+        """Its time."""
+        ...
 
     def recover(self) -> Iterator[Frame]:
         """Every frame in order; afterwards the log takes new ones."""
@@ -29,4 +33,6 @@ class Log(Protocol):
         """Write one frame and return its sequence once it is durable."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End cleanly and let the log go."""
+        ...

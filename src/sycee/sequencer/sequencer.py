@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,15 +37,16 @@ Array = np.ndarray[Any, Any]
 
 # Below it the hand-over to the writer's thread costs more than the kernel takes.
 SIDE_BY_SIDE_RECORDS_MIN: Final = 256
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Ticket:
     operations: Array
     answers: Array | None = None
     error: BaseException | None = None
-    done: bool = field(default=False)
+    done: bool = False
+    wake: threading.Event = field(default_factory=threading.Event)  # set when done, or when it is this thread's to lead
 
 
 class Sequencer:
@@ -60,6 +61,7 @@ class Sequencer:
         self._order = threading.Lock()
         self._gate = threading.Lock()
         self._waiting: list[_Ticket] = []
+        self._led = False  # whether a thread works off what waits, or was told to
         self._stopped: str | None = None  # why nothing more is taken or read
         self._closed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
@@ -89,10 +91,19 @@ class Sequencer:
         ticket = _Ticket(np.require(operations, requirements=["C", "W"]))
         with self._gate:
             self._waiting.append(ticket)
-        # Whoever holds the order works off everything that waits; the others find their tickets done.
-        with self._order:
+            leads, self._led = not self._led, True
+        # One thread leads: it works off everything that waits, wakes whom it served and hands the lead to somebody who
+        # came meanwhile. Nobody queues for the lock only to learn that all is done: that would keep new requests from
+        # gathering, and each would get a frame and an fdatasync of its own.
+        try:
+            if not leads:
+                ticket.wake.wait()
             if not ticket.done:
-                self._work_off()
+                leads = True
+                with self._order:
+                    self._work_off()
+        finally:
+            self._leave(ticket, leads=leads)
         if ticket.error is not None:
             raise ticket.error
         if ticket.answers is None:
@@ -121,6 +132,16 @@ class Sequencer:
         if self._stopped is not None:
             raise UnavailableError(self._stopped, hint="open the ledger again")
 
+    def _leave(self, ticket: _Ticket, *, leads: bool) -> None:
+        """Done, or interrupted by Ctrl-C: take the ticket away, and hand on the lead if it was ours."""
+        with self._gate:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            if leads or (ticket.wake.is_set() and not ticket.done):
+                self._led = bool(self._waiting)
+                if self._waiting:
+                    self._waiting[0].wake.set()
+
     def _work_off(self) -> None:
         with self._gate:
             tickets, self._waiting = self._waiting, []
@@ -128,7 +149,7 @@ class Sequencer:
             for batch in _gathered(tickets):
                 self._answer(batch)
         finally:
-            # Ctrl-C may have ended this thread's work early; whoever waits next takes over what is left.
+            # Ctrl-C may have ended this thread's work early; whoever leads next takes over what is left.
             with self._gate:
                 self._waiting[:0] = [ticket for ticket in tickets if not ticket.done]
 
@@ -158,6 +179,7 @@ class Sequencer:
                     self._stopped or "the ledger was interrupted before it took this request", hint="send it again"
                 )
             ticket.done = True
+            ticket.wake.set()
             start += ticket.operations.size
         if error is not None and not isinstance(error, Exception):
             raise error  # Ctrl-C belongs to this thread, whoever's tickets it held

@@ -1,0 +1,448 @@
+"""The commands as people and scripts meet them: exit codes, what goes to stdout, what a folder looks like after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sycee import cli
+from sycee.core import ids
+from sycee.core.clock import SimulatedClock
+from sycee.journal.frame import FrameKind
+from sycee.journal.journal import Journal
+from sycee.ledger import operations
+from sycee.programmes import draw
+from sycee.programmes.definition import load
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.sequencer import journal_disk
+
+SCALE = 0.002
+PILOT = ("pilot", "luohu", "--scale", str(SCALE))
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# SIGINT is given back its meaning: whoever starts the tests in the background may have had it ignored.
+SCRIPT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from sycee.cli import main; sys.exit(main())"
+)
+
+
+class Said:
+    """What one call of the command line said."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def json(self) -> dict[str, Any]:
+        """Its one JSON object; anything else on stdout is a failure."""
+        value, end = json.JSONDecoder().raw_decode(self.out)
+        assert self.out[end:].strip() == ""
+        assert isinstance(value, dict)
+        return value
+
+
+@pytest.fixture
+def sycee(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*words: object) -> Said:
+        code = cli.main([str(word) for word in words])
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pilot that ran undisturbed. Not to be written: `copy` is."""
+    folder = tmp_path_factory.mktemp("pilot") / "undisturbed"
+    process = start(*PILOT, "--data", str(folder))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return folder
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file of a folder with its digest: equal means unchanged."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def frames(folder: Path) -> list[tuple[FrameKind, int]]:
+    """Kind and byte offset of every frame; at this scale they all stand in the first segment."""
+    journal = Journal.open(journal_disk(folder), read_only=True)
+    found = [(frame.kind, frame.place.offset) for frame in journal.recover()]
+    journal.close()
+    return found
+
+
+def segment(folder: Path) -> Path:
+    return folder / "journal" / "000000000001.segment"
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+# --- done ---
+
+
+def test_pilot_says_the_same_as_a_table_and_as_json(sycee: Any) -> None:
+    table = sycee(*PILOT)
+    assert table.code == 0
+    assert "published against ledger (seed 2020, scale 0.002)" in table.out
+    found = sycee(*PILOT, "--json").json()
+    assert f"state digest {found['digest']}\n" in table.out
+    assert {key: found[key] for key in ("registered", "winners", "claimed", "payments", "agrees")} == {
+        "registered": 3_828,
+        "winners": 100,
+        "claimed": 95,
+        "payments": 126,
+        "agrees": True,
+    }
+    assert found["budget_minor"] == found["spent_from_packets_minor"] + found["returned_minor"] == 2_000_000
+    assert found["minted_minor"] == found["budget_minor"] + found["spent_own_minor"]
+
+
+def test_every_reading_command_gives_one_object_and_talks_on_stderr(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text(json.dumps(some_receipt(finished / "draw")))
+    for words in (
+        (*PILOT, "--json"),
+        ("verify", finished, "--json"),
+        ("draw", "verify", finished / "draw", "--json"),
+        ("draw", "entry", finished / "draw", receipt, "--json"),
+    ):
+        said = sycee(*words)
+        assert said.code == 0, said.err
+        assert said.json()
+        assert "error" not in said.err
+
+
+def some_receipt(folder: Path) -> dict[str, str]:
+    """A receipt that leads to an entry of the list: the first registrant of the replay with seed 2020."""
+    from sycee.sandbox import assumptions, plan
+    from sycee.sandbox.stream import Stream
+
+    programme = load("luohu-2020")
+    assumed = assumptions.load(programme)
+    targets = plan.Targets.of(programme, assumed, SCALE)
+    people = plan.registrations(programme, assumed, targets, Stream(2020), SCALE)
+    document, phone = int(people.documents[0]), int(people.phones[0])
+    salt = draw.replay_salts(2020, 1)[0].tobytes()
+    assert draw.check_entry(folder, document, phone, salt).ok
+    return {"document": str(document), "phone": str(phone), "salt": salt.hex()}
+
+
+def test_progress_goes_to_stderr(sycee: Any) -> None:
+    said = sycee(*PILOT, "--json")
+    for phase in ("registration", "freeze and draw", "mint and drop", "claims and payments", "expiry and return"):
+        assert phase in said.err
+        assert phase not in said.out
+
+
+def test_verify_says_what_it_proved(sycee: Any, finished: Path) -> None:
+    said = sycee("verify", finished)
+    assert said.code == 0
+    assert "holds what it claims" in said.out
+    found = sycee("verify", finished, "--json").json()
+    assert found["ok"] is True
+    assert len(found["proved"]) >= 6
+    assert found["supply"] == {"CNY": 2_180_200, "1": 2_180_200}
+    assert f"state digest {found['digest']}\n" in said.out
+
+
+def test_verify_changes_nothing(sycee: Any, finished: Path) -> None:
+    before = content(finished)
+    sycee("verify", finished)
+    sycee("draw", "verify", finished / "draw")
+    assert content(finished) == before
+
+
+def test_a_finished_pilot_run_again_ends_with_the_same_digest(sycee: Any, copy: Path) -> None:
+    first = sycee("verify", copy, "--json").json()
+    again = sycee(*PILOT, "--data", copy, "--json").json()
+    assert (again["digest"], again["operations"]) == (first["digest"], first["operations"])
+    assert sycee("verify", copy, "--json").json()["digest"] == first["digest"]
+
+
+def test_another_seed_ends_with_another_digest(sycee: Any) -> None:
+    found = [sycee(*PILOT, "--seed", seed, "--json").json() for seed in (1, 1, 2)]
+    assert found[0]["digest"] == found[1]["digest"] != found[2]["digest"]
+    assert found[0]["returned_minor"] == found[2]["returned_minor"]
+
+
+def test_the_report_is_written_where_it_was_asked_for(sycee: Any, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    said = sycee(*PILOT, "--report", report)
+    assert said.code == 0
+    assert f"report written to {report}" in said.err.replace("\n", "")
+    assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+
+
+def test_no_color_is_plain() -> None:
+    coloured = start(*PILOT, FORCE_COLOR="1", NO_COLOR="")
+    plain = start(*PILOT, FORCE_COLOR="1", NO_COLOR="1")
+    assert COLOUR.search(coloured.communicate()[0])
+    out, err = plain.communicate()
+    assert not COLOUR.search(out)
+    assert not COLOUR.search(err)
+    assert coloured.returncode == plain.returncode == 0
+
+
+# --- usage: exit code 2 ---
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("pilot", "lohu"), 'did you mean "luohu"?'),
+        (("pilot", "luohu", "--dta", "x"), "Unknown option: --dta. Did you mean --data?"),
+        (("pilot", "luohu", "--scale", "0"), "Must be >= 0.001"),
+        (("pilot", "luohu", "--scale", "-1"), "Must be >= 0.001"),
+        (("pilot", "luohu", "--scale", "1.5"), "Must be <= 1"),
+        (("pilot", "luohu", "--scale", "nan"), "Invalid value"),
+        (("pilot", "luohu", "--scale", "big"), 'unable to convert "big" into float'),
+        (("pilot", "luohu", "--seed", "-1"), "Must be >= 0"),
+        (("pilot", "luohu", "--seed", str(2**63)), "Must be <= 9223372036854775807"),
+        (("verify",), "FOLDER requires an argument"),
+        (("verify", "no-such-folder"), "no-such-folder holds no ledger"),
+        (("draw", "verify", "no-such-folder"), "no-such-folder is not a folder"),
+        (("draw", "entry", "no-such-folder"), "RECEIPT requires an argument"),
+        (("draw", "verify", ".", "--announced", "12"), '--announced is "12"'),
+    ],
+)
+def test_wrong_words_are_usage_errors(sycee: Any, words: tuple[str, ...], says: str) -> None:
+    said = sycee(*words)
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+    assert said.err.count("error: ") == 1
+    assert "hint: " in said.err
+
+
+@pytest.mark.parametrize("words", [("--seed", "2021", "--scale", str(SCALE)), ("--scale", "0.003")])
+def test_a_folder_of_another_replay_is_refused_and_left_as_it_was(
+    sycee: Any, copy: Path, words: tuple[str, ...]
+) -> None:
+    before = content(copy)
+    said = sycee("pilot", "luohu", "--data", copy, *words)
+    assert (said.code, said.out) == (2, "")
+    assert f"{copy} holds another replay: {words[0][2:]} " in said.err
+    assert content(copy) == before
+
+
+def test_a_folder_with_other_things_is_refused_and_left_as_it_was(sycee: Any, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work\n")
+    said = sycee(*PILOT, "--data", tmp_path)
+    assert said.code == 2
+    assert "is not empty and holds no replay" in said.err
+    assert os.listdir(tmp_path) == ["thesis.txt"]  # noqa: PTH208
+
+
+def test_a_file_is_no_folder(sycee: Any, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x\n")
+    said = sycee(*PILOT, "--data", file)
+    assert (said.code, said.err) == (2, f"error: {file} is not a folder\nhint: name an empty folder for --data\n")
+
+
+def test_a_manifest_that_is_none(sycee: Any, tmp_path: Path) -> None:
+    for text in ("", "[]", '{"pilot": "luohu-2020"}'):
+        (tmp_path / "pilot.json").write_text(text)
+        assert sycee(*PILOT, "--data", tmp_path).code == 2
+        assert [path.name for path in tmp_path.iterdir()] == ["pilot.json"]
+
+
+def test_a_run_killed_while_it_wrote_its_manifest_can_be_started_again(sycee: Any, tmp_path: Path) -> None:
+    (tmp_path / ".pilot.json-k1lled").write_text('{"pilot": "luo')
+    (tmp_path / "draw").mkdir()
+    assert sycee(*PILOT, "--data", tmp_path).code == 2  # a folder `draw` is not ours
+    (tmp_path / "draw").rmdir()
+    assert sycee(*PILOT, "--data", tmp_path).code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["draw", "journal", "pilot.json"]
+
+
+def test_half_written_files_of_a_killed_run_are_swept_from_what_is_published(sycee: Any, copy: Path) -> None:
+    (copy / "draw" / ".tickets.bin-k1lled").write_bytes(b"half")
+    assert sycee(*PILOT, "--data", copy).code == 0
+    assert [path.name for path in (copy / "draw").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_made(sycee: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    missing = tmp_path / "missing" / "report.html"
+    for report, says in ((missing, "is no folder to write report.html in"), (tmp_path, "is a folder")):
+        said = sycee(*PILOT, "--data", data, "--report", report)
+        assert (said.code, said.out) == (2, "")
+        assert says in said.err
+        assert not data.exists()
+
+
+# --- refused: exit code 1 ---
+
+
+def test_a_refusal_gives_its_code(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    # Somebody used the replay's id for something else: the ledger says so, and nothing is minted.
+    programme = load("luohu-2020")
+    shutil.copy(finished / "pilot.json", tmp_path / "pilot.json")
+    taken = ids.derive(
+        f"luohu-2020:2020:{SCALE}".encode(), "budget paid in", 1, time_ms=programme.draw.beacon_due_ns // 10**6
+    )
+    with Ledger.open(tmp_path, clock=SimulatedClock(programme.registration.from_ns)) as ledger:
+        ledger.submit(operations.transfer(taken, debit=1, credit=2, amount=3))
+    said = sycee(*PILOT, "--data", tmp_path, "--json")
+    assert (said.code, said.out) == (1, "")
+    assert "error: reserves not recorded: EXISTS_WITH_DIFFERENT_CONTENT\n" in said.err
+    assert sycee("verify", tmp_path, "--json").json()["supply"]["CNY"] == 0
+
+
+# --- integrity: exit code 3 ---
+
+
+def test_damage_is_found_and_named(sycee: Any, copy: Path) -> None:
+    _, offset = frames(copy)[5]
+    place = offset + 512 + 40  # in the first record of frame 6
+    overwrite(segment(copy), place, bytes([segment(copy).read_bytes()[place] ^ 1]))
+    before = content(copy)
+    for words in (("verify", copy), (*PILOT, "--data", copy)):
+        said = sycee(*words)
+        assert (said.code, said.out) == (3, "")
+        assert f"000000000001.segment: frame 6 at byte {offset}: " in said.err
+        assert "hint: " in said.err
+    assert "restore the file from a copy" in sycee("verify", copy).err
+    said = sycee("verify", copy, "--json")
+    assert said.code == 3
+    assert said.json()["ok"] is False
+    assert f"frame 6 at byte {offset}" in said.json()["error"]
+    assert content(copy) == before | {"journal/lock": content(copy)["journal/lock"]}
+
+
+def test_a_last_frame_in_doubt_is_asked_about_and_given_up_on_demand(sycee: Any, copy: Path) -> None:
+    digest = sycee("verify", copy, "--json").json()["digest"]
+    (_, expiry), (kind, close) = frames(copy)[-2:]
+    assert kind is FrameKind.CLOSE
+    # As after a power cut: no clean end, and the frame that returns the money is not as it was written.
+    overwrite(segment(copy), close, bytes(4_096))
+    overwrite(segment(copy), expiry + 512 + 100, b"\xff")
+    before = content(copy)
+    for words in (("verify", copy), (*PILOT, "--data", copy)):
+        said = sycee(*words)
+        assert said.code == 3
+        assert "may have been acknowledged" in said.err
+        assert "--cut-tail" in said.err
+    assert content(copy)["journal/000000000001.segment"] == before["journal/000000000001.segment"]
+    assert sycee(*PILOT, "--data", copy, "--cut-tail", "--json").json()["digest"] == digest
+    assert sycee("verify", copy, "--json").json()["digest"] == digest
+
+
+def test_a_draw_that_does_not_prove_itself(sycee: Any, copy: Path) -> None:
+    winners = copy / "draw" / "winners.csv"
+    lines = winners.read_text().splitlines(keepends=True)
+    winners.write_text("".join([*lines[:-1], lines[-1].replace("100,", "101,", 1)]))
+    said = sycee("draw", "verify", copy / "draw", "--json")
+    assert said.code == 3
+    assert said.json()["ok"] is False
+    assert "winners.csv" in said.err
+
+
+def test_a_draw_already_published_is_never_replaced(sycee: Any, copy: Path) -> None:
+    # Whoever changed the promise meets a refusal, not a new promise.
+    announcement = copy / "draw" / "announcement.json"
+    announcement.write_text(announcement.read_text().replace('"round": 1', '"round": 2'))
+    before = content(copy / "draw")
+    said = sycee(*PILOT, "--data", copy)
+    assert said.code == 2
+    assert "is published already and says something else" in said.err
+    assert content(copy / "draw") == before
+
+
+# --- unavailable: exit code 4 ---
+
+
+def test_a_folder_in_use_by_another_process_is_refused(sycee: Any, copy: Path) -> None:
+    with Ledger.open(copy):
+        process = start(*PILOT, "--data", str(copy))
+        out, err = process.communicate()
+    assert (process.returncode, out) == (4, "")
+    assert f"is in use by the process with pid {os.getpid()}" in err
+    assert "hint: One process owns a ledger" in err
+
+
+def test_a_ledger_in_use_can_be_verified(sycee: Any, copy: Path) -> None:
+    digest = sycee("verify", copy, "--json").json()["digest"]
+    with Ledger.open(copy):
+        assert sycee("verify", copy, "--json").json()["digest"] == digest
+
+
+def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
+    said = sycee(*PILOT, "--data", "/proc/pilot")  # root too may make nothing there
+    assert (said.code, said.out) == (4, "")
+    assert said.err.startswith("error: /proc/pilot")
+
+
+# --- interrupted: exit code 130 ---
+
+
+def interrupted(*words: str, after: str) -> tuple[int, str, str]:
+    """Start a command, send it Ctrl-C once the phase `after` is done, and wait for its end."""
+    process = start(*words)
+    assert process.stderr
+    said = ""
+    for line in process.stderr:
+        said += line
+        if line.startswith(after):
+            process.send_signal(signal.SIGINT)
+            break
+    out, rest = process.communicate()
+    return process.returncode, out, said + rest
+
+
+@pytest.mark.parametrize(
+    "after", ["opening the ledger", "freeze and draw", "accounts and cohort", "issue to operators"]
+)
+def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_goes_on(sycee: Any, tmp_path: Path, after: str) -> None:
+    words = ("pilot", "luohu", "--scale", "0.02", "--data", str(tmp_path / "data"))
+    code, out, err = interrupted(*words, after=after)
+    assert (code, out) == (130, "")
+    assert err.endswith("interrupted: the journal is whole; the same command goes on from where it stopped\n")
+    assert "Traceback" not in err
+    broken_off = sycee("verify", tmp_path / "data", "--json")
+    assert broken_off.code == 0
+    found = sycee(*words, "--json").json()
+    assert found["operations"] > broken_off.json()["operations"]
+    undisturbed = sycee("pilot", "luohu", "--scale", "0.02", "--json").json()
+    assert found["digest"] == undisturbed["digest"]
+    assert found["agrees"]
+
+
+def test_ctrl_c_without_data_says_that_nothing_was_kept() -> None:
+    code, out, err = interrupted("pilot", "luohu", "--scale", "0.02", after="accounts and cohort")
+    assert (code, out) == (130, "")
+    assert err.endswith("interrupted: the journal is whole; with --data it would have been kept, to go on from there\n")

@@ -1,0 +1,219 @@
+"""A programme on a real ledger: launched, dropped, claimed, spent, and back to the funder at the deadline."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sycee.core import ids
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.ledger import operations
+from sycee.ledger.layout import AccountKind, PurseState
+from sycee.programmes.definition import PacketClass, Programme, load
+from sycee.programmes.service import LiveProgramme
+from sycee.sequencer.embedded import Ledger
+
+LUOHU = load("luohu-2020")
+SEED = b"a programme"
+NUMBER, RULE_SET, GROUP = 1, 1, 1
+CLASSES = (PacketClass("large", 2, 20_000, None), PacketClass("small", 5, 5_000, None))
+BUDGET = 65_000  # 2 x 200.00 + 5 x 50.00
+
+
+class Town:
+    """A funder with the budget, a shop in the group, one outside it, and a wallet for each winner."""
+
+    def __init__(self, ledger: Ledger, clock: SimulatedClock, winners: int, classes: tuple[PacketClass, ...]) -> None:
+        self.ledger, self.clock = ledger, clock
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        self.issuance = ledger.open_account("CNY", AccountKind.ISSUANCE)
+        self.funder = ledger.open_account("CNY", AccountKind.FUNDER)
+        self.shop = ledger.open_account("CNY", AccountKind.MERCHANT)
+        self.friend = ledger.open_account("CNY", AccountKind.WALLET)
+        self.wallets = [ledger.open_account("CNY", AccountKind.WALLET) for _ in range(winners)]
+        ledger.transfer(self.issuance, self.funder, BUDGET)
+        self.winners = ids.derive(SEED, "winners", winners, time_ms=0)
+        programme: Programme = dataclasses.replace(LUOHU, packets=classes)
+        self.live = LiveProgramme(programme, NUMBER, RULE_SET, (GROUP,), self.funder, self.winners)
+
+    def launch(self) -> int:
+        records, seal = self.live.launch(ids.derive(SEED, "launched", self.live.records, time_ms=0))
+        assert records.size == self.live.records
+        assert set(self.codes(records)) == {Result.CREATED}
+        joined = operations.join_group(self.ledger.new_id(), group=GROUP, account=self.shop)
+        assert self.codes(joined) == [Result.CREATED]
+        return seal
+
+    def drop(self, seal: int, purpose: str = "dropped") -> list[Result]:
+        return self.codes(self.live.drop(ids.derive(SEED, purpose, len(self.live.programme.packets), time_ms=0), seal))
+
+    def claim(self, member: int) -> Result:
+        (code,) = self.codes(
+            operations.claim(
+                self.ledger.new_id(),
+                programme=NUMBER,
+                member=member,
+                member_id=ids.to_int(self.winners[member]),
+                wallet=self.wallets[member],
+            )
+        )
+        return code
+
+    def expire(self) -> Result:
+        (code,) = self.codes(self.live.expire(self.ledger.new_id()))
+        return code
+
+    def codes(self, records: np.ndarray) -> list[Result]:
+        return [Result(code) for code in self.ledger.submit(records)["code"].tolist()]
+
+    def purse_amounts(self) -> list[int]:
+        with self.ledger.sequencer.reading() as state:
+            return state.purses(NUMBER)["dropped"].tolist()
+
+    def at(self, time_ns: int) -> None:
+        self.clock.set(time_ns)
+
+
+def towns(folder: Path, winners: int, classes: tuple[PacketClass, ...] = CLASSES) -> Iterator[Town]:
+    clock = SimulatedClock(LUOHU.draw.beacon_due_ns)
+    with Ledger.open(folder, clock=clock) as ledger:
+        town = Town(ledger, clock, winners, classes)
+        yield town
+        ledger.check()
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    yield from towns(tmp_path, winners=7)
+
+
+@pytest.fixture
+def small_town(tmp_path: Path) -> Iterator[Town]:
+    yield from towns(tmp_path, winners=3)
+
+
+def test_each_class_goes_to_its_range_of_the_draw(town: Town) -> None:
+    assert town.drop(town.launch()) == [Result.CREATED, Result.CREATED]
+    assert town.purse_amounts() == [20_000] * 2 + [5_000] * 5
+    assert town.ledger.balance(town.funder) == 0
+
+
+def test_fewer_winners_than_packets_fill_the_first_classes(small_town: Town) -> None:
+    small_town.drop(small_town.launch())
+    assert small_town.purse_amounts() == [20_000, 20_000, 5_000]
+    assert small_town.ledger.balance(small_town.funder) == BUDGET - 45_000
+
+
+def test_a_class_nobody_is_left_for_is_not_dropped(tmp_path: Path) -> None:
+    for town in towns(tmp_path, winners=2):
+        assert town.drop(town.launch()) == [Result.CREATED]
+        assert town.purse_amounts() == [20_000, 20_000]
+
+
+def test_a_second_drop_pays_nobody_twice(town: Town) -> None:
+    seal = town.launch()
+    town.drop(seal)
+    town.ledger.transfer(town.issuance, town.funder, BUDGET)
+    assert town.drop(seal, "dropped again under new ids") == [Result.CREATED, Result.CREATED]
+    assert town.purse_amounts() == [20_000] * 2 + [5_000] * 5
+    assert town.ledger.balance(town.funder) == BUDGET
+
+
+def test_a_drop_is_all_or_nothing_per_class(town: Town) -> None:
+    seal = town.launch()
+    town.ledger.transfer(town.funder, town.friend, 1)
+    # The large packets fit, the small ones come to one cent more than is left.
+    assert town.drop(seal) == [Result.CREATED, Result.EXCEEDS_BALANCE]
+    assert town.purse_amounts() == [20_000] * 2 + [0] * 5
+
+
+def test_the_rule_set_is_the_definition(town: Town) -> None:
+    town.drop(town.launch())
+    with town.ledger.sequencer.reading() as state:
+        rules = state.tables.rule_sets[RULE_SET]
+        assert (int(rules["from_ns"]), int(rules["until_ns"])) == (LUOHU.spending.from_ns, LUOHU.expires_ns)
+        assert rules["groups"].tolist() == [GROUP, 0, 0, 0]
+        assert state.account_id(int(rules["return_row"])) == town.funder
+        programme = state.tables.programmes[NUMBER]
+        assert (int(programme["claim_from_ns"]), int(programme["claim_until_ns"])) == (
+            LUOHU.claim.from_ns,
+            LUOHU.claim.until_ns,
+        )
+
+
+def test_the_claim_window_is_exact(town: Town) -> None:
+    town.drop(town.launch())
+    town.at(LUOHU.claim.from_ns - 1)
+    assert town.claim(0) is Result.CLAIM_WINDOW_NOT_OPEN
+    town.at(LUOHU.claim.from_ns)
+    assert town.claim(0) is Result.CREATED
+    town.at(LUOHU.claim.until_ns - 1)
+    assert town.claim(1) is Result.CREATED
+    town.at(LUOHU.claim.until_ns)
+    # The claim window of Luohu ends with the money itself, and expiry is the stronger reason.
+    assert town.claim(2) is Result.PROGRAMME_EXPIRED
+
+
+def test_only_the_winner_claims(town: Town) -> None:
+    town.drop(town.launch())
+    town.at(LUOHU.claim.from_ns)
+    forged = operations.claim(
+        town.ledger.new_id(), programme=NUMBER, member=0, member_id=ids.to_int(town.winners[1]), wallet=town.wallets[1]
+    )
+    assert town.codes(forged) == [Result.MEMBER_DIFFERS]
+
+
+def test_packet_money_reaches_the_group_alone(town: Town) -> None:
+    town.drop(town.launch())
+    town.at(LUOHU.spending.from_ns)
+    town.claim(0)
+    assert town.ledger.pay(town.wallets[0], town.friend, 1) is Result.EXCEEDS_BALANCE
+    assert town.ledger.pay(town.wallets[0], town.shop, 20_001) is Result.EXCEEDS_BALANCE
+    assert town.ledger.pay(town.wallets[0], town.shop, 20_000) is Result.CREATED
+    assert town.ledger.balance(town.shop) == 20_000
+
+
+def test_expiry_is_exactly_at_the_deadline(town: Town) -> None:
+    town.drop(town.launch())
+    town.at(LUOHU.spending.from_ns)
+    town.claim(0)
+    town.ledger.pay(town.wallets[0], town.shop, 12_345)
+    town.at(LUOHU.expires_ns - 1)
+    assert town.expire() is Result.PROGRAMME_NOT_EXPIRED
+    assert town.ledger.balance(town.funder) == 0
+    town.at(LUOHU.expires_ns)
+    assert town.expire() is Result.CREATED
+    assert town.ledger.balance(town.funder) == BUDGET - 12_345
+    with town.ledger.sequencer.reading() as state:
+        assert set(state.purses(NUMBER)["state"].tolist()) == {PurseState.EXPIRED}
+
+
+def test_the_last_nanosecond_still_pays(town: Town) -> None:
+    town.drop(town.launch())
+    town.at(LUOHU.spending.from_ns)
+    town.claim(0)
+    town.claim(1)
+    town.at(LUOHU.expires_ns - 1)
+    assert town.ledger.pay(town.wallets[0], town.shop, 100) is Result.CREATED
+    # The next frame is one nanosecond later whatever the clock says, and that is the deadline.
+    assert town.ledger.pay(town.wallets[1], town.shop, 100) is Result.EXCEEDS_BALANCE
+
+
+def test_expiring_twice_returns_once(town: Town) -> None:
+    town.drop(town.launch())
+    town.at(LUOHU.expires_ns)
+    assert [town.expire(), town.expire()] == [Result.CREATED, Result.CREATED]
+    assert town.ledger.balance(town.funder) == BUDGET
+
+
+def test_launching_again_is_answered_and_changes_nothing(town: Town) -> None:
+    town.launch()
+    digest = town.ledger.digest()
+    records, _ = town.live.launch(ids.derive(SEED, "launched", town.live.records, time_ms=0))
+    assert set(town.codes(records)) == {Result.EXISTS}
+    assert town.ledger.digest() == digest

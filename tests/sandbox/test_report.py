@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.report.browser import opened
+from tests.report.outcomes import comparisons, outcome
+
+from sycee.core import money
+from sycee.programmes.definition import Programme, load
+from sycee.report import page
+from sycee.report.page import Plot, Tiles, Verdict
+from sycee.sandbox.outcome import Hours, Outcome
+from sycee.sandbox.report import report_page, write_report
+
+PLOTS = ["hours", "left", "flow", "operators", "lorenz", "ranks"]
+
+
+@pytest.fixture(scope="module")
+def programme() -> Programme:
+    return load("luohu-2020")
+
+
+@pytest.fixture(scope="module")
+def told(programme: Programme) -> Outcome:
+    return outcome(programme)
+
+
+@pytest.fixture(scope="module")
+def written(told: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(told, path)
+    return path
+
+
+def text_of(path: Path) -> str:
+    """What a reader sees: no scripts, no styles, no tags."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+
+def plots_of(told: Outcome) -> dict[str, Plot]:
+    return {plot.name: plot for plot in page.plots_in(report_page(told))}
+
+
+def test_every_figure_is_on_the_page_with_its_source(told: Outcome, written: Path) -> None:
+    text = text_of(written)
+    for comparison in told.comparisons:
+        value = (
+            money.format(comparison.ledger, told.programme.currency, code=True)
+            if comparison.is_money
+            else f"{comparison.ledger:,}"
+        )
+        both = f"{comparison.title} {'–' if comparison.expected is None else value} {value}"
+        assert both in text
+        assert comparison.source in text
+    for value in ("1,913,847", "50,000", "47,573", "8,764,000.00", "901,000.00", "1,236,000.00", "12,406"):
+        assert value in text
+
+
+def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
+    text = text_of(written)
+    for words in (
+        told.programme.title,
+        "Mon 12 Oct 2020, 18:00 to Sun 18 Oct 2020, 24:00",
+        "Asia/Shanghai time",
+        "full size",
+        f"people, salts and beacon are synthetic, derived from seed {told.seed}",
+        "All 9 figures agree with what was published or follows from it, to the cent.",
+        "The ledger found 3 of them by itself; 6 were given to the replay.",
+        told.draw_root,
+        told.draw_beacon,
+        told.digest,
+        "sycee draw verify FOLDER",
+        "sycee verify DIR",
+        *(operator.title for operator in told.operators),
+        *(phase.name for phase in told.phases),
+    ):
+        assert words in text
+
+
+def test_the_packets_are_told_apart(told: Outcome) -> None:
+    sentence = plots_of(told)["left"].sentence
+    assert "Of 47,573 claimed packets 40,000 were emptied, 6,073 used in part and 1,500 not at all." in sentence
+    assert "2,427 more were never claimed" in sentence
+
+
+def test_each_plot_has_a_sentence_with_numbers(told: Outcome) -> None:
+    plots = plots_of(told)
+    assert list(plots) == PLOTS
+    assert all(re.search(r"\d", plot.sentence) and plot.sentence.endswith(".") for plot in plots.values())
+    assert "CNY 1,236,000.00 from packets to Luohu district government (returned)" in plots["flow"].sentence
+
+
+def test_a_figure_that_differs_is_named_first(told: Outcome) -> None:
+    rows = list(told.comparisons)
+    rows[7] = replace(rows[7], ledger=rows[7].ledger - 1)
+    wrong = replace(told, comparisons=tuple(rows))
+    verdict = report_page(wrong).opening[0]
+    assert isinstance(verdict, Verdict)
+    assert not verdict.good
+    assert verdict.text == f"1 of 9 figures differ from what was published or follows from it: {rows[7].title}."
+    html = page.render(report_page(wrong))
+    assert "CNY 0.01 too little" in html
+
+
+def test_without_anything_published_it_claims_no_agreement(told: Outcome) -> None:
+    rows = tuple(replace(comparison, expected=None) for comparison in told.comparisons)
+    verdict = report_page(replace(told, comparisons=rows)).opening[0]
+    assert isinstance(verdict, Verdict)
+    assert "Nothing was published" in verdict.text
+
+
+def test_a_real_round_says_nothing_of_seeds_made_up(told: Outcome) -> None:
+    opening = report_page(replace(told, synthetic=False)).opening
+    assert [block.kind for block in opening] == ["verdict", "tiles"]
+
+
+def test_a_scaled_replay_says_so(told: Outcome) -> None:
+    html = page.render(report_page(replace(told, scale=0.01)))
+    assert "0.01 of the published size" in html
+    assert "published, scaled" in html
+
+
+def test_figures_that_an_outcome_lacks_are_left_out(told: Outcome) -> None:
+    tiles = report_page(replace(told, comparisons=told.comparisons[:2])).opening[2]
+    assert isinstance(tiles, Tiles)
+    assert [tile.label for tile in tiles.tiles] == ["registered", "winners"]
+
+
+def test_names_may_carry_their_unit(told: Outcome) -> None:
+    rows = tuple(
+        replace(comparison, name=f"{comparison.name}_minor" if comparison.is_money else comparison.name)
+        for comparison in comparisons(told.programme)
+    )
+    assert report_page(replace(told, comparisons=rows)).opening == report_page(told).opening
+
+
+def test_a_page_carries_bins_and_no_city(told: Outcome, written: Path) -> None:
+    html = written.read_text(encoding="utf-8")
+    assert html.count("plotly.js v") == 1
+    assert sum(len(data) for data in re.findall(r'application/json"[^>]*>(.*?)</script>', html)) < 200_000
+    assert written.stat().st_size < 6_000_000
+
+
+def nothing(told: Outcome) -> Outcome:
+    """Nobody claimed and nobody paid."""
+    none = np.zeros(0, np.int64)
+    return replace(
+        told,
+        comparisons=tuple(replace(comparison, ledger=0) for comparison in told.comparisons),
+        hours=Hours(none, none, none, none, none),
+        left_minor=none,
+        flows=(),
+        operators=(),
+        merchant_received_minor=none,
+        merchant_payments=none,
+        phases=(),
+        draw_root="",
+        draw_beacon="",
+    )
+
+
+def test_a_programme_that_nobody_used_has_its_page(told: Outcome, tmp_path: Path) -> None:
+    write_report(nothing(told), tmp_path / "report.html")
+    with opened(tmp_path / "report.html") as seen:
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+def test_it_opens_in_a_browser_without_a_network(written: Path, width: int, scheme: str) -> None:
+    with opened(written, width=width, scheme=scheme) as seen:
+        for name in PLOTS:
+            plot = seen.page.locator(f"#plot-{name}")
+            assert plot.locator("svg.main-svg").count() > 0, name
+            assert plot.locator("path").count() > 1, name
+            assert plot.get_attribute("aria-label")
+            assert "var(--" not in plot.evaluate("each => each.innerHTML"), "a colour was not found"
+        assert seen.page.locator("#plot-flow .sankey-node").count() == 7
+        # What is wider than the screen scrolls within the page and never the page itself.
+        assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+        # Printing redraws on white, and gives the screen back afterwards.
+        seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert seen.page.evaluate("document.documentElement.hasAttribute('data-paper')")
+        seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert not seen.page.evaluate("document.documentElement.hasAttribute('data-paper')")
+        assert seen.complaints == []
+        assert seen.requests == [written.as_uri()]
+
+
+def test_a_hostile_programme_does_nothing(told: Outcome, tmp_path: Path) -> None:
+    hostile = '</script><script>document.title="run"</script><b onmouseover=x>"'
+    programme = replace(
+        told.programme, title=hostile, name=hostile, funder=replace(told.programme.funder, name=hostile)
+    )
+    operators = tuple(replace(operator, name=hostile, title=hostile) for operator in told.operators[:1])
+    flows = ((hostile, "shops", 5), ("shops", hostile, 2))
+    write_report(replace(told, programme=programme, operators=operators, flows=flows), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.count("<script>") == 2
+    assert "<b onmouseover" not in html
+    with opened(tmp_path / "report.html") as seen:
+        assert seen.page.locator("h1").inner_text() == hostile
+        assert "run" not in seen.page.title()[:4]
+        assert hostile[:9] in seen.page.locator("#plot-operators").inner_text()
+        assert seen.complaints == []

@@ -1,0 +1,216 @@
+"""Many threads at one sequencer: each operation once, each answer to its caller, one frame for many callers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, Array, opening, some_ids
+
+from sycee.core import ids
+from sycee.core.clock import RealClock
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError
+from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.journal import Journal
+from sycee.ledger import operations
+from sycee.ledger.layout import Kind
+from sycee.sequencer.sequencer import Sequencer, journal_disk
+from sycee.testing.disk import FakeDisk
+
+THREADS = 8
+SUBMITS = 25
+POOL_ACCOUNTS = np.array([(account, 0) for account in (TREASURY, ANN, BOB, SHOP)], ids.ID)
+
+
+class SlowLog:
+    """A log whose disk takes its time, so that callers have to wait for one another."""
+
+    def __init__(self, log: Journal, seconds: float) -> None:
+        self._log = log
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(self, **frame: Any) -> int:
+        time.sleep(self._seconds)
+        return self._log.append(**frame)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, side_by_side: bool) -> None:
+    disk = journal_disk(tmp_path)
+    sequencer = Sequencer(SlowLog(Journal.create(disk), 0.002), side_by_side=side_by_side)
+    sequencer.submit(opening())
+    before = sequencer.durable_sequence
+
+    def caller(number: int) -> list[tuple[Array, Array]]:
+        random = np.random.default_rng(number)
+        own = []
+        for submit in range(SUBMITS):
+            count = int(random.integers(1, 40))
+            pairs = np.array([random.permutation(4)[:2] for _ in range(count)])
+            records = operations.transfer(
+                some_ids(f"{number} {submit}", count),
+                debit=POOL_ACCOUNTS[pairs[:, 0]],
+                credit=POOL_ACCOUNTS[pairs[:, 1]],
+                amount=random.integers(1, 30, count),
+            )
+            wrong = random.integers(0, 2, count) == 0
+            records["amount"][wrong] = -1
+            answers = sequencer.submit(records)
+            assert ((answers["code"] == Result.AMOUNT_MUST_BE_POSITIVE) == wrong).all(), "another caller's answers"
+            own.append((records[~wrong], answers[~wrong]))
+            # Everybody sends one and the same operation too, and some of their own again.
+            shared = operations.transfer(900 + submit, debit=TREASURY, credit=SHOP, amount=1)
+            assert sequencer.submit(shared)["code"][0] in (Result.CREATED, Result.EXISTS)
+            again = sequencer.submit(records[~wrong][:3])
+            assert set(again["code"].tolist()) <= {Result.EXISTS}
+            assert again["place"].tolist() == answers[~wrong]["place"][:3].tolist()
+            with sequencer.reading() as state:
+                assert state.supply(156) == 10_000
+        return own
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        done = [entry for own in pool.map(caller, range(THREADS)) for entry in own]
+
+    with sequencer.reading() as state:
+        state.check()
+        bound = {(int(row["id_high"]), int(row["id_low"])): row for row in state.bound}
+        assert len(bound) == state.bound.size
+        assert len(bound) == opening().size + SUBMITS + sum(records.size for records, _ in done)
+        for records, answers in done:
+            for record, answer in zip(records, answers, strict=True):
+                row = bound[int(record["id_high"]), int(record["id_low"])]
+                assert (row["place"], row["result"]) == (answer["place"], answer["code"])
+        digest = state.digest()
+    # One frame gathers what several threads wait with.
+    submits = THREADS * SUBMITS * 2
+    assert sequencer.durable_sequence - before < submits // 2
+    assert sequencer.frame_times == sorted(set(sequencer.frame_times))
+    sequencer.close()
+    reopened = Sequencer(Journal.open(disk))
+    assert reopened.state.digest() == digest
+    reopened.close()
+
+
+@contextmanager
+def gathered(sequencer: Sequencer, submits: list[Callable[[], Any]]) -> Iterator[list[Any]]:
+    """Start all these at once so that one of them works off all; yields what came of each, or its error."""
+    results: list[Any] = [None] * len(submits)
+
+    def call(at: int) -> None:
+        try:
+            results[at] = submits[at]()
+        except BaseException as error:
+            results[at] = error
+
+    threads = [threading.Thread(target=call, args=(at,)) for at in range(len(submits))]
+    with sequencer.reading():
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            while len(sequencer._waiting) < count:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    yield results
+
+
+def test_callers_that_wait_share_a_frame_and_a_moment() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer.submit(opening())
+    records = [operations.transfer(500 + n, debit=TREASURY, credit=SHOP, amount=n) for n in range(1, 6)]
+    with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in records]) as answers:
+        assert [answer["code"].tolist() for answer in answers] == [[Result.CREATED]] * 5
+        assert [int(answer["place"][0]) for answer in answers] == [2 << 13 | at for at in range(5)]
+    assert sequencer.durable_sequence == 2
+
+
+def test_a_caller_who_asks_too_much_does_not_spoil_it_for_the_others() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer.submit(opening())
+    reserve = sequencer.state.reserve
+
+    def with_little_memory(records: Array) -> None:
+        if (records["kind"] == Kind.OPEN_PROGRAMME).any():
+            raise UnavailableError("this machine has no memory for so many purses")
+        reserve(records)
+
+    sequencer.state.reserve = with_little_memory  # type: ignore[method-assign]
+    large = operations.open_programme(
+        600, programme=1, funder=TREASURY, rule_set=1, members=1 << 30, claim_from_ns=0, claim_until_ns=1
+    )
+    small = [operations.transfer(601 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(2)]
+    requests = [small[0], large, small[1]]
+    with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in requests]) as (first, refused, last):
+        assert first["code"][0] == last["code"][0] == Result.CREATED
+        assert isinstance(refused, UnavailableError)
+    with sequencer.reading() as state:
+        assert state.account(SHOP).balance == 2  # type: ignore[union-attr]
+
+
+class InterruptedClock(RealClock):
+    """Ctrl-C comes when it is asked for the time, once."""
+
+    armed = False
+
+    def now_ns(self) -> int:
+        if self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
+        return super().now_ns()
+
+
+def test_ctrl_c_stops_one_thread_and_the_others_go_on() -> None:
+    clock = InterruptedClock()
+    disk = FakeDisk()
+    sequencer = Sequencer(Journal.create(disk), clock=clock, side_by_side=False)
+    sequencer.submit(opening())
+    # So large that each is a frame of its own: the interrupt hits the first, the others wait behind it.
+    requests = [
+        operations.transfer(some_ids(f"large {n}", FRAME_RECORDS_MAX), debit=TREASURY, credit=SHOP, amount=1)
+        for n in range(4)
+    ]
+    clock.armed = True
+    with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in requests]) as results:
+        errors = [result for result in results if isinstance(result, BaseException)]
+    # The thread that was at work is interrupted. The request it held has an error if it was another thread's, and
+    # what it had not come to is worked off by those who wait.
+    assert sum(isinstance(error, KeyboardInterrupt) for error in errors) == 1
+    assert len(errors) <= 2
+    assert all(isinstance(error, KeyboardInterrupt | UnavailableError) for error in errors)
+    for request, result in zip(requests, results, strict=True):
+        again = sequencer.submit(request)
+        if not isinstance(result, BaseException):
+            assert set(again["code"].tolist()) == {Result.EXISTS}
+            assert again["place"].tolist() == result["place"].tolist()
+    with sequencer.reading() as state:
+        state.check()
+        assert state.bound.size == opening().size + 4 * FRAME_RECORDS_MAX
+    sequencer.close()
+
+
+def test_a_request_larger_than_a_frame_keeps_its_order(tmp_path: Path) -> None:
+    sequencer = Sequencer(Journal.create(journal_disk(tmp_path)))
+    sequencer.submit(opening())
+    count = 2 * FRAME_RECORDS_MAX + 5
+    records = operations.transfer(some_ids("many", count), debit=ANN, credit=BOB, amount=1)
+    answers = sequencer.submit(records)
+    # Ann has 50.
+    assert answers["code"].tolist() == [Result.CREATED] * 50 + [Result.EXCEEDS_BALANCE] * (count - 50)
+    assert sequencer.durable_sequence == 4
+    assert (np.diff(answers["place"].astype(np.int64)) > 0).all()
+    assert sequencer.submit(records[:0]).size == 0
+    # What is strided or read-only is taken as well.
+    assert set(sequencer.submit(records[::-2])["code"].tolist()) == {Result.EXISTS}
+    frozen = np.frombuffer(records[:5].tobytes(), records.dtype)
+    assert set(sequencer.submit(frozen)["code"].tolist()) == {Result.EXISTS}
+    sequencer.close()
