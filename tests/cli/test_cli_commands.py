@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from sycee.journal.journal import Journal
 from sycee.ledger import operations
 from sycee.programmes import draw
 from sycee.programmes.definition import load
+from sycee.programmes.registration import Registrations
+from sycee.sandbox import assumptions, plan
+from sycee.sandbox.stream import Stream
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import journal_disk
 
@@ -146,19 +150,33 @@ def test_every_reading_command_gives_one_object_and_talks_on_stderr(sycee: Any, 
         assert "error" not in said.err
 
 
-def some_receipt(folder: Path) -> dict[str, str]:
-    """A receipt that leads to an entry of the list: the first registrant of the replay with seed 2020."""
-    from sycee.sandbox import assumptions, plan
-    from sycee.sandbox.stream import Stream
-
+@cache
+def people() -> Registrations:
+    """Who registered in the replay with seed 2020."""
     programme = load("luohu-2020")
     assumed = assumptions.load(programme)
     targets = plan.Targets.of(programme, assumed, SCALE)
-    people = plan.registrations(programme, assumed, targets, Stream(2020), SCALE)
-    document, phone = int(people.documents[0]), int(people.phones[0])
+    return plan.registrations(programme, assumed, targets, Stream(2020), SCALE)
+
+
+def some_receipt(folder: Path) -> dict[str, str]:
+    """A receipt that leads to an entry of the list: that of the first registrant."""
+    document, phone = int(people().documents[0]), int(people().phones[0])
     salt = draw.replay_salts(2020, 1)[0].tobytes()
     assert draw.check_entry(folder, document, phone, salt).ok
     return {"document": str(document), "phone": str(phone), "salt": salt.hex()}
+
+
+def test_no_person_stands_in_journal_or_draw(finished: Path) -> None:
+    files = [path for path in sorted(finished.rglob("*")) if path.is_file()]
+    published = b"".join(path.read_bytes().rstrip(b"\0") for path in files)
+    salts = draw.replay_salts(2020, len(people()))
+    for number in range(0, len(people()), 41):
+        document, phone = int(people().documents[number]), int(people().phones[number])
+        for key in (document, phone):
+            for written in (str(key).encode(), key.to_bytes(8, "little"), key.to_bytes(8, "big")):
+                assert written not in published
+        assert salts[number].tobytes() not in published
 
 
 def test_progress_goes_to_stderr(sycee: Any) -> None:

@@ -121,7 +121,8 @@ RULE_SET_OPERATION: Final = np.dtype(
     {
         "names": [
             "id_low", "id_high", "kind", "flags", "code", "effective_ns", "groups", "return_low", "return_high",
-            "balance_max", "single_max", "number", "reserved", "day_max", "from_ns", "until_ns", "month_max", "year_max",
+            "balance_max", "single_max", "number", "reserved", "day_max",
+            "from_ns", "until_ns", "month_max", "year_max",
         ],
         "formats": [
             "<u8", "<u8", "<u2", "<u2", "<u4", "<i8", ("<u4", limits.GROUPS_PER_RULE_SET_MAX), "<u8", "<u8",

@@ -187,7 +187,7 @@ def _records(kind: Kind, ids: Id, **fields: Any) -> Array:
         except OverflowError as error:
             raise UsageError(f"{name} = {value} does not fit its field of a record") from error
         # NumPy refuses a Python int that does not fit, but quietly cuts the values of an array.
-        if isinstance(value, np.ndarray) and name in layout.OPERATION.names and np.any(records[name] != value):
+        if isinstance(value, np.ndarray) and name in (layout.OPERATION.names or ()) and np.any(records[name] != value):
             at = int(np.flatnonzero(records[name] != value)[0])
             raise UsageError(f"{name}[{at}] = {value.flat[at]} does not fit its field of a record")
     return records

@@ -140,7 +140,7 @@ class LedgerState:
                 self._widen_groups()
             else:
                 result = self._handlers[Kind(int(operations["kind"][at]))](operations, at)
-                kernels.bind(self.tables, operations, words, at, sequence, int(result))
+                kernels.bind_one(self.tables, operations, words, at, sequence, int(result))
                 answers[at]["code"] = result
                 at += 1
 

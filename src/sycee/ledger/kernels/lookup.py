@@ -1,0 +1,78 @@
+"""Finding ids: open addressing with 32-bit fingerprints, for accounts and for bound operations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from sycee.ledger.kernels import constants as c
+
+
+@njit
+def _hash(low, high):
+    x = low ^ (high * c.MIX_3)
+    x ^= x >> c.S33
+    x *= c.MIX_1
+    x ^= x >> c.S29
+    x *= c.MIX_2
+    x ^= x >> c.S32
+    return x
+
+
+@njit
+def content(words, i):
+    """Hash of bytes 16 to 127; what a collision would take is in docs/decisions/0003."""
+    x = c.MIX_3
+    for word in range(2, 16):
+        x = (x ^ words[i, word]) * c.MIX_1
+        x ^= x >> c.S29
+    return _hash(x, words[i, 2])
+
+
+@njit
+def find(slots, rows, low, high):
+    """Row of the id in `rows`, or -1. Linear probing; a 32-bit fingerprint saves most misses."""
+    mask = np.int64(slots.size - 1)
+    hashed = _hash(low, high)
+    fingerprint = hashed >> c.S32
+    at = np.int64(hashed & c.LOW32) & mask
+    while True:
+        slot = slots[at]
+        if slot == c.ZERO:
+            return np.int64(-1)
+        if slot >> c.S32 == fingerprint:
+            row = np.int64(slot & c.LOW32) - 1
+            if rows[row].id_low == low and rows[row].id_high == high:
+                return row
+        at = (at + 1) & mask
+
+
+@njit
+def insert(slots, low, high, row):
+    """Note where an id stands. The caller has looked that it is new and that there is room."""
+    mask = np.int64(slots.size - 1)
+    hashed = _hash(low, high)
+    at = np.int64(hashed & c.LOW32) & mask
+    while slots[at] != c.ZERO:
+        at = (at + 1) & mask
+    slots[at] = ((hashed >> c.S32) << c.S32) | np.uint64(row + 1)
+
+
+@njit
+def bind(tables, words, i, operation, place, result, first_movement):
+    """Remember the operation for ever, with its result and the movements made since `first_movement`."""
+    row = tables.counters[c.BOUND]
+    bound = tables.bound[row]
+    bound.id_low = operation.id_low
+    bound.id_high = operation.id_high
+    bound.content = content(words, i)
+    bound.place = place
+    bound.amount = operation.amount
+    bound.refunded = 0
+    made = tables.counters[c.MOVEMENTS] - first_movement
+    bound.first_movement = first_movement + 1 if made > 0 else 0
+    bound.movements = made
+    bound.kind = operation.kind
+    bound.result = result
+    insert(tables.bound_slots, operation.id_low, operation.id_high, row)
+    tables.counters[c.BOUND] = row + 1

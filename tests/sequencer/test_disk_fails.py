@@ -1,0 +1,100 @@
+"""A disk that refuses stops the ledger, which says so and promises nothing more. What it promised is kept."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sequencer.small import SHOP, START_NS, TREASURY, Array, first_results, opening, run, some_ids, start
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError
+from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.journal import Journal
+from sycee.ledger import operations
+from sycee.sequencer import sequencer as sequencer_module
+from sycee.sequencer.sequencer import Sequencer
+from sycee.testing.disk import FakeDisk, Loss
+
+Acknowledged = list[tuple[Array, Array]]
+
+
+def require_stopped(disk: FakeDisk, acknowledged: Acknowledged, clock: SimulatedClock, side_by_side: bool) -> None:
+    """Run the small history into the failure, and look at everything that follows."""
+    sequencer = start(disk, clock, side_by_side=side_by_side)
+    with pytest.raises(UnavailableError, match=r"fake/journal/\d{12}\.segment|spare") as error:
+        run(sequencer, clock, acknowledged)
+    assert error.value.hint
+    before = disk.operations.total()
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="the ledger stopped at frame") as again:
+            sequencer.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
+        assert str(error.value) in str(again.value), "the first cause is not said"
+        # Memory may be ahead of the disk, so nothing is read from it any more, not even a known id.
+        with pytest.raises(UnavailableError), sequencer.reading():
+            pass
+        with pytest.raises(UnavailableError):
+            sequencer.submit(acknowledged[0][0])
+    sequencer.close()
+    sequencer.close()
+    assert disk.operations.total() == before, "something was written after the failure"
+
+
+def require_kept(disk: FakeDisk, acknowledged: Acknowledged) -> None:
+    clock = SimulatedClock(START_NS)
+    sequencer = start(disk, clock)
+    sequencer.state.check()
+    for records, answers in acknowledged:
+        again = sequencer.submit(records)
+        assert set(again["code"].tolist()) == {Result.EXISTS}
+        assert again["first_code"].tolist() == first_results(answers)
+    run(sequencer, clock, [])
+    sequencer.state.check()
+    undisturbed = start(FakeDisk(), clock := SimulatedClock(START_NS))
+    run(undisturbed, clock, [])
+    assert sequencer.state.digest() == undisturbed.state.digest()
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("frame", range(2, 12))
+def test_a_failed_fsync(frame: int, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
+    clock, disk = SimulatedClock(START_NS), FakeDisk()
+    start(disk, clock).close()
+    disk = disk.kill()
+    disk.fail_sync_at = frame + 1  # the first is that of the start
+    acknowledged: Acknowledged = []
+    require_stopped(disk, acknowledged, clock, side_by_side)
+    assert len(acknowledged) == frame - 1
+    for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
+        require_kept(next_disk, acknowledged)
+
+
+def test_a_full_disk() -> None:
+    clock = SimulatedClock(START_NS)
+    disk = FakeDisk(space_bytes=60 << 10)  # the first segment fits, the second does not
+    acknowledged: Acknowledged = []
+    require_stopped(disk, acknowledged, clock, side_by_side=False)
+    assert len(acknowledged) > 5
+    for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
+        next_disk.space_bytes = None
+        require_kept(next_disk, acknowledged)
+
+
+def test_a_request_of_many_frames_may_be_done_in_part() -> None:
+    """It is answered with the error, since not all of it is durable; sent again, each part is done once."""
+    clock, disk = SimulatedClock(START_NS), FakeDisk()
+    sequencer = Sequencer(Journal.create(disk), clock=clock, side_by_side=False)
+    sequencer.submit(opening())
+    count = 3 * FRAME_RECORDS_MAX
+    records = operations.transfer(some_ids("many", count), debit=TREASURY, credit=SHOP, amount=1)
+    disk.fail_sync_at = disk.operations["fdatasync"] + 2
+    with pytest.raises(UnavailableError):
+        sequencer.submit(records)
+    sequencer = Sequencer(Journal.open(disk.crash(loss=Loss.LOST)), clock=clock)
+    answers = sequencer.submit(records)
+    assert answers["code"].tolist() == [Result.EXISTS] * FRAME_RECORDS_MAX + [Result.CREATED] * 1_886 + [
+        Result.EXCEEDS_BALANCE
+    ] * (count - FRAME_RECORDS_MAX - 1_886)
+    with sequencer.reading() as state:
+        state.check()
+        assert state.account(SHOP).balance == 9_950  # type: ignore[union-attr]

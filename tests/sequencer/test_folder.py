@@ -1,0 +1,127 @@
+"""One process owns a folder, and whoever opens it next finds the same ledger."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.sequencer.small import START_NS, opening, run
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.journal import Journal
+from sycee.ledger import operations
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import sequencer as sequencer_module
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.sequencer import Sequencer, journal_disk
+
+OPEN_AND_WAIT = """
+import sys
+from sycee.sequencer.embedded import Ledger
+ledger = Ledger.open(sys.argv[1])
+ledger.define_currency("CNY", zone="Asia/Shanghai")
+print("open", flush=True)
+sys.stdin.read()
+"""
+TRY = """
+import sys
+from sycee.core.errors import UnavailableError
+from sycee.sequencer.embedded import Ledger
+try:
+    Ledger.open(sys.argv[1])
+except UnavailableError as error:
+    print(error, "|", error.hint)
+"""
+
+
+def python(code: str, folder: Path) -> list[str]:
+    return [sys.executable, "-c", code, str(folder)]
+
+
+def test_a_second_process_is_refused_and_told_who_is_in(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        tried = subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout
+        assert f"is in use by the process with pid {os.getpid()}" in tried
+        assert "One process owns a ledger" in tried
+    assert subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_the_same_process_is_refused_as_well(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path), pytest.raises(UnavailableError, match="this process"):
+        Ledger.open(tmp_path)
+    Ledger.open(tmp_path).close()
+
+
+def test_a_killed_process_leaves_the_folder_free_and_its_promises_kept(tmp_path: Path) -> None:
+    with subprocess.Popen(python(OPEN_AND_WAIT, tmp_path), stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "open\n"
+        with pytest.raises(UnavailableError, match=f"the process with pid {process.pid}"):
+            Ledger.open(tmp_path)
+        process.kill()
+    with Ledger.open(tmp_path) as ledger, ledger.sequencer.reading() as state:
+        assert state.zones == {156: "Asia/Shanghai"}
+
+
+def test_reopening_gives_the_same_digest(tmp_path: Path) -> None:
+    clock = SimulatedClock(START_NS)
+    sequencer = Sequencer(Journal.create(journal_disk(tmp_path)), clock=clock)
+    run(sequencer, clock, [])
+    digest, times = sequencer.state.digest(), sequencer.frame_times
+    sequencer.close()
+    for _ in range(3):
+        sequencer = Sequencer(Journal.open(journal_disk(tmp_path)), clock=clock)
+        assert sequencer.state.digest() == digest
+        assert sequencer.frame_times[: len(times)] == times
+        sequencer.state.check()
+        sequencer.close()
+
+
+def test_a_start_that_fails_gives_the_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+
+    def no_memory(state: LedgerState, frame: object) -> None:
+        raise UnavailableError("this machine has no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sequencer_module, "replay", no_memory)
+        with pytest.raises(UnavailableError, match="no memory"):
+            Ledger.open(tmp_path)
+    Ledger.open(tmp_path).close()
+
+
+def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path)
+    ledger.close()
+    ledger.close()
+    for use in (ledger.digest, lambda: ledger.submit(opening()), ledger.check):
+        with pytest.raises(UnavailableError, match="the ledger is closed"):
+            use()
+
+
+def test_what_is_no_operation_is_refused(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        for wrong in (opening().view("u1"), opening().reshape(1, -1), opening()["amount"]):
+            with pytest.raises(UsageError, match="one-dimensional array of operations"):
+                ledger.submit(wrong)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="NOT RUN: this system does not list open files")
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    with Ledger.open(tmp_path / "warm") as ledger:
+        ledger.submit(operations.define_group(1, group=1))
+    before = opened()
+    for number in range(3):
+        for _ in range(2):
+            with Ledger.open(tmp_path / str(number)) as ledger:
+                ledger.submit(opening())
+    assert opened() == before

@@ -1,0 +1,133 @@
+"""`verify` proves a good folder and names what is wrong with a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.sequencer.small import START_NS, opening, run, some_ids, start, steps
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UsageError
+from sycee.journal import Journal
+from sycee.ledger import operations
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import verify as verify_module
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.verify import Verification, verify
+from sycee.testing.disk import FakeDisk
+
+SEGMENT = "000000000001.segment"
+
+
+def small_ledger(*, closed: bool = True) -> tuple[FakeDisk, bytes]:
+    disk, clock = FakeDisk(), SimulatedClock(START_NS)
+    sequencer = start(disk, clock)
+    run(sequencer, clock, [])
+    if closed:
+        sequencer.close()
+    return disk.kill(), sequencer.state.digest()
+
+
+def verify_on(disk: FakeDisk, monkeypatch: pytest.MonkeyPatch) -> Verification:
+    disk.read_only = True
+    monkeypatch.setattr(verify_module, "journal_disk", lambda folder: disk)
+    return verify("ledger")
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_good_folder(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, digest = small_ledger(closed=closed)
+    seen: list[int] = []
+    disk.read_only = True
+    monkeypatch.setattr(verify_module, "journal_disk", lambda folder: disk)
+    found = verify("ledger", progress=seen.append)
+    assert found.digest == digest.hex()
+    assert found.frames == len(steps()) + closed
+    assert seen == list(range(1, found.frames + 1))
+    assert found.operations == sum(records.size for _, records in steps())
+    assert (found.accounts, found.purses) == (6, 7)
+    assert found.supply == {"CNY": 10_000}
+    assert found.first_time_ns == START_NS
+    assert found.last_time_ns == START_NS + 1_001 * 10**9 + closed
+    assert found.findings == ()
+    assert len(found.proved) == 6
+
+
+def test_a_folder_on_a_real_disk_also_while_it_is_in_use(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        digest = ledger.digest().hex()
+        assert verify(tmp_path).digest == digest
+        ledger.submit(operations.define_group(some_ids("group", 1), group=1))
+        later = ledger.digest().hex()
+    assert verify(tmp_path).digest == later != digest
+
+
+def test_a_folder_that_holds_no_ledger(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match="holds no ledger"):
+            verify(folder)
+    assert list(tmp_path.iterdir()) == [], "verify wrote something"
+
+
+def test_a_currency_that_iso_does_not_know(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(operations.define_currency(1, currency=1, zone="UTC"))
+    assert set(verify(tmp_path).supply.values()) == {0}
+
+
+def test_each_byte_is_proved_or_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damage anywhere, in turn: verify says where, or the state is the same."""
+    disk, digest = small_ledger()
+    frames = list(Journal.open(disk, read_only=True).recover())
+    named = harmless = 0
+    for frame in frames:
+        begin = frame.place.offset
+        end = begin + 512 + len(frame.records) * 128 + 64
+        file = frame.place.file
+        for offset in range(begin, end, 29):
+            damaged, _ = small_copy(disk)
+            damaged.damage(file.rsplit("/", 1)[-1], offset, 0x10)
+            try:
+                found = verify_on(damaged, monkeypatch)
+            except (JournalDamaged, TailInDoubt) as error:
+                named += 1
+                assert "segment" in str(error)
+                assert f"frame {frame.sequence}" in str(error) or "byte" in str(error)
+                assert error.hint
+                assert error.exit_code == 3
+            else:
+                harmless += 1
+                assert found.digest == digest.hex() or found.findings, "another state, and not a word about it"
+    assert named > 20 * harmless
+
+
+def small_copy(disk: FakeDisk) -> tuple[FakeDisk, list[str]]:
+    copy = FakeDisk()
+    for name in disk.names():
+        copy.replace(name, disk.content(name))
+    return copy, disk.names()
+
+
+def test_a_missing_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, _ = small_ledger()
+    assert len([name for name in disk.names() if name.endswith(".segment")]) > 1
+    disk.remove(SEGMENT)
+    with pytest.raises(JournalDamaged, match=f"{SEGMENT}.*missing"):
+        verify_on(disk, monkeypatch)
+
+
+def test_a_state_that_does_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checksums are right, and yet: a ledger whose kernels went wrong would not verify either."""
+    disk, _ = small_ledger()
+    replay = verify_module.replay
+
+    def wrong(state: LedgerState, frame: object) -> None:
+        replay(state, frame)  # type: ignore[arg-type]
+        if frame.sequence == 8:  # type: ignore[attr-defined]
+            state.accounts["credits_posted"][3] += 1
+
+    monkeypatch.setattr(verify_module, "replay", wrong)
+    with pytest.raises(IntegrityError, match="currency 156: all accounts and purses sum to 1"):
+        verify_on(disk, monkeypatch)
