@@ -221,7 +221,7 @@ def test_the_report_is_written_where_it_was_asked_for(sycee: Any, tmp_path: Path
     report = tmp_path / "report.html"
     said = sycee(*PILOT, "--report", report)
     assert said.code == 0
-    assert f"report written to {report}" in said.err.replace("\n", "")
+    assert f"report written to {report}\n" in said.err
     assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
 
@@ -233,6 +233,15 @@ def test_no_color_is_plain() -> None:
     assert not COLOUR.search(out)
     assert not COLOUR.search(err)
     assert coloured.returncode == plain.returncode == 0
+
+
+def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    odd = shutil.copytree(finished, tmp_path / "an [bold]odd[/] name")
+    assert f"{odd} holds what it claims.\n" in sycee("verify", odd).out
+    assert f"Draw in {odd}/draw\n" in sycee("draw", "verify", odd / "draw").out
+    said = sycee(*PILOT, "--data", odd)
+    assert f"ledger kept in {odd}\n" in said.err
+    assert f"check it: sycee verify '{odd}'; sycee draw verify '{odd}/draw'\n" in said.err
 
 
 # --- usage: exit code 2 ---

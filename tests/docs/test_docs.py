@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from sycee.core.codes import Result
 from sycee.core.documents import DocumentError
 from sycee.data import pilots
 from sycee.programmes import definition
+from sycee.sandbox import assumptions
 
 RUN_ELSEWHERE = ("make test", "make pilot")  # the one would run itself, the other is run by CI
 RUNNABLE = ("python", "console")
@@ -228,9 +230,9 @@ def test_every_environment_variable_is_documented() -> None:
     assert documented == found
 
 
-def keys_read() -> set[str]:
-    """Every key that definition.py asks a table for, by the calls it makes."""
-    tree = ast.parse(Path(definition.__file__).read_text(encoding="utf-8"))
+def keys_asked_for(source: ModuleType, helpers: dict[str, int]) -> set[str]:
+    """Every key that a module asks a table for, by the calls it makes; `helpers` take the key at that place."""
+    tree = ast.parse(Path(str(source.__file__)).read_text(encoding="utf-8"))
     found: set[str] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -238,10 +240,17 @@ def keys_read() -> set[str]:
         is_reader = isinstance(node.func, ast.Attribute) and node.func.attr in READERS
         if is_reader and node.args and isinstance(node.args[0], ast.Constant):
             found.add(node.args[0].value)
-        if isinstance(node.func, ast.Name) and node.func.id == "_positive":
-            assert isinstance(node.args[1], ast.Constant)
-            found.add(node.args[1].value)
-    return found | set(definition._COUNT_ROLES) | set(definition._MONEY_ROLES)
+        if isinstance(node.func, ast.Name) and node.func.id in helpers:
+            key = node.args[helpers[node.func.id]]
+            assert isinstance(key, ast.Constant)
+            found.add(key.value)
+    return found
+
+
+def keys_read() -> set[str]:
+    """Every key of a programme file."""
+    asked = keys_asked_for(definition, {"_positive": 1})
+    return asked | set(definition._COUNT_ROLES) | set(definition._MONEY_ROLES)
 
 
 def keys_of(values: Any) -> set[str]:
@@ -252,8 +261,8 @@ def keys_of(values: Any) -> set[str]:
     return set(values).union(*(keys_of(each) for each in values.values()))
 
 
-def documented_keys() -> set[str]:
-    section = page("docs/reference/programme.md").text.split("## Every key")[1].split("## Error gallery")[0]
+def documented_keys(heading: str) -> set[str]:
+    section = page("docs/reference/programme.md").text.split(f"## {heading}\n")[1].split("\n## ")[0]
     names = set()
     for quoted in re.findall(r"`([^`]+)`", section):
         names.update(re.findall(r"[a-z_]+", quoted) if quoted.startswith("[") else [quoted])
@@ -266,7 +275,13 @@ def test_every_key_of_a_programme_is_documented() -> None:
     read = keys_read()
     assert {"currency", "winners", "refund_order", "spent_own", "due"} <= read
     written = set().union(*(keys_of(tomllib.loads(pilots.content(name).decode())) for name in pilots.names()))
-    assert (read | written) - documented_keys() == set()
+    assert (read | written) - documented_keys("Every key") == set()
+
+
+def test_every_key_of_a_replay_is_documented() -> None:
+    read = keys_asked_for(assumptions, {"_weights": 1})
+    assert {"pilot", "emptied", "hours", "each_max"} <= read
+    assert read - documented_keys("What a replay assumes") == set()
 
 
 def test_the_example_programme_has_every_key() -> None:

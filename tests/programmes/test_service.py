@@ -136,7 +136,7 @@ def test_the_rule_set_is_the_definition(town: Town) -> None:
     town.drop(town.launch())
     with town.ledger.sequencer.reading() as state:
         rules = state.tables.rule_sets[RULE_SET]
-        assert (int(rules["from_ns"]), int(rules["until_ns"])) == (LUOHU.spending.from_ns, LUOHU.expires_ns)
+        assert (int(rules["from_ns"]), int(rules["until_ns"])) == (LUOHU.spending.from_ns, LUOHU.spending.until_ns)
         assert rules["groups"].tolist() == [GROUP, 0, 0, 0]
         assert state.account_id(int(rules["return_row"])) == town.funder
         programme = state.tables.programmes[NUMBER]
@@ -217,3 +217,17 @@ def test_launching_again_is_answered_and_changes_nothing(town: Town) -> None:
     records, _ = town.live.launch(ids.derive(SEED, "launched", town.live.records, time_ms=0))
     assert set(town.codes(records)) == {Result.EXISTS}
     assert town.ledger.digest() == digest
+
+
+def test_nothing_is_spent_between_the_end_of_spending_and_expiry(tmp_path: Path) -> None:
+    # It was once: the rule set ended with expiry.
+    spending = dataclasses.replace(LUOHU.spending, until_ns=LUOHU.expires_ns - 86_400 * 10**9)
+    for town in towns(tmp_path, winners=2):
+        programme = dataclasses.replace(town.live.programme, spending=spending)
+        town.live = dataclasses.replace(town.live, programme=programme)
+        town.drop(town.launch())
+        town.at(spending.until_ns - 10)
+        town.claim(0)
+        assert town.ledger.pay(town.wallets[0], town.shop, 1) is Result.CREATED
+        town.at(spending.until_ns)
+        assert town.ledger.pay(town.wallets[0], town.shop, 1) is Result.EXCEEDS_BALANCE

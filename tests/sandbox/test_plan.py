@@ -261,6 +261,15 @@ def test_a_round_without_results_cannot_be_replayed() -> None:
         Targets.of(unpublished, ASSUMED, 1.0)
 
 
+def test_a_round_of_another_shape_cannot_be_replayed() -> None:
+    for changes, says in (
+        ({"packets": LUOHU.packets * 2}, "2 packet classes"),
+        ({"draw": dataclasses.replace(LUOHU.draw, strata=LUOHU.draw.strata * 3)}, "3 strata"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            Targets.of(dataclasses.replace(LUOHU, **changes), ASSUMED, 1.0)
+
+
 def test_payments_too_small_to_be_so_many_are_refused() -> None:
     # It must say so; it once looked for room for ever.
     targets = Targets.of(LUOHU, ASSUMED, 0.001)

@@ -154,3 +154,11 @@ def test_split_is_in_proportion(case: tuple[list[int], list[int], list[int], int
 def test_split_refuses_a_total_below_its_parts() -> None:
     with pytest.raises(ValueError, match="too small for its parts of at least 100"):
         split_evenly(array([299]), array([3]), array([1, 1, 1]), 100)
+
+
+def test_what_would_wrap_is_refused() -> None:
+    large = 2**62
+    with pytest.raises(ValueError, match="does not fit 64 bits"):
+        Stream(1).parts("money", large, array([0]), array([large]))
+    with pytest.raises(ValueError, match="does not fit 64 bits"):
+        split_evenly(array([large]), array([2]), array([1, 9]), 0)

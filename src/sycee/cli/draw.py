@@ -164,7 +164,8 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("check", "", title=title, title_justify="left")
+    console().print(title, style="bold", markup=False, soft_wrap=True)
+    table = Table("check", "")
     table.add_column("what was found", overflow="fold")  # a digest cut short proves nothing
     marks = {True: "[green]ok[/]", False: "[bold red]FAILED[/]", None: "[yellow]open[/]"}
     for check in checks:

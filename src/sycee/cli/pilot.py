@@ -7,6 +7,7 @@ import os
 import resource
 import tempfile
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -69,10 +70,11 @@ def luohu(
     talk = console(stderr=True)
     talk.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if data is not None:
-        talk.print(f"ledger kept in {data}", soft_wrap=True)
-        talk.print(f"check it: sycee verify {data}; sycee draw verify {data / pilot.DRAW_FOLDER}", soft_wrap=True)
+        check = f"check it: sycee verify {quote(str(data))}; sycee draw verify {quote(str(data / pilot.DRAW_FOLDER))}"
+        talk.print(f"ledger kept in {data}", markup=False, soft_wrap=True)
+        talk.print(check, markup=False, soft_wrap=True)
     if report is not None:
-        talk.print(f"report written to {report}", soft_wrap=True)
+        talk.print(f"report written to {report}", markup=False, soft_wrap=True)
     return 0 if outcome.agrees else 3
 
 

@@ -44,7 +44,7 @@ def verify(
     def moment(time_ns: int) -> str:
         return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
-    terminal.print(f"[bold]{folder} holds what it claims.[/]", soft_wrap=True)
+    terminal.print(f"{folder} holds what it claims.", style="bold", markup=False, soft_wrap=True)
     terminal.print(f"{found.frames:,} frames, {found.operations:,} operations, {found.movements:,} movements")
     terminal.print(f"{found.accounts:,} accounts, {found.purses:,} purses")
     if found.frames:
@@ -58,6 +58,6 @@ def verify(
     for sentence in found.proved:
         terminal.print(f"  {sentence}", soft_wrap=True)
     for finding in found.findings:
-        terminal.print(f"[yellow]note:[/] {finding}")
+        terminal.print(f"note: {finding}", style="yellow", markup=False, soft_wrap=True)
     terminal.print(f"state digest {found.digest}")
     return 0

@@ -48,7 +48,8 @@ class LiveProgramme:
                 rule_set=self.rule_set,
                 groups=self.groups,
                 from_ns=programme.spending.from_ns,
-                until_ns=programme.expires_ns,
+                # A rule set has one end. Where expiry comes later than that of spending, nothing is spent in between.
+                until_ns=programme.spending.until_ns,
                 return_account=self.funder,  # a definition knows no other receiver of the rest
             ),
             operations.open_programme(

@@ -28,6 +28,7 @@ class Assumptions:
     repeated_phone: int
     wallet_shares: tuple[int, ...]  # by operator
     merchant_shares: tuple[int, ...]
+    shop_head: int  # flattens the head of the shops' popularity
     hour_weights: tuple[int, ...]  # 24, by hour of the day
     day_weights: tuple[int, ...]  # by local day of the spending window
     frame_minutes: int
@@ -44,7 +45,7 @@ def load(programme: Programme) -> Assumptions:
     table = documents.parse(file.read_bytes(), f"replays/{name}")
     table.choice("pilot", [programme.name])
     packets, own, registration = table.table("packets"), table.table("own_money"), table.table("registration")
-    shares, time = table.table("shares"), table.table("time")
+    shares, shops, time = table.table("shares"), table.table("shops"), table.table("time")
     currency, operators = programme.currency, len(programme.operators)
     assumptions = Assumptions(
         emptied=packets.integer("emptied", least=0),
@@ -58,11 +59,12 @@ def load(programme: Programme) -> Assumptions:
         repeated_phone=registration.integer("repeated_phone", least=0),
         wallet_shares=_weights(shares, "wallets", operators),
         merchant_shares=_weights(shares, "merchants", operators),
+        shop_head=shops.integer("head", least=1),
         hour_weights=_weights(time, "hours", HOURS_OF_A_DAY),
         day_weights=_weights(time, "days", None),
         frame_minutes=time.integer("frame_minutes", least=1),
     )
-    for part in (packets, own, registration, shares, time, table):
+    for part in (packets, own, registration, shares, shops, time, table):
         part.finish()
     return assumptions
 

@@ -98,6 +98,7 @@ def run(
     folder belongs to something else, UnavailableError where another process has it open, Refused and IntegrityError
     where the ledger does not do what the replay needs.
     """
+    scale = float(scale)  # ids follow from its text too, and "1" is not "1.0"
     assumptions = assumed.load(programme)
     targets = plan.Targets.of(programme, assumptions, scale)
     _claim_folder(folder, programme, assumptions, seed, scale)
@@ -133,7 +134,7 @@ def run(
             winners = draw.draw(
                 frozen,
                 beacon,
-                progress=lambda done, total: advance((2 + done / max(total, 1)) * standing.size),
+                progress=lambda done, total: advance((2 * total + done) * standing.size // max(total, 1)),
             )
         if winners.entries is None:
             raise IntegrityError("the draw lost the link between its list and its entries")
@@ -258,7 +259,6 @@ def _set_up(
     launch, seal = live.launch(ids.derive(seed, "programme launched", live.records, time_ms=start_ms))
     shops = merchants.opening(seed, bank, GROUP_FIRST, start_ms)
     drop = live.drop(ids.derive(seed, "packets dropped", len(programme.packets), time_ms=start_ms), seal)
-    drop["count"] = members.size
     budget = targets.packet * targets.winners
 
     with phases("accounts and cohort", opening.size + launch.size + shops.size, "operations") as advance:

@@ -6,6 +6,7 @@ same plan again and submits it again; what the ledger already knows is answered 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,6 +67,8 @@ class Targets:
                 )
         if len(programme.packets) != 1:
             raise UsageError(f"{programme.name} has {len(programme.packets)} packet classes; a replay knows one")
+        if len(programme.draw.strata) != 1:
+            raise UsageError(f"{programme.name} draws in {len(programme.draw.strata)} strata; a replay knows one")
 
         def scaled(value: int) -> int:
             return round(value * scale)
@@ -213,9 +216,7 @@ def spending(
     top_up = np.flatnonzero(own)
     topped_at = paid_at[last] - np.minimum((paid_at[last] - before_last) // 2, 30 * MINUTE_NS)
 
-    popularity = 2**31 // (8 + np.arange(merchants.accounts.size) * 12)
-    shop = stream.choose("which shop", group.size, 1 + popularity * 2**20 // int(popularity.sum()))
-
+    shop = _shops(assumptions, stream, group.size, merchants.accounts.size)
     wallets = _timed_ids(seed, "wallets", claimed_at)
     opening = operations.open_account(
         _timed_ids(seed, "wallets opened", claimed_at),
@@ -275,6 +276,7 @@ def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tupl
         targets.spent_from_packets - targets.emptied * targets.packet,
         assumptions.part_spent_min * part,
         (targets.packet - 1) * part,
+        draws=2,  # who uses a packet in part uses more of it rather than less
     )
     spent = np.concatenate([np.full(targets.emptied, targets.packet), part_used])
     extra = stream.below("second payments", targets.payments - spenders, spenders)
@@ -287,7 +289,7 @@ def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tupl
         room = np.flatnonzero(counts < most)[:surplus]
         if not room.size:
             raise UsageError(
-                f"{targets.payments} payments of at least {assumptions.payment_min} minor units need more than was spent",
+                f"{targets.payments} payments of {assumptions.payment_min} minor units and up need more than was spent",
                 hint="lower payment_min in the replay's file",
             )
         counts[room] += 1
@@ -298,6 +300,19 @@ def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tupl
         "own money", targets.spent_own, assumptions.own_min * one, assumptions.own_max * one
     )
     return spent, counts, own
+
+
+def _shops(assumptions: Assumptions, stream: Stream, payments: int, shops: int) -> Array:
+    """Where each payment is made: every shop once, if there are payments enough, and then by popularity.
+
+    Popularity falls with the rank r as (r + head)^(-3/4), in integers.
+    """
+    ranks = [assumptions.shop_head + rank for rank in range(shops)]
+    popularity = np.array([10**6 // math.isqrt(rank * math.isqrt(rank)) for rank in ranks])
+    shop = stream.choose("which shop", payments, popularity)
+    once = stream.order("every shop once", payments)[:shops]
+    shop[once] = np.arange(once.size)
+    return shop
 
 
 def _moments(

@@ -25,7 +25,8 @@ def left_of_packets(ledger: Ledger, programme: int) -> Array:
     with ledger.sequencer.reading() as state:
         purses = state.purses(programme)
         claimed = purses[purses["wallet"] > 0]
-        return claimed["dropped"] - claimed["spent"] + claimed["refunded"]
+        left: Array = claimed["dropped"] - claimed["spent"] + claimed["refunded"]
+    return left
 
 
 def outcome(
@@ -147,7 +148,8 @@ class _Book:
         self.times = self.time_of(self.movements["place"])  # (movements,) int64
 
     def of(self, purpose: Purpose) -> Array:
-        return self.movements[self.movements["purpose"] == purpose]
+        chosen: Array = self.movements[self.movements["purpose"] == purpose]
+        return chosen
 
     def total(self, purpose: Purpose) -> int:
         return int(self.of(purpose)["amount"].sum())
@@ -180,7 +182,8 @@ class _Book:
         )
 
     def time_of(self, places: Array) -> Array:
-        return self.frame_times[(places >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
+        times: Array = self.frame_times[(places >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
+        return times
 
     def received(self, merchants: Merchants) -> tuple[Array, Array, Array]:
         """Per merchant: minor units, payments; and the order from the largest down."""

@@ -11,6 +11,8 @@ from typing import Any, Final
 import blake3
 import numpy as np
 
+from sycee.core.limits import I64_MAX
+
 Array = np.ndarray[Any, Any]
 
 _CONTEXT: Final = "sycee 2026-11-25 sandbox: choices of a replay"
@@ -46,20 +48,23 @@ class Stream:
         chosen: Array = np.searchsorted(ends, self.below(purpose, count, int(ends[-1])), side="right")
         return chosen
 
-    def parts(self, purpose: str, total: int, low: Array, high: Array) -> Array:
-        """Integers x with low <= x <= high, element by element, and sum(x) == total: uniform, then moved evenly.
+    def parts(self, purpose: str, total: int, low: Array, high: Array, *, draws: int = 1) -> Array:
+        """Integers x with low <= x <= high, element by element, and sum(x) == total.
 
-        Raises ValueError where no such x exists.
+        Each begins as the largest of `draws` uniform ones; then all are moved in proportion to their room.
+        Raises ValueError where no such x exists, or the numbers are too large for it.
         """
         if not int(low.sum()) <= total <= int(high.sum()):
             raise ValueError(f"{purpose}: {total} is outside {int(low.sum())} to {int(high.sum())}")
-        x = low + (self.bits(purpose, low.size) >> np.uint64(1)).astype(np.int64) % (high - low + 1)
+        bits = (self.bits(purpose, low.size * draws) >> np.uint64(1)).astype(np.int64).reshape(draws, low.size)
+        x: Array = low + (bits % (high - low + 1)).max(axis=0)
         missing = total - int(x.sum())
         room = high - x if missing > 0 else x - low
         step = 1 if missing > 0 else -1
         missing = abs(missing)
         if missing:
             # Proportional to each one's room; what integer division leaves goes to the first that have room.
+            _require_product(purpose, int(room.max()), missing)
             moved = room * missing // int(room.sum())
             rest = missing - int(moved.sum())
             moved[np.flatnonzero(room > moved)[:rest]] += 1
@@ -78,8 +83,16 @@ def split_evenly(totals: Array, counts: Array, weights: Array, low: int) -> Arra
     free = totals - low * counts
     if free.size and int(free.min()) < 0:
         raise ValueError(f"a total is too small for its parts of at least {low}")
+    if free.size:
+        _require_product("a split", int(free.max()), int(weights.max()))
     sums = np.add.reduceat(weights, starts) if weights.size else weights
-    parts = low + free[group] * weights // sums[group]
+    parts: Array = low + free[group] * weights // sums[group]
     given = np.add.reduceat(parts, starts) if parts.size else parts
     parts[starts] += totals - given  # what integer division left
     return parts
+
+
+def _require_product(purpose: str, one: int, other: int) -> None:
+    """NumPy's int64 wraps silently."""
+    if one * other > I64_MAX:
+        raise ValueError(f"{purpose}: {one} times {other} does not fit 64 bits")
