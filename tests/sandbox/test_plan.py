@@ -58,6 +58,10 @@ def halves(records: np.ndarray, side: str) -> list[tuple[int, int]]:
     return list(zip(records[f"{side}_high"].tolist(), records[f"{side}_low"].tolist(), strict=True))
 
 
+def halves_of_ids(made: np.ndarray) -> list[tuple[int, int]]:
+    return list(zip(made["high"].tolist(), made["low"].tolist(), strict=True))
+
+
 def split(number: int) -> tuple[int, int]:
     return number >> 64, number & 2**64 - 1
 
@@ -208,6 +212,17 @@ def test_top_ups_by_operator_are_what_leaves_their_vaults(scale: float, seed: in
 def test_no_member_claims_twice(scale: float, seed: int) -> None:
     members = planned(scale, seed).of(Kind.CLAIM)["first"].tolist()
     assert len(set(members)) == len(members)
+
+
+@each_case
+def test_every_shop_is_paid_and_the_first_most(scale: float, seed: int) -> None:
+    made = planned(scale, seed)
+    place = {account: rank for rank, account in enumerate(halves_of_ids(made.merchants.accounts))}
+    payments = np.bincount([place[payee] for payee in halves(made.of(Kind.PAY), "credit")], minlength=len(place))
+    assert payments.min() >= 1
+    if len(place) >= 30:
+        third = len(place) // 3
+        assert payments[:third].sum() > payments[-third:].sum()
 
 
 def test_the_same_seed_makes_the_same_plan() -> None:

@@ -92,10 +92,10 @@ def bounded_totals(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
     return draw(st.integers(sum(low), sum(high))), low, high
 
 
-@given(seed=SEEDS, case=bounded_totals())
-def test_parts_add_up_within_their_bounds(seed: int, case: tuple[int, list[int], list[int]]) -> None:
+@given(seed=SEEDS, case=bounded_totals(), draws=st.integers(1, 3))
+def test_parts_add_up_within_their_bounds(seed: int, case: tuple[int, list[int], list[int]], draws: int) -> None:
     total, low, high = case
-    parts = Stream(seed).parts("money", total, array(low), array(high)).tolist()
+    parts = Stream(seed).parts("money", total, array(low), array(high), draws=draws).tolist()
     assert sum(parts) == total
     assert all(least <= part <= most for least, part, most in zip(low, parts, high, strict=True))
 
@@ -106,6 +106,13 @@ def test_parts_refuse_what_cannot_be(seed: int, case: tuple[int, list[int], list
     for total in (sum(low) - off, sum(high) + off):
         with pytest.raises(ValueError, match="is outside"):
             Stream(seed).parts("money", total, array(low), array(high))
+
+
+def test_more_draws_make_more_large_parts() -> None:
+    low, high = np.zeros(10_000, np.int64), np.full(10_000, 100)
+    one, two = (Stream(1).parts("money", 600_000, low, high, draws=draws) for draws in (1, 2))
+    assert one.sum() == two.sum() == 600_000
+    assert np.count_nonzero(two > 80) > np.count_nonzero(one > 80)
 
 
 def test_parts_at_their_limits() -> None:

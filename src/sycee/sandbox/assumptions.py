@@ -31,6 +31,7 @@ class Assumptions:
     shop_head: int  # flattens the head of the shops' popularity
     hour_weights: tuple[int, ...]  # 24, by hour of the day
     day_weights: tuple[int, ...]  # by local day of the spending window
+    claim_day_weights: tuple[int, ...]  # likewise, for claims
     frame_minutes: int
 
 
@@ -62,6 +63,7 @@ def load(programme: Programme) -> Assumptions:
         shop_head=shops.integer("head", least=1),
         hour_weights=_weights(time, "hours", HOURS_OF_A_DAY),
         day_weights=_weights(time, "days", None),
+        claim_day_weights=_weights(time, "claim_days", None),
         frame_minutes=time.integer("frame_minutes", least=1),
     )
     for part in (packets, own, registration, shares, shops, time, table):

@@ -21,7 +21,7 @@ from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.programmes.definition import Programme
 from sycee.programmes.registration import Registrations
-from sycee.sandbox.assumptions import HOURS_OF_A_DAY, Assumptions
+from sycee.sandbox.assumptions import Assumptions
 from sycee.sandbox.stream import Stream, split_evenly
 
 Array = np.ndarray[Any, Any]
@@ -319,35 +319,42 @@ def _moments(
     programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, counts: Array
 ) -> tuple[Array, Array]:
     """When each packet is claimed, and when each payment is made: grouped by person, in order, after the claim."""
-    hours = _hours(programme, assumptions)
-    events = np.concatenate([1 + counts, np.ones(targets.untouched, np.int64)])
-    person = np.repeat(np.arange(events.size), events)
-    hour = stream.choose("hours", person.size, hours[1])
-    times = hours[0][hour] + stream.below("seconds", person.size, 3_599_999) * 10**6
-    times = times[np.lexsort((times, person))]
-    first = np.cumsum(events) - events
-    claimed_at = times[first]
-    is_payment = np.ones(person.size, bool)
-    is_payment[first] = False
-    return claimed_at, times[is_payment]
+    start_ns = programme.spending.from_ns
+    person = np.repeat(np.arange(counts.size), counts)
+    paid_at = _drawn_moments(programme, assumptions.hour_weights, assumptions.day_weights, stream, "paid", person.size)
+    paid_at = paid_at[np.lexsort((paid_at, person))]
+    claimed_at = _drawn_moments(
+        programme, assumptions.hour_weights, assumptions.claim_day_weights, stream, "claimed", targets.claimed
+    )
+    # Whoever would pay before claiming claims on the way to the shop.
+    first = paid_at[np.cumsum(counts) - counts]
+    on_the_way = first - np.minimum((first - start_ns) // 2, 2 * HOUR_NS)
+    claimed_at[: counts.size] = np.where(claimed_at[: counts.size] < first, claimed_at[: counts.size], on_the_way)
+    return claimed_at, paid_at
 
 
-def _hours(programme: Programme, assumptions: Assumptions) -> tuple[Array, Array]:
-    """The beginning of each hour of the spending window, and its weight."""
+def _drawn_moments(
+    programme: Programme, hours: tuple[int, ...], days: tuple[int, ...], stream: Stream, what: str, count: int
+) -> Array:
+    """Moments of the spending window: an hour by its weight, and any millisecond of it."""
+    start, weights = _hours(programme, hours, days)
+    hour = stream.choose(f"hours {what}", count, weights)
+    moments: Array = start[hour] + stream.below(f"milliseconds {what}", count, 3_600_000) * 10**6
+    return moments
+
+
+def _hours(programme: Programme, hours: tuple[int, ...], days: tuple[int, ...]) -> tuple[Array, Array]:
+    """The beginning of each hour of the spending window, and its weight: that of its hour times that of its day."""
     window = programme.spending
     start = np.arange(window.from_ns, window.until_ns, HOUR_NS)
     local = [datetime.fromtimestamp(ns // 10**9, programme.zone) for ns in start.tolist()]
-    days = [(moment.date() - local[0].date()) // timedelta(days=1) for moment in local]
-    if len(assumptions.day_weights) <= max(days) or len(assumptions.hour_weights) != HOURS_OF_A_DAY:
+    day = [(moment.date() - local[0].date()) // timedelta(days=1) for moment in local]
+    if len(days) <= max(day):
         raise UsageError(
-            f"{max(days) + 1} days of spending need as many day weights, not {len(assumptions.day_weights)}",
-            hint="mend [time] days in the replay's file",
+            f"{max(day) + 1} days of spending need as many day weights, not {len(days)}",
+            hint="mend [time] in the replay's file",
         )
-    weights = [
-        assumptions.day_weights[day] * assumptions.hour_weights[moment.hour]
-        for day, moment in zip(days, local, strict=True)
-    ]
-    return start, np.array(weights)
+    return start, np.array([days[at] * hours[moment.hour] for at, moment in zip(day, local, strict=True)])
 
 
 def _timed_ids(seed: bytes, purpose: str, times_ns: Array) -> Array:

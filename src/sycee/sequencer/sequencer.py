@@ -89,13 +89,15 @@ class Sequencer:
         self._check_zones(operations)
         # The kernels are compiled for arrays that may be written, though they never write to this one.
         ticket = _Ticket(np.require(operations, requirements=["C", "W"]))
-        with self._gate:
-            self._waiting.append(ticket)
-            leads, self._led = not self._led, True
         # One thread leads: it works off everything that waits, wakes whom it served and hands the lead to somebody who
         # came meanwhile. Nobody queues for the lock only to learn that all is done: that would keep new requests from
         # gathering, and each would get a frame and an fdatasync of its own.
+        leads = False
         try:
+            with self._gate:
+                self._waiting.append(ticket)
+                if not self._led:
+                    leads = self._led = True
             if not leads:
                 ticket.wake.wait()
             if not ticket.done:

@@ -49,7 +49,7 @@ def _known(tables, words, i, answer, row):
 
 
 def _apply(tables, operations, words, start, sequence, now_ns, answers):
-    """Apply operations[start:] of one frame in order; returns the index at which it stopped (see the package's docstring)."""
+    """Apply operations[start:] of one frame in order; returns the index at which it stopped (see the package)."""
     counters = tables.counters
     counters[c.STOP] = c.DONE
     for i in range(start, operations.size):
