@@ -113,7 +113,6 @@ def test_what_is_no_operation_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="NOT RUN: this system does not list open files")
-@pytest.mark.xfail(reason="Journal.recover does not close the file that Journal.create opened", strict=True)
 def test_no_file_stays_open(tmp_path: Path) -> None:
     def opened() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))

@@ -137,6 +137,10 @@ class _Bars:
         if not self._terminal.is_terminal:
             self._terminal.print(f"{self._title:<26} {self._rate(done)}")
 
+    def note(self, finding: str) -> None:
+        """Something was odd, though nothing is lost."""
+        self._terminal.print(f"note: {finding}", soft_wrap=True, markup=False)
+
     def _rate(self, done: float) -> str:
         import time
 

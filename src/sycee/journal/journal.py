@@ -148,6 +148,8 @@ class Journal:
         scan = self._scan()
         try:
             yield from scan.read()
+            if self._file is not None:  # `create` opened it; settling opens the one that goes on
+                self._file.close()
             self._file = scan.settle(cut_tail=self._cut_tail, read_only=self.read_only)
         except Exception:
             self._release()

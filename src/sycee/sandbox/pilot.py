@@ -55,6 +55,9 @@ class Watcher(Protocol):
     def end(self) -> None:
         """The phase is over."""
 
+    def note(self, finding: str) -> None:
+        """Something was odd, though nothing is lost."""
+
 
 class Nobody:
     """A watcher that looks away."""
@@ -67,6 +70,9 @@ class Nobody:
 
     def end(self) -> None:
         """The phase is over."""
+
+    def note(self, finding: str) -> None:
+        """Something was odd, though nothing is lost."""
 
 
 @dataclass
@@ -108,6 +114,8 @@ def run(
 
     with phases("opening the ledger", None, "") as _:
         ledger = Ledger.open(folder, clock=clock, cut_tail=cut_tail)
+    for finding in ledger.sequencer.findings:
+        phases.watcher.note(finding)
     with ledger:
         # Two runs may have met an empty folder at once: whoever holds it now looks again.
         _claim_folder(folder, programme, assumptions, seed, scale)

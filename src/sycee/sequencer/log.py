@@ -14,6 +14,11 @@ class Log(Protocol):
     """An ordered, durable log of frames with one writer."""
 
     @property
+    def findings(self) -> list[str]:
+        """What recovery cut or repaired, one sentence each."""
+        ...
+
+    @property
     def last_sequence(self) -> int:
         """Newest durable frame, 0 for none."""
         ...

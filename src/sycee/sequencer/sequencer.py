@@ -78,6 +78,11 @@ class Sequencer:
         """The newest frame that answers and reads may rest on."""
         return len(self.frame_times) - 1
 
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What recovery cut or repaired when the log was opened, one sentence each."""
+        return tuple(self._log.findings)
+
     def submit(self, operations: Array) -> Array:
         """Ask for operations, in order; (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
 
