@@ -482,3 +482,21 @@ def test_ctrl_c_without_data_says_that_nothing_was_kept() -> None:
     code, out, err = interrupted("pilot", "luohu", "--scale", "0.02", after="accounts and cohort")
     assert (code, out) == (130, "")
     assert err.endswith("interrupted: the journal is whole; with --data it would have been kept, to go on from there\n")
+
+
+# --- what recovery did is said ---
+
+
+def test_a_torn_tail_is_cut_and_said(sycee: Any, copy: Path) -> None:
+    before = sycee("verify", copy, "--json").json()
+    (segment,) = (copy / "journal").glob("*.segment")
+    # The first block of a frame whose rest never came: what a power cut leaves of an unacknowledged write.
+    with segment.open("r+b") as file:
+        content = file.read()
+        end = len(content.rstrip(b"\0"))
+        file.seek(-(-end // 4096) * 4096)
+        file.write(b"half a frame")
+    said = sycee(*PILOT, "--data", copy, "--json")
+    assert said.code == 0
+    assert [line for line in said.err.splitlines() if line.startswith("note: ")]
+    assert said.json()["digest"] == before["digest"]

@@ -5,6 +5,7 @@ Pure: frames in, answers out. No file, no clock, no randomness, so that a replay
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from sycee.ledger.layout import AccountKind, Kind
 
 Array = np.ndarray[Any, Any]
 
+GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
 SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
 
 
@@ -96,32 +98,47 @@ class LedgerState:
         pending = kernels.resolve(self.tables, operations, _words(operations), answers)
         return answers, int(pending)
 
-    def reserve(self, operations: Array) -> None:
+    def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> None:
         """Make room for what a frame may create, before it is journaled.
 
-        Raises UnavailableError, with nothing changed, where this machine cannot hold it.
+        Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
+        much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
+        to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
         """
-        counters = self.tables.counters
-        opened = operations["count"][operations["kind"] == Kind.OPEN_PROGRAMME].astype(np.int64).sum()
-        accounts = int(np.count_nonzero(operations["kind"] == Kind.OPEN_ACCOUNT))
-        if counters[kernels.ACCOUNTS] + accounts > limits.ACCOUNTS_MAX:
+        needs = self._needs(operations)
+        if needs["accounts"] > limits.ACCOUNTS_MAX:
             raise UnavailableError(f"a ledger holds at most {limits.ACCOUNTS_MAX:,} accounts")
-        if counters[kernels.PURSES] + opened > limits.PURSES_MAX:
+        if needs["purses"] > limits.PURSES_MAX:
             raise UnavailableError(f"a ledger holds at most {limits.PURSES_MAX:,} purses")
+        enlarged = {name: self._enlarged(name, needed) for name, needed in needs.items()}
+        growing = {name: length for name, length in enlarged.items() if length > getattr(self.tables, name).shape[0]}
+        needed_bytes = sum(length * getattr(self.tables, name).itemsize for name, length in growing.items())
+        if needed_bytes > GROWTH_CHECKED_BYTES and available_bytes and needed_bytes > (left := available_bytes()):
+            raise _no_memory(f"{needed_bytes:,} bytes are needed and {left:,} are there")
         try:
-            if opened:
-                self._grow("purses", int(counters[kernels.PURSES] + opened))
-            if accounts:
-                self._grow("accounts", int(counters[kernels.ACCOUNTS]) + accounts)
-                self._grow_slots("account_slots", int(counters[kernels.ACCOUNTS]) + accounts)
-            self._grow("bound", int(counters[kernels.BOUND]) + operations.size)
-            self._grow_slots("bound_slots", int(counters[kernels.BOUND]) + operations.size)
-            self._grow("movements", int(counters[kernels.MOVEMENTS]) + 2 * operations.size)
+            for name, needed in needs.items():
+                self._grow(name, needed)
+            self._grow_slots("account_slots", needs["accounts"])
+            self._grow_slots("bound_slots", needs["bound"])
         except MemoryError as error:
-            raise UnavailableError(
-                f"this machine has no memory for {operations.size:,} more operations and {opened:,} more purses",
-                hint="nothing was written; open smaller programmes or use a machine with more memory",
-            ) from error
+            raise _no_memory(f"{needed_bytes:,} bytes are needed") from error
+
+    def _needs(self, operations: Array) -> dict[str, int]:
+        """How many rows each table may hold after these operations, at most but for pays with many legs."""
+        counters = self.tables.counters
+        accounts, purses, movements, bound = (
+            int(counters[counter]) for counter in (kernels.ACCOUNTS, kernels.PURSES, kernels.MOVEMENTS, kernels.BOUND)
+        )
+        movements += 2 * operations.size
+        bound += operations.size
+        kinds = operations["kind"]
+        if kinds.size and int(kinds.min()) < Kind.TRANSFER:
+            counts = operations["count"].astype(np.int64)
+            accounts += int(np.count_nonzero(kinds == Kind.OPEN_ACCOUNT))
+            purses += int(counts[kinds == Kind.OPEN_PROGRAMME].sum())
+            in_range = np.minimum(counts[(kinds == Kind.DROP) | (kinds == Kind.EXPIRE)], purses)
+            movements += int(in_range.sum())
+        return {"accounts": accounts, "purses": purses, "movements": movements, "bound": bound}
 
     def apply(self, sequence: int, now_ns: int, operations: Array) -> Array:
         """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for."""
@@ -393,11 +410,17 @@ class LedgerState:
 
     # --- growth ---
 
+    def _enlarged(self, name: str, needed: int) -> int:
+        """The length to give a table that must hold `needed` rows: its own, or twice that."""
+        length: int = getattr(self.tables, name).shape[0]
+        return length if needed <= length else max(needed, 2 * length)
+
     def _grow(self, name: str, needed: int) -> None:
         array: Array = getattr(self.tables, name)
-        if needed <= array.shape[0]:
+        length = self._enlarged(name, needed)
+        if length == array.shape[0]:
             return
-        larger = np.zeros(max(needed, array.shape[0] + array.shape[0] // 2), array.dtype)
+        larger = np.zeros(length, array.dtype)
         larger[: array.shape[0]] = array
         self.tables = self.tables._replace(**{name: larger})
 
@@ -416,6 +439,13 @@ class LedgerState:
         wider = np.zeros((bits.shape[0], 2 * bits.shape[1]), np.uint64)
         wider[:, : bits.shape[1]] = bits
         self.tables = self.tables._replace(group_bits=wider)
+
+
+def _no_memory(numbers: str) -> UnavailableError:
+    return UnavailableError(
+        f"this machine's memory cannot hold what these operations create: {numbers}",
+        hint="nothing was written; open smaller programmes or use a machine with more memory",
+    )
 
 
 def exact_sum(values: Array) -> int:

@@ -6,6 +6,7 @@ It wraps the sequencer with ids, texts and results; whoever moves many records a
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -175,8 +176,8 @@ class Ledger:
         return self.new_id() if id is None else id
 
     def _minor(self, account: int, amount: Amount) -> int:
-        if isinstance(amount, int):
-            return amount
+        if not isinstance(amount, str):
+            return operator.index(amount)
         return money.parse(amount, money.currency(self.account(account).currency))
 
     def _first_suspense(self, currency: int) -> int:

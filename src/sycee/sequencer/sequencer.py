@@ -17,15 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from sycee.core import limits
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
+from sycee.core.memory import available_bytes
 from sycee.journal.disk import RealDisk
 from sycee.journal.frame import CalendarEntry, Frame, FrameKind
 from sycee.ledger import kernels, layout
@@ -64,6 +67,7 @@ class Sequencer:
         self._led = False  # whether a thread works off what waits, or was told to
         self._stopped: str | None = None  # why nothing more is taken or read
         self._closed = False
+        self._reader = 0  # the thread that is inside `reading`, if any
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
         try:
             for frame in log.recover():
@@ -91,6 +95,8 @@ class Sequencer:
         """
         if operations.dtype != layout.OPERATION or operations.ndim != 1:
             raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
+        if self._reader == threading.get_ident():
+            raise UsageError("submit inside `with reading()` would wait for itself", hint="read first, then submit")
         self._check_zones(operations)
         # The kernels are compiled for arrays that may be written, though they never write to this one.
         ticket = _Ticket(np.require(operations, requirements=["C", "W"]))
@@ -122,7 +128,11 @@ class Sequencer:
         """The state between two frames: what is read there is durable."""
         with self._order:
             self._check_running()
-            yield self.state
+            self._reader = threading.get_ident()
+            try:
+                yield self.state
+            finally:
+                self._reader = 0
 
     def close(self) -> None:
         """Say in the journal that all is well and let the folder go. A second call does nothing."""
@@ -197,7 +207,7 @@ class Sequencer:
             return answers
         fresh_at = np.flatnonzero(answers["code"] == kernels.PENDING)
         fresh = operations if pending == operations.size else operations[fresh_at]
-        self.state.reserve(fresh)
+        self.state.reserve(fresh, available_bytes=available_bytes)
         now_ns = max(self._clock.now_ns(), self._log.last_time_ns + 1)
         calendar = self._calendar(now_ns)
         sequence = self._log.last_sequence + 1
@@ -227,20 +237,28 @@ class Sequencer:
         return tuple(calendar_entry(currency, zone, now_ns) for currency, zone in self.state.zones.items())
 
     def _check_zones(self, operations: Array) -> None:
-        for at in np.flatnonzero(operations["kind"] == Kind.DEFINE_CURRENCY):
+        kinds = operations["kind"]
+        if not kinds.size or int(kinds.min()) > Kind.DEFINE_CURRENCY:
+            return
+        for at in np.flatnonzero(kinds == Kind.DEFINE_CURRENCY):
             text = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes().rstrip(b"\0")
             if text and text[0]:  # without a name the ledger itself says so
                 zone_of(text.decode("latin-1"))
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone with this name. Raises UsageError where this machine's database has none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(
-            f"no time zone is called {name!r}", hint='names look like "Asia/Shanghai" or "Europe/Paris"'
-        ) from error
+    """The time zone with this name in the time-zone database. Raises UsageError where there is none.
+
+    A name that only this machine knows, such as "localtime", is none: a ledger may move.
+    """
+    if name not in _zone_names():
+        raise UsageError(f"no time zone is called {name!r}", hint='names look like "Asia/Shanghai" or "Europe/Paris"')
+    return ZoneInfo(name)
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset((resources.files("tzdata") / "zones").read_text().split())
 
 
 def calendar_entry(currency: int, zone: str, now_ns: int) -> CalendarEntry:
@@ -260,7 +278,7 @@ def replay(state: LedgerState, frame: Frame) -> None:
     if frame.kind is FrameKind.OPERATIONS:
         # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
         operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
-        state.reserve(operations)
+        state.reserve(operations, available_bytes=available_bytes)
         state.apply(frame.sequence, frame.time_ns, operations)
 
 

@@ -1,0 +1,65 @@
+"""What memory cannot hold is refused before it is journaled, so that no frame kills every later start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sycee import AccountKind, Ledger
+from sycee.core import memory
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.ledger import operations
+
+CLAIM = {"claim_from_ns": 0, "claim_until_ns": 1}
+
+
+def test_a_programme_larger_than_memory_is_not_journaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 256 << 20)
+    with Ledger.open(tmp_path) as ledger:
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        funder = ledger.open_account("CNY", AccountKind.FUNDER)
+        ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=funder))
+        before = ledger.digest()
+        large = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=10_000_000, **CLAIM)
+        with pytest.raises(UnavailableError, match="800,000,000 bytes are needed and 268,435,456 are there"):
+            ledger.submit(large)
+        assert ledger.digest() == before
+        small = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=3, **CLAIM)
+        assert ledger.submit(small)["code"].tolist() == [0]  # the refused request bound nothing
+        digest = ledger.digest()
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.digest() == digest
+
+
+def test_the_movements_of_a_drop_are_reckoned_before_it_is_journaled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = 2_000_000
+    with Ledger.open(tmp_path) as ledger:
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        funder = ledger.open_account("CNY", AccountKind.FUNDER)
+        ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=funder))
+        ledger.submit(operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=members, **CLAIM))
+        monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 64 << 20)
+        frames = ledger.sequencer.durable_sequence
+        with pytest.raises(UnavailableError, match="memory cannot hold"):
+            ledger.submit(operations.drop(9, programme=1, first=0, count=members, amount=1, seal=8))
+        assert ledger.sequencer.durable_sequence == frames
+
+
+def test_memory_is_what_the_system_says() -> None:
+    assert 1 << 20 < memory.available_bytes() < 1 << 60
+
+
+def test_submit_inside_reading_says_so_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        with ledger.sequencer.reading(), pytest.raises(UsageError, match="would wait for itself"):
+            ledger.submit(operations.define_group(1, group=1))
+        assert ledger.submit(operations.define_group(1, group=1))["code"].tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["localtime", "posixrules", "Asia/Shangai", "../etc/passwd"])
+def test_a_zone_that_only_this_machine_knows_is_none(tmp_path: Path, name: str) -> None:
+    with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="no time zone is called"):
+        ledger.define_currency("CNY", zone=name)
