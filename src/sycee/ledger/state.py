@@ -16,6 +16,7 @@ from sycee.core import limits
 from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, UnavailableError
 from sycee.ledger import digest, kernels, layout
+from sycee.ledger.growing import GrowingArray
 from sycee.ledger.layout import AccountKind, Kind
 
 Array = np.ndarray[Any, Any]
@@ -76,16 +77,14 @@ class LedgerState:
 
     def __init__(self) -> None:
         self.tables = kernels.empty_tables()
+        self._growing = {
+            name: GrowingArray(getattr(self.tables, name).dtype, getattr(self.tables, name).size)
+            for name in ("accounts", "purses", "movements", "bound")
+        }
+        self.tables = self.tables._replace(**{name: growing.array for name, growing in self._growing.items()})
         self.zones: dict[int, str] = {}  # currency number -> time zone name, in order of definition
         self.groups: set[int] = set()
         self.rule_sets: dict[int, bytes] = {}  # number -> the record that defined it
-        self._handlers = {
-            Kind.DEFINE_CURRENCY: self._define_currency,
-            Kind.DEFINE_GROUP: self._define_group,
-            Kind.DEFINE_RULE_SET: self._define_rule_set,
-            Kind.OPEN_PROGRAMME: self._open_programme,
-            Kind.SEAL_COHORT: self._seal_cohort,
-        }
 
     # --- frames ---
 
@@ -156,7 +155,7 @@ class LedgerState:
             elif stop == kernels.GROW_GROUPS:
                 self._widen_groups()
             else:
-                result = self._handlers[Kind(int(operations["kind"][at]))](operations, at)
+                result = _HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at)
                 kernels.bind_one(self.tables, operations, words, at, sequence, int(result))
                 answers[at]["code"] = result
                 at += 1
@@ -420,8 +419,11 @@ class LedgerState:
         length = self._enlarged(name, needed)
         if length == array.shape[0]:
             return
-        larger = np.zeros(length, array.dtype)
-        larger[: array.shape[0]] = array
+        if name in self._growing:
+            larger = self._growing[name].grow(length)
+        else:
+            larger = np.zeros(length, array.dtype)
+            larger[: array.shape[0]] = array
         self.tables = self.tables._replace(**{name: larger})
 
     def _grow_slots(self, name: str, needed: int) -> None:
@@ -439,6 +441,16 @@ class LedgerState:
         wider = np.zeros((bits.shape[0], 2 * bits.shape[1]), np.uint64)
         wider[:, : bits.shape[1]] = bits
         self.tables = self.tables._replace(group_bits=wider)
+
+
+# Functions rather than bound methods: a state that referred to itself would keep its tables until the next collection.
+_HANDLERS: Final = {
+    Kind.DEFINE_CURRENCY: LedgerState._define_currency,
+    Kind.DEFINE_GROUP: LedgerState._define_group,
+    Kind.DEFINE_RULE_SET: LedgerState._define_rule_set,
+    Kind.OPEN_PROGRAMME: LedgerState._open_programme,
+    Kind.SEAL_COHORT: LedgerState._seal_cohort,
+}
 
 
 def _no_memory(numbers: str) -> UnavailableError:

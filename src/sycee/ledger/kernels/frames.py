@@ -12,6 +12,7 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.accounts import block_account, close_account, group_membership, open_account
 from sycee.ledger.kernels.lookup import bind, content, find, insert
 from sycee.ledger.kernels.money import pay, refund, transfer
+from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire, has_programme
 from sycee.ledger.kernels.shape import malformed
 from sycee.ledger.kernels.tables import empty_tables
@@ -24,6 +25,8 @@ def _resolve(tables, operations, words, answers):
     """
     pending = 0
     for i in range(operations.size):
+        if i % CHUNK == 0:
+            warm_ids(tables, operations, i, min(i + CHUNK, operations.size))
         operation = operations[i]
         answer = answers[i]
         answer.first_code = c.CREATED
@@ -53,6 +56,8 @@ def _apply(tables, operations, words, start, sequence, now_ns, answers):
     counters = tables.counters
     counters[c.STOP] = c.DONE
     for i in range(start, operations.size):
+        if (i - start) % CHUNK == 0:
+            warm(tables, operations, i, min(i + CHUNK, operations.size))
         operation = operations[i]
         answer = answers[i]
         place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)

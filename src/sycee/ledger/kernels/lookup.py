@@ -9,7 +9,8 @@ from sycee.ledger.kernels import constants as c
 
 
 @njit
-def _hash(low, high):
+def hash_id(low, high):
+    """64 well-mixed bits of an id."""
     x = low ^ (high * c.MIX_3)
     x ^= x >> c.S33
     x *= c.MIX_1
@@ -26,14 +27,14 @@ def content(words, i):
     for word in range(2, 16):
         x = (x ^ words[i, word]) * c.MIX_1
         x ^= x >> c.S29
-    return _hash(x, words[i, 2])
+    return hash_id(x, words[i, 2])
 
 
 @njit
 def find(slots, rows, low, high):
     """Row of the id in `rows`, or -1. Linear probing; a 32-bit fingerprint saves most misses."""
     mask = np.int64(slots.size - 1)
-    hashed = _hash(low, high)
+    hashed = hash_id(low, high)
     fingerprint = hashed >> c.S32
     at = np.int64(hashed & c.LOW32) & mask
     while True:
@@ -51,7 +52,7 @@ def find(slots, rows, low, high):
 def insert(slots, low, high, row):
     """Note where an id stands. The caller has looked that it is new and that there is room."""
     mask = np.int64(slots.size - 1)
-    hashed = _hash(low, high)
+    hashed = hash_id(low, high)
     at = np.int64(hashed & c.LOW32) & mask
     while slots[at] != c.ZERO:
         at = (at + 1) & mask

@@ -1,0 +1,56 @@
+"""Growing arrays keep their rows, where address space is plenty and where it is not."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sycee.ledger import growing
+from sycee.ledger.growing import GrowingArray
+
+pytestmark = pytest.mark.fast
+
+PAIR = np.dtype([("a", "<u8"), ("b", "<i8")])
+
+
+def filled(array: Any, rows: int) -> None:
+    array["a"][:rows] = np.arange(rows)
+    array["b"][:rows] = -np.arange(rows)
+
+
+def test_rows_stay_where_they_are() -> None:
+    table = GrowingArray(PAIR, 10)
+    filled(table.array, 10)
+    address = table.array.ctypes.data
+    larger = table.grow(1_000_000)
+    assert larger.size == 1_000_000
+    assert larger.ctypes.data == address  # nothing moved
+    assert larger["a"][:10].tolist() == list(range(10))
+    assert not larger["a"][10:].any()
+
+
+def test_an_empty_table_grows() -> None:
+    table = GrowingArray(PAIR, 0)
+    assert table.array.size == 0
+    assert table.grow(3)["b"].tolist() == [0, 0, 0]
+
+
+def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = mmap.mmap
+
+    def stingy(descriptor: int, size: int, **options: Any) -> mmap.mmap:
+        if size > 64 * 1024:
+            raise OSError(12, "Cannot allocate memory")
+        return real(descriptor, size, **options)
+
+    monkeypatch.setattr(growing.mmap, "mmap", stingy)
+    table = GrowingArray(PAIR, 100)
+    filled(table.array, 100)
+    with pytest.raises(MemoryError, match="no address space for 160,000 bytes"):
+        table.grow(10_000)
+    assert table.array["a"].tolist() == list(range(100))
+    monkeypatch.setattr(growing.mmap, "mmap", real)
+    assert table.grow(10_000)["a"][:100].tolist() == list(range(100))
