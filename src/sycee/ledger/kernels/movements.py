@@ -20,19 +20,15 @@ def left_in(purse):
 
 
 @njit
-def move(tables, place, purpose, leg, debit_row, credit_row, amount):
-    """One movement between accounts. The caller has checked everything."""
-    debit = tables.accounts[debit_row]
-    credit = tables.accounts[credit_row]
+def _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, credit, balances):
+    """Write the movement down and make it the newest of both rows; `balances` are theirs after it."""
     number = tables.counters[c.MOVEMENTS] + 1
     movement = tables.movements[number - 1]
-    debit.debits_posted += amount
-    credit.credits_posted += amount
     movement.debit_row = debit_row
     movement.credit_row = credit_row
     movement.amount = amount
-    movement.debit_balance = debit.credits_posted - debit.debits_posted
-    movement.credit_balance = credit.credits_posted - credit.debits_posted
+    movement.debit_balance = balances[0]
+    movement.credit_balance = balances[1]
     movement.debit_previous = debit.last_movement
     movement.credit_previous = credit.last_movement
     movement.place = place
@@ -42,6 +38,17 @@ def move(tables, place, purpose, leg, debit_row, credit_row, amount):
     debit.last_movement = number
     credit.last_movement = number
     tables.counters[c.MOVEMENTS] = number
+
+
+@njit
+def move(tables, place, purpose, leg, debit_row, credit_row, amount):
+    """One movement between accounts."""
+    debit = tables.accounts[debit_row]
+    credit = tables.accounts[credit_row]
+    debit.debits_posted += amount
+    credit.credits_posted += amount
+    balances = (debit.credits_posted - debit.debits_posted, credit.credits_posted - credit.debits_posted)
+    _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, credit, balances)
 
 
 @njit
@@ -49,27 +56,13 @@ def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
     """Account to purse: a drop, or a refund on its way back."""
     debit = tables.accounts[debit_row]
     purse = tables.purses[purse_row]
-    number = tables.counters[c.MOVEMENTS] + 1
-    movement = tables.movements[number - 1]
     debit.debits_posted += amount
     if purpose == c.PURPOSE_DROP:
         purse.dropped += amount
     else:
         purse.refunded += amount
-    movement.debit_row = debit_row
-    movement.credit_row = purse_row | c.PURSE_BIT
-    movement.amount = amount
-    movement.debit_balance = debit.credits_posted - debit.debits_posted
-    movement.credit_balance = left_in(purse)
-    movement.debit_previous = debit.last_movement
-    movement.credit_previous = purse.last_movement
-    movement.place = place
-    movement.purpose = purpose
-    movement.leg = min(leg, 65_535)
-    movement.reserved = 0
-    debit.last_movement = number
-    purse.last_movement = number
-    tables.counters[c.MOVEMENTS] = number
+    balances = (debit.credits_posted - debit.debits_posted, left_in(purse))
+    _append(tables, place, purpose, leg, debit_row, purse_row | c.PURSE_BIT, amount, debit, purse, balances)
 
 
 @njit
@@ -77,24 +70,10 @@ def move_from_purse(tables, place, purpose, leg, purse_row, credit_row, amount):
     """Purse to account: a payment, or what is left going home."""
     purse = tables.purses[purse_row]
     credit = tables.accounts[credit_row]
-    number = tables.counters[c.MOVEMENTS] + 1
-    movement = tables.movements[number - 1]
     if purpose == c.PURPOSE_PAY_PURSE:
         purse.spent += amount
     else:
         purse.returned += amount
     credit.credits_posted += amount
-    movement.debit_row = purse_row | c.PURSE_BIT
-    movement.credit_row = credit_row
-    movement.amount = amount
-    movement.debit_balance = left_in(purse)
-    movement.credit_balance = credit.credits_posted - credit.debits_posted
-    movement.debit_previous = purse.last_movement
-    movement.credit_previous = credit.last_movement
-    movement.place = place
-    movement.purpose = purpose
-    movement.leg = min(leg, 65_535)
-    movement.reserved = 0
-    purse.last_movement = number
-    credit.last_movement = number
-    tables.counters[c.MOVEMENTS] = number
+    balances = (left_in(purse), credit.credits_posted - credit.debits_posted)
+    _append(tables, place, purpose, leg, purse_row | c.PURSE_BIT, credit_row, amount, purse, credit, balances)
