@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,13 +11,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.report import outcomes
 
 from sycee import cli
+from sycee.cli.pilot import _table
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.journal.frame import FrameKind
@@ -133,6 +137,30 @@ def test_pilot_says_the_same_as_a_table_and_as_json(sycee: Any) -> None:
     }
     assert found["budget_minor"] == found["spent_from_packets_minor"] + found["returned_minor"] == 2_000_000
     assert found["minted_minor"] == found["budget_minor"] + found["spent_own_minor"]
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_the_table_is_whole_on_any_terminal(
+    sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    said = sycee(*PILOT)
+    assert max(len(line.rstrip()) for line in said.out.splitlines()) <= 80
+    assert "…" not in said.out
+    rows = {line.split("  ")[0]: line.split() for line in said.out.splitlines()}
+    assert rows["budget dropped"][2:] == ["20,000.00", "20,000.00", "equal", "follows"]
+    assert rows["minted, gross"][2:] == ["21,802.00", "derived", "21,802.00", "equal", "follows"]
+    assert rows["returned to the funder"][-4:] == ["derived", rows["returned to the funder"][-3], "equal", "found"]
+    # At full size, and with a figure that differs, it is at its widest.
+    full = outcomes.outcome(load("luohu-2020"))
+    wrong = replace(full, comparisons=tuple(replace(each, ledger=each.ledger + 1) for each in full.comparisons))
+    terminal = cli.console()
+    terminal.width = 200
+    with terminal.capture() as captured:
+        terminal.print(_table(wrong))
+    assert max(len(line.rstrip()) for line in captured.get().splitlines()) <= 80
+    assert "10,000,000.01" in captured.get()
+    assert "DIFFERS" in captured.get()
 
 
 def test_every_reading_command_gives_one_object_and_talks_on_stderr(sycee: Any, finished: Path, tmp_path: Path) -> None:
@@ -264,6 +292,8 @@ def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, 
         (("draw", "verify", "no-such-folder"), "no-such-folder is not a folder"),
         (("draw", "entry", "no-such-folder"), "RECEIPT requires an argument"),
         (("draw", "verify", ".", "--announced", "12"), '--announced is "12"'),
+        (("pilot", "luohu", "--data", ""), "--data is empty"),
+        (("pilot", "luohu", "--data="), "--data is empty"),
     ],
 )
 def test_wrong_words_are_usage_errors(sycee: Any, words: tuple[str, ...], says: str) -> None:
@@ -434,7 +464,56 @@ def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
     assert said.err.startswith("error: /proc/pilot")
 
 
+def test_stdout_that_cannot_be_written_is_unavailable(finished: Path) -> None:
+    for words in (("verify", finished), ("verify", finished, "--json"), ("--help",)):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", SCRIPT, *map(str, words)], stdout=full, stderr=subprocess.PIPE, check=False
+            )
+        assert done.returncode == 4
+        assert (
+            b"error: stdout cannot be written: No space left on device\nhint: the disk or the quota is full"
+            in done.stderr
+        )
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [(errno.EROFS, "hint: the file system is read-only"), (errno.ENOSPC, "hint: the disk or the quota")],
+)
+def test_a_disk_that_is_full_or_read_only_has_a_hint(
+    sycee: Any, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "place")
+
+    monkeypatch.setattr(cli, "app", fail)
+    said = sycee("verify", "x")
+    assert said.code == 4
+    assert said.err.startswith(f"error: place: {os.strerror(number)}\n{hint}")
+
+
+def test_with_data_no_temporary_folder_is_made(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir(mode=0o500)
+    watched = tmp_path / "tmp"
+    before = watched.stat().st_mtime_ns
+    process = start(*PILOT, "--data", str(copy), TMPDIR=str(watched))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert watched.stat().st_mtime_ns == before
+
+
 # --- interrupted: exit code 130 ---
+
+
+def test_ctrl_c_while_reading_says_that_nothing_was_changed(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", stop)
+    said = sycee("verify", "x")
+    assert (said.code, said.err) == (130, "\ninterrupted; nothing was changed\n")
 
 
 def interrupted(*words: str, after: str) -> tuple[int, str, str]:

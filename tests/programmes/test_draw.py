@@ -316,6 +316,16 @@ TAMPERING = [
         {"announcement": "frozen"},
     ),
     ("no JSON", rewrite("announcement.json", lambda content: content[:50]), {"announcement": "not JSON"}),
+    (
+        "two roots",
+        rewrite("announcement.json", lambda content: content.replace(b"{", b'{"root": "' + b"11" * 32 + b'",', 1)),
+        {"announcement": '"root" stands twice'},
+    ),
+    (
+        "two sources",
+        rewrite("beacon.json", lambda content: content.replace(b"{", b'{"source": "mine",', 1)),
+        {"beacon": '"source" stands twice'},
+    ),
     ("a ticket changed", rewrite("tickets.bin", flipped(32 * 9)), {"tickets": "1 tickets are wrong, the first at 9"}),
     ("tickets cut", rewrite("tickets.bin", lambda content: content[:-1]), {"tickets": "3199 bytes"}),
     ("a wrong winner", rewrite("winners.csv", other_winner), {"winners": 'line 4 is "33,all'}),

@@ -81,6 +81,16 @@ def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     code, _, err = run(capsys, "draw", "verify", tmp_path / "none")
     assert code == 2
     assert "is not a folder" in err
-    code, _, err = run(capsys, "draw", "verify", tmp_path)
-    assert code == 3
-    assert "announcement.json: cannot be read" in err
+    code, out, err = run(capsys, "draw", "verify", tmp_path)
+    assert (code, out) == (2, "")
+    assert err == f"error: {tmp_path} holds no announcement.json\nhint: name the folder that holds announcement.json\n"
+
+
+def test_the_folder_of_a_ledger_leads_to_its_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "draw").mkdir()
+    (tmp_path / "draw" / "announcement.json").write_text("{}")
+    for words in (("verify", tmp_path, "--json"), ("entry", tmp_path, tmp_path / "receipt.json")):
+        (tmp_path / "receipt.json").write_text(json.dumps({"document": "1", "phone": "2", "salt": "00" * 32}))
+        code, out, err = run(capsys, "draw", *words)
+        assert (code, out) == (2, "")
+        assert err.endswith(f"\nhint: did you mean {tmp_path / 'draw'}?\n")

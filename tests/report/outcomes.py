@@ -117,15 +117,18 @@ def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outco
 
 def comparisons(programme: Programme) -> tuple[Comparison, ...]:
     """Every published figure, found on the ledger as published."""
-    found = {"winners", "returned", "registered"}
+    roles = {"budget": Role.FOLLOWS, "returned": Role.FOUND}
     moneys = {"budget", "spent_from_packets", "spent_own", "returned"}
     rows = []
     for name in programme.published.__slots__:
         figure = getattr(programme.published, name)
+        is_derived = figure.provenance.mark == "derived"
         source = f"{figure.provenance.source} [{figure.provenance.mark}]"
-        role = Role.FOUND if name in found else Role.INPUT
+        if is_derived:
+            source = f"derived: {figure.provenance.source}"
+        role = roles.get(name, Role.INPUT)
         title = name.replace("_", " ")
-        rows.append(Comparison(name, title, figure.value, figure.value, name in moneys, role, source))
+        rows.append(Comparison(name, title, figure.value, figure.value, name in moneys, role, source, is_derived))
     minted = programme.budget_minor + programme.published.spent_own.value  # type: ignore[union-attr]
-    rows.append(Comparison("minted", "minted, gross", None, minted, True, Role.FOUND, ""))
+    rows.append(Comparison("minted", "minted, gross", None, minted, True, Role.FOLLOWS, ""))
     return tuple(rows)

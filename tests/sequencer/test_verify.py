@@ -51,7 +51,7 @@ def test_a_good_folder(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.first_time_ns == START_NS
     assert found.last_time_ns == START_NS + 1_001 * 10**9 + closed
     assert found.findings == ()
-    assert len(found.proved) == 6
+    assert len(found.proved) == 7
 
 
 def test_a_folder_on_a_real_disk_also_while_it_is_in_use(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ stdout is data, stderr is talk: what a command found goes to the one; progress, 
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ app.command(
 app.command(
     "sycee.cli.verify:verify",
     name="verify",
-    help="Reread a ledger's journal from its first frame and recompute every invariant.",
+    help="Reread a ledger's journal and recompute every balance and every purse from the operations.",
     sort_key=2,
 )
 app.command(
@@ -66,10 +67,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(tokens)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`| head`) has what it wanted. Python must not fail once more on closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (`| head`) has what it wanted.
+        _drop_stdout()
         return 0
+    except OSError as error:
+        if not _stdout_fails():
+            raise
+        _drop_stdout()
+        return _say(UnavailableError(f"stdout cannot be written: {error.strerror}", hint=_hint_of_disk(error)))
     return code
+
+
+def _stdout_fails() -> bool:
+    """Whether stdout is what cannot be written: what it refused is still in its buffer, and is refused again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _drop_stdout() -> None:
+    """Let Python not fail once more on closing stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -104,18 +124,28 @@ def _run(tokens: list[str]) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        return _say(UnavailableError(f"{error.filename}: {error.strerror}"))
+        return _say(UnavailableError(f"{error.filename}: {error.strerror}", hint=_hint_of_disk(error)))
     except KeyboardInterrupt:
-        sys.stderr.write(f"\ninterrupted: the journal is whole{_going_on(tokens)}\n")
+        sys.stderr.write(f"\ninterrupted{_left_behind(tokens)}\n")
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
-def _going_on(tokens: list[str]) -> str:
+def _left_behind(tokens: list[str]) -> str:
     """What an interrupted command leaves behind: only a pilot writes, and keeps what it wrote where it was told to."""
+    if tokens[:1] != ["pilot"]:
+        return "; nothing was changed"
     if any(each.split("=")[0] == "--data" for each in tokens):
-        return "; the same command goes on from where it stopped"
-    return "; with --data it would have been kept, to go on from there" if tokens[:1] == ["pilot"] else ""
+        return ": the journal is whole; the same command goes on from where it stopped"
+    return ": the journal is whole; with --data it would have been kept, to go on from there"
+
+
+def _hint_of_disk(error: OSError) -> str | None:
+    if error.errno == errno.EROFS:
+        return "the file system is read-only; name a place on another one"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk or the quota is full; make room, or name a place on another disk"
+    return None
 
 
 def _say(error: SyceeError) -> int:

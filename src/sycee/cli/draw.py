@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +45,9 @@ def verify(
     from sycee.programmes import draw
 
     expected = None if announced is None else _hexadecimal(announced, "--announced")
+    folder = _existing(folder)
     with _progress("recomputing") as progress:
-        result = draw.verify(_existing(folder), announced=expected, progress=progress)
+        result = draw.verify(folder, announced=expected, progress=progress)
     announcement = result.announcement
     if as_json:
         _print_json(
@@ -108,8 +110,16 @@ def entry(
 
 
 def _existing(folder: Path) -> Path:
+    """The folder, if it holds an announcement: without one there is nothing to check, and nothing was promised."""
+    from sycee.programmes.published import ANNOUNCEMENT
+
+    hint = f"name the folder that holds {ANNOUNCEMENT}"
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="name the folder that holds announcement.json")
+        raise UsageError(f"{folder} is not a folder", hint=hint)
+    if not os.path.lexists(folder / ANNOUNCEMENT):
+        if (folder / "draw" / ANNOUNCEMENT).is_file():
+            hint = f"did you mean {folder / 'draw'}?"
+        raise UsageError(f"{folder} holds no {ANNOUNCEMENT}", hint=hint)
     return folder
 
 

@@ -6,14 +6,17 @@ import json
 import os
 import resource
 import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from sycee.cli import console
+from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,12 +27,22 @@ if TYPE_CHECKING:
 app = App(name="pilot", help="Replay a historic pilot, end to end, on a durable ledger.")
 
 SEED_MAX = 2**63 - 1
+TABLE_WIDTH_MAX = 1_000  # wider than any table, so that no figure is cut where the terminal is narrow
+
+
+def _folder(_: Any, tokens: Sequence[Token]) -> Path:
+    """The folder of --data. A script whose variable is empty does not mean the folder it stands in."""
+    if not tokens[0].value:
+        raise UsageError("--data is empty", hint="name a folder, or leave --data out")
+    return Path(tokens[0].value)
 
 
 @app.command
 def luohu(
     *,
-    data: Annotated[Path | None, Parameter(help="Keep ledger and draw in this folder, or go on there.")] = None,
+    data: Annotated[
+        Path | None, Parameter(help="Keep ledger and draw in this folder, or go on there.", converter=_folder)
+    ] = None,
     seed: Annotated[
         int, Parameter(help="What everything synthetic follows from.", validator=Number(gte=0, lte=SEED_MAX))
     ] = 2020,
@@ -50,8 +63,9 @@ def luohu(
     programme = load("luohu-2020")
     if report is not None:
         _check_report(report)
-    with tempfile.TemporaryDirectory(prefix="sycee-pilot-") as temporary, _Bars() as bars:
-        outcome = pilot.run(programme, data or Path(temporary), seed=seed, scale=scale, cut_tail=cut_tail, watcher=bars)
+    place = tempfile.TemporaryDirectory(prefix="sycee-pilot-") if data is None else nullcontext(str(data))
+    with place as folder, _Bars() as bars:
+        outcome = pilot.run(programme, Path(folder), seed=seed, scale=scale, cut_tail=cut_tail, watcher=bars)
         if report is not None:
             from sycee.sandbox.report import write_report
 
@@ -65,8 +79,9 @@ def luohu(
         size = "" if outcome.scale == 1 else f", scale {outcome.scale:g}"
         title = f"{outcome.programme.title}: published against ledger (seed {outcome.seed}{size})"
         terminal.print(title, style="bold", soft_wrap=True)
-        terminal.print(_table(outcome))
-        terminal.print(f"state digest {outcome.digest}")
+        terminal.width = TABLE_WIDTH_MAX
+        terminal.print(_table(outcome), crop=False)
+        terminal.print(f"state digest {outcome.digest}", soft_wrap=True)
     talk = console(stderr=True)
     talk.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if data is not None:
@@ -80,7 +95,7 @@ def luohu(
 
 def _check_report(path: Path) -> None:
     """Refuse before the replay what could not be written after it."""
-    from sycee.core.errors import UnavailableError, UsageError
+    from sycee.core.errors import UnavailableError
 
     if path.is_dir():
         raise UsageError(f"{path} is a folder", hint="name a file, such as report.html")
@@ -151,15 +166,18 @@ class _Bars:
 
 
 def _table(outcome: Outcome) -> Table:
+    """At full size it takes 80 columns at most, and without lines down a page it can be copied as it stands."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table()
-    for heading in ("figure", "published", "ledger", "", "in the replay"):
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("figure", "published", "", "ledger", "", "role"):
         table.add_column(heading, justify="right" if heading in ("published", "ledger") else "left", no_wrap=True)
     for row in outcome.comparisons:
         mark = "" if row.expected is None else "[green]equal[/]" if row.agrees else "[red]DIFFERS[/]"
         expected = "–" if row.expected is None else _shown(outcome, row, row.expected)
-        table.add_row(row.title, expected, _shown(outcome, row, row.ledger), mark, row.role.value)
+        derived = "derived" if row.is_derived else ""
+        table.add_row(row.title, expected, derived, _shown(outcome, row, row.ledger), mark, row.role.value)
     return table
 
 

@@ -21,24 +21,45 @@ def prepare() -> Path:
     """Point numba at a private cache folder and return it. Leaves an explicit NUMBA_CACHE_DIR alone."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-    folder = Path(base) / "sycee" / "kernels" / _sources_digest()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_private(folder):
-            folder = Path(tempfile.mkdtemp(prefix="sycee-kernels-"))
-    except OSError:
-        # A home that cannot be written costs a compilation at each start, not the start itself.
-        folder = Path(tempfile.mkdtemp(prefix="sycee-kernels-"))
+    key = _sources_digest()
+    # Only where both are denied us are kernels compiled at each start.
+    folder = _in_cache_of_user(key) or _in_temporary_folder(key) or Path(tempfile.mkdtemp(prefix="sycee-kernels-"))
     os.environ[CACHE_VARIABLE] = str(folder)
     if "numba" in sys.modules:
         sys.modules["numba"].config.CACHE_DIR = str(folder)
     return folder
 
 
+def _in_cache_of_user(key: str) -> Path | None:
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
+        folder = Path(base) / "sycee" / "kernels" / key
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder if _is_private(folder) else None
+    except (OSError, RuntimeError):  # RuntimeError: no HOME, and no line for us in the table of users
+        return None
+
+
+def _in_temporary_folder(key: str) -> Path | None:
+    """One folder for each user, the same at the next start. Anybody may have made it before us: it is looked at."""
+    try:
+        own = Path(tempfile.gettempdir()) / f"sycee-kernels-{os.getuid()}"
+        own.mkdir(exist_ok=True, mode=0o700)
+        if not _is_private(own):
+            return None
+        folder = own / key
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder if _is_private(folder) else None
+    except OSError:
+        return None
+
+
 def _is_private(folder: Path) -> bool:
-    status = folder.stat()
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    """Whether it is a folder of ours, no link to one, that we may write to and nobody else."""
+    status = folder.lstat()
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    is_closed = not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return is_ours and is_closed and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _sources_digest() -> str:

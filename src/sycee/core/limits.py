@@ -29,6 +29,9 @@ COHORT_MEMBERS_MAX: Final = (
 PURSES_PER_WALLET_MAX: Final = 16  # one pay looks at every purse of its wallet
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # rows are 31 bits; the 32nd says that a row is a purse
 PURSES_MAX: Final = (1 << 31) - 1
+BOUND_MAX: Final = (1 << 32) - 2  # an index slot keeps row + 1 in 32 bits
+FRAME_TIME_NS_MAX: Final = 7_258_118_400 * 10**9  # 2200-01-01: a clock that says more is wrong
+CLOCK_AHEAD_NS_MAX: Final = 3_660 * 86_400 * 10**9  # ten years beyond the frame before: likewise
 
 assert FRAME_RECORDS_MAX * RECORD_BYTES + FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES <= FRAME_BYTES_MAX
 assert FRAME_RECORDS_MAX <= 1 << PLACE_INDEX_BITS

@@ -6,7 +6,8 @@ docs/reference/ledger.md section 7 gives the sections and their fields; rows, pl
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 import blake3
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
 Array = np.ndarray[Any, Any]
+
+PART_ROWS: Final = 1 << 17
 
 _ACCOUNT = np.dtype(
     [
@@ -55,10 +58,15 @@ def state_digest(state: LedgerState) -> bytes:
         digest.update(struct.pack("<Q", len(rows)))
         for row in rows:
             digest.update(row)
-    for table in (_accounts(state), _programmes(state), _purses(state), _bound(state)):
-        digest.update(struct.pack("<Q", len(table)))
-        digest.update(b"".join(table) if isinstance(table, list) else table.tobytes())
+    for count, parts in (_accounts(state), _programmes(state), _purses(state), _bound(state)):
+        digest.update(struct.pack("<Q", count))
+        for part in parts:
+            digest.update(part)
     return digest.digest()
+
+
+# A section is its number of rows and its bytes, part by part: a copy of all rows might not fit beside them.
+Section = tuple[int, Iterator[bytes]]
 
 
 def _groups(state: LedgerState) -> list[bytes]:
@@ -68,7 +76,9 @@ def _groups(state: LedgerState) -> list[bytes]:
     words, bits = payees["payee"] >> 6, (payees["payee"] & 63).astype(np.uint64)
     rows = []
     for group in sorted(state.groups):
-        members = payees[(state.tables.group_bits[group][words] >> bits & np.uint64(1)).astype(bool)]
+        members = payees[
+            (state.tables.group_bits[state.tables.group_rows[group] - 1][words] >> bits & np.uint64(1)).astype(bool)
+        ]
         rows.append(struct.pack("<IQ", group, members.size) + _ids(members, "id_low", "id_high").tobytes())
     return rows
 
@@ -89,18 +99,22 @@ def _rule_sets(state: LedgerState) -> list[bytes]:
     return rows
 
 
-def _accounts(state: LedgerState) -> Array:
+def _accounts(state: LedgerState) -> Section:
     accounts = state.accounts
-    chosen = accounts[np.lexsort((accounts["id_low"], accounts["id_high"]))]
-    table = _copy(chosen, _ACCOUNT)
-    table["id"] = _ids(chosen, "id_low", "id_high")
-    table["suspense_id"] = _ids(accounts, "id_low", "id_high")[chosen["suspense"]]
-    return table
+
+    def part(rows: Array) -> Array:
+        chosen = accounts[rows]
+        table = _copy(chosen, _ACCOUNT)
+        table["id"] = _ids(chosen, "id_low", "id_high")
+        table["suspense_id"] = _ids(accounts[chosen["suspense"]], "id_low", "id_high")
+        return table
+
+    return _section(np.lexsort((accounts["id_low"], accounts["id_high"])), part)
 
 
-def _programmes(state: LedgerState) -> list[bytes]:
+def _programmes(state: LedgerState) -> Section:
     programmes = state.tables.programmes
-    return [
+    rows = [
         struct.pack(
             "<IIQQIIHQQqq",
             number,
@@ -112,27 +126,41 @@ def _programmes(state: LedgerState) -> list[bytes]:
         )
         for number in np.flatnonzero(programmes["defined"]).tolist()
     ]
+    return len(rows), iter(rows)
 
 
-def _purses(state: LedgerState) -> Array:
-    purses = state.tables.purses[: state.tables.counters[kernels.PURSES]]
-    member = np.arange(purses.size) - state.tables.programmes["first_purse"][purses["programme"]]
-    order = np.lexsort((member, purses["programme"]))
-    chosen = purses[order]
-    table = _copy(chosen, _PURSE)
-    table["member"] = member[order]
-    table["member_id"] = _ids(chosen, "member_low", "member_high")
-    claimed = np.flatnonzero(chosen["wallet"])
-    table["wallet_id"][claimed] = _ids(state.tables.accounts[chosen["wallet"][claimed] - 1], "id_low", "id_high")
-    return table
+def _purses(state: LedgerState) -> Section:
+    first = state.tables.programmes["first_purse"]
+    count = int(state.tables.counters[kernels.PURSES])
+
+    def part(rows: Array) -> Array:
+        chosen = state.tables.purses[rows]
+        table = _copy(chosen, _PURSE)
+        table["member"] = rows - first[chosen["programme"]]
+        table["member_id"] = _ids(chosen, "member_low", "member_high")
+        claimed = np.flatnonzero(chosen["wallet"])
+        table["wallet_id"][claimed] = _ids(state.tables.accounts[chosen["wallet"][claimed] - 1], "id_low", "id_high")
+        return table
+
+    # A programme's purses are contiguous and in member order, so a stable sort by programme is all it takes.
+    return _section(np.argsort(state.tables.purses["programme"][:count], kind="stable"), part)
 
 
-def _bound(state: LedgerState) -> Array:
+def _bound(state: LedgerState) -> Section:
     bound = state.bound
-    chosen = bound[np.lexsort((bound["id_low"], bound["id_high"]))]
-    table = _copy(chosen, _BOUND)
-    table["id"] = _ids(chosen, "id_low", "id_high")
-    return table
+
+    def part(rows: Array) -> Array:
+        chosen = bound[rows]
+        table = _copy(chosen, _BOUND)
+        table["id"] = _ids(chosen, "id_low", "id_high")
+        return table
+
+    return _section(np.lexsort((bound["id_low"], bound["id_high"])), part)
+
+
+def _section(order: Array, part: Callable[[Array], Array]) -> Section:
+    pieces = (order[start : start + PART_ROWS] for start in range(0, order.size, PART_ROWS))
+    return order.size, (part(rows).tobytes() for rows in pieces)
 
 
 def _copy(source: Array, dtype: np.dtype[Any]) -> Array:

@@ -22,6 +22,8 @@ from sycee.ledger.layout import AccountKind, Kind
 Array = np.ndarray[Any, Any]
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
+_ROWS_MAX: Final = {"accounts": limits.ACCOUNTS_MAX, "purses": limits.PURSES_MAX, "bound": limits.BOUND_MAX}
+_INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "bound"))  # index, and the table whose ids it holds
 SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
 
 
@@ -98,46 +100,78 @@ class LedgerState:
         return answers, int(pending)
 
     def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> None:
-        """Make room for what a frame may create, before it is journaled.
+        """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
 
         Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
         much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
         to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
         """
-        needs = self._needs(operations)
-        if needs["accounts"] > limits.ACCOUNTS_MAX:
-            raise UnavailableError(f"a ledger holds at most {limits.ACCOUNTS_MAX:,} accounts")
-        if needs["purses"] > limits.PURSES_MAX:
-            raise UnavailableError(f"a ledger holds at most {limits.PURSES_MAX:,} purses")
-        enlarged = {name: self._enlarged(name, needed) for name, needed in needs.items()}
-        growing = {name: length for name, length in enlarged.items() if length > getattr(self.tables, name).shape[0]}
-        needed_bytes = sum(length * getattr(self.tables, name).itemsize for name, length in growing.items())
-        if needed_bytes > GROWTH_CHECKED_BYTES and available_bytes and needed_bytes > (left := available_bytes()):
-            raise _no_memory(f"{needed_bytes:,} bytes are needed and {left:,} are there")
+        needs, in_use = self._needs(operations), self._in_use()
+        for name, most in _ROWS_MAX.items():
+            if needs[name] > most:
+                raise UnavailableError(
+                    f"a ledger holds at most {most:,} rows of {name}, and {needs[name]:,} are asked for"
+                )
+        bits_shape = self._bits_shape(needs)
+        new_bytes = sum((needs[name] - in_use[name]) * getattr(self.tables, name).itemsize for name in self._growing)
+        new_bytes += 8 * sum(self._slots(name, needs[rows]) for name, rows in _INDEXES)
+        new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
+        if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
+            raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
         try:
-            for name, needed in needs.items():
-                self._grow(name, needed)
-            self._grow_slots("account_slots", needs["accounts"])
-            self._grow_slots("bound_slots", needs["bound"])
+            for name in self._growing:
+                self._grow(name, needs[name])
+            for name, rows in _INDEXES:
+                self._grow_slots(name, needs[rows])
+            self._grow_bits(bits_shape)
         except MemoryError as error:
-            raise _no_memory(f"{needed_bytes:,} bytes are needed") from error
+            raise _no_memory(f"{new_bytes:,} bytes are needed") from error
+
+    def _in_use(self) -> dict[str, int]:
+        counters = self.tables.counters
+        return {
+            "accounts": int(counters[kernels.ACCOUNTS]),
+            "purses": int(counters[kernels.PURSES]),
+            "movements": int(counters[kernels.MOVEMENTS]),
+            "bound": int(counters[kernels.BOUND]),
+            "groups": len(self.groups),
+            "payees": int(counters[kernels.PAYEES]),
+        }
 
     def _needs(self, operations: Array) -> dict[str, int]:
-        """How many rows each table may hold after these operations, at most but for pays with many legs."""
-        counters = self.tables.counters
-        accounts, purses, movements, bound = (
-            int(counters[counter]) for counter in (kernels.ACCOUNTS, kernels.PURSES, kernels.MOVEMENTS, kernels.BOUND)
-        )
-        movements += 2 * operations.size
-        bound += operations.size
+        """How many rows there may be of everything after these operations, at most."""
+        needs = self._in_use()
+        needs["bound"] += operations.size
+        needs["movements"] += operations.size  # a transfer makes one
         kinds = operations["kind"]
-        if kinds.size and int(kinds.min()) < Kind.TRANSFER:
-            counts = operations["count"].astype(np.int64)
-            accounts += int(np.count_nonzero(kinds == Kind.OPEN_ACCOUNT))
-            purses += int(counts[kinds == Kind.OPEN_PROGRAMME].sum())
-            in_range = np.minimum(counts[(kinds == Kind.DROP) | (kinds == Kind.EXPIRE)], purses)
-            movements += int(in_range.sum())
-        return {"accounts": accounts, "purses": purses, "movements": movements, "bound": bound}
+        if not kinds.size or int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER:
+            return needs
+
+        def count(kind: Kind) -> int:
+            return int(np.count_nonzero(kinds == kind))
+
+        # A pay has a leg for each purse and one of its own; a refund retraces them, and each purse's may go home.
+        needs["movements"] += limits.PURSES_PER_WALLET_MAX * (count(Kind.PAY) + 2 * count(Kind.REFUND))
+        if int(kinds.min()) < Kind.TRANSFER:
+            needs["accounts"] += count(Kind.OPEN_ACCOUNT)
+            needs["groups"] += count(Kind.DEFINE_GROUP)
+            needs["payees"] += count(Kind.JOIN_GROUP)
+            opened = operations[kinds == Kind.OPEN_PROGRAMME]
+            needs["purses"] += int(opened["count"].astype(np.int64).sum())
+            for kind in (Kind.DROP, Kind.EXPIRE):
+                needs["movements"] += self._block_movements(operations[kinds == kind], opened)
+        return needs
+
+    def _block_movements(self, records: Array, opened: Array) -> int:
+        """At most so many movements come of drops, or of expiries: one for each purse of a programme, however often."""
+        total = 0
+        for number in np.unique(records["number"]).tolist():
+            asked = int(records["count"][records["number"] == number].astype(np.int64).sum())
+            sizes = opened["count"][opened["number"] == number].tolist()
+            if number < self.tables.programmes.size:
+                sizes.append(int(self.tables.programmes[number]["count"]))
+            total += min(asked, max(sizes, default=0))
+        return total
 
     def apply(self, sequence: int, now_ns: int, operations: Array) -> Array:
         """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for."""
@@ -146,19 +180,12 @@ class LedgerState:
         at = 0
         while True:
             at = int(kernels.apply(self.tables, operations, words, at, sequence, now_ns, answers))
-            stop = int(self.tables.counters[kernels.STOP])
-            if stop == kernels.DONE:
+            if at == operations.size:
                 return answers
-            if stop == kernels.GROW_MOVEMENTS:
-                counters = self.tables.counters
-                self._grow("movements", int(counters[kernels.MOVEMENTS] + counters[kernels.NEED]))
-            elif stop == kernels.GROW_GROUPS:
-                self._widen_groups()
-            else:
-                result = _HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at)
-                kernels.bind_one(self.tables, operations, words, at, sequence, int(result))
-                answers[at]["code"] = result
-                at += 1
+            result = _HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at)
+            kernels.bind_one(self.tables, operations, words, at, sequence, int(result))
+            answers[at]["code"] = result
+            at += 1
 
     def digest(self) -> bytes:
         """The 32-byte state digest, docs/reference/ledger.md section 7."""
@@ -182,12 +209,7 @@ class LedgerState:
         if number in self.groups:
             return Result.GROUP_EXISTS
         self.groups.add(number)
-        self.tables.groups_defined[number] = 1
-        bits = self.tables.group_bits
-        if number >= bits.shape[0]:
-            wider = np.zeros((max(number + 1, 2 * bits.shape[0]), bits.shape[1]), np.uint64)
-            wider[: bits.shape[0]] = bits
-            self.tables = self.tables._replace(group_bits=wider)
+        self.tables.group_rows[number] = len(self.groups)
         return Result.CREATED
 
     def _define_rule_set(self, operations: Array, at: int) -> Result:
@@ -383,7 +405,39 @@ class LedgerState:
         for name, wrong in (("account", np.flatnonzero(below)), ("purse", np.flatnonzero(left < 0))):
             if wrong.size:
                 raise IntegrityError(f"{name} row {wrong[0]} is below zero")
+        for name, wrong in (
+            ("an expired purse holds money", (purses["state"] == layout.PurseState.EXPIRED) & (left != 0)),
+            (
+                "an empty purse has a history",
+                (purses["state"] == layout.PurseState.EMPTY) & (purses["last_movement"] != 0),
+            ),
+        ):
+            if wrong.any():
+                raise IntegrityError(f"purse row {np.flatnonzero(wrong)[0]}: {name}")
+        too_much = self.bound["refunded"] > self.bound["amount"]
+        if too_much.any():
+            raise IntegrityError(f"bound row {np.flatnonzero(too_much)[0]}: more was refunded than was paid")
         self._check_movements(accounts, purses)
+
+    def check_times(self, frame_times: Array) -> None:
+        """No purse paid outside its programme's spending window or returned before its end. Raises IntegrityError.
+
+        frame_times: (frames + 1,) int64 by sequence, nanoseconds.
+        """
+        movements = self.movements
+        times = frame_times[(movements["place"] >> np.uint64(limits.PLACE_INDEX_BITS)).astype(np.int64)]
+        rule_set = self.tables.programmes["rule_set"][self.tables.purses["programme"]]
+        for purposes, name in (
+            ((layout.Purpose.PAY_PURSE,), "paid outside its spending window"),
+            ((layout.Purpose.RETURN, layout.Purpose.RETURN_SUSPENSE), "returned before its programme expired"),
+        ):
+            chosen = np.isin(movements["purpose"], purposes)
+            purse = movements["debit_row"][chosen].astype(np.int64) - layout.PURSE_BIT
+            rules = self.tables.rule_sets[rule_set[purse]]
+            inside = (rules["from_ns"] <= times[chosen]) & (times[chosen] < rules["until_ns"])
+            wrong = ~inside if layout.Purpose.PAY_PURSE in purposes else times[chosen] < rules["until_ns"]
+            if wrong.any():
+                raise IntegrityError(f"purse row {purse[np.flatnonzero(wrong)[0]]} {name}")
 
     def _check_movements(self, accounts: Array, purses: Array) -> None:
         """Movements added up from zero must give every posted total."""
@@ -426,21 +480,40 @@ class LedgerState:
             larger[: array.shape[0]] = array
         self.tables = self.tables._replace(**{name: larger})
 
+    def _slots(self, name: str, needed: int) -> int:
+        """How many slots an index must get to hold `needed` ids; 0 where it has enough."""
+        if needed <= (getattr(self.tables, name).size - 1) * SLOTS_LOAD_MAX:
+            return 0
+        return 1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length()
+
     def _grow_slots(self, name: str, needed: int) -> None:
-        if needed <= getattr(self.tables, name).size * SLOTS_LOAD_MAX:
+        size = self._slots(name, needed)
+        if not size:
             return
-        slots = np.zeros(1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length(), np.uint64)
+        slots = kernels.empty_slots(size)
         if name == "account_slots":
             kernels.rehash_accounts(slots, self.tables.accounts, int(self.tables.counters[kernels.ACCOUNTS]))
         else:
+            # What is bound was hashed with the key that it has: the contents of retries are compared by it.
+            slots[-1] = self.tables.bound_slots[-1]
             kernels.rehash_bound(slots, self.tables.bound, int(self.tables.counters[kernels.BOUND]))
         self.tables = self.tables._replace(**{name: slots})
 
-    def _widen_groups(self) -> None:
+    def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
+        """Rows and words of the payee groups' bits for so many groups and payees; payees count from 1."""
+        rows, words = self.tables.group_bits.shape
+        needed_words = (needs["payees"] >> 6) + 1
+        return (
+            rows if needs["groups"] <= rows else max(needs["groups"], 2 * rows),
+            words if needed_words <= words else max(needed_words, 2 * words),
+        )
+
+    def _grow_bits(self, shape: tuple[int, int]) -> None:
         bits = self.tables.group_bits
-        wider = np.zeros((bits.shape[0], 2 * bits.shape[1]), np.uint64)
-        wider[:, : bits.shape[1]] = bits
-        self.tables = self.tables._replace(group_bits=wider)
+        if shape != bits.shape:
+            wider = np.zeros(shape, np.uint64)
+            wider[: bits.shape[0], : bits.shape[1]] = bits
+            self.tables = self.tables._replace(group_bits=wider)
 
 
 # Functions rather than bound methods: a state that referred to itself would keep its tables until the next collection.
@@ -456,7 +529,7 @@ _HANDLERS: Final = {
 def _no_memory(numbers: str) -> UnavailableError:
     return UnavailableError(
         f"this machine's memory cannot hold what these operations create: {numbers}",
-        hint="nothing was written; open smaller programmes or use a machine with more memory",
+        hint="open smaller programmes, or use a machine with more memory",
     )
 
 

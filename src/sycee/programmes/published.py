@@ -180,6 +180,16 @@ def read_digests(path: Path, count: int) -> Bytes:
     return np.frombuffer(content, dtype=np.uint8).reshape(count, DIGEST_BYTES)
 
 
+def read_winners(folder: Path) -> Bytes:
+    """The winners' commitments in the order of winners.csv, uint8 [k, 32]. IntegrityError with file and line."""
+    path = folder / WINNERS
+    lines = read(path).decode("ascii", errors="replace").splitlines()[1:]
+    try:
+        return np.frombuffer(bytes.fromhex("".join(line.split(",")[3] for line in lines)), np.uint8).reshape(-1, 32)
+    except (IndexError, ValueError) as error:
+        raise IntegrityError(f"{WINNERS}: has a line without a commitment of 64 hexadecimal digits") from error
+
+
 def read(path: Path) -> bytes:
     """The bytes of a published file. IntegrityError if it cannot be read."""
     try:
@@ -268,9 +278,18 @@ class _Fields:
         return self.members[key]
 
 
+def _once(file: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of a JSON object. With a key twice, two readers could read two announcements in the same bytes."""
+    members: dict[str, Any] = {}
+    for key, value in pairs:
+        require(key not in members, f"{file}: {json.dumps(key)} stands twice in one object")
+        members[key] = value
+    return members
+
+
 def _read_json(path: Path) -> _Fields:
     try:
-        members = json.loads(read(path).decode("utf-8"))
+        members = json.loads(read(path).decode("utf-8"), object_pairs_hook=lambda pairs: _once(path.name, pairs))
     except ValueError as error:
         raise IntegrityError(f"{path.name}: not JSON in UTF-8: {error}") from error
     if not isinstance(members, dict):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.errors import IntegrityError
 from sycee.ledger import operations
+from sycee.ledger.state import LedgerState
+from sycee.programmes import published
 from sycee.programmes.definition import Programme
 
 Array = np.ndarray[Any, Any]
@@ -89,3 +93,35 @@ class LiveProgramme:
     def expire(self, operation_id: int) -> Array:
         """Return what is left of every packet to the funder."""
         return operations.expire(operation_id, programme=self.number, first=0, count=self.winners.size)
+
+
+def member_ids(commitments: Array) -> Array:
+    """Members' ids from their entries in the published list: the first 16 bytes, so that ledger and draw name the same.
+
+    commitments: (k, 32) uint8. Returns (k,) ID.
+    """
+    members = np.empty(len(commitments), ids.ID)
+    halves = np.ascontiguousarray(commitments[:, :16]).view("<u8")
+    members["low"], members["high"] = halves[:, 0], halves[:, 1]
+    return members
+
+
+def check_cohort(state: LedgerState, number: int, draw_folder: Path) -> str:
+    """The cohort of a programme is the published list of winners, by rank; says so. Raises IntegrityError."""
+    commitments = published.read_winners(draw_folder)
+    purses = state.purses(number) if number < state.tables.programmes.size else state.tables.purses[:0]
+    drawn = member_ids(commitments)
+    if purses.size == 0:
+        return "no cohort has come yet to be compared with the published winners"
+    if purses.size != drawn.size:
+        raise IntegrityError(
+            f"programme {number} has {purses.size:,} members, but {drawn.size:,} winners are published"
+        )
+    wrong = np.flatnonzero((purses["member_low"] != drawn["low"]) | (purses["member_high"] != drawn["high"]))
+    wrong = wrong[wrong < int(state.tables.programmes[number]["filled"])]
+    if wrong.size:
+        raise IntegrityError(
+            f"member {wrong[0]} of programme {number} is not the winner of rank {wrong[0] + 1} in {draw_folder}; "
+            f"{wrong.size:,} members differ"
+        )
+    return f"the {drawn.size:,} members of programme {number} are the published winners, in order of rank"

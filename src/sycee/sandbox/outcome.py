@@ -14,10 +14,11 @@ Array = np.ndarray[Any, Any]
 
 
 class Role(StrEnum):
-    """Whether the replay was made so that a figure comes out, or the ledger found it by itself."""
+    """How a figure came about."""
 
-    INPUT = "input"
-    FOUND = "found"
+    INPUT = "input"  # the replay was made so that it comes out
+    FOLLOWS = "follows"  # it follows from inputs that the replay passed on as they are
+    FOUND = "found"  # the ledger came to it by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Comparison:
     is_money: bool
     role: Role
     source: str  # of the expected figure, with its mark; "" where there is none
+    is_derived: bool = False  # the expected figure was not published, but follows from figures that were
 
     @property
     def agrees(self) -> bool:

@@ -26,7 +26,7 @@ from sycee.issuance.bank import CentralBank
 from sycee.programmes import draw, published
 from sycee.programmes.definition import DrawRule, Programme
 from sycee.programmes.registration import deduplicate
-from sycee.programmes.service import LiveProgramme
+from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sandbox import assumptions as assumed
 from sycee.sandbox import plan, reading
 from sycee.sandbox.outcome import Outcome, Phase
@@ -146,7 +146,7 @@ def run(
             )
         if winners.entries is None:
             raise IntegrityError("the draw lost the link between its list and its entries")
-        members = _member_ids(frozen.commitments[winners.index])
+        members = member_ids(frozen.commitments[winners.index])
         banks = registered.banks[standing[winners.entries]]
 
         bank, live, merchants = _set_up(
@@ -165,6 +165,8 @@ def run(
         with phases("checking every invariant", None, ""):
             ledger.check()
             bank.check(ledger)
+            with ledger.sequencer.reading() as state:
+                check_cohort(state, live.number, folder / DRAW_FOLDER)
             digest = ledger.digest().hex()
         return reading.outcome(
             ledger,
@@ -229,14 +231,6 @@ def _scaled_draw(programme: Programme, targets: plan.Targets) -> DrawRule:
     """The draw rule for this many winners."""
     (stratum,) = programme.draw.strata
     return replace(programme.draw, strata=(replace(stratum, winners=targets.winners),))
-
-
-def _member_ids(commitments: Array) -> Array:
-    """A member's id is the first 16 bytes of its entry in the published list: ledger and draw name the same winner."""
-    members = np.empty(len(commitments), ids.ID)
-    halves = np.ascontiguousarray(commitments[:, :16]).view("<u8")
-    members["low"], members["high"] = halves[:, 0], halves[:, 1]
-    return members
 
 
 def _set_up(

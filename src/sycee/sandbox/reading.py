@@ -103,8 +103,8 @@ _TITLES = {
     "returned": "returned to the funder",
 }
 _MONEY = frozenset({"budget", "minted", "spent_from_packets", "spent_own", "returned"})
-# The replay is made so that these come out; the ledger finds the others by itself.
-_INPUTS = frozenset({"registered", "winners", "claimed", "payments", "merchants", "spent_from_packets", "spent_own"})
+# The replay is made so that most come out. What it drops and mints it passes on; what is left over nobody tells it.
+_ROLES = {"budget": Role.FOLLOWS, "minted": Role.FOLLOWS, "returned": Role.FOUND}
 
 
 def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], scale: float) -> tuple[Comparison, ...]:
@@ -123,18 +123,24 @@ def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], 
     rows = []
     for name, ledger in found.items():
         figure: Figure | None = getattr(programme.published, name, None)
-        source = f"{figure.provenance.source} [{figure.provenance.mark}]" if figure else ""
+        is_derived = name == "minted" or (figure is not None and figure.provenance.mark == "derived")
+        source = _source(figure) if figure else ""
         if name == "minted":
-            expected, source = budget + targets.spent_own, "budget and own money topped up [derived]"
+            expected, source = budget + targets.spent_own, "derived: budget and own money topped up"
         elif figure is None:
             expected = None
         else:
             # At another size the published figure is scaled, and the source says so.
             expected = figure.value if scale == 1 else scaled[name]
             source += "" if scale == 1 else f"; times {scale:g}"
-        role = Role.INPUT if name in _INPUTS else Role.FOUND
-        rows.append(Comparison(name, _TITLES[name], expected, ledger, name in _MONEY, role, source))
+        role = _ROLES.get(name, Role.INPUT)
+        rows.append(Comparison(name, _TITLES[name], expected, ledger, name in _MONEY, role, source, is_derived))
     return tuple(rows)
+
+
+def _source(figure: Figure) -> str:
+    source, mark = figure.provenance.source, figure.provenance.mark
+    return f"derived: {source}" if mark == "derived" else f"{source} [{mark}]"
 
 
 class _Book:

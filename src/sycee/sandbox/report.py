@@ -78,6 +78,13 @@ def report_page(outcome: Outcome) -> Page:
     )
 
 
+# Of programmes.definition.MARKS, in words.
+_MARKS = (
+    "[2]: read in two or more sources that look independent. [1]: read in one. Assumed: not published, chosen for this "
+    "replay. Derived: not published, computed from figures that were."
+)
+
+
 def _smallest(outcome: Outcome) -> str:
     return "cent" if outcome.programme.currency.digits else "unit"
 
@@ -101,11 +108,12 @@ def _verdict(outcome: Outcome) -> Verdict:
             False,
             f"{len(wrong)} of {len(compared)} figures differ from what was published or follows from it: {names}.",
         )
-    found = sum(comparison.role is Role.FOUND for comparison in compared)
+    given, follow, found = (sum(comparison.role is role for comparison in compared) for role in Role)
     return Verdict(
         True,
         f"All {len(compared)} figures agree with what was published or follows from it, to the {_smallest(outcome)}. "
-        f"The ledger found {found} of them by itself; {len(compared) - found} were given to the replay.",
+        f"Given to the replay: {given}; following from what it was given: {follow}; "
+        f"found by the ledger itself: {found}.",
     )
 
 
@@ -161,7 +169,7 @@ def _figures(outcome: Outcome) -> Section:
                 "–" if comparison.expected is None else _value(outcome, comparison, comparison.expected),
                 _value(outcome, comparison, comparison.ledger),
                 agrees,
-                "input" if comparison.role is Role.INPUT else "found",
+                comparison.role.value,
                 comparison.source or "–",
             )
         )
@@ -172,9 +180,9 @@ def _figures(outcome: Outcome) -> Section:
         "Figures",
         (
             Paragraph(
-                "A figure marked “input” was known to the replay, which made its payments so that it comes out; the "
-                "ledger still had to carry it out and count it. One marked “found” followed from the ledger's own "
-                "rules, and nobody told it."
+                "A figure marked “input” was known to the replay, which was made so that it comes out; the ledger "
+                "still had to carry it out and count it. One marked “follows” follows from such inputs, which the "
+                "replay passed on. One marked “found” the ledger came to by itself, by its own rules."
             ),
             Table(
                 "What was published, and what the ledger holds at the end",
@@ -182,6 +190,7 @@ def _figures(outcome: Outcome) -> Section:
                 tuple(rows),
                 stacked=True,
             ),
+            Paragraph(f"Marks of the sources. {_MARKS}"),
         ),
     )
 
@@ -501,8 +510,9 @@ def _proof(outcome: Outcome) -> Section:
             ),
             Command(
                 "sycee verify DIR",
-                "DIR is the ledger's folder. Rereads every frame, recomputes every balance and every invariant, and "
-                "prints the state digest. It must be the one above: same operations, same digest, on any machine.",
+                "DIR is the ledger's folder. Rereads every frame, recomputes every balance and every purse from the "
+                "operations, and prints the state digest. It must be the one above: same operations, same digest, on "
+                "any machine.",
             ),
         ),
     )
@@ -532,13 +542,6 @@ def _run(outcome: Outcome) -> Section:
 
 def _reading(outcome: Outcome) -> Section:
     points = [
-        (
-            "Marks of the sources",
-            (
-                "[2]: read in two or more sources that look independent. [1]: read in one. Assumed: not published, "
-                "chosen for this replay. Derived: computed from the other figures."
-            ),
-        ),
         (
             "Packet first, own money for the rest",
             (

@@ -47,6 +47,7 @@ class Ledger:
     def __init__(self, sequencer: Sequencer, *, clock: Clock | None = None) -> None:
         self.sequencer = sequencer
         self._clock = clock or RealClock()
+        self._suspense: dict[int, int] = {}  # each currency's first suspense account, once looked up
 
     @classmethod
     def open(cls, folder: str | Path, *, clock: Clock | None = None, cut_tail: bool = False) -> Self:
@@ -87,7 +88,12 @@ class Ledger:
         record = operations.open_account(self.new_id(), account=account, currency=number, kind=kind, suspense=suspense)
         result = self._one(record)
         if result is not Result.CREATED:
-            raise Refused(f"{kind.name} account in {currency} not opened", result)
+            hint = (
+                "a currency has one issuance account; a new folder is a new ledger"
+                if result.name == "ISSUANCE_EXISTS"
+                else None
+            )
+            raise Refused(f"{kind.name} account in {currency} not opened", result, hint=hint)
         return account
 
     # --- moving money ---
@@ -181,10 +187,14 @@ class Ledger:
         return money.parse(amount, money.currency(self.account(account).currency))
 
     def _first_suspense(self, currency: int) -> int:
-        with self.sequencer.reading() as state:
-            accounts = state.accounts
-            rows = np.flatnonzero((accounts["kind"] == AccountKind.SUSPENSE) & (accounts["currency"] == currency))
-            return state.account_id(int(rows[0])) if rows.size else 0
+        if currency not in self._suspense:
+            with self.sequencer.reading() as state:
+                accounts = state.accounts
+                rows = np.flatnonzero((accounts["kind"] == AccountKind.SUSPENSE) & (accounts["currency"] == currency))
+                if not rows.size:
+                    return 0
+                self._suspense[currency] = state.account_id(int(rows[0]))
+        return self._suspense[currency]
 
     def _line(self, state: LedgerState, row: int, number: int) -> Line:
         movement = state.movements[number - 1]

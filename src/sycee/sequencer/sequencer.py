@@ -95,11 +95,11 @@ class Sequencer:
         """
         if operations.dtype != layout.OPERATION or operations.ndim != 1:
             raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
-        if self._reader == threading.get_ident():
-            raise UsageError("submit inside `with reading()` would wait for itself", hint="read first, then submit")
+        self._check_not_reading("submit")
         self._check_zones(operations)
-        # The kernels are compiled for arrays that may be written, though they never write to this one.
-        ticket = _Ticket(np.require(operations, requirements=["C", "W"]))
+        # A copy: resolve, apply and the journal's writer read it one after the other, and must read the same, whatever
+        # the caller's other threads do to their array meanwhile.
+        ticket = _Ticket(operations.copy())
         # One thread leads: it works off everything that waits, wakes whom it served and hands the lead to somebody who
         # came meanwhile. Nobody queues for the lock only to learn that all is done: that would keep new requests from
         # gathering, and each would get a frame and an fdatasync of its own.
@@ -126,6 +126,7 @@ class Sequencer:
     @contextmanager
     def reading(self) -> Iterator[LedgerState]:
         """The state between two frames: what is read there is durable."""
+        self._check_not_reading("reading")
         with self._order:
             self._check_running()
             self._reader = threading.get_ident()
@@ -136,6 +137,7 @@ class Sequencer:
 
     def close(self) -> None:
         """Say in the journal that all is well and let the folder go. A second call does nothing."""
+        self._check_not_reading("close")
         with self._order:
             if self._closed:
                 return
@@ -144,6 +146,10 @@ class Sequencer:
             if self._writer:
                 self._writer.shutdown()  # waits for the write at hand
             self._log.close()
+
+    def _check_not_reading(self, what: str) -> None:
+        if self._reader == threading.get_ident():
+            raise UsageError(f"{what} inside `with reading()` would wait for itself", hint="leave the block first")
 
     def _check_running(self) -> None:
         if self._stopped is not None:
@@ -175,11 +181,19 @@ class Sequencer:
         operations = batch[0].operations if len(batch) == 1 else np.concatenate([t.operations for t in batch])
         answers = np.zeros(operations.size, layout.ANSWER)
         error: BaseException | None = None
+        start = 0
         try:
             self._check_running()
             for start in range(0, operations.size, limits.FRAME_RECORDS_MAX):
                 part = slice(start, start + limits.FRAME_RECORDS_MAX)
                 answers[part] = self._frame(operations[part])
+        except UnavailableError as caught:
+            error = caught
+            if start:
+                error = UnavailableError(
+                    f"the first {start:,} of {operations.size:,} operations were taken, then: {caught.message}",
+                    hint=f"what was taken is answered EXISTS when it is sent again. {caught.hint or ''}".rstrip(),
+                )
         except BaseException as caught:
             error = caught
         if isinstance(error, Exception) and self._stopped is None and len(batch) > 1:
@@ -208,7 +222,7 @@ class Sequencer:
         fresh_at = np.flatnonzero(answers["code"] == kernels.PENDING)
         fresh = operations if pending == operations.size else operations[fresh_at]
         self.state.reserve(fresh, available_bytes=available_bytes)
-        now_ns = max(self._clock.now_ns(), self._log.last_time_ns + 1)
+        now_ns = self._now_ns()
         calendar = self._calendar(now_ns)
         sequence = self._log.last_sequence + 1
         # From here on memory and disk must both get there: anything that comes between stops the ledger.
@@ -228,6 +242,17 @@ class Sequencer:
             raise UnavailableError(self._stopped, hint="open the ledger again") from error
         answers[fresh_at] = applied
         return answers
+
+    def _now_ns(self) -> int:
+        """The next frame's time. A clock gone wild is refused: no later frame could ever have an earlier time."""
+        clock_ns, last_ns = self._clock.now_ns(), self._log.last_time_ns
+        ahead_max = last_ns + limits.CLOCK_AHEAD_NS_MAX if last_ns else limits.FRAME_TIME_NS_MAX
+        if clock_ns > min(ahead_max, limits.FRAME_TIME_NS_MAX):
+            raise UnavailableError(
+                f"the clock says {_EPOCH + timedelta(microseconds=clock_ns // 1000):%F}, years ahead of the ledger",
+                hint="set the machine's clock; nothing was written",
+            )
+        return max(clock_ns, last_ns + 1)
 
     def _append(self, now_ns: int, fresh: Array, calendar: Sequence[CalendarEntry]) -> int:
         return self._log.append(kind=FrameKind.OPERATIONS, time_ns=now_ns, records=fresh, calendar=calendar)
@@ -278,7 +303,8 @@ def replay(state: LedgerState, frame: Frame) -> None:
     if frame.kind is FrameKind.OPERATIONS:
         # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
         operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
-        state.reserve(operations, available_bytes=available_bytes)
+        # Without asking how much memory there is: it was journaled, so it must be held.
+        state.reserve(operations)
         state.apply(frame.sequence, frame.time_ns, operations)
 
 

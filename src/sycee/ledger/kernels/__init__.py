@@ -4,46 +4,38 @@ Arrays in, codes out, nothing allocated, no Python object touched, the GIL relea
 each operation does; the checks stand in its order. The twin is `sycee.testing.naive`.
 
 numba facts these files mind: int64 wraps silently, so every sum is compared before it is added; uint64 never meets
-int64; an index out of range reads garbage, so rows come only from our own tables. Everything is compiled into the few
-eager functions of `frames`; numba's cache sees edits in that file only, which is why `sycee.core.compiled`, imported
-here before numba, keys its folder by the digest of all sources.
+int64; an index out of range reads garbage, so rows come only from our own tables; a call that is not inlined copies all
+of `Tables`, a hundred words, so what a transfer or a pay runs through says `forceinline`. Everything is compiled into
+the few eager functions of `frames`; numba's cache sees edits in that file only, which is why `sycee.core.compiled`,
+imported here before numba, keys its folder by the digest of all sources.
 
-`apply` stops early, with a reason in `counters[STOP]`, when it meets an operation that Python handles (definitions and
-seals, which are rare) or needs a larger table; the state then grows it and goes on at the same operation.
+`apply` stops early at an operation that Python handles (definitions and seals, which are rare); the state does so and
+goes on behind it. Tables never grow inside: `LedgerState.reserve` made room before the frame was journaled.
 """
 
 from sycee.core import compiled as compiled  # isort: skip  (before numba)
 from sycee.ledger.kernels.constants import (
     ACCOUNTS,
-    ADMINISTRATIVE,
     BOUND,
-    DONE,
-    GROW_GROUPS,
-    GROW_MOVEMENTS,
     MOVEMENTS,
-    NEED,
+    PAYEES,
     PENDING,
     PURSES,
-    STOP,
 )
 from sycee.ledger.kernels.frames import apply, bind_one, rehash_accounts, rehash_bound, resolve, rows_of
-from sycee.ledger.kernels.tables import Tables, empty_tables
+from sycee.ledger.kernels.tables import Tables, empty_slots, empty_tables
 
 __all__ = [
     "ACCOUNTS",
-    "ADMINISTRATIVE",
     "BOUND",
-    "DONE",
-    "GROW_GROUPS",
-    "GROW_MOVEMENTS",
     "MOVEMENTS",
-    "NEED",
+    "PAYEES",
     "PENDING",
     "PURSES",
-    "STOP",
     "Tables",
     "apply",
     "bind_one",
+    "empty_slots",
     "empty_tables",
     "rehash_accounts",
     "rehash_bound",

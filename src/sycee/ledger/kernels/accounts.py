@@ -85,19 +85,20 @@ def close_account(tables, operation):
 def group_membership(tables, operation, joins):
     """JOIN_GROUP or LEAVE_GROUP; doing it twice changes nothing."""
     group = np.int64(operation.number)
-    if not tables.groups_defined[group]:
+    if not tables.group_rows[group]:
         return c.GROUP_NOT_FOUND
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if row < 0:
         return c.ACCOUNT_NOT_FOUND
     account = tables.accounts[row]
+    group_row = np.int64(tables.group_rows[group]) - 1
     if joins:
         if not account.payee:
             tables.counters[c.PAYEES] += 1
             account.payee = tables.counters[c.PAYEES]
         bit = np.int64(account.payee)
-        tables.group_bits[group, bit >> 6] |= c.ONE << np.uint64(bit & 63)
+        tables.group_bits[group_row, bit >> 6] |= c.ONE << np.uint64(bit & 63)
     elif account.payee:
         bit = np.int64(account.payee)
-        tables.group_bits[group, bit >> 6] &= ~(c.ONE << np.uint64(bit & 63))
+        tables.group_bits[group_row, bit >> 6] &= ~(c.ONE << np.uint64(bit & 63))
     return c.CREATED

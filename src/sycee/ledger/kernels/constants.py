@@ -20,18 +20,8 @@ PURSES: Final = 1
 MOVEMENTS: Final = 2
 BOUND: Final = 3
 PAYEES: Final = 4
-STOP: Final = 5
-NEED: Final = 6
-
-# Reasons to stop.
-DONE: Final = 0
-ADMINISTRATIVE: Final = 1
-GROW_MOVEMENTS: Final = 2
-GROW_GROUPS: Final = 3
-
 PENDING: Final = 65_535  # resolve's mark for an operation that the ledger does not know yet
 KINDS: Final = 64
-MOVEMENTS_OF_A_PAY_MAX: Final = 2 * limits.PURSES_PER_WALLET_MAX + 2
 
 I64_MAX: Final = limits.I64_MAX
 PURSE_BIT: Final = layout.PURSE_BIT

@@ -13,7 +13,7 @@ from sycee.ledger.kernels.accounts import block_account, close_account, group_me
 from sycee.ledger.kernels.lookup import bind, content, find, insert
 from sycee.ledger.kernels.money import pay, refund, transfer
 from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids
-from sycee.ledger.kernels.programmes import add_members, claim, drop, expire, has_programme
+from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
 from sycee.ledger.kernels.shape import malformed
 from sycee.ledger.kernels.tables import empty_tables
 
@@ -43,18 +43,17 @@ def _resolve(tables, operations, words, answers):
     return pending
 
 
-@njit
+@njit(forceinline=True)
 def _known(tables, words, i, answer, row):
     bound = tables.bound[row]
     answer.first_code = bound.result
     answer.place = bound.place
-    return c.EXISTS if bound.content == content(words, i) else c.EXISTS_WITH_DIFFERENT_CONTENT
+    return c.EXISTS if bound.content == content(tables.bound_slots, words, i) else c.EXISTS_WITH_DIFFERENT_CONTENT
 
 
 def _apply(tables, operations, words, start, sequence, now_ns, answers):
-    """Apply operations[start:] of one frame in order; returns the index at which it stopped (see the package)."""
+    """Apply operations[start:] of one frame in order; returns where it stopped: at the end, or at one for Python."""
     counters = tables.counters
-    counters[c.STOP] = c.DONE
     for i in range(start, operations.size):
         if (i - start) % CHUNK == 0:
             warm(tables, operations, i, min(i + CHUNK, operations.size))
@@ -73,16 +72,6 @@ def _apply(tables, operations, words, start, sequence, now_ns, answers):
             answer.code = _known(tables, words, i, answer, row)
             continue
         kind = np.int64(operation.kind)
-        need = np.int64(c.MOVEMENTS_OF_A_PAY_MAX)
-        if kind == c.KIND_DROP or kind == c.KIND_EXPIRE:
-            need = np.int64(operation.count)
-            # A range that the programme does not have moves nothing, so it must not grow the table either.
-            if not has_programme(tables, operation.number) or need > tables.programmes[operation.number].count:
-                need = np.int64(0)
-        if counters[c.MOVEMENTS] + need > tables.movements.size:
-            counters[c.STOP] = c.GROW_MOVEMENTS
-            counters[c.NEED] = need
-            return i
         first_movement = counters[c.MOVEMENTS]
         if kind == c.KIND_TRANSFER:
             code = transfer(tables, operation, place)
@@ -97,9 +86,6 @@ def _apply(tables, operations, words, start, sequence, now_ns, answers):
         elif kind == c.KIND_ADD_MEMBERS:
             code = add_members(tables, operation, words, i)
         elif kind == c.KIND_JOIN_GROUP:
-            if (counters[c.PAYEES] + 1) >> 6 >= tables.group_bits.shape[1]:
-                counters[c.STOP] = c.GROW_GROUPS
-                return i
             code = group_membership(tables, operation, True)
         elif kind == c.KIND_LEAVE_GROUP:
             code = group_membership(tables, operation, False)
@@ -112,8 +98,7 @@ def _apply(tables, operations, words, start, sequence, now_ns, answers):
         elif kind == c.KIND_EXPIRE:
             code = expire(tables, operation, place, now_ns)
         else:
-            counters[c.STOP] = c.ADMINISTRATIVE
-            return i
+            return i  # Python's to handle
         bind(tables, words, i, operation, place, code, first_movement)
         answer.code = code
     return operations.size

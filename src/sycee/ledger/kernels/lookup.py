@@ -8,10 +8,8 @@ from numba import njit
 from sycee.ledger.kernels import constants as c
 
 
-@njit
-def hash_id(low, high):
-    """64 well-mixed bits of an id."""
-    x = low ^ (high * c.MIX_3)
+@njit(forceinline=True)
+def _mix(x):
     x ^= x >> c.S33
     x *= c.MIX_1
     x ^= x >> c.S29
@@ -20,23 +18,39 @@ def hash_id(low, high):
     return x
 
 
-@njit
-def content(words, i):
-    """Hash of bytes 16 to 127; what a collision would take is in docs/decisions/0003."""
-    x = c.MIX_3
+@njit(forceinline=True)
+def hash_id(slots, low, high):
+    """64 bits of an id, mixed with the key that stands behind the slots.
+
+    The key is random for each process, so that nobody can choose ids that all land in one place.
+    """
+    key = slots[slots.size - 1]
+    return _mix(_mix(low ^ key) + (high ^ (key * c.MIX_3)))
+
+
+@njit(forceinline=True)
+def content(slots, words, i):
+    """Keyed hash of bytes 16 to 127; what a collision would take is in docs/decisions/0003."""
+    x = slots[slots.size - 1]
     for word in range(2, 16):
         x = (x ^ words[i, word]) * c.MIX_1
         x ^= x >> c.S29
-    return hash_id(x, words[i, 2])
+    return hash_id(slots, x, words[i, 2])
 
 
-@njit
+@njit(forceinline=True)
+def first_slot(slots, hashed):
+    """Where the search for a hash begins. All but the last of `slots` are slots: a power of two."""
+    return np.int64(hashed & c.LOW32) & np.int64(slots.size - 2)
+
+
+@njit(forceinline=True)
 def find(slots, rows, low, high):
     """Row of the id in `rows`, or -1. Linear probing; a 32-bit fingerprint saves most misses."""
-    mask = np.int64(slots.size - 1)
-    hashed = hash_id(low, high)
+    mask = np.int64(slots.size - 2)
+    hashed = hash_id(slots, low, high)
     fingerprint = hashed >> c.S32
-    at = np.int64(hashed & c.LOW32) & mask
+    at = first_slot(slots, hashed)
     while True:
         slot = slots[at]
         if slot == c.ZERO:
@@ -48,25 +62,25 @@ def find(slots, rows, low, high):
         at = (at + 1) & mask
 
 
-@njit
+@njit(forceinline=True)
 def insert(slots, low, high, row):
     """Note where an id stands. The caller has looked that it is new and that there is room."""
-    mask = np.int64(slots.size - 1)
-    hashed = hash_id(low, high)
-    at = np.int64(hashed & c.LOW32) & mask
+    mask = np.int64(slots.size - 2)
+    hashed = hash_id(slots, low, high)
+    at = first_slot(slots, hashed)
     while slots[at] != c.ZERO:
         at = (at + 1) & mask
     slots[at] = ((hashed >> c.S32) << c.S32) | np.uint64(row + 1)
 
 
-@njit
+@njit(forceinline=True)
 def bind(tables, words, i, operation, place, result, first_movement):
     """Remember the operation for ever, with its result and the movements made since `first_movement`."""
     row = tables.counters[c.BOUND]
     bound = tables.bound[row]
     bound.id_low = operation.id_low
     bound.id_high = operation.id_high
-    bound.content = content(words, i)
+    bound.content = content(tables.bound_slots, words, i)
     bound.place = place
     bound.amount = operation.amount
     bound.refunded = 0

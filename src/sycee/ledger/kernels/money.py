@@ -10,7 +10,7 @@ from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.movements import available, left_in, move, move_from_purse, move_to_purse
 
 
-@njit
+@njit(forceinline=True)
 def _pair(tables, operation):
     """Checks that TRANSFER and PAY share: (code, debit row, credit row)."""
     debit_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
@@ -35,7 +35,7 @@ def _pair(tables, operation):
     return c.CREATED, debit_row, credit_row
 
 
-@njit
+@njit(forceinline=True)
 def transfer(tables, operation, place):
     """Own money from one account to another: one movement."""
     code, debit_row, credit_row = _pair(tables, operation)
@@ -53,7 +53,7 @@ def transfer(tables, operation, place):
     return c.CREATED
 
 
-@njit
+@njit(forceinline=True)
 def _allows(tables, rule_set, payee):
     """May money under this rule set reach this account? No group named means every payee."""
     rules = tables.rule_sets[rule_set]
@@ -63,12 +63,15 @@ def _allows(tables, rule_set, payee):
         if group:
             named = True
             bit = np.int64(payee)
-            if bit and tables.group_bits[group, bit >> 6] >> np.uint64(bit & 63) & c.ONE:
+            if (
+                bit
+                and tables.group_bits[np.int64(tables.group_rows[group]) - 1, bit >> 6] >> np.uint64(bit & 63) & c.ONE
+            ):
                 return True
     return not named
 
 
-@njit
+@njit(forceinline=True)
 def pay(tables, operation, place, now_ns):
     """Purses that may pay this payee first, then own money: a movement each."""
     code, debit_row, credit_row = _pair(tables, operation)

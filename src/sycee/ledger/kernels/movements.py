@@ -7,19 +7,19 @@ from numba import njit
 from sycee.ledger.kernels import constants as c
 
 
-@njit
+@njit(forceinline=True)
 def available(account):
     """What may be taken from an account."""
     return account.credits_posted - account.debits_posted - account.debits_pending
 
 
-@njit
+@njit(forceinline=True)
 def left_in(purse):
     """What is left in a purse."""
     return purse.dropped - purse.spent + purse.refunded - purse.returned - purse.pending
 
 
-@njit
+@njit(forceinline=True)
 def _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, credit, balances):
     """Write the movement down and make it the newest of both rows; `balances` are theirs after it."""
     number = tables.counters[c.MOVEMENTS] + 1
@@ -40,7 +40,7 @@ def _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, c
     tables.counters[c.MOVEMENTS] = number
 
 
-@njit
+@njit(forceinline=True)
 def move(tables, place, purpose, leg, debit_row, credit_row, amount):
     """One movement between accounts."""
     debit = tables.accounts[debit_row]
@@ -65,7 +65,7 @@ def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
     _append(tables, place, purpose, leg, debit_row, purse_row | c.PURSE_BIT, amount, debit, purse, balances)
 
 
-@njit
+@njit(forceinline=True)
 def move_from_purse(tables, place, purpose, leg, purse_row, credit_row, amount):
     """Purse to account: a payment, or what is left going home."""
     purse = tables.purses[purse_row]

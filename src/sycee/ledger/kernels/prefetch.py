@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import hash_id
+from sycee.ledger.kernels.lookup import first_slot, hash_id
 
 CHUNK: Final = 64  # operations whose lines fit the first-level cache together
 LINE_BYTES: Final = 64
@@ -49,13 +49,13 @@ def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     return signature, generate
 
 
-@njit
+@njit(forceinline=True)
 def _slot(slots, low, high):
     """Where the search for an id begins."""
-    return np.int64(hash_id(low, high) & c.LOW32) & np.int64(slots.size - 1)
+    return first_slot(slots, hash_id(slots, low, high))
 
 
-@njit
+@njit(forceinline=True)
 def warm_ids(tables, operations, start, stop):
     """Fetch where the ids of operations[start:stop] are bound, or will be."""
     for i in range(start, stop):
@@ -63,7 +63,7 @@ def warm_ids(tables, operations, start, stop):
         _prefetch(tables.bound_slots, _slot(tables.bound_slots, operation.id_low, operation.id_high))
 
 
-@njit
+@njit(forceinline=True)
 def warm(tables, operations, start, stop):
     """Fetch that and both accounts of operations[start:stop]: first their slots, then the rows that these name."""
     warm_ids(tables, operations, start, stop)

@@ -86,7 +86,7 @@ for _kind, _highest in (
 MEMBER_WORDS = np.array(layout.MEMBER_WORDS, dtype=np.int64)
 
 
-@njit
+@njit(forceinline=True)
 def malformed(operations, words, i):
     """CREATED where the bytes of operation `i` alone give no reason to refuse it, else the first reason."""
     operation = operations[i]
@@ -104,12 +104,9 @@ def malformed(operations, words, i):
     if stray != c.ZERO:
         return c.FIELD_MUST_BE_ZERO
     if kind >= c.KIND_TRANSFER or kind == c.KIND_DROP:
-        if kind == c.KIND_REFUND or kind == c.KIND_DROP:
-            if operation.amount <= 0:
-                return c.AMOUNT_MUST_BE_POSITIVE
-        else:
-            if operation.amount <= 0:
-                return c.AMOUNT_MUST_BE_POSITIVE
+        if operation.amount <= 0:
+            return c.AMOUNT_MUST_BE_POSITIVE
+        if kind == c.KIND_TRANSFER or kind == c.KIND_PAY:
             if words[i, 4] | words[i, 5] == c.ZERO or words[i, 6] | words[i, 7] == c.ZERO:
                 return c.ACCOUNT_ID_MUST_NOT_BE_ZERO
             if words[i, 4] == words[i, 6] and words[i, 5] == words[i, 7]:
@@ -120,7 +117,7 @@ def malformed(operations, words, i):
 
 @njit
 def _malformed_rare(operation, words, i, kind):
-    """The rest of `_malformed`, for kinds other than TRANSFER and PAY."""
+    """The rest of `malformed`, for kinds other than TRANSFER and PAY."""
     debit_zero = words[i, 4] | words[i, 5] == c.ZERO
     credit_zero = words[i, 6] | words[i, 7] == c.ZERO
     reference_zero = words[i, 8] | words[i, 9] == c.ZERO

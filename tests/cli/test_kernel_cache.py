@@ -1,0 +1,64 @@
+"""Where compiled kernels are kept when the user's own cache folder cannot be had."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sycee.core import compiled
+
+pytestmark = pytest.mark.fast
+
+NOBODY = "import pwd; pwd.getpwuid = lambda _: {}[0]; "  # as in a container whose user has no line in /etc/passwd
+IN_NO_FOLDER = "/proc/nonexistent"  # where not even root can make one
+
+
+def prepared(temporary: Path, script: str = "", **environment: str) -> Path:
+    """What `prepare` chooses in a process of its own."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script}from sycee.core import compiled; print(compiled.prepare())"],
+        env={**kept, "TMPDIR": str(temporary), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+@pytest.mark.parametrize(("script", "environment"), [(NOBODY, {}), ("", {"HOME": IN_NO_FOLDER})])
+def test_without_a_home_one_private_folder_is_used_again(
+    tmp_path: Path, script: str, environment: dict[str, str]
+) -> None:
+    first = prepared(tmp_path, script, **environment)
+    assert first.parent == tmp_path / f"sycee-kernels-{os.getuid()}"
+    assert first.parent.stat().st_mode & 0o777 == 0o700
+    assert prepared(tmp_path, script, **environment) == first
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path) -> None:
+    own = tmp_path / f"sycee-kernels-{os.getuid()}"
+    own.mkdir()
+    own.chmod(0o777)
+    chosen = prepared(tmp_path, HOME=IN_NO_FOLDER)
+    assert chosen.parent == tmp_path
+    assert chosen != own
+    assert chosen.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_to_a_folder_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / f"sycee-kernels-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    prepared(tmp_path, HOME=IN_NO_FOLDER)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_cache_of_the_user_comes_first(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, HOME=IN_NO_FOLDER, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert folder.parent == tmp_path / "cache" / "sycee" / "kernels"
+    assert folder.name == compiled._sources_digest()
