@@ -86,7 +86,7 @@ def test_a_mistyped_command_is_a_usage_error(
         (IntegrityError("frame 12 is corrupt"), 3, "error: frame 12 is corrupt\n"),
         (UnavailableError("in use"), 4, "error: in use\n"),
         (PermissionError(13, "Permission denied", "ledger"), 4, "error: ledger: Permission denied\n"),
-        (KeyboardInterrupt(), 130, "\ninterrupted: the journal is whole"),
+        (KeyboardInterrupt(), 130, "\ninterrupted; nothing was changed"),
     ],
 )
 def test_errors_become_exit_codes_and_lines(

@@ -464,11 +464,17 @@ def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
     assert said.err.startswith("error: /proc/pilot")
 
 
-def test_stdout_that_cannot_be_written_is_unavailable(finished: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_stdout_that_cannot_be_written_is_unavailable(finished: Path, unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     for words in (("verify", finished), ("verify", finished, "--json"), ("--help",)):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
-                [sys.executable, "-c", SCRIPT, *map(str, words)], stdout=full, stderr=subprocess.PIPE, check=False
+                [sys.executable, "-c", SCRIPT, *map(str, words)],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+                env=environment,
             )
         assert done.returncode == 4
         assert (

@@ -26,9 +26,14 @@ def commitment(document: int, phone: int, salt: bytes) -> bytes:
     return sha256(b"sycee.draw.entry.v1", salt, f"document={document:020};phone={phone:015}".encode())
 
 
+def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
 def check(folder: Path) -> None:
-    announced = json.loads((folder / "announcement.json").read_text())
-    beacon = json.loads((folder / "beacon.json").read_text())
+    announced = json.loads((folder / "announcement.json").read_text(), object_pairs_hook=once)
+    beacon = json.loads((folder / "beacon.json").read_text(), object_pairs_hook=once)
     entries = digests(folder / "entries.bin")
     strata = announced["strata"]
     assert announced["rule"] == "sycee.draw.v1"

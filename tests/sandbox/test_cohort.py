@@ -37,7 +37,7 @@ def test_the_members_are_the_published_winners(folder: Path) -> None:
 
 def test_a_member_who_was_not_drawn_is_named(folder: Path) -> None:
     lines = (folder / "draw" / "winners.csv").read_text().splitlines(keepends=True)
-    rank, stratum, index, commitment, ticket = lines[8].split(",")
+    rank, stratum, index, _, ticket = lines[8].split(",")
     lines[8] = ",".join([rank, stratum, index, "ab" * 32, ticket])
     with pytest.raises(IntegrityError, match="member 7 of programme 1 is not the winner of rank 8"):
         compare(folder, "".join(lines))

@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _stdout_fails() -> bool:
     """Whether stdout is what cannot be written: what it refused is still in its buffer, and is refused again."""
     try:
+        if getattr(sys.stdout, "write_through", False):  # PYTHONUNBUFFERED: nothing is kept, so a line end is tried
+            sys.stdout.write("\n")
         sys.stdout.flush()
     except OSError:
         return True

@@ -162,7 +162,7 @@ def run(
         _spend(ledger, clock, phases, timeline)
         before = reading.left_of_packets(ledger, live.number)
         _expire(ledger, clock, phases, programme, live, seed_bytes)
-        with phases("checking every invariant", None, ""):
+        with phases("checking every cent", None, ""):
             ledger.check()
             bank.check(ledger)
             with ledger.sequencer.reading() as state:

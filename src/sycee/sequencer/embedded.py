@@ -153,7 +153,7 @@ class Ledger:
             return state.digest()
 
     def check(self) -> None:
-        """Recompute every invariant over the whole ledger. Raises IntegrityError with what does not hold."""
+        """Recompute every balance and purse from the movements. Raises IntegrityError with what does not hold."""
         with self.sequencer.reading() as state:
             state.check()
 
