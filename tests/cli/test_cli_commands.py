@@ -343,7 +343,7 @@ def test_a_run_killed_while_it_wrote_its_manifest_can_be_started_again(sycee: An
     assert sycee(*PILOT, "--data", tmp_path).code == 2  # a folder `draw` is not ours
     (tmp_path / "draw").rmdir()
     assert sycee(*PILOT, "--data", tmp_path).code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["draw", "journal", "pilot.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["draw", "duplicates.csv", "journal", "pilot.json"]
 
 
 def test_half_written_files_of_a_killed_run_are_swept_from_what_is_published(sycee: Any, copy: Path) -> None:

@@ -167,3 +167,13 @@ def _links(count: int, groups: list[_Groups]) -> tuple[NDArray[np.int64], NDArra
     through = np.minimum(peers[0], peers[1])
     key = (peers[0] == through) * np.uint8(BY_DOCUMENT) + (peers[1] == through) * np.uint8(BY_PHONE)
     return through, key.astype(np.uint8)
+
+
+def duplicates_csv(duplicates: NDArray[np.void]) -> bytes:
+    """The report of duplicates: entry set aside, entry that stands for the person, entry it was found through, key.
+
+    Entries are counted from 0 in order of arrival; keys and persons are not named.
+    """
+    keys = {BY_DOCUMENT: "document", BY_PHONE: "phone", BY_DOCUMENT | BY_PHONE: "document and phone"}
+    lines = [f"{row['entry']},{row['stands']},{row['through']},{keys[int(row['key'])]}\n" for row in duplicates]
+    return ("entry,stands,through,key\n" + "".join(lines)).encode()

@@ -25,7 +25,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.issuance.bank import CentralBank
 from sycee.programmes import draw, published
 from sycee.programmes.definition import DrawRule, Programme
-from sycee.programmes.registration import deduplicate
+from sycee.programmes.registration import deduplicate, duplicates_csv
 from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sandbox import assumptions as assumed
 from sycee.sandbox import plan, reading
@@ -37,6 +37,7 @@ Array = np.ndarray[Any, Any]
 
 MANIFEST: Final = "pilot.json"
 DRAW_FOLDER: Final = "draw"
+DUPLICATES: Final = "duplicates.csv"
 PROGRAMME_NUMBER: Final = 1
 RULE_SET: Final = 1
 GROUP_FIRST: Final = 1
@@ -124,6 +125,7 @@ def run(
         with phases("registration", None, "entries"):
             registered = plan.registrations(programme, assumptions, targets, stream, scale)
             checked = deduplicate(registered)
+            files.write_whole(folder / DUPLICATES, duplicates_csv(checked.duplicates))
         phases.done[-1] = _counted(phases.done[-1], len(registered))
         standing = checked.standing
         entries = draw.Entries(
@@ -223,7 +225,7 @@ def _half_written(folder: Path, *names: str) -> list[Path]:
 def _sweep(folder: Path) -> None:
     """Remove what runs that were killed left half-written."""
     names = (published.ANNOUNCEMENT, published.ENTRIES, published.BEACON, published.TICKETS, published.WINNERS)
-    for path in (*_half_written(folder, MANIFEST), *_half_written(folder / DRAW_FOLDER, *names)):
+    for path in (*_half_written(folder, MANIFEST, DUPLICATES), *_half_written(folder / DRAW_FOLDER, *names)):
         path.unlink()
 
 
