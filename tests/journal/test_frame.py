@@ -182,3 +182,13 @@ def test_the_format_has_not_changed() -> None:
     journal.append(kind=FrameKind.EMPTY, time_ns=20, calendar=CALENDAR)
     journal.close(time_ns=30)
     assert blake3(disk.content(FIRST)).hexdigest() == "b414d141f6167577988f2b11b70ca52ca1f66cc5d2a5161da1b2a8e9040a7e3d"
+
+
+def test_what_this_version_gives_no_meaning_is_not_passed_over() -> None:
+    buffer, length = encode(header_of(3), bytes(range(128)) * 3)
+    header = frames.decode_header(buffer[:length])
+    assert frames.stray(header, buffer[:length]) == ""
+    buffer[length - 100] = 1  # between the records and the trailer
+    assert frames.stray(header, buffer[:length]) == "its padding is not zero"
+    for changed in (header._replace(state_digest=b"\xff" * 32), header._replace(envelope_bytes=64)):
+        assert "this version does not know" in frames.stray(changed, buffer[:length])

@@ -235,6 +235,14 @@ def body_holds(header: Header, frame: memoryview) -> bool:
     return bool(xxh3_128_digest(body) == header.body_checksum)
 
 
+def stray(header: Header, frame: memoryview) -> str:
+    """What a sound frame carries that this version gives no meaning, and so must not hide: "" for nothing."""
+    if header.envelope_bytes or header.state_digest != NO_DIGEST:
+        return "it carries signed envelopes or a digest of movements, which this version does not know"
+    padding = frame[FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES : header.frame_bytes - FRAME_TRAILER_BYTES]
+    return "its padding is not zero" if bytes(padding).strip(b"\0") else ""
+
+
 def trailer_holds(header: Header, frame: memoryview) -> bool:
     """Whether the trailer is, to the byte, the one that follows from the header."""
     expected = trailer(header.sequence, header.frame_bytes, header.body_checksum)

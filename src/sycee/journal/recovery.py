@@ -160,6 +160,8 @@ class Scan:
             if not frames.body_holds(header, view[offset:end]):
                 self._judge_with_header(number, offset, data, header, last=last)
                 return
+            if stray := frames.stray(header, view[offset:end]):
+                self._damaged(number, offset, stray, sequence=header.sequence)
             whole: memoryview | bytes = view[offset:end]
             if not frames.trailer_holds(header, view[offset:end]):
                 whole = self._with_trailer(number, offset, data, header, last=last)
