@@ -121,42 +121,22 @@ def run(
         # Two runs may have met an empty folder at once: whoever holds it now looks again.
         _claim_folder(folder, programme, assumptions, seed, scale)
         _sweep(folder)
-        # Kernels and disk are warm; now the people.
-        with phases("registration", None, "entries"):
-            registered = plan.registrations(programme, assumptions, targets, stream, scale)
-            checked = deduplicate(registered)
-            files.write_whole(folder / DUPLICATES, duplicates_csv(checked.duplicates))
-        phases.done[-1] = _counted(phases.done[-1], len(registered))
-        standing = checked.standing
-        entries = draw.Entries(
-            registered.documents[standing], registered.phones[standing], draw.replay_salts(seed, standing.size)
-        )
-        with phases("freeze and draw", 3 * standing.size, "hashes") as advance:
-            frozen = draw.freeze(
-                folder / DRAW_FOLDER,
-                programme.name,
-                _scaled_draw(programme, targets),
-                entries,
-                frozen_at_ns=programme.registration.until_ns,
-                progress=lambda done, total: advance(done * 2 * standing.size // max(total, 1)),
-            )
-            beacon = draw.replay_beacon(seed, frozen.announcement)
-            winners = draw.draw(
-                frozen,
-                beacon,
-                progress=lambda done, total: advance((2 * total + done) * standing.size // max(total, 1)),
-            )
-        if winners.entries is None:
-            raise IntegrityError("the draw lost the link between its list and its entries")
-        members = member_ids(frozen.commitments[winners.index])
-        banks = registered.banks[standing[winners.entries]]
-
+        drawn = _register_and_draw(folder, programme, assumptions, targets, stream, scale, phases)
         bank, live, merchants = _set_up(
-            ledger, clock, phases, programme, assumptions, targets, stream, seed_bytes, members
+            ledger, clock, phases, programme, assumptions, targets, stream, seed_bytes, drawn.members
         )
         with phases("planning the replay", None, "operations"):
             timeline = plan.spending(
-                programme, assumptions, targets, stream, seed_bytes, bank, live.number, members, banks, merchants
+                programme,
+                assumptions,
+                targets,
+                stream,
+                seed_bytes,
+                bank,
+                live.number,
+                drawn.members,
+                drawn.banks,
+                merchants,
             )
         phases.done[-1] = _counted(phases.done[-1], timeline.records.size)
         topped_up = plan.top_ups_by_operator(timeline, bank)
@@ -180,14 +160,70 @@ def run(
             merchants,
             seed=seed,
             scale=scale,
-            registered=standing.size,
-            duplicates=checked.duplicates.size,
+            registered=drawn.registered,
+            duplicates=drawn.duplicates,
             left_minor=before,
-            draw_root=frozen.announcement.root.hex(),
-            draw_beacon=beacon.value.hex(),
+            draw_root=drawn.root.hex(),
+            draw_beacon=drawn.beacon.hex(),
             digest=digest,
             phases=tuple(phases.done),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The people of a replay, and what their draw came to."""
+
+    members: Array  # (k,) ID: the winners, in order of rank
+    banks: Array  # (k,) the operator each winner chose
+    registered: int  # persons, after deduplication
+    duplicates: int
+    root: bytes
+    beacon: bytes
+
+
+def _register_and_draw(
+    folder: Path,
+    programme: Programme,
+    assumptions: assumed.Assumptions,
+    targets: plan.Targets,
+    stream: Stream,
+    scale: float,
+    phases: _Phases,
+) -> _Drawn:
+    """Registrants, their duplicates set aside, the frozen list published, and then the winners."""
+    with phases("registration", None, "entries"):
+        registered = plan.registrations(programme, assumptions, targets, stream, scale)
+        checked = deduplicate(registered)
+        files.write_whole(folder / DUPLICATES, duplicates_csv(checked.duplicates))
+    phases.done[-1] = _counted(phases.done[-1], len(registered))
+    standing = checked.standing
+    entries = draw.Entries(
+        registered.documents[standing], registered.phones[standing], draw.replay_salts(stream.seed, standing.size)
+    )
+    with phases("freeze and draw", 3 * standing.size, "hashes") as advance:
+        frozen = draw.freeze(
+            folder / DRAW_FOLDER,
+            programme.name,
+            _scaled_draw(programme, targets),
+            entries,
+            frozen_at_ns=programme.registration.until_ns,
+            progress=lambda done, total: advance(done * 2 * standing.size // max(total, 1)),
+        )
+        beacon = draw.replay_beacon(stream.seed, frozen.announcement)
+        winners = draw.draw(
+            frozen, beacon, progress=lambda done, total: advance((2 * total + done) * standing.size // max(total, 1))
+        )
+    if winners.entries is None:
+        raise IntegrityError("the draw lost the link between its list and its entries")
+    return _Drawn(
+        members=member_ids(frozen.commitments[winners.index]),
+        banks=registered.banks[standing[winners.entries]],
+        registered=standing.size,
+        duplicates=checked.duplicates.size,
+        root=frozen.announcement.root,
+        beacon=beacon.value,
+    )
 
 
 def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: int, scale: float) -> None:
