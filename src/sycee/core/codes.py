@@ -79,11 +79,6 @@ class Result(IntEnum):
         return self.name
 
     @property
-    def is_success(self) -> bool:
-        """True where the operation stands: done now, or done before under the same id."""
-        return self in (Result.CREATED, Result.EXISTS)
-
-    @property
     def binds(self) -> bool:
         """True where the operation's id is bound by this answer: to success, or to a refusal that hung on state."""
         return self is Result.CREATED or PRECEDENCE.index(self) > PRECEDENCE.index(Result.EXISTS)
