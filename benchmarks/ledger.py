@@ -21,7 +21,8 @@ from sycee.core.codes import Result
 from sycee.core.errors import require
 from sycee.journal.frame import Frame
 from sycee.journal.journal import Journal
-from sycee.ledger.state import LedgerState, exact_sum
+from sycee.ledger.proofs import exact_sum
+from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer, journal_disk
 

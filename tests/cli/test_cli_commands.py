@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.calling import PILOT, SCALE, SCRIPT, start
 from tests.report import outcomes
 
 from sycee import cli
@@ -34,62 +35,7 @@ from sycee.sandbox.stream import Stream
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import journal_disk
 
-SCALE = 0.002
-PILOT = ("pilot", "luohu", "--scale", str(SCALE))
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# SIGINT is given back its meaning: whoever starts the tests in the background may have had it ignored.
-SCRIPT = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from sycee.cli import main; sys.exit(main())"
-)
-
-
-class Said:
-    """What one call of the command line said."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def json(self) -> dict[str, Any]:
-        """Its one JSON object; anything else on stdout is a failure."""
-        value, end = json.JSONDecoder().raw_decode(self.out)
-        assert self.out[end:].strip() == ""
-        assert isinstance(value, dict)
-        return value
-
-
-@pytest.fixture
-def sycee(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*words: object) -> Said:
-        code = cli.main([str(word) for word in words])
-        return Said(code, *capsys.readouterr())
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a pilot that ran undisturbed. Not to be written: `copy` is."""
-    folder = tmp_path_factory.mktemp("pilot") / "undisturbed"
-    process = start(*PILOT, "--data", str(folder))
-    _, err = process.communicate()
-    assert process.returncode == 0, err
-    return folder
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(finished, tmp_path / "copy")
-
-
-def start(*words: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -137,6 +83,11 @@ def test_pilot_says_the_same_as_a_table_and_as_json(sycee: Any) -> None:
     }
     assert found["budget_minor"] == found["spent_from_packets_minor"] + found["returned_minor"] == 2_000_000
     assert found["minted_minor"] == found["budget_minor"] + found["spent_own_minor"]
+    assert found["mint_officers"] == 2
+    signers = found["signatures"]
+    assert [row["role"] for row in signers] == ["officer"] * 2 + ["operator"] * 5
+    officers, operators = (sum(row["signatures"] for row in part) for part in (signers[:2], signers[2:]))
+    assert f"signatures checked: {officers} by officers, {operators} by operators\n" in table.err
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
@@ -269,7 +220,7 @@ def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, 
     assert f"Draw in {odd}/draw\n" in sycee("draw", "verify", odd / "draw").out
     said = sycee(*PILOT, "--data", odd)
     assert f"ledger kept in {odd}\n" in said.err
-    assert f"check it: sycee verify '{odd}'; sycee draw verify '{odd}/draw'\n" in said.err
+    assert f"check it: sycee verify '{odd}' --authority; sycee draw verify '{odd}/draw'\n" in said.err
 
 
 # --- usage: exit code 2 ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -62,3 +63,26 @@ def test_the_cache_of_the_user_comes_first(tmp_path: Path) -> None:
     folder = prepared(tmp_path, HOME=IN_NO_FOLDER, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert folder.parent == tmp_path / "cache" / "sycee" / "kernels"
     assert folder.name == compiled._sources_digest()
+
+
+def test_every_source_of_a_kernel_is_in_the_key() -> None:
+    package = Path(compiled.__file__).resolve().parent.parent
+    sources = compiled.kernel_sources(package)
+    for source in package.rglob("*.py"):
+        text = source.read_text(encoding="utf-8")
+        if "njit(" in text or "@njit" in text:
+            assert source in sources, f"{source.name} holds a kernel"
+    for source in sources:
+        for module in imported(source):
+            place = package.parent / module.replace(".", "/")
+            if place.with_suffix(".py").exists():
+                assert place.with_suffix(".py") in sources, f"{module} feeds {source.name}"
+
+
+def imported(source: Path) -> list[str]:
+    """Every module of ours, or name in one, that a file imports, with dots."""
+    found = []
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sycee"):
+            found += [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]
+    return found

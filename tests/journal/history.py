@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from blake3 import blake3
 
 from sycee.core.errors import TailInDoubt
 from sycee.journal import CalendarEntry, Disk, Frame, FrameKind, Journal
@@ -19,6 +20,8 @@ CALENDAR = (CalendarEntry(156, 18_547, 609, 2020), CalendarEntry(840, 18_546, 60
 
 # Records per frame: less than a block, exactly one block, one record more, several blocks, none.
 COUNTS = (1, 27, 28, 5, 0, 100, 60, 2, 3, 120, 1, 40)
+# Envelopes beside so many records: into the padding, and up to the last bytes before the trailer but a few.
+ENVELOPES = {5: 2, 28: 1, 60: 33, 120: 1}
 
 Written = tuple[int, FrameKind, int, bytes]
 
@@ -28,17 +31,40 @@ def records(sequence: int, count: int) -> np.ndarray:
     return np.random.default_rng(sequence).integers(1, 256, (count, 128), dtype=np.uint8)
 
 
+def envelopes(sequence: int, count: int) -> bytes:
+    """The envelopes of a frame of so many records: never a zero byte, like the records."""
+    return np.random.default_rng(1_000 + sequence).integers(1, 256, ENVELOPES.get(count, 0) * 104, np.uint8).tobytes()
+
+
+def movement_digest(sequence: int) -> bytes:
+    return blake3(b"%d" % sequence).digest()
+
+
 def append(journal: Journal, count: int) -> Written:
     """Append the next frame; what it holds follows from its sequence and `count` alone."""
     sequence = journal.last_sequence + 1
     kind = FrameKind.OPERATIONS if count else FrameKind.EMPTY
     content = records(sequence, count)
-    journal.append(kind=kind, time_ns=TIME_NS + sequence, records=content, calendar=CALENDAR)
+    journal.append(
+        kind=kind,
+        time_ns=TIME_NS + sequence,
+        records=content,
+        calendar=CALENDAR,
+        envelopes=envelopes(sequence, count),
+        movement_digest=movement_digest(sequence),
+    )
     return sequence, kind, TIME_NS + sequence, content.tobytes()
 
 
 def as_written(frames: Iterable[Frame]) -> list[Written]:
-    return [(frame.sequence, frame.kind, frame.time_ns, frame.records.tobytes()) for frame in frames]
+    """What `append` said it wrote; what it did not say is checked here."""
+    written = []
+    for frame in frames:
+        if frame.calendar == CALENDAR:
+            assert frame.envelopes == envelopes(frame.sequence, len(frame.records))
+            assert frame.movement_digest == movement_digest(frame.sequence)
+        written.append((frame.sequence, frame.kind, frame.time_ns, frame.records.tobytes()))
+    return written
 
 
 def create(disk: Disk) -> Journal:

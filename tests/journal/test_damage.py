@@ -22,8 +22,8 @@ SEGMENT_FIELDS = {
 FRAME_FIELDS = {
     "magic": 0, "version": 8, "kind": 10, "frame bytes": 12, "sequence": 16, "time": 24, "acknowledged": 32,
     "records": 40, "envelopes": 44, "epoch": 48, "calendar entries": 52, "reserved": 54, "previous digest": 56,
-    "state digest": 88, "body checksum": 120, "calendar": 136, "second date": 152, "unused calendar": 168, "rest": 392,
-    "checksum": 504,
+    "movement digest": 88, "body checksum": 120, "calendar": 136, "second date": 152, "unused calendar": 168,
+    "rest": 392, "checksum": 504,
 }  # fmt: skip
 TRAILER_FIELDS = {"magic": 0, "sequence": 8, "frame bytes": 16, "reserved": 20, "body": 24, "rest": 40, "own": 56}
 XORS = (0x01, 0xFF)
@@ -140,6 +140,16 @@ def test_every_field_of_a_trailer(field: str) -> None:
             assert found == written
             assert "frame 2 at byte 8192 was whole but for its trailer: kept, and its trailer written again" in says
             assert outcome(disk.kill()) == ("", written), "the trailer is sound now"
+
+
+@pytest.mark.parametrize("position", [512 + 28 * 128, 512 + 28 * 128 + 103])
+def test_a_damaged_envelope_is_found_like_a_damaged_record(position: int) -> None:
+    for closed in (True, False):
+        disk, _ = small(3, 28, closed=closed)
+        disk.damage(FIRST, 8192 + position, 1)
+        says, _ = outcome(disk)
+        assert says.startswith("JournalDamaged" if closed else "TailInDoubt")
+        assert "frame 2 at byte 8192: its records, envelopes or padding do not match" in says
 
 
 def test_damage_at_the_end_of_a_full_segment_is_damage() -> None:

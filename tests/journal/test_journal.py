@@ -16,6 +16,7 @@ from tests.journal.history import (
     append,
     as_written,
     create,
+    movement_digest,
     places,
     records,
     recover,
@@ -252,8 +253,11 @@ def test_a_segment_of_another_ledger_is_refused() -> None:
     for count in (3, 200, 150):
         append(journal, count)
     disk.replace(SECOND, other.content(SECOND))
-    with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: it belongs to another ledger, 00000000"):
+    with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: it belongs to another ledger, 00000000") as refused:
         recover(disk)
+    assert refused.value.hint is not None
+    assert f"put back the one of ledger {LEDGER_ID.hex()}" in refused.value.hint
+    assert "Nothing was changed" in refused.value.hint
 
 
 def test_a_segment_of_an_earlier_copy_is_refused() -> None:
@@ -286,8 +290,11 @@ def test_a_truncated_segment_is_refused(file: str, size: int) -> None:
 def test_a_segment_of_a_newer_version_is_no_damage() -> None:
     disk, _ = small(3, closed=True)
     disk.replace(FIRST, resealed(disk.content(FIRST), 8, "<H", 2, header=0, size=4096))
-    with pytest.raises(UnavailableError, match="newer version of Sycee: segment 1 has format version 2"):
+    with pytest.raises(UnavailableError, match="newer version of Sycee: segment 1 has format version 2") as refused:
         recover(disk)
+    assert refused.value.hint is not None
+    assert "Use the release that wrote it" in refused.value.hint
+    assert "nothing is lost" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -331,7 +338,13 @@ def test_a_frame_replaced_by_another_sound_one_is_found_by_the_next() -> None:
     disk, _ = small(3, 30, closed=True)
     other = FakeDisk()
     journal = create(other)
-    journal.append(kind=FrameKind.OPERATIONS, time_ns=TIME_NS + 1, records=records(77, 3), calendar=CALENDAR)
+    journal.append(
+        kind=FrameKind.OPERATIONS,
+        time_ns=TIME_NS + 1,
+        records=records(77, 3),
+        calendar=CALENDAR,
+        movement_digest=movement_digest(1),
+    )
     content = disk.content(FIRST)
     disk.replace(FIRST, content[:4096] + other.content(FIRST)[4096:8192] + content[8192:])
     with pytest.raises(JournalDamaged, match="frame 2 at byte 8192: it names another frame 1"):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -152,26 +153,89 @@ def test_a_read_only_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", refuse)
         with pytest.raises(
-            UnavailableError, match="not allowed while opening the lock: Read-only file system"
+            UnavailableError, match="journal/lock: the disk is read-only; refused while opening the lock"
         ) as refused:
             Journal.open(RealDisk(tmp_path / "journal"))
         assert refused.value.hint is not None
-        assert "mounted for writing" in refused.value.hint
+        assert "Mount its file system for writing" in refused.value.hint
+        assert "Everything acknowledged is safe" in refused.value.hint
         assert Journal.verify(RealDisk(tmp_path / "journal")).frames == 0
 
 
 def test_a_read_only_fake_disk_refuses_alike() -> None:
     disk = FakeDisk(read_only=True)
-    with pytest.raises(UnavailableError, match="not allowed while making the folder: Read-only file system"):
+    with pytest.raises(UnavailableError, match="the disk is read-only; refused while making the folder"):
         create(disk)
     assert not disk.operations
+    assert disk.faults == {"refused: read-only": 1}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(UnavailableError, match="not allowed while making the folder"):
+    with pytest.raises(UnavailableError, match=r"not allowed for user \d+ while making the folder"):
         create(RealDisk(tmp_path / "closed" / "journal"))
+
+
+DENIED = """
+import os, sys
+from sycee.core.errors import SyceeError
+from sycee.journal import Journal, RealDisk
+os.setuid(65534)
+for attempt in (Journal.open, Journal.create):
+    try:
+        attempt(RealDisk(sys.argv[1]))
+    except SyceeError as error:
+        print(type(error).__name__, error.message, error.hint, sep="|")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        (0o755, "journal/lock: not allowed for user 65534 while opening the lock: Permission denied"),
+        (0o700, "journal: not allowed for user 65534 while looking for the folder: Permission denied"),
+    ],
+)
+def test_a_journal_of_somebody_else(mode: int, says: str) -> None:
+    """By a process of its own that gives its rights away, since root may write everywhere."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "ledger"
+        create(RealDisk(folder / "journal")).close()
+        Path(name).chmod(0o755)
+        folder.chmod(mode)
+        found = subprocess.run(
+            [sys.executable, "-c", DENIED, str(folder / "journal")], capture_output=True, text=True, check=False
+        )
+        if "ModuleNotFoundError" in found.stderr or found.returncode in (126, 127):
+            pytest.skip("another user cannot read this installation")
+        lines = found.stdout.splitlines()
+        assert len(lines) == 2, found.stderr
+        assert lines[0].startswith("UnavailableError|")
+        assert says in lines[0]
+        for line in lines:
+            assert "Give this user the right to read and write the folder" in line
+            assert "Nothing was changed; everything acknowledged is safe." in line
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("a file")
+    disk = RealDisk(tmp_path / "journal")
+    assert not Journal.exists(disk)
+    with pytest.raises(UnavailableError, match="journal: something of that name is in the way") as refused:
+        create(disk)
+    assert refused.value.hint is not None
+    assert "move what is there away" in refused.value.hint
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_disk_that_is_really_full() -> None:
+    """The device that refuses every write, opened as a file of the journal."""
+    file = RealDisk("/dev").open("full", writable=True)
+    with pytest.raises(UnavailableError, match="/dev/full: no space left on the disk while writing 4096 bytes"):
+        file.pwrite(memoryview(bytes(4096)), 0)
+    file.close()
 
 
 def test_a_spare_that_cannot_be_made_stops_the_journal_when_it_is_needed(

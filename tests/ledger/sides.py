@@ -9,12 +9,14 @@ import numpy as np
 
 from sycee.core.codes import Result
 from sycee.ledger import kernels, layout
-from sycee.ledger.layout import Purpose
-from sycee.ledger.state import LedgerState
+from sycee.ledger.layout import Kind, Purpose
+from sycee.ledger.state import Dates, LedgerState
 from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_rows import Movement, Row
 
 Array = np.ndarray[Any, Any]
+CHAIN_CODES = (Result.CHAIN_BROKEN, Result.CHAIN_OPEN, Result.CANNOT_BE_LINKED)
+KNOWN_CODES = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
 
 
 class Sides:
@@ -28,32 +30,39 @@ class Sides:
         self.sequence = 0
         self._newest: dict[Row, int] = {}  # of each row, the number of its newest movement
 
-    def frame(self, now_ns: int, operations: Array) -> list[tuple[Result, Result]]:
+    def frame(self, now_ns: int, operations: Array, calendar: Dates = ()) -> list[tuple[Result, Result]]:
         """Apply one frame to both; returns (code, first code) of each operation, on which they agree."""
         self.sequence += 1
+        if not operations.size:
+            self.state.pass_time(now_ns, calendar, sequence=self.sequence)
+            self.twin.pass_time(now_ns, calendar)
+            self.compare()
+            return []
         answers, pending = self.state.resolve(operations)
         fresh = answers["code"] == kernels.PENDING
         assert pending == np.count_nonzero(fresh)
+        assert [answer is None for answer in self.twin.resolve(operations)] == fresh.tolist()
+        known = [answer for answer in self.twin.resolve(operations) if answer is not None]
+        assert as_results(answers[~fresh]) == known
+        asked = operations[fresh] if self.known_apart else operations
         self.state.reserve(operations[fresh])
+        applied = self.state.apply(self.sequence, now_ns, asked, calendar)
+        said = self.twin.apply(self.sequence, now_ns, asked, calendar)
+        assert as_results(applied) == said, first_difference(as_results(applied), said, asked)
         if self.known_apart:
-            expected = self.twin.apply(self.sequence, now_ns, operations[~fresh])
-            assert as_results(answers[~fresh]) == expected
-            applied = self.state.apply(self.sequence, now_ns, operations[fresh])
-            assert as_results(applied) == self.twin.apply(self.sequence, now_ns, operations[fresh])
             answers[fresh] = applied
         else:
-            applied = self.state.apply(self.sequence, now_ns, operations)
-            expected = self.twin.apply(self.sequence, now_ns, operations)
-            assert as_results(applied) == expected
-            same = ("code", "first_code", "place")
-            assert applied[~fresh][[*same]].tolist() == answers[~fresh][[*same]].tolist(), "resolve and apply differ"
+            same = ["code", "first_code", "place"]
+            # An operation of this frame may have bound the id of one in a broken chain, which is then known.
+            alike = ~fresh & ~(np.isin(answers["code"], CHAIN_CODES) & np.isin(applied["code"], KNOWN_CODES))
+            assert applied[alike][same].tolist() == answers[alike][same].tolist(), "resolve and apply differ"
             answers = applied
         self.compare()
         return as_results(answers)
 
-    def history(self, frames: Iterable[tuple[int, Array]]) -> None:
-        for now_ns, operations in frames:
-            self.frame(now_ns, operations)
+    def history(self, frames: Iterable[tuple[int, Array, Dates]]) -> None:
+        for now_ns, operations, calendar in frames:
+            self.frame(now_ns, operations, calendar)
 
     def compare(self) -> None:
         """The states are equal, the movements made since the last time are equal, and all invariants hold on both."""
@@ -62,6 +71,7 @@ class Sides:
         self.state.check()
         self.twin.check()
         assert self.state.digest() == self.twin.digest()
+        assert self.state.movement_digest == self.twin.movement_digest
 
     def new_movements(self) -> Iterable[Movement]:
         movements = self.state.movements
@@ -93,9 +103,19 @@ class Sides:
         if not row & layout.PURSE_BIT:
             return "account", self.state.account_id(row)
         number = row & ~layout.PURSE_BIT
-        programme = int(self.state.tables.purses[number]["programme"])
-        return "purse", programme, number - int(self.state.tables.programmes[programme]["first_purse"])
+        programme = int(self.state.tables.purses["programme"][number])
+        return "purse", programme, number - int(self.state.tables.programmes["first_purse"][programme])
 
 
 def as_results(answers: Array) -> list[tuple[Result, Result]]:
     return [(Result(code), Result(first)) for code, first in answers[["code", "first_code"]].tolist()]
+
+
+def first_difference(applied: list[tuple[Result, Result]], said: list[tuple[Result, Result]], operations: Array) -> str:
+    """The first operation on which kernels and twin differ, in words."""
+    for at, (one, other) in enumerate(zip(applied, said, strict=True)):
+        if one != other:
+            kind = int(operations["kind"][at])
+            name = Kind(kind).name if kind in tuple(Kind) else str(kind)
+            return f"operation {at}, {name}: kernels {one[0].name}, twin {other[0].name}"
+    return "none"

@@ -10,39 +10,56 @@ Every line is played on the kernels and on the twin, which must agree. Names are
 or a fresh one. A line that ends in a code is answered so, any other operation CREATED. Verbs:
 
     at NS                           frames have this time from now on
+    pass NS                         the same, and a frame without operations goes by
+    day NUMBER DAY MONTH YEAR       frames say from now on that it is this day in the zone of this currency
     currency NUMBER ZONE            group NUMBER         join NUMBER ACCOUNT        leave NUMBER ACCOUNT
-    open ACCOUNT KIND [currency=] [suspense=] [rules=]   block ACCOUNT none|debit|credit|both   close ACCOUNT
-    rules NUMBER until=NS [from=] [groups=1,2] [return=ACCOUNT]
+    rules NUMBER [from=NS] [until=NS] [groups=1,2] [return=ACCOUNT] [flags=persons,cash] [effective=NS]
+        [balance=] [single=] [day=] [month=] [year=] [reserve=] [window=SECONDS]
+    grant PERSON OFFICER|OPERATOR|WITNESS [key=] [flags=ed25519|p256|odd] [operator=] [from=] [until=]
+    revoke GRANT                    upgrade NUMBER [RELEASE]
+    open ACCOUNT KIND [currency=] [suspense=] [rules=]   close ACCOUNT [REASON]
+    block, unblock ACCOUNT debit|credit|both [REASON]    setrules ACCOUNT NUMBER
+    key ACCOUNT KEY|none [ed25519|p256|odd]              link ACCOUNT ACCOUNT|none
     programme NUMBER FUNDER COUNT [rules=NUMBER] [claim=FROM..UNTIL]
     members NUMBER NAME… [first=]   seal NUMBER [NAME…]  drop NUMBER FIRST..END AMOUNT [seal=]
     claim NUMBER NAME WALLET [member=]                   expire NUMBER FIRST..END
-    transfer DEBIT CREDIT AMOUNT    pay PAYER PAYEE AMOUNT [purses|own]             refund PAY AMOUNT
+    transfer DEBIT CREDIT AMOUNT    pay PAYER PAYEE AMOUNT [purses|own]
+    refund, reverse OPERATION AMOUNT
+    hold PAYER PAYEE AMOUNT [purses|own] until=NS [third=ACCOUNT] [lock=SECRET]
+    post HOLD ACCOUNT AMOUNT [rest] [secret=]            void HOLD ACCOUNT          extend HOLD ACCOUNT NS
+    postholds, voidholds FIRST LAST ACCOUNT
+    send FROM TO AMOUNT [upto] [via=way]                 confirm, reject OPERATION
+    stage BATCH DEBIT CREDIT AMOUNT                      settle, discard BATCH COUNT SUM
     again [OPERATION]               send an operation's very bytes again, by default the last
+    chain [id=] … end [open]        the operations between are linked to each other; open: the last one too
+    frame … end                     the operations between are in one frame
 
 What is found:
 
-    balance ACCOUNT AMOUNT          supply CURRENCY AMOUNT
-    purse PROGRAMME MEMBER LEFT [STATE] [dropped=] [spent=] [refunded=] [returned=] [wallet=]
-    moved PURPOSE DEBIT CREDIT AMOUNT   the next movement that the last operation made; a purse is PROGRAMME/MEMBER
+    balance ACCOUNT AMOUNT          available ACCOUNT AMOUNT               supply CURRENCY AMOUNT
+    pending ACCOUNT DEBITS CREDITS  used ACCOUNT DAY MONTH YEAR
+    reasons ACCOUNT [debit=REASON,…] [credit=REASON,…] [closed=REASON]
+    signs ACCOUNT KEY|none EPOCH
+    purse PROGRAMME MEMBER LEFT [STATE] [dropped=] [spent=] [refunded=] [returned=] [pending=] [wallet=]
+    held HOLD AMOUNT [STATE] [own=] [until=]             transit OPERATION AMOUNT STATE [from=] [via=] [to=]
+    batch NUMBER STATE COUNT SUM    owed REVERSE AMOUNT  the claim on record
+    due NS|nothing                  authority on|off     version NUMBER
+    moved PURPOSE DEBIT CREDIT AMOUNT   the next movement that the last frame made; a purse is PROGRAMME/MEMBER
     moved nothing                   it made no more
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from tests.ledger.sides import Sides
+from tests.ledger.verbs import Array, Verbs, amount_of, id_of, secret_of
 
 from sycee.core.codes import Result
-from sycee.core.ids import ID
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, PayFlag, Purpose, PurseState
-
-Array = np.ndarray[Any, Any]
-BLOCKS = {"none": Block(0), "debit": Block.DEBIT, "credit": Block.CREDIT, "both": Block.DEBIT | Block.CREDIT}
-FLAGS = {"purses": PayFlag.PURSES_ONLY, "own": PayFlag.OWN_ONLY}
+from sycee.ledger import layout
+from sycee.ledger.layout import BatchState, HoldState, Purpose, PurseState, Reason, TransitState
+from sycee.ledger.values import Account
 
 # A small bank: money is made, a treasury has it, and whoever cannot be credited has a suspense account.
 BANK = """
@@ -59,29 +76,22 @@ BANK = """
 """
 
 
-def id_of(name: str) -> int:
-    """The id behind a name; "0" is the id zero."""
-    return 0 if name == "0" else int.from_bytes(blake2b(name.encode(), digest_size=16).digest(), "little")
-
-
-def member_ids(names: list[str]) -> Array:
-    return np.array([(id_of(name) & (1 << 64) - 1, id_of(name) >> 64) for name in names], ID)
-
-
-class Table:
+class Table(Verbs):
     """One ledger that tables are played on."""
 
-    def __init__(self) -> None:
-        self.sides = Sides()
+    def __init__(self, *, known_apart: bool = True) -> None:
+        super().__init__()
+        self.sides = Sides(known_apart=known_apart)
         self.now_ns = 0
         self.codes: set[Result] = set()
+        self.sent: dict[str, Array] = {}
+        self._dates: dict[int, tuple[int, int, int]] = {}
         self._serial = 0
-        self._sent: dict[str, Array] = {}
         self._last = ""
         self._moved = 0  # how many movements the lines have accounted for
-        self._names: dict[int, str] = {}
-        self._cohorts: dict[str, list[str]] = {}
-        self._seals: dict[str, str] = {}
+        self._together: list[tuple[str, Array, Result]] | None = None  # the block of lines that is open
+        self._block = ""  # what kind of block it is, and its name
+        self._block_name = ""
 
     def play(self, text: str) -> Table:
         for number, line in enumerate(text.splitlines(), 1):
@@ -91,6 +101,7 @@ class Table:
                     self._line(words)
                 except AssertionError as error:
                     raise AssertionError(f"line {number}: {line.strip()}\n{error}") from error
+        assert self._together is None, f"a {self._block} has no end"
         return self
 
     def _line(self, words: list[str]) -> None:
@@ -100,150 +111,101 @@ class Table:
         verb, *rest = words
         options = dict(word.split("=", 1) for word in rest if "=" in word)
         plain = [word for word in rest if "=" not in word]
-        if found := getattr(self, f"_find_{verb}", None):
-            found(*plain, **options)
+        if known := getattr(self, f"_find_{verb}", None):
+            known(*plain, **options)
             return
         self._serial += 1
         name = options.pop("id", f"operation {self._serial}")
         if verb == "again":
-            record = self._sent[plain[0] if plain else self._last]
+            record = self.sent[plain[0] if plain else self._last]
         else:
-            record = getattr(self, f"_{verb}")(id_of(name), *plain, **options)
+            record = getattr(self, f"_do_{verb}")(id_of(name), *plain, **options)
             self._last = name
             if verb == "seal" and expected is Result.CREATED:
-                self._seals[plain[0]] = name
-        self._sent.setdefault(name, record)
+                self.seals[plain[0]] = name
+        if self._together is not None:
+            self._together.append((name, record, expected))
+            return
+        self.sent.setdefault(name, record)
+        self._frame(record, [expected] * record.size)
+
+    def _frame(self, records: Array, expected: list[Result]) -> None:
         self._moved = self.sides.state.movements.size
-        answers = self.sides.frame(self.now_ns, record)
-        assert [code.name for code, _ in answers] == [expected.name] * len(answers)
+        calendar = tuple((currency, *date) for currency, date in sorted(self._dates.items()))
+        answers = self.sides.frame(self.now_ns, records, calendar)
+        assert [code.name for code, _ in answers] == [code.name for code in expected]
         self.codes |= {code for code, _ in answers}
-        if expected is not Result.CREATED:
+        if Result.CREATED not in expected:
             self._find_moved("nothing")
 
-    def account(self, name: str) -> int:
-        self._names[id_of(name)] = name
-        return id_of(name)
+    # --- how lines are taken ---
 
-    # --- operations ---
+    def _find_at(self, now_ns: str) -> None:
+        self.now_ns = amount_of(now_ns)
 
-    def _currency(self, id: int, number: str, zone: str) -> Array:
-        return operations.define_currency(id, currency=int(number), zone=zone)
+    def _find_pass(self, now_ns: str) -> None:
+        self.now_ns = amount_of(now_ns)
+        self._frame(np.zeros(0, layout.OPERATION), [])
 
-    def _group(self, id: int, number: str) -> Array:
-        return operations.define_group(id, group=int(number))
+    def _find_day(self, currency: str, day: str, month: str, year: str) -> None:
+        self._dates[int(currency)] = int(day), int(month), int(year)
 
-    def _join(self, id: int, number: str, account: str) -> Array:
-        return operations.join_group(id, group=int(number), account=self.account(account))
+    def _find_chain(self, id: str = "") -> None:
+        self._together, self._block, self._block_name = [], "chain", id
 
-    def _leave(self, id: int, number: str, account: str) -> Array:
-        return operations.leave_group(id, group=int(number), account=self.account(account))
+    def _find_frame(self) -> None:
+        self._together, self._block, self._block_name = [], "frame", ""
 
-    def _open(
-        self, id: int, account: str, kind: str, currency: str = "156", suspense: str = "suspense", rules: str = "0"
-    ) -> Array:
-        own = AccountKind[kind] in (AccountKind.ISSUANCE, AccountKind.SUSPENSE)
-        return operations.open_account(
-            id,
-            account=self.account(account),
-            currency=int(currency),
-            kind=AccountKind[kind],
-            suspense=0 if own else self.account(suspense),
-            operator=1,
-            rule_set=int(rules),
-        )
-
-    def _block(self, id: int, account: str, blocks: str) -> Array:
-        return operations.block_account(id, account=self.account(account), blocks=BLOCKS[blocks])
-
-    def _close(self, id: int, account: str) -> Array:
-        return operations.close_account(id, account=self.account(account))
-
-    def _rules(self, id: int, number: str, **options: str) -> Array:
-        return operations.define_rule_set(
-            id,
-            rule_set=int(number),
-            groups=[int(group) for group in options.get("groups", "").split(",") if group],
-            from_ns=int(options.get("from", "0")),
-            until_ns=int(options["until"]),
-            return_account=self.account(options["return"]) if "return" in options else 0,
-        )
-
-    def _programme(
-        self, id: int, number: str, funder: str, count: str, rules: str = "", claim: str = "0..1000000"
-    ) -> Array:
-        claim_from_ns, claim_until_ns = map(int, claim.split(".."))
-        return operations.open_programme(
-            id,
-            programme=int(number),
-            funder=self.account(funder),
-            rule_set=int(rules or number),
-            members=int(count),
-            claim_from_ns=claim_from_ns,
-            claim_until_ns=claim_until_ns,
-        )
-
-    def _members(self, id: int, number: str, *names: str, first: str | None = None) -> Array:
-        records = operations.add_members(id, programme=int(number), members=member_ids([*names]))
-        cohort = self._cohorts.setdefault(number, [])
-        if first is None:
-            records["first"] = len(cohort)
-            cohort.extend(names)
-        else:
-            records["first"] = int(first)
-        return records
-
-    def _seal(self, id: int, number: str, *names: str) -> Array:
-        digest = operations.cohort_digest(member_ids([*names] or self._cohorts.get(number, [])))
-        return operations.seal_cohort(id, programme=int(number), digest=digest)
-
-    def _drop(self, id: int, number: str, members: str, amount: str, seal: str | None = None) -> Array:
-        first, end = map(int, members.split(".."))
-        return operations.drop(
-            id,
-            programme=int(number),
-            first=first,
-            count=end - first,
-            amount=amount_of(amount),
-            seal=id_of(seal or self._seals.get(number, "no seal")),
-        )
-
-    def _claim(self, id: int, number: str, name: str, wallet: str, member: str = "") -> Array:
-        return operations.claim(
-            id,
-            programme=int(number),
-            member=int(member) if member else self._cohorts[number].index(name),
-            member_id=id_of(name),
-            wallet=self.account(wallet),
-        )
-
-    def _expire(self, id: int, number: str, members: str) -> Array:
-        first, end = map(int, members.split(".."))
-        return operations.expire(id, programme=int(number), first=first, count=end - first)
-
-    def _transfer(self, id: int, debit: str, credit: str, amount: str) -> Array:
-        return operations.transfer(id, debit=self.account(debit), credit=self.account(credit), amount=amount_of(amount))
-
-    def _pay(self, id: int, payer: str, payee: str, amount: str, flags: str = "") -> Array:
-        return operations.pay(
-            id,
-            payer=self.account(payer),
-            payee=self.account(payee),
-            amount=amount_of(amount),
-            flags=int(FLAGS[flags]) if flags else 0,
-        )
-
-    def _refund(self, id: int, original: str, amount: str) -> Array:
-        return operations.refund(id, original=id_of(original), amount=amount_of(amount))
+    def _find_end(self, open: str = "") -> None:
+        assert self._together, "nothing stands before this end"
+        records = np.concatenate([record for _, record, _ in self._together])
+        if self._block == "chain":
+            records["flags"][: None if open else -1] |= layout.LINKED
+        at = 0
+        for name, record, _ in self._together:
+            self.sent.setdefault(name, records[at : at + record.size].copy())
+            at += record.size
+        if self._block_name:
+            self.sent[self._block_name] = records
+        together, self._together = self._together, None
+        self._frame(records, [expected for _, record, expected in together for _ in range(record.size)])
 
     # --- what is found ---
 
-    def _find_at(self, now_ns: str) -> None:
-        self.now_ns = int(now_ns)
+    @property
+    def has_moved(self) -> bool:
+        """True if the last frame made movements that no line has named yet."""
+        return len(self.sides.twin.movements) > self._moved
 
-    def _find_balance(self, name: str, amount: str) -> None:
+    def account_of(self, name: str) -> Account:
+        """The account as it stands."""
         account = self.sides.state.account(id_of(name))
         assert account is not None, f"there is no account {name}"
-        assert account.balance == amount_of(amount)
+        return account
+
+    def _find_balance(self, name: str, amount: str) -> None:
+        assert self.account_of(name).balance == amount_of(amount)
+
+    def _find_available(self, name: str, amount: str) -> None:
+        assert self.account_of(name).available == amount_of(amount)
+
+    def _find_pending(self, name: str, debits: str, credits: str) -> None:
+        account = self.account_of(name)
+        assert (account.debits_pending, account.credits_pending) == (amount_of(debits), amount_of(credits))
+
+    def _find_used(self, name: str, *used: str) -> None:
+        account = self.account_of(name)
+        assert (account.day_used, account.month_used, account.year_used) == tuple(map(amount_of, used))
+
+    def _find_reasons(self, name: str, debit: str = "", credit: str = "", closed: str = "") -> None:
+        account = self.account_of(name)
+        expected = [{Reason[word] for word in words.split(",") if word} for words in (debit, credit)]
+        assert [account.debit_reasons, account.credit_reasons] == expected
+        assert account.close_reason == (Reason[closed] if closed else None)
+
+    def _find_signs(self, name: str, key: str, epoch: str) -> None:
+        account = self.account_of(name)
+        assert (account.key, account.key_epoch) == (b"" if key == "none" else secret_of(key), int(epoch))
 
     def _find_supply(self, currency: str, amount: str) -> None:
         assert self.sides.state.supply(int(currency)) == amount_of(amount) == self.sides.twin.supply(int(currency))
@@ -255,6 +217,43 @@ class Table:
         assert not state or purse.state is PurseState[state]
         for name, value in fields.items():
             assert getattr(purse, name) == (id_of(value) if name == "wallet" else amount_of(value)), name
+
+    def _find_held(self, name: str, amount: str, state: str = "OPEN", own: str = "", until: str = "") -> None:
+        hold = self.sides.state.hold(id_of(name))
+        assert hold is not None, f"{name} made no hold"
+        assert (hold.held, hold.state) == (amount_of(amount), HoldState[state])
+        assert not own or hold.own_held == amount_of(own)
+        assert not until or hold.until_ns == amount_of(until)
+
+    def _find_transit(self, name: str, amount: str, state: str = "OPEN", **ends: str) -> None:
+        transit = self.sides.state.transit_of(id_of(name))
+        if amount == "none":
+            assert transit is None
+            return
+        assert transit is not None, f"{name} sent nothing on its way"
+        assert (transit.amount, transit.state) == (amount_of(amount), TransitState[state])
+        for end, field in (("from", transit.source), ("via", transit.through), ("to", transit.destination)):
+            assert end not in ends or field == id_of(ends[end]), end
+
+    def _find_batch(self, number: str, state: str, count: str, total: str) -> None:
+        batch = self.sides.state.tables.batches[int(number)]
+        found = (BatchState(int(batch["state"])), int(batch["count"]), int(batch["total"]))
+        assert found == (BatchState[state], int(count), amount_of(total))
+
+    def _find_owed(self, name: str, amount: str) -> None:
+        bound = self.sides.state.bound_of(id_of(name))
+        assert bound is not None, f"{name} is not bound"
+        assert bound["kind"] == layout.Kind.REVERSE, f"{name} is no reversal"
+        assert int(bound["refunded"]) == amount_of(amount)
+
+    def _find_due(self, when: str) -> None:
+        assert self.sides.state.next_due_ns() == (None if when == "nothing" else amount_of(when))
+
+    def _find_authority(self, on: str) -> None:
+        assert self.sides.state.authority_on is (on == "on")
+
+    def _find_version(self, number: str) -> None:
+        assert self.sides.state.rules == int(number)
 
     def _find_moved(self, purpose: str, debit: str = "", credit: str = "", amount: str = "") -> None:
         movements = self.sides.twin.movements[self._moved :]
@@ -268,17 +267,7 @@ class Table:
         assert said == (Purpose[purpose], debit, credit, amount_of(amount))
 
     def _name(self, row: tuple[Any, ...]) -> str:
-        return self._names[row[1]] if row[0] == "account" else f"{row[1]}/{row[2]}"
-
-
-def amount_of(text: str) -> int:
-    """A sum of numbers and powers of two, such as 5, -1_000 or 2^63-1."""
-    total = 0
-    for part in text.replace("-", " -").replace("+", " ").split():
-        digits = part.lstrip("-")
-        amount = 1 << int(digits.removeprefix("2^")) if "^" in digits else int(digits)
-        total += -amount if part != digits else amount
-    return total
+        return self.names[row[1]] if row[0] == "account" else f"{row[1]}/{row[2]}"
 
 
 def play(text: str, *, bank: bool = True) -> Table:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.ledger.keeping import kept
 from tests.ledger.table import play
+from tests.ledger.verbs import id_of
 
+from sycee.core import limits
 from sycee.core.errors import IntegrityError
-from sycee.ledger.state import LedgerState, exact_sum
+from sycee.ledger.layout import KeyFlag, Role
+from sycee.ledger.proofs import exact_sum
+from sycee.ledger.state import LedgerState
 
+# Accounts stand in the order of opening: issuance is row 0, suspense 1, treasury 2, ann 3, bob 4, shop 5, cafe 6.
 LIVED = """
     rules     1  until=100  return=treasury
     programme 1  treasury  2
@@ -23,17 +32,86 @@ LIVED = """
     at        100
     expire    1  0..1
 """
+# And vault 7, way 8; of purses, Cat's is row 2; hold 0 is of own money, hold 1 of a purse, hold 2 has another two.
+WIDE = (
+    LIVED
+    + """
+    open      vault  VAULT
+    open      way    IN_TRANSIT
+    day       156  5 4 3
+    transfer  treasury  bob  60
+    rules     2  day=50
+    setrules  bob  2
+    hold      bob  shop  20  until=500  id=room  third=cafe
+    rules     3  until=900  return=treasury
+    programme 3  treasury  2
+    members   3  Cat Dan
+    seal      3
+    drop      3  0..2  10
+    claim     3  Cat  ann
+    hold      ann  cafe  6  purses  until=800  id=meal
+    post      meal  cafe  2
+    hold      bob  cafe  5  until=700  lock=sesame  id=gone
+    void      gone  cafe
+    send      bob  vault  7  id=under
+    send      treasury  vault  30  id=done
+    confirm   done
+    link      bob  way
+    link      way  vault
+    key       ann  phone
+    key       bob  watch
+    block     ann  debit   COURT_ORDER
+    block     ann  credit  DORMANT
+    group     4
+    join      4  cafe
+    rules     2  day=40  effective=5_000
+    chain
+    transfer  treasury  shop  8
+    transfer  shop  cafe  8
+    end
+    chain
+    transfer  treasury  shop  8                        LINKED_FAILED
+    transfer  shop  cafe  99                           EXCEEDS_BALANCE
+    end
+    stage     1  treasury  cafe  5
+    settle    1  1  5
+    stage     2  treasury  cafe  6
+    stage     2  cafe  shop  1
+    transfer  treasury  cafe  3  id=wrong
+    reverse   wrong  2
+    grant     lin  OFFICER
+    grant     wu   OFFICER
+    grant     ops  OPERATOR  operator=7
+    upgrade   2
+    open      zoe    WALLET
+"""
+)
 
 
-def lived() -> LedgerState:
-    state = play(LIVED).sides.state
+@cache
+def kept_of(table: str) -> Any:
+    return kept(play(table).sides.state)
+
+
+def lived(table: str = WIDE) -> LedgerState:
+    """The state after these lines, anew each time."""
+    state = LedgerState.load(*kept_of(table))
     state.check()
     return state
 
 
 def add(table: str, field: str, row: int, amount: int) -> Callable[[LedgerState], None]:
     def tamper(state: LedgerState) -> None:
-        getattr(state.tables, table)[field][row] += amount
+        column = getattr(state.tables, table)[field]
+        column[row] = column[row] + amount if column.ndim > 1 else int(column[row]) + amount
+
+    return tamper
+
+
+def both(*tampers: Callable[[LedgerState], None]) -> Callable[[LedgerState], None]:
+    def tamper(state: LedgerState) -> None:
+        for each in tampers:
+            each(state)
 
     return tamper
 
@@ -46,7 +124,14 @@ def add(table: str, field: str, row: int, amount: int) -> Callable[[LedgerState]
         (add("purses", "spent", 0, 1), "sum to -1"),
         (add("purses", "refunded", 0, 1), "sum to 1"),
         (add("purses", "returned", 0, 1), "sum to -1"),
-        (add("accounts", "debits_pending", 3, 1), "account row 3 is below zero"),
+        (add("accounts", "debits_pending", 3, 1), "account row 3: it is below zero"),
+        (add("accounts", "credits_pending", 3, -1), "account row 3: its credits_pending is below zero"),
+        (add("accounts", "day_used", 3, -1), "account row 3: its day_used is below zero"),
+        (add("accounts", "month_used", 3, -1), "account row 3: its month_used is below zero"),
+        (add("accounts", "year_used", 3, -1), "account row 3: its year_used is below zero"),
+        (add("purses", "pending", 0, 1), "purse row 0: it is below zero"),
+        (add("purses", "state", 2, 1), "purse row 2: expired, it holds money"),
+        (add("purses", "state", 3, -1), "purse row 3: empty, it has a history"),
         (add("movements", "amount", 0, 1), "account row 0: its movements do not add up to its debits_posted"),
         (add("movements", "debit_row", 0, 3), "account row 0: its movements do not add up to its debits_posted"),
         (add("movements", "credit_row", 0, 1), "account row 2: its movements do not add up to its credits_posted"),
@@ -54,6 +139,28 @@ def add(table: str, field: str, row: int, amount: int) -> Callable[[LedgerState]
         (add("movements", "credit_row", 1, 1), "purse row 0: its movements do not add up to its dropped"),
         (add("movements", "credit_row", 4, 1), "purse row 0: its movements do not add up to its refunded"),
         (add("movements", "debit_row", 5, 1), "purse row 0: its movements do not add up to its returned"),
+        # Money that is pending, and the holds and transits that say why.
+        (add("accounts", "debits_pending", 4, 1), "account row 4: holds do not add up to its debits pending"),
+        (add("accounts", "credits_pending", 5, 1), "account row 5: what comes does not add up to its credits pending"),
+        (add("accounts", "credits_pending", 7, 1), "account row 7: what comes does not add up to its credits pending"),
+        (add("purses", "pending", 2, 1), "purse row 2: holds do not add up to what it has pending"),
+        (add("holds", "own_held", 0, 1), "account row 4: holds do not add up to its debits pending"),
+        (add("holds", "payer", 0, 1), "account row 4: holds do not add up to its debits pending"),
+        (add("holds", "payee", 0, 1), "account row 5: what comes does not add up to its credits pending"),
+        (add("holds", "held", 1, 1), "account row 6: what comes does not add up to its credits pending"),
+        (add("hold_legs", "held", 0, 1), "purse row 2: holds do not add up to what it has pending"),
+        (add("hold_legs", "purse", 0, 1), "purse row 2: holds do not add up to what it has pending"),
+        (
+            both(add("holds", "held", 1, 1), add("accounts", "credits_pending", 6, 1)),
+            "hold row 1: its legs do not add up to what it holds",
+        ),
+        (add("holds", "state", 0, 1), "hold row 0: no longer open, it keeps money"),
+        (add("holds", "held", 2, 1), "hold row 2: no longer open, it keeps money"),
+        (add("transits", "amount", 0, 1), "account row 7: what comes does not add up to its credits pending"),
+        (add("transits", "destination", 0, 1), "account row 7: what comes does not add up to its credits pending"),
+        (add("transits", "state", 1, -1), "account row 7: what comes does not add up to its credits pending"),
+        (add("transits", "through", 0, -1), "account row 8: in transit, it holds other money than is on its way"),
+        (add("accounts", "kind", 7, 4), "account row 7: in transit, it holds other money than is on its way"),
     ],
 )
 def test_tampering_is_found_and_named(tamper: Callable[[LedgerState], None], message: str) -> None:
@@ -80,19 +187,71 @@ def test_money_moved_from_one_account_to_another_without_a_movement_is_found() -
         state.check()
 
 
+def bound_row(state: LedgerState, name: str) -> int:
+    row = state.bound_row(id_of(name))
+    assert row >= 0
+    return row
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "message"),
+    [
+        ("lunch", 5, "more came back than was paid"),  # 3 of 7 came back
+        ("wrong", 2, "more came back than was paid"),
+        ("done", 1, "nothing can come back of it"),
+    ],
+)
+def test_what_came_back_is_checked(name: str, amount: int, message: str) -> None:
+    state = lived()
+    row = bound_row(state, name)
+    state.bound["refunded"][row] += amount
+    with pytest.raises(IntegrityError, match=f"bound row {row}: {message}"):
+        state.check()
+
+
+def test_times_are_checked() -> None:
+    for name, time_ns, message in (("lunch", 100, "purse row 0 paid outside"), ("expired", 99, "purse row 0 returned")):
+        state = lived(LIVED.replace("expire    1  0..1", "expire    1  0..1  id=expired"))
+        place = int(state.bound["place"][bound_row(state, name)])
+        state.tables.frame_times[place >> limits.PLACE_INDEX_BITS] = time_ns
+        with pytest.raises(IntegrityError, match=message):
+            state.check()
+
+
+# What section 12 of the reference says that the digest covers, by table, and a row in which it matters.
+IN_THE_DIGEST = {
+    ("accounts", 3): "id_low id_high currency kind operator rule_set suspense debits_posted credits_posted "
+    "debits_pending credits_pending day_used month_used year_used day month year debit_reasons credit_reasons "
+    "close_reason link key_epoch key",
+    ("purses", 0): "member_low member_high dropped spent refunded returned pending wallet state",
+    ("programmes", 1): "rule_set funder count filled sealed seal_low seal_high claim_from_ns claim_until_ns",
+    ("bound", 9): "id_low id_high kind result refunded",
+    ("holds", 0): "payer payee third until_ns own_held state counted day month year",
+    ("holds", 2): "hash",
+    ("hold_legs", 0): "held purse",
+    ("transits", 0): "source through destination amount state counted day month year",
+    ("batches", 1): "total count currency state",
+    ("batches", 2): "total count currency state",
+    ("staged", 1): "amount debit credit",
+    ("keys", 0): "key flags",
+}
+
+
 def test_every_column_of_the_state_that_must_count_is_in_the_digest() -> None:
     digests = {lived().digest()}
-    tampers = [
-        *(add("accounts", name, 3, 1) for name in ("id_low", "id_high", "currency", "kind", "blocks", "operator")),
-        *(add("accounts", name, 3, 1) for name in ("rule_set", "suspense", "debits_posted", "credits_posted")),
-        *(add("accounts", name, 3, 1) for name in ("debits_pending", "credits_pending", "day_used", "month_used")),
-        *(add("accounts", name, 3, 1) for name in ("year_used", "day", "month", "year")),
-        *(add("purses", name, 0, 1) for name in ("member_low", "member_high", "dropped", "spent", "refunded")),
-        *(add("purses", name, 0, 1) for name in ("returned", "pending", "wallet", "state")),
-        *(add("programmes", name, 1, 1) for name in ("rule_set", "funder", "count", "filled", "sealed", "seal_low")),
-        *(add("programmes", name, 1, 1) for name in ("seal_high", "claim_from_ns", "claim_until_ns")),
-        *(add("bound", name, 9, 1) for name in ("id_low", "id_high", "kind", "result", "refunded")),
+    tampers = [add(table, name, row, 1) for (table, row), names in IN_THE_DIGEST.items() for name in names.split()]
+    tampers += [
+        lambda state: state.zones.update({156: "Asia/Shanghai"}),
+        lambda state: state.coming.clear(),
+        lambda state: state.rule_sets.update({2: state.rule_sets[3][:80] + state.rule_sets[2][80:]}),
+        lambda state: setattr(state, "authority_on", False),
+        lambda state: setattr(state, "rules", 3),
+        lambda state: state.grants.clear(),
     ]
+    for name, value in (("person", 5), ("role", Role.WITNESS), ("flags", KeyFlag.P256), ("key", bytes(32))):
+        tampers.append(change_grant(name, value))
+    for name, value in (("operator", 9), ("from_ns", 1), ("until_ns", 2), ("revoked", True)):
+        tampers.append(change_grant(name, value))
     for tamper in tampers:
         state = lived()
         tamper(state)
@@ -100,16 +259,26 @@ def test_every_column_of_the_state_that_must_count_is_in_the_digest() -> None:
     assert len(digests) == 1 + len(tampers)
 
 
+def change_grant(name: str, value: Any) -> Callable[[LedgerState], None]:
+    def tamper(state: LedgerState) -> None:
+        last = list(state.grants)[-1]
+        state.grants[last] = replace(state.grants[last], **{name: value})
+
+    return tamper
+
+
 def test_rows_places_and_indices_are_not_in_the_digest() -> None:
     digest = lived().digest()
     for tamper in (
         add("accounts", "last_movement", 3, 1),
-        add("accounts", "payee", 0, 0),
         add("bound", "place", 3, 1),
         add("bound", "first_movement", 3, 1),
+        add("bound", "amount", 3, 1),
         add("purses", "last_movement", 0, 1),
         add("purses", "next_purse", 0, 1),
         add("movements", "place", 0, 1),
+        add("time_outs", "until_ns", 0, 1),
+        lambda state: setattr(state, "release", "another"),
     ):
         state = lived()
         tamper(state)

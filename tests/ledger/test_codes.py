@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 import re
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sycee.core.codes import PRECEDENCE, Result
-from sycee.ledger import digest, layout
-from sycee.ledger.layout import Kind
-from sycee.testing.histories import coverage, random_history
+from sycee.core.codes import FIRST_BINDING, PRECEDENCE, Result
+from sycee.ledger import layout
+from sycee.ledger.layout import (
+    AccountKind,
+    BatchState,
+    HoldFlag,
+    HoldState,
+    KeyFlag,
+    Kind,
+    PayFlag,
+    PostFlag,
+    Purpose,
+    PurseState,
+    Reason,
+    Role,
+    RuleFlag,
+    SendFlag,
+    SettleFlag,
+    TransitState,
+)
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 LEDGER = (REFERENCE / "ledger.md").read_text(encoding="utf-8")
 CODES = (REFERENCE / "result-codes.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \| (.+) \| (.+) \|$", CODES, re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \| (.+) \| (.+) \|$", re.MULTILINE)
+ROWS = ROW.findall(CODES)
+# Where each part of the page begins and ends in PRECEDENCE; test_a_part_of_the_page_is_a_block says what they mean.
+BLOCKS = {
+    "Malformed": (Result.ID_MUST_NOT_BE_ZERO, Result.KEY_MUST_NOT_BE_ZERO),
+    "Known": (Result.EXISTS_WITH_DIFFERENT_CONTENT, Result.EXISTS),
+    "Not taken": (Result.CANNOT_BE_LINKED, Result.TWO_PERSONS_MUST_SIGN),
+    "Refused by the state": (Result.CURRENCY_EXISTS, Result.LINKED_FAILED),
+    "Done": (Result.CREATED, Result.CREATED),
+}
+# What is said about signatures, before the state machine is asked.
+SIGNATURE_CODES = set(
+    PRECEDENCE[PRECEDENCE.index(Result.SIGNATURE_INVALID) : PRECEDENCE.index(Result.TWO_PERSONS_MUST_SIGN) + 1]
+)
+
+
+def section(start: str, end: str) -> str:
+    """The part of ledger.md from `start` up to `end`."""
+    return LEDGER[LEDGER.index(start) : LEDGER.index(end)]
+
+
+def codes_named(text: str) -> set[str]:
+    return set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text)) | ({"EXISTS"} if "`EXISTS`" in text else set())
+
+
+# --- result codes ---
 
 
 def test_every_code_has_its_row_in_order_of_precedence() -> None:
@@ -30,22 +72,138 @@ def test_a_row_says_the_codes_number_and_whether_it_binds(name: str, number: str
     assert Result[name].binds == (binds == "yes")
 
 
+def test_a_part_of_the_page_is_a_block() -> None:
+    parts = re.split(r"^## (.+)$", CODES, flags=re.MULTILINE)[1:]
+    shown = {title: [row[0] for row in ROW.findall(text)] for title, text in zip(parts[::2], parts[1::2], strict=True)}
+    assert {title: (Result[names[0]], Result[names[-1]]) for title, names in shown.items()} == BLOCKS
+    assert PRECEDENCE[FIRST_BINDING] is BLOCKS["Refused by the state"][0]
+
+
 def test_numbers_have_no_gap() -> None:
     assert sorted(Result) == list(range(len(Result)))
 
 
 def test_every_code_the_specification_names_is_one() -> None:
-    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", LEDGER)) | {"EXISTS"}
-    assert named <= set(Result.__members__)
-    # What may be answered is said in ledger.md; CREATED is what is said otherwise.
-    assert set(Result.__members__) - named - {"CREATED"} == set()
+    # What may be answered is said in ledger.md, and about signatures in authority.md; CREATED is said otherwise.
+    authority = codes_named((REFERENCE / "authority.md").read_text(encoding="utf-8"))
+    assert codes_named(LEDGER) | authority <= set(Result.__members__)
+    assert {code.name for code in Result} - codes_named(LEDGER) - {"CREATED"} <= authority
+    assert {code.name for code in SIGNATURE_CODES} <= authority
+
+
+def test_operations_name_their_codes_in_order_of_precedence() -> None:
+    """In ledger.md an operation's line begins with the codes it may be answered, and they come in the order of judging.
+
+    The line's first sentence holds the list; a code said again, or in brackets after another, is an explanation.
+    """
+    wrong, seen = [], 0
+    for line in re.findall(r"^- \*\*[A-Z_]+\*\*.*?(?=^- \*\*|^\n|^#|^[A-Z])", LEDGER + "\n#", re.MULTILINE | re.DOTALL):
+        listed = re.sub(r"\([^()]*\)", "", line).split(". ")[0]
+        named = list(dict.fromkeys(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", listed)))
+        seen += len(named)
+        if named != [code.name for code in sorted((Result[name] for name in named), key=PRECEDENCE.index)]:
+            wrong.append(line[:60] + " … " + ", ".join(named))
+    assert wrong == []
+    assert seen > 100
 
 
 def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None:
     """Kernels and twin agree on these very seeds in test_twin, so the kernels give every code too."""
+    from sycee.testing.histories import coverage, random_history  # here, because other tests here need no history
+
     counted = coverage(random_history(seed, 60) for seed in range(300))
-    assert {code for _, code in counted} == set(Result)
+    assert set(Result) - {code for _, code in counted} == SIGNATURE_CODES
     assert {kind for kind, code in counted if code is Result.CREATED} == {kind.name for kind in Kind}
+
+
+# --- closed lists ---
+
+
+def kinds_table() -> list[tuple[str, str, str]]:
+    """(kinds, numbers, fields) of every row of the table of kinds."""
+    table = section("| kind | no. |", "## 2.")
+    return re.findall(r"^\| ([A-Z_, ⛓]+) \| ([\d, ]+) \| (.+) \|$", table, re.MULTILINE)
+
+
+def numbered(enum: type[IntEnum], *, first: int = 0) -> list[str]:
+    """Names with their numbers in brackets, as the specification lists states."""
+    return [f"{member.name} ({member.value})" for member in enum if member >= first]
+
+
+def test_kinds_have_the_documented_numbers() -> None:
+    documented = {
+        name.removesuffix(" ⛓"): int(number)
+        for names, numbers, _ in kinds_table()
+        for name, number in zip(names.split(", "), numbers.split(", "), strict=True)
+    }
+    assert documented == {kind.name: int(kind) for kind in Kind}
+
+
+def test_chains_are_made_of_the_kinds_that_are_marked() -> None:
+    marked = [name.removesuffix(" ⛓") for names, *_ in kinds_table() for name in names.split(", ") if "⛓" in name]
+    assert marked == [kind.name for kind in layout.LINKABLE]
+    assert f"0x{layout.LINKED:04x}, LINKED" in LEDGER
+
+
+def test_account_kinds_reasons_and_roles_have_the_documented_numbers() -> None:
+    text = section("## 3.", "## 4.")
+    for heading, enum in (("Account kinds", AccountKind), ("Reasons", Reason)):
+        listed = re.search(rf"^{heading}: (.+?)\.(?: |$)", text, re.MULTILINE)
+        assert listed
+        found = re.findall(r"(\d) ([A-Z_]+)", listed[1])
+        assert [(int(number), name) for number, name in found] == [(int(each), each.name) for each in enum]
+    roles = ", ".join(f"{role.value} {role.name.lower()}" for role in Role)
+    assert f"`first`: role, {roles}" in LEDGER
+
+
+def test_purposes_have_the_documented_numbers() -> None:
+    cells = re.findall(r"\| ([A-Z_]+) \| (\d+) (?=\|)", section("| purpose | no. |", "## 7."))
+    assert {name: int(number) for name, number in cells} == {each.name: int(each) for each in Purpose}
+    assert len(cells) == len(Purpose)
+
+
+def test_states_have_the_documented_numbers() -> None:
+    for where, enum in (
+        (("## 5.", "## 6."), PurseState),
+        (("## 7.", "## 8."), HoldState),
+        (("## 8.", "## 9."), TransitState),
+    ):
+        *others, last = numbered(enum)
+        assert f"{', '.join(others)} or {last}" in section(*where)
+    settlement = section("## 10.", "## 11.")
+    assert [text in settlement for text in numbered(BatchState, first=1)] == [True, True]
+    assert BatchState.OPEN == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "flags"),
+    [
+        ("PAY", "`flags`: 1 purses only, 2 own money only", [PayFlag.PURSES_ONLY, PayFlag.OWN_ONLY]),
+        (
+            "HOLD",
+            "`flags`: 1 and 2 as PAY, 4 three-party: `reference` is the third account, 8 hash-locked: bytes 64–95",
+            [HoldFlag.PURSES_ONLY, HoldFlag.OWN_ONLY, HoldFlag.THREE_PARTY, HoldFlag.HASH_LOCKED],
+        ),
+        (
+            "POST",
+            "`flags`: 1 let the rest go, 2 bytes 80–111 are the secret",
+            [PostFlag.LETS_GO, PostFlag.PREIMAGE],
+        ),
+        ("SEND", "`flags`: 1 up to that amount", [SendFlag.UP_TO]),
+        ("SETTLE", "`flags`: 1 discard", [SettleFlag.DISCARD]),
+    ],
+)
+def test_flags_have_the_documented_numbers(kind: str, said: str, flags: list[int]) -> None:
+    (fields,) = (fields for names, _, fields in kinds_table() if names.removesuffix(" ⛓") == kind)
+    assert said in fields
+    assert flags == [1 << bit for bit in range(len(flags))]
+
+
+def test_flags_of_rule_sets_and_keys_have_the_documented_numbers() -> None:
+    assert "`flags`: 1 no persons, 2 no cash-out" in section("## 4.", "## 5.")
+    assert [*RuleFlag] == [RuleFlag.NO_PERSONS, RuleFlag.NO_CASH_OUT] == [1, 2]
+    assert "1 Ed25519, 2 ECDSA P-256 (the key's x, big-endian), 4 with 2: its y is odd" in section("## 1.", "## 2.")
+    assert [*KeyFlag] == [KeyFlag.ED25519, KeyFlag.P256, KeyFlag.Y_ODD] == [1, 2, 4]
 
 
 # --- layouts ---
@@ -62,33 +220,37 @@ def ranges_of(dtype: np.dtype) -> dict[str, tuple[int, int]]:
     return found
 
 
+def record_types() -> list[str]:
+    """The names of all record types of the layout, but for those of the journal's operations."""
+    return sorted(name for name, value in vars(layout).items() if isinstance(value, np.dtype))
+
+
 def test_the_operation_has_the_documented_bytes() -> None:
-    section = LEDGER[LEDGER.index("## 1.") : LEDGER.index("| kind | no. |")]
-    cells = re.findall(r"\| (\d+)–(\d+) \| `(\w+)`", section)
+    cells = re.findall(r"\| (\d+)–(\d+) \| `(\w+)`", section("## 1.", "| kind | no. |"))
     assert {name: (int(first), int(last)) for first, last, name in cells} == ranges_of(layout.OPERATION)
 
 
 def test_a_rule_set_has_the_documented_bytes() -> None:
-    section = LEDGER[LEDGER.index("## 4.") : LEDGER.index("## 5.")]
-    cells = re.findall(r"`(\w+)`[^`\[]*\[(\d+)–(\d+)\]", section)
+    cells = re.findall(r"`(\w+)`[^`\[]*\[(\d+)–(\d+)\]", section("## 4.", "## 5."))
     assert {name: (int(first), int(last)) for name, first, last in cells} == ranges_of(layout.RULE_SET_OPERATION)
-
-
-def test_kinds_have_the_documented_numbers() -> None:
-    table = LEDGER[LEDGER.index("| kind | no. |") : LEDGER.index("## 2.")]
-    rows = re.findall(r"^\| ([A-Z_, ]+) \| ([\d, ]+) \|", table, re.MULTILINE)
-    documented = {
-        name: int(number)
-        for names, numbers in rows
-        for name, number in zip(names.split(", "), numbers.split(", "), strict=True)
-    }
-    assert documented == {kind.name: int(kind) for kind in Kind}
+    # Widths that the ranges alone do not say.
+    assert layout.RULE_SET_OPERATION["groups"].shape == (4,)
+    assert "`groups` four × u16" in LEDGER
 
 
 def test_members_stand_at_the_documented_bytes() -> None:
     said = re.search(r"ids at bytes ([\d, ]+)", LEDGER)
     assert said
     assert [int(at) for at in said[1].split(", ")] == [8 * word for word in layout.MEMBER_WORDS]
+
+
+def test_keys_hashes_and_secrets_stand_at_the_documented_bytes() -> None:
+    for word, said in (
+        (layout.KEY_WORD, "A **key** stands in bytes {}–{}"),
+        (layout.HASH_WORD, "hash-locked: bytes {}–{} are the SHA-256"),
+        (layout.SECRET_WORD, "bytes {}–{} are the secret"),
+    ):
+        assert said.format(8 * word, 8 * word + 31) in LEDGER
 
 
 def test_a_movement_is_documented_field_by_field() -> None:
@@ -113,14 +275,17 @@ def test_a_movement_is_documented_field_by_field() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["OPERATION", "RULE_SET_OPERATION", "ACCOUNT", "PURSE", "BOUND", "MOVEMENT", "ANSWER"])
+@pytest.mark.parametrize("name", record_types())
 def test_records_have_no_padding_and_no_overlap(name: str) -> None:
     dtype = getattr(layout, name)
     covered = [at for first, last in sorted(ranges_of(dtype).values()) for at in range(first, last + 1)]
     assert covered == list(range(dtype.itemsize))
 
 
-@pytest.mark.parametrize("name", ["_ACCOUNT", "_PURSE", "_BOUND"])
-def test_digested_rows_are_packed(name: str) -> None:
-    dtype = getattr(digest, name)
-    assert sum(dtype[field].itemsize for field in dtype.names) == dtype.itemsize
+def test_digested_rows_are_packed() -> None:
+    from sycee.ledger import digest  # here, because it brings the kernels with it
+
+    packed = {name: value for name, value in vars(digest).items() if isinstance(value, np.dtype) and value.names}
+    assert len(packed) >= 3
+    for name, dtype in packed.items():
+        assert sum(dtype[field].itemsize for field in dtype.names) == dtype.itemsize, name

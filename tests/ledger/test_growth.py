@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from tests.ledger.sides import Sides
 
-from sycee.core import ids
+from sycee.core import ids, limits
 from sycee.core.codes import Result
 from sycee.ledger import kernels, layout, operations
 from sycee.ledger.layout import AccountKind
@@ -16,7 +16,7 @@ from sycee.ledger.state import LedgerState
 ACCOUNTS = 2_200
 PAYS = 3_000
 MEMBERS = 2_500
-ISSUANCE, SUSPENSE, FUNDER = 1, 2, 3
+ISSUANCE, SUSPENSE, FUNDER, WAY, VAULT = 1, 2, 3, 4, 5
 
 
 @cache
@@ -81,13 +81,158 @@ def grow() -> Sides:
     )  # fmt: skip
     for now_ns, frame in enumerate(frames, 1):
         sides.frame(now_ns, frame)
+    grow_holds(sides, accounts)
+    grow_ways(sides, accounts)
+    grow_batches(sides, accounts)
+    grow_chains(sides, accounts)
     sides.frame(1_000, operations.expire(some_ids("expire", 1), programme=5, first=0, count=MEMBERS))
     tables = sides.state.tables
-    for name in ("accounts", "purses", "movements", "bound", "account_slots", "bound_slots", "rule_sets", "programmes"):
+    for name in (
+        *("accounts", "purses", "movements", "bound", "account_slots", "bound_slots", "rule_sets", "programmes"),
+        *("holds", "hold_legs", "time_outs", "transits", "batches", "staged", "gross", "keys", "undo_accounts"),
+        *("undo_account_rows", "undo_purses", "undo_purse_rows", "undo_holds", "undo_hold_rows", "undo_values"),
+    ):
         assert getattr(tables, name).size > getattr(first, name).size, f"{name} did not grow"
     assert tables.group_bits.shape > first.group_bits.shape
     assert tables.group_bits.shape[1] > first.group_bits.shape[1]
     return sides
+
+
+def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
+    """Holds of purses and of own money: some, then many; posted one by one and in bulk, let go, and timed out."""
+    random = np.random.default_rng(6)
+    for part, count in enumerate((100, 3_000)):
+        payers = random.integers(0, ACCOUNTS, count)
+        payees = (payers + random.integers(1, 40, count)) % 40  # so that few get many
+        payees[payees == payers] = 41
+        sides.frame(
+            100,
+            operations.hold(
+                some_ids(f"holds {part}", count), payer=accounts[payers], payee=accounts[payees],
+                amount=random.integers(1, 30, count), until_ns=random.integers(500, 900, count),
+            ),
+        )  # fmt: skip
+        sides.frame(
+            101,
+            operations.post(
+                some_ids(f"posts {part}", count // 3), hold=some_ids(f"holds {part}", count)[: count // 3],
+                by=accounts[payees[: count // 3]], amount=random.integers(1, 30, count // 3), lets_go=part == 1,
+            ),
+        )  # fmt: skip
+        sides.frame(
+            102,
+            operations.extend(
+                some_ids(f"extensions {part}", count // 2), hold=some_ids(f"holds {part}", count)[count // 2 :],
+                by=accounts[payers[count // 2 :]], until_ns=950,
+            ),
+        )  # fmt: skip
+    state = sides.state
+    made = state.bound[["id_low", "id_high"]][state.holds["bound"]]
+    first, last = (int(row["id_high"]) << 64 | int(row["id_low"]) for row in (made[0], made[-1]))
+    before = state.movements.size
+    sides.frame(103, operations.post_holds(some_ids("bulk posts", 15), first=first, last=last, by=accounts[:15]))
+    assert state.movements.size > before + 200
+    sides.frame(104, operations.void_holds(some_ids("bulk voids", 10), first=first, last=last, by=accounts[10:20]))
+    assert {1, 2} == set(state.holds["state"].tolist()) - {0}
+    sides.frame(600, operations.set_key(some_ids("key", 1), account=accounts[0], key=bytes([7] * 32), flags=1))
+    assert np.count_nonzero(state.holds["state"] == layout.HoldState.TIMED_OUT) > 50
+
+
+def grow_ways(sides: Sides, accounts: np.ndarray) -> None:
+    """Sends, confirms and rejects; then wallets that are full, and flow over to the bank."""
+    sides.frame(
+        601,
+        np.concatenate(
+            [
+                operations.open_account(
+                    some_ids("way", 1), account=WAY, currency=156, kind=AccountKind.IN_TRANSIT, suspense=SUSPENSE
+                ),
+                operations.open_account(
+                    some_ids("vault", 1), account=VAULT, currency=156, kind=AccountKind.VAULT, suspense=SUSPENSE
+                ),
+                operations.link_account(some_ids("way to vault", 1), account=WAY, to=VAULT),
+            ]
+        ),
+    )
+    for part, count in enumerate((60, ACCOUNTS)):
+        sent = some_ids(f"sent {part}", count)
+        sides.frame(
+            602, operations.send(sent, source=accounts[:count], destination=VAULT, through=WAY, amount=3 + part)
+        )
+        sides.frame(603, operations.confirm(some_ids(f"confirm {part}", count // 3), sent=sent[: count // 3]))
+        sides.frame(604, operations.reject(some_ids(f"reject {part}", count // 3), sent=sent[-(count // 3) :]))
+    sides.frame(
+        605,
+        operations.define_rule_set(
+            some_ids("rules 50", 1), rule_set=50, from_ns=0, until_ns=10**6, balance_max=120, day_max=10**9
+        ),
+    )
+    sides.frame(606, operations.set_rule_set(some_ids("under 50", ACCOUNTS), account=accounts, rule_set=50))
+    sides.frame(607, operations.link_account(some_ids("to the way", ACCOUNTS), account=accounts, to=WAY))
+    before = sides.state.transits.size
+    full = operations.transfer(some_ids("full", ACCOUNTS), debit=FUNDER, credit=accounts, amount=100)
+    sides.frame(608, full, ((156, 5, 4, 3),))
+    assert sides.state.transits.size > before + ACCOUNTS // 2
+
+
+def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
+    """A batch of thousands of payments that settles on the net effect, batches of high numbers, and keys."""
+    random = np.random.default_rng(7)
+    for batch, count in ((1, 50), (2, 3_000), (70_000, 5)):
+        payers = random.integers(0, ACCOUNTS, count)
+        payees = (payers + 1 + random.integers(0, 2_000, count)) % ACCOUNTS
+        amount = random.integers(1, 20, count)
+        staged = operations.stage(
+            some_ids(f"stage {batch}", count), batch=batch, debit=accounts[payers], credit=accounts[payees],
+            amount=amount,
+        )  # fmt: skip
+        sides.frame(609, staged)
+        # Whoever would be over a limit is let off it: what is looked at here is that thousands fit.
+        sides.frame(610, operations.set_rule_set(some_ids(f"free {batch}", ACCOUNTS), account=accounts, rule_set=0))
+        settled = operations.settle(
+            some_ids(f"settle {batch}", 1), batch=batch, payments=count, total=int(amount.sum())
+        )
+        assert sides.frame(611, settled)[0][0] in (Result.CREATED, Result.EXCEEDS_BALANCE)
+    assert np.count_nonzero(sides.state.movements["purpose"] == layout.Purpose.SETTLEMENT) >= 3_000
+    for part, count in enumerate((30, 1_000)):
+        sides.frame(
+            612,
+            operations.set_key(
+                some_ids(f"keys {part}", count), account=accounts[:count], key=bytes([part + 1] * 32), flags=1
+            ),
+        )
+
+
+def grow_chains(sides: Sides, accounts: np.ndarray) -> None:
+    """Long chains that are undone, and the same ones done."""
+    for part, count in enumerate((5, 150)):
+        pays = some_ids(f"pays of chain {part}", count)
+        good = [
+            operations.pay(pays, payer=accounts[:count], payee=accounts[1_000 : 1_000 + count], amount=20),
+            operations.refund(some_ids(f"refunds of chain {part}", count), original=pays, amount=10),
+            operations.hold(
+                some_ids(f"holds of chain {part}", count), payer=accounts[500 : 500 + count], payee=FUNDER, amount=9,
+                until_ns=990,
+            ),
+            operations.post(
+                some_ids(f"posts of chain {part}", count), hold=some_ids(f"holds of chain {part}", count), by=FUNDER,
+                amount=4,
+            ),
+            operations.send(
+                some_ids(f"sends of chain {part}", count), source=FUNDER, destination=VAULT, through=WAY, amount=1
+            ),
+        ]  # fmt: skip
+        bad = operations.transfer(some_ids(f"bad {part}", 1), debit=WAY, credit=VAULT, amount=1)
+        retried = operations.chain(*good)
+        retried["id_low"] ^= np.uint64(1 << 40)  # other ids, and so other originals and holds
+        chosen = np.isin(retried["kind"], (layout.Kind.REFUND, layout.Kind.POST))
+        retried["reference_low"][chosen] ^= np.uint64(1 << 40)
+        before = sides.state.movements.size
+        codes = {code for code, _ in sides.frame(613, operations.chain(*good, bad))}
+        assert codes == {Result.LINKED_FAILED, Result.ACCOUNT_IS_IN_TRANSIT}
+        assert sides.state.movements.size == before
+        assert {code for code, _ in sides.frame(614, retried)} == {Result.CREATED}
+        assert sides.state.movements.size >= before + 4 * count
 
 
 def programme(number: int, rule_set: int, members: int, funder: int = FUNDER) -> list[np.ndarray]:
@@ -154,16 +299,48 @@ def test_one_frame_may_outgrow_every_table_at_once() -> None:
             suspense=SUSPENSE,
         ),
         operations.join_group(some_ids("joins", 1_100), group=4_000, account=some_ids("accounts", 1_100)),
+        operations.open_account(
+            some_ids("way", 1), account=WAY, currency=156, kind=AccountKind.IN_TRANSIT, suspense=SUSPENSE
+        ),
+        operations.open_account(
+            some_ids("vault", 1), account=VAULT, currency=156, kind=AccountKind.VAULT, suspense=SUSPENSE
+        ),
+        operations.hold(
+            some_ids("holds", 300), payer=FUNDER, payee=some_ids("accounts", 300), amount=2, until_ns=900
+        ),
+        operations.post_holds(
+            some_ids("bulk", 1), first=number_of(some_ids("holds", 300)[0]), last=number_of(some_ids("holds", 300)[-1]),
+            by=FUNDER,
+        ),
+        operations.send(some_ids("sends", 300), source=FUNDER, destination=VAULT, through=WAY, amount=1),
+        operations.confirm(some_ids("confirms", 300), sent=some_ids("sends", 300)),
+        operations.stage(
+            some_ids("stages", 300), batch=90_000, debit=FUNDER, credit=some_ids("accounts", 300), amount=3
+        ),
+        operations.settle(some_ids("settle", 1), batch=90_000, payments=300, total=900),
+        operations.set_key(some_ids("keys", 100), account=some_ids("accounts", 100), key=bytes([7] * 32), flags=1),
+        operations.chain(
+            operations.transfer(some_ids("back", 200), debit=some_ids("accounts", 200), credit=FUNDER, amount=1),
+            operations.transfer(some_ids("and back", 1), debit=FUNDER, credit=VAULT, amount=1),
+        ),
     ]  # fmt: skip
     frame = np.concatenate(frames)
+    assert frame.size <= limits.FRAME_RECORDS_MAX
     sides = Sides()
     assert {code for code, _ in sides.frame(1, frame)} == {Result.CREATED}
-    assert sides.state.movements.size == 20_001
+    assert sides.state.movements.size == 20_001 + 4 * 300 + 201
     one_by_one = LedgerState()
-    for at in range(frame.size):
+    alone = frame.size - 201  # but for the chain, which must be in one frame
+    for at in range(alone):
         one_by_one.reserve(frame[at : at + 1])
         one_by_one.apply(at + 1, 1, frame[at : at + 1])
+    one_by_one.reserve(frame[alone:])
+    one_by_one.apply(alone + 1, 1, frame[alone:])
     assert one_by_one.digest() == sides.state.digest()
+
+
+def number_of(id: np.void) -> int:
+    return int(id["high"]) << 64 | int(id["low"])
 
 
 def test_legs_are_counted_to_65_535_and_stop_there() -> None:

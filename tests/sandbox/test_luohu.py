@@ -20,6 +20,7 @@ PUBLISHED = {
     "merchants": 3_389,
     "budget_minor": 1_000_000_000,
     "minted_minor": 1_090_100_000,
+    "mint_officers": 2,
     "spent_from_packets_minor": 876_400_000,
     "spent_own_minor": 90_100_000,
     "returned_minor": 123_600_000,
@@ -57,13 +58,16 @@ def test_the_published_figures_come_out(run: tuple[Path, dict[str, Any], str]) -
 def test_going_on_after_the_end_changes_nothing(run: tuple[Path, dict[str, Any], str]) -> None:
     folder, found, said = run
     assert said.splitlines()[-1] == f"state digest {found['digest']}"
-    verified = sycee("verify", folder / "data", "--json")
+    verified = sycee("verify", folder / "data", "--authority", "--json")
     assert verified.returncode == 0
     proof = json.loads(verified.stdout)
     assert proof["ok"] is True
     assert proof["digest"] == found["digest"]
     assert proof["operations"] == found["operations"]
     assert proof["supply"]["CNY"] == PUBLISHED["minted_minor"]
+    signatures = [row["signatures"] for row in found["signatures"]]
+    assert len(signatures) == 7
+    assert f"{sum(signatures):,} signatures hold, of 7 signers" in "\n".join(proof["proved"])
 
 
 def test_the_split_of_the_packets_closes(run: tuple[Path, dict[str, Any], str]) -> None:

@@ -145,11 +145,12 @@ def test_times_go_forward_and_stay_in_the_windows(scale: float, seed: int) -> No
 def test_frames_hold_everything_once_and_cross_no_edge(scale: float, seed: int) -> None:
     made = planned(scale, seed).plan
     frames = list(made.frames())
-    assert np.array_equal(np.concatenate([records for _, records in frames]), made.records)
-    times = [time_ns for time_ns, _ in frames]
+    assert np.array_equal(np.concatenate([records for _, records, _ in frames]), made.records)
+    assert np.array_equal(np.concatenate([operators for *_, operators in frames]), made.operators)
+    times = [time_ns for time_ns, *_ in frames]
     assert times == sorted(set(times))
     start = 0
-    for time_ns, records in frames:
+    for time_ns, records, _ in frames:
         asked = made.times_ns[start : start + records.size]
         start += records.size
         assert int(asked.max()) == time_ns
@@ -161,12 +162,12 @@ def test_frames_hold_everything_once_and_cross_no_edge(scale: float, seed: int) 
 
 def test_a_frame_takes_the_records_of_one_step() -> None:
     times = np.array([0, 9, 10, 10, 25, 39], np.int64)
-    made = Plan(times, np.arange(6), 10)
-    assert [(time_ns, records.tolist()) for time_ns, records in made.frames()] == [
-        (9, [0, 1]),
-        (10, [2, 3]),
-        (25, [4]),
-        (39, [5]),
+    made = Plan(times, np.arange(6), np.arange(6) % 2, 10)
+    assert [(time_ns, records.tolist(), by.tolist()) for time_ns, records, by in made.frames()] == [
+        (9, [0, 1], [0, 1]),
+        (10, [2, 3], [0, 1]),
+        (25, [4], [0]),
+        (39, [5], [1]),
     ]
 
 
@@ -294,6 +295,6 @@ def test_payments_too_small_to_be_so_many_are_refused() -> None:
 
 
 def test_frames_fit_the_journal_at_full_size() -> None:
-    # A step of ten minutes holds what one frame can: then no step is cut.
+    # One frame holds what a step of the clock asks for: then no step is cut.
     made = planned(0.05, 2020).plan
-    assert max(records.size for _, records in made.frames()) * 20 < FRAME_RECORDS_MAX
+    assert max(records.size for _, records, _ in made.frames()) * 20 < FRAME_RECORDS_MAX

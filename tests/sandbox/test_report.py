@@ -14,7 +14,7 @@ from sycee.core import money
 from sycee.programmes.definition import Programme, load
 from sycee.report import page
 from sycee.report.page import Plot, Tiles, Verdict
-from sycee.sandbox.outcome import Hours, Outcome
+from sycee.sandbox.outcome import Hours, Outcome, SignerRow
 from sycee.sandbox.report import report_page, write_report
 
 PLOTS = ["hours", "left", "flow", "operators", "lorenz", "ranks"]
@@ -78,7 +78,7 @@ def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
         told.draw_beacon,
         told.digest,
         "sycee draw verify FOLDER",
-        "sycee verify DIR",
+        "sycee verify DIR --authority",
         *(operator.title for operator in told.operators),
         *(phase.name for phase in told.phases),
     ):
@@ -120,6 +120,22 @@ def test_without_anything_published_it_claims_no_agreement(told: Outcome) -> Non
 def test_a_real_round_says_nothing_of_seeds_made_up(told: Outcome) -> None:
     opening = report_page(replace(told, synthetic=False)).opening
     assert [block.kind for block in opening] == ["verdict", "tiles"]
+
+
+def test_who_signed_how_much_is_on_the_page(told: Outcome, tmp_path: Path) -> None:
+    signers = (
+        SignerRow("officer 1 of the issuer", "01", "officer", 12),
+        SignerRow("officer 2 of the issuer", "02", "officer", 12),
+        SignerRow("a bank", "03", "operator", 1_300),
+    )
+    write_report(replace(told, signers=signers), tmp_path / "report.html")
+    text = text_of(tmp_path / "report.html")
+    assert "All 1,324 were checked. Their keys are synthetic, derived from the seed." in text
+    assert "officer 2 of the issuer officer 12 a bank operator 1,300 all 1,324" in text
+
+
+def test_without_signers_nothing_is_said_of_signatures(written: Path) -> None:
+    assert "Signatures checked" not in text_of(written)
 
 
 def test_a_scaled_replay_says_so(told: Outcome) -> None:

@@ -9,7 +9,7 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX
-from sycee.journal import Journal
+from sycee.journal import FrameKind, Journal
 from sycee.ledger import operations
 from sycee.sequencer import sequencer as sequencer_module
 from sycee.sequencer.sequencer import Sequencer
@@ -98,3 +98,36 @@ def test_a_request_of_many_frames_may_be_done_in_part() -> None:
     with sequencer.reading() as state:
         state.check()
         assert state.account(SHOP).balance == 9_950  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("what", ["before", "after"])
+def test_ctrl_c_between_disk_and_memory_ends_without_a_close(
+    what: str, side_by_side: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frame is durable, the state is not where a replay will be: a CLOSE frame would name wrong movements."""
+    monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
+    disk, clock = FakeDisk(), SimulatedClock(START_NS)
+    sequencer = start(disk, clock, side_by_side=side_by_side)
+    sequencer.submit(opening())
+    real = sequencer.state.apply
+
+    def interrupted(*arguments: object) -> Array:
+        if what == "after":
+            real(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sequencer.state, "apply", interrupted)
+    record = operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1)
+    with pytest.raises(KeyboardInterrupt):
+        sequencer.submit(record)
+    with pytest.raises(UnavailableError, match="the ledger stopped at frame 3: KeyboardInterrupt"):
+        sequencer.submit(record)
+    sequencer.close()
+    frames = list(Journal.open(disk.kill(), read_only=True).recover())
+    assert [frame.kind for frame in frames] == [FrameKind.OPERATIONS] * 3
+    reopened = start(disk.kill(), clock)
+    assert reopened.submit(record)["code"].tolist() == [Result.EXISTS]
+    reopened.state.check()
+    reopened.close()
+    start(disk.kill(), clock).close()

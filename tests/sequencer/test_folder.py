@@ -15,7 +15,7 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.journal import Journal
 from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import sequencer as sequencer_module
+from sycee.sequencer import snapshots
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer, journal_disk
 
@@ -72,12 +72,12 @@ def test_reopening_gives_the_same_digest(tmp_path: Path) -> None:
     clock = SimulatedClock(START_NS)
     sequencer = Sequencer(Journal.create(journal_disk(tmp_path)), clock=clock)
     run(sequencer, clock, [])
-    digest, times = sequencer.state.digest(), sequencer.frame_times
+    digest, times = sequencer.state.digest(), sequencer.frame_times.tolist()
     sequencer.close()
     for _ in range(3):
         sequencer = Sequencer(Journal.open(journal_disk(tmp_path)), clock=clock)
         assert sequencer.state.digest() == digest
-        assert sequencer.frame_times[: len(times)] == times
+        assert sequencer.frame_times[: len(times)].tolist() == times
         sequencer.state.check()
         sequencer.close()
 
@@ -90,7 +90,7 @@ def test_a_start_that_fails_gives_the_folder_back(tmp_path: Path, monkeypatch: p
         raise UnavailableError("this machine has no memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sequencer_module, "replay", no_memory)
+        patched.setattr(snapshots, "replay", no_memory)
         with pytest.raises(UnavailableError, match="no memory"):
             Ledger.open(tmp_path)
     Ledger.open(tmp_path).close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,39 +12,55 @@ from hypothesis import strategies as st
 from tests.sequencer.small import LEDGER_ID, Array, first_results
 
 from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.journal import Journal
-from sycee.ledger import layout
-from sycee.ledger.layout import Kind
+from sycee.ledger import kernels, layout
+from sycee.ledger.layout import Kind, Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import sequencer as sequencer_module
-from sycee.sequencer.sequencer import Sequencer, zone_of
+from sycee.sequencer.rules import RULES_VERSION
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.zones import zone_of
 from sycee.testing.disk import FakeDisk
-from sycee.testing.histories import Frame, histories, random_history
+from sycee.testing.histories import Frame, cuts, histories, random_history
 
 # Frames have different times, operations of one moment need not: the moments are so far apart that a moment's
 # frames all lie on the same side of every window's ends.
 MOMENT_NS = 1_000
 
 
-def spread(history: list[Frame]) -> list[Frame]:
+Moment = tuple[int, Array]
+
+# Where a kind keeps times, besides `from_ns` and `until_ns` of those that have a window or an end.
+TIMED = (Kind.OPEN_PROGRAMME, Kind.DEFINE_RULE_SET, Kind.GRANT_ROLE, Kind.HOLD, Kind.EXTEND)
+
+
+def spread(history: list[Frame]) -> list[Moment]:
     """The same history with MOMENT_NS between its times, without what the sequencer does not take."""
-    frames = []
-    for now_ns, operations in history:
-        operations = operations[[is_taken(operations, at) for at in range(operations.size)]]
-        windows = np.isin(operations["kind"], (Kind.OPEN_PROGRAMME, Kind.DEFINE_RULE_SET))
-        for field in ("from_ns", "until_ns"):
-            times = operations[field][windows]
+    moments = []
+    for now_ns, records, _ in history:
+        operations = records[[is_taken(records, at) for at in range(records.size)]]
+        for kinds, field in ((TIMED, "from_ns"), (TIMED, "until_ns"), ((Kind.DEFINE_RULE_SET,), "amount")):
+            chosen = np.flatnonzero(np.isin(operations["kind"], kinds))  # `amount` is a rule set's `effective_ns`
+            times = operations[field][chosen]
             near = np.abs(times) < I64_MAX // MOMENT_NS
-            operations[field][np.flatnonzero(windows)[near]] = times[near] * MOMENT_NS
-            operations[field][np.flatnonzero(windows)[~near]] = np.sign(times[~near]) * I64_MAX
-        frames.append((now_ns * MOMENT_NS, operations))
-    return frames
+            operations[field][chosen] = np.where(near, times * near * MOMENT_NS, np.sign(times) * I64_MAX)
+        if operations.size:
+            operations["flags"][-1] &= ~np.uint16(layout.LINKED)  # a submission does not end within a chain
+        moments.append((now_ns * MOMENT_NS, operations))
+    return moments
 
 
 def is_taken(operations: Array, at: int) -> bool:
-    if operations["kind"][at] != Kind.DEFINE_CURRENCY:
+    """Not so: zones that do not exist, rules that nobody has, and officers, after whom nothing goes unsigned."""
+    kind = operations["kind"][at]
+    if kind == Kind.UPGRADE:
+        return bool(operations["number"][at] <= RULES_VERSION)
+    if kind == Kind.GRANT_ROLE:
+        return bool(operations["first"][at] != Role.OFFICER)
+    if kind != Kind.DEFINE_CURRENCY:
         return True
     try:
         zone_of(operations[at : at + 1].view("u1")[32:80].tobytes().rstrip(b"\0").decode("latin-1") or "UTC")
@@ -57,54 +74,69 @@ def sequencer_on(disk: FakeDisk, clock: SimulatedClock, *, side_by_side: bool) -
     return Sequencer(journal, clock=clock, side_by_side=side_by_side)
 
 
-def run_whole(frames: list[Frame]) -> tuple[list[int], bytes]:
+def run_whole(moments: list[Moment]) -> tuple[list[int], bytes]:
     """One submit for each moment: first results and digest."""
     clock = SimulatedClock(0)
     sequencer = sequencer_on(FakeDisk(), clock, side_by_side=False)
     results = []
-    for now_ns, operations in frames:
+    for now_ns, operations in moments:
         clock.set(now_ns)
         results += first_results(sequencer.submit(operations))
+        sequencer.tick()
     sequencer.state.check()
     return results, sequencer.state.digest()
 
 
-def run_cut(frames: list[Frame], seed: int, *, side_by_side: bool) -> tuple[list[int], bytes, FakeDisk]:
-    """The same, cut anywhere, with slices of what went before sent again in between and within."""
+def run_cut(moments: list[Moment], seed: int, *, side_by_side: bool) -> tuple[list[int], bytes, FakeDisk]:
+    """The same, cut anywhere but in chains, with slices of what went before sent again in between and within."""
     dice = random.Random(seed)
     clock, disk = SimulatedClock(0), FakeDisk()
     sequencer = sequencer_on(disk, clock, side_by_side=side_by_side)
     results: list[int] = []
     said = np.zeros(0, layout.OPERATION)
-    for now_ns, operations in frames:
+    for now_ns, operations in moments:
         clock.set(now_ns)
-        at = 0
-        while at < operations.size:
-            part = operations[at : at + dice.randint(1, max(1, min(60, operations.size - at)))]
-            at += part.size
+        places = cuts(operations)
+        if Kind.DEFINE_CURRENCY in operations["kind"]:
+            places = [0, operations.size]  # in the frame that defines it a currency has no date, in the next it has
+        while len(places) > 1:
+            taken = dice.randint(1, min(60, len(places) - 1))
+            part = operations[places[0] : places[taken]]
+            places = places[taken:]
             again = slice_of(said, dice) if dice.random() < 0.3 else said[:0]
-            answers = sequencer.submit(np.concatenate([again, part]))
-            results += first_results(answers[again.size :])
-            said = np.concatenate([said, part])
+            answers = sequencer.submit(np.concatenate([again, part]))[again.size :]
+            results += first_results(answers)
+            said = np.concatenate([said, part[stays_so(part, answers)]])
             if dice.random() < 0.3:
                 before = sequencer.durable_sequence
                 sequencer.submit(slice_of(said, dice))
                 assert sequencer.durable_sequence == before, "what is known was journaled again"
+        sequencer.tick()
     sequencer.state.check()
     digest = sequencer.state.digest()
     sequencer.close()
     return results, digest, disk
 
 
+def stays_so(part: Array, answers: Array) -> Array:
+    """All but the chains that repeat an id: these bind nothing, and may fare otherwise at another time."""
+    stays = np.ones(part.size, np.bool_)
+    for start, end in pairwise(cuts(part)):
+        stays[start:end] = Result.CHAIN_REPEATS_AN_ID not in answers["code"][start:end]
+    return stays
+
+
 def slice_of(said: Array, dice: random.Random) -> Array:
-    first = dice.randint(0, said.size)
-    return said[first : first + dice.randint(0, 50)]
+    places = cuts(said)
+    first = dice.randint(0, len(places) - 1)
+    last = min(first + dice.randint(0, 50), len(places) - 1)
+    return said[places[first] : places[last]]
 
 
 def require_same(history: list[Frame], seed: int, *, side_by_side: bool) -> None:
-    frames = spread(history)
-    results, digest = run_whole(frames)
-    cut_results, cut_digest, disk = run_cut(frames, seed, side_by_side=side_by_side)
+    moments = spread(history)
+    results, digest = run_whole(moments)
+    cut_results, cut_digest, disk = run_cut(moments, seed, side_by_side=side_by_side)
     assert cut_results == results
     assert cut_digest == digest
     reopened = Sequencer(Journal.open(disk), side_by_side=side_by_side)
@@ -139,17 +171,18 @@ def test_the_state_machine_itself_knows_no_frames(history: list[Frame], seed: in
     """At one and the same time, without a sequencer: one frame or many, the state is equal."""
     dice = random.Random(seed)
     whole, cut = LedgerState(), LedgerState()
-    for sequence, (now_ns, operations) in enumerate(history, 1):
-        at = 0
-        while at < operations.size:
-            part = operations[at : at + dice.randint(1, 40)]
-            at += part.size
-            apply(cut, sequence * 1_000 + at, now_ns, part)
-        apply(whole, sequence, now_ns, operations)
+    for sequence, (now_ns, records, calendar) in enumerate(history, 1):
+        places = cuts(records)
+        apply(cut, sequence * 1_000, Frame(now_ns, records[:0], calendar))
+        while len(places) > 1:
+            taken = dice.randint(1, min(40, len(places) - 1))
+            apply(cut, sequence * 1_000 + places[taken], Frame(now_ns, records[places[0] : places[taken]], calendar))
+            places = places[taken:]
+        apply(whole, sequence, Frame(now_ns, records, calendar))
         assert whole.digest() == cut.digest()
 
 
-def apply(state: LedgerState, sequence: int, now_ns: int, operations: Array) -> None:
-    operations = operations[state.resolve(operations)[0]["code"] == 65_535]
-    state.reserve(operations)
-    state.apply(sequence, now_ns, operations)
+def apply(state: LedgerState, sequence: int, frame: Frame) -> None:
+    records = frame.records[state.resolve(frame.records)[0]["code"] == kernels.PENDING]
+    state.reserve(records)
+    state.apply(sequence, frame.now_ns, records, frame.calendar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ from tests.sequencer.small import START_NS, opening, run, some_ids, start, steps
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UsageError
+from sycee.core.keys import SigningKey
 from sycee.journal import Journal
 from sycee.ledger import operations
+from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import verify as verify_module
+from sycee.sequencer.checkpoint import Checkpoint, make
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.verify import Verification, verify
 from sycee.testing.disk import FakeDisk
@@ -43,15 +47,15 @@ def test_a_good_folder(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify_module, "journal_disk", lambda folder: disk)
     found = verify("ledger", progress=seen.append)
     assert found.digest == digest.hex()
-    assert found.frames == len(steps()) + closed
+    assert found.frames == 1 + len(steps()) + closed
     assert seen == list(range(1, found.frames + 1))
-    assert found.operations == sum(records.size for _, records in steps())
+    assert found.operations == 1 + sum(records.size for _, records in steps())
     assert (found.accounts, found.purses) == (6, 7)
     assert found.supply == {"CNY": 10_000}
     assert found.first_time_ns == START_NS
     assert found.last_time_ns == START_NS + 1_001 * 10**9 + closed
     assert found.findings == ()
-    assert len(found.proved) == 7
+    assert len(found.proved) == 9
 
 
 def test_a_folder_on_a_real_disk_also_while_it_is_in_use(tmp_path: Path) -> None:
@@ -131,9 +135,56 @@ def test_a_state_that_does_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wrong(state: LedgerState, frame: object) -> None:
         replay(state, frame)  # type: ignore[arg-type]
-        if frame.sequence == 8:  # type: ignore[attr-defined]
+        if frame.sequence == 1 + len(steps()):  # type: ignore[attr-defined]
             state.accounts["credits_posted"][3] += 1
 
     monkeypatch.setattr(verify_module, "replay", wrong)
     with pytest.raises(IntegrityError, match="currency 156: all accounts and purses sum to 1"):
         verify_on(disk, monkeypatch)
+
+
+# --- checkpoints ---
+
+KEY = SigningKey.derive(b"\7" * 32)
+WITNESS = 77
+
+
+def witnessed(folder: Path, key: SigningKey = KEY) -> Checkpoint:
+    """A ledger with a witness, and a checkpoint of its third frame; more frames follow."""
+    public = KEY.public
+    grant = operations.grant_role(
+        1, person=WITNESS, role=Role.WITNESS, key=public.key, flags=public.flags, from_ns=0, until_ns=2**62
+    )
+    with Ledger.open(folder) as ledger:
+        ledger.submit(opening())
+        ledger.submit(grant)
+        position = ledger.sequencer.position()
+        ledger.submit(operations.define_group(some_ids("group", 1), group=1))
+    return make(position, WITNESS, key)
+
+
+def test_a_checkpoint_that_agrees_is_proved(tmp_path: Path) -> None:
+    checkpoint = witnessed(tmp_path)
+    proved = verify(tmp_path, checkpoints=[checkpoint]).proved
+    assert "the checkpoint at frame 3, signed by witness 00000000-0000-0000-0000-00000000004d, agrees" in proved
+    position = replace(checkpoint.position, state_digest=bytes(32))
+    with pytest.raises(IntegrityError, match="frame 3 is not the one that was signed: its state_digest is"):
+        verify(tmp_path, checkpoints=[make(position, WITNESS, KEY)])
+    position = replace(checkpoint.position, sequence=9)
+    with pytest.raises(IntegrityError, match="signed at frame 9, and the journal ends with frame 5"):
+        verify(tmp_path, checkpoints=[make(position, WITNESS, KEY)])
+
+
+def test_a_checkpoint_of_another_hand(tmp_path: Path) -> None:
+    other = SigningKey.derive(b"\x08" * 32)
+    with pytest.raises(IntegrityError, match="the checkpoint at frame 3 is not signed by the key"):
+        verify(tmp_path, checkpoints=[witnessed(tmp_path, other)])
+    with Ledger.open(tmp_path) as ledger:
+        checkpoint = make(ledger.sequencer.position(), WITNESS + 1, other)
+    found = verify(tmp_path, checkpoints=[checkpoint])
+    assert "the ledger knows no witness 00000000-0000-0000-0000-00000000004e" in found.findings[0]
+
+
+def test_a_ledger_without_a_frame_stands_nowhere(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="stands nowhere"):
+        ledger.sequencer.position()

@@ -58,6 +58,36 @@ app.command(
     help="Check a published draw: recompute every winner from the published files alone.",
     sort_key=3,
 )
+app.command(
+    "sycee.cli.simulate:simulate",
+    name="simulate",
+    help="Run random histories against power cuts, damaged disks and wild clocks, beside a naive twin.",
+    sort_key=4,
+)
+app.command(
+    "sycee.cli.snapshot:snapshot",
+    name="snapshot",
+    help="Keep a ledger's state on disk, so that its next start is quick.",
+    sort_key=5,
+)
+app.command(
+    "sycee.cli.restore:restore",
+    name="restore",
+    help="Make a ledger's folder again from a copy of its journal.",
+    sort_key=6,
+)
+app.command(
+    "sycee.cli.checkpoint:app",
+    name="checkpoint",
+    help="Say, signed, where a ledger stands, and check what a witness said.",
+    sort_key=7,
+)
+app.command(
+    "sycee.cli.key:app",
+    name="key",
+    help="Make a signing key.",
+    sort_key=8,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,7 +164,9 @@ def _run(tokens: list[str]) -> int:
 
 
 def _left_behind(tokens: list[str]) -> str:
-    """What an interrupted command leaves behind: only a pilot writes, and keeps what it wrote where it was told to."""
+    """What an interrupted command leaves behind: a pilot keeps what it wrote where it was told to."""
+    if tokens[:1] == ["restore"]:
+        return "; nothing was restored"
     if tokens[:1] != ["pilot"]:
         return "; nothing was changed"
     if any(each.split("=")[0] == "--data" for each in tokens):

@@ -8,6 +8,7 @@ import resource
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,9 +84,11 @@ def luohu(
         terminal.print(_table(outcome), crop=False)
         terminal.print(f"state digest {outcome.digest}", soft_wrap=True)
     talk = console(stderr=True)
+    talk.print(f"signatures checked: {_signatures(outcome)}", soft_wrap=True)
     talk.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if data is not None:
-        check = f"check it: sycee verify {quote(str(data))}; sycee draw verify {quote(str(data / pilot.DRAW_FOLDER))}"
+        ledger, drawn = quote(str(data)), quote(str(data / pilot.DRAW_FOLDER))
+        check = f"check it: sycee verify {ledger} --authority; sycee draw verify {drawn}"
         talk.print(f"ledger kept in {data}", markup=False, soft_wrap=True)
         talk.print(check, markup=False, soft_wrap=True)
     if report is not None:
@@ -187,6 +190,13 @@ def _shown(outcome: Outcome, row: Comparison, value: int) -> str:
     return money.format(value, outcome.programme.currency) if row.is_money else f"{value:,}"
 
 
+def _signatures(outcome: Outcome) -> str:
+    totals: dict[str, int] = {}
+    for row in outcome.signers:
+        totals[row.role] = totals.get(row.role, 0) + row.signatures
+    return ", ".join(f"{count:,} by {role}s" for role, count in totals.items()) or "none"
+
+
 def _as_json(outcome: Outcome) -> dict[str, Any]:
     values: dict[str, Any] = {
         (f"{row.name}_minor" if row.is_money else row.name): row.ledger for row in outcome.comparisons
@@ -199,6 +209,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "duplicates": outcome.duplicates,
         "operations": outcome.operations,
         "movements": outcome.movements,
+        "signatures": [asdict(row) for row in outcome.signers],
         "draw_root": outcome.draw_root,
         "digest": outcome.digest,
         "seconds": round(sum(phase.seconds for phase in outcome.phases), 3),

@@ -74,6 +74,54 @@ class Result(IntEnum):
     OVERFLOWS_DEBITS = 58
     OVERFLOWS_CREDITS = 59
     EXCEEDS_BALANCE = 60
+    KEY_MUST_NOT_BE_ZERO = 61
+    REASON_UNKNOWN = 62
+    ROLE_UNKNOWN = 63
+    CANNOT_BE_LINKED = 64
+    CHAIN_OPEN = 65
+    CHAIN_REPEATS_AN_ID = 66
+    CHAIN_BROKEN = 67
+    SIGNATURE_INVALID = 68
+    SIGNATURE_EXPIRED = 69
+    SIGNER_NOT_FOUND = 70
+    KEY_EPOCH_DIFFERS = 71
+    NOT_AUTHORISED = 72
+    TWO_PERSONS_MUST_SIGN = 73
+    RULE_SET_MUST_KEEP_WINDOW = 74
+    RULES_NOT_NEWER = 75
+    GRANT_NOT_FOUND = 76
+    GRANT_REVOKED = 77
+    OFFICERS_MUST_REMAIN = 78
+    TRANSIT_ACCOUNT_NOT_FOUND = 79
+    RELEASER_NOT_FOUND = 80
+    ORIGINAL_NOT_REVERSIBLE = 81
+    HOLD_NOT_FOUND = 82
+    HOLDS_OUT_OF_ORDER = 83
+    NOT_A_PARTY_TO_HOLD = 84
+    PREIMAGE_DIFFERS = 85
+    HOLD_DONE = 86
+    HOLD_TIMED_OUT = 87
+    HOLD_MUST_END_LATER = 88
+    TRANSIT_NOT_FOUND = 89
+    TRANSIT_DONE = 90
+    BATCH_NOT_FOUND = 91
+    BATCH_DONE = 92
+    BATCH_DIFFERS = 93
+    ACCOUNT_IS_IN_TRANSIT = 94
+    LINK_KIND_WRONG = 95
+    RULE_SET_NOT_IN_FORCE = 96
+    PAYEE_NOT_ALLOWED = 97
+    PERSONS_NOT_ALLOWED = 98
+    CASH_OUT_NOT_ALLOWED = 99
+    REFUND_WINDOW_CLOSED = 100
+    EXCEEDS_HELD = 101
+    RESERVED_FOR_REFUNDS = 102
+    EXCEEDS_SINGLE_LIMIT = 103
+    EXCEEDS_DAY_LIMIT = 104
+    EXCEEDS_MONTH_LIMIT = 105
+    EXCEEDS_YEAR_LIMIT = 106
+    EXCEEDS_BALANCE_LIMIT = 107
+    LINKED_FAILED = 108
 
     def __str__(self) -> str:
         return self.name
@@ -81,12 +129,13 @@ class Result(IntEnum):
     @property
     def binds(self) -> bool:
         """True where the operation's id is bound by this answer: to success, or to a refusal that hung on state."""
-        return self is Result.CREATED or PRECEDENCE.index(self) > PRECEDENCE.index(Result.EXISTS)
+        return PRECEDENCE.index(self) >= FIRST_BINDING
 
 
-# Highest first. Three blocks: malformed (binds nothing), already known, refused by the state (binds).
-# CREATED comes last: it is given when nothing else applies.
+# Highest first. Five blocks: malformed (binds nothing), already known, not taken (binds nothing), refused by the state
+# (binds), and CREATED, which is given when nothing else applies.
 PRECEDENCE: Final = (
+    # malformed
     Result.ID_MUST_NOT_BE_ZERO,
     Result.KIND_UNKNOWN,
     Result.FLAGS_UNKNOWN,
@@ -97,10 +146,26 @@ PRECEDENCE: Final = (
     Result.NUMBER_OUT_OF_RANGE,
     Result.COUNT_OUT_OF_RANGE,
     Result.ACCOUNT_KIND_UNKNOWN,
+    Result.REASON_UNKNOWN,
+    Result.ROLE_UNKNOWN,
     Result.WINDOW_MUST_END_AFTER_START,
     Result.ZONE_MUST_NOT_BE_EMPTY,
+    Result.KEY_MUST_NOT_BE_ZERO,
+    # known
     Result.EXISTS_WITH_DIFFERENT_CONTENT,
     Result.EXISTS,
+    # not taken
+    Result.CANNOT_BE_LINKED,
+    Result.CHAIN_OPEN,
+    Result.CHAIN_REPEATS_AN_ID,
+    Result.CHAIN_BROKEN,
+    Result.SIGNATURE_INVALID,
+    Result.SIGNATURE_EXPIRED,
+    Result.SIGNER_NOT_FOUND,
+    Result.KEY_EPOCH_DIFFERS,
+    Result.NOT_AUTHORISED,
+    Result.TWO_PERSONS_MUST_SIGN,
+    # refused
     Result.CURRENCY_EXISTS,
     Result.CURRENCY_NOT_FOUND,
     Result.TOO_MANY_CURRENCIES,
@@ -108,8 +173,13 @@ PRECEDENCE: Final = (
     Result.GROUP_NOT_FOUND,
     Result.RULE_SET_EXISTS,
     Result.RULE_SET_NOT_FOUND,
+    Result.RULE_SET_MUST_KEEP_WINDOW,
     Result.PROGRAMME_EXISTS,
     Result.PROGRAMME_NOT_FOUND,
+    Result.RULES_NOT_NEWER,
+    Result.GRANT_NOT_FOUND,
+    Result.GRANT_REVOKED,
+    Result.OFFICERS_MUST_REMAIN,
     Result.ACCOUNT_EXISTS,
     Result.ISSUANCE_EXISTS,
     Result.SUSPENSE_NOT_FOUND,
@@ -117,9 +187,24 @@ PRECEDENCE: Final = (
     Result.ACCOUNT_NOT_FOUND,
     Result.DEBIT_ACCOUNT_NOT_FOUND,
     Result.CREDIT_ACCOUNT_NOT_FOUND,
+    Result.TRANSIT_ACCOUNT_NOT_FOUND,
+    Result.RELEASER_NOT_FOUND,
     Result.ORIGINAL_NOT_FOUND,
     Result.ORIGINAL_IS_NOT_A_PAY,
+    Result.ORIGINAL_NOT_REVERSIBLE,
     Result.ORIGINAL_WAS_REFUSED,
+    Result.HOLD_NOT_FOUND,
+    Result.HOLDS_OUT_OF_ORDER,
+    Result.NOT_A_PARTY_TO_HOLD,
+    Result.PREIMAGE_DIFFERS,
+    Result.HOLD_DONE,
+    Result.HOLD_TIMED_OUT,
+    Result.HOLD_MUST_END_LATER,
+    Result.TRANSIT_NOT_FOUND,
+    Result.TRANSIT_DONE,
+    Result.BATCH_NOT_FOUND,
+    Result.BATCH_DONE,
+    Result.BATCH_DIFFERS,
     Result.COHORT_SEALED,
     Result.COHORT_NOT_SEALED,
     Result.COHORT_INCOMPLETE,
@@ -129,6 +214,8 @@ PRECEDENCE: Final = (
     Result.MEMBERS_OUT_OF_ORDER,
     Result.MEMBER_DIFFERS,
     Result.CURRENCIES_MUST_MATCH,
+    Result.ACCOUNT_IS_IN_TRANSIT,
+    Result.LINK_KIND_WRONG,
     Result.ACCOUNT_MUST_STAY_OPEN,
     Result.ACCOUNT_CLOSED,
     Result.DEBIT_ACCOUNT_CLOSED,
@@ -143,11 +230,27 @@ PRECEDENCE: Final = (
     Result.CLAIM_WINDOW_CLOSED,
     Result.TOO_MANY_PURSES,
     Result.ACCOUNT_NOT_EMPTY,
+    Result.RULE_SET_NOT_IN_FORCE,
+    Result.PAYEE_NOT_ALLOWED,
+    Result.PERSONS_NOT_ALLOWED,
+    Result.CASH_OUT_NOT_ALLOWED,
+    Result.REFUND_WINDOW_CLOSED,
     Result.EXCEEDS_REFUNDABLE,
+    Result.EXCEEDS_HELD,
     Result.OVERFLOWS_DEBITS,
     Result.OVERFLOWS_CREDITS,
     Result.EXCEEDS_BALANCE,
+    Result.RESERVED_FOR_REFUNDS,
+    Result.EXCEEDS_SINGLE_LIMIT,
+    Result.EXCEEDS_DAY_LIMIT,
+    Result.EXCEEDS_MONTH_LIMIT,
+    Result.EXCEEDS_YEAR_LIMIT,
+    Result.EXCEEDS_BALANCE_LIMIT,
+    Result.LINKED_FAILED,
+    # done
     Result.CREATED,
 )
+
+FIRST_BINDING: Final = PRECEDENCE.index(Result.CURRENCY_EXISTS)
 
 assert set(PRECEDENCE) == set(Result) and len(PRECEDENCE) == len(Result)

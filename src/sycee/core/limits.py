@@ -7,6 +7,7 @@ from typing import Final
 I64_MAX: Final = 2**63 - 1
 
 RECORD_BYTES: Final = 128  # one operation in the journal: two cache lines
+ENVELOPE_BYTES: Final = 104  # one signature over records of its frame, see docs/reference/authority.md
 FRAME_BYTES_MAX: Final = 1 << 20  # one frame is one message of at most 1 MiB on a replicated log
 FRAME_HEADER_BYTES: Final = 512  # fixed part and calendar, see docs/reference/journal.md
 FRAME_TRAILER_BYTES: Final = 64
@@ -27,6 +28,12 @@ COHORT_MEMBERS_MAX: Final = (
     1 << 30
 )  # one country at a stroke; what memory cannot hold is refused before it is journaled
 PURSES_PER_WALLET_MAX: Final = 16  # one pay looks at every purse of its wallet
+BATCHES_MAX: Final = 1 << 20  # settlement batches are numbered, and a table of them stands in memory
+SETTLEMENT_PAYMENTS_MAX: Final = 1 << 30
+RULES_MAX: Final = 65_535  # versions of the rules that UPGRADE can name
+RELEASE_BYTES_MAX: Final = 32
+KEY_BYTES: Final = 32
+HOLDS_MAX: Final = (1 << 31) - 1
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # rows are 31 bits; the 32nd says that a row is a purse
 PURSES_MAX: Final = (1 << 31) - 1
 BOUND_MAX: Final = (1 << 32) - 2  # an index slot keeps row + 1 in 32 bits

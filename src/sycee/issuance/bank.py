@@ -2,7 +2,12 @@
 
 Reserves are claims on the central bank outside the digital currency, so they are kept in a book of their own: a ledger
 currency whose number ISO 4217 does not use. Issuing moves reserves into `converted` and the same amount of digital
-money out of the issuance account; at any moment the supply equals what stands in `converted`.
+money out of the issuance account, as one chain: both or neither. At any moment the supply equals what stands in
+`converted`.
+
+Once a ledger has named officers, what they and the parties submit is signed: every method takes the ledger, or
+`signing.Signatures` before it, and says who must sign. The limits are rule sets like any other, so that they are
+journaled, dated, and changed by two officers alone.
 """
 
 from __future__ import annotations
@@ -14,7 +19,9 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.codes import Result
-from sycee.core.errors import Refused, require
+from sycee.core.errors import Refused, UsageError, require
+from sycee.core.limits import I64_MAX, RULE_SETS_MAX
+from sycee.issuance.signing import Submits
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
@@ -22,6 +29,19 @@ from sycee.sequencer.embedded import Ledger
 Array = np.ndarray[Any, Any]
 
 RESERVE_BOOK: Final = 1  # ISO 4217's numeric codes begin at 8
+# Rule sets of the bank's own limits are numbered from here on, out of the way of wallets' and programmes'.
+MINTING_RULE_SET: Final = 60_000
+QUOTA_RULE_SET_FIRST: Final = MINTING_RULE_SET + 1  # the first operator's; each has one of its own
+
+_NOT_THE_REASON: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
+_OF_SIGNATURES: Final = (
+    Result.SIGNATURE_INVALID,
+    Result.SIGNATURE_EXPIRED,
+    Result.SIGNER_NOT_FOUND,
+    Result.KEY_EPOCH_DIFFERS,
+    Result.NOT_AUTHORISED,
+    Result.TWO_PERSONS_MUST_SIGN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +125,82 @@ class CentralBank:
             )
         return np.concatenate(records)
 
-    def credit_reserves(self, ledger: Ledger, operation_id: int, party: Party, amount: int) -> None:
-        """Record reserves that a party brings from the settlement system. Raises Refused."""
+    def credit_reserves(self, ledger: Submits, operation_id: int, party: Party, amount: int) -> None:
+        """Record reserves, in minor units, that a party brings from the settlement system. Two officers sign.
+
+        Raises Refused.
+        """
         record = operations.transfer(operation_id, debit=self.reserve_issuance, credit=party.reserve, amount=amount)
         _submit(ledger, record, "reserves not recorded")
 
-    def issue(self, ledger: Ledger, operation_ids: Array, party: Party, amount: int) -> None:
+    def issue(self, ledger: Submits, operation_ids: Array, party: Party, amount: int) -> None:
         """Issue `amount` minor units of digital money to a party against its reserves. operation_ids: (2,) ID.
 
-        The reserves go first: without them nothing is issued. Raises Refused, and asking again with the same ids goes
-        on where it stopped.
+        Two officers and the party's operator sign. Both transfers are one chain, so that there is never money without
+        reserves, nor reserves taken without money. Raises Refused; asking again with the same ids does nothing again.
         """
         reserve_id, money_id = (ids.to_int(identifier) for identifier in operation_ids)
-        taken = operations.transfer(reserve_id, debit=party.reserve, credit=self.converted, amount=amount)
-        _submit(ledger, taken, "reserves not taken, nothing issued")
-        issued = operations.transfer(money_id, debit=self.issuance, credit=party.money, amount=amount)
-        _submit(ledger, issued, "reserves taken but money not issued")
+        chain = operations.chain(
+            operations.transfer(reserve_id, debit=party.reserve, credit=self.converted, amount=amount),
+            operations.transfer(money_id, debit=self.issuance, credit=party.money, amount=amount),
+        )
+        _submit(ledger, chain, "nothing issued: reserves not taken", "nothing issued: money not made")
+
+    def redeem(self, ledger: Submits, operation_ids: Array, party: Party, amount: int) -> None:
+        """Take back `amount` minor units of digital money from a party and give it its reserves again.
+
+        operation_ids: (2,) ID. The party's operator signs, and the operator of the bank's own accounts, number 0.
+        One chain, as in `issue`. Raises Refused.
+        """
+        money_id, reserve_id = (ids.to_int(identifier) for identifier in operation_ids)
+        chain = operations.chain(
+            operations.transfer(money_id, debit=party.money, credit=self.issuance, amount=amount),
+            operations.transfer(reserve_id, debit=self.converted, credit=party.reserve, amount=amount),
+        )
+        _submit(ledger, chain, "nothing redeemed: money not taken", "nothing redeemed: reserves not given")
+
+    def cap_minting(self, ledger: Submits, operation_ids: Array, day_max: int) -> None:
+        """Let at most `day_max` minor units be issued on one local day, from now on. operation_ids: (2,) ID.
+
+        Two officers sign. For a cap that is there already see `change_cap`. Raises Refused, UsageError for no amount.
+        """
+        self._limit(ledger, operation_ids, MINTING_RULE_SET, self.issuance, "minting not capped", day_max=day_max)
+
+    def change_cap(self, ledger: Submits, operation_id: int, day_max: int, *, effective_ns: int) -> None:
+        """Another daily cap, in minor units, from a time to come on. Two officers sign. Raises Refused, UsageError."""
+        _define(ledger, operation_id, MINTING_RULE_SET, "cap not changed", effective_ns=effective_ns, day_max=day_max)
+
+    def set_quota(self, ledger: Submits, operation_ids: Array, operator: int, balance_max: int) -> None:
+        """Let the vault of operator number `operator` hold at most `balance_max` minor units, from now on.
+
+        operation_ids: (2,) ID; operators are numbered from 1. Two officers sign. For a quota that is there already
+        see `change_quota`. Raises Refused, UsageError for no amount or no such operator.
+        """
+        rule_set, vault = self._quota_rule_set(operator), self.operators[operator - 1].money
+        self._limit(ledger, operation_ids, rule_set, vault, "quota not set", balance_max=balance_max)
+
+    def change_quota(
+        self, ledger: Submits, operation_id: int, operator: int, balance_max: int, *, effective_ns: int
+    ) -> None:
+        """Another quota, in minor units, from a time to come on. Two officers sign. Raises Refused, UsageError.
+
+        A vault that then holds more keeps it, and receives nothing until it fits.
+        """
+        rule_set = self._quota_rule_set(operator)
+        _define(ledger, operation_id, rule_set, "quota not changed", effective_ns=effective_ns, balance_max=balance_max)
+
+    def _quota_rule_set(self, operator: int) -> int:
+        if not 1 <= operator <= min(len(self.operators), RULE_SETS_MAX - QUOTA_RULE_SET_FIRST + 1):
+            raise UsageError(f"there is no operator {operator}", hint=f"there are 1 to {len(self.operators)}")
+        return QUOTA_RULE_SET_FIRST + operator - 1
+
+    def _limit(
+        self, ledger: Submits, operation_ids: Array, rule_set: int, account: int, refused: str, **maximum: Any
+    ) -> None:
+        """Define a rule set and let an account live under it."""
+        define_id, set_id = (ids.to_int(identifier) for identifier in operation_ids)
+        _define(ledger, define_id, rule_set, refused, **maximum)
+        _submit(ledger, operations.set_rule_set(set_id, account=account, rule_set=rule_set), refused)
 
     def check(self, ledger: Ledger) -> None:
         """Supply equals converted reserves, to the cent. Raises IntegrityError."""
@@ -131,10 +211,27 @@ class CentralBank:
         require(supply == backing, f"{supply} minor units are in circulation against reserves of {backing}")
 
 
-def _submit(ledger: Ledger, record: Array, message: str) -> None:
-    answer = ledger.submit(record)[0]
-    result = Result(int(answer["code"]))
-    if result is Result.EXISTS:
-        result = Result(int(answer["first_code"]))
-    if result is not Result.CREATED:
-        raise Refused(message, result)
+def _define(
+    ledger: Submits, operation_id: int, rule_set: int, refused: str, *, effective_ns: int = 0, **maximum: Any
+) -> None:
+    if min(maximum.values()) <= 0:
+        raise UsageError(f"{refused}: a limit is at least 1 minor unit", hint="block an account that may do nothing")
+    record = operations.define_rule_set(
+        operation_id, rule_set=rule_set, from_ns=0, until_ns=I64_MAX, effective_ns=effective_ns, **maximum
+    )
+    _submit(ledger, record, refused)
+
+
+def _submit(ledger: Submits, records: Array, *refused: str) -> None:
+    """Submit what must succeed, now or in an earlier call; `refused`: what to say of each record. Raises Refused."""
+    answers = ledger.submit(records)
+    codes = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])
+    wrong = np.flatnonzero(codes != Result.CREATED)
+    if not wrong.size:
+        return
+    # Of a chain one operation has the reason, and the others say only that they went with it.
+    reasons = wrong[~np.isin(codes[wrong], _NOT_THE_REASON)]
+    at = int(reasons[0]) if reasons.size else int(wrong[0])
+    result = Result(int(codes[at]))
+    hint = "the method says who must sign; each with a key that the ledger knows" if result in _OF_SIGNATURES else None
+    raise Refused(refused[at], result, hint=hint)

@@ -1,16 +1,19 @@
 """The journal: frames of operations on disk, in one order, each durable before it is acknowledged.
 
 Read from below: `disk` is what the journal needs of a disk, `frame` and `segments` are the bytes (pure),
-`recovery` reads a folder and judges its end, `journal` is the whole. `DESIGN.md` beside them explains which bytes
+`recovery` reads a folder and judges its end, `journal` is the whole; `snapshot` keeps a ledger's state at one frame, so
+that a start need not read them all. `DESIGN.md` beside them explains which bytes
 a power cut can leave in doubt; docs/reference/journal.md gives the bytes exactly.
 """
 
 from sycee.journal.disk import Disk, DiskFile, RealDisk
-from sycee.journal.frame import CalendarEntry, Frame, FrameKind, Place
+from sycee.journal.frame import NO_DIGEST, CalendarEntry, Frame, FrameKind, Mark, Place
 from sycee.journal.journal import Journal, PreparedFrame
 from sycee.journal.recovery import JournalReport
+from sycee.journal.snapshot import Section, Snapshot
 
 __all__ = [
+    "NO_DIGEST",
     "CalendarEntry",
     "Disk",
     "DiskFile",
@@ -18,7 +21,10 @@ __all__ = [
     "FrameKind",
     "Journal",
     "JournalReport",
+    "Mark",
     "Place",
     "PreparedFrame",
     "RealDisk",
+    "Section",
+    "Snapshot",
 ]

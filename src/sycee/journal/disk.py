@@ -11,6 +11,7 @@ import errno
 import fcntl
 import mmap
 import os
+import stat
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -53,7 +54,7 @@ class Disk(Protocol):
     concurrent: bool  # whether a second thread may work on other files of it at the same time
 
     def exists(self) -> bool:
-        """Whether the folder is there."""
+        """Whether the folder is there. Raises UnavailableError where that cannot be seen."""
 
     def make_folder(self) -> None:
         """Make the folder, and its parents, durably. Does nothing if it is there."""
@@ -93,15 +94,28 @@ def unavailable(error: OSError, doing: str, path: str) -> UnavailableError:
             f"{path}: no space left on the disk while {doing}",
             hint="Free some space and start again; everything acknowledged is safe.",
         )
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+    if error.errno == errno.EROFS:
         return UnavailableError(
-            f"{path}: not allowed while {doing}: {os.strerror(error.errno)}",
-            hint="Check the owner and mode of the folder, and that its file system is mounted for writing.",
+            f"{path}: the disk is read-only; refused while {doing}",
+            hint="Mount its file system for writing, or use a folder on another one. A file system often turns "
+            "read-only after an error of its disk: look into that first. Everything acknowledged is safe.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return UnavailableError(
+            f"{path}: not allowed for user {os.geteuid()} while {doing}: {os.strerror(error.errno)}",
+            hint="Give this user the right to read and write the folder and its files, or start as their owner. "
+            "Nothing was changed; everything acknowledged is safe.",
+        )
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return UnavailableError(
+            f"{path}: something of that name is in the way while {doing}: {os.strerror(error.errno)}",
+            hint="Choose another name for the folder, or move what is there away. Nothing was changed.",
         )
     reason = os.strerror(error.errno) if error.errno else str(error)
     return UnavailableError(
         f"{path}: the disk refused while {doing}: {reason}",
-        hint="Look into the disk before starting again; the journal is checked at the start.",
+        hint="Look into the disk before starting again. Everything acknowledged was durable, and the next start checks "
+        "it.",
     )
 
 
@@ -188,7 +202,13 @@ class RealDisk:
 
     def exists(self) -> bool:
         """See Disk."""
-        return self._path.is_dir()
+        try:
+            return stat.S_ISDIR(self._path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            # Not "there is none": who may not look into the folder above must not be told to make a new ledger.
+            raise unavailable(error, "looking for the folder", self.folder) from error
 
     def make_folder(self) -> None:
         """See Disk."""
@@ -264,7 +284,7 @@ class RealDisk:
             os.close(descriptor)
             raise UnavailableError(
                 f"{self.folder} is in use by {holder}",
-                hint="One process owns a ledger: wait until it ends or stop it, then try again.",
+                hint="One process owns a ledger: wait until it ends or stop it, then try again. Nothing was changed.",
             ) from error
         except OSError as error:
             os.close(descriptor)

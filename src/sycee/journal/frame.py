@@ -1,4 +1,4 @@
-"""A frame as bytes: header, records, padding, trailer. Pure: bytes in, values or a Flaw out.
+"""A frame as bytes: header, records, envelopes, padding, trailer. Pure: bytes in, values or a Flaw out.
 
 docs/reference/journal.md gives the tables; the structs here are the same in code.
 """
@@ -19,6 +19,7 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import (
     CALENDAR_ENTRIES_MAX,
+    ENVELOPE_BYTES,
     FRAME_ALIGNMENT_BYTES,
     FRAME_BYTES_MAX,
     FRAME_HEADER_BYTES,
@@ -35,7 +36,7 @@ DIGEST_BYTES: Final = 32
 NO_DIGEST: Final = bytes(DIGEST_BYTES)
 
 # magic, version, kind, frame bytes, sequence, time, acknowledged, records, envelope bytes, epoch, calendar entries,
-# reserved, previous digest, state digest, body checksum
+# reserved, previous digest, movement digest, body checksum
 _HEADER: Final = struct.Struct("<8sHHIQqQIIIHH32s32s16s")
 _CALENDAR_ENTRY: Final = struct.Struct("<HHiii")
 _CALENDAR_AT: Final = _HEADER.size
@@ -50,6 +51,7 @@ assert _HEADER.size == 136 and _CALENDAR_ENTRY.size == 16 and _CALENDAR_END <= _
 assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
 Bytes = npt.NDArray[np.uint8]
+Buffer = bytes | memoryview
 
 
 class FrameKind(IntEnum):
@@ -69,6 +71,14 @@ class CalendarEntry(NamedTuple):
     year: int
 
 
+class Mark(NamedTuple):
+    """A durable frame, named so that a reader can go on after it. Sequence 0 is before the first frame."""
+
+    sequence: int
+    time_ns: int
+    digest: bytes  # BLAKE3 of the frame, as the next frame names it
+
+
 class Place(NamedTuple):
     """Where a frame stands, for messages."""
 
@@ -81,7 +91,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame as read: `records` is a read-only (count, 128) view of the bytes on disk."""
+    """One frame as read: `records` is a read-only (count, 128) view of the bytes on disk.
+
+    `envelopes` are whole envelopes of ENVELOPE_BYTES, one after another; docs/reference/authority.md says what they
+    mean. `movement_digest` is the ledger's before this frame, as its writer had it.
+    """
 
     sequence: int
     kind: FrameKind
@@ -90,6 +104,9 @@ class Frame:
     calendar: tuple[CalendarEntry, ...]
     records: Bytes
     place: Place
+    envelopes: bytes = b""
+    movement_digest: bytes = NO_DIGEST
+    epoch: int = 1
 
 
 class Header(NamedTuple):
@@ -106,7 +123,7 @@ class Header(NamedTuple):
     envelope_bytes: int = 0
     frame_bytes: int = 0
     body_checksum: bytes = b""
-    state_digest: bytes = NO_DIGEST
+    movement_digest: bytes = NO_DIGEST
 
 
 class Flaw(Exception):
@@ -118,9 +135,18 @@ class HeaderUnreadable(Flaw):
 
 
 def padded_bytes(record_count: int, envelope_bytes: int = 0) -> int:
-    """Length of a frame of so many records: header, body and trailer, rounded up to whole disk blocks."""
+    """Bytes of a frame of so many records: header, body and trailer, rounded up to whole disk blocks.
+
+    A frame is possible where this is at most FRAME_BYTES_MAX, and a segment has the room.
+    """
     content = FRAME_HEADER_BYTES + record_count * RECORD_BYTES + envelope_bytes + FRAME_TRAILER_BYTES
     return -(-content // FRAME_ALIGNMENT_BYTES) * FRAME_ALIGNMENT_BYTES
+
+
+def envelopes_max(record_count: int) -> int:
+    """How many envelopes fit a frame beside so many records; FRAME_BYTES_MAX is the only bound."""
+    taken_bytes = FRAME_HEADER_BYTES + record_count * RECORD_BYTES + FRAME_TRAILER_BYTES
+    return (FRAME_BYTES_MAX - taken_bytes) // ENVELOPE_BYTES
 
 
 def digest_of(frame: memoryview) -> bytes:
@@ -133,25 +159,45 @@ def genesis_digest(ledger_id: bytes) -> bytes:
     return blake3(ledger_id).digest()
 
 
-def encode_into(buffer: memoryview, header: Header, records: memoryview) -> int:
-    """Write the frame into `buffer` (at least FRAME_BYTES_MAX, writable) and return its length in bytes.
-
-    `frame_bytes`, `record_count` and `body_checksum` of `header` are computed here. Raises ValueError for what no
-    frame can hold.
-    """
-    record_count, rest = divmod(len(records), RECORD_BYTES)
+def require_possible(header: Header, record_bytes: int, envelope_bytes: int) -> None:
+    """Raise ValueError for what no frame can hold. Lengths in bytes."""
+    record_count, rest = divmod(record_bytes, RECORD_BYTES)
     if rest or record_count > FRAME_RECORDS_MAX:
-        raise ValueError(f"{len(records)} bytes are not 0 to {FRAME_RECORDS_MAX} records of {RECORD_BYTES} bytes")
+        raise ValueError(f"{record_bytes} bytes are not 0 to {FRAME_RECORDS_MAX} records of {RECORD_BYTES} bytes")
     if (header.kind == FrameKind.OPERATIONS) != (record_count > 0):
         raise ValueError(f"a frame of kind {header.kind.name} cannot hold {record_count} records")
+    envelope_count, rest = divmod(envelope_bytes, ENVELOPE_BYTES)
+    if rest:
+        raise ValueError(f"{envelope_bytes} bytes are not whole envelopes of {ENVELOPE_BYTES} bytes")
+    if envelope_count and not record_count:
+        raise ValueError(f"{envelope_count} envelopes have no record to sign in a frame of kind {header.kind.name}")
+    if envelope_count > envelopes_max(record_count):
+        raise ValueError(
+            f"{envelope_count} envelopes do not fit beside {record_count} records; "
+            f"there is room for {envelopes_max(record_count)}"
+        )
+    if len(header.movement_digest) != DIGEST_BYTES:
+        raise ValueError(f"a movement digest has {DIGEST_BYTES} bytes, not {len(header.movement_digest)}")
     if len(header.calendar) > CALENDAR_ENTRIES_MAX:
         raise ValueError(f"{len(header.calendar)} calendar entries are more than {CALENDAR_ENTRIES_MAX}")
     if not 0 < header.time_ns <= I64_MAX:
         raise ValueError(f"time {header.time_ns} ns is not a positive signed 64-bit number")
-    frame_bytes = padded_bytes(record_count)
-    body_end = FRAME_HEADER_BYTES + len(records)
+
+
+def encode_into(buffer: memoryview, header: Header, records: memoryview, envelopes: Buffer = b"") -> int:
+    """Write the frame into `buffer` (at least FRAME_BYTES_MAX, writable) and return its length in bytes.
+
+    `frame_bytes`, `record_count`, `envelope_bytes` and `body_checksum` of `header` are computed here. Raises
+    ValueError for what no frame can hold.
+    """
+    require_possible(header, len(records), len(envelopes))
+    record_count = len(records) // RECORD_BYTES
+    frame_bytes = padded_bytes(record_count, len(envelopes))
+    records_end = FRAME_HEADER_BYTES + len(records)
+    body_end = records_end + len(envelopes)
     trailer_at = frame_bytes - FRAME_TRAILER_BYTES
-    buffer[FRAME_HEADER_BYTES:body_end] = records
+    buffer[FRAME_HEADER_BYTES:records_end] = records
+    buffer[records_end:body_end] = envelopes
     buffer[body_end:trailer_at] = bytes(trailer_at - body_end)
     body_checksum = xxh3_128_digest(buffer[FRAME_HEADER_BYTES:trailer_at])
     _HEADER.pack_into(
@@ -165,12 +211,12 @@ def encode_into(buffer: memoryview, header: Header, records: memoryview) -> int:
         header.time_ns,
         header.acknowledged,
         record_count,
-        0,
+        len(envelopes),
         header.epoch,
         len(header.calendar),
         0,
         header.previous_digest,
-        header.state_digest,
+        header.movement_digest,
         body_checksum,
     )
     buffer[_CALENDAR_AT:FRAME_HEADER_BYTES] = bytes(FRAME_HEADER_BYTES - _CALENDAR_AT)
@@ -200,7 +246,7 @@ def decode_header(block: memoryview) -> Header:
         raise HeaderUnreadable("its header does not match the header's checksum")
     fields: tuple[Any, ...] = _HEADER.unpack_from(block)
     (_, version, kind, frame_bytes, sequence, time_ns, acknowledged, record_count, envelope_bytes, epoch) = fields[:10]
-    (calendar_count, _, previous_digest, state_digest, body_checksum) = fields[10:]
+    (calendar_count, _, previous_digest, movement_digest, body_checksum) = fields[10:]
     if version > FORMAT_VERSION or kind not in FrameKind.__members__.values():
         raise newer(f"frame {sequence} has format version {version} and kind {kind}")
     if calendar_count > CALENDAR_ENTRIES_MAX:
@@ -213,6 +259,8 @@ def decode_header(block: memoryview) -> Header:
         raise Flaw(f"its header says {frame_bytes} bytes for {record_count} records and {envelope_bytes} more bytes")
     if (kind == FrameKind.OPERATIONS) != (record_count > 0):
         raise Flaw(f"its header says kind {FrameKind(kind).name} with {record_count} records")
+    if envelope_bytes % ENVELOPE_BYTES or (envelope_bytes and not record_count):
+        raise Flaw(f"its header says {envelope_bytes} bytes of envelopes beside {record_count} records")
     return Header(
         sequence=sequence,
         kind=FrameKind(kind),
@@ -225,7 +273,7 @@ def decode_header(block: memoryview) -> Header:
         envelope_bytes=envelope_bytes,
         frame_bytes=frame_bytes,
         body_checksum=body_checksum,
-        state_digest=state_digest,
+        movement_digest=movement_digest,
     )
 
 
@@ -236,10 +284,9 @@ def body_holds(header: Header, frame: memoryview) -> bool:
 
 
 def stray(header: Header, frame: memoryview) -> str:
-    """What a sound frame carries that this version gives no meaning, and so must not hide: "" for nothing."""
-    if header.envelope_bytes or header.state_digest != NO_DIGEST:
-        return "it carries signed envelopes or a digest of movements, which this version does not know"
-    padding = frame[FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES : header.frame_bytes - FRAME_TRAILER_BYTES]
+    """What a sound frame carries that has no meaning, and so must not hide there: "" for nothing."""
+    content_end = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES + header.envelope_bytes
+    padding = frame[content_end : header.frame_bytes - FRAME_TRAILER_BYTES]
     return "its padding is not zero" if bytes(padding).strip(b"\0") else ""
 
 
@@ -264,6 +311,12 @@ def records_of(header: Header, frame: Bytes) -> Bytes:
     return frame[FRAME_HEADER_BYTES:end].reshape(header.record_count, RECORD_BYTES)
 
 
+def envelopes_of(header: Header, frame: Bytes) -> bytes:
+    """The envelopes of a frame, one after another; empty in most."""
+    start = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES
+    return frame[start : start + header.envelope_bytes].tobytes()
+
+
 def as_calendar(entries: Sequence[tuple[int, int, int, int]]) -> tuple[CalendarEntry, ...]:
     """Any sequence of (currency, day, month, year) as calendar entries."""
     return tuple(CalendarEntry(*entry) for entry in entries)
@@ -273,7 +326,7 @@ def newer(what: str) -> UnavailableError:
     """A sound header that this release does not know."""
     return UnavailableError(
         f"this journal was written by a newer version of Sycee: {what}",
-        hint="Use the release that wrote it, or a newer one.",
+        hint="Use the release that wrote it, or a newer one. Nothing was changed, and nothing is lost.",
     )
 
 

@@ -14,11 +14,12 @@ from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, RECORD_BYT
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import Flaw, Frame, FrameKind, Header
+from sycee.journal.frame import NO_DIGEST, Flaw, Frame, FrameKind, Header, Mark
 from sycee.journal.recovery import JournalReport, Scan, ledger_folder
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
 FIRST_EPOCH: Final = 1
+EPOCH_MAX: Final = 2**32 - 1
 # The next segment is begun when an eighth of this one is used: at full speed filling one with zeros takes almost as
 # long as writing one, while a ledger that is hardly used never needs a second.
 SPARE_FRACTION: Final = 8
@@ -27,10 +28,11 @@ SPARE_FRACTION: Final = 8
 class PreparedFrame:
     """A frame encoded and numbered, not yet written. Good for one `Journal.write`."""
 
-    __slots__ = ("buffer", "frame_bytes", "previous_digest", "sequence", "time_ns")
+    __slots__ = ("buffer", "digest", "frame_bytes", "previous_digest", "sequence", "time_ns")
 
-    def __init__(self, buffer: memoryview, frame_bytes: int, header: Header) -> None:
+    def __init__(self, buffer: memoryview, frame_bytes: int, header: Header, digest: bytes) -> None:
         self.buffer = buffer
+        self.digest = digest
         self.frame_bytes = frame_bytes
         self.sequence = header.sequence
         self.time_ns = header.time_ns
@@ -59,7 +61,8 @@ class Journal:
         self._cut_tail = cut_tail
         self._segment_bytes = header.segment_bytes
         self._spare = Spare(disk, header.segment_bytes)
-        self._prepared_digest = frames.genesis_digest(header.ledger_id)
+        self._last_digest = frames.genesis_digest(header.ledger_id)
+        self._prepared_digest = self._last_digest
         self._closed_cleanly = False
         self._file: DiskFile | None = None
         self._segment = 1
@@ -67,6 +70,11 @@ class Journal:
         self._buffers: list[memoryview] = []
         self._failed = False
         self._closing = False
+
+    @property
+    def mark(self) -> Mark:
+        """The newest durable frame; Mark(0, 0, the ledger's first digest) before there is one."""
+        return Mark(self.last_sequence, self.last_time_ns, self._last_digest)
 
     @staticmethod
     def exists(disk: Disk) -> bool:
@@ -139,13 +147,15 @@ class Journal:
         scan.settle(cut_tail=cut_tail, read_only=True)
         return scan.report()
 
-    def recover(self) -> Iterator[Frame]:
-        """Every good frame in order; after the last one the end is settled, and `append` may follow.
+    def recover(self, after: Mark | None = None) -> Iterator[Frame]:
+        """Every good frame in order, or those after a mark; then the end is settled, and `append` may follow.
 
-        Raises JournalDamaged for damage in what was acknowledged and TailInDoubt when the last group may have been;
-        both before anything is changed, and the folder is given back. `findings` says what was cut or repaired.
+        With `after` the segments before the marked frame's are known by their headers alone; its own is verified from
+        its beginning. Raises JournalDamaged for damage in what was acknowledged, and where the journal ends before
+        the mark or has another frame there; TailInDoubt when the last group may have been acknowledged. All before
+        anything is changed, and the folder is given back. `findings` says what was cut or repaired.
         """
-        scan = self._scan()
+        scan = self._scan(after)
         try:
             yield from scan.read()
             if self._file is not None:  # `create` opened it; settling opens the one that goes on
@@ -158,14 +168,33 @@ class Journal:
         self.findings = scan.findings
         self.last_sequence = self.prepared_sequence = scan.sequence
         self.last_time_ns = self.prepared_time_ns = scan.time_ns
-        self._prepared_digest = scan.digest
+        self._last_digest = self._prepared_digest = scan.digest
         self._closed_cleanly = scan.closed
         self._segment = scan.tail.segment
         self._offset = scan.tail.offset
         self._segment_bytes = scan.tail.segment_bytes
 
-    def _scan(self) -> Scan:
-        return Scan(self._disk, self.ledger_id, self.epoch)
+    def _scan(self, after: Mark | None = None) -> Scan:
+        return Scan(self._disk, self.ledger_id, self.epoch, after)
+
+    def begin_epoch(self) -> int:
+        """Begin the next epoch in a segment of its own; when this returns its number, it is durable.
+
+        For who takes a journal over from another writer: frames of two writers can then never be taken for each
+        other's. Call it after `recover`, before anything is prepared. Raises ValueError where a frame was prepared
+        and not written, UnavailableError when the disk refuses; the journal then takes nothing more.
+        """
+        self._require_writable()
+        if self.prepared_sequence != self.last_sequence:
+            raise ValueError(f"frame {self.prepared_sequence} belongs to epoch {self.epoch} and is not written yet")
+        if self.epoch == EPOCH_MAX:
+            raise ValueError(f"epoch {EPOCH_MAX} is the last one")
+        try:
+            self._next_segment(self.last_sequence + 1, self._last_digest, self.epoch + 1)
+        except BaseException:
+            self._failed = True
+            raise
+        return self.epoch
 
     def append(
         self,
@@ -174,9 +203,23 @@ class Journal:
         time_ns: int,
         records: np.ndarray[Any, Any] | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
+        envelopes: np.ndarray[Any, Any] | bytes = b"",
+        movement_digest: bytes = NO_DIGEST,
     ) -> int:
-        """Write one frame; when this returns its sequence, it is durable. Arguments as for `prepare`."""
-        return self.write(self.prepare(kind=kind, time_ns=time_ns, records=records, calendar=calendar))
+        """Write one frame; when this returns its sequence, it is durable. Arguments and errors as of `prepare`.
+
+        Raises UnavailableError when the disk refuses; the journal then takes nothing more.
+        """
+        return self.write(
+            self.prepare(
+                kind=kind,
+                time_ns=time_ns,
+                records=records,
+                calendar=calendar,
+                envelopes=envelopes,
+                movement_digest=movement_digest,
+            )
+        )
 
     def prepare(
         self,
@@ -185,18 +228,21 @@ class Journal:
         time_ns: int,
         records: np.ndarray[Any, Any] | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
+        envelopes: np.ndarray[Any, Any] | bytes = b"",
+        movement_digest: bytes = NO_DIGEST,
     ) -> PreparedFrame:
         """Number and encode one frame; touches no disk.
 
-        `records` are whole 128-byte records in any C-contiguous array or bytes; `time_ns` must be after
-        `prepared_time_ns`; `calendar` holds (currency, day, month, year). Frames must be written in the order in
-        which they were prepared, and all of them. Raises ValueError for what a frame cannot hold.
+        `records` are whole 128-byte records, `envelopes` whole 104-byte envelopes, in any array or bytes; `time_ns`
+        must be after `prepared_time_ns`; `calendar` holds (currency, day, month, year); `movement_digest` is the
+        ledger's before this frame. Frames must be written in the order in which they were prepared, and all of them.
+        Raises ValueError for what a frame cannot hold; nothing is numbered then.
         """
         self._require_writable()
         if time_ns <= self.prepared_time_ns:
             raise ValueError(f"time {time_ns} ns is not after {self.prepared_time_ns} ns, that of the frame before")
-        view = memoryview(records) if isinstance(records, bytes) else _as_bytes(records)
-        frame_bytes = frames.padded_bytes(len(view) // RECORD_BYTES)
+        view, signed = _as_bytes(records), _as_bytes(envelopes)
+        frame_bytes = frames.padded_bytes(len(view) // RECORD_BYTES, len(signed))
         if frame_bytes > self._segment_bytes - SEGMENT_HEADER_BYTES:
             raise ValueError(f"a frame of {frame_bytes} bytes does not fit a segment of {self._segment_bytes} bytes")
         header = Header(
@@ -208,13 +254,15 @@ class Journal:
             previous_digest=self._prepared_digest,
             calendar=frames.as_calendar(calendar),
             record_count=len(view) // RECORD_BYTES,
+            movement_digest=movement_digest,
         )
+        frames.require_possible(header, len(view), len(signed))
         buffer = self._buffers.pop() if self._buffers else memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))
-        frame_bytes = frames.encode_into(buffer, header, view)
+        frame_bytes = frames.encode_into(buffer, header, view, signed)
         self._prepared_digest = frames.digest_of(buffer[:frame_bytes])
         self.prepared_sequence = header.sequence
         self.prepared_time_ns = time_ns
-        return PreparedFrame(buffer, frame_bytes, header)
+        return PreparedFrame(buffer, frame_bytes, header, self._prepared_digest)
 
     def write(self, prepared: PreparedFrame) -> int:
         """Write a prepared frame and make it durable; returns its sequence.
@@ -226,7 +274,7 @@ class Journal:
             raise ValueError(f"frame {prepared.sequence} cannot be written after frame {self.last_sequence}")
         try:
             if self._offset + prepared.frame_bytes > self._segment_bytes:
-                self._next_segment(prepared)
+                self._next_segment(prepared.sequence, prepared.previous_digest, self.epoch)
             file = self._open_file()
             file.pwrite(prepared.buffer[: prepared.frame_bytes], self._offset)
             # Before the reply: a payer who saw "created" must find it after a power cut.
@@ -238,21 +286,17 @@ class Journal:
         self.bytes_written += prepared.frame_bytes
         self.last_sequence = prepared.sequence
         self.last_time_ns = prepared.time_ns
+        self._last_digest = prepared.digest
         self._closed_cleanly = False
         self._buffers.append(prepared.buffer)
         if self._offset * SPARE_FRACTION > self._segment_bytes and not self._closing:
             self._spare.prepare()
         return prepared.sequence
 
-    def _next_segment(self, prepared: PreparedFrame) -> None:
-        # Everything before this frame is durable, so that a segment that is there vouches for the one before it.
+    def _next_segment(self, first_sequence: int, previous_digest: bytes, epoch: int) -> None:
+        # Everything before its first frame is durable, so that a segment that is there vouches for the one before it.
         header = SegmentHeader(
-            self.ledger_id,
-            self._segment + 1,
-            self.epoch,
-            prepared.sequence,
-            prepared.previous_digest,
-            self._segment_bytes,
+            self.ledger_id, self._segment + 1, epoch, first_sequence, previous_digest, self._segment_bytes
         )
         file = self._spare.take()
         segments.publish(self._disk, file, segments.SPARE_NAME, header)
@@ -260,11 +304,14 @@ class Journal:
         self._file = file
         self._segment += 1
         self._offset = SEGMENT_HEADER_BYTES
+        self.epoch = epoch
 
-    def close(self, *, time_ns: int | None = None) -> None:
+    def close(self, *, time_ns: int | None = None, movement_digest: bytes = NO_DIGEST) -> None:
         """End cleanly: write a CLOSE frame, unless nothing was written since the last, and give the folder back.
 
-        `time_ns` is the CLOSE frame's time, by default just after the last frame's. Closing twice does nothing.
+        `time_ns` is the CLOSE frame's time, by default just after the last frame's; `movement_digest` is the
+        ledger's. Closing twice does nothing. Raises UnavailableError when the disk refuses the CLOSE frame; the
+        folder is given back all the same.
         """
         try:
             if self._file is None or self._failed:
@@ -273,7 +320,9 @@ class Journal:
             # A frame that was prepared and never written broke the chain: such a run cannot end cleanly.
             whole = self.prepared_sequence == self.last_sequence
             if whole and self.last_sequence and not self._closed_cleanly:
-                self.append(kind=FrameKind.CLOSE, time_ns=time_ns or self.last_time_ns + 1)
+                self.append(
+                    kind=FrameKind.CLOSE, time_ns=time_ns or self.last_time_ns + 1, movement_digest=movement_digest
+                )
             self._spare.discard()
         finally:
             self._release()
@@ -315,6 +364,8 @@ def _first_header(disk: Disk) -> SegmentHeader:
         file.close()
 
 
-def _as_bytes(records: np.ndarray[Any, Any]) -> memoryview:
-    """Any array of whole records as flat bytes, without a copy if it is contiguous."""
+def _as_bytes(records: np.ndarray[Any, Any] | bytes) -> memoryview:
+    """Bytes, or any array, as flat bytes, without a copy if it is contiguous."""
+    if isinstance(records, bytes):
+        return memoryview(records)
     return np.ascontiguousarray(records).reshape(-1).view(np.uint8).data

@@ -1,4 +1,4 @@
-"""Reading a journal from its first frame, and judging the place where the good frames end.
+"""Reading a journal from its first frame, or after a marked one, and judging the place where the good frames end.
 
 `DESIGN.md` says why the rules are these; docs/reference/journal.md lists them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,28 @@ from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, FRAME_TRAI
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import Bytes, Flaw, Frame, FrameKind, Header, HeaderUnreadable, Place
-from sycee.journal.segments import SEGMENT_HEADER_BYTES, segment_name
+from sycee.journal.frame import Bytes, Flaw, Frame, FrameKind, Header, HeaderUnreadable, Mark, Place
+from sycee.journal.segments import SEGMENT_HEADER_BYTES, SegmentHeader, segment_name
 
 _WORD_BYTES: Final = 8
 _BLOCK_WORDS: Final = FRAME_ALIGNMENT_BYTES // _WORD_BYTES
 _FRAME_MAGIC: Final = int.from_bytes(frames.FRAME_MAGIC, "little")
 _TRAILER_MAGIC: Final = int.from_bytes(frames.TRAILER_MAGIC, "little")
 _ZEROS: Final = memoryview(bytes(FRAME_BYTES_MAX))
+
+
+_MARK_HINT: Final = (
+    "Nothing was changed. What the snapshot knows and the journal does not was acknowledged: restore the journal's "
+    "newest segments from a copy. If the journal itself was restored from an older copy on purpose, move the snapshots "
+    "away."
+)
+
+
+class _Head(NamedTuple):
+    """The first block of a segment's file, as far as it is there, and the size of the file in bytes."""
+
+    block: memoryview
+    file_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,8 @@ class Scan:
 
     disk: Disk
     ledger_id: bytes
-    epoch: int
+    epoch: int  # while reading: that of the segment before, then of this one
+    after: Mark | None = None  # frames up to this one are checked as far as they share its segment, and not given out
     sequence: int = 0
     time_ns: int = 0
     first_time_ns: int = 0
@@ -97,12 +112,18 @@ class Scan:
         )
 
     def read(self) -> Iterator[Frame]:
-        """Every good frame in order. Raises JournalDamaged at the first that was acknowledged and is not good."""
+        """Every good frame after the mark, in order. Raises JournalDamaged at the first that must be good and is not.
+
+        That is: one that was acknowledged, or that the mark says was durable.
+        """
         self.digest = frames.genesis_digest(self.ledger_id)
         numbers = segments.segment_numbers(self.disk)
         for expected, number in enumerate(numbers, start=1):
             if number != expected:
                 self._damaged(expected, 0, f"the file is missing, though {segment_name(number)} is there")
+        if self.after is not None:
+            numbers = numbers[self._pass_over(numbers, self.after) :]
+            self._require_mark()  # of a journal without frames
         for number in numbers:
             last = number == numbers[-1]
             file = self.disk.open(segment_name(number), writable=False)
@@ -112,6 +133,72 @@ class Scan:
                 file.close()
             if self._enter(number, data, last=last):
                 yield from self._walk(number, data, last=last)
+        if self.after is not None and self.sequence < self.after.sequence:
+            self._ends_too_early(self.after)
+
+    def _pass_over(self, numbers: list[int], after: Mark) -> int:
+        """How many segments from the first on end before frame `after.sequence` begins; only their headers are read.
+
+        What the one after them says of itself stands for them: its first sequence, and the digest before that.
+        """
+        before: list[SegmentHeader] = []
+        for number in numbers:
+            head = _read_head(self.disk, number)
+            try:
+                header = segments.decode_header(head.block)
+            except Flaw as flaw:
+                if number == numbers[-1] and number > 1:
+                    break  # whole, damaged or unfinished: `_enter` sees all of it, and judges
+                self._damaged(number, 0, str(flaw))
+            if number > 1 and header.first_sequence > after.sequence:
+                break
+            self._require_own(number, header, head.file_bytes)
+            if before and header.first_sequence < before[-1].first_sequence:
+                self._damaged(number, 0, f"it begins with frame {header.first_sequence}, which we have had already")
+            before.append(header)
+            self.epoch = header.epoch
+        first = before[-1]
+        if first.number > 1:
+            self.sequence, self.digest = first.first_sequence - 1, first.previous_digest
+        self.segments = len(before) - 1
+        return self.segments
+
+    def _require_own(self, number: int, header: SegmentHeader, file_bytes: int) -> None:
+        """Check that a segment is of this ledger, in its place and of its size."""
+        if header.ledger_id != self.ledger_id:
+            self._damaged(
+                number,
+                0,
+                f"it belongs to another ledger, {header.ledger_id.hex()}",
+                hint="Nothing was changed. That file is whole: move it to where its ledger is, and put back the one of "
+                f"ledger {self.ledger_id.hex()}.",
+            )
+        if header.number != number:
+            self._damaged(number, 0, f"its header says that it is segment {header.number}")
+        if header.segment_bytes != file_bytes:
+            self._damaged(number, 0, f"the file has {file_bytes} bytes, its header says {header.segment_bytes}")
+        if header.epoch < self.epoch:
+            self._damaged(number, 0, f"its epoch {header.epoch} is older than {self.epoch}")
+
+    def _require_mark(self) -> None:
+        """Where the mark is: the frame there must be the one that was marked."""
+        if self.after is not None and self.sequence == self.after.sequence and self.digest != self.after.digest:
+            self._damaged(
+                self.tail.segment,
+                self.tail.offset,
+                f"frame {self.sequence} before it is another than the one that was marked: the digests differ",
+                hint=_MARK_HINT,
+            )
+
+    def _ends_too_early(self, after: Mark) -> NoReturn:
+        flaw = self.tail.doubt or self.tail.torn
+        self._damaged(
+            self.tail.segment,
+            self.tail.offset,
+            f"the journal ends with frame {self.sequence}, though frame {after.sequence} was durable when it was marked"
+            + (f" ({flaw})" if flaw else ""),
+            hint=_MARK_HINT,
+        )
 
     def _enter(self, number: int, data: Bytes, *, last: bool) -> bool:
         """Check that a segment continues the journal. False if it is one that nothing was ever written to."""
@@ -123,12 +210,7 @@ class Scan:
                 self.tail.doubt = f"{self._path(number)}: {flaw}, and no frame follows it"
                 return False
             self._damaged(number, 0, str(flaw))
-        if header.ledger_id != self.ledger_id:
-            self._damaged(number, 0, f"it belongs to another ledger, {header.ledger_id.hex()}")
-        if header.number != number:
-            self._damaged(number, 0, f"its header says that it is segment {header.number}")
-        if header.segment_bytes != len(data):
-            self._damaged(number, 0, f"the file has {len(data)} bytes, its header says {header.segment_bytes}")
+        self._require_own(number, header, len(data))
         if header.first_sequence > self.sequence + 1:
             missing = f"frames {self.sequence + 1} to {header.first_sequence - 1} are missing"
             before = f"{segment_name(number)} begins with frame {header.first_sequence}"
@@ -137,8 +219,6 @@ class Scan:
             self._damaged(number, 0, f"it begins with frame {header.first_sequence}, which we have had already")
         if header.previous_digest != self.digest:
             self._damaged(number, 0, f"it does not continue frame {self.sequence}: the digests differ")
-        if header.epoch < self.epoch:
-            self._damaged(number, 0, f"its epoch {header.epoch} is older than {self.epoch}")
         self.epoch = header.epoch
         self.segments += 1
         self.tail = Tail(segment=number, segment_bytes=len(data))
@@ -175,16 +255,12 @@ class Scan:
             self.closed = header.kind == FrameKind.CLOSE
             if last:
                 self.tail.last_frame = bytes(whole)
-            yield Frame(
-                sequence=header.sequence,
-                kind=header.kind,
-                time_ns=header.time_ns,
-                acknowledged=header.acknowledged,
-                calendar=header.calendar,
-                records=frames.records_of(header, data[offset:end]),
-                place=Place(segment_name(number), offset),
-            )
-            offset = self.tail.offset = end
+            self.tail.offset = end
+            if self.after is None or header.sequence > self.after.sequence:
+                yield _frame(header, data[offset:end], Place(segment_name(number), offset))
+            else:
+                self._require_mark()
+            offset = end
 
     def _require_continues(self, header: Header, room_bytes: int) -> None:
         """A sound header that does not continue the chain is never the work of a power cut."""
@@ -231,7 +307,7 @@ class Scan:
     def _judge_with_header(self, number: int, offset: int, data: Bytes, header: Header, *, last: bool) -> None:
         """The header is sound, the rest is not: a torn frame, one in doubt, or damage."""
         end = offset + header.frame_bytes
-        flaw = "its records or padding do not match their checksum"
+        flaw = "its records, envelopes or padding do not match their checksum"
         if follower := self._follower(number, end, data, last=last):
             self._damaged(number, offset, f"{flaw}, and {follower}", sequence=header.sequence)
         place = f"{self._path(number)}: frame {header.sequence} at byte {offset}"
@@ -299,13 +375,38 @@ class Scan:
     def _path(self, number: int) -> str:
         return f"{self.disk.folder}/{segment_name(number)}"
 
-    def _damaged(self, number: int, offset: int, what: str, *, sequence: int = 0) -> NoReturn:
+    def _damaged(self, number: int, offset: int, what: str, *, sequence: int = 0, hint: str = "") -> NoReturn:
         subject = f"frame {sequence} at byte {offset}" if sequence else f"byte {offset}"
         raise JournalDamaged(
             f"{self._path(number)}: {subject}: {what}",
-            hint=f"`sycee verify {ledger_folder(self.disk)}` says more. Nothing was changed; restore the file from a "
+            hint=hint
+            or f"`sycee verify {ledger_folder(self.disk)}` says more. Nothing was changed; restore the file from a "
             "copy.",
         )
+
+
+def _frame(header: Header, data: Bytes, place: Place) -> Frame:
+    return Frame(
+        sequence=header.sequence,
+        kind=header.kind,
+        time_ns=header.time_ns,
+        acknowledged=header.acknowledged,
+        calendar=header.calendar,
+        records=frames.records_of(header, data),
+        place=place,
+        envelopes=frames.envelopes_of(header, data),
+        movement_digest=header.movement_digest,
+        epoch=header.epoch,
+    )
+
+
+def _read_head(disk: Disk, number: int) -> _Head:
+    file = disk.open(segment_name(number), writable=False)
+    try:
+        block = memoryview(bytearray(SEGMENT_HEADER_BYTES))
+        return _Head(block[: file.pread_into(block, 0)], file.size())
+    finally:
+        file.close()
 
 
 def ledger_folder(disk: Disk) -> str:

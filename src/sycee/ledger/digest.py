@@ -1,6 +1,6 @@
 """The state digest: equal states give equal bytes, however their operations were framed.
 
-docs/reference/ledger.md section 7 gives the sections and their fields; rows, places and indices stay out of it.
+docs/reference/ledger.md section 12 gives the sections and their fields; rows, places and indices stay out of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -22,43 +22,57 @@ Array = np.ndarray[Any, Any]
 
 PART_ROWS: Final = 1 << 17
 
+_ID = ("<u8", 2)
+_I64 = "<i8"
+_DATE = [("day", "<i4"), ("month", "<i2"), ("year", "<i2")]
+_OWNED = [("until_ns", _I64), ("own_held", _I64), ("state", "u1"), ("counted", "u1"), ("legs", "<u2")]
+_SENT = [("amount", _I64), ("state", "u1"), ("counted", "u1")]
 _ACCOUNT = np.dtype(
-    [
-        ("id", "<u8", 2),
-        ("currency", "<u2"),
-        ("kind", "<u2"),
-        ("blocks", "<u2"),
-        ("operator", "<u4"),
-        ("rule_set", "<u4"),
-    ]
-    + [("suspense_id", "<u8", 2)]
-    + [(name, "<i8") for name in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
-    + [(name, "<i8") for name in ("day_used", "month_used", "year_used")]
-    + [("day", "<i4"), ("month", "<i2"), ("year", "<i2")]
+    [("id", *_ID), ("currency", "<u2"), ("kind", "<u2"), ("debit_reasons", "u1"), ("credit_reasons", "u1")]
+    + [("close_reason", "u1"), ("key_flags", "u1"), ("operator", "<u4"), ("rule_set", "<u4")]
+    + [("suspense_id", *_ID), ("link_id", *_ID)]
+    + [(name, _I64) for name in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
+    + [(name, _I64) for name in ("day_used", "month_used", "year_used")]
+    + [*_DATE, ("key_epoch", "<u4"), ("key", "<u8", 4)]
 )
 _PURSE = np.dtype(
-    [("programme", "<u4"), ("member", "<u4"), ("member_id", "<u8", 2), ("wallet_id", "<u8", 2)]
-    + [(name, "<i8") for name in ("dropped", "spent", "refunded", "returned", "pending")]
+    [("programme", "<u4"), ("member", "<u4"), ("member_id", *_ID), ("wallet_id", *_ID)]
+    + [(name, _I64) for name in ("dropped", "spent", "refunded", "returned", "pending")]
     + [("state", "<u2")]
 )
-_BOUND = np.dtype([("id", "<u8", 2), ("kind", "<u2"), ("result", "<u2"), ("refunded", "<i8")])
+_HOLD = np.dtype(
+    [("id", *_ID), ("payer_id", *_ID), ("payee_id", *_ID), ("third_id", *_ID), ("hash", "<u8", 4)] + _OWNED + _DATE
+)
+_HOLD_LEG = np.dtype([("id", *_ID), ("programme", "<u4"), ("member", "<u4"), ("held", _I64)])
+_TRANSIT = np.dtype([("id", *_ID), ("source_id", *_ID), ("through_id", *_ID), ("destination_id", *_ID)] + _SENT + _DATE)
+_BATCH = np.dtype([("number", "<u4"), ("currency", "<u2"), ("state", "<u2"), ("count", "<u4"), ("total", _I64)])
+_STAGED = np.dtype([("batch", "<u4"), ("debit_id", *_ID), ("credit_id", *_ID), ("amount", _I64)])
+_BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64)])
 
 
 def state_digest(state: LedgerState) -> bytes:
     """BLAKE3-256 over everything the ledger knows, in id order. 32 bytes."""
-    digest = blake3.blake3(b"sycee.state.v1")
-    for rows in (
-        [
-            struct.pack("<H", number) + zone.encode("latin-1").ljust(48, b"\0")
-            for number, zone in sorted(state.zones.items())
-        ],
-        _groups(state),
-        _rule_sets(state),
+    digest = blake3.blake3(b"sycee.state.v2")
+    zones = [
+        struct.pack("<H", number) + zone.encode("latin-1").ljust(48, b"\0")
+        for number, zone in sorted(state.zones.items())
+    ]
+    for count, parts in (
+        _listed(zones),
+        _listed(_groups(state)),
+        _listed(_rule_sets(state)),
+        _accounts(state),
+        _listed(_programmes(state)),
+        _purses(state),
+        _holds(state),
+        _hold_legs(state),
+        _transits(state),
+        _batches(state),
+        _staged(state),
+        _listed(_grants(state)),
+        _listed([struct.pack("<IB", state.rules, state.authority_on)]),
+        _bound(state),
     ):
-        digest.update(struct.pack("<Q", len(rows)))
-        for row in rows:
-            digest.update(row)
-    for count, parts in (_accounts(state), _programmes(state), _purses(state), _bound(state)):
         digest.update(struct.pack("<Q", count))
         for part in parts:
             digest.update(part)
@@ -67,6 +81,10 @@ def state_digest(state: LedgerState) -> bytes:
 
 # A section is its number of rows and its bytes, part by part: a copy of all rows might not fit beside them.
 Section = tuple[int, Iterator[bytes]]
+
+
+def _listed(rows: list[bytes]) -> Section:
+    return len(rows), iter(rows)
 
 
 def _groups(state: LedgerState) -> list[bytes]:
@@ -84,66 +102,172 @@ def _groups(state: LedgerState) -> list[bytes]:
 
 
 def _rule_sets(state: LedgerState) -> list[bytes]:
-    rows = []
-    for number, definition in sorted(state.rule_sets.items()):
-        record = np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
-        rows.append(
-            struct.pack("<IH", number, int(record["flags"]))
-            + record["groups"].tobytes()
-            + struct.pack("<QQ", int(record["return_low"]), int(record["return_high"]))
-            + struct.pack("<qq", int(record["from_ns"]), int(record["until_ns"]))
-            + struct.pack(
-                "<5q", *(int(record[f"{name}_max"]) for name in ("balance", "single", "day", "month", "year"))
-            )
-        )
-    return rows
+    nothing = bytes(limits.RECORD_BYTES)
+    return [
+        struct.pack("<I", number) + _version(definition) + _version(state.coming.get(number, nothing))
+        for number, definition in sorted(state.rule_sets.items())
+    ]
+
+
+def _version(definition: bytes) -> bytes:
+    """One version of a rule set: all zero where there is none."""
+    record = np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
+    names = (
+        "from_ns", "until_ns", "balance_max", "single_max", "day_max", "month_max", "year_max", "refund_reserve",
+        "effective_ns",
+    )  # fmt: skip
+    groups: bytes = record["groups"].tobytes()
+    return (
+        struct.pack("<H", int(record["flags"]))
+        + groups
+        + struct.pack("<QQ", int(record["return_low"]), int(record["return_high"]))
+        + struct.pack("<9q", *(int(record[name]) for name in names))
+        + struct.pack("<I", int(record["refund_window_s"]))
+    )
 
 
 def _accounts(state: LedgerState) -> Section:
     accounts = state.accounts
+    keys = state.tables.keys.view(np.ndarray)
 
     def part(rows: Array) -> Array:
         chosen = accounts[rows]
-        table = _copy(chosen, _ACCOUNT)
+        table = _copy(chosen, _ACCOUNT, but="key")
         table["id"] = _ids(chosen, "id_low", "id_high")
         table["suspense_id"] = _ids(accounts[chosen["suspense"]], "id_low", "id_high")
+        table["link_id"] = _named(accounts, chosen["link"])
+        keyed = np.flatnonzero(chosen["key"])
+        table["key_flags"][keyed] = keys["flags"][chosen["key"][keyed] - 1]
+        table["key"][keyed] = keys["key"][chosen["key"][keyed] - 1]
         return table
 
     return _section(np.lexsort((accounts["id_low"], accounts["id_high"])), part)
 
 
-def _programmes(state: LedgerState) -> Section:
-    programmes = state.tables.programmes
-    rows = [
+def _programmes(state: LedgerState) -> list[bytes]:
+    programmes, accounts = state.tables.programmes.view(np.ndarray), state.accounts
+    return [
         struct.pack(
             "<IIQQIIHQQqq",
             number,
             int(programmes[number]["rule_set"]),
-            int(state.tables.accounts[programmes[number]["funder"]]["id_low"]),
-            int(state.tables.accounts[programmes[number]["funder"]]["id_high"]),
+            int(accounts["id_low"][programmes[number]["funder"]]),
+            int(accounts["id_high"][programmes[number]["funder"]]),
             *(int(programmes[number][name]) for name in ("count", "filled", "sealed", "seal_low", "seal_high")),
             *(int(programmes[number][name]) for name in ("claim_from_ns", "claim_until_ns")),
         )
         for number in np.flatnonzero(programmes["defined"]).tolist()
     ]
-    return len(rows), iter(rows)
+
+
+def _grants(state: LedgerState) -> list[bytes]:
+    return [
+        grant.id.to_bytes(16, "little")
+        + grant.person.to_bytes(16, "little")
+        + bytes((grant.role, grant.flags, grant.revoked))
+        + grant.key
+        + struct.pack("<Iqq", grant.operator, grant.from_ns, grant.until_ns)
+        for _, grant in sorted(state.grants.items())
+    ]
 
 
 def _purses(state: LedgerState) -> Section:
+    purses, accounts = state.all_purses, state.accounts
     first = state.tables.programmes["first_purse"]
-    count = int(state.tables.counters[kernels.PURSES])
 
     def part(rows: Array) -> Array:
-        chosen = state.tables.purses[rows]
+        chosen = purses[rows]
         table = _copy(chosen, _PURSE)
         table["member"] = rows - first[chosen["programme"]]
         table["member_id"] = _ids(chosen, "member_low", "member_high")
-        claimed = np.flatnonzero(chosen["wallet"])
-        table["wallet_id"][claimed] = _ids(state.tables.accounts[chosen["wallet"][claimed] - 1], "id_low", "id_high")
+        table["wallet_id"] = _named(accounts, chosen["wallet"])
         return table
 
     # A programme's purses are contiguous and in member order, so a stable sort by programme is all it takes.
-    return _section(np.argsort(state.tables.purses["programme"][:count], kind="stable"), part)
+    return _section(np.argsort(purses["programme"], kind="stable"), part)
+
+
+def _by_operation(state: LedgerState, made: Array) -> Array:
+    """Order of holds or transits by the ids of the operations that made them."""
+    bound = state.bound[made["bound"]]
+    order: Array = np.lexsort((bound["id_low"], bound["id_high"]))
+    return order
+
+
+def _holds(state: LedgerState) -> Section:
+    holds, accounts, bound = state.holds, state.accounts, state.bound
+
+    def part(rows: Array) -> Array:
+        chosen = holds[rows]
+        table = _copy(chosen, _HOLD)
+        table["id"] = _ids(bound[chosen["bound"]], "id_low", "id_high")
+        for name in ("payer", "payee"):
+            table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
+        table["third_id"] = _named(accounts, chosen["third"])
+        return table
+
+    return _section(_by_operation(state, holds), part)
+
+
+def _hold_legs(state: LedgerState) -> Section:
+    holds, legs, purses, bound = state.holds, state.hold_legs, state.all_purses, state.bound
+    first = state.tables.programmes["first_purse"]
+    order = _by_operation(state, holds)
+    counts = holds["legs"][order].astype(np.int64)
+    owners = np.repeat(order, counts)
+    within = np.arange(owners.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = holds["first_leg"][owners].astype(np.int64) + within
+
+    def part(rows: Array) -> Array:
+        chosen = legs[places[rows]]
+        table = np.zeros(rows.size, _HOLD_LEG)
+        table["id"] = _ids(bound[holds["bound"][owners[rows]]], "id_low", "id_high")
+        table["programme"] = purses["programme"][chosen["purse"]]
+        table["member"] = chosen["purse"] - first[table["programme"]]
+        table["held"] = chosen["held"]
+        return table
+
+    return _section(np.arange(owners.size), part)
+
+
+def _transits(state: LedgerState) -> Section:
+    transits, accounts, bound = state.transits, state.accounts, state.bound
+
+    def part(rows: Array) -> Array:
+        chosen = transits[rows]
+        table = _copy(chosen, _TRANSIT)
+        table["id"] = _ids(bound[chosen["bound"]], "id_low", "id_high")
+        for name in ("source", "through", "destination"):
+            table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
+        return table
+
+    return _section(_by_operation(state, transits), part)
+
+
+def _batches(state: LedgerState) -> Section:
+    batches = state.tables.batches.view(np.ndarray)
+
+    def part(rows: Array) -> Array:
+        table = _copy(batches[rows], _BATCH)
+        table["number"] = rows
+        return table
+
+    return _section(np.flatnonzero(batches["count"]), part)
+
+
+def _staged(state: LedgerState) -> Section:
+    staged, accounts = state.staged, state.accounts
+    waiting = np.flatnonzero(state.tables.batches["state"][staged["batch"]] == layout.BatchState.OPEN)
+
+    def part(rows: Array) -> Array:
+        chosen = staged[rows]
+        table = _copy(chosen, _STAGED)
+        for name in ("debit", "credit"):
+            table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
+        return table
+
+    # A stable sort keeps the order of staging within a batch.
+    return _section(waiting[np.argsort(staged["batch"][waiting], kind="stable")], part)
 
 
 def _bound(state: LedgerState) -> Section:
@@ -163,10 +287,18 @@ def _section(order: Array, part: Callable[[Array], Array]) -> Section:
     return order.size, (part(rows).tobytes() for rows in pieces)
 
 
-def _copy(source: Array, dtype: np.dtype[Any]) -> Array:
+def _named(accounts: Array, numbers: Array) -> Array:
+    """Ids of the accounts whose rows + 1 these are; 0 stands for none, whose id is zero."""
+    ids = np.zeros((numbers.size, 2), np.uint64)
+    some = np.flatnonzero(numbers)
+    ids[some] = _ids(accounts[numbers[some] - 1], "id_low", "id_high")
+    return ids
+
+
+def _copy(source: Array, dtype: np.dtype[Any], but: str = "") -> Array:
     table = np.zeros(source.size, dtype)
     for name in dtype.names or ():
-        if source.dtype.names and name in source.dtype.names:
+        if source.dtype.names and name in source.dtype.names and name != but:
             table[name] = source[name]
     return table
 

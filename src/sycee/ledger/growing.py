@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 # More than most machines' memory, and little enough for hundreds of ledgers in one process; halved until the system
 # agrees, since some systems grant only what they could also fill.
 RESERVED_BYTES: Final = 1 << 36
+HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would take two mebibytes of memory for its first row
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not name it yet
 
 
@@ -25,22 +26,29 @@ class GrowingArray:
     """Rows of one type, zero until written. `array` is as long as it was last asked to be."""
 
     def __init__(self, dtype: np.dtype[Any], length: int) -> None:
-        self._dtype = dtype
-        self._reserve(length)
-        self.array: Array = self._all[:length]
+        self._dtype = np.dtype(dtype.base), dtype.shape
+        self._row_bytes = dtype.itemsize
+        self._all: Array = np.zeros((0, *dtype.shape), dtype.base)
+        self._huge = False
+        self.array: Array = self._all
+        if length:
+            self.grow(length)
 
     def grow(self, length: int) -> Array:
         """Make the array `length` rows long, at least what it was. Raises MemoryError where there is no room at all."""
-        if length > self._all.size:
-            # Only where the system granted little address space: then growing is copying after all.
+        if length > len(self._all):
+            # The first time; later only where the system granted little address space: then growing is copying.
             old = self.array
             self._reserve(length)
-            self._all[: old.size] = old
+            self._all[: len(old)] = old
+        if not self._huge and length * self._row_bytes >= HUGE_PAGES_BYTES_MIN and hasattr(mmap, "MADV_HUGEPAGE"):
+            self._huge = True
+            self._memory.madvise(mmap.MADV_HUGEPAGE)
         self.array = self._all[:length]
         return self.array
 
     def _reserve(self, length: int) -> None:
-        needed = max(length, 1) * self._dtype.itemsize
+        needed = max(length, 1) * self._row_bytes
         size = max(RESERVED_BYTES, needed)
         while True:
             try:
@@ -50,6 +58,8 @@ class GrowingArray:
                 if size == needed:
                     raise MemoryError(f"no address space for {needed:,} bytes") from error
                 size = max(size // 2, needed)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        self._all: Array = np.frombuffer(memory, self._dtype, size // self._dtype.itemsize)
+        dtype, shape = self._dtype
+        rows = size // self._row_bytes
+        values = rows * int(np.prod(shape, dtype=np.int64))
+        self._memory, self._huge = memory, False
+        self._all = np.frombuffer(memory, dtype, values).reshape(rows, *shape)

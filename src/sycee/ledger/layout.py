@@ -23,9 +23,16 @@ class Kind(IntEnum):
     JOIN_GROUP = 3
     LEAVE_GROUP = 4
     DEFINE_RULE_SET = 5
+    GRANT_ROLE = 6
+    REVOKE_ROLE = 7
+    UPGRADE = 8
     OPEN_ACCOUNT = 10
     BLOCK_ACCOUNT = 11
     CLOSE_ACCOUNT = 12
+    UNBLOCK_ACCOUNT = 13
+    SET_RULE_SET = 14
+    SET_KEY = 15
+    LINK_ACCOUNT = 16
     OPEN_PROGRAMME = 20
     ADD_MEMBERS = 21
     SEAL_COHORT = 22
@@ -35,10 +42,32 @@ class Kind(IntEnum):
     TRANSFER = 30
     PAY = 31
     REFUND = 32
+    HOLD = 33
+    POST = 34
+    VOID = 35
+    EXTEND = 36
+    POST_HOLDS = 37
+    VOID_HOLDS = 38
+    REVERSE = 39
+    SEND = 40
+    CONFIRM = 41
+    REJECT = 42
+    STAGE = 43
+    SETTLE = 44
+
+
+# Which kinds may stand in a chain: those that touch a few rows.
+LINKABLE: Final = (
+    Kind.TRANSFER, Kind.PAY, Kind.REFUND, Kind.HOLD, Kind.POST, Kind.VOID, Kind.EXTEND, Kind.REVERSE, Kind.SEND,
+    Kind.CONFIRM, Kind.REJECT,
+)  # fmt: skip
+LINKED: Final = 0x8000  # the flag of an operation that stands or falls with the next one
 
 
 class AccountKind(IntEnum):
-    """What an account is for. Only ISSUANCE and SUSPENSE differ in rules; the others tell readers apart."""
+    """What an account is for. Rules differ for ISSUANCE, SUSPENSE and IN_TRANSIT; the limits of some rule sets tell
+    WALLET, VAULT and RESERVE apart.
+    """
 
     ISSUANCE = 1  # money in circulation is its debit balance; one per currency; unbounded below
     SUSPENSE = 2  # takes what could be credited nowhere else, so it can be neither blocked nor closed
@@ -47,14 +76,50 @@ class AccountKind(IntEnum):
     FUNDER = 5
     WALLET = 6
     MERCHANT = 7
+    IN_TRANSIT = 8  # money on its way to or from a bank; moved by SEND, CONFIRM, REJECT and waterfall alone
 
 
 class Block(IntFlag):
-    """What an account may not do. CLOSED is set by CLOSE_ACCOUNT alone, the others by BLOCK_ACCOUNT."""
+    """What an account may not do: the sides of BLOCK_ACCOUNT, and CLOSED, which CLOSE_ACCOUNT alone sets."""
 
     DEBIT = 1
     CREDIT = 2
     CLOSED = 4
+
+
+class Reason(IntEnum):
+    """Why a side is blocked or an account closed. A side is blocked while at least one reason stands."""
+
+    REQUEST = 1  # the holder's own
+    COURT_ORDER = 2
+    DECEASED = 3
+    DORMANT = 4
+    RECOVERY = 5
+    SANCTIONS = 6
+    OPERATOR = 7
+
+
+class Role(IntEnum):
+    """What a person's key may sign for."""
+
+    OFFICER = 1  # of the issuer: minting, roles, rule sets, reversals
+    OPERATOR = 2  # of the second tier: bulk records and the accounts of its own number
+    WITNESS = 3  # checkpoints
+
+
+class KeyFlag(IntFlag):
+    """What the 32 bytes of a key are."""
+
+    ED25519 = 1
+    P256 = 2  # the x of a point, big-endian
+    Y_ODD = 4  # with P256: the point's y is odd
+
+
+class RuleFlag(IntFlag):
+    """What money under a rule set may not do."""
+
+    NO_PERSONS = 1  # reach a WALLET
+    NO_CASH_OUT = 2  # reach a VAULT or RESERVE
 
 
 class PayFlag(IntFlag):
@@ -62,6 +127,59 @@ class PayFlag(IntFlag):
 
     PURSES_ONLY = 1
     OWN_ONLY = 2
+
+
+class HoldFlag(IntFlag):
+    """How a hold is met, and who releases it."""
+
+    PURSES_ONLY = 1
+    OWN_ONLY = 2
+    THREE_PARTY = 4
+    HASH_LOCKED = 8
+
+
+class PostFlag(IntFlag):
+    """What comes with a post."""
+
+    LETS_GO = 1  # what is still held goes back
+    PREIMAGE = 2  # bytes 80 to 111 are the secret
+
+
+class SendFlag(IntFlag):
+    """How much is sent."""
+
+    UP_TO = 1  # what there is, at most the amount
+
+
+class SettleFlag(IntFlag):
+    """What becomes of a batch."""
+
+    DISCARD = 1
+
+
+class HoldState(IntEnum):
+    """Where a hold is in its life."""
+
+    OPEN = 0
+    POSTED = 1
+    VOIDED = 2
+    TIMED_OUT = 3
+
+
+class TransitState(IntEnum):
+    """Where money on its way is."""
+
+    OPEN = 0
+    CONFIRMED = 1
+    REJECTED = 2
+
+
+class BatchState(IntEnum):
+    """What became of a settlement batch."""
+
+    OPEN = 0
+    SETTLED = 1
+    DISCARDED = 2
 
 
 class PurseState(IntEnum):
@@ -85,6 +203,16 @@ class Purpose(IntEnum):
     RETURN = 7
     REFUND_SUSPENSE = 8  # the payer could not be credited
     RETURN_SUSPENSE = 9  # the return account could not be credited
+    REVERSAL_OWN = 10
+    REVERSAL_PURSE = 11
+    REVERSAL_SUSPENSE = 12
+    SEND = 13
+    CONFIRM = 14
+    CONFIRM_SUSPENSE = 15
+    REJECT = 16
+    REJECT_SUSPENSE = 17
+    WATERFALL = 18  # what a wallet may not hold goes on its way to the bank
+    SETTLEMENT = 19
 
 
 # A row number with this bit is a purse's, without it an account's.
@@ -120,15 +248,15 @@ OPERATION: Final = np.dtype(
 RULE_SET_OPERATION: Final = np.dtype(
     {
         "names": [
-            "id_low", "id_high", "kind", "flags", "code", "effective_ns", "groups", "return_low", "return_high",
-            "balance_max", "single_max", "number", "reserved", "day_max",
+            "id_low", "id_high", "kind", "flags", "code", "effective_ns", "groups", "refund_reserve",
+            "return_low", "return_high", "balance_max", "single_max", "number", "refund_window_s", "day_max",
             "from_ns", "until_ns", "month_max", "year_max",
         ],
         "formats": [
-            "<u8", "<u8", "<u2", "<u2", "<u4", "<i8", ("<u4", limits.GROUPS_PER_RULE_SET_MAX), "<u8", "<u8",
-            "<i8", "<i8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8", "<i8",
+            "<u8", "<u8", "<u2", "<u2", "<u4", "<i8", ("<u2", limits.GROUPS_PER_RULE_SET_MAX), "<i8",
+            "<u8", "<u8", "<i8", "<i8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8", "<i8",
         ],
-        "offsets": [0, 8, 16, 18, 20, 24, 32, 48, 56, 64, 72, 80, 84, 88, 96, 104, 112, 120],
+        "offsets": [0, 8, 16, 18, 20, 24, 32, 40, 48, 56, 64, 72, 80, 84, 88, 96, 104, 112, 120],
         "itemsize": limits.RECORD_BYTES,
     }
 )  # fmt: skip
@@ -136,15 +264,20 @@ RULE_SET_OPERATION: Final = np.dtype(
 # Where ADD_MEMBERS keeps its ids, in 64-bit words of the record: three before `number`, two after `rule_set`.
 MEMBER_WORDS: Final = (4, 6, 8, 12, 14)
 
+# Where SET_KEY and GRANT_ROLE keep a key, and HOLD a hash: four 64-bit words of the record. POST's secret: likewise.
+KEY_WORD: Final = 6
+HASH_WORD: Final = 8
+SECRET_WORD: Final = 10
+
 ACCOUNT: Final = np.dtype(
     [
         ("id_low", "<u8"),  # 0
         ("id_high", "<u8"),
         ("debits_posted", "<i8"),  # 16
         ("credits_posted", "<i8"),
-        ("debits_pending", "<i8"),  # 32  holds, to come
+        ("debits_pending", "<i8"),  # 32
         ("credits_pending", "<i8"),
-        ("day_used", "<i8"),  # 48  what counts against limits, to come
+        ("day_used", "<i8"),  # 48  what counts against the rule set's limits, in the periods named below
         ("month_used", "<i8"),
         ("year_used", "<i8"),
         ("day", "<i4"),  # 72
@@ -152,17 +285,21 @@ ACCOUNT: Final = np.dtype(
         ("year", "<i2"),
         ("last_movement", "<i8"),  # 80  number of the newest movement, 0 for none
         ("currency", "<u2"),  # 88
-        ("kind", "<u2"),
-        ("blocks", "<u2"),
-        ("purses", "<u2"),  # how many purses hang on first_purse
+        ("kind", "<u1"),
+        ("blocks", "<u1"),  # layout.Block: what the reasons below come to
+        ("debit_reasons", "<u1"),  # bit r - 1 for reason r
+        ("credit_reasons", "<u1"),
+        ("close_reason", "<u1"),
+        ("purses", "<u1"),  # how many purses hang on first_purse
         ("suspense", "<u4"),  # 96  row of the operator's suspense account; its own row where it needs none
         ("operator", "<u4"),
-        ("rule_set", "<u4"),
         ("first_purse", "<u4"),  # purse number + 1, 0 for none
-        ("payee", "<u4"),  # 112  dense number given at the first JOIN_GROUP, 0 for none
+        ("payee", "<u4"),  # dense number given at the first JOIN_GROUP, 0 for none
+        ("rule_set", "<u2"),  # 112
+        ("reserved", "<u2"),
+        ("link", "<u4"),  # row + 1 of the account it is linked to, 0 for none
         ("key_epoch", "<u4"),
-        ("liability_holder", "<u4"),
-        ("reserved", "<u4"),
+        ("key", "<u4"),  # number + 1 of its key, 0 for none
     ]
 )
 
@@ -174,7 +311,7 @@ PURSE: Final = np.dtype(
         ("spent", "<i8"),
         ("refunded", "<i8"),
         ("returned", "<i8"),
-        ("pending", "<i8"),  # 48  holds, to come
+        ("pending", "<i8"),  # 48  what holds keep
         ("last_movement", "<i8"),  # 56
         ("programme", "<u4"),  # 64
         ("wallet", "<u4"),  # row + 1 of the wallet that claimed it, 0 for none
@@ -189,7 +326,9 @@ RULE_SET: Final = np.dtype(
         ("defined", "<u2"),
         ("flags", "<u2"),
         ("return_row", "<u4"),
-        ("groups", "<u4", limits.GROUPS_PER_RULE_SET_MAX),
+        ("groups", "<u2", limits.GROUPS_PER_RULE_SET_MAX),
+        ("refund_window_s", "<u4"),
+        ("reserved", "<u4"),
         ("from_ns", "<i8"),
         ("until_ns", "<i8"),
         ("balance_max", "<i8"),
@@ -197,6 +336,7 @@ RULE_SET: Final = np.dtype(
         ("day_max", "<i8"),
         ("month_max", "<i8"),
         ("year_max", "<i8"),
+        ("refund_reserve", "<i8"),
     ]
 )
 
@@ -225,7 +365,7 @@ BOUND: Final = np.dtype(
         ("content", "<u8"),  # hash of bytes 16 to 127 of the record
         ("place", "<u8"),  # frame sequence << 13 | index in the frame
         ("amount", "<i8"),
-        ("refunded", "<i8"),  # of a pay: how much of it came back so far
+        ("refunded", "<i8"),  # how much came back so far of a pay; what was missing of a reversal
         ("first_movement", "<i8"),  # number of its first movement, 0 for none
         ("movements", "<u4"),
         ("kind", "<u2"),
@@ -249,8 +389,71 @@ MOVEMENT: Final = np.dtype(
     ]
 )
 
+# Money kept ready for a payee. Its legs that hold purse money are contiguous rows of their own.
+HOLD: Final = np.dtype(
+    [
+        ("bound", "<u4"),  # row of the HOLD among the bound ids; holds stand in its order
+        ("payer", "<u4"),  # rows
+        ("payee", "<u4"),
+        ("third", "<u4"),  # row + 1 of the account that releases it, 0 for none
+        ("hash", "<u8", 4),  # 16  SHA-256 of the secret
+        ("until_ns", "<i8"),  # 48
+        ("own_held", "<i8"),
+        ("first_leg", "<u4"),  # 64
+        ("legs", "<u2"),
+        ("state", "<u1"),
+        ("hash_locked", "<u1"),
+        ("day", "<i4"),  # 72  the payer's periods in which own money was used up
+        ("month", "<i2"),
+        ("year", "<i2"),
+        ("counted", "<u1"),  # 80
+        ("reserved", "<u1", 7),
+        ("held", "<i8"),  # 88  of all legs
+    ]
+)
+HOLD_LEG: Final = np.dtype([("held", "<i8"), ("purse", "<u4"), ("reserved", "<u4")])
+
+# Money on its way through an IN_TRANSIT account.
+TRANSIT: Final = np.dtype(
+    [
+        ("bound", "<u4"),  # row of the operation that began it among the bound ids; transits stand in its order
+        ("source", "<u4"),  # rows
+        ("through", "<u4"),
+        ("destination", "<u4"),
+        ("amount", "<i8"),
+        ("day", "<i4"),
+        ("month", "<i2"),
+        ("year", "<i2"),
+        ("state", "<u1"),
+        ("counted", "<u1"),
+        ("reserved", "<u1", 6),
+    ]
+)
+
+# A settlement batch, by number, and the payments staged in batches.
+BATCH: Final = np.dtype(
+    [
+        ("total", "<i8"),
+        ("count", "<u4"),
+        ("first", "<u4"),  # row + 1 of its first staged payment
+        ("last", "<u4"),
+        ("currency", "<u2"),
+        ("state", "<u2"),
+    ]
+)
+STAGED: Final = np.dtype([("amount", "<i8"), ("debit", "<u4"), ("credit", "<u4"), ("next", "<u4"), ("batch", "<u4")])
+
+KEY: Final = np.dtype([("key", "<u8", 4), ("flags", "<u4"), ("reserved", "<u4")])
+
+# What day it is, per currency number: where the frame was made.
+CALENDAR: Final = np.dtype([("day", "<i4"), ("month", "<i4"), ("year", "<i4")])
+
+# When a hold ends, in a binary heap; an entry whose hold has another end, or is not open, is stale.
+TIME_OUT: Final = np.dtype([("until_ns", "<i8"), ("hold", "<u4"), ("reserved", "<u4")])
+
 # What submit answers, per operation.
 ANSWER: Final = np.dtype([("code", "<u2"), ("first_code", "<u2"), ("reserved", "<u4"), ("place", "<u8")])
 
 assert OPERATION.itemsize == RULE_SET_OPERATION.itemsize == limits.RECORD_BYTES
 assert ACCOUNT.itemsize == 128 and PURSE.itemsize == 80 and BOUND.itemsize == MOVEMENT.itemsize == 64
+assert HOLD.itemsize == 96 and TRANSIT.itemsize == 40 and STAGED.itemsize == 24

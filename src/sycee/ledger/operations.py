@@ -50,16 +50,71 @@ def leave_group(ids: Id, *, group: Number, account: Id) -> Array:
 
 
 def define_rule_set(
-    ids: Id, *, rule_set: int, groups: Sequence[int] = (), from_ns: int, until_ns: int, return_account: int = 0
+    ids: Id,
+    *,
+    rule_set: Number,
+    from_ns: Number,
+    until_ns: Number,
+    groups: Sequence[int] = (),
+    return_account: int = 0,
+    flags: int = 0,
+    effective_ns: Number = 0,
+    refund_reserve: Number = 0,
+    refund_window_s: Number = 0,
+    **maxima: Number,
 ) -> Array:
-    """`groups`: the payee groups that money may reach, at most four; none means every payee."""
+    """`groups`: the payee groups that money may reach, at most four; none means every payee. `flags`: layout.RuleFlag.
+
+    `maxima`: balance_max, single_max, day_max, month_max, year_max in minor units, 0 for none. A rule set that is
+    defined already changes at `effective_ns`, a time to come.
+    """
     if len(groups) > limits.GROUPS_PER_RULE_SET_MAX:
         raise UsageError(f"a rule set names at most {limits.GROUPS_PER_RULE_SET_MAX} groups, not {len(groups)}")
-    records = _records(Kind.DEFINE_RULE_SET, ids, number=rule_set, from_ns=from_ns, until_ns=until_ns)
+    if unknown := maxima.keys() - {"balance_max", "single_max", "day_max", "month_max", "year_max"}:
+        raise UsageError(f"a rule set has no {', '.join(sorted(unknown))}")
+    records = _records(Kind.DEFINE_RULE_SET, ids, number=rule_set, from_ns=from_ns, until_ns=until_ns, flags=flags)
     rules = records.view(layout.RULE_SET_OPERATION)
     rules["groups"][:, : len(groups)] = groups
     rules["return_low"], rules["return_high"] = _halves(return_account)
+    rules["effective_ns"], rules["refund_reserve"] = effective_ns, refund_reserve
+    rules["refund_window_s"] = refund_window_s
+    for name, most in maxima.items():
+        rules[name] = most
     return records
+
+
+def grant_role(
+    ids: Id,
+    *,
+    person: Id,
+    role: layout.Role,
+    key: bytes,
+    flags: int,
+    from_ns: Number,
+    until_ns: Number,
+    operator: Number = 0,
+) -> Array:
+    """`key`: 32 bytes, `flags`: layout.KeyFlag. An operator's grant names the number of its operator."""
+    records = _records(
+        Kind.GRANT_ROLE, ids, debit=person, first=int(role), flags=flags, count=operator, from_ns=from_ns,
+        until_ns=until_ns,
+    )  # fmt: skip
+    return _with_bytes(records, 48, key, limits.KEY_BYTES)
+
+
+def revoke_role(ids: Id, *, grant: Id) -> Array:
+    """`grant` is the id of the GRANT_ROLE."""
+    return _records(Kind.REVOKE_ROLE, ids, reference=grant)
+
+
+def upgrade(ids: Id, *, rules: int, release: str) -> Array:
+    """From now on these rules hold, of this release."""
+    return _with_bytes(
+        _records(Kind.UPGRADE, ids, number=rules),
+        32,
+        release.encode("ascii", errors="replace")[: limits.RELEASE_BYTES_MAX].ljust(limits.RELEASE_BYTES_MAX, b"\0"),
+        limits.RELEASE_BYTES_MAX,
+    )
 
 
 def open_account(
@@ -85,14 +140,34 @@ def open_account(
     )
 
 
-def block_account(ids: Id, *, account: Id, blocks: layout.Block, code: Number = 0) -> Array:
-    """`blocks` is the new state of both blocks; `code` is the reason, for whoever reads the journal."""
-    return _records(Kind.BLOCK_ACCOUNT, ids, debit=account, flags=int(blocks), code=code)
+def block_account(ids: Id, *, account: Id, sides: layout.Block, reason: layout.Reason, code: Number = 0) -> Array:
+    """Block debits, credits or both for a reason; other reasons that stand are left as they are."""
+    return _records(Kind.BLOCK_ACCOUNT, ids, debit=account, flags=int(sides), first=int(reason), code=code)
 
 
-def close_account(ids: Id, *, account: Id) -> Array:
+def unblock_account(ids: Id, *, account: Id, sides: layout.Block, reason: layout.Reason, code: Number = 0) -> Array:
+    """Lift a block that was set for this reason."""
+    return _records(Kind.UNBLOCK_ACCOUNT, ids, debit=account, flags=int(sides), first=int(reason), code=code)
+
+
+def close_account(ids: Id, *, account: Id, reason: layout.Reason = layout.Reason.REQUEST) -> Array:
     """For good; the account must be empty."""
-    return _records(Kind.CLOSE_ACCOUNT, ids, debit=account)
+    return _records(Kind.CLOSE_ACCOUNT, ids, debit=account, first=int(reason))
+
+
+def set_rule_set(ids: Id, *, account: Id, rule_set: Number) -> Array:
+    """The account lives under this rule set from now on; 0 for none."""
+    return _records(Kind.SET_RULE_SET, ids, debit=account, rule_set=rule_set)
+
+
+def set_key(ids: Id, *, account: Id, key: bytes = bytes(limits.KEY_BYTES), flags: int = 0) -> Array:
+    """The account's own operations are signed with this key from now on; without flags, with none."""
+    return _with_bytes(_records(Kind.SET_KEY, ids, debit=account, flags=flags), 48, key, limits.KEY_BYTES)
+
+
+def link_account(ids: Id, *, account: Id, to: Id = 0) -> Array:
+    """Where an account's excess goes: an IN_TRANSIT account; and where that one's confirmed money goes."""
+    return _records(Kind.LINK_ACCOUNT, ids, debit=account, credit=to)
 
 
 def open_programme(
@@ -139,9 +214,7 @@ def cohort_digest(members: Array) -> bytes:
 
 def seal_cohort(ids: Id, *, programme: int, digest: bytes) -> Array:
     """`digest`: 32 bytes, BLAKE3-256 over the member ids in order."""
-    records = _records(Kind.SEAL_COHORT, ids, number=programme)
-    records.view(np.uint8).reshape(records.size, -1)[:, 32:64] = np.frombuffer(digest, np.uint8)
-    return records
+    return _with_bytes(_records(Kind.SEAL_COHORT, ids, number=programme), 32, digest, 32)
 
 
 def drop(ids: Id, *, programme: int, first: Number, count: Number, amount: Number, seal: Id) -> Array:
@@ -172,6 +245,107 @@ def pay(ids: Id, *, payer: Id, payee: Id, amount: Number, flags: Number = 0, cod
 def refund(ids: Id, *, original: Id, amount: Number, code: Number = 0) -> Array:
     """Part or all of the pay `original`, back the way it came."""
     return _records(Kind.REFUND, ids, reference=original, amount=amount, code=code)
+
+
+def hold(
+    ids: Id,
+    *,
+    payer: Id,
+    payee: Id,
+    amount: Number,
+    until_ns: Number,
+    flags: Number = 0,
+    third: Id = 0,
+    hash_lock: bytes = b"",
+) -> Array:
+    """Keep money ready for a payee until a time. `third` releases it, or whoever knows the secret of `hash_lock`.
+
+    `flags` are layout.PayFlag; what makes it three-party or hash-locked follows from the other arguments.
+    """
+    kind = layout.HoldFlag.HASH_LOCKED if hash_lock else layout.HoldFlag(0)
+    if isinstance(third, np.ndarray) or third:
+        kind |= layout.HoldFlag.THREE_PARTY
+    records = _records(
+        Kind.HOLD, ids, debit=payer, credit=payee, amount=amount, until_ns=until_ns, flags=flags, reference=third
+    )
+    records["flags"] |= int(kind)
+    return _with_bytes(records, 64, hash_lock, limits.KEY_BYTES) if hash_lock else records
+
+
+def post(ids: Id, *, hold: Id, by: Id, amount: Number, lets_go: bool = False, secret: bytes | None = None) -> Array:
+    """All or part of a hold goes to its payee; `lets_go` says that the rest is not kept any longer."""
+    flags = layout.PostFlag.LETS_GO if lets_go else layout.PostFlag(0)
+    if secret is not None:
+        flags |= layout.PostFlag.PREIMAGE
+    records = _records(Kind.POST, ids, reference=hold, debit=by, amount=amount, flags=int(flags))
+    return records if secret is None else _with_bytes(records, 80, secret, limits.KEY_BYTES)
+
+
+def void(ids: Id, *, hold: Id, by: Id) -> Array:
+    """Let go of a hold."""
+    return _records(Kind.VOID, ids, reference=hold, debit=by)
+
+
+def extend(ids: Id, *, hold: Id, by: Id, until_ns: Number) -> Array:
+    """Keep a hold's money ready for longer."""
+    return _records(Kind.EXTEND, ids, reference=hold, debit=by, until_ns=until_ns)
+
+
+def post_holds(ids: Id, *, first: Id, last: Id, by: Id) -> Array:
+    """Every hold made from the first to the last that this account may post, whole."""
+    return _records(Kind.POST_HOLDS, ids, debit=first, credit=last, reference=by)
+
+
+def void_holds(ids: Id, *, first: Id, last: Id, by: Id) -> Array:
+    """Every hold made from the first to the last that this account may void."""
+    return _records(Kind.VOID_HOLDS, ids, debit=first, credit=last, reference=by)
+
+
+def reverse(ids: Id, *, original: Id, amount: Number, code: Number = 0) -> Array:
+    """By authority: part or all of a transfer, pay or post, as far as money is there."""
+    return _records(Kind.REVERSE, ids, reference=original, amount=amount, code=code)
+
+
+def send(ids: Id, *, source: Id, destination: Id, through: Id, amount: Number, up_to: bool = False) -> Array:
+    """Money sets out through an IN_TRANSIT account; `up_to`: as much as there is, at most the amount."""
+    flags = int(layout.SendFlag.UP_TO) if up_to else 0
+    return _records(Kind.SEND, ids, debit=source, credit=destination, reference=through, amount=amount, flags=flags)
+
+
+def confirm(ids: Id, *, sent: Id) -> Array:
+    """The other leg is done: the money reaches its destination."""
+    return _records(Kind.CONFIRM, ids, reference=sent)
+
+
+def reject(ids: Id, *, sent: Id) -> Array:
+    """The other leg failed: the money goes back."""
+    return _records(Kind.REJECT, ids, reference=sent)
+
+
+def stage(ids: Id, *, batch: Number, debit: Id, credit: Id, amount: Number, code: Number = 0) -> Array:
+    """A payment waits in a batch until that is settled."""
+    return _records(Kind.STAGE, ids, number=batch, debit=debit, credit=credit, amount=amount, code=code)
+
+
+def settle(ids: Id, *, batch: Number, payments: Number, total: Number, discard: bool = False) -> Array:
+    """All payments of a batch, or none. `payments` and `total` say what the batch is known to hold."""
+    flags = int(layout.SettleFlag.DISCARD) if discard else 0
+    return _records(Kind.SETTLE, ids, number=batch, count=payments, amount=total, flags=flags)
+
+
+def chain(*records: Array) -> Array:
+    """These operations whole or not at all: one array, all but the last of them linked to the next."""
+    linked = np.concatenate(records)
+    linked["flags"][:-1] |= layout.LINKED
+    return linked
+
+
+def _with_bytes(records: Array, at: int, value: bytes, size: int) -> Array:
+    """Write bytes that are no number into every record. Raises UsageError where there are not exactly `size`."""
+    if len(value) != size:
+        raise UsageError(f"{len(value)} bytes were given where {size} belong")
+    records.view(np.uint8).reshape(records.size, -1)[:, at : at + size] = np.frombuffer(value, np.uint8)
+    return records
 
 
 def _records(kind: Kind, ids: Id, **fields: Any) -> Array:

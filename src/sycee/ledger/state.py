@@ -1,284 +1,137 @@
-"""The state machine around the kernels: tables that grow, the rare operations, and reading.
+"""The state machine around the kernels: frames in, answers out, and reading.
 
-Pure: frames in, answers out. No file, no clock, no randomness, so that a replay gives the same state anywhere.
+Pure: no file, no clock, no randomness, so that a replay gives the same state anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import blake3
 import numpy as np
 
 from sycee.core import limits
-from sycee.core.codes import Result
-from sycee.core.errors import IntegrityError, UnavailableError
-from sycee.ledger import digest, kernels, layout
-from sycee.ledger.growing import GrowingArray
-from sycee.ledger.layout import AccountKind, Kind
+from sycee.ledger import digest, kernels, layout, proofs, saving
+from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
+from sycee.ledger.growth import Growth
+from sycee.ledger.layout import AccountKind, KeyFlag, Kind, PostFlag, Reason
+from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
 
 Array = np.ndarray[Any, Any]
+Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
-GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
-_ROWS_MAX: Final = {"accounts": limits.ACCOUNTS_MAX, "purses": limits.PURSES_MAX, "bound": limits.BOUND_MAX}
-_INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "bound"))  # index, and the table whose ids it holds
-SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
+_NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account as it stands. Amounts in minor units."""
-
-    id: int
-    currency: int
-    kind: AccountKind
-    blocks: layout.Block
-    operator: int
-    suspense: int
-    rule_set: int
-    debits_posted: int
-    credits_posted: int
-    debits_pending: int
-    credits_pending: int
-
-    @property
-    def balance(self) -> int:
-        """Credits less debits, posted."""
-        return self.credits_posted - self.debits_posted
-
-    @property
-    def available(self) -> int:
-        """What may be taken."""
-        return self.balance - self.debits_pending
-
-
-@dataclass(frozen=True, slots=True)
-class Purse:
-    """What one member holds of one programme. Amounts in minor units; `wallet` is 0 until it is claimed."""
-
-    programme: int
-    member: int
-    member_id: int
-    wallet: int
-    state: layout.PurseState
-    dropped: int
-    spent: int
-    refunded: int
-    returned: int
-
-    @property
-    def left(self) -> int:
-        """What may still be spent or returned."""
-        return self.dropped - self.spent + self.refunded - self.returned
-
-
-class LedgerState:
+class LedgerState(Growth):
     """All of one ledger, in memory. For one thread: the sequencer lets one frame or reader in at a time."""
 
     def __init__(self) -> None:
-        self.tables = kernels.empty_tables()
-        self._growing = {
-            name: GrowingArray(getattr(self.tables, name).dtype, getattr(self.tables, name).size)
-            for name in ("accounts", "purses", "movements", "bound")
-        }
-        self.tables = self.tables._replace(**{name: growing.array for name, growing in self._growing.items()})
+        super().__init__()
         self.zones: dict[int, str] = {}  # currency number -> time zone name, in order of definition
-        self.groups: set[int] = set()
         self.rule_sets: dict[int, bytes] = {}  # number -> the record that defined it
+        self.coming: dict[int, bytes] = {}  # number -> the record of the version that takes effect later
+        self.grants: dict[int, Grant] = {}  # by the id of their GRANT_ROLE
+        self.authority_on = False  # two officers were there once: from then on signatures are needed
+        self.rules = 0  # version of the rules, of the last UPGRADE
+        self.release = ""  # that named it
+        self.sequence = 0  # of the newest frame
+        self.movement_digest = bytes(32)  # running, docs/reference/ledger.md section 13
+        self._dates: Dates = ()
+        self._marks = np.zeros(5, np.int64)
 
     # --- frames ---
 
     def resolve(self, operations: Array) -> tuple[Array, int]:
-        """Answer malformed operations and known ids without judging anything: (answers, how many are pending).
+        """Answer what needs no judgement: malformed operations, known ids, broken chains: (answers, how many pend).
 
         operations: (n,) layout.OPERATION. A pending operation has code kernels.PENDING in its answer.
         """
         answers = np.zeros(operations.size, layout.ANSWER)
-        pending = kernels.resolve(self.tables, operations, _words(operations), answers)
+        pending = kernels.resolve(self.tables, kernels.seen(operations), _words(operations), kernels.seen(answers))
         return answers, int(pending)
 
-    def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> None:
-        """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
+    def apply(self, sequence: int, now_ns: int, operations: Array, calendar: Dates = ()) -> Array:
+        """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for.
 
-        Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
-        much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
-        to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
+        calendar: (currency, day, month, year) of each currency that was defined before. Time passes first.
         """
-        needs, in_use = self._needs(operations), self._in_use()
-        for name, most in _ROWS_MAX.items():
-            if needs[name] > most:
-                raise UnavailableError(
-                    f"a ledger holds at most {most:,} rows of {name}, and {needs[name]:,} are asked for"
-                )
-        bits_shape = self._bits_shape(needs)
-        new_bytes = sum((needs[name] - in_use[name]) * getattr(self.tables, name).itemsize for name in self._growing)
-        new_bytes += 8 * sum(self._slots(name, needs[rows]) for name, rows in _INDEXES)
-        new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
-        if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
-            raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
-        try:
-            for name in self._growing:
-                self._grow(name, needs[name])
-            for name, rows in _INDEXES:
-                self._grow_slots(name, needs[rows])
-            self._grow_bits(bits_shape)
-        except MemoryError as error:
-            raise _no_memory(f"{new_bytes:,} bytes are needed") from error
-
-    def _in_use(self) -> dict[str, int]:
-        counters = self.tables.counters
-        return {
-            "accounts": int(counters[kernels.ACCOUNTS]),
-            "purses": int(counters[kernels.PURSES]),
-            "movements": int(counters[kernels.MOVEMENTS]),
-            "bound": int(counters[kernels.BOUND]),
-            "groups": len(self.groups),
-            "payees": int(counters[kernels.PAYEES]),
-        }
-
-    def _needs(self, operations: Array) -> dict[str, int]:
-        """How many rows there may be of everything after these operations, at most."""
-        needs = self._in_use()
-        needs["bound"] += operations.size
-        needs["movements"] += operations.size  # a transfer makes one
-        kinds = operations["kind"]
-        if not kinds.size or int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER:
-            return needs
-
-        def count(kind: Kind) -> int:
-            return int(np.count_nonzero(kinds == kind))
-
-        # A pay has a leg for each purse and one of its own; a refund retraces them, and each purse's may go home.
-        needs["movements"] += limits.PURSES_PER_WALLET_MAX * (count(Kind.PAY) + 2 * count(Kind.REFUND))
-        if int(kinds.min()) < Kind.TRANSFER:
-            needs["accounts"] += count(Kind.OPEN_ACCOUNT)
-            needs["groups"] += count(Kind.DEFINE_GROUP)
-            needs["payees"] += count(Kind.JOIN_GROUP)
-            opened = operations[kinds == Kind.OPEN_PROGRAMME]
-            needs["purses"] += int(opened["count"].astype(np.int64).sum())
-            for kind in (Kind.DROP, Kind.EXPIRE):
-                needs["movements"] += self._block_movements(operations[kinds == kind], opened)
-        return needs
-
-    def _block_movements(self, records: Array, opened: Array) -> int:
-        """At most so many movements come of drops, or of expiries: one for each purse of a programme, however often."""
-        total = 0
-        for number in np.unique(records["number"]).tolist():
-            asked = int(records["count"][records["number"] == number].astype(np.int64).sum())
-            sizes = opened["count"][opened["number"] == number].tolist()
-            if number < self.tables.programmes.size:
-                sizes.append(int(self.tables.programmes[number]["count"]))
-            total += min(asked, max(sizes, default=0))
-        return total
-
-    def apply(self, sequence: int, now_ns: int, operations: Array) -> Array:
-        """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for."""
+        self.pass_time(now_ns, calendar, sequence=sequence)
         answers = np.zeros(operations.size, layout.ANSWER)
-        words = _words(operations)
+        words, hashes = _words(operations), _hashes(operations)
+        seen, seen_answers = kernels.seen(operations), kernels.seen(answers)
+        moved = int(self.tables.counters[kernels.MOVEMENTS])
         at = 0
         while True:
-            at = int(kernels.apply(self.tables, operations, words, at, sequence, now_ns, answers))
+            at = int(kernels.apply(self.tables, seen, words, hashes, self._marks, at, sequence, now_ns, seen_answers))
             if at == operations.size:
-                return answers
-            result = _HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at)
-            kernels.bind_one(self.tables, operations, words, at, sequence, int(result))
-            answers[at]["code"] = result
+                break
+            result = HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at, now_ns)
+            kernels.bind_one(self.tables, seen, words, at, sequence, int(result))
+            answers["code"][at] = result
             at += 1
+        if operations.size:
+            self.movement_digest = blake3.blake3(
+                b"".join(
+                    (
+                        self.movement_digest,
+                        sequence.to_bytes(8, "little"),
+                        answers["code"].tobytes(),
+                        self.movements[moved:].tobytes(),
+                    )
+                )
+            ).digest()
+        return answers
+
+    def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
+        """What a frame does before its first operation: rule sets take effect, holds end. All of a frame without any.
+
+        sequence: of the frame, if it has one.
+        """
+        if sequence:
+            self.sequence = sequence
+            self.grow("frame_times", sequence + 1)
+            self.tables.frame_times[sequence] = now_ns
+        if calendar != self._dates:
+            self._dates = tuple(calendar)
+            self.tables.calendar.view(np.ndarray)[:] = np.zeros(1, layout.CALENDAR)
+            for currency, *date in calendar:
+                self.tables.calendar[currency] = tuple(date)
+        if self.coming:
+            for number, definition in sorted(self.coming.items()):
+                if int(rules_of(definition)["effective_ns"]) <= now_ns:
+                    put_in_force(self, number, definition)
+        if self.grants and not self.authority_on:
+            self.authority_on = officers(self, now_ns) >= OFFICERS_MIN
+        if self.tables.counters[kernels.TIME_OUTS]:
+            kernels.pass_time(self.tables, now_ns)
+
+    def next_due_ns(self) -> int | None:
+        """When something falls due next by itself: a hold's end, a rule set's coming version. None for nothing."""
+        due = [int(rules_of(definition)["effective_ns"]) for definition in self.coming.values()]
+        kernels.pass_time(self.tables, -limits.I64_MAX)  # ends nothing, but drops stale entries from the top
+        if self.tables.counters[kernels.TIME_OUTS]:
+            due.append(int(self.tables.time_outs["until_ns"][0]))
+        return min(due, default=None)
 
     def digest(self) -> bytes:
-        """The 32-byte state digest, docs/reference/ledger.md section 7."""
+        """The 32-byte state digest, docs/reference/ledger.md section 12."""
         return digest.state_digest(self)
 
-    # --- the rare operations; checks in order of precedence ---
+    def check(self) -> None:
+        """Recompute what must always hold, from the tables and from the movements. Raises IntegrityError."""
+        proofs.check(self)
 
-    def _define_currency(self, operations: Array, at: int) -> Result:
-        number = int(operations["number"][at])
-        if number in self.zones:
-            return Result.CURRENCY_EXISTS
-        if len(self.zones) >= limits.CURRENCIES_MAX:
-            return Result.TOO_MANY_CURRENCIES
-        zone = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes()
-        self.zones[number] = zone.rstrip(b"\0").decode("latin-1")
-        self.tables.issuance[number] = -1
-        return Result.CREATED
+    def save(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """All of it, for a snapshot: arrays by name, and small values that JSON can hold."""
+        return saving.save(self)
 
-    def _define_group(self, operations: Array, at: int) -> Result:
-        number = int(operations["number"][at])
-        if number in self.groups:
-            return Result.GROUP_EXISTS
-        self.groups.add(number)
-        self.tables.group_rows[number] = len(self.groups)
-        return Result.CREATED
-
-    def _define_rule_set(self, operations: Array, at: int) -> Result:
-        record = operations[at : at + 1].view(layout.RULE_SET_OPERATION)[0]
-        number = int(record["number"])
-        groups = [int(group) for group in record["groups"]]
-        if any(group and group not in self.groups for group in groups):
-            return Result.GROUP_NOT_FOUND
-        if number in self.rule_sets:
-            return Result.RULE_SET_EXISTS
-        return_row = 0
-        if record["return_low"] or record["return_high"]:
-            return_row = self.row(join(record["return_low"], record["return_high"]))
-            if return_row < 0:
-                return Result.RETURN_ACCOUNT_NOT_FOUND
-        self._grow("rule_sets", number + 1)
-        rules = self.tables.rule_sets[number]
-        rules["defined"] = 1
-        rules["return_row"] = return_row
-        for field in ("flags", "groups", "from_ns", "until_ns"):
-            rules[field] = record[field]
-        self.rule_sets[number] = record.tobytes()
-        return Result.CREATED
-
-    def _open_programme(self, operations: Array, at: int) -> Result:
-        record = operations[at]
-        number, rule_set = int(record["number"]), int(record["rule_set"])
-        rules = self.rule_sets.get(rule_set)
-        if rules is None:
-            return Result.RULE_SET_NOT_FOUND
-        if number < self.tables.programmes.size and self.tables.programmes[number]["defined"]:
-            return Result.PROGRAMME_EXISTS
-        definition = np.frombuffer(rules, layout.RULE_SET_OPERATION)[0]
-        if not (definition["return_low"] or definition["return_high"]):
-            return Result.RETURN_ACCOUNT_NOT_FOUND
-        funder = self.row(join(record["debit_low"], record["debit_high"]))
-        if funder < 0:
-            return Result.DEBIT_ACCOUNT_NOT_FOUND
-        return_row = int(self.tables.rule_sets[rule_set]["return_row"])
-        currency = self.tables.accounts[funder]["currency"]
-        if self.tables.accounts[return_row]["currency"] != currency:
-            return Result.CURRENCIES_MUST_MATCH
-        first, count = int(self.tables.counters[kernels.PURSES]), int(record["count"])
-        self._grow("purses", first + count)
-        self._grow("programmes", number + 1)
-        self.tables.purses["programme"][first : first + count] = number
-        self.tables.counters[kernels.PURSES] = first + count
-        programme = self.tables.programmes[number]
-        programme["defined"] = 1
-        programme["rule_set"], programme["funder"], programme["currency"] = rule_set, funder, currency
-        programme["count"], programme["first_purse"] = count, first
-        programme["claim_from_ns"], programme["claim_until_ns"] = record["from_ns"], record["until_ns"]
-        return Result.CREATED
-
-    def _seal_cohort(self, operations: Array, at: int) -> Result:
-        record = operations[at]
-        number = int(record["number"])
-        if number >= self.tables.programmes.size or not self.tables.programmes[number]["defined"]:
-            return Result.PROGRAMME_NOT_FOUND
-        programme = self.tables.programmes[number]
-        if programme["sealed"]:
-            return Result.COHORT_SEALED
-        if programme["filled"] != programme["count"]:
-            return Result.COHORT_INCOMPLETE
-        if operations[at : at + 1].view(np.uint8)[32:64].tobytes() != self.cohort_digest(number):
-            return Result.COHORT_DIGEST_DIFFERS
-        programme["sealed"] = 1
-        programme["seal_low"], programme["seal_high"] = record["id_low"], record["id_high"]
-        return Result.CREATED
+    @classmethod
+    def load(cls, sections: Mapping[str, saving.Section], small: Mapping[str, Any]) -> LedgerState:
+        """The state that was saved. Raises IntegrityError where it cannot be."""
+        return saving.load(cls, sections, small)
 
     # --- reading ---
 
@@ -298,32 +151,104 @@ class LedgerState:
         row = self.row(account_id)
         if row < 0:
             return None
-        record = self.tables.accounts[row]
+        record = self.accounts[row]
+        flags, key = self.key(row)
+        numbers = (
+            "currency", "operator", "rule_set", "debits_posted", "credits_posted", "debits_pending", "credits_pending",
+            "day_used", "month_used", "year_used", "day", "month", "year", "key_epoch",
+        )  # fmt: skip
         return Account(
             id=account_id,
-            currency=int(record["currency"]),
             kind=AccountKind(int(record["kind"])),
             blocks=layout.Block(int(record["blocks"])),
-            operator=int(record["operator"]),
+            debit_reasons=_reasons(record["debit_reasons"]),
+            credit_reasons=_reasons(record["credit_reasons"]),
+            close_reason=Reason(int(record["close_reason"])) if record["close_reason"] else None,
             suspense=self.account_id(int(record["suspense"])),
-            rule_set=int(record["rule_set"]),
-            debits_posted=int(record["debits_posted"]),
-            credits_posted=int(record["credits_posted"]),
-            debits_pending=int(record["debits_pending"]),
-            credits_pending=int(record["credits_pending"]),
+            link=self.account_id(int(record["link"]) - 1) if record["link"] else 0,
+            key_flags=flags,
+            key=key,
+            **{name: int(record[name]) for name in numbers},
         )
 
     def account_id(self, row: int) -> int:
         """Id of the account in a row."""
-        record = self.tables.accounts[row]
+        record = self.accounts[row]
         return join(record["id_low"], record["id_high"])
+
+    def key(self, row: int) -> tuple[KeyFlag, bytes]:
+        """What an account's payments are signed with: flags and 32 bytes, or 0 and none."""
+        number = int(self.accounts["key"][row])
+        if not number:
+            return KeyFlag(0), b""
+        record = self._rows("keys", kernels.KEYS)[number - 1]
+        return KeyFlag(int(record["flags"])), record["key"].tobytes()
+
+    def bound_row(self, operation_id: int) -> int:
+        """Row of an operation's id among the bound ones, -1 where it is not bound. O(1)."""
+        low, high = (np.array([half], np.uint64) for half in split(operation_id))
+        rows = np.empty(1, np.int64)
+        kernels.bound_rows_of(self.tables, low, high, rows)
+        return int(rows[0])
+
+    def bound_of(self, operation_id: int) -> Any | None:
+        """What is remembered of an operation, as layout.BOUND, or None."""
+        row = self.bound_row(operation_id)
+        return None if row < 0 else self.bound[row]
+
+    def hold(self, operation_id: int) -> Hold | None:
+        """The hold that this operation made, or None."""
+        row = self._made_by(operation_id, self.holds)
+        if row < 0:
+            return None
+        record = self.holds[row]
+        return Hold(
+            id=operation_id,
+            payer=self.account_id(int(record["payer"])),
+            payee=self.account_id(int(record["payee"])),
+            third=self.account_id(int(record["third"]) - 1) if record["third"] else 0,
+            hash_lock=record["hash"].tobytes() if record["hash_locked"] else b"",
+            until_ns=int(record["until_ns"]),
+            held=int(record["held"]),
+            own_held=int(record["own_held"]),
+            state=layout.HoldState(int(record["state"])),
+        )
+
+    def transit_of(self, operation_id: int) -> Transit | None:
+        """The money that this operation sent on its way, or None."""
+        row = self._made_by(operation_id, self.transits)
+        if row < 0:
+            return None
+        record = self.transits[row]
+        return Transit(
+            id=operation_id,
+            source=self.account_id(int(record["source"])),
+            through=self.account_id(int(record["through"])),
+            destination=self.account_id(int(record["destination"])),
+            amount=int(record["amount"]),
+            state=layout.TransitState(int(record["state"])),
+        )
+
+    def _made_by(self, operation_id: int, made: Array) -> int:
+        """Row in `made`, holds or transits, of what an operation made, or -1. They stand in its order."""
+        bound = self.bound_row(operation_id)
+        if bound < 0:
+            return -1
+        row = int(np.searchsorted(made["bound"], bound))
+        return row if row < made.size and int(made["bound"][row]) == bound else -1
+
+    def has_programme(self, number: int) -> bool:
+        """Whether a programme of this number was opened."""
+        programmes = self.tables.programmes
+        return bool(0 < number < programmes.size and programmes["defined"][number])
+
+    def programme_funder(self, number: int) -> int:
+        """Row of a programme's funder, -1 where there is no such programme."""
+        return int(self.tables.programmes["funder"][number]) if self.has_programme(number) else -1
 
     def purse(self, programme: int, member: int) -> Purse | None:
         """The purse of a member of a programme, or None."""
-        if (
-            not 0 < programme < self.tables.programmes.size
-            or not 0 <= member < self.tables.programmes[programme]["count"]
-        ):
+        if not self.has_programme(programme) or not 0 <= member < self.tables.programmes["count"][programme]:
             return None
         record = self.purses(programme)[member]
         return Purse(
@@ -336,37 +261,68 @@ class LedgerState:
             spent=int(record["spent"]),
             refunded=int(record["refunded"]),
             returned=int(record["returned"]),
+            pending=int(record["pending"]),
         )
 
     def purses(self, programme: int) -> Array:
         """A programme's block, in cohort order: (count,) layout.PURSE, a view that must not be written."""
-        record = self.tables.programmes[programme]
-        first = int(record["first_purse"])
-        block: Array = self.tables.purses[first : first + int(record["count"])]
-        return block
+        first = int(self.tables.programmes["first_purse"][programme])
+        return self.all_purses[first : first + int(self.tables.programmes["count"][programme])]
+
+    @property
+    def all_purses(self) -> Array:
+        """All purses of all programmes, in order of opening: a view that must not be written."""
+        return self._rows("purses", kernels.PURSES)
 
     @property
     def accounts(self) -> Array:
         """All accounts in order of opening: a view that must not be written."""
-        array: Array = self.tables.accounts[: self.tables.counters[kernels.ACCOUNTS]]
-        return array
+        return self._rows("accounts", kernels.ACCOUNTS)
 
     @property
     def movements(self) -> Array:
         """All movements; number n stands at index n - 1: a view that must not be written."""
-        array: Array = self.tables.movements[: self.tables.counters[kernels.MOVEMENTS]]
-        return array
+        return self._rows("movements", kernels.MOVEMENTS)
 
     @property
     def bound(self) -> Array:
         """All bound operations in order of place: a view that must not be written."""
-        array: Array = self.tables.bound[: self.tables.counters[kernels.BOUND]]
-        return array
+        return self._rows("bound", kernels.BOUND)
+
+    @property
+    def holds(self) -> Array:
+        """All holds in order of making: a view that must not be written."""
+        return self._rows("holds", kernels.HOLDS)
+
+    @property
+    def hold_legs(self) -> Array:
+        """What holds keep of purses: a view that must not be written."""
+        return self._rows("hold_legs", kernels.HOLD_LEGS)
+
+    @property
+    def transits(self) -> Array:
+        """All money that was ever on its way, in order of beginning: a view that must not be written."""
+        return self._rows("transits", kernels.TRANSITS)
+
+    @property
+    def staged(self) -> Array:
+        """All payments that were ever staged, in order: a view that must not be written."""
+        return self._rows("staged", kernels.STAGED)
+
+    @property
+    def frame_times(self) -> Array:
+        """Times of all frames by sequence, from 0, which is none: a view that must not be written."""
+        times: Array = self.tables.frame_times[: self.sequence + 1]
+        return times
+
+    def _rows(self, name: str, counter: int) -> Array:
+        rows: Array = getattr(self.tables, name)[: self.tables.counters[counter]]
+        return rows.view(np.ndarray)
 
     def movement_numbers(self, row: int, *, newest: int | None = None) -> list[int]:
         """Numbers of an account's movements, newest first, along its chain: O(k)."""
-        movements = self.tables.movements
-        number = int(self.tables.accounts[row]["last_movement"])
+        movements = self.movements
+        number = int(self.accounts["last_movement"][row])
         numbers: list[int] = []
         while number and (newest is None or len(numbers) < newest):
             numbers.append(number)
@@ -381,168 +337,15 @@ class LedgerState:
         row = int(self.tables.issuance[currency]) - 1
         if row < 0:
             return 0
-        account = self.tables.accounts[row]
+        account = self.accounts[row]
         return int(account["debits_posted"]) - int(account["credits_posted"])
 
     def cohort_digest(self, programme: int) -> bytes:
         """BLAKE3-256 over the member ids that came so far, in order."""
-        purses = self.purses(programme)[: int(self.tables.programmes[programme]["filled"])]
+        purses = self.purses(programme)[: int(self.tables.programmes["filled"][programme])]
         members = np.empty((purses.size, 2), np.uint64)
         members[:, 0], members[:, 1] = purses["member_low"], purses["member_high"]
         return blake3.blake3(members.tobytes()).digest()
-
-    def check(self) -> None:
-        """Recompute what must always hold, from the tables and from the movements. Raises IntegrityError."""
-        accounts, purses = self.accounts, self.tables.purses[: self.tables.counters[kernels.PURSES]]
-        left = purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"]
-        balance = accounts["credits_posted"] - accounts["debits_posted"]
-        purse_currency = self.tables.programmes["currency"][purses["programme"]]
-        for currency in self.zones:
-            total = exact_sum(balance[accounts["currency"] == currency]) + exact_sum(left[purse_currency == currency])
-            if total:
-                raise IntegrityError(f"currency {currency}: all accounts and purses sum to {total}, not to zero")
-        below = (balance - accounts["debits_pending"] < 0) & (accounts["kind"] != AccountKind.ISSUANCE)
-        for name, wrong in (("account", np.flatnonzero(below)), ("purse", np.flatnonzero(left < 0))):
-            if wrong.size:
-                raise IntegrityError(f"{name} row {wrong[0]} is below zero")
-        for name, wrong in (
-            ("an expired purse holds money", (purses["state"] == layout.PurseState.EXPIRED) & (left != 0)),
-            (
-                "an empty purse has a history",
-                (purses["state"] == layout.PurseState.EMPTY) & (purses["last_movement"] != 0),
-            ),
-        ):
-            if wrong.any():
-                raise IntegrityError(f"purse row {np.flatnonzero(wrong)[0]}: {name}")
-        too_much = self.bound["refunded"] > self.bound["amount"]
-        if too_much.any():
-            raise IntegrityError(f"bound row {np.flatnonzero(too_much)[0]}: more was refunded than was paid")
-        self._check_movements(accounts, purses)
-
-    def check_times(self, frame_times: Array) -> None:
-        """No purse paid outside its programme's spending window or returned before its end. Raises IntegrityError.
-
-        frame_times: (frames + 1,) int64 by sequence, nanoseconds.
-        """
-        movements = self.movements
-        times = frame_times[(movements["place"] >> np.uint64(limits.PLACE_INDEX_BITS)).astype(np.int64)]
-        rule_set = self.tables.programmes["rule_set"][self.tables.purses["programme"]]
-        for purposes, name in (
-            ((layout.Purpose.PAY_PURSE,), "paid outside its spending window"),
-            ((layout.Purpose.RETURN, layout.Purpose.RETURN_SUSPENSE), "returned before its programme expired"),
-        ):
-            chosen = np.isin(movements["purpose"], purposes)
-            purse = movements["debit_row"][chosen].astype(np.int64) - layout.PURSE_BIT
-            rules = self.tables.rule_sets[rule_set[purse]]
-            inside = (rules["from_ns"] <= times[chosen]) & (times[chosen] < rules["until_ns"])
-            wrong = ~inside if layout.Purpose.PAY_PURSE in purposes else times[chosen] < rules["until_ns"]
-            if wrong.any():
-                raise IntegrityError(f"purse row {purse[np.flatnonzero(wrong)[0]]} {name}")
-
-    def _check_movements(self, accounts: Array, purses: Array) -> None:
-        """Movements added up from zero must give every posted total."""
-        movements = self.movements
-        for column, side in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
-            rows = movements[column].astype(np.int64)
-            is_account = rows < layout.PURSE_BIT
-            totals = _totals(rows[is_account], movements["amount"][is_account], accounts.size)
-            wrong = np.flatnonzero(totals != accounts[side])
-            if wrong.size:
-                raise IntegrityError(f"account row {wrong[0]}: its movements do not add up to its {side}")
-        for column, purpose, side in (
-            ("credit_row", (layout.Purpose.DROP,), "dropped"),
-            ("debit_row", (layout.Purpose.PAY_PURSE,), "spent"),
-            ("credit_row", (layout.Purpose.REFUND_PURSE,), "refunded"),
-            ("debit_row", (layout.Purpose.RETURN, layout.Purpose.RETURN_SUSPENSE), "returned"),
-        ):
-            chosen = movements[np.isin(movements["purpose"], purpose)]
-            rows = chosen[column].astype(np.int64) - layout.PURSE_BIT
-            wrong = np.flatnonzero(_totals(rows, chosen["amount"], purses.size) != purses[side])
-            if wrong.size:
-                raise IntegrityError(f"purse row {wrong[0]}: its movements do not add up to its {side}")
-
-    # --- growth ---
-
-    def _enlarged(self, name: str, needed: int) -> int:
-        """The length to give a table that must hold `needed` rows: its own, or twice that."""
-        length: int = getattr(self.tables, name).shape[0]
-        return length if needed <= length else max(needed, 2 * length)
-
-    def _grow(self, name: str, needed: int) -> None:
-        array: Array = getattr(self.tables, name)
-        length = self._enlarged(name, needed)
-        if length == array.shape[0]:
-            return
-        if name in self._growing:
-            larger = self._growing[name].grow(length)
-        else:
-            larger = np.zeros(length, array.dtype)
-            larger[: array.shape[0]] = array
-        self.tables = self.tables._replace(**{name: larger})
-
-    def _slots(self, name: str, needed: int) -> int:
-        """How many slots an index must get to hold `needed` ids; 0 where it has enough."""
-        if needed <= (getattr(self.tables, name).size - 1) * SLOTS_LOAD_MAX:
-            return 0
-        return 1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length()
-
-    def _grow_slots(self, name: str, needed: int) -> None:
-        size = self._slots(name, needed)
-        if not size:
-            return
-        slots = kernels.empty_slots(size)
-        if name == "account_slots":
-            kernels.rehash_accounts(slots, self.tables.accounts, int(self.tables.counters[kernels.ACCOUNTS]))
-        else:
-            # What is bound was hashed with the key that it has: the contents of retries are compared by it.
-            slots[-1] = self.tables.bound_slots[-1]
-            kernels.rehash_bound(slots, self.tables.bound, int(self.tables.counters[kernels.BOUND]))
-        self.tables = self.tables._replace(**{name: slots})
-
-    def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
-        """Rows and words of the payee groups' bits for so many groups and payees; payees count from 1."""
-        rows, words = self.tables.group_bits.shape
-        needed_words = (needs["payees"] >> 6) + 1
-        return (
-            rows if needs["groups"] <= rows else max(needs["groups"], 2 * rows),
-            words if needed_words <= words else max(needed_words, 2 * words),
-        )
-
-    def _grow_bits(self, shape: tuple[int, int]) -> None:
-        bits = self.tables.group_bits
-        if shape != bits.shape:
-            wider = np.zeros(shape, np.uint64)
-            wider[: bits.shape[0], : bits.shape[1]] = bits
-            self.tables = self.tables._replace(group_bits=wider)
-
-
-# Functions rather than bound methods: a state that referred to itself would keep its tables until the next collection.
-_HANDLERS: Final = {
-    Kind.DEFINE_CURRENCY: LedgerState._define_currency,
-    Kind.DEFINE_GROUP: LedgerState._define_group,
-    Kind.DEFINE_RULE_SET: LedgerState._define_rule_set,
-    Kind.OPEN_PROGRAMME: LedgerState._open_programme,
-    Kind.SEAL_COHORT: LedgerState._seal_cohort,
-}
-
-
-def _no_memory(numbers: str) -> UnavailableError:
-    return UnavailableError(
-        f"this machine's memory cannot hold what these operations create: {numbers}",
-        hint="open smaller programmes, or use a machine with more memory",
-    )
-
-
-def exact_sum(values: Array) -> int:
-    """Sum of int64 values as a Python int: halves are summed apart, so that nothing wraps."""
-    return int((values >> 32).sum(dtype=np.int64)) * (1 << 32) + int((values & 0xFFFFFFFF).sum(dtype=np.int64))
-
-
-def _totals(rows: Array, amounts: Array, size: int) -> Array:
-    """Sum of `amounts` by row, exact below 2**63 (each total is a posted total, which is)."""
-    totals = np.zeros(size, np.int64)
-    np.add.at(totals, rows, amounts)
-    return totals
 
 
 def split(identifier: int) -> tuple[int, int]:
@@ -557,3 +360,19 @@ def join(low: Any, high: Any) -> int:
 
 def _words(operations: Array) -> Array:
     return operations.view(np.uint64).reshape(operations.size, limits.RECORD_BYTES // 8)
+
+
+def _hashes(operations: Array) -> Array:
+    """SHA-256 of the secrets that POST operations show, (n, 4) u64; (0, 4) where none shows one."""
+    showing = (operations["kind"] == Kind.POST) & (operations["flags"] & PostFlag.PREIMAGE != 0)
+    if not showing.any():
+        return _NO_HASHES
+    hashes = np.zeros((operations.size, 4), np.uint64)
+    for at in np.flatnonzero(showing).tolist():
+        secret = operations[at : at + 1].view(np.uint8)[80:112].tobytes()
+        hashes[at] = np.frombuffer(hashlib.sha256(secret).digest(), "<u8")
+    return hashes
+
+
+def _reasons(bits: Any) -> frozenset[Reason]:
+    return frozenset(reason for reason in Reason if int(bits) >> (reason - 1) & 1)

@@ -39,7 +39,10 @@ class LiveProgramme:
         return len(self.groups) + 2 + operations.add_members_records(self.winners.size) + 1
 
     def launch(self, operation_ids: Array) -> tuple[Array, int]:
-        """Define groups, rule set and programme, bring the cohort and seal it: (records, id of the seal)."""
+        """Define groups, rule set and programme, bring the cohort and seal it: (records, id of the seal).
+
+        On a ledger with authorities two officers sign them all: the rule set is theirs.
+        """
         programme, groups = self.programme, len(self.groups)
         seal = ids.to_int(operation_ids[-1])
         records = [
@@ -71,7 +74,7 @@ class LiveProgramme:
         return np.concatenate(records), seal
 
     def drop(self, operation_ids: Array, seal: int) -> Array:
-        """Fill every packet, one record per class. operation_ids: (classes,) ID."""
+        """Fill every packet, one record per class. operation_ids: (classes,) ID. The funder's operator signs."""
         records, first = [], 0
         for one, packet in zip(operation_ids, self.programme.packets, strict=True):
             # The draw may have fewer winners than the terms have packets, where fewer people took part.
@@ -91,7 +94,7 @@ class LiveProgramme:
         return np.concatenate(records)
 
     def expire(self, operation_id: int) -> Array:
-        """Return what is left of every packet to the funder."""
+        """Return what is left of every packet to the funder. Needs nobody's signature."""
         return operations.expire(operation_id, programme=self.number, first=0, count=self.winners.size)
 
 

@@ -66,6 +66,16 @@ class OperatorRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SignerRow:
+    """One signer's part: how many signatures in the journal are theirs, each checked."""
+
+    title: str
+    person: str  # their id, as text
+    role: str  # officer, operator
+    signatures: int
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """How long one phase took. `items` is what `unit` counts."""
 
@@ -99,6 +109,7 @@ class Outcome:
     movements: int
     digest: str  # hexadecimal state digest at the end
     phases: tuple[Phase, ...]
+    signers: tuple[SignerRow, ...] = ()  # none where the ledger names no authorities
 
     @property
     def agrees(self) -> bool:

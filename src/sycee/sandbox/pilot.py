@@ -3,6 +3,9 @@
 Each phase makes its records from the seed and submits them. A run that was killed does the same again on the same
 folder: what is bound already is answered EXISTS without being written, and the closing digest is that of a run that
 nobody disturbed.
+
+Two officers and the operators are named first, and sign everything from then on: the mint, the cohort, each bulk of
+claims and payments. What they sign follows from the seed too.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.issuance.bank import CentralBank
+from sycee.issuance.signing import Signatures
 from sycee.programmes import draw, published
 from sycee.programmes.definition import DrawRule, Programme
 from sycee.programmes.registration import deduplicate, duplicates_csv
 from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sandbox import assumptions as assumed
 from sycee.sandbox import plan, reading
+from sycee.sandbox.authorities import Authorities, check_signatures, signed
 from sycee.sandbox.outcome import Outcome, Phase
 from sycee.sandbox.stream import Stream
 from sycee.sequencer.embedded import Ledger
@@ -42,6 +47,7 @@ PROGRAMME_NUMBER: Final = 1
 RULE_SET: Final = 1
 GROUP_FIRST: Final = 1
 MINUTE_NS: Final = plan.MINUTE_NS
+GRANTED_FOR_NS: Final = 366 * 24 * plan.HOUR_NS  # officers are there from before the draw until long after the expiry
 
 
 class Watcher(Protocol):
@@ -114,7 +120,8 @@ def run(
     clock = SimulatedClock(programme.registration.from_ns)
 
     with phases("opening the ledger", None, "") as _:
-        ledger = Ledger.open(folder, clock=clock, cut_tail=cut_tail)
+        # No snapshots: all of a replay is read again in less time than it takes to write one.
+        ledger = Ledger.open(folder, clock=clock, cut_tail=cut_tail, snapshot_frames=None)
     for finding in ledger.sequencer.findings:
         phases.watcher.note(finding)
     with ledger:
@@ -122,8 +129,9 @@ def run(
         _claim_folder(folder, programme, assumptions, seed, scale)
         _sweep(folder)
         drawn = _register_and_draw(folder, programme, assumptions, targets, stream, scale, phases)
+        authorities = Authorities.derive(programme, seed_bytes, time_ms=programme.draw.beacon_due_ns // 10**6)
         bank, live, merchants = _set_up(
-            ledger, clock, phases, programme, assumptions, targets, stream, seed_bytes, drawn.members
+            ledger, clock, phases, programme, assumptions, targets, stream, seed_bytes, drawn.members, authorities
         )
         with phases("planning the replay", None, "operations"):
             timeline = plan.spending(
@@ -140,16 +148,19 @@ def run(
             )
         phases.done[-1] = _counted(phases.done[-1], timeline.records.size)
         topped_up = plan.top_ups_by_operator(timeline, bank)
-        _issue(ledger, clock, phases, programme, bank, topped_up, seed_bytes)
-        _spend(ledger, clock, phases, timeline)
+        _issue(ledger, clock, phases, programme, bank, topped_up, seed_bytes, authorities)
+        _spend(signed(ledger, clock, *authorities.operators), clock, phases, timeline)
         before = reading.left_of_packets(ledger, live.number)
-        _expire(ledger, clock, phases, programme, live, seed_bytes)
+        _expire(signed(ledger, clock, authorities.treasury), clock, phases, programme, live, seed_bytes)
         with phases("checking every cent", None, ""):
             ledger.check()
             bank.check(ledger)
             with ledger.sequencer.reading() as state:
                 check_cohort(state, live.number, folder / DRAW_FOLDER)
-            digest = ledger.digest().hex()
+            digest = ledger.digest()
+        with phases("checking every signature", None, "signatures"):
+            found = check_signatures(folder, bank, authorities, digest)
+        phases.done[-1] = _counted(phases.done[-1], found.by_signer.total())
         return reading.outcome(
             ledger,
             programme,
@@ -165,8 +176,10 @@ def run(
             left_minor=before,
             draw_root=drawn.root.hex(),
             draw_beacon=drawn.beacon.hex(),
-            digest=digest,
+            digest=digest.hex(),
             phases=tuple(phases.done),
+            mint_officers=found.mint_officers,
+            signers=found.rows(authorities),
         )
 
 
@@ -281,8 +294,9 @@ def _set_up(
     stream: Stream,
     seed: bytes,
     members: Array,
+    authorities: Authorities,
 ) -> tuple[CentralBank, LiveProgramme, plan.Merchants]:
-    """Central bank, operators, shops; the budget minted to the funder; the cohort sealed and the money dropped."""
+    """Who signs; central bank, operators, shops; the budget minted to the funder; cohort sealed and money dropped."""
     start_ns = programme.draw.beacon_due_ns
     start_ms = start_ns // 10**6
     bank = CentralBank.derive(
@@ -300,21 +314,34 @@ def _set_up(
     shops = merchants.opening(seed, bank, GROUP_FIRST, start_ms)
     drop = live.drop(ids.derive(seed, "packets dropped", len(programme.packets), time_ms=start_ms), seal)
     budget = targets.packet * targets.winners
+    roles = authorities.grants(
+        ids.derive(seed, "roles granted", len(authorities.titles), time_ms=start_ms),
+        from_ns=start_ns,
+        until_ns=start_ns + GRANTED_FOR_NS,
+    )
+    officers = signed(ledger, clock, *authorities.officers)
+    all_three = signed(ledger, clock, *authorities.officers, authorities.treasury)
 
-    with phases("accounts and cohort", opening.size + launch.size + shops.size, "operations") as advance:
-        done = 0
-        for step, records in enumerate((opening, launch, shops), 1):
-            clock.set(start_ns + step * MINUTE_NS)
-            _submit(ledger, records)
-            advance(done := done + records.size)
+    total = roles.size + opening.size + launch.size + shops.size
+    with phases("accounts and cohort", total, "operations") as advance:
+        clock.set(start_ns)
+        _require_done(roles, ledger.submit(roles))
+        clock.set(start_ns + MINUTE_NS)
+        _require_done(opening, officers.submit(opening))
+        clock.set(start_ns + 2 * MINUTE_NS)
+        _require_done(launch, all_three.submit(launch))
+        advance(roles.size + opening.size + launch.size)
+        clock.set(start_ns + 3 * MINUTE_NS)
+        by = np.tile(merchants.operators, 2)  # each opens its shops' accounts, and lets them join
+        _require_done(shops, signed(ledger, clock, *authorities.operators).submit(shops, by=by))
+        advance(total)
     with phases("mint and drop", targets.winners, "packets"):
         clock.set(start_ns + 4 * MINUTE_NS)
-        bank.credit_reserves(
-            ledger, ids.to_int(ids.derive(seed, "budget paid in", 1, time_ms=start_ms)[0]), bank.treasury, budget
-        )
-        bank.issue(ledger, ids.derive(seed, "budget minted", 2, time_ms=start_ms), bank.treasury, budget)
+        paid_in = ids.to_int(ids.derive(seed, "budget paid in", 1, time_ms=start_ms)[0])
+        bank.credit_reserves(officers, paid_in, bank.treasury, budget)
+        bank.issue(all_three, ids.derive(seed, "budget minted", 2, time_ms=start_ms), bank.treasury, budget)
         clock.set(programme.claim.from_ns - MINUTE_NS)
-        _submit(ledger, drop)
+        _require_done(drop, signed(ledger, clock, authorities.treasury).submit(drop))
     return bank, live, merchants
 
 
@@ -326,42 +353,46 @@ def _issue(
     bank: CentralBank,
     amounts: list[int],
     seed: bytes,
+    authorities: Authorities,
 ) -> None:
     """Own money: each operator obtains, against reserves, what its customers will top up."""
     start_ms = programme.draw.beacon_due_ns // 10**6
     clock.set(programme.claim.from_ns - MINUTE_NS)
     paid_in = ids.derive(seed, "reserves paid in", len(amounts), time_ms=start_ms)
     issued = ids.derive(seed, "operators issued", 2 * len(amounts), time_ms=start_ms)
+    officers = signed(ledger, clock, *authorities.officers)
     with phases("issue to operators", len(amounts), "operators") as advance:
         for at, (party, amount) in enumerate(zip(bank.operators, amounts, strict=True)):
             if amount:
-                bank.credit_reserves(ledger, ids.to_int(paid_in[at]), party, amount)
-                bank.issue(ledger, issued[2 * at : 2 * at + 2], party, amount)
+                bank.credit_reserves(officers, ids.to_int(paid_in[at]), party, amount)
+                all_three = signed(ledger, clock, *authorities.officers, authorities.operators[at])
+                bank.issue(all_three, issued[2 * at : 2 * at + 2], party, amount)
             advance(at + 1)
 
 
-def _spend(ledger: Ledger, clock: SimulatedClock, phases: _Phases, timeline: plan.Plan) -> None:
+def _spend(operators: Signatures, clock: SimulatedClock, phases: _Phases, timeline: plan.Plan) -> None:
+    """Each operator signs, once a frame, for what its wallets do in it."""
     with phases("claims and payments", timeline.records.size, "operations") as advance:
         done = 0
-        for time_ns, records in timeline.frames():
+        for time_ns, records, by in timeline.frames():
             clock.set(time_ns)
-            _submit(ledger, records)
+            _require_done(records, operators.submit(records, by=by))
             advance(done := done + records.size)
 
 
 def _expire(
-    ledger: Ledger, clock: SimulatedClock, phases: _Phases, programme: Programme, live: LiveProgramme, seed: bytes
+    treasury: Signatures, clock: SimulatedClock, phases: _Phases, programme: Programme, live: LiveProgramme, seed: bytes
 ) -> None:
     """At the deadline, to the nanosecond, everything left goes home."""
     one = ids.derive(seed, "programme expired", 1, time_ms=programme.expires_ns // 10**6)[0]
     with phases("expiry and return", live.winners.size, "packets"):
         clock.set(programme.expires_ns)
-        _submit(ledger, live.expire(ids.to_int(one)))
+        records = live.expire(ids.to_int(one))
+        _require_done(records, treasury.submit(records))
 
 
-def _submit(ledger: Ledger, records: Array) -> None:
-    """Submit what must succeed, now or in an earlier run. Raises IntegrityError with the first that did not."""
-    answers = ledger.submit(records)
+def _require_done(records: Array, answers: Array) -> None:
+    """Each must have succeeded, now or in an earlier run. Raises IntegrityError with the first that did not."""
     codes = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])
     wrong = np.flatnonzero(codes != Result.CREATED)
     if wrong.size:

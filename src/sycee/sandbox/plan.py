@@ -104,10 +104,13 @@ class Plan:
 
     times_ns: Array  # (n,) int64, ascending
     records: Array  # (n,) OPERATION
+    operators: Array  # (n,) int64, the place of the operator whose account does it, and who signs it
     frame_ns: int
 
-    def frames(self) -> Iterator[tuple[int, Array]]:
-        """(time, records) per frame: a frame holds what was asked within one step of the clock, and has its end's time.
+    def frames(self) -> Iterator[tuple[int, Array, Array]]:
+        """(time, records, operators) per frame.
+
+        A frame holds what was asked within one step of the clock, and has the time of its last.
 
         A step begins at a multiple of `frame_ns`, so no frame reaches over an hour at which a window opens or closes.
         """
@@ -115,7 +118,7 @@ class Plan:
         starts = np.flatnonzero(np.diff(steps, prepend=-1))
         ends = np.append(starts[1:], steps.size)
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            yield int(self.times_ns[end - 1]), self.records[start:end]
+            yield int(self.times_ns[end - 1]), self.records[start:end], self.operators[start:end]
 
 
 def registrations(
@@ -251,7 +254,8 @@ def spending(
     step = np.repeat([0, 1, 2, 3], [claimed_at.size, claimed_at.size, top_up.size, paid_at.size])
     order = np.lexsort((step, times))
     records = np.concatenate([opening, claims, top_ups, pays])[order]
-    return Plan(times[order], records, assumptions.frame_minutes * MINUTE_NS)
+    operators = np.concatenate([operator, operator, operator[top_up], operator[group]])[order]
+    return Plan(times[order], records, operators, assumptions.frame_minutes * MINUTE_NS)
 
 
 def top_ups_by_operator(plan: Plan, bank: CentralBank) -> list[int]:

@@ -13,7 +13,7 @@ from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Figure, Programme
 from sycee.programmes.service import LiveProgramme
 from sycee.sandbox.assumptions import Assumptions
-from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role
+from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role, SignerRow
 from sycee.sandbox.plan import HOUR_NS, Merchants, Targets
 from sycee.sequencer.embedded import Ledger
 
@@ -47,6 +47,8 @@ def outcome(
     draw_beacon: str,
     digest: str,
     phases: tuple[Phase, ...],
+    mint_officers: int,
+    signers: tuple[SignerRow, ...],
 ) -> Outcome:
     """Read everything that the closing table and the report show."""
     with ledger.sequencer.reading() as state:
@@ -61,6 +63,7 @@ def outcome(
             "merchants": int(np.count_nonzero(state.accounts["payee"])),
             "budget": book.total(Purpose.DROP),
             "minted": book.gross_issuance(),
+            "mint_officers": mint_officers,
             "spent_from_packets": book.total(Purpose.PAY_PURSE),
             "spent_own": book.total(Purpose.PAY_OWN),
             "returned": book.total(Purpose.RETURN),
@@ -87,6 +90,7 @@ def outcome(
             movements=state.movements.size,
             digest=digest,
             phases=phases,
+            signers=signers,
         )
 
 
@@ -98,6 +102,7 @@ _TITLES = {
     "merchants": "merchants taking part",
     "budget": "budget dropped",
     "minted": "minted, gross",
+    "mint_officers": "officers on each mint",
     "spent_from_packets": "spent from packets",
     "spent_own": "own money spent besides",
     "returned": "returned to the funder",

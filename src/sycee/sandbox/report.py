@@ -15,14 +15,11 @@ from sycee.report import flow, page, parts, plots
 from sycee.report.page import (
     Beside,
     Block,
-    Command,
-    Facts,
     Mark,
     Notice,
     Page,
     Paragraph,
     Plot,
-    Points,
     Section,
     Share,
     Shares,
@@ -33,7 +30,8 @@ from sycee.report.page import (
     columns,
 )
 from sycee.report.parts import Level, Series
-from sycee.sandbox.outcome import Array, Comparison, Outcome, Phase, Role
+from sycee.sandbox import report_end
+from sycee.sandbox.outcome import Array, Comparison, Outcome, Role
 
 
 def write_report(outcome: Outcome, path: Path) -> None:
@@ -70,9 +68,9 @@ def report_page(outcome: Outcome) -> Page:
             _flow(outcome),
             _operators(outcome),
             _merchants(outcome),
-            _proof(outcome),
-            _run(outcome),
-            _reading(outcome),
+            report_end.proof(outcome),
+            report_end.run(outcome),
+            report_end.reading(outcome),
         ),
         footer=f"Programme {programme.name}, seed {outcome.seed}. This page is one file and needs no network.",
     )
@@ -476,105 +474,6 @@ def _merchants(outcome: Outcome) -> Section:
     )
 
 
-def _proof(outcome: Outcome) -> Section:
-    rule = outcome.programme.draw
-    return Section(
-        "check",
-        "How to check it yourself",
-        "Check it",
-        (
-            Paragraph(
-                "Nobody has to believe this page. The draw follows from published files alone, and the ledger can be "
-                "read again from its first frame, on any machine."
-            ),
-            Facts(
-                (
-                    ("root of the ticket list", outcome.draw_root or "not published"),
-                    (
-                        f"beacon, {rule.beacon_source} round {rule.beacon_round}"
-                        + (", synthetic" if outcome.synthetic else ""),
-                        outcome.draw_beacon or "not published",
-                    ),
-                    (
-                        "beacon due",
-                        f"{parts.shown(rule.beacon_due_ns, outcome.programme.zone)}, after the root was fixed",
-                    ),
-                    ("state digest at the end", outcome.digest),
-                ),
-                is_code=True,
-            ),
-            Command(
-                "sycee draw verify FOLDER",
-                "FOLDER holds the published files of the draw. Recomputes the root, every ticket and every winner; "
-                "the root above was fixed before the beacon was known, so nobody could choose.",
-            ),
-            Command(
-                "sycee verify DIR",
-                "DIR is the ledger's folder. Rereads every frame, recomputes every balance and every purse from the "
-                "operations, and prints the state digest. It must be the one above: same operations, same digest, on "
-                "any machine.",
-            ),
-        ),
-    )
-
-
-def _run(outcome: Outcome) -> Section:
-    rows = tuple((phase.name, f"{phase.seconds:,.2f}", *_work(phase)) for phase in outcome.phases)
-    seconds = sum(phase.seconds for phase in outcome.phases)
-    return Section(
-        "run",
-        "How it ran",
-        "Run",
-        (
-            Paragraph(
-                f"The ledger holds {outcome.operations:,} operations, which made {outcome.movements:,} movements "
-                "between accounts. Times are of the machine that wrote this page; nothing else here depends on it."
-            ),
-            Table(
-                "Phases of the replay",
-                columns("phase", ">seconds", ">work", ">a second"),
-                rows,
-                ("in all", f"{seconds:,.2f}", "", ""),
-            ),
-        ),
-    )
-
-
-def _reading(outcome: Outcome) -> Section:
-    points = [
-        (
-            "Packet first, own money for the rest",
-            (
-                "A payment takes what the packet holds and the wallet's own money after it. Payments counted here are "
-                "those that took something from a packet."
-            ),
-        ),
-        (
-            "Gross, not causal",
-            (
-                "What was spent is what passed through the packets. How much of it would have been spent anyway, this "
-                "page cannot say."
-            ),
-        ),
-    ]
-    if outcome.synthetic:
-        points.append(
-            (
-                "What is published and what is made up",
-                (
-                    "Totals are published. How they spread over hours, packets, banks and merchants was drawn from "
-                    f"seed {outcome.seed}: those plots show a city like it, not the city itself."
-                ),
-            )
-        )
-    if outcome.scale != 1:
-        points.append(
-            ("Scaled", f"Counts and amounts are {outcome.scale:g} of the published ones, rounded so that they close.")
-        )
-    blocks: tuple[Block, ...] = (Points(tuple(points)),)
-    return Section("reading", "How to read this, and its limits", "Limits", blocks)
-
-
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
@@ -590,10 +489,3 @@ def _percent(part: int, whole: int, of: str) -> str:
 def _top(descending_minor: Array, share: float) -> str:
     top = math.ceil(len(descending_minor) * share)
     return _percent(int(descending_minor[:top].sum()), int(descending_minor.sum()), "")
-
-
-def _work(phase: Phase) -> tuple[str, str]:
-    """What a phase did, and how much of it in a second."""
-    if not phase.items:
-        return "–", "–"
-    return f"{phase.items:,} {phase.unit}", f"{phase.items / phase.seconds:,.0f}" if phase.seconds > 0 else "–"

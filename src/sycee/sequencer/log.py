@@ -7,11 +7,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sycee.journal.frame import CalendarEntry, Frame, FrameKind
+from sycee.journal.frame import CalendarEntry, Frame, FrameKind, Mark
+
+Array = np.ndarray[Any, Any]
 
 
 class Log(Protocol):
     """An ordered, durable log of frames with one writer."""
+
+    ledger_id: bytes  # 16 bytes, of the ledger whose log it is
+    epoch: int  # changes whenever another writer takes the log over
 
     @property
     def findings(self) -> list[str]:
@@ -28,16 +33,32 @@ class Log(Protocol):
         """Its time."""
         ...
 
-    def recover(self) -> Iterator[Frame]:
-        """Every frame in order; afterwards the log takes new ones."""
+    @property
+    def mark(self) -> Mark:
+        """Its place, time and digest: where a snapshot says that it stands."""
+        ...
+
+    def recover(self, after: Mark | None = None) -> Iterator[Frame]:
+        """Every frame in order, or those after a mark; afterwards the log takes new ones."""
         ...
 
     def append(
-        self, *, kind: FrameKind, time_ns: int, records: np.ndarray[Any, Any], calendar: Sequence[CalendarEntry]
+        self,
+        *,
+        kind: FrameKind,
+        time_ns: int,
+        records: Array,
+        calendar: Sequence[CalendarEntry],
+        envelopes: Array,
+        movement_digest: bytes,
     ) -> int:
         """Write one frame and return its sequence once it is durable."""
         ...
 
-    def close(self) -> None:
-        """End cleanly and let the log go."""
+    def prepare(self, *, kind: FrameKind, time_ns: int) -> object:
+        """Number a frame. One that is never written keeps `close` from saying that all is well."""
+        ...
+
+    def close(self, *, movement_digest: bytes) -> None:
+        """End cleanly, if all that was begun was done, and let the log go."""
         ...

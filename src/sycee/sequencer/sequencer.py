@@ -1,12 +1,13 @@
 """One order of frames for one ledger.
 
-    submit ─> gather what waits ─> resolve ─> reserve ─┬─> journal: write, fdatasync ─┬─> publish: answers
-                                                       └─> ledger: apply              ┘
+    submit ─> gather what waits ─> resolve ─> judge ─> reserve ─┬─> log: write, fdatasync ─┬─> publish: answers
+                                                                └─> ledger: apply          ┘
 
-A known id and a malformed operation are answered from memory and never journaled again. The rest becomes one frame of
-at most FRAME_RECORDS_MAX operations with one time. Disk and kernel run side by side; an answer leaves only when both
-are done, so whoever reads it finds its operation after a power cut. If the write fails the ledger stops: what is in
-memory may then be ahead of the disk, so nothing is read from it any more.
+A known id and a malformed operation are answered from memory and never journaled again, unless a signature covers them
+together with something new; so is what is not signed well enough. The rest becomes one frame of at most
+FRAME_RECORDS_MAX operations with one time. Disk and kernel run side by side; an answer leaves only when both are done,
+so whoever reads it finds its operation after a power cut. If the write fails the ledger stops: what is in memory may
+then be ahead of the disk, so nothing is read from it any more.
 """
 
 from __future__ import annotations
@@ -14,38 +15,46 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib import resources
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from sycee.core import limits
 from sycee.core.clock import Clock, RealClock
+from sycee.core.codes import Result
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.memory import available_bytes
-from sycee.journal.disk import RealDisk
-from sycee.journal.frame import CalendarEntry, Frame, FrameKind
-from sycee.ledger import kernels, layout
-from sycee.ledger.layout import Kind
+from sycee.journal.disk import Disk
+from sycee.journal.frame import FrameKind
+from sycee.ledger import authority, kernels, layout
+from sycee.ledger.envelopes import Envelope
 from sycee.ledger.state import LedgerState
+from sycee.sequencer import rules, snapshots, units
+from sycee.sequencer.checkpoint import Position
 from sycee.sequencer.log import Log
+from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.ticker import Ticker
+from sycee.sequencer.units import Submission
+from sycee.sequencer.zones import EPOCH, calendar_entry, calendar_of, check_zones, zone_of
+
+__all__ = ["SNAPSHOT_FRAMES_MIN", "Sequencer", "calendar_entry", "journal_disk", "replay", "zone_of"]
 
 Array = np.ndarray[Any, Any]
 
 # Below it the hand-over to the writer's thread costs more than the kernel takes.
 SIDE_BY_SIDE_RECORDS_MIN: Final = 256
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# 64 frames, half a million operations at most, are replayed in a second or two. For fewer, a file that may be as large
+# as all the ledger's memory is not worth writing.
+SNAPSHOT_FRAMES_MIN: Final = 64
+_NOTHING: Final = Submission(np.zeros(0, layout.OPERATION))
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    operations: Array
+    asked: Submission
     answers: Array | None = None
     error: BaseException | None = None
     done: bool = False
@@ -55,51 +64,84 @@ class _Ticket:
 class Sequencer:
     """Owns one log and one state. Safe for many threads; each call of `submit` blocks until its answers are durable."""
 
-    def __init__(self, log: Log, *, clock: Clock | None = None, side_by_side: bool = True) -> None:
-        """Recover `log` into a fresh state. Raises IntegrityError where the log does not prove itself."""
-        self.state = LedgerState()
-        self.frame_times: list[int] = [0]  # by sequence; there is no frame 0
+    def __init__(
+        self,
+        log: Log,
+        *,
+        clock: Clock | None = None,
+        side_by_side: bool = True,
+        snapshot_disk: Disk | None = None,
+        snapshot_frames: int | None = SNAPSHOT_FRAMES_MIN,
+        trust_snapshots: bool = True,
+        ticks: bool = False,
+    ) -> None:
+        """Recover `log`: the newest good snapshot on `snapshot_disk`, if there is one, and the frames after it.
+
+        `snapshot_frames`: `close` writes a snapshot when at least so many frames came since the last; None for never.
+        `trust_snapshots=False` replays everything, and removes what is beyond the log's end. `ticks` starts a thread
+        that moves time on when something falls due. Raises IntegrityError where the log does not prove itself,
+        UnavailableError where a newer release wrote it.
+        """
         self._log = log
         self._clock = clock or RealClock()
+        self._snapshot_disk = snapshot_disk
+        self._snapshot_frames = snapshot_frames
         self._order = threading.Lock()
         self._gate = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._led = False  # whether a thread works off what waits, or was told to
         self._stopped: str | None = None  # why nothing more is taken or read
+        self._in_step = True  # whether the state is known to be at the log's end
         self._closed = False
         self._reader = 0  # the thread that is inside `reading`, if any
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
         try:
-            for frame in log.recover():
-                replay(self.state, frame)
-                self.frame_times.append(frame.time_ns)
+            start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots)
         except BaseException:
-            log.close()  # so that the folder is free for whoever comes next
+            log.close(movement_digest=bytes(32))  # writes nothing yet: the folder is free for whoever comes next
             raise
+        self.state = start.state
+        self._findings = start.findings
+        self._snapshot_sequence = start.snapshot_sequence
+        self._durable = log.last_sequence
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
+        self._ticker: Ticker | None = None  # its thread begins at once, and may write a frame before it is known here
+        self._ticker = Ticker(self, self._clock) if ticks else None
 
     @property
     def durable_sequence(self) -> int:
         """The newest frame that answers and reads may rest on."""
-        return len(self.frame_times) - 1
+        return self._durable
+
+    @property
+    def frame_times(self) -> Array:
+        """Times of frames by sequence: (durable_sequence + 1,) int64, nanoseconds; there is no frame 0."""
+        return self.state.frame_times
+
+    @property
+    def ledger_id(self) -> bytes:
+        """The ledger's 16 bytes, which every signature names."""
+        return self._log.ledger_id
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What recovery cut or repaired when the log was opened, one sentence each."""
-        return tuple(self._log.findings)
+        """What was cut, repaired or passed over when the log was opened, and since, one sentence each."""
+        return tuple(self._findings)
 
-    def submit(self, operations: Array) -> Array:
+    def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Ask for operations, in order; (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
 
-        Operations of one call keep their order; calls of several threads are gathered into common frames.
-        Raises UsageError for what the ledger could never hold, UnavailableError when it is stopped.
+        `envelopes`: who signed which of them; their ranges count from the first operation of this call. Operations of
+        one call keep their order; calls of several threads are gathered into common frames, and a long one is cut into
+        several, but never within a chain or within what an envelope covers. Raises UsageError where that cannot be, or
+        where a currency's time zone does not exist: nothing is written then; UnavailableError where memory or the
+        disk cannot hold it. After a failed write the ledger takes nothing more, and the next start says what became
+        of it.
         """
-        if operations.dtype != layout.OPERATION or operations.ndim != 1:
-            raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
+        asked = units.submission(operations, envelopes)
         self._check_not_reading("submit")
-        self._check_zones(operations)
-        # A copy: resolve, apply and the journal's writer read it one after the other, and must read the same, whatever
-        # the caller's other threads do to their array meanwhile.
-        ticket = _Ticket(operations.copy())
+        check_zones(asked.operations)
+        rules.check_upgrades(asked.operations)
+        ticket = _Ticket(asked)
         # One thread leads: it works off everything that waits, wakes whom it served and hands the lead to somebody who
         # came meanwhile. Nobody queues for the lock only to learn that all is done: that would keep new requests from
         # gathering, and each would get a frame and an fdatasync of its own.
@@ -123,6 +165,49 @@ class Sequencer:
             raise UnavailableError("the ledger lost a request; this is a defect of Sycee")
         return ticket.answers
 
+    def tick(self) -> bool:
+        """Move time on, with a frame of its own, if something has fallen due; returns whether it had.
+
+        A hold ends and a rule set changes with the first frame whose time has come. Where nobody calls, that is this.
+        Raises UnavailableError as `submit` does.
+        """
+        self._check_not_reading("tick")
+        with self._order:
+            self._check_running()
+            due_ns = self.state.next_due_ns()
+            if due_ns is None or due_ns > self._clock.now_ns():
+                return False
+            self._follow_rules()
+            self._write(FrameKind.EMPTY, self._now_ns(), _NOTHING)
+            return True
+
+    def next_due_ns(self) -> int | None:
+        """When something falls due next, nanoseconds; None for never. Raises UnavailableError once it has stopped."""
+        with self._order:
+            self._check_running()
+            return self.state.next_due_ns()
+
+    def snapshot(self) -> str:
+        """Write the state as of the newest frame to disk, so that the next start need not replay it; its file's name.
+
+        Nothing else is taken or read meanwhile. Raises UnavailableError where the disk refuses (the ledger is
+        unharmed), UsageError where it has no folder for snapshots or no frame yet.
+        """
+        self._check_not_reading("snapshot")
+        with self._order:
+            self._check_running()
+            return self._write_snapshot()
+
+    def position(self) -> Position:
+        """Where the ledger stands after its newest frame, for a witness to sign. Raises UsageError before the first."""
+        self._check_not_reading("position")
+        with self._order:
+            self._check_running()
+            if not self._durable:
+                raise UsageError("a ledger without a frame stands nowhere", hint="submit something first")
+            log = self._log
+            return Position.of(self.state, ledger_id=log.ledger_id, epoch=log.epoch, mark=log.mark)
+
     @contextmanager
     def reading(self) -> Iterator[LedgerState]:
         """The state between two frames: what is read there is durable."""
@@ -136,16 +221,53 @@ class Sequencer:
                 self._reader = 0
 
     def close(self) -> None:
-        """Say in the journal that all is well and let the folder go. A second call does nothing."""
+        """Say in the log that all is well and let the folder go, with a snapshot if many frames came since the last.
+
+        A second call does nothing. A snapshot that the disk refuses is one of the findings, and nothing is lost.
+        """
         self._check_not_reading("close")
+        if self._ticker:
+            self._ticker.stop()
         with self._order:
             if self._closed:
                 return
             self._closed = True
-            self._stopped = self._stopped or "the ledger is closed"
-            if self._writer:
-                self._writer.shutdown()  # waits for the write at hand
-            self._log.close()
+            try:
+                if self._stopped is None:
+                    self._snapshot_at_close()
+            finally:
+                self._stopped = self._stopped or "the ledger is closed"
+                if self._writer:
+                    self._writer.shutdown()  # waits for the write at hand
+                self._close_log()
+
+    def _close_log(self) -> None:
+        if not self._in_step:
+            # The state stopped elsewhere than the log, so no CLOSE frame can be made that a replay would agree with:
+            # after a frame that is numbered and never written the log ends without one.
+            with suppress(SyceeError, ValueError):
+                self._log.prepare(kind=FrameKind.CLOSE, time_ns=self._log.last_time_ns + 1)
+        self._log.close(movement_digest=self.state.movement_digest)
+
+    def _snapshot_at_close(self) -> None:
+        if self._snapshot_disk is None or self._snapshot_frames is None:
+            return
+        if self._durable - self._snapshot_sequence < max(1, self._snapshot_frames):
+            return
+        try:
+            self._write_snapshot()
+        except UnavailableError as error:
+            self._findings.append(f"no snapshot was written: {error.message}")
+
+    def _write_snapshot(self) -> str:
+        if self._snapshot_disk is None or not self._durable:
+            raise UsageError(
+                "there is nothing to keep a snapshot of" if self._snapshot_disk else "it has no folder for snapshots",
+                hint="a ledger of a folder keeps snapshots once it has a frame",
+            )
+        name = snapshots.write(self._snapshot_disk, self._log, self.state)
+        self._snapshot_sequence = self._durable
+        return name
 
     def _check_not_reading(self, what: str) -> None:
         if self._reader == threading.get_ident():
@@ -178,20 +300,20 @@ class Sequencer:
 
     def _answer(self, batch: list[_Ticket]) -> None:
         """Work off tickets that fit one frame, or one that may be larger."""
-        operations = batch[0].operations if len(batch) == 1 else np.concatenate([t.operations for t in batch])
-        answers = np.zeros(operations.size, layout.ANSWER)
+        asked = units.joined([ticket.asked for ticket in batch])
+        answers = np.zeros(asked.operations.size, layout.ANSWER)
         error: BaseException | None = None
         start = 0
         try:
             self._check_running()
-            for start in range(0, operations.size, limits.FRAME_RECORDS_MAX):
-                part = slice(start, start + limits.FRAME_RECORDS_MAX)
-                answers[part] = self._frame(operations[part])
+            for piece in asked.pieces():
+                answers[start : start + piece.operations.size] = self._frame(piece)
+                start += piece.operations.size
         except UnavailableError as caught:
             error = caught
             if start:
                 error = UnavailableError(
-                    f"the first {start:,} of {operations.size:,} operations were taken, then: {caught.message}",
+                    f"the first {start:,} of {answers.size:,} operations were taken, then: {caught.message}",
                     hint=f"what was taken is answered EXISTS when it is sent again. {caught.hint or ''}".rstrip(),
                 )
         except BaseException as caught:
@@ -203,7 +325,7 @@ class Sequencer:
             return
         start = 0
         for ticket in batch:
-            ticket.answers = answers[start : start + ticket.operations.size]
+            ticket.answers = answers[start : start + ticket.asked.operations.size]
             ticket.error = error
             if error is not None and not isinstance(error, Exception):
                 ticket.error = UnavailableError(
@@ -211,36 +333,94 @@ class Sequencer:
                 )
             ticket.done = True
             ticket.wake.set()
-            start += ticket.operations.size
+            start += ticket.asked.operations.size
         if error is not None and not isinstance(error, Exception):
             raise error  # Ctrl-C belongs to this thread, whoever's tickets it held
 
-    def _frame(self, operations: Array) -> Array:
-        answers, pending = self.state.resolve(operations)
+    def _frame(self, asked: Submission) -> Array:
+        """Answer what fits one frame; what is new in it becomes one."""
+        answers, pending = self.state.resolve(asked.operations)
         if pending == 0:
             return answers
-        fresh_at = np.flatnonzero(answers["code"] == kernels.PENDING)
-        fresh = operations if pending == operations.size else operations[fresh_at]
-        self.state.reserve(fresh, available_bytes=available_bytes)
+        self._follow_rules()
         now_ns = self._now_ns()
-        calendar = self._calendar(now_ns)
+        pends = answers["code"] == kernels.PENDING
+        asked = asked.vouched_for(pends)
+        kept = asked.whole_units(pends)
+        if asked.envelopes.size or self.state.grants:
+            kept = self._authorised(asked, answers, kept, now_ns)
+            if not kept.any():
+                return answers
+        fresh = asked.only(kept)
+        self.state.reserve(fresh.operations, available_bytes=available_bytes)
+        answers[kept] = self._write(FrameKind.OPERATIONS, now_ns, fresh)
+        return answers
+
+    def _authorised(self, asked: Submission, answers: Array, kept: Array, now_ns: int) -> Array:
+        """Which of the `kept` operations stay, (n,) bool; `answers` says what was refused to the others."""
+        part = asked.only(kept)
+        fresh = answers["code"][kept] == kernels.PENDING
+        envelopes = part.written_envelopes()
+        codes = authority.judge(self.state, self._log.ledger_id, now_ns, part.operations, envelopes)
+        codes = units.refusals(part, fresh, codes)
+        refused = codes != Result.CREATED
+        if not refused.any():
+            return kept
+        places = np.flatnonzero(kept)
+        at = places[refused]
+        answers[at] = 0
+        answers["code"][at] = codes[refused]
+        stays = kept.copy()
+        stays[places[part.whole_units(refused)]] = False
+        return stays
+
+    def _follow_rules(self) -> None:
+        """Say in a frame of its own that from here on this release's rules hold, if older ones did so far."""
+        if self.state.rules < rules.RULES_VERSION:
+            record = Submission(rules.upgrade_record(self.state))
+            self.state.reserve(record.operations, available_bytes=available_bytes)
+            self._write(FrameKind.OPERATIONS, self._now_ns(), record)
+
+    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission) -> Array:
+        """Write one frame, apply it, and return its answers once it is durable and applied."""
+        calendar = calendar_of(self.state.zones, now_ns)
+        digest = self.state.movement_digest
+        envelopes = fresh.written_envelopes()
         sequence = self._log.last_sequence + 1
+
+        def append() -> None:
+            self._log.append(
+                kind=kind,
+                time_ns=now_ns,
+                records=fresh.operations,
+                calendar=calendar,
+                envelopes=envelopes,
+                movement_digest=digest,
+            )
+
         # From here on memory and disk must both get there: anything that comes between stops the ledger.
+        self._in_step = False
         try:
-            if self._writer and fresh.size >= SIDE_BY_SIDE_RECORDS_MIN:
-                written = self._writer.submit(self._append, now_ns, fresh, calendar)
-                applied = self.state.apply(sequence, now_ns, fresh)
+            if self._writer and fresh.operations.size >= SIDE_BY_SIDE_RECORDS_MIN:
+                written = self._writer.submit(append)
+                answers = self.state.apply(sequence, now_ns, fresh.operations, calendar)
                 written.result()
             else:
-                self._append(now_ns, fresh, calendar)
-                applied = self.state.apply(sequence, now_ns, fresh)
-            self.frame_times.append(now_ns)
+                append()
+                if kind is FrameKind.OPERATIONS:
+                    answers = self.state.apply(sequence, now_ns, fresh.operations, calendar)
+                else:
+                    self.state.pass_time(now_ns, calendar, sequence=sequence)
+                    answers = np.zeros(0, layout.ANSWER)
+            self._durable = sequence
         except BaseException as error:
             self._stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
             if isinstance(error, SyceeError) or not isinstance(error, Exception):
                 raise
             raise UnavailableError(self._stopped, hint="open the ledger again") from error
-        answers[fresh_at] = applied
+        self._in_step = True
+        if self._ticker:
+            self._ticker.due(self.state.next_due_ns())
         return answers
 
     def _now_ns(self) -> int:
@@ -249,74 +429,23 @@ class Sequencer:
         ahead_max = last_ns + limits.CLOCK_AHEAD_NS_MAX if last_ns else limits.FRAME_TIME_NS_MAX
         if clock_ns > min(ahead_max, limits.FRAME_TIME_NS_MAX):
             raise UnavailableError(
-                f"the clock says {_EPOCH + timedelta(microseconds=clock_ns // 1000):%F}, years ahead of the ledger",
+                f"the clock says {EPOCH + timedelta(microseconds=clock_ns // 1000):%F}, years ahead of the ledger",
                 hint="set the machine's clock; nothing was written",
             )
         return max(clock_ns, last_ns + 1)
-
-    def _append(self, now_ns: int, fresh: Array, calendar: Sequence[CalendarEntry]) -> int:
-        return self._log.append(kind=FrameKind.OPERATIONS, time_ns=now_ns, records=fresh, calendar=calendar)
-
-    def _calendar(self, now_ns: int) -> tuple[CalendarEntry, ...]:
-        """Each currency's local date, so that a replay needs no time-zone database."""
-        return tuple(calendar_entry(currency, zone, now_ns) for currency, zone in self.state.zones.items())
-
-    def _check_zones(self, operations: Array) -> None:
-        kinds = operations["kind"]
-        if not kinds.size or int(kinds.min()) > Kind.DEFINE_CURRENCY:
-            return
-        for at in np.flatnonzero(kinds == Kind.DEFINE_CURRENCY):
-            text = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes().rstrip(b"\0")
-            if text and text[0]:  # without a name the ledger itself says so
-                zone_of(text.decode("latin-1"))
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone with this name in the time-zone database. Raises UsageError where there is none.
-
-    A name that only this machine knows, such as "localtime", is none: a ledger may move.
-    """
-    if name not in _zone_names():
-        raise UsageError(f"no time zone is called {name!r}", hint='names look like "Asia/Shanghai" or "Europe/Paris"')
-    return ZoneInfo(name)
-
-
-@cache
-def _zone_names() -> frozenset[str]:
-    return frozenset((resources.files("tzdata") / "zones").read_text().split())
-
-
-def calendar_entry(currency: int, zone: str, now_ns: int) -> CalendarEntry:
-    """Local day (since 1970-01-01), month (since January 1970) and year of a moment."""
-    local = (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone_of(zone))
-    month = (local.year - 1970) * 12 + local.month - 1
-    return CalendarEntry(currency=currency, day=local.toordinal() - _EPOCH.toordinal(), month=month, year=local.year)
-
-
-def journal_disk(folder: str | Path) -> RealDisk:
-    """The disk that holds the journal of the ledger in `folder`."""
-    return RealDisk(Path(folder) / "journal")
-
-
-def replay(state: LedgerState, frame: Frame) -> None:
-    """Apply a frame that was read back."""
-    if frame.kind is FrameKind.OPERATIONS:
-        # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
-        operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
-        # Without asking how much memory there is: it was journaled, so it must be held.
-        state.reserve(operations)
-        state.apply(frame.sequence, frame.time_ns, operations)
 
 
 def _gathered(tickets: list[_Ticket]) -> Iterator[list[_Ticket]]:
     """Tickets in order, in batches that fill a frame; a larger ticket is a batch of its own."""
     batch: list[_Ticket] = []
-    size = 0
+    records = body_bytes = 0
     for ticket in tickets:
-        if batch and size + ticket.operations.size > limits.FRAME_RECORDS_MAX:
+        records += ticket.asked.operations.size
+        body_bytes += ticket.asked.body_bytes
+        if batch and (records > limits.FRAME_RECORDS_MAX or body_bytes > units.BODY_BYTES_MAX):
             yield batch
-            batch, size = [], 0
+            batch = []
+            records, body_bytes = ticket.asked.operations.size, ticket.asked.body_bytes
         batch.append(ticket)
-        size += ticket.operations.size
     if batch:
         yield batch

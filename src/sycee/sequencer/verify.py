@@ -6,14 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from sycee.core import money
-from sycee.core.errors import UsageError
-from sycee.journal.frame import FrameKind
+from sycee.core import ids, money
+from sycee.core.errors import IntegrityError, SyceeError, UnavailableError, UsageError
+from sycee.core.keys import PublicKey
+from sycee.journal import snapshot as files
+from sycee.journal.disk import Disk
+from sycee.journal.frame import Frame, FrameKind, Mark, digest_of, padded_bytes
 from sycee.journal.journal import Journal
+from sycee.journal.snapshot import Snapshot
+from sycee.ledger import authority as authorities
+from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.sequencer import calendar_entry, journal_disk, replay
+from sycee.sequencer import snapshots
+from sycee.sequencer.checkpoint import Checkpoint, Position, agrees, granted_keys
+from sycee.sequencer.checkpoint import verify as verify_checkpoint
+from sycee.sequencer.replaying import journal_disk, replay, snapshot_disk
+from sycee.sequencer.zones import calendar_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,63 +46,209 @@ def verify(
     *,
     progress: Callable[[int], None] | None = None,
     also: Sequence[Callable[[LedgerState], str]] = (),
+    authority: bool = False,
+    checkpoints: Sequence[Checkpoint] = (),
 ) -> Verification:
     """Replay the journal in `folder` without writing to it, and recompute every balance and purse.
 
-    `also` are further checks of the replayed state: each raises IntegrityError or returns what it proved.
+    `also` are further checks of the replayed state: each raises IntegrityError or returns what it proved. `authority`
+    judges every signature again, and that every operation had those it needs. `checkpoints` say where the ledger stood
+    once: each must agree with the replay, and is believed if a witness of the ledger signed it. Snapshots are compared
+    with the replay and never used by it.
 
     Raises IntegrityError (JournalDamaged, TailInDoubt) with what does not hold and where, UsageError where there is
-    no ledger. The folder is neither locked nor changed, so where a process is writing to it the last frame may still be
-    on its way, and is then named among the findings or is in doubt. `progress(frames)` says how many frames were read.
+    no ledger, UnavailableError where a newer release wrote it. The folder is neither locked nor changed, so where a
+    process is writing to it the last frame may still be on its way, and is then named among the findings or is in
+    doubt. `progress(frames)` says how many frames were read.
     """
     disk = journal_disk(folder)
     if not Journal.exists(disk):
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
+    # Before the journal is read: whatever is there now is of a frame that the reading will find.
+    kept = _Snapshots(snapshot_disk(folder))
+    signed = _Checkpoints(checkpoints)
     journal = Journal.open(disk, read_only=True)
     state = LedgerState()
-    frames = operations = last_time_ns = 0
-    frame_times: list[int] = [0]
+    report = authorities.Report()
+    operations = last_time_ns = first_time_ns = 0
     findings: list[str] = []
     try:
         for frame in journal.recover():
-            frames += 1
-            frame_times.append(frame.time_ns)
-            last_time_ns = frame.time_ns
+            first_time_ns, last_time_ns = first_time_ns or frame.time_ns, frame.time_ns
             if frame.kind is FrameKind.OPERATIONS:
                 operations += len(frame.records)
-                dates = tuple(calendar_entry(number, zone, frame.time_ns) for number, zone in state.zones.items())
-                if frame.calendar != dates and not findings:
+                if frame.calendar != calendar_of(state.zones, frame.time_ns) and not findings:
                     # A finding and no error: the rules of a zone may have changed since the frame was written.
                     findings.append(f"frame {frame.sequence} has other local dates than this machine's time zones give")
+                if authority:
+                    _check_authority(state, journal.ledger_id, frame, report)
             replay(state, frame)
+            kept.compare(state, journal.ledger_id, frame)
+            signed.compare(state, journal.ledger_id, frame, disk)
             if progress:
                 progress(frame.sequence)
         findings += journal.findings
     finally:
         journal.close()
+    kept.check_end(journal.ledger_id, journal.last_sequence)
+    signed.check_end(state, journal.last_sequence)
     state.check()
-    state.check_times(np.array(frame_times))
     return Verification(
-        frames=frames,
+        frames=journal.last_sequence,
         operations=operations,
         accounts=state.accounts.size,
         purses=sum(state.purses(int(number)).size for number in state.tables.programmes["defined"].nonzero()[0]),
         movements=state.movements.size,
-        first_time_ns=frame_times[1] if frames else 0,
+        first_time_ns=first_time_ns,
         last_time_ns=last_time_ns,
         supply={_code(number): state.supply(number) for number in state.zones},
         digest=state.digest().hex(),
         proved=(
             "every frame carries its checksum and the digest of the frame before it, and times increase",
             "replaying every operation from the first gives this state digest",
+            "each frame names the digest of all movements before it, and the replay made the same",
             "per currency all accounts and purses sum to zero",
             "no account but issuance, and no purse, is below zero",
             "the movements, added up from nothing, give every account's and every purse's totals",
+            "what open holds keep and what is on its way is what accounts and purses have pending",
             "no purse paid outside its spending window, returned early, or holds money after it expired",
             "no payment was refunded beyond its amount",
+            *(report.sentences() if authority else ()),
+            *kept.sentences(),
+            *signed.proved,
             *(check(state) for check in also),
         ),
-        findings=tuple(findings),
+        findings=(*findings, *kept.findings, *signed.findings),
+    )
+
+
+class _Snapshots:
+    """The snapshots of a folder, each compared with the replay when it comes to its frame."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.findings: list[str] = []
+        self._disk = disk
+        names = files.names(disk) if disk.exists() else []
+        self._waiting = {int(name.partition(".")[0]): name for name in names}
+        self._agreed = 0
+
+    def compare(self, state: LedgerState, ledger_id: bytes, frame: Frame) -> None:
+        """Compare the snapshot of this frame, if there is one. Raises IntegrityError where it is another state."""
+        name = self._waiting.pop(frame.sequence, None)
+        snapshot = self._open(name, ledger_id) if name else None
+        if snapshot is None:
+            return
+        with snapshot:
+            try:
+                other = snapshots.state_of(snapshot)
+            except (SyceeError, KeyError, ValueError, TypeError) as error:
+                self.findings.append(f"{self._disk.folder}/{name} does not fit this release ({error})")
+                return
+            same = (other.digest(), other.movement_digest, snapshot.mark.time_ns) == (
+                state.digest(),
+                state.movement_digest,
+                frame.time_ns,
+            )
+        if not same:
+            raise IntegrityError(
+                f"{self._disk.folder}/{name} is whole, but is not the state that frame {frame.sequence} of the journal "
+                "leaves",
+                hint="The journal is right. Move the file away, so that the ledger is rebuilt from its first frame, "
+                "and report this.",
+            )
+        self._agreed += 1
+
+    def _open(self, name: str, ledger_id: bytes) -> Snapshot | None:
+        try:
+            return files.open_good(self._disk, name, ledger_id)
+        except (IntegrityError, UnavailableError) as error:
+            if name in files.names(self._disk):  # a process that writes to the folder may have replaced it by now
+                self.findings.append(f"{error.message}: a start passes it over")
+            return None
+
+    def check_end(self, ledger_id: bytes, last_sequence: int) -> None:
+        """A snapshot of a frame that is not there says that frames were lost. Raises IntegrityError then."""
+        for sequence, name in sorted(self._waiting.items()):
+            snapshot = self._open(name, ledger_id)
+            if snapshot is None:
+                continue
+            snapshot.close()
+            raise IntegrityError(
+                f"{self._disk.folder}/{name} is of frame {sequence}, which was durable, and the journal ends with "
+                f"frame {last_sequence}",
+                hint="Look for a better copy of the journal; frames that were acknowledged are missing from this one.",
+            )
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was proved of them."""
+        return (f"{self._agreed} of its snapshots are what the replay gives",) if self._agreed else ()
+
+
+class _Checkpoints:
+    """Checkpoints, each compared with the replay when it comes to its frame."""
+
+    def __init__(self, checkpoints: Sequence[Checkpoint]) -> None:
+        self.proved: list[str] = []
+        self.findings: list[str] = []
+        self._all = checkpoints
+        self._sequences = frozenset(checkpoint.position.sequence for checkpoint in checkpoints)
+
+    def compare(self, state: LedgerState, ledger_id: bytes, frame: Frame, disk: Disk) -> None:
+        """Compare those of this frame. Raises IntegrityError where one says otherwise."""
+        if frame.sequence not in self._sequences:
+            return
+        mark = Mark(frame.sequence, frame.time_ns, _digest_of(frame, disk))
+        position = Position.of(state, ledger_id=ledger_id, epoch=frame.epoch, mark=mark)
+        for checkpoint in self._all:
+            if checkpoint.position.sequence == frame.sequence:
+                agrees(checkpoint, position)
+
+    def check_end(self, state: LedgerState, last_sequence: int) -> None:
+        """Say who signed them. Raises IntegrityError where one is of a frame that is not there, or signed wrongly."""
+        for checkpoint in self._all:
+            position = checkpoint.position
+            if position.sequence > last_sequence:
+                raise IntegrityError(
+                    f"a checkpoint was signed at frame {position.sequence}, and the journal ends with frame "
+                    f"{last_sequence}",
+                    hint="Look for a better copy of the journal; frames that were there are missing from this one.",
+                )
+            signer = ids.format(ids.from_int(checkpoint.signer))
+            keys = granted_keys(state, checkpoint)
+            if not keys:
+                self.findings.append(
+                    f"the checkpoint at frame {position.sequence} agrees, but the ledger knows no witness {signer}: "
+                    "its signature was not judged"
+                )
+                continue
+            if not any(_is_signed_by(checkpoint, key) for key in keys):
+                verify_checkpoint(checkpoint, keys[0])
+            self.proved.append(f"the checkpoint at frame {position.sequence}, signed by witness {signer}, agrees")
+
+
+def _is_signed_by(checkpoint: Checkpoint, key: PublicKey) -> bool:
+    try:
+        verify_checkpoint(checkpoint, key)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _digest_of(frame: Frame, disk: Disk) -> bytes:
+    """Digest of a whole frame as it stands on disk, padding and trailer included."""
+    block = memoryview(bytearray(padded_bytes(len(frame.records), len(frame.envelopes))))
+    file = disk.open(frame.place.file, writable=False)
+    try:
+        file.pread_into(block, frame.place.offset)
+    finally:
+        file.close()
+    return digest_of(block)
+
+
+def _check_authority(state: LedgerState, ledger_id: bytes, frame: Frame, report: authorities.Report) -> None:
+    operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
+    authorities.verify_frame(
+        state, ledger_id, frame.sequence, frame.time_ns, operations, bytes(frame.envelopes), report
     )
 
 

@@ -3,12 +3,16 @@
 What was written since a file's last fdatasync is *pending*: after `crash` each 512-byte sector of each pending write
 is there or not, whatever its neighbours do, and so is each name made, changed or removed since the last fsync of the
 folder. `kill -9` is no such test: the kernel's memory outlives the process (that is `kill` here).
+
+It also does what good disks do rarely and bad ones do often: a write that lands elsewhere or nowhere and says that all
+went well, bytes that change by themselves. `faults` counts what it did, so that a test can show that it did it.
 """
 
 from __future__ import annotations
 
 import errno
 from collections import Counter
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
@@ -32,6 +36,7 @@ class Loss(Enum):
     KEPT = "all kept"
     FIRST = "only some first sectors kept: torn"
     LAST = "only some last sectors kept: reordered"
+    SHUFFLED = "whole writes kept or lost, and done in another order than they were asked for"
 
 
 class _Inode:
@@ -51,11 +56,17 @@ class _Inode:
             _overlay(self.durable, offset, data)
         self.pending.clear()
 
-    def after_crash(self, random: np.random.Generator, loss: Loss) -> _Inode:
+    def after_crash(self, random: np.random.Generator, loss: Loss, faults: Counter[str]) -> _Inode:
         content = bytearray(self.durable)
-        for offset, data in self.pending:
+        pending = self.pending
+        if loss is Loss.SHUFFLED:
+            order = random.permutation(len(pending))
+            faults["writes done in another order"] += int(np.count_nonzero(order != np.arange(len(pending))))
+            pending = [self.pending[int(index)] for index in order]
+        for offset, data in pending:
             first = offset // SECTOR_BYTES
             kept = _kept(random, loss, -(-(offset + len(data)) // SECTOR_BYTES) - first)
+            faults["sectors lost in a power cut"] += int(np.count_nonzero(~kept))
             for index in np.flatnonzero(kept):
                 start = max((first + int(index)) * SECTOR_BYTES, offset)
                 end = min((first + int(index) + 1) * SECTOR_BYTES, offset + len(data))
@@ -74,7 +85,7 @@ class FakeFile:
     def pwrite(self, data: memoryview, offset: int) -> None:
         """See DiskFile. A power cut during it leaves the write pending, so that any part of it may be there."""
         self._disk._reserve(self.name, len(self._inode.cached), offset + len(data))
-        self._inode.write(offset, bytes(data))
+        self._disk._write(self._inode, offset, bytes(data))
         self._disk._done("pwrite")
 
     def pread_into(self, data: memoryview, offset: int) -> int:
@@ -100,6 +111,7 @@ class FakeFile:
         self._disk._done("fdatasync")
         if self._disk._sync_fails():
             self._inode.pending.clear()
+            self._disk.faults["failed fdatasync"] += 1
             raise unavailable(OSError(errno.EIO, ""), "making it durable (fdatasync)", self._disk._path(self.name))
         self._inode.sync()
 
@@ -112,7 +124,10 @@ class FakeDisk:
 
     `cut_after`: so many operations that change something are carried out, then PowerCut is raised in the next one
     while it is under way. `space_bytes`: what fits all files together. `fail_sync_at`: the number, from 1, of the
-    fdatasync that fails. `read_only`: nothing may be changed. All may be set at any time; `operations` counts.
+    fdatasync that fails. `read_only`: nothing may be changed. `misdirected`: by the number of a pwrite, from 1, where
+    it lands instead of where it should, as (name of the file, offset in bytes); None for nowhere. It reports success.
+    All may be set at any time; `operations` counts what was done, `faults` what went wrong, and the disks that come
+    of this one by `crash` and `kill` go on counting in the same `faults`.
     """
 
     concurrent = False  # so that the order of operations, and with it every power cut, can be repeated
@@ -124,6 +139,7 @@ class FakeDisk:
         space_bytes: int | None = None,
         fail_sync_at: int | None = None,
         read_only: bool = False,
+        misdirected: Mapping[int, tuple[str, int] | None] | None = None,
         folder: str = "fake/journal",
     ) -> None:
         self.folder = folder
@@ -131,7 +147,9 @@ class FakeDisk:
         self.space_bytes = space_bytes
         self.fail_sync_at = fail_sync_at
         self.read_only = read_only
+        self.misdirected = dict(misdirected or {})
         self.operations: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
         self._names: dict[str, _Inode] = {}
         self._durable_names: dict[str, _Inode] = {}
         self._pending_names: list[tuple[str, str, _Inode]] = []  # name that goes, name that comes, the file
@@ -191,7 +209,10 @@ class FakeDisk:
         """See Disk."""
         self._writable("opening the lock")
         if self._locked:
-            raise UnavailableError(f"{self.folder} is in use", hint="One process owns a ledger.")
+            raise UnavailableError(
+                f"{self.folder} is in use by this process",
+                hint="One process owns a ledger: wait until it ends or stop it, then try again. Nothing was changed.",
+            )
         self._locked = True
 
     def unlock(self) -> None:
@@ -202,6 +223,7 @@ class FakeDisk:
         """The disk as the next start finds it after a power cut now. The same seed gives the same disk."""
         random = np.random.default_rng(seed)
         names = dict(self._durable_names)
+        self.faults["power cut"] += 1
         if loss is Loss.KEPT:
             kept = [True] * len(self._pending_names)
         elif loss is Loss.LOST:
@@ -211,19 +233,43 @@ class FakeDisk:
         for (old, new, inode), is_kept in zip(self._pending_names, kept, strict=True):
             if is_kept:
                 _apply_name(names, old, new, inode)
-        after = FakeDisk(folder=self.folder)
-        inodes = {id(inode): inode.after_crash(random, loss) for inode in names.values()}
+            else:
+                self.faults["names lost in a power cut"] += 1
+        after = self._successor()
+        inodes = {id(inode): inode.after_crash(random, loss, self.faults) for inode in names.values()}
         after._names = {name: inodes[id(inode)] for name, inode in names.items()}
         after._durable_names = dict(after._names)
         return after
 
     def kill(self) -> FakeDisk:
         """The disk as the next process finds it after this one was killed: nothing lost, what is pending stays so."""
-        after = FakeDisk(folder=self.folder)
+        after = self._successor()
         after._names = self._names
         after._durable_names = self._durable_names
         after._pending_names = self._pending_names
         return after
+
+    def _successor(self) -> FakeDisk:
+        after = FakeDisk(folder=self.folder)
+        after.faults = self.faults
+        return after
+
+    def rot(self, seed: int, *, bits: int = 1, name: str = "") -> list[tuple[str, int]]:
+        """Turn so many random bits over, for good, in the file `name` or anywhere; says which file and byte each hit.
+
+        The same seed on the same content hits the same bits. Empty files have none; a disk without bytes is left alone.
+        """
+        random = np.random.default_rng(seed)
+        files = [one for one in ([name] if name else sorted(self._names)) if self._names[one].cached]
+        sizes = np.array([len(self._names[one].cached) for one in files], dtype=np.int64)
+        hits = []
+        for _ in range(bits if files else 0):
+            place = int(random.integers(int(sizes.sum())))
+            which = int(np.searchsorted(sizes.cumsum(), place, side="right"))
+            offset = place - int(sizes[:which].sum())
+            self.damage(files[which], offset, 1 << int(random.integers(8)))
+            hits.append((files[which], offset))
+        return hits
 
     def content(self, name: str) -> bytes:
         """What a read of the whole file gives."""
@@ -232,6 +278,7 @@ class FakeDisk:
     def damage(self, name: str, offset: int, xor: int) -> None:
         """Change one byte, for good, by exclusive or."""
         inode = self._inode(name, "damaging")
+        self.faults["byte damaged"] += 1
         inode.cached[offset] ^= xor
         if offset < len(inode.durable):
             inode.durable[offset] ^= xor
@@ -264,6 +311,7 @@ class FakeDisk:
     def _writable(self, doing: str, name: str = "") -> None:
         self._alive()
         if self.read_only:
+            self.faults["refused: read-only"] += 1
             raise unavailable(OSError(errno.EROFS, ""), doing, self._path(name))
 
     def _reserve(self, name: str, size_bytes: int, new_size_bytes: int) -> None:
@@ -272,7 +320,23 @@ class FakeDisk:
             return
         used = sum(len(inode.cached) for inode in self._names.values())
         if used - size_bytes + new_size_bytes > self.space_bytes:
+            self.faults["refused: no space"] += 1
             raise unavailable(OSError(errno.ENOSPC, ""), f"writing up to byte {new_size_bytes}", self._path(name))
+
+    def _write(self, inode: _Inode, offset: int, data: bytes) -> None:
+        """Do a pwrite where it should be done, or where the disk's firmware does it instead."""
+        number = self.operations["pwrite"] + 1
+        if number not in self.misdirected:
+            inode.write(offset, data)
+            return
+        elsewhere = self.misdirected[number]
+        if elsewhere is None:
+            self.faults["write lost"] += 1
+            return
+        self.faults["write misdirected"] += 1
+        # What firmware does is on the platter, and in what a later read sees, whatever is synced or not.
+        for content in (self._inode(elsewhere[0], "writing").cached, self._inode(elsewhere[0], "writing").durable):
+            _overlay(content, elsewhere[1], data)
 
     def _sync_fails(self) -> bool:
         return self.operations["fdatasync"] == self.fail_sync_at
@@ -294,6 +358,8 @@ def _overlay(content: bytearray, offset: int, data: bytes) -> None:
 
 def _kept(random: np.random.Generator, loss: Loss, sectors: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which sectors of one pending write reached the platter."""
+    if loss is Loss.SHUFFLED:
+        return np.full(sectors, random.integers(0, 2) > 0)
     if loss is Loss.RANDOM:
         return random.integers(0, 2, sectors) > 0
     if loss is Loss.LOST:

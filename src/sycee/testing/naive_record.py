@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sycee.core import limits
 from sycee.core.codes import Result
-from sycee.ledger.layout import AccountKind, Block, Kind, PayFlag
+from sycee.ledger.layout import LINKABLE, LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
 
-# Where each field lies: the first byte of it and the first byte after it. A rule set and a cohort overlay the others.
+# Where each field lies: the first byte of it and the first byte after it. Some kinds lay others over these.
 FIELDS = {
     "amount": (24, 32),
     "debit": (32, 48),
@@ -22,12 +22,26 @@ FIELDS = {
     "until_ns": (104, 112),
     "note": (112, 128),
     "zone": (32, 80),
-    "groups": (32, 48),
-    "return": (48, 64),
+    "release": (32, 64),
     "digest": (32, 64),
+    "key": (48, 80),
+    "hash": (64, 96),
+    "secret": (80, 112),
+    # those of DEFINE_RULE_SET
+    "effective_ns": (24, 32),
+    "groups": (32, 40),
+    "refund_reserve": (40, 48),
+    "return": (48, 64),
+    "balance_max": (64, 72),
+    "single_max": (72, 80),
+    "refund_window_s": (84, 88),
+    "day_max": (88, 96),
+    "month_max": (112, 120),
+    "year_max": (120, 128),
 }
 ALWAYS_USED = range(24)  # id, kind, flags and code: an unknown flag has a code of its own
 MEMBER_BYTES = (32, 48, 64, 96, 112)
+RULE_SET_AMOUNTS = ("refund_reserve", "balance_max", "single_max", "day_max", "month_max", "year_max")
 
 # The fields that each kind uses beside those of every kind.
 USED: dict[Kind, tuple[str, ...]] = {
@@ -35,10 +49,19 @@ USED: dict[Kind, tuple[str, ...]] = {
     Kind.DEFINE_GROUP: ("number", "note"),
     Kind.JOIN_GROUP: ("number", "debit", "note"),
     Kind.LEAVE_GROUP: ("number", "debit", "note"),
-    Kind.DEFINE_RULE_SET: ("groups", "return", "number", "from_ns", "until_ns"),
+    Kind.DEFINE_RULE_SET: (
+        *RULE_SET_AMOUNTS, "effective_ns", "groups", "return", "number", "refund_window_s", "from_ns", "until_ns",
+    ),
+    Kind.GRANT_ROLE: ("debit", "key", "first", "count", "from_ns", "until_ns", "note"),
+    Kind.REVOKE_ROLE: ("reference", "note"),
+    Kind.UPGRADE: ("number", "release", "note"),
     Kind.OPEN_ACCOUNT: ("debit", "credit", "number", "first", "count", "rule_set", "note"),
-    Kind.BLOCK_ACCOUNT: ("debit", "note"),
-    Kind.CLOSE_ACCOUNT: ("debit", "note"),
+    Kind.BLOCK_ACCOUNT: ("debit", "first", "note"),
+    Kind.UNBLOCK_ACCOUNT: ("debit", "first", "note"),
+    Kind.CLOSE_ACCOUNT: ("debit", "first", "note"),
+    Kind.SET_RULE_SET: ("debit", "rule_set", "note"),
+    Kind.SET_KEY: ("debit", "key", "note"),
+    Kind.LINK_ACCOUNT: ("debit", "credit", "note"),
     Kind.OPEN_PROGRAMME: ("number", "debit", "rule_set", "count", "from_ns", "until_ns", "note"),
     Kind.ADD_MEMBERS: ("number", "first", "count"),
     Kind.SEAL_COHORT: ("number", "digest", "note"),
@@ -48,34 +71,65 @@ USED: dict[Kind, tuple[str, ...]] = {
     Kind.TRANSFER: ("debit", "credit", "amount", "note"),
     Kind.PAY: ("debit", "credit", "amount", "note"),
     Kind.REFUND: ("reference", "amount", "note"),
-}
+    Kind.HOLD: ("debit", "credit", "amount", "until_ns", "note"),  # and by its flags, below
+    Kind.POST: ("reference", "debit", "amount", "note"),  # likewise
+    Kind.VOID: ("reference", "debit", "note"),
+    Kind.EXTEND: ("reference", "debit", "until_ns", "note"),
+    Kind.POST_HOLDS: ("debit", "credit", "reference", "note"),
+    Kind.VOID_HOLDS: ("debit", "credit", "reference", "note"),
+    Kind.REVERSE: ("reference", "amount", "note"),
+    Kind.SEND: ("debit", "credit", "reference", "amount", "note"),
+    Kind.CONFIRM: ("reference", "note"),
+    Kind.REJECT: ("reference", "note"),
+    Kind.STAGE: ("debit", "credit", "amount", "number", "note"),
+    Kind.SETTLE: ("number", "count", "amount", "note"),
+}  # fmt: skip
+# What `flags` may be; LINKED comes to it where a kind may stand in a chain.
 FLAGS_ALLOWED: dict[Kind, tuple[int, ...]] = {
-    Kind.BLOCK_ACCOUNT: (0, Block.DEBIT, Block.CREDIT, Block.DEBIT | Block.CREDIT),
-    Kind.PAY: (0, PayFlag.PURSES_ONLY, PayFlag.OWN_ONLY),
+    Kind.DEFINE_RULE_SET: (0, 1, 2, 3),
+    Kind.GRANT_ROLE: (1, 2, 6),
+    Kind.BLOCK_ACCOUNT: (1, 2, 3),
+    Kind.UNBLOCK_ACCOUNT: (1, 2, 3),
+    Kind.SET_KEY: (0, 1, 2, 6),
+    Kind.PAY: (0, 1, 2),
+    Kind.HOLD: (0, 1, 2, 4, 5, 6, 8, 9, 10),
+    Kind.POST: (0, 1, 2, 3),
+    Kind.SEND: (0, 1),
+    Kind.SETTLE: (0, 1),
 }
 NUMBER_MAX: dict[Kind, int] = {
     Kind.DEFINE_CURRENCY: 999,
     Kind.OPEN_ACCOUNT: 999,
-    Kind.DEFINE_GROUP: limits.GROUPS_MAX,
-    Kind.JOIN_GROUP: limits.GROUPS_MAX,
-    Kind.LEAVE_GROUP: limits.GROUPS_MAX,
-    Kind.DEFINE_RULE_SET: limits.RULE_SETS_MAX,
-    Kind.OPEN_PROGRAMME: limits.PROGRAMMES_MAX,
-    Kind.ADD_MEMBERS: limits.PROGRAMMES_MAX,
-    Kind.SEAL_COHORT: limits.PROGRAMMES_MAX,
-    Kind.DROP: limits.PROGRAMMES_MAX,
-    Kind.CLAIM: limits.PROGRAMMES_MAX,
-    Kind.EXPIRE: limits.PROGRAMMES_MAX,
+    Kind.DEFINE_GROUP: 4_096,
+    Kind.JOIN_GROUP: 4_096,
+    Kind.LEAVE_GROUP: 4_096,
+    Kind.DEFINE_RULE_SET: 65_535,
+    Kind.UPGRADE: 65_535,
+    Kind.OPEN_PROGRAMME: 65_535,
+    Kind.ADD_MEMBERS: 65_535,
+    Kind.SEAL_COHORT: 65_535,
+    Kind.DROP: 65_535,
+    Kind.CLAIM: 65_535,
+    Kind.EXPIRE: 65_535,
+    Kind.STAGE: 1 << 20,
+    Kind.SETTLE: 1 << 20,
 }
 COUNT_MAX: dict[Kind, int] = {
-    Kind.OPEN_PROGRAMME: limits.COHORT_MEMBERS_MAX,
-    Kind.ADD_MEMBERS: limits.MEMBERS_PER_RECORD_MAX,
-    Kind.DROP: limits.COHORT_MEMBERS_MAX,
-    Kind.EXPIRE: limits.COHORT_MEMBERS_MAX,
+    Kind.OPEN_PROGRAMME: 1 << 30,
+    Kind.ADD_MEMBERS: 5,
+    Kind.DROP: 1 << 30,
+    Kind.EXPIRE: 1 << 30,
+    Kind.SETTLE: 1 << 30,
 }
-HAS_AMOUNT = (Kind.DROP, Kind.TRANSFER, Kind.PAY, Kind.REFUND)
-HAS_WINDOW = (Kind.OPEN_PROGRAMME, Kind.DEFINE_RULE_SET)
-NAMES_TWO_ACCOUNTS = (Kind.TRANSFER, Kind.PAY, Kind.OPEN_ACCOUNT)
+HAS_AMOUNT = (
+    Kind.DROP, Kind.TRANSFER, Kind.PAY, Kind.REFUND, Kind.HOLD, Kind.POST, Kind.REVERSE, Kind.SEND, Kind.STAGE,
+    Kind.SETTLE,
+)  # fmt: skip
+HAS_REASON = (Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT)
+HAS_WINDOW = (Kind.OPEN_PROGRAMME, Kind.DEFINE_RULE_SET, Kind.GRANT_ROLE)
+NAMES_TWO_ACCOUNTS = (
+    Kind.TRANSFER, Kind.PAY, Kind.OPEN_ACCOUNT, Kind.LINK_ACCOUNT, Kind.HOLD, Kind.SEND, Kind.STAGE,
+)  # fmt: skip
 
 # These are their own suspense account: they take what could be credited nowhere else, or are where money ends.
 SELF_SUSPENDED = (AccountKind.ISSUANCE, AccountKind.SUSPENSE)
@@ -127,30 +181,32 @@ class Operation:
             until_ns=signed("until_ns"),
         )
 
+    def field(self, name: str) -> bytes:
+        """The bytes of a field that only some kinds have."""
+        return self.record[slice(*FIELDS[name])]
+
+    def signed(self, name: str) -> int:
+        """Such a field as a signed number."""
+        return int.from_bytes(self.field(name), "little", signed=True)
+
+    def unsigned(self, name: str) -> int:
+        """Such a field as an id or an unsigned number."""
+        return int.from_bytes(self.field(name), "little")
+
+    @property
+    def is_linked(self) -> bool:
+        """True if it stands or falls with the operation after it."""
+        return bool(self.flags & LINKED)
+
     @property
     def content(self) -> bytes:
         """What a retry must repeat to be the same request."""
         return self.record[16:128]
 
     @property
-    def zone(self) -> bytes:
-        """DEFINE_CURRENCY: name of the time zone, zero-padded."""
-        return self.record[slice(*FIELDS["zone"])]
-
-    @property
-    def digest(self) -> bytes:
-        """SEAL_COHORT: the digest of the member ids."""
-        return self.record[slice(*FIELDS["digest"])]
-
-    @property
     def groups(self) -> tuple[int, ...]:
         """DEFINE_RULE_SET: four groups, 0 for none."""
-        return tuple(int.from_bytes(self.record[at : at + 4], "little") for at in range(32, 48, 4))
-
-    @property
-    def return_account(self) -> int:
-        """DEFINE_RULE_SET: where the rest returns, 0 for nowhere."""
-        return int.from_bytes(self.record[slice(*FIELDS["return"])], "little")
+        return tuple(int.from_bytes(self.record[at : at + 2], "little") for at in range(32, 40, 2))
 
     @property
     def members(self) -> list[int]:
@@ -167,33 +223,55 @@ def malformed(operation: Operation) -> Result | None:
     if operation.kind not in tuple(Kind):
         return Result.KIND_UNKNOWN
     kind = Kind(operation.kind)
-    if operation.flags not in FLAGS_ALLOWED.get(kind, (0,)):
+    flags = operation.flags & ~LINKED if kind in LINKABLE else operation.flags
+    if flags not in FLAGS_ALLOWED.get(kind, (0,)):
         return Result.FLAGS_UNKNOWN
     if any(operation.record[at] != 0 for at in set(range(limits.RECORD_BYTES)) - used_bytes(operation, kind)):
         return Result.FIELD_MUST_BE_ZERO
     if kind in HAS_AMOUNT and operation.amount <= 0:
         return Result.AMOUNT_MUST_BE_POSITIVE
+    if kind is Kind.DEFINE_RULE_SET and any(operation.signed(name) < 0 for name in RULE_SET_AMOUNTS):
+        return Result.AMOUNT_MUST_BE_POSITIVE
     if 0 in ids_needed(operation, kind):
         return Result.ACCOUNT_ID_MUST_NOT_BE_ZERO
     if kind in NAMES_TWO_ACCOUNTS and operation.debit == operation.credit:
         return Result.ACCOUNTS_MUST_BE_DIFFERENT
-    if kind in NUMBER_MAX and not 1 <= operation.number <= NUMBER_MAX[kind]:
-        return Result.NUMBER_OUT_OF_RANGE
-    if kind is Kind.OPEN_ACCOUNT and operation.rule_set > limits.RULE_SETS_MAX:
-        return Result.NUMBER_OUT_OF_RANGE
-    if kind is Kind.OPEN_PROGRAMME and not 1 <= operation.rule_set <= limits.RULE_SETS_MAX:
-        return Result.NUMBER_OUT_OF_RANGE
-    if kind is Kind.DEFINE_RULE_SET and any(group > limits.GROUPS_MAX for group in operation.groups):
+    if kind is Kind.SEND and operation.reference in (operation.debit, operation.credit):
+        return Result.ACCOUNTS_MUST_BE_DIFFERENT
+    if not numbers_in_range(operation, kind):
         return Result.NUMBER_OUT_OF_RANGE
     if kind in COUNT_MAX and not 1 <= operation.count <= COUNT_MAX[kind]:
         return Result.COUNT_OUT_OF_RANGE
+    return _names_unknown(operation, kind)
+
+
+def _names_unknown(operation: Operation, kind: Kind) -> Result | None:
+    """The second half of `malformed`: kinds, reasons and roles, windows, names and keys."""
     if kind is Kind.OPEN_ACCOUNT and operation.first not in tuple(AccountKind):
         return Result.ACCOUNT_KIND_UNKNOWN
+    if kind in HAS_REASON and operation.first not in tuple(Reason):
+        return Result.REASON_UNKNOWN
+    if kind is Kind.GRANT_ROLE and operation.first not in tuple(Role):
+        return Result.ROLE_UNKNOWN
     if kind in HAS_WINDOW and operation.until_ns <= operation.from_ns:
         return Result.WINDOW_MUST_END_AFTER_START
-    if kind is Kind.DEFINE_CURRENCY and operation.zone[0] == 0:
+    if kind in (Kind.DEFINE_CURRENCY, Kind.UPGRADE) and operation.record[32] == 0:
         return Result.ZONE_MUST_NOT_BE_EMPTY
+    has_key = kind is Kind.GRANT_ROLE or (kind is Kind.SET_KEY and operation.flags != 0)
+    if has_key and operation.field("key") == bytes(32):
+        return Result.KEY_MUST_NOT_BE_ZERO
     return None
+
+
+def numbers_in_range(operation: Operation, kind: Kind) -> bool:
+    """True if the numbers of things that this kind names can be such numbers."""
+    if kind in NUMBER_MAX and not 1 <= operation.number <= NUMBER_MAX[kind]:
+        return False
+    if kind in (Kind.OPEN_ACCOUNT, Kind.SET_RULE_SET) and operation.rule_set > 65_535:
+        return False
+    if kind is Kind.OPEN_PROGRAMME and not 1 <= operation.rule_set <= 65_535:
+        return False
+    return not (kind is Kind.DEFINE_RULE_SET and any(group > 4_096 for group in operation.groups))
 
 
 def used_bytes(operation: Operation, kind: Kind) -> set[int]:
@@ -201,6 +279,16 @@ def used_bytes(operation: Operation, kind: Kind) -> set[int]:
     names = set(USED[kind])
     if kind is Kind.OPEN_ACCOUNT and operation.first in SELF_SUSPENDED:
         names.remove("credit")
+    if kind is Kind.SET_KEY and operation.flags == 0:
+        names.remove("key")
+    if kind is Kind.GRANT_ROLE and operation.first != Role.OPERATOR:
+        names.remove("count")
+    if kind is Kind.HOLD and operation.flags & HoldFlag.THREE_PARTY:
+        names.add("reference")
+    if kind is Kind.HOLD and operation.flags & HoldFlag.HASH_LOCKED:
+        names.add("hash")
+    if kind is Kind.POST and operation.flags & PostFlag.PREIMAGE:
+        names.add("secret")
     used = set(ALWAYS_USED)
     for name in names:
         used.update(range(*FIELDS[name]))
@@ -216,7 +304,10 @@ def ids_needed(operation: Operation, kind: Kind) -> list[int]:
     """The ids that must name something."""
     if kind is Kind.ADD_MEMBERS:
         return operation.members
-    if kind is Kind.OPEN_ACCOUNT and operation.first in SELF_SUSPENDED:
-        return [operation.debit]
     named = {"debit": operation.debit, "credit": operation.credit, "reference": operation.reference}
-    return [id for name, id in named.items() if name in USED[kind]]
+    needed = {name for name in named if name in USED[kind]}
+    if kind is Kind.LINK_ACCOUNT or (kind is Kind.OPEN_ACCOUNT and operation.first in SELF_SUSPENDED):
+        needed.remove("credit")
+    if kind is Kind.HOLD and operation.flags & HoldFlag.THREE_PARTY:
+        needed.add("reference")
+    return [named[name] for name in sorted(needed)]

@@ -1,12 +1,21 @@
-"""Accounts and payee groups: open, block, close, join, leave."""
+"""Accounts and payee groups: open, block, close, rule set, key, link, join, leave."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
+from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import find, insert
+
+KEY_WORD = layout.KEY_WORD
+
+
+@njit
+def _has_rule_set(tables, number):
+    """Is this rule set defined? 0 stands for none, which is always there."""
+    return number == 0 or (number < tables.rule_sets.size and tables.rule_sets[number].defined != 0)
 
 
 @njit
@@ -16,9 +25,7 @@ def open_account(tables, operation):
     kind = np.int64(operation.first)
     if tables.issuance[currency] == 0:
         return c.CURRENCY_NOT_FOUND
-    if operation.rule_set and (
-        operation.rule_set >= tables.rule_sets.size or not tables.rule_sets[operation.rule_set].defined
-    ):
+    if not _has_rule_set(tables, operation.rule_set):
         return c.RULE_SET_NOT_FOUND
     if find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high) >= 0:
         return c.ACCOUNT_EXISTS
@@ -50,8 +57,8 @@ def open_account(tables, operation):
 
 
 @njit
-def block_account(tables, operation):
-    """Set debit and credit block to what `flags` says."""
+def block_account(tables, operation, blocks):
+    """BLOCK_ACCOUNT or UNBLOCK_ACCOUNT: a side is blocked while any reason stands."""
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if row < 0:
         return c.ACCOUNT_NOT_FOUND
@@ -60,7 +67,12 @@ def block_account(tables, operation):
         return c.ACCOUNT_MUST_STAY_OPEN
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
-    account.blocks = operation.flags
+    bit = np.int64(1) << (np.int64(operation.first) - 1)
+    if operation["flags"] & c.BLOCK_DEBIT:
+        account.debit_reasons = np.int64(account.debit_reasons) | bit if blocks else account.debit_reasons & ~bit
+    if operation["flags"] & c.BLOCK_CREDIT:
+        account.credit_reasons = np.int64(account.credit_reasons) | bit if blocks else account.credit_reasons & ~bit
+    account.blocks = (c.BLOCK_DEBIT if account.debit_reasons else 0) | (c.BLOCK_CREDIT if account.credit_reasons else 0)
     return c.CREATED
 
 
@@ -78,6 +90,67 @@ def close_account(tables, operation):
     if account.credits_posted != account.debits_posted or account.debits_pending or account.credits_pending:
         return c.ACCOUNT_NOT_EMPTY
     account.blocks |= c.BLOCK_CLOSED
+    account.close_reason = operation.first
+    return c.CREATED
+
+
+@njit
+def set_rule_set(tables, operation):
+    """From now on the account lives under another rule set, or none."""
+    if not _has_rule_set(tables, operation.rule_set):
+        return c.RULE_SET_NOT_FOUND
+    row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
+    if row < 0:
+        return c.ACCOUNT_NOT_FOUND
+    account = tables.accounts[row]
+    if account.blocks & c.BLOCK_CLOSED:
+        return c.ACCOUNT_CLOSED
+    account.rule_set = operation.rule_set
+    return c.CREATED
+
+
+@njit
+def set_key(tables, operation, words, i):
+    """The account's payments are signed with another key from now on, or with none."""
+    row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
+    if row < 0:
+        return c.ACCOUNT_NOT_FOUND
+    account = tables.accounts[row]
+    if account.blocks & c.BLOCK_CLOSED:
+        return c.ACCOUNT_CLOSED
+    account.key_epoch += 1
+    account.key = 0
+    if operation["flags"]:
+        number = tables.counters[c.KEYS]
+        key = tables.keys[number]
+        for k in range(4):
+            key.key[k] = words[i, KEY_WORD + k]
+        key["flags"] = operation["flags"]
+        account.key = number + 1
+        tables.counters[c.KEYS] = number + 1
+    return c.CREATED
+
+
+@njit
+def link_account(tables, operation):
+    """Where an account's excess goes, or an IN_TRANSIT account's confirmed money."""
+    row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
+    if row < 0:
+        return c.ACCOUNT_NOT_FOUND
+    account = tables.accounts[row]
+    link = np.int64(-1)
+    if operation.credit_low != c.ZERO or operation.credit_high != c.ZERO:
+        link = find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high)
+        if link < 0:
+            return c.CREDIT_ACCOUNT_NOT_FOUND
+        if tables.accounts[link].currency != account.currency:
+            return c.CURRENCIES_MUST_MATCH
+        if (tables.accounts[link].kind == c.IN_TRANSIT) == (account.kind == c.IN_TRANSIT):
+            return c.LINK_KIND_WRONG
+    if account.blocks & c.BLOCK_CLOSED:
+        return c.ACCOUNT_CLOSED
+    account.link = link + 1
+    tables.counters[c.LINKS] += 1
     return c.CREATED
 
 

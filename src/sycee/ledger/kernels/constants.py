@@ -12,15 +12,52 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.codes import Result
 from sycee.ledger import layout
-from sycee.ledger.layout import AccountKind, Block, Kind, PayFlag, Purpose, PurseState
+from sycee.ledger.layout import (
+    AccountKind,
+    BatchState,
+    Block,
+    HoldFlag,
+    HoldState,
+    KeyFlag,
+    Kind,
+    PayFlag,
+    PostFlag,
+    Purpose,
+    PurseState,
+    Reason,
+    Role,
+    RuleFlag,
+    SendFlag,
+    SettleFlag,
+    TransitState,
+)
 
-# Indices of counters.
+# Indices of counters: rows in use, and what a chain needs.
 ACCOUNTS: Final = 0
 PURSES: Final = 1
 MOVEMENTS: Final = 2
 BOUND: Final = 3
 PAYEES: Final = 4
+HOLDS: Final = 5
+HOLD_LEGS: Final = 6
+TRANSITS: Final = 7
+STAGED: Final = 8
+KEYS: Final = 9
+TIME_OUTS: Final = 10
+LINKS: Final = 11  # how often an account was linked: without any there is no waterfall
+CHAINED: Final = 12  # 1 while the operations of a chain are done: pre-images are kept
+UNDO_ACCOUNTS: Final = 13
+UNDO_PURSES: Final = 14
+UNDO_HOLDS: Final = 15
+UNDO_VALUES: Final = 16
+COUNTERS: Final = 24
+# Which field a kept value belongs to.
+VALUE_REFUNDED: Final = 0
+VALUE_HOLD_LEG: Final = 1
+VALUE_TRANSIT: Final = 2
+
 PENDING: Final = 65_535  # resolve's mark for an operation that the ledger does not know yet
+FOR_PYTHON: Final = -1  # apply's mark for an operation that Python handles
 KINDS: Final = 64
 
 I64_MAX: Final = limits.I64_MAX
@@ -35,6 +72,7 @@ LOW32: Final = np.uint64(0xFFFFFFFF)
 MIX_1: Final = np.uint64(0xFF51AFD7ED558CCD)
 MIX_2: Final = np.uint64(0xC4CEB9FE1A85EC53)
 MIX_3: Final = np.uint64(0x9E3779B97F4A7C15)
+PLACE_SHIFT: Final = np.uint64(limits.PLACE_INDEX_BITS)
 S29: Final = np.uint64(29)
 S32: Final = np.uint64(32)
 S33: Final = np.uint64(33)
@@ -45,9 +83,16 @@ KIND_DEFINE_CURRENCY: Final = int(Kind.DEFINE_CURRENCY)
 KIND_JOIN_GROUP: Final = int(Kind.JOIN_GROUP)
 KIND_LEAVE_GROUP: Final = int(Kind.LEAVE_GROUP)
 KIND_DEFINE_RULE_SET: Final = int(Kind.DEFINE_RULE_SET)
+KIND_GRANT_ROLE: Final = int(Kind.GRANT_ROLE)
+KIND_REVOKE_ROLE: Final = int(Kind.REVOKE_ROLE)
+KIND_UPGRADE: Final = int(Kind.UPGRADE)
 KIND_OPEN_ACCOUNT: Final = int(Kind.OPEN_ACCOUNT)
 KIND_BLOCK_ACCOUNT: Final = int(Kind.BLOCK_ACCOUNT)
 KIND_CLOSE_ACCOUNT: Final = int(Kind.CLOSE_ACCOUNT)
+KIND_UNBLOCK_ACCOUNT: Final = int(Kind.UNBLOCK_ACCOUNT)
+KIND_SET_RULE_SET: Final = int(Kind.SET_RULE_SET)
+KIND_SET_KEY: Final = int(Kind.SET_KEY)
+KIND_LINK_ACCOUNT: Final = int(Kind.LINK_ACCOUNT)
 KIND_OPEN_PROGRAMME: Final = int(Kind.OPEN_PROGRAMME)
 KIND_ADD_MEMBERS: Final = int(Kind.ADD_MEMBERS)
 KIND_DROP: Final = int(Kind.DROP)
@@ -56,19 +101,60 @@ KIND_EXPIRE: Final = int(Kind.EXPIRE)
 KIND_TRANSFER: Final = int(Kind.TRANSFER)
 KIND_PAY: Final = int(Kind.PAY)
 KIND_REFUND: Final = int(Kind.REFUND)
+KIND_HOLD: Final = int(Kind.HOLD)
+KIND_POST: Final = int(Kind.POST)
+KIND_VOID: Final = int(Kind.VOID)
+KIND_EXTEND: Final = int(Kind.EXTEND)
+KIND_POST_HOLDS: Final = int(Kind.POST_HOLDS)
+KIND_VOID_HOLDS: Final = int(Kind.VOID_HOLDS)
+KIND_REVERSE: Final = int(Kind.REVERSE)
+KIND_SEND: Final = int(Kind.SEND)
+KIND_CONFIRM: Final = int(Kind.CONFIRM)
+KIND_REJECT: Final = int(Kind.REJECT)
+KIND_STAGE: Final = int(Kind.STAGE)
+KIND_SETTLE: Final = int(Kind.SETTLE)
+LINKED: Final = layout.LINKED
 
 ISSUANCE: Final = int(AccountKind.ISSUANCE)
 SUSPENSE: Final = int(AccountKind.SUSPENSE)
+RESERVE: Final = int(AccountKind.RESERVE)
+VAULT: Final = int(AccountKind.VAULT)
+WALLET: Final = int(AccountKind.WALLET)
+IN_TRANSIT: Final = int(AccountKind.IN_TRANSIT)
 ACCOUNT_KIND_LAST: Final = int(max(AccountKind))
+REASON_LAST: Final = int(max(Reason))
+ROLE_LAST: Final = int(max(Role))
+ROLE_OPERATOR: Final = int(Role.OPERATOR)
 BLOCK_DEBIT: Final = int(Block.DEBIT)
 BLOCK_CREDIT: Final = int(Block.CREDIT)
 BLOCK_CLOSED: Final = int(Block.CLOSED)
 PURSES_ONLY: Final = int(PayFlag.PURSES_ONLY)
 OWN_ONLY: Final = int(PayFlag.OWN_ONLY)
+THREE_PARTY: Final = int(HoldFlag.THREE_PARTY)
+HASH_LOCKED: Final = int(HoldFlag.HASH_LOCKED)
+LETS_GO: Final = int(PostFlag.LETS_GO)
+PREIMAGE: Final = int(PostFlag.PREIMAGE)
+UP_TO: Final = int(SendFlag.UP_TO)
+DISCARD: Final = int(SettleFlag.DISCARD)
+NO_PERSONS: Final = int(RuleFlag.NO_PERSONS)
+NO_CASH_OUT: Final = int(RuleFlag.NO_CASH_OUT)
+KEY_ED25519: Final = int(KeyFlag.ED25519)
+KEY_P256: Final = int(KeyFlag.P256)
+KEY_P256_ODD: Final = int(KeyFlag.P256 | KeyFlag.Y_ODD)
 EMPTY: Final = int(PurseState.EMPTY)
 DROPPED: Final = int(PurseState.DROPPED)
 CLAIMED: Final = int(PurseState.CLAIMED)
 EXPIRED: Final = int(PurseState.EXPIRED)
+HOLD_IS_OPEN: Final = int(HoldState.OPEN)
+HOLD_IS_POSTED: Final = int(HoldState.POSTED)
+HOLD_IS_VOIDED: Final = int(HoldState.VOIDED)
+HOLD_IS_TIMED_OUT: Final = int(HoldState.TIMED_OUT)
+TRANSIT_OPEN: Final = int(TransitState.OPEN)
+TRANSIT_CONFIRMED: Final = int(TransitState.CONFIRMED)
+TRANSIT_REJECTED: Final = int(TransitState.REJECTED)
+BATCH_OPEN: Final = int(BatchState.OPEN)
+BATCH_SETTLED: Final = int(BatchState.SETTLED)
+BATCH_DISCARDED: Final = int(BatchState.DISCARDED)
 
 PURPOSE_TRANSFER: Final = int(Purpose.TRANSFER)
 PURPOSE_PAY_OWN: Final = int(Purpose.PAY_OWN)
@@ -79,6 +165,16 @@ PURPOSE_REFUND_PURSE: Final = int(Purpose.REFUND_PURSE)
 PURPOSE_RETURN: Final = int(Purpose.RETURN)
 PURPOSE_REFUND_SUSPENSE: Final = int(Purpose.REFUND_SUSPENSE)
 PURPOSE_RETURN_SUSPENSE: Final = int(Purpose.RETURN_SUSPENSE)
+PURPOSE_REVERSAL_OWN: Final = int(Purpose.REVERSAL_OWN)
+PURPOSE_REVERSAL_PURSE: Final = int(Purpose.REVERSAL_PURSE)
+PURPOSE_REVERSAL_SUSPENSE: Final = int(Purpose.REVERSAL_SUSPENSE)
+PURPOSE_SEND: Final = int(Purpose.SEND)
+PURPOSE_CONFIRM: Final = int(Purpose.CONFIRM)
+PURPOSE_CONFIRM_SUSPENSE: Final = int(Purpose.CONFIRM_SUSPENSE)
+PURPOSE_REJECT: Final = int(Purpose.REJECT)
+PURPOSE_REJECT_SUSPENSE: Final = int(Purpose.REJECT_SUSPENSE)
+PURPOSE_WATERFALL: Final = int(Purpose.WATERFALL)
+PURPOSE_SETTLEMENT: Final = int(Purpose.SETTLEMENT)
 
 CREATED: Final = int(Result.CREATED)
 EXISTS: Final = int(Result.EXISTS)
@@ -133,3 +229,40 @@ EXCEEDS_REFUNDABLE: Final = int(Result.EXCEEDS_REFUNDABLE)
 OVERFLOWS_DEBITS: Final = int(Result.OVERFLOWS_DEBITS)
 OVERFLOWS_CREDITS: Final = int(Result.OVERFLOWS_CREDITS)
 EXCEEDS_BALANCE: Final = int(Result.EXCEEDS_BALANCE)
+KEY_MUST_NOT_BE_ZERO: Final = int(Result.KEY_MUST_NOT_BE_ZERO)
+REASON_UNKNOWN: Final = int(Result.REASON_UNKNOWN)
+ROLE_UNKNOWN: Final = int(Result.ROLE_UNKNOWN)
+CANNOT_BE_LINKED: Final = int(Result.CANNOT_BE_LINKED)
+CHAIN_OPEN: Final = int(Result.CHAIN_OPEN)
+CHAIN_REPEATS_AN_ID: Final = int(Result.CHAIN_REPEATS_AN_ID)
+CHAIN_BROKEN: Final = int(Result.CHAIN_BROKEN)
+TRANSIT_ACCOUNT_NOT_FOUND: Final = int(Result.TRANSIT_ACCOUNT_NOT_FOUND)
+RELEASER_NOT_FOUND: Final = int(Result.RELEASER_NOT_FOUND)
+ORIGINAL_NOT_REVERSIBLE: Final = int(Result.ORIGINAL_NOT_REVERSIBLE)
+HOLD_NOT_FOUND: Final = int(Result.HOLD_NOT_FOUND)
+HOLDS_OUT_OF_ORDER: Final = int(Result.HOLDS_OUT_OF_ORDER)
+NOT_A_PARTY_TO_HOLD: Final = int(Result.NOT_A_PARTY_TO_HOLD)
+PREIMAGE_DIFFERS: Final = int(Result.PREIMAGE_DIFFERS)
+HOLD_DONE: Final = int(Result.HOLD_DONE)
+HOLD_TIMED_OUT: Final = int(Result.HOLD_TIMED_OUT)
+HOLD_MUST_END_LATER: Final = int(Result.HOLD_MUST_END_LATER)
+TRANSIT_NOT_FOUND: Final = int(Result.TRANSIT_NOT_FOUND)
+TRANSIT_DONE: Final = int(Result.TRANSIT_DONE)
+BATCH_NOT_FOUND: Final = int(Result.BATCH_NOT_FOUND)
+BATCH_DONE: Final = int(Result.BATCH_DONE)
+BATCH_DIFFERS: Final = int(Result.BATCH_DIFFERS)
+ACCOUNT_IS_IN_TRANSIT: Final = int(Result.ACCOUNT_IS_IN_TRANSIT)
+LINK_KIND_WRONG: Final = int(Result.LINK_KIND_WRONG)
+RULE_SET_NOT_IN_FORCE: Final = int(Result.RULE_SET_NOT_IN_FORCE)
+PAYEE_NOT_ALLOWED: Final = int(Result.PAYEE_NOT_ALLOWED)
+PERSONS_NOT_ALLOWED: Final = int(Result.PERSONS_NOT_ALLOWED)
+CASH_OUT_NOT_ALLOWED: Final = int(Result.CASH_OUT_NOT_ALLOWED)
+REFUND_WINDOW_CLOSED: Final = int(Result.REFUND_WINDOW_CLOSED)
+EXCEEDS_HELD: Final = int(Result.EXCEEDS_HELD)
+RESERVED_FOR_REFUNDS: Final = int(Result.RESERVED_FOR_REFUNDS)
+EXCEEDS_SINGLE_LIMIT: Final = int(Result.EXCEEDS_SINGLE_LIMIT)
+EXCEEDS_DAY_LIMIT: Final = int(Result.EXCEEDS_DAY_LIMIT)
+EXCEEDS_MONTH_LIMIT: Final = int(Result.EXCEEDS_MONTH_LIMIT)
+EXCEEDS_YEAR_LIMIT: Final = int(Result.EXCEEDS_YEAR_LIMIT)
+EXCEEDS_BALANCE_LIMIT: Final = int(Result.EXCEEDS_BALANCE_LIMIT)
+LINKED_FAILED: Final = int(Result.LINKED_FAILED)

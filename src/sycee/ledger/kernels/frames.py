@@ -9,38 +9,25 @@ from numba import njit
 from sycee.core import limits
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.accounts import block_account, close_account, group_membership, open_account
+from sycee.ledger.kernels.accounts import (
+    block_account,
+    close_account,
+    group_membership,
+    link_account,
+    open_account,
+    set_key,
+    set_rule_set,
+)
+from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
 from sycee.ledger.kernels.lookup import bind, content, find, insert
-from sycee.ledger.kernels.money import pay, refund, transfer
+from sycee.ledger.kernels.money import pay, refund, reverse, transfer
 from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
-from sycee.ledger.kernels.shape import malformed
+from sycee.ledger.kernels.settlement import settle, stage
+from sycee.ledger.kernels.shape import LINKABLE, malformed
 from sycee.ledger.kernels.tables import empty_tables
-
-
-def _resolve(tables, operations, words, answers):
-    """Answer what needs no judgement: malformed operations and known ids. The rest is marked PENDING.
-
-    Returns how many are PENDING. Changes no state.
-    """
-    pending = 0
-    for i in range(operations.size):
-        if i % CHUNK == 0:
-            warm_ids(tables, operations, i, min(i + CHUNK, operations.size))
-        operation = operations[i]
-        answer = answers[i]
-        answer.first_code = c.CREATED
-        answer.place = c.ZERO
-        code = malformed(operations, words, i)
-        if code == c.CREATED:
-            row = find(tables.bound_slots, tables.bound, operation.id_low, operation.id_high)
-            if row < 0:
-                code = c.PENDING
-                pending += 1
-            else:
-                code = _known(tables, words, i, answer, row)
-        answer.code = code
-    return pending
+from sycee.ledger.kernels.transits import arrive, send
+from sycee.ledger.kernels.undo import begin_chain, end_chain, undo_chain
 
 
 @njit(forceinline=True)
@@ -51,63 +38,218 @@ def _known(tables, words, i, answer, row):
     return c.EXISTS if bound.content == content(tables.bound_slots, words, i) else c.EXISTS_WITH_DIFFERENT_CONTENT
 
 
-def _apply(tables, operations, words, start, sequence, now_ns, answers):
-    """Apply operations[start:] of one frame in order; returns where it stopped: at the end, or at one for Python."""
+@njit(forceinline=True)
+def _glance(tables, operations, words, i, answer):
+    """Malformed or known? Else PENDING. Sets all of the answer."""
+    operation = operations[i]
+    answer.first_code = c.CREATED
+    answer.place = c.ZERO
+    code = malformed(operations, words, i)
+    if code == c.CREATED:
+        row = find(tables.bound_slots, tables.bound, operation.id_low, operation.id_high)
+        code = c.PENDING if row < 0 else _known(tables, words, i, answer, row)
+    answer.code = code
+    return code
+
+
+@njit
+def _chain_end(operations, i):
+    """Index of the last operation of the chain that begins at `i`: the first without the flag, or the last of all."""
+    while i < operations.size - 1 and operations[i]["flags"] & c.LINKED:
+        i += 1
+    return i
+
+
+@njit
+def _judge_chain(tables, operations, words, start, end, answers):
+    """Look at a chain before it is done: True where all of it is PENDING, else every operation has its answer."""
+    whole = True
+    for i in range(start, end + 1):
+        code = _glance(tables, operations, words, i, answers[i])
+        if code == c.PENDING:
+            if not LINKABLE[operations[i].kind]:
+                code = c.CANNOT_BE_LINKED
+            elif i == end and operations[i]["flags"] & c.LINKED:
+                code = c.CHAIN_OPEN
+            answers[i].code = code
+        whole = whole and code == c.PENDING
+    if not whole:
+        for i in range(start, end + 1):
+            if answers[i].code == c.PENDING:
+                answers[i].code = c.CHAIN_BROKEN
+    return whole
+
+
+@njit
+def _answer_chain(tables, operations, words, start, end, sequence, answers, culprit, code):
+    """A chain was undone. Refused, all of it is bound; broken by an id given twice, nothing is."""
+    repeats = code == c.CHAIN_REPEATS_AN_ID
+    for i in range(start, end + 1):
+        place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)
+        answers[i].first_code = c.CREATED
+        answers[i].code = code if i == culprit else (c.CHAIN_BROKEN if repeats else c.LINKED_FAILED)
+        answers[i].place = c.ZERO if repeats else place
+        is_bound = find(tables.bound_slots, tables.bound, operations[i].id_low, operations[i].id_high) >= 0
+        if not repeats and not is_bound:
+            # An id that comes twice stays bound to where it came first.
+            nothing = np.int64(0)
+            bind(
+                tables, words, i, operations[i], place, np.int64(answers[i].code), tables.counters[c.MOVEMENTS], nothing
+            )
+
+
+def _resolve(tables, operations, words, answers):
+    """Answer what needs no judgement: malformed operations, known ids, broken chains. The rest is marked PENDING.
+
+    Returns how many are PENDING. Changes no state.
+    """
+    pending = 0
+    warmed = 0
+    i = 0
+    while i < operations.size:
+        if i >= warmed:
+            warmed = min(i + CHUNK, operations.size)
+            warm_ids(tables, operations, i, warmed)
+        if operations[i]["flags"] & c.LINKED:
+            end = _chain_end(operations, i)
+            if _judge_chain(tables, operations, words, i, end, answers):
+                pending += end + 1 - i
+            i = end + 1
+        else:
+            if _glance(tables, operations, words, i, answers[i]) == c.PENDING:
+                pending += 1
+            i += 1
+    return pending
+
+
+@njit
+def _judge_rare(tables, operation, words, i, kind, place, now_ns, hashes):
+    """Judge and do one operation of the kinds that are not the daily bread; FOR_PYTHON where Python does."""
+    if kind == c.KIND_REFUND:
+        return refund(tables, operation, place, now_ns)
+    if kind == c.KIND_CLAIM:
+        return claim(tables, operation, now_ns)
+    if kind == c.KIND_HOLD:
+        return make_hold(tables, operation, words, i, now_ns)
+    if kind == c.KIND_POST:
+        return post(tables, operation, hashes, i, place)
+    if kind == c.KIND_VOID:
+        return void(tables, operation)
+    if kind == c.KIND_EXTEND:
+        return extend(tables, operation)
+    if kind == c.KIND_POST_HOLDS or kind == c.KIND_VOID_HOLDS:
+        return many_holds(tables, operation, place, kind == c.KIND_POST_HOLDS)
+    if kind == c.KIND_SEND:
+        return send(tables, operation, place, now_ns)
+    if kind == c.KIND_CONFIRM or kind == c.KIND_REJECT:
+        return arrive(tables, operation, place, kind == c.KIND_CONFIRM)
+    if kind == c.KIND_STAGE:
+        return stage(tables, operation)
+    if kind == c.KIND_SETTLE:
+        return settle(tables, operation, place, now_ns)
+    if kind == c.KIND_OPEN_ACCOUNT:
+        return open_account(tables, operation)
+    if kind == c.KIND_ADD_MEMBERS:
+        return add_members(tables, operation, words, i)
+    if kind == c.KIND_JOIN_GROUP or kind == c.KIND_LEAVE_GROUP:
+        return group_membership(tables, operation, kind == c.KIND_JOIN_GROUP)
+    if kind == c.KIND_BLOCK_ACCOUNT or kind == c.KIND_UNBLOCK_ACCOUNT:
+        return block_account(tables, operation, kind == c.KIND_BLOCK_ACCOUNT)
+    if kind == c.KIND_CLOSE_ACCOUNT:
+        return close_account(tables, operation)
+    if kind == c.KIND_SET_RULE_SET:
+        return set_rule_set(tables, operation)
+    if kind == c.KIND_SET_KEY:
+        return set_key(tables, operation, words, i)
+    if kind == c.KIND_LINK_ACCOUNT:
+        return link_account(tables, operation)
+    if kind == c.KIND_DROP:
+        return drop(tables, operation, place, now_ns)
+    if kind == c.KIND_EXPIRE:
+        return expire(tables, operation, place, now_ns)
+    return c.FOR_PYTHON
+
+
+def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, answers):
+    """Apply operations[start:] of one frame in order; returns where it stopped: at the end, or at one for Python.
+
+    hashes: (n, 4) u64, SHA-256 of the secrets of POST operations; (0, 4) where there are none. marks: (5,) i64, room.
+    """
     counters = tables.counters
-    for i in range(start, operations.size):
-        if (i - start) % CHUNK == 0:
-            warm(tables, operations, i, min(i + CHUNK, operations.size))
+    chain_start = np.int64(-1)
+    chain_end = np.int64(-1)
+    warmed = start
+    i = start
+    while i < operations.size:
+        if i >= warmed:
+            warmed = min(i + CHUNK, operations.size)
+            warm(tables, operations, i, warmed)
         operation = operations[i]
         answer = answers[i]
         place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)
-        answer.first_code = c.CREATED
-        answer.place = place
-        code = malformed(operations, words, i)
-        if code != c.CREATED:
-            answer.place = c.ZERO
-            answer.code = code
-            continue
-        row = find(tables.bound_slots, tables.bound, operation.id_low, operation.id_high)
-        if row >= 0:
-            answer.code = _known(tables, words, i, answer, row)
+        if i > chain_end and operation["flags"] & c.LINKED:
+            end = _chain_end(operations, i)
+            if not _judge_chain(tables, operations, words, i, end, answers):
+                i = end + 1
+                continue
+            chain_start = i
+            chain_end = end
+            begin_chain(tables, marks)
+        if i > chain_end:
+            if _glance(tables, operations, words, i, answer) != c.PENDING:
+                i += 1
+                continue
+        elif find(tables.bound_slots, tables.bound, operation.id_low, operation.id_high) >= 0:
+            undo_chain(tables, marks)
+            _answer_chain(
+                tables, operations, words, chain_start, chain_end, sequence, answers, i, c.CHAIN_REPEATS_AN_ID
+            )
+            i = chain_end + 1
             continue
         kind = np.int64(operation.kind)
         first_movement = counters[c.MOVEMENTS]
+        missing = np.int64(0)
         if kind == c.KIND_TRANSFER:
-            code = transfer(tables, operation, place)
+            code = transfer(tables, operation, place, now_ns)
         elif kind == c.KIND_PAY:
             code = pay(tables, operation, place, now_ns)
-        elif kind == c.KIND_REFUND:
-            code = refund(tables, operation, place, now_ns)
-        elif kind == c.KIND_CLAIM:
-            code = claim(tables, operation, now_ns)
-        elif kind == c.KIND_OPEN_ACCOUNT:
-            code = open_account(tables, operation)
-        elif kind == c.KIND_ADD_MEMBERS:
-            code = add_members(tables, operation, words, i)
-        elif kind == c.KIND_JOIN_GROUP:
-            code = group_membership(tables, operation, True)
-        elif kind == c.KIND_LEAVE_GROUP:
-            code = group_membership(tables, operation, False)
-        elif kind == c.KIND_BLOCK_ACCOUNT:
-            code = block_account(tables, operation)
-        elif kind == c.KIND_CLOSE_ACCOUNT:
-            code = close_account(tables, operation)
-        elif kind == c.KIND_DROP:
-            code = drop(tables, operation, place, now_ns)
-        elif kind == c.KIND_EXPIRE:
-            code = expire(tables, operation, place, now_ns)
+        elif kind == c.KIND_REVERSE:
+            code, missing = reverse(tables, operation, place, now_ns)
         else:
-            return i  # Python's to handle
-        bind(tables, words, i, operation, place, code, first_movement)
+            code = _judge_rare(tables, operation, words, i, kind, place, now_ns, hashes)
+            if code == c.FOR_PYTHON:
+                answer.place = place
+                return i
+        if i <= chain_end and code != c.CREATED:
+            undo_chain(tables, marks)
+            _answer_chain(tables, operations, words, chain_start, chain_end, sequence, answers, i, code)
+            i = chain_end + 1
+            continue
+        bind(tables, words, i, operation, place, code, first_movement, missing)
         answer.code = code
+        answer.place = place
+        if i == chain_end:
+            end_chain(tables)
+        i += 1
     return operations.size
 
 
 def _bind_one(tables, operations, words, i, sequence, result):
     """Bind operation `i`, which Python handled, to `result`. It made no movement."""
     place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)
-    bind(tables, words, i, operations[i], place, result, tables.counters[c.MOVEMENTS])
+    bind(tables, words, i, operations[i], place, result, tables.counters[c.MOVEMENTS], np.int64(0))
+
+
+def _pass_time(tables, now_ns):
+    """Let go of the holds whose end has come."""
+    let_time_pass(tables, now_ns)
+
+
+def _note_time_outs(tables):
+    """Fill the empty heap with the ends of all open holds, after they were read from a snapshot."""
+    for hold_row in range(tables.counters[c.HOLDS]):
+        if tables.holds[hold_row].state == c.HOLD_IS_OPEN:
+            push_time_out(tables, hold_row)
 
 
 def _rehash(slots, rows, count):
@@ -122,17 +264,32 @@ def _rows_of(tables, low, high, rows):
         rows[i] = find(tables.account_slots, tables.accounts, low[i], high[i])
 
 
+def _bound_rows_of(tables, low, high, rows):
+    """Rows of many operations' ids among the bound ones, -1 where there is none."""
+    for i in range(low.size):
+        rows[i] = find(tables.bound_slots, tables.bound, low[i], high[i])
+
+
 # Eager: compiled, or loaded from the cache, when this module is imported, so that no caller waits for it later.
 _tables_type = numba.typeof(empty_tables())
 _operations_type = numba.from_dtype(layout.OPERATION)[::1]
 _words_type = numba.uint64[:, ::1]
 _answers_type = numba.from_dtype(layout.ANSWER)[::1]
 _i64 = numba.int64
-_eager = {"cache": True, "nogil": True}
+# Without numba's counting of references: nothing is allocated here, the caller keeps every array alive, and counting
+# all of `Tables` up and down at each inner call would cost twenty times what a transfer does.
+_eager = {"cache": True, "nogil": True, "_nrt": False}
 
 resolve = njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)
-apply = njit(_i64(_tables_type, _operations_type, _words_type, _i64, _i64, _i64, _answers_type), **_eager)(_apply)
+apply = njit(
+    _i64(_tables_type, _operations_type, _words_type, _words_type, _i64[::1], _i64, _i64, _i64, _answers_type), **_eager
+)(_apply)
 bind_one = njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
+pass_time = njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)
+note_time_outs = njit(numba.void(_tables_type), **_eager)(_note_time_outs)
 rehash_accounts = njit(numba.void(numba.uint64[::1], numba.from_dtype(layout.ACCOUNT)[::1], _i64), **_eager)(_rehash)
 rehash_bound = njit(numba.void(numba.uint64[::1], numba.from_dtype(layout.BOUND)[::1], _i64), **_eager)(_rehash)
 rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
+bound_rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
+    _bound_rows_of
+)

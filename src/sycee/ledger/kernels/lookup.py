@@ -73,9 +73,22 @@ def insert(slots, low, high, row):
     slots[at] = ((hashed >> c.S32) << c.S32) | np.uint64(row + 1)
 
 
+@njit
+def remove(slots, low, high, row):
+    """Forget the id that was noted last; nothing that was noted before it can have passed over its slot."""
+    mask = np.int64(slots.size - 2)
+    at = first_slot(slots, hash_id(slots, low, high))
+    while np.int64(slots[at] & c.LOW32) != row + 1:
+        at = (at + 1) & mask
+    slots[at] = c.ZERO
+
+
 @njit(forceinline=True)
-def bind(tables, words, i, operation, place, result, first_movement):
-    """Remember the operation for ever, with its result and the movements made since `first_movement`."""
+def bind(tables, words, i, operation, place, result, first_movement, missing):
+    """Remember the operation for ever, with its result and the movements made since `first_movement`.
+
+    `missing` is what a reversal asked for and did not find.
+    """
     row = tables.counters[c.BOUND]
     bound = tables.bound[row]
     bound.id_low = operation.id_low
@@ -83,7 +96,7 @@ def bind(tables, words, i, operation, place, result, first_movement):
     bound.content = content(tables.bound_slots, words, i)
     bound.place = place
     bound.amount = operation.amount
-    bound.refunded = 0
+    bound.refunded = missing
     made = tables.counters[c.MOVEMENTS] - first_movement
     bound.first_movement = first_movement + 1 if made > 0 else 0
     bound.movements = made

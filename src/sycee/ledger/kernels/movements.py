@@ -5,12 +5,25 @@ from __future__ import annotations
 from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.undo import touch_account, touch_purse
 
 
 @njit(forceinline=True)
 def available(account):
     """What may be taken from an account."""
     return account.credits_posted - account.debits_posted - account.debits_pending
+
+
+@njit(forceinline=True)
+def overflows_debits(account, amount):
+    """Would all that an account ever gave and keeps ready pass what 64 bits hold? Before it, it never does."""
+    return account.debits_posted + account.debits_pending > c.I64_MAX - amount
+
+
+@njit(forceinline=True)
+def overflows_credits(account, amount):
+    """The same of what it ever received, with what is on its way to it."""
+    return account.credits_posted + account.credits_pending > c.I64_MAX - amount
 
 
 @njit(forceinline=True)
@@ -43,6 +56,8 @@ def _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, c
 @njit(forceinline=True)
 def move(tables, place, purpose, leg, debit_row, credit_row, amount):
     """One movement between accounts."""
+    touch_account(tables, debit_row)
+    touch_account(tables, credit_row)
     debit = tables.accounts[debit_row]
     credit = tables.accounts[credit_row]
     debit.debits_posted += amount
@@ -54,6 +69,8 @@ def move(tables, place, purpose, leg, debit_row, credit_row, amount):
 @njit
 def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
     """Account to purse: a drop, or a refund on its way back."""
+    touch_account(tables, debit_row)
+    touch_purse(tables, purse_row)
     debit = tables.accounts[debit_row]
     purse = tables.purses[purse_row]
     debit.debits_posted += amount
@@ -68,6 +85,8 @@ def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
 @njit(forceinline=True)
 def move_from_purse(tables, place, purpose, leg, purse_row, credit_row, amount):
     """Purse to account: a payment, or what is left going home."""
+    touch_purse(tables, purse_row)
+    touch_account(tables, credit_row)
     purse = tables.purses[purse_row]
     credit = tables.accounts[credit_row]
     if purpose == c.PURPOSE_PAY_PURSE:

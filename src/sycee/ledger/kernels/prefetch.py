@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -49,6 +50,10 @@ def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     return signature, generate
 
 
+# Interpreted, there is nothing to fetch ahead for.
+_fetch = (lambda array, index: None) if numba.config.DISABLE_JIT else _prefetch
+
+
 @njit(forceinline=True)
 def _slot(slots, low, high):
     """Where the search for an id begins."""
@@ -60,7 +65,7 @@ def warm_ids(tables, operations, start, stop):
     """Fetch where the ids of operations[start:stop] are bound, or will be."""
     for i in range(start, stop):
         operation = operations[i]
-        _prefetch(tables.bound_slots, _slot(tables.bound_slots, operation.id_low, operation.id_high))
+        _fetch(tables.bound_slots, _slot(tables.bound_slots, operation.id_low, operation.id_high))
 
 
 @njit(forceinline=True)
@@ -70,13 +75,13 @@ def warm(tables, operations, start, stop):
     slots = tables.account_slots
     for i in range(start, stop):
         operation = operations[i]
-        _prefetch(slots, _slot(slots, operation.debit_low, operation.debit_high))
-        _prefetch(slots, _slot(slots, operation.credit_low, operation.credit_high))
+        _fetch(slots, _slot(slots, operation.debit_low, operation.debit_high))
+        _fetch(slots, _slot(slots, operation.credit_low, operation.credit_high))
     for i in range(start, stop):
         operation = operations[i]
         debit = slots[_slot(slots, operation.debit_low, operation.debit_high)]
         credit = slots[_slot(slots, operation.credit_low, operation.credit_high)]
         if debit != c.ZERO:
-            _prefetch(tables.accounts, np.int64(debit & c.LOW32) - 1)
+            _fetch(tables.accounts, np.int64(debit & c.LOW32) - 1)
         if credit != c.ZERO:
-            _prefetch(tables.accounts, np.int64(credit & c.LOW32) - 1)
+            _fetch(tables.accounts, np.int64(credit & c.LOW32) - 1)

@@ -8,7 +8,7 @@ from numba import njit
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.money import takes_or_suspense
-from sycee.ledger.kernels.movements import available, left_in, move_from_purse, move_to_purse
+from sycee.ledger.kernels.movements import available, left_in, move_from_purse, move_to_purse, overflows_debits
 from sycee.ledger.kernels.shape import MEMBER_WORDS
 
 
@@ -70,10 +70,13 @@ def drop(tables, operation, place, now_ns):
         if tables.purses[row].state == c.EMPTY:
             to_fill += 1
     if to_fill > 0:
-        if amount > c.I64_MAX // to_fill or funder.debits_posted > c.I64_MAX - amount * to_fill:
+        if amount > c.I64_MAX // to_fill or overflows_debits(funder, amount * to_fill):
             return c.OVERFLOWS_DEBITS
         if available(funder) < amount * to_fill and funder.kind != c.ISSUANCE:
             return c.EXCEEDS_BALANCE
+    most = tables.rule_sets[programme.rule_set].balance_max
+    if most and amount > most:
+        return c.EXCEEDS_BALANCE_LIMIT
     leg = 0
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         purse = tables.purses[row]
@@ -120,6 +123,8 @@ def claim(tables, operation, now_ns):
     wallet = tables.accounts[wallet_row]
     if wallet.currency != programme.currency:
         return c.CURRENCIES_MUST_MATCH
+    if wallet.kind == c.IN_TRANSIT:
+        return c.ACCOUNT_IS_IN_TRANSIT
     if wallet.blocks & c.BLOCK_CLOSED:
         return c.CREDIT_ACCOUNT_CLOSED
     if wallet.blocks & c.BLOCK_CREDIT:
@@ -186,7 +191,7 @@ def expire(tables, operation, place, now_ns):
     if now_ns < rules.until_ns:
         return c.PROGRAMME_NOT_EXPIRED
     target, purpose = takes_or_suspense(tables, np.int64(rules.return_row), c.PURPOSE_RETURN, c.PURPOSE_RETURN_SUSPENSE)
-    room = c.I64_MAX - tables.accounts[target].credits_posted
+    room = c.I64_MAX - tables.accounts[target].credits_posted - tables.accounts[target].credits_pending
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         if tables.purses[row].state != c.EXPIRED:
             left = left_in(tables.purses[row])

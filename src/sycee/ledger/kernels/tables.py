@@ -5,10 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from sycee.core import limits
 from sycee.ledger import layout
+from sycee.ledger.kernels import constants as c
+
+Array = np.ndarray[Any, Any]
 
 
 class Tables(NamedTuple):
@@ -25,11 +29,60 @@ class Tables(NamedTuple):
     group_rows: Any  # (GROUPS_MAX + 1,) u16 by number: row + 1 in group_bits, 0 undefined
     group_bits: Any  # (groups, words) u64: bit p of a row says that payee p belongs
     issuance: Any  # (1000,) i64 by currency: 0 undefined, -1 defined, else row + 1 of its issuance account
-    counters: Any  # (8,) i64
+    calendar: Any  # (1000,) layout.CALENDAR by currency: the dates of the frame at hand
+    holds: Any  # (capacity,) layout.HOLD, in order of making
+    hold_legs: Any  # (capacity,) layout.HOLD_LEG
+    time_outs: Any  # (capacity,) layout.TIME_OUT: a binary heap
+    transits: Any  # (capacity,) layout.TRANSIT, in order of beginning
+    batches: Any  # (numbers,) layout.BATCH
+    staged: Any  # (capacity,) layout.STAGED
+    gross: Any  # (capacity of accounts, 2) i64: what a settlement takes from and gives to each; zero between them
+    keys: Any  # (capacity,) layout.KEY
+    frame_times: Any  # (capacity,) i64 by sequence
+    counters: Any  # (COUNTERS,) i64
     scratch: Any  # (2, PURSES_PER_WALLET_MAX) i64: purses and amounts of the pay at hand
+    undo_accounts: Any  # rows as they were before a chain wrote to them, and which rows they are
+    undo_account_rows: Any
+    undo_purses: Any
+    undo_purse_rows: Any
+    undo_holds: Any
+    undo_hold_rows: Any
+    undo_values: Any  # (capacity, 3) i64: which field, row, value
 
 
-def empty_slots(size: int) -> np.ndarray[Any, Any]:
+# The tables that grow with use, their row type and their first length.
+GROWING: dict[str, tuple[Any, int]] = {
+    "accounts": (layout.ACCOUNT, 1024),
+    "purses": (layout.PURSE, 0),
+    "movements": (layout.MOVEMENT, 4096),
+    "bound": (layout.BOUND, 1024),
+    "rule_sets": (layout.RULE_SET, 16),
+    "programmes": (layout.PROGRAMME, 16),
+    "holds": (layout.HOLD, 0),
+    "hold_legs": (layout.HOLD_LEG, 0),
+    "time_outs": (layout.TIME_OUT, 0),
+    "transits": (layout.TRANSIT, 0),
+    "batches": (layout.BATCH, 0),
+    "staged": (layout.STAGED, 0),
+    "gross": (np.dtype(("<i8", 2)), 1024),
+    "keys": (layout.KEY, 0),
+    "frame_times": (np.dtype("<i8"), 1024),
+    "undo_accounts": (layout.ACCOUNT, 0),
+    "undo_account_rows": (np.dtype("<i8"), 0),
+    "undo_purses": (layout.PURSE, 0),
+    "undo_purse_rows": (np.dtype("<i8"), 0),
+    "undo_holds": (layout.HOLD, 0),
+    "undo_hold_rows": (np.dtype("<i8"), 0),
+    "undo_values": (np.dtype(("<i8", 3)), 0),
+}
+
+
+def seen(array: Array) -> Array:
+    """An array as the kernels may be given it. Interpreted, they need rows whose fields are attributes."""
+    return array.view(np.recarray) if numba.config.DISABLE_JIT and array.dtype.names else array
+
+
+def empty_slots(size: int) -> Array:
     """An index with room for `size` slots, a power of two, and a fresh key behind them.
 
     The key decides where ids stand in this process' memory and nothing else: no answer, no digest, no byte on disk.
@@ -42,17 +95,13 @@ def empty_slots(size: int) -> np.ndarray[Any, Any]:
 def empty_tables() -> Tables:
     """The smallest tables; the state grows them."""
     return Tables(
-        accounts=np.zeros(1024, layout.ACCOUNT),
-        purses=np.zeros(0, layout.PURSE),
-        movements=np.zeros(4096, layout.MOVEMENT),
-        bound=np.zeros(1024, layout.BOUND),
+        **{name: seen(np.zeros(length, dtype)) for name, (dtype, length) in GROWING.items()},
         account_slots=empty_slots(4096),
         bound_slots=empty_slots(4096),
-        rule_sets=np.zeros(16, layout.RULE_SET),
-        programmes=np.zeros(16, layout.PROGRAMME),
         group_rows=np.zeros(limits.GROUPS_MAX + 1, np.uint16),
         group_bits=np.zeros((1, 16), np.uint64),
         issuance=np.zeros(1000, np.int64),
-        counters=np.zeros(8, np.int64),
+        calendar=seen(np.zeros(1000, layout.CALENDAR)),
+        counters=np.zeros(c.COUNTERS, np.int64),
         scratch=np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),
     )

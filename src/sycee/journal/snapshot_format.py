@@ -1,0 +1,201 @@
+"""A snapshot as bytes: header, table, sections, digest. Pure: bytes in, values or a Flaw out.
+
+docs/reference/journal.md gives the tables; the structs here are the same in code.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from xxhash import xxh3_128_digest
+
+from sycee.core.limits import FRAME_ALIGNMENT_BYTES
+from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark, checksum_holds, checksummed
+from sycee.journal.segments import LEDGER_ID_BYTES
+
+SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_MAGIC: Final = b"SYCEESNP"
+HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # everything begins on a block of its own
+
+# magic, version, reserved, table bytes, ledger id, epoch, rules, sequence, time, digest of the frame, movement digest,
+# file bytes
+_HEADER: Final = struct.Struct("<8sHHI16sIIQq32s32sQ")
+
+assert _HEADER.size == 128
+
+Array = np.ndarray[Any, Any]
+
+
+class Newer(Exception):
+    """A sound header that this release does not know. Internal: `open_good` turns it into an error with a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHeader:
+    """The first block of a snapshot. The last two fields are computed when it is encoded."""
+
+    ledger_id: bytes
+    epoch: int
+    rules: int
+    mark: Mark
+    movement_digest: bytes
+    table_bytes: int = 0  # without padding
+    file_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SectionEntry:
+    """Where one array stands, and what it is."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int  # from the beginning of the file
+    size_bytes: int
+    checksum: bytes  # XXH3-128
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What stands in a snapshot: the sections, and the small things themselves."""
+
+    sections: tuple[SectionEntry, ...]
+    small: dict[str, Any]
+
+
+def padded(size_bytes: int) -> int:
+    """`size_bytes` rounded up to whole blocks."""
+    return -(-size_bytes // FRAME_ALIGNMENT_BYTES) * FRAME_ALIGNMENT_BYTES
+
+
+def flat(array: Array) -> memoryview:
+    """The bytes of an array without gaps, uncopied; writing to them writes to it."""
+    return array.reshape(-1).view(np.uint8).data
+
+
+def encode(
+    header: SnapshotHeader, *, arrays: Mapping[str, Array], small: Mapping[str, Any]
+) -> tuple[memoryview, memoryview]:
+    """Header and table of a snapshot whose sections are `arrays`, C-contiguous, in this order.
+
+    Raises ValueError for what no snapshot holds.
+    """
+    if len(header.ledger_id) != LEDGER_ID_BYTES or {len(header.mark.digest), len(header.movement_digest)} != {
+        DIGEST_BYTES
+    }:
+        raise ValueError(f"a ledger id has {LEDGER_ID_BYTES} bytes, a digest {DIGEST_BYTES}")
+    entries = [_describe(name, array) for name, array in arrays.items()]
+    # Offsets are counted from the end of the table, since its own length depends on them otherwise.
+    offset = 0
+    for entry, array in zip(entries, arrays.values(), strict=True):
+        entry["offset"] = offset
+        offset += padded(array.nbytes)
+    text = json.dumps({"sections": entries, "small": dict(small)}, sort_keys=True, allow_nan=False).encode("ascii")
+    file_bytes = HEADER_BYTES + padded(len(text)) + offset + DIGEST_BYTES
+    return _encode_header(replace(header, table_bytes=len(text), file_bytes=file_bytes)), memoryview(text)
+
+
+def _describe(name: str, array: Array) -> dict[str, Any]:
+    if array.dtype.hasobject:
+        raise ValueError(f"section {name} holds Python objects, which are not bytes")
+    return {
+        "name": name,
+        "type": np.lib.format.dtype_to_descr(array.dtype),
+        "shape": list(array.shape),
+        "xxh3": xxh3_128_digest(flat(array)).hex(),
+    }
+
+
+def _encode_header(header: SnapshotHeader) -> memoryview:
+    fixed = _HEADER.pack(
+        SNAPSHOT_MAGIC,
+        SNAPSHOT_VERSION,
+        0,
+        header.table_bytes,
+        header.ledger_id,
+        header.epoch,
+        header.rules,
+        header.mark.sequence,
+        header.mark.time_ns,
+        header.mark.digest,
+        header.movement_digest,
+        header.file_bytes,
+    )
+    return memoryview(checksummed(fixed, HEADER_BYTES))
+
+
+def decode_header(block: memoryview) -> SnapshotHeader:
+    """Read the first block. Raises Flaw when it cannot be believed, Newer when a newer version wrote it."""
+    if len(block) < HEADER_BYTES:
+        raise Flaw(f"the file ends after {len(block)} bytes, within its header")
+    if bytes(block[: len(SNAPSHOT_MAGIC)]) != SNAPSHOT_MAGIC:
+        raise Flaw("its header does not begin like one")
+    if not checksum_holds(block):
+        raise Flaw("its header does not match the header's checksum")
+    fields: tuple[Any, ...] = _HEADER.unpack_from(block)
+    (_, version, _, table_bytes, ledger_id, epoch, rules, sequence, time_ns, digest, movement_digest, file_bytes) = (
+        fields
+    )
+    if version > SNAPSHOT_VERSION:
+        raise Newer(f"it has format version {version}")
+    if HEADER_BYTES + padded(table_bytes) + DIGEST_BYTES > file_bytes:
+        raise Flaw(f"its header says {table_bytes} bytes of table in a file of {file_bytes}")
+    return SnapshotHeader(
+        ledger_id, epoch, rules, Mark(sequence, time_ns, digest), movement_digest, table_bytes, file_bytes
+    )
+
+
+def decode_table(text: memoryview, header: SnapshotHeader) -> Table:
+    """Read the table. Raises Flaw when it does not describe what the file can hold."""
+    start = HEADER_BYTES + padded(header.table_bytes)
+    try:
+        table = json.loads(bytes(text))
+        small = table["small"]
+        entries = tuple(_entry(fields, start) for fields in table["sections"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Flaw(f"its table cannot be read: {error}") from error
+    end = start
+    for entry in entries:
+        if entry.offset != end:
+            raise Flaw(f"its table says that section {entry.name} begins at byte {entry.offset}, not {end}")
+        end += padded(entry.size_bytes)
+    if end + DIGEST_BYTES != header.file_bytes:
+        raise Flaw(f"its sections end at byte {end}, and the file has {header.file_bytes}")
+    return Table(entries, small)
+
+
+def _entry(fields: dict[str, Any], start: int) -> SectionEntry:
+    dtype = _dtype(fields["type"])
+    shape = tuple(int(length) for length in fields["shape"])
+    if dtype.hasobject or any(length < 0 for length in shape):
+        raise ValueError(f"section {fields['name']} has a type or shape that no snapshot holds")
+    count = 1
+    for length in shape:
+        count *= length
+    return SectionEntry(
+        name=str(fields["name"]),
+        dtype=dtype,
+        shape=shape,
+        offset=start + int(fields["offset"]),
+        size_bytes=count * dtype.itemsize,
+        checksum=bytes.fromhex(fields["xxh3"]),
+    )
+
+
+def _dtype(described: Any) -> np.dtype[Any]:
+    """What `dtype_to_descr` described, after JSON made lists of its tuples."""
+    return np.lib.format.descr_to_dtype(_with_tuples(described))
+
+
+def _with_tuples(described: Any) -> Any:
+    if not isinstance(described, list):
+        return described
+    fields = []
+    for name, kind, *shape in described:
+        fields.append((name, _with_tuples(kind), *(tuple(lengths) for lengths in shape)))
+    return fields

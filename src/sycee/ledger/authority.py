@@ -1,0 +1,533 @@
+"""Who may do what: whether the operations of a frame are signed by those whose they are.
+
+docs/reference/authority.md is exact. The first half of this file says whose signature an operation needs, the second
+who gave one. It is judged when a frame is made, against the state before it, and can be judged again by anybody who
+has the journal: the answer is never part of the state. Until two officers are named a ledger needs no signature.
+
+What an operation names may be opened or begun by another record of its own frame; then that record says who must sign,
+or, where two records differ, nobody can.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from sycee.core import ids
+from sycee.core.codes import PRECEDENCE, Result
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.ids import ID
+from sycee.core.keys import PublicKey
+from sycee.ledger import envelopes as sealed
+from sycee.ledger import kernels
+from sycee.ledger.envelopes import Envelope
+from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role
+
+if TYPE_CHECKING:
+    from sycee.ledger.state import LedgerState
+    from sycee.ledger.values import Grant
+
+Array = np.ndarray[Any, Any]
+Envelopes = Array | Sequence[Envelope]
+
+# --- whose signature an operation needs ---
+
+
+class Need(IntEnum):
+    """Who must have signed."""
+
+    NOTHING = 0  # nobody
+    ANY_SIGNER = 1  # any signer that is known: the state will refuse the operation
+    STAFF = 2  # any officer or operator
+    OFFICER = 3
+    OPERATOR = 4  # the operator of the number given, or an officer
+    OWNER_OPERATOR = 5  # the operator of the number given: the account has no key
+    OWNER_KEY = 6  # the account itself, in the row given
+    TWO_OFFICERS = 7
+    NOBODY = 8  # it hangs on other records of its own frame in a way that only a later frame can judge
+
+
+class Needs(NamedTuple):
+    """Per operation: what it needs, of which operator's number, of the account in which row."""
+
+    need: Array  # (n,) u1
+    operator: Array  # (n,) i8, -1 for none
+    row: Array  # (n,) i8, -1 for none
+
+
+class _Rule(IntEnum):
+    """How a kind is judged."""
+
+    FREE = 0
+    TWO_OFFICERS = 1
+    OFFICER = 2
+    STAFF = 3
+    NEW_ACCOUNT = 4
+    ADMINISTRATION = 5  # of the account's operator
+    GUARDED = 6  # likewise, but of two officers where the account is the issuer's or a vault
+    BUDGET = 7  # likewise, but of two officers where money would come from issuance
+    OWNER = 8
+
+
+_KINDS_MAX: Final = 64
+_ACCOUNT_FIELDS: Final = ("debit", "credit", "reference")
+
+_RULES: Final = {
+    _Rule.TWO_OFFICERS: (Kind.GRANT_ROLE, Kind.REVOKE_ROLE, Kind.DEFINE_RULE_SET, Kind.REVERSE),
+    _Rule.OFFICER: (Kind.DEFINE_CURRENCY, Kind.DEFINE_GROUP),
+    _Rule.STAFF: (Kind.SETTLE,),
+    _Rule.NEW_ACCOUNT: (Kind.OPEN_ACCOUNT,),
+    _Rule.ADMINISTRATION: (
+        Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP, Kind.CONFIRM,
+        Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT,
+    ),
+    _Rule.GUARDED: (Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT),
+    _Rule.BUDGET: (Kind.DROP,),
+    _Rule.OWNER: (
+        Kind.TRANSFER, Kind.PAY, Kind.HOLD, Kind.SEND, Kind.STAGE, Kind.POST, Kind.VOID, Kind.EXTEND, Kind.POST_HOLDS,
+        Kind.VOID_HOLDS, Kind.CLAIM, Kind.REFUND,
+    ),
+    _Rule.FREE: (Kind.EXPIRE, Kind.UPGRADE),
+}  # fmt: skip
+
+# Which field names the account that is meant; the others' accounts are looked up through what they name.
+_FIELD: Final = {
+    "credit": (Kind.CLAIM,),
+    "reference": (Kind.POST_HOLDS, Kind.VOID_HOLDS),
+    "debit": (
+        Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP,
+        Kind.OPEN_PROGRAMME, Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT, Kind.TRANSFER, Kind.PAY, Kind.HOLD,
+        Kind.SEND, Kind.STAGE, Kind.POST, Kind.VOID, Kind.EXTEND,
+    ),
+}  # fmt: skip
+_PROGRAMME_KINDS: Final = (Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.DROP)
+
+_RULE_OF: Final = np.zeros(_KINDS_MAX, np.uint8)
+for _rule, _kinds in _RULES.items():
+    _RULE_OF[list(_kinds)] = _rule
+_FIELD_OF: Final = np.full(_KINDS_MAX, -1, np.int8)
+for _name, _kinds in _FIELD.items():
+    _FIELD_OF[list(_kinds)] = _ACCOUNT_FIELDS.index(_name)
+
+assert sorted(kind for kinds in _RULES.values() for kind in kinds) == sorted(Kind) and max(Kind) < _KINDS_MAX
+
+
+def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
+    """What each operation needs. operations: (n,) layout.OPERATION; fresh: (n,) bool, those that are to be judged.
+
+    What is not fresh, malformed or known, changes nothing and so needs nothing.
+    """
+    kinds = np.where(fresh, operations["kind"], Kind.EXPIRE)
+    rules = _RULE_OF[kinds]
+    subjects = _Subjects(state, operations, fresh, kinds)
+    need = np.zeros(operations.size, np.uint8)
+    for rule, plain in ((_Rule.TWO_OFFICERS, Need.TWO_OFFICERS), (_Rule.OFFICER, Need.OFFICER)):
+        need[rules == rule] = plain
+    administered = (rules >= _Rule.ADMINISTRATION) & (rules <= _Rule.BUDGET)
+    owned = rules == _Rule.OWNER
+    need[(rules == _Rule.STAFF) | (administered & ~subjects.found)] = Need.STAFF
+    need[administered & subjects.found] = Need.OPERATOR
+    need[owned & ~subjects.found] = Need.ANY_SIGNER
+    need[owned & subjects.found] = Need.OWNER_OPERATOR
+    need[owned & subjects.keyed] = Need.OWNER_KEY
+    issuance = subjects.found & (subjects.kind == AccountKind.ISSUANCE)
+    guarded = (rules == _Rule.GUARDED) & subjects.found & (subjects.kind == AccountKind.VAULT)
+    # Whatever takes money from issuance makes money.
+    need[guarded | (issuance & (rules >= _Rule.GUARDED))] = Need.TWO_OFFICERS
+    opened = rules == _Rule.NEW_ACCOUNT
+    need[opened] = np.where(operations["first"][opened] == AccountKind.ISSUANCE, Need.TWO_OFFICERS, Need.OPERATOR)
+    need[subjects.nobody] = Need.NOBODY
+    operator = np.where(opened, operations["count"].astype(np.int64), subjects.operator)
+    return Needs(need, operator, subjects.row)
+
+
+class _Subjects:
+    """Per operation, the account by which it is judged: where it stands, or what its opening in this frame says."""
+
+    def __init__(self, state: LedgerState, operations: Array, fresh: Array, kinds: Array) -> None:
+        size = operations.size
+        self._state = state
+        self._operations = operations
+        self._frame = _Frame(operations, fresh)
+        self._ids = np.zeros(size, ID)
+        self.row = np.full(size, -1, np.int64)
+        self.nobody = np.zeros(size, np.bool_)
+        fields = _FIELD_OF[kinds]
+        for number, name in enumerate(_ACCOUNT_FIELDS):
+            chosen = fields == number
+            for half in ("low", "high"):
+                self._ids[half][chosen] = operations[f"{name}_{half}"][chosen]
+        self._look_up_the_rare(kinds)
+        named = np.flatnonzero((self._ids["low"] != 0) | (self._ids["high"] != 0))
+        if named.size:
+            self.row[named] = state.rows(self._ids[named])
+        self.found = self.row >= 0
+        accounts = state.tables.accounts
+        # Row 0 stands in where there is none; the table is never of length 0.
+        rows = np.where(self.found, self.row, 0)
+        self.kind = np.where(self.found, accounts["kind"][rows], 0)
+        self.operator = np.where(self.found, accounts["operator"][rows].astype(np.int64), -1)
+        self.keyed = self.found & (accounts["key"][rows] != 0)
+        for index in named[~self.found[named]].tolist():
+            self._from_opening(index)
+
+    def _look_up_the_rare(self, kinds: Array) -> None:
+        """Kinds that name no account but something that has one."""
+        if not np.isin(kinds, (Kind.REFUND, Kind.CONFIRM, Kind.REJECT, *_PROGRAMME_KINDS)).any():
+            return
+        for index in np.flatnonzero(kinds == Kind.REFUND).tolist():
+            self._note(index, *self._payee(_id(self._operations[index], "reference")))
+        for index in np.flatnonzero((kinds == Kind.CONFIRM) | (kinds == Kind.REJECT)).tolist():
+            self._note(index, *self._through(_id(self._operations[index], "reference")))
+        programmes = np.isin(kinds, _PROGRAMME_KINDS)
+        for number in np.unique(self._operations["number"][programmes]).tolist():
+            row, accounts, unclear = self._funder(number)
+            self._note(programmes & (self._operations["number"] == number), row, accounts, unclear)
+
+    def _note(self, where: int | Array, row: int, accounts: set[int], unclear: bool) -> None:
+        """The account of these operations: in a row, or one that other records of the frame name."""
+        self.row[where] = row
+        self.nobody[where] = unclear or len(accounts) > 1
+        if len(accounts) == 1:
+            (account,) = accounts
+            self._ids["low"][where], self._ids["high"][where] = account & (1 << 64) - 1, account >> 64
+
+    def _payee(self, original: int) -> tuple[int, set[int], bool]:
+        """Who would give back the PAY or POST: (row or -1, ids named in this frame, whether it cannot be told)."""
+        bound = self._state.bound_of(original)
+        if bound is not None:
+            moved = bound["kind"] in (Kind.PAY, Kind.POST) and bound["result"] == Result.CREATED
+            return (
+                int(self._state.movements[int(bound["first_movement"]) - 1]["credit_row"]) if moved else -1,
+                set(),
+                False,
+            )
+        records = self._frame.records(original)
+        payees = {_id(record, "credit") for record in records if record["kind"] == Kind.PAY}
+        return -1, payees, any(record["kind"] == Kind.POST for record in records)
+
+    def _through(self, begun_by: int) -> tuple[int, set[int], bool]:
+        """The IN_TRANSIT account through which money is on its way, likewise."""
+        transit = self._state.transit_of(begun_by)
+        if transit is not None:
+            return -1, {transit.through}, False
+        records = self._frame.records(begun_by) if self._state.bound_of(begun_by) is None else []
+        accounts = {_id(record, "reference") for record in records if record["kind"] == Kind.SEND}
+        return -1, accounts, any(record["kind"] in (Kind.TRANSFER, Kind.PAY, Kind.POST) for record in records)
+
+    def _funder(self, number: int) -> tuple[int, set[int], bool]:
+        """The account that funds a programme, likewise."""
+        row = int(self._state.programme_funder(number))
+        return row, set() if row >= 0 else self._frame.funders(number), False
+
+    def _from_opening(self, index: int) -> None:
+        """The account was not there before the frame: go by the records that open it, if they agree."""
+        openings = self._frame.openings(int(self._ids["high"][index]) << 64 | int(self._ids["low"][index]))
+        if len(openings) > 1:
+            self.nobody[index] = True
+        for operator, kind in openings:
+            self.found[index], self.operator[index], self.kind[index] = True, operator, kind
+
+
+class _Frame:
+    """What the frame's own records say, read when it is first asked for."""
+
+    def __init__(self, operations: Array, fresh: Array) -> None:
+        self._operations = operations
+        self._fresh = fresh
+        self._openings: dict[int, set[tuple[int, int]]] | None = None
+        self._places: dict[int, list[int]] | None = None
+
+    def openings(self, account: int) -> set[tuple[int, int]]:
+        """Operator and kind, as the frame's OPEN_ACCOUNTs of this id say."""
+        if self._openings is None:
+            self._openings = {}
+            records = self._operations[self._fresh & (self._operations["kind"] == Kind.OPEN_ACCOUNT)]
+            said = zip(_ids(records, "debit"), records["count"].tolist(), records["first"].tolist(), strict=True)
+            for opened, operator, kind in said:
+                self._openings.setdefault(opened, set()).add((operator, kind))
+        return self._openings.get(account, set())
+
+    def records(self, operation: int) -> list[np.void]:
+        """The frame's records with this operation id."""
+        if self._places is None:
+            self._places = {}
+            fresh = np.flatnonzero(self._fresh)
+            for place, identifier in zip(fresh.tolist(), _ids(self._operations[fresh], "id"), strict=True):
+                self._places.setdefault(identifier, []).append(place)
+        return [self._operations[place] for place in self._places.get(operation, ())]
+
+    def funders(self, programme: int) -> set[int]:
+        """The funders that the frame's OPEN_PROGRAMMEs of this number name."""
+        opened = self._fresh & (self._operations["kind"] == Kind.OPEN_PROGRAMME)
+        return set(_ids(self._operations[opened & (self._operations["number"] == programme)], "debit"))
+
+
+def _ids(records: Array, field: str) -> Iterable[int]:
+    halves = zip(records[f"{field}_low"].tolist(), records[f"{field}_high"].tolist(), strict=True)
+    return (high << 64 | low for low, high in halves)
+
+
+def _id(record: np.void, field: str) -> int:
+    return int(record[f"{field}_high"]) << 64 | int(record[f"{field}_low"])
+
+
+# --- who signed ---
+
+KEY_FLAGS: Final = (KeyFlag.ED25519, KeyFlag.P256, KeyFlag.P256 | KeyFlag.Y_ODD)
+
+_RANKS: Final = np.array([PRECEDENCE.index(result) for result in sorted(Result)])  # by code: highest first
+_CODES: Final = np.array(PRECEDENCE, np.uint16)  # by rank
+_TAKEN: Final = PRECEDENCE.index(Result.CREATED)
+
+# What each need says to an officer, to an operator of any number, and to whoever is known at all.
+_OFFICER_MAY: Final = np.isin(
+    list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF, Need.OFFICER, Need.OPERATOR, Need.TWO_OFFICERS)
+)
+_OPERATOR_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF))
+_ANYBODY_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER))
+_OF_ITS_OPERATOR: Final = np.isin(list(Need), (Need.OPERATOR, Need.OWNER_OPERATOR))
+
+_WANTED: Final = {
+    Need.ANY_SIGNER: "any signer that the ledger knows",
+    Need.STAFF: "an officer or an operator",
+    Need.OFFICER: "an officer",
+    Need.OPERATOR: "operator {operator} or an officer",
+    Need.OWNER_OPERATOR: "operator {operator}",
+    Need.OWNER_KEY: "the account itself",
+    Need.TWO_OFFICERS: "two officers",
+    Need.NOBODY: "a later frame, since it hangs on what this frame begins",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed an envelope, and as what. `row` is the account's, -1 where a person signed."""
+
+    id: int
+    row: int = -1
+    officer: bool = False
+    operators: tuple[int, ...] = ()
+
+    @property
+    def role(self) -> str:
+        """In one word, the first that applies: account, officer, operator, witness."""
+        if self.row >= 0:
+            return "account"
+        return "officer" if self.officer else "operator" if self.operators else "witness"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Who signed how much, over any number of frames."""
+
+    by_role: Counter[str] = field(default_factory=Counter)  # envelopes
+    by_signer: Counter[int] = field(default_factory=Counter)  # envelopes by id of person or account
+    needed: Counter[bool] = field(default_factory=Counter)  # operations, by whether they needed a signature
+
+    def sentences(self) -> tuple[str, ...]:
+        """For people, one sentence each."""
+        if not self.by_signer and not self.needed[True]:
+            return ("the ledger names no authorities: nothing in it had to be signed",)
+        roles = ", ".join(f"{count:,} by {role}s" for role, count in sorted(self.by_role.items()))
+        return (
+            f"{self.by_signer.total():,} signatures hold, of {len(self.by_signer):,} signers: {roles or 'none'}",
+            f"{self.needed[True]:,} operations needed a signature and had it; {self.needed[False]:,} needed none",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    codes: Array  # (n,) u2
+    needs: Needs
+    verdicts: tuple[tuple[Result, Signer | None], ...]  # per envelope, on the envelope itself
+
+
+def judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Envelopes = ()) -> Array:
+    """Say of each operation whether it is signed well enough: (n,) u2 of Result, CREATED where it is.
+
+    `operations`, (n,) layout.OPERATION, are a whole frame as it was gathered, `now_ns` is its time, and `state` the
+    state before it: what an operation names may be opened by another record of the frame. Operations that are
+    malformed or known need nothing and are given CREATED; their answer is `LedgerState.resolve`'s. Whoever takes
+    refused records out of the frame only weakens what the others need, so that they need not be judged again; but a
+    signature covers all of its range, so records leave a frame by whole ranges.
+
+    An envelope whose range holds no record of the frame changes nothing here. Raises UsageError for envelopes that are
+    no such array, or a ledger id that is not 16 bytes.
+    """
+    array = sealed.as_array(envelopes)
+    if not array.size and not authority_is_on(state, now_ns):
+        return np.zeros(operations.size, np.uint16)
+    return _judge(state, ledger_id, now_ns, operations, array).codes
+
+
+def authority_is_on(state: LedgerState, now_ns: int) -> bool:
+    """Whether a frame of this time needs signatures: two persons are officers, or there were two once."""
+    if state.authority_on:
+        return True
+    officers = (grant for grant in state.grants.values() if grant.role == Role.OFFICER)
+    return len({grant.person for grant in officers if grant.counts(now_ns)}) > 1
+
+
+def verify_frame(
+    state: LedgerState,
+    ledger_id: bytes,
+    sequence: int,
+    now_ns: int,
+    operations: Array,
+    envelopes: Envelopes | bytes = (),
+    report: Report | None = None,
+) -> None:
+    """Judge a journaled frame again. `state` is the state before it; `report` counts what was found.
+
+    Every envelope must hold and every operation have what it needs. Raises IntegrityError that names the frame and
+    the operation, with the code that it should have been answered.
+    """
+    try:
+        array = sealed.decode(envelopes) if isinstance(envelopes, (bytes, memoryview)) else sealed.as_array(envelopes)
+    except UsageError as error:
+        raise IntegrityError(f"frame {sequence}: {error.message}") from error
+    beyond = np.flatnonzero((array["count"] == 0) | (array["first"] >= operations.size))
+    if beyond.size:
+        raise IntegrityError(f"frame {sequence}: envelope {beyond[0]} covers no operation of the frame")
+    judgement = _judge(state, ledger_id, now_ns, operations, array)
+    for number, (verdict, _) in enumerate(judgement.verdicts):
+        if verdict is not Result.CREATED:
+            first, signer = int(array["first"][number]), ids.from_int(sealed.signer_of(array[number]))
+            raise IntegrityError(
+                f"frame {sequence}, from operation {first} on: envelope {number}, signed by {ids.format(signer)}: "
+                f"{verdict.name}"
+            )
+    refused = np.flatnonzero(judgement.codes)
+    if refused.size:
+        at = int(refused[0])
+        wanted = _WANTED[Need(int(judgement.needs.need[at]))].format(operator=int(judgement.needs.operator[at]))
+        kind = Kind(int(operations["kind"][at])).name
+        code = Result(int(judgement.codes[at])).name
+        raise IntegrityError(f"frame {sequence}, operation {at} ({kind}): {code}, since it needs {wanted}")
+    if report is not None:
+        for _, signer_found in judgement.verdicts:
+            if signer_found is not None:
+                report.by_role[signer_found.role] += 1
+                report.by_signer[signer_found.id] += 1
+        signed = int(np.count_nonzero(judgement.needs.need))
+        report.needed[True] += signed
+        report.needed[False] += operations.size - signed
+
+
+def _judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Array) -> _Judgement:
+    answers, _ = state.resolve(operations)
+    fresh = answers["code"] == kernels.PENDING
+    found = _needs(state, operations, fresh & authority_is_on(state, now_ns))
+    worst = np.full(operations.size, _TAKEN)
+    satisfied = found.need == Need.NOTHING
+    first_officer = np.full(operations.size, -1)  # who signed for it, as a number among the officers seen
+    officers: dict[int, int] = {}
+    verdicts = []
+    held = _verdicts(state, ledger_id, now_ns, operations, envelopes)
+    for envelope, (verdict, signer) in zip(envelopes, held, strict=True):
+        covered = slice(int(envelope["first"]), int(envelope["first"]) + int(envelope["count"]))
+        if signer is not None:
+            vouched = _vouches(signer, found.need[covered], found.operator[covered], found.row[covered])
+            two = vouched & (found.need[covered] == Need.TWO_OFFICERS)
+            satisfied[covered] |= vouched & ~two
+            if two.any():
+                officer, earlier = officers.setdefault(signer.id, len(officers)), first_officer[covered]
+                satisfied[covered] |= two & (earlier >= 0) & (earlier != officer)
+                earlier[two & (earlier < 0)] = officer
+            if not vouched.any():
+                # An envelope that vouches for nothing is a mistake, or somebody's attempt: it must not pass unseen.
+                verdict, signer = Result.NOT_AUTHORISED, None
+        verdicts.append((verdict, signer))
+        worst[covered] = np.minimum(worst[covered], _RANKS[verdict])
+    lacking = np.where(first_officer >= 0, _RANKS[Result.TWO_PERSONS_MUST_SIGN], _RANKS[Result.NOT_AUTHORISED])
+    worst = np.where(satisfied, worst, np.minimum(worst, lacking))
+    return _Judgement(np.where(fresh, _CODES[worst], np.uint16(Result.CREATED)), found, tuple(verdicts))
+
+
+def _vouches(signer: Signer, need: Array, operator: Array, row: Array) -> Array:
+    """For which of these operations a signer has the authority, or one half of it."""
+    if signer.row >= 0:
+        own: Array = (need == Need.OWNER_KEY) & (row == signer.row)
+        return _ANYBODY_MAY[need] | own
+    may: Array = (_OFFICER_MAY if signer.officer else _OPERATOR_MAY if signer.operators else _ANYBODY_MAY)[need]
+    for number in signer.operators:
+        may |= _OF_ITS_OPERATOR[need] & (operator == number)
+    return may
+
+
+def _verdicts(
+    state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Array
+) -> Iterable[tuple[Result, Signer | None]]:
+    """Of each envelope whether it holds, and if so who signed it."""
+    people: dict[int, list[Grant]] = {}
+    for grant in state.grants.values():
+        if grant.counts(now_ns):
+            people.setdefault(grant.person, []).append(grant)
+    signers = np.zeros(envelopes.size, ids.ID)
+    signers["low"], signers["high"] = envelopes["signer_low"], envelopes["signer_high"]
+    rows = state.rows(signers).tolist()
+    reserved = (envelopes["reserved"] != 0) | ((envelopes["currency"] == 0) & (envelopes["key_epoch"] != 0))
+    digests: dict[tuple[int, int], bytes] = {}
+    for row, odd, envelope in zip(rows, reserved.tolist(), map(sealed.from_row, envelopes), strict=True):
+        span = (envelope.first, envelope.count)
+        if odd or not envelope.count or sum(span) > operations.size or envelope.flags not in KEY_FLAGS:
+            yield Result.SIGNATURE_INVALID, None
+            continue
+        if span not in digests:
+            digests[span] = sealed.records_digest(operations[envelope.first : sum(span)])
+        if envelope.currency:
+            verdict, signer = _by_account(state, row, ledger_id, envelope, digests[span])
+        else:
+            verdict, signer = _by_person(people.get(envelope.signer, ()), ledger_id, envelope, digests[span])
+        if verdict is not Result.SIGNATURE_INVALID and envelope.valid_until_ns <= now_ns:
+            verdict = Result.SIGNATURE_EXPIRED
+        yield verdict, signer if verdict is Result.CREATED else None
+
+
+def _by_account(
+    state: LedgerState, row: int, ledger_id: bytes, envelope: Envelope, digest: bytes
+) -> tuple[Result, Signer | None]:
+    if row < 0 or not state.tables.accounts[row]["key"]:
+        return Result.SIGNER_NOT_FOUND, None
+    account = state.tables.accounts[row]
+    if account["currency"] != envelope.currency or account["key_epoch"] != envelope.key_epoch:
+        # The key of another epoch is not kept, so whether it signed cannot be told.
+        return Result.KEY_EPOCH_DIFFERS, None
+    flags, key = state.key(row)
+    if flags != envelope.flags or not _holds(PublicKey(flags, key), ledger_id, envelope, digest):
+        return Result.SIGNATURE_INVALID, None
+    return Result.CREATED, Signer(envelope.signer, row=row)
+
+
+def _by_person(
+    grants: Sequence[Grant], ledger_id: bytes, envelope: Envelope, digest: bytes
+) -> tuple[Result, Signer | None]:
+    if not grants:
+        return Result.SIGNER_NOT_FOUND, None
+    # A person may have several keys, each for what it was granted for.
+    for key in {grant.key: None for grant in grants if grant.flags == envelope.flags}:
+        if _holds(PublicKey(envelope.flags, key), ledger_id, envelope, digest):
+            mine = [grant for grant in grants if (grant.flags, grant.key) == (envelope.flags, key)]
+            officer = any(grant.role == Role.OFFICER for grant in mine)
+            operators = {grant.operator for grant in mine if grant.role == Role.OPERATOR}
+            return Result.CREATED, Signer(envelope.signer, officer=officer, operators=tuple(sorted(operators)))
+    return Result.SIGNATURE_INVALID, None
+
+
+def _holds(public: PublicKey, ledger_id: bytes, envelope: Envelope, digest: bytes) -> bool:
+    message = sealed.signing_message(
+        ledger_id=ledger_id,
+        signer=envelope.signer,
+        valid_until_ns=envelope.valid_until_ns,
+        key_epoch=envelope.key_epoch,
+        currency=envelope.currency,
+        count=envelope.count,
+        digest=digest,
+    )
+    return public.verifies(envelope.signature, message)

@@ -1,0 +1,228 @@
+"""How many rows a frame may create, at most, and making room for them before it is journaled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from sycee.core import limits
+from sycee.core.errors import UnavailableError
+from sycee.ledger import kernels
+from sycee.ledger.growing import GrowingArray
+from sycee.ledger.layout import LINKED, Kind
+
+Array = np.ndarray[Any, Any]
+
+GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
+SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
+_ROWS_MAX: Final = {
+    "accounts": limits.ACCOUNTS_MAX,
+    "purses": limits.PURSES_MAX,
+    "bound": limits.BOUND_MAX,
+    "holds": limits.HOLDS_MAX,
+}
+_INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "bound"))  # index, and the table whose ids it holds
+_COUNTERS: Final = {
+    "accounts": kernels.ACCOUNTS,
+    "purses": kernels.PURSES,
+    "movements": kernels.MOVEMENTS,
+    "bound": kernels.BOUND,
+    "payees": kernels.PAYEES,
+    "holds": kernels.HOLDS,
+    "hold_legs": kernels.HOLD_LEGS,
+    "time_outs": kernels.TIME_OUTS,
+    "transits": kernels.TRANSITS,
+    "staged": kernels.STAGED,
+    "keys": kernels.KEYS,
+}
+# The most rows that one operation of a chain may write to, and so the pre-images that it keeps: a refund retraces a
+# pay of sixteen purses and sends each part home. They are needed for one chain at a time and written to seldom.
+_UNDO_ROWS: Final = {"undo_accounts": 96, "undo_purses": 64, "undo_holds": 8, "undo_values": 64}
+_UNDO_TABLES: Final = {
+    "undo_accounts": ("undo_accounts", "undo_account_rows"),
+    "undo_purses": ("undo_purses", "undo_purse_rows"),
+    "undo_holds": ("undo_holds", "undo_hold_rows"),
+    "undo_values": ("undo_values",),
+}
+_PURSES: Final = limits.PURSES_PER_WALLET_MAX
+
+
+class Growth:
+    """The tables of a state, which grow; the state inherits from it."""
+
+    def __init__(self) -> None:
+        self.tables = kernels.empty_tables()
+        self._growing = {name: GrowingArray(dtype, length) for name, (dtype, length) in kernels.GROWING.items()}
+        self.tables = self.tables._replace(
+            **{name: kernels.seen(growing.array) for name, growing in self._growing.items()}
+        )
+        self.groups: dict[int, int] = {}  # number -> order of definition
+
+    def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> None:
+        """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
+
+        Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
+        much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
+        to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
+        """
+        needs, in_use = self._needs(operations), self._in_use()
+        for name, most in _ROWS_MAX.items():
+            if needs[name] > most:
+                raise UnavailableError(
+                    f"a ledger holds at most {most:,} rows of {name}, and {needs[name]:,} are asked for"
+                )
+        bits_shape = self._bits_shape(needs)
+        rows = {name: needs[name] for name in _COUNTERS if name in self._growing}
+        new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING[name][0].itemsize for name in rows)
+        new_bytes += 8 * sum(self._slots(name, needs[rows]) for name, rows in _INDEXES)
+        new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
+        if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
+            raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
+        try:
+            for name, needed in rows.items():
+                self.grow(name, needed)
+            self.grow("gross", needs["accounts"])
+            self.grow("batches", needs["batches"])
+            self._grow_undo(operations)
+            for name, table in _INDEXES:
+                self._grow_slots(name, needs[table])
+            self._grow_bits(bits_shape)
+        except MemoryError as error:
+            raise _no_memory(f"{new_bytes:,} bytes are needed") from error
+
+    def _in_use(self) -> dict[str, int]:
+        counters = self.tables.counters.tolist()
+        return {name: counters[counter] for name, counter in _COUNTERS.items()}
+
+    def _needs(self, operations: Array) -> dict[str, int]:
+        """How many rows there may be of everything after these operations, at most."""
+        needs = self._in_use()
+        needs["groups"] = len(self.groups)
+        needs["batches"] = self.tables.batches.size
+        needs["bound"] += operations.size
+        needs["movements"] += operations.size  # a transfer makes one
+        kinds = operations["kind"]
+        links = bool(self.tables.counters[kernels.LINKS])
+        if kinds.size and not (int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER and not links):
+            self._need_more(needs, operations, kinds, links)
+        return needs
+
+    def _need_more(self, needs: dict[str, int], operations: Array, kinds: Array, links: bool) -> None:
+        counts = np.bincount(kinds, minlength=64)
+
+        def count(*asked: Kind) -> int:
+            return int(sum(counts[kind] for kind in asked))
+
+        if links or count(Kind.LINK_ACCOUNT):
+            flowing = count(Kind.TRANSFER, Kind.PAY, Kind.POST)
+            needs["movements"] += flowing
+            needs["transits"] += flowing
+        # A pay has a leg for each purse and one of its own; what gives it back retraces them, and may send each home.
+        needs["movements"] += _PURSES * count(Kind.PAY, Kind.POST) + 2 * _PURSES * count(Kind.REFUND, Kind.REVERSE)
+        needs["transits"] += count(Kind.SEND)
+        needs["holds"] += count(Kind.HOLD)
+        needs["hold_legs"] += _PURSES * count(Kind.HOLD)
+        needs["time_outs"] += count(Kind.HOLD, Kind.EXTEND)
+        needs["staged"] += count(Kind.STAGE)
+        needs["keys"] += count(Kind.SET_KEY)
+        if count(Kind.POST_HOLDS):
+            # Each hold is posted once: so many movements at most come of all of them together.
+            needs["movements"] += needs["holds"] + needs["hold_legs"]
+        if count(Kind.STAGE):
+            needs["batches"] = max(needs["batches"], int(operations["number"][kinds == Kind.STAGE].max()) + 1)
+        if count(Kind.SETTLE):
+            needs["movements"] += needs["staged"]
+        needs["accounts"] += count(Kind.OPEN_ACCOUNT)
+        needs["groups"] += count(Kind.DEFINE_GROUP)
+        needs["payees"] += count(Kind.JOIN_GROUP)
+        if int(kinds.min()) < Kind.TRANSFER:
+            opened = operations[kinds == Kind.OPEN_PROGRAMME]
+            needs["purses"] += int(opened["count"].astype(np.int64).sum())
+            for kind in (Kind.DROP, Kind.EXPIRE):
+                needs["movements"] += self._block_movements(operations[kinds == kind], opened)
+
+    def _block_movements(self, records: Array, opened: Array) -> int:
+        """At most so many movements come of drops, or of expiries: one for each purse of a programme, however often."""
+        total = 0
+        for number in np.unique(records["number"]).tolist():
+            asked = int(records["count"][records["number"] == number].astype(np.int64).sum())
+            sizes = opened["count"][opened["number"] == number].tolist()
+            if number < self.tables.programmes.size:
+                sizes.append(int(self.tables.programmes["count"][number]))
+            total += min(asked, max(sizes, default=0))
+        return total
+
+    def _grow_undo(self, operations: Array) -> None:
+        linked = int(np.count_nonzero(operations["flags"] & LINKED))
+        if linked:
+            for name, rows in _UNDO_ROWS.items():
+                for table in _UNDO_TABLES[name]:
+                    self.grow(table, 2 * linked * rows)  # the last of a chain carries no flag
+
+    def _enlarged(self, name: str, needed: int) -> int:
+        """The length to give a table that must hold `needed` rows: its own, or twice that."""
+        length: int = getattr(self.tables, name).shape[0]
+        return length if needed <= length else max(needed, 2 * length)
+
+    def grow(self, name: str, needed: int) -> None:
+        """Make a table hold at least `needed` rows. Raises MemoryError where there is no room at all."""
+        length = self._enlarged(name, needed)
+        if length != getattr(self.tables, name).shape[0]:
+            self.tables = self.tables._replace(**{name: kernels.seen(self._growing[name].grow(length))})
+
+    def _slots(self, name: str, needed: int) -> int:
+        """How many slots an index must get to hold `needed` ids; 0 where it has enough."""
+        if needed <= (getattr(self.tables, name).size - 1) * SLOTS_LOAD_MAX:
+            return 0
+        return 1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length()
+
+    def _grow_slots(self, name: str, needed: int) -> None:
+        size = self._slots(name, needed)
+        if not size:
+            return
+        slots = kernels.empty_slots(size)
+        if name == "account_slots":
+            kernels.rehash_accounts(slots, self.tables.accounts, int(self.tables.counters[kernels.ACCOUNTS]))
+        else:
+            # What is bound was hashed with the key that it has: the contents of retries are compared by it.
+            slots[-1] = self.tables.bound_slots[-1]
+            kernels.rehash_bound(slots, self.tables.bound, int(self.tables.counters[kernels.BOUND]))
+        self.tables = self.tables._replace(**{name: slots})
+
+    def index(self, content_key: int) -> None:
+        """Find all ids anew, after the tables were filled from elsewhere; retries are compared by `content_key`."""
+        counters = self.tables.counters
+        for name, table in _INDEXES:
+            needed = int(counters[_COUNTERS[table]])
+            slots = kernels.empty_slots(max(self._slots(name, needed), getattr(self.tables, name).size - 1))
+            if name == "account_slots":
+                kernels.rehash_accounts(slots, self.tables.accounts, needed)
+            else:
+                slots[-1] = content_key
+                kernels.rehash_bound(slots, self.tables.bound, needed)
+            self.tables = self.tables._replace(**{name: slots})
+
+    def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
+        """Rows and words of the payee groups' bits for so many groups and payees; payees count from 1."""
+        rows, words = self.tables.group_bits.shape
+        needed_words = (needs["payees"] >> 6) + 1
+        return (
+            rows if needs["groups"] <= rows else max(needs["groups"], 2 * rows),
+            words if needed_words <= words else max(needed_words, 2 * words),
+        )
+
+    def _grow_bits(self, shape: tuple[int, int]) -> None:
+        bits = self.tables.group_bits
+        if shape != bits.shape:
+            wider = np.zeros(shape, np.uint64)
+            wider[: bits.shape[0], : bits.shape[1]] = bits
+            self.tables = self.tables._replace(group_bits=wider)
+
+
+def _no_memory(numbers: str) -> UnavailableError:
+    return UnavailableError(
+        f"this machine's memory cannot hold what these operations create: {numbers}",
+        hint="open smaller programmes, or use a machine with more memory",
+    )

@@ -1,0 +1,200 @@
+"""Rule sets: what an account may give and receive, and where the excess goes. Reference, section 4.
+
+An account without a rule set is not asked here. The functions take the few arrays they read, since a call that is not
+inlined copies what it is given.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
+from sycee.ledger.kernels.undo import touch_account
+
+FITS = 0
+FLOWS_OVER = 1
+
+
+@njit(forceinline=True)
+def in_force(rule_sets, rule_set, now_ns):
+    """Is the rule set valid now?"""
+    return rule_sets[rule_set].from_ns <= now_ns < rule_sets[rule_set].until_ns
+
+
+@njit
+def reaching(rule_sets, group_rows, group_bits, rule_set, payee, payee_kind):
+    """CREATED where money under the rule set may reach this payee, else why not. No group named: every payee."""
+    rules = rule_sets[rule_set]
+    named = False
+    member = False
+    for k in range(c.GROUPS_PER_RULE_SET):
+        group = np.int64(rules.groups[k])
+        if group:
+            named = True
+            bit = np.int64(payee)
+            if bit and group_bits[np.int64(group_rows[group]) - 1, bit >> 6] >> np.uint64(bit & 63) & c.ONE:
+                member = True
+    if named and not member:
+        return c.PAYEE_NOT_ALLOWED
+    flags = np.int64(rules["flags"])
+    if flags & c.NO_PERSONS and payee_kind == c.WALLET:
+        return c.PERSONS_NOT_ALLOWED
+    if flags & c.NO_CASH_OUT and (payee_kind == c.VAULT or payee_kind == c.RESERVE):
+        return c.CASH_OUT_NOT_ALLOWED
+    return c.CREATED
+
+
+@njit(forceinline=True)
+def giving_to(tables, row, payee_row):
+    """May the account's own money reach this payee? CREATED, or why not."""
+    rule_set = np.int64(tables.accounts[row].rule_set)
+    if rule_set == 0:
+        return c.CREATED
+    payee = tables.accounts[payee_row]
+    return reaching(
+        tables.rule_sets, tables.group_rows, tables.group_bits, rule_set, np.int64(payee.payee), np.int64(payee.kind)
+    )
+
+
+@njit
+def _within(accounts, rule_sets, calendar, row, amount, single):
+    """The part of `giving` that an account without a rule set is spared."""
+    account = accounts[row]
+    rules = rule_sets[account.rule_set]
+    if account.kind != c.ISSUANCE and available(account) - amount < rules.refund_reserve:
+        return c.RESERVED_FOR_REFUNDS
+    if single and rules.single_max and amount > rules.single_max:
+        return c.EXCEEDS_SINGLE_LIMIT
+    today = calendar[account.currency]
+    # What was used in a period that is over counts no more; a calendar that goes back ends none.
+    if rules.day_max:
+        used = account.day_used if today.day <= account.day else np.int64(0)
+        if used > rules.day_max - amount:
+            return c.EXCEEDS_DAY_LIMIT
+    if rules.month_max:
+        used = account.month_used if today.month <= account.month else np.int64(0)
+        if used > rules.month_max - amount:
+            return c.EXCEEDS_MONTH_LIMIT
+    if rules.year_max:
+        used = account.year_used if today.year <= account.year else np.int64(0)
+        if used > rules.year_max - amount:
+            return c.EXCEEDS_YEAR_LIMIT
+    return c.CREATED
+
+
+@njit(forceinline=True)
+def giving(tables, row, amount, single):
+    """May the account give this much of its own money? CREATED, or why not."""
+    account = tables.accounts[row]
+    if available(account) < amount and account.kind != c.ISSUANCE:
+        return c.EXCEEDS_BALANCE
+    if account.rule_set == 0:
+        return c.CREATED
+    return _within(tables.accounts, tables.rule_sets, tables.calendar, row, amount, single)
+
+
+@njit
+def _count(accounts, calendar, row, amount):
+    account = accounts[row]
+    today = calendar[account.currency]
+    if today.day > account.day:
+        account.day = today.day
+        account.day_used = 0
+    if today.month > account.month:
+        account.month = today.month
+        account.month_used = 0
+    if today.year > account.year:
+        account.year = today.year
+        account.year_used = 0
+    account.day_used += amount
+    account.month_used += amount
+    account.year_used += amount
+
+
+@njit(forceinline=True)
+def use_up(tables, row, amount):
+    """Count what an account gives against its limits; returns whether it has any rule set to count for."""
+    if tables.accounts[row].rule_set == 0:
+        return False
+    touch_account(tables, row)
+    _count(tables.accounts, tables.calendar, row, amount)
+    return True
+
+
+@njit
+def give_back_used(accounts, row, amount, day, month, year):
+    """What was counted and did not happen comes back, within the periods in which it was counted."""
+    account = accounts[row]
+    if account.day == day:
+        account.day_used -= amount
+    if account.month == month:
+        account.month_used -= amount
+    if account.year == year:
+        account.year_used -= amount
+
+
+@njit
+def _room(accounts, rule_sets, row, amount):
+    account = accounts[row]
+    most = rule_sets[account.rule_set].balance_max
+    held = account.credits_posted - account.debits_posted + account.credits_pending
+    return most == 0 or held <= most - amount
+
+
+@njit
+def _may_flow_over(accounts, row, amount):
+    account = accounts[row]
+    if account.link == 0 or overflows_debits(account, amount):
+        return False
+    through = accounts[np.int64(account.link) - 1]
+    if through.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT) or through.link == 0 or overflows_credits(through, amount):
+        return False
+    destination = np.int64(through.link) - 1
+    return destination != row and not overflows_credits(accounts[destination], amount)
+
+
+@njit(forceinline=True)
+def receiving(tables, row, amount):
+    """FITS, FLOWS_OVER, or the code EXCEEDS_BALANCE_LIMIT."""
+    if tables.accounts[row].rule_set == 0 or _room(tables.accounts, tables.rule_sets, row, amount):
+        return FITS
+    if _may_flow_over(tables.accounts, row, amount):
+        return FLOWS_OVER
+    return c.EXCEEDS_BALANCE_LIMIT
+
+
+@njit
+def begin_transit(tables, source, through, destination, amount, counted):
+    """Note that money is on its way. The operation that sends it is about to be bound."""
+    number = tables.counters[c.TRANSITS]
+    transit = tables.transits[number]
+    account = tables.accounts[source]
+    transit.bound = tables.counters[c.BOUND]
+    transit.source = source
+    transit.through = through
+    transit.destination = destination
+    transit.amount = amount
+    transit.day = account.day if counted else 0
+    transit.month = account.month if counted else 0
+    transit.year = account.year if counted else 0
+    transit.state = c.TRANSIT_OPEN
+    transit.counted = 1 if counted else 0
+    tables.counters[c.TRANSITS] = number + 1
+    touch_account(tables, destination)
+    tables.accounts[destination].credits_pending += amount
+
+
+@njit
+def flow_over(tables, place, leg, row, received):
+    """What an account may not hold of what it just received goes on its way to the bank."""
+    account = tables.accounts[row]
+    most = tables.rule_sets[account.rule_set].balance_max
+    held = account.credits_posted - account.debits_posted + account.credits_pending
+    excess = min(received, held - most)
+    if excess <= 0:
+        return
+    through = np.int64(account.link) - 1
+    move(tables, place, c.PURPOSE_WATERFALL, leg, row, through, excess)
+    begin_transit(tables, row, through, np.int64(tables.accounts[through].link) - 1, excess, False)

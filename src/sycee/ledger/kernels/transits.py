@@ -1,0 +1,136 @@
+"""Money on its way to or from a bank: SEND, CONFIRM, REJECT. Reference, section 8."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.lookup import find
+from sycee.ledger.kernels.money import takes_or_suspense
+from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
+from sycee.ledger.kernels.rules import (
+    FITS,
+    begin_transit,
+    give_back_used,
+    giving,
+    giving_to,
+    in_force,
+    receiving,
+    use_up,
+)
+from sycee.ledger.kernels.undo import touch_account, touch_value
+
+
+@njit
+def _accounts_code(tables, source_row, through_row, destination_row, now_ns):
+    """Why nothing may be sent between these three, whatever the amount; CREATED where it may."""
+    source = tables.accounts[source_row]
+    through = tables.accounts[through_row]
+    destination = tables.accounts[destination_row]
+    if source.currency != destination.currency or source.currency != through.currency:
+        return c.CURRENCIES_MUST_MATCH
+    if source.kind == c.IN_TRANSIT or destination.kind == c.IN_TRANSIT:
+        return c.ACCOUNT_IS_IN_TRANSIT
+    if source.blocks & c.BLOCK_CLOSED:
+        return c.DEBIT_ACCOUNT_CLOSED
+    if (destination.blocks | through.blocks) & c.BLOCK_CLOSED:
+        return c.CREDIT_ACCOUNT_CLOSED
+    if source.blocks & c.BLOCK_DEBIT:
+        return c.DEBIT_ACCOUNT_BLOCKED
+    if (destination.blocks | through.blocks) & c.BLOCK_CREDIT:
+        return c.CREDIT_ACCOUNT_BLOCKED
+    if destination.rule_set and not in_force(tables.rule_sets, np.int64(destination.rule_set), now_ns):
+        return c.RULE_SET_NOT_IN_FORCE
+    return giving_to(tables, source_row, destination_row)
+
+
+@njit
+def send(tables, operation, place, now_ns):
+    """Money sets out: from the giver to the IN_TRANSIT account, for the destination."""
+    source_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
+    if source_row < 0:
+        return c.DEBIT_ACCOUNT_NOT_FOUND
+    destination_row = find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high)
+    if destination_row < 0:
+        return c.CREDIT_ACCOUNT_NOT_FOUND
+    through_row = find(tables.account_slots, tables.accounts, operation.reference_low, operation.reference_high)
+    if through_row < 0 or tables.accounts[through_row].kind != c.IN_TRANSIT:
+        return c.TRANSIT_ACCOUNT_NOT_FOUND
+    code = _accounts_code(tables, source_row, through_row, destination_row, now_ns)
+    if code != c.CREATED:
+        return code
+    source = tables.accounts[source_row]
+    amount = operation.amount
+    if operation["flags"] & c.UP_TO and source.kind != c.ISSUANCE:
+        kept = tables.rule_sets[source.rule_set].refund_reserve if source.rule_set else np.int64(0)
+        amount = min(amount, available(source) - kept)
+        if amount <= 0:
+            return c.EXCEEDS_BALANCE
+    if overflows_debits(source, amount):
+        return c.OVERFLOWS_DEBITS
+    if overflows_credits(tables.accounts[through_row], amount) or overflows_credits(
+        tables.accounts[destination_row], amount
+    ):
+        return c.OVERFLOWS_CREDITS
+    code = giving(tables, source_row, amount, True)
+    if code != c.CREATED:
+        return code
+    if receiving(tables, destination_row, amount) != FITS:
+        return c.EXCEEDS_BALANCE_LIMIT
+    move(tables, place, c.PURPOSE_SEND, 0, source_row, through_row, amount)
+    counted = use_up(tables, source_row, amount)
+    begin_transit(tables, source_row, through_row, destination_row, amount, counted)
+    return c.CREATED
+
+
+@njit
+def _transit_of(tables, low, high):
+    """Row of the transit that this operation began, or -1. Transits stand in the order of their bound operations."""
+    bound_row = find(tables.bound_slots, tables.bound, low, high)
+    least = np.int64(0)
+    most = tables.counters[c.TRANSITS]
+    if bound_row < 0:
+        return np.int64(-1)
+    while least < most:
+        middle = (least + most) >> 1
+        if np.int64(tables.transits[middle].bound) < bound_row:
+            least = middle + 1
+        else:
+            most = middle
+    if least < tables.counters[c.TRANSITS] and np.int64(tables.transits[least].bound) == bound_row:
+        return least
+    return np.int64(-1)
+
+
+@njit
+def arrive(tables, operation, place, confirmed):
+    """CONFIRM: the money reaches its destination. REJECT: it goes back, and no limit keeps it from doing so."""
+    row = _transit_of(tables, operation.reference_low, operation.reference_high)
+    if row < 0:
+        return c.TRANSIT_NOT_FOUND
+    transit = tables.transits[row]
+    if transit.state != c.TRANSIT_OPEN:
+        return c.TRANSIT_DONE
+    amount = transit.amount
+    through_row = np.int64(transit.through)
+    destination_row = np.int64(transit.destination)
+    source_row = np.int64(transit.source)
+    if confirmed:
+        target, purpose = takes_or_suspense(tables, destination_row, c.PURPOSE_CONFIRM, c.PURPOSE_CONFIRM_SUSPENSE)
+    else:
+        target, purpose = takes_or_suspense(tables, source_row, c.PURPOSE_REJECT, c.PURPOSE_REJECT_SUSPENSE)
+    if overflows_debits(tables.accounts[through_row], amount):
+        return c.OVERFLOWS_DEBITS
+    # What is on its way to whoever receives it was counted when it set out.
+    if target != destination_row and overflows_credits(tables.accounts[target], amount):
+        return c.OVERFLOWS_CREDITS
+    touch_account(tables, destination_row)
+    tables.accounts[destination_row].credits_pending -= amount
+    move(tables, place, purpose, 0, through_row, target, amount)
+    if not confirmed and transit.counted:
+        touch_account(tables, source_row)
+        give_back_used(tables.accounts, source_row, amount, transit.day, transit.month, transit.year)
+    touch_value(tables, c.VALUE_TRANSIT, row, np.int64(transit.state))
+    transit.state = c.TRANSIT_CONFIRMED if confirmed else c.TRANSIT_REJECTED
+    return c.CREATED

@@ -1,0 +1,265 @@
+"""Checkpoints: where a ledger stood after one frame, in a small file that a witness signed.
+
+A journal proves that it hangs together, not that it is the one that was there yesterday: whoever has the folder can
+write another history. A checkpoint kept by somebody else shows it, since a history that was changed before it gives
+other digests. docs/reference/authority.md has the file and the signed message, to the byte.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from blake3 import blake3
+
+from sycee.core import ids
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.files import write_whole
+from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
+from sycee.journal import Mark
+from sycee.ledger.layout import Role
+from sycee.ledger.state import LedgerState
+
+FORMAT: Final = "sycee.checkpoint.v1"
+FILE_BYTES_MAX: Final = 16 << 10  # sixteen currencies fit many times over
+LEDGER_ID_BYTES: Final = 16
+DIGEST_BYTES: Final = 32
+
+# format, ledger id, epoch, sequence, time, frame's digest, movements' digest, state's digest, signer, currencies
+_FIXED: Final = struct.Struct("<32s16sIQq32s32s32s16sH")
+_SUPPLY: Final = struct.Struct("<Hq")
+_HEX_FIELDS: Final = {
+    "ledger": LEDGER_ID_BYTES,
+    "frame_digest": DIGEST_BYTES,
+    "movement_digest": DIGEST_BYTES,
+    "state_digest": DIGEST_BYTES,
+    "signature": SIGNATURE_BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a ledger stands after frame `sequence`. `supply`: minor units in circulation, by currency number."""
+
+    ledger_id: bytes
+    epoch: int  # the frame's
+    sequence: int
+    time_ns: int  # the frame's
+    frame_digest: bytes  # of the whole frame
+    movement_digest: bytes  # running, after the frame
+    state_digest: bytes
+    supply: Mapping[int, int]
+
+    @classmethod
+    def of(cls, state: LedgerState, *, ledger_id: bytes, epoch: int, mark: Mark) -> Position:
+        """The position of a state after the frame at `mark`, whose epoch is `epoch`."""
+        return cls(
+            ledger_id=ledger_id,
+            epoch=epoch,
+            sequence=mark.sequence,
+            time_ns=mark.time_ns,
+            frame_digest=mark.digest,
+            movement_digest=state.movement_digest,
+            state_digest=state.digest(),
+            supply={number: state.supply(number) for number in sorted(state.zones)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A position, and who says so. `algorithm`: ed25519 or p256; `signature`: 64 bytes."""
+
+    position: Position
+    signer: int
+    algorithm: str
+    signature: bytes
+
+    def text(self) -> str:
+        """The file's content: one JSON object, keys sorted, ASCII.
+
+        64-bit numbers are texts, since some readers of JSON keep 53 bits only.
+        """
+        position = self.position
+        document = {
+            "algorithm": self.algorithm,
+            "epoch": position.epoch,
+            "format": FORMAT,
+            "frame_digest": position.frame_digest.hex(),
+            "ledger": position.ledger_id.hex(),
+            "movement_digest": position.movement_digest.hex(),
+            "sequence": str(position.sequence),
+            "signature": self.signature.hex(),
+            "signer": ids.format(ids.from_int(self.signer)),
+            "state_digest": position.state_digest.hex(),
+            "supply": {f"{number:03d}": str(amount) for number, amount in position.supply.items()},
+            "time_ns": str(position.time_ns),
+        }
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all. Raises UnavailableError where the disk refuses."""
+        write_whole(Path(path), self.text().encode("ascii"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Checkpoint:
+        """Read a checkpoint's file. Raises UsageError, which names the file, where it is none."""
+        try:
+            with Path(path).open("rb") as file:
+                content = file.read(FILE_BYTES_MAX + 1)
+        except OSError as error:
+            raise UsageError(
+                f"the checkpoint {path} cannot be read: {error.strerror}", hint="name a checkpoint's file"
+            ) from error
+        try:
+            return cls.parse(content)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
+
+    @classmethod
+    def parse(cls, content: str | bytes) -> Checkpoint:
+        """Read what `text` wrote. Raises UsageError that names what is missing, too much, or not as it should be."""
+        document = _document(content)
+        raw = {name: _hex(document, name, size) for name, size in _HEX_FIELDS.items()}
+        position = Position(
+            ledger_id=raw["ledger"],
+            epoch=_number(document["epoch"], "epoch", 0, 2**32 - 1),
+            sequence=_number(document["sequence"], "sequence", 1, 2**64 - 1),
+            time_ns=_number(document["time_ns"], "time_ns", 1, 2**63 - 1),
+            frame_digest=raw["frame_digest"],
+            movement_digest=raw["movement_digest"],
+            state_digest=raw["state_digest"],
+            supply=_supply(document["supply"]),
+        )
+        if document["algorithm"] not in ("ed25519", "p256"):
+            raise _bad("algorithm is neither ed25519 nor p256")
+        if not isinstance(document["signer"], str):
+            raise _bad("signer is not an id")
+        return cls(position, ids.to_int(ids.parse(document["signer"])), document["algorithm"], raw["signature"])
+
+
+def signing_message(position: Position, signer: int) -> bytes:
+    """The 32 bytes that are signed: BLAKE3-256 of the canonical message. Raises UsageError for what it cannot hold."""
+    digests = (position.frame_digest, position.movement_digest, position.state_digest)
+    if len(position.ledger_id) != LEDGER_ID_BYTES or any(len(digest) != DIGEST_BYTES for digest in digests):
+        raise UsageError(f"a checkpoint has a ledger id of {LEDGER_ID_BYTES} bytes and digests of {DIGEST_BYTES}")
+    try:
+        message = _FIXED.pack(
+            FORMAT.encode(),
+            position.ledger_id,
+            position.epoch,
+            position.sequence,
+            position.time_ns,
+            *digests,
+            signer.to_bytes(16, "little"),
+            len(position.supply),
+        ) + b"".join(_SUPPLY.pack(number, amount) for number, amount in sorted(position.supply.items()))
+    except (struct.error, OverflowError) as error:
+        raise UsageError(f"a checkpoint cannot hold these numbers: {error}") from error
+    return blake3(message).digest()
+
+
+def make(position: Position, signer: int, key: SigningKey) -> Checkpoint:
+    """Sign a position. `signer`: the person's id, under which the ledger knows `key` as a witness's."""
+    return Checkpoint(position, signer, _algorithm(key.public), key.sign(signing_message(position, signer)))
+
+
+def verify(checkpoint: Checkpoint, public_key: PublicKey) -> None:
+    """Raise IntegrityError unless `public_key` signed this checkpoint, to the last byte."""
+    message = signing_message(checkpoint.position, checkpoint.signer)
+    named = checkpoint.algorithm == _algorithm(public_key)
+    if not named or not public_key.verifies(checkpoint.signature, message):
+        raise IntegrityError(
+            f"the checkpoint at frame {checkpoint.position.sequence} is not signed by the key {public_key}",
+            hint="ask its witness for the checkpoint and the key again, on another way than they came",
+        )
+
+
+def granted_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey, ...]:
+    """The keys that a ledger knows for a checkpoint's signer as a witness, at the checkpoint's time.
+
+    `state`: at or after the checkpoint. Whoever distrusts the ledger takes the key from the witness instead.
+    """
+    grants = (grant for grant in state.grants.values() if grant.role == Role.WITNESS)
+    return tuple(
+        PublicKey(grant.flags, grant.key)
+        for grant in grants
+        if grant.person == checkpoint.signer and grant.counts(checkpoint.position.time_ns)
+    )
+
+
+def agrees(checkpoint: Checkpoint, replayed: Position) -> None:
+    """Raise IntegrityError unless a replay came to the same place; `replayed` is its position after that frame.
+
+    The message names the first field that differs, and both values.
+    """
+    for field in fields(Position):
+        signed, found = getattr(checkpoint.position, field.name), getattr(replayed, field.name)
+        if signed != found:
+            raise IntegrityError(
+                f"frame {checkpoint.position.sequence} is not the one that was signed: its {field.name} is "
+                f"{_shown(found)}, and the checkpoint says {_shown(signed)}",
+                hint="keep both, folder and checkpoint: one of them was changed, or belongs to another ledger",
+            )
+
+
+def _algorithm(public: PublicKey) -> str:
+    return "ed25519" if public.flags == ED25519 else "p256"
+
+
+def _shown(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _bad(problem: str) -> UsageError:
+    return UsageError(f"this is no checkpoint: {problem}", hint="fetch the file again from where it was published")
+
+
+def _document(content: str | bytes) -> dict[str, Any]:
+    wanted = {*_HEX_FIELDS, "algorithm", "epoch", "format", "sequence", "signer", "supply", "time_ns"}
+    if len(content) > FILE_BYTES_MAX:
+        raise _bad(f"it is longer than {FILE_BYTES_MAX:,} bytes")
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"it is not JSON ({error})") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise _bad(f"its format is not {FORMAT}")
+    if wrong := wanted.symmetric_difference(document):
+        raise _bad(f"{', '.join(sorted(wrong))} is missing or does not belong there")
+    return document
+
+
+def _hex(document: Mapping[str, Any], name: str, size: int) -> bytes:
+    text = document[name]
+    try:
+        value = bytes.fromhex(text) if isinstance(text, str) and len(text) == 2 * size else b""
+    except ValueError:
+        value = b""
+    if len(value) != size:
+        raise _bad(f"{name} is not {2 * size} hexadecimal digits")
+    return value
+
+
+def _number(value: Any, name: str, least: int, most: int) -> int:
+    """An integer, as a JSON number or as decimal text."""
+    if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isascii():
+        value = int(value) if value.removeprefix("-").isdigit() else None
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _bad(f"{name} is not a whole number from {least} to {most}")
+    return value
+
+
+def _supply(value: Any) -> dict[int, int]:
+    if not isinstance(value, dict):
+        raise _bad("supply is not an object of currency numbers and amounts")
+    supply = {
+        _number(number, "a currency in supply", 1, 999): _number(amount, f"supply of {number}", -(2**63), 2**63 - 1)
+        for number, amount in value.items()
+    }
+    if len(supply) != len(value):
+        raise _bad("supply names a currency twice")
+    return supply

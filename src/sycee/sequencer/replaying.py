@@ -1,0 +1,56 @@
+"""Frames that were read back, applied to a state: the same in a start, in `verify` and in `restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sycee.core.errors import IntegrityError, UnavailableError
+from sycee.journal.disk import RealDisk
+from sycee.journal.frame import Frame, FrameKind
+from sycee.ledger import layout
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import rules
+
+
+def journal_disk(folder: str | Path) -> RealDisk:
+    """The disk that holds the journal of the ledger in `folder`."""
+    return RealDisk(Path(folder) / "journal")
+
+
+def snapshot_disk(folder: str | Path) -> RealDisk:
+    """The disk that holds the snapshots of the ledger in `folder`."""
+    return RealDisk(Path(folder) / "snapshots")
+
+
+def replay(state: LedgerState, frame: Frame) -> None:
+    """Apply a frame that was read back.
+
+    Raises IntegrityError where what was computed so far is not what the frame's writer had computed, and
+    UnavailableError where the frame follows rules that this release does not know.
+    """
+    if frame.movement_digest != state.movement_digest:
+        raise _other_movements(state, frame)
+    if frame.kind is FrameKind.OPERATIONS:
+        # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
+        operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
+        # Without asking how much memory there is: it was journaled, so it must be held.
+        state.reserve(operations)
+        state.apply(frame.sequence, frame.time_ns, operations, frame.calendar)
+        rules.check_rules(state)
+    else:
+        state.pass_time(frame.time_ns, frame.calendar, sequence=frame.sequence)
+
+
+def _other_movements(state: LedgerState, frame: Frame) -> Exception:
+    if state.rules < rules.RULES_OLDEST:
+        return UnavailableError(
+            f"this ledger follows version {state.rules} of the rules, older than {rules.RULES_OLDEST}, the oldest that "
+            "this release replays",
+            hint=f"Sycee {rules.RELEASES[state.rules]} replays it. Nothing was changed.",
+        )
+    return IntegrityError(
+        f"{frame.place}: frame {frame.sequence}: this release computes other movements for the frames before it than "
+        "the one that wrote it",
+        hint="The bytes are whole, so it is the program that differs: use the release that wrote the ledger, and "
+        "report this as a defect. Nothing was changed.",
+    )

@@ -1,0 +1,123 @@
+"""Make a ledger's folder again from a copy of its journal.
+
+The copy may be a backup, or the folder of a machine that died. It is replayed from its first byte before anything is
+copied, and the new folder begins a new epoch: should the old machine come back and write, its frames and the new ones
+can never be taken for each other's.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.journal import segments
+from sycee.journal.disk import RealDisk
+from sycee.journal.journal import Journal
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.replaying import journal_disk, replay
+
+_CHUNK_BYTES: Final = 1 << 20
+_PARTIAL_NAME: Final = "journal.partial"  # no journal yet: whoever opens the folder meanwhile finds no ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was made again."""
+
+    frames: int
+    last_sequence: int
+    last_time_ns: int
+    epoch: int  # the new one
+    digest: str  # of the state, hexadecimal
+    findings: tuple[str, ...]  # what was cut or repaired, one sentence each
+
+
+def restore(
+    source: str | Path,
+    target: str | Path,
+    *,
+    cut_tail: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Restored:
+    """Copy the ledger in the folder `source` into `target`, which is empty or not there, and begin a new epoch.
+
+    `source` is not changed and need not be writable. Its journal alone is copied: snapshots follow from it, and what
+    else lies there is not the ledger's. `cut_tail` gives up a last group in doubt; `progress(frames)` says how many
+    frames were read. Raises UsageError where `source` holds no ledger or `target` holds something, JournalDamaged,
+    TailInDoubt or IntegrityError where the journal does not prove itself or changes meanwhile, UnavailableError where
+    a disk refuses. Whatever is raised, `target` then holds no ledger.
+    """
+    source_disk, target_folder = journal_disk(source), Path(target)
+    if not Journal.exists(source_disk):
+        raise UsageError(f"{source} holds no ledger", hint="name the folder that holds the copy's folder `journal`")
+    if target_folder.exists() and (not target_folder.is_dir() or any(target_folder.iterdir())):
+        raise UsageError(f"{target} holds something already", hint="name a folder that is empty or not there yet")
+    state, original = _read(source_disk, cut_tail=cut_tail, progress=progress)
+    partial = RealDisk(target_folder / _PARTIAL_NAME)
+    try:
+        partial.make_folder()
+        _copy(source_disk, partial)
+        journal = Journal.open(partial, cut_tail=cut_tail)
+        try:
+            for _ in journal.recover():
+                pass
+            if journal.mark != original.mark:
+                raise IntegrityError(
+                    f"{source_disk.folder} changed while it was copied: it ended with frame "
+                    f"{original.last_sequence}, and its copy ends with frame {journal.last_sequence}",
+                    hint="Stop the process that writes to it first. Nothing was restored.",
+                )
+            epoch = journal.begin_epoch()
+        finally:
+            journal.close(movement_digest=state.movement_digest)
+        whole = RealDisk(target_folder)
+        whole.rename(_PARTIAL_NAME, "journal")
+        whole.fsync_folder()
+    except BaseException:
+        with suppress(OSError):
+            shutil.rmtree(target_folder / _PARTIAL_NAME, ignore_errors=True)
+        raise
+    return Restored(
+        frames=original.last_sequence,
+        last_sequence=journal.last_sequence,
+        last_time_ns=journal.last_time_ns,
+        epoch=epoch,
+        digest=state.digest().hex(),
+        findings=tuple(original.findings),
+    )
+
+
+def _read(disk: RealDisk, *, cut_tail: bool, progress: Callable[[int], None] | None) -> tuple[LedgerState, Journal]:
+    journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
+    state = LedgerState()
+    for frame in journal.recover():
+        replay(state, frame)
+        if progress:
+            progress(frame.sequence)
+    state.check()
+    return state, journal
+
+
+def _copy(source: RealDisk, target: RealDisk) -> None:
+    buffer = memoryview(bytearray(_CHUNK_BYTES))
+    for number in segments.segment_numbers(source):
+        name = segments.segment_name(number)
+        read = source.open(name, writable=False)
+        try:
+            written = target.create(name)
+            try:
+                offset = 0
+                while count := read.pread_into(buffer, offset):
+                    written.pwrite(buffer[:count], offset)
+                    offset += count
+                written.fdatasync()
+            finally:
+                written.close()
+        finally:
+            read.close()
+    target.fsync_folder()

@@ -1,0 +1,156 @@
+"""What one does with money, as verbs: the same for a ledger, which does it at once, and for a chain, which collects."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from sycee.core import money
+from sycee.ledger import operations
+
+Array = np.ndarray[Any, Any]
+Amount = int | str
+Taken = TypeVar("Taken")
+
+
+class Verbs(ABC, Generic[Taken]):
+    """Every verb takes an `id`, a fresh one if none is given: the same id again is answered EXISTS and moves nothing.
+
+    An amount is minor units, or a text such as "12.50" in the account's currency. Raises UsageError for a text that is
+    no such amount, or for a number that does not fit its field.
+    """
+
+    @abstractmethod
+    def _take(self, record: Array) -> Taken:
+        """Do it, or keep it."""
+
+    @abstractmethod
+    def new_id(self) -> int:
+        """A fresh id, for an operation that may have to be sent again."""
+
+    @abstractmethod
+    def _currency_of(self, account: int) -> int:
+        """Number of an account's currency. Raises UsageError where there is no such account."""
+
+    @abstractmethod
+    def _currency_of_operation(self, id: int) -> int:
+        """Number of the currency that an operation moved or held. Raises UsageError where it did neither."""
+
+    # --- at once ---
+
+    def transfer(self, debit: int, credit: int, amount: Amount, *, id: int | None = None) -> Taken:
+        """Move own money from one account to another."""
+        minor = self._minor(debit, amount)
+        return self._take(operations.transfer(self._id(id), debit=debit, credit=credit, amount=minor))
+
+    def pay(self, payer: int, payee: int, amount: Amount, *, id: int | None = None) -> Taken:
+        """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
+        minor = self._minor(payer, amount)
+        return self._take(operations.pay(self._id(id), payer=payer, payee=payee, amount=minor))
+
+    def refund(self, original: int, amount: Amount, *, id: int | None = None) -> Taken:
+        """Give back part of the pay or post `original`: the payer's own money first, then purse money."""
+        minor = self._minor_of(original, amount)
+        return self._take(operations.refund(self._id(id), original=original, amount=minor))
+
+    def reverse(self, original: int, amount: Amount, *, id: int | None = None) -> Taken:
+        """Take back part of a transfer, pay or post by authority, as far as the payee has it."""
+        minor = self._minor_of(original, amount)
+        return self._take(operations.reverse(self._id(id), original=original, amount=minor))
+
+    # --- in two steps ---
+
+    def hold(
+        self,
+        payer: int,
+        payee: int,
+        amount: Amount,
+        *,
+        until_ns: int,
+        third: int = 0,
+        hash_lock: bytes = b"",
+        id: int | None = None,
+    ) -> Taken:
+        """Keep money ready for the payee until `until_ns`; its `id` is what `post` and the others name.
+
+        `third` is an account that alone may post and void then; `hash_lock`, 32 bytes, is the SHA-256 of a secret
+        without which nothing is posted.
+        """
+        minor = self._minor(payer, amount)
+        record = operations.hold(
+            self._id(id),
+            payer=payer,
+            payee=payee,
+            amount=minor,
+            until_ns=until_ns,
+            third=third,
+            hash_lock=hash_lock,
+        )
+        return self._take(record)
+
+    def post(
+        self,
+        hold: int,
+        amount: Amount,
+        *,
+        by: int,
+        lets_go: bool = False,
+        secret: bytes | None = None,
+        id: int | None = None,
+    ) -> Taken:
+        """Pay what is held, or part of it, asked for by the account `by`.
+
+        `lets_go` keeps the rest no longer; `secret`, 32 bytes, opens a hash-locked hold.
+        """
+        minor = self._minor_of(hold, amount)
+        record = operations.post(self._id(id), hold=hold, by=by, amount=minor, lets_go=lets_go, secret=secret)
+        return self._take(record)
+
+    def void(self, hold: int, *, by: int, id: int | None = None) -> Taken:
+        """Let all that is still held go, asked for by the account `by`."""
+        return self._take(operations.void(self._id(id), hold=hold, by=by))
+
+    def extend(self, hold: int, *, by: int, until_ns: int, id: int | None = None) -> Taken:
+        """Hold until later, asked for by the payer."""
+        return self._take(operations.extend(self._id(id), hold=hold, by=by, until_ns=until_ns))
+
+    # --- on its way ---
+
+    def send(
+        self, source: int, destination: int, amount: Amount, *, through: int, up_to: bool = False, id: int | None = None
+    ) -> Taken:
+        """Send money on its way through an IN_TRANSIT account; `confirm` or `reject` names the send's `id`.
+
+        `up_to` sends what there is, at most `amount`.
+        """
+        minor = self._minor(source, amount)
+        record = operations.send(
+            self._id(id), source=source, destination=destination, through=through, amount=minor, up_to=up_to
+        )
+        return self._take(record)
+
+    def confirm(self, sent: int, *, id: int | None = None) -> Taken:
+        """What was sent has arrived."""
+        return self._take(operations.confirm(self._id(id), sent=sent))
+
+    def reject(self, sent: int, *, id: int | None = None) -> Taken:
+        """What was sent comes back."""
+        return self._take(operations.reject(self._id(id), sent=sent))
+
+    # --- helpers ---
+
+    def _id(self, id: int | None) -> int:
+        return self.new_id() if id is None else id
+
+    def _minor(self, account: int, amount: Amount) -> int:
+        if not isinstance(amount, str):
+            return operator.index(amount)
+        return money.parse(amount, money.currency(self._currency_of(account)))
+
+    def _minor_of(self, original: int, amount: Amount) -> int:
+        if not isinstance(amount, str):
+            return operator.index(amount)
+        return money.parse(amount, money.currency(self._currency_of_operation(original)))

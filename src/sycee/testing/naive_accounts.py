@@ -1,0 +1,200 @@
+"""The naive twin on currencies, groups and accounts (docs/reference/ledger.md §3), roles and rules (§11)."""
+
+from __future__ import annotations
+
+from sycee.core.codes import Result
+from sycee.ledger.layout import AccountKind, Block, Purpose, Role
+from sycee.testing.naive_book import Book, refuse, refuse_for
+from sycee.testing.naive_limits import (
+    forbids_amount,
+    forbids_payee,
+    forbids_receiving,
+    is_in_force,
+    use_up,
+    waterfall,
+    waterfall_is_possible,
+)
+from sycee.testing.naive_record import SELF_SUSPENDED, Operation
+from sycee.testing.naive_rows import Account, Grant, Pay
+
+CURRENCIES_MAX = 16
+
+
+def define_currency(book: Book, operation: Operation) -> None:
+    """A currency and its time zone."""
+    refuse(Result.CURRENCY_EXISTS, operation.number in book.currencies)
+    refuse(Result.TOO_MANY_CURRENCIES, len(book.currencies) == CURRENCIES_MAX)
+    book.currencies[operation.number] = operation.field("zone")
+
+
+def define_group(book: Book, operation: Operation) -> None:
+    """A group of payees, without members so far."""
+    refuse(Result.GROUP_EXISTS, operation.number in book.groups)
+    book.groups[operation.number] = set()
+
+
+def join_group(book: Book, operation: Operation) -> None:
+    """One more member."""
+    refuse(Result.GROUP_NOT_FOUND, operation.number not in book.groups)
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    book.groups[operation.number].add(account.id)
+
+
+def leave_group(book: Book, operation: Operation) -> None:
+    """One member less."""
+    refuse(Result.GROUP_NOT_FOUND, operation.number not in book.groups)
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    book.groups[operation.number].discard(account.id)
+
+
+def open_account(book: Book, operation: Operation) -> None:
+    """An account without money."""
+    kind, currency = AccountKind(operation.first), operation.number
+    issuances = {account.currency for account in book.accounts.values() if account.kind == AccountKind.ISSUANCE}
+    refuse(Result.CURRENCY_NOT_FOUND, currency not in book.currencies)
+    refuse(Result.RULE_SET_NOT_FOUND, operation.rule_set != 0 and operation.rule_set not in book.rule_sets)
+    refuse(Result.ACCOUNT_EXISTS, operation.debit in book.accounts)
+    refuse(Result.ISSUANCE_EXISTS, kind is AccountKind.ISSUANCE and currency in issuances)
+    if kind not in SELF_SUSPENDED:
+        suspense = book.account_or(Result.SUSPENSE_NOT_FOUND, operation.credit)
+        right = suspense.kind == AccountKind.SUSPENSE and suspense.currency == currency
+        refuse(Result.SUSPENSE_NOT_FOUND, not right)
+    book.accounts[operation.debit] = Account(
+        id=operation.debit,
+        number=len(book.accounts),
+        currency=currency,
+        kind=kind,
+        operator=operation.count,
+        rule_set=operation.rule_set,
+        suspense=operation.debit if kind in SELF_SUSPENDED else operation.credit,
+    )
+
+
+def block_account(book: Book, operation: Operation) -> None:
+    """One more reason, on one side or both."""
+    account = _blockable(book, operation)
+    if operation.flags & Block.DEBIT:
+        account.debit_reasons |= 1 << operation.first - 1
+    if operation.flags & Block.CREDIT:
+        account.credit_reasons |= 1 << operation.first - 1
+
+
+def unblock_account(book: Book, operation: Operation) -> None:
+    """One reason less, on one side or both."""
+    account = _blockable(book, operation)
+    if operation.flags & Block.DEBIT:
+        account.debit_reasons &= ~(1 << operation.first - 1)
+    if operation.flags & Block.CREDIT:
+        account.credit_reasons &= ~(1 << operation.first - 1)
+
+
+def _blockable(book: Book, operation: Operation) -> Account:
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    refuse(Result.ACCOUNT_MUST_STAY_OPEN, account.kind == AccountKind.SUSPENSE)
+    refuse(Result.ACCOUNT_CLOSED, account.closed)
+    return account
+
+
+def close_account(book: Book, operation: Operation) -> None:
+    """The end of an account that has nothing and waits for nothing."""
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    refuse(Result.ACCOUNT_MUST_STAY_OPEN, account.kind in SELF_SUSPENDED)
+    refuse(Result.ACCOUNT_CLOSED, account.closed)
+    has = (account.balance, account.debits_pending, account.credits_pending)
+    refuse(Result.ACCOUNT_NOT_EMPTY, has != (0, 0, 0))
+    account.closed = operation.first
+
+
+def set_rule_set(book: Book, operation: Operation) -> None:
+    """Other rules from now on; what was used stays used."""
+    refuse(Result.RULE_SET_NOT_FOUND, operation.rule_set != 0 and operation.rule_set not in book.rule_sets)
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    refuse(Result.ACCOUNT_CLOSED, account.closed)
+    account.rule_set = operation.rule_set
+
+
+def set_key(book: Book, operation: Operation) -> None:
+    """Another key, or none; the epoch says how often."""
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    refuse(Result.ACCOUNT_CLOSED, account.closed)
+    account.key, account.key_flags = operation.field("key"), operation.flags
+    account.key_epoch += 1
+
+
+def link_account(book: Book, operation: Operation) -> None:
+    """Where what is too much goes, or nowhere."""
+    account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
+    if operation.credit != 0:
+        other = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
+        refuse(Result.CURRENCIES_MUST_MATCH, account.currency != other.currency)
+        in_transit = [side.kind == AccountKind.IN_TRANSIT for side in (account, other)]
+        refuse(Result.LINK_KIND_WRONG, in_transit[0] == in_transit[1])
+    refuse(Result.ACCOUNT_CLOSED, account.closed)
+    account.link = operation.credit
+
+
+# ── What TRANSFER, PAY and HOLD have in common ───────────────────────────────────────────────────────────────────
+
+
+def check_between(debit: Account, credit: Account) -> None:
+    """Refuse if no money may go from one account to the other, whatever the amount and the rules."""
+    refuse(Result.CURRENCIES_MUST_MATCH, debit.currency != credit.currency)
+    refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (debit.kind, credit.kind))
+    refuse(Result.DEBIT_ACCOUNT_CLOSED, debit.closed)
+    refuse(Result.CREDIT_ACCOUNT_CLOSED, credit.closed)
+    refuse(Result.DEBIT_ACCOUNT_BLOCKED, debit.debit_reasons)
+    refuse(Result.CREDIT_ACCOUNT_BLOCKED, credit.credit_reasons)
+
+
+def transfer(book: Book, operation: Operation) -> None:
+    """One movement, then perhaps one of what is too much. It never touches purses."""
+    debit = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
+    credit = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
+    amount = operation.amount
+    check_between(debit, credit)
+    refuse(Result.RULE_SET_NOT_IN_FORCE, not is_in_force(book, book.rules_of(credit)))
+    refuse_for(forbids_payee(book, book.rules_of(debit), credit))
+    refuse(Result.OVERFLOWS_DEBITS, debit.overflows_debits(amount))
+    refuse(Result.OVERFLOWS_CREDITS, credit.overflows_credits(amount))
+    refuse_for(forbids_amount(book, debit, amount))
+    refuse_for(forbids_receiving(book, credit, amount))
+    use_up(book, debit, amount)
+    possible = waterfall_is_possible(book, credit, amount)
+    book.move([(debit, credit, amount, Purpose.TRANSFER)])
+    if possible:
+        waterfall(book, operation.id, credit, amount)
+    book.pays[operation.id] = Pay(debit.id, credit.id, amount, ((None, amount),))
+
+
+# ── Roles and rules ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def grant_role(book: Book, operation: Operation) -> None:
+    """A role for a person's key; the second officer turns authority on."""
+    book.grants[operation.id] = Grant(
+        id=operation.id,
+        person=operation.debit,
+        role=operation.first,
+        flags=operation.flags,
+        key=operation.field("key"),
+        operator=operation.count,
+        from_ns=operation.from_ns,
+        until_ns=operation.until_ns,
+    )
+    book.turn_authority_on()
+
+
+def revoke_role(book: Book, operation: Operation) -> None:
+    """A grant that counts no more."""
+    refuse(Result.GRANT_NOT_FOUND, operation.reference not in book.grants)
+    grant = book.grants[operation.reference]
+    refuse(Result.GRANT_REVOKED, grant.revoked)
+    too_few = len(book.officers(without=grant.id)) < 2
+    refuse(Result.OFFICERS_MUST_REMAIN, book.authority_on and grant.role == Role.OFFICER and too_few)
+    grant.revoked = True
+
+
+def upgrade(book: Book, operation: Operation) -> None:
+    """Newer rules."""
+    refuse(Result.RULES_NOT_NEWER, operation.number <= book.rules)
+    book.rules = operation.number

@@ -1,0 +1,146 @@
+"""The naive twin on rule sets (docs/reference/ledger.md §4): their definition, and what they forbid.
+
+A function named `forbids_…` gives the code that stands against something, or None.
+"""
+
+from __future__ import annotations
+
+from sycee.core.codes import Result
+from sycee.core.limits import I64_MAX
+from sycee.ledger.layout import AccountKind, Purpose, RuleFlag
+from sycee.testing.naive_book import Book, period_numbers, refuse
+from sycee.testing.naive_record import Operation
+from sycee.testing.naive_rows import Account, Rules, RuleSet, Three, Transit
+
+
+def define_rule_set(book: Book, operation: Operation) -> None:
+    """A first version, or the one to come."""
+    known = book.rule_sets.get(operation.number)
+    rules = read_rules(operation)
+    refuse(Result.GROUP_NOT_FOUND, any(group != 0 and group not in book.groups for group in rules.groups))
+    refuse(Result.RULE_SET_EXISTS, known is not None and rules.effective_ns <= book.now)
+    refuse(Result.RULE_SET_NOT_FOUND, known is None and rules.effective_ns > book.now)
+    if known is not None:
+        has = known.current
+        same = (has.from_ns, has.until_ns, has.return_account) == (rules.from_ns, rules.until_ns, rules.return_account)
+        refuse(Result.RULE_SET_MUST_KEEP_WINDOW, not same)
+    if rules.return_account != 0:
+        account = book.account_or(Result.RETURN_ACCOUNT_NOT_FOUND, rules.return_account)
+        refuse(Result.RETURN_ACCOUNT_NOT_FOUND, account.kind == AccountKind.IN_TRANSIT)
+    if known is None:
+        book.rule_sets[operation.number] = RuleSet(rules)
+    else:
+        known.coming = rules
+
+
+def read_rules(operation: Operation) -> Rules:
+    """The record of DEFINE_RULE_SET as its own layout reads it."""
+    return Rules(
+        flags=operation.flags,
+        groups=operation.groups,
+        return_account=operation.unsigned("return"),
+        from_ns=operation.from_ns,
+        until_ns=operation.until_ns,
+        balance_max=operation.signed("balance_max"),
+        single_max=operation.signed("single_max"),
+        period_max=(operation.signed("day_max"), operation.signed("month_max"), operation.signed("year_max")),
+        refund_reserve=operation.signed("refund_reserve"),
+        effective_ns=operation.signed("effective_ns"),
+        refund_window_s=operation.unsigned("refund_window_s"),
+    )
+
+
+# ── In force, and giving to a payee ──────────────────────────────────────────────────────────────────────────────
+
+
+def is_in_force(book: Book, rules: Rules | None) -> bool:
+    """True within the window of the rules, and where there are none."""
+    return rules is None or rules.from_ns <= book.now < rules.until_ns
+
+
+def forbids_payee(book: Book, rules: Rules | None, payee: Account) -> Result | None:
+    """Why money under these rules may not reach this payee."""
+    if rules is None:
+        return None
+    groups = [group for group in rules.groups if group != 0]
+    if groups and not any(payee.id in book.groups[group] for group in groups):
+        return Result.PAYEE_NOT_ALLOWED
+    if rules.flags & RuleFlag.NO_PERSONS and payee.kind == AccountKind.WALLET:
+        return Result.PERSONS_NOT_ALLOWED
+    if rules.flags & RuleFlag.NO_CASH_OUT and payee.kind in (AccountKind.RESERVE, AccountKind.VAULT):
+        return Result.CASH_OUT_NOT_ALLOWED
+    return None
+
+
+# ── Giving an amount ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def forbids_amount(book: Book, account: Account, amount: int, *, single: bool = True) -> Result | None:
+    """Why an account may not give this much of its own now; `single` False leaves the single limit out."""
+    if not account.has(amount):
+        return Result.EXCEEDS_BALANCE
+    rules = book.rules_of(account)
+    if rules is None:
+        return None
+    if account.kind != AccountKind.ISSUANCE and account.available - rules.refund_reserve < amount:
+        return Result.RESERVED_FOR_REFUNDS
+    if single and rules.single_max != 0 and amount > rules.single_max:
+        return Result.EXCEEDS_SINGLE_LIMIT
+    codes = (Result.EXCEEDS_DAY_LIMIT, Result.EXCEEDS_MONTH_LIMIT, Result.EXCEEDS_YEAR_LIMIT)
+    numbers = period_numbers(book.calendar, account)
+    for code, maximum, (_, used) in zip(codes, rules.period_max, numbers, strict=True):
+        if maximum != 0 and used + amount > maximum:
+            return code
+    return None
+
+
+def use_up(book: Book, account: Account, amount: int) -> tuple[bool, Three]:
+    """Count what an account gives. Says whether it was counted, and if so in which day, month and year."""
+    if account.rule_set == 0:
+        return False, (0, 0, 0)
+    (day, day_used), (month, month_used), (year, year_used) = period_numbers(book.calendar, account)
+    account.periods = day, month, year
+    account.used = day_used + amount, month_used + amount, year_used + amount
+    return True, account.periods
+
+
+# ── Receiving, and what is too much ──────────────────────────────────────────────────────────────────────────────
+
+
+def forbids_receiving(book: Book, account: Account, amount: int, *, waterfall: bool = True) -> Result | None:
+    """Why an account may not receive this much; `waterfall` False is where none could begin."""
+    rules = book.rules_of(account)
+    if rules is None or rules.balance_max == 0:
+        return None
+    if account.balance + account.credits_pending + amount <= rules.balance_max:
+        return None
+    if waterfall and waterfall_is_possible(book, account, amount):
+        return None
+    return Result.EXCEEDS_BALANCE_LIMIT
+
+
+def waterfall_is_possible(book: Book, account: Account, amount: int) -> bool:
+    """True if what is too much of this amount could go on its way to the bank."""
+    if account.link == 0:
+        return False
+    through = book.accounts[account.link]
+    if through.kind != AccountKind.IN_TRANSIT or through.closed or through.credit_reasons or through.link == 0:
+        return False
+    destination = book.accounts[through.link]
+    if destination is account or account.debits_posted + account.debits_pending + amount > I64_MAX:
+        return False
+    return not through.overflows_credits(amount) and not destination.overflows_credits(amount)
+
+
+def waterfall(book: Book, id: int, account: Account, amount: int) -> None:
+    """Send on what is too much, of an amount that was just received by the operation of this id."""
+    rules = book.rules_of(account)
+    if rules is None or rules.balance_max == 0:
+        return
+    excess = min(amount, account.balance + account.credits_pending - rules.balance_max)
+    if excess > 0:
+        through = book.accounts[account.link]
+        destination = book.accounts[through.link]
+        book.move([(account, through, excess, Purpose.WATERFALL)])
+        book.transits[id] = Transit(id, account.id, through.id, destination.id, excess)
+        destination.credits_pending += excess

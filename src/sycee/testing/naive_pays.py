@@ -1,0 +1,179 @@
+"""The naive twin on what pays and comes back (docs/reference/ledger.md §5): PAY, REFUND, REVERSE."""
+
+from __future__ import annotations
+
+from sycee.core.codes import Result
+from sycee.ledger.layout import AccountKind, Kind, PayFlag, Purpose, PurseState
+from sycee.testing.naive_accounts import check_between
+from sycee.testing.naive_book import Book, refuse, refuse_for
+from sycee.testing.naive_limits import (
+    forbids_amount,
+    forbids_payee,
+    forbids_receiving,
+    is_in_force,
+    use_up,
+    waterfall,
+    waterfall_is_possible,
+)
+from sycee.testing.naive_record import Operation
+from sycee.testing.naive_rows import Account, Legs, Pay, Plan, Purse
+
+SECOND_NS = 1_000_000_000
+
+
+def pay(book: Book, operation: Operation) -> None:
+    """Purses first and own money after, and perhaps what is too much for the payee goes on its way."""
+    payer, payee = payer_and_payee(book, operation)
+    legs = check_paying(book, operation, payer, payee)
+    use_up_own(book, payer, legs)
+    possible = waterfall_is_possible(book, payee, operation.amount)
+    book.move(paying(book, payer, payee, legs))
+    if possible:
+        waterfall(book, operation.id, payee, operation.amount)
+    book.pays[operation.id] = Pay(payer.id, payee.id, operation.amount, legs)
+
+
+def payer_and_payee(book: Book, operation: Operation) -> tuple[Account, Account]:
+    """The two accounts of a PAY or HOLD."""
+    payer = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
+    payee = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
+    return payer, payee
+
+
+def check_paying(book: Book, operation: Operation, payer: Account, payee: Account) -> Legs:
+    """All of PAY's refusals but those of accounts that are not there; gives what would be taken from where."""
+    check_between(payer, payee)
+    amount = operation.amount
+    refuse(Result.RULE_SET_NOT_IN_FORCE, not is_in_force(book, book.rules_of(payee)))
+    purse_legs, own = _lay(book, operation, payer, payee)
+    purses_only = bool(operation.flags & PayFlag.PURSES_ONLY)
+    if own > 0 and not purses_only:
+        refuse_for(forbids_payee(book, book.rules_of(payer), payee))
+    refuse(Result.OVERFLOWS_DEBITS, payer.overflows_debits(amount))
+    refuse(Result.OVERFLOWS_DEBITS, any(purse.overflows_debits(amount) for purse, _ in purse_legs))
+    refuse(Result.OVERFLOWS_CREDITS, payee.overflows_credits(amount))
+    if own > 0:
+        refuse(Result.EXCEEDS_BALANCE, purses_only)
+        refuse_for(forbids_amount(book, payer, own))
+    refuse_for(forbids_receiving(book, payee, amount))
+    legs: Legs = tuple((purse.key, part) for purse, part in purse_legs)
+    return (*legs, (None, own)) if own > 0 else legs
+
+
+def _lay(book: Book, operation: Operation, payer: Account, payee: Account) -> tuple[list[tuple[Purse, int]], int]:
+    """What each purse gives of the amount, and what is left for own money."""
+    own = operation.amount
+    purse_legs = []
+    for purse in [] if operation.flags & PayFlag.OWN_ONLY else usable_purses(book, payer, payee):
+        single_max = book.rules_of_programme(purse.programme).single_max
+        part = min(purse.left, own) if single_max == 0 else min(purse.left, own, single_max)
+        if part > 0:
+            purse_legs.append((purse, part))
+            own -= part
+    return purse_legs, own
+
+
+def usable_purses(book: Book, payer: Account, payee: Account) -> list[Purse]:
+    """The payer's purses that may pay this payee now: earliest end first, then programme, then member."""
+    usable = []
+    for purse in book.purses_of(payer):
+        rules = book.rules_of_programme(purse.programme)
+        reaches = is_in_force(book, rules) and forbids_payee(book, rules, payee) is None
+        if purse.state is PurseState.CLAIMED and purse.left > 0 and reaches:
+            usable.append((rules.until_ns, purse.programme, purse.member, purse))
+    return [purse for *_, purse in sorted(usable, key=lambda entry: entry[:3])]
+
+
+def use_up_own(book: Book, payer: Account, legs: Legs) -> tuple[bool, tuple[int, int, int]]:
+    """Count the own money among what is paid or held."""
+    own = sum(part for purse, part in legs if purse is None)
+    return use_up(book, payer, own) if own > 0 else (False, (0, 0, 0))
+
+
+def paying(book: Book, payer: Account, payee: Account, legs: Legs) -> Plan:
+    """The movements of a PAY or POST."""
+    return [
+        (payer, payee, part, Purpose.PAY_OWN) if purse is None else (book.purses[purse], payee, part, Purpose.PAY_PURSE)
+        for purse, part in legs
+        if part > 0
+    ]
+
+
+# ── What comes back ──────────────────────────────────────────────────────────────────────────────────────────────
+
+REFUND = (Purpose.REFUND_OWN, Purpose.REFUND_SUSPENSE, Purpose.REFUND_PURSE)
+REVERSAL = (Purpose.REVERSAL_OWN, Purpose.REVERSAL_SUSPENSE, Purpose.REVERSAL_PURSE)
+
+
+def refund(book: Book, operation: Operation) -> None:
+    """The payee gives back a part of a pay: own money first, then purses, last to first."""
+    original = _original(book, operation, (Kind.PAY, Kind.POST), Result.ORIGINAL_IS_NOT_A_PAY)
+    payee, amount = book.accounts[original.payee], operation.amount
+    refuse(Result.DEBIT_ACCOUNT_CLOSED, payee.closed)
+    refuse(Result.DEBIT_ACCOUNT_BLOCKED, payee.debit_reasons)
+    rules, passed = book.rules_of(payee), book.now - book.bound[operation.reference].now_ns
+    if rules is not None and rules.refund_window_s != 0:
+        refuse(Result.REFUND_WINDOW_CLOSED, passed >= rules.refund_window_s * SECOND_NS)
+    _check_giving_back(book, operation, original)
+    refuse(Result.EXCEEDS_BALANCE, not payee.has(amount))
+    _give_back(book, operation.reference, original, amount, REFUND)
+
+
+def reverse(book: Book, operation: Operation) -> None:
+    """By authority: what the payee has of it comes back, and what is missing is a claim on record."""
+    reversible = (Kind.TRANSFER, Kind.PAY, Kind.POST)
+    original = _original(book, operation, reversible, Result.ORIGINAL_NOT_REVERSIBLE)
+    payee, amount = book.accounts[original.payee], operation.amount
+    _check_giving_back(book, operation, original)
+    taken = amount if payee.kind == AccountKind.ISSUANCE else max(0, min(amount, payee.available))
+    _give_back(book, operation.reference, original, taken, REVERSAL)
+    book.refunded[operation.id] = amount - taken
+
+
+def _original(book: Book, operation: Operation, kinds: tuple[Kind, ...], otherwise: Result) -> Pay:
+    refuse(Result.ORIGINAL_NOT_FOUND, operation.reference not in book.bound)
+    bound = book.bound[operation.reference]
+    refuse(otherwise, bound.kind not in kinds)
+    refuse(Result.ORIGINAL_WAS_REFUSED, bound.result is not Result.CREATED)
+    return book.pays[operation.reference]
+
+
+def _check_giving_back(book: Book, operation: Operation, original: Pay) -> None:
+    """The refusals that REFUND and REVERSE share, judged for the operation's whole amount."""
+    amount, refunded = operation.amount, book.refunded.get(operation.reference, 0)
+    refuse(Result.EXCEEDS_REFUNDABLE, refunded + amount > original.amount)
+    plan = _plan_back(book, original, refunded, amount, REFUND)
+    refuse(Result.OVERFLOWS_DEBITS, book.accounts[original.payee].overflows_debits(amount))
+    refuse(Result.OVERFLOWS_CREDITS, any(receiver.overflows_credits(amount) for _, receiver, _, _ in plan))
+
+
+def _give_back(book: Book, original_id: int, original: Pay, amount: int, purposes: tuple[Purpose, ...]) -> None:
+    refunded = book.refunded.get(original_id, 0)
+    book.move(_plan_back(book, original, refunded, amount, purposes))
+    book.refunded[original_id] = refunded + amount
+
+
+def _plan_back(book: Book, original: Pay, refunded: int, amount: int, purposes: tuple[Purpose, ...]) -> Plan:
+    """Lay the legs end to end, own money first, then purses last to first; take [refunded, refunded + amount)."""
+    to_own, to_suspense, to_purse = purposes
+    payer, payee = book.accounts[original.payer], book.accounts[original.payee]
+    own_legs = [leg for leg in original.legs if leg[0] is None]
+    purse_legs = [leg for leg in original.legs if leg[0] is not None]
+    plan: Plan = []
+    begin = 0
+    for key, length in own_legs + purse_legs[::-1]:
+        end = begin + length
+        part = min(end, refunded + amount) - max(begin, refunded)
+        begin = end
+        if part <= 0:
+            continue
+        if key is None:
+            receiver, purpose = book.receiver(payer, to_own, to_suspense)
+            plan.append((payee, receiver, part, purpose))
+            continue
+        purse = book.purses[key]
+        plan.append((payee, purse, part, to_purse))
+        if purse.state is PurseState.EXPIRED or book.is_expired(purse.programme):
+            receiver, purpose = book.return_account(purse.programme)
+            plan.append((purse, receiver, part, purpose))
+    return plan

@@ -1,0 +1,154 @@
+"""The naive twin on money on its way (docs/reference/ledger.md §8) and on settlement batches (§10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sycee.core.codes import PRECEDENCE, Result
+from sycee.core.limits import I64_MAX
+from sycee.ledger.layout import AccountKind, BatchState, Purpose, SendFlag, SettleFlag, TransitState
+from sycee.testing.naive_book import Book, refuse, refuse_for
+from sycee.testing.naive_limits import forbids_amount, forbids_payee, forbids_receiving, is_in_force, use_up
+from sycee.testing.naive_record import Operation
+from sycee.testing.naive_rows import Account, Batch, Transit
+
+
+def send(book: Book, operation: Operation) -> None:
+    """Money leaves an account and waits in one that is IN_TRANSIT."""
+    source = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
+    destination = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
+    through = book.account_or(Result.TRANSIT_ACCOUNT_NOT_FOUND, operation.reference)
+    refuse(Result.TRANSIT_ACCOUNT_NOT_FOUND, through.kind != AccountKind.IN_TRANSIT)
+    refuse(Result.CURRENCIES_MUST_MATCH, len({source.currency, destination.currency, through.currency}) > 1)
+    refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (source.kind, destination.kind))
+    refuse(Result.DEBIT_ACCOUNT_CLOSED, source.closed)
+    refuse(Result.CREDIT_ACCOUNT_CLOSED, destination.closed or through.closed)
+    refuse(Result.DEBIT_ACCOUNT_BLOCKED, source.debit_reasons)
+    refuse(Result.CREDIT_ACCOUNT_BLOCKED, destination.credit_reasons or through.credit_reasons)
+    refuse(Result.RULE_SET_NOT_IN_FORCE, not is_in_force(book, book.rules_of(destination)))
+    refuse_for(forbids_payee(book, book.rules_of(source), destination))
+    amount = operation.amount
+    if operation.flags & SendFlag.UP_TO:
+        amount = _up_to(book, source, amount)
+        refuse(Result.EXCEEDS_BALANCE, amount <= 0)
+    refuse(Result.OVERFLOWS_DEBITS, source.overflows_debits(amount))
+    refuse(Result.OVERFLOWS_CREDITS, destination.overflows_credits(amount) or through.overflows_credits(amount))
+    refuse_for(forbids_amount(book, source, amount))
+    refuse_for(forbids_receiving(book, destination, amount, waterfall=False))
+    counted, periods = use_up(book, source, amount)
+    destination.credits_pending += amount
+    book.move([(source, through, amount, Purpose.SEND)])
+    book.transits[operation.id] = Transit(operation.id, source.id, through.id, destination.id, amount, counted, periods)
+
+
+def _up_to(book: Book, source: Account, amount: int) -> int:
+    if source.kind == AccountKind.ISSUANCE:
+        return amount
+    rules = book.rules_of(source)
+    return min(amount, source.available - (rules.refund_reserve if rules is not None else 0))
+
+
+def confirm(book: Book, operation: Operation) -> None:
+    """It arrives where it was sent."""
+    transit = _open_transit(book, operation)
+    destination = book.accounts[transit.destination]
+    receiver, purpose = book.receiver(destination, Purpose.CONFIRM, Purpose.CONFIRM_SUSPENSE)
+    _finish(book, transit, receiver, purpose)
+    transit.state = TransitState.CONFIRMED
+
+
+def reject(book: Book, operation: Operation) -> None:
+    """It returns to where it came from."""
+    transit = _open_transit(book, operation)
+    source = book.accounts[transit.source]
+    receiver, purpose = book.receiver(source, Purpose.REJECT, Purpose.REJECT_SUSPENSE)
+    _finish(book, transit, receiver, purpose)
+    if transit.counted:
+        book.give_back(source, transit.amount, transit.periods)
+    transit.state = TransitState.REJECTED
+
+
+def _open_transit(book: Book, operation: Operation) -> Transit:
+    refuse(Result.TRANSIT_NOT_FOUND, operation.reference not in book.transits)
+    transit = book.transits[operation.reference]
+    refuse(Result.TRANSIT_DONE, transit.state is not TransitState.OPEN)
+    return transit
+
+
+def _finish(book: Book, transit: Transit, receiver: Account, purpose: Purpose) -> None:
+    through, destination = book.accounts[transit.through], book.accounts[transit.destination]
+    refuse(Result.OVERFLOWS_DEBITS, through.overflows_debits(transit.amount))
+    # The transit is among the destination's credits pending: there, it would count twice.
+    more = 0 if receiver is destination else transit.amount
+    refuse(Result.OVERFLOWS_CREDITS, receiver.overflows_credits(more))
+    destination.credits_pending -= transit.amount
+    book.move([(through, receiver, transit.amount, purpose)])
+
+
+# ── Settlement ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stage(book: Book, operation: Operation) -> None:
+    """A payment waits in a batch."""
+    debit = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
+    credit = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
+    batch = book.batches.get(operation.number, Batch(debit.currency))
+    refuse(Result.BATCH_DONE, batch.state is not BatchState.OPEN)
+    refuse(Result.CURRENCIES_MUST_MATCH, not debit.currency == credit.currency == batch.currency)
+    refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (debit.kind, credit.kind))
+    refuse_for(forbids_payee(book, book.rules_of(debit), credit))
+    refuse(Result.OVERFLOWS_CREDITS, batch.total + operation.amount > I64_MAX)
+    batch.payments.append((debit.id, credit.id, operation.amount))
+    book.batches[operation.number] = batch
+
+
+def settle(book: Book, operation: Operation) -> None:
+    """All payments of a batch at once, judged by what each account gives or gets in the end; or none, ever."""
+    refuse(Result.BATCH_NOT_FOUND, operation.number not in book.batches)
+    batch = book.batches[operation.number]
+    refuse(Result.BATCH_DONE, batch.state is not BatchState.OPEN)
+    refuse(Result.BATCH_DIFFERS, (operation.count, operation.amount) != (len(batch.payments), batch.total))
+    if operation.flags & SettleFlag.DISCARD:
+        batch.state = BatchState.DISCARDED
+        return
+    gives = {id: 0 for payment in batch.payments for id in payment[:2]}
+    gets = dict(gives)
+    for debit, credit, amount in batch.payments:
+        gives[debit] += amount
+        gets[credit] += amount
+    codes = [code for id in gives for code in _forbids_settling(book, book.accounts[id], gives[id], gets[id])]
+    refuse_for(min(codes, key=PRECEDENCE.index, default=None))
+    for id in gives:
+        if gives[id] > gets[id]:
+            use_up(book, book.accounts[id], gives[id] - gets[id])
+    book.move(
+        [(book.accounts[debit], book.accounts[credit], amount, Purpose.SETTLEMENT)
+         for debit, credit, amount in batch.payments]
+    )  # fmt: skip
+    batch.state = BatchState.SETTLED
+
+
+def _forbids_settling(book: Book, account: Account, gives: int, gets: int) -> Iterator[Result]:
+    """Every code that one account of a batch gives; `settle` takes the highest of all accounts."""
+    net = gets - gives
+    if gives > 0 and account.closed:
+        yield Result.DEBIT_ACCOUNT_CLOSED
+    if gets > 0 and account.closed:
+        yield Result.CREDIT_ACCOUNT_CLOSED
+    if gives > 0 and account.debit_reasons:
+        yield Result.DEBIT_ACCOUNT_BLOCKED
+    if gets > 0 and account.credit_reasons:
+        yield Result.CREDIT_ACCOUNT_BLOCKED
+    if net > 0 and not is_in_force(book, book.rules_of(account)):
+        yield Result.RULE_SET_NOT_IN_FORCE
+    if account.overflows_debits(gives):
+        yield Result.OVERFLOWS_DEBITS
+    if account.overflows_credits(gets):
+        yield Result.OVERFLOWS_CREDITS
+    code = None
+    if net < 0:
+        code = forbids_amount(book, account, -net, single=False)
+    elif net > 0:
+        code = forbids_receiving(book, account, net, waterfall=False)
+    if code is not None:
+        yield code

@@ -1,0 +1,36 @@
+"""The command line in this process, and the folder of a finished pilot to try it on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.calling import PILOT, Said, start
+
+from sycee import cli
+
+
+@pytest.fixture
+def sycee(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*words: object) -> Said:
+        code = cli.main([str(word) for word in words])
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pilot that ran undisturbed. Not to be written: `copy` is."""
+    folder = tmp_path_factory.mktemp("pilot") / "undisturbed"
+    process = start(*PILOT, "--data", str(folder))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return folder
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "copy")

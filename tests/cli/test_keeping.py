@@ -1,0 +1,273 @@
+"""The commands that keep a ledger safe: signatures judged again, checkpoints, snapshots, copies, keys."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sycee.core.keys import PublicKey, SigningKey
+from sycee.journal.frame import FrameKind
+from sycee.journal.journal import Journal
+from sycee.ledger import operations
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.replaying import journal_disk, replay
+
+WITNESS = "0175f0a0-0000-7000-8000-000000000001"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# --- verify --authority ---
+
+
+def smuggle(folder: Path) -> int:
+    """Write a frame that would close the first account, which nobody signed, past the sequencer; its sequence."""
+    journal, state = Journal.open(journal_disk(folder)), LedgerState()
+    for frame in journal.recover():
+        replay(state, frame)
+    record = operations.close_account(77, account=state.account_id(0))
+    time_ns, sequence = journal.last_time_ns + 1, journal.last_sequence + 1
+    calendar = ((156, 20201019, 202010, 2020), (1, 20201019, 202010, 2020))
+    journal.append(
+        kind=FrameKind.OPERATIONS,
+        time_ns=time_ns,
+        records=record,
+        calendar=calendar,
+        movement_digest=state.movement_digest,
+    )
+    state.reserve(record)
+    state.apply(sequence, time_ns, record, calendar)
+    journal.close(movement_digest=state.movement_digest)
+    return sequence
+
+
+def test_every_signature_is_judged_again(sycee: Any, finished: Path) -> None:
+    plain, judged = sycee("verify", finished), sycee("verify", finished, "--authority")
+    assert (plain.code, judged.code) == (0, 0)
+    assert "signatures hold" not in plain.out
+    assert "signatures hold, of 7 signers" in judged.out
+    found = sycee("verify", finished, "--authority", "--json").json()
+    assert any("operations needed a signature and had it" in sentence for sentence in found["proved"])
+
+
+def test_a_frame_that_nobody_signed_is_named(sycee: Any, copy: Path) -> None:
+    sequence = smuggle(copy)
+    assert sycee("verify", copy).code == 0  # the books close
+    said = sycee("verify", copy, "--authority", "--json")
+    assert said.code == 3
+    assert said.json()["ok"] is False
+    assert f"frame {sequence}, operation 0 (CLOSE_ACCOUNT): NOT_AUTHORISED" in said.json()["error"]
+
+
+def test_a_ledger_without_authorities_says_so(sycee: Any, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "plain") as ledger:
+        ledger.define_currency("EUR", zone="Europe/Berlin")
+    said = sycee("verify", tmp_path / "plain", "--authority")
+    assert said.code == 0
+    assert "the ledger names no authorities" in said.out
+
+
+# --- keys ---
+
+
+@pytest.mark.parametrize(("words", "name"), [((), "ed25519"), (("--p256",), "p256")])
+def test_a_new_key_is_its_owners_alone(sycee: Any, tmp_path: Path, words: tuple[str, ...], name: str) -> None:
+    said = sycee("key", "new", tmp_path / "a.pem", *words)
+    assert (said.code, said.err) == (0, "")
+    public = PublicKey.parse(said.out)
+    assert str(public).startswith(name)
+    assert SigningKey.load(tmp_path / "a.pem").public == public
+    assert stat.S_IMODE((tmp_path / "a.pem").stat().st_mode) == 0o600
+    again = sycee("key", "new", tmp_path / "a.pem")
+    assert (again.code, again.out) == (2, "")
+    assert "is there already" in again.err
+
+
+# --- checkpoints ---
+
+
+@pytest.fixture
+def witness(sycee: Any, tmp_path: Path) -> Path:
+    """A key's file; its public key is beside it in `witness.pub`."""
+    (tmp_path / "witness.pub").write_text(sycee("key", "new", tmp_path / "witness.pem").out)
+    return tmp_path / "witness.pem"
+
+
+def signed(sycee: Any, folder: Path, witness: Path, name: str = "checkpoint.json") -> Path:
+    out = witness.with_name(name)
+    said = sycee("checkpoint", "create", folder, "--key", witness, "--signer", WITNESS, "--out", out)
+    assert (said.code, said.out) == (0, ""), said.err
+    return out
+
+
+def test_a_checkpoint_is_made_checked_and_found_again(sycee: Any, finished: Path, witness: Path) -> None:
+    before = content(finished)
+    file = signed(sycee, finished, witness)
+    assert content(finished) == before
+    said = sycee("checkpoint", "create", finished, "--key", witness, "--signer", WITNESS)
+    assert said.code == 0
+    assert said.out == file.read_text()
+    assert f"note: the ledger knows no witness {WITNESS} with this key" in said.err
+    public = witness.with_suffix(".pub")
+    for key in (public, public.read_text().strip()):
+        checked = sycee("checkpoint", "verify", file, "--key", key, "--json")
+        assert checked.code == 0
+        found = sycee("verify", finished, "--checkpoint", file, "--key", key, "--json")
+        assert found.code == 0
+        assert found.json()["findings"] == []
+        assert found.json()["digest"] == checked.json()["state_digest"]
+        assert checked.json()["sequence"] == found.json()["frames"]
+        assert f"agrees, and is signed by {public.read_text().strip()}" in found.json()["proved"][-1]
+    assert f"is signed by {public.read_text().strip()}.\n" in sycee("checkpoint", "verify", file, "--key", public).out
+    unknown = sycee("verify", finished, "--checkpoint", file)
+    assert unknown.code == 0
+    assert f"knows no witness {WITNESS}: its signature was not judged" in unknown.out
+
+
+def test_a_checkpoint_still_holds_when_the_ledger_has_gone_on(sycee: Any, copy: Path, witness: Path) -> None:
+    file = signed(sycee, copy, witness)
+    smuggle(copy)
+    assert sycee("verify", copy, "--checkpoint", file, "--key", witness.with_suffix(".pub")).code == 0
+
+
+def test_another_history_does_not_agree_with_a_checkpoint(
+    sycee: Any, finished: Path, copy: Path, witness: Path, tmp_path: Path
+) -> None:
+    key = witness.with_suffix(".pub")
+    # The same replay in another folder is another ledger, though it comes to the same state.
+    assert sycee("pilot", "luohu", "--scale", "0.002", "--data", tmp_path / "other").code == 0
+    file = signed(sycee, finished, witness)
+    said = sycee("verify", tmp_path / "other", "--checkpoint", file, "--key", key, "--json")
+    assert said.code == 3
+    assert "is not the one that was signed: its ledger_id is" in said.json()["error"]
+    # A journal that lost its end.
+    smuggle(copy)
+    later = signed(sycee, copy, witness, "later.json")
+    said = sycee("verify", finished, "--checkpoint", later, "--key", key)
+    assert said.code == 3
+    assert "and the journal ends with frame" in said.err
+
+
+def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path, witness: Path) -> None:
+    file = signed(sycee, finished, witness)
+    stranger = sycee("key", "new", witness.with_name("stranger.pem")).out.strip()
+    document = json.loads(file.read_text())
+    changed = witness.with_name("changed.json")
+    changed.write_text(json.dumps(document | {"supply": {"156": "1"}}))
+    for which, key in ((file, stranger), (changed, witness.with_suffix(".pub"))):
+        said = sycee("checkpoint", "verify", which, "--key", key, "--json")
+        assert said.code == 3
+        assert said.json()["ok"] is False
+        assert "is not signed by the key" in said.err
+        assert sycee("verify", finished, "--checkpoint", which, "--key", key).code == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("verify", "{folder}", "--key", "{key}"), "--key says who signed a checkpoint, and there is none"),
+        (("verify", "{folder}", "--checkpoint", "{key}"), "this is no checkpoint: it is not JSON"),
+        (("verify", "{folder}", "--checkpoint", "nowhere.json"), "the checkpoint nowhere.json cannot be read"),
+        (("checkpoint", "verify", "{file}", "--key", "nowhere.pub"), "nowhere.pub is neither a public key nor a file"),
+        (("checkpoint", "verify", "{file}", "--key", "ed25519:12"), "'ed25519:12' is not a public key"),
+        (("checkpoint", "verify", "{file}", "--key", "{file}"), "is not a public key"),
+        (("checkpoint", "create", "{folder}", "--key", "{key}", "--signer", WITNESS), "is open to others than its"),
+        (("checkpoint", "create", "{folder}", "--key", "{pem}", "--signer", "anna"), "'anna' is not an id"),
+        (("checkpoint", "create", "nowhere", "--key", "{pem}", "--signer", WITNESS), "nowhere holds no ledger"),
+        (
+            ("checkpoint", "create", "{folder}", "--key", "{pem}", "--signer", WITNESS, "--out", "{file}"),
+            "is there already",
+        ),
+        (("snapshot", "nowhere"), "nowhere holds no ledger"),
+        (("restore", "nowhere", "somewhere"), "nowhere holds no ledger"),
+        (("restore", "{folder}", "{folder}"), "holds something already"),
+    ],
+)
+def test_wrong_words_are_usage_errors_and_change_nothing(
+    sycee: Any, finished: Path, witness: Path, words: tuple[str, ...], says: str
+) -> None:
+    places = {
+        "folder": finished,
+        "pem": witness,
+        "key": witness.with_suffix(".pub"),
+        "file": signed(sycee, finished, witness),
+    }
+    places["key"].chmod(0o644)
+    before = content(finished), content(witness.parent)
+    said = sycee(*(word.format(**places) for word in words))
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+    assert "hint: " in said.err
+    assert (content(finished), content(witness.parent)) == before
+
+
+def test_a_folder_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, witness: Path) -> None:
+    Journal.create(journal_disk(tmp_path / "empty"))  # and here its process was killed
+    said = sycee("checkpoint", "create", tmp_path / "empty", "--key", witness, "--signer", WITNESS)
+    assert (said.code, said.out) == (2, "")
+    assert "holds a ledger without a frame" in said.err
+
+
+# --- snapshots and copies ---
+
+
+def test_a_snapshot_is_what_the_replay_gives(sycee: Any, copy: Path) -> None:
+    frames = sycee("verify", copy, "--json").json()["frames"]
+    made = sycee("snapshot", copy, "--json").json()
+    assert made["sequence"] == frames
+    assert Path(made["file"]).stat().st_size == made["bytes"] > 0
+    assert f"the state after frame {frames}\n" in sycee("snapshot", copy).out
+    found = sycee("verify", copy, "--authority", "--json").json()
+    assert any("of its snapshots are what the replay gives" in sentence for sentence in found["proved"])
+    # Opened from it, the replay finds everything done.
+    assert sycee("pilot", "luohu", "--scale", "0.002", "--data", copy, "--json").json()["digest"] == found["digest"]
+
+
+def test_a_ledger_in_use_is_not_snapshotted_but_checkpointed(sycee: Any, copy: Path, witness: Path) -> None:
+    with Ledger.open(copy):
+        said = sycee("snapshot", copy)
+        assert (said.code, said.out) == (4, "")
+        assert "is in use" in said.err
+        signed(sycee, copy, witness)
+
+
+def test_a_copy_goes_on_as_the_ledger(sycee: Any, finished: Path, witness: Path, tmp_path: Path) -> None:
+    file, before = signed(sycee, finished, witness), content(finished)
+    said = sycee("restore", finished, tmp_path / "again")
+    assert said.code == 0
+    assert f"{tmp_path / 'again'} holds the ledger of {finished}.\n" in said.out
+    assert "what comes now is epoch 2\n" in said.out
+    assert content(finished) == before
+    made = sycee("restore", finished, tmp_path / "and again", "--json").json()
+    assert (made["epoch"], made["digest"]) == (2, sycee("verify", finished, "--json").json()["digest"])
+    words = ("--authority", "--checkpoint", file, "--key", witness.with_suffix(".pub"), "--json")
+    found = sycee("verify", tmp_path / "again", *words)
+    assert found.code == 0
+    assert found.json()["digest"] == made["digest"]
+
+
+def test_a_damaged_copy_is_not_restored(sycee: Any, copy: Path, tmp_path: Path) -> None:
+    segment = copy / "journal" / "000000000001.segment"
+    damaged = bytearray(segment.read_bytes())
+    damaged[4096 + 600] ^= 1
+    segment.write_bytes(damaged)
+    said = sycee("restore", copy, tmp_path / "again")
+    assert said.code == 3
+    assert "frame 1 at byte 4096" in said.err
+    assert not (tmp_path / "again").exists() or list((tmp_path / "again").iterdir()) == []
+
+
+def test_an_interrupted_restore_says_that_nothing_was_restored(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sycee.cli.app", stop)
+    assert "interrupted; nothing was restored" in sycee("restore", "a", "b").err
+    assert "interrupted; nothing was changed" in sycee("checkpoint", "create", "a").err

@@ -1,0 +1,284 @@
+"""Minting under two officers' signatures: what is signed well enough is taken, and nothing else moves a cent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sycee import verify
+from sycee.core import ids
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import Refused, UsageError
+from sycee.core.keys import SigningKey
+from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.issuance.bank import MINTING_RULE_SET, CentralBank
+from sycee.issuance.signing import Signatures, grants, ranges
+from sycee.ledger import layout, operations
+from sycee.ledger.layout import AccountKind
+from sycee.sequencer.embedded import SIGNED_FOR_NS, Ledger, Signer
+
+SEED, CNY, START_NS = b"a signed bank", 156, 1_602_000_000 * 10**9
+YEAR_NS = 366 * 86_400 * 10**9
+
+
+def person(number: int, algorithm: str = "ed25519") -> Signer:
+    return Signer(number, SigningKey.derive(bytes([number]) * 32, algorithm))
+
+
+ANNA, BERT, DESK, OTTO, OLGA, TINA = person(1), person(2, "p256"), person(3), person(4), person(5, "p256"), person(6)
+OFFICERS = (ANNA, BERT)
+OPERATORS = {0: DESK, 1: OTTO, 2: OLGA, 3: TINA}  # the desk's are the bank's own accounts, Tina's the treasury's
+
+
+def some_ids(purpose: str, count: int) -> np.ndarray:
+    return ids.derive(SEED, purpose, count, time_ms=START_NS // 10**6)
+
+
+def one_id(purpose: str) -> int:
+    return ids.to_int(some_ids(purpose, 1)[0])
+
+
+@dataclass
+class House:
+    """A ledger with authority, its bank opened by two officers, and reserves paid in for operator 1."""
+
+    folder: Path
+    ledger: Ledger
+    clock: SimulatedClock
+    bank: CentralBank
+
+    def by(self, *signers: Signer) -> Signatures:
+        return Signatures(self.ledger, self.ledger.ledger_id, signers, self.clock)
+
+    @property
+    def supply(self) -> int:
+        return self.ledger.supply("CNY")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    bank = CentralBank.derive(SEED, currency=CNY, zone="Asia/Shanghai", operators=2, time_ms=START_NS // 10**6)
+    clock = SimulatedClock(START_NS)
+    with Ledger.open(tmp_path, clock=clock) as ledger:
+        house = House(tmp_path, ledger, clock, bank)
+        roles = grants(
+            some_ids("roles", 6), officers=OFFICERS, operators=OPERATORS, from_ns=0, until_ns=START_NS + YEAR_NS
+        )
+        assert codes(ledger.submit(roles)) == {Result.CREATED}
+        opening = bank.opening(some_ids("opening", bank.opening_records))
+        assert codes(house.by(*OFFICERS).submit(opening)) == {Result.CREATED}
+        bank.credit_reserves(house.by(*OFFICERS), one_id("paid in"), bank.operators[0], 5_000)
+        yield house
+        bank.check(ledger)
+        ledger.check()
+    verify(tmp_path, authority=True)
+
+
+def codes(answers: np.ndarray) -> set[Result]:
+    return {Result(code) for code in answers["code"].tolist()}
+
+
+def test_two_officers_and_the_operator_mint(house: House) -> None:
+    for _ in range(2):
+        house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), house.bank.operators[0], 3_000)
+        assert (house.supply, house.ledger.balance(house.bank.operators[0].reserve)) == (3_000, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("signers", "code"),
+    [
+        ((ANNA, OTTO), Result.TWO_PERSONS_MUST_SIGN),
+        ((OTTO,), Result.NOT_AUTHORISED),
+        ((ANNA, BERT), Result.NOT_AUTHORISED),  # nobody takes an operator's reserves without it
+        ((ANNA, BERT, OLGA), Result.NOT_AUTHORISED),
+        ((ANNA, BERT, OTTO, OLGA), Result.NOT_AUTHORISED),  # who signs what is not theirs is told so
+        ((ANNA, Signer(2, ANNA.key), OTTO), Result.SIGNATURE_INVALID),
+        ((ANNA, BERT, OTTO, person(9)), Result.SIGNER_NOT_FOUND),
+    ],
+)
+def test_a_mint_that_is_not_signed_as_it_must_be(house: House, signers: tuple[Signer, ...], code: Result) -> None:
+    frames = house.ledger.sequencer.durable_sequence
+    with pytest.raises(Refused, match="nothing issued: ") as refused:
+        house.bank.issue(house.by(*signers), some_ids("issued", 2), house.bank.operators[0], 3_000)
+    assert refused.value.result is code
+    assert refused.value.hint is not None
+    assert (house.supply, house.ledger.balance(house.bank.operators[0].reserve)) == (0, 5_000)
+    assert house.ledger.sequencer.durable_sequence == frames
+    # Nothing was bound: signed as it must be, the same request is taken.
+    house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), house.bank.operators[0], 3_000)
+    assert house.supply == 3_000
+
+
+def test_without_any_signature_nothing_is_minted(house: House) -> None:
+    with pytest.raises(Refused, match="NOT_AUTHORISED"):
+        house.bank.issue(house.ledger, some_ids("issued", 2), house.bank.operators[0], 3_000)
+    assert house.supply == 0
+
+
+def test_a_signature_grows_old(house: House) -> None:
+    late = Signatures(house.ledger, house.ledger.ledger_id, (ANNA, BERT, OTTO), SimulatedClock(START_NS))
+    house.clock.set(START_NS + SIGNED_FOR_NS)
+    with pytest.raises(Refused, match="SIGNATURE_EXPIRED"):
+        house.bank.issue(late, some_ids("issued", 2), house.bank.operators[0], 3_000)
+
+
+def test_a_signature_for_another_ledger(house: House) -> None:
+    elsewhere = Signatures(house.ledger, bytes(16), (ANNA, BERT, OTTO), house.clock)
+    with pytest.raises(Refused, match="SIGNATURE_INVALID"):
+        house.bank.issue(elsewhere, some_ids("issued", 2), house.bank.operators[0], 3_000)
+
+
+def test_redeeming_takes_the_operator_and_the_banks_desk(house: House) -> None:
+    operator = house.bank.operators[0]
+    house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), operator, 3_000)
+    for signers in ((OTTO,), (DESK,), (OLGA, DESK)):
+        with pytest.raises(Refused, match=r"nothing redeemed: .*NOT_AUTHORISED"):
+            house.bank.redeem(house.by(*signers), some_ids("redeemed", 2), operator, 1_000)
+    house.bank.redeem(house.by(OTTO, DESK), some_ids("redeemed", 2), operator, 1_000)
+    assert (house.supply, house.ledger.balance(operator.reserve)) == (2_000, 3_000)
+
+
+@pytest.mark.parametrize("signers", [(ANNA,), (OTTO,)])
+def test_limits_are_changed_by_two_officers_alone(house: House, signers: tuple[Signer, ...]) -> None:
+    bank = house.bank
+    changes: list[Callable[[Signatures], None]] = [
+        lambda by: bank.cap_minting(by, some_ids("cap", 2), 1_000),
+        lambda by: bank.set_quota(by, some_ids("quota", 2), 1, 700),
+        lambda by: bank.change_cap(by, one_id("cap later"), 2_000, effective_ns=START_NS + YEAR_NS),
+        lambda by: bank.change_quota(by, one_id("quota later"), 1, 900, effective_ns=START_NS + YEAR_NS),
+    ]
+    for change in changes:
+        with pytest.raises(Refused) as refused:
+            change(house.by(*signers))
+        assert refused.value.result in (Result.TWO_PERSONS_MUST_SIGN, Result.NOT_AUTHORISED)
+        change(house.by(*OFFICERS))
+    with house.ledger.sequencer.reading() as state:
+        assert int(state.tables.rule_sets[MINTING_RULE_SET]["day_max"]) == 1_000
+    with pytest.raises(Refused, match="EXCEEDS_DAY_LIMIT"):
+        bank.issue(house.by(ANNA, BERT, OTTO), some_ids("too much", 2), bank.operators[0], 1_001)
+    with pytest.raises(Refused, match="EXCEEDS_BALANCE_LIMIT"):
+        bank.issue(house.by(ANNA, BERT, OTTO), some_ids("too much at once", 2), bank.operators[0], 701)
+    bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), bank.operators[0], 700)
+
+
+# --- bulk ---
+
+
+def wallets(bank: CentralBank, operators: np.ndarray, purpose: str = "wallets") -> np.ndarray:
+    """Open one wallet per element, with that operator (from 1)."""
+    accounts = some_ids(purpose, operators.size)
+    suspense = np.array([party.suspense for party in bank.operators], object)[operators - 1]
+    halves = np.zeros(operators.size, ids.ID)
+    halves["low"] = [value & 2**64 - 1 for value in suspense]
+    halves["high"] = [value >> 64 for value in suspense]
+    return operations.open_account(
+        some_ids(f"{purpose} opened", operators.size),
+        account=accounts,
+        currency=CNY,
+        kind=AccountKind.WALLET,
+        suspense=halves,
+        operator=operators,
+    )
+
+
+def test_a_bulk_takes_one_signature_of_each_operator_in_each_frame(house: House) -> None:
+    operators = np.where(np.arange(20_000) % 3, 1, 2)
+    operators[-3_000:] = 1  # so that the last frame is the first operator's alone
+    records = wallets(house.bank, operators)
+    both = house.by(OTTO, OLGA)
+    sealed = both.sign(records, by=operators - 1)
+    assert [(each.first, each.count, each.signer) for each in sealed] == [
+        (0, FRAME_RECORDS_MAX, OTTO.id),
+        (0, FRAME_RECORDS_MAX, OLGA.id),
+        (FRAME_RECORDS_MAX, FRAME_RECORDS_MAX, OTTO.id),
+        (FRAME_RECORDS_MAX, FRAME_RECORDS_MAX, OLGA.id),
+        (2 * FRAME_RECORDS_MAX, 20_000 - 2 * FRAME_RECORDS_MAX, OTTO.id),
+        (2 * FRAME_RECORDS_MAX, 20_000 - 2 * FRAME_RECORDS_MAX, OLGA.id),
+    ]
+    frames = house.ledger.sequencer.durable_sequence
+    assert codes(both.submit(records, by=operators - 1)) == {Result.CREATED}
+    assert house.ledger.sequencer.durable_sequence == frames + 3
+    assert codes(both.submit(records, by=operators - 1)) == {Result.EXISTS}
+
+
+def test_whoever_has_nothing_in_a_range_does_not_sign_it(house: House) -> None:
+    operators = np.repeat([1, 2], FRAME_RECORDS_MAX)
+    sealed = house.by(OTTO, OLGA).sign(wallets(house.bank, operators), by=operators - 1)
+    assert [(each.first, each.signer) for each in sealed] == [(0, OTTO.id), (FRAME_RECORDS_MAX, OLGA.id)]
+
+
+def test_signing_again_gives_the_same_bytes(house: House) -> None:
+    records = wallets(house.bank, np.array([1, 2, 2]))
+    assert house.by(OTTO, OLGA).sign(records) == house.by(OTTO, OLGA).sign(records)
+
+
+def test_one_operator_does_not_speak_for_another(house: House) -> None:
+    operators = np.array([1, 2, 2])
+    answers = house.by(OTTO).submit(wallets(house.bank, operators))
+    assert codes(answers) == {Result.NOT_AUTHORISED}
+
+
+# --- where records are cut ---
+
+
+def linked(*lengths: int) -> np.ndarray:
+    """Records in chains of these lengths."""
+    records = np.zeros(sum(lengths), layout.OPERATION)
+    records["flags"] = layout.LINKED
+    records["flags"][np.cumsum(lengths) - 1] = 0
+    return records
+
+
+def test_ranges_leave_room_for_the_signatures() -> None:
+    records = np.zeros(10_000, layout.OPERATION)
+    assert list(ranges(records, 100)) == [(0, FRAME_RECORDS_MAX), (FRAME_RECORDS_MAX, 10_000)]
+    first = next(ranges(records, 1_000))[1]
+    assert (first, 1_048_000 - 128 < first * 128 + 1_000 * 104 <= 1_048_000) == (7_375, True)
+    assert list(ranges(records[:0], 1)) == []
+
+
+def test_no_range_parts_a_chain() -> None:
+    assert list(ranges(linked(8_000, 64, 2, 1), 2)) == [(0, 8_064), (8_064, 8_067)]
+    assert list(ranges(linked(8_000, 65, 1), 2)) == [(0, 8_000), (8_000, 8_066)]
+
+
+def test_a_chain_that_fits_no_frame() -> None:
+    with pytest.raises(UsageError, match="a chain begins at record 3 that does not end, or not within 8,064 records"):
+        list(ranges(linked(3, FRAME_RECORDS_MAX + 1), 2))
+    open_ended = linked(3, 2)
+    open_ended["flags"][-1] = layout.LINKED
+    with pytest.raises(UsageError, match="a chain begins at record 3 that does not end"):
+        list(ranges(open_ended, 2))
+
+
+# --- what cannot be meant ---
+
+
+def test_one_person_is_not_two_officers(house: House) -> None:
+    with pytest.raises(UsageError, match="one signer is named twice"):
+        house.by(ANNA, Signer(ANNA.id, person(7).key))
+    with pytest.raises(UsageError, match="no two persons"):
+        grants(some_ids("roles", 2), officers=(ANNA, ANNA), operators={}, from_ns=0, until_ns=1)
+
+
+def test_nobody_signs(house: House) -> None:
+    with pytest.raises(UsageError, match="nobody was named to sign"):
+        house.by()
+
+
+def test_signers_for_other_records(house: House) -> None:
+    records = wallets(house.bank, np.array([1, 2]))
+    with pytest.raises(UsageError, match="2 records, but 3 say who signs them"):
+        house.by(OTTO, OLGA).submit(records, by=np.zeros(3, np.int64))
+
+
+def test_what_was_signed_before_is_not_signed_again(house: House) -> None:
+    records = wallets(house.bank, np.array([1]))
+    sealed = house.by(OTTO).sign(records)
+    with pytest.raises(UsageError, match="was signed before"):
+        house.by(OTTO).submit(records, sealed)

@@ -1,0 +1,143 @@
+"""Epochs: each begins a segment of its own, durably, and all its frames say so."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+import xxhash
+from tests.journal.history import FIRST, SECOND, TIME_NS, Written, append, as_written, create, recover, small
+
+from sycee.core.errors import JournalDamaged, UnavailableError
+from sycee.journal import FrameKind, Journal
+from sycee.testing.disk import FakeDisk, Loss, PowerCut
+
+pytestmark = pytest.mark.fast
+
+
+def test_a_new_epoch_begins_a_segment_and_its_frames_carry_it() -> None:
+    disk, written = small(3, 28, closed=True)
+    before = disk.content(FIRST)
+    journal, _ = recover(disk)
+    assert journal.begin_epoch() == 2
+    assert journal.epoch == 2
+    assert disk.content(FIRST) == before, "zeros stay zeros"
+    written += [append(journal, 5), append(journal, 200), append(journal, 200)]
+    mark = journal.mark
+    journal.close(movement_digest=bytes([7]) * 32)
+
+    reopened = Journal.open(disk)
+    frames = list(reopened.recover())
+    assert as_written(frames)[:-1] == written
+    assert [frame.epoch for frame in frames] == [1, 1, 1, 2, 2, 2, 2]
+    assert (frames[-1].kind, frames[-1].movement_digest) == (FrameKind.CLOSE, bytes([7]) * 32)
+    assert frames[3].place == (SECOND, 4096)
+    assert reopened.epoch == 2
+    assert reopened.begin_epoch() == 3
+    reopened.close()
+    report = Journal.verify(disk)
+    assert (report.epoch, report.segments, report.frames, report.closed) == (3, 4, 7, True)
+
+    later = Journal.open(disk)
+    assert [frame.sequence for frame in later.recover(after=mark)] == [7]
+    assert later.epoch == 3
+
+
+def test_epochs_without_frames_between_them() -> None:
+    disk = FakeDisk()
+    journal = create(disk)
+    assert [journal.begin_epoch(), journal.begin_epoch()] == [2, 3]
+    written = [append(journal, 3)]
+    assert [journal.begin_epoch(), journal.begin_epoch()] == [4, 5]
+    reopened, found = recover(disk.kill())
+    assert found == written
+    assert reopened.epoch == 5
+    written.append(append(reopened, 1))
+    for mark in (journal.mark, reopened.mark):
+        again = Journal.open(disk.crash(loss=Loss.LOST))
+        assert as_written(again.recover(after=mark)) == written[mark.sequence :]
+        assert again.epoch == 5
+
+
+def test_an_epoch_waits_for_recovery_and_for_prepared_frames() -> None:
+    disk, _ = small(3, closed=True)
+    journal = Journal.open(disk)
+    with pytest.raises(ValueError, match=r"read recover\(\) to its end first"):
+        journal.begin_epoch()
+    list(journal.recover())
+    ahead = journal.prepare(kind=FrameKind.EMPTY, time_ns=TIME_NS + 50)
+    with pytest.raises(ValueError, match="frame 3 belongs to epoch 1 and is not written yet"):
+        journal.begin_epoch()
+    journal.write(ahead)
+    assert journal.begin_epoch() == 2
+    journal.epoch = 2**32 - 1
+    with pytest.raises(ValueError, match="epoch 4294967295 is the last one"):
+        journal.begin_epoch()
+
+
+def written_in_epochs(disk: FakeDisk, acknowledged: list[Written], epochs: list[int]) -> None:
+    journal = create(disk)
+    epochs.append(journal.epoch)
+    for _ in range(2):
+        acknowledged += [append(journal, 3)]
+        acknowledged += [append(journal, 28)]
+        epochs.append(journal.begin_epoch())
+    acknowledged += [append(journal, 60)]
+
+
+def test_a_power_cut_while_an_epoch_begins() -> None:
+    undisturbed = FakeDisk()
+    everything: list[Written] = []
+    written_in_epochs(undisturbed, everything, [])
+    for cut_after in range(undisturbed.operations.total()):
+        disk = FakeDisk(cut_after=cut_after)
+        acknowledged: list[Written] = []
+        epochs: list[int] = []
+        with pytest.raises(PowerCut):
+            written_in_epochs(disk, acknowledged, epochs)
+        for seed, loss in enumerate(Loss):
+            crashed = disk.crash(seed, loss)
+            if not Journal.exists(crashed):
+                assert epochs == []
+                continue
+            journal = Journal.open(crashed, cut_tail=True)
+            found = as_written(journal.recover())
+            assert found == everything[: len(found)]
+            assert len(acknowledged) <= len(found) <= len(acknowledged) + 1
+            assert journal.epoch in (*(epochs or [1])[-1:], len(epochs) + 1)
+            assert journal.epoch >= (epochs or [1])[-1], "an epoch that had begun was forgotten"
+            journal.begin_epoch()
+            append(journal, 1)
+            assert Journal.verify(crashed.crash(loss=Loss.LOST)).epoch == journal.epoch
+
+
+def test_a_full_disk_stops_the_journal_and_the_old_epoch_goes_on() -> None:
+    disk = FakeDisk(space_bytes=60_000)
+    journal = create(disk)
+    written = [append(journal, 3)]
+    with pytest.raises(UnavailableError, match=r"spare\.temp: no space left on the disk"):
+        journal.begin_epoch()
+    with pytest.raises(UnavailableError, match="stopped itself"):
+        append(journal, 1)
+    journal.close()
+    restarted = disk.kill()
+    journal, found = recover(restarted)
+    assert (found, journal.epoch) == (written, 1)
+    assert journal.begin_epoch() == 2
+
+
+def test_a_segment_of_an_older_epoch_after_a_newer_one_is_refused() -> None:
+    """As when a writer that was replaced did not know it and wrote on."""
+    disk, _ = small(3, closed=True)
+    journal, _ = recover(disk)
+    journal.begin_epoch()
+    append(journal, 3)
+    journal.begin_epoch()
+    third = bytearray(disk.content("000000000003.segment"))
+    struct.pack_into("<I", third, 40, 1)
+    third[4088:4096] = bytes(8)
+    third[4088:4096] = xxhash.xxh3_64_digest(bytes(third[:4096]))
+    disk.replace("000000000003.segment", bytes(third))
+    for mark in (None, journal.mark):
+        with pytest.raises(JournalDamaged, match=r"000000000003\.segment: byte 0: its epoch 1 is older than 2"):
+            list(Journal.open(disk.kill()).recover(after=mark))

@@ -1,0 +1,253 @@
+"""Reading a journal after a marked frame: the same frames as from the first, or damage; never fewer, never others."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+
+import pytest
+import xxhash
+from tests.journal.history import (
+    FIRST,
+    SECOND,
+    TIME_NS,
+    Written,
+    append,
+    as_written,
+    create,
+    places,
+    recover,
+    recover_whatever,
+    run,
+    small,
+)
+
+from sycee.core.errors import JournalDamaged, TailInDoubt
+from sycee.journal import Frame, Journal, Mark, RealDisk
+from sycee.journal.frame import genesis_digest
+from sycee.testing.disk import FakeDisk, Loss, PowerCut
+
+pytestmark = pytest.mark.fast
+
+THIRD = "000000000003.segment"
+
+
+def marks_of(disk: FakeDisk) -> list[Mark]:
+    """The mark of each frame, taken from what the frame after it, or the journal, says of it."""
+    journal = Journal.open(disk, read_only=True)
+    marks: list[Mark] = []
+    content = {name: disk.content(name) for name in disk.names()}
+    frames: list[Frame] = list(journal.recover())
+    for frame, after in pairwise(frames):
+        header = content[after.place.file][after.place.offset :]
+        marks.append(Mark(frame.sequence, frame.time_ns, header[56:88]))
+    return [*marks, journal.mark] if frames else []
+
+
+def after(disk: FakeDisk, mark: Mark, *, cut_tail: bool = False) -> tuple[Journal, list[Written]]:
+    journal = Journal.open(disk, cut_tail=cut_tail)
+    return journal, as_written(journal.recover(after=mark))
+
+
+@pytest.fixture
+def three_segments() -> tuple[FakeDisk, list[Written], list[Mark]]:
+    disk = FakeDisk()
+    written: list[Written] = []
+    run(disk, written)
+    return disk, written, marks_of(disk)
+
+
+def test_a_mark_names_the_newest_durable_frame() -> None:
+    disk = FakeDisk()
+    journal = create(disk)
+    assert journal.mark == Mark(0, 0, genesis_digest(journal.ledger_id))
+    seen = []
+    for count in (3, 28, 0, 200):
+        append(journal, count)
+        seen.append(journal.mark)
+    ahead = journal.prepare(kind=1, time_ns=TIME_NS + 99, records=bytes(128))  # type: ignore[arg-type]
+    assert journal.mark == seen[-1], "prepared is not durable"
+    journal.write(ahead)
+    assert journal.mark != seen[-1]
+    assert marks_of(disk.kill())[:-1] == seen
+    reopened, _ = recover(disk.kill())
+    assert reopened.mark == journal.mark
+
+
+def test_every_mark_gives_the_frames_after_it(three_segments: tuple[FakeDisk, list[Written], list[Mark]]) -> None:
+    disk, written, marks = three_segments
+    assert [mark[:2] for mark in marks] == [(one[0], one[2]) for one in written]
+    start = Mark(0, 0, genesis_digest(Journal.open(disk, read_only=True).ledger_id))
+    for mark in [start, *marks]:
+        copy = disk.crash()
+        journal, found = after(copy, mark)
+        assert found == written[mark.sequence :]
+        assert journal.findings == []
+        assert journal.mark == marks[-1]
+        extra = append(journal, 7)
+        assert recover(copy.kill())[1] == [*written, extra], "it goes on where all of it ends"
+
+
+def test_frames_of_segments_before_are_not_read(three_segments: tuple[FakeDisk, list[Written], list[Mark]]) -> None:
+    disk, written, marks = three_segments
+    where = places(disk)
+    first_of_third = next(index for index, (name, _) in enumerate(where) if name == THIRD)
+    for name in (FIRST, SECOND):
+        disk.damage(name, 4096 + 700, 0xFF)
+    _, found = after(disk, marks[first_of_third])
+    assert found == written[first_of_third + 1 :]
+    with pytest.raises(JournalDamaged, match=f"{SECOND}: frame .* at byte 4096: its records, envelopes or padding"):
+        after(disk.kill(), marks[first_of_third - 1])
+    with pytest.raises(JournalDamaged, match=f"{FIRST}: frame 1 at byte 4096"):
+        recover(disk.kill())
+
+
+def test_damage_before_the_mark_in_its_own_segment_is_found() -> None:
+    disk, _ = small(3, 30, 1, closed=True)
+    marks = marks_of(disk)
+    disk.damage(FIRST, 4096 + 600, 1)
+    for mark in marks:
+        with pytest.raises(JournalDamaged, match=f"{FIRST}: frame 1 at byte 4096: its records, envelopes or padding"):
+            after(disk.kill(), mark)
+
+
+@pytest.mark.parametrize("cut_tail", [False, True])
+@pytest.mark.parametrize("loss", ["erased", "torn", "in doubt", "no header", "no segment"])
+def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: bool) -> None:
+    """What the next start would cut without the mark was durable when it was marked."""
+    disk, _ = small(3, 200, 150, 28, closed=False)
+    mark = marks_of(disk)[-1]
+    (_, before), (name, offset) = places(disk)[-2:]
+    assert name == SECOND
+    content = disk.content(SECOND)
+    if loss == "erased":
+        disk.replace(SECOND, content[:offset] + bytes(len(content) - offset))
+    elif loss == "torn":
+        disk.replace(SECOND, content[: offset + 1024] + bytes(len(content) - offset - 1024))
+    elif loss == "in doubt":
+        disk.damage(SECOND, offset + 600, 1)
+    elif loss == "no header":
+        disk.replace(SECOND, bytes(len(content)))
+    else:
+        disk.remove(SECOND)
+    last = 2 if loss in ("no header", "no segment") else 3
+    kept = {one: disk.content(one) for one in disk.names()}
+    with pytest.raises(
+        JournalDamaged, match=f"the journal ends with frame {last}, though frame 4 was durable when"
+    ) as found:
+        after(disk, mark, cut_tail=cut_tail)
+    assert ("(fake/journal" in found.value.message) == (loss in ("torn", "in doubt", "no header"))
+    assert found.value.hint is not None
+    assert "restore the journal's newest segments from a copy" in found.value.hint
+    assert {one: disk.content(one) for one in disk.names()} == kept, "nothing was changed"
+    assert before < offset
+
+
+def test_a_frame_that_lost_its_trailer_is_still_the_marked_one() -> None:
+    disk, written = small(3, 30, closed=False)
+    mark = marks_of(disk)[-1]
+    disk.damage(FIRST, 16384 - 64, 1)
+    journal, found = after(disk, mark)
+    assert found == []
+    assert "its trailer written again" in journal.findings[0]
+    assert recover(disk.kill())[1] == written
+
+
+@pytest.mark.parametrize("sequence", [0, 1, 2, 3])
+def test_another_frame_at_the_mark_is_named(sequence: int) -> None:
+    disk, _ = small(3, 200, 150, closed=False)
+    with pytest.raises(
+        JournalDamaged, match=f"frame {sequence} before it is another than the one that was marked: the digests differ"
+    ) as found:
+        after(disk, Mark(sequence, TIME_NS, bytes(32)))
+    assert found.value.hint is not None
+    assert "Nothing was changed" in found.value.hint
+
+
+def test_a_copy_that_was_written_on_is_not_taken_for_the_marked_one() -> None:
+    disk, _ = small(3, 200, 150, closed=True)
+    mark = marks_of(disk)[2]
+    other, _ = small(3, 210, 150, closed=True)
+    with pytest.raises(JournalDamaged, match="frame 3 before it is another"):
+        after(other, mark)
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value", "says"),
+    [
+        (16, "<Q", 7, "it belongs to another ledger, 0700"),
+        (32, "<Q", 5, "its header says that it is segment 5"),
+        (12, "<I", 4096, "the file has 49152 bytes, its header says 4096"),
+        (48, "<Q", 0, "it begins with frame 0, which we have had already"),
+        (40, "<I", 0, "its epoch 0 is older than 1"),
+        (88, "<Q", 1, None),
+    ],
+)
+def test_headers_of_segments_before_are_checked(
+    three_segments: tuple[FakeDisk, list[Written], list[Mark]], at: int, form: str, value: int, says: str | None
+) -> None:
+    disk, _, marks = three_segments
+    block = bytearray(disk.content(SECOND))
+    struct.pack_into(form, block, at, value)
+    block[4088:4096] = bytes(8)
+    block[4088:4096] = xxhash.xxh3_64_digest(bytes(block[:4096]))
+    disk.replace(SECOND, bytes(block))
+    if says is None:  # reserved bytes mean nothing
+        assert after(disk, marks[-1])[1] == []
+        return
+    with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: {says}"):
+        after(disk, marks[-1])
+
+
+def test_an_unsound_header_before_the_mark_and_a_missing_segment(
+    three_segments: tuple[FakeDisk, list[Written], list[Mark]],
+) -> None:
+    disk, _, marks = three_segments
+    disk.damage(SECOND, 100, 1)
+    with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: its segment header does not match"):
+        after(disk.kill(), marks[-1])
+    disk.remove(SECOND)
+    with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: the file is missing"):
+        after(disk, marks[-1])
+
+
+def test_an_unfinished_last_segment_is_still_for_a_person_to_judge() -> None:
+    disk, _ = small(3, 200, closed=False)
+    mark = marks_of(disk)[0]
+    disk.replace(SECOND, bytes(48 << 10))
+    with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header does not begin like one"):
+        after(disk, mark)
+    journal, found = after(disk, mark, cut_tail=True)
+    assert [one[0] for one in found] == [2]
+    assert append(journal, 200)[0] == 3
+
+
+def test_after_every_power_cut_a_mark_finds_what_a_whole_reading_finds() -> None:
+    undisturbed = FakeDisk()
+    run(undisturbed, [])
+    marks = marks_of(undisturbed)
+    for cut_after in range(12, undisturbed.operations.total(), 5):
+        disk = FakeDisk(cut_after=cut_after)
+        acknowledged: list[Written] = []
+        with pytest.raises(PowerCut):
+            run(disk, acknowledged)
+        for loss in Loss:
+            _, found, doubted = recover_whatever(disk.crash(1, loss))
+            for mark in marks[: len(acknowledged)]:
+                crashed = disk.crash(1, loss)
+                if doubted:
+                    with pytest.raises(TailInDoubt):
+                        after(crashed, mark)
+                _, rest = after(crashed, mark, cut_tail=True)
+                assert rest == found[mark.sequence :]
+
+
+def test_a_mark_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    journal = create(RealDisk(tmp_path / "journal"))
+    written = [append(journal, count) for count in (3, 200, 150)]
+    mark = journal.mark
+    written.append(append(journal, 28))
+    journal.close()
+    journal = Journal.open(RealDisk(tmp_path / "journal"))
+    assert as_written(journal.recover(after=mark))[0] == written[3]
+    journal.close()

@@ -1,0 +1,376 @@
+"""Frames whose records hang on one another: what begins in a frame, and random frames against a plain reading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tests.ledger.signers import (
+    ANNA,
+    BERT,
+    CARD,
+    COIN,
+    ISSUANCE,
+    KEYS,
+    LEDGER_ID,
+    NOBODY,
+    NOW_NS,
+    OLGA,
+    OTTO,
+    PAID,
+    PHONE,
+    POSTED,
+    PURSE,
+    SEALED,
+    SENT,
+    SHOP,
+    TRANSIT,
+    TREASURY,
+    VAULT,
+    WILL,
+    granting,
+    make_world,
+    opening,
+    record,
+    shared,
+    signed,
+)
+
+from sycee.core.codes import Result
+from sycee.ledger import authority, kernels
+from sycee.ledger.envelopes import Envelope
+from sycee.ledger.layout import AccountKind, Kind, Role
+
+Array = np.ndarray[Any, Any]
+
+# --- what is begun in the same frame ---
+
+
+def test_an_account_opened_in_the_frame_is_its_operators() -> None:
+    opened = opening(501, 601, AccountKind.WALLET, 7)
+    spent = record(Kind.TRANSFER, 502, debit=601, credit=PURSE, amount=1)
+    frame = np.concatenate([opened, spent, record(Kind.SET_KEY, 503, debit=601, key=KEYS[NOBODY])])
+    assert shared().judge(frame, signed(frame, OTTO)) == ["CREATED"] * 3
+    first = signed(opened, OTTO)
+    for person, code in ((WILL, "NOT_AUTHORISED"), (OLGA, "NOT_AUTHORISED"), (OTTO, "CREATED")):
+        assert shared().judge(frame[:2], first, signed(spent, person, first=1)) == ["CREATED", code]
+    # Somebody else's opening of the same id: which one succeeds cannot be told before the frame is applied.
+    rival = np.concatenate([opening(504, 601, AccountKind.WALLET, 8), frame[:2]])
+    answers = shared().judge(rival, signed(rival[:1], OLGA), signed(rival[1:], OTTO, first=1))
+    assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]
+
+
+def test_an_issuance_account_opened_in_the_frame_is_two_officers() -> None:
+    frame = np.concatenate(
+        [opening(501, COIN, AccountKind.ISSUANCE, 7), record(Kind.TRANSFER, 502, debit=COIN, credit=VAULT, amount=1)]
+    )
+    assert shared().judge(frame, signed(frame, OTTO)) == ["NOT_AUTHORISED"] * 2
+    assert shared().judge(frame, signed(frame, ANNA), signed(frame, BERT)) == ["CREATED"] * 2
+
+
+def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
+    frame = np.concatenate(
+        [
+            record(Kind.OPEN_PROGRAMME, 501, number=2, debit=TREASURY, rule_set=1, count=1, until_ns=9),
+            record(Kind.ADD_MEMBERS, 502, number=2, count=1, debit=1),
+        ]
+    )
+    assert shared().judge(frame, signed(frame, OTTO)) == ["CREATED", "CREATED"]
+    theirs = signed(frame[1:], OLGA, first=1)
+    assert shared().judge(frame, signed(frame[:1], OTTO), theirs) == ["CREATED", "NOT_AUTHORISED"]
+
+
+def test_a_drop_from_issuance_makes_money_and_is_two_officers() -> None:
+    world = make_world()
+    world.frame(30, record(Kind.OPEN_PROGRAMME, 501, number=2, debit=ISSUANCE, rule_set=1, count=1, until_ns=9))
+    drop = record(Kind.DROP, number=2, count=1, amount=1, reference=SEALED)
+    assert world.judge(drop, signed(drop, OTTO)) == ["NOT_AUTHORISED"]
+    assert world.judge(drop, signed(drop, ANNA)) == ["TWO_PERSONS_MUST_SIGN"]
+    assert world.judge(drop, signed(drop, ANNA), signed(drop, BERT)) == ["CREATED"]
+
+
+def test_a_refund_out_of_issuance_makes_money_and_is_two_officers() -> None:
+    world = make_world()
+    world.frame(30, record(Kind.PAY, 501, debit=PHONE, credit=ISSUANCE, amount=1))
+    refund = record(Kind.REFUND, reference=501, amount=1)
+    assert world.judge(refund, signed(refund, OTTO)) == ["NOT_AUTHORISED"]
+    assert world.judge(refund, signed(refund, ANNA), signed(refund, BERT)) == ["CREATED"]
+
+
+def test_what_refers_to_its_own_frame_goes_by_that_record() -> None:
+    pay = record(Kind.PAY, 501, debit=PHONE, credit=SHOP, amount=5)
+    refund = record(Kind.REFUND, 502, reference=501, amount=5)
+    frame = np.concatenate([pay, refund])
+    assert shared().judge(frame, signed(pay, PHONE), signed(refund, OLGA, first=1)) == ["CREATED", "CREATED"]
+    assert shared().judge(frame, signed(frame, PHONE)) == ["CREATED", "NOT_AUTHORISED"]
+    send = record(Kind.SEND, 501, debit=PHONE, credit=VAULT, reference=TRANSIT, amount=5)
+    confirm = record(Kind.CONFIRM, 502, reference=501)
+    frame = np.concatenate([send, confirm])
+    assert shared().judge(frame, signed(send, PHONE), signed(confirm, OTTO, first=1)) == ["CREATED", "CREATED"]
+    assert shared().judge(frame, signed(send, PHONE), signed(confirm, OLGA, first=1)) == ["CREATED", "NOT_AUTHORISED"]
+    # Whether a pay sends something on its way, and whose hold is posted, is only known afterwards.
+    frame = np.concatenate([pay, confirm])
+    officer = signed(confirm, ANNA, first=1)
+    assert shared().judge(frame, signed(pay, PHONE), officer) == ["CREATED", "NOT_AUTHORISED"]
+
+
+def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
+    """The sequencer judges once, takes out what is refused, and a verifier judges the rest."""
+    frame = np.concatenate(
+        [
+            opening(501, 601, AccountKind.WALLET, 8),  # Olga's; nobody of hers signs
+            record(Kind.JOIN_GROUP, 502, debit=601, number=1),
+            record(Kind.PAY, 503, debit=CARD, credit=PHONE, amount=5),  # not signed
+            record(Kind.REFUND, 504, reference=503, amount=5),
+            record(Kind.OPEN_PROGRAMME, 505, number=2, debit=SHOP, rule_set=1, count=1, until_ns=9),  # not signed
+            record(Kind.ADD_MEMBERS, 506, number=2, count=1, debit=1),
+        ]
+    )
+    given = [
+        signed(frame[1:2], OLGA, first=1),
+        signed(frame[3:4], PHONE, first=3),
+        signed(frame[5:6], OLGA, first=5),
+    ]
+    codes = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given)
+    assert codes.tolist() == [Result.NOT_AUTHORISED, 0] * 3
+    kept = [replace(envelope, first=envelope.first // 2) for envelope in given]
+    authority.verify_frame(shared().state, LEDGER_ID, 9, NOW_NS, frame[codes == 0], kept)
+
+
+# --- random frames ---
+
+# Ids few enough to meet: operations, and two accounts that are there only if the frame opens them.
+IDS = range(501, 507)
+ACCOUNTS = (PHONE, CARD, PURSE, SHOP, VAULT, ISSUANCE, 601, 602)
+OPERATOR_OF = {SHOP: 8}
+OPENED_KINDS = (AccountKind.WALLET, AccountKind.VAULT, AccountKind.ISSUANCE)
+KIND_OF = {ISSUANCE: AccountKind.ISSUANCE, VAULT: AccountKind.VAULT}
+
+
+def random_record(random: np.random.Generator) -> Array:
+    def one_of(*choices: Any) -> Any:
+        return choices[int(random.integers(len(choices)))]
+
+    id = one_of(*IDS)
+    debit, credit = random.permutation(ACCOUNTS)[:2].tolist()
+    operation = one_of(*IDS, PAID, SENT, POSTED)
+    choices = (
+        lambda: opening(id, one_of(601, 602), one_of(*OPENED_KINDS), one_of(7, 8)),
+        lambda: record(Kind.TRANSFER, id, debit=debit, credit=credit, amount=1),
+        lambda: record(Kind.PAY, id, debit=debit, credit=credit, amount=1),
+        lambda: record(Kind.POST, id, debit=debit, reference=operation, amount=1),
+        lambda: record(Kind.SEND, id, debit=debit, credit=credit, reference=one_of(TRANSIT, 601), amount=1),
+        lambda: record(Kind.REFUND, id, reference=operation, amount=1),
+        lambda: record(one_of(Kind.CONFIRM, Kind.REJECT), id, reference=operation),
+        lambda: record(Kind.SET_RULE_SET, id, debit=debit, rule_set=1),
+        lambda: record(Kind.SET_KEY, id, debit=debit, key=KEYS[NOBODY]),
+        lambda: record(Kind.JOIN_GROUP, id, debit=debit, number=1),
+        lambda: record(Kind.OPEN_PROGRAMME, id, number=2, debit=debit, rule_set=1, count=1, until_ns=9),
+        lambda: record(one_of(Kind.ADD_MEMBERS, Kind.DROP), id, number=one_of(1, 2), count=1, debit=0, amount=0),
+        lambda: record(Kind.DROP, id, number=one_of(1, 2), count=1, amount=1, reference=SEALED),
+        lambda: record(Kind.EXPIRE, id, number=1, count=1),
+        lambda: record(Kind.SETTLE, id, number=1, count=1, amount=1),
+        lambda: record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100),
+        lambda: granting(id, NOBODY, Role.OPERATOR, KEYS[NOBODY], operator=7),
+    )  # fmt: skip
+    return choices[int(random.integers(len(choices)))]()
+
+
+def _id(one: Any, field: str) -> int:
+    return int(one[f"{field}_high"]) << 64 | int(one[f"{field}_low"])
+
+
+class Plain:
+    """The reference's sections 3 and 4 in sets and loops, for the accounts and operations above."""
+
+    def __init__(self, frame: Array, given: list[Envelope]) -> None:
+        answers, _ = shared().state.resolve(frame)
+        self.given = given
+        self.frame = frame
+        self.fresh = [bool(code == kernels.PENDING) for code in answers["code"]]
+        self.records = [one for one, fresh in zip(frame, self.fresh, strict=True) if fresh]
+
+    def subject(self, account: int) -> tuple[str, int, int]:
+        """Of an account: there, opened, missing or unclear; its operator; its kind."""
+        if account < 600:
+            return "there", OPERATOR_OF.get(account, 7), KIND_OF.get(account, AccountKind.WALLET)
+        said = {
+            (int(one["count"]), int(one["first"]))
+            for one in self.records
+            if one["kind"] == Kind.OPEN_ACCOUNT and _id(one, "debit") == account
+        }
+        if len(said) == 1:
+            return "opened", *said.pop()
+        return ("unclear" if said else "missing"), 0, 0
+
+    def named(self, one: Any) -> tuple[set[int], bool]:
+        """Ids of the accounts that may be meant, and whether that can be told."""
+        kind, reference = Kind(int(one["kind"])), _id(one, "reference")
+        same = [other for other in self.records if _id(other, "id") == reference]
+        if kind is Kind.REFUND:
+            past = {PAID: {SHOP}, POSTED: {CARD}, SENT: set()}.get(reference)
+            pays = {_id(other, "credit") for other in same if other["kind"] == Kind.PAY}
+            unclear = any(other["kind"] == Kind.POST for other in same)
+        elif kind in (Kind.CONFIRM, Kind.REJECT):
+            past = {SENT: {TRANSIT}, PAID: set(), POSTED: set()}.get(reference)
+            pays = {_id(other, "reference") for other in same if other["kind"] == Kind.SEND}
+            unclear = any(other["kind"] in (Kind.TRANSFER, Kind.PAY, Kind.POST) for other in same)
+        elif kind in (Kind.ADD_MEMBERS, Kind.DROP):
+            past, unclear = ({TREASURY} if one["number"] == 1 else None), False
+            pays = {
+                _id(other, "debit")
+                for other in self.records
+                if other["kind"] == Kind.OPEN_PROGRAMME and other["number"] == one["number"]
+            }
+        else:
+            past, pays, unclear = {_id(one, "debit")}, set(), False
+        accounts = pays if past is None else past
+        return accounts, (past is None and unclear) or len(accounts) > 1
+
+    def needs(self, at: int) -> set[str] | None:
+        """Any one of these must have signed, "two" being two officers; None: nobody can."""
+        one = self.frame[at]
+        kind = Kind(int(one["kind"]))
+        if kind is Kind.EXPIRE or not self.fresh[at]:
+            return set()
+        if kind is Kind.GRANT_ROLE:
+            return {"two"}
+        if kind is Kind.SETTLE:
+            return {"officer", "operator"}
+        if kind is Kind.OPEN_ACCOUNT:
+            return {"two"} if one["first"] == AccountKind.ISSUANCE else {f"operator {one['count']}", "officer"}
+        owned = kind in (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.SEND, Kind.REFUND)
+        accounts, unclear = self.named(one)
+        if unclear:
+            return None
+        there, operator, account_kind = self.subject(*accounts) if accounts else ("missing", 0, 0)
+        if there == "unclear":
+            return None
+        if there == "missing":
+            return {"anybody"} if owned else {"officer", "operator"}
+        makes_money = account_kind == AccountKind.ISSUANCE and (
+            owned or kind in (Kind.DROP, Kind.SET_KEY, Kind.SET_RULE_SET)
+        )
+        if makes_money or (account_kind == AccountKind.VAULT and kind in (Kind.SET_KEY, Kind.SET_RULE_SET)):
+            return {"two"}
+        if not owned:
+            return {f"operator {operator}", "officer"}
+        (account,) = accounts
+        return {f"account {account}"} if account in (PHONE, CARD) else {f"operator {operator}"}
+
+    def codes(self) -> list[str]:
+        """What judge should say."""
+        roles = {
+            ANNA: {"officer", "anybody"},
+            BERT: {"officer", "anybody"},
+            OTTO: {"operator", "operator 7", "anybody"},
+            OLGA: {"operator", "operator 8", "anybody"},
+            WILL: {"anybody"},
+            PHONE: {f"account {PHONE}", "anybody"},
+            CARD: {f"account {CARD}", "anybody"},
+        }
+        found: list[set[Result]] = [set() for _ in self.frame]
+        signers: list[set[int]] = [set() for _ in self.frame]
+        for envelope in self.given:
+            covered = range(envelope.first, envelope.first + envelope.count)
+            mine = roles[envelope.signer]
+            if not any(envelope.signature):
+                verdict = Result.SIGNATURE_INVALID
+            else:
+                wanted = [self.needs(at) for at in covered]
+                good = [
+                    wants is not None and (not wants or bool(wants & mine) or (wants == {"two"} and "officer" in mine))
+                    for wants in wanted
+                ]
+                verdict = Result.CREATED if any(good) else Result.NOT_AUTHORISED
+            for at in covered:
+                found[at].add(verdict)
+                if verdict is Result.CREATED:
+                    signers[at].add(envelope.signer)
+        return [self._code(at, found[at], [roles[signer] for signer in signers[at]]) for at in range(self.frame.size)]
+
+    def _code(self, at: int, found: set[Result], signers: list[set[str]]) -> str:
+        if not self.fresh[at]:
+            return "CREATED"
+        if Result.SIGNATURE_INVALID in found:
+            return "SIGNATURE_INVALID"
+        wanted = self.needs(at)
+        officers = sum("officer" in roles for roles in signers)
+        if Result.NOT_AUTHORISED in found or wanted is None:
+            return "NOT_AUTHORISED"
+        if wanted == {"two"}:
+            return ("NOT_AUTHORISED", "TWO_PERSONS_MUST_SIGN", "CREATED")[min(officers, 2)]
+        return "CREATED" if not wanted or any(wanted & roles for roles in signers) else "NOT_AUTHORISED"
+
+
+# A signer, or two, for the last of what would do.
+GOOD_SIGNERS = {
+    "two": (ANNA, BERT),
+    "operator 7": (OTTO,),
+    "operator 8": (OLGA,),
+    "operator": (OTTO,),
+    "anybody": (WILL,),
+    f"account {PHONE}": (PHONE,),
+    f"account {CARD}": (CARD,),
+}
+
+
+def random_frame(seed: int) -> tuple[Array, list[Envelope]]:
+    """Records at random, signed at random, and most of them, besides, by whom they need."""
+    random = np.random.default_rng(seed)
+    frame = np.concatenate([random_record(random) for _ in range(int(random.integers(1, 9)))])
+    given = []
+    for _ in range(int(random.choice([0, 1, 2, 12]))):
+        first = int(random.integers(frame.size))
+        part = frame[first : first + int(random.choice([1, 1, 2, 3]))]
+        signer = int(random.choice([ANNA, BERT, OTTO, OTTO, OLGA, WILL, PHONE, CARD]))
+        envelope = signed(part, signer, first=first)
+        given.append(replace(envelope, signature=bytes(64)) if random.random() < 0.05 else envelope)
+    plain = Plain(frame, given)
+    for at in range(frame.size):
+        wanted = sorted(plain.needs(at) or ())
+        if wanted and random.random() < 0.8:
+            wanting = GOOD_SIGNERS[wanted[-1]][: 1 if random.random() < 0.2 else 2]
+            given += [signed(frame[at : at + 1], signer, first=at) for signer in wanting]
+    return frame, given
+
+
+SEEDS = range(600)
+
+
+def test_random_frames_are_judged_as_the_reference_reads() -> None:
+    seen = set()
+    for seed in SEEDS:
+        frame, given = random_frame(seed)
+        plain = Plain(frame, given)
+        answers = shared().judge(frame, *given)
+        assert answers == plain.codes(), seed
+        seen.update(answers)
+    assert seen == {"CREATED", "SIGNATURE_INVALID", "NOT_AUTHORISED", "TWO_PERSONS_MUST_SIGN"}
+
+
+def test_what_is_left_of_random_frames_verifies() -> None:
+    """Ranges leave a frame whole where an operation of theirs was refused; what is left needs no second judgement.
+
+    So do envelopes of whose records none is to be judged.
+    """
+    kept_records = 0
+    for seed in SEEDS:
+        frame, given = random_frame(seed)
+        fresh = shared().state.resolve(frame)[0]["code"] == kernels.PENDING
+        given = [one for one in given if fresh[one.first : one.first + one.count].any()]
+        out = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given) != 0
+        ranges = [slice(envelope.first, envelope.first + envelope.count) for envelope in given]
+        while any(out[covered].any() and not out[covered].all() for covered in ranges):
+            for covered in ranges:
+                out[covered] |= out[covered].any()
+        shift = np.cumsum(out) - out
+        left = [
+            replace(envelope, first=envelope.first - int(shift[envelope.first]))
+            for envelope in given
+            if not out[envelope.first]
+        ]
+        authority.verify_frame(shared().state, LEDGER_ID, seed, NOW_NS, frame[~out], left)
+        kept_records += int(np.count_nonzero(~out))
+    assert kept_records > 2 * len(SEEDS)

@@ -1,0 +1,513 @@
+"""Chains, settlement, keys, grants and upgrades as tables: whole or not at all."""
+
+from __future__ import annotations
+
+from tests.ledger.table import Table, play
+from tests.ledger.test_tables_programmes import PACKETS
+
+from sycee.core.codes import Result
+
+WAYS = """
+    open      vault  VAULT
+    open      way    IN_TRANSIT
+    transfer  treasury  vault  100
+    transfer  treasury  ann    100
+"""
+
+
+# --- chains ---
+
+
+def test_a_chain_is_done_whole() -> None:
+    play(WAYS).play("""
+        chain
+        transfer  ann  bob   100
+        transfer  bob  shop  100                       # each sees what those before it did
+        pay       shop cafe   60  id=part
+        refund    part  10
+        end
+        moved     TRANSFER    ann   bob   100
+        moved     TRANSFER    bob   shop  100
+        moved     PAY_OWN     shop  cafe   60
+        moved     REFUND_OWN  cafe  shop   10
+        moved     nothing
+        balance   shop  50
+    """)
+
+
+def test_one_refusal_undoes_all_of_a_chain() -> None:
+    play(WAYS).play("""
+        chain     id=trip
+        transfer  ann  bob   100  id=first             LINKED_FAILED
+        transfer  bob  shop  101  id=second            EXCEEDS_BALANCE
+        transfer  treasury  bob  1  id=third           LINKED_FAILED             # which would have gone through
+        end
+        balance   ann  100
+        balance   bob  0
+        again     trip                                 EXISTS
+        transfer  ann  bob   100  id=first             EXISTS_WITH_DIFFERENT_CONTENT
+        transfer  ann  bob   100
+    """)
+
+
+def test_what_a_chain_was_answered_stays() -> None:
+    table = play(WAYS).play("""
+        chain     id=trip
+        transfer  ann  bob   100                       LINKED_FAILED
+        transfer  bob  shop  101                       EXCEEDS_BALANCE
+        end
+    """)
+    first = [(Result.EXISTS, Result.LINKED_FAILED), (Result.EXISTS, Result.EXCEEDS_BALANCE)]
+    assert table.sides.frame(1, table.sent["trip"]) == first
+
+
+STANDING = (
+    PACKETS
+    + """
+    open      vault  VAULT
+    open      way    IN_TRANSIT
+    transfer  treasury  vault  100
+    transfer  treasury  bob    100
+    rules     3  day=100  balance=150
+    setrules  bob  3
+    link      bob  way
+    link      way  vault
+    day       156  1 1 1
+    pay       ann  shop  3   id=lunch
+    hold      bob  shop  20  until=5_000  id=held
+    hold      ann  shop  12  until=5_000  id=meal
+    send      vault  ann  30  id=under
+    transfer  treasury  shop  40
+"""
+)
+
+
+def test_nothing_of_a_failed_chain_is_left() -> None:
+    """Accounts, purses, holds, legs, transits, ids, movements, used amounts: all is as before, on both sides."""
+    table = play(STANDING)
+    digest, movements = table.sides.state.digest(), table.sides.state.movements.size
+    holds, legs = table.sides.state.holds.size, table.sides.state.hold_legs.size
+    table.play("""
+        chain
+        pay       ann  shop   4                        LINKED_FAILED
+        refund    lunch  2                             LINKED_FAILED
+        transfer  treasury  bob  90                    LINKED_FAILED             # this one flows over
+        hold      bob  cafe  10  until=700  id=gone    LINKED_FAILED
+        post      held  shop  5  rest                  LINKED_FAILED
+        post      meal  shop  11                       LINKED_FAILED
+        void      meal  shop                           LINKED_FAILED
+        hold      ann  shop   2  until=60   id=gone2   LINKED_FAILED
+        extend    gone2  ann  90                       LINKED_FAILED
+        reverse   lunch  1                             LINKED_FAILED
+        send      bob  vault  5                        LINKED_FAILED
+        confirm   under                                LINKED_FAILED
+        send      vault  ann  7  id=back               LINKED_FAILED
+        reject    back                                 LINKED_FAILED
+        transfer  ann  shop  2^40                      EXCEEDS_BALANCE
+        end
+        moved     nothing
+        purse     1 0  0  CLAIMED  spent=3  pending=7
+        purse     2 0  5  CLAIMED  spent=0  pending=5
+        held      held  20
+        held      meal  12  OPEN  own=0
+        transit   under  30  OPEN
+        used      bob  20  20  20
+        pending   bob  20  0
+        post      gone   cafe  1                       HOLD_NOT_FOUND
+        confirm   back                                 TRANSIT_NOT_FOUND
+        due       100
+    """)
+    state = table.sides.state
+    assert state.movements.size == movements
+    assert (state.holds.size, state.hold_legs.size) == (holds, legs)
+    assert state.digest() != digest  # since the ids are bound
+    table.play("""
+        hold      ann  shop  2  until=600  id=later    # what was undone leaves room for the next
+        post      later  shop  2
+        moved     PAY_PURSE  2/0  shop  2
+        pass      100
+        held      meal  0  TIMED_OUT
+        pass      700
+        pass      5_000
+        held      held  0  TIMED_OUT
+        used      bob  0  0  0
+    """)
+
+
+def test_a_chain_that_binds_nothing_changes_nothing() -> None:
+    table = play(STANDING)
+    digest = table.sides.state.digest()
+    table.play("""
+        chain
+        transfer  treasury  bob  90  id=twice          CHAIN_BROKEN
+        post      held  shop  5                        CHAIN_BROKEN
+        transfer  treasury  bob  91  id=twice          CHAIN_REPEATS_AN_ID
+        transfer  ann  shop  2^40                      CHAIN_BROKEN
+        end
+        chain
+        transfer  ann  bob   0                         AMOUNT_MUST_BE_POSITIVE
+        transfer  ann  bob   1                         CHAIN_BROKEN
+        end
+        chain
+        transfer  ann  bob   1                         CHAIN_BROKEN
+        close     cafe                                 CANNOT_BE_LINKED
+        end
+        chain
+        transfer  ann  bob   1                         CHAIN_BROKEN
+        void      meal  shop                           CHAIN_OPEN
+        end       open
+        chain
+        void      meal  shop                           CHAIN_OPEN                # a chain of one, to nothing
+        end       open
+    """)
+    assert table.sides.state.digest() == digest
+
+
+def test_a_chain_that_knows_one_of_its_ids_is_broken() -> None:
+    play(WAYS).play("""
+        transfer  ann  bob  1  id=known
+        chain
+        transfer  ann  bob  5  id=new                  CHAIN_BROKEN
+        again     known                                EXISTS_WITH_DIFFERENT_CONTENT   # it has the flag now
+        transfer  ann  bob  6  id=other                CHAIN_BROKEN
+        end
+        chain     id=done
+        transfer  ann  bob  7
+        transfer  ann  bob  8  id=last
+        end
+        again     done                                 EXISTS
+        chain
+        transfer  ann  bob  9  id=newer                CHAIN_BROKEN
+        again     last                                 EXISTS                    # the last has no flag, as before
+        end
+        transfer  ann  bob  5  id=new                  # nothing was bound
+        balance   bob  21
+    """)
+
+
+def test_a_refusal_before_a_repeat_wins() -> None:
+    play(WAYS).play("""
+        chain
+        transfer  ann  bob  101  id=twice              EXCEEDS_BALANCE
+        transfer  ann  bob    2  id=between            LINKED_FAILED
+        transfer  ann  bob    1  id=twice              LINKED_FAILED
+        end
+        transfer  ann  bob  101  id=twice              EXISTS_WITH_DIFFERENT_CONTENT  # its first place had the flag
+        transfer  ann  bob    1  id=twice              EXISTS_WITH_DIFFERENT_CONTENT
+    """)
+
+
+def test_two_chains_and_single_operations_share_a_frame() -> None:
+    table = play(WAYS)
+    table.play("""
+        chain  id=bad
+        transfer  ann  bob   60  id=b1                 LINKED_FAILED
+        transfer  bob  shop  99  id=b2                 EXCEEDS_BALANCE
+        end
+        frame
+        transfer  ann  bob  50
+        transfer  ann  bob  51                         EXCEEDS_BALANCE           # does not undo the first
+        transfer  ann  bob  50
+        end
+        balance   ann  0
+        balance   bob  100
+    """)
+
+
+def test_the_flag_is_not_known_to_other_kinds_when_the_chain_is_judged() -> None:
+    play(WAYS).play("""
+        chain
+        close     cafe                                 FLAGS_UNKNOWN
+        transfer  ann  bob  1                          CHAIN_BROKEN
+        end
+        chain
+        stage     1  ann  bob  1                       FLAGS_UNKNOWN
+        transfer  ann  bob  1                          CHAIN_BROKEN
+        end
+    """)
+
+
+def test_delivery_against_payment() -> None:
+    play(WAYS).play("""
+        hold      ann  shop  80  until=100  third=cafe  id=price
+        transfer  treasury  shop  1
+        chain
+        post      price  cafe  80  rest
+        transfer  shop  cafe  2                        # the carrier's fee
+        end
+        balance   shop  79
+        chain
+        transfer  shop  ann  79                        LINKED_FAILED
+        post      price  cafe  1                       HOLD_DONE
+        end
+        balance   shop  79
+    """)
+
+
+# --- settlement ---
+
+
+def test_a_batch_settles_on_what_each_owes_in_the_end() -> None:
+    play("""
+        transfer  treasury  ann  10
+        stage     1  ann   bob   500  id=first
+        moved     nothing
+        stage     1  bob   shop  495
+        stage     1  shop  ann   492
+        batch     1  OPEN  3  1_487
+        transfer  ann  bob   500                       EXCEEDS_BALANCE           # gross would never do
+        settle    1  2  1_487                          BATCH_DIFFERS
+        settle    1  3  1_486                          BATCH_DIFFERS
+        settle    2  3  1_487                          BATCH_NOT_FOUND
+        settle    1  3  1_487
+        moved     SETTLEMENT  ann   bob   500
+        moved     SETTLEMENT  bob   shop  495
+        moved     SETTLEMENT  shop  ann   492
+        moved     nothing
+        balance   ann   2
+        balance   bob   5
+        balance   shop  3
+        batch     1  SETTLED  3  1_487
+        settle    1  3  1_487                          BATCH_DONE
+        stage     1  ann  bob  1                       BATCH_DONE
+        reverse   first  1                             ORIGINAL_NOT_REVERSIBLE
+    """)
+
+
+def test_a_batch_is_settled_whole_or_not_at_all() -> None:
+    play("""
+        transfer  treasury  ann  10
+        stage     7  ann   bob    8
+        stage     7  shop  cafe   1
+        settle    7  2  9                              EXCEEDS_BALANCE           # the shop has nothing
+        batch     7  OPEN  2  9
+        balance   ann  10
+        transfer  treasury  shop  1
+        settle    7  2  9
+        stage     8  ann  bob  1
+        discard   8  1  2                              BATCH_DIFFERS
+        discard   8  1  1
+        moved     nothing
+        batch     8  DISCARDED  1  1
+        settle    8  1  1                              BATCH_DONE
+        discard   8  1  1                              BATCH_DONE
+        discard   9  1  1                              BATCH_NOT_FOUND
+    """)
+
+
+def test_a_settlement_is_judged_by_the_state_it_meets() -> None:
+    play("""
+        rules     1  single=1  day=5  balance=20  until=100  reserve=3
+        transfer  treasury  ann  20
+        setrules  ann  1
+        setrules  bob  1
+        day       156  1 1 1
+        stage     1  ann  bob  9
+        stage     1  bob  ann  3
+        settle    1  2  12                             EXCEEDS_DAY_LIMIT         # six is more than five
+        stage     1  bob  ann  1
+        settle    1  3  13                             # and five is not: the single limit does not count here
+        used      ann  5  5  5
+        used      bob  0  0  0
+        balance   bob  5
+        stage     2  treasury  bob  16
+        settle    2  1  16                             EXCEEDS_BALANCE_LIMIT
+        stage     2  bob  treasury  1
+        settle    2  2  17
+        balance   bob  20
+        day       156  2 1 1
+        stage     3  ann  cafe  13
+        settle    3  1  13                             RESERVED_FOR_REFUNDS
+        discard   3  1  13
+        stage     4  ann  cafe  5
+        stage     4  treasury  bob  1
+        stage     4  bob  treasury  1
+        at        100
+        settle    4  3  7                              # nobody whose time is over gets more than he gives
+        stage     5  treasury  bob  2
+        stage     5  bob  treasury  1
+        settle    5  2  3                              RULE_SET_NOT_IN_FORCE
+    """)
+
+
+def test_blocks_and_closings_stop_a_settlement() -> None:
+    play("""
+        transfer  treasury  ann  20
+        stage     1  ann  bob   5
+        stage     1  bob  shop  5
+        block     bob  debit
+        settle    1  2  10                             DEBIT_ACCOUNT_BLOCKED     # though he gives nothing on balance
+        unblock   bob  debit
+        block     bob  credit
+        settle    1  2  10                             CREDIT_ACCOUNT_BLOCKED
+        unblock   bob  credit
+        close     shop
+        settle    1  2  10                             CREDIT_ACCOUNT_CLOSED
+        close     bob
+        settle    1  2  10                             DEBIT_ACCOUNT_CLOSED
+    """)
+
+
+def test_who_may_be_staged() -> None:
+    play(WAYS).play("""
+        currency  978  Europe/Paris
+        open      euros  SUSPENSE  currency=978
+        open      zoe    WALLET  currency=978  suspense=euros
+        open      paul   WALLET  currency=978  suspense=euros
+        stage     1  nobody  ann  1                    DEBIT_ACCOUNT_NOT_FOUND
+        stage     1  ann  nobody  1                    CREDIT_ACCOUNT_NOT_FOUND
+        stage     1  ann  zoe  1                       CURRENCIES_MUST_MATCH
+        stage     1  ann  ann  1                       ACCOUNTS_MUST_BE_DIFFERENT
+        stage     1  zoe  paul  1
+        stage     1  ann  bob   1                      CURRENCIES_MUST_MATCH     # the batch has euros
+        stage     1  way  ann   1                      CURRENCIES_MUST_MATCH
+        stage     2  ann  bob   2^63-1
+        stage     2  bob  ann   1                      OVERFLOWS_CREDITS
+        stage     0  ann  bob   1                      NUMBER_OUT_OF_RANGE
+        stage     1_048_577  ann  bob  1               NUMBER_OUT_OF_RANGE
+        stage     1_048_576  ann  bob  1
+        batch     1_048_576  OPEN  1  1
+        settle    1_048_576  0  1                      COUNT_OUT_OF_RANGE
+        settle    1_048_576  1  0                      AMOUNT_MUST_BE_POSITIVE
+    """)
+
+
+def test_settlement_may_pass_zero_on_the_way_and_not_64_bits() -> None:
+    play("""
+        stage     1  ann  bob  2^62-5
+        stage     1  bob  ann  2^62-5
+        settle    1  2  2^63-10
+        moved     SETTLEMENT  ann  bob  2^62-5
+        moved     SETTLEMENT  bob  ann  2^62-5
+        balance   ann  0
+        stage     2  ann  bob  2^62
+        settle    2  1  2^62                           EXCEEDS_BALANCE
+        stage     3  ann  bob  2^62+5
+        stage     3  bob  ann  2^61
+        settle    3  2  2^62+2^61+5                    OVERFLOWS_DEBITS          # all that she gives, not on balance
+        stage     4  shop  bob  2^62+5
+        settle    4  1  2^62+5                         OVERFLOWS_CREDITS
+    """)
+
+
+def test_issuance_settles_without_limit() -> None:
+    play("""
+        stage     1  issuance  ann  5_000
+        stage     1  ann  issuance  1_000
+        settle    1  2  6_000
+        balance   ann  4_000
+        supply    156  5_000
+        rules     1  groups=9                          GROUP_NOT_FOUND
+        group     9
+        rules     1  groups=9
+        stage     2  ann  bob  1
+        setrules  ann  1
+        stage     2  ann  bob  1                       PAYEE_NOT_ALLOWED
+        settle    2  1  1                              # whom it may reach was judged when it was staged
+    """)
+
+
+# --- keys, grants, upgrades ---
+
+
+def test_each_new_key_is_a_new_epoch() -> None:
+    play("""
+        signs     ann  none  0
+        key       ann  phone
+        signs     ann  phone  1
+        key       ann  phone                           # the same again is an epoch of its own
+        signs     ann  phone  2
+        key       ann  watch  odd
+        signs     ann  watch  3
+        key       ann  none
+        signs     ann  none  4
+        key       ann  0                               KEY_MUST_NOT_BE_ZERO
+        key       nobody  phone                        ACCOUNT_NOT_FOUND
+        close     ann
+        key       ann  phone                           ACCOUNT_CLOSED
+    """)
+
+
+def test_two_officers_switch_authority_on() -> None:
+    play("""
+        authority off
+        grant     lin  OFFICER  id=first
+        authority off
+        grant     lin  OFFICER  id=spare  key=other    # one person twice is one
+        authority off
+        grant     wu   WITNESS
+        grant     wu   OFFICER  from=50  until=90  id=later
+        authority off                                  # it does not count yet
+        revoke    later
+        revoke    later                                GRANT_REVOKED
+        revoke    nothing                              GRANT_NOT_FOUND
+        revoke    first
+        at        50
+        grant     wu   OFFICER  until=90  id=second
+        authority on
+        revoke    second                               OFFICERS_MUST_REMAIN
+        revoke    spare                                OFFICERS_MUST_REMAIN
+        grant     lin  OFFICER  id=third
+        revoke    spare                                # she has another
+        revoke    third                                OFFICERS_MUST_REMAIN
+        grant     ma   OFFICER  id=fourth
+        revoke    second
+        at        90
+        revoke    fourth                               OFFICERS_MUST_REMAIN
+        authority on
+    """)
+
+
+def test_officers_whose_time_is_over_do_not_count() -> None:
+    play("""
+        grant     lin  OFFICER  until=100  id=lin
+        grant     wu   OFFICER  until=200  id=wu
+        authority on
+        grant     ma   OFFICER  from=300   id=ma
+        grant     bank OPERATOR  operator=7  id=bank
+        at        100
+        revoke    bank                                 # an operator may always go
+        revoke    lin                                  OFFICERS_MUST_REMAIN      # without it fewer than two count
+        revoke    ma                                   OFFICERS_MUST_REMAIN
+        at        300
+        grant     hu   OFFICER  from=300  until=301  id=hu
+        grant     xu   OFFICER  id=xu
+        revoke    lin                                  # it counts no more, and three do
+        authority on
+    """)
+
+
+def test_rules_only_grow_newer() -> None:
+    play("""
+        version   0
+        upgrade   2  sycee-2
+        version   2
+        upgrade   2  sycee-2                           RULES_NOT_NEWER
+        upgrade   1  sycee-1                           RULES_NOT_NEWER
+        upgrade   65535  last
+        version   65535
+        upgrade   0  none                              NUMBER_OUT_OF_RANGE
+        upgrade   65536  none                          NUMBER_OUT_OF_RANGE
+    """)
+
+
+def test_apply_alone_refuses_what_resolve_does() -> None:
+    """The state machine does not rest on anybody's sieving frames for it."""
+    table = Table(known_apart=False)
+    table.play("""
+        currency  156       UTC
+        open      issuance  ISSUANCE
+        open      suspense  SUSPENSE
+        open      ann       WALLET
+        transfer  issuance  ann  5  id=mint
+        again     mint                                 EXISTS
+        chain
+        transfer  ann  issuance  1                     CHAIN_BROKEN
+        transfer  ann  issuance  0                     AMOUNT_MUST_BE_POSITIVE
+        end
+        chain
+        transfer  ann  issuance  1                     CHAIN_BROKEN
+        transfer  issuance  ann  5  id=mint            EXISTS
+        end
+        balance   ann  5
+    """)

@@ -1,0 +1,443 @@
+"""Rule sets as tables: every limit to the minor unit, every period to its end, and whom money may reach."""
+
+from __future__ import annotations
+
+from tests.ledger.table import play
+from tests.ledger.test_tables_programmes import PACKETS
+
+LIMITED = """
+    rules     1  single=50  day=100  month=150  year=180
+    setrules  ann  1
+    transfer  treasury  ann  500
+    day       156  1 1 1
+"""
+
+
+def test_day_month_and_year_to_the_minor_unit() -> None:
+    play(LIMITED).play("""
+        pay       ann  shop  501                       EXCEEDS_BALANCE           # said before the limits
+        pay       ann  shop  51                        EXCEEDS_SINGLE_LIMIT
+        pay       ann  shop  50
+        used      ann   50   50   50
+        transfer  ann  bob   49
+        transfer  ann  bob    2                        EXCEEDS_DAY_LIMIT
+        transfer  ann  bob    1
+        transfer  ann  bob    1                        EXCEEDS_DAY_LIMIT
+        used      ann  100  100  100
+        day       156  2 1 1
+        transfer  ann  bob   51                        EXCEEDS_SINGLE_LIMIT
+        used      ann  100  100  100                   # a refusal leaves the account as it was
+        transfer  ann  bob   50
+        used      ann   50  150  150
+        transfer  ann  bob    1                        EXCEEDS_MONTH_LIMIT
+        day       156  3 2 1
+        transfer  ann  bob   31                        EXCEEDS_YEAR_LIMIT
+        transfer  ann  bob   30
+        used      ann   30   30  180
+        transfer  ann  bob    1                        EXCEEDS_YEAR_LIMIT
+        day       156  4 2 2                           # a new year that is not a new month, as far as numbers go
+        transfer  ann  bob   50
+        used      ann   50   80   50
+    """)
+
+
+def test_a_day_is_over_when_the_calendar_says_so_and_never_begins_again() -> None:
+    play(LIMITED).play("""
+        pay       ann  shop  50
+        day       156  2 1 1
+        pay       ann  shop  50
+        pay       ann  shop  50
+        day       156  1 1 1                           # a clock that went back gives nobody a second day
+        pay       ann  shop   1                        EXCEEDS_DAY_LIMIT
+        day       156  2 1 1
+        pay       ann  shop   1                        EXCEEDS_DAY_LIMIT
+    """)
+
+
+def test_each_currency_has_its_own_day() -> None:
+    play(LIMITED).play("""
+        currency  978  Europe/Paris
+        open      mint   ISSUANCE  currency=978
+        open      euros  SUSPENSE  currency=978
+        open      zoe    WALLET    currency=978  suspense=euros  rules=1
+        open      paul   WALLET    currency=978  suspense=euros
+        transfer  mint  zoe  500
+        pay       zoe  paul  50                        # its day is 0 in the frame that defined it, and after
+        pay       ann  shop  50
+        day       978  1 1 1
+        pay       zoe  paul  50
+        pay       zoe  paul  50
+        pay       zoe  paul   1                        EXCEEDS_DAY_LIMIT
+        used      zoe  100  100  100
+        used      ann   50   50   50
+    """)
+
+
+def test_an_account_without_a_rule_set_uses_nothing_up() -> None:
+    play("""
+        transfer  treasury  ann  500
+        day       156  1 1 1
+        pay       ann  shop  200
+        used      ann    0    0    0
+        rules     1  day=100  month=100
+        setrules  ann  1
+        pay       ann  shop  100
+        used      ann  100  100  100
+        setrules  ann  0
+        pay       ann  shop  100                       # nothing holds it, and nothing is counted
+        used      ann  100  100  100
+        rules     2  day=150  month=150
+        setrules  ann  2
+        pay       ann  shop   51                       EXCEEDS_DAY_LIMIT         # it keeps what it used today
+        pay       ann  shop   50
+        setrules  ann  3                               RULE_SET_NOT_FOUND
+        setrules  nobody  2                            ACCOUNT_NOT_FOUND
+        close     bob
+        setrules  bob  2                               ACCOUNT_CLOSED
+    """)
+
+
+def test_a_hold_is_used_up_at_once_and_comes_back_within_its_period() -> None:
+    play(LIMITED).play("""
+        hold      ann  shop  51  until=500             EXCEEDS_SINGLE_LIMIT
+        hold      ann  shop  50  until=500  id=one
+        hold      ann  shop  50  until=500  id=two
+        hold      ann  shop   1  until=500             EXCEEDS_DAY_LIMIT
+        used      ann  100  100  100
+        void      one  shop
+        used      ann   50   50   50
+        day       156  2 1 1
+        post      two  shop  10                        # a post uses nothing more
+        used      ann   50   50   50
+        pay       ann  shop  30
+        used      ann   30   80   80
+        void      two  shop                            # it was yesterday: only the month and the year get it back
+        used      ann   30   40   40
+    """)
+
+
+def test_a_hold_that_times_out_comes_back_to_the_periods_the_account_still_has() -> None:
+    play(LIMITED).play("""
+        hold      ann  shop  50  until=500  id=one
+        hold      ann  shop  40  until=600  id=two
+        day       156  2 1 1
+        pass      500                                  # a new day, but she used nothing up in it so far
+        used      ann   40   40   40
+        day       156  3 2 1
+        pay       ann  shop  5
+        used      ann    5    5   45
+        pass      600
+        used      ann    5    5    5
+    """)
+
+
+def test_the_rest_of_a_post_comes_back() -> None:
+    play(LIMITED).play("""
+        hold      ann  shop  50  until=500  id=one
+        post      one  shop  20  rest
+        used      ann   20   20   20
+        hold      ann  shop  50  until=500  id=two
+        setrules  ann  0
+        void      two  shop                            # it was counted, whatever she lives under now
+        used      ann   20   20   20
+        hold      ann  shop  50  until=500  id=three   # and this was not
+        setrules  ann  1
+        void      three  shop
+        used      ann   20   20   20
+    """)
+
+
+def test_purse_money_is_not_counted_against_the_wallet() -> None:
+    play(PACKETS).play("""
+        rules     3  single=2  day=3  balance=5
+        setrules  ann  3
+        pay       ann  shop  22
+        used      ann    2    2    2
+        hold      ann  shop   2  until=90              EXCEEDS_DAY_LIMIT
+        refund    nothing  1                           ORIGINAL_NOT_FOUND
+        transfer  treasury  ann  2                     # 3 of her own are left, and two fit
+        transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+    """)
+
+
+def test_a_wallet_holds_no_more_than_it_may() -> None:
+    play("""
+        rules     1  balance=100
+        setrules  ann  1
+        transfer  treasury  ann  101                   EXCEEDS_BALANCE_LIMIT
+        transfer  treasury  ann  60
+        pay       treasury  ann  41                    EXCEEDS_BALANCE_LIMIT
+        hold      treasury  ann  41  until=100         EXCEEDS_BALANCE_LIMIT
+        hold      treasury  ann  30  until=100  id=pay
+        pay       treasury  ann  11                    EXCEEDS_BALANCE_LIMIT     # what is on its way counts
+        pay       treasury  ann  10  id=gift
+        post      pay  ann  30                         # it was judged when it was held
+        balance   ann  100
+        pay       ann  shop  100  id=lunch
+        transfer  treasury  ann  100
+        refund    lunch  100                           # what comes back is not held up
+        balance   ann  200
+        transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+        transfer  ann  bob  101
+        transfer  treasury  ann  1
+    """)
+
+
+def test_an_account_that_is_not_in_force_can_only_give() -> None:
+    play("""
+        rules     1  from=50  until=100
+        setrules  ann  1
+        at        49
+        transfer  treasury  ann  10                    RULE_SET_NOT_IN_FORCE
+        pay       treasury  ann  10                    RULE_SET_NOT_IN_FORCE
+        hold      treasury  ann  10  until=90          RULE_SET_NOT_IN_FORCE
+        at        50
+        transfer  treasury  ann  10
+        at        99
+        pay       treasury  ann  10  id=gift
+        hold      treasury  ann  10  until=200  id=late
+        at        100
+        pay       treasury  ann  10                    RULE_SET_NOT_IN_FORCE
+        post      late  ann  10                        # that was said to her in time
+        pay       ann  shop  5   id=lunch
+        refund    lunch  5
+        transfer  ann  bob  30
+    """)
+
+
+def test_whom_own_money_may_reach() -> None:
+    play("""
+        group     1
+        join      1  shop
+        open      vault    VAULT
+        open      reserve  RESERVE
+        open      way      IN_TRANSIT
+        rules     1  groups=1
+        rules     2  flags=persons
+        rules     3  flags=cash
+        transfer  treasury  ann  100
+        setrules  ann  1
+        transfer  ann  cafe  1                         PAYEE_NOT_ALLOWED
+        pay       ann  bob   1                         PAYEE_NOT_ALLOWED
+        hold      ann  cafe  1  until=9                PAYEE_NOT_ALLOWED
+        send      ann  vault 1                         PAYEE_NOT_ALLOWED
+        stage     1  ann  cafe  1                      PAYEE_NOT_ALLOWED
+        pay       ann  shop  1
+        setrules  ann  2
+        transfer  ann  bob   1                         PERSONS_NOT_ALLOWED
+        pay       ann  bob   1                         PERSONS_NOT_ALLOWED
+        hold      ann  bob   1  until=9                PERSONS_NOT_ALLOWED
+        send      ann  bob   1                         PERSONS_NOT_ALLOWED
+        stage     1  ann  bob  1                       PERSONS_NOT_ALLOWED
+        pay       ann  cafe  1
+        pay       ann  vault 1
+        setrules  ann  3
+        transfer  ann  vault    1                      CASH_OUT_NOT_ALLOWED
+        pay       ann  reserve  1                      CASH_OUT_NOT_ALLOWED
+        hold      ann  vault    1  until=9             CASH_OUT_NOT_ALLOWED
+        send      ann  vault    1                      CASH_OUT_NOT_ALLOWED
+        stage     1  ann  reserve  1                   CASH_OUT_NOT_ALLOWED
+        pay       ann  bob      1
+        rules     4  groups=1  flags=persons,cash
+        setrules  ann  4
+        join      1  bob
+        join      1  vault
+        pay       ann  cafe  1                         PAYEE_NOT_ALLOWED
+        pay       ann  bob   1                         PERSONS_NOT_ALLOWED
+        pay       ann  vault 1                         CASH_OUT_NOT_ALLOWED
+        pay       ann  shop  1
+    """)
+
+
+def test_whom_purse_money_may_reach() -> None:
+    play("""
+        open      vault  VAULT
+        rules     1  until=100  return=treasury  flags=persons
+        rules     2  until=100  return=treasury  flags=cash
+        programme 1  treasury  1
+        programme 2  treasury  1
+        members   1  Ann
+        members   2  Ann
+        seal      1
+        seal      2
+        drop      1  0..1  10
+        drop      2  0..1  10
+        claim     1  Ann  ann
+        claim     2  Ann  ann
+        pay       ann  bob    11                       EXCEEDS_BALANCE
+        pay       ann  bob     5
+        moved     PAY_PURSE  2/0  bob    5
+        pay       ann  vault   5
+        moved     PAY_PURSE  1/0  vault  5
+        hold      ann  vault   6  until=90             EXCEEDS_BALANCE
+        pay       ann  shop   10
+        moved     PAY_PURSE  1/0  shop   5
+        moved     PAY_PURSE  2/0  shop   5
+    """)
+
+
+def test_what_one_pay_takes_from_a_purse_and_one_drop_puts_in() -> None:
+    play("""
+        rules     1  until=100  return=treasury  single=4  balance=9  day=1  month=1  year=1  reserve=50
+        programme 1  treasury  2
+        members   1  Ann Bob
+        seal      1
+        drop      1  0..2  10                          EXCEEDS_BALANCE_LIMIT
+        drop      1  0..2  600                         EXCEEDS_BALANCE           # said first
+        drop      1  0..2  9
+        drop      1  0..2  10                          EXCEEDS_BALANCE_LIMIT     # though there is no purse to fill
+        drop      1  0..2  9
+        moved     nothing
+        claim     1  Ann  ann
+        transfer  treasury  ann  100
+        pay       ann  shop  6
+        moved     PAY_PURSE  1/0  shop  4
+        moved     PAY_OWN    ann  shop  2
+        hold      ann  shop  5  purses  until=90       EXCEEDS_BALANCE
+        hold      ann  shop  4  purses  until=90
+        purse     1 0  1  CLAIMED  spent=4  pending=4
+        pay       ann  shop  3
+        moved     PAY_PURSE  1/0  shop  1
+        moved     PAY_OWN    ann  shop  2
+    """)
+
+
+def test_rules_change_at_a_stated_time() -> None:
+    play(LIMITED).play("""
+        at        100
+        rules     1  single=50  day=60  month=150  year=180  effective=100       RULE_SET_EXISTS
+        rules     2  single=50  effective=101                                    RULE_SET_NOT_FOUND
+        rules     1  single=50  day=60  effective=200  until=500                 RULE_SET_MUST_KEEP_WINDOW
+        rules     1  single=50  day=60  effective=200  from=1                    RULE_SET_MUST_KEEP_WINDOW
+        rules     1  single=50  day=60  effective=200  return=shop               RULE_SET_MUST_KEEP_WINDOW
+        rules     1  single=50  day=60  effective=200  groups=7                  GROUP_NOT_FOUND
+        rules     1  single=50  day=60  effective=200
+        due       200
+        pay       ann  shop  50
+        at        199
+        pay       ann  shop  50                        # up to 100 till then
+        day       156  2 1 1
+        pay       ann  shop  50
+        at        200
+        pay       ann  shop  11                        EXCEEDS_DAY_LIMIT
+        pay       ann  shop  10
+        used      ann   60  160  160                   # month and year are unlimited now
+        due       nothing
+    """)
+
+
+def test_the_last_word_on_what_is_to_come_counts() -> None:
+    play(LIMITED).play("""
+        rules     1  single=10  effective=200
+        rules     1  single=20  effective=150          # in its place, though sooner
+        due       150
+        at        150
+        pay       ann  shop  21                        EXCEEDS_SINGLE_LIMIT
+        pay       ann  shop  20
+        at        200
+        pay       ann  shop  20                        # nothing is left of the first
+        rules     1  single=30  effective=300
+        pass      1_000                                # a frame that is late takes it on all the same
+        pay       ann  shop  30
+        pay       ann  shop  31                        EXCEEDS_SINGLE_LIMIT
+    """)
+
+
+def test_what_no_longer_fits_stays_and_can_only_shrink() -> None:
+    play("""
+        rules     1  balance=100  day=100
+        setrules  ann  1
+        transfer  treasury  ann  90
+        day       156  1 1 1
+        pay       ann  shop  10
+        rules     1  balance=50  day=5  effective=200
+        pass      200
+        balance   ann  80
+        transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+        pay       ann  shop  1                         EXCEEDS_DAY_LIMIT
+        day       156  2 1 1
+        pay       ann  shop  5
+        day       156  3 1 1
+        transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+        setrules  ann  0
+        transfer  ann  bob  25
+        setrules  ann  1
+        balance   ann  50
+        transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+        pay       ann  shop  1
+        transfer  treasury  ann  1
+    """)
+
+
+def test_a_programmes_rules_change_too_but_for_its_window() -> None:
+    play("""
+        group     1
+        join      1  shop
+        rules     1  until=500  return=treasury
+        programme 1  treasury  1
+        members   1  Ann
+        seal      1
+        drop      1  0..1  10
+        claim     1  Ann  ann
+        rules     1  until=500  return=treasury  groups=1  single=3  effective=100
+        rules     1  until=501  return=treasury  groups=1  effective=100         RULE_SET_MUST_KEEP_WINDOW
+        pay       ann  cafe  5
+        at        100
+        pay       ann  cafe  1                         EXCEEDS_BALANCE
+        pay       ann  shop  4                         EXCEEDS_BALANCE
+        pay       ann  shop  3
+    """)
+
+
+def test_a_merchant_keeps_money_ready_for_refunds() -> None:
+    play("""
+        rules     1  reserve=20
+        setrules  shop  1
+        transfer  treasury  ann  100
+        pay       ann  shop  50  id=lunch
+        transfer  shop  bob  51                        EXCEEDS_BALANCE
+        transfer  shop  bob  31                        RESERVED_FOR_REFUNDS
+        pay       shop  bob  31                        RESERVED_FOR_REFUNDS
+        hold      shop  bob  31  until=90              RESERVED_FOR_REFUNDS
+        hold      shop  bob  10  until=90
+        transfer  shop  bob  21                        RESERVED_FOR_REFUNDS      # what is held is not there
+        transfer  shop  bob  20
+        refund    lunch  20                            # that is what it is for
+        balance   shop  10
+        transfer  shop  bob  1                         EXCEEDS_BALANCE
+    """)
+
+
+def test_a_reserve_does_not_hold_issuance_back() -> None:
+    play("""
+        rules     1  reserve=20  single=500  day=700
+        setrules  issuance  1
+        day       156  1 1 1
+        transfer  issuance  treasury  501              EXCEEDS_SINGLE_LIMIT
+        transfer  issuance  treasury  500
+        transfer  issuance  treasury  201              EXCEEDS_DAY_LIMIT
+    """)
+
+
+def test_refunds_are_in_time_to_the_nanosecond() -> None:
+    play("""
+        rules     1  window=2
+        setrules  shop  1
+        transfer  treasury  ann  100
+        at        5
+        pay       ann  shop  50  id=lunch
+        hold      ann  shop  50  until=2^40  id=room
+        at        2_000_000_004
+        refund    lunch  10
+        post      room  shop  50  id=night
+        at        2_000_000_005
+        refund    lunch  10                            REFUND_WINDOW_CLOSED
+        refund    lunch  100                           REFUND_WINDOW_CLOSED      # said before the amount is looked at
+        reverse   lunch  10                            # authority is not held up
+        at        4_000_000_003
+        refund    night  10                            # a post counts from the post
+        at        4_000_000_004
+        refund    night  10                            REFUND_WINDOW_CLOSED
+        setrules  shop  0
+        refund    lunch  10                            # it is the payee's rule set of the day of the refund
+    """)

@@ -1,0 +1,303 @@
+"""docs/guides/recover.md: each case is brought about, and what the ledger then says is what the guide prints."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from blake3 import blake3
+from tests.docs.pages import ROOT
+
+from sycee.core import ids
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import SyceeError
+from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.journal import frame as journal_frame
+from sycee.ledger import operations
+from sycee.ledger import state as ledger_state
+from sycee.ledger.layout import AccountKind
+from sycee.sequencer import rules
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.restore import restore
+from sycee.sequencer.verify import verify
+
+GUIDE = ROOT / "docs" / "guides" / "recover.md"
+FOLDER = "shop-ledger"
+SEGMENT = Path(FOLDER) / "journal" / "000000000001.segment"
+START_NS = 1_700_000_000 * 10**9
+_CASE = re.compile(r"^### (?P<title>.+?)\n(?P<body>.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+_SHOWN = re.compile(r"```text\n(?P<text>.*?)```", re.DOTALL)
+
+
+def ledger(*, frames: int = 4, snapshot: bool = False) -> bytes:
+    """A ledger of so many frames in FOLDER, closed cleanly; its digest."""
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS), snapshot_frames=0 if snapshot else None) as opened:
+        for group in range(1, frames):
+            opened.submit(operations.define_group(group, group=group))
+        return opened.digest()
+
+
+def said(use: Callable[[], object]) -> str:
+    """What an error says."""
+    with pytest.raises(SyceeError) as error:
+        use()
+    assert error.value.hint, "it does not say what to do"
+    return error.value.message
+
+
+def open_ledger() -> None:
+    Ledger.open(FOLDER, clock=SimulatedClock(START_NS)).close()
+
+
+def damage(path: Path, offset: int, count: int = 1) -> None:
+    content = bytearray(path.read_bytes())
+    for at in range(offset, offset + count):
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+
+
+@contextmanager
+def refusing(monkeypatch: pytest.MonkeyPatch, name: str, code: int, *, writes: bool = False) -> Iterator[None]:
+    """Let a call of the operating system fail; with `writes` only what would change something."""
+    real = getattr(os, name)
+
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        if writes and not arguments[1] & (os.O_RDWR | os.O_CREAT):
+            return real(*arguments, **options)
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, name, refuse)
+        yield
+
+
+# --- the disk ---
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        with refusing(monkeypatch, "pwrite", errno.ENOSPC):
+            message = said(lambda: opened.submit(operations.define_group(99, group=9)))
+        assert "the ledger stopped at frame 6" in said(opened.digest)
+    with Ledger.open(FOLDER) as opened:
+        assert opened.submit(operations.define_group(99, group=9))["code"].tolist() == [Result.CREATED]
+    return message
+
+
+def read_only_disk(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    with refusing(monkeypatch, "open", errno.EROFS, writes=True):
+        message = said(open_ledger)
+        verify(FOLDER)  # reading is enough for it
+    return message
+
+
+def folder_in_use(monkeypatch: pytest.MonkeyPatch) -> str:
+    with Ledger.open(FOLDER):
+        return said(open_ledger)
+
+
+def no_space_for_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        opened.submit(operations.define_group(99, group=9))
+        with refusing(monkeypatch, "pwrite", errno.ENOSPC):
+            message = said(opened.snapshot)
+        assert opened.submit(operations.define_group(98, group=8))["code"].tolist() == [Result.CREATED]
+    return message
+
+
+# --- releases ---
+
+
+def journal_of_a_newer_version(monkeypatch: pytest.MonkeyPatch) -> str:
+    with monkeypatch.context() as newer:
+        newer.setattr(journal_frame, "FORMAT_VERSION", 2)
+        ledger()
+    return said(open_ledger)
+
+
+def newer_rules(monkeypatch: pytest.MonkeyPatch) -> str:
+    with monkeypatch.context() as newer:
+        newer.setattr(rules, "RULES_VERSION", rules.RULES_VERSION + 1)
+        ledger()
+    return said(open_ledger)
+
+
+# --- snapshots ---
+
+
+def snapshots() -> list[Path]:
+    return sorted((Path(FOLDER) / "snapshots").iterdir())
+
+
+def finding() -> str:
+    digest = verify(FOLDER).digest
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        assert opened.digest().hex() == digest, "the ledger was rebuilt from its journal"
+        (text,) = opened.sequencer.findings
+    return text
+
+
+def damaged_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger(snapshot=True)
+    damage(snapshots()[-1], 5_000)
+    return finding()
+
+
+def snapshot_of_another_ledger(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger(snapshot=True)
+    Path(FOLDER).rename("other-ledger")
+    ledger(snapshot=True)
+    shutil.copy(Path("other-ledger") / "snapshots" / snapshots()[-1].name, snapshots()[-1])
+    return finding()
+
+
+def journal_older_than_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger(frames=3)
+    shutil.copytree(Path(FOLDER) / "journal", "backup")
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS), snapshot_frames=0) as opened:
+        opened.submit(operations.define_group(99, group=9))
+    shutil.rmtree(Path(FOLDER) / "journal")
+    shutil.move("backup", Path(FOLDER) / "journal")
+    message = said(open_ledger)
+    shutil.rmtree(Path(FOLDER) / "snapshots")
+    open_ledger()
+    return message
+
+
+# --- the journal ---
+
+
+def crashed() -> None:
+    """As a killed process leaves the folder: the last frame is an operation, and no CLOSE frame follows it."""
+    opened = Ledger.open(FOLDER, clock=SimulatedClock(START_NS), snapshot_frames=None)
+    for group in range(1, 4):
+        opened.submit(operations.define_group(group, group=group))
+    opened.sequencer._log._release()  # type: ignore[attr-defined]
+
+
+LAST_FRAME_AT = 4 * 4096  # after the segment's header and three frames of a block each
+
+
+def torn_tail(monkeypatch: pytest.MonkeyPatch) -> str:
+    crashed()
+    content = bytearray(SEGMENT.read_bytes())
+    content[LAST_FRAME_AT + 512 : LAST_FRAME_AT + 4096] = bytes(4096 - 512)
+    SEGMENT.write_bytes(content)
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        (text,) = opened.sequencer.findings
+        # Whoever had no answer sends again.
+        assert opened.submit(operations.define_group(3, group=3))["code"].tolist() == [Result.CREATED]
+    return text
+
+
+def tail_in_doubt(monkeypatch: pytest.MonkeyPatch) -> str:
+    crashed()
+    damage(SEGMENT, LAST_FRAME_AT + 600)
+    message = said(open_ledger)
+    with Ledger.open(FOLDER, cut_tail=True) as opened:
+        assert opened.sequencer.durable_sequence == 3
+    return message
+
+
+def damaged_frame(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    damage(SEGMENT, 2 * 4096 + 600)
+    message = said(open_ledger)
+    assert said(lambda: verify(FOLDER)) == message
+    assert said(lambda: restore(FOLDER, "restored")) == message
+    return message
+
+
+def missing_segment(monkeypatch: pytest.MonkeyPatch) -> str:
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        opened.define_currency("EUR", zone="Europe/Paris")
+        mint, wallet = opened.open_account("EUR", AccountKind.ISSUANCE), opened.open_account("EUR", AccountKind.WALLET)
+        many = ids.derive(b"guide", "transfers", 17 * FRAME_RECORDS_MAX, time_ms=1)
+        opened.submit(operations.transfer(many, debit=mint, credit=wallet, amount=1))
+    SEGMENT.unlink()
+    return said(open_ledger)
+
+
+def other_movements(monkeypatch: pytest.MonkeyPatch) -> str:
+    with monkeypatch.context() as wrong:
+        wrong.setattr(ledger_state, "blake3", SimpleNamespace(blake3=lambda content: blake3(content + b"!")))
+        ledger()
+    return said(open_ledger)
+
+
+# --- copies and clocks ---
+
+
+def restore_over_something(monkeypatch: pytest.MonkeyPatch) -> str:
+    digest = ledger()
+    Path("restored").mkdir()
+    Path("restored/notes.txt").write_text("mine")
+    message = said(lambda: restore(FOLDER, "restored"))
+    restored = restore(FOLDER, "restored-ledger")
+    assert (restored.digest, restored.epoch) == (digest.hex(), 2)
+    return message
+
+
+def wild_clock(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS + 40 * 366 * 86_400 * 10**9)) as opened:
+        message = said(lambda: opened.submit(operations.define_group(99, group=9)))
+        assert opened.sequencer.durable_sequence == 5
+    with Ledger.open(FOLDER, clock=SimulatedClock(0)) as opened:
+        assert opened.submit(operations.define_group(99, group=9))["code"].tolist() == [Result.CREATED]
+    return message
+
+
+CASES: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
+    "A full disk": full_disk,
+    "A read-only disk": read_only_disk,
+    "The folder is in use": folder_in_use,
+    "No space for a snapshot": no_space_for_a_snapshot,
+    "A journal of a newer version": journal_of_a_newer_version,
+    "Rules of a newer release": newer_rules,
+    "A release that computes otherwise": other_movements,
+    "A damaged snapshot": damaged_snapshot,
+    "A snapshot of another ledger": snapshot_of_another_ledger,
+    "A journal older than its snapshot": journal_older_than_its_snapshot,
+    "A torn tail": torn_tail,
+    "A tail in doubt": tail_in_doubt,
+    "A damaged frame": damaged_frame,
+    "A missing segment": missing_segment,
+    "Restore from a copy": restore_over_something,
+    "A wild clock": wild_clock,
+}
+
+
+def cases() -> dict[str, str]:
+    """Title and body of each case of the guide."""
+    return {match["title"]: match["body"] for match in _CASE.finditer(GUIDE.read_text())}
+
+
+def pattern(shown: str) -> str:
+    """A shown message as a regular expression: line ends are spaces, and … stands for what differs each time."""
+    return ".+".join(re.escape(part) for part in " ".join(shown.split()).split("…"))
+
+
+def test_the_guide_has_these_cases() -> None:
+    assert list(cases()) == list(CASES)
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_what_is_said_is_what_the_guide_prints(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = CASES[title](monkeypatch)
+    shown = _SHOWN.search(cases()[title])
+    assert shown is not None, "the guide does not print what is said"
+    assert re.fullmatch(pattern(shown["text"]), message), f"\nshown: {shown['text']}\nsaid:  {message}"

@@ -1,0 +1,160 @@
+"""A ledger made again from a copy of its journal is the same ledger in a new epoch; a bad copy makes none."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.sequencer.small import START_NS, opening, run
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
+from sycee.journal import Frame, Journal
+from sycee.ledger import operations
+from sycee.sequencer import restore as restore_module
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.replaying import journal_disk
+from sycee.sequencer.restore import restore
+from sycee.sequencer.verify import verify
+
+SEGMENT = "000000000001.segment"
+
+
+def ledger_in(folder: Path, *, closed: bool = True) -> bytes:
+    """The small history; its digest."""
+    ledger = Ledger.open(folder, clock=SimulatedClock(START_NS), snapshot_frames=0)
+    run(ledger.sequencer, ledger._clock, [])  # type: ignore[arg-type]
+    digest = ledger.digest()
+    if closed:
+        ledger.close()
+    else:  # as a killed process leaves it
+        ledger.sequencer._log._release()  # type: ignore[attr-defined]
+    return digest
+
+
+def frames_of(folder: Path) -> list[Frame]:
+    return list(Journal.open(journal_disk(folder), read_only=True).recover())
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_the_same_ledger_in_a_new_epoch(tmp_path: Path, closed: bool) -> None:
+    source, target = tmp_path / "source", tmp_path / "deep" / "target"
+    digest = ledger_in(source, closed=closed)
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    seen: list[int] = []
+    restored = restore(source, target, progress=seen.append)
+    assert (restored.epoch, restored.digest, restored.findings) == (2, digest.hex(), ())
+    assert restored.frames == 13 + closed
+    assert seen == list(range(1, restored.frames + 1))
+    assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in target.iterdir()) == ["journal"]
+    with Ledger.open(target) as ledger:
+        assert ledger.digest() == digest
+        assert ledger.submit(opening())["code"].tolist() == [Result.EXISTS] * opening().size
+        assert ledger.submit(operations.define_group(77, group=7))["code"].tolist() == [Result.CREATED]
+        later = ledger.digest()
+    assert verify(target).digest == later.hex()
+    epochs = [frame.epoch for frame in frames_of(target)]
+    assert epochs == [1] * restored.frames + [2] * (len(epochs) - restored.frames)
+    assert len(epochs) > restored.frames
+    # A copy of a copy.
+    assert restore(target, tmp_path / "third").epoch == 3
+    with Ledger.open(tmp_path / "third") as ledger:
+        assert ledger.digest() == later
+
+
+def test_a_folder_that_holds_no_ledger_or_holds_something(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with pytest.raises(UsageError, match="source holds no ledger"):
+        restore(source, tmp_path / "target")
+    ledger_in(source)
+    for target in (source, tmp_path):
+        with pytest.raises(UsageError, match="holds something already"):
+            restore(source, target)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="holds something already"):
+        restore(source, tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    restore(source, tmp_path / "empty")
+
+
+def damaged(folder: Path, sequence: int, into: int) -> None:
+    """One byte of a frame, `into` its bytes."""
+    frame = next(frame for frame in frames_of(folder) if frame.sequence == sequence)
+    path = folder / "journal" / SEGMENT
+    content = bytearray(path.read_bytes())
+    content[frame.place.offset + into] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_copy_makes_no_ledger(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    ledger_in(source)
+    damaged(source, 4, 600)
+    with pytest.raises(JournalDamaged, match=f"source/journal/{SEGMENT}: frame 4 at byte"):
+        restore(source, target)
+    assert not target.exists()
+
+
+def test_a_tail_in_doubt_is_a_persons_to_cut(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    ledger_in(source, closed=False)
+    damaged(source, 13, 600)
+    before = (source / "journal" / SEGMENT).read_bytes()
+    with pytest.raises(TailInDoubt):
+        restore(source, target)
+    assert not target.exists()
+    restored = restore(source, target, cut_tail=True)
+    assert (restored.frames, restored.epoch) == (12, 2)
+    assert "bytes would be cut" in restored.findings[0]
+    assert (source / "journal" / SEGMENT).read_bytes() == before
+    with Ledger.open(target) as ledger:
+        assert ledger.digest().hex() == restored.digest
+        assert ledger.sequencer.findings == ()
+
+
+def test_a_copy_that_changes_meanwhile_makes_no_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    ledger_in(source)
+    real = restore_module._copy
+
+    def busy(*disks: object) -> None:
+        with Ledger.open(source) as ledger:
+            ledger.submit(operations.define_group(77, group=7))
+        real(*disks)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(restore_module, "_copy", busy)
+    with pytest.raises(IntegrityError, match="changed while it was copied: it ended with frame 14"):
+        restore(source, target)
+    assert list(target.iterdir()) == []
+    monkeypatch.undo()
+    restore(source, target)
+
+
+def test_a_disk_that_is_full_makes_no_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    digest = ledger_in(source)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.pwrite", full)
+        with pytest.raises(UnavailableError, match=r"journal.partial.*no space left"):
+            restore(source, target)
+    assert list(target.iterdir()) == []
+    assert restore(source, target).digest == digest.hex()
+
+
+def test_half_a_copy_is_no_ledger(tmp_path: Path) -> None:
+    """The machine dies while it is copied: whoever looks finds none, and a second attempt is told to look."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    ledger_in(source)
+    shutil.copytree(source / "journal", target / "journal.partial")
+    with pytest.raises(UsageError, match="holds no ledger"):
+        verify(target)
+    with pytest.raises(UsageError, match="target holds something already"):
+        restore(source, target)

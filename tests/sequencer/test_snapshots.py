@@ -1,0 +1,416 @@
+"""A start from a snapshot is the start from the first frame, only sooner; and a bad snapshot does no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, SHOP, START_NS, TREASURY, run, some_ids, steps
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
+from sycee.journal import Journal
+from sycee.journal import snapshot as files
+from sycee.ledger import operations
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import rules, snapshots
+from sycee.sequencer import verify as verify_module
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.sequencer import SNAPSHOT_FRAMES_MIN, Sequencer
+from sycee.sequencer.verify import Verification, verify
+from sycee.testing.disk import FakeDisk, Loss, PowerCut
+
+FRAMES = 1 + len(steps())
+
+
+class Folder:
+    """A ledger's two disks."""
+
+    def __init__(self, journal: FakeDisk | None = None, kept: FakeDisk | None = None) -> None:
+        self.journal = journal or FakeDisk()
+        self.kept = kept or FakeDisk(folder="fake/snapshots")
+        self.clock = SimulatedClock(START_NS)
+
+    def open(self, *, snapshot_frames: int | None = None, trusted: bool = True) -> Sequencer:
+        disk = self.journal
+        if Journal.exists(disk):
+            journal = Journal.open(disk, cut_tail=not trusted)
+        else:
+            journal = Journal.create(disk, ledger_id=LEDGER_ID, segment_bytes=SEGMENT_BYTES)
+        return Sequencer(
+            journal,
+            clock=self.clock,
+            side_by_side=False,
+            snapshot_disk=self.kept,
+            snapshot_frames=snapshot_frames,
+            trust_snapshots=trusted,
+        )
+
+    def after(self) -> Folder:
+        """As the next process finds it."""
+        return Folder(self.journal.kill(), self.kept.kill())
+
+    def names(self) -> list[str]:
+        return files.names(self.kept)
+
+
+def name_of(sequence: int) -> str:
+    return f"{sequence:020}.snapshot"
+
+
+def filled(*, snapshot_at: int) -> tuple[Folder, bytes]:
+    """The small history with a snapshot after so many of its steps."""
+    folder = Folder()
+    sequencer = folder.open()
+    for number, (seconds, records) in enumerate(steps(), 1):
+        folder.clock.set(START_NS + seconds * 10**9)
+        sequencer.submit(records)
+        if number == snapshot_at:
+            assert sequencer.snapshot() == name_of(number + 1)
+    digest = sequencer.state.digest()
+    sequencer.close()
+    return folder.after(), digest
+
+
+@pytest.fixture
+def replayed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sequences of the frames that starts replay."""
+    seen: list[int] = []
+    real = snapshots.replay
+
+    def count(state: LedgerState, frame: object) -> None:
+        seen.append(frame.sequence)  # type: ignore[attr-defined]
+        real(state, frame)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(snapshots, "replay", count)
+    return seen
+
+
+@pytest.mark.parametrize("snapshot_at", range(1, len(steps()) + 1))
+def test_a_start_replays_the_frames_after_it_alone(snapshot_at: int, replayed: list[int]) -> None:
+    folder, digest = filled(snapshot_at=snapshot_at)
+    whole = Folder(folder.journal.kill()).open()
+    replayed.clear()
+    sequencer = folder.open()
+    assert replayed == list(range(snapshot_at + 2, FRAMES + 2))
+    assert sequencer.findings == ()
+    assert sequencer.state.digest() == whole.state.digest() == digest
+    assert sequencer.state.movement_digest == whole.state.movement_digest
+    assert sequencer.frame_times.tolist() == whole.frame_times.tolist()
+    sequencer.state.check()
+    # Both go on alike: what is known is known, and what is new is done.
+    acknowledged: list[list[tuple[np.ndarray, np.ndarray]]] = [[], []]  # type: ignore[type-arg]
+    for each, answers in zip((sequencer, whole), acknowledged, strict=True):
+        run(each, folder.clock, answers)
+        more = operations.transfer(some_ids("more", 40), debit=TREASURY, credit=SHOP, amount=1)
+        answers.append((more, each.submit(more)))
+    for (_, one), (_, other) in zip(*acknowledged, strict=True):
+        assert one.tolist() == other.tolist()
+    assert sequencer.state.digest() == whole.state.digest()
+
+
+def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
+    folder = Folder()
+    sequencer = folder.open(snapshot_frames=3)
+    for group in range(1, 4):
+        sequencer.submit(operations.define_group(group, group=group))
+    sequencer.close()
+    assert folder.names() == [name_of(4)]
+    folder = folder.after()
+    sequencer = folder.open(snapshot_frames=3)
+    assert sequencer.durable_sequence == 5  # with the CLOSE frame
+    sequencer.submit(operations.define_group(4, group=4))
+    sequencer.close()
+    assert folder.names() == [name_of(4)], "two frames are not many"
+    folder = folder.after()
+    sequencer = folder.open(snapshot_frames=3)
+    sequencer.submit(operations.define_group(5, group=5))
+    sequencer.close()
+    assert folder.names() == [name_of(4), name_of(8)]
+    folder.open(snapshot_frames=None).close()
+    folder.after().open(snapshot_frames=0).close()
+    assert folder.names() == [name_of(8), name_of(9)], "any frame at all, and two are kept"
+    folder.after().open(snapshot_frames=0).close()
+    assert folder.names() == [name_of(8), name_of(9)], "nothing came since"
+
+
+def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, snapshot_frames=1) as ledger:
+        ledger.submit(operations.define_group(1, group=1))
+        digest = ledger.digest()
+        assert ledger.snapshot() == name_of(2)
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [name_of(2)]
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.digest() == digest
+        assert ledger.sequencer._snapshot_sequence == 2
+    assert SNAPSHOT_FRAMES_MIN > 3
+    assert verify(tmp_path).proved[-1] == "1 of its snapshots are what the replay gives"
+
+
+def test_what_has_nothing_to_keep_says_so(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        with pytest.raises(UsageError, match="nothing to keep a snapshot of"):
+            ledger.snapshot()
+        with ledger.sequencer.reading(), pytest.raises(UsageError, match="snapshot inside `with reading"):
+            ledger.snapshot()
+    with pytest.raises(UsageError, match="no folder for snapshots"):
+        Sequencer(Journal.create(FakeDisk())).snapshot()
+
+
+def damage(folder: Folder) -> str:
+    folder.kept.damage(folder.names()[0], 5_000, 1)
+    return "the snapshot is damaged"
+
+
+def truncate(folder: Folder) -> str:
+    name = folder.names()[0]
+    folder.kept.replace(name, folder.kept.content(name)[:4096])
+    return "the snapshot is damaged"
+
+
+def exchange(folder: Folder) -> str:
+    other = Folder()
+    sequencer = Sequencer(
+        Journal.create(other.journal, ledger_id=bytes(16)), clock=other.clock, snapshot_disk=other.kept
+    )
+    for group in range(1, 9):
+        sequencer.submit(operations.define_group(group, group=group))
+    name = sequencer.snapshot()
+    folder.kept.remove(folder.names()[0])
+    folder.kept.replace(name, other.kept.content(name))
+    return "belongs to another ledger"
+
+
+def rearrange(folder: Folder) -> str:
+    """What a release writes that keeps its tables otherwise."""
+    sequencer = folder.after().open()
+    sections, small = sequencer.state.save()
+    sections["movements"] = sections["movements"].view("u1")
+    name = folder.names()[0]
+    with files.open_good(folder.kept, name, LEDGER_ID) as good:
+        mark, digest = good.mark, good.movement_digest
+    files.write(
+        folder.kept,
+        ledger_id=LEDGER_ID,
+        epoch=1,
+        mark=mark,
+        rules=1,
+        movement_digest=digest,
+        sections=sections,
+        small=small,
+    )
+    return "does not fit this release"
+
+
+@pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
+def test_a_snapshot_that_cannot_be_used_is_a_finding(spoil: Callable[[Folder], str], replayed: list[int]) -> None:
+    folder, digest = filled(snapshot_at=8)
+    said = spoil(folder)
+    replayed.clear()
+    sequencer = folder.open()
+    assert replayed == list(range(1, FRAMES + 2))
+    assert len(sequencer.findings) == 1
+    assert said in sequencer.findings[0]
+    assert "fake/snapshots/000000000000000000" in sequencer.findings[0]
+    assert sequencer.state.digest() == digest
+
+
+def test_the_one_before_is_used_when_the_newest_is_damaged(replayed: list[int]) -> None:
+    folder, digest = filled(snapshot_at=8)
+    sequencer = folder.open(snapshot_frames=0)
+    sequencer.close()
+    assert folder.names() == [name_of(9), name_of(FRAMES + 1)]
+    folder = folder.after()
+    folder.kept.damage(name_of(FRAMES + 1), 5_000, 1)
+    replayed.clear()
+    sequencer = folder.open()
+    assert replayed[0] == 10
+    assert sequencer.state.digest() == digest
+
+
+def test_a_head_that_disagrees_with_its_tables_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, digest = filled(snapshot_at=8)
+    monkeypatch.setattr(rules, "RULES_VERSION", 1)
+    sequencer = folder.after().open()
+    sections, small = sequencer.state.save()
+    with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
+        mark = good.mark
+    files.write(
+        folder.kept,
+        ledger_id=LEDGER_ID,
+        epoch=1,
+        mark=mark,
+        rules=1,
+        movement_digest=b"\1" * 32,
+        sections=sections,
+        small=small,
+    )
+    sequencer = folder.open()
+    assert "its tables are not those that its head names" in sequencer.findings[0]
+    assert sequencer.state.digest() == digest
+
+
+def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
+    folder = Folder()
+    sequencer = folder.open(snapshot_frames=0)
+    run(sequencer, folder.clock, [])
+    folder.kept.space_bytes = 1_000
+    with pytest.raises(UnavailableError, match=r"the snapshot of frame 13 failed: .*no space left"):
+        sequencer.snapshot()
+    assert sequencer.submit(operations.define_group(77, group=7))["code"].tolist() == [Result.CREATED]
+    digest = sequencer.state.digest()
+    sequencer.close()
+    assert len(sequencer.findings) == 1
+    assert "no snapshot was written: the snapshot of frame 14 failed" in sequencer.findings[0]
+    folder = folder.after()
+    assert folder.names() == []
+    sequencer = folder.open()
+    assert sequencer.state.digest() == digest
+    assert sequencer.findings == (), "the ledger was not closed cleanly"
+
+
+# --- power cuts ---
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+def test_a_power_cut_while_a_snapshot_is_written_loses_nothing(loss: Loss) -> None:
+    digest = filled(snapshot_at=1)[1]
+    after = 0
+    while True:
+        folder = Folder(kept=FakeDisk(folder="fake/snapshots", cut_after=after))
+        try:
+            sequencer = folder.open()
+            for number, (seconds, records) in enumerate(steps(), 1):
+                folder.clock.set(START_NS + seconds * 10**9)
+                sequencer.submit(records)
+                if number % 3 == 0:
+                    sequencer.snapshot()
+        except PowerCut:
+            folder = Folder(folder.journal.crash(after, loss), folder.kept.crash(after, loss))
+            sequencer = folder.open(snapshot_frames=0)
+            sequencer.state.check()
+            run(sequencer, folder.clock, [])
+            assert sequencer.state.digest() == digest
+            sequencer.close()
+            assert folder.names(), "the next snapshot is written all the same"
+            sequencer = folder.after().open()
+            assert sequencer.state.digest() == digest
+            assert sequencer.findings == ()
+            after += 1
+            continue
+        break
+    assert after > 20
+
+
+# --- a journal that has lost what its snapshot kept ---
+
+
+def shortened() -> Folder:
+    """A snapshot of the newest frame, and a journal whose newest frame is damaged so that only a person can decide."""
+    folder = Folder()
+    sequencer = folder.open()
+    run(sequencer, folder.clock, [])
+    sequencer.snapshot()
+    frames = list(Journal.open(folder.journal.kill(), read_only=True).recover())
+    folder = folder.after()
+    segment = frames[-1].place.file.rsplit("/", 1)[-1]
+    folder.journal.damage(segment, frames[-1].place.offset + 600, 1)
+    return folder
+
+
+def test_a_snapshot_says_that_the_journal_lost_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shortened()
+    with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 13 was durable"):
+        folder.open()
+    with pytest.raises(TailInDoubt):
+        Folder(folder.journal.kill()).open()
+    with pytest.raises((JournalDamaged, TailInDoubt)):
+        verify_folder(folder, monkeypatch)
+
+
+def test_cutting_the_tail_removes_the_snapshots_beyond_it() -> None:
+    folder = shortened()
+    sequencer = folder.open(trusted=False)
+    assert sequencer.durable_sequence == 12
+    assert f"fake/snapshots/{name_of(13)} was removed" in " ".join(sequencer.findings)
+    assert folder.names() == []
+    run(sequencer, folder.clock, [])
+    digest = sequencer.state.digest()
+    sequencer.close()
+    assert folder.after().open().state.digest() == digest
+
+
+def test_cutting_no_tail_removes_no_snapshot() -> None:
+    folder, digest = filled(snapshot_at=8)
+    sequencer = folder.open(trusted=False)
+    assert sequencer.state.digest() == digest
+    assert sequencer.findings == ()
+    assert folder.names() == [name_of(9)]
+
+
+# --- verify ---
+
+
+def verify_folder(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Verification:
+    monkeypatch.setattr(verify_module, "journal_disk", lambda _: folder.journal)
+    monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: folder.kept)
+    return verify("ledger")
+
+
+def test_verify_compares_snapshots_with_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, digest = filled(snapshot_at=8)
+    found = verify_folder(folder, monkeypatch)
+    assert found.digest == digest.hex()
+    assert found.proved[-1] == "1 of its snapshots are what the replay gives"
+    assert found.findings == ()
+
+
+def test_verify_names_a_snapshot_that_is_whole_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = filled(snapshot_at=8)
+    state = Folder(folder.journal.kill()).open().state
+    with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
+        mark, digest = good.mark, good.movement_digest
+        kept = snapshots.state_of(good)
+    kept.accounts["debits_posted"][2] += 1
+    sections, small = kept.save()
+    files.write(
+        folder.kept,
+        ledger_id=LEDGER_ID,
+        epoch=1,
+        mark=mark,
+        rules=state.rules,
+        movement_digest=digest,
+        sections=sections,
+        small=small,
+    )
+    with pytest.raises(IntegrityError, match="is whole, but is not the state that frame 9 of the journal leaves"):
+        verify_folder(folder, monkeypatch)
+
+
+@pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
+def test_verify_finds_what_a_start_would_pass_over(
+    spoil: Callable[[Folder], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, digest = filled(snapshot_at=8)
+    said = spoil(folder)
+    found = verify_folder(folder, monkeypatch)
+    assert found.digest == digest.hex()
+    assert len(found.findings) == 1
+    assert said in found.findings[0]
+
+
+def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = filled(snapshot_at=len(steps()))
+    shorter, _ = filled(snapshot_at=3)
+    frames = list(Journal.open(shorter.journal, read_only=True).recover())
+    # Everything from the second segment on is gone: a sound journal, only too short.
+    first = min(frame.sequence for frame in frames if "000000000002" in frame.place.file)
+    shorter.journal.remove("000000000002.segment")
+    shorter = Folder(shorter.journal, folder.kept)
+    with pytest.raises(IntegrityError, match=f"is of frame {FRAMES}, .* the journal ends with frame {first - 1}"):
+        verify_folder(shorter, monkeypatch)
+    shorter.kept.damage(name_of(FRAMES), 5_000, 1)
+    assert "the snapshot is damaged" in verify_folder(shorter, monkeypatch).findings[0]

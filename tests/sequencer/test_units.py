@@ -1,0 +1,180 @@
+"""Where a submission may be cut into frames, and what becomes of a unit in which something is refused."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sycee.core import ids
+from sycee.core.codes import Result
+from sycee.core.errors import UsageError
+from sycee.core.limits import ENVELOPE_BYTES, FRAME_BYTES_MAX, FRAME_RECORDS_MAX
+from sycee.journal.frame import padded_bytes
+from sycee.ledger import layout, operations
+from sycee.ledger.envelopes import ENVELOPE
+from sycee.sequencer import units
+from sycee.sequencer.units import Submission
+
+pytestmark = pytest.mark.fast
+
+Array = np.ndarray[Any, Any]
+TAKEN, INVALID, UNKNOWN = Result.CREATED, Result.SIGNATURE_INVALID, Result.SIGNER_NOT_FOUND
+
+
+def records(count: int, *, linked: tuple[int, ...] = ()) -> Array:
+    made = operations.transfer(ids.derive(b"units", "", count, time_ms=1), debit=1, credit=2, amount=1)
+    made["flags"][list(linked)] = layout.LINKED
+    return made
+
+
+def ranges(*of: tuple[int, int]) -> Array:
+    made = np.zeros(len(of), ENVELOPE)
+    made["first"], made["count"] = [first for first, _ in of], [count for _, count in of]
+    made["signer_low"] = np.arange(1, len(of) + 1)
+    return made
+
+
+def shape(asked: Submission) -> list[tuple[int, list[tuple[int, int, int]]]]:
+    """Of each piece, how many operations it has, and signer, first and count of its envelopes."""
+    found = []
+    for piece in asked.pieces():
+        envelopes = piece.written_envelopes()[["signer_low", "first", "count"]].tolist()
+        found.append((piece.operations.size, envelopes))
+    return found
+
+
+def test_operations_by_themselves_are_cut_anywhere() -> None:
+    asked = units.submission(records(2 * FRAME_RECORDS_MAX + 3))
+    assert shape(asked) == [(FRAME_RECORDS_MAX, []), (FRAME_RECORDS_MAX, []), (3, [])]
+    assert list(units.submission(records(0)).pieces()) == []
+
+
+def test_a_chain_is_not_cut() -> None:
+    last = FRAME_RECORDS_MAX - 1
+    asked = units.submission(records(last + 3, linked=(last - 1, last, last + 1)))
+    assert [piece.operations.size for piece in asked.pieces()] == [last - 1, 4]
+
+
+def test_what_an_envelope_covers_is_not_cut_and_envelopes_move_with_it() -> None:
+    size = FRAME_RECORDS_MAX + 10
+    asked = units.submission(records(size), ranges((0, 5), (FRAME_RECORDS_MAX - 3, 8), (FRAME_RECORDS_MAX + 5, 2)))
+    assert shape(asked) == [(FRAME_RECORDS_MAX - 3, [(1, 0, 5)]), (13, [(2, 0, 8), (3, 8, 2)])]
+
+
+def test_envelopes_take_room() -> None:
+    """A frame of payments that are signed one by one holds fewer of them."""
+    size = 9_000
+    asked = units.submission(records(size), ranges(*((at, 1) for at in range(size))))
+    sizes = [piece.operations.size for piece in asked.pieces()]
+    assert sum(sizes) == size
+    for at, each in enumerate(sizes):
+        assert padded_bytes(each, each * ENVELOPE_BYTES) <= FRAME_BYTES_MAX
+        if at < len(sizes) - 1:
+            assert padded_bytes(each + 1, (each + 1) * ENVELOPE_BYTES) > FRAME_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("asked", "envelopes", "said"),
+    [
+        (records(2, linked=(1,)), (), "the last operation says that it is linked"),
+        (records(1, linked=(0,)), (), "the last operation says that it is linked"),
+        (records(8_065, linked=tuple(range(8_064))), (), "8,065 operations and 0 envelopes"),
+        (records(9_000), ranges((10, 8_065)), "8,065 operations and 1 envelopes"),
+        (records(9_000), ranges((10, 5_000), (5_009, 3_500)), "8,499 operations and 2 envelopes"),
+        (records(1), ranges(*[(0, 1)] * 10_079), "1 operations and 10,079 envelopes"),
+        (records(3), ranges((0, 3), (2, 2)), "envelope 1 covers 2 operations from number 2 on, of 3"),
+        (records(3), ranges((1, 0)), "envelope 0 covers 0 operations"),
+        (records(0), ranges((0, 1)), "envelope 0 covers 1 operations from number 0 on, of 0"),
+        (records(3).view("u1"), (), "one-dimensional array of operations"),
+        (records(3), np.zeros(1, "u1"), "envelopes are an array"),
+    ],
+)  # fmt: skip
+def test_what_can_stand_in_no_frame_is_refused(asked: Array, envelopes: Array, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        units.submission(asked, envelopes)
+
+
+def test_any_submission_is_cut_between_units_alone() -> None:
+    for seed in range(200):
+        dice = random.Random(seed)
+        size = dice.randint(1, 300)
+        linked = tuple(at for at in range(size - 1) if dice.random() < 0.2)
+        spans = [(first, dice.randint(1, min(12, size - first))) for first in dice.sample(range(size), min(size, 9))]
+        asked = units.submission(records(size, linked=linked), ranges(*spans))
+        parts = [asked.slice(0, 0), *(asked.slice(int(a), int(b)) for a, b in bounds(asked))]
+        together = units.joined([part for part in parts if part.operations.size])
+        assert (together.operations == asked.operations).all()
+        order = np.argsort(asked.firsts, kind="stable")
+        assert (np.sort(together.firsts) == asked.firsts[order]).all()
+        assert len(parts) - 1 == units_of(size, linked, spans)
+
+
+def bounds(asked: Submission) -> list[tuple[int, int]]:
+    starts = [*asked.units().tolist(), asked.operations.size]
+    return list(pairwise(starts))
+
+
+def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -> int:
+    """How many units there are, the slow way: what is in one with what."""
+    unit = list(range(size))
+    pairs = [(at, at + 1) for at in linked]
+    pairs += [(first, at) for first, count in spans for at in range(first, first + count)]
+    for one, other in pairs:
+        low, high = sorted((unit[one], unit[other]))
+        unit = [low if each == high else each for each in unit]
+    return len(set(unit))
+
+
+@pytest.mark.parametrize(
+    ("linked", "spans", "codes", "answers"),
+    [
+        ((), [], {1: INVALID}, [TAKEN, INVALID, TAKEN, TAKEN, TAKEN]),
+        # A chain falls whole.
+        ((1, 2), [], {2: INVALID}, [TAKEN, Result.CHAIN_BROKEN, INVALID, Result.CHAIN_BROKEN, TAKEN]),
+        # What one signature covers falls whole, and is answered as the first refused.
+        ((), [(1, 3)], {2: UNKNOWN, 3: INVALID}, [TAKEN, UNKNOWN, UNKNOWN, INVALID, TAKEN]),
+        # So does what shares an operation with it, but not its neighbour.
+        ((), [(0, 2), (1, 2), (3, 2)], {0: INVALID}, [INVALID, INVALID, INVALID, TAKEN, TAKEN]),
+        # A chain under one signature with others.
+        ((0,), [(1, 2)], {0: INVALID}, [INVALID, Result.CHAIN_BROKEN, INVALID, TAKEN, TAKEN]),
+        ((0,), [(0, 5)], {4: UNKNOWN}, [UNKNOWN] * 5),
+    ],
+)  # fmt: skip
+def test_a_unit_falls_whole(
+    linked: tuple[int, ...], spans: list[tuple[int, int]], codes: dict[int, Result], answers: list[Result]
+) -> None:
+    asked = units.submission(records(5, linked=linked), ranges(*spans))
+    said = np.array([codes.get(at, TAKEN) for at in range(5)], np.uint16)
+    assert units.refusals(asked, np.ones(5, np.bool_), said).tolist() == answers
+
+
+def test_what_is_known_keeps_its_answer_and_refuses_nothing() -> None:
+    asked = units.submission(records(4), ranges((0, 4)))
+    fresh = np.array([False, True, True, False])
+    said = np.array([INVALID, TAKEN, UNKNOWN, TAKEN], np.uint16)
+    assert units.refusals(asked, fresh, said).tolist() == [TAKEN, UNKNOWN, UNKNOWN, TAKEN]
+    assert units.refusals(asked, fresh, said * 0).tolist() == [TAKEN] * 4
+
+
+def test_an_envelope_on_known_operations_alone_glues_nothing() -> None:
+    asked = units.submission(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
+    fresh = np.array([False, False, False, True, False, False])
+    left = asked.vouched_for(fresh)
+    assert left.glued is not None
+    assert left.glued.tolist() == [False, False, False, True, False, True]
+    assert left.written_envelopes()[["signer_low", "first", "count"]].tolist() == [(2, 2, 2)]
+    assert asked.vouched_for(fresh & False).envelopes.size == 0
+
+
+def test_whole_units_and_only() -> None:
+    asked = units.submission(records(6, linked=(3,)), ranges((0, 2), (4, 2)))
+    kept = asked.whole_units(np.array([False, True, False, False, False, True]))
+    assert kept.tolist() == [True, True, False, True, True, True]
+    part = asked.only(kept)
+    assert shape(part) == [(5, [(1, 0, 2), (2, 3, 2)])]
+    assert part.glued is not None
+    assert part.glued.tolist() == [False, True, False, True, True]
