@@ -1,0 +1,360 @@
+"""The independent checker: against hand-made journals, against the ledger, and against damage that it must find."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+from blake3 import blake3
+from xxhash import xxh3_64_digest, xxh3_128_digest
+
+from sycee import AccountKind, Ledger
+from sycee.journal import FrameKind, Journal, RealDisk
+from sycee.ledger import kernels
+from sycee.ledger.state import LedgerState
+from sycee.testing.histories import random_history
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "tools").glob("checker*.py"))  # the checker, and the two files that it imports
+SEEDS = 40
+SEGMENT_BYTES = 1 << 20
+LEDGER_ID = bytes(range(16))
+ISSUANCE, SUSPENSE, WALLET = 11, 12, 13  # ids of the hand-made ledger's accounts
+
+
+def load(folder: Path) -> ModuleType:
+    """The checker that stands in this folder, beside any that was loaded before."""
+    names = [path.stem for path in SOURCES]
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module("checker")
+    finally:
+        sys.path.remove(str(folder))
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+checker = load(ROOT / "tools")
+
+
+# --- journals made by hand, from the reference alone ---
+
+
+class Made(NamedTuple):
+    """One frame to be written."""
+
+    time_ns: int
+    records: tuple[bytes, ...] = ()
+    movement_digest: bytes = bytes(32)
+    envelopes: bytes = b""
+    calendar: bytes = b""
+    kind: int = 0  # 0: what follows from the records
+
+
+def record(id: int, kind: int, *, flags: int = 0, amount: int = 0, ids: tuple[int, ...] = (), **words: int) -> bytes:
+    names = ("number", "first", "count", "rule_set")
+    three = [*ids, 0, 0, 0][:3]
+    return (
+        id.to_bytes(16, "little")
+        + struct.pack("<HHIq", kind, flags, 0, amount)
+        + b"".join(each.to_bytes(16, "little") for each in three)
+        + struct.pack("<4I", *(words.get(name, 0) for name in names))
+        + struct.pack("<qq16x", words.get("from_ns", 0), words.get("until_ns", 0))
+    )
+
+
+def sealed(raw: bytes) -> bytes:
+    return raw + xxh3_64_digest(raw + bytes(8))
+
+
+def frame_bytes(sequence: int, made: Made, epoch: int, before: bytes) -> bytes:
+    content = b"".join(made.records) + made.envelopes
+    length = -(-(512 + len(content) + 64) // 4096) * 4096
+    content = content.ljust(length - 512 - 64, b"\0")
+    kind = made.kind or (1 if made.records else 2)
+    header = b"SYCEEFRM" + struct.pack("<HHIQqQ", 1, kind, length, sequence, made.time_ns, sequence - 1)
+    header += struct.pack("<IIIHH", len(made.records), len(made.envelopes), epoch, len(made.calendar) // 16, 0)
+    header += before + made.movement_digest + xxh3_128_digest(content) + made.calendar.ljust(256, b"\0")
+    trailer = b"SYCEEEND" + struct.pack("<QII", sequence, length, 0) + xxh3_128_digest(content) + bytes(16)
+    return sealed(header.ljust(504, b"\0")) + content + sealed(trailer)
+
+
+def write(folder: Path, *segments: tuple[int, list[Made]]) -> Path:
+    """A journal of these segments: epoch, frames."""
+    (folder / "journal").mkdir(parents=True, exist_ok=True)
+    sequence, before = 1, blake3(LEDGER_ID).digest()
+    for number, (epoch, frames) in enumerate(segments, 1):
+        head = (
+            b"SYCEESEG"
+            + struct.pack("<HHI16sQIIQ", 1, 0, SEGMENT_BYTES, LEDGER_ID, number, epoch, 0, sequence)
+            + before
+        )
+        raw = sealed(head.ljust(4088, b"\0"))
+        for made in frames:
+            frame = frame_bytes(sequence, made, epoch, before)
+            raw, sequence, before = raw + frame, sequence + 1, blake3(frame).digest()
+        (folder / "journal" / f"{number:012}.segment").write_bytes(raw.ljust(SEGMENT_BYTES, b"\0"))
+    return folder
+
+
+def movement(
+    debit: int, credit: int, amount: int, balances: tuple[int, int], previous: tuple[int, int], place: int
+) -> bytes:
+    return struct.pack("<IIqqqqqQHHI", debit, credit, amount, *balances, *previous, place, 1, 0, 0)
+
+
+def after(digest: bytes, sequence: int, codes: list[int], *movements: bytes) -> bytes:
+    return blake3(digest + struct.pack(f"<Q{len(codes)}H", sequence, *codes) + b"".join(movements)).digest()
+
+
+def hand_made() -> list[Made]:
+    """A currency, three accounts, 200 minted, 60 of them taken back, a refusal, and time that passes at the end."""
+    zone = b"Asia/Shanghai".ljust(48, b"\0")
+    currency = record(1, 1, number=156)
+    opened = (
+        currency[:32] + zone + currency[80:],
+        record(2, 10, ids=(ISSUANCE,), number=156, first=1, count=7),
+        record(3, 10, ids=(SUSPENSE,), number=156, first=2, count=7),
+        record(4, 10, ids=(WALLET, SUSPENSE), number=156, first=6, count=7),
+    )
+    minted = (record(5, 30, amount=200, ids=(ISSUANCE, WALLET)),)
+    taken = (
+        record(6, 30, amount=60, ids=(WALLET, ISSUANCE)),
+        record(7, 30, amount=141, ids=(WALLET, SUSPENSE)),  # EXCEEDS_BALANCE, 60
+        record(6, 30, amount=60, ids=(WALLET, ISSUANCE)),  # EXISTS, 1
+    )
+    day = struct.pack("<HHiii", 156, 0, 20_000, 24_000, 2_000)
+    first = after(bytes(32), 1, [0, 0, 0, 0])
+    second = after(first, 2, [0], movement(0, 2, 200, (-200, 200), (0, 0), 2 * 8192))
+    third = after(second, 3, [0, 60, 1], movement(2, 0, 60, (140, -140), (1, 1), 3 * 8192))
+    return [
+        Made(1_000, opened),
+        Made(2_000, minted, first, envelopes=bytes(range(104)), calendar=day),
+        Made(3_000, taken, second, calendar=day),
+        Made(4_000, (), third, calendar=day),
+    ]
+
+
+def test_a_hand_made_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = hand_made()
+    checked = checker.check(write(tmp_path, (1, frames)))
+    assert checked[:5] == (4, 8, 3, 2, {156: 140})
+    assert checked.movement_digest == frames[-1].movement_digest
+    assert not checked.findings
+    assert checker.main([str(tmp_path), "--per-frame"]) == 0
+    printed = capsys.readouterr().out
+    assert f"4 {checked.movement_digest.hex()} {checked.state_digest.hex()}\n" in printed
+    assert f"state digest            {checked.state_digest.hex()}\n" in printed
+    assert "supply of currency 156  140\n" in printed
+
+
+def test_a_later_epoch_in_a_later_segment(tmp_path: Path) -> None:
+    frames = hand_made()
+    checked = checker.check(write(tmp_path, (1, frames[:2]), (1, frames[2:3]), (3, frames[3:])))
+    assert checked == checker.check(write(tmp_path / "whole", (1, frames)))
+    with pytest.raises(checker.Wrong, match=r"Frame 4 .* does not continue"):
+        checker.check(write(tmp_path, (2, frames[:2]), (2, frames[2:3]), (1, frames[3:])))
+
+
+def changed(frames: list[Made], frame: int, index: int, amount: int) -> list[Made]:
+    """The same frames with another amount; whoever writes them makes all checksums anew."""
+    old = frames[frame - 1]
+    records = list(old.records)
+    records[index] = records[index][:24] + struct.pack("<q", amount) + records[index][32:]
+    return [*frames[: frame - 1], old._replace(records=tuple(records)), *frames[frame:]]
+
+
+@pytest.mark.parametrize(("frame", "index", "amount"), [(2, 0, 201), (3, 0, 59), (3, 1, 140)])
+def test_a_changed_amount_is_found_though_all_checksums_are_right(
+    tmp_path: Path, frame: int, index: int, amount: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, (1, changed(hand_made(), frame, index, amount)))
+    assert checker.main([str(tmp_path)]) == 3
+    assert f"Frame {frame + 1} is wrong, or one before it" in capsys.readouterr().out
+
+
+def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
+    frames = hand_made()
+    path = write(tmp_path, (1, frames)) / "journal" / "000000000001.segment"
+    whole = path.read_bytes()
+    sound = checker.check(tmp_path)
+    for at in range(0, 4096 * 5, 61):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        frame = at // 4096
+        if frame == 4 and at % 4096 >= 4096 - 64:
+            mended = checker.check(tmp_path)
+            assert mended[:7] == sound[:7]
+            assert "Frame 4 is whole" in mended.findings[0]
+        else:
+            with pytest.raises(checker.Wrong, match=f"^Frame {max(frame, 1)} "):
+                checker.check(tmp_path)
+    path.write_bytes(whole[: 4096 * 6] + b"\1" + whole[4096 * 6 + 1 :])
+    assert "Frame 5 was never finished" in checker.check(tmp_path).findings[0]
+
+
+def test_unfinished_and_missing_frames(tmp_path: Path) -> None:
+    frames = hand_made()
+    path = write(tmp_path, (1, frames)) / "journal" / "000000000001.segment"
+    whole = path.read_bytes()
+    torn = whole[: 4096 * 4 + 520] + bytes(SEGMENT_BYTES - 4096 * 4 - 520)  # without records, all of its body is zero
+    path.write_bytes(torn)
+    assert "Frame 4 is whole" in checker.check(tmp_path).findings[0]
+    path.write_bytes(torn[: 4096 * 4 + 300] + bytes(SEGMENT_BYTES - 4096 * 4 - 300))
+    checked = checker.check(tmp_path)
+    assert checked.frames == 3
+    assert "Frame 4 was never finished" in checked.findings[0]
+    path.write_bytes(whole[: 4096 * 3] + bytes(4096) + whole[4096 * 4 :])
+    with pytest.raises(checker.Wrong, match=r"^Frame 3 .* later ones follow"):
+        checker.check(tmp_path)
+    path.unlink()
+    with pytest.raises(checker.Wrong, match="holds no journal"):
+        checker.check(tmp_path)
+    assert checker.main([str(tmp_path)]) == 3
+
+
+def test_a_journal_of_a_newer_release_is_named_as_such(tmp_path: Path) -> None:
+    write(tmp_path, (1, [*hand_made()[:1], Made(2_000, kind=4)]))
+    with pytest.raises(checker.Wrong, match="newer release"):
+        checker.check(tmp_path)
+
+
+# --- the ledger itself ---
+
+
+def written(folder: Path, seed: int, operations: int) -> list[tuple[int, bytes, bytes]]:
+    """A random history through kernels and journal: each frame's sequence, movement digest and state digest."""
+    state, journal, said = LedgerState(), Journal.create(RealDisk(folder / "journal"), segment_bytes=1 << 18), []
+    for sequence, (now_ns, records, calendar) in enumerate(random_history(seed, operations), 1):
+        if records.size:
+            fresh = state.resolve(records)[0]["code"] == kernels.PENDING
+            state.reserve(records[fresh])
+            # The sequencer keeps what is malformed or known out of the journal; the checker must know it all the same.
+            records = records[fresh] if seed % 2 else records
+        kind = FrameKind.OPERATIONS if records.size else FrameKind.EMPTY
+        raw, before = records.tobytes(), state.movement_digest
+        journal.append(kind=kind, time_ns=now_ns, records=raw, calendar=calendar, movement_digest=before)
+        if records.size:
+            state.apply(sequence, now_ns, records, calendar)
+        else:
+            state.pass_time(now_ns, calendar, sequence=sequence)
+        said.append((sequence, state.movement_digest, state.digest()))
+    journal.close(movement_digest=state.movement_digest)
+    return said
+
+
+def differs(with_checker: ModuleType, folder: Path, said: list[tuple[int, bytes, bytes]]) -> str:
+    """Where the checker and the ledger part, or nothing."""
+    found: list[tuple[int, bytes, bytes]] = []
+    try:
+        with_checker.check(folder, lambda *frame: found.append(frame))
+    except (with_checker.Wrong, struct.error) as wrong:
+        return str(wrong)
+    for ours, theirs in zip(said, found, strict=False):
+        if ours != theirs:
+            return f"they differ first in frame {ours[0]}"
+    return "" if len(found) == len(said) + 1 else f"{len(found)} frames, not {len(said)} and the one that closes"
+
+
+History = tuple[Path, list[tuple[int, bytes, bytes]]]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], History]:
+    """The journal of `random_history(seed, 60)`, and what the ledger said of it."""
+
+    @cache
+    def made(seed: int) -> History:
+        folder = tmp_path_factory.mktemp("history")
+        return folder, written(folder, seed, 60)
+
+    return made
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_random_histories(history: Callable[[int], History], seed: int) -> None:
+    assert not differs(checker, *history(seed))
+
+
+def test_a_long_history(tmp_path: Path) -> None:
+    assert not differs(checker, tmp_path, written(tmp_path, 7_001, 800))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("for step in reversed(undo): step()", "for step in undo: step()"),  # a chain taken back
+        ("excess = min(amount, ", "excess = max(0, "),  # the waterfall
+        ("self.use_back(hold.payer, hold.own, hold)", "pass"),  # a hold let go
+        ("in reversed(original.legs)", "in original.legs"),  # what a refund gives back first
+        ("(0 if now > then else used for", "(used for"),  # a new day
+        ("if o.flags & 1: self.let_go(hold, POSTED)", "pass"),  # the rest of a hold
+        ("wanted if wanted.takes else wanted.suspense", "wanted"),  # money that can no longer go back
+        ("spare - rules.reserve < amount", "False"),  # what a merchant keeps for refunds
+    ],
+)
+def test_a_rule_that_is_wrong_in_the_checker_would_be_seen(
+    history: Callable[[int], History], right: str, wrong: str, tmp_path: Path
+) -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in SOURCES}
+    assert sum(text.count(right) for text in texts.values()) == 1
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text.replace(right, wrong), encoding="utf-8")
+    altered = load(tmp_path)
+    assert any(differs(altered, *history(seed)) for seed in range(SEEDS))
+
+
+@pytest.mark.soak
+def test_many_random_histories(tmp_path: Path) -> None:
+    for seed in range(1_000, 2_000):
+        folder = tmp_path / str(seed)
+        assert not differs(checker, folder, written(folder, seed, 120)), f"random_history({seed}, 120)"
+        shutil.rmtree(folder)
+
+
+def test_a_ledger_as_its_users_make_it(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        issuance = ledger.open_account("CNY", AccountKind.ISSUANCE)
+        ann = ledger.open_account("CNY", AccountKind.WALLET)
+        shop = ledger.open_account("CNY", AccountKind.MERCHANT)
+        ledger.transfer(issuance, ann, "200.00")
+        ledger.transfer(ann, shop, "139.58")
+        ledger.transfer(ann, shop, "100.00")
+        digest, supply = ledger.digest(), ledger.supply("CNY")
+    checked = checker.check(tmp_path)
+    assert checked.state_digest == digest
+    assert checked.supply == {156: supply}
+    command = [sys.executable, str(ROOT / "tools" / "checker.py"), str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert digest.hex() in ran.stdout
+
+
+# --- the checker's own worth ---
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_it_imports_nothing_of_the_ledger() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES]
+    names = {name.split(".")[0] for tree in trees for name in imports(tree)}
+    own = {path.stem for path in SOURCES}
+    assert len(own) == 3
+    assert names - set(sys.stdlib_module_names) - own == {"blake3", "xxhash"}
