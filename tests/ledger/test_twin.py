@@ -75,6 +75,29 @@ def test_no_index_is_out_of_range(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_interpreted_kernels_agree_too() -> None:
+    """What Python's own integers make of the kernels: an overflow that compiled code hides would warn here."""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    root = Path(__file__).resolve().parents[2]
+    script = (
+        "import numba\n"
+        "from sycee.ledger import kernels\n"
+        "from tests.ledger.test_twin import agree_on\n"
+        "assert not hasattr(kernels.apply, 'signatures'), 'they are compiled'\n"
+        "agree_on(range(4_000_000, 4_000_025))\n"
+    )
+    # Hashing multiplies without minding that it wraps; nothing else may.
+    quiet = "ignore:overflow encountered in scalar:RuntimeWarning:sycee.ledger.kernels.lookup"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", quiet, "-c", script],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 # The last lines break the promise on purpose: without them the test would pass where nothing is checked.
 BOUNDS_CHECKED = """
 import numpy as np

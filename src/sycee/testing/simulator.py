@@ -1,0 +1,181 @@
+"""A whole ledger simulated: real sequencer, real journal, fake disk, fake clock, and everything that can go wrong.
+
+One seed is one history: what is asked, how it is signed, what the clock says, when the power goes, which bytes rot.
+Beside it runs the naive twin, which is given exactly the frames that were journaled; after every frame and every
+restart the two must agree. docs/internals/simulator.md says what is simulated, and how to read a failure.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from sycee.core.errors import UsageError
+from sycee.testing.simulator_plan import Plan, plan_of
+from sycee.testing.simulator_run import Outcome, Parts, run
+from sycee.testing.simulator_shrink import shrink
+
+__all__ = ["Failure", "Outcome", "Parts", "Plan", "Report", "find_checker", "plan_of", "run", "simulate"]
+
+SEED_MAX: Final = 2**63 - 1
+# Another checker rereads every so manyth history: it takes longer than the history.
+CHECKER_EVERY: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A history in which something was not as it must be."""
+
+    seed: int
+    what: str  # which promise was broken
+    detail: str
+    story: tuple[str, ...]  # the shortest history found that breaks it, in words
+    steps: int  # of the history as it was
+    steps_left: int  # of the shortest
+    runs: int  # that shrinking took
+
+    @property
+    def command(self) -> str:
+        """What repeats it."""
+        return f"sycee simulate --seed {self.seed} --histories 1"
+
+    def text(self) -> str:
+        """All of it, for people."""
+        return "\n".join((
+            f"seed {self.seed}: {self.what}",
+            f"  {self.detail}",
+            f"to repeat it: {self.command}",
+            f"the shortest history that does it, {self.steps_left} of {self.steps} steps, found in {self.runs} runs:",
+            *(f"  {line}" for line in self.story),
+        ))  # fmt: skip
+
+
+@dataclass(slots=True)
+class Report:
+    """What a number of histories came to."""
+
+    seed: int  # of the first
+    histories: int = 0
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)  # by kind
+    answers: Counter[str] = field(default_factory=Counter)  # by code
+    faults: Counter[str] = field(default_factory=Counter)  # what the disk did
+    failure: Failure | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more history."""
+        self.histories += 1
+        self.counts += outcome.counts
+        self.operations += outcome.operations
+        self.answers += outcome.answers
+        self.faults += outcome.faults
+
+    def as_json(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        failure = self.failure
+        return {
+            "ok": failure is None,
+            "seed": self.seed,
+            "histories": self.histories,
+            "seconds": round(self.seconds, 3),
+            **{
+                name: dict(sorted(getattr(self, name).items()))
+                for name in ("counts", "operations", "answers", "faults")
+            },
+            "failure": failure
+            and {
+                "seed": failure.seed,
+                "what": failure.what,
+                "detail": failure.detail,
+                "command": failure.command,
+                "steps": failure.steps,
+                "steps_left": failure.steps_left,
+                "story": list(failure.story),
+            },
+        }
+
+
+def simulate(
+    seed: int,
+    *,
+    seconds: float | None = None,
+    histories: int | None = None,
+    parts: Parts | None = None,
+    shrink_seconds: float = 60.0,
+    progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Run the histories of `seed`, `seed` + 1 and so on, until so many seconds are over or so many histories run.
+
+    The first failure ends it, and is shrunk for at most `shrink_seconds`. `parts` are what it is run with, where not
+    the real ones; `progress` is called after each history. Raises UsageError for a seed below 0 or beyond 63 bits, and
+    where there is no end.
+    """
+    if not 0 <= seed <= SEED_MAX:
+        raise UsageError(f"{seed} is no seed", hint=f"a seed is a whole number from 0 to {SEED_MAX}")
+    if (seconds is None and histories is None) or min(seconds or 0.0, histories or 0) < 0:
+        raise UsageError("a simulation must end", hint="say for how many seconds, or how many histories, from 0 on")
+    report = Report(seed)
+    start = time.monotonic()
+    while (histories is None or report.histories < histories) and (
+        seconds is None or time.monotonic() - start < seconds
+    ):
+        each = seed + report.histories
+        mine = parts or Parts(checker=find_checker() if each % CHECKER_EVERY == 0 else None)
+        outcome = run(plan_of(each), mine)
+        report.add(outcome)
+        report.seconds = time.monotonic() - start
+        if progress is not None:
+            progress(report)
+        if outcome.failure is not None:
+            report.failure = _failure(each, outcome, mine, shrink_seconds)
+            break
+    report.seconds = time.monotonic() - start
+    return report
+
+
+def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_seconds: float) -> Failure:
+    assert outcome.failure is not None
+    plan = plan_of(seed)
+    shrunk = shrink(plan, parts, outcome, seconds=shrink_seconds)
+    # A failure that does not come again hangs on something else than the seed: then the first telling must do.
+    told = shrunk.outcome if shrunk.outcome.failure is not None else run(plan, parts, tell=True)
+    return Failure(
+        seed,
+        outcome.failure.what,
+        outcome.failure.detail,
+        tuple(told.story),
+        len(plan.steps),
+        len(shrunk.plan.steps),
+        shrunk.runs,
+    )
+
+
+@cache
+def find_checker() -> Callable[[Path], tuple[int, bytes, bytes]] | None:
+    """The checker of `tools/checker.py`, which knows our documents and none of our code; None outside a checkout."""
+    path = Path(__file__).parents[3] / "tools" / "checker.py"
+    if not path.is_file():
+        return None
+    spec = importlib.util.spec_from_file_location("sycee_tools_checker", path)
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # it has parts in files of their own
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+
+    def check(folder: Path) -> tuple[int, bytes, bytes]:
+        found = module.check(folder)
+        return found.frames, found.state_digest, found.movement_digest
+
+    return check

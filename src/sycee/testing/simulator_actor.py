@@ -1,0 +1,291 @@
+"""Who asks the simulated ledger: the random steps of `histories`, in real time zones, and the keys to sign them with.
+
+The steps are guided by the twin of what was really journaled, so after a power cut they aim at what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sycee.core.keys import SigningKey
+from sycee.ledger.envelopes import Envelope, sign
+from sycee.ledger.layout import Kind, Role
+from sycee.testing.histories import Builder
+from sycee.testing.histories_stage import SETTING_BYTES as STAGE_BYTES
+from sycee.testing.histories_world import (
+    ANN,
+    CURRENCIES,
+    FAR_TICKS,
+    OVERLAYS,
+    SHOP,
+    Dice,
+    Frame,
+    Record,
+    account_id,
+    record,
+)  # fmt: skip
+from sycee.testing.naive import NaiveLedger
+from sycee.testing.naive_record import Operation
+from sycee.testing.naive_rows import Grant
+from sycee.testing.simulator_authority import Judge, Need, is_on
+
+SETTING_BYTES: Final = STAGE_BYTES + 16
+
+ZONES: Final = ("Asia/Shanghai", "Europe/Paris", "America/New_York", "Pacific/Auckland")
+_ZONES_OF_STEPS: Final = (b"Asia/Shanghai", b"UTC", b"Europe/Zurich")
+# Moments shortly before which a history begins: midnights, ends of months and years, changes to and from summer time.
+TURNS: Final = tuple(
+    int(datetime.fromisoformat(text).timestamp()) * 10**9
+    for text in (
+        "2026-03-08T07:00+00:00", "2026-03-29T01:00+00:00", "2026-06-30T16:00+00:00", "2026-09-26T14:00+00:00",
+        "2026-10-25T01:00+00:00", "2026-11-01T06:00+00:00", "2026-12-31T11:00+00:00", "2026-12-31T16:00+00:00",
+        "2026-12-31T23:00+00:00", "2027-01-01T05:00+00:00", "2027-04-03T14:00+00:00", "2028-02-28T16:00+00:00",
+        "2028-02-29T23:00+00:00",
+    )
+)  # fmt: skip
+TICKS_NS: Final = (3_600 * 10**9, 1, 10**9 // 2, 60 * 10**9, 1_200 * 10**9, 3 * 3_600 * 10**9)
+FAR_NS: Final = 60 * 366 * 86_400 * 10**9
+
+OFFICERS: Final = (901, 902 << 64 | 5)
+OPERATOR: Final = 903
+STRANGER: Final = 904  # has no grant
+OPERATOR_NUMBER: Final = 9  # that of all accounts of the stage
+
+
+@cache
+def ring() -> tuple[SigningKey, ...]:
+    """The keys that anybody has in a simulated world, the same in every run."""
+    return tuple(SigningKey.derive(bytes([at]) * 32, "p256" if at % 3 == 1 else "ed25519") for at in range(8))
+
+
+@cache
+def private_keys() -> dict[tuple[int, bytes], SigningKey]:
+    """The private key of each public one."""
+    return {(int(key.public.flags), key.public.key): key for key in ring()}
+
+
+class Group(NamedTuple):
+    """What is submitted together, and how much time passes after it."""
+
+    records: npt.NDArray[Any]
+    passes_ns: int
+
+
+class Actor(Builder):
+    """Makes the records of one history. Making one sets the stage; `first` is what sets it."""
+
+    def __init__(self, setting: bytes, twin: NaiveLedger) -> None:
+        dice = Dice(setting[STAGE_BYTES:])
+        self.is_signed = dice.pick((0, 0, 0, 1, 1)) == 1
+        self.pace_ns = dice.pick(TICKS_NS)
+        self.start_ns = dice.pick(TURNS) - dice.pick((10, 3, 30)) * self.pace_ns - dice.pick((0, 1))
+        self._zone_shift = dice.below(4)
+        self._groups: list[Group] = []
+        self._is_set_up = False
+        super().__init__(setting[:STAGE_BYTES])
+        self._is_set_up = True
+        if self.is_signed:
+            self._set_up_authority()
+        self.first = self._gathered(0).records
+        self._guide = twin
+
+    def _choose(self, dice: Dice) -> None:
+        super()._choose(dice)
+        self._tick_ns = self.pace_ns
+
+    def _ns(self, ticks: int) -> int:
+        return self.start_ns + (FAR_NS if ticks == FAR_TICKS else ticks * self.pace_ns)
+
+    def _set_up_authority(self) -> None:
+        for at, person in enumerate((*OFFICERS, OPERATOR)):
+            role = Role.OPERATOR if person == OPERATOR else Role.OFFICER
+            number = OPERATOR_NUMBER if role == Role.OPERATOR else 0
+            public = ring()[at].public
+            self._emit(
+                Kind.GRANT_ROLE, debit=person, key=public.key, flags=public.flags, first=role, count=number,
+                from_ns=self._ns(-10), until_ns=self._ns(FAR_TICKS),
+            )  # fmt: skip
+        for number, at in ((ANN, 3), (SHOP, 4)):
+            public = ring()[at].public
+            self._emit(Kind.SET_KEY, debit=account_id(0, number), key=public.key, flags=public.flags)
+
+    # ── Steps ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ask(self, data: bytes, now_ns: int) -> None:
+        """Add the operation that these bytes say, made at this time, to what will be submitted next."""
+        self._ticks = (now_ns - self.start_ns) // self.pace_ns
+        self.step(data)
+
+    def take(self) -> list[Group]:
+        """What was asked since, in the order in which it is to be submitted."""
+        if self._rows:
+            self._groups.append(self._gathered(0))
+        groups, self._groups = self._groups, []
+        return groups
+
+    def remember(self, now_ns: int, records: npt.NDArray[Any]) -> None:
+        """Know what was submitted, so that it may be asked for again."""
+        self._done.append(Frame(now_ns, records, ()))
+
+    def _gathered(self, passes_ns: int) -> Group:
+        rows, self._rows = self._rows, []
+        return Group(np.concatenate(rows) if rows else record(0, 0)[:0], passes_ns)
+
+    def _pass(self, ticks: int) -> None:
+        if self._is_set_up:
+            self._groups.append(self._gathered(ticks * self.pace_ns))
+            self._ticks += ticks
+        else:
+            super()._pass(ticks)
+
+    def _flush(self) -> None:
+        if self._is_set_up:
+            self._waiting = []  # the guide sees only what was journaled
+        else:
+            super()._flush()
+
+    def _append(self, row: Record) -> None:
+        if row["kind"][0] == Kind.DEFINE_CURRENCY:
+            raw = row.view("u1")
+            if raw[OVERLAYS["zone"] :][:48].tobytes().rstrip(b"\0") in _ZONES_OF_STEPS:
+                zone = ZONES[(CURRENCIES.index(n) if (n := int(row["number"][0])) in CURRENCIES else n) % 4]
+                zone = ZONES[(ZONES.index(zone) + self._zone_shift) % 4]
+                raw[OVERLAYS["zone"] : OVERLAYS["zone"] + 48] = np.frombuffer(zone.encode().ljust(48, b"\0"), np.uint8)
+        super()._append(row)
+
+    def _step_set_key(self, dice: Dice) -> dict[str, Any]:
+        return self._with_real_key(super()._step_set_key(dice), dice)
+
+    def _step_grant_role(self, dice: Dice) -> dict[str, Any]:
+        return self._with_real_key(super()._step_grant_role(dice), dice)
+
+    def _with_real_key(self, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+        if fields["flags"] and any(fields["key"]) and not dice.one_in(8):
+            public = dice.pick(ring()).public
+            fields |= {"key": public.key, "flags": int(public.flags)}
+        return fields
+
+    def _step_upgrade(self, dice: Dice) -> dict[str, Any]:
+        fields = super()._step_upgrade(dice)
+        # To what no release knows nobody gets: the sequencer takes no such submission at all.
+        return fields if dice.one_in(4) else {**fields, "number": min(fields["number"], 1)}
+
+
+class Pen:
+    """Signs submissions: mostly as they should be, at times in each wrong way."""
+
+    WRONG: Final = (
+        "nobody",
+        "one officer",
+        "stranger",
+        "expired",
+        "tampered",
+        "epoch",
+        "elsewhere",
+        "too much",
+        "replayed",
+    )
+
+    def __init__(self, twin: NaiveLedger, ledger_id: bytes) -> None:
+        self._twin = twin
+        self._ledger_id = ledger_id
+        self._overheard: Envelope | None = None  # one that was sent earlier
+
+    def envelopes(self, records: npt.NDArray[Any], now_ns: int, dice: Dice) -> list[Envelope]:
+        """Envelopes for a submission that will be judged at this time; none where nobody needs them, mostly."""
+        on = is_on(self._twin, now_ns)
+        if not on and not dice.one_in(12):
+            return []
+        operations = [Operation.read(each.tobytes()) for each in records]
+        fresh = [answer is None for answer in self._twin.resolve(records)]
+        needs = Judge(self._twin, self._ledger_id, now_ns, operations, fresh).needs
+        wrong = dice.pick(self.WRONG) if dice.one_in(5) else ""
+        together = dice.one_in(3)
+        made: list[Envelope] = []
+        for first, count in _ranges(records, needs, together=together):
+            if wrong == "too much":
+                first, count = 0, len(records)
+            made += self._sign(records, needs[first], first, count, now_ns, wrong, dice)
+            if wrong and dice.one_in(2):
+                wrong = ""
+        self._overheard = made[-1] if made else self._overheard
+        return made
+
+    def _sign(
+        self, records: npt.NDArray[Any], need: Need, first: int, count: int, now_ns: int, wrong: str, dice: Dice
+    ) -> list[Envelope]:
+        signers = list(self._signers(need, now_ns))
+        if wrong == "nobody":
+            return []
+        if wrong == "replayed" and self._overheard is not None:
+            return [replace(self._overheard, first=first, count=count)]
+        if wrong == "one officer":
+            signers = signers[:1]
+        if wrong == "stranger":
+            signers = [dice.pick(((STRANGER, ring()[7], 0, 0), (OFFICERS[0], ring()[7], 0, 0), *signers))]
+        until_ns = now_ns + dice.pick((10**15, 1, 10**18)) if wrong != "expired" else now_ns - dice.pick((0, 1, 10**9))
+        covered = records[first : first + count]
+        ledger_id = bytes(16) if wrong == "elsewhere" else self._ledger_id
+        made = []
+        for signer, key, currency, epoch in signers:
+            if wrong == "epoch" and currency:
+                epoch += 1
+            envelope = sign(
+                covered, ledger_id, signer, key, max(0, until_ns), first=first, currency=currency, key_epoch=epoch
+            )
+            if wrong == "tampered":
+                envelope = _tampered(envelope, dice)
+            made.append(envelope)
+        return made
+
+    def _signers(self, need: Need, now_ns: int) -> Iterator[tuple[int, SigningKey, int, int]]:
+        """Who should sign, with which key, as an account of which currency and epoch, as far as we have the keys."""
+        if need.who == "key":
+            account = self._twin.accounts[need.account]
+            key = private_keys().get((account.key_flags, account.key))
+            if key is not None:
+                yield account.id, key, account.currency, account.key_epoch
+            return
+        grants = [g for g in self._twin.grants.values() if g.counts(now_ns) and (g.flags, g.key) in private_keys()]
+        officers = {grant.person: grant for grant in grants if grant.role == Role.OFFICER}
+        operators = [g for g in grants if g.role == Role.OPERATOR and need.operator in (g.operator, -1)]
+        chosen: Sequence[Grant]
+        if need.who == "nobody":  # while authority is off a signature is looked at all the same
+            chosen = [] if is_on(self._twin, now_ns) else list(officers.values())[:1]
+        elif need.who == "two officers":
+            chosen = list(officers.values())[:2]
+        elif need.who in ("own operator", "any"):
+            chosen = operators[:1]
+        else:
+            chosen = [*operators[: need.who != "officer"], *officers.values()][:1]
+        for grant in chosen:
+            yield grant.person, private_keys()[grant.flags, grant.key], 0, 0
+
+
+def _ranges(records: npt.NDArray[Any], needs: Sequence[Need], *, together: bool) -> Iterator[tuple[int, int]]:
+    """Which operations get an envelope of their own: one by one, or together where the same must sign."""
+    first = 0
+    for at in range(1, len(records) + 1):
+        if at == len(records) or not together or needs[at] != needs[first]:
+            yield first, at - first
+            first = at
+
+
+def _tampered(envelope: Envelope, dice: Dice) -> Envelope:
+    """The envelope with one thing in it changed after it was signed."""
+    changes: dict[str, Any] = dice.pick((
+        {"signature": bytes([envelope.signature[0] ^ 1]) + envelope.signature[1:]},
+        {"valid_until_ns": envelope.valid_until_ns + 1},
+        {"flags": 1 if envelope.flags != 1 else 2},
+        {"key_epoch": envelope.key_epoch + 1},
+        {"currency": 978 - envelope.currency},
+        {"signer": envelope.signer + 1},
+    ))  # fmt: skip
+    return replace(envelope, **changes)

@@ -1,0 +1,268 @@
+"""Who must sign what and who did, told naively from docs/reference/authority.md, for the simulator.
+
+It shares no code with `sycee.ledger.authority`, and asks the naive twin where that asks the tables. Where the two
+differ, one of them or the page is wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from sycee.core.codes import PRECEDENCE, Result
+from sycee.core.keys import PublicKey
+from sycee.ledger.envelopes import Envelope
+from sycee.ledger.layout import AccountKind, Kind, Role
+from sycee.testing.naive import NaiveLedger
+from sycee.testing.naive_record import Operation
+
+OFFICERS_KINDS: Final = (Kind.DEFINE_CURRENCY, Kind.DEFINE_GROUP)
+TWO_OFFICERS_KINDS: Final = (Kind.GRANT_ROLE, Kind.REVOKE_ROLE, Kind.DEFINE_RULE_SET, Kind.REVERSE)
+GUARDED_KINDS: Final = (Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT)
+OPERATORS_KINDS: Final = (
+    Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP, Kind.CONFIRM,
+    Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.DROP, *GUARDED_KINDS,
+)  # fmt: skip
+NO_SIGNER_KINDS: Final = (Kind.EXPIRE, Kind.UPGRADE)
+KEY_FLAGS: Final = (1, 2, 6)
+
+
+class Need(NamedTuple):
+    """Who must sign: `who`, of the operator or the account that is named."""
+
+    who: str  # nobody, any, staff, officer, operator (or an officer), own operator, key, two officers, impossible
+    operator: int = -1
+    account: int = 0
+
+
+NOBODY: Final = Need("nobody")
+
+
+class Subject(NamedTuple):
+    """The account by which an operation is judged."""
+
+    id: int
+    kind: int
+    operator: int
+    has_key: bool
+
+
+class Signed(NamedTuple):
+    """As what an envelope that holds speaks."""
+
+    person: int = 0
+    account: int = 0
+    officer: bool = False
+    operators: frozenset[int] = frozenset()
+
+
+def is_on(twin: NaiveLedger, now_ns: int) -> bool:
+    """Whether a frame of this time needs signatures."""
+    officers = {g.person for g in twin.grants.values() if g.role == Role.OFFICER and g.counts(now_ns)}
+    return twin.authority_on or len(officers) > 1
+
+
+class Judge:
+    """Judges the operations of one frame, as it was gathered, against the twin as it was before it."""
+
+    def __init__(
+        self, twin: NaiveLedger, ledger_id: bytes, now_ns: int, operations: Sequence[Operation], fresh: Sequence[bool]
+    ) -> None:
+        self._twin = twin
+        self._ledger_id = ledger_id
+        self._now_ns = now_ns
+        self._operations = operations
+        self._fresh = fresh
+        self._new = [operation for operation, new in zip(operations, fresh, strict=True) if new]
+        on = is_on(twin, now_ns)
+        self.needs = [self._need(each) if on and new else NOBODY for each, new in zip(operations, fresh, strict=True)]
+
+    # ── §3 What each operation needs ─────────────────────────────────────────────────────────────────────────
+
+    def _need(self, operation: Operation) -> Need:
+        kind = Kind(operation.kind)
+        if kind in NO_SIGNER_KINDS:
+            return NOBODY
+        if kind in TWO_OFFICERS_KINDS:
+            return Need("two officers")
+        if kind in OFFICERS_KINDS:
+            return Need("officer")
+        if kind is Kind.SETTLE:
+            return Need("staff")
+        if kind is Kind.OPEN_ACCOUNT:
+            is_issuance = operation.first == AccountKind.ISSUANCE
+            return Need("two officers") if is_issuance else Need("operator", operation.count)
+        subjects = self._subjects(operation)
+        if subjects is None or len(subjects) > 1:
+            return Need("impossible")
+        subject = next(iter(subjects), None)
+        if kind in OPERATORS_KINDS:
+            if subject is None:
+                return Need("staff")
+            is_money = subject.kind == AccountKind.ISSUANCE and kind in (*GUARDED_KINDS, Kind.DROP)
+            if is_money or (subject.kind == AccountKind.VAULT and kind in GUARDED_KINDS):
+                return Need("two officers")
+            return Need("operator", subject.operator)
+        if subject is None:
+            return Need("any")
+        if subject.kind == AccountKind.ISSUANCE:
+            return Need("two officers")
+        if subject.has_key:
+            return Need("key", account=subject.id)
+        return Need("own operator", subject.operator)
+
+    def _subjects(self, operation: Operation) -> set[Subject] | None:
+        """The accounts that it may be judged by: none, one, or, where the frame's records differ, more; None where
+        it cannot be told.
+        """
+        kind = Kind(operation.kind)
+        if kind is Kind.REFUND:
+            named = self._payees(operation.reference)
+        elif kind in (Kind.CONFIRM, Kind.REJECT):
+            named = self._ways(operation.reference)
+        elif kind in (Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.DROP):
+            named = self._funders(operation.number)
+        elif kind is Kind.CLAIM:
+            named = {operation.credit}
+        elif kind in (Kind.POST_HOLDS, Kind.VOID_HOLDS):
+            named = {operation.reference}
+        else:
+            named = {operation.debit}
+        if named is None:
+            return None
+        found: list[set[Subject]] = [self._account(id) for id in named]
+        if len(named) > 1:
+            return None
+        return found[0] if found else set()
+
+    def _account(self, id: int) -> set[Subject]:
+        account = self._twin.accounts.get(id)
+        if account is not None:
+            return {Subject(id, account.kind, account.operator, account.key_flags != 0)}
+        return {
+            Subject(id, each.first, each.count, False)
+            for each in self._new
+            if each.kind == Kind.OPEN_ACCOUNT and each.debit == id
+        }
+
+    def _payees(self, original: int) -> set[int] | None:
+        bound = self._twin.bound.get(original)
+        if bound is not None:
+            moved = bound.kind in (Kind.PAY, Kind.POST) and bound.result is Result.CREATED
+            return {self._twin.pays[original].payee} if moved else set()
+        same = [each for each in self._new if each.id == original]
+        if any(each.kind == Kind.POST for each in same):
+            return None
+        return {each.credit for each in same if each.kind == Kind.PAY}
+
+    def _ways(self, begun_by: int) -> set[int] | None:
+        if begun_by in self._twin.transits:
+            return {self._twin.transits[begun_by].through}
+        if begun_by in self._twin.bound:
+            return set()
+        same = [each for each in self._new if each.id == begun_by]
+        if any(each.kind in (Kind.TRANSFER, Kind.PAY, Kind.POST) for each in same):
+            return None
+        return {each.reference for each in same if each.kind == Kind.SEND}
+
+    def _funders(self, number: int) -> set[int] | None:
+        programme = self._twin.programmes.get(number)
+        if programme is not None:
+            return {programme.funder}
+        return {each.debit for each in self._new if each.kind == Kind.OPEN_PROGRAMME and each.number == number}
+
+    # ── §4 Who has signed ────────────────────────────────────────────────────────────────────────────────────
+
+    def codes(self, envelopes: Iterable[Envelope]) -> list[Result]:
+        """What is said to each operation: CREATED where nothing speaks against it."""
+        worst = [Result.CREATED] * len(self._operations)
+        satisfied = [need.who == "nobody" for need in self.needs]
+        officers: list[set[int]] = [set() for _ in self._operations]
+        for envelope in envelopes:
+            verdict, signed = self._verdict(envelope)
+            covered = range(envelope.first, envelope.first + envelope.count)
+            if signed is not None:
+                vouched = [at for at in covered if vouches(signed, self.needs[at])]
+                for at in vouched:
+                    if self.needs[at].who == "two officers":
+                        officers[at].add(signed.person)
+                    else:
+                        satisfied[at] = True
+                if not vouched:
+                    verdict = Result.NOT_AUTHORISED
+            for at in covered:
+                worst[at] = higher(worst[at], verdict)
+        for at, need in enumerate(self.needs):
+            if need.who == "two officers" and len(officers[at]) > 1:
+                satisfied[at] = True
+            if not satisfied[at]:
+                lacking = Result.TWO_PERSONS_MUST_SIGN if officers[at] else Result.NOT_AUTHORISED
+                worst[at] = higher(worst[at], lacking)
+        return [code if new else Result.CREATED for code, new in zip(worst, self._fresh, strict=True)]
+
+    def _verdict(self, envelope: Envelope) -> tuple[Result, Signed | None]:
+        if envelope.flags not in KEY_FLAGS or (envelope.currency == 0 and envelope.key_epoch != 0):
+            return Result.SIGNATURE_INVALID, None
+        verdict, signed = self._account_verdict(envelope) if envelope.currency else self._person_verdict(envelope)
+        if verdict is not Result.SIGNATURE_INVALID and envelope.valid_until_ns <= self._now_ns:
+            verdict = Result.SIGNATURE_EXPIRED
+        return verdict, signed if verdict is Result.CREATED else None
+
+    def _account_verdict(self, envelope: Envelope) -> tuple[Result, Signed | None]:
+        account = self._twin.accounts.get(envelope.signer)
+        if account is None or not account.key_flags:
+            return Result.SIGNER_NOT_FOUND, None
+        if (account.currency, account.key_epoch) != (envelope.currency, envelope.key_epoch):
+            return Result.KEY_EPOCH_DIFFERS, None
+        if account.key_flags != envelope.flags or not self._holds(account.key, envelope):
+            return Result.SIGNATURE_INVALID, None
+        return Result.CREATED, Signed(account=account.id)
+
+    def _person_verdict(self, envelope: Envelope) -> tuple[Result, Signed | None]:
+        grants = [g for g in self._twin.grants.values() if g.person == envelope.signer and g.counts(self._now_ns)]
+        if not grants:
+            return Result.SIGNER_NOT_FOUND, None
+        for grant in grants:
+            if grant.flags == envelope.flags and self._holds(grant.key, envelope):
+                mine = [each for each in grants if (each.flags, each.key) == (grant.flags, grant.key)]
+                officer = any(each.role == Role.OFFICER for each in mine)
+                operators = frozenset(each.operator for each in mine if each.role == Role.OPERATOR)
+                return Result.CREATED, Signed(envelope.signer, officer=officer, operators=operators)
+        return Result.SIGNATURE_INVALID, None
+
+    def _holds(self, key: bytes, envelope: Envelope) -> bool:
+        covered = self._operations[envelope.first : envelope.first + envelope.count]
+        message = signed_message(self._ledger_id, envelope, b"".join(each.record for each in covered))
+        return PublicKey(envelope.flags, key).verifies(envelope.signature, message)
+
+
+def signed_message(ledger_id: bytes, envelope: Envelope, records: bytes) -> bytes:
+    """The 112 bytes that are signed, §2."""
+    return (
+        b"sycee.envelope.v1".ljust(32, b"\0")
+        + ledger_id
+        + envelope.signer.to_bytes(16, "little")
+        + struct.pack("<qIHH", envelope.valid_until_ns, envelope.key_epoch, envelope.currency, envelope.count)
+        + blake3(records).digest()
+    )
+
+
+def vouches(signed: Signed, need: Need) -> bool:
+    """Whether a signer has the authority that is needed, or is one of two officers."""
+    if need.who in ("nobody", "any"):
+        return True
+    if signed.account:
+        return need == Need("key", account=signed.account)
+    if need.who in ("operator", "own operator") and need.operator in signed.operators:
+        return True
+    if need.who == "staff":
+        return signed.officer or bool(signed.operators)
+    return signed.officer and need.who in ("officer", "operator", "two officers")
+
+
+def higher(one: Result, other: Result) -> Result:
+    """The one of two codes that is given where both apply."""
+    return min(one, other, key=PRECEDENCE.index)

@@ -1,0 +1,242 @@
+"""The simulator's machine: one fake disk with the two folders of a ledger, and a journal that is looked over.
+
+Journal and snapshots share a disk, so that power cuts, a lack of space and writes that land elsewhere hit both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from sycee.journal.disk import Disk
+from sycee.journal.frame import NO_DIGEST, Frame, FrameKind, Mark
+from sycee.journal.journal import Journal
+from sycee.testing.disk import SECTOR_BYTES, FakeDisk, FakeFile
+
+JOURNAL: Final = "journal"
+SNAPSHOTS: Final = "snapshots"
+LEDGER_ID: Final = bytes(range(16))
+# Room for some fifteen frames: a history needs several segments.
+SEGMENT_BYTES: Final = 64 << 10
+
+
+class Folder:
+    """A folder of a fake disk, as a Disk of its own."""
+
+    concurrent = False
+
+    def __init__(self, disk: FakeDisk, name: str) -> None:
+        self.folder = f"{disk.folder}/{name}"
+        self._disk = disk
+        self._prefix = f"{name}/"
+
+    def exists(self) -> bool:
+        """See Disk."""
+        return self._disk.exists()
+
+    def make_folder(self) -> None:
+        """See Disk."""
+        self._disk.make_folder()
+
+    def names(self) -> list[str]:
+        """See Disk."""
+        return [name.removeprefix(self._prefix) for name in self._disk.names() if name.startswith(self._prefix)]
+
+    def create(self, name: str) -> FakeFile:
+        """See Disk."""
+        return self._named(self._disk.create(self._prefix + name), name)
+
+    def open(self, name: str, *, writable: bool) -> FakeFile:
+        """See Disk."""
+        return self._named(self._disk.open(self._prefix + name, writable=writable), name)
+
+    def rename(self, old: str, new: str) -> None:
+        """See Disk."""
+        self._disk.rename(self._prefix + old, self._prefix + new)
+
+    def unlink(self, name: str) -> None:
+        """See Disk."""
+        self._disk.unlink(self._prefix + name)
+
+    def fsync_folder(self) -> None:
+        """See Disk. It makes the names of the other folder durable too, as most file systems do."""
+        self._disk.fsync_folder()
+
+    def lock(self) -> None:
+        """See Disk."""
+        self._disk.lock()
+
+    def unlock(self) -> None:
+        """See Disk."""
+        self._disk.unlock()
+
+    def _named(self, file: FakeFile, name: str) -> FakeFile:
+        file.name = name
+        return file
+
+
+class Written(NamedTuple):
+    """A frame as it was asked for, or as it was read back."""
+
+    sequence: int
+    kind: FrameKind
+    time_ns: int
+    records: bytes
+    calendar: tuple[tuple[int, int, int, int], ...]
+    envelopes: bytes
+    movement_digest: bytes
+
+    @classmethod
+    def of(cls, frame: Frame) -> Written:
+        """What stands in a frame that was read."""
+        return cls(
+            frame.sequence,
+            frame.kind,
+            frame.time_ns,
+            np.ascontiguousarray(frame.records).tobytes(),
+            tuple((entry.currency, entry.day, entry.month, entry.year) for entry in frame.calendar),
+            bytes(frame.envelopes),
+            bytes(frame.movement_digest),
+        )
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the journal was asked to write, kept by somebody whom no power cut reaches."""
+
+    durable: list[Written] = field(default_factory=list)  # what `append` came back from
+    in_flight: Written | None = None  # what it did not come back from
+    after: int = 0  # the frame of the snapshot that the newest start began with
+
+
+class WatchedJournal(Journal):
+    """A journal whose appends somebody sees."""
+
+    watch: Watch
+
+    def recover(self, after: Mark | None = None) -> Iterator[Frame]:
+        """See Journal."""
+        self.watch.after = after.sequence if after else 0
+        return super().recover(after)
+
+    def append(
+        self,
+        *,
+        kind: FrameKind,
+        time_ns: int,
+        records: np.ndarray[Any, Any] | bytes = b"",
+        calendar: Sequence[tuple[int, int, int, int]] = (),
+        envelopes: np.ndarray[Any, Any] | bytes = b"",
+        movement_digest: bytes = NO_DIGEST,
+    ) -> int:
+        """See Journal."""
+        written = Written(
+            self.last_sequence + 1,
+            kind,
+            time_ns,
+            records if isinstance(records, bytes) else records.tobytes(),
+            tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in calendar),
+            envelopes if isinstance(envelopes, bytes) else envelopes.tobytes(),
+            movement_digest,
+        )
+        self.watch.in_flight = written
+        sequence = super().append(
+            kind=kind,
+            time_ns=time_ns,
+            records=records,
+            calendar=calendar,
+            envelopes=envelopes,
+            movement_digest=movement_digest,
+        )
+        self.watch.in_flight = None
+        self.watch.durable.append(written)
+        return sequence
+
+
+def open_journal(disk: Disk, watch: Watch, *, cut_tail: bool) -> WatchedJournal:
+    """The journal on this disk, made if there is none."""
+    if Journal.exists(disk):
+        journal = WatchedJournal.open(disk, cut_tail=cut_tail)
+    else:
+        journal = WatchedJournal.create(disk, ledger_id=LEDGER_ID, segment_bytes=SEGMENT_BYTES)
+    assert isinstance(journal, WatchedJournal)
+    journal.watch = watch
+    return journal
+
+
+def read_all(disk: Disk, *, cut_tail: bool = False) -> list[Written]:
+    """Every frame that stands on this disk, from the first byte on. Raises what `Journal.recover` raises."""
+    journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
+    return [Written.of(frame) for frame in journal.recover()]
+
+
+@dataclass(slots=True)
+class Damage:
+    """Bytes that are no longer what was written, and how to put them right again."""
+
+    disk: FakeDisk
+    name: str
+    offset: int = 0
+    good: bytes = b""
+    bad: bytes = b""
+    is_lost: bool = False  # the whole file, whose content was `good`
+
+    @classmethod
+    def bit(cls, disk: FakeDisk, name: str, offset: int, bit: int) -> Damage:
+        """Turn one bit over."""
+        good = disk.content(name)[offset]
+        disk.damage(name, offset, 1 << bit)
+        return cls(disk, name, offset, bytes([good]), bytes([good ^ 1 << bit]))
+
+    @classmethod
+    def sector(cls, disk: FakeDisk, name: str, sector: int, value: int) -> Damage:
+        """Make every byte of a sector the same."""
+        offset = sector * SECTOR_BYTES
+        good = disk.content(name)[offset : offset + SECTOR_BYTES]
+        for at, byte in enumerate(good):
+            if byte != value:
+                disk.damage(name, offset + at, byte ^ value)
+        return cls(disk, name, offset, good, bytes([value]) * len(good))
+
+    @classmethod
+    def lost(cls, disk: FakeDisk, name: str) -> Damage:
+        """Lose a whole file."""
+        good = disk.content(name)
+        disk.remove(name)
+        disk.faults["file lost"] += 1
+        return cls(disk, name, good=good, is_lost=True)
+
+    def heal(self) -> None:
+        """Put it right, unless somebody wrote something else there meanwhile."""
+        disk = self.disk
+        if self.is_lost:
+            disk.replace(self.name, self.good)
+            return
+        if self.name not in disk.names():
+            return
+        now = disk.content(self.name)[self.offset : self.offset + len(self.bad)]
+        if now == self.bad:
+            for at, (good, bad) in enumerate(zip(self.good, self.bad, strict=True)):
+                if good != bad:
+                    disk.damage(self.name, self.offset + at, good ^ bad)
+
+
+def copy_out(disk: FakeDisk, folder: Path) -> None:
+    """Write what stands on the disk into a real folder."""
+    for name in disk.names():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(disk.content(name))
+
+
+def copy_in(folder: Path, disk: FakeDisk) -> None:
+    """Make the disk hold what is in a real folder, and nothing else."""
+    for name in disk.names():
+        disk.remove(name)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".lock":
+            disk.replace(path.relative_to(folder).as_posix(), path.read_bytes())

@@ -1,0 +1,479 @@
+"""The simulated machine: what goes wrong with disk, power and clock, and what must hold at the next start.
+
+Faults are of three sorts. What an honest disk may do – lose what was never made durable, refuse – must cost nothing
+that was acknowledged. Damage to what was durable must be found, or be harmless. Of a disk that says "written" and did
+not write, the same is asked, but for one thing that no journal can know: whether the very last frames were once there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import IntegrityError, SyceeError, TailInDoubt, UnavailableError, UsageError
+from sycee.core.limits import RECORD_BYTES
+from sycee.journal.frame import FrameKind
+from sycee.sequencer.restore import restore
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.verify import verify
+from sycee.testing import simulator_words as words
+from sycee.testing.disk import SECTOR_BYTES, FakeDisk, Loss, PowerCut
+from sycee.testing.histories_world import Dice
+from sycee.testing.simulator_actor import TURNS, ZONES, Actor
+from sycee.testing.simulator_disk import (
+    JOURNAL,
+    LEDGER_ID,
+    SNAPSHOTS,
+    Damage,
+    Folder,
+    Watch,
+    Written,
+    copy_in,
+    copy_out,
+    open_journal,
+    read_all,
+)
+from sycee.testing.simulator_oracle import SECOND_NS, Oracle, demand
+
+YEAR_NS: Final = 366 * 86_400 * SECOND_NS
+LATEST_NS: Final = 2**62  # no history goes further; what lies beyond is for clocks that went wild
+_LOSSES: Final = (Loss.RANDOM, Loss.RANDOM, Loss.LOST, Loss.KEPT, Loss.FIRST, Loss.LAST, Loss.SHUFFLED)
+
+
+class Ended(Exception):
+    """The history cannot go on, and nothing is wrong: a lying disk was found out."""
+
+
+class Machine:
+    """Disk, clock and the ledger's process, and the oracle that looks on."""
+
+    def __init__(
+        self,
+        disk: FakeDisk,
+        make_sequencer: Callable[..., Sequencer],
+        clock: SimulatedClock,
+        counts: Counter[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.disk = disk
+        self.watch = Watch()
+        self.oracle = Oracle(LEDGER_ID)
+        self._make_sequencer = make_sequencer
+        self._clock = clock
+        self._counts = counts
+        self._tell = tell
+        self._sequencer: Sequencer | None = None
+        self._keeps_snapshots = False
+        self._dice = Dice(b"")  # of the power cut that is to come
+        self._trouble = ""  # why the disk may refuse
+        self._stays_in_trouble = False
+        self._damage: list[Damage] = []
+        self._may_end_with_close = False
+        self._right_ns: int | None = None  # what a wild clock should say
+
+    # ── The process ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def running(self) -> Sequencer:
+        """The ledger, started if it is not."""
+        if self._sequencer is None:
+            self._start(Dice(b""))
+        assert self._sequencer is not None
+        return self._sequencer
+
+    def new_frames(self) -> list[Written]:
+        """Durable frames that the oracle has not seen."""
+        return self.watch.durable[len(self.oracle.frames) :]
+
+    def happen(self, what: str, dice: Dice) -> None:
+        """Let one of the things happen that `simulator_plan` names."""
+        self._counts[f"step: {what}"] += 1
+        self._tell(f"{what}")
+        getattr(self, f"_{what.replace(' ', '_').replace('-', '_')}")(dice)
+
+    def refused(self, error: UnavailableError) -> None:
+        """The disk refused something: the ledger stopped itself, or goes on unharmed."""
+        demand(self._trouble, "the ledger gave up without a reason", error)
+        self._tell(f"refused: {error.message}")
+        self._counts["refusals of the disk"] += 1
+        self._take_new()
+        if self._sequencer is None:
+            return
+        try:
+            self._sequencer.next_due_ns()
+        except UnavailableError:
+            # The process ends, cleanly or not, and somebody starts it again.
+            with_power = self._dice.below(2) == 0
+            self._halt("kill" if with_power else "cut now", self._dice)
+            self._start(self._dice)
+        else:
+            self.oracle.check(self._sequencer)
+
+    def power_cut(self) -> None:
+        """The power went; it comes again, and the ledger is started."""
+        self._crash()
+        self._start(self._dice)
+
+    def disarm(self) -> None:
+        """Let nothing more go wrong."""
+        self._lift()
+        self.disk.cut_after = None
+        self.disk.misdirected.clear()
+
+    def _take_new(self) -> None:
+        for frame in self.new_frames():
+            self.oracle.take(frame)
+
+    def _crash(self) -> None:
+        loss = self._dice.pick(_LOSSES)
+        seed = self._dice.below(256) << 8 | self._dice.below(256)
+        self._counts["power cuts"] += 1
+        in_flight = self.watch.in_flight
+        doing = (
+            f" in frame {in_flight.sequence}, {len(in_flight.records) // RECORD_BYTES} operations" if in_flight else ""
+        )
+        self._tell(f"the power goes{doing}; of what was not durable: {loss.value}")
+        self._sequencer = None
+        self.disk = self.disk.crash(seed, loss)
+        self._stay_in_trouble()
+        if self._dice.one_in(4):
+            self.disk.cut_after = self._dice.below(12)  # once more, in the start
+
+    def _halt(self, how: str, dice: Dice) -> None:
+        """End the process, if it runs: by a clean close, by kill or by a power cut."""
+        sequencer, self._sequencer = self._sequencer, None
+        if how == "close" and sequencer is not None:
+            try:
+                sequencer.close()
+            except UnavailableError as error:
+                demand(self._trouble, "the ledger cannot be closed", error)
+        self._take_new()
+        if how == "cut now":
+            self._dice = dice
+            self._crash()
+            self.disk.cut_after = None
+            return
+        if how == "kill":
+            self._counts["kills"] += 1
+        # What was closed well outlives a power cut whole.
+        is_cut = how == "close" and dice.below(2) == 1
+        self.disk = self.disk.crash(dice.below(256), Loss.LOST) if is_cut else self.disk.kill()
+        self._stay_in_trouble()
+
+    # ── Starts ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, dice: Dice) -> None:
+        self._counts["starts"] += 1
+        cut_tail = False
+        while True:
+            try:
+                self._open(dice, cut_tail=cut_tail)
+                break
+            except PowerCut:
+                self._counts["power cuts during a start"] += 1
+                self._crash()
+                self.disk.cut_after = None
+            except TailInDoubt as error:
+                if not self._is_explained(error):
+                    demand(not cut_tail and self.watch.in_flight, "an end is in doubt that nobody wrote", error)
+                    self._counts["ends in doubt that were cut"] += 1
+                    cut_tail = True
+            except IntegrityError as error:
+                demand(self._is_explained(error), "a sound ledger is called damaged", error)
+            except UnavailableError as error:
+                demand(self._trouble, "the ledger does not start without a reason", error)
+                self._counts["starts that the disk refused"] += 1
+                self._lift()
+        self._compare_with_disk()
+        if self.watch.after:
+            self._counts["starts from a snapshot"] += 1
+        if self._damage:
+            self._counts["damage that was harmless"] += 1
+            self._heal()
+        assert self._sequencer is not None
+        self.oracle.check(self._sequencer)
+
+    def _open(self, dice: Dice, *, cut_tail: bool) -> None:
+        how = dice.below(6)
+        self._keeps_snapshots = how != 5
+        journal = open_journal(Folder(self.disk, JOURNAL), self.watch, cut_tail=cut_tail)
+        self._sequencer = self._make_sequencer(
+            journal,
+            clock=self._clock,
+            side_by_side=False,
+            snapshot_disk=Folder(self.disk, SNAPSHOTS) if self._keeps_snapshots else None,
+            snapshot_frames=dice.pick((1, 5, None, 20)),
+            trust_snapshots=how != 4,
+        )
+
+    def _compare_with_disk(self) -> None:
+        """Read the whole journal again: nothing acknowledged is lost, what was on its way is there whole or not."""
+        durable = self.watch.durable
+        found: list[Written] | None = None
+        while found is None:
+            try:
+                found = read_all(Folder(self.disk, JOURNAL))
+            except IntegrityError as error:
+                demand(self._is_explained(error), "a ledger was started whose journal is damaged", error)
+        if len(found) < len(durable) and found == durable[: len(found)] and self._lied():
+            raise Ended("a lying disk lost the end without a trace")
+        same = found[: len(durable)] == durable
+        demand(same, "what was acknowledged is lost", f"{len(found)} frames of {len(durable)}")
+        more, in_flight = found[len(durable) :], self.watch.in_flight
+        if in_flight is not None:
+            self._counts[f"frames on their way that {'came through' if more else 'were lost'}"] += 1
+        if more and in_flight is not None and more[0] == in_flight:
+            durable.append(more.pop(0))
+        if more and self._may_end_with_close and more[0].kind is FrameKind.CLOSE:
+            durable.append(more.pop(0))
+        demand(not more, "there is a frame that nobody wrote", f"{len(more)}")
+        self.watch.in_flight = None
+        self._may_end_with_close = False
+        self._take_new()
+
+    def _is_explained(self, error: IntegrityError) -> bool:
+        """Whether damage was done that this error names; it is put right then, or the history ends."""
+        if self._damage:
+            self._counts["damage that was found"] += 1
+            self._tell(f"found: {error.message}")
+            self._heal()
+            return True
+        if self._lied():
+            raise Ended("a lying disk was found out")
+        return False
+
+    def _lied(self) -> bool:
+        return bool(self.disk.faults["write lost"] or self.disk.faults["write misdirected"])
+
+    def _heal(self) -> None:
+        for damage in self._damage:
+            damage.heal()
+        self._damage.clear()
+
+    def _stay_in_trouble(self) -> None:
+        """A disk that is full or read-only may stay so for one more start; then somebody has seen to it."""
+        if self._trouble == "full" and self._stays_in_trouble:
+            self.disk.space_bytes = self._used_bytes()
+        elif self._trouble == "read-only" and self._stays_in_trouble:
+            self.disk.read_only = True
+        else:
+            self._trouble = ""
+        self._stays_in_trouble = False
+
+    def _lift(self) -> None:
+        self._trouble = ""
+        self.disk.space_bytes = self.disk.fail_sync_at = None
+        self.disk.read_only = False
+
+    def _used_bytes(self) -> int:
+        return sum(len(self.disk.content(name)) for name in self.disk.names())
+
+    # ── What may happen ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _close(self, dice: Dice) -> None:
+        self.running()
+        self._halt("close", dice)
+        self._start(dice)
+
+    def _kill(self, dice: Dice) -> None:
+        self._halt("kill", dice)
+        self._start(dice)
+
+    def _cut(self, dice: Dice) -> None:
+        self._dice = dice
+        self.disk.cut_after = self.disk.operations.total() + dice.pick((0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 24))
+
+    def _cut_now(self, dice: Dice) -> None:
+        self._dice = dice
+        self.power_cut()
+
+    def _snapshot(self, dice: Dice) -> None:
+        sequencer = self.running()
+        try:
+            name = sequencer.snapshot()
+        except UsageError as error:
+            demand(not self._keeps_snapshots or not self.oracle.frames, "a snapshot is refused", error)
+        except UnavailableError as error:
+            self.refused(error)
+        else:
+            self._counts["snapshots"] += 1
+            demand(name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
+            self.oracle.check(sequencer)
+
+    def _sync_fails(self, dice: Dice) -> None:
+        self._dice, self._trouble = dice, "sync fails"
+        self.disk.fail_sync_at = self.disk.operations["fdatasync"] + dice.pick((1, 1, 2, 3))
+
+    def _full(self, dice: Dice) -> None:
+        self._dice, self._trouble = dice, "full"
+        self._stays_in_trouble = dice.below(2) == 1
+        self.disk.space_bytes = self._used_bytes() + dice.pick((0, 4_096, 40_000))
+
+    def _read_only(self, dice: Dice) -> None:
+        self._dice, self._trouble = dice, "read-only"
+        self._stays_in_trouble = dice.below(2) == 1
+        self.disk.read_only = True
+
+    def _rot(self, dice: Dice) -> None:
+        self._halt(dice.pick(("close", "kill", "cut now")), dice)
+        name = self._a_file(dice)
+        if name:
+            offset = self._a_sector(name, dice) * SECTOR_BYTES + (dice.below(2) << 8 | dice.below(256))
+            if offset < len(self.disk.content(name)):
+                self._damage.append(Damage.bit(self.disk, name, offset, dice.below(8)))
+                self._counts["bits that turned over"] += 1
+                self._tell(f"one bit of {name} at byte {offset} turns over")
+        self._start(dice)
+
+    def _sector(self, dice: Dice) -> None:
+        # After a clean end alone: a last frame without one that loses content and trailer at once looks torn.
+        self.running()
+        self._halt("close", dice)
+        name = self._a_file(dice)
+        if name and self.watch.in_flight is None and self._ended_cleanly():
+            sector = self._a_sector(name, dice)
+            self._damage.append(Damage.sector(self.disk, name, sector, dice.pick((0, 0xFF))))
+            self._counts["sectors that went bad"] += 1
+            self._tell(f"sector {sector} of {name} goes bad")
+        self._start(dice)
+
+    def _file_lost(self, dice: Dice) -> None:
+        self._halt(dice.pick(("close", "kill")), dice)
+        names = self.disk.names()
+        journal = [name for name in names if name.startswith(JOURNAL) and name.endswith(".segment")]
+        candidates = [*journal[:-1], *(name for name in names if name.startswith(SNAPSHOTS))]
+        if candidates:
+            name = dice.pick(candidates)
+            self._damage.append(Damage.lost(self.disk, name))
+            self._tell(f"{name} is lost")
+        self._start(dice)
+
+    def _lie(self, dice: Dice) -> None:
+        """One of the next writes lands nowhere, or in another place."""
+        number = self.disk.operations["pwrite"] + dice.pick((1, 1, 2, 3))
+        segments = [name for name in self.disk.names() if name.endswith(".segment")]
+        target = None
+        if segments and dice.below(2):
+            name = dice.pick(segments)
+            target = name, self._a_sector(name, dice) * SECTOR_BYTES // 4_096 * 4_096
+        self.disk.misdirected[number] = target
+
+    def _restore(self, dice: Dice) -> None:
+        """The folder is copied to another machine, which begins a new epoch."""
+        self.running()
+        self._halt(dice.pick(("close", "kill")), dice)
+        with tempfile.TemporaryDirectory(prefix="sycee-simulator-") as temporary:
+            source, target = Path(temporary) / "source", Path(temporary) / "target"
+            copy_out(self.disk, source)
+            try:
+                restored = restore(source, target, cut_tail=self.watch.in_flight is not None)
+            except IntegrityError as error:
+                demand(self._is_explained(error), "a sound ledger cannot be restored", error)
+                raise  # nothing is damaged here but by a lying disk, and then the history ended
+            self.disk = self.disk.crash(loss=Loss.KEPT)  # another machine knows nothing that was pending here
+            copy_in(target, self.disk)
+        self._counts["new epochs"] += 1
+        self._tell(f"the ledger is restored elsewhere, epoch {restored.epoch}")
+        self._may_end_with_close = True
+        self._start(dice)
+
+    def _ended_cleanly(self) -> bool:
+        return bool(self.watch.durable) and self.watch.durable[-1].kind is FrameKind.CLOSE
+
+    def _a_file(self, dice: Dice) -> str:
+        names = [name for name in self.disk.names() if self.disk.content(name)]
+        return dice.pick(names) if names else ""
+
+    def _a_sector(self, name: str, dice: Dice) -> int:
+        """Mostly one that was written to, at times the first after these."""
+        content = self.disk.content(name)
+        written = -(-len(content.rstrip(b"\0")) // SECTOR_BYTES)
+        sector = (dice.below(256) << 8 | dice.below(256)) % (written + 8)
+        return min(sector, max(0, len(content) // SECTOR_BYTES - 1))
+
+    # ── The clock ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def turn_clock(self, dice: Dice, actor: Actor) -> None:
+        """Let the clock go on, jump, stand still, go back, or go wild until `set_clock_right`."""
+        now_ns = max(self._clock.now_ns(), self.oracle.last_time_ns)
+        how = dice.pick(("tick", "tick", "midnight", "midnight", "due", "due", "back", "turn", "year", "wild", "hour"))
+        before, zone = dice.pick((0, 1, 1, -1)), ZoneInfo(ZONES[dice.below(len(ZONES))])
+        if how == "tick":
+            set_ns = now_ns + dice.pick((1, 2, 5, 20)) * actor.pace_ns
+        elif how == "midnight":
+            set_ns = next_local(now_ns, zone, year=False) - before
+        elif how == "due":
+            due_ns = self.oracle.next_due_ns()
+            set_ns = now_ns if due_ns is None else due_ns - before
+        elif how == "back":
+            set_ns = now_ns - dice.pick((1, SECOND_NS, 3_600 * SECOND_NS, 40 * 86_400 * SECOND_NS))
+        elif how == "turn":
+            set_ns = next((turn for turn in TURNS if turn > now_ns), now_ns) - before
+        elif how == "year" and dice.one_in(3):
+            set_ns = next_local(now_ns, zone, year=True) - before
+        elif how == "wild":
+            self._right_ns = self.right_ns()
+            set_ns = dice.pick((now_ns + 11 * YEAR_NS, 7_258_118_400 * SECOND_NS + 1, 2**63 - 1))
+        else:
+            set_ns = now_ns + 3_600 * SECOND_NS
+        if how == "back" or set_ns > LATEST_NS:
+            self._counts["clock went back" if how == "back" else "clock went wild"] += 1
+        self._counts[f"clock: {how}"] += 1
+        if how != "wild":
+            self._right_ns = None
+        self._clock.set(min(max(0, set_ns), 2**63 - 1) if how == "wild" else min(max(0, set_ns), LATEST_NS))
+        self._tell(f"the clock says {words.moment(self._clock.now_ns())} ({how})")
+
+    def right_ns(self) -> int:
+        """What the clock says when it is not wild."""
+        return self._clock.now_ns() if self._right_ns is None else self._right_ns
+
+    def pass_time(self, ns: int) -> None:
+        """Let the clock go on by so many nanoseconds, at least 0, and never beyond the latest."""
+        self.set_clock_right()
+        self._clock.set(min(self._clock.now_ns() + max(0, ns), LATEST_NS))
+
+    def set_clock_right(self) -> None:
+        """End the wildness, if there is any."""
+        if self._right_ns is not None:
+            self._clock.set(self._right_ns)
+            self._right_ns = None
+
+    # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check_folder(self, checker: Callable[[Path], tuple[int, bytes, bytes]] | None) -> None:
+        """End cleanly, and let `verify` and another checker reread everything from the disk."""
+        self.running()
+        self._halt("close", Dice(b""))
+        oracle = self.oracle
+        with tempfile.TemporaryDirectory(prefix="sycee-simulator-") as temporary:
+            folder = Path(temporary)
+            copy_out(self.disk, folder)
+            if not oracle.frames:
+                return
+            try:
+                found = verify(folder, authority=True)
+                demand(found.digest == oracle.digest().hex(), "verify comes to another state")
+                demand(found.frames == len(oracle.frames), "verify counts other frames", found.frames)
+            except SyceeError as error:
+                # Without the name of the folder, which is another each time.
+                said = error.message.replace(str(folder), "fake")
+                demand(self._lied() and isinstance(error, IntegrityError), "verify finds damage", said)
+                raise Ended("a lying disk was found out") from error
+            if checker is not None:
+                self._counts["folders that the checker agreed on"] += 1
+                wanted = (len(oracle.frames), oracle.digest(), oracle.twin.movement_digest)
+                demand(checker(folder) == wanted, "the checker comes to something else")
+        self._counts["folders verified"] += 1
+
+
+def next_local(now_ns: int, zone: ZoneInfo, *, year: bool) -> int:
+    """Nanoseconds of the next midnight in a zone, or of its next New Year's Day."""
+    local = datetime.fromtimestamp(now_ns // SECOND_NS, zone)
+    day = local.date().replace(month=1, day=1, year=local.year + 1) if year else local.date() + timedelta(days=1)
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * SECOND_NS

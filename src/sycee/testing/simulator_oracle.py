@@ -1,0 +1,284 @@
+"""What the simulated ledger must say: the naive twin, given exactly the frames that were journaled.
+
+The oracle also knows what a submission must be answered and which of it must be journaled, in which order; it works
+that out from the twin, the naive judge of signatures and docs/reference/authority.md, never from the sequencer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from sycee.core import limits
+from sycee.core.codes import Result
+from sycee.journal.frame import FrameKind
+from sycee.ledger.envelopes import Envelope, as_array
+from sycee.ledger.layout import OPERATION, HoldState, Kind
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.rules import RULES_VERSION
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.zones import zone_of
+from sycee.testing.naive import Answer, NaiveLedger, chains
+from sycee.testing.naive_record import Operation
+from sycee.testing.simulator_authority import Judge
+from sycee.testing.simulator_disk import Written
+
+SECOND_NS: Final = 10**9
+NO_PLACE: Final = 0
+
+
+class Difference(Exception):
+    """The ledger did something else than it must. `what` says in few words which promise was broken."""
+
+    def __init__(self, what: str, detail: str = "") -> None:
+        super().__init__(f"{what}: {detail}" if detail else what)
+        self.what = what
+        self.detail = detail
+
+
+def demand(condition: object, what: str, detail: object = "") -> None:
+    """Raise Difference unless the condition holds."""
+    if not condition:
+        raise Difference(what, str(detail))
+
+
+class Expected(NamedTuple):
+    """What a submission should come to."""
+
+    answers: list[Answer | None]  # None where the frame's own answer counts
+    journaled: list[int]  # which of its operations are journaled, in order
+    envelopes: bytes  # as the frame should keep them
+    needs_frame: bool  # whether anything is new, so that time and memory matter even if all of it is refused
+
+
+class Oracle:
+    """The twin, the frames that made it, and what follows from them."""
+
+    def __init__(self, ledger_id: bytes) -> None:
+        self.twin = NaiveLedger()
+        self.frames: list[Written] = []
+        self.places: dict[int, int] = {}  # of each bound id
+        self._ledger_id = ledger_id
+        self._digest = b""
+
+    @property
+    def last_time_ns(self) -> int:
+        """Time of the newest frame, 0 before the first."""
+        return self.frames[-1].time_ns if self.frames else 0
+
+    def time_of_next(self, clock_ns: int) -> int:
+        """Nanoseconds that the next frame must carry."""
+        return max(clock_ns, self.last_time_ns + 1)
+
+    def is_wild(self, clock_ns: int) -> bool:
+        """Whether the clock is so far ahead that no frame may be made."""
+        last_ns = self.last_time_ns
+        return clock_ns > limits.FRAME_TIME_NS_MAX or (last_ns > 0 and clock_ns > last_ns + limits.CLOCK_AHEAD_NS_MAX)
+
+    def next_due_ns(self) -> int | None:
+        """When something falls due next by itself."""
+        due = [each.coming.effective_ns for each in self.twin.rule_sets.values() if each.coming is not None]
+        due += [hold.end_ns for hold in self.twin.holds.values() if hold.state is HoldState.OPEN]
+        return min(due, default=None)
+
+    # ── Frames ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, frame: Written) -> list[Answer]:
+        """Give the twin a frame that was journaled, and its answers."""
+        demand(frame.sequence == len(self.frames) + 1, "a frame is out of order", f"{frame.sequence}")
+        demand(frame.time_ns > self.last_time_ns, "time went back", f"frame {frame.sequence} at {frame.time_ns}")
+        demand(
+            frame.movement_digest == self.twin.movement_digest,
+            "the header names other movements",
+            f"frame {frame.sequence}",
+        )
+        if frame.kind is not FrameKind.CLOSE:
+            self._check_calendar(frame)
+        self.frames.append(frame)
+        self._digest = b""
+        if frame.kind is not FrameKind.OPERATIONS:
+            demand(not frame.records, "a frame without operations has some", f"frame {frame.sequence}")
+            self.twin.pass_time(frame.time_ns, frame.calendar)
+            return []
+        records = np.frombuffer(frame.records, OPERATION)
+        answers = self.twin.apply(frame.sequence, frame.time_ns, records, frame.calendar)
+        for index, record in enumerate(records):
+            id = int.from_bytes(record.tobytes()[:16], "little")
+            if id in self.twin.bound:
+                self.places.setdefault(id, frame.sequence << limits.PLACE_INDEX_BITS | index)
+        return answers
+
+    def _check_calendar(self, frame: Written) -> None:
+        wanted = []
+        for currency, zone in self.twin.currencies.items():
+            local = datetime.fromtimestamp(frame.time_ns // SECOND_NS, ZoneInfo(zone.rstrip(b"\0").decode()))
+            day = local.date().toordinal() - datetime(1970, 1, 1).toordinal()  # noqa: DTZ001 - a date alone
+            wanted.append((currency, day, (local.year - 1970) * 12 + local.month - 1, local.year))
+        demand(
+            sorted(frame.calendar) == sorted(wanted),
+            "the frame has other local dates",
+            f"frame {frame.sequence} at {frame.time_ns}: {frame.calendar}, not {wanted}",
+        )
+
+    # ── Submissions ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def usage_error(self, records: npt.NDArray[Any]) -> str:
+        """Why a submission can be taken by no ledger, or nothing."""
+        operations = [Operation.read(each.tobytes()) for each in records]
+        if operations and operations[-1].is_linked:
+            return "its last operation is linked to nothing"
+        for operation in operations:
+            if operation.kind == Kind.UPGRADE and operation.number > RULES_VERSION:
+                return "it upgrades to rules that nobody has"
+            if operation.kind == Kind.DEFINE_CURRENCY:
+                zone = operation.field("zone").rstrip(b"\0")
+                if zone and zone[0] and not _is_zone(zone):
+                    return "it names a time zone that does not exist"
+        return ""
+
+    def expected(self, records: npt.NDArray[Any], envelopes: Sequence[Envelope], now_ns: int) -> Expected:
+        """What must be answered and journaled, if a frame of this time is made of it."""
+        resolved = self.twin.resolve(records)
+        if all(answer is not None for answer in resolved):
+            return Expected(resolved, [], b"", needs_frame=False)
+        operations = [Operation.read(each.tobytes()) for each in records]
+        # An envelope over nothing new holds nothing up, whatever it is worth.
+        envelopes = [each for each in envelopes if None in resolved[each.first : each.first + each.count]]
+        unit_of = _units(operations, envelopes)
+        alive = {unit_of[at] for at, answer in enumerate(resolved) if answer is None}
+        # What is not journaled is not in the frame that is judged.
+        kept = [at for at in range(len(operations)) if unit_of[at] in alive]
+        place = {at: index for index, at in enumerate(kept)}
+        moved = [replace(each, first=place[each.first]) for each in envelopes if each.first in place]
+        judge = Judge(
+            self.twin,
+            self._ledger_id,
+            now_ns,
+            [operations[at] for at in kept],
+            [resolved[at] is None for at in kept],
+        )
+        codes = dict(zip(kept, judge.codes(moved), strict=True))
+        refused = {at: code for at, code in codes.items() if code is not Result.CREATED}
+        answers = list(resolved)
+        fallen: dict[int, Result] = {}
+        for at, code in refused.items():
+            fallen.setdefault(unit_of[at], code)
+        broken = {chain for at in refused for chain in _chain_of(operations, at)}
+        for at in kept:
+            if unit_of[at] in fallen and resolved[at] is None:
+                other = Result.CHAIN_BROKEN if at in broken else fallen[unit_of[at]]
+                answers[at] = refused.get(at, other), Result.CREATED
+        journaled = [at for at in kept if unit_of[at] not in fallen]
+        place = {at: index for index, at in enumerate(journaled)}
+        written = [replace(each, first=place[each.first]) for each in envelopes if each.first in place]
+        return Expected(
+            [None if at in place else answer for at, answer in enumerate(answers)],
+            journaled,
+            as_array(written).tobytes(),
+            needs_frame=True,
+        )
+
+    def place_of(self, record: np.void) -> int:
+        """Where an operation's id was bound, 0 if it is not."""
+        return self.places.get(int.from_bytes(record.tobytes()[:16], "little"), NO_PLACE)
+
+    # ── The state ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def digest(self) -> bytes:
+        """The twin's state digest."""
+        if not self._digest:
+            self._digest = self.twin.digest()
+        return self._digest
+
+    def check(self, sequencer: Sequencer) -> None:
+        """Compare the ledger's state with the twin's, and let both add everything up again."""
+        demand(
+            sequencer.durable_sequence == len(self.frames),
+            "another frame is the newest",
+            f"{sequencer.durable_sequence}, not {len(self.frames)}",
+        )
+        said_ns, due_ns = sequencer.next_due_ns(), self.next_due_ns()
+        # It may be said too early: a hold that was let go, or undone with its chain, is forgotten when its end comes.
+        in_time = due_ns is None or (said_ns is not None and said_ns <= due_ns)
+        demand(in_time, "something falls due earlier than is said", f"{said_ns}, not {due_ns}")
+        with sequencer.reading() as state:
+            self.check_state(state)
+            times = [0, *(frame.time_ns for frame in self.frames)]
+            demand(state.frame_times[1:].tolist() == times[1:], "the times of frames differ")
+
+    def check_state(self, state: LedgerState) -> None:
+        """The same of a state by itself."""
+        demand(state.movement_digest == self.twin.movement_digest, "the movement digests differ")
+        demand(state.digest() == self.digest(), "the state digests differ", differences(state, self.twin))
+        demand(state.bound.size == len(self.twin.bound), "other ids are bound")
+        demand(state.movements.size == len(self.twin.movements), "there are other movements")
+        for currency in self.twin.currencies:
+            supply = self.twin.supply(currency)
+            demand(state.supply(currency) == supply, "the supply differs", f"currency {currency}: {supply}")
+        state.check()
+        self.twin.check()
+
+
+def _is_zone(name: bytes) -> bool:
+    try:
+        zone_of(name.decode("latin-1"))
+    except Exception:
+        return False
+    return True
+
+
+def _units(operations: Sequence[Operation], envelopes: Sequence[Envelope]) -> list[int]:
+    """Of each operation the number of what must be journaled together with it."""
+    glued = [False] * len(operations)  # to the operation before it
+    for at, (one, _) in enumerate(pairwise(operations), 1):
+        glued[at] = one.is_linked
+    for envelope in envelopes:
+        for at in range(envelope.first + 1, envelope.first + envelope.count):
+            glued[at] = True
+    numbers: list[int] = []
+    for at, is_glued in enumerate(glued):
+        numbers.append(numbers[-1] if is_glued else at)
+    return numbers
+
+
+def _chain_of(operations: Sequence[Operation], at: int) -> range:
+    """The operations that stand in a chain with this one."""
+    start = 0
+    for chain in chains(list(operations)):
+        if start <= at < start + len(chain):
+            return range(start, start + len(chain))
+        start += len(chain)
+    raise IndexError(at)
+
+
+def differences(state: LedgerState, twin: NaiveLedger) -> str:
+    """Which accounts and purses differ, in words, as far as these are what differs."""
+    found = []
+    for id, account in twin.accounts.items():
+        other = state.account(id)
+        if other is None:
+            found.append(f"account {id} is not there")
+            continue
+        mine = (
+            account.debits_posted, account.credits_posted, account.debits_pending, account.credits_pending,
+            *account.used, account.rule_set, account.key_epoch,
+        )  # fmt: skip
+        its = (
+            other.debits_posted, other.credits_posted, other.debits_pending, other.credits_pending, other.day_used,
+            other.month_used, other.year_used, other.rule_set, other.key_epoch,
+        )  # fmt: skip
+        if mine != its:
+            found.append(f"account {id}: {its}, not {mine}")
+    for (programme, member), purse in twin.purses.items():
+        that = state.purse(programme, member)
+        left = None if that is None else (that.dropped, that.spent, that.refunded, that.returned, that.pending)
+        if left != (purse.dropped, purse.spent, purse.refunded, purse.returned, purse.pending):
+            found.append(f"purse {programme}/{member}: {left}")
+    return "; ".join(found[:5]) or "neither accounts nor purses differ"

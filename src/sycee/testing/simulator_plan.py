@@ -1,0 +1,64 @@
+"""What one simulated history will do, made from its seed alone before anything is run: a setting and a list of steps.
+
+Each step has bytes of its own to choose by, so that the others do the same when it is dropped; shrinking rests on it.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final, NamedTuple
+
+from sycee.testing.histories import STEP_BYTES
+from sycee.testing.simulator_actor import SETTING_BYTES
+
+FAULT_BYTES: Final = 16
+ASKS_MIN, ASKS_MAX = 60, 220
+ASKS_PER_SUBMISSION: Final = (1, 1, 2, 3, 4, 6, 9)
+
+# What may happen between two submissions, as often as it stands here.
+CALM: Final = (*["clock"] * 10, *["tick"] * 3, *["resend"] * 3, *["snapshot"] * 2, *["close"] * 2, "restore")
+POWER: Final = (*["cut"] * 8, *["cut now"] * 3, *["kill"] * 3)
+REFUSING: Final = (*["sync fails"] * 4, *["full"] * 4, *["read-only"] * 2)
+ROT: Final = (*["rot"] * 5, *["sector"] * 2, *["file lost"] * 2)
+LIES: Final = ("lie",) * 6
+# How a history is: what may happen in it, and in one of how many places something does.
+MOODS: Final = (
+    (CALM, 3),
+    ((*CALM, *POWER), 2),
+    ((*CALM, *POWER, *REFUSING), 2),
+    ((*CALM, *POWER, *ROT), 2),
+    ((*CALM, *POWER, *LIES), 4),
+    ((*CALM, *POWER, *REFUSING, *ROT), 2),
+    ((*CALM, *POWER, *REFUSING, *ROT, *LIES), 3),
+)
+
+
+class Step(NamedTuple):
+    """`what` is "ask" for an operation, "submit" to submit what was asked, or something that happens."""
+
+    what: str
+    data: bytes
+
+
+class Plan(NamedTuple):
+    """One history."""
+
+    setting: bytes
+    steps: tuple[Step, ...]
+    stage: tuple[int, ...] | None = None  # which of the operations that set the stage are asked for; None for all
+
+
+def plan_of(seed: int) -> Plan:
+    """The history of this seed."""
+    dice = random.Random(f"sycee.simulator {seed}")
+    happenings, rarity = dice.choice(MOODS)
+    steps: list[Step] = []
+    asks = dice.randint(ASKS_MIN, ASKS_MAX)
+    while asks > 0:
+        if dice.randrange(rarity) == 0:
+            steps.append(Step(dice.choice(happenings), dice.randbytes(FAULT_BYTES)))
+        count = min(asks, dice.choice(ASKS_PER_SUBMISSION))
+        steps += [Step("ask", dice.randbytes(STEP_BYTES)) for _ in range(count)]
+        steps.append(Step("submit", dice.randbytes(2 * FAULT_BYTES)))
+        asks -= count
+    return Plan(dice.randbytes(SETTING_BYTES), tuple(steps))

@@ -1,0 +1,307 @@
+"""One simulated history: a real sequencer and journal on a fake disk under a fake clock, beside the oracle.
+
+What is asked and what goes wrong stands in the plan; `Run` does it step by step. After every frame and every restart
+it compares everything with the oracle, and raises Difference at the first thing that is not as it must be.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.journal.frame import FrameKind
+from sycee.ledger.envelopes import Envelope
+from sycee.ledger.layout import OPERATION, Kind
+from sycee.sequencer.sequencer import Sequencer
+from sycee.testing import simulator_words as words
+from sycee.testing.disk import FakeDisk, PowerCut
+from sycee.testing.histories_world import Dice
+from sycee.testing.naive import Answer
+from sycee.testing.simulator_actor import Actor, Pen
+from sycee.testing.simulator_disk import LEDGER_ID, Written
+from sycee.testing.simulator_faults import Ended, Machine
+from sycee.testing.simulator_oracle import Difference, Expected, demand
+from sycee.testing.simulator_plan import Plan, Step
+
+Records = npt.NDArray[Any]
+
+ATTEMPTS_MAX: Final = 40
+# By the machine, which also ends processes on the disk's crash, and turns over every byte of a bad sector.
+COUNTED_OTHERWISE: Final = ("power cut", "byte damaged")
+_KINDS: Final = {int(kind): kind.name for kind in Kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a history is run with; tests put in parts that are defective."""
+
+    sequencer: Callable[..., Sequencer] = Sequencer
+    disk: Callable[[], FakeDisk] = lambda: FakeDisk(folder="fake")
+    # Reads a ledger's folder and gives its number of frames, its state digest and its movement digest.
+    checker: Callable[[Path], tuple[int, bytes, bytes]] | None = None
+
+
+class Submission(NamedTuple):
+    """What somebody asks for, and will ask for again until there is an answer."""
+
+    records: Records
+    envelopes: tuple[Envelope, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one history."""
+
+    failure: Difference | None = None
+    ended: str = ""  # why it could not be finished, if so, though nothing is wrong
+    steps: int = 0  # how many were begun
+    counts: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
+
+
+def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> Outcome:
+    """Run one history; `tell` keeps its story in words.
+
+    Never raises what went wrong with the ledger: that is the outcome's `failure`.
+    """
+    history = Run(plan, parts or Parts(), tell=tell)
+    outcome = history.outcome
+    try:
+        history.run()
+    except Difference as difference:
+        outcome.failure = difference
+    except Ended as ended:
+        outcome.ended = str(ended)
+        outcome.counts[f"ended early: {ended}"] += 1
+        history.tell(f"{ended}: the history ends here")
+    except (Exception, PowerCut) as error:
+        detail = "".join(traceback.format_exception(error)[-4:])
+        outcome.failure = Difference(f"the ledger broke down with {type(error).__name__}", f"{error}\n{detail}")
+    outcome.counts["histories"] += 1
+    outcome.counts["frames"] += len(history.machine.oracle.frames)
+    outcome.counts["movements"] += len(history.machine.oracle.twin.movements)
+    faults = history.machine.disk.faults
+    outcome.faults = Counter({name: faults[name] for name in faults if name not in COUNTED_OTHERWISE and faults[name]})
+    if outcome.failure is not None:
+        history.tell(f"FAILURE: {outcome.failure}")
+    return outcome
+
+
+class Run:
+    """A history while it runs."""
+
+    def __init__(self, plan: Plan, parts: Parts, *, tell: bool) -> None:
+        self.outcome = Outcome()
+        self._plan = plan
+        self._parts = parts
+        self._tells = tell
+        self.clock = SimulatedClock(0)
+        self.machine = Machine(parts.disk(), parts.sequencer, self.clock, self.outcome.counts, self.tell)
+        self._oracle = self.machine.oracle
+        self._actor = Actor(plan.setting, self._oracle.twin)
+        self._pen = Pen(self._oracle.twin, LEDGER_ID)
+        self._is_set_up = False
+        self._said: list[Submission] = []
+        self._unanswered: Submission | None = None
+        self.clock.set(self._actor.start_ns)
+
+    def tell(self, sentence: str) -> None:
+        """Add to the story."""
+        if self._tells:
+            self.outcome.story.append(sentence)
+
+    def run(self) -> None:
+        """All steps, then a clean end. Raises Difference."""
+        for step in self._plan.steps:
+            self.outcome.steps += 1
+            self._do(step)
+        self._do(Step("submit", b""))
+        self.machine.disarm()
+        self._do(Step("close", b""))
+        self.machine.check_folder(self._parts.checker)
+
+    def _do(self, step: Step) -> None:
+        dice = Dice(step.data)
+        try:
+            if step.what == "ask":
+                self._set_up()
+                self._actor.ask(step.data, max(self.machine.right_ns(), self._oracle.last_time_ns))
+            elif step.what == "submit":
+                self._submit(dice)
+            elif step.what == "resend":
+                if self._said:
+                    self._send(self._said[-1 - dice.below(min(len(self._said), 250))])
+            elif step.what == "tick":
+                self._tick(dice)
+            elif step.what == "clock":
+                self.machine.turn_clock(dice, self._actor)
+            else:
+                self.machine.happen(step.what, dice)
+        except PowerCut:
+            self.machine.power_cut()
+        self._insist()
+
+    # ── Asking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _set_up(self) -> None:
+        if not self._is_set_up:
+            self._is_set_up = True
+            stage = self._actor.first
+            if self._plan.stage is not None:
+                stage = stage[list(self._plan.stage)]
+            if len(stage):
+                self._ask(stage, ())
+
+    def _submit(self, dice: Dice) -> None:
+        for group in self._actor.take():
+            if len(group.records):
+                now_ns = self._oracle.time_of_next(self.machine.right_ns())
+                self._ask(group.records, tuple(self._pen.envelopes(group.records, now_ns, dice)))
+            if group.passes_ns:
+                self.machine.pass_time(group.passes_ns)
+        self.machine.set_clock_right()
+
+    def _ask(self, records: Records, envelopes: tuple[Envelope, ...]) -> None:
+        submission = Submission(records, envelopes)
+        self._said.append(submission)
+        self._actor.remember(self.clock.now_ns(), records)
+        self._unanswered = submission
+        self._insist()
+
+    def _insist(self) -> None:
+        """Whoever got no answer asks again, until there is one or the whole submission was refused."""
+        for _ in range(ATTEMPTS_MAX):
+            if self._unanswered is None:
+                return
+            try:
+                self._send(self._unanswered)
+            except PowerCut:
+                self.machine.power_cut()
+        raise Difference("a request is never answered", f"not in {ATTEMPTS_MAX} attempts")
+
+    def _send(self, submission: Submission) -> None:
+        """Submit, and compare what comes of it."""
+        sequencer = self.machine.running()
+        records, envelopes = submission
+        usage = self._oracle.usage_error(records)
+        now_ns = self._oracle.time_of_next(self.clock.now_ns())
+        if not self._oracle.twin.rules:
+            now_ns += 1  # a frame of its own says first which rules hold
+        expected = self._oracle.expected(records, envelopes, now_ns)
+        wild = expected.needs_frame and self._oracle.is_wild(self.clock.now_ns())
+        try:
+            answers = sequencer.submit(records, envelopes)
+        except UsageError as error:
+            demand(usage, "a good submission is called wrong", error)
+            self._refused(submission, f"refused as a whole: {error.message}", "submissions refused as a whole")
+            return
+        except UnavailableError as error:
+            if not wild:
+                self.machine.refused(error)
+            else:
+                self._refused(submission, f"refused: {error.message}", "submissions refused for a wild clock")
+            return
+        self._tell_answers(records, answers)
+        demand(not usage, "a submission was taken that is wrong", usage)
+        demand(not wild, "a wild clock was followed")
+        self._done(submission)
+        self._compare(records, answers, expected, now_ns)
+        self.outcome.counts["submissions"] += 1
+        self._oracle.check(sequencer)
+
+    def _tell_answers(self, records: Records, answers: Records) -> None:
+        if self._tells:
+            written = "".join(f", frame {each.sequence}" for each in self.machine.new_frames())
+            self.tell(f"asked at {words.moment(self.clock.now_ns())}{written}:")
+            for record, answer in zip(records, answers, strict=False):
+                self.tell(f"  {words.answered(record, int(answer['code']), int(answer['first_code']))}")
+
+    def _done(self, submission: Submission) -> None:
+        if submission is self._unanswered:
+            self._unanswered = None
+
+    def _refused(self, submission: Submission, sentence: str, count: str) -> None:
+        """The ledger took nothing of it and goes on."""
+        demand(len(self.machine.watch.durable) == len(self._oracle.frames), "something was written after all")
+        self.outcome.counts[count] += 1
+        self.tell(f"a submission of {len(submission.records)} operations: {sentence}")
+        self._done(submission)
+        self._oracle.check(self.machine.running())
+
+    def _compare(self, records: Records, answers: Records, expected: Expected, now_ns: int) -> None:
+        frames = self.machine.new_frames()
+        if expected.needs_frame and not self._oracle.twin.rules:
+            demand(frames and _is_upgrade(frames[0]), "no frame says which rules hold")
+            self._oracle.take(frames.pop(0))
+        demand(len(frames) == bool(expected.journaled), "other operations were journaled", f"{len(frames)} frames")
+        taken: list[Answer] = []
+        if frames:
+            wanted = records[expected.journaled].tobytes()
+            demand(frames[0].records == wanted, "other operations were journaled", f"frame {frames[0].sequence}")
+            demand(frames[0].envelopes == expected.envelopes, "other envelopes were journaled")
+            demand(frames[0].time_ns == now_ns, "the frame has another time", f"{frames[0].time_ns}, not {now_ns}")
+            taken = self._oracle.take(frames[0])
+        said: list[Answer | None] = list(expected.answers)
+        places = [self._oracle.place_of(record) for record in records]
+        for index, (at, answer) in enumerate(zip(expected.journaled, taken, strict=True)):
+            said[at] = answer
+            if answer[0].binds:
+                places[at] = frames[0].sequence << PLACE_INDEX_BITS | index
+        demand(len(answers) == len(records), "there are more or fewer answers than operations")
+        for record, answer, right, place in zip(records, answers, said, places, strict=True):
+            self._compare_answer(record, answer, right, place)
+
+    def _compare_answer(self, record: np.void, answer: np.void, right: Answer | None, place: int) -> None:
+        code, first = Result(int(answer["code"])), Result(int(answer["first_code"]))
+        self.outcome.operations[_KINDS.get(int(record["kind"]), "unknown")] += 1
+        self.outcome.answers[code.name] += 1
+        if right is None or (code, first) != right:
+            wanted = words.answered(record, *right).rpartition(": ")[2] if right else "another"
+            raise Difference("an answer differs", f"{words.answered(record, code, first)}, not {wanted}")
+        if code.binds or code in (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT):
+            demand(int(answer["place"]) == place, "an answer names another place", f"{answer['place']}, not {place}")
+
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tick(self, dice: Dice) -> None:
+        sequencer = self.machine.running()
+        due_ns = sequencer.next_due_ns()  # checked after every frame
+        if due_ns is not None and dice.below(3) < 2:
+            self.machine.pass_time(max(0, due_ns - self.machine.right_ns()) - dice.pick((0, 0, 1)))
+        clock_ns = self.clock.now_ns()
+        is_due = due_ns is not None and due_ns <= clock_ns
+        now_ns = self._oracle.time_of_next(clock_ns)
+        try:
+            ticked = sequencer.tick()
+        except UnavailableError as error:
+            if not (is_due and self._oracle.is_wild(clock_ns)):
+                self.machine.refused(error)
+            return
+        demand(ticked == is_due, "time was moved on wrongly", f"at {clock_ns}, due at {due_ns}")
+        frames = self.machine.new_frames()
+        demand(len(frames) == ticked, "time was moved on wrongly", f"{len(frames)} frames")
+        for frame in frames:
+            demand(frame.kind is FrameKind.EMPTY and frame.time_ns == now_ns, "time was moved on wrongly")
+            self._oracle.take(frame)
+            self.outcome.counts["frames that only moved time on"] += 1
+            self.tell(f"frame {frame.sequence} at {words.moment(frame.time_ns)}: time alone")
+        self._oracle.check(sequencer)
+
+
+def _is_upgrade(frame: Written) -> bool:
+    records = np.frombuffer(frame.records, OPERATION)
+    return frame.kind is FrameKind.OPERATIONS and records["kind"].tolist() == [Kind.UPGRADE]

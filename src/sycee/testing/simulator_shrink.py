@@ -1,0 +1,102 @@
+"""A failing history made short: steps are dropped as long as it fails in the same way.
+
+Every step chooses by bytes of its own, so what is left does what it did, or close to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
+
+from sycee.testing.naive import NaiveLedger
+from sycee.testing.simulator_actor import Actor
+from sycee.testing.simulator_oracle import Difference
+from sycee.testing.simulator_plan import Plan, Step
+from sycee.testing.simulator_run import Outcome, Parts, run
+
+RUNS_MAX: Final = 600
+SETTING_BLOCK_BYTES: Final = 8
+
+Part = TypeVar("Part")
+
+
+class Shrunk(NamedTuple):
+    """The shortest history found, what it did, and how many runs that took."""
+
+    plan: Plan
+    outcome: Outcome
+    runs: int
+
+
+class _Shrinker:
+    def __init__(self, plan: Plan, parts: Parts, failure: Difference, seconds: float) -> None:
+        self.plan = plan
+        self.runs = 0
+        self._parts = parts
+        self._what = failure.what
+        self._until = time.monotonic() + seconds
+
+    def fails(self, plan: Plan) -> bool:
+        """Whether this history fails as the first did; it is kept then."""
+        self.runs += 1
+        failure = run(plan, self._parts).failure
+        if failure is None or failure.what != self._what:
+            return False
+        self.plan = plan
+        return True
+
+    @property
+    def may_go_on(self) -> bool:
+        return self.runs < RUNS_MAX and time.monotonic() < self._until
+
+    def drop(self, parts: tuple[Part, ...], plan_with: Callable[[tuple[Part, ...]], Plan]) -> None:
+        """Drop ever smaller runs of some parts of the history, until none of them can be missed."""
+        size = len(parts) // 2 or len(parts)
+        while size and self.may_go_on:
+            dropped = False
+            at = len(parts)
+            while at > 0 and self.may_go_on:
+                start = max(0, at - size)
+                fewer = parts[:start] + parts[at:]
+                if self.fails(plan_with(fewer)):
+                    parts, dropped = fewer, True
+                at = start
+            if size == 1 and not dropped:
+                return
+            size = max(1, size // 2)
+
+    def drop_steps(self) -> None:
+        """Drop steps."""
+        self.drop(self.plan.steps, lambda steps: self.plan._replace(steps=steps))
+
+    def drop_stage(self) -> None:
+        """Drop operations that set the stage."""
+        first = Actor(self.plan.setting, NaiveLedger()).first
+        stage = self.plan.stage if self.plan.stage is not None else tuple(range(len(first)))
+        self.drop(stage, lambda left: self.plan._replace(stage=left))
+
+    def make_plain(self) -> None:
+        """Make the setting and the choices of the steps plainer: 0 is always the plainest."""
+        setting = self.plan.setting
+        for at in range(0, len(setting), SETTING_BLOCK_BYTES):
+            if self.may_go_on and any(setting[at : at + SETTING_BLOCK_BYTES]):
+                plainer = setting[:at] + bytes(SETTING_BLOCK_BYTES) + setting[at + SETTING_BLOCK_BYTES :]
+                if self.fails(self.plan._replace(setting=plainer)):
+                    setting = plainer
+        for at, step in enumerate(self.plan.steps):
+            if self.may_go_on and step.what != "ask" and any(step.data):
+                steps = (*self.plan.steps[:at], Step(step.what, b""), *self.plan.steps[at + 1 :])
+                self.fails(self.plan._replace(steps=steps))
+
+
+def shrink(plan: Plan, parts: Parts, outcome: Outcome, *, seconds: float = 60.0) -> Shrunk:
+    """The shortest history that fails as `outcome` did, as far as it is found in so many seconds."""
+    assert outcome.failure is not None
+    shrinker = _Shrinker(plan, parts, outcome.failure, seconds)
+    shrinker.fails(plan._replace(steps=plan.steps[: outcome.steps]))  # what came after it did not matter
+    shrinker.drop_steps()
+    shrinker.make_plain()
+    shrinker.drop_stage()
+    shrinker.drop_steps()
+    return Shrunk(shrinker.plan, run(shrinker.plan, parts, tell=True), shrinker.runs)

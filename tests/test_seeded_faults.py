@@ -1,0 +1,54 @@
+"""The tests would notice: faults planted one at a time are caught. The list is docs/internals/seeded-faults.md."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import seeded_faults  # noqa: E402
+
+FAULTS = seeded_faults.read_faults()
+FAULTS_MIN = 40
+SAMPLE = random.Random(2020).sample(FAULTS, 4)
+
+
+def test_the_list_is_long_enough_and_each_can_be_planted() -> None:
+    assert len(FAULTS) >= FAULTS_MIN
+    for fault in FAULTS:
+        assert fault.planted() != (ROOT / fault.file).read_text(encoding="utf-8"), fault.title
+        file, _, name = fault.test.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{fault.test} is no test"
+
+
+@pytest.mark.parametrize("fault", SAMPLE, ids=[str(fault.number) for fault in SAMPLE])
+def test_a_sample_is_caught(fault: seeded_faults.Fault) -> None:
+    assert seeded_faults.is_caught(fault), fault.title
+
+
+def test_a_change_that_is_no_fault_is_missed() -> None:
+    harmless = seeded_faults.Fault(0, "none", FAULTS[0].file, FAULTS[0].test, FAULTS[0].before, FAULTS[0].before)
+    assert not seeded_faults.is_caught(harmless)
+
+
+def test_an_entry_that_is_out_of_date_says_so(tmp_path: Path) -> None:
+    stale = seeded_faults.Fault(0, "stale", FAULTS[0].file, FAULTS[0].test, "no such line\n", "another\n")
+    with pytest.raises(ValueError, match=r"bring docs/internals/seeded-faults\.md up to date"):
+        stale.planted()
+    page = tmp_path / "faults.md"
+    page.write_text("### 1. A heading\nand nothing else\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="an entry cannot be read"):
+        seeded_faults.read_faults(page)
+
+
+@pytest.mark.soak
+def test_all_are_caught(capfd: pytest.CaptureFixture[str]) -> None:
+    code = seeded_faults.main(["--jobs", "2"])
+    with capfd.disabled():
+        print(capfd.readouterr().out)
+    assert code == 0

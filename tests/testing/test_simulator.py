@@ -1,0 +1,255 @@
+"""The simulator: a minute of it in every run, ten in a soak, and proof that it finds what is put in wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sycee.cli import main
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.limits import RECORD_BYTES
+from sycee.journal.frame import FrameKind
+from sycee.ledger import authority
+from sycee.ledger.layout import Kind
+from sycee.sequencer import sequencer as sequencers
+from sycee.sequencer import snapshots
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.units import Submission
+from sycee.sequencer.zones import calendar_entry
+from sycee.testing.disk import FakeDisk, FakeFile
+from sycee.testing.simulator import Failure, Parts, Report, plan_of, run, simulate
+
+Array = np.ndarray[Any, Any]
+
+HISTORIES = 60  # about forty seconds of a quiet machine
+SOAK_SECONDS = 600
+
+# What the minute must have seen, so that nobody makes it comfortable unawares.
+HAPPENINGS = (
+    "power cuts", "power cuts during a start", "kills", "step: close", "step: cut", "step: cut now", "snapshots",
+    "starts from a snapshot", "new epochs", "refusals of the disk", "starts that the disk refused",
+    "bits that turned over", "sectors that went bad", "damage that was found", "damage that was harmless",
+    "ends in doubt that were cut", "frames on their way that came through", "frames on their way that were lost",
+    "clock went back", "clock went wild", "clock: midnight", "clock: year", "clock: turn", "clock: due",
+    "submissions refused for a wild clock", "submissions refused as a whole", "frames that only moved time on",
+    "ended early: a lying disk was found out", "folders verified",
+)  # fmt: skip
+FAULTS = (
+    "names lost in a power cut", "sectors lost in a power cut", "failed fdatasync", "refused: no space",
+    "refused: read-only", "write lost", "write misdirected", "writes done in another order", "file lost",
+)  # fmt: skip
+SIGNATURES = (
+    Result.SIGNATURE_INVALID, Result.SIGNATURE_EXPIRED, Result.SIGNER_NOT_FOUND, Result.KEY_EPOCH_DIFFERS,
+    Result.NOT_AUTHORISED, Result.TWO_PERSONS_MUST_SIGN,
+)  # fmt: skip
+
+
+def require_agreement(report: Report) -> None:
+    assert report.failure is None, report.failure.text()
+
+
+def test_a_minute() -> None:
+    report = simulate(1, histories=HISTORIES)
+    require_agreement(report)
+    assert report.histories == HISTORIES
+    missing = [name for name in HAPPENINGS if not report.counts[name]]
+    missing += [name for name in FAULTS if not report.faults[name]]
+    missing += [kind.name for kind in Kind if not report.operations[kind.name]]
+    missing += [code.name for code in SIGNATURES if not report.answers[code.name]]
+    assert missing == []
+    assert len(report.answers) > 95
+
+
+@pytest.mark.soak
+def test_ten_minutes() -> None:
+    report = simulate(1_000_000, seconds=SOAK_SECONDS)
+    print(json.dumps(report.as_json(), indent=1))
+    require_agreement(report)
+    assert {code.name for code in Result} - report.answers.keys() <= {"CHAIN_OPEN"}  # no submission may end so
+    assert report.histories > 100
+
+
+def test_one_seed_is_one_history() -> None:
+    one, other = (run(plan_of(7), tell=True) for _ in range(2))
+    assert one.story == other.story
+    assert (one.counts, one.operations, one.answers, one.faults) == (
+        other.counts,
+        other.operations,
+        other.answers,
+        other.faults,
+    )
+    assert run(plan_of(8), tell=True).story != one.story
+
+
+# ── Planted defects ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) -> Failure:
+    """The failure that the simulator must find in so many histories; shrinking ends by itself."""
+    failure = simulate(first, histories=histories, parts=parts or Parts(), shrink_seconds=20.0).failure
+    assert failure is not None, "the simulator did not find it"
+    assert failure.command == f"sycee simulate --seed {failure.seed} --histories 1"
+    assert failure.story[-1].startswith("FAILURE: ")
+    assert failure.steps_left < failure.steps
+    assert f"seed {failure.seed}: {failure.what}" in failure.text()
+    return failure
+
+
+class HastySequencer(Sequencer):
+    """Answers before the disk has said yes."""
+
+    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission) -> Array:
+        sequence = self._log.last_sequence + 1
+        try:
+            return super()._write(kind, now_ns, fresh)
+        except UnavailableError:
+            self._stopped, self._durable = None, sequence
+            return self.state.apply(sequence, now_ns, fresh.operations)
+
+
+class LenientSequencer(Sequencer):
+    """Knows no limit on a single payment."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        state, apply = self.state, self.state.apply
+
+        def lenient(sequence: int, now_ns: int, operations: Array, calendar: Any = ()) -> Array:
+            limits = state.tables.rule_sets["single_max"]
+            kept = limits.copy()
+            limits[:] = 0
+            answers = apply(sequence, now_ns, operations, calendar)
+            np.copyto(limits, kept, where=kept != 0)
+            return answers
+
+        state.apply = lenient  # type: ignore[method-assign]
+
+
+class LyingFile(FakeFile):
+    """Says that all is durable, and does nothing."""
+
+    def fdatasync(self) -> None:
+        self._disk._done("fdatasync")
+
+
+class LyingDisk(FakeDisk):
+    """Says so of every file."""
+
+    def create(self, name: str) -> FakeFile:
+        return self._lying(super().create(name))
+
+    def open(self, name: str, *, writable: bool) -> FakeFile:
+        return self._lying(super().open(name, writable=writable))
+
+    def _lying(self, file: FakeFile) -> FakeFile:
+        return LyingFile(self, file.name, file._inode)
+
+    def _successor(self) -> FakeDisk:
+        after = LyingDisk(folder=self.folder)
+        after.faults = self.faults
+        return after
+
+
+def test_a_sequencer_that_answers_before_the_write_is_found() -> None:
+    failure = found(Parts(sequencer=HastySequencer))
+    assert failure.steps_left <= 6
+    assert any(line.split()[0] in ("sync", "full", "read-only") for line in failure.story)
+
+
+def test_a_ledger_without_a_limit_is_found() -> None:
+    failure = found(Parts(sequencer=LenientSequencer))
+    assert failure.what in ("an answer differs", "the movement digests differ", "the state digests differ")
+    assert failure.steps_left <= 12
+    assert "EXCEEDS_SINGLE_LIMIT" in failure.story[-1] or "differ" in failure.story[-1]
+
+
+def test_a_disk_that_forgets_what_it_called_durable_is_found() -> None:
+    failure = found(Parts(disk=lambda: LyingDisk(folder="fake")))
+    assert failure.steps_left <= 8
+
+
+def test_signatures_that_nobody_looks_at_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody_looks(*arguments: Any) -> Array:
+        return np.zeros(arguments[3].size, np.uint16)
+
+    monkeypatch.setattr(authority, "judge", nobody_looks)
+    failure = found()
+    assert failure.what == "other operations were journaled"
+
+
+def test_an_envelope_that_is_dropped_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Submission, "written_envelopes", lambda self: self.envelopes[:0])
+    failure = found()
+    assert failure.what in ("other envelopes were journaled", "other operations were journaled")
+
+
+def test_a_calendar_of_another_zone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everywhere_utc(zones: dict[int, str], now_ns: int) -> Any:
+        return tuple(calendar_entry(currency, "UTC", now_ns) for currency in zones)
+
+    monkeypatch.setattr(sequencers, "calendar_of", everywhere_utc)
+    failure = found()
+    assert failure.what == "the frame has other local dates"
+    assert failure.steps_left <= 6
+
+
+def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    state_of = snapshots.state_of
+
+    def forgetful(snapshot: Any) -> Any:
+        state = state_of(snapshot)
+        state.accounts["day_used"] = 0
+        return state
+
+    monkeypatch.setattr(snapshots, "state_of", forgetful)
+    failure = found(first=100)
+    # By the state after a start, or by the replay at the end, which compares snapshots.
+    assert failure.what in ("the state digests differ", "an answer differs", "verify finds damage")
+
+
+def test_a_frame_that_is_changed_on_its_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = Sequencer.submit
+
+    def careless(self: Sequencer, operations: Array, envelopes: Any = ()) -> Array:
+        if operations.size > 4:
+            operations = operations.copy()
+            operations["code"][4] += 1
+        return submit(self, operations, envelopes)
+
+    monkeypatch.setattr(Sequencer, "submit", careless)
+    failure = found()
+    assert failure.what == "other operations were journaled"
+    assert RECORD_BYTES == 128
+
+
+# ── The command ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--seed", "17", "--histories", "2", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert (first["ok"], first["histories"], first["failure"]) == (True, 2, None)
+    assert main(["simulate", "--seed", "17", "--histories", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "2 histories, seeds 17 to 18: every frame and every start agreed with the twin." in text
+    assert f"{first['answers']['CREATED']:>12,}  CREATED" in text
+
+
+def test_the_command_shows_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority, "judge", lambda *arguments: np.zeros(arguments[3].size, np.uint16))
+    assert main(["simulate", "--seed", "1", "--histories", "30"]) == 3
+    text = capsys.readouterr().out
+    assert "other operations were journaled" in text
+    assert "to repeat it: sycee simulate --seed " in text
+
+
+def test_what_has_no_end_is_refused() -> None:
+    with pytest.raises(UsageError, match="must end"):
+        simulate(1)
+    with pytest.raises(UsageError, match="is no seed"):
+        simulate(-1, histories=1)
+    assert simulate(5, histories=0).histories == 0
