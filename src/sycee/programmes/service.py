@@ -11,6 +11,7 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.errors import IntegrityError
 from sycee.ledger import operations
+from sycee.ledger.layout import RuleFlag
 from sycee.ledger.state import LedgerState
 from sycee.programmes import published
 from sycee.programmes.definition import Programme
@@ -38,6 +39,12 @@ class LiveProgramme:
         """How many operations, and so ids, `launch` takes."""
         return len(self.groups) + 2 + operations.add_members_records(self.winners.size) + 1
 
+    def _flags(self) -> RuleFlag:
+        """What the programme's money may not do, as its rule set says it."""
+        persons = RuleFlag(0) if self.programme.rules.person_to_person else RuleFlag.NO_PERSONS
+        cash_out = RuleFlag(0) if self.programme.rules.cash_out else RuleFlag.NO_CASH_OUT
+        return persons | cash_out
+
     def launch(self, operation_ids: Array) -> tuple[Array, int]:
         """Define groups, rule set and programme, bring the cohort and seal it: (records, id of the seal).
 
@@ -58,6 +65,7 @@ class LiveProgramme:
                 # A rule set has one end. Where expiry comes later than that of spending, nothing is spent in between.
                 until_ns=programme.spending.until_ns,
                 return_account=self.funder,  # a definition knows no other receiver of the rest
+                flags=self._flags(),
             ),
             operations.open_programme(
                 ids.to_int(operation_ids[groups + 1]),
