@@ -41,10 +41,10 @@ _PURSE = np.dtype(
     + [("state", "<u2")]
 )
 _HOLD = np.dtype(
-    [("id", *_ID), ("payer_id", *_ID), ("payee_id", *_ID), ("third_id", *_ID), ("hash", "<u8", 4)] + _OWNED + _DATE
+    [("id", *_ID), ("payer_id", *_ID), ("payee_id", *_ID), ("third_id", *_ID), ("hash", "<u8", 4), *_OWNED, *_DATE]
 )
 _HOLD_LEG = np.dtype([("id", *_ID), ("programme", "<u4"), ("member", "<u4"), ("held", _I64)])
-_TRANSIT = np.dtype([("id", *_ID), ("source_id", *_ID), ("through_id", *_ID), ("destination_id", *_ID)] + _SENT + _DATE)
+_TRANSIT = np.dtype([("id", *_ID), ("source_id", *_ID), ("through_id", *_ID), ("destination_id", *_ID), *_SENT, *_DATE])
 _BATCH = np.dtype([("number", "<u4"), ("currency", "<u2"), ("state", "<u2"), ("count", "<u4"), ("total", _I64)])
 _STAGED = np.dtype([("batch", "<u4"), ("debit_id", *_ID), ("credit_id", *_ID), ("amount", _I64)])
 _BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64)])
