@@ -344,14 +344,17 @@ class State:
         via = self.way_out(account, amount)
         deny(EXCEEDS_BALANCE_LIMIT=not via and self.too_full(account, amount))
         return via
-    def way_out(self, account: Row, amount: int) -> Any:
+    def excess(self, account: Row, amount: int) -> int:  # of what is received, if it is pending already or posted
+        return int(min(amount, account.balance + account.credits_pending - self.rules(account).balance))
+    def way_out(self, account: Row, amount: int, held: bool = False) -> Any:
         via = account.link if account.link and account.link.kind == IN_TRANSIT else None
         if not via or not via.takes or via.link in (None, account) or debits_over(amount, account): return None
-        return None if credits_over(amount, via, via.link) else via
+        bank, excess = via.link, min(amount, self.excess(account, amount) + amount * (not held))
+        if not bank.takes or not self.in_force(bank) or self.reach(account, bank): return None
+        return None if credits_over(amount, via, bank) or self.too_full(bank, excess) else via
     def spill(self, o: Operation, account: Row, amount: int, via: Any) -> None:  # the waterfall
-        limit = self.rules(account).balance
-        excess = min(amount, account.balance + account.credits_pending - limit)
-        if via and limit and excess > 0:
+        excess = self.excess(account, amount)
+        if via and self.rules(account).balance and excess > 0:
             self.move(account, via, excess, "WATERFALL")
             self.depart(o, account, via, via.link, excess, False)
     def depart(self, o: Operation, source: Row, via: Row, to: Row, amount: int, counted: bool) -> None:  # a transit, §8

@@ -53,7 +53,8 @@ class Ledger(State):
     def open_account(self, o: Operation) -> None:
         twin = o.first == ISSUANCE and self.issuance(o.number)
         suspense = self.accounts.get(o.credit)
-        fits = not o.credit or (suspense and suspense.kind == SUSPENSE and suspense.currency == o.number)
+        fits = not o.credit or (suspense and suspense.kind == SUSPENSE and suspense.currency == o.number
+                                and suspense.operator in (0, o.count))
         deny(CURRENCY_NOT_FOUND=o.number not in self.currencies,
              RULE_SET_NOT_FOUND=o.rule_set and o.rule_set not in self.rule_sets,
              ACCOUNT_EXISTS=o.debit in self.accounts, ISSUANCE_EXISTS=twin, SUSPENSE_NOT_FOUND=not fits)
@@ -151,9 +152,10 @@ class Ledger(State):
         deny(COHORT_NOT_SEALED=not programme.seal, SEAL_DIFFERS=programme.seal != o.reference,
              MEMBER_NOT_FOUND=o.first + o.count > len(programme.purses),
              DEBIT_ACCOUNT_CLOSED=funder.closed, DEBIT_ACCOUNT_BLOCKED=funder.debit_reasons,
-             PROGRAMME_EXPIRED=self.expired(programme), OVERFLOWS_DEBITS=debits_over(total, funder),
-             EXCEEDS_BALANCE=funder.kind != ISSUANCE and total > funder.available,
-             EXCEEDS_BALANCE_LIMIT=0 < limit < o.amount)
+             PROGRAMME_EXPIRED=self.expired(programme), OVERFLOWS_DEBITS=debits_over(total, funder))
+        refuse(self.giving(funder, total, single=False) if fill else "")
+        deny(EXCEEDS_BALANCE_LIMIT=0 < limit < o.amount)
+        self.use_up(funder, total)
         for purse in fill:
             self.move(funder, purse, o.amount, "DROP")
             purse.state = DROPPED
@@ -221,7 +223,8 @@ class Ledger(State):
     def original(self, o: Operation, refusal: str, kinds: tuple[int, ...]) -> Any:
         deny(ORIGINAL_NOT_FOUND=o.reference not in self.bound)
         original = self.bound[o.reference]
-        deny(**{refusal: original.kind not in kinds}, ORIGINAL_WAS_REFUSED=original.code != "CREATED")
+        posted = original.kind == 33 and original.legs  # a hold that POST_HOLDS posted
+        deny(**{refusal: original.kind not in kinds and not posted}, ORIGINAL_WAS_REFUSED=original.code != "CREATED")
         return original
     def give_back(self, original: Bound, amount: int, word: str) -> None:
         for _, size, moves in [*self.slices(original, amount)]:
@@ -271,19 +274,18 @@ class Ledger(State):
     def found(self, id: int) -> Any:
         deny(HOLD_NOT_FOUND=id not in self.holds)
         return self.holds[id]
-    def asks(self, hold: Row, asker: int, *others: Row) -> None:  # others: who may ask beside the payee, if two-party
-        able = [hold.third] if hold.third else [hold.payee, *(() if hold.lock else others)]
+    def asks(self, asker: int, *able: Row) -> None:
         deny(NOT_A_PARTY_TO_HOLD=asker not in [each.id for each in able])
     def undone(self, hold: Row) -> None:
         deny(HOLD_DONE=hold.state in (POSTED, VOIDED), HOLD_TIMED_OUT=hold.state == TIMED_OUT)
     def postable(self, hold: Row, asker: int, secret: bytes) -> None:
-        self.asks(hold, asker, hold.payer)
+        self.asks(asker, *([hold.third] if hold.third else [hold.payee] if hold.lock else [hold.payee, hold.payer]))
         deny(PREIMAGE_DIFFERS=(hashlib.sha256(secret).digest() if secret else b"") != hold.lock)
         self.undone(hold)
         deny(CREDIT_ACCOUNT_CLOSED=hold.payee.closed, DEBIT_ACCOUNT_BLOCKED=hold.payer.debit_reasons,
              CREDIT_ACCOUNT_BLOCKED=hold.payee.credit_reasons)
     def voidable(self, hold: Row, asker: int) -> None:
-        self.asks(hold, asker)
+        self.asks(asker, hold.payee, *([hold.third] if hold.third else []))
         self.undone(hold)
     def take(self, hold: Row, amount: int) -> None:
         self.keep(hold)
@@ -303,7 +305,7 @@ class Ledger(State):
         hold = self.found(o.reference)
         self.postable(hold, o.debit, o.part("secret") if o.flags & 2 else b"")
         deny(EXCEEDS_HELD=o.amount > hold.held)
-        via = self.way_out(hold.payee, o.amount)
+        via = self.way_out(hold.payee, o.amount, held=True)
         self.take(hold, o.amount)
         if o.flags & 1: self.let_go(hold, POSTED)
         self.spill(o, hold.payee, o.amount, via)
@@ -327,7 +329,10 @@ class Ledger(State):
         for hold in self.run_of_holds(o):
             try: self.postable(hold, o.reference, b"")
             except Refusal: continue
-            self.take(hold, hold.held)
+            self.legs, amount = [], hold.held
+            self.take(hold, amount)
+            self.bound[hold.id] = self.bound[hold.id]._replace(
+                now=self.now, amount=amount, legs=tuple(self.legs), payee=hold.payee)
     def void_holds(self, o: Operation) -> None:
         for hold in self.run_of_holds(o):
             try: self.voidable(hold, o.reference)

@@ -4,14 +4,15 @@
 as lines that begin with - and +. A copy of the code is changed, never this one. Kernels are interpreted there
 (NUMBA_DISABLE_JIT=1), so that a fault costs seconds and no compilation.
 
-    python tools/seeded_faults.py               all of them
-    python tools/seeded_faults.py 3 17          these
-    python tools/seeded_faults.py --list        only look whether each can be planted
+    .venv/bin/python tools/seeded_faults.py               all of them
+    .venv/bin/python tools/seeded_faults.py 3 17          these
+    .venv/bin/python tools/seeded_faults.py --list        only look whether each can be planted
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -135,7 +136,7 @@ def tests_pass(tests: list[str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 where every fault was caught, 3 where one was not."""
+    """Exit code 0 where every fault was caught, 3 where one was not, 2 where no test can be run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("numbers", nargs="*", type=int, help="only these faults")
     parser.add_argument("--list", action="store_true", help="plant nothing, only look whether each can be")
@@ -148,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
         for fault in faults:
             print(f"{fault.number:3}  {fault.title}")
         return 0
+    if importlib.util.find_spec("pytest") is None:
+        print("pytest is not installed here: `make setup` first, then .venv/bin/python tools/seeded_faults.py")
+        return 2
     if said := tests_pass(sorted({fault.test for fault in faults})):
         print(said)
         return 3

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.calling import SCRIPT
 
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.journal.frame import FrameKind
@@ -176,7 +180,9 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
         (("verify", "{folder}", "--checkpoint", "{key}"), "this is no checkpoint: it is not JSON"),
         (("verify", "{folder}", "--checkpoint", "nowhere.json"), "the checkpoint nowhere.json cannot be read"),
         (("checkpoint", "verify", "{file}", "--key", "nowhere.pub"), "nowhere.pub is neither a public key nor a file"),
-        (("checkpoint", "verify", "{file}", "--key", "ed25519:12"), "'ed25519:12' is not a public key"),
+        (("checkpoint", "verify", "{file}", "--key", "ed25519:12"), "a text of 10 characters is not a public key"),
+        (("checkpoint", "verify", "{file}", "--key", "k" * 5_000), "is neither a public key nor a file"),
+        (("verify", "{folder}", "--checkpoint", "{file}", "--key", "k" * 5_000), "is neither a public key nor a file"),
         (("checkpoint", "verify", "{file}", "--key", "{file}"), "is not a public key"),
         (("checkpoint", "create", "{folder}", "--key", "{key}", "--signer", WITNESS), "is open to others than its"),
         (("checkpoint", "create", "{folder}", "--key", "{pem}", "--signer", "anna"), "'anna' is not an id"),
@@ -208,6 +214,90 @@ def test_wrong_words_are_usage_errors_and_change_nothing(
     assert (content(finished), content(witness.parent)) == before
 
 
+@pytest.mark.parametrize(
+    "words", [("checkpoint", "verify", "{file}"), ("verify", "{folder}", "--checkpoint", "{file}")], ids=" ".join
+)
+def test_a_private_key_is_never_shown(sycee: Any, finished: Path, witness: Path, words: tuple[str, ...]) -> None:
+    file = signed(sycee, finished, witness)
+    call = [word.format(file=file, folder=finished) for word in words]
+    secret = max(witness.read_text().splitlines(), key=len)
+    bare = witness.with_name("bare.txt")
+    bare.write_text(secret)
+    for key, says in (
+        (witness, f"{witness}: this is the private key"),
+        (witness.read_text(), "this is the private key"),
+        (bare, f"{bare}: a text of {len(secret)} characters is not a public key"),
+    ):
+        said = sycee(*call, f"--key={key}")  # in one word, since a PEM file begins with dashes
+        assert (said.code, said.out) == (2, "")
+        assert says in said.err
+        assert secret[:12] not in said.err
+
+
+def test_a_public_key_that_cannot_be_printed_is_said_elsewhere(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("NOT RUN: there is no /dev/full on this machine")
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", SCRIPT, "key", "new", str(tmp_path / "a.pem")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert process.returncode == 4
+    public = SigningKey.load(tmp_path / "a.pem").public
+    assert f"note: the private key is in {tmp_path / 'a.pem'}, and its public key is {public}\n" in process.stderr
+    assert "error: stdout cannot be written: No space left on device" in process.stderr
+
+
+def test_a_folder_that_may_not_be_read_is_named_itself(sycee: Any, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat_of = Path.stat
+
+    def refusing(self: Path, **options: Any) -> Any:
+        if copy in self.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return stat_of(self, **options)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+    said = sycee("verify", copy)
+    assert said.code == 4
+    assert f"error: {copy}/journal: not allowed for user " in said.err
+
+
+@pytest.mark.parametrize("command", ["verify", "snapshot"])
+def test_a_tail_in_doubt_hints_at_what_there_is(sycee: Any, tmp_path: Path, command: str) -> None:
+    ledger = Ledger.open(tmp_path / "doubt", snapshot_frames=None)
+    ledger.define_currency("EUR", zone="Europe/Berlin")
+    place = list(Journal.open(journal_disk(tmp_path / "doubt"), read_only=True).recover())[-1].place
+    ledger.sequencer._log._release()  # type: ignore[attr-defined]
+    segment = tmp_path / "doubt" / "journal" / place.file
+    content = bytearray(segment.read_bytes())
+    content[place.offset + 600] ^= 1
+    segment.write_bytes(content)
+    said = sycee(command, tmp_path / "doubt")
+    assert said.code == 3
+    assert "`sycee restore --cut-tail` into a new folder" in said.err
+    assert sycee("restore", "--cut-tail", tmp_path / "doubt", tmp_path / "again").code == 0
+
+
+def test_an_interrupt_after_the_restore_says_that_it_is_done(
+    sycee: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sycee.cli.restore._show", stop)
+    said = sycee("restore", finished, tmp_path / "again")
+    assert said.code == 130
+    assert f"interrupted, but {tmp_path / 'again'} holds the ledger: what comes now is epoch 2\n" in said.err
+    monkeypatch.setattr(LedgerState, "digest", stop)
+    said = sycee("restore", finished, tmp_path / "once more")
+    assert said.code == 130
+    assert "interrupted; nothing was restored" in said.err
+    assert not Journal.exists(journal_disk(tmp_path / "once more"))
+
+
 def test_a_folder_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, witness: Path) -> None:
     Journal.create(journal_disk(tmp_path / "empty"))  # and here its process was killed
     said = sycee("checkpoint", "create", tmp_path / "empty", "--key", witness, "--signer", WITNESS)
@@ -225,7 +315,7 @@ def test_a_snapshot_is_what_the_replay_gives(sycee: Any, copy: Path) -> None:
     assert Path(made["file"]).stat().st_size == made["bytes"] > 0
     assert f"the state after frame {frames}\n" in sycee("snapshot", copy).out
     found = sycee("verify", copy, "--authority", "--json").json()
-    assert any("of its snapshots are what the replay gives" in sentence for sentence in found["proved"])
+    assert any("snapshots that are what the replay gives" in sentence for sentence in found["proved"])
     # Opened from it, the replay finds everything done.
     assert sycee("pilot", "luohu", "--scale", "0.002", "--data", copy, "--json").json()["digest"] == found["digest"]
 

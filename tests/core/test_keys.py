@@ -195,9 +195,23 @@ def test_a_public_key_reads_back_from_its_text(algorithm: str) -> None:
     "text", ["", "ed25519", "ed25519:00", "rsa:" + "00" * 32, "ed25519:" + "zz" * 32, "p256-odd:" + "ff" * 32]
 )
 def test_a_text_that_is_no_public_key_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a public key") as caught:
+    with pytest.raises(UsageError, match="not a public key") as caught:
         PublicKey.parse(text)
     assert "looks like" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
+def test_a_private_key_given_for_a_public_one_is_not_repeated(tmp_path: Path, algorithm: str) -> None:
+    path = tmp_path / "key.pem"
+    some_key(algorithm).save(path)
+    content = path.read_text()
+    secret = max(content.splitlines(), key=len)
+    for text in (content, secret, f"ed25519:{secret}", f"ed25519:{secret[:64].ljust(64, 'z')}"):
+        with pytest.raises(UsageError) as caught:
+            PublicKey.parse(text)
+        assert secret[:12] not in caught.value.message + (caught.value.hint or "")
+    with pytest.raises(UsageError, match="this is the private key"):
+        PublicKey.parse(content)
 
 
 def test_algorithms_and_seeds_are_checked() -> None:

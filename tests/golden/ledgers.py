@@ -26,6 +26,7 @@ from sycee.ledger.operations import (
     post_holds,
     refund,
     reject,
+    reverse,
     send,
     set_rule_set,
     settle,
@@ -136,7 +137,7 @@ def holds(book: Book) -> None:
     """Holds of every party; posted in parts, let go, extended, done by the run; timing out in EMPTY frames."""
     new = book.new
     open_town(book, "2031-05-01T00:00:00")
-    first, third, locked, last = (new() for _ in range(4))
+    first, third, locked, last, declined = (new() for _ in range(5))
     until_ns = at("2031-05-03T00:00:00")
     book.frame(
         "2031-05-01T01:00:00",
@@ -162,8 +163,11 @@ def holds(book: Book) -> None:
         extend(new(), hold=last, by=SHOP, until_ns=until_ns + 1),
         extend(new(), hold=last, by=BOB, until_ns=until_ns),
         extend(new(), hold=last, by=BOB, until_ns=until_ns + 1),
+        hold(declined, payer=BOB, payee=CAFE, amount=1, until_ns=until_ns, third=ANN),
+        void(new(), hold=declined, by=BOB),
+        void(new(), hold=declined, by=CAFE),  # whom it is for may always do without
         codes="CREATED EXCEEDS_HELD NOT_A_PARTY_TO_HOLD CREATED HOLD_DONE PREIMAGE_DIFFERS CREATED"
-        " NOT_A_PARTY_TO_HOLD HOLD_MUST_END_LATER CREATED",
+        " NOT_A_PARTY_TO_HOLD HOLD_MUST_END_LATER CREATED CREATED NOT_A_PARTY_TO_HOLD CREATED",
     )
     book.frame(
         "2031-05-01T03:00:00",
@@ -172,7 +176,13 @@ def holds(book: Book) -> None:
         void(new(), hold=locked, by=ANN),
         void(new(), hold=locked, by=SHOP),
         post(new(), hold=locked, by=SHOP, amount=1, secret=SECRET),
-        codes="HOLDS_OUT_OF_ORDER CREATED NOT_A_PARTY_TO_HOLD CREATED HOLD_DONE",
+        refund(new(), original=first, amount=2_000),  # what was posted by the run comes back by the hold's id
+        reverse(new(), original=first, amount=4_001),
+        reverse(new(), original=first, amount=4_000),
+        refund(new(), original=third, amount=1),  # posted by POSTs alone
+        reverse(new(), original=locked, amount=1),
+        codes="HOLDS_OUT_OF_ORDER CREATED NOT_A_PARTY_TO_HOLD CREATED HOLD_DONE CREATED EXCEEDS_REFUNDABLE CREATED"
+        " ORIGINAL_IS_NOT_A_PAY ORIGINAL_NOT_REVERSIBLE",
     )
     _holds_that_end(book)
 
@@ -280,7 +290,29 @@ def waterfall(book: Book) -> None:
         transfer(new(), debit=ANN, credit=WAY, amount=1),
         codes="CREATED CREATED TRANSIT_DONE TRANSIT_NOT_FOUND CREATED ACCOUNT_IS_IN_TRANSIT",
     )
+    _no_way(book)
     _sweeps(book, posted)
+
+
+def _no_way(book: Book) -> None:
+    """A bank that may not hold more, is not in force, or is not to be reached, takes no excess."""
+    new, begins_ns = book.new, at("2031-07-01T03:00:01")
+    book.frame(
+        "2031-07-01T03:00:00",
+        define_rule_set(new(), rule_set=2, from_ns=0, until_ns=EVER_NS, balance_max=1),
+        set_rule_set(new(), account=VAULT, rule_set=2),
+        pay(new(), payer=ANN, payee=BOB, amount=1),
+        define_rule_set(new(), rule_set=3, from_ns=begins_ns, until_ns=EVER_NS),
+        set_rule_set(new(), account=VAULT, rule_set=3),
+        pay(new(), payer=ANN, payee=BOB, amount=1),
+        set_rule_set(new(), account=VAULT, rule_set=0),
+        define_rule_set(new(), rule_set=4, flags=RuleFlag.NO_CASH_OUT, from_ns=0, until_ns=EVER_NS, balance_max=60_000),
+        set_rule_set(new(), account=BOB, rule_set=4),
+        pay(new(), payer=ANN, payee=BOB, amount=1),
+        set_rule_set(new(), account=BOB, rule_set=1),
+        codes="CREATED CREATED EXCEEDS_BALANCE_LIMIT CREATED CREATED EXCEEDS_BALANCE_LIMIT CREATED CREATED CREATED"
+        " EXCEEDS_BALANCE_LIMIT CREATED",
+    )
 
 
 def _sweeps(book: Book, posted: int) -> None:

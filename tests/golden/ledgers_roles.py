@@ -123,7 +123,9 @@ def kinds(book: Book) -> None:
     granted, spare, seal = new(), named("spare"), new()
     book.frame(
         "2031-03-01T01:00:00",
-        open_account(new(), account=spare, currency=CURRENCY, kind=AccountKind.WALLET, suspense=SUSPENSE),
+        open_account(
+            new(), account=spare, currency=CURRENCY, kind=AccountKind.WALLET, suspense=SUSPENSE, operator=OPERATOR
+        ),
         define_group(new(), group=2),
         join_group(new(), group=2, account=SHOP),
         join_group(new(), group=2, account=CAFE),
@@ -217,11 +219,18 @@ def programme(book: Book) -> None:
     set_up_programme(book, "2031-03-02T00:00:00", seal, 12)
     book.frame(
         "2031-03-31T00:00:00",
+        define_rule_set(new(), rule_set=3, from_ns=0, until_ns=EVER_NS, day_max=30_000, refund_reserve=240_001),
+        set_rule_set(new(), account=FUNDER, rule_set=3),
         drop(new(), programme=1, first=0, count=12, amount=5_001, seal=seal),
+        drop(new(), programme=1, first=0, count=12, amount=5_000, seal=seal),
+        drop(new(), programme=1, first=0, count=12, amount=4_999, seal=seal),
         drop(new(), programme=1, first=0, count=6, amount=5_000, seal=seal),
+        drop(new(), programme=1, first=6, count=6, amount=1, seal=seal),
+        set_rule_set(new(), account=FUNDER, rule_set=0),
         drop(new(), programme=1, first=0, count=12, amount=3_000, seal=seal),
         claim(new(), programme=1, member=0, member_id=member(0), wallet=ANN),
-        codes="EXCEEDS_BALANCE_LIMIT CREATED CREATED CLAIM_WINDOW_NOT_OPEN",
+        codes="CREATED CREATED RESERVED_FOR_REFUNDS RESERVED_FOR_REFUNDS EXCEEDS_DAY_LIMIT CREATED EXCEEDS_DAY_LIMIT"
+        " CREATED CREATED CLAIM_WINDOW_NOT_OPEN",
     )
     book.frame(
         "2031-04-02T00:00:00",

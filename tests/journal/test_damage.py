@@ -96,7 +96,7 @@ def test_every_byte_after_a_kill(xor: int) -> None:
         elif position < FRAME_ENDS[2] - 64:
             # The last frame: nobody can say any more whether it was acknowledged, so a person must.
             assert says.startswith(f"TailInDoubt: fake/journal/{FIRST}: frame 3 at byte 16384: "), position
-            assert "--cut-tail gives up frame 3" in says
+            assert "frame 3 can be given up: by `sycee restore --cut-tail`" in says
             says, found = judged(disk, position, xor, cut_tail=True)
             assert found == written[:2]
             assert "4,096 bytes cut" in says

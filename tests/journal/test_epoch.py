@@ -8,7 +8,7 @@ import pytest
 import xxhash
 from tests.journal.history import FIRST, SECOND, TIME_NS, Written, append, as_written, create, recover, small
 
-from sycee.core.errors import JournalDamaged, UnavailableError
+from sycee.core.errors import JournalDamaged, TailInDoubt, UnavailableError
 from sycee.journal import FrameKind, Journal
 from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
@@ -109,6 +109,56 @@ def test_a_power_cut_while_an_epoch_begins() -> None:
             journal.begin_epoch()
             append(journal, 1)
             assert Journal.verify(crashed.crash(loss=Loss.LOST)).epoch == journal.epoch
+
+
+def restored_and_rotten() -> tuple[FakeDisk, list[Written]]:
+    """A new epoch has begun, nothing was written in it, and the header that says so has rotted."""
+    disk, written = small(3, 28, closed=True)
+    journal, _ = recover(disk)
+    assert journal.begin_epoch() == 2
+    journal.close()
+    disk = disk.kill()
+    disk.damage(SECOND, 40, 3)
+    return disk, written
+
+
+def test_an_epoch_whose_beginning_is_cut_is_never_used_again() -> None:
+    disk, written = restored_and_rotten()
+    with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header does not match the header's checksum"):
+        recover(disk.kill())
+    journal, found = recover(disk, cut_tail=True)
+    assert found == written
+    assert journal.epoch == 3, "neither that of the old writer nor the one that had begun"
+    assert journal.findings[-1] == "what comes now is epoch 3: the segment that was cut may have begun one"
+    written.append(append(journal, 5))
+    journal.close()
+    frames = list(Journal.open(disk.kill(), read_only=True).recover())
+    assert [frame.epoch for frame in frames] == [1, 1, 1, 3, 3]
+    assert frames[3].place == (SECOND, 4096)
+    later, _ = recover(disk.kill())
+    assert (later.epoch, later.findings) == (3, [])
+    assert later.begin_epoch() == 4
+
+
+def test_a_power_cut_while_the_beginning_of_an_epoch_is_cut() -> None:
+    cuts = 0
+    for after in range(40):
+        disk, written = restored_and_rotten()
+        disk.cut_after = after
+        try:
+            recover(disk, cut_tail=True)
+        except PowerCut:
+            cuts += 1
+        else:
+            break
+        for seed, loss in enumerate(Loss):
+            crashed = disk.crash(seed, loss)
+            try:
+                journal, found = recover(crashed.kill())
+            except TailInDoubt:
+                journal, found = recover(crashed, cut_tail=True)
+            assert (found, journal.epoch) == (written, 3)
+    assert 5 < cuts < 40
 
 
 def test_a_full_disk_stops_the_journal_and_the_old_epoch_goes_on() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,36 @@ journal.append(kind=FrameKind.OPERATIONS, time_ns=5, records=bytes(range(128)))
 print("ready", flush=True)
 time.sleep(60)
 """
+
+
+def test_a_lock_file_that_somebody_removed_lets_nobody_in(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    journal = create(RealDisk(folder))
+    for _ in range(2):
+        (folder / "lock").unlink()
+        with pytest.raises(UnavailableError, match="journal is in use by another process"):
+            Journal.open(RealDisk(folder))
+    append(journal, 1)
+    journal.close()
+    again, found = recover(RealDisk(folder))  # type: ignore[arg-type]
+    assert len(found) == 2
+    again.close()
+
+
+def test_a_file_system_that_locks_no_folders_locks_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock = fcntl.flock
+
+    def files_alone(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", files_alone)
+    journal = create(RealDisk(tmp_path / "journal"))
+    with pytest.raises(UnavailableError, match=r"journal is in use by this process \(pid "):
+        Journal.open(RealDisk(tmp_path / "journal"))
+    journal.close()
+    Journal.open(RealDisk(tmp_path / "journal")).close()
 
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
@@ -259,3 +291,15 @@ def test_a_spare_that_cannot_be_made_stops_the_journal_when_it_is_needed(
     assert len(found) == 2
     append(journal, 200)
     journal.close()
+
+
+def test_a_journal_goes_on_where_the_disk_was_full_for_a_while_only() -> None:
+    """The next segment is made ahead of time; that there was no room for it then is no reason to stop now."""
+    disk = FakeDisk(space_bytes=60_000)
+    journal = create(disk)
+    written = [append(journal, 100), append(journal, 100)]
+    assert "spare.temp" not in disk.names(), "half a file takes the room that the frames need"
+    disk.space_bytes = None
+    written.append(append(journal, 100))
+    journal.close()
+    assert recover(disk.kill())[1][:3] == written

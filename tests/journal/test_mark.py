@@ -143,6 +143,53 @@ def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: boo
     assert before < offset
 
 
+@pytest.mark.parametrize("loss", ["torn", "in doubt"])
+def test_the_frame_that_a_person_gives_up_may_be_one_that_is_known(loss: str) -> None:
+    disk, _ = small(3, 200, 150, 28, closed=False)
+    marks = marks_of(disk)
+    name, offset = places(disk)[-1]
+    content = disk.content(name)
+    if loss == "torn":
+        disk.replace(name, content[: offset + 1024] + bytes(len(content) - offset - 1024))
+    else:
+        disk.damage(name, offset + 600, 1)
+
+    def cut(known: list[Mark], *, cut_tail: bool = True, after: Mark | None = None) -> tuple[int, list[int]]:
+        given_up: list[int] = []
+        journal = Journal.open(disk.crash(loss=Loss.KEPT), cut_tail=cut_tail)
+        return len(list(journal.recover(after, known=known, give_up=given_up.append))), given_up
+
+    assert cut(marks) == (3, [4])
+    assert cut(marks[:3]) == (3, [4])
+    for known, options in (
+        ([*marks, Mark(5, TIME_NS + 99, bytes(32))], {}),
+        ([Mark(5, TIME_NS + 99, bytes(32))], {}),
+        (marks, {"cut_tail": False}),
+        (marks, {"after": marks[-1]}),
+    ):
+        with pytest.raises(JournalDamaged, match="the journal ends with frame 3, though frame "):
+            cut(known, **options)  # type: ignore[arg-type]
+    with pytest.raises(JournalDamaged, match="frame 2 before it is another than the one that was marked"):
+        cut([marks[1]._replace(digest=bytes(32)), marks[3]])
+
+
+def test_what_was_cut_without_a_trace_is_nobodys_to_give_up() -> None:
+    disk, _ = small(3, 200, 150, 28, closed=False)
+    marks = marks_of(disk)
+    name, offset = places(disk)[-1]
+    content = disk.content(name)
+    disk.replace(name, content[:offset] + bytes(len(content) - offset))
+    with pytest.raises(JournalDamaged, match="the journal ends with frame 3, though frame 4 was durable"):
+        list(Journal.open(disk, cut_tail=True).recover(known=marks, give_up=lambda _: None))
+
+
+def test_a_frame_carries_its_digest_also_where_its_trailer_is_lost() -> None:
+    disk, _ = small(3, 30, closed=False)
+    digests = [mark.digest for mark in marks_of(disk)]
+    disk.damage(FIRST, 16384 - 64, 1)
+    assert [frame.digest for frame in Journal.open(disk, read_only=True).recover()] == digests
+
+
 def test_a_frame_that_lost_its_trailer_is_still_the_marked_one() -> None:
     disk, written = small(3, 30, closed=False)
     mark = marks_of(disk)[-1]

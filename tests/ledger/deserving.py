@@ -233,6 +233,10 @@ DROP | drop 3 0..2 5 seal=sealed | {PROGRAMME} | seal 3 id=sealed
     PROGRAMME_EXPIRED            at=900
     OVERFLOWS_DEBITS             amount=2^62
     EXCEEDS_BALANCE              amount=51
+    RESERVED_FOR_REFUNDS         rules.1.reserve=91
+    EXCEEDS_DAY_LIMIT            rules.1.day=9
+    EXCEEDS_MONTH_LIMIT          rules.1.month=9
+    EXCEEDS_YEAR_LIMIT           rules.1.year=9
     EXCEEDS_BALANCE_LIMIT        rules.3.balance=4
 CLAIM | claim 3 A payee member=0 | {PROGRAMME} | seal 3 | drop 3 0..1 5
     FLAGS_UNKNOWN                flags=64

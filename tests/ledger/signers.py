@@ -43,7 +43,7 @@ KEYS = {
 ANNAS_OTHER_KEY = SigningKey.derive(b"\xaa" * 32, "p256")
 ACCOUNTS = {
     ISSUANCE: (AccountKind.ISSUANCE, 7),
-    SUSPENSE: (AccountKind.SUSPENSE, 7),
+    SUSPENSE: (AccountKind.SUSPENSE, 0),
     VAULT: (AccountKind.VAULT, 7),
     TREASURY: (AccountKind.FUNDER, 7),
     PHONE: (AccountKind.WALLET, 7),
@@ -145,6 +145,7 @@ def open_world() -> World:
         record(Kind.SEND, SENT, debit=PHONE, credit=VAULT, reference=TRANSIT, amount=100),
         record(Kind.HOLD, HELD, debit=PHONE, credit=CARD, amount=100, until_ns=10**6),
         record(Kind.POST, POSTED, debit=CARD, reference=HELD, amount=50),
+        record(Kind.UPGRADE, 105, number=1, debit=1),
     )  # fmt: skip
     return world
 

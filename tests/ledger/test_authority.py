@@ -51,7 +51,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.keys import ALGORITHMS, SigningKey
 from sycee.ledger import authority, envelopes, layout
-from sycee.ledger.layout import AccountKind, Kind, Role
+from sycee.ledger.layout import AccountKind, Kind, Reason, Role
 
 Array = np.ndarray[Any, Any]
 
@@ -96,10 +96,14 @@ TABLE = [
     (OFFICER, record(Kind.DEFINE_GROUP, number=1)),
     (STAFF, record(Kind.SETTLE, number=1, count=1, amount=1)),
     (OPERATOR, opening(500, COIN, AccountKind.WALLET, 7)),
-    (OPERATOR_8, opening(500, COIN, AccountKind.VAULT, 8)),
+    (TWO, opening(500, COIN, AccountKind.VAULT, 8)),
     (OPERATOR, record(Kind.BLOCK_ACCOUNT, debit=PHONE, flags=1, first=1)),
     (OPERATOR_8, record(Kind.BLOCK_ACCOUNT, debit=SHOP, flags=1, first=1)),
     (OPERATOR, record(Kind.UNBLOCK_ACCOUNT, debit=ISSUANCE, flags=1, first=1)),
+    (OFFICER, record(Kind.UNBLOCK_ACCOUNT, debit=VAULT, flags=1, first=1)),
+    (OFFICER, record(Kind.UNBLOCK_ACCOUNT, debit=SHOP, flags=1, first=Reason.COURT_ORDER)),
+    (OFFICER, record(Kind.UNBLOCK_ACCOUNT, debit=PHONE, flags=1, first=Reason.SANCTIONS)),
+    (STAFF, record(Kind.UNBLOCK_ACCOUNT, debit=MISSING, flags=1, first=Reason.SANCTIONS)),
     (OPERATOR, record(Kind.CLOSE_ACCOUNT, debit=PURSE, first=1)),
     (STAFF, record(Kind.CLOSE_ACCOUNT, debit=MISSING, first=1)),
     (OPERATOR, record(Kind.SET_RULE_SET, debit=PHONE, rule_set=1)),
@@ -117,8 +121,8 @@ TABLE = [
     (STAFF, record(Kind.OPEN_PROGRAMME, number=2, debit=MISSING, rule_set=1, count=1, until_ns=9)),
     (OPERATOR, record(Kind.ADD_MEMBERS, number=1, count=1, debit=1)),
     (OPERATOR, record(Kind.SEAL_COHORT, number=1, debit=1)),
-    (OPERATOR, record(Kind.DROP, number=1, count=1, amount=1, reference=SEALED)),
-    (STAFF, record(Kind.DROP, number=9, count=1, amount=1, reference=SEALED)),
+    (OWNER, record(Kind.DROP, number=1, count=1, amount=1, reference=SEALED)),
+    (ANY, record(Kind.DROP, number=9, count=1, amount=1, reference=SEALED)),
     (OWNER, record(Kind.TRANSFER, debit=VAULT, credit=PURSE, amount=1)),
     (OWNER_8, record(Kind.TRANSFER, debit=SHOP, credit=PURSE, amount=1)),
     (PHONES, record(Kind.TRANSFER, debit=PHONE, credit=PURSE, amount=1)),
@@ -134,14 +138,16 @@ TABLE = [
     (PHONES, record(Kind.EXTEND, debit=PHONE, reference=HELD, until_ns=10**7)),
     (CARDS, record(Kind.POST_HOLDS, debit=HELD, credit=HELD, reference=CARD)),
     (OWNER_8, record(Kind.VOID_HOLDS, debit=HELD, credit=HELD, reference=SHOP)),
-    (PHONES, record(Kind.CLAIM, number=1, reference=77, credit=PHONE)),
-    (OWNER, record(Kind.CLAIM, number=1, reference=77, credit=PURSE)),
+    (OPERATOR, record(Kind.CLAIM, number=1, reference=77, credit=PHONE)),
+    (OPERATOR_8, record(Kind.CLAIM, number=1, reference=77, credit=SHOP)),
     (OWNER_8, record(Kind.REFUND, reference=PAID, amount=1)),
     (CARDS, record(Kind.REFUND, reference=POSTED, amount=1)),
     (ANY, record(Kind.REFUND, reference=MISSING, amount=1)),
     (ANY, record(Kind.REFUND, reference=SENT, amount=1)),
-    (NOTHING, record(Kind.EXPIRE, number=1, count=1)),
+    (CARDS, record(Kind.REFUND, reference=HELD, amount=1)),
+    (STAFF, record(Kind.EXPIRE, number=1, count=1)),
     (NOTHING, record(Kind.UPGRADE, number=2, debit=1)),
+    (ANY, record(Kind.UPGRADE, number=1, debit=1)),
 ]
 
 
@@ -240,14 +246,29 @@ def test_a_signature_is_for_one_ledger_one_record_and_one_range(signer: int) -> 
     assert key.public.flags == given.flags
 
 
+def test_who_signs_for_one_of_a_chain_signs_for_all_of_it() -> None:
+    """Else whoever has a signature over a part could put it into another chain."""
+    chain = np.concatenate([
+        record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=5),
+        record(Kind.TRANSFER, 502, debit=PURSE, credit=PHONE, amount=5),
+    ])  # fmt: skip
+    chain["flags"][0] = layout.LINKED
+    by_both = [signed(chain, PHONE), signed(chain, OTTO)]
+    assert shared().judge(chain, *by_both) == ["CREATED", "CREATED"]
+    assert shared().judge(chain, signed(chain[:1], PHONE), by_both[1]) == ["NOT_AUTHORISED", "CREATED"]
+    assert shared().judge(chain, by_both[0], signed(chain[1:], OTTO, first=1)) == ["CREATED", "NOT_AUTHORISED"]
+    # What stands alone was signed alone, and does not vouch once it is the end of a chain.
+    assert shared().judge(chain[1:], signed(chain[1:], OTTO)) == ["CREATED"]
+
+
 def test_where_a_record_stands_in_its_frame_is_not_signed() -> None:
-    operations = np.concatenate([record(Kind.EXPIRE, 501, number=1, count=1), PAYMENT])
+    operations = np.concatenate([record(Kind.UPGRADE, 501, number=2, debit=1), PAYMENT])
     assert shared().judge(operations, replace(BY_PHONE, first=1)) == ["CREATED", "CREATED"]
     assert shared().judge(operations, BY_PHONE) == ["SIGNATURE_INVALID", "NOT_AUTHORISED"]
 
 
 def test_a_range_beyond_the_frame_refuses_what_it_reaches() -> None:
-    operations = np.concatenate([record(Kind.EXPIRE, 501, number=1, count=1), PAYMENT])
+    operations = np.concatenate([record(Kind.UPGRADE, 501, number=2, debit=1), PAYMENT])
     beyond = replace(signed(operations, PHONE), first=1)
     assert shared().judge(operations, beyond) == ["CREATED", "SIGNATURE_INVALID"]
     assert shared().judge(operations, replace(BY_PHONE, first=1), replace(BY_PHONE, first=2)) == ["CREATED", "CREATED"]
@@ -258,7 +279,7 @@ def test_a_good_envelope_does_not_mend_a_bad_one() -> None:
     stranger = signed(PAYMENT, NOBODY)
     assert shared().judge(PAYMENT, BY_PHONE, stranger) == ["SIGNER_NOT_FOUND"]
     assert shared().judge(PAYMENT, stranger, BY_PHONE) == ["SIGNER_NOT_FOUND"]
-    free = record(Kind.EXPIRE, number=1, count=1)
+    free = record(Kind.UPGRADE, number=2, debit=1)
     assert shared().judge(free, signed(free, NOBODY)) == ["SIGNER_NOT_FOUND"]
 
 
@@ -275,7 +296,7 @@ def test_an_operators_bulk_is_one_envelope_for_what_is_its() -> None:
             opening(501, 601, AccountKind.WALLET, 7),
             record(Kind.TRANSFER, 502, debit=VAULT, credit=PURSE, amount=1),
             record(Kind.TRANSFER, 503, debit=SHOP, credit=PURSE, amount=1),
-            record(Kind.EXPIRE, 504, number=1, count=1),
+            record(Kind.UPGRADE, 504, number=2, debit=1),
             PAYMENT,
         ]
     )
@@ -302,7 +323,7 @@ def test_what_is_malformed_or_known_needs_nothing() -> None:
     bulk = np.concatenate(
         [
             record(Kind.TRANSFER, 0, debit=VAULT, credit=PURSE, amount=1),
-            record(Kind.EXPIRE, 501, number=1, count=1),
+            record(Kind.UPGRADE, 501, number=2, debit=1),
             PAYMENT,
         ]
     )
@@ -381,7 +402,7 @@ def test_a_frame_that_is_well_signed_verifies_and_is_counted() -> None:
     frame = np.concatenate(
         [
             record(Kind.TRANSFER, 501, debit=ISSUANCE, credit=VAULT, amount=1),
-            record(Kind.EXPIRE, 502, number=1, count=1),
+            record(Kind.UPGRADE, 502, number=2, debit=1),
             PAYMENT,
         ]
     )

@@ -11,6 +11,7 @@ from tests.ledger.signers import (
     BERT,
     CARD,
     COIN,
+    HELD,
     ISSUANCE,
     KEYS,
     LEDGER_ID,
@@ -40,7 +41,7 @@ from tests.ledger.signers import (
 from sycee.core.codes import Result
 from sycee.ledger import authority, kernels
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Kind, Role
+from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
 Array = np.ndarray[Any, Any]
 
@@ -142,6 +143,7 @@ def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
 
 # Ids few enough to meet: operations, and two accounts that are there only if the frame opens them.
 IDS = range(501, 507)
+LINKED_PART = 0.15
 ACCOUNTS = (PHONE, CARD, PURSE, SHOP, VAULT, ISSUANCE, 601, 602)
 OPERATOR_OF = {SHOP: 8}
 OPENED_KINDS = (AccountKind.WALLET, AccountKind.VAULT, AccountKind.ISSUANCE)
@@ -154,11 +156,12 @@ def random_record(random: np.random.Generator) -> Array:
 
     id = one_of(*IDS)
     debit, credit = random.permutation(ACCOUNTS)[:2].tolist()
-    operation = one_of(*IDS, PAID, SENT, POSTED)
+    operation = one_of(*IDS, PAID, SENT, POSTED, HELD)
     choices = (
         lambda: opening(id, one_of(601, 602), one_of(*OPENED_KINDS), one_of(7, 8)),
         lambda: record(Kind.TRANSFER, id, debit=debit, credit=credit, amount=1),
         lambda: record(Kind.PAY, id, debit=debit, credit=credit, amount=1),
+        lambda: record(Kind.HOLD, id, debit=debit, credit=credit, amount=1, until_ns=10**6),
         lambda: record(Kind.POST, id, debit=debit, reference=operation, amount=1),
         lambda: record(Kind.SEND, id, debit=debit, credit=credit, reference=one_of(TRANSIT, 601), amount=1),
         lambda: record(Kind.REFUND, id, reference=operation, amount=1),
@@ -174,7 +177,10 @@ def random_record(random: np.random.Generator) -> Array:
         lambda: record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100),
         lambda: granting(id, NOBODY, Role.OPERATOR, KEYS[NOBODY], operator=7),
     )  # fmt: skip
-    return choices[int(random.integers(len(choices)))]()
+    made = choices[int(random.integers(len(choices)))]()
+    if random.random() < LINKED_PART:
+        made["flags"] |= LINKED
+    return made
 
 
 def _id(one: Any, field: str) -> int:
@@ -209,11 +215,11 @@ class Plain:
         kind, reference = Kind(int(one["kind"])), _id(one, "reference")
         same = [other for other in self.records if _id(other, "id") == reference]
         if kind is Kind.REFUND:
-            past = {PAID: {SHOP}, POSTED: {CARD}, SENT: set()}.get(reference)
-            pays = {_id(other, "credit") for other in same if other["kind"] == Kind.PAY}
+            past = {PAID: {SHOP}, POSTED: {CARD}, HELD: {CARD}, SENT: set()}.get(reference)
+            pays = {_id(other, "credit") for other in same if other["kind"] in (Kind.PAY, Kind.HOLD)}
             unclear = any(other["kind"] == Kind.POST for other in same)
         elif kind in (Kind.CONFIRM, Kind.REJECT):
-            past = {SENT: {TRANSIT}, PAID: set(), POSTED: set()}.get(reference)
+            past = {SENT: {TRANSIT}, PAID: set(), POSTED: set(), HELD: set()}.get(reference)
             pays = {_id(other, "reference") for other in same if other["kind"] == Kind.SEND}
             unclear = any(other["kind"] in (Kind.TRANSFER, Kind.PAY, Kind.POST) for other in same)
         elif kind in (Kind.ADD_MEMBERS, Kind.DROP):
@@ -232,15 +238,16 @@ class Plain:
         """Any one of these must have signed, "two" being two officers; None: nobody can."""
         one = self.frame[at]
         kind = Kind(int(one["kind"]))
-        if kind is Kind.EXPIRE or not self.fresh[at]:
+        if not self.fresh[at]:
             return set()
         if kind is Kind.GRANT_ROLE:
             return {"two"}
-        if kind is Kind.SETTLE:
+        if kind in (Kind.SETTLE, Kind.EXPIRE):
             return {"officer", "operator"}
         if kind is Kind.OPEN_ACCOUNT:
-            return {"two"} if one["first"] == AccountKind.ISSUANCE else {f"operator {one['count']}", "officer"}
-        owned = kind in (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.SEND, Kind.REFUND)
+            by_two = one["first"] in (AccountKind.ISSUANCE, AccountKind.VAULT)
+            return {"two"} if by_two else {f"operator {one['count']}", "officer"}
+        owned = kind in (Kind.TRANSFER, Kind.PAY, Kind.HOLD, Kind.POST, Kind.SEND, Kind.REFUND, Kind.DROP)
         accounts, unclear = self.named(one)
         if unclear:
             return None
@@ -249,15 +256,26 @@ class Plain:
             return None
         if there == "missing":
             return {"anybody"} if owned else {"officer", "operator"}
-        makes_money = account_kind == AccountKind.ISSUANCE and (
-            owned or kind in (Kind.DROP, Kind.SET_KEY, Kind.SET_RULE_SET)
-        )
+        makes_money = account_kind == AccountKind.ISSUANCE and (owned or kind in (Kind.SET_KEY, Kind.SET_RULE_SET))
         if makes_money or (account_kind == AccountKind.VAULT and kind in (Kind.SET_KEY, Kind.SET_RULE_SET)):
             return {"two"}
         if not owned:
             return {f"operator {operator}", "officer"}
         (account,) = accounts
         return {f"account {account}"} if account in (PHONE, CARD) else {f"operator {operator}"}
+
+    def chain_of(self, at: int) -> range:
+        """The records that stand in a chain with this one."""
+        first = last = at
+        while first > 0 and self.frame[first - 1]["flags"] & LINKED:
+            first -= 1
+        while last < self.frame.size - 1 and self.frame[last]["flags"] & LINKED:
+            last += 1
+        return range(first, last + 1)
+
+    def is_whole(self, at: int, covered: range) -> bool:
+        """Whether all of its chain is covered."""
+        return all(each in covered for each in self.chain_of(at))
 
     def codes(self) -> list[str]:
         """What judge should say."""
@@ -278,15 +296,17 @@ class Plain:
             if not any(envelope.signature):
                 verdict = Result.SIGNATURE_INVALID
             else:
+                whole = [self.is_whole(at, covered) for at in covered]
                 wanted = [self.needs(at) for at in covered]
                 good = [
                     wants is not None and (not wants or bool(wants & mine) or (wants == {"two"} and "officer" in mine))
                     for wants in wanted
                 ]
+                good = [each and of_whole for each, of_whole in zip(good, whole, strict=True)]
                 verdict = Result.CREATED if any(good) else Result.NOT_AUTHORISED
             for at in covered:
                 found[at].add(verdict)
-                if verdict is Result.CREATED:
+                if verdict is Result.CREATED and self.is_whole(at, covered):
                     signers[at].add(envelope.signer)
         return [self._code(at, found[at], [roles[signer] for signer in signers[at]]) for at in range(self.frame.size)]
 
@@ -332,7 +352,8 @@ def random_frame(seed: int) -> tuple[Array, list[Envelope]]:
         wanted = sorted(plain.needs(at) or ())
         if wanted and random.random() < 0.8:
             wanting = GOOD_SIGNERS[wanted[-1]][: 1 if random.random() < 0.2 else 2]
-            given += [signed(frame[at : at + 1], signer, first=at) for signer in wanting]
+            chain = plain.chain_of(at) if random.random() < 0.9 else range(at, at + 1)
+            given += [signed(frame[chain.start : chain.stop], signer, first=chain.start) for signer in wanting]
     return frame, given
 
 
@@ -362,6 +383,7 @@ def test_what_is_left_of_random_frames_verifies() -> None:
         given = [one for one in given if fresh[one.first : one.first + one.count].any()]
         out = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given) != 0
         ranges = [slice(envelope.first, envelope.first + envelope.count) for envelope in given]
+        ranges += [slice(at, at + 2) for at in np.flatnonzero(frame["flags"] & LINKED).tolist()]
         while any(out[covered].any() and not out[covered].all() for covered in ranges):
             for covered in ranges:
                 out[covered] |= out[covered].any()

@@ -209,7 +209,6 @@ def test_a_third_account_releases_a_hold() -> None:
         hold      ann  shop  50  until=100  third=bob  id=deal
         post      deal  ann   1                        NOT_A_PARTY_TO_HOLD
         post      deal  shop  1                        NOT_A_PARTY_TO_HOLD
-        void      deal  shop                           NOT_A_PARTY_TO_HOLD
         void      deal  ann                            NOT_A_PARTY_TO_HOLD
         extend    deal  bob  200                       NOT_A_PARTY_TO_HOLD
         extend    deal  ann  200
@@ -219,6 +218,9 @@ def test_a_third_account_releases_a_hold() -> None:
         held      deal  0  VOIDED
         hold      ann  shop  50  until=100  third=ann   id=trust
         void      trust  ann                           # she kept the say to herself
+        hold      ann  shop  50  until=100  third=bob   id=gift
+        void      gift  shop                           # whom it is for may always do without
+        held      gift  0  VOIDED
     """)
 
 
@@ -362,14 +364,15 @@ def test_a_shop_lets_all_its_holds_go_at_once() -> None:
         held      one     0  VOIDED
         held      two     0  VOIDED
         held      other  12
-        held      third  13
+        held      third   0  VOIDED                    # it is for the shop, though cafe would release it
         held      locked  0  VOIDED                    # a locked one is let go by its payee as any
         held      short   0  TIMED_OUT
         held      part    0  VOIDED
         held      last    0  VOIDED
-        pending   shop  0  13
-        voidholds one  last  cafe
         pending   shop  0   0
+        pending   cafe  0  12
+        voidholds one  last  cafe
+        pending   cafe  0   0
         pending   ann   0   0
     """)
 
@@ -384,9 +387,42 @@ def test_bulk_posts_take_purses_too_and_count_their_movements_through() -> None:
         moved     PAY_PURSE  2/0  shop   8
         moved     PAY_OWN    ann  shop   1
         moved     nothing
-        reverse   one  1                               ORIGINAL_NOT_REVERSIBLE
     """)
     assert [movement.leg for movement in table.sides.twin.movements[-4:]] == [0, 1, 2, 3]
+
+
+def test_what_was_posted_in_bulk_comes_back_by_the_id_of_its_hold() -> None:
+    play(PACKETS).play("""
+        hold      ann  shop  12  until=90  id=one
+        hold      ann  shop   9  until=90  id=two
+        hold      ann  shop   1  until=90  id=alone
+        refund    one  1                               ORIGINAL_IS_NOT_A_PAY     # it was not posted yet
+        reverse   one  1                               ORIGINAL_NOT_REVERSIBLE
+    """)
+    play(PACKETS).play("""
+        rules     3  window=1
+        setrules  shop  3
+        hold      ann  shop  12  until=90  id=one
+        hold      ann  shop   9  until=90  id=two
+        hold      ann  shop   1  until=90  id=alone
+        post      two  shop  3
+        post      alone  shop  1
+        at        80
+        postholds one  alone  shop
+        refund    one  13                              EXCEEDS_REFUNDABLE
+        refund    one  3
+        moved     REFUND_PURSE  shop  2/0  2
+        moved     REFUND_PURSE  shop  1/0  1
+        refund    two  7                               EXCEEDS_REFUNDABLE        # 3 of it have an id of their own
+        reverse   two  6
+        moved     REVERSAL_OWN    shop  ann  1
+        moved     REVERSAL_PURSE  shop  2/0  5
+        refund    alone  1                             ORIGINAL_IS_NOT_A_PAY
+        at        1_000_000_079
+        refund    one  1
+        at        1_000_000_080                        # a second after it was posted, not after it was held
+        refund    one  1                               REFUND_WINDOW_CLOSED
+    """)
 
 
 def test_an_issuance_account_holds_without_limit() -> None:

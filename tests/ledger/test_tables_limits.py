@@ -441,3 +441,41 @@ def test_refunds_are_in_time_to_the_nanosecond() -> None:
         setrules  shop  0
         refund    lunch  10                            # it is the payee's rule set of the day of the refund
     """)
+
+
+def test_a_drop_is_among_what_its_funder_may_give() -> None:
+    play("""
+        open      fund  FUNDER
+        transfer  treasury  fund  100
+        rules     1  until=100  return=treasury
+        rules     2  day=25  single=1  reserve=70
+        setrules  fund  2
+        programme 1  fund  3  claim=0..90
+        members   1  Ann Bob Cat
+        seal      1
+        day       156  1 1 1
+        drop      1  0..3  11                          RESERVED_FOR_REFUNDS
+        drop      1  0..3  10                          EXCEEDS_DAY_LIMIT
+        drop      1  0..2  10                          # what one payment may be is no matter of a drop
+        used      fund  20  20  20
+        drop      1  0..2  10                          # there is nobody to give to, so nothing is used
+        used      fund  20  20  20
+        drop      1  2..3  6                           EXCEEDS_DAY_LIMIT
+        drop      1  2..3  5
+    """)
+
+
+def test_what_is_dropped_from_issuance_is_minted_within_its_cap() -> None:
+    play("""
+        rules     1  until=100  return=treasury
+        rules     2  day=25
+        setrules  issuance  2
+        programme 1  issuance  3  claim=0..90
+        members   1  Ann Bob Cat
+        seal      1
+        day       156  1 1 1
+        drop      1  0..3  9                           EXCEEDS_DAY_LIMIT
+        drop      1  0..2  9
+        transfer  issuance  treasury  8                EXCEEDS_DAY_LIMIT
+        transfer  issuance  treasury  7
+    """)

@@ -275,15 +275,46 @@ def test_a_waterfall_needs_a_way_to_the_bank() -> None:
         link      ann  none
         pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
         link      ann  way
-        block     vault  credit                        # that is judged when it gets there
+        block     vault  credit
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # nor would the bank take it
+        unblock   vault  credit
         block     way  debit
         pay       treasury  ann  1  id=flow
         moved     PAY_OWN    treasury  ann  1
         moved     WATERFALL  ann  way  1
+        block     vault  credit                        # after that it is judged when it gets there
         confirm   flow
         moved     CONFIRM_SUSPENSE  way  suspense  1
         close     way
         pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+    """)
+
+
+def test_no_more_flows_over_than_the_bank_may_hold() -> None:
+    play(FULL).play("""
+        transfer  treasury  ann  90
+        rules     2  balance=520
+        setrules  vault  2
+        pay       treasury  ann  31                    EXCEEDS_BALANCE_LIMIT     # the excess counts, not the pay
+        pay       treasury  ann  30  id=flow
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # what is on its way counts too
+        confirm   flow
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
+        rules     3  from=50
+        setrules  vault  3
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # the bank's rule set is not in force
+        at        50
+        pay       treasury  ann  1
+        rules     4  balance=100  flags=cash
+        setrules  ann  4
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # she may not cash out
+        setrules  ann  1
+        hold      treasury  ann  5  until=90  id=held
+        setrules  vault  2
+        post      held  ann  5                         # judged when it was held; now it stays, over the limit
+        moved     PAY_OWN  treasury  ann  5
+        moved     nothing
+        balance   ann  105
     """)
 
 

@@ -77,7 +77,7 @@ def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
         told.draw_root,
         told.draw_beacon,
         told.digest,
-        "sycee draw verify FOLDER",
+        "sycee draw verify DIR/draw",
         "sycee verify DIR --authority",
         *(operator.title for operator in told.operators),
         *(phase.name for phase in told.phases),

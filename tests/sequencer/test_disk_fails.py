@@ -54,10 +54,13 @@ def require_kept(disk: FakeDisk, acknowledged: Acknowledged) -> None:
     assert sequencer.state.digest() == undisturbed.state.digest()
 
 
+OF_THE_SPARE = 3  # of the next segment, made before it is needed
+
+
 @pytest.mark.parametrize("side_by_side", [False, True])
-@pytest.mark.parametrize("sync", range(2, 15))
+@pytest.mark.parametrize("sync", [sync for sync in range(2, 15) if sync != OF_THE_SPARE])
 def test_a_failed_fsync(sync: int, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each fdatasync in turn: of the frames, of the next segment as it is made, of its header."""
+    """Each fdatasync in turn: of the frames, of the next segment when it is needed, of its header."""
     monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
     clock, disk = SimulatedClock(START_NS), FakeDisk()
     start(disk, clock).close()
@@ -65,6 +68,19 @@ def test_a_failed_fsync(sync: int, side_by_side: bool, monkeypatch: pytest.Monke
     disk.fail_sync_at = sync  # the first is that of the start
     acknowledged: Acknowledged = []
     require_stopped(disk, acknowledged, clock, side_by_side)
+    for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
+        require_kept(next_disk, acknowledged)
+
+
+def test_a_failed_fsync_of_what_nobody_needs_yet() -> None:
+    """The next segment is made again, in a file of its own, when it is needed: nothing was promised about the first."""
+    clock, disk = SimulatedClock(START_NS), FakeDisk()
+    start(disk, clock).close()
+    disk = disk.kill()
+    disk.fail_sync_at = OF_THE_SPARE
+    acknowledged: Acknowledged = []
+    run(start(disk, clock), clock, acknowledged)
+    assert disk.faults["failed fdatasync"] == 1
     for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
         require_kept(next_disk, acknowledged)
 

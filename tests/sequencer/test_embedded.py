@@ -103,7 +103,8 @@ def test_a_currency_is_defined_once(town: Town) -> None:
         ledger.define_currency("YUAN", zone="UTC")
     with pytest.raises(UsageError, match="1 to 48 characters"):
         ledger.define_currency("USD", zone="")
-    assert ledger.supply("USD") == 0
+    with pytest.raises(UsageError, match="this ledger does not keep USD; its currencies: CNY, EUR"):
+        ledger.supply("USD")
 
 
 def test_accounts_are_found_or_named_as_unknown(town: Town) -> None:

@@ -159,19 +159,23 @@ def test_a_refusal_touches_no_other_unit(town: Town, monkeypatch: pytest.MonkeyP
     records = np.concatenate(
         [pays(3), mint(600), pays(3, "more"), operations.expire(601, programme=1, first=0, count=1)]
     )
-    said = town.submit(records, by(OPERATOR, records[:3]), by(OPERATOR, records[4:7], first=4))
+    said = town.submit(
+        records, by(OPERATOR, records[:3]), by(OPERATOR, records[4:7], first=4), by(OPERATOR, records[7:], first=7)
+    )
     assert said == [TAKEN] * 3 + [UNSIGNED] + [TAKEN] * 3 + [Result.PROGRAMME_NOT_FOUND]
-    assert "2 by operators" in town.verified(monkeypatch)
+    assert "3 by operators" in town.verified(monkeypatch)
 
 
 def test_a_chain_with_an_unsigned_operation_is_broken(town: Town) -> None:
     one, other = OFFICERS
     chain = operations.chain(mint(600), operations.transfer(601, debit=TREASURY, credit=BOB, amount=1))
     before = town.frames()
-    first_signed = (by(one, chain[:1]), by(other, chain[:1]))
-    assert town.submit(chain, *first_signed) == [Result.CHAIN_BROKEN, UNSIGNED]
+    by_officers = (by(one, chain), by(other, chain))
+    assert town.submit(chain, *by_officers) == [Result.CHAIN_BROKEN, UNSIGNED]
+    only_its_part = by(OPERATOR, chain[1:], first=1)
+    assert town.submit(chain, *by_officers, only_its_part) == [Result.CHAIN_BROKEN, UNSIGNED]
     assert town.frames() == before
-    assert town.submit(chain, *first_signed, by(OPERATOR, chain[1:], first=1)) == [TAKEN, TAKEN]
+    assert town.submit(chain, *by_officers, by(OPERATOR, chain)) == [TAKEN, TAKEN]
 
 
 def test_what_is_known_is_journaled_again_where_a_signature_covers_something_new_too(

@@ -176,6 +176,15 @@ def journal_older_than_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
     return message
 
 
+def journal_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger(snapshot=True)
+    shutil.move(Path(FOLDER) / "journal", "elsewhere")
+    message = said(open_ledger)
+    shutil.move("elsewhere", Path(FOLDER) / "journal")
+    open_ledger()
+    return message
+
+
 # --- the journal ---
 
 
@@ -271,6 +280,7 @@ CASES: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
     "A damaged snapshot": damaged_snapshot,
     "A snapshot of another ledger": snapshot_of_another_ledger,
     "A journal older than its snapshot": journal_older_than_its_snapshot,
+    "A journal that is gone": journal_that_is_gone,
     "A torn tail": torn_tail,
     "A tail in doubt": tail_in_doubt,
     "A damaged frame": damaged_frame,

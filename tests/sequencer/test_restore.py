@@ -12,8 +12,9 @@ from tests.sequencer.small import START_NS, opening, run
 from sycee.core.clock import SimulatedClock
 from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
-from sycee.journal import Frame, Journal
+from sycee.journal import Frame, Journal, RealDisk
 from sycee.ledger import operations
+from sycee.ledger.state import LedgerState
 from sycee.sequencer import restore as restore_module
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.replaying import journal_disk
@@ -156,5 +157,43 @@ def test_half_a_copy_is_no_ledger(tmp_path: Path) -> None:
     shutil.copytree(source / "journal", target / "journal.partial")
     with pytest.raises(UsageError, match="holds no ledger"):
         verify(target)
-    with pytest.raises(UsageError, match="target holds something already"):
+    with pytest.raises(UsageError, match="target holds something already") as caught:
         restore(source, target)
+    assert f"{target}/journal.partial is half a copy" in (caught.value.hint or "")
+    shutil.rmtree(target / "journal.partial")
+    restore(source, target)
+
+
+@pytest.mark.parametrize("failure", [UnavailableError("it refused"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
+@pytest.mark.parametrize("where", ["before the name", "after the name", "not durable", "digest"])
+def test_whatever_is_raised_there_is_no_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, failure: BaseException
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    digest = ledger_in(source)
+    rename, fsync_folder = RealDisk.rename, RealDisk.fsync_folder
+
+    def failing_rename(self: RealDisk, old: str, new: str) -> None:
+        if new == "journal" and where == "before the name":
+            raise failure
+        rename(self, old, new)
+        if new == "journal" and where == "after the name":
+            raise failure
+
+    def failing_fsync(self: RealDisk) -> None:
+        if self.folder == str(target) and where == "not durable":
+            raise failure
+        fsync_folder(self)
+
+    def failing_digest(_: LedgerState) -> bytes:
+        raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RealDisk, "rename", failing_rename)
+        patched.setattr(RealDisk, "fsync_folder", failing_fsync)
+        if where == "digest":
+            patched.setattr(LedgerState, "digest", failing_digest)
+        with pytest.raises(type(failure)):
+            restore(source, target)
+    assert not target.exists() or list(target.iterdir()) == []
+    assert restore(source, target).digest == digest.hex()

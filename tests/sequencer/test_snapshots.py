@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xxhash
+from blake3 import blake3
 from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, SHOP, START_NS, TREASURY, run, some_ids, steps
 
 from sycee.core.clock import SimulatedClock
@@ -14,7 +17,7 @@ from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
-from sycee.ledger import operations
+from sycee.ledger import kernels, operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules, snapshots
 from sycee.sequencer import verify as verify_module
@@ -147,7 +150,7 @@ def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
         assert ledger.digest() == digest
         assert ledger.sequencer._snapshot_sequence == 2
     assert SNAPSHOT_FRAMES_MIN > 3
-    assert verify(tmp_path).proved[-1] == "1 of its snapshots are what the replay gives"
+    assert verify(tmp_path).proved[-1] == "snapshots that are what the replay gives: 1"
 
 
 def test_what_has_nothing_to_keep_says_so(tmp_path: Path) -> None:
@@ -343,6 +346,90 @@ def test_cutting_the_tail_removes_the_snapshots_beyond_it() -> None:
     assert folder.after().open().state.digest() == digest
 
 
+@pytest.mark.parametrize("loss", [Loss.KEPT, Loss.LOST])
+@pytest.mark.parametrize("which", ["journal", "kept"])
+def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Loss) -> None:
+    """A power cut between the two must not leave a snapshot of what is no more: nobody could open that any longer."""
+    for after in range(20):
+        folder = shortened()
+        getattr(folder, which).cut_after = after
+        try:
+            folder.open(trusted=False)
+        except PowerCut:
+            folder = Folder(folder.journal.crash(after, loss), folder.kept.crash(after, loss))
+            assert folder.open(trusted=False).durable_sequence == 12
+            assert folder.names() == []
+        else:
+            break
+    assert 2 <= after < 20
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("later", [1, 2])
+def test_frames_that_a_snapshot_knows_are_not_given_up_with_the_tail(trusted: bool, later: int) -> None:
+    """An old copy of the journal, or one that lost its end, and somebody who hopes that `cut_tail` will do."""
+    old, _ = filled(snapshot_at=8)
+    sequencer = old.open()
+    old = Folder(old.journal.crash(loss=Loss.KEPT), old.kept)
+    sequencer.submit(operations.define_group(70, group=70))
+    for more in range(later - 1):
+        sequencer.submit(operations.define_group(71 + more, group=71))
+    name = sequencer.snapshot()
+    sequencer.close()
+    disks = {each: [(one, each.content(one)) for one in each.names()] for each in (old.journal, old.kept)}
+    newest = FRAMES + 1 + later
+    with pytest.raises(JournalDamaged, match=f"ends with frame {FRAMES + 1}, though frame {newest} was durable"):
+        old.open(trusted=trusted)
+    assert name == name_of(newest)
+    assert all(content == [(one, each.content(one)) for one in each.names()] for each, content in disks.items())
+
+
+def test_a_later_snapshot_than_that_of_the_frame_in_doubt_is_a_loss() -> None:
+    folder = shortened()
+    copy = folder.kept.content(name_of(13))
+    ahead = bytearray(copy)
+    ahead[40:48] = (14).to_bytes(8, "little")  # its sequence
+    ahead[4088:4096] = bytes(8)
+    ahead[4088:4096] = xxhash.xxh3_64_digest(bytes(ahead[:4096]))
+    ahead[-32:] = blake3(ahead[:-32]).digest()
+    folder.kept.replace(name_of(14), bytes(ahead))
+    with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 14 was durable"):
+        folder.open(trusted=False)
+    assert folder.names() == [name_of(13), name_of(14)]
+
+
+def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same frames to the same state, but for the time of one."""
+    folder, _ = filled(snapshot_at=len(steps()))
+    fork = Folder()
+    sequencer = fork.open()
+    for seconds, records in steps():
+        fork.clock.set(START_NS + seconds * 10**9 + (1 if seconds == 1_001 else 0))
+        sequencer.submit(records)
+    sequencer.close()
+    fork = Folder(fork.journal.kill(), folder.kept)
+    said = []
+    for use in (fork.after().open, lambda: fork.after().open(trusted=False), lambda: verify_folder(fork, monkeypatch)):
+        with pytest.raises(JournalDamaged, match="frame 13 before it is another than the one that was") as caught:
+            use()
+        said.append((caught.value.message, caught.value.hint))
+    assert said[0] == said[1] == said[2]
+    assert "of another copy that went on by itself, move the snapshots away" in (said[0][1] or "")
+
+
+def test_no_new_ledger_begins_where_one_lost_its_journal(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, snapshot_frames=1) as ledger:
+        ledger.submit(operations.define_group(1, group=1))
+    shutil.move(tmp_path / "journal", tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(JournalDamaged, match=f"{name_of(2)} says that there was one") as caught:
+            Ledger.open(tmp_path)
+        assert "Put the journal back from a copy" in (caught.value.hint or "")
+        assert not (tmp_path / "journal").exists()
+    shutil.move(tmp_path / "elsewhere", tmp_path / "journal")
+    Ledger.open(tmp_path).close()
+
+
 def test_cutting_no_tail_removes_no_snapshot() -> None:
     folder, digest = filled(snapshot_at=8)
     sequencer = folder.open(trusted=False)
@@ -364,17 +451,61 @@ def test_verify_compares_snapshots_with_the_replay(monkeypatch: pytest.MonkeyPat
     folder, digest = filled(snapshot_at=8)
     found = verify_folder(folder, monkeypatch)
     assert found.digest == digest.hex()
-    assert found.proved[-1] == "1 of its snapshots are what the replay gives"
+    assert found.proved[-1] == "snapshots that are what the replay gives: 1"
     assert found.findings == ()
 
 
-def test_verify_names_a_snapshot_that_is_whole_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def another_balance(state: LedgerState) -> str:
+    state.accounts["debits_posted"][2] += 1
+    return "its accounts differ"
+
+
+def another_payer(state: LedgerState) -> str:
+    """The last two movements with their payers exchanged, which no digest of the state sees, but a refund does."""
+    rows = state.movements["debit_row"]
+    assert rows[-1] != rows[-2]
+    rows[-2:] = rows[-2:][::-1].copy()
+    return "its movements differ"
+
+
+def another_refund(state: LedgerState) -> str:
+    state.bound["refunded"][-1] += 1
+    return "its bound differ"
+
+
+def another_counter(state: LedgerState) -> str:
+    state.tables.counters[kernels.LINKS] += 1
+    return "its counters differ"
+
+
+def another_group(state: LedgerState) -> str:
+    state.tables.group_bits[-1, -1] += 1
+    return "its group_bits differ"
+
+
+def another_zone(state: LedgerState) -> str:
+    state.zones[156] = "UTC"
+    return "its zones differ"
+
+
+def another_time(state: LedgerState) -> str:
+    state.tables.frame_times[3] += 1
+    return "its frame_times differ"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [another_balance, another_payer, another_refund, another_counter, another_group, another_zone, another_time],
+)
+def test_verify_names_a_snapshot_that_is_whole_and_wrong(
+    change: Callable[[LedgerState], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, _ = filled(snapshot_at=8)
     state = Folder(folder.journal.kill()).open().state
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
         mark, digest = good.mark, good.movement_digest
         kept = snapshots.state_of(good)
-    kept.accounts["debits_posted"][2] += 1
+    what = change(kept)
     sections, small = kept.save()
     files.write(
         folder.kept,
@@ -386,8 +517,24 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(monkeypatch: pytest.Mon
         sections=sections,
         small=small,
     )
-    with pytest.raises(IntegrityError, match="is whole, but is not the state that frame 9 of the journal leaves"):
+    said = f"is whole, but is not the state that frame 9 of the journal leaves: {what}"
+    with pytest.raises(IntegrityError, match=said):
         verify_folder(folder, monkeypatch)
+
+
+def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a state began with, and however its tables grew: the snapshot is what a whole replay gives."""
+    folder = Folder()
+    for number, (seconds, records) in enumerate(steps()):
+        sequencer = folder.open()
+        folder.clock.set(START_NS + seconds * 10**9)
+        if number % 2:
+            sequencer.snapshot()  # after a CLOSE frame, which brings no dates
+        sequencer.submit(records)
+        sequencer.snapshot()
+        sequencer.close()
+        assert verify_folder(folder, monkeypatch).proved[-1].startswith("snapshots that are what the replay gives")
+        folder = folder.after()
 
 
 @pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
@@ -410,7 +557,9 @@ def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.
     first = min(frame.sequence for frame in frames if "000000000002" in frame.place.file)
     shorter.journal.remove("000000000002.segment")
     shorter = Folder(shorter.journal, folder.kept)
-    with pytest.raises(IntegrityError, match=f"is of frame {FRAMES}, .* the journal ends with frame {first - 1}"):
+    with pytest.raises(
+        JournalDamaged, match=f"the journal ends with frame {first - 1}, though frame {FRAMES} was durable"
+    ):
         verify_folder(shorter, monkeypatch)
     shorter.kept.damage(name_of(FRAMES), 5_000, 1)
     assert "the snapshot is damaged" in verify_folder(shorter, monkeypatch).findings[0]

@@ -18,10 +18,12 @@ from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, Array, opening, some
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.codes import Result
-from sycee.core.errors import UnavailableError
+from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.journal import Journal
 from sycee.ledger import operations
+from sycee.sequencer import sequencer as sequencers
+from sycee.sequencer import units
 from sycee.sequencer.sequencer import Sequencer, journal_disk
 from sycee.testing.disk import FakeDisk
 
@@ -207,6 +209,143 @@ def test_ctrl_c_stops_one_thread_and_the_others_go_on() -> None:
     with sequencer.reading() as state:
         state.check()
         assert state.bound.size == 1 + opening().size + 4 * FRAME_RECORDS_MAX
+    sequencer.close()
+
+
+class InterruptedGate:
+    """A gate at which Ctrl-C comes on the way out, once, for the thread that sends `armed` through it."""
+
+    armed = 0  # how often the gate is left before it comes
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self.armed and threading.current_thread() is threading.main_thread():
+            self.armed -= 1
+            if not self.armed:
+                raise KeyboardInterrupt
+
+
+def leading_beside_another(sequencer: Sequencer, gate: InterruptedGate, armed: int) -> tuple[bool, list[Any]]:
+    """This thread leads and leaves the gate so many times until Ctrl-C comes, while another waits.
+
+    Whether it was interrupted, and what the other was told.
+    """
+    told: list[Any] = []
+
+    def other() -> None:
+        told.append(sequencer.submit(operations.transfer(701, debit=TREASURY, credit=SHOP, amount=1)))
+
+    waiting = threading.Thread(target=other, daemon=True)
+    work_off = sequencer._work_off
+
+    def with_company(own: Any) -> None:
+        sequencer._work_off = work_off  # type: ignore[method-assign]
+        waiting.start()
+        while len(sequencer._waiting) < 2:
+            time.sleep(0.001)
+        gate.armed = armed
+        work_off(own)
+
+    sequencer._work_off = with_company  # type: ignore[method-assign]
+    interrupted = False
+    try:
+        sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
+    except KeyboardInterrupt:
+        interrupted = True
+    waiting.join(60)
+    assert not waiting.is_alive(), "the other waits for ever"
+    return interrupted, told
+
+
+def elsewhere(do: Callable[[], Any]) -> Any:
+    """Do it in a thread that may hang without hanging the tests; returns what came of it."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(do()), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive(), "it waits for ever"
+    return results[0]
+
+
+@pytest.mark.parametrize("armed", [1, 2, 3])
+def test_ctrl_c_at_the_gate_makes_nobody_wait_for_ever(armed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On taking what waits, on putting back what was not come to, and on handing on the lead."""
+    monkeypatch.setattr("sycee.sequencer.sequencer.LEADER_LOST_S", 0.1)
+    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer.submit(opening())
+    gate = sequencer._gate = InterruptedGate()  # type: ignore[assignment]
+    interrupted, told = leading_beside_another(sequencer, gate, armed)
+    assert interrupted
+    assert told[0]["code"].tolist() == [Result.CREATED]
+    assert sequencer.submit(operations.define_group(702, group=1))["code"].tolist() == [Result.CREATED]
+    with sequencer.reading() as state:
+        state.check()
+    sequencer.close()
+
+
+def test_a_lead_that_is_lost_is_taken_by_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C where the lead is handed on: nobody leads any more, and nobody knows."""
+    monkeypatch.setattr("sycee.sequencer.sequencer.LEADER_LOST_S", 0.1)
+    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer.submit(opening())
+    sequencer._led = True
+    assert elsewhere(lambda: sequencer.submit(operations.define_group(702, group=1)))["code"] == [Result.CREATED]
+    assert not sequencer._led
+    sequencer.close()
+
+
+def test_ctrl_c_never_says_that_nothing_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's request was taken in part, or in whole, when the thread that held it was interrupted."""
+    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer.submit(opening())
+    count = 2 * FRAME_RECORDS_MAX
+    large = operations.transfer(some_ids("large", count), debit=TREASURY, credit=SHOP, amount=1)
+    small = [operations.transfer(701 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(2)]
+    frame, left = sequencer._frame, [0]
+
+    def interrupted(asked: Any) -> Array:
+        answers = frame(asked)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return answers
+
+    monkeypatch.setattr(sequencer, "_frame", interrupted)
+
+    def told_when_held_by_another(after_frames: int, *requests: Array) -> list[BaseException | None]:
+        left[0] = after_frames
+        tickets = [sequencers._Ticket(units.submission(request)) for request in requests]
+        with pytest.raises(KeyboardInterrupt):
+            sequencer._answer(tickets)
+        return [ticket.error for ticket in tickets]
+
+    (error,) = told_when_held_by_another(2, large)
+    assert isinstance(error, UnavailableError)
+    assert error.message == "the first 8,064 of 16,128 operations were taken, then: the ledger was interrupted"
+    for error in told_when_held_by_another(1, *small):
+        assert isinstance(error, UnavailableError)
+        assert error.message == "the ledger was interrupted: it may have taken this request"
+        assert error.hint == "send it again under the same ids: what was taken is answered EXISTS"
+    with sequencer.reading() as state:
+        assert state.account(SHOP).balance == 10_000 - 50  # type: ignore[union-attr]
+    sequencer.close()
+
+
+def test_what_would_wait_for_itself_is_refused() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+
+    def inside(use: Callable[[], object]) -> None:
+        with sequencer.reading(), pytest.raises(UsageError, match="would wait for itself"):
+            use()
+
+    for use in (sequencer.next_due_ns, sequencer.tick, sequencer.position, sequencer.snapshot, sequencer.close):
+        elsewhere(lambda use=use: inside(use))
     sequencer.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.sequencer.small import START_NS, opening, run, some_ids, start, steps
 
 from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UsageError
 from sycee.core.keys import SigningKey
 from sycee.journal import Journal
@@ -16,8 +17,9 @@ from sycee.ledger import operations
 from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import verify as verify_module
-from sycee.sequencer.checkpoint import Checkpoint, make
+from sycee.sequencer.checkpoint import Checkpoint, Position, make
 from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.replaying import journal_disk, replay
 from sycee.sequencer.verify import Verification, verify
 from sycee.testing.disk import FakeDisk
 
@@ -183,6 +185,39 @@ def test_a_checkpoint_of_another_hand(tmp_path: Path) -> None:
         checkpoint = make(ledger.sequencer.position(), WITNESS + 1, other)
     found = verify(tmp_path, checkpoints=[checkpoint])
     assert "the ledger knows no witness 00000000-0000-0000-0000-00000000004e" in found.findings[0]
+
+
+def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, snapshot_frames=None) as ledger:
+        ledger.submit(opening())
+    journal = Journal.open(journal_disk(tmp_path), read_only=True)
+    frame, state = None, LedgerState()
+    for frame in journal.recover():
+        replay(state, frame)
+    assert frame is not None
+    checkpoint = make(Position.of(state, ledger_id=journal.ledger_id, epoch=1, mark=journal.mark), WITNESS, KEY)
+    path = tmp_path / "journal" / SEGMENT
+    content = bytearray(path.read_bytes())
+    content[frame.place.offset + 4096 - 30] ^= 1
+    path.write_bytes(content)
+    findings = verify(tmp_path, checkpoints=[checkpoint]).findings
+    assert "was whole but for its trailer" in findings[0]
+    assert "the checkpoint at frame 3 agrees" in findings[1]
+
+
+def test_a_witness_whose_grant_was_revoked_since(tmp_path: Path) -> None:
+    checkpoint = witnessed(tmp_path)
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.submit(operations.revoke_role(2, grant=1))["code"].tolist() == [Result.CREATED]
+        too_late = make(ledger.sequencer.position(), WITNESS, KEY)
+    found = verify(tmp_path, checkpoints=[checkpoint])
+    assert not any("checkpoint" in sentence for sentence in found.proved)
+    assert "agrees and its signature holds, but the grant of witness " in found.findings[0]
+    assert "was revoked since" in found.findings[0]
+    for signature in (bytes(64), checkpoint.signature[::-1]):
+        with pytest.raises(IntegrityError, match="the checkpoint at frame 3 is not signed by the key"):
+            verify(tmp_path, checkpoints=[replace(checkpoint, signature=signature)])
+    assert "its signature was not judged" in verify(tmp_path, checkpoints=[too_late]).findings[0]
 
 
 def test_a_ledger_without_a_frame_stands_nowhere(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ TABLES = {
         h: hold   ann  shop  10  until=40  third=bob
         hold      ann  shop  10  until=40  third=nobody  RELEASER_NOT_FOUND
         post      h  shop  10  NOT_A_PARTY_TO_HOLD
-        void      h  shop  NOT_A_PARTY_TO_HOLD
+        void      h  ann   NOT_A_PARTY_TO_HOLD
         post      h  bob   10  secret=x  PREIMAGE_DIFFERS
         post      h  bob   10
         moved     ann  shop  10  PAY_OWN

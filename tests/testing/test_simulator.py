@@ -13,6 +13,7 @@ from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import RECORD_BYTES
 from sycee.journal.frame import FrameKind
+from sycee.journal.recovery import Scan
 from sycee.ledger import authority
 from sycee.ledger.layout import Kind
 from sycee.sequencer import sequencer as sequencers
@@ -21,7 +22,7 @@ from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.units import Submission
 from sycee.sequencer.zones import calendar_entry
 from sycee.testing.disk import FakeDisk, FakeFile
-from sycee.testing.simulator import Failure, Parts, Report, plan_of, run, simulate
+from sycee.testing.simulator import SEED_MAX, Failure, Parts, Report, plan_of, run, simulate
 
 Array = np.ndarray[Any, Any]
 
@@ -37,6 +38,7 @@ HAPPENINGS = (
     "clock went back", "clock went wild", "clock: midnight", "clock: year", "clock: turn", "clock: due",
     "submissions refused for a wild clock", "submissions refused as a whole", "frames that only moved time on",
     "ended early: a lying disk was found out", "folders verified",
+    "journals cut behind a snapshot", "journals exchanged behind a snapshot",
 )  # fmt: skip
 FAULTS = (
     "names lost in a power cut", "sectors lost in a power cut", "failed fdatasync", "refused: no space",
@@ -211,6 +213,16 @@ def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     assert failure.what in ("the state digests differ", "an answer differs", "verify finds damage")
 
 
+@pytest.mark.parametrize("what", ["_require_mark", "_ends_too_early"])
+def test_a_start_that_does_not_look_where_its_snapshot_stood_is_found(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scan, what, lambda *_: None)
+    failure = found()
+    assert failure.what == "a ledger starts without frames that its snapshot has"
+    assert failure.steps_left <= 6
+
+
 def test_a_frame_that_is_changed_on_its_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     submit = Sequencer.submit
 
@@ -247,9 +259,33 @@ def test_the_command_shows_a_failure(capsys: pytest.CaptureFixture[str], monkeyp
     assert "to repeat it: sycee simulate --seed " in text
 
 
-def test_what_has_no_end_is_refused() -> None:
-    with pytest.raises(UsageError, match="must end"):
-        simulate(1)
-    with pytest.raises(UsageError, match="is no seed"):
-        simulate(-1, histories=1)
-    assert simulate(5, histories=0).histories == 0
+@pytest.mark.parametrize(
+    ("seed", "seconds", "histories", "says"),
+    [
+        (1, None, None, "must end"),
+        (-1, None, 1, "is no seed"),
+        (SEED_MAX + 1, None, 1, "is no seed"),
+        (SEED_MAX, None, 2, "need seeds that there are not"),
+        (1, None, 0, "0 histories prove nothing"),
+        (1, 5.0, -3, "-3 histories prove nothing"),
+        (1, float("nan"), None, "nan seconds are no time"),
+        (1, float("nan"), 1, "nan seconds are no time"),
+        (1, float("inf"), None, "inf seconds are no time"),
+        (1, 0.0, 1, "0.0 seconds are no time"),
+        (1, -1.0, 1, "-1.0 seconds are no time"),
+    ],
+)
+def test_what_has_no_end_or_runs_nothing_is_refused(
+    seed: int, seconds: float | None, histories: int | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        simulate(seed, seconds=seconds, histories=histories)
+    words = [] if seconds is None else [f"--seconds={seconds}"]
+    words += [] if histories is None else [f"--histories={histories}"]
+    if words:  # the command has a default
+        assert main(["simulate", f"--seed={seed}", *words]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_the_last_seed_is_the_last() -> None:
+    assert simulate(SEED_MAX, seconds=60.0).histories == 1

@@ -294,7 +294,7 @@ def test_a_long_history(tmp_path: Path) -> None:
     ("right", "wrong"),
     [
         ("for step in reversed(undo): step()", "for step in undo: step()"),  # a chain taken back
-        ("excess = min(amount, ", "excess = max(0, "),  # the waterfall
+        ("return int(min(amount, account", "return int(max(0, account"),  # the waterfall
         ("self.use_back(hold.payer, hold.own, hold)", "pass"),  # a hold let go
         ("in reversed(original.legs)", "in original.legs"),  # what a refund gives back first
         ("(0 if now > then else used for", "(used for"),  # a new day

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = App(name="checkpoint", help="Say, signed, where a ledger stands, and check what a witness said.")
 
 KEY_TEXT_BYTES_MAX = 1_024  # a public key has 75 characters
+KEY_SHOWN_MAX = 100  # of a name that is none
 
 
 @app.command
@@ -97,16 +98,22 @@ def public_key(text: str) -> PublicKey:
     """A public key as `sycee key new` prints it, or the file that this was written to. Raises UsageError."""
     from sycee.core.keys import PublicKey
 
-    if not text.partition(":")[2] or Path(text).exists():
-        try:
-            with Path(text).open(encoding="ascii", errors="replace") as file:
-                text = file.read(KEY_TEXT_BYTES_MAX)
-        except OSError as error:
-            raise UsageError(
-                f"{text} is neither a public key nor a file that can be read: {error.strerror}",
-                hint='a public key looks like "ed25519:" and 64 hexadecimal digits',
-            ) from error
-    return PublicKey.parse(text)
+    if "-----BEGIN" in text:
+        return PublicKey.parse(text)  # which says what that is, and repeats nothing of it
+    try:
+        if text.partition(":")[2] and not Path(text).exists():
+            return PublicKey.parse(text)
+        with Path(text).open(encoding="ascii", errors="replace") as file:
+            content = file.read(KEY_TEXT_BYTES_MAX)
+    except OSError as error:
+        raise UsageError(
+            f"{text[:KEY_SHOWN_MAX]} is neither a public key nor a file that can be read: {error.strerror}",
+            hint='a public key looks like "ed25519:" and 64 hexadecimal digits',
+        ) from error
+    try:
+        return PublicKey.parse(content)
+    except UsageError as error:
+        raise UsageError(f"{text}: {error.message}", hint=error.hint) from error
 
 
 def _position(folder: Path) -> tuple[LedgerState, Position]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,5 +26,10 @@ def new(
 
     key = SigningKey.generate("p256" if p256 else "ed25519")
     key.save(file)
-    print(key.public)
+    try:
+        print(key.public, flush=True)
+    except OSError:
+        # The key stays: who has it can use it, once somebody knows its public half.
+        sys.stderr.write(f"note: the private key is in {file}, and its public key is {key.public}\n")
+        raise
     return 0

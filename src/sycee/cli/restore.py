@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from sycee.cli import console
+
+if TYPE_CHECKING:
+    from sycee.sequencer.restore import Restored
 
 
 def restore(
@@ -26,8 +29,20 @@ def restore(
     """
     from sycee.sequencer.restore import restore as copy
 
-    with console(stderr=True).status("reading the journal") as status:
-        made = copy(source, target, cut_tail=cut_tail, progress=lambda frames: status.update(f"{frames:,} frames read"))
+    made = None
+    try:
+        with console(stderr=True).status("reading the journal") as status:
+            made = copy(
+                source, target, cut_tail=cut_tail, progress=lambda frames: status.update(f"{frames:,} frames read")
+            )
+        return _show(made, source, target, json_=json_)
+    except KeyboardInterrupt:
+        if made is None:
+            raise
+        raise KeyboardInterrupt(f", but {target} holds the ledger: what comes now is epoch {made.epoch}") from None
+
+
+def _show(made: Restored, source: Path, target: Path, *, json_: bool) -> int:
     if json_:
         print(json.dumps(asdict(made)))
         return 0

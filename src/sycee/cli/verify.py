@@ -39,10 +39,12 @@ def verify(
     from sycee.cli.checkpoint import public_key
     from sycee.core import money
     from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
+    from sycee.journal.journal import Journal
     from sycee.programmes.published import WINNERS
     from sycee.programmes.service import check_cohort
     from sycee.sandbox.pilot import DRAW_FOLDER, PROGRAMME_NUMBER
     from sycee.sequencer import checkpoint as checkpoints
+    from sycee.sequencer.replaying import journal_disk
     from sycee.sequencer.verify import verify as reread
 
     if key is not None and checkpoint is None:
@@ -50,6 +52,8 @@ def verify(
     said = [] if checkpoint is None else [checkpoints.Checkpoint.load(checkpoint)]
     witness = None if key is None else public_key(key)
 
+    if not Journal.exists(journal_disk(folder)):
+        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
     # Beside a pilot's ledger lies its draw: whoever was paid must be who was drawn.
     draw = folder / DRAW_FOLDER
     also = [partial(check_cohort, number=PROGRAMME_NUMBER, draw_folder=draw)] if (draw / WINNERS).is_file() else []
@@ -67,7 +71,7 @@ def verify(
     except IntegrityError as error:
         if json_:
             print(json.dumps({"ok": False, "error": error.message}))
-        if isinstance(error, JournalDamaged):
+        if isinstance(error, JournalDamaged) and "`sycee verify" in (error.hint or ""):
             error.hint = "nothing was changed; restore the file from a copy"  # it would send people here
         raise
     if witness is not None:

@@ -38,6 +38,14 @@ def prepare() -> Path:
     return folder
 
 
+def announce() -> None:
+    """Say on a terminal that kernels will be compiled, when they are not in the cache: it takes a minute, silently."""
+    folder = Path(os.environ[CACHE_VARIABLE])
+    is_interpreted = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+    if sys.stderr is not None and sys.stderr.isatty() and not is_interpreted and not any(folder.rglob("frames.*.nbi")):
+        sys.stderr.write("compiling the ledger's kernels, once for this version on this machine: about a minute\n")
+
+
 def _in_cache_of_user(key: str) -> Path | None:
     try:
         base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")

@@ -79,14 +79,21 @@ class PublicKey:
         Raises UsageError for any other text, and for bytes that are no public key.
         """
         name, _, digits = text.strip().partition(":")
+        # Nothing of the text is repeated, here or below: it may be a private key that was given by mistake.
         hint = 'a public key looks like "ed25519:" and 64 hexadecimal digits'
+        if "-----BEGIN" in text:
+            what = "the private key" if "PRIVATE KEY" in text else "a PEM file"
+            raise UsageError(
+                f"this is {what}, which is not a public key as text",
+                hint=f"name the public key's text, which `sycee key new` printed: {hint}",
+            )
         if name not in _FLAGS or len(digits) != 2 * KEY_BYTES:
-            raise UsageError(f"{text[:100]!a} is not a public key", hint=hint)
+            raise UsageError(f"a text of {len(text):,} characters is not a public key", hint=hint)
         try:
             public = cls(_FLAGS[name], bytes.fromhex(digits))
             _loaded(public.flags, public.key)
         except ValueError as error:
-            raise UsageError(f"{text[:100]!a} is not a public key", hint=hint) from error
+            raise UsageError(f"these {2 * KEY_BYTES} digits after {name}: are not a public key", hint=hint) from error
         return public
 
 

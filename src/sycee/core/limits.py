@@ -34,6 +34,7 @@ RULES_MAX: Final = 65_535  # versions of the rules that UPGRADE can name
 RELEASE_BYTES_MAX: Final = 32
 KEY_BYTES: Final = 32
 HOLDS_MAX: Final = (1 << 31) - 1
+HOLD_LEGS_MAX: Final = (1 << 32) - 1
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # rows are 31 bits; the 32nd says that a row is a purse
 PURSES_MAX: Final = (1 << 31) - 1
 BOUND_MAX: Final = (1 << 32) - 2  # an index slot keeps row + 1 in 32 bits

@@ -199,6 +199,7 @@ class RealDisk:
         self._path = Path(folder)
         self.folder = str(self._path)
         self._lock_descriptor = -1
+        self._folder_descriptor = -1
 
     def exists(self) -> bool:
         """See Disk."""
@@ -268,7 +269,10 @@ class RealDisk:
             raise unavailable(error, "making its names durable (fsync)", self.folder) from error
 
     def lock(self) -> None:
-        """See Disk. The lock is the kernel's (flock), so a killed process leaves none behind."""
+        """See Disk. The lock is the kernel's (flock), so a killed process leaves none behind.
+
+        It is on the file, which says whose it is, and on the folder, which nobody removes and makes anew unawares.
+        """
         path = self._path / LOCK_NAME
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -276,6 +280,7 @@ class RealDisk:
             raise unavailable(error, "opening the lock", str(path)) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._folder_descriptor = _lock_folder(self._path)
             # The number is for people who read the refusal below; the lock itself is the kernel's.
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -288,6 +293,7 @@ class RealDisk:
             ) from error
         except OSError as error:
             os.close(descriptor)
+            self._unlock_folder()
             raise unavailable(error, "locking the folder", str(path)) from error
         self._lock_descriptor = descriptor
 
@@ -299,6 +305,25 @@ class RealDisk:
                 os.ftruncate(self._lock_descriptor, 0)
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
+        self._unlock_folder()
+
+    def _unlock_folder(self) -> None:
+        if self._folder_descriptor >= 0:
+            os.close(self._folder_descriptor)
+            self._folder_descriptor = -1
+
+
+def _lock_folder(folder: Path) -> int:
+    """A descriptor that holds the lock of the folder itself. Raises BlockingIOError where another has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some file systems, of networks mostly, lock no folders: there the lock on the file must do.
+        if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            os.close(descriptor)
+            raise
+    return descriptor
 
 
 def _holder(descriptor: int) -> str:

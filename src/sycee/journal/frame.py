@@ -94,7 +94,8 @@ class Frame:
     """One frame as read: `records` is a read-only (count, 128) view of the bytes on disk.
 
     `envelopes` are whole envelopes of ENVELOPE_BYTES, one after another; docs/reference/authority.md says what they
-    mean. `movement_digest` is the ledger's before this frame, as its writer had it.
+    mean. `movement_digest` is the ledger's before this frame, as its writer had it; `digest` is the frame's own, as the
+    next one names it.
     """
 
     sequence: int
@@ -107,6 +108,7 @@ class Frame:
     envelopes: bytes = b""
     movement_digest: bytes = NO_DIGEST
     epoch: int = 1
+    digest: bytes = NO_DIGEST
 
 
 class Header(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -141,29 +141,43 @@ class Journal:
     def verify(cls, disk: Disk, *, cut_tail: bool = False) -> JournalReport:
         """Read everything, change nothing. Raises what `recover` raises."""
         journal = cls.open(disk, cut_tail=cut_tail, read_only=True)
-        scan = journal._scan()
+        scan = Scan(disk, journal.ledger_id, journal.epoch)
         for _ in scan.read():
             pass
         scan.settle(cut_tail=cut_tail, read_only=True)
         return scan.report()
 
-    def recover(self, after: Mark | None = None) -> Iterator[Frame]:
+    def recover(
+        self,
+        after: Mark | None = None,
+        *,
+        known: Sequence[Mark] = (),
+        give_up: Callable[[int], None] | None = None,
+    ) -> Iterator[Frame]:
         """Every good frame in order, or those after a mark; then the end is settled, and `append` may follow.
 
         With `after` the segments before the marked frame's are known by their headers alone; its own is verified from
-        its beginning. Raises JournalDamaged for damage in what was acknowledged, and where the journal ends before
-        the mark or has another frame there; TailInDoubt when the last group may have been acknowledged. All before
-        anything is changed, and the folder is given back. `findings` says what was cut or repaired.
+        its beginning. `known` are more frames that were durable. Raises JournalDamaged for damage in what was
+        acknowledged, and where the journal ends before a mark or has another frame there; TailInDoubt when the last
+        group may have been acknowledged. All before anything is changed, and the folder is given back. `cut_tail` and
+        `give_up` allow for one frame that is `known` to be missing: the one that is cut, and `give_up(sequence)` is
+        called before it is. `findings` says what was cut or repaired.
         """
-        scan = self._scan(after)
+        gives_up = self._cut_tail and give_up is not None
+        scan = Scan(self._disk, self.ledger_id, self.epoch, after, known, gives_up)
         try:
             yield from scan.read()
+            if give_up is not None and gives_up and scan.tail.cut_until:
+                give_up(scan.sequence + 1)
             if self._file is not None:  # `create` opened it; settling opens the one that goes on
                 self._file.close()
             self._file = scan.settle(cut_tail=self._cut_tail, read_only=self.read_only)
+            self._go_on(scan)
         except Exception:
             self._release()
             raise
+
+    def _go_on(self, scan: Scan) -> None:
         self.epoch = scan.epoch
         self.findings = scan.findings
         self.last_sequence = self.prepared_sequence = scan.sequence
@@ -173,9 +187,11 @@ class Journal:
         self._segment = scan.tail.segment
         self._offset = scan.tail.offset
         self._segment_bytes = scan.tail.segment_bytes
-
-    def _scan(self, after: Mark | None = None) -> Scan:
-        return Scan(self._disk, self.ledger_id, self.epoch, after)
+        if scan.tail.unfinished_segment and not self.read_only:
+            # What its header said is lost. It may have begun an epoch, which was the next one then; with the one after
+            # that no frame can be taken for its writer's. It is replaced in one step, so that no power cut forgets it.
+            self._next_segment(self.last_sequence + 1, self._last_digest, self.epoch + 2)
+            self.findings.append(f"what comes now is epoch {self.epoch}: the segment that was cut may have begun one")
 
     def begin_epoch(self) -> int:
         """Begin the next epoch in a segment of its own; when this returns its number, it is durable.
@@ -306,12 +322,13 @@ class Journal:
         self._offset = SEGMENT_HEADER_BYTES
         self.epoch = epoch
 
-    def close(self, *, time_ns: int | None = None, movement_digest: bytes = NO_DIGEST) -> None:
+    def close(self, *, clean: bool = True, time_ns: int | None = None, movement_digest: bytes = NO_DIGEST) -> None:
         """End cleanly: write a CLOSE frame, unless nothing was written since the last, and give the folder back.
 
         `time_ns` is the CLOSE frame's time, by default just after the last frame's; `movement_digest` is the
-        ledger's. Closing twice does nothing. Raises UnavailableError when the disk refuses the CLOSE frame; the
-        folder is given back all the same.
+        ledger's. Who does not know it says that the end is not `clean`, and the journal ends without such a frame.
+        Closing twice does nothing. Raises UnavailableError when the disk refuses the CLOSE frame; the folder is
+        given back all the same.
         """
         try:
             if self._file is None or self._failed:
@@ -319,7 +336,7 @@ class Journal:
             self._closing = True
             # A frame that was prepared and never written broke the chain: such a run cannot end cleanly.
             whole = self.prepared_sequence == self.last_sequence
-            if whole and self.last_sequence and not self._closed_cleanly:
+            if clean and whole and self.last_sequence and not self._closed_cleanly:
                 self.append(
                     kind=FrameKind.CLOSE, time_ns=time_ns or self.last_time_ns + 1, movement_digest=movement_digest
                 )

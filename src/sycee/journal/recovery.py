@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
@@ -30,8 +30,8 @@ _ZEROS: Final = memoryview(bytes(FRAME_BYTES_MAX))
 
 _MARK_HINT: Final = (
     "Nothing was changed. What the snapshot knows and the journal does not was acknowledged: restore the journal's "
-    "newest segments from a copy. If the journal itself was restored from an older copy on purpose, move the snapshots "
-    "away."
+    "newest segments from a copy. If the journal itself was restored from an older copy on purpose, or the snapshot is "
+    "of another copy that went on by itself, move the snapshots away."
 )
 
 
@@ -82,6 +82,8 @@ class Scan:
     ledger_id: bytes
     epoch: int  # while reading: that of the segment before, then of this one
     after: Mark | None = None  # frames up to this one are checked as far as they share its segment, and not given out
+    known: Sequence[Mark] = ()  # frames that were durable too
+    gives_up: bool = False  # whether a frame at the end that is not whole may be given up though it is `known`
     sequence: int = 0
     time_ns: int = 0
     first_time_ns: int = 0
@@ -133,8 +135,7 @@ class Scan:
                 file.close()
             if self._enter(number, data, last=last):
                 yield from self._walk(number, data, last=last)
-        if self.after is not None and self.sequence < self.after.sequence:
-            self._ends_too_early(self.after)
+        self._require_end()
 
     def _pass_over(self, numbers: list[int], after: Mark) -> int:
         """How many segments from the first on end before frame `after.sequence` begins; only their headers are read.
@@ -180,22 +181,33 @@ class Scan:
         if header.epoch < self.epoch:
             self._damaged(number, 0, f"its epoch {header.epoch} is older than {self.epoch}")
 
-    def _require_mark(self) -> None:
-        """Where the mark is: the frame there must be the one that was marked."""
-        if self.after is not None and self.sequence == self.after.sequence and self.digest != self.after.digest:
-            self._damaged(
-                self.tail.segment,
-                self.tail.offset,
-                f"frame {self.sequence} before it is another than the one that was marked: the digests differ",
-                hint=_MARK_HINT,
-            )
+    def _marks(self) -> list[Mark]:
+        return [*self.known] if self.after is None else [self.after, *self.known]
 
-    def _ends_too_early(self, after: Mark) -> NoReturn:
+    def _require_mark(self) -> None:
+        """Where a mark is: the frame there must be the one that was marked."""
+        for mark in self._marks():
+            if mark.sequence == self.sequence and mark.digest != self.digest:
+                self._damaged(
+                    self.tail.segment,
+                    self.tail.offset,
+                    f"frame {self.sequence} before it is another than the one that was marked: the digests differ",
+                    hint=_MARK_HINT,
+                )
+
+    def _require_end(self) -> None:
+        """Where the journal ends: no frame that was marked may be missing, but for one that a person gives up."""
+        newest = max(self._marks(), default=None)
+        given_up = self.sequence + (1 if self.gives_up and self.after is None and self.tail.cut_until else 0)
+        if newest is not None and newest.sequence > given_up:
+            self._ends_too_early(newest)
+
+    def _ends_too_early(self, mark: Mark) -> NoReturn:
         flaw = self.tail.doubt or self.tail.torn
         self._damaged(
             self.tail.segment,
             self.tail.offset,
-            f"the journal ends with frame {self.sequence}, though frame {after.sequence} was durable when it was marked"
+            f"the journal ends with frame {self.sequence}, though frame {mark.sequence} was durable when it was marked"
             + (f" ({flaw})" if flaw else ""),
             hint=_MARK_HINT,
         )
@@ -256,10 +268,9 @@ class Scan:
             if last:
                 self.tail.last_frame = bytes(whole)
             self.tail.offset = end
+            self._require_mark()
             if self.after is None or header.sequence > self.after.sequence:
-                yield _frame(header, data[offset:end], Place(segment_name(number), offset))
-            else:
-                self._require_mark()
+                yield _frame(header, data[offset:end], Place(segment_name(number), offset), self.digest)
             offset = end
 
     def _require_continues(self, header: Header, room_bytes: int) -> None:
@@ -339,14 +350,16 @@ class Scan:
     def settle(self, *, cut_tail: bool, read_only: bool) -> DiskFile | None:
         """Make the end fit for appending, or raise TailInDoubt and change nothing.
 
-        Returns the last segment, open for writing; None when `read_only`.
+        Returns the last segment, open for writing; None when `read_only`. An unfinished one after it is left, for the
+        one that takes its name.
         """
         tail = self.tail
         if tail.doubt and not cut_tail:
             raise TailInDoubt(
                 f"{tail.doubt}. It was the last to be written, and may have been acknowledged",
-                hint=f"Look for a better copy of the file. Without one, --cut-tail gives up frame {self.sequence + 1} "
-                "and starts; whoever had an answer to it must be asked.",
+                hint=f"Look for a better copy of the file. Without one, frame {self.sequence + 1} can be given up: by "
+                "`sycee restore --cut-tail` into a new folder, `sycee pilot --cut-tail`, or Ledger.open(..., "
+                "cut_tail=True); whoever had an answer to it must be asked.",
             )
         done = "would be cut at a start" if read_only else "cut"
         if tail.unfinished_segment:
@@ -359,8 +372,6 @@ class Scan:
         for name in self.disk.names():
             if name.endswith(segments.TEMPORARY_SUFFIX):
                 self.disk.unlink(name)  # a segment that was being made; it never held a frame
-        if tail.unfinished_segment:
-            self.disk.unlink(segment_name(tail.unfinished_segment))
         file = self.disk.open(segment_name(tail.segment), writable=True)
         for offset in range(tail.offset, tail.cut_until, len(_ZEROS)):
             file.pwrite(_ZEROS[: tail.cut_until - offset], offset)
@@ -385,7 +396,7 @@ class Scan:
         )
 
 
-def _frame(header: Header, data: Bytes, place: Place) -> Frame:
+def _frame(header: Header, data: Bytes, place: Place, digest: bytes) -> Frame:
     return Frame(
         sequence=header.sequence,
         kind=header.kind,
@@ -397,6 +408,7 @@ def _frame(header: Header, data: Bytes, place: Place) -> Frame:
         envelopes=frames.envelopes_of(header, data),
         movement_digest=header.movement_digest,
         epoch=header.epoch,
+        digest=digest,
     )
 
 

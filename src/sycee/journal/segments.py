@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
+from contextlib import suppress
 from threading import Thread
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from sycee.core.errors import SyceeError
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES
 from sycee.journal.disk import Disk, DiskFile
 from sycee.journal.frame import FORMAT_VERSION, Bytes, Flaw, checksum_holds, checksummed, newer
@@ -104,8 +106,8 @@ def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -
 class Spare:
     """The next segment, zero-filled under a temporary name before it is needed.
 
-    On a disk that takes work from two threads it is made beside the appends. A failure is kept and raised when the
-    file is asked for: it is then that the journal cannot go on.
+    On a disk that takes work from two threads it is made beside the appends. Where that fails nobody is told, since
+    the frame whose write led here is durable: it is made again when it is asked for, and by then there may be room.
     """
 
     def __init__(self, disk: Disk, segment_bytes: int) -> None:
@@ -113,11 +115,11 @@ class Spare:
         self._segment_bytes = segment_bytes
         self._thread: Thread | None = None
         self._file: DiskFile | None = None
-        self._error: Exception | None = None
+        self._gave_up = False
 
     def prepare(self) -> None:
         """Begin to make the file, unless it is made or being made."""
-        if self._file is not None or self._thread is not None or self._error is not None:
+        if self._file is not None or self._thread is not None or self._gave_up:
             return
         if not self._disk.concurrent:
             self._make_beside()
@@ -126,12 +128,14 @@ class Spare:
         self._thread.start()
 
     def take(self) -> DiskFile:
-        """The file, under SPARE_NAME, zero-filled. Waits for it, or makes it now."""
+        """The file, under SPARE_NAME, zero-filled. Waits for it, or makes it now.
+
+        Raises UnavailableError when the disk refuses.
+        """
         self._wait()
-        if self._error is not None:
-            raise self._error
         file = self._file or self._make()
         self._file = None
+        self._gave_up = False
         return file
 
     def discard(self) -> None:
@@ -157,12 +161,17 @@ class Spare:
     def _make_beside(self) -> None:
         try:
             self._file = self._make()
-        except Exception as error:
-            # Kept for `take`: the frame whose write led here is durable, and must not look refused.
-            self._error = error
+        except Exception:
+            self._gave_up = True
 
     def _make(self) -> DiskFile:
         file = self._disk.create(SPARE_NAME)
-        file.zero_fill(self._segment_bytes)
-        file.fdatasync()  # so that `publish`, which somebody waits for, has only a header to make durable
+        try:
+            file.zero_fill(self._segment_bytes)
+            file.fdatasync()  # so that `publish`, which somebody waits for, has only a header to make durable
+        except BaseException:
+            file.close()
+            with suppress(SyceeError):
+                self._disk.unlink(SPARE_NAME)  # half a file takes the room that the frames need
+            raise
         return file

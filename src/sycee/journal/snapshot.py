@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -158,16 +158,27 @@ def newest_good(disk: Disk, ledger_id: bytes) -> tuple[Snapshot | None, list[str
     the snapshot.
     """
     findings: list[str] = []
+    return next(all_good(disk, ledger_id, findings), None), findings
+
+
+def all_good(disk: Disk, ledger_id: bytes, findings: list[str]) -> Iterator[Snapshot]:
+    """Every snapshot of this ledger that is whole, newest first, each opened when it is asked for.
+
+    `findings` grows by one sentence for each that was passed over. The caller closes the snapshots.
+    """
     try:
         newest_first = names(disk)[::-1]
     except UnavailableError as error:
-        return None, [f"no snapshot was used: {error.message}"]
+        findings.append(f"no snapshot was used: {error.message}")
+        return
     for name in newest_first:
         try:
-            return open_good(disk, name, ledger_id), findings
+            found = open_good(disk, name, ledger_id)
         except SyceeError as error:
-            findings.append(f"{error.message}: passed over, since the journal has all of it")
-    return None, findings
+            if name in names(disk):  # who only reads may look at what a writer has removed by now
+                findings.append(f"{error.message}: passed over, since the journal has all of it")
+        else:
+            yield found
 
 
 def open_good(disk: Disk, name: str, ledger_id: bytes) -> Snapshot:

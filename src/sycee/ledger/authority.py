@@ -26,7 +26,7 @@ from sycee.core.keys import PublicKey
 from sycee.ledger import envelopes as sealed
 from sycee.ledger import kernels
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role
+from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Kind, Reason, Role
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -70,8 +70,7 @@ class _Rule(IntEnum):
     NEW_ACCOUNT = 4
     ADMINISTRATION = 5  # of the account's operator
     GUARDED = 6  # likewise, but of two officers where the account is the issuer's or a vault
-    BUDGET = 7  # likewise, but of two officers where money would come from issuance
-    OWNER = 8
+    OWNER = 7
 
 
 _KINDS_MAX: Final = 64
@@ -80,19 +79,18 @@ _ACCOUNT_FIELDS: Final = ("debit", "credit", "reference")
 _RULES: Final = {
     _Rule.TWO_OFFICERS: (Kind.GRANT_ROLE, Kind.REVOKE_ROLE, Kind.DEFINE_RULE_SET, Kind.REVERSE),
     _Rule.OFFICER: (Kind.DEFINE_CURRENCY, Kind.DEFINE_GROUP),
-    _Rule.STAFF: (Kind.SETTLE,),
+    _Rule.STAFF: (Kind.SETTLE, Kind.EXPIRE),
     _Rule.NEW_ACCOUNT: (Kind.OPEN_ACCOUNT,),
     _Rule.ADMINISTRATION: (
         Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP, Kind.CONFIRM,
-        Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT,
+        Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.CLAIM,
     ),
     _Rule.GUARDED: (Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT),
-    _Rule.BUDGET: (Kind.DROP,),
     _Rule.OWNER: (
         Kind.TRANSFER, Kind.PAY, Kind.HOLD, Kind.SEND, Kind.STAGE, Kind.POST, Kind.VOID, Kind.EXTEND, Kind.POST_HOLDS,
-        Kind.VOID_HOLDS, Kind.CLAIM, Kind.REFUND,
+        Kind.VOID_HOLDS, Kind.REFUND, Kind.DROP,
     ),
-    _Rule.FREE: (Kind.EXPIRE, Kind.UPGRADE),
+    _Rule.FREE: (Kind.UPGRADE,),
 }  # fmt: skip
 
 # Which field names the account that is meant; the others' accounts are looked up through what they name.
@@ -114,6 +112,11 @@ _FIELD_OF: Final = np.full(_KINDS_MAX, -1, np.int8)
 for _name, _kinds in _FIELD.items():
     _FIELD_OF[list(_kinds)] = _ACCOUNT_FIELDS.index(_name)
 
+# Accounts that no operator opens for itself: money is made from the one, and an operator's quota is on the other.
+_OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
+# Blocks for these reasons are not the operator's to lift.
+_OFFICERS_REASONS: Final = (Reason.COURT_ORDER, Reason.SANCTIONS)
+
 assert sorted(kind for kinds in _RULES.values() for kind in kinds) == sorted(Kind) and max(Kind) < _KINDS_MAX
 
 
@@ -122,13 +125,15 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
 
     What is not fresh, malformed or known, changes nothing and so needs nothing.
     """
-    kinds = np.where(fresh, operations["kind"], Kind.EXPIRE)
+    kinds = np.where(fresh, operations["kind"], Kind.UPGRADE)
     rules = _RULE_OF[kinds]
     subjects = _Subjects(state, operations, fresh, kinds)
     need = np.zeros(operations.size, np.uint8)
     for rule, plain in ((_Rule.TWO_OFFICERS, Need.TWO_OFFICERS), (_Rule.OFFICER, Need.OFFICER)):
         need[rules == rule] = plain
-    administered = (rules >= _Rule.ADMINISTRATION) & (rules <= _Rule.BUDGET)
+    # The ledger itself writes an UPGRADE when a release knows newer rules; any other is refused, and binds its id.
+    need[fresh & (rules == _Rule.FREE) & (operations["number"] <= state.rules)] = Need.ANY_SIGNER
+    administered = (rules >= _Rule.ADMINISTRATION) & (rules <= _Rule.GUARDED)
     owned = rules == _Rule.OWNER
     need[(rules == _Rule.STAFF) | (administered & ~subjects.found)] = Need.STAFF
     need[administered & subjects.found] = Need.OPERATOR
@@ -137,10 +142,12 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     need[owned & subjects.keyed] = Need.OWNER_KEY
     issuance = subjects.found & (subjects.kind == AccountKind.ISSUANCE)
     guarded = (rules == _Rule.GUARDED) & subjects.found & (subjects.kind == AccountKind.VAULT)
+    strict = (subjects.kind == AccountKind.VAULT) | np.isin(operations["first"], _OFFICERS_REASONS)
+    need[(kinds == Kind.UNBLOCK_ACCOUNT) & subjects.found & strict] = Need.OFFICER
     # Whatever takes money from issuance makes money.
     need[guarded | (issuance & (rules >= _Rule.GUARDED))] = Need.TWO_OFFICERS
     opened = rules == _Rule.NEW_ACCOUNT
-    need[opened] = np.where(operations["first"][opened] == AccountKind.ISSUANCE, Need.TWO_OFFICERS, Need.OPERATOR)
+    need[opened] = np.where(np.isin(operations["first"][opened], _OFFICERS_KINDS), Need.TWO_OFFICERS, Need.OPERATOR)
     need[subjects.nobody] = Need.NOBODY
     operator = np.where(opened, operations["count"].astype(np.int64), subjects.operator)
     return Needs(need, operator, subjects.row)
@@ -198,9 +205,12 @@ class _Subjects:
             self._ids["low"][where], self._ids["high"][where] = account & (1 << 64) - 1, account >> 64
 
     def _payee(self, original: int) -> tuple[int, set[int], bool]:
-        """Who would give back the PAY or POST: (row or -1, ids named in this frame, whether it cannot be told)."""
+        """Who would give back a PAY, POST or HOLD: (row or -1, ids named in this frame, whether it cannot be told)."""
         bound = self._state.bound_of(original)
         if bound is not None:
+            # Whether a hold was posted is not looked at: this frame may do it.
+            if (hold := self._state.hold(original)) is not None:
+                return -1, {hold.payee}, False
             moved = bound["kind"] in (Kind.PAY, Kind.POST) and bound["result"] == Result.CREATED
             return (
                 int(self._state.movements[int(bound["first_movement"]) - 1]["credit_row"]) if moved else -1,
@@ -208,7 +218,7 @@ class _Subjects:
                 False,
             )
         records = self._frame.records(original)
-        payees = {_id(record, "credit") for record in records if record["kind"] == Kind.PAY}
+        payees = {_id(record, "credit") for record in records if record["kind"] in (Kind.PAY, Kind.HOLD)}
         return -1, payees, any(record["kind"] == Kind.POST for record in records)
 
     def _through(self, begun_by: int) -> tuple[int, set[int], bool]:
@@ -429,11 +439,13 @@ def _judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array,
     first_officer = np.full(operations.size, -1)  # who signed for it, as a number among the officers seen
     officers: dict[int, int] = {}
     verdicts = []
+    chains = _chains(operations)
     held = _verdicts(state, ledger_id, now_ns, operations, envelopes)
     for envelope, (verdict, signer) in zip(envelopes, held, strict=True):
         covered = slice(int(envelope["first"]), int(envelope["first"]) + int(envelope["count"]))
         if signer is not None:
             vouched = _vouches(signer, found.need[covered], found.operator[covered], found.row[covered])
+            vouched &= _covers_whole(chains, covered)
             two = vouched & (found.need[covered] == Need.TWO_OFFICERS)
             satisfied[covered] |= vouched & ~two
             if two.any():
@@ -448,6 +460,23 @@ def _judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array,
     lacking = np.where(first_officer >= 0, _RANKS[Result.TWO_PERSONS_MUST_SIGN], _RANKS[Result.NOT_AUTHORISED])
     worst = np.where(satisfied, worst, np.minimum(worst, lacking))
     return _Judgement(np.where(fresh, _CODES[worst], np.uint16(Result.CREATED)), found, tuple(verdicts))
+
+
+def _chains(operations: Array) -> Array:
+    """Per operation the number of the chain that it stands in, (n,) i8; one that stands alone is a chain of its own."""
+    goes_on = (operations["flags"] & LINKED) != 0
+    return np.cumsum(np.concatenate(([False], ~goes_on[:-1])))[: operations.size]
+
+
+def _covers_whole(chains: Array, covered: slice) -> Array:
+    """Which of these operations have their whole chain among them: whoever signs for one signs for all of its chain."""
+    mine = chains[covered]
+    whole = np.ones(mine.size, np.bool_)
+    if covered.start > 0:
+        whole &= mine != chains[covered.start - 1]
+    if covered.stop < chains.size:
+        whole &= mine != chains[covered.stop]
+    return whole
 
 
 def _vouches(signer: Signer, need: Array, operator: Array, row: Array) -> Array:

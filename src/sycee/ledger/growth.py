@@ -11,7 +11,7 @@ from sycee.core import limits
 from sycee.core.errors import UnavailableError
 from sycee.ledger import kernels
 from sycee.ledger.growing import GrowingArray
-from sycee.ledger.layout import LINKED, Kind
+from sycee.ledger.layout import LINKED, Kind, SettleFlag
 
 Array = np.ndarray[Any, Any]
 
@@ -22,6 +22,7 @@ _ROWS_MAX: Final = {
     "purses": limits.PURSES_MAX,
     "bound": limits.BOUND_MAX,
     "holds": limits.HOLDS_MAX,
+    "hold_legs": limits.HOLD_LEGS_MAX,
 }
 _INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "bound"))  # index, and the table whose ids it holds
 _COUNTERS: Final = {
@@ -128,12 +129,12 @@ class Growth:
         needs["staged"] += count(Kind.STAGE)
         needs["keys"] += count(Kind.SET_KEY)
         if count(Kind.POST_HOLDS):
-            # Each hold is posted once: so many movements at most come of all of them together.
-            needs["movements"] += needs["holds"] + needs["hold_legs"]
+            # Each hold that is open, which has its time-out still to come, is posted once.
+            needs["movements"] += (_PURSES + 1) * needs["time_outs"]
         if count(Kind.STAGE):
             needs["batches"] = max(needs["batches"], int(operations["number"][kinds == Kind.STAGE].max()) + 1)
         if count(Kind.SETTLE):
-            needs["movements"] += needs["staged"]
+            needs["movements"] += self._settled(operations, kinds)
         needs["accounts"] += count(Kind.OPEN_ACCOUNT)
         needs["groups"] += count(Kind.DEFINE_GROUP)
         needs["payees"] += count(Kind.JOIN_GROUP)
@@ -142,6 +143,16 @@ class Growth:
             needs["purses"] += int(opened["count"].astype(np.int64).sum())
             for kind in (Kind.DROP, Kind.EXPIRE):
                 needs["movements"] += self._block_movements(operations[kinds == kind], opened)
+
+    def _settled(self, operations: Array, kinds: Array) -> int:
+        """So many payments at most are in the batches that these operations settle."""
+        total = 0
+        discarded = operations["flags"] & SettleFlag.DISCARD != 0
+        for number in np.unique(operations["number"][(kinds == Kind.SETTLE) & ~discarded]).tolist():
+            total += int(np.count_nonzero((kinds == Kind.STAGE) & (operations["number"] == number)))
+            if number < self.tables.batches.size:
+                total += int(self.tables.batches["count"][number])
+        return total
 
     def _block_movements(self, records: Array, opened: Array) -> int:
         """At most so many movements come of drops, or of expiries: one for each purse of a programme, however often."""

@@ -2,13 +2,15 @@
 
 Every function takes the operations' ids first and returns an array of `layout.OPERATION`, one record per id. Ids are
 Python ints or arrays of `sycee.core.ids.ID`; a single value stands for all records. Nothing is checked here but what
-cannot be written down: the ledger itself refuses what is malformed.
+cannot be written down: the ledger itself refuses what is malformed. All raise UsageError for an argument of another
+type than theirs, a float or a bool in the place of an integer above all, and for a number that does not fit its field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Final, ParamSpec
 
 import blake3
 import numpy as np
@@ -22,8 +24,98 @@ from sycee.ledger.layout import AccountKind, Kind
 Array = np.ndarray[Any, Any]
 Id = int | Array
 Number = int | Array
+P = ParamSpec("P")
+
+ID_MAX: Final = 2**128 - 1
+_SHOWN_MAX: Final = 60  # characters of a wrong value that an error repeats
+_PLAIN: Final = {"bool": (bool, np.bool_), "bytes": (bytes,), "bytes | None": (bytes, type(None)), "str": (str,)}
 
 
+def _checked(build: Callable[P, Array]) -> Callable[P, Array]:
+    """The gate of every builder: each argument is what its annotation says, and fits the field that it goes to.
+
+    NumPy would take 0.5 and True for integers, and cut what is too large for a field out of an array.
+    """
+    annotations: dict[str, str] = build.__annotations__  # as written: to Python itself Id and Number are one type
+
+    @wraps(build)
+    def checked(*given: P.args, **named: P.kwargs) -> Array:
+        records = 1
+        for name, value in (*zip(annotations, given, strict=False), *named.items()):
+            annotation = annotations.get(name, "Number")  # a maximum of a rule set has no annotation of its own
+            _check("id" if name == "ids" else name, value, annotation)
+            if annotation in ("Id", "Number") and isinstance(value, np.ndarray):
+                records = value.size if name == "ids" else records
+                if value.ndim > 1 or value.size not in (1, records):
+                    raise UsageError(
+                        f"{name} is an array of shape {value.shape}, and there are {records:,} ids",
+                        hint="give one value for all operations, or one for each",
+                    )
+        return build(*given, **named)
+
+    return checked
+
+
+def _check(name: str, value: object, annotation: str) -> None:
+    if annotation in _PLAIN:
+        if not isinstance(value, _PLAIN[annotation]):
+            raise UsageError(f"{name} = {shown(value)} is no {annotation.split()[0]}", hint=f"give {annotation}")
+    elif annotation == "Array":
+        if not isinstance(value, np.ndarray) or value.dtype != ID or value.ndim != 1:
+            raise UsageError(f"{name} is no array of ids", hint="give a one-dimensional array of sycee.core.ids.ID")
+    elif annotation.startswith("Sequence"):
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            raise UsageError(f"{name} = {shown(value)} is no list", hint="give a list of integers")
+        for each in value:
+            integer(name, each, *_range(name, annotation))
+    elif isinstance(value, (np.ndarray, np.void)) and annotation in ("Id", "Number"):
+        if annotation == "Id" and value.dtype == ID:
+            return
+        if annotation == "Id" or value.dtype.kind not in "iu" or isinstance(value, np.void):
+            wanted = "sycee.core.ids.ID" if annotation == "Id" else "integers"
+            raise UsageError(f"{name} is an array of {value.dtype}", hint=f"give an int, or an array of {wanted}")
+        for extreme in (value.min(), value.max()) if value.size else ():
+            integer(name, extreme, *_range(name, annotation))
+    else:
+        integer(name, value, *_range(name, annotation))
+
+
+def _range(name: str, annotation: str) -> tuple[int, int]:
+    """The least and the most that the field can hold to which an argument of this name goes."""
+    if annotation == "Id":
+        return 0, ID_MAX
+    if name in ("amount", "refund_reserve", "total") or name.endswith(("_ns", "_max")):
+        return -limits.I64_MAX - 1, limits.I64_MAX
+    return 0, 2**16 - 1 if name in ("flags", "sides", "groups") else 2**32 - 1
+
+
+def integer(name: str, value: object, low: int = 0, high: int = ID_MAX) -> int:
+    """The argument `name` as an int from `low` to `high`, by default an id. UsageError for all else, bools too."""
+    # np.timedelta64 is a np.integer to Python, and its unit would be lost.
+    if not isinstance(value, (int, np.integer)) or isinstance(value, (bool, np.timedelta64)):
+        raise UsageError(
+            f"{name} = {shown(value)} is no integer from {low} to {high}",
+            hint="give an int: minor units for money, nanoseconds for a time, the number itself for an id",
+        )
+    if not low <= value <= high:
+        raise UsageError(
+            f"{name} = {shown(value)} does not fit its field, which takes {low} to {high}",
+            hint="give one in that range: check the unit, and that no two arguments are swapped",
+        )
+    return int(value)
+
+
+def shown(value: object) -> str:
+    """A value as an error repeats it: in one short line, whatever it is."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of {value.bit_length():,} bits"  # Python refuses to write a very long one down
+    if not isinstance(value, (int, float, str, bytes, np.generic, type(None))):
+        return f"a {type(value).__name__}"
+    text = str(value) if isinstance(value, (int, np.integer)) else repr(value)
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+
+
+@_checked
 def define_currency(ids: Id, *, currency: Number, zone: str) -> Array:
     """`zone` is the IANA name of the time zone whose midnight ends the currency's day."""
     text = zone.encode("ascii", errors="replace")
@@ -34,21 +126,25 @@ def define_currency(ids: Id, *, currency: Number, zone: str) -> Array:
     return records
 
 
+@_checked
 def define_group(ids: Id, *, group: Number) -> Array:
     """Payee groups are numbers; a rule set names the groups its money may reach."""
     return _records(Kind.DEFINE_GROUP, ids, number=group)
 
 
+@_checked
 def join_group(ids: Id, *, group: Number, account: Id) -> Array:
     """From now on `account` is a payee of the group."""
     return _records(Kind.JOIN_GROUP, ids, number=group, debit=account)
 
 
+@_checked
 def leave_group(ids: Id, *, group: Number, account: Id) -> Array:
     """From now on `account` is none."""
     return _records(Kind.LEAVE_GROUP, ids, number=group, debit=account)
 
 
+@_checked
 def define_rule_set(
     ids: Id,
     *,
@@ -56,8 +152,8 @@ def define_rule_set(
     from_ns: Number,
     until_ns: Number,
     groups: Sequence[int] = (),
-    return_account: int = 0,
-    flags: int = 0,
+    return_account: Id = 0,
+    flags: Number = 0,
     effective_ns: Number = 0,
     refund_reserve: Number = 0,
     refund_window_s: Number = 0,
@@ -83,6 +179,7 @@ def define_rule_set(
     return records
 
 
+@_checked
 def grant_role(
     ids: Id,
     *,
@@ -102,11 +199,13 @@ def grant_role(
     return _with_bytes(records, 48, key, limits.KEY_BYTES)
 
 
+@_checked
 def revoke_role(ids: Id, *, grant: Id) -> Array:
     """`grant` is the id of the GRANT_ROLE."""
     return _records(Kind.REVOKE_ROLE, ids, reference=grant)
 
 
+@_checked
 def upgrade(ids: Id, *, rules: int, release: str) -> Array:
     """From now on these rules hold, of this release."""
     return _with_bytes(
@@ -117,6 +216,7 @@ def upgrade(ids: Id, *, rules: int, release: str) -> Array:
     )
 
 
+@_checked
 def open_account(
     ids: Id,
     *,
@@ -140,38 +240,45 @@ def open_account(
     )
 
 
+@_checked
 def block_account(ids: Id, *, account: Id, sides: layout.Block, reason: layout.Reason, code: Number = 0) -> Array:
     """Block debits, credits or both for a reason; other reasons that stand are left as they are."""
     return _records(Kind.BLOCK_ACCOUNT, ids, debit=account, flags=int(sides), first=int(reason), code=code)
 
 
+@_checked
 def unblock_account(ids: Id, *, account: Id, sides: layout.Block, reason: layout.Reason, code: Number = 0) -> Array:
     """Lift a block that was set for this reason."""
     return _records(Kind.UNBLOCK_ACCOUNT, ids, debit=account, flags=int(sides), first=int(reason), code=code)
 
 
+@_checked
 def close_account(ids: Id, *, account: Id, reason: layout.Reason = layout.Reason.REQUEST) -> Array:
     """For good; the account must be empty."""
     return _records(Kind.CLOSE_ACCOUNT, ids, debit=account, first=int(reason))
 
 
+@_checked
 def set_rule_set(ids: Id, *, account: Id, rule_set: Number) -> Array:
     """The account lives under this rule set from now on; 0 for none."""
     return _records(Kind.SET_RULE_SET, ids, debit=account, rule_set=rule_set)
 
 
+@_checked
 def set_key(ids: Id, *, account: Id, key: bytes = bytes(limits.KEY_BYTES), flags: int = 0) -> Array:
     """The account's own operations are signed with this key from now on; without flags, with none."""
     return _with_bytes(_records(Kind.SET_KEY, ids, debit=account, flags=flags), 48, key, limits.KEY_BYTES)
 
 
+@_checked
 def link_account(ids: Id, *, account: Id, to: Id = 0) -> Array:
     """Where an account's excess goes: an IN_TRANSIT account; and where that one's confirmed money goes."""
     return _records(Kind.LINK_ACCOUNT, ids, debit=account, credit=to)
 
 
+@_checked
 def open_programme(
-    ids: Id, *, programme: int, funder: int, rule_set: int, members: int, claim_from_ns: int, claim_until_ns: int
+    ids: Id, *, programme: int, funder: Id, rule_set: int, members: int, claim_from_ns: int, claim_until_ns: int
 ) -> Array:
     """A block of `members` empty purses, claimed between `claim_from_ns` and `claim_until_ns`."""
     return _records(
@@ -191,10 +298,13 @@ def add_members_records(members: int) -> int:
     return -(-members // limits.MEMBERS_PER_RECORD_MAX)
 
 
+@_checked
 def add_members(ids: Id, *, programme: int, members: Array) -> Array:
     """A whole cohort as chunks. members: (m,) ID, in cohort order; ids: (add_members_records(m),)."""
     per_record = limits.MEMBERS_PER_RECORD_MAX
     count = add_members_records(members.size)
+    if np.size(ids) != count:
+        raise UsageError(f"{members.size:,} members take {count:,} ids, not {np.size(ids):,}", hint="one per record")
     first = np.arange(count) * per_record
     records = _records(
         Kind.ADD_MEMBERS, ids, number=programme, first=first, count=np.minimum(per_record, members.size - first)
@@ -209,44 +319,53 @@ def add_members(ids: Id, *, programme: int, members: Array) -> Array:
 
 def cohort_digest(members: Array) -> bytes:
     """BLAKE3-256 over the member ids in order, as SEAL_COHORT takes it. members: (m,) ID."""
+    _check("members", members, "Array")
     return blake3.blake3(np.ascontiguousarray(members).tobytes()).digest()
 
 
+@_checked
 def seal_cohort(ids: Id, *, programme: int, digest: bytes) -> Array:
     """`digest`: 32 bytes, BLAKE3-256 over the member ids in order."""
     return _with_bytes(_records(Kind.SEAL_COHORT, ids, number=programme), 32, digest, 32)
 
 
+@_checked
 def drop(ids: Id, *, programme: int, first: Number, count: Number, amount: Number, seal: Id) -> Array:
     """`amount` goes to each EMPTY purse of the range; `seal` is the id of the SEAL_COHORT it rests on."""
     return _records(Kind.DROP, ids, number=programme, first=first, count=count, amount=amount, reference=seal)
 
 
+@_checked
 def claim(ids: Id, *, programme: Number, member: Number, member_id: Id, wallet: Id) -> Array:
     """Bind a member's purse to a wallet; `member_id` must be the one in the cohort."""
     return _records(Kind.CLAIM, ids, number=programme, first=member, reference=member_id, credit=wallet)
 
 
+@_checked
 def expire(ids: Id, *, programme: int, first: Number, count: Number) -> Array:
     """Return what is left of a range of purses."""
     return _records(Kind.EXPIRE, ids, number=programme, first=first, count=count)
 
 
+@_checked
 def transfer(ids: Id, *, debit: Id, credit: Id, amount: Number, code: Number = 0) -> Array:
     """Own money from one account to another."""
     return _records(Kind.TRANSFER, ids, debit=debit, credit=credit, amount=amount, code=code)
 
 
+@_checked
 def pay(ids: Id, *, payer: Id, payee: Id, amount: Number, flags: Number = 0, code: Number = 0) -> Array:
     """Purse money as far as it may go there, then own money; `flags` are layout.PayFlag."""
     return _records(Kind.PAY, ids, debit=payer, credit=payee, amount=amount, flags=flags, code=code)
 
 
+@_checked
 def refund(ids: Id, *, original: Id, amount: Number, code: Number = 0) -> Array:
     """Part or all of the pay `original`, back the way it came."""
     return _records(Kind.REFUND, ids, reference=original, amount=amount, code=code)
 
 
+@_checked
 def hold(
     ids: Id,
     *,
@@ -258,7 +377,7 @@ def hold(
     third: Id = 0,
     hash_lock: bytes = b"",
 ) -> Array:
-    """Keep money ready for a payee until a time. `third` releases it, or whoever knows the secret of `hash_lock`.
+    """Keep money ready for a payee until a time. A `third` posts it, or with `hash_lock` a payee who has its secret.
 
     `flags` are layout.PayFlag; what makes it three-party or hash-locked follows from the other arguments.
     """
@@ -272,8 +391,9 @@ def hold(
     return _with_bytes(records, 64, hash_lock, limits.KEY_BYTES) if hash_lock else records
 
 
+@_checked
 def post(ids: Id, *, hold: Id, by: Id, amount: Number, lets_go: bool = False, secret: bytes | None = None) -> Array:
-    """All or part of a hold goes to its payee; `lets_go` says that the rest is not kept any longer."""
+    """All or part of a hold goes to its payee, asked for by `by`; `lets_go`: the rest is not kept any longer."""
     flags = layout.PostFlag.LETS_GO if lets_go else layout.PostFlag(0)
     if secret is not None:
         flags |= layout.PostFlag.PREIMAGE
@@ -281,52 +401,62 @@ def post(ids: Id, *, hold: Id, by: Id, amount: Number, lets_go: bool = False, se
     return records if secret is None else _with_bytes(records, 80, secret, limits.KEY_BYTES)
 
 
+@_checked
 def void(ids: Id, *, hold: Id, by: Id) -> Array:
-    """Let go of a hold."""
+    """Let go of a hold, as its payee or its third account."""
     return _records(Kind.VOID, ids, reference=hold, debit=by)
 
 
+@_checked
 def extend(ids: Id, *, hold: Id, by: Id, until_ns: Number) -> Array:
-    """Keep a hold's money ready for longer."""
+    """Keep a hold's money ready for longer, as its payer."""
     return _records(Kind.EXTEND, ids, reference=hold, debit=by, until_ns=until_ns)
 
 
+@_checked
 def post_holds(ids: Id, *, first: Id, last: Id, by: Id) -> Array:
     """Every hold made from the first to the last that this account may post, whole."""
     return _records(Kind.POST_HOLDS, ids, debit=first, credit=last, reference=by)
 
 
+@_checked
 def void_holds(ids: Id, *, first: Id, last: Id, by: Id) -> Array:
     """Every hold made from the first to the last that this account may void."""
     return _records(Kind.VOID_HOLDS, ids, debit=first, credit=last, reference=by)
 
 
+@_checked
 def reverse(ids: Id, *, original: Id, amount: Number, code: Number = 0) -> Array:
-    """By authority: part or all of a transfer, pay or post, as far as money is there."""
+    """By authority: part or all of a transfer, pay or post, as far as money is there. The rest, or all, is a claim."""
     return _records(Kind.REVERSE, ids, reference=original, amount=amount, code=code)
 
 
+@_checked
 def send(ids: Id, *, source: Id, destination: Id, through: Id, amount: Number, up_to: bool = False) -> Array:
     """Money sets out through an IN_TRANSIT account; `up_to`: as much as there is, at most the amount."""
     flags = int(layout.SendFlag.UP_TO) if up_to else 0
     return _records(Kind.SEND, ids, debit=source, credit=destination, reference=through, amount=amount, flags=flags)
 
 
+@_checked
 def confirm(ids: Id, *, sent: Id) -> Array:
     """The other leg is done: the money reaches its destination."""
     return _records(Kind.CONFIRM, ids, reference=sent)
 
 
+@_checked
 def reject(ids: Id, *, sent: Id) -> Array:
     """The other leg failed: the money goes back."""
     return _records(Kind.REJECT, ids, reference=sent)
 
 
+@_checked
 def stage(ids: Id, *, batch: Number, debit: Id, credit: Id, amount: Number, code: Number = 0) -> Array:
     """A payment waits in a batch until that is settled."""
     return _records(Kind.STAGE, ids, number=batch, debit=debit, credit=credit, amount=amount, code=code)
 
 
+@_checked
 def settle(ids: Id, *, batch: Number, payments: Number, total: Number, discard: bool = False) -> Array:
     """All payments of a batch, or none. `payments` and `total` say what the batch is known to hold."""
     flags = int(layout.SettleFlag.DISCARD) if discard else 0
@@ -335,6 +465,10 @@ def settle(ids: Id, *, batch: Number, payments: Number, total: Number, discard: 
 
 def chain(*records: Array) -> Array:
     """These operations whole or not at all: one array, all but the last of them linked to the next."""
+    if not records or any(getattr(each, "dtype", None) != layout.OPERATION for each in records):
+        raise UsageError(
+            "a chain links one or more records of operations", hint="give it what the functions here return"
+        )
     linked = np.concatenate(records)
     linked["flags"][:-1] |= layout.LINKED
     return linked
@@ -349,26 +483,17 @@ def _with_bytes(records: Array, at: int, value: bytes, size: int) -> Array:
 
 
 def _records(kind: Kind, ids: Id, **fields: Any) -> Array:
-    size = 1 if isinstance(ids, int) else np.asarray(ids).size
-    records = np.zeros(size, layout.OPERATION)
+    records = np.zeros(np.size(ids), layout.OPERATION)
     records["kind"] = int(kind)
     for name, value in (("id", ids), *fields.items()):
-        try:
-            if name in ("id", "debit", "credit", "reference"):
-                records[f"{name}_low"], records[f"{name}_high"] = _halves(value)
-            else:
-                records[name] = value
-        except OverflowError as error:
-            raise UsageError(f"{name} = {value} does not fit its field of a record") from error
-        # NumPy refuses a Python int that does not fit, but quietly cuts the values of an array.
-        if isinstance(value, np.ndarray) and name in (layout.OPERATION.names or ()) and np.any(records[name] != value):
-            at = int(np.flatnonzero(records[name] != value)[0])
-            raise UsageError(f"{name}[{at}] = {value.flat[at]} does not fit its field of a record")
+        if name in ("id", "debit", "credit", "reference"):
+            records[f"{name}_low"], records[f"{name}_high"] = _halves(value)
+        else:
+            records[name] = value
     return records
 
 
 def _halves(value: Id) -> tuple[Any, Any]:
     if isinstance(value, (int, np.integer)):
         return np.uint64(int(value) & 0xFFFFFFFFFFFFFFFF), np.uint64(int(value) >> 64)
-    array = np.asarray(value, dtype=ID)
-    return array["low"], array["high"]
+    return value["low"], value["high"]

@@ -76,6 +76,7 @@ def _check_purses(state: LedgerState) -> None:
 def _check_bound(state: LedgerState) -> None:
     bound = state.bound
     has_back = np.isin(bound["kind"], (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.REVERSE))
+    has_back |= (bound["kind"] == Kind.HOLD) & (bound["movements"] > 0)  # POST_HOLDS posted it
     _deny(has_back & (bound["refunded"] > bound["amount"]), "bound row {}: more came back than was paid")
     _deny(~has_back & (bound["refunded"] != 0), "bound row {}: nothing can come back of it")
 

@@ -17,7 +17,8 @@ def proof(outcome: Outcome) -> Section:
         (
             Paragraph(
                 "Nobody has to believe this page. The draw follows from published files alone, and the ledger can be "
-                "read again from its first frame, on any machine."
+                "read again from its first frame, on any machine. A run with `--data DIR` keeps both: the files of the "
+                "draw in DIR/draw, the ledger in DIR itself."
             ),
             Facts(
                 (
@@ -36,13 +37,13 @@ def proof(outcome: Outcome) -> Section:
                 is_code=True,
             ),
             Command(
-                "sycee draw verify FOLDER",
-                "FOLDER holds the published files of the draw. Recomputes the root, every ticket and every winner; "
+                "sycee draw verify DIR/draw",
+                "Recomputes the root, every ticket and every winner; "
                 "the root above was fixed before the beacon was known, so nobody could choose.",
             ),
             Command(
                 "sycee verify DIR --authority",
-                "DIR is the ledger's folder. Rereads every frame, recomputes every balance and every purse from the "
+                "Rereads every frame, recomputes every balance and every purse from the "
                 "operations, judges every signature again, and prints the state digest. It must be the one above: same "
                 "operations, same digest, on any machine.",
             ),

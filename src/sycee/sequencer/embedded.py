@@ -15,52 +15,49 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from sycee.core import ids, money
+from sycee.core import ids
 from sycee.core.clock import Clock, RealClock
 from sycee.core.codes import Result
-from sycee.core.errors import Refused, UsageError
+from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
-from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
-from sycee.journal.journal import Journal
-from sycee.ledger import layout, operations
+from sycee.core.limits import I64_MAX
+from sycee.ledger import operations
 from sycee.ledger.envelopes import Envelope, sign
-from sycee.ledger.layout import AccountKind, Block, Purpose, Reason
-from sycee.ledger.state import LedgerState
-from sycee.ledger.values import Account, Hold, Purse, Transit
-from sycee.sequencer import units
+from sycee.ledger.operations import integer, shown
+from sycee.sequencer import snapshots, units
+from sycee.sequencer.keeping import Keeping
+from sycee.sequencer.readers import Bound, Line
 from sycee.sequencer.replaying import journal_disk, snapshot_disk
 from sycee.sequencer.sequencer import SNAPSHOT_FRAMES_MIN, Sequencer
 from sycee.sequencer.verbs import Verbs
 
+__all__ = ["SIGNED_FOR_NS", "Bound", "Chain", "Ledger", "Line", "Signer"]
+
 Array = np.ndarray[Any, Any]
 
-BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT
 SIGNED_FOR_NS: Final = 300 * 10**9  # long enough for a busy ledger, too short for a signature to be kept for later
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a statement. Amounts in minor units: positive came in, negative went out."""
-
-    time_ns: int
-    purpose: Purpose
-    amount: int
-    balance: int  # after it
-    counterparty: int  # account id; 0 where the other side is a purse
-    operation: int  # id of the operation that made it
-
-
-@dataclass(frozen=True, slots=True)
 class Signer:
-    """Somebody whose key this program holds: a person with a role, or an account, whose currency is given then."""
+    """Somebody whose key this program holds: a person with a role, or an account, whose currency is given then.
+
+    `Ledger.signer_for` makes that of an account. Raises UsageError for what is no id, no key or no number.
+    """
 
     id: int
     key: SigningKey
     currency: int = 0  # ISO 4217 number of the account that signs; 0: a person signs
     key_epoch: int = 0  # how often the account's key was set
 
+    def __post_init__(self) -> None:
+        integer("id", self.id)
+        integer("currency", self.currency, high=2**16 - 1)
+        integer("key_epoch", self.key_epoch, high=2**32 - 1)
+        _check_private(self.key)
 
-class Ledger(Verbs[Result]):
+
+class Ledger(Keeping):
     """An embedded ledger. It is opened with `Ledger.open`, used by any number of threads, and closed.
 
     Until it names two officers no operation needs a signature; `authority_on` says whether it does.
@@ -70,7 +67,8 @@ class Ledger(Verbs[Result]):
         self.sequencer = sequencer
         self._clock = clock or RealClock()
         self._signers = tuple(signers)
-        self._suspense: dict[int, int] = {}  # each currency's first suspense account, once looked up
+        self._suspense = {}
+        self._is_lent = False  # made by `signed_by`: the end of a `with` block leaves the folder open
 
     @classmethod
     def open(
@@ -87,17 +85,19 @@ class Ledger(Verbs[Result]):
         `ticks` starts a thread that ends holds and changes rule sets when their time comes though nobody calls.
         `snapshot_frames`: closing writes a snapshot if at least so many frames came since the last; None for never.
         Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
-        JournalDamaged where acknowledged bytes are damaged, TailInDoubt where only a person can decide about the last
-        group: `cut_tail` is that decision.
+        JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
+        the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
         """
+        _check_folder_and_clock(folder, clock)
+        if snapshot_frames is not None:
+            integer("snapshot_frames", snapshot_frames, high=I64_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
-        disk = journal_disk(folder)
-        journal = Journal.open(disk, cut_tail=cut_tail) if Journal.exists(disk) else Journal.create(disk)
+        kept = snapshot_disk(folder)
         sequencer = Sequencer(
-            journal,
+            snapshots.journal_in(journal_disk(folder), kept, cut_tail=cut_tail),
             clock=clock,
-            snapshot_disk=snapshot_disk(folder),
+            snapshot_disk=kept,
             snapshot_frames=snapshot_frames,
             trust_snapshots=not cut_tail,
             ticks=ticks,
@@ -110,88 +110,36 @@ class Ledger(Verbs[Result]):
         `envelopes` say who signed which of them; without any, the signers of `signed_by` sign all. Raises UsageError
         for what can stand in no frame, UnavailableError where memory or the disk cannot hold it.
         """
+        _check_submission(records, envelopes)
         return self.sequencer.submit(records, envelopes if len(envelopes) else self._signed(records))
 
     # --- authority ---
 
-    @property
-    def ledger_id(self) -> bytes:
-        """The ledger's 16 bytes, which every signature names."""
-        return self.sequencer.ledger_id
-
-    @property
-    def authority_on(self) -> bool:
-        """Whether operations need signatures: from the moment on at which two persons are officers."""
-        with self.sequencer.reading() as state:
-            return state.authority_on
-
     def signed_by(self, *signers: Signer) -> Ledger:
-        """The same ledger, whose operations all these sign from now on. Each must have a say in what is submitted."""
-        return Ledger(self.sequencer, clock=self._clock, signers=signers)
+        """The same ledger, whose operations all these sign from now on. Each must have a say in what is submitted.
 
-    # --- opening things ---
-
-    def define_currency(self, code: str, *, zone: str) -> Result:
-        """Keep this ISO 4217 currency, whose day ends at midnight in `zone`. Repeating it is harmless."""
-        number = money.currency(code).numeric
-        with self.sequencer.reading() as state:
-            if state.zones.get(number) == zone:
-                return Result.EXISTS
-        return self._take(operations.define_currency(self.new_id(), currency=number, zone=zone))
-
-    def open_account(self, currency: str, kind: AccountKind, *, suspense: int = 0, rule_set: int = 0) -> int:
-        """Open an account and return its id.
-
-        `suspense` is the account that takes what this one cannot; without it, the currency's first suspense account
-        does, opened now if there is none. Raises Refused where the ledger says no.
+        Used in a `with` statement it leaves this ledger open. `close` closes the one folder that both have.
         """
-        number = money.currency(currency).numeric
-        if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
-            suspense = self._first_suspense(number) or self.open_account(currency, AccountKind.SUSPENSE)
-        account = self.new_id()
-        record = operations.open_account(
-            self.new_id(), account=account, currency=number, kind=kind, suspense=suspense, rule_set=rule_set
-        )
-        result = self._take(record)
-        if result is not Result.CREATED:
-            hint = (
-                "a currency has one issuance account; a new folder is a new ledger"
-                if result.name == "ISSUANCE_EXISTS"
-                else None
+        if not all(isinstance(signer, Signer) for signer in signers):
+            raise UsageError("signed_by takes Signer objects", hint="Signer(person, key), or signer_for(account, key)")
+        lent = Ledger(self.sequencer, clock=self._clock, signers=signers)
+        lent._is_lent = True
+        return lent
+
+    def signer_for(self, account: int, key: SigningKey) -> Signer:
+        """Bind an account's private key to it: `ledger.signed_by(ledger.signer_for(ann, key)).pay(ann, shop, ...)`.
+
+        It holds until the account's next `set_key`. Raises UsageError where there is no such account, or its
+        operations are signed with another key or with none.
+        """
+        _check_private(key)
+        found = self.account(account)
+        if (found.key, found.key_flags) != (key.public.key, key.public.flags):
+            raise UsageError(
+                f"account {found.id:#034x} has {'another key than this' if found.key else 'no key'}",
+                hint=f"the key given is {key.public}; set_key gives it to the account",
             )
-            raise Refused(f"{kind.name} account in {currency} not opened", result, hint=hint)
-        return account
-
-    def define_rule_set(
-        self, rule_set: int, *, from_ns: int = 0, until_ns: int = I64_MAX, id: int | None = None, **rules: Any
-    ) -> Result:
-        """Define what money of accounts under rule set `rule_set` may do, or change it from `effective_ns` on.
-
-        `rules` are the keywords of `operations.define_rule_set`: maxima in minor units (`balance_max`, `single_max`,
-        `day_max`, ...), `groups`, `flags`, `refund_reserve`, `refund_window_s`, `return_account`, `effective_ns`.
-        """
-        record = operations.define_rule_set(
-            self._id(id), rule_set=rule_set, from_ns=from_ns, until_ns=until_ns, **rules
-        )
-        return self._take(record)
-
-    def set_rule_set(self, account: int, rule_set: int, *, id: int | None = None) -> Result:
-        """Let the account live under a rule set from now on; 0 for none."""
-        return self._take(operations.set_rule_set(self._id(id), account=account, rule_set=rule_set))
-
-    def block(
-        self, account: int, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: int | None = None
-    ) -> Result:
-        """Block an account for debits, credits or both. Each side stays blocked while any reason stands."""
-        record = operations.block_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
-        return self._take(record)
-
-    def unblock(
-        self, account: int, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: int | None = None
-    ) -> Result:
-        """Take back one reason of blocking."""
-        record = operations.unblock_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
-        return self._take(record)
+        return Signer(found.id, key, currency=found.currency, key_epoch=found.key_epoch)
 
     # --- moving money: the verbs, and several of them whole or not at all ---
 
@@ -212,63 +160,11 @@ class Ledger(Verbs[Result]):
             answers = self.submit(operations.chain(*chain.records))
             chain.results = [Result(int(code)) for code in answers["code"]]
 
-    # --- reading ---
-
-    def account(self, account: int) -> Account:
-        """The account as it stands in the newest durable frame. Raises UsageError where there is none."""
-        with self.sequencer.reading() as state:
-            found = state.account(account)
-        if found is None:
-            raise UsageError(f"no account {account:#034x}", hint="ids come from open_account")
-        return found
-
-    def balance(self, account: int) -> int:
-        """Balance in minor units."""
-        return self.account(account).balance
-
-    def purse(self, programme: int, member: int) -> Purse | None:
-        """What a member holds of a programme, or None."""
-        with self.sequencer.reading() as state:
-            return state.purse(programme, member)
-
-    def find_hold(self, hold: int) -> Hold | None:
-        """What an operation holds, or None."""
-        with self.sequencer.reading() as state:
-            return state.hold(hold)
-
-    def find_transit(self, sent: int) -> Transit | None:
-        """What an operation sent on its way, or None."""
-        with self.sequencer.reading() as state:
-            return state.transit_of(sent)
-
-    def statement(self, account: int, *, newest: int | None = None) -> list[Line]:
-        """An account's movements, oldest first; `newest` keeps only that many of the latest. O(lines)."""
-        with self.sequencer.reading() as state:
-            row = state.row(account)
-            if row < 0:
-                raise UsageError(f"no account {account:#034x}", hint="ids come from open_account")
-            return [_line(state, row, number) for number in reversed(state.movement_numbers(row, newest=newest))]
-
-    def supply(self, currency: str) -> int:
-        """Money in circulation, in minor units: the debit balance of the issuance account."""
-        with self.sequencer.reading() as state:
-            return state.supply(money.currency(currency).numeric)
-
-    def digest(self) -> bytes:
-        """The 32-byte state digest: equal for equal histories, however they were framed."""
-        with self.sequencer.reading() as state:
-            return state.digest()
-
-    def check(self) -> None:
-        """Recompute every balance and purse from the movements. Raises IntegrityError with what does not hold."""
-        with self.sequencer.reading() as state:
-            state.check()
+    # --- ids, time, snapshots, the end ---
 
     def new_id(self) -> int:
-        """A fresh id, for an operation that may have to be sent again."""
+        """A fresh id, for an operation that may have to be sent again, or for an account."""
         return ids.to_int(ids.generate(1, time_ms=self._clock.now_ns() // 1_000_000)[0])
-
-    # --- time, snapshots, the end ---
 
     def tick(self) -> bool:
         """End the holds and change the rule sets whose time has come, though nobody calls; False if there are none."""
@@ -288,7 +184,8 @@ class Ledger(Verbs[Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if not self._is_lent:
+            self.close()
 
     # --- helpers ---
 
@@ -319,34 +216,6 @@ class Ledger(Verbs[Result]):
             start = end
         return made
 
-    def _currency_of(self, account: int) -> int:
-        return self.account(account).currency
-
-    def _currency_of_operation(self, id: int) -> int:
-        with self.sequencer.reading() as state:
-            hold, bound = state.hold(id), state.bound_of(id)
-            if hold is not None:
-                return int(state.accounts["currency"][state.row(hold.payer)])
-            if bound is not None and bound["first_movement"]:
-                movement = state.movements[int(bound["first_movement"]) - 1]
-                # One side may be a purse, but never both.
-                row = int(min(movement["debit_row"], movement["credit_row"]))
-                return int(state.accounts["currency"][row])
-        raise UsageError(
-            f"no operation {id:#034x} moved or held money, so that a text is no amount of it",
-            hint="give the amount as an integer of minor units, or the id of the payment or hold",
-        )
-
-    def _first_suspense(self, currency: int) -> int:
-        if currency not in self._suspense:
-            with self.sequencer.reading() as state:
-                accounts = state.accounts
-                rows = np.flatnonzero((accounts["kind"] == AccountKind.SUSPENSE) & (accounts["currency"] == currency))
-                if not rows.size:
-                    return 0
-                self._suspense[currency] = state.account_id(int(rows[0]))
-        return self._suspense[currency]
-
 
 class Chain(Verbs[None]):
     """Verbs that are done together when their `with` block ends. Made by `Ledger.chain`."""
@@ -373,20 +242,22 @@ class Chain(Verbs[None]):
         return self._ledger._currency_of_operation(id)
 
 
-def _line(state: LedgerState, row: int, number: int) -> Line:
-    movement = state.movements[number - 1]
-    amount = int(movement["amount"])
-    went_out = int(movement["debit_row"]) == row
-    other = int(movement["credit_row" if went_out else "debit_row"])
-    place = int(movement["place"])
-    # Bound operations stand in order of place, so a movement finds its own by bisection.
-    bound = state.bound[int(np.searchsorted(state.bound["place"], movement["place"]))]
-    return Line(
-        time_ns=int(state.frame_times[place >> PLACE_INDEX_BITS]),
-        purpose=Purpose(int(movement["purpose"])),
-        # A suspense account that gives back what a closed payer cannot take keeps it: in and out, so nothing.
-        amount=0 if other == row else -amount if went_out else amount,
-        balance=int(movement["debit_balance" if went_out else "credit_balance"]),
-        counterparty=0 if other & layout.PURSE_BIT else state.account_id(other),
-        operation=int(bound["id_high"]) << 64 | int(bound["id_low"]),
-    )
+def _check_folder_and_clock(folder: object, clock: object) -> None:
+    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
+        raise UsageError(f"{shown(folder)} is no folder", hint="give a path, as a text or a Path")
+    if clock is not None and not isinstance(clock, Clock):
+        raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
+
+
+def _check_submission(records: object, envelopes: object) -> None:
+    if not isinstance(records, np.ndarray):
+        raise UsageError("submit takes an array of operations", hint="the functions of ledger.operations make them")
+    if isinstance(envelopes, np.ndarray):
+        return
+    if not isinstance(envelopes, Sequence) or not all(isinstance(each, Envelope) for each in envelopes):
+        raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")
+
+
+def _check_private(key: SigningKey) -> None:
+    if not isinstance(key, SigningKey):
+        raise UsageError("a signer's key is no SigningKey", hint="SigningKey.load reads one from its file")

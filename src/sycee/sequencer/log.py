@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,8 +38,17 @@ class Log(Protocol):
         """Its place, time and digest: where a snapshot says that it stands."""
         ...
 
-    def recover(self, after: Mark | None = None) -> Iterator[Frame]:
-        """Every frame in order, or those after a mark; afterwards the log takes new ones."""
+    def recover(
+        self,
+        after: Mark | None = None,
+        *,
+        known: Sequence[Mark] = (),
+        give_up: Callable[[int], None] | None = None,
+    ) -> Iterator[Frame]:
+        """Every frame in order, or those after a mark; afterwards the log takes new ones.
+
+        `known` are frames that were durable; `give_up` is told which of them a person gives up, before it is cut.
+        """
         ...
 
     def append(
@@ -59,6 +68,6 @@ class Log(Protocol):
         """Number a frame. One that is never written keeps `close` from saying that all is well."""
         ...
 
-    def close(self, *, movement_digest: bytes) -> None:
-        """End cleanly, if all that was begun was done, and let the log go."""
+    def close(self, *, clean: bool, movement_digest: bytes) -> None:
+        """Let the log go; say in it that all is well if that is so and all that was begun was done."""
         ...

@@ -22,6 +22,7 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer.replaying import journal_disk, replay
 
 _CHUNK_BYTES: Final = 1 << 20
+_NAME: Final = "journal"
 _PARTIAL_NAME: Final = "journal.partial"  # no journal yet: whoever opens the folder meanwhile finds no ledger
 
 
@@ -55,10 +56,11 @@ def restore(
     source_disk, target_folder = journal_disk(source), Path(target)
     if not Journal.exists(source_disk):
         raise UsageError(f"{source} holds no ledger", hint="name the folder that holds the copy's folder `journal`")
-    if target_folder.exists() and (not target_folder.is_dir() or any(target_folder.iterdir())):
-        raise UsageError(f"{target} holds something already", hint="name a folder that is empty or not there yet")
+    _require_free(target_folder)
     state, original = _read(source_disk, cut_tail=cut_tail, progress=progress)
-    partial = RealDisk(target_folder / _PARTIAL_NAME)
+    digest = state.digest().hex()
+    partial, whole = RealDisk(target_folder / _PARTIAL_NAME), RealDisk(target_folder)
+    is_being_named = False
     try:
         partial.make_folder()
         _copy(source_disk, partial)
@@ -75,21 +77,35 @@ def restore(
             epoch = journal.begin_epoch()
         finally:
             journal.close(movement_digest=state.movement_digest)
-        whole = RealDisk(target_folder)
-        whole.rename(_PARTIAL_NAME, "journal")
+        restored = Restored(
+            frames=original.last_sequence,
+            last_sequence=journal.last_sequence,
+            last_time_ns=journal.last_time_ns,
+            epoch=epoch,
+            digest=digest,
+            findings=tuple(original.findings),
+        )
+        is_being_named = True
+        whole.rename(_PARTIAL_NAME, _NAME)
         whole.fsync_folder()
     except BaseException:
+        # Nobody was told that there is a ledger, so there must be none: not even one that only lacks its last fsync.
         with suppress(OSError):
-            shutil.rmtree(target_folder / _PARTIAL_NAME, ignore_errors=True)
+            half = target_folder / _PARTIAL_NAME
+            if is_being_named and not half.exists():
+                (target_folder / _NAME).rename(half)
+            shutil.rmtree(half, ignore_errors=True)
         raise
-    return Restored(
-        frames=original.last_sequence,
-        last_sequence=journal.last_sequence,
-        last_time_ns=journal.last_time_ns,
-        epoch=epoch,
-        digest=state.digest().hex(),
-        findings=tuple(original.findings),
-    )
+    return restored
+
+
+def _require_free(target: Path) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    hint = "name a folder that is empty or not there yet"
+    if target.is_dir() and [path.name for path in target.iterdir()] == [_PARTIAL_NAME]:
+        hint = f"{target / _PARTIAL_NAME} is half a copy: unless a restore is at work there, remove it and try again"
+    raise UsageError(f"{target} holds something already", hint=hint)
 
 
 def _read(disk: RealDisk, *, cut_tail: bool, progress: Callable[[int], None] | None) -> tuple[LedgerState, Journal]:

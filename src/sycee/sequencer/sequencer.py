@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -49,6 +49,8 @@ SIDE_BY_SIDE_RECORDS_MIN: Final = 256
 # 64 frames, half a million operations at most, are replayed in a second or two. For fewer, a file that may be as large
 # as all the ledger's memory is not worth writing.
 SNAPSHOT_FRAMES_MIN: Final = 64
+# Ctrl-C may hit a leader at the one moment when it hands the lead on. Whoever was waiting then looks after itself.
+LEADER_LOST_S: Final = 1.0
 _NOTHING: Final = Submission(np.zeros(0, layout.OPERATION))
 
 
@@ -97,7 +99,7 @@ class Sequencer:
         try:
             start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots)
         except BaseException:
-            log.close(movement_digest=bytes(32))  # writes nothing yet: the folder is free for whoever comes next
+            log.close(clean=False, movement_digest=bytes(32))  # the folder is free for whoever comes next
             raise
         self.state = start.state
         self._findings = start.findings
@@ -152,11 +154,11 @@ class Sequencer:
                 if not self._led:
                     leads = self._led = True
             if not leads:
-                ticket.wake.wait()
+                ticket.wake.wait(LEADER_LOST_S)
             if not ticket.done:
                 leads = True
                 with self._order:
-                    self._work_off()
+                    self._work_off(ticket)
         finally:
             self._leave(ticket, leads=leads)
         if ticket.error is not None:
@@ -183,6 +185,7 @@ class Sequencer:
 
     def next_due_ns(self) -> int | None:
         """When something falls due next, nanoseconds; None for never. Raises UnavailableError once it has stopped."""
+        self._check_not_reading("next_due_ns")
         with self._order:
             self._check_running()
             return self.state.next_due_ns()
@@ -239,15 +242,8 @@ class Sequencer:
                 self._stopped = self._stopped or "the ledger is closed"
                 if self._writer:
                     self._writer.shutdown()  # waits for the write at hand
-                self._close_log()
-
-    def _close_log(self) -> None:
-        if not self._in_step:
-            # The state stopped elsewhere than the log, so no CLOSE frame can be made that a replay would agree with:
-            # after a frame that is numbered and never written the log ends without one.
-            with suppress(SyceeError, ValueError):
-                self._log.prepare(kind=FrameKind.CLOSE, time_ns=self._log.last_time_ns + 1)
-        self._log.close(movement_digest=self.state.movement_digest)
+                # Where the state stopped elsewhere than the log, no CLOSE frame would agree with a replay.
+                self._log.close(clean=self._in_step, movement_digest=self.state.movement_digest)
 
     def _snapshot_at_close(self) -> None:
         if self._snapshot_disk is None or self._snapshot_frames is None:
@@ -287,10 +283,14 @@ class Sequencer:
                 if self._waiting:
                     self._waiting[0].wake.set()
 
-    def _work_off(self) -> None:
-        with self._gate:
-            tickets, self._waiting = self._waiting, []
+    def _work_off(self, own: _Ticket) -> None:
+        """Answer everything that waits, and `own` whatever became of it; `_order` is ours."""
+        tickets: list[_Ticket] = []
         try:
+            with self._gate:
+                if not own.done and own not in self._waiting:
+                    self._waiting.append(own)
+                tickets, self._waiting = self._waiting, []
             for batch in _gathered(tickets):
                 self._answer(batch)
         finally:
@@ -323,19 +323,27 @@ class Sequencer:
             for ticket in batch:
                 self._answer([ticket])
             return
-        start = 0
+        end = 0
         for ticket in batch:
-            ticket.answers = answers[start : start + ticket.asked.operations.size]
+            first, end = end, end + ticket.asked.operations.size
+            ticket.answers = answers[first:end]
             ticket.error = error
             if error is not None and not isinstance(error, Exception):
-                ticket.error = UnavailableError(
-                    self._stopped or "the ledger was interrupted before it took this request", hint="send it again"
-                )
+                ticket.error = None if end <= start else self._interrupted(max(0, start - first), end - first)
             ticket.done = True
             ticket.wake.set()
-            start += ticket.asked.operations.size
         if error is not None and not isinstance(error, Exception):
             raise error  # Ctrl-C belongs to this thread, whoever's tickets it held
+
+    def _interrupted(self, taken: int, asked: int) -> UnavailableError:
+        """What a caller is told whose request of `asked` operations another thread held when Ctrl-C came."""
+        why = self._stopped or "the ledger was interrupted"
+        return UnavailableError(
+            f"the first {taken:,} of {asked:,} operations were taken, then: {why}"
+            if taken
+            else f"{why}: it may have taken this request",
+            hint="send it again under the same ids: what was taken is answered EXISTS",
+        )
 
     def _frame(self, asked: Submission) -> Array:
         """Answer what fits one frame; what is new in it becomes one."""

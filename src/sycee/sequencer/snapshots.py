@@ -7,16 +7,28 @@ that were acknowledged, and that is damage.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
-from sycee.core.errors import IntegrityError, SyceeError
+import numpy as np
+
+from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
-from sycee.journal.frame import Mark
-from sycee.journal.snapshot import Snapshot
+from sycee.journal.frame import Frame, Mark
+from sycee.journal.journal import Journal
+from sycee.journal.snapshot import Section, Snapshot
+from sycee.ledger import kernels, layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.log import Log
 from sycee.sequencer.replaying import replay
+
+Array = np.ndarray[Any, Any]
+
+# What hangs on how a state came about and not on what it is: the dates, since each frame brings its own, and the random
+# key that contents of retries are hashed with.
+_UNCOMPARED: Final = ("calendar", "content_key")
 
 
 @dataclass(slots=True)
@@ -31,15 +43,29 @@ class Start:
 def start(log: Log, disk: Disk | None, *, trusted: bool = True) -> Start:
     """Read a log to its end, from the newest good snapshot on `disk` if there is one and it is `trusted`.
 
-    Raises what `Log.recover` and `replay` raise.
+    Where it is not, all is replayed, and each good snapshot still says which frame was durable. The one of a frame that
+    a person gives up is removed, since the next start would take it for proof of a loss. Raises what `Log.recover` and
+    `replay` raise.
     """
     state, mark, findings = LedgerState(), None, list[str]()
+    frames = log.recover()
     if disk is not None and trusted:
         state, mark, findings = _newest(log, disk)
-    for frame in log.recover() if mark is None else log.recover(after=mark):
+        if mark is not None:
+            frames = log.recover(after=mark)
+    elif disk is not None:
+        kept = {snapshot.mark: snapshot.name for snapshot in _closed(files.all_good(disk, log.ledger_id, findings))}
+
+        def give_up(sequence: int) -> None:
+            for mark, name in kept.items():
+                if mark.sequence == sequence:
+                    disk.unlink(name)
+                    disk.fsync_folder()
+                    findings.append(f"{disk.folder}/{name} was removed: frame {sequence} was given up")
+
+        frames = log.recover(known=list(kept), give_up=give_up)
+    for frame in frames:
         replay(state, frame)
-    if disk is not None and not trusted:
-        findings += _remove_beyond(disk, log.last_sequence)
     return Start(state, [*findings, *log.findings], mark.sequence if mark else 0)
 
 
@@ -69,6 +95,74 @@ def state_of(snapshot: Snapshot) -> LedgerState:
     return state
 
 
+def difference(snapshot: Snapshot, state: LedgerState, frame: Frame) -> str:
+    """What a snapshot keeps otherwise than one of this state, after this frame, would; empty where it keeps the same.
+
+    Section by section, since the state digest need not see everything that a later frame will rest on. Raises
+    IntegrityError where the snapshot is laid out otherwise, and where the disk gives other bytes than before.
+    """
+    sections, small = state.save()
+    if snapshot.small.keys() != small.keys() or _layout(snapshot.sections) != _layout(sections):
+        raise IntegrityError("its tables are laid out otherwise")
+    if (snapshot.rules, snapshot.movement_digest) != (state.rules, state.movement_digest):
+        return "its head names other rules or movements"
+    if snapshot.mark != Mark(frame.sequence, frame.time_ns, frame.digest) or snapshot.epoch < frame.epoch:
+        return "its head names another frame"
+    for name, value in small.items():
+        if snapshot.small[name] != value:
+            return f"its {name} differ"
+    for name, array in sections.items():
+        if name not in _UNCOMPARED and not _is_same(name, snapshot.sections[name].read(), array):
+            return f"its {name} differ"
+    return ""
+
+
+def journal_in(disk: Disk, kept: Disk, *, cut_tail: bool = False) -> Journal:
+    """The journal on `disk`, opened, or made where there is none; `kept` is the disk of the ledger's snapshots.
+
+    Raises JournalDamaged where there is none but snapshots are: the ledger that they are of has lost its journal. Else
+    what `Journal.open` and `Journal.create` raise.
+    """
+    if Journal.exists(disk):
+        return Journal.open(disk, cut_tail=cut_tail)
+    if names := files.names(kept):
+        raise JournalDamaged(
+            f"{disk.folder} holds no journal, and {kept.folder}/{names[-1]} says that there was one",
+            hint="Nothing was changed. Put the journal back from a copy. For a new ledger choose another folder, or "
+            "move the snapshots away.",
+        )
+    return Journal.create(disk)
+
+
+def _layout(sections: Mapping[str, Section] | Mapping[str, Array]) -> dict[str, tuple[np.dtype[Any], int]]:
+    return {name: (section.dtype, len(section.shape)) for name, section in sections.items()}
+
+
+def _is_same(name: str, kept: Array, here: Array) -> bool:
+    if name == "bound":  # but for what is hashed with the random key
+        return all(np.array_equal(kept[field], here[field]) for field in layout.BOUND.names or () if field != "content")
+    if name == "counters":  # how many time-outs the heap holds is found anew
+        kept[kernels.TIME_OUTS] = here[kernels.TIME_OUTS]
+    # Tables grow ahead of need, and by how much hangs on when: beyond what is in use there are zeros.
+    common = tuple(slice(min(lengths)) for lengths in zip(kept.shape, here.shape, strict=True))
+    return np.array_equal(_bytes_of(kept[common]), _bytes_of(here[common])) and all(
+        np.count_nonzero(_bytes_of(array)) == np.count_nonzero(_bytes_of(array[common]))
+        for array in (kept, here)
+        if array.shape != array[common].shape
+    )
+
+
+def _bytes_of(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _closed(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """The same snapshots, each let go of when it was looked at."""
+    for snapshot in found:
+        with snapshot:
+            yield snapshot
+
+
 def _newest(log: Log, disk: Disk) -> tuple[LedgerState, Mark | None, list[str]]:
     snapshot, findings = files.newest_good(disk, log.ledger_id)
     if snapshot is None:
@@ -80,16 +174,3 @@ def _newest(log: Log, disk: Disk) -> tuple[LedgerState, Mark | None, list[str]]:
             # Another release laid its tables out otherwise: nothing is lost, for the journal has it all.
             findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was passed over")
             return LedgerState(), None, findings
-
-
-def _remove_beyond(disk: Disk, last_sequence: int) -> list[str]:
-    """Remove the snapshots of frames that are no more: the next start would take them for proof of a loss."""
-    findings = []
-    if disk.exists():
-        for name in files.names(disk):
-            if int(name.partition(".")[0]) > last_sequence:
-                disk.unlink(name)
-                findings.append(f"{disk.folder}/{name} was removed: the journal now ends with frame {last_sequence}")
-        if findings:
-            disk.fsync_folder()
-    return findings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +19,7 @@ class Verbs(ABC, Generic[Taken]):
     """Every verb takes an `id`, a fresh one if none is given: the same id again is answered EXISTS and moves nothing.
 
     An amount is minor units, or a text such as "12.50" in the account's currency. Raises UsageError for a text that is
-    no such amount, or for a number that does not fit its field.
+    no such amount, for a float or a bool, and for a number that does not fit its field.
     """
 
     @abstractmethod
@@ -57,7 +56,11 @@ class Verbs(ABC, Generic[Taken]):
         return self._take(operations.refund(self._id(id), original=original, amount=minor))
 
     def reverse(self, original: int, amount: Amount, *, id: int | None = None) -> Taken:
-        """Take back part of a transfer, pay or post by authority, as far as the payee has it."""
+        """Take back part or all of a transfer, pay or post by authority, as far as the payee has it available.
+
+        CREATED does not say that money moved: what the payee has not is left as a claim on record, even all of it.
+        `Ledger.missing_of` tells how much, by this reverse's `id`; another reverse collects it later.
+        """
         minor = self._minor_of(original, amount)
         return self._take(operations.reverse(self._id(id), original=original, amount=minor))
 
@@ -76,8 +79,9 @@ class Verbs(ABC, Generic[Taken]):
     ) -> Taken:
         """Keep money ready for the payee until `until_ns`; its `id` is what `post` and the others name.
 
-        `third` is an account that alone may post and void then; `hash_lock`, 32 bytes, is the SHA-256 of a secret
-        without which nothing is posted.
+        Payer and payee may post it, the payee may void it and the payer extend it. With `third` that account alone may
+        post it, and may void it, too. With `hash_lock`, 32 bytes, the SHA-256 of a secret, the payee alone may post it,
+        and only with the secret.
         """
         minor = self._minor(payer, amount)
         record = operations.hold(
@@ -101,8 +105,9 @@ class Verbs(ABC, Generic[Taken]):
         secret: bytes | None = None,
         id: int | None = None,
     ) -> Taken:
-        """Pay what is held, or part of it, asked for by the account `by`.
+        """Pay what is held, or part of it, asked for by the account `by`: payer or payee.
 
+        Of a three-party hold: the third account; of a hash-locked one: the payee, who knows the secret.
         `lets_go` keeps the rest no longer; `secret`, 32 bytes, opens a hash-locked hold.
         """
         minor = self._minor_of(hold, amount)
@@ -110,11 +115,14 @@ class Verbs(ABC, Generic[Taken]):
         return self._take(record)
 
     def void(self, hold: int, *, by: int, id: int | None = None) -> Taken:
-        """Let all that is still held go, asked for by the account `by`."""
+        """Let all that is still held go, asked for by the account `by`: the payee, or the third of a three-party hold.
+
+        The payer cannot: what is held is the payee's to give up, until the hold ends.
+        """
         return self._take(operations.void(self._id(id), hold=hold, by=by))
 
     def extend(self, hold: int, *, by: int, until_ns: int, id: int | None = None) -> Taken:
-        """Hold until later, asked for by the payer."""
+        """Hold until later, asked for by the account `by`: the payer, whatever kind of hold it is."""
         return self._take(operations.extend(self._id(id), hold=hold, by=by, until_ns=until_ns))
 
     # --- on its way ---
@@ -145,12 +153,14 @@ class Verbs(ABC, Generic[Taken]):
     def _id(self, id: int | None) -> int:
         return self.new_id() if id is None else id
 
+    # What is no text is looked at where all arguments are: in `operations`.
+
     def _minor(self, account: int, amount: Amount) -> int:
         if not isinstance(amount, str):
-            return operator.index(amount)
+            return amount
         return money.parse(amount, money.currency(self._currency_of(account)))
 
     def _minor_of(self, original: int, amount: Amount) -> int:
         if not isinstance(amount, str):
-            return operator.index(amount)
+            return amount
         return money.parse(amount, money.currency(self._currency_of_operation(original)))

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sycee.core import ids, money
-from sycee.core.errors import IntegrityError, SyceeError, UnavailableError, UsageError
+from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.core.keys import PublicKey
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
-from sycee.journal.frame import Frame, FrameKind, Mark, digest_of, padded_bytes
+from sycee.journal.frame import Frame, FrameKind, Mark
 from sycee.journal.journal import Journal
-from sycee.journal.snapshot import Snapshot
 from sycee.ledger import authority as authorities
 from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
@@ -64,16 +63,16 @@ def verify(
     disk = journal_disk(folder)
     if not Journal.exists(disk):
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    # Before the journal is read: whatever is there now is of a frame that the reading will find.
-    kept = _Snapshots(snapshot_disk(folder))
     signed = _Checkpoints(checkpoints)
     journal = Journal.open(disk, read_only=True)
+    # Before the journal is read: whatever is there now is of a frame that the reading will find.
+    kept = _Snapshots(snapshot_disk(folder), journal.ledger_id)
     state = LedgerState()
     report = authorities.Report()
     operations = last_time_ns = first_time_ns = 0
     findings: list[str] = []
     try:
-        for frame in journal.recover():
+        for frame in journal.recover(known=kept.marks):
             first_time_ns, last_time_ns = first_time_ns or frame.time_ns, frame.time_ns
             if frame.kind is FrameKind.OPERATIONS:
                 operations += len(frame.records)
@@ -83,14 +82,14 @@ def verify(
                 if authority:
                     _check_authority(state, journal.ledger_id, frame, report)
             replay(state, frame)
-            kept.compare(state, journal.ledger_id, frame)
-            signed.compare(state, journal.ledger_id, frame, disk)
+            kept.compare(state, frame)
+            signed.compare(state, journal.ledger_id, frame)
             if progress:
                 progress(frame.sequence)
         findings += journal.findings
     finally:
+        kept.close()
         journal.close()
-    kept.check_end(journal.ledger_id, journal.last_sequence)
     signed.check_end(state, journal.last_sequence)
     state.check()
     return Verification(
@@ -123,65 +122,47 @@ def verify(
 
 
 class _Snapshots:
-    """The snapshots of a folder, each compared with the replay when it comes to its frame."""
+    """The good snapshots of a folder, each compared with the replay when it comes to its frame."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, ledger_id: bytes) -> None:
         self.findings: list[str] = []
         self._disk = disk
-        names = files.names(disk) if disk.exists() else []
-        self._waiting = {int(name.partition(".")[0]): name for name in names}
+        # They stay open: a process that writes to the folder may remove one before the replay comes to it.
+        self._good = {good.mark.sequence: good for good in files.all_good(disk, ledger_id, self.findings)}
         self._agreed = 0
 
-    def compare(self, state: LedgerState, ledger_id: bytes, frame: Frame) -> None:
+    @property
+    def marks(self) -> list[Mark]:
+        """The frames that they are of: as in a start, the journal must have each."""
+        return [snapshot.mark for snapshot in self._good.values()]
+
+    def compare(self, state: LedgerState, frame: Frame) -> None:
         """Compare the snapshot of this frame, if there is one. Raises IntegrityError where it is another state."""
-        name = self._waiting.pop(frame.sequence, None)
-        snapshot = self._open(name, ledger_id) if name else None
+        snapshot = self._good.get(frame.sequence)
         if snapshot is None:
             return
-        with snapshot:
-            try:
-                other = snapshots.state_of(snapshot)
-            except (SyceeError, KeyError, ValueError, TypeError) as error:
-                self.findings.append(f"{self._disk.folder}/{name} does not fit this release ({error})")
-                return
-            same = (other.digest(), other.movement_digest, snapshot.mark.time_ns) == (
-                state.digest(),
-                state.movement_digest,
-                frame.time_ns,
-            )
-        if not same:
+        try:
+            different = snapshots.difference(snapshot, state, frame)
+        except SyceeError as error:
+            self.findings.append(f"{self._disk.folder}/{snapshot.name} does not fit this release ({error})")
+            return
+        if different:
             raise IntegrityError(
-                f"{self._disk.folder}/{name} is whole, but is not the state that frame {frame.sequence} of the journal "
-                "leaves",
+                f"{self._disk.folder}/{snapshot.name} is whole, but is not the state that frame {frame.sequence} of "
+                f"the journal leaves: {different}",
                 hint="The journal is right. Move the file away, so that the ledger is rebuilt from its first frame, "
                 "and report this.",
             )
         self._agreed += 1
 
-    def _open(self, name: str, ledger_id: bytes) -> Snapshot | None:
-        try:
-            return files.open_good(self._disk, name, ledger_id)
-        except (IntegrityError, UnavailableError) as error:
-            if name in files.names(self._disk):  # a process that writes to the folder may have replaced it by now
-                self.findings.append(f"{error.message}: a start passes it over")
-            return None
-
-    def check_end(self, ledger_id: bytes, last_sequence: int) -> None:
-        """A snapshot of a frame that is not there says that frames were lost. Raises IntegrityError then."""
-        for sequence, name in sorted(self._waiting.items()):
-            snapshot = self._open(name, ledger_id)
-            if snapshot is None:
-                continue
+    def close(self) -> None:
+        """Let their files go."""
+        for snapshot in self._good.values():
             snapshot.close()
-            raise IntegrityError(
-                f"{self._disk.folder}/{name} is of frame {sequence}, which was durable, and the journal ends with "
-                f"frame {last_sequence}",
-                hint="Look for a better copy of the journal; frames that were acknowledged are missing from this one.",
-            )
 
     def sentences(self) -> tuple[str, ...]:
         """What was proved of them."""
-        return (f"{self._agreed} of its snapshots are what the replay gives",) if self._agreed else ()
+        return (f"snapshots that are what the replay gives: {self._agreed}",) if self._agreed else ()
 
 
 class _Checkpoints:
@@ -192,20 +173,22 @@ class _Checkpoints:
         self.findings: list[str] = []
         self._all = checkpoints
         self._sequences = frozenset(checkpoint.position.sequence for checkpoint in checkpoints)
+        self._keys_then: dict[int, tuple[PublicKey, ...]] = {}  # by place in `_all`: of its witness, at its frame
 
-    def compare(self, state: LedgerState, ledger_id: bytes, frame: Frame, disk: Disk) -> None:
+    def compare(self, state: LedgerState, ledger_id: bytes, frame: Frame) -> None:
         """Compare those of this frame. Raises IntegrityError where one says otherwise."""
         if frame.sequence not in self._sequences:
             return
-        mark = Mark(frame.sequence, frame.time_ns, _digest_of(frame, disk))
+        mark = Mark(frame.sequence, frame.time_ns, frame.digest)
         position = Position.of(state, ledger_id=ledger_id, epoch=frame.epoch, mark=mark)
-        for checkpoint in self._all:
+        for at, checkpoint in enumerate(self._all):
             if checkpoint.position.sequence == frame.sequence:
                 agrees(checkpoint, position)
+                self._keys_then[at] = granted_keys(state, checkpoint)
 
     def check_end(self, state: LedgerState, last_sequence: int) -> None:
         """Say who signed them. Raises IntegrityError where one is of a frame that is not there, or signed wrongly."""
-        for checkpoint in self._all:
+        for at, checkpoint in enumerate(self._all):
             position = checkpoint.position
             if position.sequence > last_sequence:
                 raise IntegrityError(
@@ -214,16 +197,21 @@ class _Checkpoints:
                     hint="Look for a better copy of the journal; frames that were there are missing from this one.",
                 )
             signer = ids.format(ids.from_int(checkpoint.signer))
-            keys = granted_keys(state, checkpoint)
-            if not keys:
+            now, then = granted_keys(state, checkpoint), self._keys_then[at]
+            if not now and not then:
                 self.findings.append(
                     f"the checkpoint at frame {position.sequence} agrees, but the ledger knows no witness {signer}: "
                     "its signature was not judged"
                 )
-                continue
-            if not any(_is_signed_by(checkpoint, key) for key in keys):
-                verify_checkpoint(checkpoint, keys[0])
-            self.proved.append(f"the checkpoint at frame {position.sequence}, signed by witness {signer}, agrees")
+            elif any(_is_signed_by(checkpoint, key) for key in now):
+                self.proved.append(f"the checkpoint at frame {position.sequence}, signed by witness {signer}, agrees")
+            elif any(_is_signed_by(checkpoint, key) for key in then):
+                self.findings.append(
+                    f"the checkpoint at frame {position.sequence} agrees and its signature holds, but the grant of "
+                    f"witness {signer} was revoked since: whoever had that key may have made it later"
+                )
+            else:
+                verify_checkpoint(checkpoint, (now or then)[0])
 
 
 def _is_signed_by(checkpoint: Checkpoint, key: PublicKey) -> bool:
@@ -232,17 +220,6 @@ def _is_signed_by(checkpoint: Checkpoint, key: PublicKey) -> bool:
     except IntegrityError:
         return False
     return True
-
-
-def _digest_of(frame: Frame, disk: Disk) -> bytes:
-    """Digest of a whole frame as it stands on disk, padding and trailer included."""
-    block = memoryview(bytearray(padded_bytes(len(frame.records), len(frame.envelopes))))
-    file = disk.open(frame.place.file, writable=False)
-    try:
-        file.pread_into(block, frame.place.offset)
-    finally:
-        file.close()
-    return digest_of(block)
 
 
 def _check_authority(state: LedgerState, ledger_id: bytes, frame: Frame, report: authorities.Report) -> None:

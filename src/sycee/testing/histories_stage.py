@@ -99,6 +99,8 @@ class Stage:
         }
         # What most steps are about; `histories` knows the themes. A crowded wallet is about purses.
         self._theme = 1 if self._crowded else dice.below(9)
+        self._lives_under[FUNDER] = dice.pick((0, 0, 0, 0, PERSONS, SHOPS))
+        self._lives_under[BANK] = dice.pick((0, 0, SHOPS, BRIEF))
 
     def _limits(self, number: int, dice: Dice) -> dict[str, Any]:
         """What a rule set of accounts says; dice that always show 0 make one that forbids nothing."""

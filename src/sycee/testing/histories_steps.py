@@ -41,7 +41,7 @@ from sycee.testing.histories_world import (
 from sycee.testing.naive_rows import Account, Pay
 
 KEYS = (b"\x01" * 32, b"\x02" + bytes(31), bytes(31) + b"\x03")
-PAYS = (Kind.PAY, Kind.POST)
+PAYS = (Kind.PAY, Kind.POST, Kind.HOLD)  # a hold, if POST_HOLDS posted it
 PEOPLE = (901, 902 << 64 | 5, 903)
 
 
@@ -157,6 +157,8 @@ class PlainSteps(Stage):
         if dice.one_in(6):
             fields["number"] = dice.pick((CURRENCIES[1 - currency], 1, 999))
         fields["rule_set"] = dice.pick((0, 0, PERSONS, SHOPS, 65_535))
+        if dice.one_in(8):
+            fields["count"] = dice.pick((0, 8))
         return fields
 
     def _step_block_account(self, dice: Dice) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def open_account(book: Book, operation: Operation) -> None:
     if kind not in SELF_SUSPENDED:
         suspense = book.account_or(Result.SUSPENSE_NOT_FOUND, operation.credit)
         right = suspense.kind == AccountKind.SUSPENSE and suspense.currency == currency
+        right = right and suspense.operator in (0, operation.count)
         refuse(Result.SUSPENSE_NOT_FOUND, not right)
     book.accounts[operation.debit] = Account(
         id=operation.debit,
@@ -163,7 +164,7 @@ def transfer(book: Book, operation: Operation) -> None:
     book.move([(debit, credit, amount, Purpose.TRANSFER)])
     if possible:
         waterfall(book, operation.id, credit, amount)
-    book.pays[operation.id] = Pay(debit.id, credit.id, amount, ((None, amount),))
+    book.pays[operation.id] = Pay(debit.id, credit.id, amount, ((None, amount),), book.now)
 
 
 # ── Roles and rules ──────────────────────────────────────────────────────────────────────────────────────────────

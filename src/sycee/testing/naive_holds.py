@@ -64,13 +64,13 @@ def post(book: Book, operation: Operation) -> None:
     secret = operation.field("secret") if operation.flags & PostFlag.PREIMAGE else None
     _check_post(book, held, operation.debit, secret, operation.amount)
     payee = book.accounts[held.payee]
-    possible = waterfall_is_possible(book, payee, operation.amount)
+    possible = waterfall_is_possible(book, payee, operation.amount, held=True)
     taken = _take(book, held, operation.amount)
     if operation.flags & PostFlag.LETS_GO:
         book.let_go(held, HoldState.POSTED)
     if possible:
         waterfall(book, operation.id, payee, operation.amount)
-    book.pays[operation.id] = Pay(held.payer, held.payee, operation.amount, taken)
+    book.pays[operation.id] = Pay(held.payer, held.payee, operation.amount, taken, book.now)
 
 
 def _check_post(book: Book, held: Hold, asks: int, secret: bytes | None, amount: int) -> None:
@@ -108,14 +108,15 @@ def _take(book: Book, held: Hold, amount: int) -> Legs:
 
 
 def void(book: Book, operation: Operation) -> None:
-    """The payee, or the third party, lets all of it go."""
+    """The payee, or the third account, lets all of it go."""
     held = _hold(book, operation.reference)
     _check_void(held, operation.debit)
     book.let_go(held, HoldState.VOIDED)
 
 
 def _check_void(held: Hold, asks: int) -> None:
-    refuse(Result.NOT_A_PARTY_TO_HOLD, asks != (held.third if held.third != 0 else held.payee))
+    parties = [held.payee] if held.third == 0 else [held.payee, held.third]
+    refuse(Result.NOT_A_PARTY_TO_HOLD, asks not in parties)
     _check_open(held)
 
 
@@ -147,7 +148,9 @@ def post_holds(book: Book, operation: Operation) -> None:
             _check_post(book, held, operation.reference, None, held.held)
         except Refusal:
             continue
-        _take(book, held, held.held)
+        amount = held.held
+        taken = _take(book, held, amount)
+        book.pays[held.id] = Pay(held.payer, held.payee, amount, taken, book.now)
 
 
 def void_holds(book: Book, operation: Operation) -> None:

@@ -119,8 +119,8 @@ def forbids_receiving(book: Book, account: Account, amount: int, *, waterfall: b
     return Result.EXCEEDS_BALANCE_LIMIT
 
 
-def waterfall_is_possible(book: Book, account: Account, amount: int) -> bool:
-    """True if what is too much of this amount could go on its way to the bank."""
+def waterfall_is_possible(book: Book, account: Account, amount: int, *, held: bool = False) -> bool:
+    """True if what is too much of this amount could go on its way to the bank; `held` if it is pending already."""
     if account.link == 0:
         return False
     through = book.accounts[account.link]
@@ -129,7 +129,22 @@ def waterfall_is_possible(book: Book, account: Account, amount: int) -> bool:
     destination = book.accounts[through.link]
     if destination is account or account.debits_posted + account.debits_pending + amount > I64_MAX:
         return False
-    return not through.overflows_credits(amount) and not destination.overflows_credits(amount)
+    if through.overflows_credits(amount) or destination.overflows_credits(amount):
+        return False
+    if destination.closed or destination.credit_reasons or not is_in_force(book, book.rules_of(destination)):
+        return False
+    excess = min(amount, excess_of(book, account) + (0 if held else amount))
+    return (
+        forbids_payee(book, book.rules_of(account), destination) is None
+        and forbids_receiving(book, destination, excess, waterfall=False) is None
+    )
+
+
+def excess_of(book: Book, account: Account) -> int:
+    """What an account has, with what is on its way to it, above its highest balance; negative where it is below."""
+    rules = book.rules_of(account)
+    most = 0 if rules is None else rules.balance_max
+    return account.balance + account.credits_pending - most
 
 
 def waterfall(book: Book, id: int, account: Account, amount: int) -> None:
@@ -137,7 +152,7 @@ def waterfall(book: Book, id: int, account: Account, amount: int) -> None:
     rules = book.rules_of(account)
     if rules is None or rules.balance_max == 0:
         return
-    excess = min(amount, account.balance + account.credits_pending - rules.balance_max)
+    excess = min(amount, excess_of(book, account))
     if excess > 0:
         through = book.accounts[account.link]
         destination = book.accounts[through.link]

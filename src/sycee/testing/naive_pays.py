@@ -30,7 +30,7 @@ def pay(book: Book, operation: Operation) -> None:
     book.move(paying(book, payer, payee, legs))
     if possible:
         waterfall(book, operation.id, payee, operation.amount)
-    book.pays[operation.id] = Pay(payer.id, payee.id, operation.amount, legs)
+    book.pays[operation.id] = Pay(payer.id, payee.id, operation.amount, legs, book.now)
 
 
 def payer_and_payee(book: Book, operation: Operation) -> tuple[Account, Account]:
@@ -107,11 +107,11 @@ REVERSAL = (Purpose.REVERSAL_OWN, Purpose.REVERSAL_SUSPENSE, Purpose.REVERSAL_PU
 
 def refund(book: Book, operation: Operation) -> None:
     """The payee gives back a part of a pay: own money first, then purses, last to first."""
-    original = _original(book, operation, (Kind.PAY, Kind.POST), Result.ORIGINAL_IS_NOT_A_PAY)
+    original = _original(book, operation, (Kind.PAY, Kind.POST, Kind.HOLD), Result.ORIGINAL_IS_NOT_A_PAY)
     payee, amount = book.accounts[original.payee], operation.amount
     refuse(Result.DEBIT_ACCOUNT_CLOSED, payee.closed)
     refuse(Result.DEBIT_ACCOUNT_BLOCKED, payee.debit_reasons)
-    rules, passed = book.rules_of(payee), book.now - book.bound[operation.reference].now_ns
+    rules, passed = book.rules_of(payee), book.now - original.paid_ns
     if rules is not None and rules.refund_window_s != 0:
         refuse(Result.REFUND_WINDOW_CLOSED, passed >= rules.refund_window_s * SECOND_NS)
     _check_giving_back(book, operation, original)
@@ -121,7 +121,7 @@ def refund(book: Book, operation: Operation) -> None:
 
 def reverse(book: Book, operation: Operation) -> None:
     """By authority: what the payee has of it comes back, and what is missing is a claim on record."""
-    reversible = (Kind.TRANSFER, Kind.PAY, Kind.POST)
+    reversible = (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.HOLD)
     original = _original(book, operation, reversible, Result.ORIGINAL_NOT_REVERSIBLE)
     payee, amount = book.accounts[original.payee], operation.amount
     _check_giving_back(book, operation, original)
@@ -134,6 +134,8 @@ def _original(book: Book, operation: Operation, kinds: tuple[Kind, ...], otherwi
     refuse(Result.ORIGINAL_NOT_FOUND, operation.reference not in book.bound)
     bound = book.bound[operation.reference]
     refuse(otherwise, bound.kind not in kinds)
+    # A hold that was posted by a POST, or not at all, is none.
+    refuse(otherwise, bound.kind is Kind.HOLD and operation.reference not in book.pays)
     refuse(Result.ORIGINAL_WAS_REFUSED, bound.result is not Result.CREATED)
     return book.pays[operation.reference]
 

@@ -9,7 +9,8 @@ from blake3 import blake3
 from sycee.core.codes import Result
 from sycee.core.limits import I64_MAX
 from sycee.ledger.layout import AccountKind, Purpose, PurseState
-from sycee.testing.naive_book import Book, refuse
+from sycee.testing.naive_book import Book, refuse, refuse_for
+from sycee.testing.naive_limits import forbids_amount, use_up
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Programme, Purse
 
@@ -87,9 +88,12 @@ def drop(book: Book, operation: Operation) -> None:
     to_fill = [purse for purse in book.purses_in(operation) if purse.state is PurseState.EMPTY]
     total = amount * len(to_fill)
     refuse(Result.OVERFLOWS_DEBITS, to_fill and (total > I64_MAX or funder.overflows_debits(total)))
-    refuse(Result.EXCEEDS_BALANCE, not funder.has(total))
+    if to_fill:
+        refuse_for(forbids_amount(book, funder, total, single=False))
     balance_max = book.rules_of_programme(operation.number).balance_max
     refuse(Result.EXCEEDS_BALANCE_LIMIT, balance_max != 0 and amount > balance_max)
+    if to_fill:
+        use_up(book, funder, total)
     for purse in to_fill:
         purse.state = PurseState.DROPPED
     book.move([(funder, purse, amount, Purpose.DROP) for purse in to_fill])

@@ -207,12 +207,13 @@ class Bound:
 
 @dataclass(frozen=True)
 class Pay:
-    """What refunds and reversals need to know of a TRANSFER, PAY or POST."""
+    """What refunds and reversals need to know of a TRANSFER, PAY or POST, or of a HOLD that POST_HOLDS posted."""
 
     payer: int
     payee: int
     amount: int
     legs: Legs  # as they were paid
+    paid_ns: int
 
 
 @dataclass

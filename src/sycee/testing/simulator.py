@@ -7,7 +7,9 @@ restart the two must agree. docs/internals/simulator.md says what is simulated, 
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import math
 import sys
 import time
 from collections import Counter
@@ -27,6 +29,7 @@ __all__ = ["Failure", "Outcome", "Parts", "Plan", "Report", "find_checker", "pla
 SEED_MAX: Final = 2**63 - 1
 # Another checker rereads every so manyth history: it takes longer than the history.
 CHECKER_EVERY: Final = 8
+COLLECT_EVERY: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +118,25 @@ def simulate(
     """Run the histories of `seed`, `seed` + 1 and so on, until so many seconds are over or so many histories run.
 
     The first failure ends it, and is shrunk for at most `shrink_seconds`. `parts` are what it is run with, where not
-    the real ones; `progress` is called after each history. Raises UsageError for a seed below 0 or beyond 63 bits, and
-    where there is no end.
+    the real ones; `progress` is called after each history. Raises UsageError for a seed below 0 or beyond 63 bits,
+    where there is no end, and where nothing would be run.
     """
-    if not 0 <= seed <= SEED_MAX:
-        raise UsageError(f"{seed} is no seed", hint=f"a seed is a whole number from 0 to {SEED_MAX}")
-    if (seconds is None and histories is None) or min(seconds or 0.0, histories or 0) < 0:
-        raise UsageError("a simulation must end", hint="say for how many seconds, or how many histories, from 0 on")
+    _check(seed, seconds, histories)
     report = Report(seed)
     start = time.monotonic()
     while (histories is None or report.histories < histories) and (
         seconds is None or time.monotonic() - start < seconds
     ):
         each = seed + report.histories
+        if each > SEED_MAX:
+            break
         mine = parts or Parts(checker=find_checker() if each % CHECKER_EVERY == 0 else None)
         outcome = run(plan_of(each), mine)
         report.add(outcome)
         report.seconds = time.monotonic() - start
+        if report.histories % COLLECT_EVERY == 0:
+            # What a history leaves refers to itself; Python alone would come round to it gigabytes later.
+            gc.collect()
         if progress is not None:
             progress(report)
         if outcome.failure is not None:
@@ -139,6 +144,22 @@ def simulate(
             break
     report.seconds = time.monotonic() - start
     return report
+
+
+def _check(seed: int, seconds: float | None, histories: int | None) -> None:
+    if not 0 <= seed <= SEED_MAX:
+        raise UsageError(f"{seed} is no seed", hint=f"a seed is a whole number from 0 to {SEED_MAX}")
+    if seconds is None and histories is None:
+        raise UsageError("a simulation must end", hint="say for how many seconds, or how many histories")
+    if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
+        raise UsageError(f"{seconds} seconds are no time to simulate", hint="give a number greater than 0")
+    if histories is not None and histories < 1:
+        raise UsageError(f"{histories} histories prove nothing", hint="give a whole number from 1 on")
+    if histories is not None and seed + histories - 1 > SEED_MAX:
+        raise UsageError(
+            f"{histories} histories from seed {seed} on need seeds that there are not",
+            hint=f"the last seed is {SEED_MAX}",
+        )
 
 
 def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_seconds: float) -> Failure:

@@ -34,7 +34,7 @@ from sycee.testing.histories_world import (
 from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Grant
-from sycee.testing.simulator_authority import Judge, Need, is_on
+from sycee.testing.simulator_authority import Judge, Need, chains_of, is_on
 
 SETTING_BYTES: Final = STAGE_BYTES + 16
 
@@ -191,6 +191,7 @@ class Pen:
         "elsewhere",
         "too much",
         "replayed",
+        "part of a chain",
     )
 
     def __init__(self, twin: NaiveLedger, ledger_id: bytes) -> None:
@@ -209,10 +210,12 @@ class Pen:
         wrong = dice.pick(self.WRONG) if dice.one_in(5) else ""
         together = dice.one_in(3)
         made: list[Envelope] = []
-        for first, count in _ranges(records, needs, together=together):
+        for first, count, need in _ranges(operations, needs, together=together):
             if wrong == "too much":
                 first, count = 0, len(records)
-            made += self._sign(records, needs[first], first, count, now_ns, wrong, dice)
+            if wrong == "part of a chain" and count > 1:
+                first, count = first + dice.below(2), count - 1
+            made += self._sign(records, need, first, count, now_ns, wrong, dice)
             if wrong and dice.one_in(2):
                 wrong = ""
         self._overheard = made[-1] if made else self._overheard
@@ -269,13 +272,22 @@ class Pen:
             yield grant.person, private_keys()[grant.flags, grant.key], 0, 0
 
 
-def _ranges(records: npt.NDArray[Any], needs: Sequence[Need], *, together: bool) -> Iterator[tuple[int, int]]:
-    """Which operations get an envelope of their own: one by one, or together where the same must sign."""
+def _ranges(
+    operations: Sequence[Operation], needs: Sequence[Need], *, together: bool
+) -> Iterator[tuple[int, int, Need]]:
+    """Who signs what: each chain whole for all whom it needs; the rest one by one, or together where the same sign."""
     first = 0
-    for at in range(1, len(records) + 1):
-        if at == len(records) or not together or needs[at] != needs[first]:
-            yield first, at - first
+    for at, chain in enumerate([*chains_of(operations), range(len(operations), 0)]):
+        if at < max(first, chain.start):
+            continue
+        if len(chain) > 1 or at == len(operations) or not together or needs[at] != needs[first]:
+            if at > first:
+                yield first, at - first, needs[first]
             first = at
+        if len(chain) > 1:
+            for need in dict.fromkeys(needs[chain.start : chain.stop]):
+                yield chain.start, len(chain), need
+            first = chain.stop
 
 
 def _tampered(envelope: Envelope, dice: Dice) -> Envelope:

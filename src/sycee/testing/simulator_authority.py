@@ -15,8 +15,8 @@ from blake3 import blake3
 from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.keys import PublicKey
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Kind, Role
-from sycee.testing.naive import NaiveLedger
+from sycee.ledger.layout import AccountKind, Kind, Reason, Role
+from sycee.testing.naive import NaiveLedger, chains
 from sycee.testing.naive_record import Operation
 
 OFFICERS_KINDS: Final = (Kind.DEFINE_CURRENCY, Kind.DEFINE_GROUP)
@@ -24,9 +24,11 @@ TWO_OFFICERS_KINDS: Final = (Kind.GRANT_ROLE, Kind.REVOKE_ROLE, Kind.DEFINE_RULE
 GUARDED_KINDS: Final = (Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT)
 OPERATORS_KINDS: Final = (
     Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP, Kind.CONFIRM,
-    Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.DROP, *GUARDED_KINDS,
+    Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.CLAIM, *GUARDED_KINDS,
 )  # fmt: skip
-NO_SIGNER_KINDS: Final = (Kind.EXPIRE, Kind.UPGRADE)
+STAFF_KINDS: Final = (Kind.SETTLE, Kind.EXPIRE)
+OFFICERS_ACCOUNTS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
+OFFICERS_REASONS: Final = (Reason.COURT_ORDER, Reason.SANCTIONS)
 KEY_FLAGS: Final = (1, 2, 6)
 
 
@@ -76,6 +78,7 @@ class Judge:
         self._now_ns = now_ns
         self._operations = operations
         self._fresh = fresh
+        self._chains = chains_of(operations)
         self._new = [operation for operation, new in zip(operations, fresh, strict=True) if new]
         on = is_on(twin, now_ns)
         self.needs = [self._need(each) if on and new else NOBODY for each, new in zip(operations, fresh, strict=True)]
@@ -84,17 +87,17 @@ class Judge:
 
     def _need(self, operation: Operation) -> Need:
         kind = Kind(operation.kind)
-        if kind in NO_SIGNER_KINDS:
-            return NOBODY
+        if kind is Kind.UPGRADE:
+            return NOBODY if operation.number > self._twin.rules else Need("any")
         if kind in TWO_OFFICERS_KINDS:
             return Need("two officers")
         if kind in OFFICERS_KINDS:
             return Need("officer")
-        if kind is Kind.SETTLE:
+        if kind in STAFF_KINDS:
             return Need("staff")
         if kind is Kind.OPEN_ACCOUNT:
-            is_issuance = operation.first == AccountKind.ISSUANCE
-            return Need("two officers") if is_issuance else Need("operator", operation.count)
+            by_officers = operation.first in OFFICERS_ACCOUNTS
+            return Need("two officers") if by_officers else Need("operator", operation.count)
         subjects = self._subjects(operation)
         if subjects is None or len(subjects) > 1:
             return Need("impossible")
@@ -102,9 +105,11 @@ class Judge:
         if kind in OPERATORS_KINDS:
             if subject is None:
                 return Need("staff")
-            is_money = subject.kind == AccountKind.ISSUANCE and kind in (*GUARDED_KINDS, Kind.DROP)
-            if is_money or (subject.kind == AccountKind.VAULT and kind in GUARDED_KINDS):
+            if subject.kind in OFFICERS_ACCOUNTS and kind in GUARDED_KINDS:
                 return Need("two officers")
+            is_vault = subject.kind == AccountKind.VAULT
+            if kind is Kind.UNBLOCK_ACCOUNT and (is_vault or operation.first in OFFICERS_REASONS):
+                return Need("officer")
             return Need("operator", subject.operator)
         if subject is None:
             return Need("any")
@@ -151,12 +156,14 @@ class Judge:
     def _payees(self, original: int) -> set[int] | None:
         bound = self._twin.bound.get(original)
         if bound is not None:
+            if original in self._twin.holds:
+                return {self._twin.holds[original].payee}
             moved = bound.kind in (Kind.PAY, Kind.POST) and bound.result is Result.CREATED
             return {self._twin.pays[original].payee} if moved else set()
         same = [each for each in self._new if each.id == original]
         if any(each.kind == Kind.POST for each in same):
             return None
-        return {each.credit for each in same if each.kind == Kind.PAY}
+        return {each.credit for each in same if each.kind in (Kind.PAY, Kind.HOLD)}
 
     def _ways(self, begun_by: int) -> set[int] | None:
         if begun_by in self._twin.transits:
@@ -185,7 +192,9 @@ class Judge:
             verdict, signed = self._verdict(envelope)
             covered = range(envelope.first, envelope.first + envelope.count)
             if signed is not None:
-                vouched = [at for at in covered if vouches(signed, self.needs[at])]
+                mine = [(at, self._chains[at]) for at in covered]
+                whole = [at for at, it in mine if covered.start <= it.start and it.stop <= covered.stop]
+                vouched = [at for at in whole if vouches(signed, self.needs[at])]
                 for at in vouched:
                     if self.needs[at].who == "two officers":
                         officers[at].add(signed.person)
@@ -237,6 +246,14 @@ class Judge:
         covered = self._operations[envelope.first : envelope.first + envelope.count]
         message = signed_message(self._ledger_id, envelope, b"".join(each.record for each in covered))
         return PublicKey(envelope.flags, key).verifies(envelope.signature, message)
+
+
+def chains_of(operations: Sequence[Operation]) -> list[range]:
+    """Of each operation the chain that it stands in; one that stands alone is a chain of its own."""
+    found: list[range] = []
+    for chain in chains(list(operations)):
+        found += [range(len(found), len(found) + len(chain))] * len(chain)
+    return found
 
 
 def signed_message(ledger_id: bytes, envelope: Envelope, records: bytes) -> bytes:

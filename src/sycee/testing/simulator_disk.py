@@ -5,7 +5,7 @@ Journal and snapshots share a disk, so that power cuts, a lack of space and writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -74,6 +74,18 @@ class Folder:
         """See Disk."""
         self._disk.unlock()
 
+    def content(self, name: str) -> bytes:
+        """See FakeDisk."""
+        return self._disk.content(self._prefix + name)
+
+    def replace(self, name: str, content: bytes) -> None:
+        """See FakeDisk."""
+        self._disk.replace(self._prefix + name, content)
+
+    def remove(self, name: str) -> None:
+        """See FakeDisk."""
+        self._disk.remove(self._prefix + name)
+
     def _named(self, file: FakeFile, name: str) -> FakeFile:
         file.name = name
         return file
@@ -118,10 +130,16 @@ class WatchedJournal(Journal):
 
     watch: Watch
 
-    def recover(self, after: Mark | None = None) -> Iterator[Frame]:
+    def recover(
+        self,
+        after: Mark | None = None,
+        *,
+        known: Sequence[Mark] = (),
+        give_up: Callable[[int], None] | None = None,
+    ) -> Iterator[Frame]:
         """See Journal."""
         self.watch.after = after.sequence if after else 0
-        return super().recover(after)
+        return super().recover(after, known=known, give_up=give_up)
 
     def append(
         self,
@@ -172,6 +190,28 @@ def read_all(disk: Disk, *, cut_tail: bool = False) -> list[Written]:
     """Every frame that stands on this disk, from the first byte on. Raises what `Journal.recover` raises."""
     journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
     return [Written.of(frame) for frame in journal.recover()]
+
+
+def cut_off(disk: Folder, first: int, *, fill_until: int = 0) -> None:
+    """Take every frame from `first` on from a journal, without a trace; then write empty ones up to `fill_until`.
+
+    What is left is a whole journal: nothing but what somebody remembers of it says that there was another end.
+    """
+    journal = Journal.open(disk, read_only=True)
+    frames = list(journal.recover())
+    place = frames[first - 1].place
+    for name in disk.names():
+        if name > place.file and name.endswith(".segment"):
+            disk.remove(name)
+    content = disk.content(place.file)
+    disk.replace(place.file, content[: place.offset] + bytes(len(content) - place.offset))
+    journal = Journal.open(disk)
+    for _ in journal.recover():
+        pass
+    for frame in frames[first - 1 : fill_until]:
+        # A nanosecond later, so that not even an empty frame is what it was.
+        journal.append(kind=FrameKind.EMPTY, time_ns=frame.time_ns + 1, movement_digest=frame.movement_digest)
+    journal.close(clean=False)
 
 
 @dataclass(slots=True)

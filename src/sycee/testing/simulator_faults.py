@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, SyceeError, TailInDoubt, UnavailableError, UsageError
 from sycee.core.limits import RECORD_BYTES
+from sycee.journal import snapshot as files
 from sycee.journal.frame import FrameKind
 from sycee.sequencer.restore import restore
 from sycee.sequencer.sequencer import Sequencer
@@ -36,6 +37,7 @@ from sycee.testing.simulator_disk import (
     Written,
     copy_in,
     copy_out,
+    cut_off,
     open_journal,
     read_all,
 )
@@ -381,6 +383,40 @@ class Machine:
         self._tell(f"the ledger is restored elsewhere, epoch {restored.epoch}")
         self._may_end_with_close = True
         self._start(dice)
+
+    def _cut_short(self, dice: Dice) -> None:
+        """On a copy of the disk the journal loses its end behind a good snapshot, or gets another: a start must see it.
+
+        The ledger itself goes on as if nothing had happened.
+        """
+        if self._sequencer is None or self._damage or self._lied():
+            return
+        disk = self.disk.crash(loss=Loss.KEPT)
+        journal, kept = Folder(disk, JOURNAL), Folder(disk, SNAPSHOTS)
+        snapshot, _ = files.newest_good(kept, LEDGER_ID)
+        if snapshot is None:
+            return
+        snapshot.close()
+        newest = snapshot.mark.sequence
+        first = max(1, newest - dice.below(3))
+        exchanged = dice.below(2) == 1
+        cut_off(journal, first, fill_until=newest if exchanged else 0)
+        self._counts["journals exchanged behind a snapshot" if exchanged else "journals cut behind a snapshot"] += 1
+        trusts = dice.below(3) > 0
+        try:
+            Sequencer(
+                open_journal(journal, Watch(), cut_tail=not trusts),
+                clock=self._clock,
+                side_by_side=False,
+                snapshot_disk=kept,
+                snapshot_frames=None,
+                trust_snapshots=trusts,
+            )
+        except (IntegrityError, UnavailableError):
+            # Unavailable: where the first frame is another, none says which rules hold.
+            return
+        what = "is another" if exchanged else "is gone"
+        demand(False, "a ledger starts without frames that its snapshot has", f"frame {first} {what}")
 
     def _ended_cleanly(self) -> bool:
         return bool(self.watch.durable) and self.watch.durable[-1].kind is FrameKind.CLOSE

@@ -25,9 +25,9 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer.rules import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.zones import zone_of
-from sycee.testing.naive import Answer, NaiveLedger, chains
+from sycee.testing.naive import Answer, NaiveLedger
 from sycee.testing.naive_record import Operation
-from sycee.testing.simulator_authority import Judge
+from sycee.testing.simulator_authority import Judge, chains_of
 from sycee.testing.simulator_disk import Written
 
 SECOND_NS: Final = 10**9
@@ -170,7 +170,8 @@ class Oracle:
         fallen: dict[int, Result] = {}
         for at, code in refused.items():
             fallen.setdefault(unit_of[at], code)
-        broken = {chain for at in refused for chain in _chain_of(operations, at)}
+        chain_at = chains_of(operations)
+        broken = {chain for at in refused for chain in chain_at[at]}
         for at in kept:
             if unit_of[at] in fallen and resolved[at] is None:
                 other = Result.CHAIN_BROKEN if at in broken else fallen[unit_of[at]]
@@ -246,16 +247,6 @@ def _units(operations: Sequence[Operation], envelopes: Sequence[Envelope]) -> li
     for at, is_glued in enumerate(glued):
         numbers.append(numbers[-1] if is_glued else at)
     return numbers
-
-
-def _chain_of(operations: Sequence[Operation], at: int) -> range:
-    """The operations that stand in a chain with this one."""
-    start = 0
-    for chain in chains(list(operations)):
-        if start <= at < start + len(chain):
-            return range(start, start + len(chain))
-        start += len(chain)
-    raise IndexError(at)
 
 
 def differences(state: LedgerState, twin: NaiveLedger) -> str:

@@ -14,6 +14,7 @@ from sycee.testing.simulator_actor import SETTING_BYTES
 FAULT_BYTES: Final = 16
 ASKS_MIN, ASKS_MAX = 60, 220
 ASKS_PER_SUBMISSION: Final = (1, 1, 2, 3, 4, 6, 9)
+CUT_SHORT_TIMES: Final = 2
 
 # What may happen between two submissions, as often as it stands here.
 CALM: Final = (*["clock"] * 10, *["tick"] * 3, *["resend"] * 3, *["snapshot"] * 2, *["close"] * 2, "restore")
@@ -61,4 +62,8 @@ def plan_of(seed: int) -> Plan:
         steps += [Step("ask", dice.randbytes(STEP_BYTES)) for _ in range(count)]
         steps.append(Step("submit", dice.randbytes(2 * FAULT_BYTES)))
         asks -= count
+    # Drawn apart from the rest: it looks at a copy of the disk, and whatever else happens stays what it is without it.
+    dice_apart = random.Random(f"sycee.simulator cut short {seed}")
+    for _ in range(CUT_SHORT_TIMES):
+        steps.insert(dice_apart.randrange(len(steps) + 1), Step("cut short", dice_apart.randbytes(FAULT_BYTES)))
     return Plan(dice.randbytes(SETTING_BYTES), tuple(steps))

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numba import njit
 
-from sycee.core import limits
+from sycee.core import compiled, limits
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.accounts import (
@@ -132,7 +132,7 @@ def _judge_rare(tables, operation, words, i, kind, place, now_ns, hashes):
     if kind == c.KIND_HOLD:
         return make_hold(tables, operation, words, i, now_ns)
     if kind == c.KIND_POST:
-        return post(tables, operation, hashes, i, place)
+        return post(tables, operation, hashes, i, place, now_ns)
     if kind == c.KIND_VOID:
         return void(tables, operation)
     if kind == c.KIND_EXTEND:
@@ -278,6 +278,7 @@ _answers_type = numba.from_dtype(layout.ANSWER)[::1]
 _i64 = numba.int64
 # Without numba's counting of references: nothing is allocated here, the caller keeps every array alive, and counting
 # all of `Tables` up and down at each inner call would cost twenty times what a transfer does.
+compiled.announce()
 _eager = {"cache": True, "nogil": True, "_nrt": False}
 
 resolve = njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)

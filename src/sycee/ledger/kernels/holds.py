@@ -239,8 +239,8 @@ def _may_post(tables, hold, by):
 
 @njit
 def _may_void(tables, hold, by):
-    """Is it for this account to void the hold?"""
-    return by == (np.int64(hold.third) - 1 if hold.third else np.int64(hold.payee))
+    """Is it for this account to void the hold? The payee may always do without the money."""
+    return by == np.int64(hold.payee) or (hold.third and by == np.int64(hold.third) - 1)
 
 
 @njit
@@ -263,7 +263,7 @@ def _accounts_code(tables, hold):
 
 
 @njit
-def post(tables, operation, hashes, i, place):
+def post(tables, operation, hashes, i, place, now_ns):
     """All or part of a hold goes to the payee. `hashes`: (n, 4) u64, SHA-256 of each operation's secret."""
     hold_row = hold_of(tables, operation.reference_low, operation.reference_high)
     if hold_row < 0:
@@ -292,7 +292,7 @@ def post(tables, operation, hashes, i, place):
     # It was judged when it was held; what no longer fits now flows over, or stays.
     payee = tables.accounts[payee_row]
     payee.credits_pending -= amount
-    room = receiving(tables, payee_row, amount)
+    room = receiving(tables, payee_row, amount, now_ns)
     payee.credits_pending += amount
     number = _take(tables, place, 0, hold_row, amount)
     if flags & c.LETS_GO and hold.held > 0:
@@ -359,7 +359,13 @@ def many_holds(tables, operation, place, posts):
             if _may_void(tables, hold, by):
                 let_go(tables, hold_row, c.HOLD_IS_VOIDED)
         elif not hold.hash_locked and _may_post(tables, hold, by) and _accounts_code(tables, hold) == c.CREATED:
-            number = _take(tables, place, number, hold_row, hold.held)
+            made, amount = tables.counters[c.MOVEMENTS], hold.held
+            number = _take(tables, place, number, hold_row, amount)
+            # What is posted so comes back by the id of the hold, which was posted by no operation of its own.
+            bound = tables.bound[hold.bound]
+            bound.first_movement = made + 1
+            bound.movements = tables.counters[c.MOVEMENTS] - made
+            bound.amount = amount
     return c.CREATED
 
 

@@ -83,7 +83,7 @@ def transfer(tables, operation, place, now_ns):
     code = giving(tables, debit_row, amount, True)
     if code != c.CREATED:
         return code
-    room = receiving(tables, credit_row, amount)
+    room = receiving(tables, credit_row, amount, now_ns)
     if room > FLOWS_OVER:
         return room
     move(tables, place, c.PURPOSE_TRANSFER, 0, debit_row, credit_row, amount)
@@ -154,7 +154,7 @@ def judge_pay(tables, debit_row, credit_row, amount, flags, now_ns):
         code = giving(tables, debit_row, own, True)
         if code != c.CREATED:
             return code, legs, own, FITS
-    room = receiving(tables, credit_row, amount)
+    room = receiving(tables, credit_row, amount, now_ns)
     if room > FLOWS_OVER:
         return room, legs, own, FITS
     return c.CREATED, legs, own, room
@@ -244,13 +244,20 @@ def _slice(tables, original, taken, amount, reversal, place, now_ns, doing):
 
 
 @njit
+def _is_pay(original):
+    """Is it a PAY, a POST, or a HOLD that POST_HOLDS posted?"""
+    is_posted = original.kind == c.KIND_HOLD and original.movements > 0
+    return original.kind == c.KIND_PAY or original.kind == c.KIND_POST or is_posted
+
+
+@njit
 def refund(tables, operation, place, now_ns):
     """Give back a slice of a pay or post, the way it came."""
     original_row = find(tables.bound_slots, tables.bound, operation.reference_low, operation.reference_high)
     if original_row < 0:
         return c.ORIGINAL_NOT_FOUND
     original = tables.bound[original_row]
-    if original.kind != c.KIND_PAY and original.kind != c.KIND_POST:
+    if not _is_pay(original):
         return c.ORIGINAL_IS_NOT_A_PAY
     if original.result != c.CREATED:
         return c.ORIGINAL_WAS_REFUSED
@@ -263,7 +270,9 @@ def refund(tables, operation, place, now_ns):
         return c.DEBIT_ACCOUNT_BLOCKED
     if payee.rule_set:
         window_s = np.int64(tables.rule_sets[payee.rule_set].refund_window_s)
-        paid_ns = tables.frame_times[np.int64(original.place >> c.PLACE_SHIFT)]
+        # The movement's place, not the original's: a hold is posted later than it is made.
+        place_paid = tables.movements[np.int64(original.first_movement) - 1].place
+        paid_ns = tables.frame_times[np.int64(place_paid >> c.PLACE_SHIFT)]
         if window_s and now_ns - paid_ns >= window_s * NS_PER_SECOND:
             return c.REFUND_WINDOW_CLOSED
     if amount > original.amount - original.refunded:
@@ -289,7 +298,7 @@ def reverse(tables, operation, place, now_ns):
     if original_row < 0:
         return c.ORIGINAL_NOT_FOUND, nothing
     original = tables.bound[original_row]
-    if original.kind != c.KIND_PAY and original.kind != c.KIND_POST and original.kind != c.KIND_TRANSFER:
+    if not _is_pay(original) and original.kind != c.KIND_TRANSFER:
         return c.ORIGINAL_NOT_REVERSIBLE, nothing
     if original.result != c.CREATED:
         return c.ORIGINAL_WAS_REFUSED, nothing

@@ -8,7 +8,8 @@ from numba import njit
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.money import takes_or_suspense
-from sycee.ledger.kernels.movements import available, left_in, move_from_purse, move_to_purse, overflows_debits
+from sycee.ledger.kernels.movements import left_in, move_from_purse, move_to_purse, overflows_debits
+from sycee.ledger.kernels.rules import giving, use_up
 from sycee.ledger.kernels.shape import MEMBER_WORDS
 
 
@@ -65,6 +66,7 @@ def drop(tables, operation, place, now_ns):
     if now_ns >= tables.rule_sets[programme.rule_set].until_ns:
         return c.PROGRAMME_EXPIRED
     amount = operation.amount
+    total = np.int64(0)
     to_fill = np.int64(0)
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         if tables.purses[row].state == c.EMPTY:
@@ -72,11 +74,15 @@ def drop(tables, operation, place, now_ns):
     if to_fill > 0:
         if amount > c.I64_MAX // to_fill or overflows_debits(funder, amount * to_fill):
             return c.OVERFLOWS_DEBITS
-        if available(funder) < amount * to_fill and funder.kind != c.ISSUANCE:
-            return c.EXCEEDS_BALANCE
+        total = amount * to_fill
+        code = giving(tables, funder_row, total, False)
+        if code != c.CREATED:
+            return code
     most = tables.rule_sets[programme.rule_set].balance_max
     if most and amount > most:
         return c.EXCEEDS_BALANCE_LIMIT
+    if total > 0:
+        use_up(tables, funder_row, total)
     leg = 0
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         purse = tables.purses[row]

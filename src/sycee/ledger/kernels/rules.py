@@ -136,31 +136,52 @@ def give_back_used(accounts, row, amount, day, month, year):
 
 
 @njit
-def _room(accounts, rule_sets, row, amount):
+def _excess(accounts, rule_sets, row):
+    """What an account holds, with what is on its way to it, above its highest balance; negative where it is below."""
     account = accounts[row]
-    most = rule_sets[account.rule_set].balance_max
-    held = account.credits_posted - account.debits_posted + account.credits_pending
-    return most == 0 or held <= most - amount
+    return (
+        account.credits_posted
+        - account.debits_posted
+        + account.credits_pending
+        - rule_sets[account.rule_set].balance_max
+    )
 
 
 @njit
-def _may_flow_over(accounts, row, amount):
+def _room(accounts, rule_sets, row, amount):
+    return rule_sets[accounts[row].rule_set].balance_max == 0 or _excess(accounts, rule_sets, row) <= -amount
+
+
+@njit
+def _may_flow_over(tables, row, amount, now_ns):
+    """Could the excess of this amount go on its way to the bank, and would the bank take it?"""
+    accounts = tables.accounts
     account = accounts[row]
     if account.link == 0 or overflows_debits(account, amount):
         return False
     through = accounts[np.int64(account.link) - 1]
     if through.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT) or through.link == 0 or overflows_credits(through, amount):
         return False
-    destination = np.int64(through.link) - 1
-    return destination != row and not overflows_credits(accounts[destination], amount)
+    destination_row = np.int64(through.link) - 1
+    destination = accounts[destination_row]
+    if destination_row == row or destination.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT):
+        return False
+    if overflows_credits(destination, amount) or giving_to(tables, row, destination_row) != c.CREATED:
+        return False
+    if destination.rule_set == 0:
+        return True
+    excess = min(amount, _excess(accounts, tables.rule_sets, row) + amount)
+    return in_force(tables.rule_sets, np.int64(destination.rule_set), now_ns) and _room(
+        accounts, tables.rule_sets, destination_row, excess
+    )
 
 
 @njit(forceinline=True)
-def receiving(tables, row, amount):
+def receiving(tables, row, amount, now_ns):
     """FITS, FLOWS_OVER, or the code EXCEEDS_BALANCE_LIMIT."""
     if tables.accounts[row].rule_set == 0 or _room(tables.accounts, tables.rule_sets, row, amount):
         return FITS
-    if _may_flow_over(tables.accounts, row, amount):
+    if _may_flow_over(tables, row, amount, now_ns):
         return FLOWS_OVER
     return c.EXCEEDS_BALANCE_LIMIT
 
@@ -189,12 +210,9 @@ def begin_transit(tables, source, through, destination, amount, counted):
 @njit
 def flow_over(tables, place, leg, row, received):
     """What an account may not hold of what it just received goes on its way to the bank."""
-    account = tables.accounts[row]
-    most = tables.rule_sets[account.rule_set].balance_max
-    held = account.credits_posted - account.debits_posted + account.credits_pending
-    excess = min(received, held - most)
+    excess = min(received, _excess(tables.accounts, tables.rule_sets, row))
     if excess <= 0:
         return
-    through = np.int64(account.link) - 1
+    through = np.int64(tables.accounts[row].link) - 1
     move(tables, place, c.PURPOSE_WATERFALL, leg, row, through, excess)
     begin_transit(tables, row, through, np.int64(tables.accounts[through].link) - 1, excess, False)

@@ -83,7 +83,7 @@ def _objection(tables, row, now_ns):
     receives = tables.gross[row, RECEIVES]
     net = receives - gives
     worst = ORDER.size - 1
-    if net > 0 and receiving(tables, row, net) != FITS:
+    if net > 0 and receiving(tables, row, net, now_ns) != FITS:
         worst = _place_of(c.EXCEEDS_BALANCE_LIMIT, worst)
     if net < 0:
         worst = _place_of(giving(tables, row, -net, False), worst)

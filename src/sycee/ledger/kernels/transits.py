@@ -76,7 +76,7 @@ def send(tables, operation, place, now_ns):
     code = giving(tables, source_row, amount, True)
     if code != c.CREATED:
         return code
-    if receiving(tables, destination_row, amount) != FITS:
+    if receiving(tables, destination_row, amount, now_ns) != FITS:
         return c.EXCEEDS_BALANCE_LIMIT
     move(tables, place, c.PURPOSE_SEND, 0, source_row, through_row, amount)
     counted = use_up(tables, source_row, amount)

@@ -1,0 +1,181 @@
+"""The builders of records take integers that fit, and say which argument does not."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sycee.core.errors import UsageError
+from sycee.core.ids import ID
+from sycee.core.limits import I64_MAX
+from sycee.ledger import layout, operations
+from sycee.ledger.layout import AccountKind, Block, Reason, Role
+
+I64_MIN = -I64_MAX - 1
+SAMPLES: dict[str, Any] = {
+    "zone": "Asia/Shanghai", "release": "sycee 1", "key": bytes(32), "digest": bytes(32), "hash_lock": b"",
+    "secret": bytes(32), "up_to": True, "lets_go": True, "discard": True, "groups": [1], "kind": AccountKind.WALLET,
+    "role": Role.OFFICER, "sides": Block.DEBIT, "reason": Reason.REQUEST,
+}  # fmt: skip
+NOT_INTEGERS = (
+    0.5,
+    [10**5000],
+    1.0,
+    True,
+    np.True_,
+    "1",
+    None,
+    [1],
+    b"1",
+    np.float64(1),
+    np.timedelta64(1, "s"),
+    1j,
+    object(),
+)
+
+
+def builders() -> dict[str, Callable[..., Any]]:
+    """Every function that makes records of one kind."""
+    found = {
+        name: function
+        for name, function in vars(operations).items()
+        if inspect.isfunction(function) and not name.startswith("_") and "ids" in inspect.signature(function).parameters
+    }
+    assert len(found) == len(layout.Kind)
+    return found
+
+
+def arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    """Something right for every argument of a builder."""
+    right: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            right |= {f"{period}_max": 5 for period in ("balance", "single", "day", "month", "year")}
+        elif function is operations.add_members and name == "members":
+            right[name] = np.array([(7, 0)], ID)
+        else:
+            right[name] = SAMPLES.get(name, 1)
+    return right
+
+
+CASES = [(name, argument) for name, function in builders().items() for argument in arguments(function)]
+NUMBERS = [
+    (name, argument)
+    for name, argument in CASES
+    if not isinstance(arguments(builders()[name])[argument], (str, bytes, bool, list, np.ndarray))
+]
+
+
+def test_everything_right_is_taken() -> None:
+    for function in builders().values():
+        (record,) = function(**arguments(function))
+        assert record.dtype == layout.OPERATION
+    assert len(NUMBERS) > 100
+
+
+@pytest.mark.parametrize(("name", "argument"), CASES)
+def test_an_argument_of_another_type_is_named(name: str, argument: str) -> None:
+    function = builders()[name]
+    right = arguments(function)
+    for wrong in NOT_INTEGERS:
+        if type(wrong) is type(right[argument]) or (wrong is np.True_ and isinstance(right[argument], bool)):
+            continue
+        if argument == "secret" and wrong is None:
+            continue
+        with pytest.raises(UsageError) as error:
+            function(**{**right, argument: wrong})
+        named = "id" if argument == "ids" else argument
+        assert str(error.value).startswith((f"{named} = ", f"{named} is", "1 bytes were given where")), error.value
+        assert error.value.hint or isinstance(wrong, bytes)
+
+
+@pytest.mark.parametrize(("name", "argument"), NUMBERS)
+@pytest.mark.parametrize(
+    "number", [I64_MIN - 1, -1, 2**16, 2**32, I64_MAX + 1, 2**128, -(2**200), 10**5000], ids=lambda n: hex(n)[:20]
+)
+def test_a_number_stands_in_the_record_or_is_refused_with_its_range(name: str, argument: str, number: int) -> None:
+    function = builders()[name]
+    fits = {-1: "<i8", 2**16: "<u4", 2**32: "<u8", I64_MAX + 1: "<u8"}
+    try:
+        (record,) = function(**{**arguments(function), argument: number})
+    except UsageError as refused:
+        error = refused
+    else:
+        assert np.array(number, fits[number]).tobytes() in record.tobytes()
+        return
+    assert " does not fit its field, which takes " in str(error)
+    assert error.hint
+
+
+def test_the_message_names_argument_value_and_range() -> None:
+    with pytest.raises(
+        UsageError, match=r"^single_max = 0\.5 is no integer from -9223372036854775808 to 92233"
+    ) as error:
+        operations.define_rule_set(1, rule_set=1, from_ns=0, until_ns=1, single_max=0.5)  # type: ignore[arg-type]
+    assert error.value.hint is not None
+    assert "minor units" in error.value.hint
+    with pytest.raises(UsageError, match=r"^amount = 1\.9 is no integer"):
+        operations.transfer(1, debit=2, credit=3, amount=1.9)  # type: ignore[arg-type]
+    with pytest.raises(
+        UsageError, match=r"^id = 5\.5 is no integer from 0 to 340282366920938463463374607431768211455$"
+    ):
+        operations.transfer(5.5, debit=2, credit=3, amount=1)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^account = -1 does not fit its field, which takes 0 to 3402823669"):
+        operations.close_account(1, account=-1)
+    with pytest.raises(UsageError, match=r"^groups = 65536 does not fit its field, which takes 0 to 65535$"):
+        operations.define_rule_set(1, rule_set=1, from_ns=0, until_ns=1, groups=[1, 65_536])
+    with pytest.raises(UsageError, match=r"^sides = 65536 does not fit its field"):
+        operations.block_account(1, account=1, sides=65_536, reason=Reason.REQUEST)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^amount = a number of 16,610 bits does not fit"):
+        operations.transfer(1, debit=2, credit=3, amount=10**5000)
+
+
+def test_numpy_integers_and_arrays_are_taken_as_they_are() -> None:
+    many = np.array([(1, 0), (2, 0)], ID)
+    for amount in (np.int8(7), np.uint64(7), np.int64(7), np.array(7), np.array([7]), np.array([7, 7], np.uint8)):
+        assert operations.transfer(many, debit=2, credit=np.uint64(3), amount=amount)["amount"].tolist() == [7, 7]
+    one = operations.transfer(many[0], debit=many[1], credit=2**128 - 1, amount=1)
+    assert one[["id_low", "debit_low", "credit_low", "credit_high"]].tolist() == [(1, 2, 2**64 - 1, 2**64 - 1)]
+    none = operations.transfer(np.zeros(0, ID), debit=1, credit=2, amount=np.zeros(0, np.int64))
+    assert none.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"amount": np.array([1.0, 2.0])}, "amount is an array of float64"),
+        ({"amount": np.array([True, False])}, "amount is an array of bool"),
+        ({"amount": np.array([1, 2], object)}, "amount is an array of object"),
+        ({"amount": np.array([1, 2**63], np.uint64)}, "amount = 9223372036854775808 does not fit"),
+        ({"amount": np.array([1, 2, 3])}, r"amount is an array of shape \(3,\), and there are 2 ids"),
+        ({"amount": np.array([[1, 2]])}, r"amount is an array of shape \(1, 2\)"),
+        ({"code": np.array([1, -1])}, "code = -1 does not fit"),
+        ({"debit": np.array([1, 2])}, "debit is an array of int64"),
+        ({"debit": np.array([(1, 0)] * 3, ID)}, r"debit is an array of shape \(3,\)"),
+        ({"amount": np.array([(1, 0)], ID)}, "amount is an array of"),
+        ({"ids": np.array([[(1, 0), (2, 0)]], ID)}, r"ids is an array of shape \(1, 2\)"),
+        ({"ids": [1, 2]}, "id = a list is no integer"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(changed: dict[str, Any], said: str) -> None:
+    right = {"ids": np.array([(1, 0), (2, 0)], ID), "debit": 1, "credit": 2, "amount": 3}
+    with pytest.raises(UsageError, match=said) as error:
+        operations.transfer(**{**right, **changed})
+    assert error.value.hint
+
+
+def test_members_and_chains_are_looked_at_too() -> None:
+    members = np.array([(n, 0) for n in range(1, 7)], ID)
+    with pytest.raises(UsageError, match="6 members take 2 ids, not 1"):
+        operations.add_members(1, programme=1, members=members)
+    for wrong in ([1, 2], np.array([1, 2]), members.reshape(2, 3)):
+        with pytest.raises(UsageError, match="members is no array of ids"):
+            operations.cohort_digest(wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a chain links one or more records"):
+        operations.chain()
+    with pytest.raises(UsageError, match="a chain links one or more records"):
+        operations.chain(np.zeros(3))

@@ -1,0 +1,160 @@
+"""Whatever is given to an embedded ledger, it takes it, answers with a code, or raises a SyceeError."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.sequencer.test_verbs import END_NS, Market
+
+from sycee.core.errors import SyceeError, UsageError
+from sycee.core.keys import SigningKey
+from sycee.ledger import layout, operations
+from sycee.ledger.layout import AccountKind, Reason, Role
+from sycee.sequencer.embedded import Ledger, Signer
+
+KEY = SigningKey.derive(bytes(32))
+NUMBERS = (-1, 2**63, 2**128, -(2**200), 10**5000)
+NOT_NUMBERS = (
+    *("x", "", "\0", "\ud800", b"", b"x", None, [], [1], {}, (), object(), AccountKind),
+    *(np.array([1, 2]), np.array([]), np.timedelta64(1, "s")),
+)
+FLOATS_AND_BOOLS = (0.5, 2.0, float("nan"), float("inf"), np.float64(2), True, np.True_)
+FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # nothing can be given to these
+BOOLS = {"lets_go", "up_to"}
+
+
+class Arguments:
+    """Something right for every argument that must be given, by its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.town = Market(folder)
+        self.ledger = self.town.ledger
+        payment, hold, reversal = (self.ledger.new_id() for _ in range(3))
+        self.ledger.pay(self.town.ann, self.town.shop, "5.00", id=payment)
+        self.ledger.hold(self.town.ann, self.town.shop, "5.00", until_ns=END_NS, id=hold)
+        self.ledger.reverse(payment, 1, id=reversal)
+        self.ledger.set_key(self.town.ann, KEY.public)
+        self.right: dict[str, Any] = {
+            **dict.fromkeys(("account", "debit", "payer", "source"), self.town.ann),
+            **dict.fromkeys(("credit", "payee", "by", "destination"), self.town.shop),
+            **dict.fromkeys(("amount", "rule_set", "programme", "member", "person", "grant"), 1),
+            **dict.fromkeys(("original", "sent", "id"), payment),
+            "currency": "CNY",
+            "code": "CNY",
+            "zone": "Asia/Shanghai",
+            "kind": AccountKind.WALLET,
+            "reason": Reason.REQUEST,
+            "role": Role.WITNESS,
+            "until_ns": END_NS,
+            "through": self.town.way,
+            "hold": hold,
+            "reversal": reversal,
+            "records": np.zeros(0, layout.OPERATION),
+        }
+
+    def of(self, name: str) -> tuple[dict[str, Any], list[str]]:
+        """What must be given to a method, and all that may be."""
+        needed, possible = {}, []
+        for parameter in inspect.signature(getattr(Ledger, name)).parameters.values():
+            if parameter.name in ("self", "signers"):
+                continue
+            if parameter.kind is parameter.VAR_KEYWORD:
+                possible += ["balance_max", "groups", "flags", "return_account", "effective_ns", "refund_window_s"]
+                continue
+            possible.append(parameter.name)
+            if parameter.default is parameter.empty:
+                right = {**self.right, "key": KEY if name == "signer_for" else KEY.public}
+                needed[parameter.name] = right[parameter.name]
+        return needed, possible
+
+
+def methods() -> list[str]:
+    public = {name for name, _ in inspect.getmembers(Ledger, inspect.isfunction) if not name.startswith("_")}
+    return sorted(public - FREE)
+
+
+def test_every_method_is_tried() -> None:
+    assert {"transfer", "open_account", "accounts", "result_of", "missing_of", "grant_role", "submit"} <= set(methods())
+    assert len(methods()) > 30
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arguments]:
+    made = Arguments(tmp_path_factory.mktemp("bad"))
+    with made.ledger:
+        yield made
+        made.ledger.check()
+
+
+@pytest.mark.parametrize("name", methods())
+def test_nothing_but_a_sycee_error_comes_out(given: Arguments, name: str) -> None:
+    call = getattr(given.ledger, name)
+    needed, possible = given.of(name)
+    texts = [{**needed, "amount": "0.01"}] if "amount" in needed else []
+    for argument in possible:
+        for wrong in (*NUMBERS, *NOT_NUMBERS, *FLOATS_AND_BOOLS):
+            for others in (needed, *texts):
+                with suppress(SyceeError):
+                    call(**{**others, argument: wrong})
+
+
+@pytest.mark.parametrize("name", methods())
+def test_no_float_and_no_bool_is_taken(given: Arguments, name: str) -> None:
+    needed, possible = given.of(name)
+    for argument in sorted(set(possible) - BOOLS):
+        for wrong in FLOATS_AND_BOOLS:
+            with pytest.raises(UsageError) as error:
+                getattr(given.ledger, name)(**{**needed, argument: wrong})
+            assert error.value.hint
+
+
+def test_the_argument_is_named(given: Arguments) -> None:
+    town, ledger = given.town, given.ledger
+    with pytest.raises(UsageError, match=r"^amount = 1\.9 is no integer from"):
+        ledger.transfer(town.ann, town.bob, 1.9)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^single_max = 0\.5 is no integer from"):
+        ledger.define_rule_set(1, single_max=0.5)
+    with pytest.raises(UsageError, match=r"^id = 5\.5 is no integer from"):
+        ledger.transfer(town.ann, town.bob, 1, id=5.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^account = 'Ann' is no integer from"):
+        ledger.balance("Ann")  # type: ignore[arg-type]
+    with pytest.raises(
+        UsageError, match=r"^operator = 4294967296 does not fit its field, which takes 0 to 4294967295$"
+    ):
+        ledger.open_account("CNY", AccountKind.WALLET, operator=2**32)
+    with ledger.chain() as chain, pytest.raises(UsageError, match=r"^amount = True is no integer"):
+        chain.transfer(town.ann, town.bob, True)
+    assert chain.results == []
+
+
+def test_what_is_submitted_is_looked_at(given: Arguments) -> None:
+    ledger = given.ledger
+    record = operations.define_group(ledger.new_id(), group=1)
+    for records in (None, "x", [record], np.zeros(3), record.reshape(1, 1)):
+        with pytest.raises(UsageError, match="submit takes a"):
+            ledger.submit(records)  # type: ignore[arg-type]
+    for envelopes in (1, "x", [1], np.zeros(3), {}, object()):
+        with pytest.raises(UsageError, match="envelopes are a"):
+            ledger.submit(record, envelopes)  # type: ignore[arg-type]
+
+
+def test_what_a_ledger_is_opened_with_is_looked_at(tmp_path: Path) -> None:
+    for folder in (None, 5, 0.5, b"x", "", "\0", 10**5000):
+        with pytest.raises(UsageError, match="is no folder"):
+            Ledger.open(folder)  # type: ignore[arg-type]
+    for clock in (5, "x", object()):
+        with pytest.raises(UsageError, match="is no clock"):
+            Ledger.open(tmp_path, clock=clock)  # type: ignore[arg-type]
+    for frames in (-1, 0.5, True, "x"):
+        with pytest.raises(UsageError, match=r"^snapshot_frames = "):
+            Ledger.open(tmp_path, snapshot_frames=frames)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    for wrong in (None, 0.5, True, "x", -1, 2**128):
+        with pytest.raises(UsageError, match=r"^id = "):
+            Signer(wrong, KEY)  # type: ignore[arg-type]
