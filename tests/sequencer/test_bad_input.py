@@ -17,6 +17,8 @@ from sycee.core.keys import SigningKey
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind, Reason, Role
 from sycee.sequencer.embedded import Ledger, Signer
+from sycee.sequencer.restore import restore
+from sycee.sequencer.verify import verify
 
 KEY = SigningKey.derive(bytes(32))
 NUMBERS = (-1, 2**63, 2**128, -(2**200), 10**5000)
@@ -148,6 +150,10 @@ def test_what_a_ledger_is_opened_with_is_looked_at(tmp_path: Path) -> None:
     for folder in (None, 5, 0.5, b"x", "", "\0", 10**5000):
         with pytest.raises(UsageError, match="is no folder"):
             Ledger.open(folder)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="is no folder"):
+            verify(folder)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="is no folder"):
+            restore(tmp_path, folder)  # type: ignore[arg-type]
     for clock in (5, "x", object()):
         with pytest.raises(UsageError, match="is no clock"):
             Ledger.open(tmp_path, clock=clock)  # type: ignore[arg-type]

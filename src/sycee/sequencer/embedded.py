@@ -88,7 +88,8 @@ class Ledger(Keeping):
         JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
         the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
         """
-        _check_folder_and_clock(folder, clock)
+        if clock is not None and not isinstance(clock, Clock):
+            raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
         if snapshot_frames is not None:
             integer("snapshot_frames", snapshot_frames, high=I64_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
@@ -240,13 +241,6 @@ class Chain(Verbs[None]):
             if int(record["id_high"][0]) << 64 | int(record["id_low"][0]) == id:
                 return self._currency_of(int(record["debit_high"][0]) << 64 | int(record["debit_low"][0]))
         return self._ledger._currency_of_operation(id)
-
-
-def _check_folder_and_clock(folder: object, clock: object) -> None:
-    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
-        raise UsageError(f"{shown(folder)} is no folder", hint="give a path, as a text or a Path")
-    if clock is not None and not isinstance(clock, Clock):
-        raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
 
 
 def _check_submission(records: object, envelopes: object) -> None:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sycee.core.errors import IntegrityError, UnavailableError
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.journal.disk import RealDisk
 from sycee.journal.frame import Frame, FrameKind
 from sycee.ledger import layout
+from sycee.ledger.operations import shown
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules
 
 
 def journal_disk(folder: str | Path) -> RealDisk:
-    """The disk that holds the journal of the ledger in `folder`."""
-    return RealDisk(Path(folder) / "journal")
+    """The disk that holds the journal of the ledger in `folder`. Raises UsageError for what is no path."""
+    return RealDisk(path_of(folder) / "journal")
 
 
 def snapshot_disk(folder: str | Path) -> RealDisk:
-    """The disk that holds the snapshots of the ledger in `folder`."""
-    return RealDisk(Path(folder) / "snapshots")
+    """The disk that holds the snapshots of the ledger in `folder`. Raises UsageError for what is no path."""
+    return RealDisk(path_of(folder) / "snapshots")
+
+
+def path_of(folder: object) -> Path:
+    """The folder as a path. Raises UsageError for what is none."""
+    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
+        raise UsageError(f"{shown(folder)} is no folder", hint="give a path, as a text or a Path")
+    return Path(folder)
 
 
 def replay(state: LedgerState, frame: Frame) -> None:

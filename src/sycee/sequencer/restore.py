@@ -19,7 +19,7 @@ from sycee.journal import segments
 from sycee.journal.disk import RealDisk
 from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.replaying import journal_disk, path_of, replay
 
 _CHUNK_BYTES: Final = 1 << 20
 _NAME: Final = "journal"
@@ -53,7 +53,7 @@ def restore(
     TailInDoubt or IntegrityError where the journal does not prove itself or changes meanwhile, UnavailableError where
     a disk refuses. Whatever is raised, `target` then holds no ledger.
     """
-    source_disk, target_folder = journal_disk(source), Path(target)
+    source_disk, target_folder = journal_disk(source), path_of(target)
     if not Journal.exists(source_disk):
         raise UsageError(f"{source} holds no ledger", hint="name the folder that holds the copy's folder `journal`")
     _require_free(target_folder)
