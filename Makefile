@@ -52,7 +52,7 @@ test: test-full test-other ## Run all tests but the soak; then the fast ones on 
 
 .PHONY: test-full
 test-full: $(DEV)
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n 2 --dist worksteal -q
 
 # The newest other Python that really starts: a version manager's shim may be on PATH and lead nowhere.
 .PHONY: test-other

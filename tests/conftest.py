@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -13,3 +14,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # two shared cores are slow at times
 )
 settings.load_profile("seeded")
+
+# Half a minute and more each. They begin first, so that no worker is left with one of them at the end.
+LONGEST = ("test_a_minute", "test_thirty_kills")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first; the order of the others stays."""
+    items.sort(key=lambda item: item.name not in LONGEST)

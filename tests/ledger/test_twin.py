@@ -13,9 +13,9 @@ from tests.ledger.sides import Sides
 
 from sycee.testing.histories import Frame, histories, random_history
 
-SEEDS = 600
+SEEDS = 400
 PART = 100
-SOAK_SEEDS = 6 * SEEDS
+SOAK_SEEDS = SEEDS + 30 * PART
 OPERATIONS = 60
 
 
@@ -37,7 +37,7 @@ def test_seeded_histories(first: int) -> None:
 
 
 def test_long_histories() -> None:
-    agree_on(range(1_000_000, 1_000_003), operations=1_500)
+    agree_on(range(1_000_000, 1_000_002), operations=1_500)
 
 
 @settings(max_examples=200)
