@@ -17,7 +17,7 @@ def proof(outcome: Outcome) -> Section:
         (
             Paragraph(
                 "Nobody has to believe this page. The draw follows from published files alone, and the ledger can be "
-                "read again from its first frame, on any machine. A run with `--data DIR` keeps both: the files of the "
+                "read again from its first frame, on any machine. A run with --data DIR keeps both: the files of the "
                 "draw in DIR/draw, the ledger in DIR itself."
             ),
             Facts(
