@@ -136,7 +136,7 @@ class NaiveLedger(Book):
         return result
 
     def _bind(self, operation: Operation, result: Result) -> None:
-        self.bound[operation.id] = Bound(operation.content, Kind(operation.kind), result, self.now)
+        self.bound[operation.id] = Bound(operation.content, Kind(operation.kind), result)
 
     # ── §9 Chains ────────────────────────────────────────────────────────────────────────────────────────────
 

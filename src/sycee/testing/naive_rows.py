@@ -202,7 +202,6 @@ class Bound:
     content: bytes  # bytes 16 to 127 of the record
     kind: Kind
     result: Result
-    now_ns: int  # time of the frame in which it was judged
 
 
 @dataclass(frozen=True)
