@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,25 @@ def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.Monke
     assert table.array["a"].tolist() == list(range(100))
     monkeypatch.setattr(growing.mmap, "mmap", real)
     assert table.grow(10_000)["a"][:100].tolist() == list(range(100))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc to see memory in")
+def test_memory_is_there_before_the_rows_are() -> None:
+    rows = growing.AHEAD_FROM_BYTES // PAIR.itemsize
+    table = GrowingArray(PAIR, rows)
+    filled(table.array, rows)
+    resident = resident_bytes()
+    table.use(rows - 1)  # still a small ledger: nothing is asked for
+    growing.beside.submit(int).result()
+    assert resident_bytes() < resident + growing.AHEAD_BYTES // 2
+    table.use(rows)
+    growing.beside.submit(int).result()
+    if resident_bytes() < resident + growing.AHEAD_BYTES // 2:
+        pytest.skip("this kernel does not make memory ready ahead")
+    ahead = table.grow(rows + growing.AHEAD_BYTES // PAIR.itemsize)
+    assert not ahead["a"][rows:].any()
+    assert ahead["a"][:rows].tolist() == list(range(rows))
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE

@@ -7,8 +7,10 @@ and no frame waits while a gigabyte moves.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +21,14 @@ Array = np.ndarray[Any, Any]
 # agrees, since some systems grant only what they could also fill.
 RESERVED_BYTES: Final = 1 << 36
 HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would take two mebibytes of memory for its first row
+# So much memory is asked for before it is needed. A new page costs more than all else that a transfer does, most of all
+# in a virtual machine, whose host must find it first; another thread can wait for it just as well.
+AHEAD_BYTES: Final = 64 << 20
+AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not take so much for nothing
+_POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not name; an older kernel refuses it
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not name it yet
+
+beside = ThreadPoolExecutor(1, thread_name_prefix="sycee-memory")
 
 
 class GrowingArray:
@@ -30,6 +39,7 @@ class GrowingArray:
         self._row_bytes = dtype.itemsize
         self._all: Array = np.zeros((0, *dtype.shape), dtype.base)
         self._huge = False
+        self._ready_bytes = 0  # from the beginning, what has memory behind it or was asked for
         self.array: Array = self._all
         if length:
             self.grow(length)
@@ -47,6 +57,17 @@ class GrowingArray:
         self.array = self._all[:length]
         return self.array
 
+    def use(self, rows: int) -> None:
+        """So many rows are in use: have memory for the next ones made ready, beside whatever is done meanwhile."""
+        used_bytes = rows * self._row_bytes
+        if used_bytes < AHEAD_FROM_BYTES or used_bytes + AHEAD_BYTES // 2 <= self._ready_bytes or not _libc:
+            return
+        start = max(self._ready_bytes, used_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        end = min(used_bytes + AHEAD_BYTES, self._all.nbytes)
+        self._ready_bytes = end
+        if start < end:
+            beside.submit(_populate, self._all, start, end - start)
+
     def _reserve(self, length: int) -> None:
         needed = max(length, 1) * self._row_bytes
         size = max(RESERVED_BYTES, needed)
@@ -61,5 +82,21 @@ class GrowingArray:
         dtype, shape = self._dtype
         rows = size // self._row_bytes
         values = rows * int(np.prod(shape, dtype=np.int64))
-        self._memory, self._huge = memory, False
+        self._memory, self._huge, self._ready_bytes = memory, False, 0
         self._all = np.frombuffer(memory, dtype, values).reshape(rows, *shape)
+
+
+def _libc_with_madvise() -> Any:
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return libc
+
+
+_libc: Final = _libc_with_madvise()
+
+
+def _populate(array: Array, start: int, size: int) -> None:
+    """Give these bytes of an array memory, as a first write to each page would. Refused, that is what happens later."""
+    _libc.madvise(array.ctypes.data + start, size, _POPULATE_WRITE)  # mmap's own method would hold the GIL meanwhile

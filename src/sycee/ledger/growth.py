@@ -84,6 +84,7 @@ class Growth:
         try:
             for name, needed in rows.items():
                 self.grow(name, needed)
+                self._growing[name].use(in_use[name])
             self.grow("gross", needs["accounts"])
             self.grow("batches", needs["batches"])
             self._grow_undo(operations)

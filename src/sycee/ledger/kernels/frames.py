@@ -108,7 +108,7 @@ def _resolve(tables, operations, words, answers):
     i = 0
     while i < operations.size:
         if i >= warmed:
-            warmed = min(i + CHUNK, operations.size)
+            warmed = min(i + 4 * CHUNK, operations.size)
             warm_ids(tables, operations, i, warmed)
         if operations[i]["flags"] & c.LINKED:
             end = _chain_end(operations, i)
@@ -179,11 +179,17 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
     chain_start = np.int64(-1)
     chain_end = np.int64(-1)
     warmed = start
+    slots_until = start
+    rows_until = start
+    ids_until = start
     i = start
     while i < operations.size:
         if i >= warmed:
-            warmed = min(i + CHUNK, operations.size)
-            warm(tables, operations, i, warmed)
+            if i >= ids_until:
+                ids_until = min(i + 4 * CHUNK, operations.size)
+                warm_ids(tables, operations, i, ids_until)
+            slots_until, rows_until = warm(tables, operations, i, max(slots_until, i), max(rows_until, i))
+            warmed = i + CHUNK
         operation = operations[i]
         answer = answers[i]
         place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)
@@ -210,9 +216,9 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
         first_movement = counters[c.MOVEMENTS]
         missing = np.int64(0)
         if kind == c.KIND_TRANSFER:
-            code = transfer(tables, operation, place, now_ns)
+            code = transfer(tables, operation, i, place, now_ns)
         elif kind == c.KIND_PAY:
-            code = pay(tables, operation, place, now_ns)
+            code = pay(tables, operation, i, place, now_ns)
         elif kind == c.KIND_REVERSE:
             code, missing = reverse(tables, operation, place, now_ns)
         else:

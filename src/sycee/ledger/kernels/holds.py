@@ -7,7 +7,7 @@ from numba import njit
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import find
-from sycee.ledger.kernels.money import judge_pay, pair
+from sycee.ledger.kernels.money import between, judge_pay, sides
 from sycee.ledger.kernels.movements import move, move_from_purse
 from sycee.ledger.kernels.rules import FITS, FLOWS_OVER, flow_over, give_back_used, receiving, use_up
 from sycee.ledger.kernels.undo import touch_account, touch_hold, touch_purse, touch_value
@@ -109,10 +109,10 @@ def _last_end(tables, hold_row, until_ns):
 def make_hold(tables, operation, words, i, now_ns):
     """HOLD: judged as a pay, counted at once, nothing moved."""
     flags = np.int64(operation["flags"])
-    debit_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
+    debit_row, credit_row = sides(tables, operation, i)
     if debit_row < 0:
         return c.DEBIT_ACCOUNT_NOT_FOUND
-    if find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high) < 0:
+    if credit_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND
     third = np.int64(-1)
     if flags & c.THREE_PARTY:
@@ -121,7 +121,7 @@ def make_hold(tables, operation, words, i, now_ns):
             return c.RELEASER_NOT_FOUND
     if operation.until_ns <= now_ns:
         return c.HOLD_MUST_END_LATER
-    code, debit_row, credit_row = pair(tables, operation, now_ns)
+    code = between(tables, debit_row, credit_row, now_ns)
     if code != c.CREATED:
         return code
     amount = operation.amount

@@ -16,6 +16,7 @@ from sycee.ledger.kernels.movements import (
     overflows_credits,
     overflows_debits,
 )
+from sycee.ledger.kernels.prefetch import AHEAD_MASK
 from sycee.ledger.kernels.rules import (
     FITS,
     FLOWS_OVER,
@@ -33,12 +34,30 @@ NS_PER_SECOND = 1_000_000_000
 
 
 @njit(forceinline=True)
-def pair(tables, operation, now_ns):
-    """Checks that TRANSFER, PAY and HOLD share: (code, debit row, credit row)."""
-    debit_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
+def _row(tables, guessed, low, high):
+    """Row of an account, -1 where there is none; `guessed` is row + 1 of the one that was fetched ahead."""
+    row = np.int64(guessed) - 1
+    if row >= 0 and tables.accounts[row].id_low == low and tables.accounts[row].id_high == high:
+        return row
+    return find(tables.account_slots, tables.accounts, low, high)
+
+
+@njit(forceinline=True)
+def sides(tables, operation, i):
+    """(debit row, credit row) of operation `i` of the frame, -1 where there is no such account."""
+    guessed = tables.ahead[i & AHEAD_MASK]
+    return (
+        _row(tables, guessed[0], operation.debit_low, operation.debit_high),
+        _row(tables, guessed[1], operation.credit_low, operation.credit_high),
+    )
+
+
+@njit(forceinline=True)
+def pair(tables, operation, i, now_ns):
+    """Checks that TRANSFER and PAY share: (code, debit row, credit row)."""
+    debit_row, credit_row = sides(tables, operation, i)
     if debit_row < 0:
-        return c.DEBIT_ACCOUNT_NOT_FOUND, debit_row, debit_row
-    credit_row = find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high)
+        return c.DEBIT_ACCOUNT_NOT_FOUND, debit_row, credit_row
     if credit_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND, debit_row, credit_row
     return between(tables, debit_row, credit_row, now_ns), debit_row, credit_row
@@ -68,9 +87,9 @@ def between(tables, debit_row, credit_row, now_ns):
 
 
 @njit(forceinline=True)
-def transfer(tables, operation, place, now_ns):
+def transfer(tables, operation, i, place, now_ns):
     """Own money from one account to another: one movement, and one more where it flows over."""
-    code, debit_row, credit_row = pair(tables, operation, now_ns)
+    code, debit_row, credit_row = pair(tables, operation, i, now_ns)
     if code == c.CREATED:
         code = giving_to(tables, debit_row, credit_row)
     if code != c.CREATED:
@@ -161,9 +180,9 @@ def judge_pay(tables, debit_row, credit_row, amount, flags, now_ns):
 
 
 @njit(forceinline=True)
-def pay(tables, operation, place, now_ns):
+def pay(tables, operation, i, place, now_ns):
     """Purses that may pay this payee first, then own money: a movement each."""
-    code, debit_row, credit_row = pair(tables, operation, now_ns)
+    code, debit_row, credit_row = pair(tables, operation, i, now_ns)
     if code != c.CREATED:
         return code
     amount = operation.amount

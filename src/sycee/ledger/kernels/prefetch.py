@@ -18,9 +18,10 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import first_slot, hash_id
+from sycee.ledger.kernels.lookup import first_slot, guess, hash_id
 
-CHUNK: Final = 64  # operations whose lines fit the first-level cache together
+CHUNK: Final = 16  # operations that are looked ahead for at once
+AHEAD_MASK: Final = 127  # `ahead` is a ring of more than four chunks
 LINE_BYTES: Final = 64
 
 
@@ -55,33 +56,53 @@ _fetch = (lambda array, index: None) if numba.config.DISABLE_JIT else _prefetch
 
 
 @njit(forceinline=True)
-def _slot(slots, low, high):
-    """Where the search for an id begins."""
-    return first_slot(slots, hash_id(slots, low, high))
-
-
-@njit(forceinline=True)
 def warm_ids(tables, operations, start, stop):
     """Fetch where the ids of operations[start:stop] are bound, or will be."""
+    slots = tables.bound_slots
     for i in range(start, stop):
         operation = operations[i]
-        _fetch(tables.bound_slots, _slot(tables.bound_slots, operation.id_low, operation.id_high))
+        _fetch(slots, first_slot(slots, hash_id(slots, operation.id_low, operation.id_high)))
 
 
 @njit(forceinline=True)
-def warm(tables, operations, start, stop):
-    """Fetch that and both accounts of operations[start:stop]: first their slots, then the rows that these name."""
-    warm_ids(tables, operations, start, stop)
+def warm(tables, operations, i, slots_until, rows_until):
+    """Fetch what the operations from `i` on will touch, farther ahead what is looked at first.
+
+    Returns up to where slots and rows are fetched now: what to give next time, `i` at least. Then
+    tables.ahead[j & AHEAD_MASK] holds, for j from `i` to `i` + CHUNK, the debit and credit account's row + 1 in all
+    likelihood, 0 where none is known.
+    """
     slots = tables.account_slots
-    for i in range(start, stop):
-        operation = operations[i]
-        _fetch(slots, _slot(slots, operation.debit_low, operation.debit_high))
-        _fetch(slots, _slot(slots, operation.credit_low, operation.credit_high))
-    for i in range(start, stop):
-        operation = operations[i]
-        debit = slots[_slot(slots, operation.debit_low, operation.debit_high)]
-        credit = slots[_slot(slots, operation.credit_low, operation.credit_high)]
-        if debit != c.ZERO:
-            _fetch(tables.accounts, np.int64(debit & c.LOW32) - 1)
-        if credit != c.ZERO:
-            _fetch(tables.accounts, np.int64(credit & c.LOW32) - 1)
+    ahead = tables.ahead
+    for j in range(slots_until, min(i + 4 * CHUNK, operations.size)):
+        operation = operations[j]
+        debit = hash_id(slots, operation.debit_low, operation.debit_high)
+        credit = hash_id(slots, operation.credit_low, operation.credit_high)
+        ahead[j & AHEAD_MASK, 0] = debit
+        ahead[j & AHEAD_MASK, 1] = credit
+        _fetch(slots, first_slot(slots, debit))
+        _fetch(slots, first_slot(slots, credit))
+    for j in range(rows_until, min(i + 3 * CHUNK, operations.size)):
+        for side in range(2):
+            row = guess(slots, ahead[j & AHEAD_MASK, side])
+            ahead[j & AHEAD_MASK, side] = np.uint64(row + 1)
+            if row >= 0:
+                _fetch(tables.accounts, row)
+    _warm_purses(tables, operations, i)
+    return min(i + 4 * CHUNK, operations.size), min(i + 3 * CHUNK, operations.size)
+
+
+@njit(forceinline=True)
+def _warm_purses(tables, operations, i):
+    """Fetch the first purses of the payers from `i` + CHUNK on, and the second ones from `i` on."""
+    for j in range(i, min(i + 2 * CHUNK, operations.size)):
+        kind = operations[j].kind
+        if kind == c.KIND_PAY or kind == c.KIND_HOLD:
+            payer = np.int64(tables.ahead[j & AHEAD_MASK, 0])
+            first = np.int64(tables.accounts[payer - 1].first_purse) if payer else 0
+            if first and j >= i + CHUNK:
+                _fetch(tables.purses, first - 1)
+            elif first:
+                second = np.int64(tables.purses[first - 1].next_purse)
+                if second:
+                    _fetch(tables.purses, second - 1)

@@ -41,6 +41,7 @@ class Tables(NamedTuple):
     frame_times: Any  # (capacity,) i64 by sequence
     counters: Any  # (COUNTERS,) i64
     scratch: Any  # (2, PURSES_PER_WALLET_MAX) i64: purses and amounts of the pay at hand
+    ahead: Any  # (128, 2) u64, a ring by operation: its accounts' hashes, then their rows + 1 in all likelihood
     undo_accounts: Any  # rows as they were before a chain wrote to them, and which rows they are
     undo_account_rows: Any
     undo_purses: Any
@@ -103,5 +104,6 @@ def empty_tables() -> Tables:
         issuance=np.zeros(1000, np.int64),
         calendar=seen(np.zeros(1000, layout.CALENDAR)),
         counters=np.zeros(c.COUNTERS, np.int64),
+        ahead=np.zeros((128, 2), np.uint64),
         scratch=np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),
     )
