@@ -15,9 +15,12 @@ import stat
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+
 from sycee.core.errors import UnavailableError
 
 LOCK_NAME: Final = "lock"
+BLOCK_BYTES: Final = 4096  # memory and places of direct writes are multiples of it on every disk of today
 ZERO_CHUNK_BYTES: Final = 1 << 20  # large enough for full disk speed, small enough to keep around
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
@@ -120,14 +123,19 @@ def unavailable(error: OSError, doing: str, path: str) -> UnavailableError:
 
 
 class RealFile:
-    """A DiskFile on a file descriptor."""
+    """A DiskFile on a file descriptor.
 
-    __slots__ = ("_descriptor", "_folder", "name")
+    Whole blocks from a whole block of memory, as frames are, go to the disk past the system's cache, which would copy
+    them first and write them at the fdatasync: half the speed, where another file is being zero-filled beside it.
+    """
 
-    def __init__(self, folder: Path, name: str, descriptor: int) -> None:
+    __slots__ = ("_descriptor", "_direct", "_folder", "name")
+
+    def __init__(self, folder: Path, name: str, descriptor: int, *, direct: bool = False) -> None:
         self.name = name
         self._folder = folder
         self._descriptor = descriptor
+        self._direct = _direct(f"/proc/self/fd/{descriptor}") if direct else -1
 
     @property
     def _path(self) -> str:
@@ -136,12 +144,27 @@ class RealFile:
     def pwrite(self, data: memoryview, offset: int) -> None:
         """See DiskFile."""
         try:
-            written = os.pwrite(self._descriptor, data, offset)
+            written = self._write_past_cache(data, offset)
             # A short write is no failure: the kernel took what it could, and says why at the next call.
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], offset + written)
         except OSError as error:
             raise unavailable(error, f"writing {len(data)} bytes at byte {offset}", self._path) from error
+
+    def _write_past_cache(self, data: memoryview, offset: int) -> int:
+        """How many bytes were written so: none where these are not whole blocks, or the disk wants other ones."""
+        if self._direct < 0 or offset % BLOCK_BYTES or len(data) % BLOCK_BYTES:
+            return 0
+        if np.frombuffer(data, np.uint8).ctypes.data % BLOCK_BYTES:
+            return 0
+        try:
+            return os.pwrite(self._direct, data, offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            os.close(self._direct)
+            self._direct = -1
+            return 0
 
     def pread_into(self, data: memoryview, offset: int) -> int:
         """See DiskFile."""
@@ -171,8 +194,9 @@ class RealFile:
             with mmap.mmap(-1, ZERO_CHUNK_BYTES) as zeros, memoryview(zeros) as view:
                 offset = 0
                 while offset < size_bytes:
-                    chunk = min(ZERO_CHUNK_BYTES, size_bytes - offset)
-                    offset += os.pwrite(self._descriptor, view[:chunk], offset)
+                    with view[: min(ZERO_CHUNK_BYTES, size_bytes - offset)] as chunk:
+                        self.pwrite(chunk, offset)
+                        offset += len(chunk)
         except OSError as error:
             raise unavailable(error, f"reserving {size_bytes} bytes", self._path) from error
 
@@ -185,9 +209,10 @@ class RealFile:
 
     def close(self) -> None:
         """See DiskFile."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        for descriptor in (self._descriptor, self._direct):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._direct = -1
 
 
 class RealDisk:
@@ -243,9 +268,10 @@ class RealDisk:
     def _open(self, name: str, flags: int, doing: str) -> RealFile:
         path = self._path / name
         try:
-            return RealFile(self._path, name, os.open(path, flags | os.O_CLOEXEC, 0o644))
+            descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise unavailable(error, doing, str(path)) from error
+        return RealFile(self._path, name, descriptor, direct=bool(flags & os.O_RDWR))
 
     def rename(self, old: str, new: str) -> None:
         """See Disk."""
@@ -311,6 +337,15 @@ class RealDisk:
         if self._folder_descriptor >= 0:
             os.close(self._folder_descriptor)
             self._folder_descriptor = -1
+
+
+def _direct(path: str) -> int:
+    """A descriptor that writes past the system's cache; -1 where the system or the file system has no such thing."""
+    flag = getattr(os, "O_DIRECT", 0)
+    try:
+        return os.open(path, os.O_WRONLY | flag | os.O_CLOEXEC) if flag else -1
+    except OSError:
+        return -1
 
 
 def _lock_folder(folder: Path) -> int:
