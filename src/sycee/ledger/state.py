@@ -73,16 +73,9 @@ class LedgerState(Growth):
             answers["code"][at] = result
             at += 1
         if operations.size:
-            self.movement_digest = blake3.blake3(
-                b"".join(
-                    (
-                        self.movement_digest,
-                        sequence.to_bytes(8, "little"),
-                        answers["code"].tobytes(),
-                        self.movements[moved:].tobytes(),
-                    )
-                )
-            ).digest()
+            made = blake3.blake3(self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes())
+            made.update(self.movements[moved:].view(np.uint8).data)
+            self.movement_digest = made.digest()
         return answers
 
     def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
