@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from sycee.core.errors import JournalDamaged, TailInDoubt
+from sycee.core.errors import JournalDamaged, TailInDoubt, UnavailableError
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, FRAME_TRAILER_BYTES
 from sycee.journal import frame as frames
 from sycee.journal import segments
@@ -33,6 +36,14 @@ _MARK_HINT: Final = (
     "newest segments from a copy. If the journal itself was restored from an older copy on purpose, or the snapshot is "
     "of another copy that went on by itself, move the snapshots away."
 )
+
+
+class _Segment(NamedTuple):
+    """A segment in memory, and of each frame whose header can be read: does its body hold, and its digest."""
+
+    number: int
+    data: Bytes
+    proofs: dict[int, tuple[bool, bytes]]  # by the byte where the frame begins
 
 
 class _Head(NamedTuple):
@@ -126,16 +137,25 @@ class Scan:
         if self.after is not None:
             numbers = numbers[self._pass_over(numbers, self.after) :]
             self._require_mark()  # of a journal without frames
-        for number in numbers:
-            last = number == numbers[-1]
-            file = self.disk.open(segment_name(number), writable=False)
-            try:
-                data = segments.read_whole(file)
-            finally:
-                file.close()
-            if self._enter(number, data, last=last):
-                yield from self._walk(number, data, last=last)
+        for segment in self._segments(numbers):
+            last = segment.number == numbers[-1]
+            if self._enter(segment.number, segment.data, last=last):
+                yield from self._walk(segment, last=last)
         self._require_end()
+
+    def _segments(self, numbers: list[int]) -> Iterator[_Segment]:
+        """These segments, each read and hashed beside the use of the one before, where the disk allows for it."""
+        if not self.disk.concurrent:
+            yield from (_read_segment(self.disk, number) for number in numbers)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="sycee-reader") as reader:
+            coming: deque[Future[_Segment]] = deque()
+            for number in numbers:
+                coming.append(reader.submit(_read_segment, self.disk, number))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
 
     def _pass_over(self, numbers: list[int], after: Mark) -> int:
         """How many segments from the first on end before frame `after.sequence` begins; only their headers are read.
@@ -236,7 +256,8 @@ class Scan:
         self.tail = Tail(segment=number, segment_bytes=len(data))
         return True
 
-    def _walk(self, number: int, data: Bytes, *, last: bool) -> Iterator[Frame]:
+    def _walk(self, segment: _Segment, *, last: bool) -> Iterator[Frame]:
+        number, data = segment.number, segment.data
         view = data.data
         offset = SEGMENT_HEADER_BYTES
         while offset < len(data):
@@ -249,7 +270,8 @@ class Scan:
             except Flaw as flaw:
                 self._damaged(number, offset, str(flaw), sequence=self.sequence + 1)
             end = offset + header.frame_bytes
-            if not frames.body_holds(header, view[offset:end]):
+            holds, digest = segment.proofs[offset]
+            if not holds:
                 self._judge_with_header(number, offset, data, header, last=last)
                 return
             if stray := frames.stray(header, view[offset:end]):
@@ -257,10 +279,11 @@ class Scan:
             whole: memoryview | bytes = view[offset:end]
             if not frames.trailer_holds(header, view[offset:end]):
                 whole = self._with_trailer(number, offset, data, header, last=last)
+                digest = frames.digest_of(memoryview(whole))
             self.sequence = header.sequence
             self.time_ns = header.time_ns
             self.first_time_ns = self.first_time_ns or header.time_ns
-            self.digest = frames.digest_of(memoryview(whole))
+            self.digest = digest
             self.frames += 1
             self.records += header.record_count
             self.frame_bytes += header.frame_bytes
@@ -410,6 +433,25 @@ def _frame(header: Header, data: Bytes, place: Place, digest: bytes) -> Frame:
         epoch=header.epoch,
         digest=digest,
     )
+
+
+def _read_segment(disk: Disk, number: int) -> _Segment:
+    """All that can be done about a segment without knowing the ones before it."""
+    file = disk.open(segment_name(number), writable=False)
+    try:
+        data = segments.read_whole(file)
+    finally:
+        file.close()
+    proofs: dict[int, tuple[bool, bytes]] = {}
+    offset = SEGMENT_HEADER_BYTES
+    # What stops it here, `_walk` meets in its turn, and judges.
+    with suppress(Flaw, UnavailableError):
+        while offset < len(data):
+            header = frames.decode_header(data.data[offset:])
+            whole = data.data[offset : offset + header.frame_bytes]
+            proofs[offset] = frames.body_holds(header, whole), frames.digest_of(whole)
+            offset += header.frame_bytes
+    return _Segment(number, data, proofs)
 
 
 def _read_head(disk: Disk, number: int) -> _Head:
