@@ -244,7 +244,7 @@ class Table(Verbs):
         bound = self.sides.state.bound_of(id_of(name))
         assert bound is not None, f"{name} is not bound"
         assert bound["kind"] == layout.Kind.REVERSE, f"{name} is no reversal"
-        assert int(bound["refunded"]) == amount_of(amount)
+        assert int(bound["detail"]) == amount_of(amount)
 
     def _find_due(self, when: str) -> None:
         assert self.sides.state.next_due_ns() == (None if when == "nothing" else amount_of(when))

@@ -78,7 +78,7 @@ WIDE = (
     stage     2  treasury  cafe  6
     stage     2  cafe  shop  1
     transfer  treasury  cafe  3  id=wrong
-    reverse   wrong  2
+    reverse   wrong  2  id=back
     grant     lin  OFFICER
     grant     wu   OFFICER
     grant     ops  OPERATOR  operator=7
@@ -194,17 +194,25 @@ def bound_row(state: LedgerState, name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "amount", "message"),
+    ("name", "field", "value", "message"),
     [
-        ("lunch", 5, "more came back than was paid"),  # 3 of 7 came back
-        ("wrong", 2, "more came back than was paid"),
-        ("done", 1, "nothing can come back of it"),
+        ("lunch", "refunded", 8, "more came back than was paid"),  # of 7
+        ("wrong", "refunded", 4, "more came back than was paid"),  # of 3
+        ("room", "refunded", 1, "nothing can come back of it"),
+        ("lunch", "refunded", 0, "nothing came back of it"),
+        ("back", "detail", 3, "more is missing than was asked for"),  # 2 were
+        ("wrong", "detail", 1, "nothing can be missing of it"),
     ],
 )
-def test_what_came_back_is_checked(name: str, amount: int, message: str) -> None:
+def test_what_came_back_is_checked(name: str, field: str, value: int, message: str) -> None:
     state = lived()
     row = bound_row(state, name)
-    state.bound["refunded"][row] += amount
+    if field == "detail":
+        state.bound["detail"][row] = value
+    else:
+        assert state.refunds["bound"].tolist() == [bound_row(state, "lunch"), bound_row(state, "wrong")]
+        state.refunds["bound"][0] = row
+        state.refunds["refunded"][0] = value
     with pytest.raises(IntegrityError, match=f"bound row {row}: {message}"):
         state.check()
 
@@ -225,7 +233,9 @@ IN_THE_DIGEST = {
     "close_reason link key_epoch key",
     ("purses", 0): "member_low member_high dropped spent refunded returned pending wallet state",
     ("programmes", 1): "rule_set funder count filled sealed seal_low seal_high claim_from_ns claim_until_ns",
-    ("bound", 9): "id_low id_high kind result refunded",
+    ("bound", 9): "id_low id_high kind result",
+    ("bound", 55): "detail",  # of a reversal
+    ("refunds", 0): "bound refunded",
     ("holds", 0): "payer payee third until_ns own_held state counted day month year",
     ("holds", 2): "hash",
     ("hold_legs", 0): "held purse",

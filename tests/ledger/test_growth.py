@@ -90,6 +90,7 @@ def grow() -> Sides:
     for name in (
         *("accounts", "purses", "movements", "bound", "account_slots", "bound_slots", "rule_sets", "programmes"),
         *("holds", "hold_legs", "time_outs", "transits", "batches", "staged", "gross", "keys", "undo_accounts"),
+        *("refunds", "refund_slots", "recent_slots"),
         *("undo_account_rows", "undo_purses", "undo_purse_rows", "undo_holds", "undo_hold_rows", "undo_values"),
     ):
         assert getattr(tables, name).size > getattr(first, name).size, f"{name} did not grow"

@@ -469,8 +469,8 @@ def another_payer(state: LedgerState) -> str:
 
 
 def another_refund(state: LedgerState) -> str:
-    state.bound["refunded"][-1] += 1
-    return "its bound differ"
+    state.refunds["refunded"][-1] += 1
+    return "its refunds differ"
 
 
 def another_counter(state: LedgerState) -> str:

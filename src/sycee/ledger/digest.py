@@ -271,12 +271,18 @@ def _staged(state: LedgerState) -> Section:
 
 
 def _bound(state: LedgerState) -> Section:
-    bound = state.bound
+    bound, refunds = state.bound, state.refunds
+    refunds = refunds[np.argsort(refunds["bound"])]
 
     def part(rows: Array) -> Array:
         chosen = bound[rows]
         table = _copy(chosen, _BOUND)
         table["id"] = _ids(chosen, "id_low", "id_high")
+        table["refunded"] = np.where(chosen["kind"] == layout.Kind.REVERSE, chosen["detail"], 0)
+        if refunds.size:
+            at = np.minimum(np.searchsorted(refunds["bound"], rows), refunds.size - 1)
+            found = np.flatnonzero(refunds["bound"][at] == rows)
+            table["refunded"][found] = refunds["refunded"][at[found]]
         return table
 
     return _section(np.lexsort((bound["id_low"], bound["id_high"])), part)

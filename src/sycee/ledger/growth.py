@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
 
 from sycee.core import limits
 from sycee.core.errors import UnavailableError
-from sycee.ledger import kernels
+from sycee.ledger import generations, kernels
 from sycee.ledger.growing import GrowingArray
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 
@@ -24,12 +25,14 @@ _ROWS_MAX: Final = {
     "holds": limits.HOLDS_MAX,
     "hold_legs": limits.HOLD_LEGS_MAX,
 }
-_INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "bound"))  # index, and the table whose ids it holds
+# Index, and what it holds: rows of a table, or the bound ids that are not ordered by time.
+_INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "strays"), ("refund_slots", "refunds"))
 _COUNTERS: Final = {
     "accounts": kernels.ACCOUNTS,
     "purses": kernels.PURSES,
     "movements": kernels.MOVEMENTS,
     "bound": kernels.BOUND,
+    "refunds": kernels.REFUNDS,
     "payees": kernels.PAYEES,
     "holds": kernels.HOLDS,
     "hold_legs": kernels.HOLD_LEGS,
@@ -60,6 +63,7 @@ class Growth:
             **{name: kernels.seen(growing.array) for name, growing in self._growing.items()}
         )
         self.groups: dict[int, int] = {}  # number -> order of definition
+        self.sealing: Future[int] | None = None  # of the older generation of ids: how many its run will hold
 
     def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> None:
         """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
@@ -77,7 +81,7 @@ class Growth:
         bits_shape = self._bits_shape(needs)
         rows = {name: needs[name] for name in _COUNTERS if name in self._growing}
         new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING[name][0].itemsize for name in rows)
-        new_bytes += 8 * sum(self._slots(name, needs[rows]) for name, rows in _INDEXES)
+        new_bytes += 8 * sum(self._slots(name, needs[held]) for name, held in _INDEXES)
         new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
         if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
             raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
@@ -88,9 +92,10 @@ class Growth:
             self.grow("gross", needs["accounts"])
             self.grow("batches", needs["batches"])
             self._grow_undo(operations)
-            for name, table in _INDEXES:
-                self._grow_slots(name, needs[table])
+            for name, held in _INDEXES:
+                self.grow_slots(name, needs[held])
             self._grow_bits(bits_shape)
+            generations.turn(self, operations.size)
         except MemoryError as error:
             raise _no_memory(f"{new_bytes:,} bytes are needed") from error
 
@@ -104,6 +109,8 @@ class Growth:
         needs["groups"] = len(self.groups)
         needs["batches"] = self.tables.batches.size
         needs["bound"] += operations.size
+        # When a frame is bound decides whether an id agrees with it, and that is not known yet: it may be any.
+        needs["strays"] = int(self.tables.generations[kernels.STRAYS]) + operations.size
         needs["movements"] += operations.size  # a transfer makes one
         kinds = operations["kind"]
         links = bool(self.tables.counters[kernels.LINKS])
@@ -123,6 +130,7 @@ class Growth:
             needs["transits"] += flowing
         # A pay has a leg for each purse and one of its own; what gives it back retraces them, and may send each home.
         needs["movements"] += _PURSES * count(Kind.PAY, Kind.POST) + 2 * _PURSES * count(Kind.REFUND, Kind.REVERSE)
+        needs["refunds"] += count(Kind.REFUND, Kind.REVERSE)
         needs["transits"] += count(Kind.SEND)
         needs["holds"] += count(Kind.HOLD)
         needs["hold_legs"] += _PURSES * count(Kind.HOLD)
@@ -190,31 +198,31 @@ class Growth:
             return 0
         return 1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length()
 
-    def _grow_slots(self, name: str, needed: int) -> None:
+    def grow_slots(self, name: str, needed: int) -> None:
+        """Make an index hold at least `needed` ids. Raises MemoryError where there is no room at all."""
         size = self._slots(name, needed)
-        if not size:
-            return
+        if size:
+            old: Array = getattr(self.tables, name)
+            self._set_slots(name, size, int(old[-1]))
+            kernels.rehash(getattr(self.tables, name), old)
+
+    def _set_slots(self, name: str, size: int, key: int) -> None:
         slots = kernels.empty_slots(size)
-        if name == "account_slots":
-            kernels.rehash_accounts(slots, self.tables.accounts, int(self.tables.counters[kernels.ACCOUNTS]))
-        else:
-            # What is bound was hashed with the key that it has: the contents of retries are compared by it.
-            slots[-1] = self.tables.bound_slots[-1]
-            kernels.rehash_bound(slots, self.tables.bound, int(self.tables.counters[kernels.BOUND]))
+        slots[-1] = key
         self.tables = self.tables._replace(**{name: slots})
 
     def index(self, content_key: int) -> None:
         """Find all ids anew, after the tables were filled from elsewhere; retries are compared by `content_key`."""
-        counters = self.tables.counters
-        for name, table in _INDEXES:
-            needed = int(counters[_COUNTERS[table]])
-            slots = kernels.empty_slots(max(self._slots(name, needed), getattr(self.tables, name).size - 1))
-            if name == "account_slots":
-                kernels.rehash_accounts(slots, self.tables.accounts, needed)
-            else:
-                slots[-1] = content_key
-                kernels.rehash_bound(slots, self.tables.bound, needed)
-            self.tables = self.tables._replace(**{name: slots})
+        strays = generations.rebuild(self)
+        in_use = self._in_use() | {"strays": strays}
+        for name, held in _INDEXES:
+            old: Array = getattr(self.tables, name)
+            size = max(self._slots(name, in_use[held]), old.size - 1)
+            self._set_slots(name, size, content_key if name == "bound_slots" else int(old[-1]))
+        kernels.index_accounts(self.tables, in_use["accounts"])
+        kernels.index_refunds(self.tables, in_use["refunds"])
+        if strays:
+            kernels.index_strays(self.tables, in_use["bound"])
 
     def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
         """Rows and words of the payee groups' bits for so many groups and payees; payees count from 1."""

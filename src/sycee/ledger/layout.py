@@ -357,7 +357,8 @@ PROGRAMME: Final = np.dtype(
     ]
 )
 
-# What the ledger remembers of an operation whose id is bound.
+# What the ledger remembers of an operation whose id is bound. A row is never written to again: what becomes of the
+# operation later, refunds and the posting of holds in bulk, stands in tables of its own.
 BOUND: Final = np.dtype(
     [
         ("id_low", "<u8"),
@@ -365,11 +366,28 @@ BOUND: Final = np.dtype(
         ("content", "<u8"),  # hash of bytes 16 to 127 of the record
         ("place", "<u8"),  # frame sequence << 13 | index in the frame
         ("amount", "<i8"),
-        ("refunded", "<i8"),  # how much came back so far of a pay; what was missing of a reversal
+        ("detail", "<i8"),  # of a REVERSE what was asked for and not there, of a HOLD its row among the holds
         ("first_movement", "<i8"),  # number of its first movement, 0 for none
         ("movements", "<u4"),
         ("kind", "<u2"),
         ("result", "<u2"),
+    ]
+)
+
+# How much came back so far of a bound operation; a row for each of which anything did, in order of its first refund.
+REFUND: Final = np.dtype([("bound", "<u4"), ("reserved", "<u4"), ("refunded", "<i8")])
+
+# A stretch of the sorted ids: those of one contiguous range of bound operations, see kernels/runs.py.
+RUN: Final = np.dtype(
+    [
+        ("first", "<i8"),  # where it begins among the sorted ids
+        ("first_row", "<i8"),  # the bound row that its offsets count from
+        ("count", "<u4"),
+        ("reserved", "<u4"),
+        ("min_high", "<u8"),  # of the run
+        ("max_high", "<u8"),
+        ("reach_min", "<u8"),  # least of this run and all after it
+        ("reach_max", "<u8"),  # greatest of this run and all before it
     ]
 )
 
@@ -407,8 +425,11 @@ HOLD: Final = np.dtype(
         ("month", "<i2"),
         ("year", "<i2"),
         ("counted", "<u1"),  # 80
-        ("reserved", "<u1", 7),
+        ("reserved", "<u1", 3),
+        ("movements", "<u4"),  # 84  that POST_HOLDS made of it, the first of them, and what they sum to; else 0
         ("held", "<i8"),  # 88  of all legs
+        ("first_movement", "<i8"),
+        ("posted", "<i8"),
     ]
 )
 HOLD_LEG: Final = np.dtype([("held", "<i8"), ("purse", "<u4"), ("reserved", "<u4")])
@@ -456,4 +477,5 @@ ANSWER: Final = np.dtype([("code", "<u2"), ("first_code", "<u2"), ("reserved", "
 
 assert OPERATION.itemsize == RULE_SET_OPERATION.itemsize == limits.RECORD_BYTES
 assert ACCOUNT.itemsize == 128 and PURSE.itemsize == 80 and BOUND.itemsize == MOVEMENT.itemsize == 64
-assert HOLD.itemsize == 96 and TRANSIT.itemsize == 40 and STAGED.itemsize == 24
+assert HOLD.itemsize == 112 and REFUND.itemsize == 16 and RUN.itemsize == 56
+assert TRANSIT.itemsize == 40 and STAGED.itemsize == 24

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError
 from sycee.ledger import layout
 from sycee.ledger.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
@@ -74,11 +75,28 @@ def _check_purses(state: LedgerState) -> None:
 
 
 def _check_bound(state: LedgerState) -> None:
-    bound = state.bound
-    has_back = np.isin(bound["kind"], (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.REVERSE))
-    has_back |= (bound["kind"] == Kind.HOLD) & (bound["movements"] > 0)  # POST_HOLDS posted it
-    _deny(has_back & (bound["refunded"] > bound["amount"]), "bound row {}: more came back than was paid")
-    _deny(~has_back & (bound["refunded"] != 0), "bound row {}: nothing can come back of it")
+    bound, refunds, holds = state.bound, state.refunds, state.holds
+    is_reversal = bound["kind"] == Kind.REVERSE
+    _deny(is_reversal & (bound["detail"] > bound["amount"]), "bound row {}: more is missing than was asked for")
+    has_held = (bound["kind"] == Kind.HOLD) & (bound["result"] == Result.CREATED)
+    _deny(~is_reversal & ~has_held & (bound["detail"] != 0), "bound row {}: nothing can be missing of it")
+    made = np.flatnonzero(has_held)
+    if made.size != holds.size:
+        raise IntegrityError(f"{holds.size} holds stand for {made.size} operations that made one")
+    _deny(bound["detail"][made] != np.arange(holds.size), "bound row {}: it names another's hold", made)
+    _deny(holds["bound"] != made, "hold row {}: it names another operation")
+    rows = refunds["bound"]
+    of = bound[rows]
+    paid = of["amount"].copy()
+    has_back = np.isin(of["kind"], (Kind.TRANSFER, Kind.PAY, Kind.POST))
+    is_hold = of["kind"] == Kind.HOLD
+    posted = holds[holds["movements"] > 0]  # by POST_HOLDS
+    has_back |= is_hold & np.isin(rows, posted["bound"])
+    held = np.flatnonzero(is_hold & has_back)
+    paid[held] = posted["posted"][np.searchsorted(posted["bound"], rows[held])]
+    _deny(has_back & (refunds["refunded"] > paid), "bound row {}: more came back than was paid", rows)
+    _deny(~has_back & (refunds["refunded"] != 0), "bound row {}: nothing can come back of it", rows)
+    _deny(refunds["refunded"] <= 0, "bound row {}: nothing came back of it, and it is said to have", rows)
 
 
 def _check_pending(state: LedgerState) -> None:
@@ -136,9 +154,10 @@ def _check_times(state: LedgerState) -> None:
             raise IntegrityError(f"purse row {purse[np.flatnonzero(wrong)[0]]} {name}")
 
 
-def _deny(wrong: Array, sentence: str) -> None:
+def _deny(wrong: Array, sentence: str, rows: Array | None = None) -> None:
     if wrong.any():
-        raise IntegrityError(sentence.format(int(np.flatnonzero(wrong)[0])))
+        first = int(np.flatnonzero(wrong)[0])
+        raise IntegrityError(sentence.format(first if rows is None else int(rows[first])))
 
 
 def exact_sum(values: Array) -> int:

@@ -41,6 +41,7 @@ _COUNTED: Final = {
     "purses": kernels.PURSES,
     "movements": kernels.MOVEMENTS,
     "bound": kernels.BOUND,
+    "refunds": kernels.REFUNDS,
     "holds": kernels.HOLDS,
     "hold_legs": kernels.HOLD_LEGS,
     "transits": kernels.TRANSITS,

@@ -40,7 +40,7 @@ class LedgerState(Growth):
         self.sequence = 0  # of the newest frame
         self.movement_digest = bytes(32)  # running, docs/reference/ledger.md section 13
         self._dates: Dates = ()
-        self._marks = np.zeros(5, np.int64)
+        self._marks = np.zeros(6, np.int64)
 
     # --- frames ---
 
@@ -281,6 +281,11 @@ class LedgerState(Growth):
     def bound(self) -> Array:
         """All bound operations in order of place: a view that must not be written."""
         return self._rows("bound", kernels.BOUND)
+
+    @property
+    def refunds(self) -> Array:
+        """What came back so far of each bound operation of which anything did: a view that must not be written."""
+        return self._rows("refunds", kernels.REFUNDS)
 
     @property
     def holds(self) -> Array:

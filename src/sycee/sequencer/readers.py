@@ -145,7 +145,7 @@ class Readers:
                     f"no reverse was done under the id {number:#034x}",
                     hint="name the reverse's own id, not its original's; result_of says what became of an id",
                 )
-            return int(bound["refunded"])
+            return int(bound["detail"])
 
     def find_hold(self, hold: int) -> Hold | None:
         """What an operation holds, or None."""

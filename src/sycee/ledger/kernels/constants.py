@@ -50,7 +50,28 @@ UNDO_ACCOUNTS: Final = 13
 UNDO_PURSES: Final = 14
 UNDO_HOLDS: Final = 15
 UNDO_VALUES: Final = 16
+REFUNDS: Final = 17
 COUNTERS: Final = 24
+# Indices of `generations`: where bound ids are to be found. Unlike the counters they are no part of a snapshot.
+RECENT: Final = 0  # ids of the recent generation
+STRAYS: Final = 1  # ids in bound_slots
+RUNS: Final = 2  # rows of `runs`
+RUN_IDS: Final = 3  # sorted ids, with the gaps between runs
+RECENT_FIRST: Final = 4  # first bound row of the recent generation
+OLDER_FIRST: Final = 5  # and of the one before it
+OLDER: Final = 6  # ids of that one
+RECENT_INDEXED: Final = 7  # the bound rows before it are in recent_slots
+OLDER_INDEXED: Final = 8  # and in older_slots
+GENERATIONS: Final = 9
+# Places in `tops`: no id in these parts of the index is greater; two words, high and low, each. STRAY_TOP: of those
+# strays that look ordered by time; one word, high.
+RECENT_TOP: Final = 0
+OLDER_TOP: Final = 2
+RUNS_TOP: Final = 4
+STRAY_TOP: Final = 6
+TOPS: Final = 8
+BLOCK_BITS: Final = 8  # a fence stands before every 256 sorted ids: 4,096 bytes, one page
+
 # Which field a kept value belongs to.
 VALUE_REFUNDED: Final = 0
 VALUE_HOLD_LEG: Final = 1
@@ -68,16 +89,31 @@ RULE_SETS_MAX: Final = limits.RULE_SETS_MAX
 GROUPS_MAX: Final = limits.GROUPS_MAX
 
 # uint64 meets only uint64: with an int64 numba would make it signed.
+LOW16: Final = np.uint64(0xFFFF)
 LOW32: Final = np.uint64(0xFFFFFFFF)
 MIX_1: Final = np.uint64(0xFF51AFD7ED558CCD)
 MIX_2: Final = np.uint64(0xC4CEB9FE1A85EC53)
 MIX_3: Final = np.uint64(0x9E3779B97F4A7C15)
 PLACE_SHIFT: Final = np.uint64(limits.PLACE_INDEX_BITS)
+S12: Final = np.uint64(12)
+S16: Final = np.uint64(16)
 S29: Final = np.uint64(29)
 S32: Final = np.uint64(32)
 S33: Final = np.uint64(33)
+S62: Final = np.uint64(62)
+S64: Final = np.uint64(64)
 ZERO: Final = np.uint64(0)
 ONE: Final = np.uint64(1)
+
+# A UUIDv7: its version in bits 12 to 15 of the high half, its variant in the two highest of the low half.
+VERSION_BITS: Final = np.uint64(0xF000)
+VERSION_7: Final = np.uint64(0x7000)
+VARIANT_BITS: Final = np.uint64(0xC000_0000_0000_0000)
+VARIANT_10: Final = np.uint64(0x8000_0000_0000_0000)
+# How far an id's time may lie from that of the frame which binds it; docs/decisions/0014 says why so far.
+EARLY_MS_MAX: Final = 10_000  # the id says a later time than the frame
+LATE_MS_MAX: Final = 300_000
+NS_PER_MS: Final = 1_000_000
 
 KIND_DEFINE_CURRENCY: Final = int(Kind.DEFINE_CURRENCY)
 KIND_JOIN_GROUP: Final = int(Kind.JOIN_GROUP)

@@ -19,7 +19,7 @@ from sycee.ledger.kernels.accounts import (
     set_rule_set,
 )
 from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
-from sycee.ledger.kernels.lookup import bind, content, find, insert
+from sycee.ledger.kernels.lookup import bind, content, find, find_bound, insert, insert_stray, is_ordered
 from sycee.ledger.kernels.money import pay, refund, reverse, transfer
 from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
@@ -46,7 +46,7 @@ def _glance(tables, operations, words, i, answer):
     answer.place = c.ZERO
     code = malformed(operations, words, i)
     if code == c.CREATED:
-        row = find(tables.bound_slots, tables.bound, operation.id_low, operation.id_high)
+        row = find_bound(tables, operation.id_low, operation.id_high)
         code = c.PENDING if row < 0 else _known(tables, words, i, answer, row)
     answer.code = code
     return code
@@ -89,7 +89,7 @@ def _answer_chain(tables, operations, words, start, end, sequence, answers, culp
         answers[i].first_code = c.CREATED
         answers[i].code = code if i == culprit else (c.CHAIN_BROKEN if repeats else c.LINKED_FAILED)
         answers[i].place = c.ZERO if repeats else place
-        is_bound = find(tables.bound_slots, tables.bound, operations[i].id_low, operations[i].id_high) >= 0
+        is_bound = find_bound(tables, operations[i].id_low, operations[i].id_high) >= 0
         if not repeats and not is_bound:
             # An id that comes twice stays bound to where it came first.
             nothing = np.int64(0)
@@ -123,16 +123,12 @@ def _resolve(tables, operations, words, answers):
 
 
 @njit
-def _judge_rare(tables, operation, words, i, kind, place, now_ns, hashes):
+def _judge_rare(tables, operation, words, i, kind, place, now_ns):
     """Judge and do one operation of the kinds that are not the daily bread; FOR_PYTHON where Python does."""
     if kind == c.KIND_REFUND:
         return refund(tables, operation, place, now_ns)
     if kind == c.KIND_CLAIM:
         return claim(tables, operation, now_ns)
-    if kind == c.KIND_HOLD:
-        return make_hold(tables, operation, words, i, now_ns)
-    if kind == c.KIND_POST:
-        return post(tables, operation, hashes, i, place, now_ns)
     if kind == c.KIND_VOID:
         return void(tables, operation)
     if kind == c.KIND_EXTEND:
@@ -173,7 +169,7 @@ def _judge_rare(tables, operation, words, i, kind, place, now_ns, hashes):
 def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, answers):
     """Apply operations[start:] of one frame in order; returns where it stopped: at the end, or at one for Python.
 
-    hashes: (n, 4) u64, SHA-256 of the secrets of POST operations; (0, 4) where there are none. marks: (5,) i64, room.
+    hashes: (n, 4) u64, SHA-256 of the secrets of POST operations; (0, 4) where there are none. marks: (6,) i64, room.
     """
     counters = tables.counters
     chain_start = np.int64(-1)
@@ -205,7 +201,7 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
             if _glance(tables, operations, words, i, answer) != c.PENDING:
                 i += 1
                 continue
-        elif find(tables.bound_slots, tables.bound, operation.id_low, operation.id_high) >= 0:
+        elif find_bound(tables, operation.id_low, operation.id_high) >= 0:
             undo_chain(tables, marks)
             _answer_chain(
                 tables, operations, words, chain_start, chain_end, sequence, answers, i, c.CHAIN_REPEATS_AN_ID
@@ -214,15 +210,22 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
             continue
         kind = np.int64(operation.kind)
         first_movement = counters[c.MOVEMENTS]
-        missing = np.int64(0)
+        detail = np.int64(0)
         if kind == c.KIND_TRANSFER:
             code = transfer(tables, operation, i, place, now_ns)
         elif kind == c.KIND_PAY:
             code = pay(tables, operation, i, place, now_ns)
         elif kind == c.KIND_REVERSE:
-            code, missing = reverse(tables, operation, place, now_ns)
+            code, detail = reverse(tables, operation, place, now_ns)
+        elif kind == c.KIND_HOLD:
+            detail = counters[c.HOLDS]
+            code = make_hold(tables, operation, words, i, now_ns)
+            if code != c.CREATED:
+                detail = np.int64(0)
+        elif kind == c.KIND_POST:
+            code = post(tables, operation, hashes, i, place, now_ns)
         else:
-            code = _judge_rare(tables, operation, words, i, kind, place, now_ns, hashes)
+            code = _judge_rare(tables, operation, words, i, kind, place, now_ns)
             if code == c.FOR_PYTHON:
                 answer.place = place
                 return i
@@ -231,7 +234,7 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
             _answer_chain(tables, operations, words, chain_start, chain_end, sequence, answers, i, code)
             i = chain_end + 1
             continue
-        bind(tables, words, i, operation, place, code, first_movement, missing)
+        bind(tables, words, i, operation, place, code, first_movement, detail)
         answer.code = code
         answer.place = place
         if i == chain_end:
@@ -258,10 +261,78 @@ def _note_time_outs(tables):
             push_time_out(tables, hold_row)
 
 
-def _rehash(slots, rows, count):
-    """Fill empty `slots` with the ids of rows[:count]."""
+def _rehash(slots, old):
+    """Fill empty `slots` with all of a smaller index with the same key: a slot itself says where its search begins."""
+    mask = np.int64(slots.size - 2)
+    for one in range(old.size - 1):
+        if old[one] != c.ZERO:
+            at = np.int64(old[one] >> c.S32) & mask
+            while slots[at] != c.ZERO:
+                at = (at + 1) & mask
+            slots[at] = old[one]
+
+
+def _index_accounts(tables, count):
+    """Fill the empty index with the ids of the first `count` accounts."""
     for row in range(count):
-        insert(slots, rows[row].id_low, rows[row].id_high, row)
+        insert(tables.account_slots, tables.accounts[row].id_low, tables.accounts[row].id_high, row)
+
+
+def _index_refunds(tables, count):
+    """Fill the empty index with the first `count` refunds."""
+    for row in range(count):
+        insert(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, row)
+
+
+def _index_strays(tables, count):
+    """Fill the empty index with those of the first `count` bound ids that are not ordered by time."""
+    for row in range(count):
+        bound = tables.bound[row]
+        if not is_ordered(bound.id_low, bound.id_high, tables.frame_times[np.int64(bound.place >> c.PLACE_SHIFT)]):
+            insert_stray(tables, bound.id_low, bound.id_high, row)
+
+
+def _gather(bound, frame_times, first, end, ids, rows):
+    """The ids ordered by time of bound[first:end] into `ids`, and their rows less `first`; how many.
+
+    ids: (n, 2) u64, low and high; rows: (n,) u32; no more than n are there.
+    """
+    count = np.int64(0)
+    for row in range(first, end):
+        one = bound[row]
+        if is_ordered(one.id_low, one.id_high, frame_times[np.int64(one.place >> c.PLACE_SHIFT)]):
+            ids[count, 0] = one.id_low
+            ids[count, 1] = one.id_high
+            rows[count] = row - first
+            count += 1
+    return count
+
+
+def _sort_keys(ids, keys):
+    """What ids ordered by time are to be sorted by, into `keys`; True where they are in order already.
+
+    The first 64 bits that two of them can differ in: their milliseconds, less the least of all, and what follows.
+    """
+    is_ascending = True
+    least = ids[0, 1] >> c.S16
+    most = least
+    for at in range(1, ids.shape[0]):
+        is_less = ids[at - 1, 1] < ids[at, 1] or (ids[at - 1, 1] == ids[at, 1] and ids[at - 1, 0] < ids[at, 0])
+        is_ascending = is_ascending and is_less
+        least = min(least, ids[at, 1] >> c.S16)
+        most = max(most, ids[at, 1] >> c.S16)
+    if is_ascending:
+        return True
+    spare_bits = c.S64 - c.S12
+    while (most - least) >> (c.S64 - c.S12 - spare_bits) != c.ZERO:
+        spare_bits -= c.ONE
+    for at in range(ids.shape[0]):
+        keys[at] = (
+            ((ids[at, 1] >> c.S16) - least) << (spare_bits + c.S12)
+            | (ids[at, 1] & ~c.VERSION_BITS & c.LOW16) << spare_bits
+            | (ids[at, 0] & ~c.VARIANT_BITS) >> (c.S62 - spare_bits)
+        )
+    return False
 
 
 def _rows_of(tables, low, high, rows):
@@ -273,7 +344,7 @@ def _rows_of(tables, low, high, rows):
 def _bound_rows_of(tables, low, high, rows):
     """Rows of many operations' ids among the bound ones, -1 where there is none."""
     for i in range(low.size):
-        rows[i] = find(tables.bound_slots, tables.bound, low[i], high[i])
+        rows[i] = find_bound(tables, low[i], high[i])
 
 
 # Eager: compiled, or loaded from the cache, when this module is imported, so that no caller waits for it later.
@@ -294,8 +365,15 @@ apply = njit(
 bind_one = njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
 pass_time = njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)
 note_time_outs = njit(numba.void(_tables_type), **_eager)(_note_time_outs)
-rehash_accounts = njit(numba.void(numba.uint64[::1], numba.from_dtype(layout.ACCOUNT)[::1], _i64), **_eager)(_rehash)
-rehash_bound = njit(numba.void(numba.uint64[::1], numba.from_dtype(layout.BOUND)[::1], _i64), **_eager)(_rehash)
+rehash = njit(numba.void(numba.uint64[::1], numba.uint64[::1]), **_eager)(_rehash)
+index_accounts = njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
+index_refunds = njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
+index_strays = njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)
+_ids_type = numba.uint64[:, ::1]
+gather = njit(
+    _i64(numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1]), **_eager
+)(_gather)
+sort_keys = njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
 rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
 bound_rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
     _bound_rows_of

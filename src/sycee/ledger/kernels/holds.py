@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import find
+from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.money import between, judge_pay, sides
 from sycee.ledger.kernels.movements import move, move_from_purse
 from sycee.ledger.kernels.rules import FITS, FLOWS_OVER, flow_over, give_back_used, receiving, use_up
@@ -31,7 +31,7 @@ def _swap(time_outs, one, other):
     time_outs[other].hold = hold
 
 
-@njit
+@njit(forceinline=True)
 def push_time_out(tables, hold_row):
     """Note when a hold ends."""
     at = tables.counters[c.TIME_OUTS]
@@ -78,24 +78,16 @@ def let_time_pass(tables, now_ns):
             let_go(tables, hold_row, c.HOLD_IS_TIMED_OUT)
 
 
-@njit
+@njit(forceinline=True)
 def hold_of(tables, low, high):
-    """Row of the hold that this id made, or -1. Holds stand in the order of their bound operations."""
-    bound_row = find(tables.bound_slots, tables.bound, low, high)
+    """Row of the hold that this id made, or -1."""
+    bound_row = find_bound(tables, low, high)
     if bound_row < 0 or tables.bound[bound_row].kind != c.KIND_HOLD or tables.bound[bound_row].result != c.CREATED:
         return np.int64(-1)
-    least = np.int64(0)
-    most = tables.counters[c.HOLDS] - 1
-    while least < most:
-        middle = (least + most) >> 1
-        if np.int64(tables.holds[middle].bound) < bound_row:
-            least = middle + 1
-        else:
-            most = middle
-    return least
+    return tables.bound[bound_row].detail
 
 
-@njit
+@njit(forceinline=True)
 def _last_end(tables, hold_row, until_ns):
     """`until_ns`, or the earliest end of a purse that the hold uses: it outlives none."""
     hold = tables.holds[hold_row]
@@ -105,7 +97,7 @@ def _last_end(tables, hold_row, until_ns):
     return until_ns
 
 
-@njit
+@njit(forceinline=True)
 def make_hold(tables, operation, words, i, now_ns):
     """HOLD: judged as a pay, counted at once, nothing moved."""
     flags = np.int64(operation["flags"])
@@ -142,6 +134,9 @@ def make_hold(tables, operation, words, i, now_ns):
     hold.first_leg = tables.counters[c.HOLD_LEGS]
     hold.legs = legs
     hold.state = c.HOLD_IS_OPEN
+    hold.movements = 0
+    hold.first_movement = 0
+    hold.posted = 0
     for k in range(legs):
         leg = tables.hold_legs[tables.counters[c.HOLD_LEGS] + k]
         leg.purse = tables.scratch[0, k]
@@ -191,7 +186,7 @@ def let_go(tables, hold_row, state):
     hold.state = state
 
 
-@njit
+@njit(forceinline=True)
 def _take(tables, place, first_leg_number, hold_row, amount):
     """Part or all of what is held goes to the payee, from the legs in their order; returns the next leg's number."""
     touch_hold(tables, hold_row)
@@ -227,7 +222,7 @@ def _take(tables, place, first_leg_number, hold_row, amount):
     return number
 
 
-@njit
+@njit(forceinline=True)
 def _may_post(tables, hold, by):
     """Is it for this account to post the hold?"""
     if hold.hash_locked:
@@ -243,14 +238,14 @@ def _may_void(tables, hold, by):
     return by == np.int64(hold.payee) or (hold.third and by == np.int64(hold.third) - 1)
 
 
-@njit
+@njit(forceinline=True)
 def _state_code(hold):
     if hold.state == c.HOLD_IS_TIMED_OUT:
         return c.HOLD_TIMED_OUT
     return c.CREATED if hold.state == c.HOLD_IS_OPEN else c.HOLD_DONE
 
 
-@njit
+@njit(forceinline=True)
 def _accounts_code(tables, hold):
     """What of both accounts' blocks keeps a hold from being posted."""
     if tables.accounts[hold.payee].blocks & c.BLOCK_CLOSED:
@@ -262,7 +257,7 @@ def _accounts_code(tables, hold):
     return c.CREATED
 
 
-@njit
+@njit(forceinline=True)
 def post(tables, operation, hashes, i, place, now_ns):
     """All or part of a hold goes to the payee. `hashes`: (n, 4) u64, SHA-256 of each operation's secret."""
     hold_row = hold_of(tables, operation.reference_low, operation.reference_high)
@@ -362,10 +357,9 @@ def many_holds(tables, operation, place, posts):
             made, amount = tables.counters[c.MOVEMENTS], hold.held
             number = _take(tables, place, number, hold_row, amount)
             # What is posted so comes back by the id of the hold, which was posted by no operation of its own.
-            bound = tables.bound[hold.bound]
-            bound.first_movement = made + 1
-            bound.movements = tables.counters[c.MOVEMENTS] - made
-            bound.amount = amount
+            hold.first_movement = made + 1
+            hold.movements = tables.counters[c.MOVEMENTS] - made
+            hold.posted = amount
     return c.CREATED
 
 

@@ -1,4 +1,10 @@
-"""Finding ids: open addressing with 32-bit fingerprints, for accounts and for bound operations."""
+"""Finding ids: open addressing with 32 bits of the hash in each slot, for accounts and for bound operations.
+
+Bound ids are kept for ever, so where they are looked for follows from themselves. An id that says the time at which it
+was bound stands in a small index of the newest ones, then in the index of the generation before them, then in a sorted
+run (`runs`). Every other, a *stray*, stands in `bound_slots`. A fresh id ordered by time is greater than all that came
+before it and is known to be new from that alone; docs/decisions/0014 says what each way costs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.runs import find_in_runs
 
 
 @njit(forceinline=True)
@@ -54,7 +61,7 @@ def first_slot(slots, hashed):
 def guess(slots, hashed):
     """Row of the id with this hash in all likelihood, or -1. No row is looked at."""
     mask = np.int64(slots.size - 2)
-    fingerprint = hashed >> c.S32
+    fingerprint = hashed & c.LOW32
     at = first_slot(slots, hashed)
     slot = slots[at]
     while slot != c.ZERO and slot >> c.S32 != fingerprint:
@@ -65,10 +72,10 @@ def guess(slots, hashed):
 
 @njit(forceinline=True)
 def find(slots, rows, low, high):
-    """Row of the id in `rows`, or -1. Linear probing; a 32-bit fingerprint saves most misses."""
+    """Row of the id in `rows`, or -1. Linear probing; 32 bits of the hash in the slot save most misses."""
     mask = np.int64(slots.size - 2)
     hashed = hash_id(slots, low, high)
-    fingerprint = hashed >> c.S32
+    fingerprint = hashed & c.LOW32
     at = first_slot(slots, hashed)
     while True:
         slot = slots[at]
@@ -89,7 +96,7 @@ def insert(slots, low, high, row):
     at = first_slot(slots, hashed)
     while slots[at] != c.ZERO:
         at = (at + 1) & mask
-    slots[at] = ((hashed >> c.S32) << c.S32) | np.uint64(row + 1)
+    slots[at] = (hashed << c.S32) | np.uint64(row + 1)
 
 
 @njit
@@ -103,10 +110,135 @@ def remove(slots, low, high, row):
 
 
 @njit(forceinline=True)
-def bind(tables, words, i, operation, place, result, first_movement, missing):
+def looks_ordered(low, high):
+    """Has the id the form of one that is ordered by time, a UUIDv7?"""
+    return high & c.VERSION_BITS == c.VERSION_7 and low & c.VARIANT_BITS == c.VARIANT_10
+
+
+@njit(forceinline=True)
+def is_ordered(low, high, now_ns):
+    """Is it one, and does its time agree with that of the frame that binds it?"""
+    late_ms = now_ns // c.NS_PER_MS - np.int64(high >> c.S16)
+    return looks_ordered(low, high) and -c.EARLY_MS_MAX <= late_ms <= c.LATE_MS_MAX
+
+
+@njit(forceinline=True)
+def bound_ns(tables, place):
+    """Time of the frame in which an operation of this place was bound."""
+    return tables.frame_times[np.int64(place >> c.PLACE_SHIFT)]
+
+
+@njit(forceinline=True)
+def is_above(tops, top, low, high):
+    """Is the id greater than all of a part of the index?"""
+    return high > tops[top] or (high == tops[top] and low > tops[top + 1])
+
+
+@njit
+def index_ordered(slots, bound, frame_times, first, end):
+    """Note where the ids ordered by time among bound[first:end] stand.
+
+    An id that is greater than all before it needs no index to be found new, and most are; so they are noted only when
+    somebody asks for one that is not.
+    """
+    for row in range(first, end):
+        low = bound[row].id_low
+        high = bound[row].id_high
+        if is_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
+            insert(slots, low, high, row)
+
+
+@njit(forceinline=True)
+def find_bound(tables, low, high):
+    """Row of the operation that is bound to this id, or -1."""
+    if not looks_ordered(low, high):
+        return find(tables.bound_slots, tables.bound, low, high)
+    tops = tables.tops
+    if not is_above(tops, c.RECENT_TOP, low, high):
+        generations = tables.generations
+        if generations[c.RECENT_INDEXED] < tables.counters[c.BOUND]:
+            index_ordered(
+                tables.recent_slots,
+                tables.bound,
+                tables.frame_times,
+                generations[c.RECENT_INDEXED],
+                tables.counters[c.BOUND],
+            )
+            generations[c.RECENT_INDEXED] = tables.counters[c.BOUND]
+        row = find(tables.recent_slots, tables.bound, low, high)
+        if row >= 0:
+            return row
+    is_new = is_above(tops, c.OLDER_TOP, low, high) and is_above(tops, c.RUNS_TOP, low, high)
+    if is_new and high > tops[c.STRAY_TOP]:
+        return np.int64(-1)
+    return _find_long_bound(tables, low, high)
+
+
+@njit
+def _find_long_bound(tables, low, high):
+    """The rest of `find_bound`, not inlined: what is asked for here was bound a while ago, or says it was."""
+    generations = tables.generations
+    if not is_above(tables.tops, c.OLDER_TOP, low, high):
+        first = generations[c.OLDER_INDEXED]
+        end = generations[c.RECENT_FIRST]
+        if first < end:
+            index_ordered(tables.older_slots, tables.bound, tables.frame_times, first, end)
+            generations[c.OLDER_INDEXED] = end
+        row = find(tables.older_slots, tables.bound, low, high)
+        if row >= 0:
+            return row
+    if not is_above(tables.tops, c.RUNS_TOP, low, high):
+        row = find_in_runs(
+            tables.runs, tables.generations[c.RUNS], tables.run_ids, tables.run_rows, tables.fences, low, high
+        )
+        if row >= 0:
+            return row
+    if high <= tables.tops[c.STRAY_TOP]:
+        return find(tables.bound_slots, tables.bound, low, high)
+    return np.int64(-1)
+
+
+@njit
+def insert_stray(tables, low, high, row):
+    """Note where an id that is not ordered by time is bound."""
+    insert(tables.bound_slots, low, high, row)
+    tables.generations[c.STRAYS] += 1
+    if looks_ordered(low, high):
+        tables.tops[c.STRAY_TOP] = max(tables.tops[c.STRAY_TOP], high)
+
+
+@njit(forceinline=True)
+def _insert_bound(tables, low, high, row, now_ns):
+    """Note where an id is bound, in the part of the index where it belongs."""
+    tops = tables.tops
+    if is_ordered(low, high, now_ns):
+        tables.generations[c.RECENT] += 1
+        if is_above(tops, c.RECENT_TOP, low, high):
+            tops[c.RECENT_TOP] = high
+            tops[c.RECENT_TOP + 1] = low
+    else:
+        insert_stray(tables, low, high, row)
+
+
+@njit
+def remove_bound(tables, row):
+    """Forget the id of the last row that is bound, and was by this very frame: generations turn between frames."""
+    bound = tables.bound[row]
+    if is_ordered(bound.id_low, bound.id_high, bound_ns(tables, bound.place)):
+        tables.generations[c.RECENT] -= 1
+        if row < tables.generations[c.RECENT_INDEXED]:
+            remove(tables.recent_slots, bound.id_low, bound.id_high, row)
+    else:
+        remove(tables.bound_slots, bound.id_low, bound.id_high, row)
+        tables.generations[c.STRAYS] -= 1
+    tables.generations[c.RECENT_INDEXED] = min(tables.generations[c.RECENT_INDEXED], row)
+
+
+@njit(forceinline=True)
+def bind(tables, words, i, operation, place, result, first_movement, detail):
     """Remember the operation for ever, with its result and the movements made since `first_movement`.
 
-    `missing` is what a reversal asked for and did not find.
+    `detail`: as in layout.BOUND.
     """
     row = tables.counters[c.BOUND]
     bound = tables.bound[row]
@@ -115,11 +247,11 @@ def bind(tables, words, i, operation, place, result, first_movement, missing):
     bound.content = content(tables.bound_slots, words, i)
     bound.place = place
     bound.amount = operation.amount
-    bound.refunded = missing
+    bound.detail = detail
     made = tables.counters[c.MOVEMENTS] - first_movement
     bound.first_movement = first_movement + 1 if made > 0 else 0
     bound.movements = made
     bound.kind = operation.kind
     bound.result = result
-    insert(tables.bound_slots, operation.id_low, operation.id_high, row)
+    _insert_bound(tables, operation.id_low, operation.id_high, row, bound_ns(tables, place))
     tables.counters[c.BOUND] = row + 1

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import find
+from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.movements import (
     available,
     left_in,
@@ -16,6 +16,7 @@ from sycee.ledger.kernels.movements import (
     overflows_credits,
     overflows_debits,
 )
+from sycee.ledger.kernels.originals import note_refund, paid_by, refunded_of
 from sycee.ledger.kernels.prefetch import AHEAD_MASK
 from sycee.ledger.kernels.rules import (
     FITS,
@@ -28,7 +29,6 @@ from sycee.ledger.kernels.rules import (
     receiving,
     use_up,
 )
-from sycee.ledger.kernels.undo import touch_value
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -215,24 +215,25 @@ def takes_or_suspense(tables, row, purpose, suspense_purpose):
 
 
 @njit
-def _slice(tables, original, taken, amount, reversal, place, now_ns, doing):
+def _slice(tables, original_row, taken, amount, reversal, place, now_ns, doing):
     """The slice [refunded, refunded + taken) of a pay's legs goes back the way it came: judged, or done.
 
     The legs laid end to end, own money first and then the purses from the last to the first, are the pay's movements
     read backwards. Judged, it returns OVERFLOWS_CREDITS where a receiver cannot take the whole `amount`.
     """
-    oldest = np.int64(original.first_movement)
+    oldest, movements, _ = paid_by(tables, original_row)
+    refunded = refunded_of(tables, original_row)
     payee_row = np.int64(tables.movements[oldest - 1].credit_row)
     own_purpose = c.PURPOSE_REVERSAL_OWN if reversal else c.PURPOSE_REFUND_OWN
     suspense_purpose = c.PURPOSE_REVERSAL_SUSPENSE if reversal else c.PURPOSE_REFUND_SUSPENSE
     purse_purpose = c.PURPOSE_REVERSAL_PURSE if reversal else c.PURPOSE_REFUND_PURSE
     start = np.int64(0)
     leg = 0
-    for number in range(oldest + np.int64(original.movements) - 1, oldest - 1, -1):
+    for number in range(oldest + movements - 1, oldest - 1, -1):
         paid = tables.movements[number - 1]
         if paid.purpose == c.PURPOSE_WATERFALL:
             continue
-        part = min(start + paid.amount, original.refunded + taken) - max(start, original.refunded)
+        part = min(start + paid.amount, refunded + taken) - max(start, refunded)
         start += paid.amount
         if part <= 0:
             continue
@@ -263,25 +264,26 @@ def _slice(tables, original, taken, amount, reversal, place, now_ns, doing):
 
 
 @njit
-def _is_pay(original):
+def _is_pay(original, movements):
     """Is it a PAY, a POST, or a HOLD that POST_HOLDS posted?"""
-    is_posted = original.kind == c.KIND_HOLD and original.movements > 0
+    is_posted = original.kind == c.KIND_HOLD and movements > 0
     return original.kind == c.KIND_PAY or original.kind == c.KIND_POST or is_posted
 
 
 @njit
 def refund(tables, operation, place, now_ns):
     """Give back a slice of a pay or post, the way it came."""
-    original_row = find(tables.bound_slots, tables.bound, operation.reference_low, operation.reference_high)
+    original_row = find_bound(tables, operation.reference_low, operation.reference_high)
     if original_row < 0:
         return c.ORIGINAL_NOT_FOUND
     original = tables.bound[original_row]
-    if not _is_pay(original):
+    first, movements, paid = paid_by(tables, original_row)
+    if not _is_pay(original, movements):
         return c.ORIGINAL_IS_NOT_A_PAY
     if original.result != c.CREATED:
         return c.ORIGINAL_WAS_REFUSED
     amount = operation.amount
-    payee_row = np.int64(tables.movements[np.int64(original.first_movement) - 1].credit_row)
+    payee_row = np.int64(tables.movements[first - 1].credit_row)
     payee = tables.accounts[payee_row]
     if payee.blocks & c.BLOCK_CLOSED:
         return c.DEBIT_ACCOUNT_CLOSED
@@ -290,22 +292,21 @@ def refund(tables, operation, place, now_ns):
     if payee.rule_set:
         window_s = np.int64(tables.rule_sets[payee.rule_set].refund_window_s)
         # The movement's place, not the original's: a hold is posted later than it is made.
-        place_paid = tables.movements[np.int64(original.first_movement) - 1].place
+        place_paid = tables.movements[first - 1].place
         paid_ns = tables.frame_times[np.int64(place_paid >> c.PLACE_SHIFT)]
         if window_s and now_ns - paid_ns >= window_s * NS_PER_SECOND:
             return c.REFUND_WINDOW_CLOSED
-    if amount > original.amount - original.refunded:
+    if amount > paid - refunded_of(tables, original_row):
         return c.EXCEEDS_REFUNDABLE
     if overflows_debits(payee, amount):
         return c.OVERFLOWS_DEBITS
-    code = _slice(tables, original, amount, amount, False, place, now_ns, False)
+    code = _slice(tables, original_row, amount, amount, False, place, now_ns, False)
     if code != c.CREATED:
         return code
     if available(payee) < amount and payee.kind != c.ISSUANCE:
         return c.EXCEEDS_BALANCE
-    _slice(tables, original, amount, amount, False, place, now_ns, True)
-    touch_value(tables, c.VALUE_REFUNDED, original_row, original.refunded)
-    original.refunded += amount
+    _slice(tables, original_row, amount, amount, False, place, now_ns, True)
+    note_refund(tables, original_row, amount)
     return c.CREATED
 
 
@@ -313,27 +314,28 @@ def refund(tables, operation, place, now_ns):
 def reverse(tables, operation, place, now_ns):
     """By authority, as far as money is there: (code, what was not there)."""
     nothing = np.int64(0)
-    original_row = find(tables.bound_slots, tables.bound, operation.reference_low, operation.reference_high)
+    original_row = find_bound(tables, operation.reference_low, operation.reference_high)
     if original_row < 0:
         return c.ORIGINAL_NOT_FOUND, nothing
     original = tables.bound[original_row]
-    if not _is_pay(original) and original.kind != c.KIND_TRANSFER:
+    first, movements, paid = paid_by(tables, original_row)
+    if not _is_pay(original, movements) and original.kind != c.KIND_TRANSFER:
         return c.ORIGINAL_NOT_REVERSIBLE, nothing
     if original.result != c.CREATED:
         return c.ORIGINAL_WAS_REFUSED, nothing
     amount = operation.amount
-    if amount > original.amount - original.refunded:
+    if amount > paid - refunded_of(tables, original_row):
         return c.EXCEEDS_REFUNDABLE, nothing
-    payee = tables.accounts[np.int64(tables.movements[np.int64(original.first_movement) - 1].credit_row)]
+    payee = tables.accounts[np.int64(tables.movements[first - 1].credit_row)]
     if overflows_debits(payee, amount):
         return c.OVERFLOWS_DEBITS, nothing
     taken = amount
     if payee.kind != c.ISSUANCE:
         taken = min(amount, max(available(payee), nothing))
-    code = _slice(tables, original, amount, amount, True, place, now_ns, False)
+    code = _slice(tables, original_row, amount, amount, True, place, now_ns, False)
     if code != c.CREATED:
         return code, nothing
-    _slice(tables, original, taken, amount, True, place, now_ns, True)
-    touch_value(tables, c.VALUE_REFUNDED, original_row, original.refunded)
-    original.refunded += taken
+    _slice(tables, original_row, taken, amount, True, place, now_ns, True)
+    if taken:
+        note_refund(tables, original_row, taken)
     return c.CREATED, amount - taken

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import first_slot, guess, hash_id
+from sycee.ledger.kernels.lookup import first_slot, guess, hash_id, is_above, looks_ordered
 
 CHUNK: Final = 16  # operations that are looked ahead for at once
 AHEAD_MASK: Final = 127  # `ahead` is a ring of more than four chunks
@@ -58,9 +58,13 @@ _fetch = (lambda array, index: None) if numba.config.DISABLE_JIT else _prefetch
 @njit(forceinline=True)
 def warm_ids(tables, operations, start, stop):
     """Fetch where the ids of operations[start:stop] are bound, or will be."""
-    slots = tables.bound_slots
     for i in range(start, stop):
         operation = operations[i]
+        slots = tables.recent_slots
+        if not looks_ordered(operation.id_low, operation.id_high):
+            slots = tables.bound_slots
+        elif is_above(tables.tops, c.RECENT_TOP, operation.id_low, operation.id_high):
+            continue  # nobody looks there
         _fetch(slots, first_slot(slots, hash_id(slots, operation.id_low, operation.id_high)))
 
 

@@ -22,8 +22,18 @@ class Tables(NamedTuple):
     purses: Any  # (capacity,) layout.PURSE
     movements: Any  # (capacity,) layout.MOVEMENT; number 1 stands at index 0
     bound: Any  # (capacity,) layout.BOUND
-    account_slots: Any  # (power of two + 1,) u64: fingerprint << 32 | row + 1, 0 is free; last comes the hash's key
-    bound_slots: Any
+    refunds: Any  # (capacity,) layout.REFUND
+    account_slots: Any  # (power of two + 1,) u64: hash << 32 | row + 1, 0 is free; last comes the hash's key
+    bound_slots: Any  # ids that are not ordered by time, for ever; its key is that of the contents' hashes too
+    recent_slots: Any  # ids ordered by time: those bound last, and the generation before it
+    older_slots: Any
+    refund_slots: Any  # by bound row
+    runs: Any  # (capacity,) layout.RUN: older ids, sorted
+    run_ids: Any  # (capacity, 2) u64, low and high; each run begins at a whole block
+    run_rows: Any  # (capacity,) u32: bound row less that of the run's first
+    fences: Any  # (capacity, 2) u64: the first id of each block of run_ids
+    tops: Any  # (TOPS,) u64: greatest ids, see constants
+    generations: Any  # (GENERATIONS,) i64, see constants
     rule_sets: Any  # (numbers,) layout.RULE_SET
     programmes: Any  # (numbers,) layout.PROGRAMME
     group_rows: Any  # (GROUPS_MAX + 1,) u16 by number: row + 1 in group_bits, 0 undefined
@@ -57,6 +67,11 @@ GROWING: dict[str, tuple[Any, int]] = {
     "purses": (layout.PURSE, 0),
     "movements": (layout.MOVEMENT, 4096),
     "bound": (layout.BOUND, 1024),
+    "refunds": (layout.REFUND, 0),
+    "runs": (layout.RUN, 0),
+    "run_ids": (np.dtype(("<u8", 2)), 0),
+    "run_rows": (np.dtype("<u4"), 0),
+    "fences": (np.dtype(("<u8", 2)), 0),
     "rule_sets": (layout.RULE_SET, 16),
     "programmes": (layout.PROGRAMME, 16),
     "holds": (layout.HOLD, 0),
@@ -76,6 +91,15 @@ GROWING: dict[str, tuple[Any, int]] = {
     "undo_hold_rows": (np.dtype("<i8"), 0),
     "undo_values": (np.dtype(("<i8", 3)), 0),
 }
+
+# A generation of ids is full at half as many: some seconds of a country's payments, so that clients' clocks which differ
+# by that much find their ids among the newest two. Tests lower it.
+GENERATION_SLOTS = 1 << 21
+
+
+def generation_slots() -> int:
+    """How many slots the index of a generation has once it turns; it begins small."""
+    return GENERATION_SLOTS
 
 
 def seen(array: Array) -> Array:
@@ -99,10 +123,15 @@ def empty_tables() -> Tables:
         **{name: seen(np.zeros(length, dtype)) for name, (dtype, length) in GROWING.items()},
         account_slots=empty_slots(4096),
         bound_slots=empty_slots(4096),
+        recent_slots=empty_slots(64),
+        older_slots=empty_slots(64),
+        refund_slots=empty_slots(64),
         group_rows=np.zeros(limits.GROUPS_MAX + 1, np.uint16),
         group_bits=np.zeros((1, 16), np.uint64),
         issuance=np.zeros(1000, np.int64),
         calendar=seen(np.zeros(1000, layout.CALENDAR)),
+        tops=np.zeros(c.TOPS, np.uint64),
+        generations=np.zeros(c.GENERATIONS, np.int64),
         counters=np.zeros(c.COUNTERS, np.int64),
         ahead=np.zeros((128, 2), np.uint64),
         scratch=np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),

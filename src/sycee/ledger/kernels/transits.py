@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import find
+from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.money import takes_or_suspense
 from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.rules import (
@@ -87,7 +87,7 @@ def send(tables, operation, place, now_ns):
 @njit
 def _transit_of(tables, low, high):
     """Row of the transit that this operation began, or -1. Transits stand in the order of their bound operations."""
-    bound_row = find(tables.bound_slots, tables.bound, low, high)
+    bound_row = find_bound(tables, low, high)
     least = np.int64(0)
     most = tables.counters[c.TRANSITS]
     if bound_row < 0:

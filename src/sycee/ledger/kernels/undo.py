@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.lookup import remove
+from sycee.ledger.kernels.lookup import remove, remove_bound
 
 
 @njit(forceinline=True)
@@ -56,12 +56,13 @@ def touch_value(tables, field, row, value):
 
 @njit
 def begin_chain(tables, marks):
-    """From now on keep what is written to; `marks`: (5,) i64, takes how much there was of everything."""
+    """From now on keep what is written to; `marks`: (6,) i64, takes how much there was of everything."""
     marks[0] = tables.counters[c.MOVEMENTS]
     marks[1] = tables.counters[c.BOUND]
     marks[2] = tables.counters[c.HOLDS]
     marks[3] = tables.counters[c.HOLD_LEGS]
     marks[4] = tables.counters[c.TRANSITS]
+    marks[5] = tables.counters[c.REFUNDS]
     end_chain(tables)
     tables.counters[c.CHAINED] = 1
 
@@ -90,17 +91,20 @@ def undo_chain(tables, marks):
         row = tables.undo_values[at, 1]
         value = tables.undo_values[at, 2]
         if field == c.VALUE_REFUNDED:
-            tables.bound[row].refunded = value
+            tables.refunds[row].refunded = value
         elif field == c.VALUE_HOLD_LEG:
             tables.hold_legs[row].held = value
         else:
             tables.transits[row].state = value
-    # The index forgets in the reverse of the order in which it learned: then a freed slot breaks no search.
+    # An index forgets in the reverse of the order in which it learned: then a freed slot breaks no search.
     for row in range(tables.counters[c.BOUND] - 1, marks[1] - 1, -1):
-        remove(tables.bound_slots, tables.bound[row].id_low, tables.bound[row].id_high, np.int64(row))
+        remove_bound(tables, np.int64(row))
+    for row in range(tables.counters[c.REFUNDS] - 1, marks[5] - 1, -1):
+        remove(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, np.int64(row))
     tables.counters[c.MOVEMENTS] = marks[0]
     tables.counters[c.BOUND] = marks[1]
     tables.counters[c.HOLDS] = marks[2]
     tables.counters[c.HOLD_LEGS] = marks[3]
     tables.counters[c.TRANSITS] = marks[4]
+    tables.counters[c.REFUNDS] = marks[5]
     end_chain(tables)

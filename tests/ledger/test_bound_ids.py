@@ -1,0 +1,291 @@
+"""Bound ids are found for ever, wherever they are looked for: in both generations, in sorted runs, among the strays."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.ledger.keeping import loaded
+
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError
+from sycee.ledger import generations, kernels, layout, operations
+from sycee.ledger.kernels import constants, tables
+from sycee.ledger.layout import AccountKind
+from sycee.ledger.state import LedgerState, join
+
+Array = np.ndarray
+ISSUANCE, SUSPENSE, WALLET = 1, 2, 3
+START_MS = 1_800_000_000_000
+NS_PER_MS = 1_000_000
+V7_HIGH, V7_LOW = 0x7000, 1 << 63
+
+
+def v7(time_ms: int, counter: int, low: int = 0) -> int:
+    """A UUIDv7 of these parts."""
+    return (time_ms << 16 | V7_HIGH | counter & 0xFFF) << 64 | V7_LOW | low & (1 << 62) - 1
+
+
+class Book:
+    """A ledger, and what must be found in it: places by id. Time stands still but for `pass_ms`."""
+
+    def __init__(self) -> None:
+        self.state = LedgerState()
+        self.places: dict[int, int] = {}
+        self.now_ms = START_MS
+        self.sequence = 0
+        self.frame(
+            np.concatenate(
+                [
+                    operations.define_currency(3, currency=156, zone="UTC"),
+                    operations.open_account(4, account=ISSUANCE, currency=156, kind=AccountKind.ISSUANCE),
+                    operations.open_account(5, account=SUSPENSE, currency=156, kind=AccountKind.SUSPENSE),
+                    operations.open_account(
+                        6, account=WALLET, currency=156, kind=AccountKind.WALLET, suspense=SUSPENSE
+                    ),
+                ]
+            )
+        )
+
+    def frame(self, records: Array) -> list[Result]:
+        """Apply a frame as the sequencer does, and note what it bound."""
+        self.sequence += 1
+        self.now_ms += 1
+        self.state.resolve(records)
+        self.state.reserve(records)
+        answers = self.state.apply(self.sequence, self.now_ms * NS_PER_MS, records)
+        known = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
+        for record, answer in zip(records, answers, strict=True):
+            if answer["place"] and answer["code"] not in known:
+                self.places.setdefault(join(record["id_low"], record["id_high"]), int(answer["place"]))
+        return [Result(int(code)) for code in answers["code"]]
+
+    def pay(self, *ids: int) -> list[Result]:
+        return self.frame(transfers(*ids))
+
+    def require_found(self, *unknown: int) -> None:
+        """Every bound id is where it was bound, and is known to a retry; the unknown ones are not."""
+        known = list(self.places)
+        answers, pending = self.state.resolve(transfers(*known, *unknown))
+        assert pending == len(unknown)
+        assert answers["place"][: len(known)].tolist() == list(self.places.values())
+        for id in random.Random(len(known)).sample(known, min(len(known), 20)):
+            found = self.state.bound_of(id)
+            assert found is not None
+            assert join(found["id_low"], found["id_high"]) == id
+        assert [self.state.bound_of(id) for id in unknown[:20]] == [None] * len(unknown[:20])
+
+    def parts(self) -> tuple[int, int, int]:
+        """How many ids are in the newest generation, in runs, and strays."""
+        counts = self.state.tables.generations
+        runs = self.state.tables.runs.view(np.ndarray)[: int(counts[kernels.RUNS])]
+        return int(counts[kernels.RECENT]), int(runs["count"].sum()), int(counts[kernels.STRAYS])
+
+
+def transfers(*ids: int) -> Array:
+    records = operations.transfer(1, debit=ISSUANCE, credit=WALLET, amount=1)
+    records = np.repeat(records, len(ids))
+    records["id_low"] = [id & (1 << 64) - 1 for id in ids]
+    records["id_high"] = [id >> 64 for id in ids]
+    return records
+
+
+@pytest.fixture
+def book(monkeypatch: pytest.MonkeyPatch) -> Book:
+    """With generations of 32 ids."""
+    monkeypatch.setattr(tables, "GENERATION_SLOTS", 64)
+    return Book()
+
+
+def some_ids(rng: random.Random, now_ms: int, known: list[int]) -> Iterator[int]:
+    """Ids of every shape: in order, late, early, beyond both, random, alike but for one half, seen before."""
+    counter, in_order_ms = rng.randrange(4_096), now_ms - rng.randrange(5)
+    shapes = rng.sample(range(8), rng.randint(1, 8))
+    while True:
+        shape = rng.choice(shapes)
+        if shape == 0:
+            counter += 1
+            yield v7(in_order_ms + (counter >> 12), counter, rng.randrange(1 << 62))
+        elif shape == 1:
+            yield v7(now_ms - rng.randrange(constants.LATE_MS_MAX), rng.randrange(4_096), rng.randrange(1 << 62))
+        elif shape == 2:
+            yield v7(now_ms + rng.randrange(constants.EARLY_MS_MAX), rng.randrange(4_096), rng.randrange(1 << 62))
+        elif shape == 3:
+            yield v7(rng.choice([1, now_ms // 2, now_ms * 2, 2**48 - 1]), rng.randrange(4_096), rng.randrange(9))
+        elif shape == 4:
+            yield rng.randrange(1, 1 << 128) & ~(0xF000 << 64) | 0x4000 << 64
+        elif shape == 5:
+            yield v7(START_MS, 7, rng.randrange(1 << 12))  # one high half for many
+        elif shape == 6:
+            yield rng.randrange(100, 100_000)
+        elif known:
+            yield rng.choice(known)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_id_that_was_bound_is_found_and_no_other(book: Book, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(60):
+        source = some_ids(rng, book.now_ms, list(book.places))
+        book.pay(*(next(source) for _ in range(rng.choice([1, 5, 20, 90]))))
+        if rng.random() < 0.1:
+            book.now_ms += rng.choice([1_000, constants.EARLY_MS_MAX, constants.LATE_MS_MAX])
+        if rng.random() < 0.05:
+            book.state = loaded(book.state)
+        if rng.random() < 0.1:
+            one, other = v7(book.now_ms, 1, rng.randrange(1 << 62)), rng.randrange(1, 1 << 62)
+            if one not in book.places and other not in book.places:
+                codes = book.frame(operations.chain(transfers(one, other, one)))
+                assert codes == [Result.CHAIN_BROKEN, Result.CHAIN_BROKEN, Result.CHAIN_REPEATS_AN_ID]
+                assert one not in book.places
+    unknown = {next(source) for _ in range(500)} - set(book.places)
+    book.require_found(*unknown)
+    book.state = loaded(book.state)
+    book.require_found(*unknown)
+    book.state.check()
+
+
+def test_a_generation_becomes_the_older_one_and_then_a_run(book: Book) -> None:
+    for number in range(10):
+        book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
+        book.require_found()
+    recent, in_runs, strays = book.parts()
+    assert strays == 4  # those that opened it, whose ids are small numbers
+    assert recent + in_runs < 100 - 10  # and the older generation
+    assert in_runs >= 30
+    assert recent <= 32
+
+
+def test_an_id_is_sought_in_the_older_generation_up_to_its_greatest(book: Book) -> None:
+    greatest = v7(book.now_ms + 5_000, 9, 9)
+    book.pay(greatest)
+    while book.state.tables.generations[kernels.RECENT_FIRST] <= 4:  # until it is in the older one
+        book.pay(*(v7(book.now_ms, 1, len(book.places) + low) for low in range(16)))
+    assert book.parts()[1] == 0
+    book.require_found(greatest - 1, greatest + 1, greatest - (1 << 64), greatest + (1 << 64))
+
+
+def test_every_place_of_a_run_is_found_across_its_fences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "GENERATION_SLOTS", 2_048)
+    book = Book()
+    lows = list(range(0, 2 * 4_000, 2))
+    random.Random(1).shuffle(lows)
+    for start in range(0, len(lows), 500):  # one high half for all, so that fences must be told by the low ones
+        book.pay(*(v7(START_MS, 7, low + 2) for low in lows[start : start + 500]))
+    assert book.parts()[1] >= 2 * 700
+    book.require_found(*(v7(START_MS, 7, low + 1) for low in range(0, 2 * 4_000 + 4, 2)))
+
+
+def test_an_id_whose_time_is_not_that_of_its_frame_is_a_stray(book: Book) -> None:
+    now_ms = book.now_ms + 1  # of the next frame
+    said = [now_ms - constants.LATE_MS_MAX, now_ms + constants.EARLY_MS_MAX]
+    book.pay(*(v7(time_ms, 1) for time_ms in said))
+    assert (book.parts()[0], book.parts()[2]) == (2, 4)
+    now_ms += 1
+    said = [now_ms - constants.LATE_MS_MAX - 1, now_ms + constants.EARLY_MS_MAX + 1, 2**48 - 1]
+    book.pay(*(v7(time_ms, 2) for time_ms in said))
+    assert (book.parts()[0], book.parts()[2]) == (2, 7)
+    for number in range(20):  # strays stay where they are when generations turn
+        book.pay(*(v7(book.now_ms, 3, 10 * number + low) for low in range(10)))
+    assert book.parts()[2] == 7
+    book.require_found()
+
+
+def test_a_frame_may_hold_more_than_a_generation(book: Book) -> None:
+    for number in range(6):
+        book.pay(*(v7(book.now_ms, number, low) for low in range(300)))
+    book.require_found(v7(START_MS, 99))
+
+
+def test_a_chain_is_forgotten_in_both_indices(book: Book) -> None:
+    empty = operations.transfer(v7(book.now_ms, 8), debit=WALLET, credit=ISSUANCE, amount=1)
+    chain = operations.chain(transfers(v7(book.now_ms, 7), 77), empty, empty)
+    before = book.parts(), book.state.digest()
+    assert book.frame(chain)[-1] == Result.CHAIN_REPEATS_AN_ID
+    assert (book.parts(), book.state.digest()) == before
+    book.require_found(v7(START_MS + 1, 7), 77)
+
+
+def test_what_came_back_in_a_chain_that_was_undone_did_not(book: Book) -> None:
+    book.pay(50, 51)
+    book.frame(operations.reverse(52, original=50, amount=1))
+    book.frame(operations.transfer(60, debit=ISSUANCE, credit=WALLET, amount=5))
+    book.frame(operations.reverse(61, original=60, amount=2))
+    again = operations.reverse(62, original=60, amount=2), operations.reverse(63, original=60, amount=2)
+    kept = book.state.refunds.tobytes()
+    assert Result.EXCEEDS_REFUNDABLE in book.frame(operations.chain(*again))
+    assert book.state.refunds.tobytes() == kept
+    twice = operations.reverse(53, original=51, amount=1), operations.reverse(54, original=51, amount=1)
+    book.pay(55)
+    more = operations.transfer(56, debit=WALLET, credit=ISSUANCE, amount=99)
+    kept = book.state.refunds.tobytes()
+    assert Result.EXCEEDS_REFUNDABLE in book.frame(operations.chain(*twice))
+    assert Result.EXCEEDS_BALANCE in book.frame(operations.chain(operations.reverse(57, original=55, amount=1), more))
+    assert book.state.refunds.tobytes() == kept
+    assert book.frame(operations.reverse(58, original=51, amount=1)) == [Result.CREATED]
+    assert book.frame(operations.reverse(59, original=51, amount=1)) == [Result.EXCEEDS_REFUNDABLE]
+    assert book.state.refunds["refunded"].tolist() == [1, 2, 1]
+    book.require_found()
+    book.state.check()
+
+
+def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(generations, "seal", fails)
+        for number in range(6):
+            book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
+        assert book.parts()[1] == 0
+        with pytest.raises(UnavailableError, match="memory cannot hold"):
+            for number in range(6, 20):
+                book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
+        book.require_found()
+    with pytest.raises(UnavailableError, match="memory cannot hold"):  # what failed before is said once
+        book.pay(v7(book.now_ms, 20), *(v7(book.now_ms, 21, low) for low in range(20)))
+    for number in range(30, 40):
+        book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
+    assert book.parts()[1] >= 60
+    book.require_found()
+
+
+def test_keys_that_are_equal_do_not_put_ids_out_of_order() -> None:
+    """Ids so far apart in time that little of their low halves fits the key which they are sorted by."""
+    low = np.arange(3_000, dtype=np.uint64) | np.uint64(V7_LOW)
+    ids = np.stack([low, np.full(3_000, V7_HIGH, np.uint64)], axis=1)
+    ids[-1, 1] |= np.uint64(2**42 << 16)
+    ids = ids[np.random.default_rng(1).permutation(3_000)]
+    state = LedgerState()
+    state.grow("bound", 3_000)
+    bound = state.tables.bound.view(np.ndarray)
+    bound["id_low"], bound["id_high"] = np.resize(ids, (bound.size, 2)).T
+    bound["place"] = np.arange(bound.size, dtype=np.uint64) << np.uint64(13)
+    state.grow("frame_times", 3_000)
+    state.tables.frame_times[:3_000] = (ids[:, 1] >> np.uint64(16)).astype(np.int64) * NS_PER_MS
+    state.tables.counters[kernels.BOUND] = 3_000
+    rows = generations.make_room(state, 3_000)
+    assert generations.seal(state.tables, 0, 3_000, rows, 3_000) == 3_000
+    order = np.lexsort((ids[:, 0], ids[:, 1]))
+    assert state.tables.run_ids[:3_000].tolist() == ids[order].tolist()
+    assert state.tables.run_rows[:3_000].tolist() == order.tolist()
+
+
+def test_rows_of_bound_operations_are_never_written_to_again(book: Book) -> None:
+    book.pay(50)
+    state = book.state
+    book.frame(operations.hold(51, payer=WALLET, payee=ISSUANCE, amount=1, until_ns=2**62))
+    kept = state.bound.tobytes()
+    book.frame(operations.post_holds(52, first=51, last=51, by=WALLET))
+    book.frame(operations.refund(53, original=51, amount=1))
+    assert state.refunds["refunded"].tolist() == [1]
+    assert book.frame(operations.refund(54, original=51, amount=1)) == [Result.EXCEEDS_REFUNDABLE]
+    book.frame(operations.reverse(55, original=50, amount=1))
+    assert state.refunds[["bound", "refunded"]].tolist() == [(5, 1), (4, 1)]
+    assert state.bound.tobytes()[: len(kept)] == kept
+    assert layout.BOUND.itemsize == 64
+    book.state.check()
