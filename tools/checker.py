@@ -1,161 +1,576 @@
 """An independent checker: reads a ledger's journal and works out again everything that it says.
 
-It imports nothing of the ledger, and was written from docs/reference/ledger.md and docs/reference/journal.md. It keeps
-dictionaries and plain integers and is slow and short, so that whoever mistrusts the ledger can read it in an evening:
-here what the bytes must be, in `checker_ledger` how a ledger works, in `checker_operations` what each operation does.
-It checks every checksum, the chain of frames and the movement digest in every header, and at the end that no money
-came from nowhere. Signatures are not its business. It needs blake3 and xxhash.
+It imports nothing of the ledger and was written from docs/reference: ledger.md (§: a section of it) says what a
+journal means, journal.md what its bytes are. It is slow and short, so that whoever mistrusts the ledger can read it in
+an evening: the bytes in `checker_bytes`, the ledger here. Signatures are not its business, nor is an end that a power
+cut left: a start of the ledger settles that.
 
     python tools/checker.py FOLDER [--per-frame]
 
-It changes nothing. Exit code 0: all is as claimed; 3: it is not, and a sentence names the frame that is wrong.
+Exit code 0: all is as claimed; 3: it is not, and a sentence names the frame that is wrong.
 """
-# Set by hand, with short bodies on the line of their condition, as the two beside it.
+# Set by hand, with short bodies on the line of their head, so that one operation is seen at one glance.
 # fmt: off
-# ruff: noqa: E701
-
-from __future__ import annotations
+# ruff: noqa: D101, D102, D103, E701
 
 import argparse
-import re
 import struct
 import sys
-from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections import Counter, namedtuple
+from hashlib import sha256
 from pathlib import Path
 
 from blake3 import blake3
-from checker_ledger import whole
-from checker_operations import Ledger
-from xxhash import xxh3_64_digest, xxh3_128_digest
+from checker_bytes import FREE, KINDS, LINKED, MOST, NONE, Operation, Refusal, Row, Wrong, deny, frames
 
+ISSUANCE, SUSPENSE, RESERVE, VAULT, _, WALLET, _, IN_TRANSIT = range(1, 9)  # kinds of accounts
+EMPTY, DROPPED, CLAIMED, EXPIRED = range(4)  # purses
+OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # holds; transits and batches are OPEN, then 1 or 2
+# Result codes by number, and purposes of movements, §6.
+CODES, PURPOSES = map(str.split, ("""
+CREATED EXISTS EXISTS_WITH_DIFFERENT_CONTENT ID_MUST_NOT_BE_ZERO KIND_UNKNOWN FLAGS_UNKNOWN FIELD_MUST_BE_ZERO
+AMOUNT_MUST_BE_POSITIVE ACCOUNT_ID_MUST_NOT_BE_ZERO ACCOUNTS_MUST_BE_DIFFERENT NUMBER_OUT_OF_RANGE COUNT_OUT_OF_RANGE
+ACCOUNT_KIND_UNKNOWN WINDOW_MUST_END_AFTER_START ZONE_MUST_NOT_BE_EMPTY CURRENCY_EXISTS CURRENCY_NOT_FOUND
+TOO_MANY_CURRENCIES GROUP_EXISTS GROUP_NOT_FOUND RULE_SET_EXISTS RULE_SET_NOT_FOUND PROGRAMME_EXISTS PROGRAMME_NOT_FOUND
+ACCOUNT_EXISTS ISSUANCE_EXISTS SUSPENSE_NOT_FOUND RETURN_ACCOUNT_NOT_FOUND ACCOUNT_NOT_FOUND DEBIT_ACCOUNT_NOT_FOUND
+CREDIT_ACCOUNT_NOT_FOUND ORIGINAL_NOT_FOUND ORIGINAL_IS_NOT_A_PAY ORIGINAL_WAS_REFUSED COHORT_SEALED COHORT_NOT_SEALED
+COHORT_INCOMPLETE COHORT_DIGEST_DIFFERS SEAL_DIFFERS MEMBER_NOT_FOUND MEMBERS_OUT_OF_ORDER MEMBER_DIFFERS
+CURRENCIES_MUST_MATCH ACCOUNT_MUST_STAY_OPEN ACCOUNT_CLOSED DEBIT_ACCOUNT_CLOSED CREDIT_ACCOUNT_CLOSED
+DEBIT_ACCOUNT_BLOCKED CREDIT_ACCOUNT_BLOCKED PURSE_NOT_DROPPED PURSE_CLAIMED PROGRAMME_EXPIRED PROGRAMME_NOT_EXPIRED
+CLAIM_WINDOW_NOT_OPEN CLAIM_WINDOW_CLOSED TOO_MANY_PURSES ACCOUNT_NOT_EMPTY EXCEEDS_REFUNDABLE OVERFLOWS_DEBITS
+OVERFLOWS_CREDITS EXCEEDS_BALANCE KEY_MUST_NOT_BE_ZERO REASON_UNKNOWN ROLE_UNKNOWN CANNOT_BE_LINKED CHAIN_OPEN
+CHAIN_REPEATS_AN_ID CHAIN_BROKEN SIGNATURE_INVALID SIGNATURE_EXPIRED SIGNER_NOT_FOUND KEY_EPOCH_DIFFERS NOT_AUTHORISED
+TWO_PERSONS_MUST_SIGN RULE_SET_MUST_KEEP_WINDOW RULES_NOT_NEWER GRANT_NOT_FOUND GRANT_REVOKED OFFICERS_MUST_REMAIN
+TRANSIT_ACCOUNT_NOT_FOUND RELEASER_NOT_FOUND ORIGINAL_NOT_REVERSIBLE HOLD_NOT_FOUND HOLDS_OUT_OF_ORDER
+NOT_A_PARTY_TO_HOLD PREIMAGE_DIFFERS HOLD_DONE HOLD_TIMED_OUT HOLD_MUST_END_LATER TRANSIT_NOT_FOUND TRANSIT_DONE
+BATCH_NOT_FOUND BATCH_DONE BATCH_DIFFERS ACCOUNT_IS_IN_TRANSIT LINK_KIND_WRONG RULE_SET_NOT_IN_FORCE PAYEE_NOT_ALLOWED
+PERSONS_NOT_ALLOWED CASH_OUT_NOT_ALLOWED REFUND_WINDOW_CLOSED EXCEEDS_HELD RESERVED_FOR_REFUNDS EXCEEDS_SINGLE_LIMIT
+EXCEEDS_DAY_LIMIT EXCEEDS_MONTH_LIMIT EXCEEDS_YEAR_LIMIT EXCEEDS_BALANCE_LIMIT LINKED_FAILED
+""", """
+NONE TRANSFER PAY_OWN PAY_PURSE DROP REFUND_OWN REFUND_PURSE RETURN REFUND_SUSPENSE RETURN_SUSPENSE REVERSAL_OWN
+REVERSAL_PURSE REVERSAL_SUSPENSE SEND CONFIRM CONFIRM_SUSPENSE REJECT REJECT_SUSPENSE WATERFALL SETTLEMENT
+"""))
 
-class Wrong(Exception):
-    """The journal is not what it claims to be; the text names the frame."""
+class Account(Row):  # §3
+    debits = credits = pending = credits_pending = debit_reasons = credit_reasons = closed = last = 0
+    algorithm, epoch, used, period, key, link, pays = 0, 0, (0, 0, 0), (0, 0, 0), bytes(32), None, "PAY_OWN"
+    balance = property(lambda self: self.credits - self.debits)
+    spare = property(lambda self: 2**65 if self.kind == ISSUANCE else self.balance - self.pending)  # what it can give
+    takes = property(lambda self: not self.closed and not self.credit_reasons)
+    out = property(lambda self: self.debits + self.pending)  # this must not overflow, nor the next
+    into = property(lambda self: self.credits + self.credits_pending)
+class Purse(Row):  # what one member holds of one programme, §5; its balance is what is left of it
+    dropped = spent = refunded = returned = pending = member = last = 0
+    state, wallet, pays = EMPTY, None, "PAY_PURSE"
+    balance = property(lambda self: self.dropped - self.spent + self.refunded - self.returned - self.pending)
+    out, into = property(lambda self: self.spent + self.pending), property(lambda self: self.refunded)
+class Hold(Row):  # §7; the last leg is own money, which may be 0
+    own, held = property(lambda self: self.legs[-1][1]), property(lambda self: sum(part for _, part in self.legs))
+    purses = property(lambda self: len(self.legs) - 1)
 
-# The bytes, as docs/reference/journal.md has them.
-Frame = namedtuple("Frame", "sequence now calendar records movement_digest")
+def find(table, key, code):  # what a table has under this key
+    deny(**{code: key not in table})
+    return table[key]
+def ident(id): return id.to_bytes(16, "little")
+def packed(layout, row):  # as the state digest has it: each field after its format; of another row its id, or zeros
+    words, values = layout.split(), []
+    for form, field in zip(words[::2], words[1::2], strict=True):
+        value = getattr(row, field)
+        if form == "16s": value = ident(value if isinstance(value, int) else value.id if value else 0)
+        values += value if isinstance(value, tuple) else [value]
+    return struct.pack("<" + "".join(words[::2]), *values)
+def landing(account, purpose):  # where money for an account goes, and as what: its suspense account stands in for it
+    return (account, purpose) if account.takes else (account.suspense, purpose.removesuffix("_OWN") + "_SUSPENSE")
+def counted(account, amount):  # what is kept of an amount so that it can come back from what the account used up
+    counts = amount > 0 and account.rule_set > 0
+    return {"counted": counts, "period": account.period if counts else (0, 0, 0)}
+def match(*parties, also=()):  # refuses accounts that are not made for each other; also: rows whose currency counts
+    deny(CURRENCIES_MUST_MATCH=len({row.currency for row in (*parties, *also)}) > 1,
+         ACCOUNT_IS_IN_TRANSIT=IN_TRANSIT in [row.kind for row in parties])
+def judge(givers=(), takers=(), gives=None, gets=None, **others):
+    """Refuse what is closed or blocked, then others, then totals that would become too great: amounts by row."""
+    deny(DEBIT_ACCOUNT_CLOSED=any(row.closed for row in givers),
+         CREDIT_ACCOUNT_CLOSED=any(row.closed for row in takers),
+         DEBIT_ACCOUNT_BLOCKED=any(row.debit_reasons for row in givers),
+         CREDIT_ACCOUNT_BLOCKED=any(row.credit_reasons for row in takers), **others,
+         OVERFLOWS_DEBITS=any(row.out + amount > MOST for row, amount in (gives or {}).items()),
+         OVERFLOWS_CREDITS=any(row.into + amount > MOST for row, amount in (gets or {}).items()))
 
-def sealed(raw: bytes, letters: bytes) -> bool:
-    """Is it a header or trailer that begins with these letters and ends in its own checksum?"""
-    return raw[:8] == letters and raw[-8:] == xxh3_64_digest(raw[:-8] + bytes(8))
+class Ledger(Row):  # a method for each kind refuses, or does all that an operation asks
+    def __init__(self):
+        self.currencies, self.issuance, self.groups, self.rule_sets, self.accounts = {}, {}, {}, {}, {}
+        self.programmes, self.holds, self.transits, self.batches, self.grants, self.bound = {}, {}, {}, {}, {}, {}
+        self.operations = self.moved = self.purses = self.version = self.authority = 0
+        self.movement_digest = bytes(32)
 
-def segments(folder: Path) -> Iterator[tuple[Path, bytes, bool]]:
-    """The segments of a ledger's folder in order: path, bytes, whether it is the last."""
-    paths = sorted(p for p in folder.glob("journal/*.segment") if re.fullmatch(r"\d{12}\.segment", p.name))
-    if not paths: raise Wrong(f"{folder} holds no journal: name the folder of a ledger.")
-    for number, path in enumerate(paths, 1):
-        if path.name != f"{number:012}.segment": raise Wrong(f"Segment {number} is missing; {path.name} is there.")
-        yield path, path.read_bytes(), number == len(paths)
+    # Frames, ids and chains, §2, §9
+    def frame(self, sequence, now, calendar, records):
+        self.now, self.calendar, self.made, chain, codes = now, calendar, [], [], []
+        for versions in self.rule_sets.values():
+            if versions.coming and versions.coming.effective_ns <= now:
+                versions.current, versions.coming = versions.coming, None
+        self.authority |= self.officers() >= 2
+        ended = [hold for hold in self.holds.values() if hold.state == OPEN and hold.end <= now]
+        for hold in sorted(ended, key=lambda hold: hold.end): self.let_go(hold, TIMED_OUT)
+        for raw in records:
+            chain.append(Operation(raw=raw))
+            if not chain[-1].flags & LINKED or len(codes) + len(chain) == len(records):
+                codes += self.answers(chain, sequence * 8192 + len(codes))
+                chain = []
+        said = struct.pack(f"<Q{len(codes)}H", sequence, *map(CODES.index, codes)) + b"".join(self.made)
+        if records: self.movement_digest = blake3(self.movement_digest + said).digest()
+        self.operations += len(records)
+    def answers(self, chain, place):  # to a chain, or to an operation that stands alone
+        Row.log.clear()
+        codes, made = [self.attempt(self.known, op) for op in chain], len(self.made)
+        if not chain[0].flags & LINKED: return [codes[0] or self.run(chain[0], place)]
+        if chain[-1].flags & LINKED: codes[-1] = codes[-1] or "CHAIN_OPEN"
+        elif not codes[-1] and LINKED not in KINDS[chain[-1].kind].flags: codes[-1] = "CANNOT_BE_LINKED"
+        if any(codes): return [code or "CHAIN_BROKEN" for code in codes]
+        for index, op in enumerate(chain):
+            repeats = op.id in self.bound
+            code = "CHAIN_REPEATS_AN_ID" if repeats else self.run(op, place + index)
+            if code != "CREATED": break
+        else: return ["CREATED"] * len(chain)
+        for fields, name, before in reversed(Row.log): fields[name] = before
+        for table in (self.bound, self.holds, self.transits):
+            for each in chain: table.pop(each.id, None)
+        del self.made[made:]
+        self.legs, self.owed = [], 0
+        codes = [code if each is op else "CHAIN_BROKEN" if repeats else "LINKED_FAILED" for each in chain]
+        for each, answer in zip(chain, codes, strict=True):
+            if not repeats and each.id not in self.bound: self.bind(each, answer)
+        return codes
+    def attempt(self, method, *arguments):  # the code of its refusal, or nothing
+        try: method(*arguments)
+        except Refusal as refusal: return str(refusal)
+        return ""
+    def known(self, op):  # refuses what is malformed or has an id that is bound
+        op.check()
+        deny(EXISTS=op.id in self.bound and self.bound[op.id].raw == op.raw,
+             EXISTS_WITH_DIFFERENT_CONTENT=op.id in self.bound)
+    def run(self, op, place):  # judged by the state, and its id bound
+        self.place, self.leg, self.legs, self.owed = place, 0, [], 0
+        code = self.attempt(getattr(self, op.name), op) or "CREATED"
+        self.bind(op, code)
+        return code
+    def bind(self, op, code):
+        op.result, op.refunded, op.legs, op.bound_ns = CODES.index(code), self.owed, self.legs, self.now
+        self.bound[op.id] = op
 
-def followed(raw: memoryview, sequence: int) -> bool:
-    """Does any block show a later frame than this one?"""
-    for at in range(0, len(raw), 4096):
-        header, trailer = bytes(raw[at : at + 512]), bytes(raw[at + 4032 : at + 4096])
-        if sealed(header, b"SYCEEFRM") and int.from_bytes(header[16:24], "little") > sequence: return True
-        if sealed(trailer, b"SYCEEEND") and int.from_bytes(trailer[8:16], "little") > sequence: return True
-    return False
+    # Movements, §6, and limits, §4
+    def move(self, debit, credit, purpose, amount):
+        gave = "debits" if isinstance(debit, Account) else "spent" if purpose == "PAY_PURSE" else "returned"
+        got = "credits" if isinstance(credit, Account) else "dropped" if purpose == "DROP" else "refunded"
+        setattr(debit, gave, getattr(debit, gave) + amount)
+        setattr(credit, got, getattr(credit, got) + amount)
+        self.made.append(struct.pack(
+            "<IIqqqqqQHHI", debit.row, credit.row, amount, debit.balance, credit.balance, debit.last, credit.last,
+            self.place, PURPOSES.index(purpose), min(self.leg, 65535), 0))
+        self.leg, self.moved = self.leg + 1, self.moved + 1
+        debit.last = credit.last = self.moved
+        if purpose in ("TRANSFER", "PAY_OWN", "PAY_PURSE"): self.legs.append((debit, credit, amount))
+    def account(self, id, code="ACCOUNT_NOT_FOUND"): return find(self.accounts, id, code)
+    def parties(self, op):
+        return self.account(op.debit, "DEBIT_ACCOUNT_NOT_FOUND"), self.account(op.credit, "CREDIT_ACCOUNT_NOT_FOUND")
+    def rules(self, owner): return self.rule_sets[owner.rule_set].current if owner.rule_set else FREE
+    def in_force(self, owner): return self.rules(owner).from_ns <= self.now < self.rules(owner).until_ns
+    def reach(self, owner, payee):  # what is against giving to the payee
+        rules = self.rules(owner)
+        allowed = not any(rules.groups) or any(group and payee.id in self.groups[group] for group in rules.groups)
+        return {"PAYEE_NOT_ALLOWED": not allowed, "PERSONS_NOT_ALLOWED": rules.flags & 1 and payee.kind == WALLET,
+                "CASH_OUT_NOT_ALLOWED": rules.flags & 2 and payee.kind in (RESERVE, VAULT)}
+    def used(self, account):  # in this frame's periods; and their numbers
+        today = self.calendar.get(account.currency, (0, 0, 0))
+        used = (0 if now > then else used for now, then, used in zip(today, account.period, account.used, strict=True))
+        return tuple(used), tuple(map(max, today, account.period))
+    def spend(self, spends, full, single=True):
+        """Giving these amounts, by account: refuse what limits forbid, or use them up. full: whoever receives is."""
+        spends = {row: amount for row, amount in spends.items() if amount}
+        given = [(amount, row.spare, self.rules(row), (0, *self.used(row)[0])) for row, amount in spends.items()]
+        limits = {f"EXCEEDS_{name.upper()}_LIMIT": any(
+            0 < getattr(rules, name) < used[index] + amount for amount, _, rules, used in given)
+            for index, name in enumerate(("single", "day", "month", "year")) if single or name != "single"}
+        deny(EXCEEDS_BALANCE=any(amount > spare for amount, spare, *_ in given),
+             RESERVED_FOR_REFUNDS=any(amount > spare - rules.reserve for amount, spare, rules, _ in given),
+             **limits, EXCEEDS_BALANCE_LIMIT=full)
+        for row, amount in spends.items():
+            if row.rule_set:
+                used, row.period = self.used(row)
+                row.used = tuple(each + amount for each in used)
+    def use_back(self, account, amount, row):  # what a hold or a transit used up comes back
+        periods = zip(account.used, account.period, row.period, strict=True)
+        if row.counted: account.used = tuple(used - amount * (now == then) for used, now, then in periods)
+    def too_full(self, row, amount): return 0 < self.rules(row).balance < row.into - row.debits + amount
+    def excess(self, row, amount): return min(amount, row.into - row.debits - self.rules(row).balance)
+    def way_out(self, account, amount, held=False):  # the IN_TRANSIT account of a waterfall; held: if it is pending now
+        way = account.link if account.link and account.link.kind == IN_TRANSIT else None
+        if not way or not way.takes or way.link in (None, account): return None
+        bank, excess = way.link, min(amount, self.excess(account, amount) + amount * (not held))
+        barred = not bank.takes or not self.in_force(bank) or any(self.reach(account, bank).values())
+        overflows = max(account.out, way.into, bank.into) + amount > MOST
+        return None if barred or overflows or self.too_full(bank, excess) else way
+    def spill(self, op, account, way):  # the waterfall
+        excess = self.excess(account, op.amount)
+        if way and self.rules(account).balance and excess > 0:
+            self.move(account, way, "WATERFALL", excess)
+            self.depart(op, account, way, way.link, excess, 0)
+    def depart(self, op, source, via, to, amount, uses):  # a transit, §8
+        to.credits_pending += amount
+        self.transits[op.id] = Row(id=op.id, source=source, via=via, to=to, amount=amount, state=OPEN,
+                                   **counted(source, uses))
 
-def frames(folder: Path, findings: list[str]) -> Iterator[Frame]:
-    """Every frame of a ledger's journal, checked; what a start would mend is left alone, and told in findings."""
-    sequence, now, epoch, before, ledger = 1, 0, 1, b"", b""
-    for number, (path, raw, last) in enumerate(segments(folder), 1):
-        where = f"Frame {sequence} ({path.name}, its segment's header) is wrong: "
-        if not sealed(raw[:4096], b"SYCEESEG"):
-            if not last or number == 1 or any(raw[4096:]): raise Wrong(f"{where}the header is damaged.")
-            findings.append(f"{path.name} has neither a sound header nor a frame; a start asks what to do.")
-            return
-        form, size, owner, numbered, era, first, digest = struct.unpack("<8xH2xI16sQI4xQ32s", raw[:88])
-        before, ledger = before or blake3(owner).digest(), ledger or owner
-        if form > 1: raise Wrong(f"{where}a newer release wrote it; use that release's checker.")
-        found = (form, size, size % 4096, owner, numbered, first, digest)
-        if found != (1, len(raw), 0, ledger, number, sequence, before) or era < epoch:
-            raise Wrong(f"{where}the header does not continue the segment before.")
-        epoch, at = era, 4096
-        while at < size and (any(raw[at : at + 4096]) or raw.count(0, at) < size - at):
-            where = f"Frame {sequence} ({path.name}, byte {at}) is wrong: "
-            frame = read_frame(memoryview(raw)[at:], (sequence, before, epoch), now, last, where, findings)
-            if frame is None: return
-            yield frame[0]
-            before = blake3(raw[at : at + frame[1]]).digest()
-            sequence, now, at = sequence + 1, frame[0].now, at + frame[1]
+    # Definitions and accounts, §3, §4
+    def define_currency(self, op):
+        deny(CURRENCY_EXISTS=op.number in self.currencies, TOO_MANY_CURRENCIES=len(self.currencies) >= 16)
+        self.currencies[op.number] = op
+    def define_group(self, op):
+        deny(GROUP_EXISTS=op.number in self.groups)
+        self.groups[op.number] = set()
+    def join_group(self, op):
+        group, account = find(self.groups, op.number, "GROUP_NOT_FOUND"), self.account(op.debit)
+        (group.add if op.name == "join_group" else group.discard)(account.id)
+    leave_group = join_group
+    def define_rule_set(self, op):
+        home, versions = self.accounts.get(op.home), self.rule_sets.get(op.number)
+        old = versions and versions.current
+        deny(GROUP_NOT_FOUND={*op.groups} - {0, *self.groups}, RULE_SET_EXISTS=old and op.effective_ns <= self.now,
+             RULE_SET_NOT_FOUND=not old and op.effective_ns > self.now, RULE_SET_MUST_KEEP_WINDOW=old and (
+                 old.from_ns, old.until_ns, old.home) != (op.from_ns, op.until_ns, op.home),
+             RETURN_ACCOUNT_NOT_FOUND=op.home and (not home or home.kind == IN_TRANSIT))
+        self.rule_sets[op.number] = Row(number=op.number, current=old or op, coming=op if old else None)
+    def open_account(self, op):
+        suspense = self.accounts.get(op.credit)
+        fits = not op.credit or (suspense and (suspense.kind, suspense.currency) == (SUSPENSE, op.number)
+                                 and suspense.operator in (0, op.count))
+        deny(CURRENCY_NOT_FOUND=op.number not in self.currencies,
+             RULE_SET_NOT_FOUND=op.rule_set not in {0, *self.rule_sets}, ACCOUNT_EXISTS=op.debit in self.accounts,
+             ISSUANCE_EXISTS=op.first == ISSUANCE and op.number in self.issuance, SUSPENSE_NOT_FOUND=not fits)
+        account = self.accounts[op.debit] = Account(
+            row=len(self.accounts), id=op.debit, currency=op.number, kind=op.first, operator=op.count,
+            rule_set=op.rule_set, purses=[])
+        account.suspense = suspense or account
+        if op.first == ISSUANCE: self.issuance[op.number] = account
+    def changing(self, op, *kinds):  # the account to be changed; those of some kinds must not be
+        account = self.account(op.debit)
+        deny(ACCOUNT_MUST_STAY_OPEN=account.kind in kinds, ACCOUNT_CLOSED=account.closed)
+        return account
+    def block_account(self, op):
+        account, reason = self.changing(op, SUSPENSE), 1 << op.first - 1
+        for side in ["debit_reasons"] * (op.flags & 1) + ["credit_reasons"] * (op.flags >> 1):
+            setattr(account, side, getattr(account, side) & ~reason | reason * (op.name == "block_account"))
+    unblock_account = block_account
+    def close_account(self, op):
+        account = self.changing(op, SUSPENSE, ISSUANCE)
+        deny(ACCOUNT_NOT_EMPTY=account.balance or account.pending or account.credits_pending)
+        account.closed = op.first
+    def set_rule_set(self, op):
+        deny(RULE_SET_NOT_FOUND=op.rule_set not in {0, *self.rule_sets})
+        self.changing(op).rule_set = op.rule_set
+    def set_key(self, op):
+        account = self.changing(op)
+        account.key, account.algorithm, account.epoch = op.key, op.flags, account.epoch + 1
+    def link_account(self, op):
+        account, to = self.account(op.debit), self.account(op.credit, "CREDIT_ACCOUNT_NOT_FOUND") if op.credit else None
+        deny(CURRENCIES_MUST_MATCH=to and account.currency != to.currency,
+             LINK_KIND_WRONG=to and (account.kind == IN_TRANSIT) == (to.kind == IN_TRANSIT))
+        self.changing(op).link = to
 
-def read_frame(
-        raw: memoryview, expected: tuple[int, bytes, int], now: int, last: bool, where: str, findings: list[str],
-) -> tuple[Frame, int] | None:
-    """The frame at the start of these bytes, and its length; None if it was never finished."""
-    header, sequence = bytes(raw[:512]), expected[0]
-    sound = sealed(header, b"SYCEEFRM")
-    form, kind, length, number, time, acked, records, envelopes, epoch, entries, before, movement_digest, body = (
-        struct.unpack("<8xHHIQqQIIIH2x32s32s16s", header[:136]))
-    if sound:
-        if form > 1 or not 1 <= kind <= 3: raise Wrong(f"{where}a newer release wrote it; use that release's checker.")
-        end = 512 + 128 * records + envelopes
-        if (number, before, epoch) != expected or time <= now or acked >= number:
-            raise Wrong(f"{where}its header does not continue the frame before.")
-        possible = (records > 0) == (kind == 1) and records <= 8064 and entries <= 16 and envelopes % 104 == 0
-        fits = length == -(-(end + 64) // 4096) * 4096 and length <= min(len(raw), 1 << 20)
-        if not possible or not fits or (envelopes and not records): raise Wrong(f"{where}its counts cannot be.")
-        trailer = b"SYCEEEND" + struct.pack("<QI4x16s16x", number, length, body)
-        trailer += xxh3_64_digest(trailer + bytes(8))
-        whole_body = xxh3_128_digest(raw[512 : length - 64]) == body
-        whole_trailer = raw[length - 64 : length] == trailer
-        if whole_body and any(raw[end : length - 64]): raise Wrong(f"{where}its padding is not zero.")
-        if whole_body and (whole_trailer or (last and not followed(raw, sequence))):
-            if not whole_trailer: findings.append(f"Frame {sequence} is whole, its trailer is not; a start mends it.")
-            calendar = {code: days for code, *days in struct.iter_unpack("<H2xiii", header[136 : 136 + 16 * entries])}
-            pieces = [bytes(raw[at : at + 128]) for at in range(512, 512 + 128 * records, 128)]
-            return Frame(sequence, time, calendar, pieces, movement_digest), length
-        torn = not any(raw[length - 64 : length])
-    else:
-        ends = [bytes(raw[at - 64 : at]) for at in range(4096, min(len(raw), 1 << 20) + 1, 4096)]
-        ends = [end for end in ends if end[:8] == b"SYCEEEND"]
-        torn = all(sealed(end, b"SYCEEEND") and whole(end[8:16]) != sequence for end in ends)
-    follower = not last or followed(raw, sequence)
-    if follower or not torn:
-        ending = "and later ones follow it" if follower else "but it may have been acknowledged"
-        raise Wrong(f"{where}its {'body or trailer' if sound else 'header'} is damaged, {ending}.")
-    findings.append(f"Frame {sequence} was never finished, so nobody was told of it; a start cuts it.")
-    return None
+    # Programmes and payments, §3, §5
+    def cohort(self, op):  # the programme that it names and the purses of its range
+        programme = find(self.programmes, op.number, "PROGRAMME_NOT_FOUND")
+        if op.name == "claim": self.account(op.credit, "CREDIT_ACCOUNT_NOT_FOUND")
+        early, end = op.name in ("add_members", "seal_cohort"), op.first + (op.count or 1)
+        deny(COHORT_SEALED=early and programme.sealed, COHORT_NOT_SEALED=not early and not programme.sealed,
+             SEAL_DIFFERS=op.name == "drop" and programme.seal != op.reference, MEMBER_NOT_FOUND=end > programme.count)
+        return programme, programme.purses[op.first : end]
+    def expired(self, programme): return self.now >= self.rules(programme).until_ns
+    def open_programme(self, op):
+        deny(RULE_SET_NOT_FOUND=op.rule_set not in self.rule_sets, PROGRAMME_EXISTS=op.number in self.programmes)
+        home = self.account(self.rules(op).home, "RETURN_ACCOUNT_NOT_FOUND")
+        funder = self.account(op.debit, "DEBIT_ACCOUNT_NOT_FOUND")
+        match(funder, also=[home])
+        self.programmes[op.number] = op  # the programme itself
+        op.funder, op.currency, op.home, op.filled, op.sealed, op.seal = funder, funder.currency, home, 0, 0, 0
+        op.purses = [Purse(row=1 << 31 | self.purses + index, programme=op, number=op.number, index=index)
+                     for index in range(op.count)]
+        self.purses += op.count
+    def add_members(self, op):
+        programme, purses = self.cohort(op)
+        deny(MEMBERS_OUT_OF_ORDER=op.first != programme.filled)
+        for purse, field in zip(purses, op.members(), strict=True): purse.member = getattr(op, field)
+        programme.filled += op.count
+    def seal_cohort(self, op):
+        programme, _ = self.cohort(op)
+        members = b"".join(ident(purse.member) for purse in programme.purses)
+        deny(COHORT_INCOMPLETE=programme.filled < programme.count,
+             COHORT_DIGEST_DIFFERS=blake3(members).digest() != op.text)
+        programme.sealed, programme.seal = 1, op.id
+    def drop(self, op):
+        programme, purses = self.cohort(op)
+        fill, funder = [purse for purse in purses if purse.state == EMPTY], programme.funder
+        total = {funder: op.amount * len(fill)}
+        judge([funder], gives=total, PROGRAMME_EXPIRED=self.expired(programme))
+        self.spend(total, 0 < self.rules(programme).balance < op.amount, single=False)
+        for purse in fill:
+            self.move(funder, purse, "DROP", op.amount)
+            purse.state = DROPPED
+    def claim(self, op):
+        (programme, (purse,)), wallet = self.cohort(op), self.accounts[op.credit]
+        deny(MEMBER_DIFFERS=purse.member != op.reference)
+        match(wallet, also=[programme])
+        judge([], [wallet], PURSE_NOT_DROPPED=purse.state == EMPTY, PURSE_CLAIMED=purse.wallet,
+              PROGRAMME_EXPIRED=self.expired(programme) or purse.state == EXPIRED,
+              CLAIM_WINDOW_NOT_OPEN=self.now < programme.from_ns, CLAIM_WINDOW_CLOSED=self.now >= programme.until_ns,
+              TOO_MANY_PURSES=sum(each.state != EXPIRED for each in wallet.purses) >= 16)
+        purse.wallet, purse.state = wallet, CLAIMED
+        wallet.purses.append(purse)
+        wallet.purses.sort(key=lambda each: (self.rules(each.programme).until_ns, each.number, each.index))
+    def payment(self, op, payer, payee):  # of TRANSFER, PAY and HOLD: the legs, own money last; the way of a waterfall
+        legs, own, way = [], op.amount, self.way_out(payee, op.amount)
+        for purse in [] if op.flags & 2 or op.name == "transfer" else payer.purses:
+            part = min(purse.balance, self.rules(purse.programme).single or own, own)
+            barred = any(self.reach(purse.programme, payee).values()) or not self.in_force(purse.programme)
+            if part > 0 and purse.state == CLAIMED and not barred:
+                legs.append((purse, part))
+                own -= part
+        legs, mine = [*legs, (payer, own)], 0 if op.flags & 1 else own
+        match(payer, payee)
+        judge([payer], [payee], {giver: op.amount for giver, _ in legs}, {payee: op.amount},
+              RULE_SET_NOT_IN_FORCE=not self.in_force(payee), **(self.reach(payer, payee) if mine else {}))
+        deny(EXCEEDS_BALANCE=own > mine)
+        self.spend({payer: mine}, not way and self.too_full(payee, op.amount))
+        return legs, way
+    def pay(self, op):
+        payer, payee = self.parties(op)
+        legs, way = self.payment(op, payer, payee)
+        for giver, part in legs:
+            if part: self.move(giver, payee, "TRANSFER" if op.name == "transfer" else giver.pays, part)
+        self.spill(op, payee, way)
+    transfer = pay
+    def expire(self, op):
+        programme, purses = self.cohort(op)
+        (home, purpose), rest = landing(programme.home, "RETURN"), [each for each in purses if each.state != EXPIRED]
+        judge(PROGRAMME_NOT_EXPIRED=not self.expired(programme), gets={home: sum(purse.balance for purse in rest)})
+        for purse in rest:
+            if purse.balance: self.move(purse, home, purpose, purse.balance)
+            purse.state = EXPIRED
+    def returns(self, original, amount, word):  # the movements that give the next so much of an original back
+        at, end = 0, original.refunded + amount
+        for giver, payee, part in reversed(original.legs):
+            size = min(at + part, end) - max(at, original.refunded)
+            at += part
+            if size <= 0: continue
+            if isinstance(giver, Account): yield payee, *landing(giver, f"{word}_OWN"), size
+            else: yield payee, giver, f"{word}_PURSE", size
+            if isinstance(giver, Purse) and (giver.state == EXPIRED or self.expired(giver.programme)):
+                yield giver, *landing(giver.programme.home, "RETURN"), size
+    def refund(self, op):
+        original, gated = find(self.bound, op.reference, "ORIGINAL_NOT_FOUND"), op.name == "refund"
+        fit = original.name in ("pay", "post", "hold" if original.legs else "", "" if gated else "transfer")
+        deny(ORIGINAL_IS_NOT_A_PAY=gated and not fit, ORIGINAL_NOT_REVERSIBLE=not fit,
+             ORIGINAL_WAS_REFUSED=original.result)
+        payee, word = original.legs[0][1], "REFUND" if gated else "REVERSAL"
+        late = 0 < self.rules(payee).window_s * 10**9 <= self.now - original.bound_ns
+        judge([payee] if gated else [], [], {payee: op.amount},
+              {credit: op.amount for _, credit, *_ in self.returns(original, op.amount, word)},
+              REFUND_WINDOW_CLOSED=gated and late, EXCEEDS_REFUNDABLE=original.refunded + op.amount > original.amount)
+        deny(EXCEEDS_BALANCE=gated and op.amount > payee.spare)
+        taken = max(0, min(op.amount, payee.spare))
+        for movement in [*self.returns(original, taken, word)]: self.move(*movement)
+        original.refunded, self.owed = original.refunded + taken, op.amount - taken  # the rest is a claim on record
+    reverse = refund
 
-Checked = namedtuple("Checked", "frames operations accounts movements supply state_digest movement_digest findings")
+    # Holds, §7
+    def hold(self, op):
+        payer, payee = self.parties(op)
+        third = self.account(op.reference, "RELEASER_NOT_FOUND") if op.flags & 4 else None
+        deny(HOLD_MUST_END_LATER=op.until_ns <= self.now)
+        legs, _ = self.payment(op, payer, payee)
+        hold = self.holds[op.id] = Hold(
+            id=op.id, number=len(self.holds), payer=payer, payee=payee, third=third, end=self.end(legs, op.until_ns),
+            lock=op.hash if op.flags & 8 else b"", state=OPEN, legs=[(giver, 0) for giver, _ in legs],
+            **counted(payer, legs[-1][1]))
+        self.keep(hold, [part for _, part in legs])
+    def end(self, legs, until): return min([until, *(self.rules(purse.programme).until_ns for purse, _ in legs[:-1])])
+    def keep(self, hold, parts):  # from now on so much of each leg is held
+        hold.payee.credits_pending += sum(parts) - hold.held
+        for (giver, before), part in zip(hold.legs, parts, strict=True): giver.pending += part - before
+        hold.legs = [(giver, part) for (giver, _), part in zip(hold.legs, parts, strict=True)]
+    def let_go(self, hold, state):
+        self.use_back(hold.payer, hold.own, hold)
+        self.keep(hold, [0] * len(hold.legs))
+        hold.state = state
+    def named(self, op):  # the hold that a POST, VOID or EXTEND names, if whoever asks may do that to it
+        hold = find(self.holds, op.reference, "HOLD_NOT_FOUND")
+        posters = [hold.third] if hold.third else [hold.payee] if hold.lock else [hold.payee, hold.payer]
+        able = {"post": posters, "void": [hold.payee, hold.third], "extend": [hold.payer]}[op.name]
+        lock = sha256(op.secret).digest() if op.flags & 2 else b""
+        deny(NOT_A_PARTY_TO_HOLD=op.debit not in [account.id for account in able if account],
+             PREIMAGE_DIFFERS=op.name == "post" and lock != hold.lock,
+             HOLD_DONE=hold.state in (POSTED, VOIDED), HOLD_TIMED_OUT=hold.state == TIMED_OUT)
+        return hold
+    def post(self, op):
+        hold, sizes = self.named(op), []
+        deny(CREDIT_ACCOUNT_CLOSED=hold.payee.closed, DEBIT_ACCOUNT_BLOCKED=hold.payer.debit_reasons,
+             CREDIT_ACCOUNT_BLOCKED=hold.payee.credit_reasons, EXCEEDS_HELD=op.amount > hold.held)
+        legs, way = hold.legs, None if op.bulk else self.way_out(hold.payee, op.amount, held=True)
+        for _, part in legs: sizes.append(min(part, op.amount - sum(sizes)))
+        self.keep(hold, [part - size for (_, part), size in zip(legs, sizes, strict=True)])
+        for (giver, _), size in zip(legs, sizes, strict=True):
+            if size: self.move(giver, hold.payee, giver.pays, size)
+        if not hold.held: hold.state = POSTED
+        if op.flags & 1: self.let_go(hold, POSTED)
+        self.spill(op, hold.payee, way)
+    def void(self, op): self.let_go(self.named(op), VOIDED)
+    def extend(self, op):
+        hold = self.named(op)
+        deny(HOLD_MUST_END_LATER=self.end(hold.legs, op.until_ns) <= hold.end)
+        hold.end = self.end(hold.legs, op.until_ns)
+    def post_holds(self, op):  # each as by a POST or VOID of its own
+        first, last = (find(self.holds, id, "HOLD_NOT_FOUND") for id in (op.debit, op.credit))
+        deny(HOLDS_OUT_OF_ORDER=first.number > last.number)
+        for hold in [*self.holds.values()][first.number : last.number + 1]:
+            each, made, self.legs = Operation(raw=op.raw, kind=op.kind - 3, bulk=True), self.bound[hold.id], []
+            each.reference, each.debit, each.amount = hold.id, op.reference, hold.held
+            if not self.attempt(getattr(self, each.name), each) and self.legs:
+                made.amount, made.legs, made.bound_ns = each.amount, self.legs, self.now
+    void_holds = post_holds
 
-def check(folder: Path | str, per_frame: Callable[[int, bytes, bytes], object] | None = None) -> Checked:
-    """Read and recompute a ledger's journal; `per_frame` gets each frame's sequence, movement and state digest.
+    # Money on its way, §8
+    def send(self, op):
+        source, to = self.parties(op)
+        via = self.account(op.reference, "TRANSIT_ACCOUNT_NOT_FOUND")
+        deny(TRANSIT_ACCOUNT_NOT_FOUND=via.kind != IN_TRANSIT)
+        amount = min(op.amount, source.spare - self.rules(source).reserve) if op.flags & 1 else op.amount
+        match(source, to, also=[via])
+        judge([source], [to, via], {source: amount}, {to: amount, via: amount},
+              RULE_SET_NOT_IN_FORCE=not self.in_force(to), **self.reach(source, to))
+        deny(EXCEEDS_BALANCE=amount <= 0)
+        self.spend({source: amount}, self.too_full(to, amount))
+        self.move(source, via, "SEND", amount)
+        self.depart(op, source, via, to, amount, amount)
+    def confirm(self, op):
+        transit, back = find(self.transits, op.reference, "TRANSIT_NOT_FOUND"), op.name == "reject"
+        source, via, to, amount = transit.source, transit.via, transit.to, transit.amount
+        taker, purpose = landing(source if back else to, op.name.upper())
+        judge(TRANSIT_DONE=transit.state != OPEN, gives={via: amount}, gets={taker: 0 if taker is to else amount})
+        to.credits_pending, transit.state = to.credits_pending - amount, 2 if back else 1
+        self.move(via, taker, purpose, amount)
+        if back: self.use_back(source, amount, transit)
+    reject = confirm
 
-    Supply is in minor units, by currency number. Raises Wrong, with a sentence that names the frame.
-    """
-    ledger, count = Ledger(), 0
-    findings: list[str] = []
-    for frame in frames(Path(folder), findings):
-        count = frame.sequence
-        if frame.movement_digest != ledger.movement_digest:
-            raise Wrong(f"Frame {count} is wrong, or one before it: by its header the movements so far have the digest "
-                        f"{frame.movement_digest.hex()}, and they come to {ledger.movement_digest.hex()}.")
-        try: ledger.frame(*frame[:4])
-        except struct.error as error: raise Wrong(f"Frame {count} is wrong: amounts do not fit: {error}.") from None
-        if per_frame: per_frame(count, ledger.movement_digest, ledger.digest())
-    for fault in ledger.faults(): raise Wrong(f"After frame {count}, {fault}.")
-    return Checked(count, ledger.operations, len(ledger.accounts), ledger.moved, ledger.supply(), ledger.digest(),
-                   ledger.movement_digest, findings)
+    # Settlement, §10
+    def stage(self, op):
+        giver, taker = self.parties(op)
+        batch = self.batches.get(op.number) or Row(
+            number=op.number, currency=giver.currency, payments=[], count=0, into=0, state=OPEN)
+        deny(BATCH_DONE=batch.state != OPEN)
+        match(giver, taker, also=[batch])
+        judge(gets={batch: op.amount}, **self.reach(giver, taker))
+        batch.payments.append((giver, taker, op))
+        batch.count, batch.into, self.batches[op.number] = batch.count + 1, batch.into + op.amount, batch
+    def settle(self, op):
+        batch = find(self.batches, op.number, "BATCH_NOT_FOUND")
+        deny(BATCH_DONE=batch.state != OPEN, BATCH_DIFFERS=(op.count, op.amount) != (batch.count, batch.into))
+        payments, gives, gets = [] if op.flags & 1 else batch.payments, Counter(), Counter()
+        for giver, taker, payment in payments:
+            gives[giver] += payment.amount
+            gets[taker] += payment.amount
+        judge(gives, gets, gives, gets, RULE_SET_NOT_IN_FORCE=not all(map(self.in_force, gets - gives)))
+        full = any(self.too_full(account, amount) for account, amount in (gets - gives).items())
+        self.spend(gives - gets, full, single=False)  # the difference of two counters is what is above zero
+        for giver, taker, payment in payments: self.move(giver, taker, "SETTLEMENT", payment.amount)
+        batch.state = 2 if op.flags & 1 else 1
 
-def main(arguments: list[str] | None = None) -> int:
+    # Roles and rules, §11
+    def officers(self, without=None):  # how many persons have a grant that counts
+        return len({grant.debit for grant in self.grants.values() if grant.first == 1 and not grant.revoked
+                    and grant is not without and grant.from_ns <= self.now < grant.until_ns})
+    def grant_role(self, op):
+        self.grants[op.id] = op
+        self.authority |= self.officers() >= 2
+    def revoke_role(self, op):
+        grant = find(self.grants, op.reference, "GRANT_NOT_FOUND")
+        few = self.authority and grant.first == 1 and self.officers(without=grant) < 2
+        deny(GRANT_REVOKED=grant.revoked, OFFICERS_MUST_REMAIN=few)
+        grant.revoked = 1
+    def upgrade(self, op):
+        deny(RULES_NOT_NEWER=op.number <= self.version)
+        self.version = op.number
+
+    # The state digest, §12, and what must hold at the end
+    def sections(self):
+        def rows(layout, table): return [packed(layout, table[key]) for key in sorted(table)]
+        yield rows("H number 48s zone", self.currencies)
+        yield [struct.pack("<IQ", number, len(ids)) + b"".join(map(ident, sorted(ids)))
+               for number, ids in sorted(self.groups.items())]
+        rules = ("H flags 4H groups 16s home q from_ns q until_ns q balance q single q day q month q year q reserve "
+                 "q effective_ns I window_s")
+        yield [packed("I number", each) + packed(rules, each.current) + packed(rules, each.coming or NONE)
+               for _, each in sorted(self.rule_sets.items())]
+        yield rows("16s id H currency H kind B debit_reasons B credit_reasons B closed B algorithm I operator "
+                   "I rule_set 16s suspense 16s link q debits q credits q pending q credits_pending 3q used ihh period "
+                   "I epoch 32s key", self.accounts)
+        yield rows("I number I rule_set 16s funder I count I filled H sealed 16s seal q from_ns q until_ns",
+                   self.programmes)
+        yield rows("I number I index 16s member 16s wallet q dropped q spent q refunded q returned q pending H state",
+                   {(purse.number, purse.index): purse for purse in self.every_purse()})
+        yield rows("16s id 16s payer 16s payee 16s third 32s lock q end q own B state B counted H purses ihh period",
+                   self.holds)
+        yield [packed("16s id", hold) + packed("I number I index", purse) + struct.pack("<q", part)
+               for _, hold in sorted(self.holds.items()) for purse, part in hold.legs[:-1]]
+        yield rows("16s id 16s source 16s via 16s to q amount B state B counted ihh period", self.transits)
+        yield rows("I number H currency H state I count q into", self.batches)
+        yield [packed("I number 16s debit 16s credit q amount", payment) for _, batch in sorted(self.batches.items())
+               if batch.state == OPEN for _, _, payment in batch.payments]
+        yield rows("16s id 16s debit B first B flags B revoked 32s key I count q from_ns q until_ns", self.grants)
+        yield [packed("I version B authority", self)]
+        yield rows("16s id H kind H result q refunded", self.bound)
+    def digest(self):
+        digest = blake3(b"sycee.state.v2")
+        for rows in self.sections(): digest.update(struct.pack("<Q", len(rows)) + b"".join(rows))
+        return digest.digest()
+    def every_purse(self): return [purse for programme in self.programmes.values() for purse in programme.purses]
+    def faults(self):  # what does not hold: a sentence each
+        accounts, purses, sums = self.accounts.values(), self.every_purse(), Counter()
+        for each in accounts: sums[each.currency] += each.balance
+        for each in purses: sums[each.programme.currency] += each.balance + each.pending
+        yield from (f"currency {number} comes to {rest} in all, not to 0" for number, rest in sums.items() if rest)
+        yield from (f"account {each.id:032x} has {each.spare} to give" for each in accounts if each.spare < 0)
+        yield from (f"purse {each.index} of programme {each.number} is short" for each in purses if each.balance < 0)
+
+Checked = namedtuple("Checked", "frames operations accounts movements supply state_digest movement_digest")
+def check(folder, per_frame=None):
+    """Recompute a journal; `per_frame` gets each frame's sequence, movement and state digest. Raises Wrong."""
+    ledger, sequence = Ledger(), 0
+    for sequence, claimed, *frame in frames(Path(folder)):
+        if claimed != ledger.movement_digest:
+            raise Wrong(f"Frame {sequence} is wrong, or one before it: by its header the movements so far have the "
+                        f"digest {claimed.hex()}, and they come to {ledger.movement_digest.hex()}.")
+        try: ledger.frame(sequence, *frame)
+        except struct.error as error: raise Wrong(f"Frame {sequence} is wrong: amounts do not fit: {error}.") from None
+        if per_frame: per_frame(sequence, ledger.movement_digest, ledger.digest())
+    for fault in ledger.faults(): raise Wrong(f"After frame {sequence}, {fault}.")
+    supply = {currency: -account.balance for currency, account in sorted(ledger.issuance.items())}
+    return Checked(sequence, ledger.operations, len(ledger.accounts), ledger.moved, supply, ledger.digest(),
+                   ledger.movement_digest)
+
+def main(arguments=None):
     """The command; its exit code."""
     parser = argparse.ArgumentParser(description="Work out again everything that a ledger's journal says.")
-    parser.add_argument("folder", metavar="FOLDER", help="the ledger's folder, the one that holds `journal`")
+    parser.add_argument("folder", help="the ledger's folder, the one that holds `journal`")
     parser.add_argument("--per-frame", action="store_true", help="a line per frame: sequence, both digests")
     options = parser.parse_args(arguments)
-    def line(sequence: int, movements: bytes, state: bytes) -> None:
-        sys.stdout.write(f"{sequence} {movements.hex()} {state.hex()}\n")
+    def line(sequence, movements, state): print(sequence, movements.hex(), state.hex())
     try: checked = check(options.folder, line if options.per_frame else None)
     except (Wrong, OSError) as wrong:
-        sys.stdout.write(f"{wrong}\n")
+        print(wrong)
         return 3
-    rows = [(name, getattr(checked, name)) for name in ("frames", "operations", "accounts", "movements")]
-    rows += [(f"supply of currency {number:03}", amount) for number, amount in checked.supply.items()]
-    rows += [("movement digest", checked.movement_digest.hex()), ("state digest", checked.state_digest.hex())]
-    lines = [f"{name:<24}{value}" for name, value in rows] + checked.findings
-    sys.stdout.write("\n".join(lines) + "\n")
+    rows = checked._asdict()
+    rows |= {f"supply of currency {currency:03}": amount for currency, amount in rows.pop("supply").items()}
+    for name, value in rows.items():
+        print(f"{name.replace('_', ' '):<24}{value.hex() if isinstance(value, bytes) else value}")
     return 0
 
 if __name__ == "__main__": sys.exit(main())
