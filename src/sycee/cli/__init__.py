@@ -88,6 +88,24 @@ app.command(
     help="Make a signing key.",
     sort_key=8,
 )
+app.command(
+    "sycee.cli.statement:statement",
+    name="statement",
+    help="Say what came in and went out of an account.",
+    sort_key=9,
+)
+app.command(
+    "sycee.cli.export:export",
+    name="export",
+    help="Write a ledger's history to Parquet, by day.",
+    sort_key=10,
+)
+app.command(
+    "sycee.cli.query:query",
+    name="query",
+    help="Ask an exported ledger, in SQL.",
+    sort_key=11,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,72 @@
+"""Whether an archive says what its ledger says: every file as it was written, every balance as the ledger has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sycee.archive.balances import Balances, balances_of
+from sycee.archive.files import digest_of
+from sycee.archive.manifest import Manifest
+from sycee.archive.query import Query
+from sycee.archive.reading import Source, source_of
+from sycee.core import ids
+from sycee.core.errors import require
+
+
+def check(ledger: Source, place: str | Path) -> tuple[str, ...]:
+    """Compare an archive with its ledger, as of the archive's newest frame; what was proved, one sentence each.
+
+    O(what the archive holds). Raises IntegrityError with what does not hold.
+    """
+    source = source_of(ledger)
+    with Query(place) as query:
+        manifest = query.manifest
+        require(manifest.ledger == source.ledger_id.hex(), f"{query.folder} is the archive of another ledger")
+        for entry in manifest.files:
+            path = query.folder / entry.path
+            require(digest_of(path) == entry.blake3, f"{path} is not as it was written")
+        _check_numbers(query, manifest)
+        with source.reading() as state:
+            currencies = list(state.zones)
+        compared = sum(
+            _check_balances(query, balances_of(source, number, frame=manifest.frame)) for number in currencies
+        )
+    return (
+        f"{len(manifest.files):,} files are as they were written",
+        f"{manifest.movements:,} movements and {manifest.operations:,} operations, each once",
+        f"{compared:,} balances after frame {manifest.frame:,}, added up from them, are the ledger's, and sum to zero",
+    )
+
+
+def _check_numbers(query: Query, manifest: Manifest) -> None:
+    """Every movement stands there once, and every operation."""
+    ((count, distinct, last),) = query.run(
+        "SELECT count(*), count(DISTINCT number), coalesce(max(number), 0) FROM movements"
+    ).values()
+    require(
+        (count, distinct, last) == (manifest.movements,) * 3,
+        f"{query.folder} has {count} movements up to number {last}, not {manifest.movements}",
+    )
+    ((operations,),) = query.run("SELECT count(DISTINCT operation) FROM operations").values()
+    require(operations == manifest.operations, f"{query.folder} has {operations} operations, not {manifest.operations}")
+
+
+def _check_balances(query: Query, ours: Balances) -> int:
+    asked = f"SELECT account, balance FROM balances WHERE currency = '{ours.currency}'"  # noqa: S608 - a code
+    found: dict[str, int] = {account: balance for account, balance in query.run(asked).values()}  # noqa: C416 - lists
+    expected = {
+        ids.format(account): balance for account, balance in zip(ours.accounts, ours.balances.tolist(), strict=True)
+    }
+    # The ledger may have opened accounts since.
+    differ = [account for account, balance in expected.items() if found.get(account, 0) != balance]
+    differ += [account for account in found if account not in expected]
+    require(not differ, f"{query.folder}: account {differ[0] if differ else ''} has another balance in the ledger")
+    purses = {
+        (programme, member): balance
+        for programme, member, balance in query.run("SELECT programme, member, balance FROM purses").values()
+    }
+    for purse, balance in zip(
+        zip(ours.programmes.tolist(), ours.members.tolist(), strict=True), ours.purses.tolist(), strict=True
+    ):
+        require(purses.get(purse, 0) == balance, f"{query.folder}: purse {purse} holds another sum in the ledger")
+    return len(expected) + ours.purses.size

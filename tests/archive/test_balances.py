@@ -1,0 +1,108 @@
+"""Balances as of any frame and moment are those that were seen then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from tests.archive.worlds import Town, accounts_of, growing, some_world
+
+from sycee.archive import columns
+from sycee.archive.balances import balance_at, balances_at, balances_of
+from sycee.core import ids
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.testing.histories import histories, random_history
+
+
+def balances_now(state: Any) -> tuple[dict[int, int], dict[int, int]]:
+    """Of accounts by id, and of purses by row: recorded while a history goes on."""
+    accounts = state.accounts
+    own = (accounts["credits_posted"] - accounts["debits_posted"]).tolist()
+    purses = state.all_purses
+    left = (purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"]).tolist()
+    return {state.account_id(row): balance for row, balance in enumerate(own)}, dict(enumerate(left))
+
+
+def check_all_frames(history: Any, *, every: int = 1) -> None:
+    recorded = []
+    for world in growing(history):
+        recorded.append(balances_now(world.state))
+    state = world.state
+    purse_currencies = state.tables.programmes["currency"][state.all_purses["programme"]]
+    for frame in range(1, len(recorded) + 1, every):
+        accounts, purses = recorded[frame - 1]
+        time_ns = int(state.frame_times[frame])
+        for number in state.zones:
+            found = balances_of(world, number, frame=frame)
+            assert (found.frame, found.time_ns) == (frame, time_ns)
+            for account, balance in zip(found.accounts, found.balances.tolist(), strict=True):
+                assert balance == accounts.get(ids.to_int(account), 0)
+            rows = [row for row, currency in enumerate(purse_currencies.tolist()) if currency == number]
+            assert found.purses.tolist() == [purses.get(row, 0) for row in rows]
+            assert balances_of(world, number, time_ns=time_ns).balances.tolist() == found.balances.tolist()
+        for account in accounts:
+            assert balance_at(world, account, frame=frame) == accounts[account]
+            assert balance_at(world, account, time_ns=time_ns) == accounts[account]
+
+
+@settings(max_examples=5)
+@given(histories(50))
+def test_balances_are_those_recorded_while_it_went_on(history: Any) -> None:
+    check_all_frames(history, every=3)
+
+
+def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "SLICE_ROWS", 3)
+    check_all_frames(random_history(7, 200), every=7)
+
+
+def test_before_the_first_frame_there_is_nothing() -> None:
+    world = some_world()
+    number = next(iter(world.state.zones))
+    found = balances_of(world, number, frame=0)
+    assert (found.frame, found.time_ns, set(found.balances.tolist())) == (0, 0, {0})
+    assert balance_at(world, accounts_of(world)[0], time_ns=-5) == 0
+
+
+def test_of_an_open_ledger(tmp_path: Path) -> None:
+    town = Town(tmp_path / "ledger")
+    with town.ledger as ledger:
+        town.at("2026-03-05T00:00")
+        ledger.transfer(town.ann, town.bob, 1_000)
+        at_ns = ledger.statement(town.bob)[-1].time_ns
+        town.at("2026-03-06T00:00")
+        ledger.transfer(town.bob, town.shop, 400)
+        found = balances_at(ledger, "EUR", time_ns=at_ns)
+        assert (found.balance(town.ann), found.balance(town.bob), found.balance(town.shop)) == (99_000, 1_000, 0)
+        assert balance_at(ledger, town.bob, time_ns=at_ns - 1) == 0
+        with pytest.raises(UsageError, match="of EUR"):
+            found.balance(5)
+
+
+@pytest.mark.parametrize(
+    ("moment", "says"),
+    [({}, "name a frame or a moment"), ({"frame": 1, "time_ns": 1}, "name a frame or a moment"),
+     ({"frame": 10**6}, "frame = 1000000"), ({"frame": -1}, "frame = -1"), ({"time_ns": "now"}, "time_ns")],
+)  # fmt: skip
+def test_what_is_no_moment_is_said(moment: dict[str, Any], says: str) -> None:
+    world = some_world()
+    for ask in (lambda: balance_at(world, accounts_of(world)[0], **moment), lambda: balances_of(world, 156, **moment)):
+        with pytest.raises(UsageError, match=says):
+            ask()
+
+
+def test_what_is_not_kept_is_said() -> None:
+    world = some_world()
+    with pytest.raises(UsageError, match="does not keep USD; its currencies: CNY"):
+        balances_at(world, "USD", frame=0)
+    with pytest.raises(UsageError, match="no account"):
+        balance_at(world, 1234, frame=0)
+
+
+def test_a_sum_that_is_not_zero_is_damage() -> None:
+    world = some_world()
+    world.state.accounts["credits_posted"][0] += 1  # as if memory had been overwritten
+    with pytest.raises(IntegrityError, match="sum to 1, not to zero"):
+        balances_of(world, int(world.state.accounts["currency"][0]), frame=world.state.sequence)

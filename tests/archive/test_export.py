@@ -1,0 +1,476 @@
+"""An archive says what its ledger says, however often it was exported and wherever that was cut short."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from tests.archive.worlds import DAY_NS, LEDGER_ID, Town, accounts_of, growing, replayed, rows, some_world
+
+from sycee.archive import export as exporting
+from sycee.archive import exporter, files, manifest, moments, tables
+from sycee.archive.check import check
+from sycee.archive.export import export
+from sycee.archive.exporter import Exporter
+from sycee.archive.manifest import Manifest, load
+from sycee.archive.query import Query
+from sycee.archive.reading import Replayed, currency_code
+from sycee.archive.schema import BY_DAY, REGISTERS
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.ledger.layout import Kind, Purpose, PurseState
+from sycee.testing.histories import histories, random_history
+
+SHORT_DAY_NS = 40 * 10**9  # a random history of seed 7 takes a second or so a step
+
+
+@pytest.fixture
+def short_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day passes in forty seconds, so that a random history has several."""
+    for module in (exporting, tables, moments):
+        monkeypatch.setattr(module, "NS_PER_DAY", SHORT_DAY_NS)
+
+
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written may be lost in a power cut: none comes."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+def content(folder: Path) -> dict[str, list[Any]]:
+    """Every row of every table, in order."""
+    with Query(folder) as query:
+        found = {table: rows(query.run(f"FROM {table}")) for table in BY_DAY}
+        return found | {view: rows(query.run(f"FROM {view} ORDER BY ALL")) for view in ("balances", "purses")}
+
+
+def manifest_of(folder: Path) -> Manifest:
+    found = load(folder)
+    assert found is not None
+    return found
+
+
+# --- it says what the ledger says ---
+
+
+@settings(max_examples=4)
+@given(histories(60))
+def test_the_archive_of_a_random_history_is_its_ledger(tmp_path_factory: pytest.TempPathFactory, history: Any) -> None:
+    world, folder = replayed(history), tmp_path_factory.mktemp("archive")
+    made = export(world, folder)
+    state = world.state
+    assert (made.frame, made.operations, made.movements) == (state.sequence, state.bound.size, state.movements.size)
+    check(world, folder)
+    with Query(folder) as query:
+        sums = dict(rows(query.run("SELECT currency, sum(amount) FROM lines GROUP BY ALL")))
+        assert set(sums.values()) <= {0}
+        balances = dict(rows(query.run("SELECT account, balance FROM balances")))
+        purses = rows(
+            query.run("SELECT dropped, spent, refunded, returned, held, state FROM purses ORDER BY programme, member")
+        )
+    own = state.accounts
+    assert sorted(balances.values()) == sorted((own["credits_posted"] - own["debits_posted"]).tolist())
+    by_number = sorted(state.all_purses.tolist(), key=lambda purse: purse[8])  # programme; members are in order
+    names = state.all_purses.dtype.names
+    assert purses == [
+        [*(purse[names.index(name)] for name in ("dropped", "spent", "refunded", "returned", "pending")),
+         PurseState(purse[names.index("state")]).name]
+        for purse in by_number
+    ]  # fmt: skip
+
+
+def test_every_movement_and_operation_stands_there_as_it_was(tmp_path: Path) -> None:
+    world = some_world()
+    export(world, tmp_path)
+    state, found = world.state, content(tmp_path)
+
+    def text(number: int) -> str:
+        digits = f"{number:032x}"
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def side(row: int) -> str | None:
+        return None if row >> 31 else text(state.account_id(row))
+
+    by_place = {int(bound["place"]): bound for bound in state.bound}
+    for number, (row, movement) in enumerate(zip(found["movements"], state.movements, strict=True), 1):
+        bound = by_place[int(movement["place"])]
+        account = min(int(movement["debit_row"]), int(movement["credit_row"]))
+        assert [row[1], row[2], row[3], *row[6:13], *row[15:]] == [
+            number,
+            int(movement["place"]) >> PLACE_INDEX_BITS,
+            int(movement["place"]) & 8191,
+            currency_code(int(state.accounts["currency"][account])),
+            Purpose(int(movement["purpose"])).name,
+            int(movement["amount"]),
+            side(int(movement["debit_row"])),
+            side(int(movement["credit_row"])),
+            int(movement["debit_balance"]),
+            int(movement["credit_balance"]),
+            text(int(bound["id_high"]) << 64 | int(bound["id_low"])),
+            int(movement["leg"]),
+        ]
+    assert [row[1] for row in found["operations"]] == [
+        text(int(bound["id_high"]) << 64 | int(bound["id_low"])) for bound in state.bound
+    ]
+    assert [Kind[row[5]] for row in found["operations"]] == state.bound["kind"].tolist()
+    assert {row[4].count(".") for row in found["movements"]} == {1}  # nanoseconds are kept
+
+
+# --- it goes on ---
+
+
+@pytest.mark.parametrize("every", [3, 40])
+@pytest.mark.usefixtures("short_days", "quick_disk")
+def test_exported_bit_by_bit_it_is_the_same(tmp_path: Path, every: int) -> None:
+    history = random_history(7, 100 if every == 3 else 300)
+    for number, world in enumerate(growing(history), 1):
+        if number % every == 0 or number == len(history):
+            export(world, tmp_path / "parts")
+    export(world, tmp_path / "whole")
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+    check(world, tmp_path / "parts")
+    days = manifest_of(tmp_path / "whole").days()
+    assert len(days) > 1
+    # A day that is over is one file; that of the newest is not over yet.
+    for table in BY_DAY:
+        for day in days[:-1]:
+            assert len([entry for entry in manifest_of(tmp_path / "parts").of(table) if entry.day == day]) <= 1
+    assert manifest_of(tmp_path / "parts").movement_digest == world.state.movement_digest.hex()
+
+
+@pytest.mark.usefixtures("short_days", "quick_disk")
+def test_small_slices_and_row_groups_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = some_world()
+    export(world, tmp_path / "whole")
+    monkeypatch.setattr(tables.columns, "SLICE_ROWS", 3)
+    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 5)
+    monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 0)
+    export(world, tmp_path / "parts")
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+    path = tmp_path / "parts" / max(manifest_of(tmp_path / "parts").of("movements"), key=lambda entry: entry.rows).path
+    assert pq.ParquetFile(path).num_row_groups > 2
+
+
+def test_nothing_new_is_nothing_to_do(tmp_path: Path) -> None:
+    world = some_world()
+    first = export(world, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = export(world, tmp_path)
+    assert (again.frame, again.frames, again.movements, again.files) == (first.frame, 0, 0, first.files)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_an_empty_ledger_has_an_archive_too(tmp_path: Path) -> None:
+    from sycee.ledger.state import LedgerState
+
+    export(Replayed(LEDGER_ID, LedgerState()), tmp_path)
+    assert set(map(len, content(tmp_path).values())) == {0}
+
+
+def test_progress_ends_with_everything(tmp_path: Path) -> None:
+    world, said = some_world(), list[tuple[int, int]]()
+    export(world, tmp_path, progress=lambda done, total: said.append((done, total)))
+    total = world.state.movements.size + world.state.bound.size
+    assert said[-1] == (total, total)
+    assert said == sorted(said)
+
+
+# --- whose it is ---
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(UsageError, match="holds something else"):
+        export(some_world(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters"]
+
+
+def test_the_archive_of_another_ledger_is_left_alone(tmp_path: Path) -> None:
+    world = some_world()
+    export(world, tmp_path)
+    with pytest.raises(UsageError, match=f"another ledger, {LEDGER_ID.hex()}"):
+        export(Replayed(bytes(16), world.state), tmp_path)
+    check(world, tmp_path)
+
+
+def test_a_ledger_that_went_another_way_is_told_from_this_one(tmp_path: Path) -> None:
+    history = random_history(7, 200)
+    export(replayed(history), tmp_path)
+    shorter = replayed(history[:-2])
+    with pytest.raises(IntegrityError, match="not those of this ledger"):
+        export(shorter, tmp_path)
+    with pytest.raises(IntegrityError, match="not those of this ledger"):
+        export(replayed([*history[:-1], random_history(8, 20)[0]._replace(now_ns=history[-1].now_ns)]), tmp_path)
+
+
+def test_one_process_writes(tmp_path: Path) -> None:
+    world = some_world()
+    with exporting.Exporting(world, tmp_path), pytest.raises(UnavailableError, match="another process"):
+        export(world, tmp_path)
+    export(world, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("{", IntegrityError, "is no manifest"),
+        ("[]", IntegrityError, "is no manifest"),
+        ('{"format": 1, "files": [{"rows": 1}]}', IntegrityError, "is no manifest"),
+        ('{"format": 2}', UnavailableError, "has format 2"),
+    ],
+)
+def test_a_manifest_that_is_none_is_said(tmp_path: Path, text: str, error: type[Exception], says: str) -> None:
+    world = some_world()
+    export(world, tmp_path)
+    (tmp_path / "manifest.json").write_text(text)
+    for ask in (lambda: export(world, tmp_path), lambda: Query(tmp_path)):
+        with pytest.raises(error, match=says):
+            ask()
+
+
+# --- it is cut short ---
+
+
+class PowerCut(BaseException):
+    """Nothing is written any more."""
+
+
+@pytest.fixture
+def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """A function that lets so many steps that make files durable or rename them happen, and none after."""
+    left = [10**9]
+    rename = Path.replace
+
+    def step() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise PowerCut
+
+    def replace(path: Path, target: Path) -> Path:
+        step()
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda _: step())
+    monkeypatch.setattr(Path, "replace", replace)
+
+    def let(steps: int) -> None:
+        left[0] = steps
+
+    yield let
+    left[0] = 10**9
+
+
+@pytest.mark.usefixtures("short_days")
+def test_cut_short_anywhere_it_is_usable_and_goes_on(
+    tmp_path: Path, power: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 1)
+    history = random_history(7, 60)
+    worlds = growing(history)
+    early = next(world for number, world in enumerate(worlds, 1) if number == len(history) // 2)
+    export(early, tmp_path / "before")
+    for world in worlds:
+        last = world
+    export(last, tmp_path / "whole")
+    expected = content(tmp_path / "whole")
+    steps, cuts = 0, 0
+    while True:
+        folder = tmp_path / f"cut-{steps}"
+        shutil.copytree(tmp_path / "before", folder)
+        power(steps)
+        try:
+            export(last, folder)
+            break
+        except PowerCut:
+            cuts += 1
+        finally:
+            power(10**9)
+        # What counted still counts, and nothing else.
+        assert manifest_of(folder).frame <= last.state.sequence
+        check(last, folder)
+        export(last, folder)
+        assert content(folder) == expected
+        check(last, folder)
+        steps += 4
+    assert cuts >= 5
+    listed = {entry.path for entry in manifest_of(folder).files}
+    export(last, folder)
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")} >= listed
+
+
+def test_what_was_left_behind_is_swept_away(tmp_path: Path) -> None:
+    history = random_history(7, 60)
+    export(replayed(history[:-1]), tmp_path)
+    stray = tmp_path / "movements" / "1970-01-01" / ".000000000001-000000000002.parquet"
+    orphan = stray.with_name("000000000777-000000000778.parquet")
+    for path in (stray, orphan, tmp_path / ".manifest.json-abc"):
+        path.write_bytes(b"x")
+    (tmp_path / "mine.txt").write_text("not yours")
+    export(replayed(history), tmp_path)
+    assert not stray.exists()
+    assert not orphan.exists()
+    assert not (tmp_path / ".manifest.json-abc").exists()
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_disk_that_refuses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = some_world()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnavailableError, match="No space left"):
+        export(world, tmp_path)
+    assert list(tmp_path.rglob("*.parquet")) == []
+    monkeypatch.undo()
+    export(world, tmp_path)
+    check(world, tmp_path)
+
+
+def test_a_file_that_was_changed_is_found(tmp_path: Path) -> None:
+    world = some_world()
+    export(world, tmp_path)
+    path = tmp_path / manifest_of(tmp_path).of("movements")[0].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    with pytest.raises(IntegrityError, match="is not as it was written"):
+        check(world, tmp_path)
+    path.unlink()
+    with pytest.raises(IntegrityError, match="is not whole"):
+        check(world, tmp_path)
+
+
+@pytest.mark.usefixtures("short_days", "quick_disk")
+def test_damaged_parts_are_not_made_one(tmp_path: Path) -> None:
+    history = random_history(7, 200)
+    for number, world in enumerate(growing(history), 1):
+        if number in (20, 30):
+            export(world, tmp_path)
+    path = tmp_path / manifest_of(tmp_path).of("operations")[-1].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:300] + bytes(100) + whole[400:])
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        export(world, tmp_path)
+
+
+def test_an_archive_that_is_not_the_ledgers_is_found(tmp_path: Path) -> None:
+    world = some_world()
+    export(world, tmp_path)
+    # As if the ledger's memory had another amount: all sums agree, but not with what was exported.
+    chosen = world.state.movements["purpose"] == Purpose.TRANSFER
+    at = int(chosen.nonzero()[0][0])
+    for side, total in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
+        world.state.accounts[total][world.state.movements[side][at]] += 1
+    world.state.movements["amount"][at] += 1
+    with pytest.raises(IntegrityError, match="has another balance"):
+        check(world, tmp_path)
+
+
+# --- in the background ---
+
+
+def test_the_exporter_follows_while_payments_go_on(tmp_path: Path) -> None:
+    town = Town(tmp_path / "ledger")
+    with town.ledger as ledger, Exporter(ledger, tmp_path / "archive", every_s=0.02) as background:
+
+        def work() -> None:
+            for _ in range(60):
+                ledger.transfer(town.ann, town.bob, 1)
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            town.wait(DAY_NS // 10)
+            assert background.flush().frame <= ledger.sequencer.durable_sequence
+        for thread in threads:
+            thread.join()
+        for _ in range(3):
+            town.wait(DAY_NS)
+            ledger.transfer(town.ann, town.bob, 1)
+        town.drop()
+        made = background.flush()
+        assert made.frame == background.frame == ledger.sequencer.durable_sequence
+        check(ledger, tmp_path / "archive")
+        background.stop()
+        background.stop()
+        assert background.trouble is None
+        with pytest.raises(UsageError, match="has been stopped"):
+            background.flush()
+        with Query(tmp_path / "archive") as query:
+            assert rows(query.run("SELECT sum(balance) FROM balances WHERE kind IN ('WALLET', 'MERCHANT')")) == [
+                [101_000]
+            ]
+            assert rows(query.run("SELECT count(DISTINCT day) FROM frames"))[0][0] >= 3
+        export(ledger, tmp_path / "whole")
+    assert content(tmp_path / "archive") == content(tmp_path / "whole")
+
+
+def test_the_exporter_says_what_stands_in_its_way_and_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = Town(tmp_path / "ledger")
+    failed = threading.Event()
+
+    def full(*_: object, **__: object) -> None:
+        failed.set()
+        raise UnavailableError("the disk is full")
+
+    with town.ledger as ledger:
+        monkeypatch.setattr(exporting.files, "write_file", full)
+        background = Exporter(ledger, tmp_path / "archive", every_s=0.01)
+        assert failed.wait(10)
+        with pytest.raises(UnavailableError, match="the disk is full"):
+            background.flush()
+        assert isinstance(background.trouble, UnavailableError)
+        monkeypatch.undo()
+        background.flush()
+        background.stop()
+        assert background.trouble is None
+        check(ledger, tmp_path / "archive")
+
+
+def test_large_registers_wait_until_a_day_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "SMALL_REGISTERS_ROWS", 0)
+    town = Town(tmp_path / "ledger")
+    with town.ledger as ledger, exporting.Exporting(ledger, tmp_path / "archive") as one:
+        one.advance(registers=False)
+        written = one.manifest.registers_frame
+        late = ledger.open_account("EUR", exporter.Ledger.account(ledger, town.bob).kind)
+        ledger.transfer(town.ann, late, 5)
+        one.advance(registers=False)
+        assert one.manifest.registers_frame == written
+        with Query(tmp_path / "archive") as query:
+            # Its balance is known before the register names it.
+            assert rows(query.run("SELECT currency, kind FROM balances WHERE balance = 5")) == [["EUR", None]]
+        town.wait(DAY_NS)
+        ledger.transfer(town.ann, late, 5)
+        one.advance(registers=False)
+        assert one.manifest.registers_frame == one.manifest.frame
+        assert set(REGISTERS) == {entry.table for entry in one.manifest.files if not entry.day}
+
+
+@pytest.mark.parametrize("every_s", [0, -1, "often", True, float("nan")])
+def test_how_often_must_be_a_number_of_seconds(tmp_path: Path, every_s: Any) -> None:
+    town = Town(tmp_path / "ledger")
+    with town.ledger as ledger, pytest.raises(UsageError, match="no number of seconds"):
+        Exporter(ledger, tmp_path / "archive", every_s=every_s)
+    with suppress(FileNotFoundError):
+        assert not list((tmp_path / "archive").iterdir())
+
+
+def test_a_register_names_every_account(tmp_path: Path) -> None:
+    world = some_world()
+    export(world, tmp_path)
+    with Query(tmp_path) as query:
+        assert rows(query.run("SELECT count(*) FROM accounts")) == [[len(accounts_of(world))]]
+        assert rows(query.run("SELECT bool_and(suspense IS NOT NULL) FROM accounts")) == [[True]]

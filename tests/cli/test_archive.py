@@ -1,0 +1,175 @@
+"""`sycee export`, `sycee query` and `sycee statement`, on a finished pilot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.calling import start
+
+from sycee import Ledger
+from sycee.cli.query import ROWS_SHOWN_MAX
+
+
+@pytest.fixture(scope="module")
+def archived(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of the finished pilot, outside of its folder."""
+    folder = tmp_path_factory.mktemp("archive") / "one"
+    process = start("export", str(finished), "--to", str(folder), "--json")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out)["folder"] == str(folder)
+    return folder
+
+
+def shop_of(sycee: Any, archived: Path) -> str:
+    """The account with most lines of those that were paid from packets."""
+    said = sycee(
+        "query", archived, "SELECT account FROM balances WHERE kind = 'MERCHANT' ORDER BY lines DESC", "--json"
+    )
+    account: str = said.json()["rows"][0][0]
+    return account
+
+
+def test_export_goes_on_beside_the_journal(sycee: Any, copy: Path) -> None:
+    said = sycee("export", copy)
+    assert said.code == 0, said.err
+    assert f"{copy}/archive holds the ledger up to frame" in said.out
+    assert "added up from them, are the ledger's, and sum to zero" in said.out
+    again = sycee("export", copy, "--json").json()
+    assert again["added"] == {"frames": 0, "operations": 0, "movements": 0}
+    assert (copy / "archive" / "manifest.json").is_file()
+    # What lies beside the journal does not keep it from being verified, or queried by its ledger's name.
+    assert sycee("verify", copy, "--json").json()["movements"] == sum(
+        row[0] for row in sycee("query", copy, "SELECT count(*) FROM movements", "--json").json()["rows"]
+    )
+
+
+def test_export_works_beside_the_process_that_owns_the_ledger(sycee: Any, copy: Path, tmp_path: Path) -> None:
+    with Ledger.open(copy):
+        assert sycee("export", copy, "--to", tmp_path / "archive").code == 0
+
+
+def test_what_cannot_be_exported_is_said(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    said = sycee("export", tmp_path / "nowhere")
+    assert (said.code, said.out) == (2, "")
+    assert "holds no ledger" in said.err
+    assert "--to is empty" in sycee("export", finished, "--to", "").err
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "one.txt").write_text("x")
+    said = sycee("export", finished, "--to", tmp_path / "letters")
+    assert said.code == 2
+    assert "holds something else" in said.err
+
+
+def test_a_query_as_table_csv_and_json(sycee: Any, archived: Path) -> None:
+    sql = "SELECT purpose, count(*) AS lines, sum(amount) AS total FROM movements GROUP BY ALL ORDER BY ALL"
+    found = sycee("query", archived, sql, "--json").json()
+    assert found["columns"] == ["purpose", "lines", "total"]
+    assert found["types"] == ["VARCHAR", "BIGINT", "HUGEINT"]
+    assert all(isinstance(total, int) for _, _, total in found["rows"])
+    said = sycee("query", archived, sql, "--csv")
+    assert list(csv.reader(io.StringIO(said.out))) == [
+        found["columns"], *([purpose, str(lines), str(total)] for purpose, lines, total in found["rows"]),
+    ]  # fmt: skip
+    assert said.err.startswith(f"as of frame {found['frame']}")
+    table = sycee("query", archived, sql)
+    assert table.out.splitlines()[0].split() == found["columns"]
+    assert [line.split() for line in table.out.splitlines()[2:]] == [list(map(str, row)) for row in found["rows"]]
+
+
+def test_a_query_shows_what_a_terminal_can_take(sycee: Any, archived: Path) -> None:
+    said = sycee("query", archived, f"FROM range({ROWS_SHOWN_MAX + 1})")
+    assert len(said.out.splitlines()) == ROWS_SHOWN_MAX + 2
+    assert "the first 1,000 rows; --csv and --json give all" in said.err
+    said = sycee("query", archived, "SELECT '[red]x[/]' AS a, chr(27) || '[2J' AS b, NULL AS c, repeat('y', 300) AS d")
+    assert said.out.splitlines()[2].split() == ["[red]x[/]", r"\x1b[2J", "y" * 300]
+
+
+def test_without_a_query_the_views_are_shown(sycee: Any, archived: Path) -> None:
+    said = sycee("query", archived)
+    assert said.code == 0
+    assert "balances: every account's balance" in said.out
+    found = sycee("query", archived, "--json").json()
+    assert found["currencies"][0] == {
+        "name": "currency",
+        "type": "VARCHAR",
+        "meaning": "its code, or the book's number",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["SELEC"], 2, "syntax error"),
+        (["SELECT * FROM read_csv('/etc/passwd')"], 2, "Cannot access file"),
+        (["COPY movements TO 'x'"], 2, "a query is one SELECT"),
+        (["SELECT 1", "--csv", "--json"], 2, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(sycee: Any, archived: Path, words: list[str], code: int, says: str) -> None:
+    said = sycee("query", archived, *words)
+    assert (said.code, said.out) == (code, "")
+    assert says in said.err
+    assert "hint: " in said.err
+
+
+def test_a_ledger_without_an_archive_says_what_makes_one(sycee: Any, finished: Path) -> None:
+    said = sycee("query", finished, "SELECT 1")
+    assert said.code == 2
+    assert f"hint: `sycee export {finished}` makes it" in said.err
+
+
+def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archived: Path, tmp_path: Path) -> None:
+    shop = shop_of(sycee, archived)
+    found = sycee("statement", finished, shop, "--year", 2020, "--json").json()
+    assert found["closing_minor"] == found["opening_minor"] + sum(line["amount_minor"] for line in found["lines"])
+    assert found["state_digest"] == sycee("verify", finished, "--json").json()["digest"]
+    assert {line["purpose"] for line in found["lines"]} <= {"PAY_PURSE", "PAY_OWN"}
+    csv_, pdf = tmp_path / "shop.csv", tmp_path / "shop.pdf"
+    said = sycee("statement", finished, shop, "--year", 2020, "--csv", csv_, "--pdf", pdf, "--title", "Shop")
+    assert (said.code, said.out) == (0, "")
+    assert len(csv_.read_text().splitlines()) == 1 + 2 + len(found["lines"])
+    assert pdf.read_bytes().startswith(b"%PDF")
+    table = sycee("statement", finished, shop)
+    assert f"pay purse{'':>3}" in table.out
+    assert f"as of frame {found['frame']:,}" in table.out
+    assert sycee("statement", finished, shop, "--from", "2021-01-01", "--json").json()["lines"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nobody"], "is not an id"),
+        (["00000000-0000-0000-0000-000000000001"], "no account"),
+        (["{shop}", "--year", "2020", "--from", "2020-01-01"], "--year is a period by itself"),
+        (["{shop}", "--from", "october"], "is no date"),
+        (["{shop}", "--year", "20"], "year = 20"),
+        (["{shop}", "--title", "x"], "none is asked for"),
+        (["{shop}", "--pdf", "{folder}"], "is no place for a file"),
+        (["{shop}", "--csv", "{folder}/there/x.csv"], "is no place for a file"),
+    ],
+)
+def test_what_no_statement_can_be_of_is_said(
+    sycee: Any, finished: Path, archived: Path, tmp_path: Path, words: list[str], says: str
+) -> None:
+    shop = shop_of(sycee, archived)
+    said = sycee("statement", finished, *(word.format(shop=shop, folder=tmp_path) for word in words))
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+
+
+def test_no_other_command_imports_what_archives_need() -> None:
+    script = (
+        "import sys; from sycee.cli import main; main(['--help']); "
+        "import sycee.cli.verify, sycee.cli.snapshot, sycee.sandbox.pilot, sycee.sequencer.embedded; "
+        "print(*({'duckdb', 'pyarrow', 'reportlab'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
