@@ -104,8 +104,13 @@ soak: $(DEV) ## Run the long tests
 	$(BIN)/pytest -m soak -q -s
 
 .PHONY: bench
-bench: $(DEV) ## Measure, beside what the disk itself can do
+bench: $(DEV) ## Measure in some minutes, beside what disk and memory themselves can do
 	$(BIN)/python -m benchmarks
+
+.PHONY: bench-full
+bench-full: $(DEV) ## Measure everything at the size of its goal, an hour; keep it, and write the page of figures anew
+	$(BIN)/python -m benchmarks --full --save
+	$(BIN)/python -m benchmarks --report
 
 # uv is asked for no more than names, versions and hashes, so that any index or mirror serves.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

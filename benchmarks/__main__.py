@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from benchmarks import draw, identifiers, ledger, machine, stages
-from benchmarks.measure import REPEATS, Benchmark, Row, Setting, Timing
-from sycee.core.errors import SyceeError, UsageError, require
-
-BENCHMARKS = (*ledger.BENCHMARKS, *identifiers.BENCHMARKS, *draw.BENCHMARKS)
-STAGES_ACCOUNTS = (10_000, 1_000_000)
-TABLE_WIDTH = 200  # where nobody looks, so that no cell is cut
+from benchmarks import catalogue, machine, report, runner, stages, tables
+from benchmarks.measure import REPEATS, Benchmark
+from sycee.core.errors import IntegrityError, SyceeError, UnavailableError, UsageError
 
 app = App(name="python -m benchmarks", help="Measure Sycee, beside what this machine can do at all.")
+Flag = Parameter(negative="")
 
 
 @app.default
 def run(
     *,
     list_: Annotated[bool, Parameter("--list", negative="")] = False,
-    only: tuple[str, ...] = (),
+    only: Annotated[tuple[str, ...], Flag] = (),
+    full: Annotated[bool, Flag] = False,
     as_json: Annotated[bool, Parameter("--json", negative="")] = False,
+    save: Annotated[bool, Flag] = False,
+    report_: Annotated[bool, Parameter("--report", negative="")] = False,
     stages_: Annotated[bool, Parameter("--stages", negative="")] = False,
+    flame: Path | None = None,
     folder: Path = Path(),
     operations: int | None = None,
     repeats: int = REPEATS,
 ) -> None:
-    """Measure every row, or those asked for.
+    """Measure the rows of the subset that takes minutes, or all, or those asked for.
 
     Parameters
     ----------
     list_
         Say what there is, and measure nothing.
     only
-        Only the rows whose name begins so. May be given several times.
+        Only the rows whose name begins so, those that are not in the subset too. May be given several times.
+    full
+        Every row, each at the size of its goal. It takes something like an hour, 24 GiB of memory and 60 GB of disk.
     as_json
         Print one JSON object instead of a table.
+    save
+        Keep the rows in benchmarks/results/, in the file of the day; they take the place of those of the same name.
+    report_
+        Measure nothing: write tables and plots of docs/reference/performance.md anew, from the newest results.
     stages_
         Say instead where the time of a durable frame of 8,064 transfers goes.
+    flame
+        The same for 1,000,000 accounts, drawn into this SVG file.
     folder
         Where to make the temporary folder for ledgers: it decides which disk is measured. It is removed afterwards.
     operations
@@ -59,67 +64,97 @@ def run(
         So many repeats of each row.
 
     """
-    chosen = [one for one in BENCHMARKS if not only or one.work.startswith(only)]
-    if not chosen:
-        raise UsageError(f"no row begins with {' or '.join(only)}", hint="python -m benchmarks --list names them")
     if repeats < 1 or (operations is not None and operations < 1):
         raise UsageError("there is nothing to measure", hint="give at least one repeat and one operation")
+    rows = catalogue.chosen(only, full=full)
     if list_:
-        rows: list[Any] = [_listed(one) for one in chosen]
-        _print({"rows": rows}, rows, as_json=as_json)
-        return
-    report: dict[str, Any] = {"machine": machine.facts(), "arguments": sys.argv[1:]}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".benchmarks-") as name:
-        if stages_:
-            rows = _stages(Path(name), operations or ledger.OPERATIONS)
-        else:
-            rows, every = _measured(chosen, Path(name), operations, repeats)
-            report["repeats"] = every
-    _print({**report, "rows": rows}, rows, as_json=as_json)
+        tables.show({"rows": [_listed(one) for one in rows]}, as_json=as_json)
+    elif report_:
+        for path in report.write():
+            print(path)
+    elif stages_ or flame:
+        tables.show(_stages(folder, flame, operations), as_json=as_json)
+    else:
+        _measure(rows, folder, full=full, as_json=as_json, save=save, operations=operations, repeats=repeats)
 
 
-def _measured(
-    chosen: Sequence[Benchmark], folder: Path, operations: int | None, repeats: int
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """All rows, and for each the rates of its repeats, from which one sees how noisy the machine was."""
-    rows, every = [], {}
+def _measure(
+    chosen: list[Benchmark],
+    folder: Path,
+    *,
+    full: bool,
+    as_json: bool,
+    save: bool,
+    operations: int | None,
+    repeats: int,
+) -> None:
+    """Measure, print and keep. A row that fails a check does not stop the others; the end says so all the same."""
+    facts = machine.facts()
+    rows: list[dict[str, Any]] = []
+    failed: list[str] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     talk = Console(stderr=True, highlight=False)
-    with Progress(*columns, TextColumn("{task.fields[doing]}"), console=talk, transient=True) as progress:
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=".benchmarks-") as name,
+        Progress(*columns, TextColumn("{task.fields[doing]}"), console=talk, transient=True) as progress,
+    ):
         for one in chosen:
+            count = operations or (one.operations if full or one.quick is None else one.quick)
             task = progress.add_task(one.work, total=repeats, doing="")
-            own = folder / one.work
+            own = Path(name) / one.work
             own.mkdir()
-            say = partial(_say, progress, task)
-            setting = Setting(own, operations or one.operations, repeats, say)
-            timings: list[tuple[Timing, Timing]] = []
-            for pair in one.measure(setting):
-                timings.append(pair)
-                progress.advance(task)
-            require(len(timings) == repeats, f"{one.work} measured {len(timings)} repeats of {repeats}")
-            row = Row.of(one, timings)
-            progress.remove_task(task)
-            talk.print(f"{one.work}: {row.rate_per_s:,.0f}/s, {row.ratio:.2f} of its limit")
-            rows.append(asdict(row))
-            every[one.work] = {
-                "rates_per_s": [round(work.rate_per_s, 1) for work, _ in timings],
-                "limit_rates_per_s": [round(limit.rate_per_s, 1) for _, limit in timings],
-                "max_ms": round(1000 * max(max(work.batches_s) for work, _ in timings), 3),
+            began = perf_counter()
+            say, repeated = partial(_say, progress, task), partial(progress.advance, task)
+            try:
+                row = runner.measured(one, own, count, repeats, say=say, repeated=repeated)
+            except (IntegrityError, UnavailableError) as error:
+                row = _not_run(one, error)
+                failed += [f"{one.work}: {error.message}"] if isinstance(error, IntegrityError) else []
+            row |= {
+                "took_s": round(perf_counter() - began, 1),
+                "date": machine.now(),
+                "command": _command(one, full, operations, repeats),
             }
-    return rows, every
+            progress.remove_task(task)
+            talk.print(tables.said(row))
+            rows.append(row)
+    found = {"machine": facts, "arguments": sys.argv[1:], "rows": rows}
+    tables.show(found, as_json=as_json)
+    if save:
+        talk.print(f"kept in {report.keep(found)}")
+    if failed:
+        raise IntegrityError("; ".join(failed), hint="the work was not done as it was asked for: it has no figures")
 
 
 def _say(progress: Progress, task: TaskID, doing: str) -> None:
     progress.update(task, doing=doing)
 
 
-def _stages(folder: Path, operations: int) -> list[dict[str, Any]]:
+def _not_run(one: Benchmark, error: SyceeError) -> dict[str, Any]:
+    hint = f" ({error.hint})" if error.hint else ""
+    return {"work": one.work, "description": one.description, "not_run": f"{error.message}{hint}"}
+
+
+def _command(one: Benchmark, full: bool, operations: int | None, repeats: int) -> str:
+    """What measures this row again, at this size."""
+    words = ["python -m benchmarks --only", one.work]
+    words += ["--full"] if full and one.quick not in (None, one.operations) and not operations else []
+    words += [f"--operations {operations}"] if operations else []
+    words += [f"--repeats {repeats}"] if repeats != REPEATS else []
+    return " ".join(words)
+
+
+def _stages(folder: Path, flame: Path | None, operations: int | None) -> dict[str, Any]:
+    """Where the time of a frame goes; with `flame`, among 1,000,000 accounts, and drawn."""
+    found: dict[str, Any] = {"machine": machine.facts(), "arguments": sys.argv[1:], "rows": []}
     talk = Console(stderr=True, highlight=False)
-    rows = []
-    for accounts in STAGES_ACCOUNTS:
-        with talk.status(f"stages of a frame, {accounts:,} accounts"):
-            rows += [asdict(row) for row in stages.measure(folder, accounts=accounts, operations=operations)]
-    return rows
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".benchmarks-") as name:
+        for accounts in (1_000_000,) if flame else stages.ACCOUNTS:
+            with talk.status(f"stages of a frame, {accounts:,} accounts"):
+                found["rows"] += stages.measure(Path(name), accounts=accounts, operations=operations)
+    if flame:
+        flame.write_text(report.flame_of(found), encoding="utf-8")
+    return found
 
 
 def _listed(one: Benchmark) -> dict[str, Any]:
@@ -127,35 +162,11 @@ def _listed(one: Benchmark) -> dict[str, Any]:
         "work": one.work,
         "accounts": one.accounts,
         "operations": one.operations,
+        "in the subset": one.quick,
+        "goal": one.goal.text(one.unit) if one.goal else "",
         "description": one.description,
         "limit": one.limit,
     }
-
-
-def _print(report: dict[str, Any], rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(report, indent=2))
-        return
-    out = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH, highlight=False)
-    table = Table(box=box.MARKDOWN)
-    for name, value in rows[0].items():
-        is_text = isinstance(value, str)
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(name, value) for name, value in row.items()))
-    out.print(table)
-    if "machine" in report:
-        out.print("; ".join(f"{name} {value}" for name, value in report["machine"].items()), soft_wrap=True)
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return value
-    if name.endswith("rate_per_s") or isinstance(value, int):
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if name in ("ratio", "share") else f"{value:.3f}"
 
 
 def main() -> int:

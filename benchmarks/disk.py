@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
-import time
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 
-from benchmarks.measure import Timing, timed
-from sycee.core.limits import SEGMENT_BYTES
+from benchmarks.measure import BATCH, Timing, timed
+from sycee.core.limits import FRAME_ALIGNMENT_BYTES, SEGMENT_BYTES
 from sycee.journal import segments
 from sycee.journal.disk import DiskFile, RealDisk
 from sycee.journal.frame import padded_bytes
 from sycee.journal.journal import SPARE_FRACTION
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
-Array = np.ndarray[Any, Any]
+FRAMES_MAX: Final = 248  # two million operations say how quick the disk is
+READ_BYTES: Final = 16 << 20
 
 
 class SegmentWriter:
@@ -75,31 +76,42 @@ class SegmentWriter:
         self._offset = SEGMENT_HEADER_BYTES
 
 
-def written(folder: Path, batches: list[Array]) -> Timing:
-    """Each batch's records, padded to the length of its frame: one pwrite and one fdatasync."""
+def written(folder: Path, operations: int) -> Timing:
+    """Frames of 8,064 records that hold so many operations, FRAMES_MAX at most: a pwrite and an fdatasync for each."""
+    count = min(-(-operations // BATCH), FRAMES_MAX)
+    records = min(BATCH, operations)
+    return _written(folder, np.random.default_rng(5).bytes(padded_bytes(records)), count, records)
+
+
+def synced(folder: Path, count: int) -> Timing:
+    """Blocks of 4 KiB, one pwrite and one fdatasync for each: the least that anything durable takes."""
+    return _written(folder, bytes(FRAME_ALIGNMENT_BYTES), count, 1)
+
+
+def _written(folder: Path, data: bytes, count: int, operations: int) -> Timing:
+    buffer = mmap.mmap(-1, len(data))  # whole pages, as the journal's buffers are: the disk may take them as they lie
+    buffer[:] = data
     writer = SegmentWriter(folder)
-    flat = [batch.reshape(-1).view(np.uint8) for batch in batches]
-    frames = [np.resize(one, padded_bytes(batch.size)).data for one, batch in zip(flat, batches, strict=True)]
     try:
-        return timed(frames, writer.write, sum(batch.size for batch in batches))
+        timing = timed([memoryview(buffer)] * count, writer.write, count * operations)
     finally:
         writer.close()
         shutil.rmtree(folder)
-
-
-def read(folder: Path, operations: int) -> Timing:
-    """Every segment of the journal in `folder` once, from the disk, whole."""
-    paths = sorted(folder.glob("*.segment"))
-    forget(folder)
-    start = time.perf_counter()
-    timing = timed(paths, _read_whole, operations)
-    timing.total_s = time.perf_counter() - start
+    timing.name = "disk"
     return timing
 
 
-def forget(folder: Path) -> None:
-    """Ask the system to drop what it remembers of the files in `folder`, so that they are read from the disk."""
-    for path in folder.glob("*.segment"):
+def read(paths: list[Path], operations: int) -> Timing:
+    """These files once, from the disk, whole."""
+    forget(paths)
+    timing = timed(paths, _read_whole, operations)
+    timing.name = "disk"
+    return timing
+
+
+def forget(paths: list[Path]) -> None:
+    """Ask the system to drop what it remembers of these files, so that they are read from the disk."""
+    for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fdatasync(descriptor)
@@ -109,11 +121,7 @@ def forget(folder: Path) -> None:
 
 
 def _read_whole(path: Path) -> None:
-    data = np.empty(path.stat().st_size, np.uint8)
+    buffer = memoryview(bytearray(READ_BYTES))
     with path.open("rb", buffering=0) as file:
-        done = 0
-        while done < data.size:
-            count = file.readinto(data[done:].data)
-            if not count:
-                break
-            done += count
+        while file.readinto(buffer):
+            pass

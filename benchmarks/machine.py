@@ -22,9 +22,14 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "load_average_1min": round(os.getloadavg()[0], 2),
     }
+
+
+def now() -> str:
+    """The time, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _cpu_model() -> str:

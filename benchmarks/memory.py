@@ -1,4 +1,4 @@
-"""The limit that memory sets to the kernel: the cache lines of an operation touched, with nothing decided.
+"""The limit that memory sets: the cache lines of an operation touched, with nothing decided.
 
 Per operation, at random places known beforehand (so that the processor may fetch many at once):
 
@@ -6,27 +6,33 @@ Per operation, at random places known beforehand (so that the processor may fetc
 |---|---|
 | index of accounts | 8 bytes read, twice |
 | accounts | both 64-byte lines of a 128-byte row read, changed and written, twice |
-| index of bound ids | 8 bytes read, changed and written |
-| purses (pays only) | 8 bytes at both ends of an 80-byte row read, changed and written |
+| index of known ids | 8 bytes read, changed and written |
+| purses (pays only) | 8 bytes at both ends of an 80-byte row read, of two purses; one of them changed and written |
 
-and, in order, its 128-byte record read and a 64-byte movement and a 64-byte bound id written. That is seven random
-lines for a transfer. The tables have the sizes that the ledger's have after the run; unlike the ledger's they are made,
-and their memory is given by the system, before the clock starts.
+and, in order, its 128-byte record read and a 64-byte movement and a 64-byte known id written. That is seven random
+lines for a transfer, and eleven for a pay. The tables have as many rows as the ledger's have after the run, and indexes
+are half full at most; their memory is given by the system before the clock starts, which a ledger's is not.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.measure import BATCH, Timing, timed
-from sycee.ledger import kernels
-from sycee.ledger.state import LedgerState
+from benchmarks.measure import BATCH, MILLION, Timing, timed
+from sycee.core import compiled
 
-from numba import njit  # isort: skip  (after the ledger, which chooses numba's cache folder)
+compiled.prepare()  # chooses where numba keeps what it compiled
+
+from numba import njit  # noqa: E402
 
 Array = np.ndarray[Any, Any]
+Clock = Callable[[], float]
+
+SLOTS_LOAD_MAX: Final = 0.5
 
 
 @njit(nogil=True)
@@ -34,13 +40,13 @@ def _touch(  # type: ignore[no-untyped-def]
     accounts,
     purses,
     account_slots,
-    bound_slots,
+    id_slots,
     movements,
-    bound,
+    known,
     records,
     slots,
     rows,
-    bound_at,
+    known_at,
     purse_rows,
     start,
     stop,
@@ -55,43 +61,51 @@ def _touch(  # type: ignore[no-untyped-def]
             row = rows[i, side]
             accounts[row, 2] += one
             accounts[row, 10] += one
-        bound_slots[bound_at[i]] += one
+        id_slots[known_at[i]] += one
         if purse_rows.size:
-            purses[purse_rows[i], 0] += one
-            purses[purse_rows[i], 9] += one
+            purses[purse_rows[i, 0], 0] += one
+            purses[purse_rows[i, 0], 9] += one
+            seen += purses[purse_rows[i, 1], 0] + purses[purse_rows[i, 1], 9]
         for word in range(8):
             movements[i, word] = seen
-            bound[i, word] = seen
+            known[i, word] = seen
     return seen
 
 
-class MemoryLimit:
-    """Random places of tables as large as a ledger's."""
+def touched(*, accounts: int, ids: int, purses: int = 0, operations: int, clock: Clock = time.perf_counter) -> Timing:
+    """Touch what each of a million operations at most touches, in tables of these sizes."""
+    count, random = min(operations, MILLION), np.random.default_rng(3)
+    account_slots, id_slots = _slots(accounts), _slots(ids)
+    tables = (
+        _ones(accounts, 16),
+        _ones(purses, 10),
+        np.ones(account_slots, np.uint64),
+        np.ones(id_slots, np.uint64),
+        _ones(count, 8),
+        _ones(count, 8),
+        _ones(count, 16),
+        random.integers(account_slots, size=(count, 2), dtype=np.int32),
+        random.integers(accounts, size=(count, 2), dtype=np.int32),
+        random.integers(id_slots, size=count, dtype=np.int32),
+        random.integers(purses, size=(count, 2), dtype=np.int32) if purses else np.empty((0, 2), np.int32),
+    )
+    _touch(*tables, 0, 0)  # compiles
+    timing = timed(
+        range(0, count, BATCH), lambda start: _touch(*tables, start, min(start + BATCH, count)), count, clock=clock
+    )
+    timing.name = "memory"
+    return timing
 
-    def __init__(self, state: LedgerState, records: Array) -> None:
-        count, random = records.size, np.random.default_rng(3)
-        tables, counters = state.tables, state.tables.counters
-        accounts, purses = int(counters[kernels.ACCOUNTS]), int(counters[kernels.PURSES])
-        self._count = count
-        self._tables = (
-            _ones(accounts, 16),
-            _ones(purses, 10),
-            np.ones(tables.account_slots.size, np.uint64),
-            np.ones(tables.bound_slots.size, np.uint64),
-            _ones(count, 8),
-            _ones(count, 8),
-            records.view(np.uint64).reshape(count, 16),
-            random.integers(tables.account_slots.size, size=(count, 2), dtype=np.int32),
-            random.integers(accounts, size=(count, 2), dtype=np.int32),
-            random.integers(tables.bound_slots.size, size=count, dtype=np.int32),
-            random.integers(purses, size=count, dtype=np.int32) if purses else np.empty(0, np.int32),
-        )
-        _touch(*self._tables, 0, 0)  # compiles
 
-    def measure(self) -> Timing:
-        """Touch what every operation touches, in batches."""
-        starts = list(range(0, self._count, BATCH))
-        return timed(starts, lambda start: _touch(*self._tables, start, min(start + BATCH, self._count)), self._count)
+def filled(rows: int, row_bytes: int, *, clock: Clock = time.perf_counter) -> Timing:
+    """Write so many rows in order into memory that is new, which is what makes a movement of each at the least."""
+    timing = timed([rows * row_bytes], lambda size: np.empty(size, np.uint8).fill(1), rows, clock=clock)
+    timing.name = "memory"
+    return timing
+
+
+def _slots(rows: int) -> int:
+    return 1 << (max(int(rows / SLOTS_LOAD_MAX), 2) - 1).bit_length()
 
 
 def _ones(rows: int, words: int) -> Array:

@@ -1,40 +1,62 @@
 """Where the time of a durable frame goes: its stages one after the other, in one thread, each with its own clock.
 
-The sequencer runs the kernel beside encode, digest, write and sync; here nothing overlaps, so that the parts add up.
+What computes is clocked by the processor's time of the thread, so that others on the machine do not count; what waits
+for the disk by the clock on the wall. The sequencer runs the kernel beside the journal's stages; here nothing overlaps,
+so that the parts add up. What is inside the kernel cannot be clocked from outside. Two of its parts are therefore done
+alone, on tables of the same sizes, and what is left is what judging and booking take: the cache lines that every
+transfer touches, and the new memory that movements and ids are written to.
 """
 
 from __future__ import annotations
 
+import mmap
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Final
 
 import numpy as np
+from blake3 import blake3
 
+from benchmarks import books, memory
 from benchmarks.disk import SegmentWriter
-from benchmarks.ledger import NOW_NS
 from benchmarks.measure import BATCH, batches_of, settle
-from benchmarks.town import CURRENCY, Town
+from benchmarks.town import Town
 from sycee.core.limits import FRAME_BYTES_MAX
 from sycee.journal import frame
 from sycee.journal.frame import FrameKind, Header
+from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
+from sycee.sequencer import units
 from sycee.sequencer.sequencer import calendar_entry
 
 Array = np.ndarray[Any, Any]
 
-STAGES: Final = {
-    "resolve": "known ids and malformed operations (kernel)",
-    "reserve": "make room in the tables",
-    "apply": "judge, move, bind (kernel)",
-    "calendar": "each currency's local date",
-    "encode": "copy into the frame, checksums (XXH3)",
-    "digest": "chain of frames (BLAKE3)",
-    "write": "pwrite, and the next segment when one is full",
-    "sync": "fdatasync",
+ACCOUNTS: Final = (10_000, 1_000_000)
+OPERATIONS: Final = 2_000_000
+NOW_NS: Final = 1_800_000_000 * 10**9
+
+# In the order in which they are clocked. The parts of a stage stand below it, as in a path.
+CLOCKED: Final = {
+    "submit/take": "a copy of the caller's records, chains and signed ranges found",
+    "submit/resolve": "known ids and malformed operations (kernel)",
+    "submit/reserve": "make room in the tables",
+    "submit/calendar": "each currency's local date",
+    "submit/apply": "judge, move, remember the ids",
+    "submit/journal/encode": "copy into the frame, checksums (XXH3)",
+    "submit/journal/digest": "chain of frames (BLAKE3)",
+    "submit/journal/write": "pwrite, and the next segment when one is full",
+    "submit/journal/sync": "fdatasync",
+}
+WAITING: Final = ("submit/journal/write", "submit/journal/sync")
+INSIDE: Final = {
+    "submit/apply/movement digest": "running digest of results and movements (BLAKE3), clocked alone",
+    "submit/apply/kernel": "all the rest of apply",
+    "submit/apply/kernel/cache lines": "index slots and account rows read, changed and written, done alone",
+    "submit/apply/kernel/new memory": "movements and known ids written where no memory was yet, done alone",
+    "submit/apply/kernel/judge and book": "all the rest of the kernel",
 }
 
 
@@ -51,56 +73,127 @@ class StageRow:
     share: float
 
 
-def measure(folder: Path, *, accounts: int, operations: int) -> Iterator[StageRow]:
-    """The stages of `operations` transfers among `accounts`, in order."""
-    town = Town(accounts)
-    state, sequence = LedgerState(), 0
-    for batch in batches_of(town.opening):
-        sequence += 1
+def measure(folder: Path, *, accounts: int, operations: int | None = None) -> list[dict[str, Any]]:
+    """The stages of so many transfers among `accounts`: a stage before its parts, in order."""
+    count = operations or OPERATIONS
+    town, state = Town(accounts, count), LedgerState()
+    sequence = 0
+    for sequence, batch in enumerate(batches_of(town.opening()), start=1):
         state.reserve(batch)
-        state.apply(sequence, NOW_NS + sequence, batch)
-    batches = [batch for batch in batches_of(town.transfers(operations)) if batch.size == min(BATCH, operations)]
-    buffer = memoryview(bytearray(FRAME_BYTES_MAX))
-    digest = bytes(32)
+        books.require_created(state.apply(sequence, NOW_NS + sequence, batch))
     writer = SegmentWriter(folder / "stages")
-    settle()
-    moments = np.zeros((len(batches), len(STAGES) + 1))
-    for at, batch in enumerate(batches):
-        sequence += 1
-        now_ns = NOW_NS + sequence
-        marks = [perf_counter()]
-        state.resolve(batch)
-        marks.append(perf_counter())
-        state.reserve(batch)
-        marks.append(perf_counter())
-        state.apply(sequence, now_ns, batch)
-        marks.append(perf_counter())
-        calendar = tuple(calendar_entry(currency, zone, now_ns) for currency, zone in state.zones.items())
-        marks.append(perf_counter())
-        header = Header(sequence, FrameKind.OPERATIONS, now_ns, sequence - 1, 1, digest, calendar, batch.size)
-        frame_bytes = frame.encode_into(buffer, header, batch.view(np.uint8).data)
-        marks.append(perf_counter())
-        digest = frame.digest_of(buffer[:frame_bytes])
-        marks.append(perf_counter())
-        writer.pwrite(buffer[:frame_bytes])
-        marks.append(perf_counter())
-        writer.fdatasync()
-        marks.append(perf_counter())
-        moments[at] = marks
+    settle(folder)
+    frames = _Frames(state, writer, sequence)
+    full = [frames.clocked(batch) for batch in batches_of(town.transfers()) if batch.size == min(BATCH, count)]
     writer.close()
     shutil.rmtree(folder / "stages")
-    state.check()
-    assert state.supply(CURRENCY) == town.minted
-    parts_ms = 1000 * np.diff(moments, axis=1)
-    whole_ms = float(parts_ms.mean(axis=0).sum())
-    for (stage, what), one in zip(STAGES.items(), parts_ms.T, strict=True):
-        p50, p99 = np.percentile(one, (50, 99))
+    books.check_state(state, town.minted)
+    found = dict(zip((*CLOCKED, "submit/apply/movement digest"), 1000 * np.array(full).T, strict=True))
+    del frames, state
+    found |= _alone(accounts, count)
+    return [asdict(row) for row in _rows(accounts, _summed(found))]
+
+
+class _Frames:
+    """Takes frames of transfers into a state and on the disk, stage by stage."""
+
+    def __init__(self, state: LedgerState, writer: SegmentWriter, sequence: int) -> None:
+        self._state, self._writer, self._sequence = state, writer, sequence
+        self._buffer = memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))  # whole pages, as the journal's own
+        self._digest = bytes(32)
+
+    def clocked(self, batch: Array) -> list[float]:
+        """Seconds of each of CLOCKED, in order, then of the movement digest alone."""
+        state = self._state
+        self._sequence += 1
+        now_ns = NOW_NS + self._sequence
+        before, moved = state.movement_digest, len(state.movements)
+        marks = [_both()]
+        taken = units.submission(batch).operations
+        marks.append(_both())
+        state.resolve(taken)
+        marks.append(_both())
+        state.reserve(taken)
+        marks.append(_both())
+        calendar = tuple(calendar_entry(currency, zone, now_ns) for currency, zone in state.zones.items())
+        marks.append(_both())
+        answers = state.apply(self._sequence, now_ns, taken, calendar)
+        marks.append(_both())
+        header = Header(
+            self._sequence, FrameKind.OPERATIONS, now_ns, self._sequence - 1, 1, self._digest, calendar, taken.size
+        )
+        frame_bytes = frame.encode_into(self._buffer, header, taken.view(np.uint8).data)
+        marks.append(_both())
+        self._digest = frame.digest_of(self._buffer[:frame_bytes])
+        marks.append(_both())
+        self._writer.pwrite(self._buffer[:frame_bytes])
+        marks.append(_both())
+        self._writer.fdatasync()
+        marks.append(_both())
+        parts = (
+            before,
+            self._sequence.to_bytes(8, "little"),
+            answers["code"].tobytes(),
+            state.movements[moved:].tobytes(),
+        )
+        blake3(b"".join(parts)).digest()
+        marks.append(_both())
+        by_clock, by_processor = np.diff(marks, axis=0).T
+        waits = [name in WAITING for name in (*CLOCKED, "movement digest")]
+        seconds: list[float] = np.where(waits, by_clock, by_processor).tolist()
+        return seconds
+
+
+def _both() -> tuple[float, float]:
+    """Seconds by the clock, and of this thread on a processor."""
+    return perf_counter(), thread_time()
+
+
+def _alone(accounts: int, count: int) -> dict[str, Array]:
+    """Milliseconds for each frame of what can be done without the kernel."""
+    lines = memory.touched(accounts=accounts, ids=2 * accounts + count, operations=count, clock=thread_time).batches_s
+    row_bytes = layout.MOVEMENT.itemsize + layout.BOUND.itemsize
+    new = memory.filled(count, row_bytes, clock=thread_time).total_s * min(BATCH, count) / count
+    return {
+        "submit/apply/kernel/cache lines": 1000 * np.array(lines),
+        "submit/apply/kernel/new memory": 1000 * np.array([new]),
+    }
+
+
+def _summed(found: dict[str, Array]) -> dict[str, Array]:
+    """The same with the stages that others are parts of, and with what is left of those whose parts are not all known.
+
+    What was done alone has frames of its own, and goes in with its mean.
+    """
+    kernel = np.maximum(found["submit/apply"] - found["submit/apply/movement digest"], 0)
+    found["submit/apply/kernel"] = kernel
+    inside = [found[f"submit/apply/kernel/{name}"].mean() for name in ("cache lines", "new memory")]
+    found["submit/apply/kernel/judge and book"] = kernel - min(sum(inside), kernel.mean())
+    found["submit/journal"] = np.sum([found[name] for name in CLOCKED if name.startswith("submit/journal/")], axis=0)
+    found["submit"] = np.sum([found[name] for name in CLOCKED], axis=0)
+    return found
+
+
+def _rows(accounts: int, found: dict[str, Array]) -> Iterator[StageRow]:
+    texts = {"submit": "a frame of 8,064 transfers", **CLOCKED, **INSIDE, "submit/journal": "the disk's side"}
+    whole_ms = float(found["submit"].mean())
+    for stage in _in_order(list(texts)):
+        values = found[stage]
+        p50, p99 = np.percentile(values, (50, 99)).tolist()
         yield StageRow(
             accounts=accounts,
             stage=stage,
-            what=what,
-            mean_ms=round(float(one.mean()), 4),
-            p50_ms=round(float(p50), 4),
-            p99_ms=round(float(p99), 4),
-            share=round(float(one.mean()) / whole_ms, 4),
+            what=texts[stage],
+            mean_ms=round(float(values.mean()), 4),
+            p50_ms=round(p50, 4),
+            p99_ms=round(p99, 4),
+            share=round(float(values.mean()) / whole_ms, 4),
         )
+
+
+def _in_order(stages: list[str], parent: str = "") -> Iterator[str]:
+    """Each stage before its parts."""
+    for stage in stages:
+        if stage.rpartition("/")[0] == parent:
+            yield stage
+            yield from _in_order(stages, stage)

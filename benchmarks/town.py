@@ -1,20 +1,24 @@
-"""A town to do payments in: wallets with money or purses, and uniform random operations between them.
+"""A town to do payments in: wallets with money, and uniform random operations between them.
 
-Everything follows from one seed, so every repeat does the same to a new ledger. No operation is refused: balances and
-packets are larger than what the run can take from any of them.
+Everything follows from numbers, so every repeat does the same to a new ledger, and nothing of it is kept: records are
+made a million at a time, off the clock, so that a town of a hundred million wallets takes no memory of its own. No
+operation is refused: balances are larger than what the run can take from any of them. programmes.py has purses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import IntEnum
+from itertools import count
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.measure import SEED
+from benchmarks.measure import BATCH, MILLION
 from sycee.core import ids
 from sycee.core.errors import require
 from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, PayFlag
+from sycee.ledger.layout import AccountKind
 
 Array = np.ndarray[Any, Any]
 
@@ -22,127 +26,152 @@ CURRENCY: Final = 156
 ZONE: Final = "Asia/Shanghai"
 MOMENT_MS: Final = 1_602_518_400_000  # of every id; a ledger's own clock is the machine's
 FOREVER_NS: Final = 1 << 62
-WALLET_MINOR: Final = 100_000_000  # own money of each wallet, or what is in each packet
+WALLET_MINOR: Final = 100_000_000  # own money of each wallet that pays
 AMOUNT_MAX: Final = 10_000
-MERCHANTS: Final = 3_389  # as many as took part in Luohu
-PROGRAMME: Final = 1
-GROUP: Final = 1
-RULE_SET: Final = 1
+
+_GOLDEN: Final = np.uint64(
+    0x9E3779B97F4A7C15
+)  # 2⁶⁴ over the golden ratio: multiplied by it, neighbours come to lie far apart
+
+
+class Purpose(IntEnum):
+    """What ids are for; each purpose has a second of its own, so that none is made twice."""
+
+    WALLET = 0
+    MERCHANT = 1
+    OPEN = 2
+    OPEN_MERCHANT = 3
+    JOIN = 4
+    FUND = 5
+    MEMBERS = 6
+    CLAIM = 7
+    BANK = 8
+    WORK = 9
+    POST = 10
+
+
+def ids_of(purpose: Purpose, numbers: Array | int, *, series: int = 0) -> Array:
+    """The ids with these numbers, (n,) ids.ID, as `ids.generate` makes them: a time, a counter, 32 bits of chance.
+
+    `series` keeps apart what is of one purpose and for several things, such as programmes.
+    """
+    counter = np.atleast_1d(np.asarray(numbers)).astype(np.uint64)
+    made = np.empty(counter.size, ids.ID)
+    moment_ms = np.uint64(MOMENT_MS + 1000 * int(purpose) + series)
+    made["high"] = moment_ms << np.uint64(16) | np.uint64(0x7000) | counter >> np.uint64(30)
+    made["low"] = (
+        np.uint64(0b10 << 62)
+        | (counter & np.uint64(2**30 - 1)) << np.uint64(ids.RANDOM_BITS)
+        | (counter + np.uint64(1)) * _GOLDEN >> np.uint64(64 - ids.RANDOM_BITS)
+    )
+    return made
+
+
+def chunks(total: int, size: int = MILLION) -> Iterator[Array]:
+    """The numbers from 0 to before `total`, a chunk at a time."""
+    for start in range(0, total, size):
+        yield np.arange(start, min(start + size, total))
 
 
 class Town:
     """Records that open a town of `accounts` wallets, and records that move its money.
 
-    With `purses` every wallet holds one packet of a programme that may be spent at merchants only, and no own money.
+    `paying` payments are going to be made: the wallets that pay in them have money, `own_minor` each, the others none.
     """
 
-    def __init__(self, accounts: int, *, purses: bool = False) -> None:
+    rule_set = 0  # that all wallets live under
+
+    def __init__(self, accounts: int, paying: int, *, own_minor: int = WALLET_MINOR) -> None:
         require(accounts > 1, "a town needs two wallets")
-        self.purses = purses
-        self.wallets = _ids("wallets", accounts)
-        self.merchants = _ids("merchants", MERCHANTS if purses else 0)
-        self.minted = accounts * WALLET_MINOR
-        self._issuance, self._suspense, self._funder = (ids.to_int(one) for one in _ids("bank", 3))
-        records = [self._bank(), self._open(self.wallets, AccountKind.WALLET, "open wallets")]
-        records += self._programme() if purses else [self._fund()]
-        self.opening = np.concatenate(records)
+        self.accounts = accounts
+        self.paying = paying
+        self._own_minor = own_minor
+        self._bank_numbers = count()
+        self.issuance, self.suspense = self.next_id(), self.next_id()
+        drawn = (self._payers(each) for each in chunks(paying))
+        self._funded = np.unique(np.concatenate([np.empty(0, np.int32), *drawn]))
+        self.minted = int(self._funded.size) * own_minor
 
-    def transfers(self, count: int) -> Array:
-        """(count,) transfers: both wallets uniform random and different, amounts from 1 to AMOUNT_MAX."""
-        random = np.random.default_rng(1)
-        payer = random.integers(self.wallets.size, size=count)
-        payee = (payer + random.integers(1, self.wallets.size, size=count)) % self.wallets.size
-        return operations.transfer(
-            _ids("transfers", count),
-            debit=self.wallets[payer],
-            credit=self.wallets[payee],
-            amount=random.integers(1, AMOUNT_MAX + 1, size=count),
-        )
+    # --- before the clock starts ---
 
-    def pays(self, count: int) -> Array:
-        """(count,) pays out of one purse each: wallet and merchant uniform random."""
-        random = np.random.default_rng(2)
-        return operations.pay(
-            _ids("pays", count),
-            payer=self.wallets[random.integers(self.wallets.size, size=count)],
-            payee=self.merchants[random.integers(self.merchants.size, size=count)],
-            amount=random.integers(1, AMOUNT_MAX + 1, size=count),
-            flags=int(PayFlag.PURSES_ONLY),
-        )
+    def opening(self) -> Iterator[Array]:
+        """Everything that is there before the work begins, a million records at a time at most."""
+        yield from self.bank()
+        yield from self._before_wallets()
+        yield from self.wallets()
+        for each in chunks(self._funded.size):
+            wallets = ids_of(Purpose.WALLET, self._funded[each])
+            yield operations.transfer(
+                ids_of(Purpose.FUND, each), debit=self.issuance, credit=wallets, amount=self._own_minor
+            )
+        yield from self._after_wallets()
 
-    def _bank(self) -> Array:
-        one = (ids.to_int(identifier) for identifier in _ids("bank operations", 3))
-        return np.concatenate(
-            [
-                operations.define_currency(next(one), currency=CURRENCY, zone=ZONE),
-                operations.open_account(
-                    next(one), account=self._issuance, currency=CURRENCY, kind=AccountKind.ISSUANCE
-                ),
-                operations.open_account(
-                    next(one), account=self._suspense, currency=CURRENCY, kind=AccountKind.SUSPENSE
-                ),
-            ]
-        )
+    def bank(self) -> Iterator[Array]:
+        """The currency, and the accounts of who runs it."""
+        yield operations.define_currency(self.next_id(), currency=CURRENCY, zone=ZONE)
+        for account, kind in ((self.issuance, AccountKind.ISSUANCE), (self.suspense, AccountKind.SUSPENSE)):
+            yield operations.open_account(self.next_id(), account=account, currency=CURRENCY, kind=kind)
 
-    def _open(self, accounts: Array, kind: AccountKind, purpose: str) -> Array:
+    def wallets(self) -> Iterator[Array]:
+        """Every wallet."""
+        for each in chunks(self.accounts):
+            wallets = ids_of(Purpose.WALLET, each)
+            yield self.opened(ids_of(Purpose.OPEN, each), wallets, AccountKind.WALLET, self.rule_set)
+
+    def _before_wallets(self) -> Iterator[Array]:
+        yield from ()
+
+    def _after_wallets(self) -> Iterator[Array]:
+        yield from ()
+
+    # --- the work ---
+
+    def transfers(self) -> Iterator[Array]:
+        """Transfers: both wallets uniform random and different, amounts from 1 to AMOUNT_MAX."""
+        for each in chunks(self.paying):
+            payer, payee, amount = self._payments(each)
+            yield operations.transfer(ids_of(Purpose.WORK, each), debit=payer, credit=payee, amount=amount)
+
+    def holds_and_posts(self) -> Iterator[Array]:
+        """A frame of holds, then a frame that posts them whole, each asked for by its payee: two for each payment."""
+        for each in chunks(self.paying, BATCH):
+            payer, payee, amount = self._payments(each)
+            made = ids_of(Purpose.WORK, each)
+            yield operations.hold(made, payer=payer, payee=payee, amount=amount, until_ns=FOREVER_NS)
+            yield operations.post(ids_of(Purpose.POST, each), hold=made, by=payee, amount=amount)
+
+    # --- what they are made of ---
+
+    def next_id(self) -> int:
+        """A fresh id, for an account or a single operation of whoever runs the town."""
+        return ids.to_int(ids_of(Purpose.BANK, next(self._bank_numbers))[0])
+
+    def opened(self, made: Array | int, accounts: Array | int, kind: AccountKind, rule_set: int = 0) -> Array:
+        """OPEN_ACCOUNT of each of `accounts`, under the operations' ids `made`."""
         return operations.open_account(
-            _ids(purpose, accounts.size), account=accounts, currency=CURRENCY, kind=kind, suspense=self._suspense
+            made, account=accounts, currency=CURRENCY, kind=kind, suspense=self.suspense, rule_set=rule_set
         )
 
-    def _fund(self) -> Array:
-        return operations.transfer(
-            _ids("fund", self.wallets.size), debit=self._issuance, credit=self.wallets, amount=WALLET_MINOR
-        )
+    def _payers(self, numbers: Array) -> Array:
+        """Which wallet pays in each of these payments: (n,) int32."""
+        return (random_of(numbers, salt=1) % np.uint64(self.accounts)).astype(np.int32)
 
-    def _programme(self) -> list[Array]:
-        one = (ids.to_int(identifier) for identifier in _ids("programme operations", 7))
-        members = self.wallets  # a member's id may be any; here it is that of the wallet
-        seal = next(one)
-        return [
-            self._open(self.merchants, AccountKind.MERCHANT, "open merchants"),
-            operations.open_account(
-                next(one),
-                account=self._funder,
-                currency=CURRENCY,
-                kind=AccountKind.FUNDER,
-                suspense=self._suspense,
-            ),
-            operations.transfer(next(one), debit=self._issuance, credit=self._funder, amount=self.minted),
-            operations.define_group(next(one), group=GROUP),
-            operations.join_group(_ids("join", self.merchants.size), group=GROUP, account=self.merchants),
-            operations.define_rule_set(
-                next(one),
-                rule_set=RULE_SET,
-                groups=(GROUP,),
-                from_ns=0,
-                until_ns=FOREVER_NS,
-                return_account=self._funder,
-            ),
-            operations.open_programme(
-                next(one),
-                programme=PROGRAMME,
-                funder=self._funder,
-                rule_set=RULE_SET,
-                members=members.size,
-                claim_from_ns=0,
-                claim_until_ns=FOREVER_NS,
-            ),
-            operations.add_members(
-                _ids("members", operations.add_members_records(members.size)), programme=PROGRAMME, members=members
-            ),
-            operations.seal_cohort(seal, programme=PROGRAMME, digest=operations.cohort_digest(members)),
-            operations.drop(
-                next(one), programme=PROGRAMME, first=0, count=members.size, amount=WALLET_MINOR, seal=seal
-            ),
-            operations.claim(
-                _ids("claims", members.size),
-                programme=PROGRAMME,
-                member=np.arange(members.size),
-                member_id=members,
-                wallet=self.wallets,
-            ),
-        ]
+    def _payments(self, numbers: Array) -> tuple[Array, Array, Array]:
+        payer = self._payers(numbers).astype(np.uint64)
+        step = random_of(numbers, salt=2) % np.uint64(self.accounts - 1) + np.uint64(1)
+        payee = (payer + step) % np.uint64(self.accounts)
+        return ids_of(Purpose.WALLET, payer), ids_of(Purpose.WALLET, payee), amounts_of(numbers)
 
 
-def _ids(purpose: str, count: int) -> Array:
-    return ids.derive(SEED, purpose, count, time_ms=MOMENT_MS)
+def random_of(numbers: Array, *, salt: int) -> Array:
+    """Random 63-bit integers that hang on the numbers and the salt alone: the end of MurmurHash3 for 64 bits."""
+    mixed = (numbers.astype(np.uint64) + np.uint64(salt << 48)) * _GOLDEN
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        mixed = (mixed ^ mixed >> np.uint64(33)) * np.uint64(factor)
+    shuffled: Array = (mixed ^ mixed >> np.uint64(33)) >> np.uint64(1)
+    return shuffled
+
+
+def amounts_of(numbers: Array) -> Array:
+    """From 1 to AMOUNT_MAX, uniform random."""
+    return (random_of(numbers, salt=3) % np.uint64(AMOUNT_MAX)).astype(np.int64) + 1

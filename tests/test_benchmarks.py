@@ -1,42 +1,97 @@
-"""The benchmarks run and report in the form that was promised. What they measure is no matter of tests."""
+"""The benchmarks run, check their work and report in the form promised. What they measure is no matter of tests."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from benchmarks import __main__ as command
+from benchmarks import (
+    catalogue,
+    charts,
+    draw,
+    drops,
+    identifiers,
+    ledger,
+    measure,
+    postgresql,
+    report,
+    sqlite,
+    starts,
+    tables,
+    town,
+)
+from benchmarks.measure import BATCH, MILLION, RATE, TOTAL_MS, Benchmark, Goal, Measure, Row, Setting, Timing
+
+from sycee.core.errors import UnavailableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = ["work", "accounts", "operations", "rate_per_s", "p50_ms", "p99_ms", "limit", "limit_rate_per_s", "ratio"]
 MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}
+ISSUE = {
+    *("transfers-10k", "transfers-1m", "transfers-100m", "pay-1m", "holds-10k", "drop-50k", "drop-1m", "drop-10m"),
+    *("drop-100m", "expire-1m", "replay", "journal-bytes", "restart-1m", "snapshot-1m", "memory-per-wallet"),
+    *("peer-sqlite", "peer-postgresql"),
+}
+
+
+SMALL: dict[str, Measure] = {
+    # Of each kind of row one, at the smallest size that does all of its work.
+    "transfers": partial(ledger.transfers, accounts=50),
+    "pays": partial(ledger.pays, accounts=50),
+    "holds": partial(ledger.holds, accounts=50),
+    "journal bytes": partial(ledger.journal_bytes, accounts=50),
+    "drop": drops.drop,
+    "settle": drops.settle,
+    "expire": drops.expire,
+    "replay": partial(starts.replay, accounts=50),
+    "restart": partial(starts.restart, accounts=50),
+    "snapshot beside": lambda setting: starts.snapshot_beside(replace(setting, operations=2 * BATCH), accounts=50),
+    "wallet bytes": starts.wallet_bytes,
+    "ids": identifiers.generate,
+    "draw": draw.freeze_and_draw,
+    "sqlite": partial(sqlite.transfers, size=100),
+    "postgresql": partial(postgresql.transfers, size=100),
+}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def test_list_names_every_row() -> None:
-    done = run("--list")
-    assert (done.returncode, done.stderr) == (0, "")
-    for work in ("kernel-transfer-10k", "durable-transfer-1m", "durable-pay-1m", "single-", "replay-", "ids-", "draw"):
-        assert work in done.stdout
-
-
-def test_a_durable_row_as_json(tmp_path: Path) -> None:
-    done = run(
-        "--only", "durable-transfer-10k", "--operations", "300", "--repeats", "2", "--json", "--folder", str(tmp_path)
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
+
+
+# --- the command ---
+
+
+def test_list_names_every_row(capsys: pytest.CaptureFixture[str]) -> None:
+    command.run(list_=True, full=True, as_json=True)
+    assert {row["work"] for row in json.loads(capsys.readouterr().out)["rows"]} >= ISSUE
+
+
+def test_a_row_as_json(tmp_path: Path) -> None:
+    done = run("--only", "transfers-10k", "--operations", "600", "--repeats", "2", "--json", "--folder", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert set(report["machine"]) >= MACHINE
-    [row] = report["rows"]
-    assert list(row) == COLUMNS
-    assert (row["work"], row["accounts"], row["operations"]) == ("durable-transfer-10k", 10_000, 300)
-    assert all(row[name] > 0 for name in ("rate_per_s", "p50_ms", "p99_ms", "limit_rate_per_s", "ratio"))
-    assert isinstance(row["limit"], str)
-    assert len(report["repeats"]["durable-transfer-10k"]["rates_per_s"]) == 2
+    found = json.loads(done.stdout)
+    assert set(found["machine"]) >= MACHINE
+    [row] = found["rows"]
+    assert set(row) == {*Row.__dataclass_fields__, "took_s", "date", "command"}
+    assert (row["work"], row["accounts"], row["operations"], row["repeats"]) == ("transfers-10k", 10_000, 600, 2)
+    assert 0 < row["lowest"] <= row["median"] <= row["highest"]
+    assert set(row["limits"]) == {"disk", "memory"}
+    assert row["ratio"] > 0
+    assert row["peak_mib"] > 0
+    assert row["met"] is None  # this is not the size that its goal is for
+    assert row["command"] == "python -m benchmarks --only transfers-10k --operations 600 --repeats 2"
     assert list(tmp_path.iterdir()) == []  # the folder is removed
 
 
@@ -44,3 +99,171 @@ def test_an_unknown_row_is_an_error() -> None:
     done = run("--only", "nothing")
     assert (done.returncode, done.stdout) == (2, "")
     assert "hint:" in done.stderr
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_kind_of_row_checks_its_work(kind: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # not pytest's own, where no other user may pass
+        try:
+            [(work, *limits)] = SMALL[kind](Setting(Path(name), 300, 1, lambda _: None))
+        except UnavailableError as error:
+            if kind == "postgresql":
+                pytest.skip(error.message)
+            raise
+        assert list(Path(name).iterdir()) == []
+    assert work.operations >= 300
+    assert work.total_s > 0 or work.value is not None
+    assert all(limit.total_s > 0 or limit.value for limit in limits)
+    assert limits
+
+
+# --- rows that are left out, or fail ---
+
+
+def test_the_subset_leaves_out_what_takes_long() -> None:
+    subset = {one.work for one in catalogue.chosen((), full=False)}
+    whole = {one.work for one in catalogue.chosen((), full=True)}
+    assert subset < whole
+    assert whole - subset >= {"transfers-100m", "drop-10m", "drop-100m", "restart-1m"}
+    assert [one.work for one in catalogue.chosen(("drop-100m",), full=False)] == ["drop-100m"]
+    with pytest.raises(UsageError):
+        catalogue.chosen(("nothing",), full=True)
+
+
+def test_names_are_given_once() -> None:
+    names = [one.work for one in catalogue.BENCHMARKS]
+    assert len(set(names)) == len(names)
+
+
+def test_what_could_not_be_done_is_said() -> None:
+    assert "NOT RUN: no server" in tables.said({"work": "peer", "not_run": "no server"})
+
+
+# --- rows ---
+
+
+def benchmark(**changed: Any) -> Benchmark:
+    return replace(Benchmark("work", "what", 10, 100, "limit", lambda _: iter(())), **changed)
+
+
+def timing(operations: int, total_s: float, *, name: str = "", peak_bytes: int = 0) -> Timing:
+    return Timing(operations, total_s, [total_s], name=name, peak_bytes=peak_bytes)
+
+
+def test_a_row_has_the_median_the_spread_and_the_limit_that_decides() -> None:
+    repeats = [
+        (timing(100, work_s), timing(100, 0.5, name="disk"), timing(100, 0.1, name="memory"))
+        for work_s in (4.0, 1.0, 2.0)
+    ]
+    row = Row.of(benchmark(goal=Goal(50)), repeats, peak_bytes=3 << 20)
+    assert (row.lowest, row.median, row.highest) == (25, 50, 100)
+    assert (row.limit_by, row.limit_value, row.limits) == ("disk", 200, {"disk": 200, "memory": 1000})
+    assert (row.ratio, row.met, row.peak_mib) == (0.25, True, 3)
+    assert row.longest_ms == 4000
+
+
+@pytest.mark.parametrize(
+    ("goal", "operations", "met"),
+    [
+        (Goal(40), 100, True),
+        (Goal(60), 100, False),
+        (Goal(40), 99, None),  # not at its size
+        (Goal(40, memory_gib=1), 100, True),
+        (Goal(40, memory_gib=0.001), 100, False),
+        (Goal(40, steady=True), 100, False),  # there is no million to compare
+    ],
+)
+def test_a_goal_is_met_at_its_own_size_only(goal: Goal, operations: int, met: bool | None) -> None:
+    row = Row.of(benchmark(goal=goal), [(timing(operations, operations / 50, peak_bytes=2 << 20),)])
+    assert row.met is met
+
+
+def test_where_less_is_better_the_limit_is_the_longest() -> None:
+    repeats = [(timing(1, 0.040), timing(1, 0.010, name="disk"), timing(1, 0.002, name="memory"))]
+    row = Row.of(benchmark(unit=TOTAL_MS, goal=Goal(60), operations=1), repeats)
+    assert (row.median, row.limit_by, row.ratio, row.met) == (40, "disk", 0.25, True)
+    assert row.goal == "≤ 60 ms"
+    assert Goal(5_000_000, steady=True).text(RATE) == "≥ 5,000,000/s, last million as the first"
+
+
+def test_millions_are_whole_ones_of_full_frames() -> None:
+    frames = MILLION // BATCH
+    two = Timing(2 * MILLION + 5, 3.0, [1 / frames] * frames + [2 / frames] * frames + [0.1])
+    assert two.millions_per_s() == pytest.approx([MILLION, MILLION / 2])
+    in_turns = Timing(MILLION, 1.0, [1 / frames] * (frames + 2))  # the last frame of each kind is not full
+    assert in_turns.millions_per_s() == pytest.approx([MILLION])
+    assert Timing(MILLION, 1.0, [0.001] * MILLION).millions_per_s() == []  # calls of one operation
+    assert Timing(100, 1.0, [1.0]).millions_per_s() == []
+    assert Timing(2 * MILLION, value=3.0).millions_per_s() == []  # no matter of time
+
+
+def test_only_the_calls_are_timed() -> None:
+    found = measure.timed(iter([1, 2]), lambda _: None, 2)
+    assert found.total_s == pytest.approx(sum(found.batches_s))
+
+
+# --- the town ---
+
+
+def test_ids_are_different_and_look_like_ids() -> None:
+    made = np.concatenate(
+        [town.ids_of(purpose, np.arange(100), series=series) for purpose in town.Purpose for series in (0, 1)]
+    )
+    assert np.unique(made).size == made.size
+    assert (made["high"] >> np.uint64(12) & np.uint64(15) == 7).all()
+    assert (made["low"] >> np.uint64(62) == 2).all()
+
+
+def test_payments_do_not_hang_on_how_many_are_made() -> None:
+    many = next(town.Town(50, 1_000).transfers())
+    few = next(town.Town(50, 10).transfers())
+    assert np.array_equal(many[:10], few)
+    assert not ((many["debit_low"] == many["credit_low"]) & (many["debit_high"] == many["credit_high"])).any()
+
+
+# --- the page ---
+
+
+def test_the_page_shows_the_newest_results() -> None:
+    path, found = report.newest()
+    page = report.PAGE.read_text(encoding="utf-8")
+    assert report.with_block(page, report.block(path.name, found)) == page, "python -m benchmarks --report"
+    for name, text in report.images(found).items():
+        assert (report.IMAGES / name).read_text(encoding="utf-8") == text, "python -m benchmarks --report"
+
+
+def test_the_page_explains_every_row_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    page = report.PAGE.read_text(encoding="utf-8")
+    explained = page.partition("## What is measured")[2]
+    rows = [one.work.removesuffix("-single") for one in catalogue.BENCHMARKS]
+    assert [work for work in rows if f"`{work}`" not in explained] == []
+    command.app("--help", result_action="return_value")
+    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help", "--version"}
+    assert [option for option in sorted(options) if f"`{option}" not in page] == []
+
+
+def test_results_of_a_day_take_the_place_of_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    facts = {"date": "2026-11-25T10:00:00+00:00"}
+    report.keep({"machine": facts, "rows": [{"work": work, "median": 1} for work in ("draw", "replay", "gone")]})
+    (tmp_path / "stages-before.json").write_text("{}")  # not of a day
+    path = report.keep({"machine": facts, "rows": [{"work": "draw", "median": 2}]})
+    _, found = report.newest()
+    assert path == tmp_path / "2026-11-25.json"
+    assert [(row["work"], row["median"]) for row in found["rows"]] == [("replay", 1), ("draw", 2)]
+
+
+def test_plots_are_whole_pictures() -> None:
+    _, found = report.newest()
+    stages = json.loads((report.RESULTS / "stages-before.json").read_text(encoding="utf-8"))
+    pictures = [*report.images(found).values(), report.flame_of(stages), charts.limits([]), charts.millions([])]
+    for picture in pictures:
+        assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  (our own)
+
+
+def test_stages_add_up() -> None:
+    stages = json.loads((report.RESULTS / "stages-before.json").read_text(encoding="utf-8"))["rows"]
+    mean = {row["stage"]: row["mean_ms"] for row in stages}
+    for whole in ("submit", "submit/journal", "submit/apply/kernel"):
+        parts = [value for stage, value in mean.items() if stage.rpartition("/")[0] == whole]
+        assert sum(parts) == pytest.approx(mean[whole], rel=0.01)

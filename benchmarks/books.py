@@ -1,0 +1,84 @@
+"""Ledgers for benchmarks: a new one for each repeat, submitted to, looked through afterwards, and removed."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import BATCH, Setting, Timing, batches_of, forget_peak, peak_bytes, settle, timed
+from benchmarks.town import CURRENCY
+from sycee.core.clock import Clock
+from sycee.core.codes import Result
+from sycee.core.errors import require
+from sycee.ledger.proofs import exact_sum
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.embedded import Ledger
+
+Array = np.ndarray[Any, Any]
+
+
+@contextmanager
+def new_ledger(setting: Setting, *, clock: Clock | None = None) -> Iterator[Ledger]:
+    """A ledger in a folder of its own on the disk to be measured; folder and memory are given back at the end."""
+    folder = setting.folder / "ledger"
+    forget_peak()
+    with Ledger.open(folder, clock=clock, snapshot_frames=None) as ledger:
+        yield ledger
+    del ledger
+    gc.collect()
+    shutil.rmtree(folder)
+    settle(setting.folder)
+
+
+def prepare(setting: Setting, ledger: Ledger, opening: Iterable[Array]) -> None:
+    """Submit what is there before the work begins."""
+    setting.say("opening accounts")
+    for batch in batches_of(opening):
+        require_created(ledger.submit(batch))
+    settle(setting.folder)
+    setting.say("measuring")
+
+
+def submitted(ledger: Ledger, records: Iterable[Array], operations: int, *, size: int = BATCH) -> Timing:
+    """Submit frame by frame, each call until it is durable, and see that nothing was refused.
+
+    Only the calls are timed: records are made a million at a time between them.
+    """
+    answers: list[Array] = []
+    timing = timed(batches_of(records, size), lambda batch: answers.append(ledger.submit(batch)), operations)
+    timing.peak_bytes = peak_bytes()
+    for each in answers:
+        require_created(each)
+    require(sum(each.size for each in answers) == operations, f"{operations:,} operations were to be submitted")
+    return timing
+
+
+def require_created(answers: Array) -> None:
+    """Every operation was done. Raises IntegrityError where one was not."""
+    refused = np.flatnonzero(answers["code"] != Result.CREATED)
+    if refused.size:
+        first = Result(int(answers["code"][refused[0]])).name
+        require(False, f"{refused.size:,} of {answers.size:,} operations were not done, the first: {first}")
+
+
+def check(setting: Setting, ledger: Ledger, minted: int) -> None:
+    """Every invariant, and the supply by another way: what was minted is in accounts and purses, to the cent."""
+    setting.say("checking")
+    with ledger.sequencer.reading() as state:
+        check_state(state, minted)
+
+
+def check_state(state: LedgerState, minted: int) -> None:
+    """`check`, of a state at hand."""
+    state.check()
+    require(state.supply(CURRENCY) == minted, f"{state.supply(CURRENCY)} in circulation, {minted} minted")
+    accounts, purses = state.accounts, state.all_purses
+    balances = accounts["credits_posted"] - accounts["debits_posted"]
+    held = exact_sum(balances[balances > 0])
+    held += exact_sum(purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"])
+    require(held == minted, f"{held} in accounts and purses, {minted} minted")

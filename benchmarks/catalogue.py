@@ -1,0 +1,37 @@
+"""Every row there is, in the order of the table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final
+
+from benchmarks.measure import Benchmark
+from sycee.core.errors import UsageError
+
+# One module for each family of rows. Two are written beside this one: `open_loop` has single-open-loop, and `known_ids`
+# will have ids-1b, the memory that the ids of a thousand million past transfers take. Until they are there they are
+# passed over.
+FAMILIES: Final = ("ledger", "drops", "open_loop", "starts", "known_ids", "identifiers", "draw", "sqlite", "postgresql")
+
+BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
+    one
+    for family in FAMILIES
+    if find_spec(f"benchmarks.{family}")
+    for one in import_module(f"benchmarks.{family}").BENCHMARKS
+)
+
+
+def chosen(only: tuple[str, ...], *, full: bool) -> list[Benchmark]:
+    """The rows whose names begin so; without any, those of the subset, or all with `full`. UsageError for none."""
+    if not only:
+        return [one for one in BENCHMARKS if full or one.quick is not None]
+    found = [one for one in BENCHMARKS if one.work.startswith(only)]
+    if not found:
+        raise UsageError(f"no row begins with {' or '.join(only)}", hint="python -m benchmarks --list names them")
+    return found
+
+
+def named(work: str) -> Benchmark:
+    """The row of this name."""
+    return next(one for one in BENCHMARKS if one.work == work)

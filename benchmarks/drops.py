@@ -1,0 +1,149 @@
+"""One record that moves money to or from many at once: drops, the expiry of purses, and the settlement of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import books, disk, memory
+from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, peak_bytes, timed
+from benchmarks.programmes import Programme
+from benchmarks.town import Purpose, Town, chunks, ids_of
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import require
+from sycee.ledger import layout, operations
+from sycee.ledger.layout import AccountKind, PurseState
+from sycee.sequencer.embedded import Ledger
+
+Array = np.ndarray[Any, Any]
+
+PACKET_MINOR: Final = 20_000
+SETTLED_BATCH: Final = 1
+START_NS: Final = 1_800_000_000 * 10**9
+DEADLINE_NS: Final = START_NS + 86_400 * 10**9
+PURSE_BYTES: Final = layout.PURSE.itemsize
+MOVEMENT_BYTES: Final = layout.MOVEMENT.itemsize
+LIMIT: Final = "the same rows and movements written in order into new memory, and one 4 KiB pwrite + fdatasync"
+
+
+def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
+    """One DROP that fills as many purses as there are operations, until it is durable."""
+    members = setting.operations
+    for _ in range(setting.repeats):
+        town = Town(2, 0)
+        programme = Programme(town, 1, members, amount=PACKET_MINOR)
+        with books.new_ledger(setting) as ledger:
+            books.prepare(setting, ledger, town.opening())
+            books.prepare(setting, ledger, programme.opening())
+            timing = _at_once(ledger, programme.drop(), members)
+            with ledger.sequencer.reading() as state:
+                filled = np.count_nonzero(state.all_purses["dropped"] == PACKET_MINOR)
+            require(filled == members, f"{filled:,} of {members:,} purses were filled")
+            books.check(setting, ledger, programme.total)
+        yield timing, _limit(setting, members, PURSE_BYTES + MOVEMENT_BYTES)
+
+
+def expire(setting: Setting) -> Iterator[tuple[Timing, ...]]:
+    """One EXPIRE that returns what is in as many claimed purses as there are operations, until it is durable."""
+    members = setting.operations
+    for _ in range(setting.repeats):
+        clock = SimulatedClock(START_NS)
+        town = Town(max(members, 2), 0)
+        programme = Programme(town, 1, members, amount=PACKET_MINOR, until_ns=DEADLINE_NS)
+        with books.new_ledger(setting, clock=clock) as ledger:
+            for opening in (town.opening(), programme.opening(), [programme.drop()], programme.claims()):
+                books.prepare(setting, ledger, opening)
+            clock.set(DEADLINE_NS)
+            timing = _at_once(ledger, programme.expire(), members)
+            with ledger.sequencer.reading() as state:
+                expired = np.count_nonzero(state.all_purses["state"] == PurseState.EXPIRED)
+            require(expired == members, f"{expired:,} of {members:,} purses are expired")
+            require(ledger.account(programme.funder).balance == programme.total, "the funder has not everything back")
+            books.check(setting, ledger, programme.total)
+        yield timing, _limit(setting, members, PURSE_BYTES + MOVEMENT_BYTES)
+
+
+def settle(setting: Setting) -> Iterator[tuple[Timing, ...]]:
+    """One SETTLE that makes as many staged payments as there are operations, one to each wallet, until durable."""
+    wallets = max(setting.operations, 2)
+    for _ in range(setting.repeats):
+        town = Town(wallets, 0)
+        funder = town.next_id()
+        with books.new_ledger(setting) as ledger:
+            books.prepare(setting, ledger, town.opening())
+            opened = town.opened(town.next_id(), funder, AccountKind.FUNDER)
+            funded = operations.transfer(town.next_id(), debit=town.issuance, credit=funder, amount=wallets)
+            books.prepare(setting, ledger, [opened, funded])
+            setting.say("staging payments")
+            books.prepare(setting, ledger, _staged(funder, wallets))
+            record = operations.settle(town.next_id(), batch=SETTLED_BATCH, payments=wallets, total=wallets)
+            timing = _at_once(ledger, record, wallets)
+            with ledger.sequencer.reading() as state:
+                paid = np.count_nonzero(state.accounts["credits_posted"] == 1)
+            require(paid == wallets, f"{paid:,} of {wallets:,} wallets were paid")
+            books.check(setting, ledger, wallets)
+        yield timing, _limit(setting, wallets, layout.ACCOUNT.itemsize + MOVEMENT_BYTES)
+
+
+def _staged(funder: int, wallets: int) -> Iterator[Array]:
+    for each in chunks(wallets):
+        yield operations.stage(
+            ids_of(Purpose.WORK, each),
+            batch=SETTLED_BATCH,
+            debit=funder,
+            credit=ids_of(Purpose.WALLET, each),
+            amount=1,
+        )
+
+
+def _at_once(ledger: Ledger, record: Array, operations: int) -> Timing:
+    answers: list[Array] = []
+    timing = timed([record], lambda one: answers.append(ledger.submit(one)), operations)
+    timing.peak_bytes = peak_bytes()
+    books.require_created(answers[0])
+    return timing
+
+
+def _limit(setting: Setting, rows: int, row_bytes: int) -> Timing:
+    setting.say("measuring the disk and the memory alone")
+    synced, filled = disk.synced(setting.folder / "limit", 1), memory.filled(rows, row_bytes)
+    return Timing(rows, filled.total_s + synced.total_s, name="memory and disk")
+
+
+def _row(
+    work: str,
+    description: str,
+    measure: Callable[[Setting], Iterator[tuple[Timing, ...]]],
+    at_most_ms: int,
+    *,
+    count: int,
+    quick: bool = True,
+) -> Benchmark:
+    return Benchmark(
+        work, description, None, count, LIMIT, measure, TOTAL_MS, Goal(at_most_ms), quick=count if quick else None
+    )
+
+
+_DROP: Final = "one durable DROP that fills the purses of {:,} members"
+BENCHMARKS: Final = (
+    _row("drop-50k", _DROP.format(50_000), drop, 5, count=50_000),
+    _row("drop-1m", _DROP.format(1_000_000), drop, 60, count=1_000_000),
+    _row("drop-10m", _DROP.format(10_000_000), drop, 1_000, count=10_000_000, quick=False),
+    _row(
+        "drop-100m",
+        "one durable SETTLE that pays 100,000,000 wallets in plain money, all or none, payments staged before",
+        settle,
+        10_000,
+        count=100_000_000,
+        quick=False,
+    ),
+    _row(
+        "expire-1m",
+        "one durable EXPIRE that returns what 1,000,000 claimed purses hold",
+        expire,
+        60,
+        count=1_000_000,
+    ),
+)

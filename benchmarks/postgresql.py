@@ -1,0 +1,186 @@
+"""The same transfers in PostgreSQL: a cluster of its own in the benchmark's folder, and a function in PL/pgSQL.
+
+The client is `psql`, over a socket in the file system: one statement for each commit, and the next when it is answered.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Final
+
+from benchmarks import peers
+from benchmarks.measure import BATCH, Benchmark, Setting, Timing, settle, timed
+from benchmarks.town import WALLET_MINOR
+from sycee.core.errors import UnavailableError, require
+
+SETTINGS: Final = (
+    "listen_addresses=",
+    "shared_buffers=1GB",
+    "max_wal_size=8GB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "fsync=on",
+    "synchronous_commit=on",
+)
+SCHEMA: Final = """
+CREATE TABLE account (number int PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0)) WITH (fillfactor = 50);
+CREATE TABLE transfer (
+    id uuid PRIMARY KEY, debit int NOT NULL, credit int NOT NULL, amount bigint NOT NULL CHECK (amount > 0));
+INSERT INTO account SELECT number, {minor} FROM generate_series(0, {last}) AS number;
+CREATE FUNCTION transfers(ids uuid[], debits int[], credits int[], amounts bigint[]) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. cardinality(ids) LOOP
+        INSERT INTO transfer VALUES (ids[i], debits[i], credits[i], amounts[i]);
+        UPDATE account SET balance = balance - amounts[i] WHERE number = debits[i];
+        UPDATE account SET balance = balance + amounts[i] WHERE number = credits[i];
+    END LOOP;
+    RETURN cardinality(ids);
+END $$;
+"""
+USER: Final = "benchmark"  # of the database
+UNPRIVILEGED: Final = "nobody"  # whom the server runs as where we are root, whom it refuses
+HINT: Final = "apt-get install postgresql brings it; --only peer-postgresql measures it then"
+
+
+def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
+    """Call the function with `size` transfers for each commit, which returns when they are on the disk."""
+    version = _run("postgres", "--version").split()[2]
+    for _ in range(setting.repeats):
+        setting.say("making a cluster")
+        with _cluster(setting.folder / "peer") as psql:
+            _ask(psql, _schema() + "CHECKPOINT; SELECT 'ready';", "ready")
+            settle(setting.folder)
+            setting.say("measuring")
+            timing = timed(_calls(setting.operations, size), partial(_call, psql), setting.operations)
+            timing.note = f"PostgreSQL {version}; the memory is the client's"
+            setting.say("checking")
+            _ask(psql, "SELECT count(*) FROM transfer;", str(setting.operations))
+            _ask(psql, "SELECT sum(balance) FROM account;", str(peers.MINTED))
+        yield timing, peers.limit(setting, size)
+
+
+def _calls(count: int, size: int) -> Iterator[tuple[str, str]]:
+    for each in peers.transfers(count, size):
+        columns = [",".join(one.hex() for one in each.identities())]
+        columns += [",".join(map(str, column.tolist())) for column in (each.debit, each.credit, each.amount)]
+        arrays = ", ".join(f"'{{{column}}}'" for column in columns)
+        yield f"SELECT transfers({arrays});", str(each.ids.size)
+
+
+def _call(psql: subprocess.Popen[str], call: tuple[str, str]) -> None:
+    _ask(psql, *call)
+
+
+def _ask(psql: subprocess.Popen[str], statement: str, expected: str) -> None:
+    stdin, stdout = _pipes(psql)
+    stdin.write(statement + "\n")
+    stdin.flush()
+    said = stdout.readline().strip()
+    require(said == expected, f"PostgreSQL says {said or 'nothing'} where {expected} was expected")
+
+
+def _pipes(psql: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    if psql.stdin is None or psql.stdout is None:
+        raise UnavailableError("psql has no pipes")
+    return psql.stdin, psql.stdout
+
+
+def _schema() -> str:
+    return SCHEMA.replace("{minor}", str(WALLET_MINOR)).replace("{last}", str(peers.ACCOUNTS - 1))
+
+
+@contextmanager
+def _cluster(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server that has only this folder, and a client that is connected to it."""
+    data = folder / "data"
+    folder.mkdir()
+    sockets = Path(tempfile.mkdtemp(prefix="sycee-"))  # the path of a socket may not be long
+    if os.geteuid() == 0:
+        for ours in (folder.parent, folder.parent.parent):  # of this row, and of the run
+            ours.chmod(stat.S_IMODE(ours.stat().st_mode) | stat.S_IXOTH)  # others may pass, and see nothing
+        for owned in (folder, sockets):
+            shutil.chown(owned, UNPRIVILEGED)
+    options = " ".join([*(f"-c {each}" for each in SETTINGS), f"-k {sockets}"])
+    try:
+        _run("initdb", "--auth=trust", f"--username={USER}", "--locale=C", "-E", "UTF8", "-D", str(data), folder=folder)
+        _run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start", folder=folder)
+        try:
+            command = [*_command("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", str(sockets), "-U", USER, "postgres"]
+            with subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+            ) as psql:
+                yield psql
+        finally:
+            _run("pg_ctl", "-D", str(data), "-w", "-m", "fast", "stop", folder=folder)
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(sockets)
+
+
+def _run(program: str, *arguments: str, folder: Path | None = None) -> str:
+    """Run a program of PostgreSQL to its end; what it said. Raises UnavailableError where it fails."""
+    with tempfile.TemporaryFile("w+") as said:  # no pipe: the server keeps its parent's open
+        done = subprocess.run(
+            [*_command(program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            cwd=folder,
+            check=False,
+        )
+        said.seek(0)
+        text = said.read().strip()
+    if done.returncode:
+        hint = "as root, its folder must be where others may pass: --folder chooses another"
+        raise UnavailableError(f"{program}: {text or f'exit code {done.returncode}'}", hint=hint)
+    return text
+
+
+def _command(program: str) -> list[str]:
+    """How to call a program of the newest PostgreSQL that is here. Raises UnavailableError where there is none."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
+    path = next((str(each / program) for each in folders if (each / program).exists()), None) or shutil.which(program)
+    if path is None or not (folders or shutil.which("postgres")):
+        raise UnavailableError("PostgreSQL is not on this machine", hint=HINT)
+    if os.geteuid() != 0:
+        return [path]
+    return ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={_group()}", "--clear-groups", path]
+
+
+def _group() -> str:
+    return grp.getgrgid(pwd.getpwnam(UNPRIVILEGED).pw_gid).gr_name
+
+
+def _row(work: str, description: str, limit: str, size: int, *, operations: int, quick: int) -> Benchmark:
+    measure = partial(transfers, size=size)
+    return Benchmark(work, description, peers.ACCOUNTS, operations, limit, measure, quick=quick)
+
+
+BENCHMARKS: Final = (
+    _row(
+        "peer-postgresql",
+        "PostgreSQL, synchronous_commit=on: transfers by a PL/pgSQL function, 8,064 for each commit",
+        peers.FRAMES_LIMIT,
+        BATCH,
+        operations=500_000,
+        quick=100_000,
+    ),
+    _row(
+        "peer-postgresql-single",
+        "the same, one transfer for each commit, one client",
+        peers.BLOCKS_LIMIT,
+        1,
+        operations=20_000,
+        quick=5_000,
+    ),
+)

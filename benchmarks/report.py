@@ -1,0 +1,162 @@
+"""The page docs/reference/performance.md: its tables and plots, made from the newest file of results.
+
+What stands between the markers is never written by hand, and a test compares it with the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import catalogue, charts
+from benchmarks.tables import cell, figure
+from sycee.core.errors import UsageError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+RESULTS: Final = ROOT / "benchmarks" / "results"
+PAGE: Final = ROOT / "docs" / "reference" / "performance.md"
+IMAGES: Final = ROOT / "docs" / "images"
+LIMITS_IMAGE: Final = "performance-limits.svg"
+MILLIONS_IMAGE: Final = "performance-millions.svg"
+BEGIN: Final = "<!-- figures: begin, made by `python -m benchmarks --report` -->"
+END: Final = "<!-- figures: end -->"
+VERSIONS: Final = {"Python": "python", "NumPy": "numpy", "numba": "numba"}
+BUSY: Final = 1.0  # a load average of more, before a run begins, is the work of others
+_OF_A_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d\.json")
+
+
+def keep(found: dict[str, Any]) -> Path:
+    """Put rows into the file of the day, in the place of those of the same name; its path.
+
+    Rows are kept in the order of the catalogue, and those that it knows no more are dropped.
+    """
+    path = RESULTS / f"{found['machine']['date'][:10]}.json"
+    rows = {row["work"]: row for row in _read(path)["rows"]} if path.exists() else {}
+    rows |= {row["work"]: row for row in found["rows"]}
+    order = [one.work for one in catalogue.BENCHMARKS]
+    ordered = [rows[work] for work in order if work in rows]
+    RESULTS.mkdir(exist_ok=True)
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in ordered)  # one a line: a change is seen
+    machine = json.dumps(found["machine"], ensure_ascii=False)
+    path.write_text(f'{{"machine": {machine},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
+    return path
+
+
+def newest() -> tuple[Path, dict[str, Any]]:
+    """The newest file of results and what is in it. Raises UsageError where there is none."""
+    paths = sorted(path for path in RESULTS.glob("*.json") if _OF_A_DAY.fullmatch(path.name))
+    if not paths:
+        raise UsageError("there are no results", hint="python -m benchmarks --save makes some")
+    return paths[-1], _read(paths[-1])
+
+
+def write() -> list[Path]:
+    """Write page and plots anew; the paths of what was written."""
+    path, found = newest()
+    written = {IMAGES / name: text for name, text in images(found).items()}
+    written[PAGE] = with_block(PAGE.read_text(encoding="utf-8"), block(path.name, found))
+    for target, text in written.items():
+        target.write_text(text, encoding="utf-8")
+    return list(written)
+
+
+def with_block(page: str, text: str) -> str:
+    """The page with this between its markers. Raises UsageError where it has none."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{PAGE.name} has no markers", hint=f"the lines {BEGIN} and {END}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def images(found: dict[str, Any]) -> dict[str, str]:
+    """The plots, SVG by file name."""
+    return {
+        LIMITS_IMAGE: charts.limits([row for row in found["rows"] if row.get("ratio") is not None]),
+        MILLIONS_IMAGE: charts.millions([row for row in found["rows"] if len(row.get("millions", ())) > 1]),
+    }
+
+
+def block(name: str, found: dict[str, Any]) -> str:
+    """What stands between the markers."""
+    machine = found["machine"]
+    rows = [row for row in found["rows"] if "not_run" not in row]
+    absent = [row for row in found["rows"] if "not_run" in row]
+    versions = ", ".join(f"{name} {machine[key]}" for name, key in VERSIONS.items())
+    facts = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['system']}, {versions}"
+    load = machine["load_average_1min"]
+    busy = " Other work ran on it at the same time: compare within the table only." if load > BUSY else ""
+    when = f"{machine['date'][:10]}, load average {load} when the run began"
+    parts = [
+        f"Machine: {facts}. Date: {when}. File: [{name}](../../benchmarks/results/{name}).{busy}",
+        _figures(rows),
+        _details(rows),
+    ]
+    if absent:
+        parts.append("Not run:\n\n" + "\n".join(f"- `{row['work']}`: {row['not_run']}" for row in absent))
+    parts.append(f"![How much of its limit each row reaches](../images/{LIMITS_IMAGE})")
+    if any(len(row["millions"]) > 1 for row in rows):
+        parts.append(f"![The rate of each million operations](../images/{MILLIONS_IMAGE})")
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _figures(rows: list[dict[str, Any]]) -> str:
+    head = ("work", "accounts", "operations", "median", "lowest to highest", "limit", "of it", "goal", "met")
+    return _table(
+        head,
+        [
+            (
+                f"`{row['work']}`",
+                cell(row["accounts"]),
+                cell(row["operations"]),
+                figure(row["median"], row["unit"]),
+                f"{cell(row['lowest'])} to {cell(row['highest'])} ({row['repeats']})",
+                _limit(row),
+                cell(row["ratio"]),
+                row["goal"] or "–",
+                "at another size" if row["goal"] and row["met"] is None else cell(row["met"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _limit(row: dict[str, Any]) -> str:
+    if row["limit_value"] is None:
+        return "–"
+    return f"{figure(row['limit_value'], row['unit'])} {row['limit_by']}".strip()
+
+
+def _details(rows: list[dict[str, Any]]) -> str:
+    head = ("work", "first million", "last million", "p50 ms", "p99 ms", "longest ms", "peak MiB", "command, note")
+    return _table(
+        head,
+        [
+            (
+                f"`{row['work']}`",
+                cell(row["millions"][0] if row["millions"] else None),
+                cell(row["millions"][-1] if row["millions"] else None),
+                *(cell(row[name]) for name in ("p50_ms", "p99_ms", "longest_ms", "peak_mib")),
+                ". ".join(filter(None, (f"`{row['command']}`", row["note"]))),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def flame_of(found: dict[str, Any]) -> str:
+    """The stages of a frame as an SVG icicle."""
+    machine = found["machine"]
+    return charts.icicle(found["rows"], note=f"{machine['cpu']}, {machine['cores']} cores, {machine['date'][:10]}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,77 @@
+"""Each row in a process of its own: its memory is its own, and no row warms or burdens the next."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks import catalogue
+from benchmarks.measure import Benchmark, Row, Setting, Timing, peak_bytes
+from sycee.core.errors import IntegrityError, SyceeError, UnavailableError, require
+
+Say = Callable[[str], None]
+
+
+def measured(
+    benchmark: Benchmark, folder: Path, operations: int, repeats: int, *, say: Say, repeated: Callable[[], None]
+) -> dict[str, Any]:
+    """One row, as JSON can hold it. `say` is told what it is at, `repeated` is called after each repeat.
+
+    Raises IntegrityError where its work fails a check, UnavailableError where this machine cannot do it.
+    """
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_child, args=(benchmark.work, folder, operations, repeats, theirs)
+    )
+    process.start()
+    theirs.close()
+    try:
+        while True:
+            what, told = ours.recv()
+            if what == "say":
+                say(told)
+            elif what == "repeated":
+                repeated()
+            elif what == "row":
+                return dict(told)
+            else:
+                kind, message, hint = told
+                raise kind(message, hint=hint)
+    except EOFError:
+        process.join()
+        raise _ended(process.exitcode or 0) from None
+    finally:
+        if process.is_alive():
+            process.join(timeout=10)
+        if process.is_alive():
+            process.kill()
+        process.join()
+
+
+def _ended(code: int) -> SyceeError:
+    """What it means that a process ended without a row."""
+    if code == -signal.SIGKILL:
+        return UnavailableError("the system ended its process", hint="most likely for want of memory")
+    return IntegrityError(f"its process ended with {code}: a defect of the benchmark, or of what it measures")
+
+
+def _child(work: str, folder: Path, operations: int, repeats: int, parent: Connection) -> None:
+    benchmark = catalogue.named(work)  # by its name: what it measures with need not travel
+    timings: list[tuple[Timing, ...]] = []
+    try:
+        setting = Setting(folder, operations, repeats, lambda doing: parent.send(("say", doing)))
+        for repeat in benchmark.measure(setting):
+            timings.append(repeat)
+            parent.send(("repeated", None))
+        require(len(timings) == repeats, f"{benchmark.work} measured {len(timings)} repeats of {repeats}")
+        parent.send(("row", asdict(Row.of(benchmark, timings, peak_bytes=peak_bytes()))))
+    except MemoryError as error:
+        parent.send(("failed", (UnavailableError, f"no memory: {error}", None)))
+    except SyceeError as error:
+        kind = UnavailableError if isinstance(error, UnavailableError) else IntegrityError
+        parent.send(("failed", (kind, error.message, error.hint)))
