@@ -92,6 +92,20 @@ def test_two_calls_in_one_millisecond_share_no_id() -> None:
     assert len(made) == 10_000
 
 
+@given(entropy=st.binary(min_size=12, max_size=12), time_ms=st.integers(0, ids.TIME_MS_MAX))
+def test_one_new_id_is_what_generate_makes_of_one(entropy: bytes, time_ms: int) -> None:
+    made = ids.generate(1, time_ms=time_ms, entropy=lambda _: entropy)
+    assert ids.new(time_ms, entropy=lambda _: entropy) == ids.to_int(made[0])
+
+
+def test_what_one_new_id_cannot_be_made_of_is_refused() -> None:
+    for time_ms in (-1, ids.TIME_MS_MAX + 1):
+        with pytest.raises(UsageError, match="48 bits"):
+            ids.new(time_ms)
+    with pytest.raises(UsageError, match="entropy source gave 3 bytes"):
+        ids.new(1, entropy=lambda _: b"abc")
+
+
 def test_a_million_ids_are_distinct() -> None:
     made = ids.derive(b"seed", "registrants", 1_000_000, time_ms=TIME_MS)
     assert np.unique(made).size == 1_000_000

@@ -17,6 +17,26 @@ from sycee.sequencer.sequencer import Sequencer, calendar_entry
 from sycee.testing.disk import FakeDisk
 
 
+def test_frames_of_one_ledger_turn_the_page_at_midnight_and_for_a_new_currency() -> None:
+    """The dates of a second are kept; the next second, another zone or a clock turned back looks again."""
+    midnight_ns = ns("2020-10-18T16:00")  # in Shanghai
+    clock = SimulatedClock(midnight_ns - 3)
+    disk = FakeDisk()
+    sequencer = Sequencer(Journal.create(disk), clock=clock, side_by_side=False)
+    sequencer.submit(opening())
+    for number, moment_ns in enumerate((midnight_ns - 1, midnight_ns, midnight_ns + 1)):
+        clock.set(moment_ns)
+        sequencer.submit(operations.transfer(700 + number, debit=TREASURY, credit=SHOP, amount=1))
+    sequencer.submit(operations.define_currency(710, currency=978, zone="Europe/Paris"))
+    sequencer.submit(operations.transfer(711, debit=TREASURY, credit=SHOP, amount=1))
+    frames = list(Journal.open(disk, read_only=True).recover())[2:]
+    for frame in frames:
+        zones = {156: "Asia/Shanghai"} | ({978: "Europe/Paris"} if frame is frames[-1] else {})
+        assert frame.calendar == tuple(calendar_entry(*zone, frame.time_ns) for zone in zones.items())
+    assert frames[0].calendar != frames[1].calendar == frames[2].calendar
+    sequencer.close()
+
+
 def ns(text: str) -> int:
     """A UTC time as nanoseconds; a trailing "-1" is the nanosecond before."""
     before = text.endswith(" -1")

@@ -24,14 +24,15 @@ from sycee.core.limits import I64_MAX
 from sycee.ledger import operations
 from sycee.ledger.envelopes import Envelope, sign
 from sycee.ledger.operations import integer, shown
-from sycee.sequencer import snapshots, units
+from sycee.sequencer import gathering, snapshots, units
+from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.keeping import Keeping
 from sycee.sequencer.readers import Bound, Line
 from sycee.sequencer.replaying import journal_disk, snapshot_disk
 from sycee.sequencer.sequencer import SNAPSHOT_FRAMES_MIN, Sequencer
-from sycee.sequencer.verbs import Verbs
+from sycee.sequencer.verbs import Chain
 
-__all__ = ["SIGNED_FOR_NS", "Bound", "Chain", "Ledger", "Line", "Signer"]
+__all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
 
 Array = np.ndarray[Any, Any]
 
@@ -111,8 +112,21 @@ class Ledger(Keeping):
         `envelopes` say who signed which of them; without any, the signers of `signed_by` sign all. Raises UsageError
         for what can stand in no frame, UnavailableError where memory or the disk cannot hold it.
         """
-        _check_submission(records, envelopes)
-        return self.sequencer.submit(records, envelopes if len(envelopes) else self._signed(records))
+        return self.sequencer.submit(records, self.envelopes_of(records, envelopes))
+
+    def asynchronous(
+        self, *, operations_max: int = gathering.OPERATIONS_MAX, bytes_max: int = gathering.BYTES_MAX
+    ) -> AsyncLedger:
+        """The verbs of this ledger for the callers of the event loop that runs, to be used with `async with`.
+
+        A caller waits for its turn while so many operations, or bytes of them, wait for the disk before it. Raises
+        UsageError where no event loop runs.
+        """
+        most = (
+            integer(name, value, low=1, high=I64_MAX)
+            for name, value in (("operations_max", operations_max), ("bytes_max", bytes_max))
+        )
+        return AsyncLedger(self, gathering.Gatherer(self.sequencer, *most))
 
     # --- authority ---
 
@@ -142,6 +156,16 @@ class Ledger(Keeping):
             )
         return Signer(found.id, key, currency=found.currency, key_epoch=found.key_epoch)
 
+    @property
+    def signs(self) -> bool:
+        """Whether somebody signs what is submitted without envelopes: after `signed_by`."""
+        return bool(self._signers)
+
+    def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
+        """What `submit` sends beside records: the envelopes given, or else those of who signs. UsageError as there."""
+        _check_submission(records, envelopes)
+        return envelopes if len(envelopes) else self._signed(records)
+
     # --- moving money: the verbs, and several of them whole or not at all ---
 
     @contextmanager
@@ -158,14 +182,13 @@ class Ledger(Keeping):
         chain = Chain(self)
         yield chain
         if chain.records:
-            answers = self.submit(operations.chain(*chain.records))
-            chain.results = [Result(int(code)) for code in answers["code"]]
+            chain.answered(self.submit(operations.chain(*chain.records)))
 
     # --- ids, time, snapshots, the end ---
 
     def new_id(self) -> int:
         """A fresh id, for an operation that may have to be sent again, or for an account."""
-        return ids.to_int(ids.generate(1, time_ms=self._clock.now_ns() // 1_000_000)[0])
+        return ids.new(self._clock.now_ns() // 1_000_000)
 
     def tick(self) -> bool:
         """End the holds and change the rule sets whose time has come, though nobody calls; False if there are none."""
@@ -216,31 +239,6 @@ class Ledger(Keeping):
             ]
             start = end
         return made
-
-
-class Chain(Verbs[None]):
-    """Verbs that are done together when their `with` block ends. Made by `Ledger.chain`."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.records: list[Array] = []
-        self.results: list[Result] = []  # in the order of the verbs, once they are done
-        self._ledger = ledger
-
-    def new_id(self) -> int:
-        """A fresh id, for an operation that may have to be sent again."""
-        return self._ledger.new_id()
-
-    def _take(self, record: Array) -> None:
-        self.records.append(record)
-
-    def _currency_of(self, account: int) -> int:
-        return self._ledger._currency_of(account)
-
-    def _currency_of_operation(self, id: int) -> int:
-        for record in self.records:  # a chain may post what it holds
-            if int(record["id_high"][0]) << 64 | int(record["id_low"][0]) == id:
-                return self._currency_of(int(record["debit_high"][0]) << 64 | int(record["debit_low"][0]))
-        return self._ledger._currency_of_operation(id)
 
 
 def _check_submission(records: object, envelopes: object) -> None:

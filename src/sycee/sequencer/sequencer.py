@@ -28,9 +28,10 @@ from sycee.core.codes import Result
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.memory import available_bytes
 from sycee.journal.disk import Disk
-from sycee.journal.frame import FrameKind
+from sycee.journal.frame import CalendarEntry, FrameKind
 from sycee.ledger import authority, kernels, layout
 from sycee.ledger.envelopes import Envelope
+from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules, snapshots, units
 from sycee.sequencer.checkpoint import Position
@@ -51,7 +52,12 @@ SIDE_BY_SIDE_RECORDS_MIN: Final = 256
 SNAPSHOT_FRAMES_MIN: Final = 64
 # Ctrl-C may hit a leader at the one moment when it hands the lead on. Whoever was waiting then looks after itself.
 LEADER_LOST_S: Final = 1.0
+NS_PER_S: Final = 10**9
 _NOTHING: Final = Submission(np.zeros(0, layout.OPERATION))
+
+
+class Interrupted(UnavailableError):
+    """Ctrl-C came to the thread that had a caller's request in hand: it may have been taken, in part or in whole."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +102,8 @@ class Sequencer:
         self._in_step = True  # whether the state is known to be at the log's end
         self._closed = False
         self._reader = 0  # the thread that is inside `reading`, if any
+        self._calendar_key: tuple[int, dict[int, str]] = (-1, {})  # the second and the zones of the dates below
+        self._calendar: tuple[CalendarEntry, ...] = ()
         try:
             start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots)
         except BaseException:
@@ -139,10 +147,11 @@ class Sequencer:
         disk cannot hold it. After a failed write the ledger takes nothing more, and the next start says what became
         of it.
         """
-        asked = units.submission(operations, envelopes)
+        return self.submit_checked(checked(operations, envelopes))
+
+    def submit_checked(self, asked: Submission) -> Array:
+        """The same for what `checked` let pass, which nobody may write to any more."""
         self._check_not_reading("submit")
-        check_zones(asked.operations)
-        rules.check_upgrades(asked.operations)
         ticket = _Ticket(asked)
         # One thread leads: it works off everything that waits, wakes whom it served and hands the lead to somebody who
         # came meanwhile. Nobody queues for the lock only to learn that all is done: that would keep new requests from
@@ -307,7 +316,10 @@ class Sequencer:
         try:
             self._check_running()
             for piece in asked.pieces():
-                answers[start : start + piece.operations.size] = self._frame(piece)
+                if piece is asked:
+                    answers = self._frame(piece)
+                else:
+                    answers[start : start + piece.operations.size] = self._frame(piece)
                 start += piece.operations.size
         except UnavailableError as caught:
             error = caught
@@ -335,10 +347,10 @@ class Sequencer:
         if error is not None and not isinstance(error, Exception):
             raise error  # Ctrl-C belongs to this thread, whoever's tickets it held
 
-    def _interrupted(self, taken: int, asked: int) -> UnavailableError:
+    def _interrupted(self, taken: int, asked: int) -> Interrupted:
         """What a caller is told whose request of `asked` operations another thread held when Ctrl-C came."""
         why = self._stopped or "the ledger was interrupted"
-        return UnavailableError(
+        return Interrupted(
             f"the first {taken:,} of {asked:,} operations were taken, then: {why}"
             if taken
             else f"{why}: it may have taken this request",
@@ -352,6 +364,9 @@ class Sequencer:
             return answers
         self._follow_rules()
         now_ns = self._now_ns()
+        if pending == answers.size and not asked.envelopes.size and not self.state.grants:
+            self.state.reserve(asked.operations, available_bytes=available_bytes)
+            return self._write(FrameKind.OPERATIONS, now_ns, asked)
         pends = answers["code"] == kernels.PENDING
         asked = asked.vouched_for(pends)
         kept = asked.whole_units(pends)
@@ -391,7 +406,7 @@ class Sequencer:
 
     def _write(self, kind: FrameKind, now_ns: int, fresh: Submission) -> Array:
         """Write one frame, apply it, and return its answers once it is durable and applied."""
-        calendar = calendar_of(self.state.zones, now_ns)
+        calendar = self._calendar_at(now_ns)
         digest = self.state.movement_digest
         envelopes = fresh.written_envelopes()
         sequence = self._log.last_sequence + 1
@@ -431,6 +446,13 @@ class Sequencer:
             self._ticker.due(self.state.next_due_ns())
         return answers
 
+    def _calendar_at(self, now_ns: int) -> tuple[CalendarEntry, ...]:
+        """The local dates at a moment. Zones change their offsets at whole seconds: one look a second will do."""
+        key = now_ns // NS_PER_S, dict(self.state.zones)
+        if key != self._calendar_key:
+            self._calendar_key, self._calendar = key, calendar_of(self.state.zones, now_ns)
+        return self._calendar
+
     def _now_ns(self) -> int:
         """The next frame's time. A clock gone wild is refused: no later frame could ever have an earlier time."""
         clock_ns, last_ns = self._clock.now_ns(), self._log.last_time_ns
@@ -441,6 +463,16 @@ class Sequencer:
                 hint="set the machine's clock; nothing was written",
             )
         return max(clock_ns, last_ns + 1)
+
+
+def checked(operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Submission:
+    """What a caller may submit, as a copy of its own. Raises UsageError as `Sequencer.submit` does."""
+    asked = units.submission(operations, envelopes)
+    kinds = asked.operations["kind"]
+    if kinds.size and (kinds.item() if kinds.size == 1 else int(kinds.min())) <= Kind.UPGRADE:
+        check_zones(asked.operations)
+        rules.check_upgrades(asked.operations)
+    return asked
 
 
 def _gathered(tickets: list[_Ticket]) -> Iterator[list[_Ticket]]:

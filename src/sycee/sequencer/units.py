@@ -30,15 +30,19 @@ Array = np.ndarray[Any, Any]
 # What records and envelopes of one frame may take together.
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES
 
+# Most submissions carry no envelope: these stand for that, and nobody writes to what is empty.
+_NO_ENVELOPES: Final = np.zeros(0, ENVELOPE)
+_NO_PLACES: Final = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Submission:
     """Operations in order with the envelopes that lie on them."""
 
     operations: Array  # (n,) layout.OPERATION
-    envelopes: Array = field(default_factory=lambda: np.zeros(0, ENVELOPE))  # (m,), in any order
-    firsts: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # (m,) where the range of each begins,
-    ends: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # (m,) and where it has ended
+    envelopes: Array = field(default_factory=lambda: _NO_ENVELOPES)  # (m,), in any order
+    firsts: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) where the range of each begins,
+    ends: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) and where it has ended
     glued: Array | None = None  # (n,) bool: in one unit with the operation before; None where no operation is
 
     @property
@@ -86,6 +90,8 @@ class Submission:
 
     def written_envelopes(self) -> Array:
         """The envelopes as a frame keeps them: (m,) envelopes.ENVELOPE with their ranges."""
+        if not self.envelopes.size:
+            return self.envelopes
         written = self.envelopes.copy()
         written["first"], written["count"] = self.firsts, self.ends - self.firsts
         return written
@@ -104,6 +110,9 @@ class Submission:
 
     def pieces(self) -> Iterator[Submission]:
         """Parts that fit a frame each, cut between units, each as large as may be."""
+        if 0 < self.operations.size <= FRAME_RECORDS_MAX and self.body_bytes <= BODY_BYTES_MAX:
+            yield self
+            return
         bounds = np.append(self.units(), self.operations.size)
         # How much the units before each bound take.
         taken = bounds * RECORD_BYTES + np.searchsorted(np.sort(self.firsts), bounds) * ENVELOPE_BYTES
@@ -130,6 +139,8 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
     # A copy: resolve, apply and the journal's writer read it one after the other, and must read the same, whatever the
     # caller's other threads do to their array meanwhile.
     operations = operations.copy()
+    if not len(envelopes) and not _links(operations):
+        return Submission(operations)
     encoded = as_array(envelopes)
     firsts = encoded["first"].astype(np.int64)
     ends = firsts + encoded["count"]
@@ -173,9 +184,9 @@ def joined(parts: Sequence[Submission]) -> Submission:
 
 def _glued(operations: Array, firsts: Array, ends: Array) -> Array | None:
     """Which operations stand in one unit with the one before, (n,) bool; None where none does."""
-    linked = (operations["flags"] & layout.LINKED) != 0
-    if not firsts.size and not linked.any():
+    if not firsts.size and not _links(operations):
         return None
+    linked = (operations["flags"] & layout.LINKED) != 0
     glued = np.zeros(operations.size, np.bool_)
     glued[1:] = linked[:-1]
     # All but the first of each range.
@@ -184,6 +195,14 @@ def _glued(operations: Array, firsts: Array, ends: Array) -> Array | None:
     np.add.at(steps, ends, -1)
     glued |= np.cumsum(steps)[:-1] > 0
     return glued
+
+
+def _links(operations: Array) -> bool:
+    """Whether any operation is linked to the next. One alone is looked at as a number: it is asked most often."""
+    flags = operations["flags"]
+    if flags.size == 1:
+        return bool(flags.item() & layout.LINKED)
+    return bool((flags & layout.LINKED).any())
 
 
 def refusals(asked: Submission, fresh: Array, codes: Array) -> Array:

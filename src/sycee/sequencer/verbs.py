@@ -8,7 +8,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from sycee.core import money
-from sycee.ledger import operations
+from sycee.core.codes import Result
+from sycee.ledger import layout, operations
+from sycee.sequencer import single
 
 Array = np.ndarray[Any, Any]
 Amount = int | str
@@ -26,6 +28,10 @@ class Verbs(ABC, Generic[Taken]):
     def _take(self, record: Array) -> Taken:
         """Do it, or keep it."""
 
+    def _take_moving(self, record: bytes) -> Taken:
+        """Likewise of a transfer or pay, which most are, as its 128 bytes."""
+        return self._take(np.frombuffer(record, layout.OPERATION))
+
     @abstractmethod
     def new_id(self) -> int:
         """A fresh id, for an operation that may have to be sent again."""
@@ -42,13 +48,11 @@ class Verbs(ABC, Generic[Taken]):
 
     def transfer(self, debit: int, credit: int, amount: Amount, *, id: int | None = None) -> Taken:
         """Move own money from one account to another."""
-        minor = self._minor(debit, amount)
-        return self._take(operations.transfer(self._id(id), debit=debit, credit=credit, amount=minor))
+        return self._take_moving(single.transfer(self._id(id), debit, credit, self._minor(debit, amount)))
 
     def pay(self, payer: int, payee: int, amount: Amount, *, id: int | None = None) -> Taken:
         """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
-        minor = self._minor(payer, amount)
-        return self._take(operations.pay(self._id(id), payer=payer, payee=payee, amount=minor))
+        return self._take_moving(single.pay(self._id(id), payer, payee, self._minor(payer, amount)))
 
     def refund(self, original: int, amount: Amount, *, id: int | None = None) -> Taken:
         """Give back part of the pay or post `original`: the payer's own money first, then purse money."""
@@ -164,3 +168,32 @@ class Verbs(ABC, Generic[Taken]):
         if not isinstance(amount, str):
             return amount
         return money.parse(amount, money.currency(self._currency_of_operation(original)))
+
+
+class Chain(Verbs[None]):
+    """Verbs that are done together when their `with` block ends. Made by `chain`."""
+
+    def __init__(self, ledger: Verbs[Any]) -> None:
+        self.records: list[Array] = []
+        self.results: list[Result] = []  # in the order of the verbs, once they are done
+        self._ledger = ledger
+
+    def new_id(self) -> int:
+        """A fresh id, for an operation that may have to be sent again."""
+        return self._ledger.new_id()
+
+    def answered(self, answers: Array) -> None:
+        """Keep what became of it: (n,) layout.ANSWER."""
+        self.results = [Result(int(code)) for code in answers["code"]]
+
+    def _take(self, record: Array) -> None:
+        self.records.append(record)
+
+    def _currency_of(self, account: int) -> int:
+        return self._ledger._currency_of(account)
+
+    def _currency_of_operation(self, id: int) -> int:
+        for record in self.records:  # a chain may post what it holds
+            if int(record["id_high"][0]) << 64 | int(record["id_low"][0]) == id:
+                return self._currency_of(int(record["debit_high"][0]) << 64 | int(record["debit_low"][0]))
+        return self._ledger._currency_of_operation(id)

@@ -1,0 +1,119 @@
+"""An embedded ledger for asyncio: the same verbs, awaited, and as many callers at once as there are."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from sycee.core.codes import Result
+from sycee.core.errors import UsageError
+from sycee.core.limits import RECORD_BYTES
+from sycee.ledger import layout, operations
+from sycee.ledger.envelopes import Envelope
+from sycee.sequencer.gathering import Gatherer
+from sycee.sequencer.sequencer import checked
+from sycee.sequencer.units import Submission
+from sycee.sequencer.verbs import Chain, Verbs
+
+if TYPE_CHECKING:
+    from sycee.sequencer.embedded import Ledger, Signer
+
+Array = np.ndarray[Any, Any]
+
+
+class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
+    """The verbs of a ledger, awaited: each returns its Result once it is durable. Made by `Ledger.asynchronous`.
+
+    For the callers of one event loop. While one frame is on its way to the disk, what all of them ask for gathers for
+    the next. Amounts are integers of minor units: a text would have to be looked up in the ledger, and nothing here
+    waits for that. For the same reason it has no readers: `await asyncio.to_thread(ledger.balance, account)`.
+
+    Cancelling a caller withdraws its operation if the ledger has not taken it yet, and disturbs nobody else; whether
+    it was taken is found by its id, with `result_of`, or by sending it again.
+    """
+
+    def __init__(self, ledger: Ledger, gatherer: Gatherer) -> None:
+        self._ledger = ledger
+        self._gatherer = gatherer
+        self._signs = ledger.signs
+
+    async def submit(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Array:
+        """Ask for operations: (n,) layout.OPERATION, or their bytes, to (n,) layout.ANSWER, once they are durable.
+
+        Waits for its turn, in order of coming, while more waits for the disk than `Ledger.asynchronous` was told. What
+        must stand in one frame does; a long submission is cut like any other. Raises UsageError for what can stand in
+        no frame, UnavailableError where memory or the disk cannot hold it, and once this or the ledger is closed.
+        """
+        answers: Array = await self._gatherer.submit(b"", self._checked(records, envelopes))
+        return answers
+
+    def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
+        """The same, taken at once: the future of its answers. Raises UnavailableError where too much waits already."""
+        return self._gatherer.submit_nowait(b"", self._checked(records, envelopes))
+
+    @asynccontextmanager
+    async def chain(self) -> AsyncIterator[Chain]:
+        """Collect verbs, which are not awaited, and do them when the block ends, whole or not at all.
+
+            async with door.chain() as both:
+                both.transfer(ann, bob, 500)
+                both.transfer(bob, shop, 500)
+            both.results
+
+        An error inside the block does none of them.
+        """
+        chain = Chain(self)
+        yield chain
+        if chain.records:
+            chain.answered(await self.submit(operations.chain(*chain.records)))
+
+    def signed_by(self, *signers: Signer) -> AsyncLedger:
+        """The same, whose operations all these sign from now on. `aclose` of either closes both."""
+        return AsyncLedger(self._ledger.signed_by(*signers), self._gatherer)
+
+    def new_id(self) -> int:
+        """A fresh id, for an operation that may have to be sent again."""
+        return self._ledger.new_id()
+
+    async def aclose(self) -> None:
+        """Take nothing more, and return when all that was asked for is answered. The ledger itself stays open."""
+        await self._gatherer.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # --- helpers ---
+
+    def _take_moving(self, record: bytes) -> Coroutine[Any, Any, Result]:
+        if self._signs:
+            return self._take(np.frombuffer(record, layout.OPERATION))
+        return self._gatherer.submit(record, None)
+
+    async def _take(self, record: Array) -> Result:
+        return Result(int((await self.submit(record))["code"][0]))
+
+    def _checked(self, records: Array | bytes, envelopes: Array | Sequence[Envelope]) -> Submission:
+        if isinstance(records, bytes):
+            if len(records) % RECORD_BYTES:
+                raise UsageError(f"{len(records)} bytes are no operations of {RECORD_BYTES} bytes each")
+            records = np.frombuffer(records, layout.OPERATION)
+        return checked(records, self._ledger.envelopes_of(records, envelopes))
+
+    def _currency_of(self, account: int) -> int:
+        raise UsageError(
+            "amounts are integers of minor units here: which currency a text is of would have to be looked up",
+            hint='money.parse("12.50", money.currency("EUR")) of sycee.core reads a text without the ledger',
+        )
+
+    def _currency_of_operation(self, id: int) -> int:
+        return self._currency_of(id)

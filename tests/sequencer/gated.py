@@ -1,0 +1,99 @@
+"""A ledger whose frames can be held up at a gate, for tests of callers who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+from tests.sequencer.small import SHOP, TREASURY, Array, opening
+
+from sycee.journal import Journal
+from sycee.ledger import layout, operations
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.sequencer import Sequencer
+from sycee.testing.disk import FakeDisk
+
+WAIT_S = 30.0  # far more than anything here takes: what waits longer waits for ever
+
+
+class GatedLog:
+    """A log whose frames wait at a gate while it is shut; `begun` says that one does."""
+
+    def __init__(self, log: Journal) -> None:
+        self._log = log
+        self.open = threading.Event()
+        self.open.set()
+        self.begun = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(self, **frame: Any) -> int:
+        self.begun.set()
+        assert self.open.wait(WAIT_S), "the gate was never opened"
+        return self._log.append(**frame)
+
+
+class Place:
+    """A ledger on a fake disk behind a gate."""
+
+    def __init__(self) -> None:
+        self.disk = FakeDisk()
+        self.log = GatedLog(Journal.create(self.disk))
+        self.ledger = Ledger(Sequencer(self.log, side_by_side=False))
+        self.ledger.submit(opening())
+
+    @property
+    def frames(self) -> int:
+        return self.ledger.sequencer.durable_sequence
+
+    @asynccontextmanager
+    async def shut(self) -> AsyncIterator[None]:
+        """Inside, one frame is on its way and does not arrive; it holds the operation with the id 1."""
+        self.log.begun.clear()
+        self.log.open.clear()
+        first = threading.Thread(
+            target=self.ledger.submit, args=(operations.transfer(1, debit=TREASURY, credit=SHOP, amount=1),)
+        )
+        first.start()
+        await asyncio.to_thread(self.log.begun.wait, WAIT_S)
+        try:
+            yield
+        finally:
+            self.log.open.set()
+            await asyncio.to_thread(first.join, WAIT_S)
+
+    def records(self) -> Array:
+        """What the journal holds, in order."""
+        return np.concatenate(
+            [
+                np.frombuffer(frame.records.tobytes(), layout.OPERATION)
+                for frame in Journal.open(self.disk, read_only=True).recover()
+            ]
+        )
+
+    def order_of(self, *ids: int) -> list[int]:
+        """Those of these ids that are journaled, in order."""
+        found = self.records()["id_low"].tolist()
+        return sorted((id for id in ids if id in found), key=found.index)
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run it, and fail where it waits for ever."""
+    return asyncio.run(asyncio.wait_for(main, WAIT_S))
+
+
+async def settled(turns: int = 5) -> None:
+    """Let everything run that is ready."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def seen(is_so: Callable[[], bool]) -> None:
+    """Wait until it is so; who calls has a time limit."""
+    while not is_so():
+        await asyncio.sleep(0.001)

@@ -1,0 +1,421 @@
+"""Many asyncio callers at one ledger: one frame for many, each once, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.sequencer.gated import WAIT_S, Place, run, seen, settled
+from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, Array, opening, some_ids
+
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError
+from sycee.core.keys import SigningKey
+from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.journal import Journal
+from sycee.ledger import layout, operations
+from sycee.ledger.layout import AccountKind, Role
+from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.sequencer.embedded import Ledger, Signer
+from sycee.testing.naive import NaiveLedger
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    place = Place()
+    yield place
+    place.log.open.set()
+    place.ledger.check()
+    place.ledger.close()
+
+
+# --- one frame for many ---
+
+
+def test_a_verb_returns_its_result_once_it_is_durable(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous() as door:
+            before = place.frames
+            assert await door.transfer(TREASURY, SHOP, 25, id=700) is Result.CREATED
+            assert place.frames == before + 1
+            assert await door.transfer(TREASURY, SHOP, 25, id=700) is Result.EXISTS
+            assert await door.pay(ANN, SHOP, 51) is Result.EXCEEDS_BALANCE
+            assert await door.transfer(ANN, ANN, 5) is Result.ACCOUNTS_MUST_BE_DIFFERENT
+            held = door.new_id()
+            assert await door.hold(ANN, SHOP, 5, until_ns=2**62, id=held) is Result.CREATED
+            assert await door.void(held, by=SHOP) is Result.CREATED
+        assert place.ledger.balance(SHOP) == 25
+
+    run(main())
+
+
+def test_what_is_asked_for_at_once_is_one_frame(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous() as door:
+            before = place.frames
+            results = await asyncio.gather(*(door.transfer(TREASURY, SHOP, 1) for _ in range(200)))
+            assert results == [Result.CREATED] * 200
+            assert place.frames == before + 1
+
+    run(main())
+
+
+def test_what_comes_while_a_frame_is_written_shares_the_next(place: Place) -> None:
+    """Of two event loops and of threads, too."""
+    before = place.frames
+
+    async def caller(tasks: int) -> None:
+        async with place.ledger.asynchronous() as door:
+            await asyncio.gather(*(door.transfer(TREASURY, SHOP, 1) for _ in range(tasks)))
+
+    async def main() -> None:
+        async with place.shut():
+            thread = asyncio.create_task(asyncio.to_thread(place.ledger.transfer, TREASURY, SHOP, 1))
+            loop = asyncio.create_task(asyncio.to_thread(run, caller(50)))
+            here = asyncio.create_task(caller(100))
+            await seen(lambda: len(place.ledger.sequencer._waiting) == 3)
+        await asyncio.gather(thread, loop, here)
+        assert place.ledger.balance(SHOP) == 1 + 1 + 50 + 100
+        assert place.frames == before + 2
+
+    run(main())
+
+
+def test_what_comes_as_the_worker_goes_is_not_forgotten(place: Place) -> None:
+    """It comes when the worker has seen that nothing waits, and has not said yet that it goes."""
+    record = operations.transfer(701, debit=TREASURY, credit=SHOP, amount=1)
+
+    class Waiting(deque[Any]):
+        looks_until_it_comes = 2  # once while it takes what there is, once to see whether there is more
+
+        def __len__(self) -> int:
+            length = super().__len__()
+            self.looks_until_it_comes -= not length
+            if not length and not self.looks_until_it_comes:
+                came.clear()
+                loop.call_soon_threadsafe(come)
+                assert came.wait(WAIT_S)
+            return length
+
+    came, late = threading.Event(), []
+
+    def come() -> None:
+        late.append(door.submit_nowait(record))
+        came.set()
+
+    async def main() -> None:
+        nonlocal door, loop
+        loop, door = asyncio.get_running_loop(), place.ledger.asynchronous()
+        door._gatherer._waiting = Waiting()
+        await door.transfer(TREASURY, SHOP, 1, id=700)
+        await seen(lambda: bool(late))
+        assert (await late[0])["code"] == [Result.CREATED]
+        await door.aclose()
+
+    loop: Any = None
+    door: Any = None
+    run(main())
+
+
+def test_more_than_a_frame_holds_is_several(place: Place) -> None:
+    async def main() -> None:
+        many = operations.transfer(some_ids("many", 2 * FRAME_RECORDS_MAX), debit=ANN, credit=BOB, amount=1)
+        async with place.ledger.asynchronous() as door:
+            async with place.shut():
+                before = place.frames
+                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(FRAME_RECORDS_MAX - 1)]
+                tasks.append(asyncio.create_task(door.submit(many)))  # type: ignore[arg-type]
+                await settled()
+            *singles, answers = await asyncio.gather(*tasks)
+            assert set(singles) == {Result.CREATED}
+            assert answers["code"].tolist() == [Result.CREATED] * 50 + [Result.EXCEEDS_BALANCE] * (len(many) - 50)
+            assert place.frames - before == 1 + 1 + 2
+            assert (await door.submit(many[:0])).size == 0
+
+    run(main())
+
+
+# --- each once, and in order ---
+
+
+async def some_caller(door: AsyncLedger, number: int) -> list[tuple[Array, Array]]:
+    """One after the other, at random: verbs, bulk, chains, again, what is refused, and what is malformed."""
+    chance = random.Random(number)
+    done: list[tuple[Array, Array]] = []
+    for turn in range(20):
+        ends = [chance.sample((TREASURY, ANN, BOB, SHOP), 2) for _ in range(chance.randint(1, 4))]
+        parts = [
+            operations.transfer(10_000 + number * 1_000 + turn * 10 + at, debit=debit, credit=credit, amount=amount)
+            for at, (debit, credit) in enumerate(ends)
+            for amount in [chance.randint(0, 40)]
+        ]
+        kind = chance.choice(("one", "bulk", "chain", "bytes", "again"))
+        if kind == "one":
+            parts = parts[:1]
+            (one,) = parts
+            low = {name: int(one[f"{name}_low"][0]) for name in ("debit", "credit", "id")}
+            result = await door.transfer(low["debit"], low["credit"], int(one["amount"][0]), id=low["id"])
+            answers = np.zeros(1, layout.ANSWER)
+            answers["code"] = result
+        elif kind == "again" and done:
+            parts = [done[-1][0]]
+            answers = await door.submit(parts[0])
+        elif kind == "chain":
+            parts = [operations.chain(*parts)]
+            answers = await door.submit(parts[0])
+        else:
+            records = np.concatenate(parts)
+            answers = await door.submit(records.tobytes() if kind == "bytes" else records)
+        done.append((np.concatenate(parts), answers))
+        if chance.random() < 0.3:
+            await asyncio.sleep(0)
+    return done
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_caller_is_answered_as_the_naive_twin_answers(place: Place, seed: int) -> None:
+    async def main() -> list[list[tuple[Array, Array]]]:
+        async with place.ledger.asynchronous(operations_max=7) as door, place.ledger.asynchronous() as other:
+            doors = (door, other)
+            return await asyncio.gather(*(some_caller(doors[n % 2], 100 * seed + n) for n in range(12)))
+
+    callers = run(main())
+    twin = NaiveLedger()
+    told: dict[int, list[int]] = {}  # by id, what the twin says in the order of the journal
+    for frame in Journal.open(place.disk, read_only=True).recover():
+        records = np.frombuffer(frame.records.tobytes(), layout.OPERATION)
+        answers = twin.apply(frame.sequence, frame.time_ns, records, frame.calendar)
+        for record, (code, _) in zip(records, answers, strict=True):
+            told.setdefault(int(record["id_low"]), []).append(code)
+    assert twin.digest() == place.ledger.digest()
+    places = {int(row["id_low"]): int(row["place"]) for row in place.ledger.sequencer.state.bound}
+    for done in callers:
+        newest = 0
+        for records, answers in done:
+            for id, code in zip(records["id_low"].tolist(), answers["code"].tolist(), strict=True):
+                assert code in NOT_JOURNALED or code in told[id]
+                if code not in NOT_JOURNALED:
+                    assert newest <= places[id], "a caller's operations keep their order"
+                    newest = places[id]
+
+
+NOT_JOURNALED = (
+    Result.EXISTS, Result.AMOUNT_MUST_BE_POSITIVE, Result.CHAIN_BROKEN, Result.EXISTS_WITH_DIFFERENT_CONTENT,
+)  # fmt: skip
+
+
+def test_a_chain_is_whole(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous() as door:
+            async with door.chain() as both:
+                both.transfer(ANN, BOB, 50)
+                both.transfer(BOB, SHOP, 51)
+            assert both.results == [Result.LINKED_FAILED, Result.EXCEEDS_BALANCE]
+            with contextlib.suppress(ZeroDivisionError):
+                async with door.chain() as both:
+                    both.transfer(ANN, BOB, 50)
+                    raise ZeroDivisionError
+            async with door.chain():
+                pass
+        assert place.ledger.balance(ANN) == 50
+
+    run(main())
+
+
+def test_signers_sign(tmp_path: Path) -> None:
+    keys = {person: SigningKey.generate() for person in (501, 502)}
+    ledger = Ledger.open(tmp_path)
+    ledger.submit(opening())
+    reserve = ledger.open_account("CNY", AccountKind.RESERVE)
+    for person in keys:
+        ledger.grant_role(person, Role.OFFICER, keys[person].public)
+    one, other = (Signer(person, key) for person, key in keys.items())
+
+    async def main() -> None:
+        async with ledger.asynchronous() as door:
+            both = door.signed_by(one, other)
+            results = await asyncio.gather(
+                door.transfer(ISSUANCE, reserve, 1),
+                both.transfer(ISSUANCE, reserve, 2),
+                door.signed_by(one).transfer(ISSUANCE, reserve, 4),
+                both.refund(1, 2),
+            )
+            assert [result is Result.CREATED for result in results] == [False, True, False, False]
+            assert ledger.balance(reserve) == 2
+            assert (await both.submit(operations.define_group(700, group=1)))["code"] == [Result.CREATED]
+
+    run(main())
+    ledger.close()
+
+
+# --- too much at once ---
+
+
+def test_who_finds_no_room_waits_in_order(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous(operations_max=3) as door:
+            async with place.shut():
+                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(20)]
+                await settled()
+                assert door._gatherer._operations == 3
+                with pytest.raises(UnavailableError, match="busy: 3 operations of 384 bytes wait"):
+                    door.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
+            assert await asyncio.gather(*tasks) == [Result.CREATED] * 20
+            later = door.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
+            assert (await later)["code"] == [Result.CREATED]
+        assert place.order_of(*range(700, 721), 800) == [*range(700, 720), 800]
+
+    run(main())
+
+
+def test_who_comes_when_some_were_called_goes_behind_them(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous(operations_max=1) as door:
+
+            async def twice() -> None:
+                await door.transfer(TREASURY, SHOP, 1, id=700)
+                # In the moment in which the next in the row was called, and has not come in yet.
+                await door.transfer(TREASURY, SHOP, 1, id=702)
+
+            await asyncio.gather(twice(), door.transfer(TREASURY, SHOP, 1, id=701))
+        assert place.order_of(700, 701, 702) == [700, 701, 702]
+
+    run(main())
+
+
+def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous(bytes_max=1_000) as door:
+            async with place.shut():
+                bulk = operations.transfer(some_ids("bulk", 100), debit=TREASURY, credit=SHOP, amount=1)
+                tasks = [asyncio.create_task(door.submit(bulk[at : at + 20])) for at in range(0, 100, 20)]
+                await settled()
+                assert door._gatherer._operations == 20
+            answers = np.concatenate(await asyncio.gather(*tasks))
+            assert (answers["code"] == Result.CREATED).all()
+
+    run(main())
+
+
+# --- cancelled at every step ---
+
+
+def test_cancelled_before_it_is_taken(place: Place) -> None:
+    """The first is in the frame at hand when it is cancelled, the others wait for the next."""
+
+    async def main() -> None:
+        async with place.ledger.asynchronous() as door:
+            async with place.shut():
+                taken = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700))
+                await seen(lambda: len(place.ledger.sequencer._waiting) == 1)
+                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
+                unstarted = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=710))
+                unstarted.cancel()
+                await settled()
+                for task in (taken, tasks[0], tasks[2], tasks[4]):
+                    task.cancel()
+                await settled()
+            assert await tasks[1] is await tasks[3] is Result.CREATED
+            ended = await asyncio.gather(taken, *tasks[::2], unstarted, return_exceptions=True)
+            assert all(isinstance(end, asyncio.CancelledError) for end in ended)
+        assert place.order_of(*range(700, 711)) == [700, 702, 704]
+        bound = place.ledger.result_of(700)
+        assert bound is not None
+        assert bound.result is Result.CREATED
+        assert place.ledger.result_of(701) is None
+
+    run(main())
+
+
+def test_all_that_waits_is_cancelled(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous() as door:
+            async with place.shut():
+                taken = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700))
+                await seen(lambda: len(place.ledger.sequencer._waiting) == 1)
+                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
+                await settled()
+                for task in tasks:
+                    task.cancel()
+            assert await taken is Result.CREATED
+            before = place.frames
+            assert await door.transfer(TREASURY, SHOP, 1, id=720) is Result.CREATED
+            assert place.frames == before + 1
+        assert place.order_of(*range(700, 721)) == [700, 720]
+
+    run(main())
+
+
+def test_cancelled_while_waiting_for_a_turn(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous(operations_max=2) as door:
+            async with place.shut():
+                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(8)]
+                await settled()
+                tasks[3].cancel()
+                tasks[7].cancel()
+                await settled()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [at for at, end in enumerate(ended) if isinstance(end, asyncio.CancelledError)] == [3, 7]
+        assert place.order_of(*range(700, 708)) == [700, 701, 702, 704, 705, 706]
+
+    run(main())
+
+
+def test_cancelled_in_the_moment_of_being_called(place: Place) -> None:
+    """By the caller that was answered: the next in the row must not wait for ever."""
+
+    async def main() -> None:
+        async with place.ledger.asynchronous(operations_max=1) as door:
+
+            async def first() -> None:
+                await door.transfer(TREASURY, SHOP, 1, id=700)
+                tasks[1].cancel()
+
+            calls = [first(), *(door.transfer(TREASURY, SHOP, 1, id=701 + n) for n in range(2))]
+            tasks = [asyncio.create_task(call) for call in calls]
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert isinstance(ended[1], asyncio.CancelledError)
+            assert ended[2] is Result.CREATED
+        assert place.order_of(700, 701, 702) == [700, 702]
+
+    run(main())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cancelled_at_any_moment(place: Place, seed: int) -> None:
+    """Whoever is cancelled: what was answered is journaled, each once, and the others are answered."""
+    chance = random.Random(seed)
+
+    async def main() -> list[Any]:
+        async with place.ledger.asynchronous(operations_max=chance.choice((2, 5, 100))) as door:
+            tasks: list[asyncio.Task[Any]] = []
+            for number in range(150):
+                if chance.random() < 0.8:
+                    tasks.append(asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=1_000 + number)))
+                else:
+                    record = operations.transfer(1_000 + number, debit=TREASURY, credit=SHOP, amount=1)
+                    tasks.append(asyncio.create_task(door.submit(record)))
+                if chance.random() < 0.3:
+                    chance.choice(tasks).cancel()
+                if chance.random() < 0.2:
+                    await asyncio.sleep(chance.choice((0, 0, 0.001)))
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    ended = run(main())
+    journaled = [id for id in place.records()["id_low"].tolist() if 1_000 <= id < 1_150]
+    assert len(set(journaled)) == len(journaled)
+    for number, end in enumerate(ended):
+        if isinstance(end, asyncio.CancelledError):
+            continue
+        assert not isinstance(end, BaseException), end
+        assert 1_000 + number in journaled
+    assert place.ledger.balance(SHOP) == len(journaled)

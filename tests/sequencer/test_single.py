@@ -1,0 +1,51 @@
+"""A single record is, byte for byte, the one that the builders of a million make, and so are its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sycee.core.errors import UsageError
+from sycee.core.limits import I64_MAX
+from sycee.ledger import operations
+from sycee.sequencer import single
+
+pytestmark = pytest.mark.fast
+
+ids = st.integers(0, 2**128 - 1)
+
+
+@given(id=ids, debit=ids, credit=ids, amount=st.integers(-I64_MAX - 1, I64_MAX))
+def test_the_same_bytes(id: int, debit: int, credit: int, amount: int) -> None:
+    transfer = operations.transfer(id, debit=debit, credit=credit, amount=amount)
+    assert single.transfer(id, debit, credit, amount) == transfer.tobytes()
+    pay = operations.pay(id, payer=debit, payee=credit, amount=amount)
+    assert single.pay(id, debit, credit, amount) == pay.tobytes()
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("wrong", [-1, 2**128, True, 1.0, None, "1", b"1"])
+def test_the_same_errors(at: int, wrong: Any) -> None:
+    given: list[Any] = [1, 2, 3, 4]
+    given[at] = wrong
+    if (at, wrong) == (3, -1):
+        return  # an amount may be negative: the ledger refuses it
+    id, one, other, amount = given
+    for build, made in (
+        (single.transfer, lambda: operations.transfer(id, debit=one, credit=other, amount=amount)),
+        (single.pay, lambda: operations.pay(id, payer=one, payee=other, amount=amount)),
+    ):
+        with pytest.raises(UsageError) as expected:
+            made()
+        with pytest.raises(UsageError) as error:
+            build(*given)
+        assert error.value.message == expected.value.message
+
+
+def test_numbers_of_numpy_are_taken() -> None:
+    made = single.transfer(1, np.uint64(2), 3, np.int64(4))  # type: ignore[arg-type]
+    assert made == single.transfer(1, 2, 3, 4)
