@@ -22,6 +22,7 @@ from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
 Array = np.ndarray[Any, Any]
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
+_POST: Final = int(Kind.POST)  # looking a member up takes longer than looking through a small frame
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 
 
@@ -362,7 +363,10 @@ def _words(operations: Array) -> Array:
 
 def _hashes(operations: Array) -> Array:
     """SHA-256 of the secrets that POST operations show, (n, 4) u64; (0, 4) where none shows one."""
-    showing = (operations["kind"] == Kind.POST) & (operations["flags"] & PostFlag.PREIMAGE != 0)
+    posts = operations["kind"] == _POST
+    if not posts.any():
+        return _NO_HASHES
+    showing = posts & (operations["flags"] & PostFlag.PREIMAGE != 0)
     if not showing.any():
         return _NO_HASHES
     hashes = np.zeros((operations.size, 4), np.uint64)
