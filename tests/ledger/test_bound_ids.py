@@ -65,6 +65,11 @@ class Book:
     def pay(self, *ids: int) -> list[Result]:
         return self.frame(transfers(*ids))
 
+    def pay_often(self, numbers: range, count: int) -> None:
+        """A frame of so many ids for each number."""
+        for number in numbers:
+            self.pay(*(v7(self.now_ms, number, low) for low in range(count)))
+
     def require_found(self, *unknown: int) -> None:
         """Every bound id is where it was bound, and is known to a retry; the unknown ones are not."""
         known = list(self.places)
@@ -243,8 +248,7 @@ def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
             book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
         assert book.parts()[1] == 0
         with pytest.raises(UnavailableError, match="memory cannot hold"):
-            for number in range(6, 20):
-                book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
+            book.pay_often(range(6, 20), 10)
         book.require_found()
     with pytest.raises(UnavailableError, match="memory cannot hold"):  # what failed before is said once
         book.pay(v7(book.now_ms, 20), *(v7(book.now_ms, 21, low) for low in range(20)))

@@ -391,7 +391,8 @@ def test_a_later_snapshot_than_that_of_the_frame_in_doubt_is_a_loss() -> None:
     ahead[40:48] = (14).to_bytes(8, "little")  # its sequence
     ahead[4088:4096] = bytes(8)
     ahead[4088:4096] = xxhash.xxh3_64_digest(bytes(ahead[:4096]))
-    ahead[-32:] = blake3(ahead[:-32]).digest()
+    table = len(ahead) - 32 - -(-int.from_bytes(ahead[12:16], "little") // 4096) * 4096
+    ahead[-32:] = blake3(bytes(ahead[:4096] + ahead[table:-32])).digest()
     folder.kept.replace(name_of(14), bytes(ahead))
     with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 14 was durable"):
         folder.open(trusted=False)
@@ -468,9 +469,9 @@ def another_payer(state: LedgerState) -> str:
     return "its movements differ"
 
 
-def another_refund(state: LedgerState) -> str:
-    state.refunds["refunded"][-1] += 1
-    return "its refunds differ"
+def another_claim(state: LedgerState) -> str:
+    state.bound["detail"][-1] += 1
+    return "its bound differ"
 
 
 def another_counter(state: LedgerState) -> str:
@@ -495,7 +496,7 @@ def another_time(state: LedgerState) -> str:
 
 @pytest.mark.parametrize(
     "change",
-    [another_balance, another_payer, another_refund, another_counter, another_group, another_zone, another_time],
+    [another_balance, another_payer, another_claim, another_counter, another_group, another_zone, another_time],
 )
 def test_verify_names_a_snapshot_that_is_whole_and_wrong(
     change: Callable[[LedgerState], str], monkeypatch: pytest.MonkeyPatch

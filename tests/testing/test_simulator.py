@@ -32,6 +32,7 @@ SOAK_SECONDS = 600
 # What the minute must have seen, so that nobody makes it comfortable unawares.
 HAPPENINGS = (
     "power cuts", "power cuts during a start", "kills", "step: close", "step: cut", "step: cut now", "snapshots",
+    "snapshots written behind",
     "starts from a snapshot", "new epochs", "refusals of the disk", "starts that the disk refused",
     "bits that turned over", "sectors that went bad", "damage that was found", "damage that was harmless",
     "ends in doubt that were cut", "frames on their way that came through", "frames on their way that were lost",

@@ -3,7 +3,8 @@
 A snapshot is a convenience. The journal alone has everything, and a start that finds no good snapshot, or none at all,
 reads from the first frame. So a snapshot that cannot be written harms nothing, and one that is damaged is passed over.
 Its file is written under a temporary name and renamed when it is durable: under its own name it is whole, and BLAKE3
-over all of it says whether it still is. This module knows nothing of what the sections mean.
+says whether it still is: of each section, and over the table that names these digests. So a section is read once, to
+where it is needed, and in any order. This module knows nothing of what the sections mean.
 docs/reference/journal.md gives the bytes.
 """
 
@@ -17,7 +18,6 @@ from typing import Any, Final
 
 import numpy as np
 from blake3 import blake3
-from xxhash import xxh3_128_digest
 
 from sycee.core.errors import IntegrityError, SyceeError, UnavailableError
 from sycee.journal import snapshot_format as layout
@@ -33,8 +33,14 @@ from sycee.journal.snapshot_format import (
 
 KEPT: Final = 2  # the newest, and the one before it, should the newest rot
 CHUNK_BYTES: Final = 4 << 20  # large enough for full disk speed; all the memory that writing and checking take
+# Written bytes are made durable so many at a time: a frame that is made durable meanwhile waits for no more than these.
+SYNC_BYTES: Final = 4 << 20
 
 _NAME: Final = re.compile(r"\d{20}\.snapshot")
+
+
+class SnapshotDamaged(IntegrityError):
+    """Bytes of a snapshot are others than were written. The message names the file and what in it."""
 
 
 class Section:
@@ -53,7 +59,7 @@ class Section:
         """Fill `target`, an array of this type and shape without gaps, straight from the disk.
 
         Raises ValueError for another array, UnavailableError when the disk refuses, IntegrityError when it gives
-        other bytes than when the snapshot was checked; `target` then holds nothing that can be used.
+        other bytes than were written; `target` then holds nothing that can be used.
         """
         fits = target.dtype == self.dtype and target.shape == self.shape
         if not fits or not target.flags.c_contiguous or not target.flags.writeable:
@@ -62,13 +68,12 @@ class Section:
                 f"{target.shape}"
             )
         content = layout.flat(target)
-        if self._file.pread_into(content, self._entry.offset) < self.size_bytes or not self._holds(content):
-            raise IntegrityError(
-                f"{self._path}: section {self.name} at byte {self._entry.offset} is no longer what it was when it was "
-                "checked",
-                hint="Look into the disk. The ledger itself is unharmed: without this file it is rebuilt from its "
-                "journal.",
-            )
+        hasher = blake3()
+        for start in range(0, self.size_bytes, CHUNK_BYTES):
+            chunk = content[start : start + CHUNK_BYTES]
+            self._file.pread_into(chunk, self._entry.offset + start)
+            hasher.update(chunk)
+        self._compare(hasher)
 
     def read(self) -> Array:
         """A new array with the section's content; errors as of `read_into`."""
@@ -76,12 +81,24 @@ class Section:
         self.read_into(array)
         return array
 
-    def _holds(self, content: memoryview) -> bool:
-        return bool(xxh3_128_digest(content) == self._entry.checksum)
+    def check(self, buffer: memoryview) -> None:
+        """Read all bytes by way of `buffer`. Errors as of `read_into`."""
+        hasher = blake3()
+        for start in range(0, self.size_bytes, len(buffer)):
+            chunk = buffer[: min(len(buffer), self.size_bytes - start)]
+            self._file.pread_into(chunk, self._entry.offset + start)
+            hasher.update(chunk)
+        self._compare(hasher)
+
+    def _compare(self, hasher: blake3) -> None:
+        padding = memoryview(bytearray(layout.padded(self.size_bytes) - self.size_bytes))
+        self._file.pread_into(padding, self._entry.offset + self.size_bytes)
+        if hasher.digest() != self._entry.digest or any(padding):
+            raise _damaged(self._path, f"section {self.name} at byte {self._entry.offset} is not as it was written")
 
 
 class Snapshot:
-    """A snapshot whose every byte was checked. Keeps its file open until `close`."""
+    """A snapshot whose header and table hold; its sections say so when they are read. Keeps its file open."""
 
     def __init__(self, file: DiskFile, path: str, header: SnapshotHeader, table: layout.Table) -> None:
         self.name = file.name
@@ -94,6 +111,12 @@ class Snapshot:
         self.small: dict[str, Any] = table.small
         self.sections = {entry.name: Section(file, path, entry) for entry in table.sections}
         self._file = file
+
+    def check(self) -> None:
+        """Read every byte of the sections. Raises IntegrityError where one is damaged."""
+        buffer = memoryview(bytearray(min(CHUNK_BYTES, self.size_bytes)))
+        for section in self.sections.values():
+            section.check(buffer)
 
     def close(self) -> None:
         """Let the file go; sections cannot be read any more."""
@@ -127,28 +150,132 @@ def write(
     """Write a snapshot of the state after frame `mark.sequence`; returns its file's name once it is durable.
 
     `sections` are arrays of plain numbers, none of which may change meanwhile; `small` is anything that JSON holds.
-    The newest snapshot before it is kept, older ones are removed. Raises ValueError for what no snapshot holds, and
-    UnavailableError when the disk refuses: no half of a snapshot is left then, and the ledger itself is unharmed.
+    Errors as of `Writer`.
     """
     arrays = {name: np.asarray(array, order="C") for name, array in sections.items()}
-    header, table = layout.encode(
-        SnapshotHeader(ledger_id, epoch, rules, mark, movement_digest), arrays=arrays, small=small
+    writer = Writer(
+        disk,
+        ledger_id=ledger_id,
+        epoch=epoch,
+        mark=mark,
+        rules=rules,
+        movement_digest=movement_digest,
+        sections=arrays,
+        small=small,
     )
-    name = f"{mark.sequence:020}.snapshot"
     try:
-        disk.make_folder()
-        _remove(disk, [other for other in disk.names() if other.endswith(TEMPORARY_SUFFIX)])
-        _write_durably(disk, name, [header, table, *(layout.flat(array) for array in arrays.values())])
-        older = [other for other in names(disk) if other < name]
-        _remove(disk, older[: -(KEPT - 1)])
-    except UnavailableError as error:
-        raise UnavailableError(
-            f"the snapshot of frame {mark.sequence} failed: {error.message}",
-            hint="The ledger itself is unharmed and can go on: its journal has everything, and only the next start "
-            "takes longer. Put the disk right (space, owner and mode, mounted for writing); a later snapshot tries "
-            "again.",
-        ) from error
-    return name
+        for array in arrays.values():
+            content = layout.flat(array)
+            for start in range(0, len(content), CHUNK_BYTES):
+                writer.add(content[start : start + CHUNK_BYTES])
+        return writer.finish()
+    except Exception:
+        writer.abandon()
+        raise
+
+
+class Writer:
+    """A snapshot that is being written, its sections piece by piece in order.
+
+    Every method raises UnavailableError when the disk refuses; the ledger itself is unharmed, and whoever writes then
+    calls `abandon`, so that no half of a snapshot is left.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        *,
+        ledger_id: bytes,
+        epoch: int,
+        mark: Mark,
+        rules: int,
+        movement_digest: bytes,
+        sections: Mapping[str, Array],
+        small: Mapping[str, Any],
+    ) -> None:
+        """Begin. Of `sections` only types and shapes are looked at. Raises ValueError for what no snapshot holds."""
+        header = SnapshotHeader(ledger_id, epoch, rules, mark, movement_digest)
+        self._plan = layout.Plan(header, sections, small)
+        self._disk = disk
+        self._sequence = mark.sequence
+        self._temporary = f"{mark.sequence:020}{TEMPORARY_SUFFIX}"
+        self._digests: list[bytes] = []
+        self._hasher = blake3()
+        self._written = 0  # bytes of the section at hand
+        self._unsynced = 0
+        self._file: DiskFile | None = None
+        with self._refusing():
+            disk.make_folder()
+            _remove(disk, [other for other in disk.names() if other.endswith(TEMPORARY_SUFFIX)])
+            self._file = disk.create(self._temporary)
+
+    def add(self, content: memoryview) -> None:
+        """The next bytes, all of one section."""
+        assert self._file is not None
+        self._pass_full_sections()
+        offset = self._plan.offsets[len(self._digests)] + self._written
+        with self._refusing():
+            self._file.pwrite(content, offset)
+            self._unsynced += len(content)
+            if self._unsynced >= SYNC_BYTES:
+                self._file.fdatasync()
+                self._unsynced = 0
+        self._hasher.update(content)
+        self._written += len(content)
+
+    def finish(self) -> str:
+        """All is added: make it durable and give it its name, which is returned.
+
+        The newest snapshot before it is kept, older ones are removed.
+        """
+        assert self._file is not None
+        self._pass_full_sections()
+        name = f"{self._sequence:020}.snapshot"
+        with self._refusing():
+            header, end = self._plan.ends(self._digests)
+            self._file.pwrite(memoryview(header), 0)
+            self._file.pwrite(memoryview(end), self._plan.header.table_offset)
+            self._file.fdatasync()
+            self._file.close()
+            self._disk.rename(self._temporary, name)
+            self._file = None
+            self._disk.fsync_folder()
+            older = [other for other in names(self._disk) if other < name]
+            _remove(self._disk, older[: -(KEPT - 1)])
+        return name
+
+    def abandon(self) -> None:
+        """Leave nothing behind; does nothing once it is finished."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+            # It may not take the space that the journal needs. Should this fail too, the next snapshot does it.
+            with contextlib.suppress(UnavailableError):
+                self._disk.unlink(self._temporary)
+
+    def _pass_full_sections(self) -> None:
+        """Note the digests of sections of which every byte is there."""
+        sizes = self._plan.sizes
+        while len(self._digests) < len(sizes) and self._written == sizes[len(self._digests)]:
+            at = self._plan.offsets[len(self._digests)] + self._written
+            padding = bytes(-at % HEADER_BYTES)
+            if padding and self._file is not None:
+                with self._refusing():
+                    self._file.pwrite(memoryview(padding), at)
+            self._digests.append(self._hasher.digest())
+            self._hasher, self._written = blake3(), 0
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"the snapshot of frame {self._sequence} failed: {error.message}",
+                hint="The ledger itself is unharmed and can go on: its journal has everything, and only the next start "
+                "takes longer. Put the disk right (space, owner and mode, mounted for writing); a later snapshot tries "
+                "again.",
+            ) from error
 
 
 def newest_good(disk: Disk, ledger_id: bytes) -> tuple[Snapshot | None, list[str]]:
@@ -161,10 +288,11 @@ def newest_good(disk: Disk, ledger_id: bytes) -> tuple[Snapshot | None, list[str
     return next(all_good(disk, ledger_id, findings), None), findings
 
 
-def all_good(disk: Disk, ledger_id: bytes, findings: list[str]) -> Iterator[Snapshot]:
+def all_good(disk: Disk, ledger_id: bytes, findings: list[str], *, sections_too: bool = True) -> Iterator[Snapshot]:
     """Every snapshot of this ledger that is whole, newest first, each opened when it is asked for.
 
-    `findings` grows by one sentence for each that was passed over. The caller closes the snapshots.
+    `findings` grows by one sentence for each that was passed over. The caller closes the snapshots. Who reads all of
+    one leaves out `sections_too`: then it is checked as it is read.
     """
     try:
         newest_first = names(disk)[::-1]
@@ -173,24 +301,29 @@ def all_good(disk: Disk, ledger_id: bytes, findings: list[str]) -> Iterator[Snap
         return
     for name in newest_first:
         try:
-            found = open_good(disk, name, ledger_id)
+            found = open_good(disk, name, ledger_id, sections_too=sections_too)
         except SyceeError as error:
             if name in names(disk):  # who only reads may look at what a writer has removed by now
-                findings.append(f"{error.message}: passed over, since the journal has all of it")
+                findings.append(passed_over(error))
         else:
             yield found
 
 
-def open_good(disk: Disk, name: str, ledger_id: bytes) -> Snapshot:
-    """One snapshot, by its file's name, after every byte of it was checked.
+def passed_over(error: SyceeError) -> str:
+    """The sentence about a snapshot that cannot be used for this reason."""
+    return f"{error.message}: passed over, since the journal has all of it"
 
-    Raises IntegrityError when it is damaged or another ledger's, UnavailableError when a newer version wrote it or the
+
+def open_good(disk: Disk, name: str, ledger_id: bytes, *, sections_too: bool = True) -> Snapshot:
+    """One snapshot, by its file's name, after every byte of it was checked, or all but those of its sections.
+
+    Raises IntegrityError when it is damaged or another ledger's, UnavailableError when another version wrote it or the
     disk refuses.
     """
     path = f"{disk.folder}/{name}"
     file = disk.open(name, writable=False)
     try:
-        header = _checked_header(file)
+        header, table = _checked_ends(file)
         if header.ledger_id != ledger_id:
             raise IntegrityError(
                 f"{path}: the snapshot belongs to another ledger, {header.ledger_id.hex()}",
@@ -198,76 +331,43 @@ def open_good(disk: Disk, name: str, ledger_id: bytes) -> Snapshot:
             )
         if name != f"{header.mark.sequence:020}.snapshot":
             raise Flaw(f"its header says that it is of frame {header.mark.sequence}")
-        table = memoryview(bytearray(header.table_bytes))
-        file.pread_into(table, HEADER_BYTES)
-        return Snapshot(file, path, header, layout.decode_table(table, header))
+        snapshot = Snapshot(file, path, header, layout.decode_table(table[: header.table_bytes], header))
+        if sections_too:
+            snapshot.check()
+        return snapshot
     except Flaw as flaw:
         file.close()
-        raise IntegrityError(
-            f"{path}: the snapshot is damaged: {flaw}",
-            hint="Remove it, or leave it to be replaced. The ledger itself is unharmed: its journal has everything.",
-        ) from flaw
+        raise _damaged(path, str(flaw)) from flaw
     except BaseException as error:
         file.close()
-        if isinstance(error, layout.Newer):
+        if isinstance(error, layout.OtherVersion):
             raise UnavailableError(
-                f"{path}: the snapshot was written by a newer version of Sycee: {error}",
+                f"{path}: the snapshot was written by another version of Sycee: {error}",
                 hint="Use that release to read it. The ledger itself is unharmed: its journal has everything.",
             ) from error
         raise
 
 
-def _checked_header(file: DiskFile) -> SnapshotHeader:
-    """The header of a file whose digest holds. Raises Flaw or Newer."""
+def _checked_ends(file: DiskFile) -> tuple[SnapshotHeader, memoryview]:
+    """Header and padded table of a file whose digest of both holds. Raises Flaw or OtherVersion."""
     block = memoryview(bytearray(HEADER_BYTES))
     header = layout.decode_header(block[: file.pread_into(block, 0)])
     file_bytes = file.size()
     if file_bytes != header.file_bytes:
         raise Flaw(f"the file has {file_bytes} bytes, its header says {header.file_bytes}")
-    hasher = blake3()
-    buffer = memoryview(bytearray(min(CHUNK_BYTES, file_bytes)))
-    end = file_bytes - DIGEST_BYTES
-    for offset in range(0, end, len(buffer)):
-        chunk = buffer[: min(len(buffer), end - offset)]
-        if file.pread_into(chunk, offset) < len(chunk):
-            raise Flaw(f"the file ends before byte {offset + len(chunk)}")
-        hasher.update(chunk)
-    expected = memoryview(bytearray(DIGEST_BYTES))
-    file.pread_into(expected, end)
-    if hasher.digest() != expected:
-        raise Flaw("its content does not match its digest")
-    return header
+    end = memoryview(bytearray(file_bytes - header.table_offset))
+    file.pread_into(end, header.table_offset)
+    table, expected = end[:-DIGEST_BYTES], end[-DIGEST_BYTES:]
+    if layout.digest_of(block, table) != expected:
+        raise Flaw("its table does not match the file's digest")
+    return header, table
 
 
-def _write_durably(disk: Disk, name: str, parts: list[memoryview]) -> None:
-    """Write the parts, each on its own blocks, and their digest; give the file its name when all of it is durable."""
-    temporary = f"{name.partition('.')[0]}{TEMPORARY_SUFFIX}"
-    file = disk.create(temporary)
-    try:
-        try:
-            hasher = blake3()
-            offset = 0
-            for part in parts:
-                for start in range(0, len(part), CHUNK_BYTES):
-                    chunk = part[start : start + CHUNK_BYTES]
-                    file.pwrite(chunk, offset + start)
-                    hasher.update(chunk)
-                padding = bytes(layout.padded(len(part)) - len(part))
-                if padding:
-                    file.pwrite(memoryview(padding), offset + len(part))
-                    hasher.update(padding)
-                offset += layout.padded(len(part))
-            file.pwrite(memoryview(hasher.digest()), offset)
-            file.fdatasync()
-        finally:
-            file.close()
-        disk.rename(temporary, name)
-    except Exception:
-        # No half of a snapshot may take the space that the journal needs. Should this fail too, the next one does it.
-        with contextlib.suppress(UnavailableError):
-            disk.unlink(temporary)
-        raise
-    disk.fsync_folder()
+def _damaged(path: str, how: str) -> SnapshotDamaged:
+    return SnapshotDamaged(
+        f"{path}: the snapshot is damaged: {how}",
+        hint="Remove it, or leave it to be replaced. The ledger itself is unharmed: its journal has everything.",
+    )
 
 
 def _remove(disk: Disk, some: list[str]) -> None:

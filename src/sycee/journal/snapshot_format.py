@@ -1,4 +1,4 @@
-"""A snapshot as bytes: header, table, sections, digest. Pure: bytes in, values or a Flaw out.
+"""A snapshot as bytes: header, sections, table, digest. Pure: bytes in, values or a Flaw out.
 
 docs/reference/journal.md gives the tables; the structs here are the same in code.
 """
@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from xxhash import xxh3_128_digest
+from blake3 import blake3
 
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES
 from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark, checksum_holds, checksummed
 from sycee.journal.segments import LEDGER_ID_BYTES
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 SNAPSHOT_MAGIC: Final = b"SYCEESNP"
 HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # everything begins on a block of its own
 
@@ -31,8 +31,8 @@ assert _HEADER.size == 128
 Array = np.ndarray[Any, Any]
 
 
-class Newer(Exception):
-    """A sound header that this release does not know. Internal: `open_good` turns it into an error with a place."""
+class OtherVersion(Exception):
+    """A sound header that this release does not read. Internal: `open_good` turns it into an error with a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class SnapshotHeader:
     table_bytes: int = 0  # without padding
     file_bytes: int = 0
 
+    @property
+    def table_offset(self) -> int:
+        """Where the table begins: behind the sections, since it says what their digests are."""
+        return self.file_bytes - DIGEST_BYTES - padded(self.table_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class SectionEntry:
@@ -57,7 +62,7 @@ class SectionEntry:
     shape: tuple[int, ...]
     offset: int  # from the beginning of the file
     size_bytes: int
-    checksum: bytes  # XXH3-128
+    digest: bytes  # BLAKE3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +83,54 @@ def flat(array: Array) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 
-def encode(
-    header: SnapshotHeader, *, arrays: Mapping[str, Array], small: Mapping[str, Any]
-) -> tuple[memoryview, memoryview]:
-    """Header and table of a snapshot whose sections are `arrays`, C-contiguous, in this order.
+class Plan:
+    """Where everything of a snapshot will stand; known before the content of its sections is."""
 
-    Raises ValueError for what no snapshot holds.
-    """
-    if len(header.ledger_id) != LEDGER_ID_BYTES or {len(header.mark.digest), len(header.movement_digest)} != {
-        DIGEST_BYTES
-    }:
-        raise ValueError(f"a ledger id has {LEDGER_ID_BYTES} bytes, a digest {DIGEST_BYTES}")
-    entries = [_describe(name, array) for name, array in arrays.items()]
-    # Offsets are counted from the end of the table, since its own length depends on them otherwise.
-    offset = 0
-    for entry, array in zip(entries, arrays.values(), strict=True):
-        entry["offset"] = offset
-        offset += padded(array.nbytes)
-    text = json.dumps({"sections": entries, "small": dict(small)}, sort_keys=True, allow_nan=False).encode("ascii")
-    file_bytes = HEADER_BYTES + padded(len(text)) + offset + DIGEST_BYTES
-    return _encode_header(replace(header, table_bytes=len(text), file_bytes=file_bytes)), memoryview(text)
+    def __init__(self, header: SnapshotHeader, arrays: Mapping[str, Array], small: Mapping[str, Any]) -> None:
+        """`arrays`, C-contiguous, give names, types and shapes of the sections, in order.
+
+        Raises ValueError for what no snapshot holds.
+        """
+        if len(header.ledger_id) != LEDGER_ID_BYTES or {len(header.mark.digest), len(header.movement_digest)} != {
+            DIGEST_BYTES
+        }:
+            raise ValueError(f"a ledger id has {LEDGER_ID_BYTES} bytes, a digest {DIGEST_BYTES}")
+        self._small = dict(small)
+        self._entries = [_describe(name, array) for name, array in arrays.items()]
+        offset = HEADER_BYTES
+        for entry, array in zip(self._entries, arrays.values(), strict=True):
+            entry["offset"] = offset
+            offset += padded(array.nbytes)
+        table_bytes = len(self.table([bytes(DIGEST_BYTES)] * len(self._entries)))
+        self.header = replace(header, table_bytes=table_bytes, file_bytes=offset + padded(table_bytes) + DIGEST_BYTES)
+        self.offsets: list[int] = [entry["offset"] for entry in self._entries]
+        self.sizes = [array.nbytes for array in arrays.values()]
+
+    def table(self, digests: Sequence[bytes]) -> bytes:
+        """The table, without padding, once the sections' digests are known."""
+        sections = [{**entry, "blake3": digest.hex()} for entry, digest in zip(self._entries, digests, strict=True)]
+        return json.dumps({"sections": sections, "small": self._small}, sort_keys=True, allow_nan=False).encode("ascii")
+
+    def ends(self, digests: Sequence[bytes]) -> tuple[bytes, bytes]:
+        """Header, and table with its padding and the file's digest."""
+        table = self.table(digests)
+        header = _encode_header(self.header)
+        table += bytes(padded(len(table)) - len(table))
+        return header, table + digest_of(memoryview(header), memoryview(table))
+
+
+def digest_of(header: memoryview, table: memoryview) -> bytes:
+    """The file's digest: through the table's digests of the sections it covers all of it."""
+    return blake3(header).update(table).digest()
 
 
 def _describe(name: str, array: Array) -> dict[str, Any]:
     if array.dtype.hasobject:
         raise ValueError(f"section {name} holds Python objects, which are not bytes")
-    return {
-        "name": name,
-        "type": np.lib.format.dtype_to_descr(array.dtype),
-        "shape": list(array.shape),
-        "xxh3": xxh3_128_digest(flat(array)).hex(),
-    }
+    return {"name": name, "type": np.lib.format.dtype_to_descr(array.dtype), "shape": list(array.shape)}
 
 
-def _encode_header(header: SnapshotHeader) -> memoryview:
+def _encode_header(header: SnapshotHeader) -> bytes:
     fixed = _HEADER.pack(
         SNAPSHOT_MAGIC,
         SNAPSHOT_VERSION,
@@ -126,11 +145,11 @@ def _encode_header(header: SnapshotHeader) -> memoryview:
         header.movement_digest,
         header.file_bytes,
     )
-    return memoryview(checksummed(fixed, HEADER_BYTES))
+    return bytes(checksummed(fixed, HEADER_BYTES))
 
 
 def decode_header(block: memoryview) -> SnapshotHeader:
-    """Read the first block. Raises Flaw when it cannot be believed, Newer when a newer version wrote it."""
+    """Read the first block. Raises Flaw when it cannot be believed, OtherVersion when another version wrote it."""
     if len(block) < HEADER_BYTES:
         raise Flaw(f"the file ends after {len(block)} bytes, within its header")
     if bytes(block[: len(SNAPSHOT_MAGIC)]) != SNAPSHOT_MAGIC:
@@ -141,8 +160,8 @@ def decode_header(block: memoryview) -> SnapshotHeader:
     (_, version, _, table_bytes, ledger_id, epoch, rules, sequence, time_ns, digest, movement_digest, file_bytes) = (
         fields
     )
-    if version > SNAPSHOT_VERSION:
-        raise Newer(f"it has format version {version}")
+    if version != SNAPSHOT_VERSION:
+        raise OtherVersion(f"it has format version {version}")
     if HEADER_BYTES + padded(table_bytes) + DIGEST_BYTES > file_bytes:
         raise Flaw(f"its header says {table_bytes} bytes of table in a file of {file_bytes}")
     return SnapshotHeader(
@@ -152,24 +171,23 @@ def decode_header(block: memoryview) -> SnapshotHeader:
 
 def decode_table(text: memoryview, header: SnapshotHeader) -> Table:
     """Read the table. Raises Flaw when it does not describe what the file can hold."""
-    start = HEADER_BYTES + padded(header.table_bytes)
     try:
         table = json.loads(bytes(text))
         small = table["small"]
-        entries = tuple(_entry(fields, start) for fields in table["sections"])
+        entries = tuple(_entry(fields) for fields in table["sections"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Flaw(f"its table cannot be read: {error}") from error
-    end = start
+    end = HEADER_BYTES
     for entry in entries:
         if entry.offset != end:
             raise Flaw(f"its table says that section {entry.name} begins at byte {entry.offset}, not {end}")
         end += padded(entry.size_bytes)
-    if end + DIGEST_BYTES != header.file_bytes:
-        raise Flaw(f"its sections end at byte {end}, and the file has {header.file_bytes}")
+    if end != header.table_offset:
+        raise Flaw(f"its sections end at byte {end}, and its table begins at {header.table_offset}")
     return Table(entries, small)
 
 
-def _entry(fields: dict[str, Any], start: int) -> SectionEntry:
+def _entry(fields: dict[str, Any]) -> SectionEntry:
     dtype = _dtype(fields["type"])
     shape = tuple(int(length) for length in fields["shape"])
     if dtype.hasobject or any(length < 0 for length in shape):
@@ -181,9 +199,9 @@ def _entry(fields: dict[str, Any], start: int) -> SectionEntry:
         name=str(fields["name"]),
         dtype=dtype,
         shape=shape,
-        offset=start + int(fields["offset"]),
+        offset=int(fields["offset"]),
         size_bytes=count * dtype.itemsize,
-        checksum=bytes.fromhex(fields["xxh3"]),
+        digest=bytes.fromhex(fields["blake3"]),
     )
 
 

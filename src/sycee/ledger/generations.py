@@ -104,7 +104,7 @@ def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: in
 
 
 def add_run(tables: kernels.Tables, first_row: int, count: int) -> None:
-    """From now on ids are found in the run that was sealed behind all others: `count` of bound rows from `first_row`."""
+    """From now on ids are found in the run that was sealed last: `count` of the bound rows from `first_row` on."""
     if not count:
         return
     generations, runs = tables.generations, tables.runs.view(np.ndarray)

@@ -26,7 +26,7 @@ _ROWS_MAX: Final = {
     "hold_legs": limits.HOLD_LEGS_MAX,
 }
 # Index, and what it holds: rows of a table, or the bound ids that are not ordered by time.
-_INDEXES: Final = (("account_slots", "accounts"), ("bound_slots", "strays"), ("refund_slots", "refunds"))
+_INDEXES: Final = {"account_slots": "accounts", "bound_slots": "strays", "refund_slots": "refunds"}
 _COUNTERS: Final = {
     "accounts": kernels.ACCOUNTS,
     "purses": kernels.PURSES,
@@ -81,7 +81,7 @@ class Growth:
         bits_shape = self._bits_shape(needs)
         rows = {name: needs[name] for name in _COUNTERS if name in self._growing}
         new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING[name][0].itemsize for name in rows)
-        new_bytes += 8 * sum(self._slots(name, needs[held]) for name, held in _INDEXES)
+        new_bytes += 8 * sum(self._slots(name, needs[held]) for name, held in _INDEXES.items())
         new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
         if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
             raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
@@ -92,7 +92,7 @@ class Growth:
             self.grow("gross", needs["accounts"])
             self.grow("batches", needs["batches"])
             self._grow_undo(operations)
-            for name, held in _INDEXES:
+            for name, held in _INDEXES.items():
                 self.grow_slots(name, needs[held])
             self._grow_bits(bits_shape)
             generations.turn(self, operations.size)
@@ -215,7 +215,7 @@ class Growth:
         """Find all ids anew, after the tables were filled from elsewhere; retries are compared by `content_key`."""
         strays = generations.rebuild(self)
         in_use = self._in_use() | {"strays": strays}
-        for name, held in _INDEXES:
+        for name, held in _INDEXES.items():
             old: Array = getattr(self.tables, name)
             size = max(self._slots(name, in_use[held]), old.size - 1)
             self._set_slots(name, size, content_key if name == "bound_slots" else int(old[-1]))
@@ -239,6 +239,8 @@ class Growth:
             wider = np.zeros(shape, np.uint64)
             wider[: bits.shape[0], : bits.shape[1]] = bits
             self.tables = self.tables._replace(group_bits=wider)
+            # Whoever copies the state goes on with the old bits, which nobody writes to any more.
+            self.tables.copying[kernels.COPIED_GROUP_BITS, kernels.COPY_END] = 0
 
 
 def _no_memory(numbers: str) -> UnavailableError:

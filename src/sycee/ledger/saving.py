@@ -6,7 +6,9 @@ what is zero between frames. Content hashes of bound operations are keyed with t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -48,18 +50,24 @@ _COUNTED: Final = {
     "staged": kernels.STAGED,
     "keys": kernels.KEYS,
 }
+_SIDE_BY_SIDE_BYTES_MIN: Final = 64 << 20  # less is read in the time that threads take to begin
+_THREADS_MAX: Final = 4  # as many as there are tables that take long
 _WHOLE: Final = ("rule_sets", "programmes", "batches", "group_rows", "group_bits", "issuance", "calendar")
 
 
 def save(state: LedgerState) -> tuple[dict[str, Array], dict[str, Any]]:
-    """(arrays by name, small values that JSON can hold). The arrays are views: the state must stand still meanwhile."""
+    """(arrays by name, small values that JSON can hold). The arrays are views: the state must stand still meanwhile.
+
+    `copying.Copying` is for a state that goes on.
+    """
     tables = state.tables
     sections: dict[str, Array] = {
         name: getattr(tables, name)[: tables.counters[counter]] for name, counter in _COUNTED.items()
     }
     sections |= {name: getattr(tables, name) for name in _WHOLE}
     sections["frame_times"] = state.frame_times
-    sections["counters"] = tables.counters
+    sections["counters"] = tables.counters.copy()
+    sections["counters"][kernels.KEEPING] = 0  # whoever loads it neither is within a chain nor copies anything
     sections["content_key"] = tables.bound_slots[-1:]
     small = {
         "zones": {str(number): zone for number, zone in state.zones.items()},
@@ -82,16 +90,15 @@ def load(
     """The state that was saved. Raises IntegrityError where something of it is missing or of another shape."""
     state = new_state()
     try:
+        key = np.zeros(1, np.uint64)
+        sections["counters"].read_into(state.tables.counters)
+        sections["content_key"].read_into(key)
+        _load_small(state, small)
         for name in (*_COUNTED, "frame_times"):
             state.grow(name, sections[name].shape[0])
-            sections[name].read_into(_part(state, name, sections[name].shape[0]))
         for name in _WHOLE:
             _fit(state, name, sections[name])
-            sections[name].read_into(_part(state, name, sections[name].shape[0]))
-        sections["counters"].read_into(state.tables.counters)
-        _load_small(state, small)
-        key = np.zeros(1, np.uint64)
-        sections["content_key"].read_into(key)
+        _read(state, sections)
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise IntegrityError(f"the snapshot does not hold what this release needs: {error!r}") from error
     state.tables.counters[kernels.TIME_OUTS] = 0
@@ -100,6 +107,19 @@ def load(
     state.index(int(key[0]))
     kernels.note_time_outs(state.tables)
     return state
+
+
+def _read(state: LedgerState, sections: Mapping[str, Section]) -> None:
+    """Fill all tables, large ones side by side."""
+    parts = {name: _part(state, name, sections[name].shape[0]) for name in (*_COUNTED, "frame_times", *_WHOLE)}
+    if sum(part.nbytes for part in parts.values()) < _SIDE_BY_SIDE_BYTES_MIN:
+        for name, part in parts.items():
+            sections[name].read_into(part)
+        return
+    with ThreadPoolExecutor(min(_THREADS_MAX, os.cpu_count() or 1), thread_name_prefix="sycee-load") as pool:
+        longest_first = sorted(parts, key=lambda name: -parts[name].nbytes)
+        for done in [pool.submit(sections[name].read_into, parts[name]) for name in longest_first]:
+            done.result()
 
 
 def _part(state: LedgerState, name: str, rows: int) -> Array:

@@ -80,11 +80,13 @@ class Ledger(Keeping):
         cut_tail: bool = False,
         ticks: bool = False,
         snapshot_frames: int | None = SNAPSHOT_FRAMES_MIN,
+        snapshot_every: int | None = None,
     ) -> Self:
         """Open the ledger in `folder`, made if absent, and bring its state up to its last frame.
 
         `ticks` starts a thread that ends holds and changes rule sets when their time comes though nobody calls.
         `snapshot_frames`: closing writes a snapshot if at least so many frames came since the last; None for never.
+        `snapshot_every`: so does a thread after so many, while the ledger goes on; None for never.
         Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
         JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
         the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
@@ -93,6 +95,8 @@ class Ledger(Keeping):
             raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
         if snapshot_frames is not None:
             integer("snapshot_frames", snapshot_frames, high=I64_MAX)
+        if snapshot_every is not None:
+            integer("snapshot_every", snapshot_every, low=1, high=I64_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
@@ -101,6 +105,7 @@ class Ledger(Keeping):
             clock=clock,
             snapshot_disk=kept,
             snapshot_frames=snapshot_frames,
+            snapshot_every=snapshot_every,
             trust_snapshots=not cut_tail,
             ticks=ticks,
         )
@@ -195,7 +200,10 @@ class Ledger(Keeping):
         return self.sequencer.tick()
 
     def snapshot(self) -> str:
-        """Keep the state on disk, so that the next start is quick; its file's name. UnavailableError harms nothing."""
+        """Keep the state on disk, so that the next start is quick; its file's name. UnavailableError harms nothing.
+
+        Other threads go on using the ledger meanwhile.
+        """
         return self.sequencer.snapshot()
 
     def close(self) -> None:

@@ -13,9 +13,10 @@ then be ahead of the disk, so nothing is read from it any more.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -50,6 +51,7 @@ SIDE_BY_SIDE_RECORDS_MIN: Final = 256
 # 64 frames, half a million operations at most, are replayed in a second or two. For fewer, a file that may be as large
 # as all the ledger's memory is not worth writing.
 SNAPSHOT_FRAMES_MIN: Final = 64
+PIECE_PAUSE_S_MAX: Final = 0.1
 # Ctrl-C may hit a leader at the one moment when it hands the lead on. Whoever was waiting then looks after itself.
 LEADER_LOST_S: Final = 1.0
 NS_PER_S: Final = 10**9
@@ -80,12 +82,14 @@ class Sequencer:
         side_by_side: bool = True,
         snapshot_disk: Disk | None = None,
         snapshot_frames: int | None = SNAPSHOT_FRAMES_MIN,
+        snapshot_every: int | None = None,
         trust_snapshots: bool = True,
         ticks: bool = False,
     ) -> None:
         """Recover `log`: the newest good snapshot on `snapshot_disk`, if there is one, and the frames after it.
 
         `snapshot_frames`: `close` writes a snapshot when at least so many frames came since the last; None for never.
+        `snapshot_every`: after so many frames a thread writes one while the ledger goes on; None for never.
         `trust_snapshots=False` replays everything, and removes what is beyond the log's end. `ticks` starts a thread
         that moves time on when something falls due. Raises IntegrityError where the log does not prove itself,
         UnavailableError where a newer release wrote it.
@@ -94,7 +98,11 @@ class Sequencer:
         self._clock = clock or RealClock()
         self._snapshot_disk = snapshot_disk
         self._snapshot_frames = snapshot_frames
+        self._snapshot_every = snapshot_every
         self._order = threading.Lock()
+        self._turn = threading.Lock()  # held by whoever copies the state and waits for `_order`: nobody overtakes it
+        self._snapshotting = threading.Lock()  # one snapshot at a time; whoever needs `_order` too takes this first
+        self._writing: snapshots.Writing | None = None  # the snapshot that was begun last
         self._gate = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._led = False  # whether a thread works off what waits, or was told to
@@ -112,6 +120,7 @@ class Sequencer:
         self.state = start.state
         self._findings = start.findings
         self._snapshot_sequence = start.snapshot_sequence
+        self._behind_from = start.snapshot_sequence  # the frame from which on `snapshot_every` is counted
         self._durable = log.last_sequence
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
         self._ticker: Ticker | None = None  # its thread begins at once, and may write a frame before it is known here
@@ -166,6 +175,8 @@ class Sequencer:
                 ticket.wake.wait(LEADER_LOST_S)
             if not ticket.done:
                 leads = True
+                with self._turn:
+                    pass
                 with self._order:
                     self._work_off(ticket)
         finally:
@@ -202,13 +213,33 @@ class Sequencer:
     def snapshot(self) -> str:
         """Write the state as of the newest frame to disk, so that the next start need not replay it; its file's name.
 
-        Nothing else is taken or read meanwhile. Raises UnavailableError where the disk refuses (the ledger is
+        Other threads' frames and reads go on meanwhile. Raises UnavailableError where the disk refuses (the ledger is
         unharmed), UsageError where it has no folder for snapshots or no frame yet.
         """
         self._check_not_reading("snapshot")
-        with self._order:
-            self._check_running()
-            return self._write_snapshot()
+        with self._snapshotting:
+            writing, seen = self.begin_snapshot(), self._durable
+            try:
+                began = time.monotonic()
+                while writing.step():
+                    if self._durable != seen:
+                        # Frames come in: leave them machine and disk for as long as the piece took.
+                        seen = self._durable
+                        time.sleep(min(time.monotonic() - began, PIECE_PAUSE_S_MAX))
+                    began = time.monotonic()
+            finally:
+                writing.abandon()  # Ctrl-C may come in the pause
+            self._note_snapshot()
+            return writing.name
+
+    def begin_snapshot(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.Writing:
+        """A snapshot of the state as of the newest frame, to be written by its steps, with frames between them.
+
+        Raises UsageError where one is being written, else as `snapshot` does. Closing gives one up that is not done.
+        """
+        self._check_not_reading("begin_snapshot")
+        with self._between_frames():
+            return self._begin_snapshot(self._between_frames, piece_bytes)
 
     def position(self) -> Position:
         """Where the ledger stands after its newest frame, for a witness to sign. Raises UsageError before the first."""
@@ -240,6 +271,14 @@ class Sequencer:
         self._check_not_reading("close")
         if self._ticker:
             self._ticker.stop()
+        # A snapshot that is being written behind is waited for: it is the one that the next start will begin with.
+        with self._snapshotting:
+            if self._writing is not None:
+                self._note_snapshot()
+                self._writing.abandon()
+            self._close()
+
+    def _close(self) -> None:
         with self._order:
             if self._closed:
                 return
@@ -260,19 +299,48 @@ class Sequencer:
         if self._durable - self._snapshot_sequence < max(1, self._snapshot_frames):
             return
         try:
-            self._write_snapshot()
+            self._begin_snapshot(nullcontext).run()
         except UnavailableError as error:
             self._findings.append(f"no snapshot was written: {error.message}")
 
-    def _write_snapshot(self) -> str:
+    def _begin_snapshot(
+        self,
+        between_frames: Callable[[], AbstractContextManager[None]],
+        piece_bytes: int = snapshots.PIECE_BYTES,
+    ) -> snapshots.Writing:
+        """`_order` is ours."""
         if self._snapshot_disk is None or not self._durable:
             raise UsageError(
                 "there is nothing to keep a snapshot of" if self._snapshot_disk else "it has no folder for snapshots",
                 hint="a ledger of a folder keeps snapshots once it has a frame",
             )
-        name = snapshots.write(self._snapshot_disk, self._log, self.state)
-        self._snapshot_sequence = self._durable
-        return name
+        if self._writing is not None and self._writing.goes_on:
+            raise UsageError("a snapshot is being written", hint="wait until it is done")
+        self._note_snapshot()
+        self._writing = snapshots.Writing(
+            self._snapshot_disk, self._log, self.state, between_frames, piece_bytes=piece_bytes
+        )
+        return self._writing
+
+    def _note_snapshot(self) -> None:
+        """Know of the snapshot that was written last."""
+        if self._writing is not None and self._writing.name:
+            self._snapshot_sequence = max(self._snapshot_sequence, self._writing.sequence)
+
+    @contextmanager
+    def _between_frames(self) -> Iterator[None]:
+        """No frame is applied meanwhile, and none begins first of those that come later than this call."""
+        with self._turn, self._order:
+            self._check_running()
+            yield
+
+    def _snapshot_behind(self) -> None:
+        """What the thread of `snapshot_every` does: nobody waits for it, so what goes wrong is a finding."""
+        try:
+            self.snapshot()
+        except SyceeError as error:
+            if not self._closed:
+                self._findings.append(f"no snapshot was written: {error.message}")
 
     def _check_not_reading(self, what: str) -> None:
         if self._reader == threading.get_ident():
@@ -444,6 +512,9 @@ class Sequencer:
         self._in_step = True
         if self._ticker:
             self._ticker.due(self.state.next_due_ns())
+        if self._snapshot_every and sequence - self._behind_from >= self._snapshot_every:
+            self._behind_from = sequence
+            threading.Thread(target=self._snapshot_behind, name="sycee-snapshot", daemon=True).start()
         return answers
 
     def _calendar_at(self, now_ns: int) -> tuple[CalendarEntry, ...]:

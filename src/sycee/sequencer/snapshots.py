@@ -7,19 +7,21 @@ that were acknowledged, and that is damage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError
+from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError, UnavailableError
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
 from sycee.journal.frame import Frame, Mark
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
 from sycee.ledger import kernels, layout
+from sycee.ledger.copying import CHANGING, Copying
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.log import Log
 from sycee.sequencer.replaying import replay
@@ -29,6 +31,10 @@ Array = np.ndarray[Any, Any]
 # What hangs on how a state came about and not on what it is: the dates, since each frame brings its own, and the random
 # key that contents of retries are hashed with.
 _UNCOMPARED: Final = ("calendar", "content_key")
+
+
+# A piece is copied, hashed and written in about a millisecond, beside which a frame loses little.
+PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(slots=True)
@@ -69,22 +75,98 @@ def start(log: Log, disk: Disk | None, *, trusted: bool = True) -> Start:
     return Start(state, [*findings, *log.findings], mark.sequence if mark else 0)
 
 
-def write(disk: Disk, log: Log, state: LedgerState) -> str:
-    """Write a snapshot of the state, which must be at the log's end; returns its file's name.
+class Writing:
+    """A snapshot that is being written, step by step, while frames go on between the steps and beside them.
 
-    Raises UnavailableError where the disk refuses.
+    `between_frames` gives a context in which no frame is applied; it raises where the ledger has stopped. Making one
+    needs that too. After an error nothing of it is left, and the ledger is unharmed.
     """
-    sections, small = state.save()
-    return files.write(
-        disk,
-        ledger_id=log.ledger_id,
-        epoch=log.epoch,
-        mark=log.mark,
-        rules=state.rules,
-        movement_digest=state.movement_digest,
-        sections=sections,
-        small=small,
-    )
+
+    def __init__(
+        self,
+        disk: Disk,
+        log: Log,
+        state: LedgerState,
+        between_frames: Callable[[], AbstractContextManager[None]],
+        *,
+        piece_bytes: int = PIECE_BYTES,
+    ) -> None:
+        """Begin: the snapshot is of the state as it is now. Raises UnavailableError where there is no memory for it."""
+        self.sequence = log.last_sequence
+        self.name = ""  # of the file, once it is durable
+        self._disk = disk
+        self._ledger_id, self._epoch, self._mark = log.ledger_id, log.epoch, log.mark
+        self._between_frames = between_frames
+        self._piece_bytes = piece_bytes
+        self._copying = Copying(state)
+        self._writer: files.Writer | None = None
+        self._is_given_up = False
+        self._steps = self._all_steps()
+
+    def step(self) -> bool:
+        """Write a piece more; False when all is done. Raises UnavailableError when the disk refuses."""
+        try:
+            return self.goes_on and next(self._steps, False)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def run(self) -> str:
+        """Do all steps; returns the file's name. Raises what `step` raises."""
+        while self.step():
+            pass
+        return self.name
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is neither done nor given up."""
+        return not (self.name or self._is_given_up)
+
+    def abandon(self) -> None:
+        """Give it up, and leave nothing of it. Does nothing when it is done."""
+        if not self.goes_on:
+            return
+        self._is_given_up = True
+        with suppress(UnavailableError):  # a ledger that has stopped keeps nothing any more
+            self._end_copying()
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def _all_steps(self) -> Iterator[bool]:
+        copying, buffer = self._copying, np.empty(self._piece_bytes // 8, np.uint64)
+        writer = self._writer = files.Writer(
+            self._disk,
+            ledger_id=self._ledger_id,
+            epoch=self._epoch,
+            mark=self._mark,
+            rules=copying.rules,
+            movement_digest=copying.movement_digest,
+            sections=copying.sections,
+            small=copying.small,
+        )
+        for name in CHANGING:
+            rows, row_words = copying.sections[name].size, copying.row_bytes(name) // 8
+            for first in range(0, rows, buffer.size // row_words):
+                count = min(buffer.size // row_words, rows - first)
+                piece = buffer[: count * row_words].reshape(count, row_words)
+                copying.take(name, first, piece)
+                with self._between_frames():
+                    copying.settle(name, first, piece)
+                writer.add(piece.reshape(-1).view(np.uint8).data)
+                yield True
+        self._end_copying()
+        for name in copying.sections:
+            if name not in CHANGING:
+                content = copying.sections[name].reshape(-1).view(np.uint8).data
+                for start in range(0, len(content), self._piece_bytes):
+                    writer.add(content[start : start + self._piece_bytes])
+                    yield True
+        self.name = writer.finish()
+
+    def _end_copying(self) -> None:
+        with self._between_frames():
+            kept = self._copying.end()
+        del kept  # gigabytes, perhaps: given back while frames go on
 
 
 def state_of(snapshot: Snapshot) -> LedgerState:
@@ -164,13 +246,14 @@ def _closed(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
 
 
 def _newest(log: Log, disk: Disk) -> tuple[LedgerState, Mark | None, list[str]]:
-    snapshot, findings = files.newest_good(disk, log.ledger_id)
-    if snapshot is None:
-        return LedgerState(), None, findings
-    with snapshot:
+    """The state of the newest snapshot that can be used, read and checked in one go."""
+    findings: list[str] = []
+    for snapshot in _closed(files.all_good(disk, log.ledger_id, findings, sections_too=False)):
         try:
             return state_of(snapshot), snapshot.mark, findings
+        except (files.SnapshotDamaged, UnavailableError) as error:
+            findings.append(files.passed_over(error))
         except (SyceeError, KeyError, ValueError, TypeError) as error:
             # Another release laid its tables out otherwise: nothing is lost, for the journal has it all.
             findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was passed over")
-            return LedgerState(), None, findings
+    return LedgerState(), None, findings

@@ -22,6 +22,7 @@ from sycee.journal import snapshot as files
 from sycee.journal.frame import FrameKind
 from sycee.sequencer.restore import restore
 from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.snapshots import Writing
 from sycee.sequencer.verify import verify
 from sycee.testing import simulator_words as words
 from sycee.testing.disk import SECTOR_BYTES, FakeDisk, Loss, PowerCut
@@ -72,6 +73,8 @@ class Machine:
         self._tell = tell
         self._sequencer: Sequencer | None = None
         self._keeps_snapshots = False
+        self._writing: Writing | None = None  # a snapshot that is being written while the ledger goes on
+        self._writing_dice = Dice(b"")
         self._dice = Dice(b"")  # of the power cut that is to come
         self._trouble = ""  # why the disk may refuse
         self._stays_in_trouble = False
@@ -97,6 +100,24 @@ class Machine:
         self._counts[f"step: {what}"] += 1
         self._tell(f"{what}")
         getattr(self, f"_{what.replace(' ', '_').replace('-', '_')}")(dice)
+
+    def write_on(self) -> None:
+        """Write some more of the snapshot that was begun, if one was."""
+        writing, sequencer = self._writing, self._sequencer
+        if writing is None or sequencer is None:
+            return
+        try:
+            for _ in range(self._writing_dice.pick((4, 1, 9, 30, 0))):
+                writing.step()
+        except UnavailableError as error:
+            self.refused(error)
+        if not writing.goes_on:
+            self._writing = None
+            if writing.name:
+                self._counts["snapshots written behind"] += 1
+                self._tell(f"{writing.name} is written, {len(self.oracle.frames) - writing.sequence} frames behind")
+                demand(writing.name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
+                self.oracle.check(sequencer)
 
     def refused(self, error: UnavailableError) -> None:
         """The disk refused something: the ledger stopped itself, or goes on unharmed."""
@@ -140,7 +161,7 @@ class Machine:
             f" in frame {in_flight.sequence}, {len(in_flight.records) // RECORD_BYTES} operations" if in_flight else ""
         )
         self._tell(f"the power goes{doing}; of what was not durable: {loss.value}")
-        self._sequencer = None
+        self._sequencer = self._writing = None
         self.disk = self.disk.crash(seed, loss)
         self._stay_in_trouble()
         if self._dice.one_in(4):
@@ -148,7 +169,7 @@ class Machine:
 
     def _halt(self, how: str, dice: Dice) -> None:
         """End the process, if it runs: by a clean close, by kill or by a power cut."""
-        sequencer, self._sequencer = self._sequencer, None
+        sequencer, self._sequencer, self._writing = self._sequencer, None, None
         if how == "close" and sequencer is not None:
             try:
                 sequencer.close()
@@ -295,6 +316,8 @@ class Machine:
         self.power_cut()
 
     def _snapshot(self, dice: Dice) -> None:
+        if self._writing is not None:
+            return  # one at a time
         sequencer = self.running()
         try:
             name = sequencer.snapshot()
@@ -306,6 +329,16 @@ class Machine:
             self._counts["snapshots"] += 1
             demand(name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
             self.oracle.check(sequencer)
+
+    def _snapshot_behind(self, dice: Dice) -> None:
+        """Begin one that is written between the steps that follow."""
+        if self._writing is not None:
+            return
+        try:
+            self._writing = self.running().begin_snapshot(piece_bytes=dice.pick((512, 128, 4_096)))
+        except UsageError as error:
+            demand(not self._keeps_snapshots or not self.oracle.frames, "a snapshot is refused", error)
+        self._writing_dice = dice
 
     def _sync_fails(self, dice: Dice) -> None:
         self._dice, self._trouble = dice, "sync fails"

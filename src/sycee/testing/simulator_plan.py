@@ -12,9 +12,11 @@ from sycee.testing.histories import STEP_BYTES
 from sycee.testing.simulator_actor import SETTING_BYTES
 
 FAULT_BYTES: Final = 16
+BEHIND_BYTES: Final = 64  # for how much of a snapshot is written at each of the steps that follow
 ASKS_MIN, ASKS_MAX = 60, 220
 ASKS_PER_SUBMISSION: Final = (1, 1, 2, 3, 4, 6, 9)
 CUT_SHORT_TIMES: Final = 2
+SNAPSHOTS_BEHIND: Final = 3
 
 # What may happen between two submissions, as often as it stands here.
 CALM: Final = (*["clock"] * 10, *["tick"] * 3, *["resend"] * 3, *["snapshot"] * 2, *["close"] * 2, "restore")
@@ -66,4 +68,8 @@ def plan_of(seed: int) -> Plan:
     dice_apart = random.Random(f"sycee.simulator cut short {seed}")
     for _ in range(CUT_SHORT_TIMES):
         steps.insert(dice_apart.randrange(len(steps) + 1), Step("cut short", dice_apart.randbytes(FAULT_BYTES)))
+    dice_apart = random.Random(f"sycee.simulator snapshot behind {seed}")
+    for _ in range(SNAPSHOTS_BEHIND):
+        data = dice_apart.randbytes(BEHIND_BYTES)
+        steps.insert(dice_apart.randrange(len(steps) + 1), Step("snapshot behind", data))
     return Plan(dice.randbytes(SETTING_BYTES), tuple(steps))

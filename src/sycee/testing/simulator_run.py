@@ -137,6 +137,7 @@ class Run:
     def _do(self, step: Step) -> None:
         dice = Dice(step.data)
         try:
+            self.machine.write_on()
             if step.what == "ask":
                 self._set_up()
                 self._actor.ask(step.data, max(self.machine.right_ns(), self._oracle.last_time_ns))

@@ -8,6 +8,7 @@ from numba import njit
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import find, insert
+from sycee.ledger.kernels.undo import touch_account, touch_copied
 
 KEY_WORD = layout.KEY_WORD
 
@@ -69,6 +70,7 @@ def block_account(tables, operation, blocks):
         return c.ACCOUNT_MUST_STAY_OPEN
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
+    touch_account(tables, row)
     bit = np.int64(1) << (np.int64(operation.first) - 1)
     if operation["flags"] & c.BLOCK_DEBIT:
         account.debit_reasons = np.int64(account.debit_reasons) | bit if blocks else account.debit_reasons & ~bit
@@ -91,6 +93,7 @@ def close_account(tables, operation):
         return c.ACCOUNT_CLOSED
     if account.credits_posted != account.debits_posted or account.debits_pending or account.credits_pending:
         return c.ACCOUNT_NOT_EMPTY
+    touch_account(tables, row)
     account.blocks |= c.BLOCK_CLOSED
     account.close_reason = operation.first
     return c.CREATED
@@ -107,6 +110,7 @@ def set_rule_set(tables, operation):
     account = tables.accounts[row]
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
+    touch_account(tables, row)
     account.rule_set = operation.rule_set
     return c.CREATED
 
@@ -120,6 +124,7 @@ def set_key(tables, operation, words, i):
     account = tables.accounts[row]
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
+    touch_account(tables, row)
     account.key_epoch += 1
     account.key = 0
     if operation["flags"]:
@@ -151,6 +156,7 @@ def link_account(tables, operation):
             return c.LINK_KIND_WRONG
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
+    touch_account(tables, row)
     account.link = link + 1
     tables.counters[c.LINKS] += 1
     return c.CREATED
@@ -167,13 +173,16 @@ def group_membership(tables, operation, joins):
         return c.ACCOUNT_NOT_FOUND
     account = tables.accounts[row]
     group_row = np.int64(tables.group_rows[group]) - 1
-    if joins:
-        if not account.payee:
-            tables.counters[c.PAYEES] += 1
-            account.payee = tables.counters[c.PAYEES]
-        bit = np.int64(account.payee)
-        tables.group_bits[group_row, bit >> 6] |= c.ONE << np.uint64(bit & 63)
-    elif account.payee:
-        bit = np.int64(account.payee)
-        tables.group_bits[group_row, bit >> 6] &= ~(c.ONE << np.uint64(bit & 63))
+    if joins and not account.payee:
+        touch_account(tables, row)
+        tables.counters[c.PAYEES] += 1
+        account.payee = tables.counters[c.PAYEES]
+    bit = np.int64(account.payee)
+    if bit:
+        words = tables.group_bits.shape[1]
+        touch_copied(tables, tables.group_bits, c.COPIED_GROUP_BITS, group_row * words + (bit >> 6))
+        if joins:
+            tables.group_bits[group_row, bit >> 6] |= c.ONE << np.uint64(bit & 63)
+        else:
+            tables.group_bits[group_row, bit >> 6] &= ~(c.ONE << np.uint64(bit & 63))
     return c.CREATED

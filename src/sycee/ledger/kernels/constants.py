@@ -45,13 +45,15 @@ STAGED: Final = 8
 KEYS: Final = 9
 TIME_OUTS: Final = 10
 LINKS: Final = 11  # how often an account was linked: without any there is no waterfall
-CHAINED: Final = 12  # 1 while the operations of a chain are done: pre-images are kept
+KEEPING: Final = 12  # what pre-images are kept for: CHAIN, COPY, both or neither
 UNDO_ACCOUNTS: Final = 13
 UNDO_PURSES: Final = 14
 UNDO_HOLDS: Final = 15
 UNDO_VALUES: Final = 16
 REFUNDS: Final = 17
 COUNTERS: Final = 24
+CHAIN: Final = 1  # the operations of a chain are done, and may be undone
+COPY: Final = 2  # the state is being copied, as it was when that began
 # Indices of `generations`: where bound ids are to be found. Unlike the counters they are no part of a snapshot.
 RECENT: Final = 0  # ids of the recent generation
 STRAYS: Final = 1  # ids in bound_slots
@@ -76,6 +78,26 @@ BLOCK_BITS: Final = 8  # a fence stands before every 256 sorted ids: 4,096 bytes
 VALUE_REFUNDED: Final = 0
 VALUE_HOLD_LEG: Final = 1
 VALUE_TRANSIT: Final = 2
+# Rows of `copying`: the large tables whose rows are written to more than once, in the order in which they are copied.
+COPIED_ACCOUNTS: Final = 0
+COPIED_PURSES: Final = 1
+COPIED_HOLDS: Final = 2
+COPIED_HOLD_LEGS: Final = 3
+COPIED_TRANSITS: Final = 4
+COPIED_STAGED: Final = 5
+COPIED_BATCHES: Final = 6
+COPIED_GROUP_BITS: Final = 7
+COPIED_REFUNDS: Final = 8
+COPIED_TABLES: Final = 9
+# Its columns.
+COPY_DONE: Final = 0  # rows before this one are copied
+COPY_END: Final = 1  # rows from this one on were not there when it began
+COPY_KEPT: Final = 2  # how many pre-images are kept
+COPY_MARKS: Final = 3  # where in `kept`: a bit for each row that has a pre-image
+COPY_ROWS: Final = 4  # the rows' numbers
+COPY_IMAGES: Final = 5  # their words
+COPY_WORDS: Final = 6  # 64-bit words of a row
+COPY_COLUMNS: Final = 7
 
 PENDING: Final = 65_535  # resolve's mark for an operation that the ledger does not know yet
 FOR_PYTHON: Final = -1  # apply's mark for an operation that Python handles

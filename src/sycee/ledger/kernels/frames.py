@@ -21,7 +21,8 @@ from sycee.ledger.kernels.accounts import (
 from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
 from sycee.ledger.kernels.lookup import bind, content, find, find_bound, insert, insert_stray, is_ordered
 from sycee.ledger.kernels.money import pay, refund, reverse, transfer
-from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids
+from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids, warm_rows
+from sycee.ledger.kernels.preimages import put_over
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
 from sycee.ledger.kernels.settlement import settle, stage
 from sycee.ledger.kernels.shape import LINKABLE, malformed
@@ -274,7 +275,11 @@ def _rehash(slots, old):
 
 def _index_accounts(tables, count):
     """Fill the empty index with the ids of the first `count` accounts."""
+    warmed = 0
     for row in range(count):
+        if row >= warmed:
+            warmed = min(row + CHUNK, count)
+            warm_rows(tables.account_slots, tables.accounts, row, warmed)
         insert(tables.account_slots, tables.accounts[row].id_low, tables.accounts[row].id_high, row)
 
 
@@ -370,11 +375,14 @@ index_accounts = njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
 index_refunds = njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
 index_strays = njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)
 _ids_type = numba.uint64[:, ::1]
-gather = njit(
-    _i64(numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1]), **_eager
-)(_gather)
+gather = njit(_i64(numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1]), **_eager)(
+    _gather
+)
 sort_keys = njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
 rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
 bound_rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
     _bound_rows_of
+)
+overlay = njit(numba.void(_i64[:, ::1], numba.uint64[::1], _i64, _i64, _i64, _i64, numba.uint64[:, ::1]), **_eager)(
+    put_over
 )

@@ -69,6 +69,13 @@ def warm_ids(tables, operations, start, stop):
 
 
 @njit(forceinline=True)
+def warm_rows(slots, rows, start, stop):
+    """Fetch where the ids of rows[start:stop] will be noted."""
+    for row in range(start, stop):
+        _fetch(slots, first_slot(slots, hash_id(slots, rows[row].id_low, rows[row].id_high)))
+
+
+@njit(forceinline=True)
 def warm(tables, operations, i, slots_until, rows_until):
     """Fetch what the operations from `i` on will touch, farther ahead what is looked at first.
 

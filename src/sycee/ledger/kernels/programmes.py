@@ -11,6 +11,7 @@ from sycee.ledger.kernels.money import takes_or_suspense
 from sycee.ledger.kernels.movements import left_in, move_from_purse, move_to_purse, overflows_debits
 from sycee.ledger.kernels.rules import giving, use_up
 from sycee.ledger.kernels.shape import MEMBER_WORDS
+from sycee.ledger.kernels.undo import touch_account, touch_purse
 
 
 @njit
@@ -35,6 +36,7 @@ def add_members(tables, operation, words, i):
     if first != np.int64(programme.filled):
         return c.MEMBERS_OUT_OF_ORDER
     for member in range(count):
+        touch_purse(tables, programme.first_purse + first + member)
         purse = tables.purses[programme.first_purse + first + member]
         purse.member_low = words[i, MEMBER_WORDS[member]]
         purse.member_high = words[i, MEMBER_WORDS[member] + 1]
@@ -87,6 +89,7 @@ def drop(tables, operation, place, now_ns):
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         purse = tables.purses[row]
         if purse.state == c.EMPTY:
+            touch_purse(tables, row)
             purse.state = c.DROPPED
             move_to_purse(tables, place, c.PURPOSE_DROP, leg, funder_row, row, amount)
             leg += 1
@@ -147,6 +150,8 @@ def claim(tables, operation, now_ns):
         return c.CLAIM_WINDOW_CLOSED
     if wallet.purses >= c.PURSES_PER_WALLET:
         return c.TOO_MANY_PURSES
+    touch_purse(tables, purse_row)
+    touch_account(tables, wallet_row)
     purse.wallet = wallet_row + 1
     purse.state = c.CLAIMED
     wallet.purses += 1
@@ -159,6 +164,7 @@ def claim(tables, operation, now_ns):
     if before < 0:
         wallet.first_purse = purse_row + 1
     else:
+        touch_purse(tables, before)
         tables.purses[before].next_purse = purse_row + 1
     return c.CREATED
 
@@ -166,7 +172,9 @@ def claim(tables, operation, now_ns):
 @njit
 def _unlink(tables, purse_row):
     """Take an expiring purse off its wallet's list."""
-    wallet = tables.accounts[np.int64(tables.purses[purse_row].wallet) - 1]
+    wallet_row = np.int64(tables.purses[purse_row].wallet) - 1
+    touch_account(tables, wallet_row)
+    wallet = tables.accounts[wallet_row]
     before = np.int64(-1)
     link = np.int64(wallet.first_purse)
     while link - 1 != purse_row:
@@ -175,6 +183,7 @@ def _unlink(tables, purse_row):
     if before < 0:
         wallet.first_purse = tables.purses[purse_row].next_purse
     else:
+        touch_purse(tables, before)
         tables.purses[before].next_purse = tables.purses[purse_row].next_purse
     tables.purses[purse_row].next_purse = 0
     wallet.purses -= 1
@@ -209,6 +218,7 @@ def expire(tables, operation, place, now_ns):
         purse = tables.purses[row]
         if purse.state == c.EXPIRED:
             continue
+        touch_purse(tables, row)
         if purse.state == c.CLAIMED:
             _unlink(tables, row)
         purse.state = c.EXPIRED

@@ -9,6 +9,7 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.movements import move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.rules import FITS, giving, giving_to, in_force, receiving, use_up
+from sycee.ledger.kernels.undo import touch_copied
 
 GIVES = 0  # columns of `gross`
 RECEIVES = 1
@@ -64,7 +65,9 @@ def stage(tables, operation):
     staged.next = 0
     staged.batch = operation.number
     tables.counters[c.STAGED] = row + 1
+    touch_copied(tables, tables.batches, c.COPIED_BATCHES, operation.number)
     if batch.count:
+        touch_copied(tables, tables.staged, c.COPIED_STAGED, np.int64(batch.last) - 1)
         tables.staged[np.int64(batch.last) - 1].next = row + 1
     else:
         batch.first = row + 1
@@ -126,6 +129,7 @@ def settle(tables, operation, place, now_ns):
     if operation.count != batch.count or operation.amount != batch.total:
         return c.BATCH_DIFFERS
     if operation["flags"] & c.DISCARD:
+        touch_copied(tables, tables.batches, c.COPIED_BATCHES, number)
         batch.state = c.BATCH_DISCARDED
         return c.CREATED
     # The sum of a batch fits 64 bits, so that of any account in it does.
@@ -157,6 +161,7 @@ def settle(tables, operation, place, now_ns):
         _forget_gross(tables, np.int64(staged.credit), done)
         link = np.int64(staged.next)
     if done:
+        touch_copied(tables, tables.batches, c.COPIED_BATCHES, number)
         batch.state = c.BATCH_SETTLED
     return ORDER[worst]
 

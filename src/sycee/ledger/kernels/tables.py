@@ -59,6 +59,8 @@ class Tables(NamedTuple):
     undo_holds: Any
     undo_hold_rows: Any
     undo_values: Any  # (capacity, 3) i64: which field, row, value
+    copying: Any  # (COPIED_TABLES, COPY_COLUMNS) i64: how far each table is copied, and what `kept` holds of it
+    kept: Any  # (capacity,) u64: rows as they were before the first write since the copying began
 
 
 # The tables that grow with use, their row type and their first length.
@@ -92,7 +94,7 @@ GROWING: dict[str, tuple[Any, int]] = {
     "undo_values": (np.dtype(("<i8", 3)), 0),
 }
 
-# A generation of ids is full at half as many: some seconds of a country's payments, so that clients' clocks which differ
+# A generation of ids is full at half as many: some seconds of a country's payments, so that clients whose clocks differ
 # by that much find their ids among the newest two. Tests lower it.
 GENERATION_SLOTS = 1 << 21
 
@@ -135,4 +137,6 @@ def empty_tables() -> Tables:
         counters=np.zeros(c.COUNTERS, np.int64),
         ahead=np.zeros((128, 2), np.uint64),
         scratch=np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),
+        copying=np.zeros((c.COPIED_TABLES, c.COPY_COLUMNS), np.int64),
+        kept=np.zeros(1, np.uint64),
     )

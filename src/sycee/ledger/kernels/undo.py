@@ -1,7 +1,8 @@
-"""What a chain wrote can be taken back: each row is kept as it was before it is written to.
+"""What is written to is kept as it was before: for a chain, which may be taken back, and while the state is copied.
 
-Outside a chain nothing is kept. Rows that were added vanish with the counters; entries in the heap of time-outs stay
-and are stale there.
+At other times nothing is kept. Of a chain, rows that were added vanish with the counters; entries in the heap of
+time-outs stay and are stale there. Every write to a row that was there before goes through one of these functions;
+those to the small tables, which are copied at once, need not.
 """
 
 from __future__ import annotations
@@ -11,47 +12,76 @@ from numba import njit
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.lookup import remove, remove_bound
+from sycee.ledger.kernels.preimages import keep_first
 
 
 @njit(forceinline=True)
 def touch_account(tables, row):
     """Say that an account is about to be written to."""
-    if tables.counters[c.CHAINED]:
-        at = tables.counters[c.UNDO_ACCOUNTS]
-        tables.undo_accounts[at] = tables.accounts[row]
-        tables.undo_account_rows[at] = row
-        tables.counters[c.UNDO_ACCOUNTS] = at + 1
+    keeping = tables.counters[c.KEEPING]
+    if keeping:
+        if keeping & c.COPY:
+            keep_first(tables.copying, tables.kept, tables.accounts, c.COPIED_ACCOUNTS, row)
+        if keeping & c.CHAIN:
+            at = tables.counters[c.UNDO_ACCOUNTS]
+            tables.undo_accounts[at] = tables.accounts[row]
+            tables.undo_account_rows[at] = row
+            tables.counters[c.UNDO_ACCOUNTS] = at + 1
 
 
 @njit(forceinline=True)
 def touch_purse(tables, row):
     """Say that a purse is about to be written to."""
-    if tables.counters[c.CHAINED]:
-        at = tables.counters[c.UNDO_PURSES]
-        tables.undo_purses[at] = tables.purses[row]
-        tables.undo_purse_rows[at] = row
-        tables.counters[c.UNDO_PURSES] = at + 1
+    keeping = tables.counters[c.KEEPING]
+    if keeping:
+        if keeping & c.COPY:
+            keep_first(tables.copying, tables.kept, tables.purses, c.COPIED_PURSES, row)
+        if keeping & c.CHAIN:
+            at = tables.counters[c.UNDO_PURSES]
+            tables.undo_purses[at] = tables.purses[row]
+            tables.undo_purse_rows[at] = row
+            tables.counters[c.UNDO_PURSES] = at + 1
 
 
 @njit(forceinline=True)
 def touch_hold(tables, row):
     """Say that a hold is about to be written to."""
-    if tables.counters[c.CHAINED]:
-        at = tables.counters[c.UNDO_HOLDS]
-        tables.undo_holds[at] = tables.holds[row]
-        tables.undo_hold_rows[at] = row
-        tables.counters[c.UNDO_HOLDS] = at + 1
+    keeping = tables.counters[c.KEEPING]
+    if keeping:
+        if keeping & c.COPY:
+            keep_first(tables.copying, tables.kept, tables.holds, c.COPIED_HOLDS, row)
+        if keeping & c.CHAIN:
+            at = tables.counters[c.UNDO_HOLDS]
+            tables.undo_holds[at] = tables.holds[row]
+            tables.undo_hold_rows[at] = row
+            tables.counters[c.UNDO_HOLDS] = at + 1
 
 
 @njit(forceinline=True)
 def touch_value(tables, field, row, value):
     """Say that one field, now `value`, is about to be written to."""
-    if tables.counters[c.CHAINED]:
-        at = tables.counters[c.UNDO_VALUES]
-        tables.undo_values[at, 0] = field
-        tables.undo_values[at, 1] = row
-        tables.undo_values[at, 2] = value
-        tables.counters[c.UNDO_VALUES] = at + 1
+    keeping = tables.counters[c.KEEPING]
+    if keeping:
+        if keeping & c.COPY:
+            if field == c.VALUE_REFUNDED:
+                keep_first(tables.copying, tables.kept, tables.refunds, c.COPIED_REFUNDS, row)
+            elif field == c.VALUE_HOLD_LEG:
+                keep_first(tables.copying, tables.kept, tables.hold_legs, c.COPIED_HOLD_LEGS, row)
+            else:
+                keep_first(tables.copying, tables.kept, tables.transits, c.COPIED_TRANSITS, row)
+        if keeping & c.CHAIN:
+            at = tables.counters[c.UNDO_VALUES]
+            tables.undo_values[at, 0] = field
+            tables.undo_values[at, 1] = row
+            tables.undo_values[at, 2] = value
+            tables.counters[c.UNDO_VALUES] = at + 1
+
+
+@njit(forceinline=True)
+def touch_copied(tables, rows, table, row):
+    """Say that a row of a table that no chain writes to is about to be written to; `table` is its row of `copying`."""
+    if tables.counters[c.KEEPING] & c.COPY:
+        keep_first(tables.copying, tables.kept, rows, table, row)
 
 
 @njit
@@ -64,13 +94,13 @@ def begin_chain(tables, marks):
     marks[4] = tables.counters[c.TRANSITS]
     marks[5] = tables.counters[c.REFUNDS]
     end_chain(tables)
-    tables.counters[c.CHAINED] = 1
+    tables.counters[c.KEEPING] |= c.CHAIN
 
 
 @njit
 def end_chain(tables):
-    """Keep nothing any more."""
-    tables.counters[c.CHAINED] = 0
+    """Keep nothing for a chain any more."""
+    tables.counters[c.KEEPING] &= c.COPY
     tables.counters[c.UNDO_ACCOUNTS] = 0
     tables.counters[c.UNDO_PURSES] = 0
     tables.counters[c.UNDO_HOLDS] = 0
