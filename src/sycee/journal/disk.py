@@ -40,8 +40,8 @@ class DiskFile(Protocol):
     def size(self) -> int:
         """Bytes in the file."""
 
-    def zero_fill(self, size_bytes: int) -> None:
-        """Make the file `size_bytes` of written zeros: a later write there changes no metadata."""
+    def zero_fill(self, size_bytes: int, *, written: bool = True) -> None:
+        """Make the file `size_bytes` of zeros. `written` to the disk, a later write there changes no metadata."""
 
     def fdatasync(self) -> None:
         """Return once everything written so far, and the size, would be found after a power cut."""
@@ -186,11 +186,13 @@ class RealFile:
         except OSError as error:
             raise unavailable(error, "reading its size", self._path) from error
 
-    def zero_fill(self, size_bytes: int) -> None:
+    def zero_fill(self, size_bytes: int, *, written: bool = True) -> None:
         """See DiskFile."""
         try:
             # Ask for all the space first: a full disk then says so before we have written most of it.
             os.posix_fallocate(self._descriptor, 0, size_bytes)
+            if not written:
+                return
             with mmap.mmap(-1, ZERO_CHUNK_BYTES) as zeros, memoryview(zeros) as view:
                 offset = 0
                 while offset < size_bytes:

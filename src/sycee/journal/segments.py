@@ -92,7 +92,7 @@ def read_whole(file: DiskFile) -> Bytes:
 
 
 def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -> None:
-    """Turn a zero-filled temporary file into a segment: header, fdatasync, rename, fsync of the folder.
+    """Turn a temporary file full of zeros into a segment: header, fdatasync, rename, fsync of the folder.
 
     In this order, so that a segment seen under its own name has a sound header after any power cut.
     """
@@ -104,7 +104,7 @@ def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -
 
 
 class Spare:
-    """The next segment, zero-filled under a temporary name before it is needed.
+    """The next segment, full of zeros under a temporary name before it is needed.
 
     On a disk that takes work from two threads it is made beside the appends. Where that fails nobody is told, since
     the frame whose write led here is durable: it is made again when it is asked for, and by then there may be room.
@@ -117,23 +117,23 @@ class Spare:
         self._file: DiskFile | None = None
         self._gave_up = False
 
-    def prepare(self) -> None:
-        """Begin to make the file, unless it is made or being made."""
+    def prepare(self, *, written: bool = True) -> None:
+        """Begin to make the file, unless it is made or being made; `written`: see DiskFile.zero_fill."""
         if self._file is not None or self._thread is not None or self._gave_up:
             return
         if not self._disk.concurrent:
-            self._make_beside()
+            self._make_beside(written)
             return
-        self._thread = Thread(target=self._make_beside, name="sycee-journal-spare", daemon=True)
+        self._thread = Thread(target=self._make_beside, args=(written,), name="sycee-journal-spare", daemon=True)
         self._thread.start()
 
     def take(self) -> DiskFile:
-        """The file, under SPARE_NAME, zero-filled. Waits for it, or makes it now.
+        """The file, under SPARE_NAME, full of zeros. Waits for it, or makes it now.
 
         Raises UnavailableError when the disk refuses.
         """
         self._wait()
-        file = self._file or self._make()
+        file = self._file or self._make(written=True)
         self._file = None
         self._gave_up = False
         return file
@@ -158,16 +158,16 @@ class Spare:
             self._thread.join()
             self._thread = None
 
-    def _make_beside(self) -> None:
+    def _make_beside(self, written: bool) -> None:
         try:
-            self._file = self._make()
+            self._file = self._make(written=written)
         except Exception:
             self._gave_up = True
 
-    def _make(self) -> DiskFile:
+    def _make(self, *, written: bool) -> DiskFile:
         file = self._disk.create(SPARE_NAME)
         try:
-            file.zero_fill(self._segment_bytes)
+            file.zero_fill(self._segment_bytes, written=written)
             file.fdatasync()  # so that `publish`, which somebody waits for, has only a header to make durable
         except BaseException:
             file.close()

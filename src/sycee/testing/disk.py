@@ -100,8 +100,8 @@ class FakeFile:
         self._disk._alive()
         return len(self._inode.cached)
 
-    def zero_fill(self, size_bytes: int) -> None:
-        """See DiskFile."""
+    def zero_fill(self, size_bytes: int, *, written: bool = True) -> None:
+        """See DiskFile. Zeros that were not written are read all the same."""
         self._disk._reserve(self.name, len(self._inode.cached), size_bytes)
         self._inode.write(0, bytes(size_bytes))
         self._disk._done("zero_fill")
