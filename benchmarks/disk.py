@@ -15,7 +15,7 @@ from sycee.core.limits import FRAME_ALIGNMENT_BYTES, SEGMENT_BYTES
 from sycee.journal import segments
 from sycee.journal.disk import DiskFile, RealDisk
 from sycee.journal.frame import padded_bytes
-from sycee.journal.journal import SPARE_FRACTION
+from sycee.journal.journal import LARGE_FRAME_BYTES, SPARE_FRACTION
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
 FRAMES_MAX: Final = 248  # two million operations say how quick the disk is
@@ -25,8 +25,8 @@ READ_BYTES: Final = 16 << 20
 class SegmentWriter:
     """Writes bytes where the journal would write its frames.
 
-    Its files are made as the journal makes its own: zero-filled beside the writes when an eighth of the one at hand is
-    used, and then renamed.
+    Its files are made as the journal makes its own: beside the writes when an eighth of the one at hand is used, with
+    zeros that are written where frames are small, and then renamed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class SegmentWriter:
         self._disk.make_folder()
         self._spare = Spare(self._disk, SEGMENT_BYTES)
         self._number = 0
-        self._offset = 0
+        self._offset = self._frame_bytes = 0
         self._file: DiskFile | None = None
         self._next_segment()
 
@@ -49,6 +49,7 @@ class SegmentWriter:
             self._next_segment()
         assert self._file is not None
         self._file.pwrite(data, self._offset)
+        self._frame_bytes = len(data)
         self._offset += len(data)
 
     def fdatasync(self) -> None:
@@ -56,7 +57,7 @@ class SegmentWriter:
         assert self._file is not None
         self._file.fdatasync()
         if self._offset * SPARE_FRACTION > SEGMENT_BYTES:
-            self._spare.prepare()
+            self._spare.prepare(written=self._frame_bytes < LARGE_FRAME_BYTES)
 
     def close(self) -> None:
         """Let the files go."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,7 +37,6 @@ Array = np.ndarray[Any, Any]
 
 ACCOUNTS: Final = (10_000, 1_000_000)
 OPERATIONS: Final = 2_000_000
-NOW_NS: Final = 1_800_000_000 * 10**9
 
 # In the order in which they are clocked. The parts of a stage stand below it, as in a path.
 CLOCKED: Final = {
@@ -80,7 +80,7 @@ def measure(folder: Path, *, accounts: int, operations: int | None = None) -> li
     sequence = 0
     for sequence, batch in enumerate(batches_of(town.opening()), start=1):
         state.reserve(batch)
-        books.require_created(state.apply(sequence, NOW_NS + sequence, batch))
+        books.require_created(state.apply(sequence, time.time_ns(), batch))
     writer = SegmentWriter(folder / "stages")
     settle(folder)
     frames = _Frames(state, writer, sequence)
@@ -106,7 +106,7 @@ class _Frames:
         """Seconds of each of CLOCKED, in order, then of the movement digest alone."""
         state = self._state
         self._sequence += 1
-        now_ns = NOW_NS + self._sequence
+        now_ns = time.time_ns()
         before, moved = state.movement_digest, len(state.movements)
         marks = [_both()]
         taken = units.submission(batch).operations

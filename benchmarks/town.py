@@ -1,12 +1,14 @@
 """A town to do payments in: wallets with money, and uniform random operations between them.
 
-Everything follows from numbers, so every repeat does the same to a new ledger, and nothing of it is kept: records are
-made a million at a time, off the clock, so that a town of a hundred million wallets takes no memory of its own. No
-operation is refused: balances are larger than what the run can take from any of them. programmes.py has purses.
+Everything but the times in operations' ids follows from numbers, so every repeat does the same to a new ledger, and
+nothing of it is kept: records are made a million at a time, off the clock, so that a town of a hundred million wallets
+takes no memory of its own. No operation is refused: balances are larger than what the run can take from any of them.
+programmes.py has purses.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from enum import IntEnum
 from itertools import count
@@ -24,7 +26,7 @@ Array = np.ndarray[Any, Any]
 
 CURRENCY: Final = 156
 ZONE: Final = "Asia/Shanghai"
-MOMENT_MS: Final = 1_602_518_400_000  # of every id; a ledger's own clock is the machine's
+MOMENT_MS: Final = 1_602_518_400_000  # of every account's id; operations have the time at which they are first named
 FOREVER_NS: Final = 1 << 62
 WALLET_MINOR: Final = 100_000_000  # own money of each wallet that pays
 AMOUNT_MAX: Final = 10_000
@@ -35,7 +37,7 @@ _GOLDEN: Final = np.uint64(
 
 
 class Purpose(IntEnum):
-    """What ids are for; each purpose has a second of its own, so that none is made twice."""
+    """What ids are for; each purpose has milliseconds of its own, so that none is made twice."""
 
     WALLET = 0
     MERCHANT = 1
@@ -50,21 +52,41 @@ class Purpose(IntEnum):
     POST = 10
 
 
+_ACCOUNTS: Final = (Purpose.WALLET, Purpose.MERCHANT)
+_moments_ms: dict[tuple[Purpose, int, int], int] = {}  # by purpose, series and frame
+
+
 def ids_of(purpose: Purpose, numbers: Array | int, *, series: int = 0) -> Array:
     """The ids with these numbers, (n,) ids.ID, as `ids.generate` makes them: a time, a counter, 32 bits of chance.
 
-    `series` keeps apart what is of one purpose and for several things, such as programmes.
+    `series` keeps apart what is of one purpose and for several things, such as programmes. An operation's id carries
+    the time at which its frame's ids were first asked for in this process, as a client's would.
     """
     counter = np.atleast_1d(np.asarray(numbers)).astype(np.uint64)
     made = np.empty(counter.size, ids.ID)
-    moment_ms = np.uint64(MOMENT_MS + 1000 * int(purpose) + series)
-    made["high"] = moment_ms << np.uint64(16) | np.uint64(0x7000) | counter >> np.uint64(30)
+    if purpose in _ACCOUNTS:
+        moments_ms = np.full(counter.size, MOMENT_MS + 1000 * int(purpose) + series, np.uint64)
+    else:
+        frames = counter // np.uint64(BATCH)
+        least, most = (int(frames.min()), int(frames.max())) if frames.size else (0, -1)
+        known = [_moment_ms(purpose, series, frame) for frame in range(least, most + 1)]
+        moments_ms = np.array(known, np.uint64)[frames - np.uint64(least)]
+    made["high"] = moments_ms << np.uint64(16) | np.uint64(0x7000) | counter >> np.uint64(30)
     made["low"] = (
         np.uint64(0b10 << 62)
         | (counter & np.uint64(2**30 - 1)) << np.uint64(ids.RANDOM_BITS)
         | (counter + np.uint64(1)) * _GOLDEN >> np.uint64(64 - ids.RANDOM_BITS)
     )
     return made
+
+
+def _moment_ms(purpose: Purpose, series: int, frame: int) -> int:
+    """When a frame's ids were first asked for: a millisecond that no other frame has."""
+    key = purpose, series, frame
+    if key not in _moments_ms:
+        newest = next(reversed(_moments_ms.values()), 0)
+        _moments_ms[key] = max(time.time_ns() // 10**6, newest + 1)
+    return _moments_ms[key]
 
 
 def chunks(total: int, size: int = MILLION) -> Iterator[Array]:
