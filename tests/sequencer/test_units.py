@@ -178,3 +178,21 @@ def test_whole_units_and_only() -> None:
     assert shape(part) == [(5, [(1, 0, 2), (2, 3, 2)])]
     assert part.glued is not None
     assert part.glued.tolist() == [False, True, False, True, True]
+
+
+def test_a_copy_is_its_own_as_long_as_anything_refers_to_it() -> None:
+    records = np.zeros(1_000, layout.OPERATION)
+    records["amount"] = np.arange(1_000)
+    first = units.submission(records)
+    words = first.operations.view(np.uint64)
+    records["amount"] = 7
+    assert first.operations["amount"].tolist() == list(range(1_000))
+    second = units.submission(records[::2])
+    del first  # what was made of it still refers to its memory
+    for _ in range(20):
+        again = units.submission(records)
+        assert not np.shares_memory(again.operations, words)
+        assert not np.shares_memory(again.operations, second.operations)
+        assert (again.operations["amount"] == 7).all()
+    assert words.reshape(-1, 16)[:, 3].tolist() == list(range(1_000))
+    assert second.operations["amount"].tolist() == [7] * 500

@@ -24,6 +24,7 @@ HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would take two mebibytes 
 # So much memory is asked for before it is needed. A new page costs more than all else that a transfer does, most of all
 # in a virtual machine, whose host must find it first; another thread can wait for it just as well.
 AHEAD_BYTES: Final = 64 << 20
+AHEAD_STEP_BYTES: Final = 2 << 20  # one large page
 AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not take so much for nothing
 _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not name; an older kernel refuses it
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not name it yet
@@ -99,4 +100,7 @@ _libc: Final = _libc_with_madvise()
 
 def _populate(array: Array, start: int, size: int) -> None:
     """Give these bytes of an array memory, as a first write to each page would. Refused, that is what happens later."""
-    _libc.madvise(array.ctypes.data + start, size, _POPULATE_WRITE)  # mmap's own method would hold the GIL meanwhile
+    # A step at a time, since no other thread may map or unmap memory meanwhile; and not by mmap's own method, which
+    # would hold the GIL.
+    for at in range(start, start + size, AHEAD_STEP_BYTES):
+        _libc.madvise(array.ctypes.data + at, min(AHEAD_STEP_BYTES, start + size - at), _POPULATE_WRITE)

@@ -40,7 +40,7 @@ def replay(state: LedgerState, frame: Frame) -> None:
         raise _other_movements(state, frame)
     if frame.kind is FrameKind.OPERATIONS:
         # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
-        operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
+        operations = frame.records.copy().reshape(-1).view(layout.OPERATION)
         # Without asking how much memory there is: it was journaled, so it must be held.
         state.reserve(operations)
         state.apply(frame.sequence, frame.time_ns, operations, frame.calendar)

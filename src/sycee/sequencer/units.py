@@ -6,6 +6,8 @@ with; any other operation is a unit by itself. A unit is journaled whole or not 
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -127,6 +129,43 @@ class Submission:
             at = end
 
 
+_WHOLE: Final = np.dtype(f"V{RECORD_BYTES}")
+
+
+class _Copies:
+    """Copies of records in memory that is used again: a new megabyte for every frame takes longer than the copying."""
+
+    KEPT_MAX: Final = 8
+    RECORDS_MIN: Final = 512  # smaller copies are no trouble
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: list[Array] = []
+
+    def of(self, operations: Array) -> Array:
+        """A copy that nobody else has. Its memory is used again once nothing refers to it any more."""
+        if not self.RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
+            return operations.copy()
+        with self._lock:
+            copy = self._free()[: operations.size]
+        # As bytes, since NumPy copies records field by field.
+        copy.view(_WHOLE)[:] = np.ascontiguousarray(operations).view(_WHOLE)
+        return copy
+
+    def _free(self) -> Array:
+        for at in range(len(self._kept)):
+            if sys.getrefcount(self._kept[at]) == _UNUSED:
+                return self._kept[at]
+        made: Array = np.empty(FRAME_RECORDS_MAX, layout.OPERATION)
+        if len(self._kept) < self.KEPT_MAX:
+            self._kept.append(made)
+        return made
+
+
+_UNUSED: Final = sys.getrefcount([object()][0]) + 1  # the list's and the call's own
+_copies: Final = _Copies()
+
+
 def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Submission:
     """What a caller asks for, as a copy of its own.
 
@@ -138,7 +177,7 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
         raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
     # A copy: resolve, apply and the journal's writer read it one after the other, and must read the same, whatever the
     # caller's other threads do to their array meanwhile.
-    operations = operations.copy()
+    operations = _copies.of(operations)
     if not len(envelopes) and not _links(operations):
         return Submission(operations)
     encoded = as_array(envelopes)

@@ -223,7 +223,7 @@ def _is_signed_by(checkpoint: Checkpoint, key: PublicKey) -> bool:
 
 
 def _check_authority(state: LedgerState, ledger_id: bytes, frame: Frame, report: authorities.Report) -> None:
-    operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
+    operations = frame.records.copy().reshape(-1).view(layout.OPERATION)
     authorities.verify_frame(
         state, ledger_id, frame.sequence, frame.time_ns, operations, bytes(frame.envelopes), report
     )
