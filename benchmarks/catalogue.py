@@ -9,9 +9,7 @@ from typing import Final
 from benchmarks.measure import Benchmark
 from sycee.core.errors import UsageError
 
-# One module for each family of rows. Two are written beside this one: `open_loop` has single-open-loop, and `known_ids`
-# will have ids-1b, the memory that the ids of a thousand million past transfers take. Until they are there they are
-# passed over.
+# One module for each family of rows. `open_loop`, which has single-open-loop, is passed over where it is not there.
 FAMILIES: Final = ("ledger", "drops", "open_loop", "starts", "known_ids", "identifiers", "draw", "sqlite", "postgresql")
 
 BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(

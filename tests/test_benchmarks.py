@@ -22,6 +22,7 @@ from benchmarks import (
     draw,
     drops,
     identifiers,
+    known_ids,
     ledger,
     measure,
     postgresql,
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}
 ISSUE = {
     *("transfers-10k", "transfers-1m", "transfers-100m", "pay-1m", "holds-10k", "drop-50k", "drop-1m", "drop-10m"),
-    *("drop-100m", "expire-1m", "replay", "journal-bytes", "restart-1m", "snapshot-1m", "memory-per-wallet"),
+    *("drop-100m", "ids-1b", "expire-1m", "replay", "journal-bytes", "restart-1m", "snapshot-1m", "memory-per-wallet"),
     *("peer-sqlite", "peer-postgresql"),
 }
 
@@ -57,6 +58,7 @@ SMALL: dict[str, Measure] = {
     "restart": partial(starts.restart, accounts=50),
     "snapshot beside": lambda setting: starts.snapshot_beside(replace(setting, operations=2 * BATCH), accounts=50),
     "wallet bytes": starts.wallet_bytes,
+    "known ids": known_ids.known_ids,
     "ids": identifiers.generate,
     "draw": draw.freeze_and_draw,
     "sqlite": partial(sqlite.transfers, size=100),

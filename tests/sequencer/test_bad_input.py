@@ -163,6 +163,9 @@ def test_what_a_ledger_is_opened_with_is_looked_at(tmp_path: Path) -> None:
     for frames in (0, -1, 0.5, True, "x"):
         with pytest.raises(UsageError, match=r"^snapshot_every = "):
             Ledger.open(tmp_path, snapshot_every=frames)  # type: ignore[arg-type]
+    for size in (-1, 0.5, True, "x", 2**63):
+        with pytest.raises(UsageError, match=r"^history_bytes = "):
+            Ledger.open(tmp_path, history_bytes=size)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
     for wrong in (None, 0.5, True, "x", -1, 2**128):
         with pytest.raises(UsageError, match=r"^id = "):

@@ -49,7 +49,23 @@ def test_the_movements_of_a_drop_are_reckoned_before_it_is_journaled(
 
 
 def test_memory_is_what_the_system_says() -> None:
-    assert 1 << 20 < memory.available_bytes() < 1 << 60
+    assert 1 << 20 < memory.available_bytes() < memory.total_bytes() < 1 << 60
+
+
+def test_a_container_has_what_it_uses_not_but_for_pages_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, used, parts = (tmp_path / name for name in ("memory.max", "memory.current", "memory.stat"))
+    monkeypatch.setattr(memory, "_CONTAINER", ((limit, used, parts),))
+    machine = memory.total_bytes()
+    limit.write_text(f"{32 << 20}\n")
+    used.write_text(f"{24 << 20}\n")
+    assert (memory.available_bytes(), memory.total_bytes()) == (8 << 20, 32 << 20)
+    parts.write_text(f"anon {4 << 20}\nfile {21 << 20}\ninactive_file {15 << 20}\nactive_file {5 << 20}\nshmem 1\n")
+    assert memory.available_bytes() == 28 << 20
+    limit.write_text("max\n")
+    assert memory.available_bytes() > 32 << 20
+    assert memory.total_bytes() == machine
 
 
 def test_submit_inside_reading_says_so_instead_of_waiting_for_ever(tmp_path: Path) -> None:

@@ -203,8 +203,8 @@ def test_a_calendar_of_another_zone_is_found(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     state_of = snapshots.state_of
 
-    def forgetful(snapshot: Any) -> Any:
-        state = state_of(snapshot)
+    def forgetful(snapshot: Any, history: Any = None) -> Any:
+        state = state_of(snapshot, history)
         state.accounts["day_used"] = 0
         return state
 

@@ -1,4 +1,4 @@
-"""How much memory this process can still get."""
+"""How much memory this process can get, and how much of that is left."""
 
 from __future__ import annotations
 
@@ -9,16 +9,29 @@ from typing import Final
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _AVAILABLE: Final = "MemAvailable:"
-# A container's limit and use: control groups of version 2, then of version 1.
-_CONTAINER: Final = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+# A container's limit and use, and what the use is made of: control groups of version 2, then of version 1.
+_CONTAINER: Final = tuple(
+    (folder / limit, folder / used, folder / "memory.stat")
+    for folder, limit, used in (
+        (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    )
 )
+_FILES: Final = ("inactive_file", "active_file")  # pages of files, which the system drops when it needs their memory
 
 
 def available_bytes() -> int:
     """Memory that can be filled without swapping, in bytes; all there is where the system does not say."""
-    return min(_machine(), *(_container(limit, used) for limit, used in _CONTAINER))
+    return min(_machine(), *(_container(*files) for files in _CONTAINER))
+
+
+def total_bytes() -> int:
+    """All memory of the machine, or of the container where that is less, in bytes."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit, _, _ in _CONTAINER:
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int(limit.read_text()))
+    return total
 
 
 def _machine() -> int:
@@ -29,8 +42,15 @@ def _machine() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _container(limit: Path, used: Path) -> int:
+def _container(limit: Path, used: Path, parts: Path) -> int:
     """What a control group leaves; without one, or with the limit "max", more than any machine has."""
     with contextlib.suppress(OSError, ValueError):
-        return max(int(limit.read_text()) - int(used.read_text()), 0)
+        return max(int(limit.read_text()) - int(used.read_text()) + _files(parts), 0)
     return 1 << 62
+
+
+def _files(parts: Path) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        lines = (line.split() for line in parts.read_text().splitlines())
+        return sum(int(size) for name, size in lines if name in _FILES)
+    return 0

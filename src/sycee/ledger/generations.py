@@ -141,6 +141,7 @@ def rebuild(growth: Growth) -> int:
         count = seal(growth.tables, first, end, at, end - first)
         add_run(growth.tables, first, count)
         strays -= count
+        growth.settle_history()
     for name in (kernels.RECENT_FIRST, kernels.RECENT_INDEXED, kernels.OLDER_INDEXED):
         growth.tables.generations[name] = bound
     return strays

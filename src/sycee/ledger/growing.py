@@ -87,6 +87,11 @@ class GrowingArray:
         self._all = np.frombuffer(memory, dtype, values).reshape(rows, *shape)
 
 
+def wait_until_ready() -> None:
+    """Wait for all memory that was asked for so far."""
+    beside.submit(int).result()
+
+
 def _libc_with_madvise() -> Any:
     if sys.platform != "linux":
         return None

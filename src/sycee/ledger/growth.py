@@ -12,11 +12,13 @@ from sycee.core import limits
 from sycee.core.errors import UnavailableError
 from sycee.ledger import generations, kernels
 from sycee.ledger.growing import GrowingArray
+from sycee.ledger.history import History
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 
 Array = np.ndarray[Any, Any]
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
+SETTLED_EVERY_ROWS: Final = 1 << 16  # to look whether old rows may go to disk costs microseconds
 SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
 _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX,
@@ -56,7 +58,11 @@ _PURSES: Final = limits.PURSES_PER_WALLET_MAX
 class Growth:
     """The tables of a state, which grow; the state inherits from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: History | None = None) -> None:
+        self.history = history  # where old rows go; without it all stay in memory
+        if history:
+            history.begin()
+        self._settles_at = SETTLED_EVERY_ROWS
         self.tables = kernels.empty_tables()
         self._growing = {name: GrowingArray(dtype, length) for name, (dtype, length) in kernels.GROWING.items()}
         self.tables = self.tables._replace(
@@ -98,6 +104,20 @@ class Growth:
             generations.turn(self, operations.size)
         except MemoryError as error:
             raise _no_memory(f"{new_bytes:,} bytes are needed") from error
+        self.settle_history()
+
+    def settle_history(self, *, wait: bool = False) -> None:
+        """Let old rows of what is only appended to leave memory, if the state has a history. For between frames."""
+        if self.history is None:
+            return
+        ids = int(self.tables.generations[kernels.RUN_IDS])
+        movements, bound = (int(self.tables.counters[counter]) for counter in (kernels.MOVEMENTS, kernels.BOUND))
+        if wait or movements + bound + ids >= self._settles_at:
+            self._settles_at = movements + bound + ids + SETTLED_EVERY_ROWS
+            final = {"movements": movements, "bound": bound, "run_ids": ids, "run_rows": ids}
+            self.history.settle(
+                {name: (getattr(self.tables, name).view(np.ndarray), rows) for name, rows in final.items()}, wait=wait
+            )
 
     def _in_use(self) -> dict[str, int]:
         counters = self.tables.counters.tolist()

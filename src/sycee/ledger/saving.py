@@ -52,6 +52,7 @@ _COUNTED: Final = {
 }
 _SIDE_BY_SIDE_BYTES_MIN: Final = 64 << 20  # less is read in the time that threads take to begin
 _THREADS_MAX: Final = 4  # as many as there are tables that take long
+_OLD: Final = ("movements", "bound")  # of which old rows may leave memory
 _WHOLE: Final = ("rule_sets", "programmes", "batches", "group_rows", "group_bits", "issuance", "calendar")
 
 
@@ -112,6 +113,14 @@ def load(
 def _read(state: LedgerState, sections: Mapping[str, Section]) -> None:
     """Fill all tables, large ones side by side."""
     parts = {name: _part(state, name, sections[name].shape[0]) for name in (*_COUNTED, "frame_times", *_WHOLE)}
+    if state.history:
+        state.history.take_in({name: (parts[name], len(parts[name])) for name in _OLD})
+    _fill(parts, sections)
+    if state.history:
+        state.history.taken_in()
+
+
+def _fill(parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
     if sum(part.nbytes for part in parts.values()) < _SIDE_BY_SIDE_BYTES_MIN:
         for name, part in parts.items():
             sections[name].read_into(part)

@@ -16,6 +16,7 @@ from sycee.core import limits
 from sycee.ledger import digest, kernels, layout, proofs, saving
 from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.growth import Growth
+from sycee.ledger.history import History
 from sycee.ledger.layout import AccountKind, KeyFlag, Kind, PostFlag, Reason
 from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
 
@@ -29,8 +30,8 @@ _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 class LedgerState(Growth):
     """All of one ledger, in memory. For one thread: the sequencer lets one frame or reader in at a time."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, history: History | None = None) -> None:
+        super().__init__(history)
         self.zones: dict[int, str] = {}  # currency number -> time zone name, in order of definition
         self.rule_sets: dict[int, bytes] = {}  # number -> the record that defined it
         self.coming: dict[int, bytes] = {}  # number -> the record of the version that takes effect later
@@ -123,9 +124,11 @@ class LedgerState(Growth):
         return saving.save(self)
 
     @classmethod
-    def load(cls, sections: Mapping[str, saving.Section], small: Mapping[str, Any]) -> LedgerState:
+    def load(
+        cls, sections: Mapping[str, saving.Section], small: Mapping[str, Any], history: History | None = None
+    ) -> LedgerState:
         """The state that was saved. Raises IntegrityError where it cannot be."""
-        return saving.load(cls, sections, small)
+        return saving.load(lambda: cls(history), sections, small)
 
     # --- reading ---
 

@@ -21,14 +21,16 @@ from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.memory import total_bytes
 from sycee.ledger import operations
 from sycee.ledger.envelopes import Envelope, sign
+from sycee.ledger.history import History
 from sycee.ledger.operations import integer, shown
 from sycee.sequencer import gathering, snapshots, units
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.keeping import Keeping
 from sycee.sequencer.readers import Bound, Line
-from sycee.sequencer.replaying import journal_disk, snapshot_disk
+from sycee.sequencer.replaying import journal_disk, path_of, snapshot_disk
 from sycee.sequencer.sequencer import SNAPSHOT_FRAMES_MIN, Sequencer
 from sycee.sequencer.verbs import Chain
 
@@ -81,12 +83,15 @@ class Ledger(Keeping):
         ticks: bool = False,
         snapshot_frames: int | None = SNAPSHOT_FRAMES_MIN,
         snapshot_every: int | None = None,
+        history_bytes: int | None = None,
     ) -> Self:
         """Open the ledger in `folder`, made if absent, and bring its state up to its last frame.
 
         `ticks` starts a thread that ends holds and changes rule sets when their time comes though nobody calls.
         `snapshot_frames`: closing writes a snapshot if at least so many frames came since the last; None for never.
         `snapshot_every`: so does a thread after so many, while the ledger goes on; None for never.
+        `history_bytes`: so much memory is kept for the newest movements and bound operations, an eighth of all there is
+        unless said otherwise; older ones stand in nameless files in `folder` and are read again when needed.
         Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
         JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
         the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
@@ -97,6 +102,9 @@ class Ledger(Keeping):
             integer("snapshot_frames", snapshot_frames, high=I64_MAX)
         if snapshot_every is not None:
             integer("snapshot_every", snapshot_every, low=1, high=I64_MAX)
+        if history_bytes is None:
+            history_bytes = total_bytes() // 8
+        integer("history_bytes", history_bytes, high=I64_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
@@ -108,6 +116,7 @@ class Ledger(Keeping):
             snapshot_every=snapshot_every,
             trust_snapshots=not cut_tail,
             ticks=ticks,
+            history=History(path_of(folder), history_bytes),
         )
         return cls(sequencer, clock=clock)
 

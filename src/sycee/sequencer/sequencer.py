@@ -32,6 +32,7 @@ from sycee.journal.disk import Disk
 from sycee.journal.frame import CalendarEntry, FrameKind
 from sycee.ledger import authority, kernels, layout
 from sycee.ledger.envelopes import Envelope
+from sycee.ledger.history import History
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules, snapshots, units
@@ -85,14 +86,15 @@ class Sequencer:
         snapshot_every: int | None = None,
         trust_snapshots: bool = True,
         ticks: bool = False,
+        history: History | None = None,
     ) -> None:
         """Recover `log`: the newest good snapshot on `snapshot_disk`, if there is one, and the frames after it.
 
         `snapshot_frames`: `close` writes a snapshot when at least so many frames came since the last; None for never.
         `snapshot_every`: after so many frames a thread writes one while the ledger goes on; None for never.
         `trust_snapshots=False` replays everything, and removes what is beyond the log's end. `ticks` starts a thread
-        that moves time on when something falls due. Raises IntegrityError where the log does not prove itself,
-        UnavailableError where a newer release wrote it.
+        that moves time on when something falls due. Old rows of the state go to `history`, which is closed with it.
+        Raises IntegrityError where the log does not prove itself, UnavailableError where a newer release wrote it.
         """
         self._log = log
         self._clock = clock or RealClock()
@@ -113,8 +115,10 @@ class Sequencer:
         self._calendar_key: tuple[int, dict[int, str]] = (-1, {})  # the second and the zones of the dates below
         self._calendar: tuple[CalendarEntry, ...] = ()
         try:
-            start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots)
+            start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots, history=history)
         except BaseException:
+            if history:
+                history.close()
             log.close(clean=False, movement_digest=bytes(32))  # the folder is free for whoever comes next
             raise
         self.state = start.state
@@ -144,7 +148,8 @@ class Sequencer:
     @property
     def findings(self) -> tuple[str, ...]:
         """What was cut, repaired or passed over when the log was opened, and since, one sentence each."""
-        return tuple(self._findings)
+        refused = self.state.history.refused if self.state.history else ""
+        return (*self._findings, refused) if refused else tuple(self._findings)
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Ask for operations, in order; (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
@@ -290,6 +295,8 @@ class Sequencer:
                 self._stopped = self._stopped or "the ledger is closed"
                 if self._writer:
                     self._writer.shutdown()  # waits for the write at hand
+                if self.state.history:
+                    self.state.history.close()
                 # Where the state stopped elsewhere than the log, no CLOSE frame would agree with a replay.
                 self._log.close(clean=self._in_step, movement_digest=self.state.movement_digest)
 

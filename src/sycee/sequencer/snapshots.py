@@ -22,6 +22,7 @@ from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
 from sycee.ledger import kernels, layout
 from sycee.ledger.copying import CHANGING, Copying
+from sycee.ledger.history import History
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.log import Log
 from sycee.sequencer.replaying import replay
@@ -46,17 +47,17 @@ class Start:
     snapshot_sequence: int = 0  # the frame of the snapshot that it began with, 0 for none
 
 
-def start(log: Log, disk: Disk | None, *, trusted: bool = True) -> Start:
+def start(log: Log, disk: Disk | None, *, trusted: bool = True, history: History | None = None) -> Start:
     """Read a log to its end, from the newest good snapshot on `disk` if there is one and it is `trusted`.
 
     Where it is not, all is replayed, and each good snapshot still says which frame was durable. The one of a frame that
-    a person gives up is removed, since the next start would take it for proof of a loss. Raises what `Log.recover` and
-    `replay` raise.
+    a person gives up is removed, since the next start would take it for proof of a loss. Old rows of the state go to
+    `history`. Raises what `Log.recover` and `replay` raise.
     """
-    state, mark, findings = LedgerState(), None, list[str]()
+    state, mark, findings = LedgerState(history), None, list[str]()
     frames = log.recover()
     if disk is not None and trusted:
-        state, mark, findings = _newest(log, disk)
+        state, mark, findings = _newest(log, disk, history)
         if mark is not None:
             frames = log.recover(after=mark)
     elif disk is not None:
@@ -169,9 +170,9 @@ class Writing:
         del kept  # gigabytes, perhaps: given back while frames go on
 
 
-def state_of(snapshot: Snapshot) -> LedgerState:
+def state_of(snapshot: Snapshot, history: History | None = None) -> LedgerState:
     """The state that a snapshot keeps. Raises IntegrityError where it does not hold together."""
-    state = LedgerState.load(snapshot.sections, snapshot.small)
+    state = LedgerState.load(snapshot.sections, snapshot.small, history)
     if (state.rules, state.movement_digest) != (snapshot.rules, snapshot.movement_digest):
         raise IntegrityError("its tables are not those that its head names")
     return state
@@ -245,15 +246,15 @@ def _closed(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
             yield snapshot
 
 
-def _newest(log: Log, disk: Disk) -> tuple[LedgerState, Mark | None, list[str]]:
+def _newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState, Mark | None, list[str]]:
     """The state of the newest snapshot that can be used, read and checked in one go."""
     findings: list[str] = []
     for snapshot in _closed(files.all_good(disk, log.ledger_id, findings, sections_too=False)):
         try:
-            return state_of(snapshot), snapshot.mark, findings
+            return state_of(snapshot, history), snapshot.mark, findings
         except (files.SnapshotDamaged, UnavailableError) as error:
             findings.append(files.passed_over(error))
         except (SyceeError, KeyError, ValueError, TypeError) as error:
             # Another release laid its tables out otherwise: nothing is lost, for the journal has it all.
             findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was passed over")
-    return LedgerState(), None, findings
+    return LedgerState(history), None, findings

@@ -1,0 +1,238 @@
+"""Old rows leave memory for a file and are read at the same places as before."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.ledger.keeping import kept
+from tests.ledger.test_saving import apply, require_same
+
+from sycee import AccountKind, Ledger
+from sycee.core.errors import UnavailableError
+from sycee.ledger import growing, growth, history, operations
+from sycee.ledger.growing import GrowingArray
+from sycee.ledger.history import History
+from sycee.ledger.state import LedgerState
+from sycee.testing.histories import random_history
+
+PAGE_BYTES = 4_096
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
+
+
+def table_of(rows: int) -> np.ndarray:
+    array = GrowingArray(np.dtype(("<u8", 2)), rows).array
+    array[:] = np.arange(2 * rows, dtype=np.uint64).reshape(rows, 2)
+    return array
+
+
+def memory_bytes(array: np.ndarray, kind: str) -> int:
+    """How much of an array's mappings is of a kind, from the kernel's own account of them."""
+    start, found, inside = array.ctypes.data, 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, _, rest = line.partition(" ")
+        if "-" in first and not first.endswith(":"):
+            low, high = (int(part, 16) for part in first.split("-"))
+            inside = low < start + array.nbytes and start < high
+        elif inside and first == kind + ":":
+            found += int(rest.split()[0]) * 1_024
+    return found
+
+
+@linux_only
+def test_what_is_settled_is_read_where_it_was_and_takes_no_memory_of_its_own(tmp_path: Path) -> None:
+    array, rows = table_of(1_000_000), 900_000
+    whole = array.copy()
+    kept = History(tmp_path, 160_000)
+    assert memory_bytes(array, "Anonymous") >= array.nbytes
+    kept.settle({"run_ids": (array, rows)}, wait=True)
+    assert kept.settled_bytes() == (rows - 10_000) * 16 // PAGE_BYTES * PAGE_BYTES
+    assert memory_bytes(array, "Anonymous") <= array.nbytes - kept.settled_bytes() + (4 << 20)
+    assert np.array_equal(array, whole)
+    assert list(tmp_path.iterdir()) == []  # the file has no name
+    array[rows:] = 7  # rows to come are written as before
+    kept.settle({"run_ids": (array, 1_000_000)}, wait=True)
+    whole[rows:] = 7
+    assert np.array_equal(array, whole)
+    kept.close()
+    assert np.array_equal(array, whole)
+    assert kept.refused == ""
+
+
+@linux_only
+def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    array, rows = GrowingArray(np.dtype(("<u8", 2)), 1_000_000).array, 900_000
+    kept = History(tmp_path, 160_000)
+    kept.take_in({"bound": (array, rows)})
+    array[:rows] = table_of(rows)
+    assert memory_bytes(array, "Anonymous") < 1 << 20
+    kept.taken_in()
+    settled = kept.settled_bytes()
+    assert settled == (rows - 10_000) * 16 // PAGE_BYTES * PAGE_BYTES
+    array[0] = 7  # a write to what stands in the file would stay in this process
+    array[rows:] = 7
+    kept.settle({"bound": (array, len(array))}, wait=True)
+    assert kept.settled_bytes() > settled
+    assert array[0].tolist() == array[-1].tolist() == [7, 7]
+    array[0] = 0, 1
+    assert np.array_equal(array[:rows], table_of(rows))
+    kept.begin()  # another state may stand at the same addresses
+    assert kept.settled_bytes() == 0
+    kept.close()
+
+
+@linux_only
+def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Path) -> None:
+    array = table_of(100_000)
+    kept, go_on = History(tmp_path, 0), threading.Event()
+    growing.beside.submit(go_on.wait, 10)
+    settling = threading.Thread(target=kept.settle, args=({"run_ids": (array, len(array))},), kwargs={"wait": True})
+    settling.start()
+    settling.join(0.1)
+    assert settling.is_alive()
+    assert kept.settled_bytes() == 0
+    go_on.set()
+    settling.join()
+    assert kept.settled_bytes() == array.nbytes // PAGE_BYTES * PAGE_BYTES
+    kept.close()
+
+
+@linux_only
+def test_who_makes_rows_faster_than_the_disk_takes_them_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    array = table_of(100_000)
+    kept, go_on = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
+    growing.beside.submit(go_on.wait, 10)
+    kept.settle({"run_ids": (array, 1_024)})  # a page of four is old: a job, which cannot go on
+    kept.settle({"run_ids": (array, 1_536)})  # three are, no more than are kept anyway
+    assert kept.settled_bytes() == 0
+    threading.Timer(0.1, go_on.set).start()
+    kept.settle({"run_ids": (array, 2_048)})
+    assert kept.settled_bytes() >= PAGE_BYTES
+    kept.close()
+
+
+def test_a_disk_that_refuses_leaves_all_in_memory(tmp_path: Path) -> None:
+    array = table_of(100_000)
+    kept = History(tmp_path / "missing", 0)
+    for _ in range(2):
+        kept.settle({"run_ids": (array, 100_000)}, wait=True)
+        assert kept.settled_bytes() == 0
+    if sys.platform == "linux":
+        assert kept.refused == f"old rows stay in memory: {tmp_path}/missing: No such file or directory"
+    assert array[-1].tolist() == [199_998, 199_999]
+    kept.close()
+
+
+@linux_only
+def test_a_disk_that_is_nearly_full_is_left_to_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "FREE_BYTES_MIN", 1 << 60)
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    array = table_of(100_000)
+    for is_read in (True, False):
+        kept = History(tmp_path, 0)
+        if is_read:
+            kept.take_in({"run_ids": (array, len(array))})
+            kept.taken_in()
+        else:
+            kept.settle({"run_ids": (array, len(array))}, wait=True)
+        assert kept.refused == f"old rows stay in memory: {tmp_path}: No space left on device"
+        assert kept.settled_bytes() == 0
+        kept.close()
+    assert np.array_equal(array, table_of(100_000))
+
+
+def lose_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the disk cannot keep what is written to files without a name."""
+    real = os.fdatasync
+
+    def fdatasync(file: int) -> None:
+        if not os.fstat(file).st_nlink:
+            raise OSError(5, "Input/output error")
+        real(file)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+
+
+@linux_only
+def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    lose_writes(monkeypatch)
+    array = table_of(100_000)
+    kept = History(tmp_path, 0)
+    kept.settle({"run_ids": (array, len(array))}, wait=True)
+    assert (kept.settled_bytes(), kept.refused) == (0, f"old rows stay in memory: {tmp_path}: Input/output error")
+    assert np.array_equal(array, table_of(100_000))
+    kept.close()
+    kept = History(tmp_path, 0)
+    kept.take_in({"run_ids": (array, len(array))})
+    with pytest.raises(UnavailableError, match="Input/output error"):
+        kept.taken_in()
+    kept.close()
+
+
+def submit_transfers(ledger: Ledger, first: int) -> None:
+    records: Any = operations.transfer(first, debit=1, credit=2, amount=1).repeat(500)
+    records["id_low"] = np.arange(first, first + 500)
+    assert not ledger.submit(records)["code"].any()
+
+
+@linux_only
+def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "SETTLED_EVERY_ROWS", 20)
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+
+    def settled() -> int:
+        kept = ledger.sequencer.state.history
+        assert kept is not None
+        kept.close()
+        return kept.settled_bytes()
+
+    with Ledger.open(tmp_path, history_bytes=0, snapshot_frames=0) as ledger:
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        ledger.open_account("CNY", AccountKind.ISSUANCE, account=1)
+        ledger.open_account("CNY", AccountKind.RESERVE, account=2)
+        for first in range(1_000, 6_000, 500):
+            submit_transfers(ledger, first)
+        digest = ledger.digest()
+        assert settled() >= PAGE_BYTES
+    for _ in range(2):
+        with Ledger.open(tmp_path, history_bytes=0, snapshot_frames=None) as ledger:
+            assert ledger.findings == ()
+            assert ledger.digest() == digest
+            assert settled() >= PAGE_BYTES
+    lose_writes(monkeypatch)
+    with Ledger.open(tmp_path, history_bytes=0, snapshot_frames=None) as ledger:
+        assert ledger.digest() == digest
+        assert [finding for finding in ledger.findings if "Input/output error" in finding] == list(ledger.findings)
+        assert "passed over" in ledger.findings[0]
+        assert ledger.findings[-1].startswith("old rows stay in memory")
+        submit_transfers(ledger, 7_000)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_state_with_its_past_on_disk_is_the_same_state(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "SETTLED_EVERY_ROWS", 20)
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    kept_files, other = History(tmp_path, 0), History(tmp_path, 0)
+    state, plain = LedgerState(kept_files), LedgerState()
+    frames = random_history(8_000_000 + seed, 600)
+    for sequence, frame in enumerate(frames, 1):
+        assert apply(state, sequence, frame) == apply(plain, sequence, frame)
+        state.settle_history(wait=True)
+    require_same(plain, state)
+    again = LedgerState.load(*kept(state), other)
+    require_same(plain, again)
+    if sys.platform == "linux":
+        assert kept_files.settled_bytes() >= 2 * PAGE_BYTES
+        assert other.settled_bytes() >= 2 * PAGE_BYTES
+    kept_files.close()
+    other.close()
