@@ -16,7 +16,7 @@ settings.register_profile(
 settings.load_profile("seeded")
 
 # Half a minute and more each. They begin first, so that no worker is left with one of them at the end.
-LONGEST = ("test_a_minute", "test_thirty_kills")
+LONGEST = ("test_a_minute", "test_a_dozen_kills")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from tests.ledger.sides import Sides
 
 from sycee.testing.histories import Frame, histories, random_history
 
-SEEDS = 400
+SEEDS = 200
 PART = 100
 SOAK_SEEDS = SEEDS + 30 * PART
 OPERATIONS = 60

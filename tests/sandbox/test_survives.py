@@ -27,10 +27,10 @@ def survive(folder: Path, *, kills: int, scale: float, seed: int) -> dict[str, A
     return found
 
 
-def test_thirty_kills(tmp_path: Path) -> None:
-    found = survive(tmp_path, kills=30, scale=0.01, seed=20201012)
+def test_a_dozen_kills(tmp_path: Path) -> None:
+    found = survive(tmp_path, kills=12, scale=0.01, seed=20201012)
     # The kills came at many different moments of the replay, not all before it began.
-    assert len(set(found["frames_at_kills"])) >= 8
+    assert len(set(found["frames_at_kills"])) >= 4
 
 
 @pytest.mark.soak

@@ -66,7 +66,7 @@ def move(tables, place, purpose, leg, debit_row, credit_row, amount):
     _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, credit, balances)
 
 
-@njit
+@njit(forceinline=True)
 def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
     """Account to purse: a drop, or a refund on its way back."""
     touch_account(tables, debit_row)

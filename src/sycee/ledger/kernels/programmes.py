@@ -169,7 +169,7 @@ def claim(tables, operation, now_ns):
     return c.CREATED
 
 
-@njit
+@njit(forceinline=True)
 def _unlink(tables, purse_row):
     """Take an expiring purse off its wallet's list."""
     wallet_row = np.int64(tables.purses[purse_row].wallet) - 1
