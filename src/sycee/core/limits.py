@@ -15,7 +15,7 @@ FRAME_ALIGNMENT_BYTES: Final = 4096  # a frame never shares a disk block with an
 FRAME_RECORDS_MAX: Final = 8_064  # what fits beside header, trailer and room for signed envelopes
 PLACE_INDEX_BITS: Final = 13  # a place is frame sequence << 13 | index in the frame
 CALENDAR_ENTRIES_MAX: Final = 16  # currencies of one ledger: each brings its own local day into the frame
-SEGMENT_BYTES: Final = 16 << 20  # a segment is zero-filled when it is made; small enough to make in a blink
+SEGMENT_BYTES: Final = 16 << 20  # a segment gets its space when it is made; small enough for that to take a blink
 
 CURRENCIES_MAX: Final = CALENDAR_ENTRIES_MAX
 ZONE_BYTES_MAX: Final = 48  # the longest name in the time-zone database has 32 characters
