@@ -1,9 +1,9 @@
 """An independent checker: reads a ledger's journal and works out again everything that it says.
 
 It imports nothing of the ledger and was written from docs/reference: ledger.md (§: a section of it) says what a
-journal means, journal.md what its bytes are. It is slow and short, so that whoever mistrusts the ledger can read it in
-an evening: the bytes in `checker_bytes`, the ledger here. Signatures are not its business, nor is an end that a power
-cut left: a start of the ledger settles that.
+journal means, journal.md what its bytes are. Codes, purposes, kinds, fields and the rows of the state digest it reads
+from the tables of those pages when it starts. It is slow and short, so that whoever mistrusts the ledger can read it
+in an evening. Signatures are not its business, nor is an end that a power cut left: a start of the ledger settles that.
 
     python tools/checker.py FOLDER [--per-frame]
 
@@ -14,6 +14,7 @@ Exit code 0: all is as claimed; 3: it is not, and a sentence names the frame tha
 # ruff: noqa: D101, D102, D103, E701
 
 import argparse
+import re
 import struct
 import sys
 from collections import Counter, namedtuple
@@ -21,35 +22,102 @@ from hashlib import sha256
 from pathlib import Path
 
 from blake3 import blake3
-from checker_bytes import FREE, KINDS, LINKED, MOST, NONE, Operation, Refusal, Row, Wrong, deny, frames
+from xxhash import xxh3_64_digest, xxh3_128_digest
 
+MOST, LINKED, PERIODS = 2**63 - 1, 0x8000, ("day", "month", "year")
 ISSUANCE, SUSPENSE, RESERVE, VAULT, _, WALLET, _, IN_TRANSIT = range(1, 9)  # kinds of accounts
 EMPTY, DROPPED, CLAIMED, EXPIRED = range(4)  # purses
 OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # holds; transits and batches are OPEN, then 1 or 2
-# Result codes by number, and purposes of movements, §6.
-CODES, PURPOSES = map(str.split, ("""
-CREATED EXISTS EXISTS_WITH_DIFFERENT_CONTENT ID_MUST_NOT_BE_ZERO KIND_UNKNOWN FLAGS_UNKNOWN FIELD_MUST_BE_ZERO
-AMOUNT_MUST_BE_POSITIVE ACCOUNT_ID_MUST_NOT_BE_ZERO ACCOUNTS_MUST_BE_DIFFERENT NUMBER_OUT_OF_RANGE COUNT_OUT_OF_RANGE
-ACCOUNT_KIND_UNKNOWN WINDOW_MUST_END_AFTER_START ZONE_MUST_NOT_BE_EMPTY CURRENCY_EXISTS CURRENCY_NOT_FOUND
-TOO_MANY_CURRENCIES GROUP_EXISTS GROUP_NOT_FOUND RULE_SET_EXISTS RULE_SET_NOT_FOUND PROGRAMME_EXISTS PROGRAMME_NOT_FOUND
-ACCOUNT_EXISTS ISSUANCE_EXISTS SUSPENSE_NOT_FOUND RETURN_ACCOUNT_NOT_FOUND ACCOUNT_NOT_FOUND DEBIT_ACCOUNT_NOT_FOUND
-CREDIT_ACCOUNT_NOT_FOUND ORIGINAL_NOT_FOUND ORIGINAL_IS_NOT_A_PAY ORIGINAL_WAS_REFUSED COHORT_SEALED COHORT_NOT_SEALED
-COHORT_INCOMPLETE COHORT_DIGEST_DIFFERS SEAL_DIFFERS MEMBER_NOT_FOUND MEMBERS_OUT_OF_ORDER MEMBER_DIFFERS
-CURRENCIES_MUST_MATCH ACCOUNT_MUST_STAY_OPEN ACCOUNT_CLOSED DEBIT_ACCOUNT_CLOSED CREDIT_ACCOUNT_CLOSED
-DEBIT_ACCOUNT_BLOCKED CREDIT_ACCOUNT_BLOCKED PURSE_NOT_DROPPED PURSE_CLAIMED PROGRAMME_EXPIRED PROGRAMME_NOT_EXPIRED
-CLAIM_WINDOW_NOT_OPEN CLAIM_WINDOW_CLOSED TOO_MANY_PURSES ACCOUNT_NOT_EMPTY EXCEEDS_REFUNDABLE OVERFLOWS_DEBITS
-OVERFLOWS_CREDITS EXCEEDS_BALANCE KEY_MUST_NOT_BE_ZERO REASON_UNKNOWN ROLE_UNKNOWN CANNOT_BE_LINKED CHAIN_OPEN
-CHAIN_REPEATS_AN_ID CHAIN_BROKEN SIGNATURE_INVALID SIGNATURE_EXPIRED SIGNER_NOT_FOUND KEY_EPOCH_DIFFERS NOT_AUTHORISED
-TWO_PERSONS_MUST_SIGN RULE_SET_MUST_KEEP_WINDOW RULES_NOT_NEWER GRANT_NOT_FOUND GRANT_REVOKED OFFICERS_MUST_REMAIN
-TRANSIT_ACCOUNT_NOT_FOUND RELEASER_NOT_FOUND ORIGINAL_NOT_REVERSIBLE HOLD_NOT_FOUND HOLDS_OUT_OF_ORDER
-NOT_A_PARTY_TO_HOLD PREIMAGE_DIFFERS HOLD_DONE HOLD_TIMED_OUT HOLD_MUST_END_LATER TRANSIT_NOT_FOUND TRANSIT_DONE
-BATCH_NOT_FOUND BATCH_DONE BATCH_DIFFERS ACCOUNT_IS_IN_TRANSIT LINK_KIND_WRONG RULE_SET_NOT_IN_FORCE PAYEE_NOT_ALLOWED
-PERSONS_NOT_ALLOWED CASH_OUT_NOT_ALLOWED REFUND_WINDOW_CLOSED EXCEEDS_HELD RESERVED_FOR_REFUNDS EXCEEDS_SINGLE_LIMIT
-EXCEEDS_DAY_LIMIT EXCEEDS_MONTH_LIMIT EXCEEDS_YEAR_LIMIT EXCEEDS_BALANCE_LIMIT LINKED_FAILED
-""", """
-NONE TRANSFER PAY_OWN PAY_PURSE DROP REFUND_OWN REFUND_PURSE RETURN REFUND_SUSPENSE RETURN_SUSPENSE REVERSAL_OWN
-REVERSAL_PURSE REVERSAL_SUSPENSE SEND CONFIRM CONFIRM_SUSPENSE REJECT REJECT_SUSPENSE WATERFALL SETTLEMENT
-"""))
+
+# What the pages themselves say
+def page(name):
+    path = Path(__file__).resolve().parents[1] / "docs" / "reference" / name
+    try: return path.read_text(encoding="utf-8")
+    except OSError as error: sys.exit(f"The checker goes by {path}, which cannot be read: {error.strerror}.")
+def listed(pattern, text): return re.findall(pattern, text, re.MULTILINE)
+PARTS = re.split(r"^## ", page("ledger.md"), flags=re.MULTILINE)  # by number of the section
+# Result codes, the one that is given before others first; purposes of movements, §6.
+CODES = {code: int(number) for code, number in listed(r"^\| `(\w+)` \| (\d+) \|", page("result-codes.md"))}
+PURPOSES = {purpose: int(number) for purpose, number in listed(r"\| ([A-Z_]+) \| (\d+) (?=\|)", PARTS[6])}
+FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "i64": "q", "id": "16s", "bytes": "s"}
+# Format and place of all that a record can hold, §1 and §4.
+FIELDS = {}
+for start, end, name, many in listed(r"(\d+)–(\d+) \| `(\w+)`(?: (\d) × u16)?", PARTS[1] + PARTS[4]):
+    size = int(end) + 1 - int(start)
+    FIELDS[name] = f"{many}H" if many else {2: "H", 4: "I", 8: "q"}.get(size, f"{size}s"), int(start)
+FIELDS["home"] = FIELDS["return"]  # a word of Python's own
+# Kinds of operations, §1. Fields: the least and the most that each takes, 0 if it is not bounded, and the flag it needs.
+Kind, KINDS = namedtuple("Kind", "name flags fields"), {}
+for names, numbers, flags, cell in listed(r"^\| ([A-Z_, ⛓]+) \| ([\d, ]+) \| ([\d, ]+) \| (.+) \|$", PARTS[1]):
+    known = {int(flag) | linked for flag in flags.split(",") for linked in (0, LINKED * ("⛓" in names))}
+    bounds = listed(r"`(\w+)`(?: ([\d,]+)–([\d,]+))?(?: with flag (\d))?", cell)
+    fields = {field: [int(each.replace(",", "") or 0) for each in least_most_flag] for field, *least_most_flag in bounds}
+    for name, number in zip(names.replace(" ⛓", "").lower().split(", "), numbers.split(","), strict=True):
+        KINDS[int(number)] = Kind(name, known, fields)
+# Fields and formats of each section's rows, §12.
+ROWS = [[(field, many + FORMATS[form]) for field, many, form in listed(r"`(\w+)` (?:(\d+) (?:× )?)?(\w+)", line)]
+        for line in listed(r"^\d+\. .+", PARTS[12])]
+
+class Wrong(Exception): """The journal is not what it claims to be; the text names the frame."""
+class Refusal(Exception): """The ledger says no; the argument is the name of the code."""
+def deny(*more, **reasons):  # refuses with the first of all codes whose reason holds
+    codes = {code for each in (reasons, *more) for code, holds in each.items() if holds}
+    if codes: raise Refusal(min(codes, key=[*CODES].index))
+def find(table, key, code):  # what a table has under this key
+    deny(**{code: key not in table})
+    return table[key]
+def ident(id): return id.to_bytes(16, "little")
+def packed(layout, row):  # as the state digest has it; of another row its id, or zeros
+    values = []
+    for field, form in layout:
+        value = row.period[PERIODS.index(field)] if field in PERIODS else getattr(row, field)
+        if form == "16s": value = ident(value if isinstance(value, int) else value.id if value else 0)
+        values += value if isinstance(value, tuple) else [value]
+    return struct.pack("<" + "".join(form for _, form in layout), *values)
+
+class Row:  # anything that the ledger keeps; its fields stand where it is made, and their changes are logged for chains
+    log = []  # noqa: RUF012
+    def __init__(self, **fields): vars(self).update(fields)
+    def __setattr__(self, name, value):
+        Row.log.append((vars(self), name, getattr(self, name, None)))
+        vars(self)[name] = value
+
+class Operation(Row):  # one record, §1, its fields read when they are asked for; and what is bound to its id, §2
+    revoked, bulk, name = 0, False, property(lambda self: KINDS[self.kind].name if self.kind in KINDS else "")
+    def __getattr__(self, field):
+        if field not in FIELDS: raise AttributeError(field)
+        form, start = FIELDS[field]
+        values = struct.unpack_from(f"<{form}", self.raw, start)
+        value = int.from_bytes(values[0], "little") if form == "16s" else values if form == "4H" else values[0]
+        return vars(self).setdefault(field, value)
+    def members(self):  # the fields that hold ids of members; all if their count cannot be
+        return [f"member_{index + 1}" for index in range(self.count if 1 <= self.count <= 5 else 5)]
+    def uses(self):  # the fields that are used with these flags
+        used = {field for field, (*_, flag) in KINDS[self.kind].fields.items() if not flag or self.flags & flag}
+        if self.name == "add_members": return {"number", "first", "count", *self.members()}
+        idle = {"grant_role": {"count"} if self.first != 2 else (), "set_key": {"key"} if not self.flags else (),
+                "open_account": {"credit"} if self.first in (ISSUANCE, SUSPENSE) else ()}
+        return used - {*idle.get(self.name, ())} | {"note"}
+    def check(self):  # refuses what is malformed, §2
+        deny(ID_MUST_NOT_BE_ZERO=not self.id, KIND_UNKNOWN=self.kind not in KINDS)
+        (name, flags, fields), uses, unused = KINDS[self.kind], self.uses(), bytearray(self.raw)
+        for form, start in map(FIELDS.get, uses): struct.pack_into(f"{struct.calcsize(form)}s", unused, start, b"")
+        beyond = {field for field, (least, most, _) in fields.items() if most and not least <= getattr(self, field) <= most}
+        ids = {field for field in uses if FIELDS[field][0] == "16s"} - {"note", "credit" if name == "link_account" else ""}
+        rules, both = self if name == "define_rule_set" else FREE, {"debit", "credit"} <= uses
+        same = self.debit == self.credit or (name == "send" and self.reference in (self.debit, self.credit))
+        first = {"open_account": "ACCOUNT_KIND_UNKNOWN", "grant_role": "ROLE_UNKNOWN"}.get(name, "REASON_UNKNOWN")
+        deny({first: "first" in beyond}, FLAGS_UNKNOWN=self.flags not in flags, FIELD_MUST_BE_ZERO=any(unused[24:]),
+             AMOUNT_MUST_BE_POSITIVE=("amount" in uses and self.amount <= 0) or min(
+                 getattr(rules, field) for field in FIELDS if field.endswith("_max") or field == "refund_reserve") < 0,
+             ACCOUNT_ID_MUST_NOT_BE_ZERO=not all(getattr(self, field) for field in ids if "count" not in beyond),
+             ACCOUNTS_MUST_BE_DIFFERENT=both and same and not name.endswith("_holds"),
+             NUMBER_OUT_OF_RANGE={"number", "rule_set"} & beyond or max(rules.groups) > 4096,
+             COUNT_OUT_OF_RANGE="count" in beyond,
+             WINDOW_MUST_END_AFTER_START="from_ns" in uses and self.until_ns <= self.from_ns,
+             ZONE_MUST_NOT_BE_EMPTY={"zone", "release"} & uses and not self.raw[32],
+             KEY_MUST_NOT_BE_ZERO="key" in uses and not any(self.key))
+NONE, FREE = (Operation(raw=bytes(104) + struct.pack("<q16x", end)) for end in (0, MOST))  # rules: all zero, no limit
 
 class Account(Row):  # §3
     debits = credits = pending = credits_pending = debit_reasons = credit_reasons = closed = last = 0
@@ -68,17 +136,6 @@ class Hold(Row):  # §7; the last leg is own money, which may be 0
     own, held = property(lambda self: self.legs[-1][1]), property(lambda self: sum(part for _, part in self.legs))
     purses = property(lambda self: len(self.legs) - 1)
 
-def find(table, key, code):  # what a table has under this key
-    deny(**{code: key not in table})
-    return table[key]
-def ident(id): return id.to_bytes(16, "little")
-def packed(layout, row):  # as the state digest has it: each field after its format; of another row its id, or zeros
-    words, values = layout.split(), []
-    for form, field in zip(words[::2], words[1::2], strict=True):
-        value = getattr(row, field)
-        if form == "16s": value = ident(value if isinstance(value, int) else value.id if value else 0)
-        values += value if isinstance(value, tuple) else [value]
-    return struct.pack("<" + "".join(words[::2]), *values)
 def landing(account, purpose):  # where money for an account goes, and as what: its suspense account stands in for it
     return (account, purpose) if account.takes else (account.suspense, purpose.removesuffix("_OWN") + "_SUSPENSE")
 def counted(account, amount):  # what is kept of an amount so that it can come back from what the account used up
@@ -539,6 +596,45 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         yield from (f"currency {number} comes to {rest} in all, not to 0" for number, rest in sums.items() if rest)
         yield from (f"account {each.id:032x} has {each.spare} to give" for each in accounts if each.spare < 0)
         yield from (f"purse {each.index} of programme {each.number} is short" for each in purses if each.balance < 0)
+
+def sealed(raw, letters): return raw[:8] == letters and raw[-8:] == xxh3_64_digest(raw[:-8] + bytes(8))
+def demand(where, **claims):  # each by what is wrong where it does not hold
+    for wrong, holds in claims.items():
+        if not holds: raise Wrong(f"{where} is wrong: {wrong.replace('_', ' ')}.")
+def frames(folder):
+    """Every frame, checked as docs/reference/journal.md says: sequence, movement digest, time, calendar, records."""
+    paths = sorted(path for path in folder.glob("journal/*.segment") if re.fullmatch(r"\d{12}", path.stem))
+    if not paths: raise Wrong(f"{folder} holds no journal: name the folder of a ledger.")
+    sequence, now, era, before, ledger = 1, 0, 1, b"", b""
+    for number, path in enumerate(paths, 1):
+        raw, at = path.read_bytes(), 4096
+        form, size, owner, numbered, epoch, first, link = struct.unpack("<8xH2xI16sQI4xQ32s", raw[:88].ljust(88))
+        before, ledger = before or blake3(owner).digest(), ledger or owner
+        demand(f"Frame {sequence} ({path.name}, the segment's header)",
+               it_is_damaged=sealed(raw[:4096], b"SYCEESEG"), a_newer_release_wrote_it=form == 1,
+               the_file_has_another_size=size == len(raw) and size % 4096 == 0,
+               it_does_not_continue_the_segment_before=number == numbered == int(path.stem) and epoch >= era
+               and (owner, first, link) == (ledger, sequence, before))
+        while any(raw[at : at + 4096]) or raw.count(0, at) < size - at:
+            form, kind, length, place, time, acked, records, envelopes, known, entries, link, movements, body = (
+                struct.unpack("<8xHHIQqQIIIH2x32s32s16s", raw[at : at + 136]))
+            start, end, stop = at + 512, at + 512 + 128 * records + envelopes, at + length - 64
+            trailer = b"SYCEEEND" + struct.pack("<QI4x16s16x", sequence, length, body)
+            demand(f"Frame {sequence} ({path.name}, byte {at})",
+                   its_header_is_damaged=sealed(raw[at:start], b"SYCEEFRM"),
+                   a_newer_release_wrote_it=form == 1 and kind in (1, 2, 3),
+                   it_does_not_continue_the_frame_before=(place, known, link) == (sequence, epoch, before)
+                   and now < time and acked < sequence,
+                   its_counts_cannot_be=(records > 0) == (kind == 1) and records <= 8064 and entries <= 16
+                   and envelopes % 104 == 0 and (records or not envelopes) and length % 4096 == 0
+                   and length <= 1 << 20 and end <= stop < end + 4096,
+                   its_body_is_damaged=xxh3_128_digest(raw[start:stop]) == body and not any(raw[end:stop]),
+                   its_trailer_is_damaged=raw[stop : stop + 64] == trailer + xxh3_64_digest(trailer + bytes(8)))
+            calendar = struct.iter_unpack("<H2xiii", raw[at + 136 : at + 136 + 16 * entries])
+            yield (sequence, movements, time, {currency: days for currency, *days in calendar},
+                   [raw[place : place + 128] for place in range(start, start + 128 * records, 128)])
+            before, sequence, now, at = blake3(raw[at : at + length]).digest(), sequence + 1, time, at + length
+        era = epoch
 
 Checked = namedtuple("Checked", "frames operations accounts movements supply state_digest movement_digest")
 def check(folder, per_frame=None):

@@ -127,6 +127,10 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def names(self) -> tuple[str, ...]:
+        """The keys that are written here, in their order."""
+        return tuple(self._values)
+
     def offer(self, key: str) -> None:
         """Make `key` known without reading it, so that it may be left out and a slip near it is explained."""
         self._taken.add(key)
@@ -208,6 +212,13 @@ class Table:
             moment = self._in_zone(key, value, moment, zone)
         return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
+    def day(self, key: str) -> date:
+        """A date alone, such as 2020-10-12."""
+        value = self._take(key, "a date such as 2020-10-12", _MISSING)
+        if not isinstance(value, date) or isinstance(value, datetime):
+            raise self._wrong(key, value, "a date such as 2020-10-12, without quotes")
+        return value
+
     def zone(self, key: str) -> ZoneInfo:
         """The name of a zone in the time-zone database."""
         value = self.text(key)
@@ -216,7 +227,7 @@ class Table:
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             from zoneinfo import available_timezones
 
-            near = _nearest(value, available_timezones())
+            near = nearest(value, available_timezones())
             right = f'did you mean "{near}"?' if near else 'a name of the time-zone database, such as "Asia/Shanghai"'
             raise self.error(key, f"{found(value)} is not a known time zone", right=right) from error
 
@@ -233,26 +244,32 @@ class Table:
         """A text out of `choices`."""
         value = self._take(key, _one_of(choices), _MISSING if default is None else default)
         if not isinstance(value, str) or value not in choices:
-            near = _nearest(value, choices) if isinstance(value, str) else None
+            near = nearest(value, choices) if isinstance(value, str) else None
             raise self._wrong(key, value, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
         return value
 
     def texts(
-        self, key: str, *, choices: Sequence[str] | None = None, default: Sequence[str] | None = None
+        self,
+        key: str,
+        *,
+        choices: Sequence[str] | None = None,
+        default: Sequence[str] | None = None,
+        empty: bool = False,
     ) -> tuple[str, ...]:
-        """A list of different texts, not empty, each out of `choices` if given."""
+        """A list of different texts, each out of `choices` if given; not an empty one, unless `empty` allows it."""
         right = "a list of texts" + (f", each {_one_of(choices)}" if choices else ', such as ["a", "b"]')
         if default is not None and key not in self._values:
             self.offer(key)
             return tuple(default)
         value = self._take(key, right, _MISSING)
-        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
+        texts = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        if not texts or not (value or empty):
             raise self._wrong(key, value, right)
         for position, item in enumerate(value):
             if item in value[:position]:
                 raise self.error(key, f"{found(item)} stands in the list twice", right="each text once")
             if choices is not None and item not in choices:
-                near = _nearest(item, choices)
+                near = nearest(item, choices)
                 raise self._wrong(key, item, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
         return tuple(value)
 
@@ -263,11 +280,12 @@ class Table:
             raise self._wrong(key, value, f"a table: [{dotted((*self.keys, key))}]")
         return Table(self._source, (*self.keys, key), value)
 
-    def tables(self, key: str) -> tuple[Table, ...]:
-        """The array of tables [[key]], at least one."""
+    def tables(self, key: str, *, empty: bool = False) -> tuple[Table, ...]:
+        """The array of tables [[key]], at least one, unless `empty` allows `key = []`."""
         right = f"one or more tables: [[{dotted((*self.keys, key))}]]"
         value = self._take(key, right, _MISSING)
-        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+        tables = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+        if not tables or not (value or empty):
             raise self._wrong(key, value, right)
         return tuple(Table(self._source, (*self.keys, key, place), item) for place, item in enumerate(value))
 
@@ -277,7 +295,7 @@ class Table:
             if key in self._taken:
                 continue
             # A key that was asked for but is not written is the likelier meaning of a slip.
-            near = _nearest(key, self._taken - self._values.keys()) or _nearest(key, self._taken)
+            near = nearest(key, self._taken - self._values.keys()) or nearest(key, self._taken)
             known = ", ".join(sorted(self._taken))
             right = f'did you mean "{near}"?' if near else f"known here: {known}"
             raise self.error(key, f"unknown key, found {found(self._values[key])}", right=right)
@@ -286,7 +304,7 @@ class Table:
         self._taken.add(key)
         value = self._values.get(key, default)
         if value is _MISSING:
-            near = _nearest(key, self._values.keys() - self._taken)
+            near = nearest(key, self._values.keys() - self._taken)
             where = f"[{dotted(self.keys)}]" if self.keys else "the document"
             missing = dotted((*self.keys, key))
             if near:
@@ -367,7 +385,8 @@ def _one_of(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(f'"{choice}"' for choice in choices)
 
 
-def _nearest(word: str, words: Iterable[str]) -> str | None:
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The one of `words` that `word` was most likely meant to be; None if none is near."""
     matches = difflib.get_close_matches(word.casefold(), {each.casefold(): each for each in words}, n=1, cutoff=0.6)
     return next((each for each in sorted(words) if each.casefold() == matches[0]), None) if matches else None
 
