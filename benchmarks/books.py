@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,17 +21,26 @@ from sycee.sequencer.embedded import Ledger
 Array = np.ndarray[Any, Any]
 
 
-@contextmanager
-def new_ledger(setting: Setting, *, clock: Clock | None = None) -> Iterator[Ledger]:
-    """A ledger in a folder of its own on the disk to be measured; folder and memory are given back at the end."""
+def on_new_ledger(
+    setting: Setting,
+    work: Callable[[Ledger], Timing],
+    *,
+    clock: Clock | None = None,
+    history_bytes: int | None = None,
+) -> Timing:
+    """What `work` measures on a ledger in a folder of its own on the disk to be measured.
+
+    Folder and memory are given back before this returns: what is measured next may need as much.
+    """
     folder = setting.folder / "ledger"
     forget_peak()
-    with Ledger.open(folder, clock=clock, snapshot_frames=None) as ledger:
-        yield ledger
+    with Ledger.open(folder, clock=clock, snapshot_frames=None, history_bytes=history_bytes) as ledger:
+        timing = work(ledger)
     del ledger
     gc.collect()
     shutil.rmtree(folder)
     settle(setting.folder)
+    return timing
 
 
 def prepare(setting: Setting, ledger: Ledger, opening: Iterable[Array]) -> None:

@@ -15,6 +15,8 @@ from benchmarks.programmes import TieredTown
 from benchmarks.town import Town
 from sycee.core.limits import RECORD_BYTES
 from sycee.journal.journal import Journal
+from sycee.ledger import kernels
+from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer, journal_disk
 
 Array = np.ndarray[Any, Any]
@@ -51,18 +53,22 @@ def _durable(
     for _ in range(setting.repeats):
         town = make()
         operations = each * town.paying
-        with books.new_ledger(setting) as ledger:
-            books.prepare(setting, ledger, town.opening())
-            timing = books.submitted(ledger, work(town), operations)
-            books.check(setting, ledger, town.minted)
+        timing = books.on_new_ledger(setting, partial(_submitted, setting, town, work(town), operations))
         setting.say("measuring the disk and the memory alone")
         touched = memory.touched(
             accounts=town.accounts,
             purses=purses * town.accounts,
-            ids=(2 + purses) * town.accounts + operations,
+            ids=min((2 + purses) * town.accounts + operations, kernels.generation_slots() // 2),
             operations=operations,
         )
         yield timing, disk.written(setting.folder / "limit", operations), touched
+
+
+def _submitted(setting: Setting, town: Any, records: Iterable[Array], operations: int, ledger: Ledger) -> Timing:
+    books.prepare(setting, ledger, town.opening())
+    timing = books.submitted(ledger, records, operations)
+    books.check(setting, ledger, town.minted)
+    return timing
 
 
 def journal_bytes(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:

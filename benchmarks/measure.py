@@ -250,7 +250,7 @@ def settle(folder: Path) -> None:
     And have the machine hold memory that it can give at once: a virtual one may have to ask its host first, which takes
     more than the work itself. It is let go of again, and does not count as a peak.
     """
-    memory = np.zeros(min(READY_BYTES, available_bytes() // 2), np.uint8)
+    memory = np.zeros(min(READY_BYTES, available_bytes() // 4), np.uint8)
     memory[:: mmap.PAGESIZE] = 1
     del memory
     forget_peak()

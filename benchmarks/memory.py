@@ -10,8 +10,9 @@ Per operation, at random places known beforehand (so that the processor may fetc
 | purses (pays only) | 8 bytes at both ends of an 80-byte row read, of two purses; one of them changed and written |
 
 and, in order, its 128-byte record read and a 64-byte movement and a 64-byte known id written. That is seven random
-lines for a transfer, and eleven for a pay. The tables have as many rows as the ledger's have after the run, and indexes
-are half full at most; their memory is given by the system before the clock starts, which a ledger's is not.
+lines for a transfer, and eleven for a pay. The tables have as many rows as the ledger's have after the run, the index
+of ids as many as a generation has, and indexes are half full at most; their memory is given by the system before the
+clock starts, which a ledger's is not.
 """
 
 from __future__ import annotations

@@ -167,11 +167,13 @@ def _with_crowd(setting: Setting, work: Callable[[Crowd], Coroutine[Any, Any, Ti
             finally:
                 crowd.leave()
 
-    with books.new_ledger(setting) as ledger:
+    def measured(ledger: Ledger) -> Timing:
         books.prepare(setting, ledger, town.opening())
         timing = asyncio.run(main(ledger))
         books.check(setting, ledger, town.minted)
-    return timing
+        return timing
+
+    return books.on_new_ledger(setting, measured)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from benchmarks.town import Town
 from sycee.core.limits import FRAME_BYTES_MAX
 from sycee.journal import frame
 from sycee.journal.frame import FrameKind, Header
-from sycee.ledger import layout
+from sycee.ledger import kernels, layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import units
 from sycee.sequencer.sequencer import calendar_entry
@@ -151,7 +151,8 @@ def _both() -> tuple[float, float]:
 
 def _alone(accounts: int, count: int) -> dict[str, Array]:
     """Milliseconds for each frame of what can be done without the kernel."""
-    lines = memory.touched(accounts=accounts, ids=2 * accounts + count, operations=count, clock=thread_time).batches_s
+    ids = min(2 * accounts + count, kernels.generation_slots() // 2)
+    lines = memory.touched(accounts=accounts, ids=ids, operations=count, clock=thread_time).batches_s
     row_bytes = layout.MOVEMENT.itemsize + layout.BOUND.itemsize
     new = memory.filled(count, row_bytes, clock=thread_time).total_s * min(BATCH, count) / count
     return {

@@ -96,36 +96,41 @@ def snapshot_beside(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing
     """The longest of the batches beside a snapshot, over the longest of half the operations without."""
     for _ in range(setting.repeats):
         town = Town(accounts, AMPLE * setting.operations)
-        batches = batches_of(town.transfers())
-        with books.new_ledger(setting) as ledger:
-            books.prepare(setting, ledger, town.opening())
-            half = max(setting.operations // BATCH // 2, 1)
-            alone = _submitted(ledger, islice(batches, half))
-            # Made beforehand: while records are made nobody would notice what the snapshot holds up.
-            ready = list(islice(batches, half))
-            setting.say("writing a snapshot beside")
-            writer = Thread(target=ledger.snapshot)
-            beside = _submitted(ledger, _while(writer, chain(ready, batches)))
-            writer.join()
-            require(list((setting.folder / "ledger" / "snapshots").glob("*.snapshot")), "no snapshot was written")
-            longest, usual = max(beside.batches_s), max(alone.batches_s)
-            note = f"longest batch {1000 * longest:,.1f} ms beside a snapshot, {1000 * usual:,.1f} ms without"
-            beside.operations = setting.operations
-            beside.value, beside.note, beside.peak_bytes = longest / usual, note, peak_bytes()
-            books.check(setting, ledger, town.minted)
-        yield beside, Timing(name="without", value=1.0)
+        yield books.on_new_ledger(setting, partial(_beside, setting, town)), Timing(name="without", value=1.0)
+
+
+def _beside(setting: Setting, town: Town, ledger: Ledger) -> Timing:
+    batches = batches_of(town.transfers())
+    books.prepare(setting, ledger, town.opening())
+    half = max(setting.operations // BATCH // 2, 1)
+    alone = _submitted(ledger, islice(batches, half))
+    # Made beforehand: while records are made nobody would notice what the snapshot holds up.
+    ready = list(islice(batches, half))
+    setting.say("writing a snapshot beside")
+    writer = Thread(target=ledger.snapshot)
+    beside = _submitted(ledger, _while(writer, chain(ready, batches)))
+    writer.join()
+    require(list((setting.folder / "ledger" / "snapshots").glob("*.snapshot")), "no snapshot was written")
+    longest, usual = max(beside.batches_s), max(alone.batches_s)
+    note = f"longest batch {1000 * longest:,.1f} ms beside a snapshot, {1000 * usual:,.1f} ms without"
+    beside.operations = setting.operations
+    beside.value, beside.note, beside.peak_bytes = longest / usual, note, peak_bytes()
+    books.check(setting, ledger, town.minted)
+    return beside
 
 
 def wallet_bytes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """By how much the process grows for each wallet that is opened: accounts, their index, and the ids that opened."""
     for _ in range(setting.repeats):
-        with books.new_ledger(setting) as ledger:
-            town = Town(setting.operations, 0)
-            books.prepare(setting, ledger, town.bank())
-            before = resident_bytes()
-            books.prepare(setting, ledger, town.wallets())
-            grown = resident_bytes() - before
-        yield Timing(setting.operations, value=grown / setting.operations), Timing(name="rows", value=WALLET_BYTES)
+        yield books.on_new_ledger(setting, partial(_wallets_opened, setting)), Timing(name="rows", value=WALLET_BYTES)
+
+
+def _wallets_opened(setting: Setting, ledger: Ledger) -> Timing:
+    town = Town(setting.operations, 0)
+    books.prepare(setting, ledger, town.bank())
+    before = resident_bytes()
+    books.prepare(setting, ledger, town.wallets())
+    return Timing(setting.operations, value=(resident_bytes() - before) / setting.operations)
 
 
 class _Watched:

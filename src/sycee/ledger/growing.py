@@ -58,13 +58,21 @@ class GrowingArray:
         self.array = self._all[:length]
         return self.array
 
-    def use(self, rows: int) -> None:
-        """So many rows are in use: have memory for the next ones made ready, beside whatever is done meanwhile."""
+    def use(self, rows: int, *, coming: int = 0) -> None:
+        """So many rows are in use: have memory for the next ones made ready, beside whatever is done meanwhile.
+
+        `coming`: so many more are known to come at once, so that a small table too gets memory for them.
+        """
         used_bytes = rows * self._row_bytes
-        if used_bytes < AHEAD_FROM_BYTES or used_bytes + AHEAD_BYTES // 2 <= self._ready_bytes or not _libc:
+        if coming:
+            ahead_bytes = least_bytes = min(coming * self._row_bytes, AHEAD_BYTES)
+        else:
+            ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES // 2  # not for every page anew
+        small = used_bytes < AHEAD_FROM_BYTES and not coming
+        if small or used_bytes + least_bytes <= self._ready_bytes or not _libc:
             return
         start = max(self._ready_bytes, used_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
-        end = min(used_bytes + AHEAD_BYTES, self._all.nbytes)
+        end = min(used_bytes + ahead_bytes, self._all.nbytes)
         self._ready_bytes = end
         if start < end:
             beside.submit(_populate, self._all, start, end - start)

@@ -71,8 +71,10 @@ class Growth:
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sealing: Future[int] | None = None  # of the older generation of ids: how many its run will hold
 
-    def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> None:
+    def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> int:
         """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
+
+        Returns how many movements may come of it, at most.
 
         Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
         much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
@@ -95,6 +97,7 @@ class Growth:
             for name, needed in rows.items():
                 self.grow(name, needed)
                 self._growing[name].use(in_use[name])
+            self._expect_drops(needs["purses"] - in_use["purses"], needs["movements"])
             self.grow("gross", needs["accounts"])
             self.grow("batches", needs["batches"])
             self._grow_undo(operations)
@@ -105,6 +108,13 @@ class Growth:
         except MemoryError as error:
             raise _no_memory(f"{new_bytes:,} bytes are needed") from error
         self.settle_history()
+        return needs["movements"] - in_use["movements"]
+
+    def _expect_drops(self, opened: int, movements: int) -> None:
+        """Purses that are opened will be filled, at one stroke: have memory for those movements by then."""
+        if opened:
+            self.grow("movements", movements + opened)
+            self._growing["movements"].use(movements, coming=opened)
 
     def settle_history(self, *, wait: bool = False) -> None:
         """Let old rows of what is only appended to leave memory, if the state has a history. For between frames."""

@@ -440,8 +440,8 @@ class Sequencer:
         self._follow_rules()
         now_ns = self._now_ns()
         if pending == answers.size and not asked.envelopes.size and not self.state.grants:
-            self.state.reserve(asked.operations, available_bytes=available_bytes)
-            return self._write(FrameKind.OPERATIONS, now_ns, asked)
+            movements = self.state.reserve(asked.operations, available_bytes=available_bytes)
+            return self._write(FrameKind.OPERATIONS, now_ns, asked, movements)
         pends = answers["code"] == kernels.PENDING
         asked = asked.vouched_for(pends)
         kept = asked.whole_units(pends)
@@ -450,8 +450,8 @@ class Sequencer:
             if not kept.any():
                 return answers
         fresh = asked.only(kept)
-        self.state.reserve(fresh.operations, available_bytes=available_bytes)
-        answers[kept] = self._write(FrameKind.OPERATIONS, now_ns, fresh)
+        movements = self.state.reserve(fresh.operations, available_bytes=available_bytes)
+        answers[kept] = self._write(FrameKind.OPERATIONS, now_ns, fresh, movements)
         return answers
 
     def _authorised(self, asked: Submission, answers: Array, kept: Array, now_ns: int) -> Array:
@@ -479,8 +479,11 @@ class Sequencer:
             self.state.reserve(record.operations, available_bytes=available_bytes)
             self._write(FrameKind.OPERATIONS, self._now_ns(), record)
 
-    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission) -> Array:
-        """Write one frame, apply it, and return its answers once it is durable and applied."""
+    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0) -> Array:
+        """Write one frame, apply it, and return its answers once it is durable and applied.
+
+        So many `movements` may come of it, at most: a single record that fills purses is work enough for a thread.
+        """
         calendar = self._calendar_at(now_ns)
         digest = self.state.movement_digest
         envelopes = fresh.written_envelopes()
@@ -499,7 +502,8 @@ class Sequencer:
         # From here on memory and disk must both get there: anything that comes between stops the ledger.
         self._in_step = False
         try:
-            if self._writer and fresh.operations.size >= SIDE_BY_SIDE_RECORDS_MIN:
+            # A pay may make seventeen movements and makes one or two.
+            if self._writer and max(fresh.operations.size, movements // 16) >= SIDE_BY_SIDE_RECORDS_MIN:
                 written = self._writer.submit(append)
                 answers = self.state.apply(sequence, now_ns, fresh.operations, calendar)
                 written.result()
