@@ -39,7 +39,7 @@ def on_new_ledger(
     del ledger
     gc.collect()
     shutil.rmtree(folder)
-    settle(setting.folder)
+    settle(setting.folder, setting.operations)
     return timing
 
 
@@ -48,7 +48,7 @@ def prepare(setting: Setting, ledger: Ledger, opening: Iterable[Array]) -> None:
     setting.say("opening accounts")
     for batch in batches_of(opening):
         require_created(ledger.submit(batch))
-    settle(setting.folder)
+    settle(setting.folder, setting.operations)
     setting.say("measuring")
 
 

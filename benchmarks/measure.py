@@ -25,6 +25,7 @@ BATCH: Final = FRAME_RECORDS_MAX  # what fits one frame: 8,064 operations
 MILLION: Final = 124 * BATCH  # the whole number of frames that comes nearest to a million: 999,936 operations
 REPEATS: Final = 3
 READY_BYTES: Final = 4 << 30  # more than what most rows come to hold while they are clocked
+READY_BYTES_EACH: Final = 1 << 10  # for each operation of a small row
 FRAMES_NOT_FULL_MAX: Final = 2  # at the end of a run: one of each kind
 STEADY: Final = 0.9  # of the first million's rate: what the last must reach to count as fast as it. The rest is noise
 
@@ -244,13 +245,13 @@ def batches_of(records: Array | Iterable[Array], size: int = BATCH) -> Iterator[
             yield part[start : start + size]
 
 
-def settle(folder: Path) -> None:
+def settle(folder: Path, operations: int) -> None:
     """Let the file system finish what earlier steps left to it, so that the next repeat does not pay for it.
 
     And have the machine hold memory that it can give at once: a virtual one may have to ask its host first, which takes
     more than the work itself. It is let go of again, and does not count as a peak.
     """
-    memory = np.zeros(min(READY_BYTES, available_bytes() // 4), np.uint8)
+    memory = np.zeros(min(READY_BYTES, READY_BYTES_EACH * operations, available_bytes() // 4), np.uint8)
     memory[:: mmap.PAGESIZE] = 1
     del memory
     forget_peak()

@@ -5,13 +5,9 @@ The client is `psql`, over a socket in the file system: one statement for each c
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
-import shutil
 import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,9 +18,9 @@ from benchmarks import peers
 from benchmarks.measure import BATCH, Benchmark, Setting, Timing, settle, timed
 from benchmarks.town import WALLET_MINOR
 from sycee.core.errors import UnavailableError, require
+from sycee.testing import postgresql
 
 SETTINGS: Final = (
-    "listen_addresses=",
     "shared_buffers=1GB",
     "max_wal_size=8GB",
     "wal_level=minimal",
@@ -47,19 +43,16 @@ BEGIN
     RETURN cardinality(ids);
 END $$;
 """
-USER: Final = "benchmark"  # of the database
-UNPRIVILEGED: Final = "nobody"  # whom the server runs as where we are root, whom it refuses
-HINT: Final = "apt-get install postgresql brings it; --only peer-postgresql measures it then"
 
 
 def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
     """Call the function with `size` transfers for each commit, which returns when they are on the disk."""
-    version = _run("postgres", "--version").split()[2]
+    version = postgresql.run("postgres", "--version").split()[2]
     for _ in range(setting.repeats):
         setting.say("making a cluster")
-        with _cluster(setting.folder / "peer") as psql:
+        with _client(setting.folder / "peer") as psql:
             _ask(psql, _schema() + "CHECKPOINT; SELECT 'ready';", "ready")
-            settle(setting.folder)
+            settle(setting.folder, setting.operations)
             setting.say("measuring")
             timing = timed(_calls(setting.operations, size), partial(_call, psql), setting.operations)
             timing.note = f"PostgreSQL {version}; the memory is the client's"
@@ -100,65 +93,16 @@ def _schema() -> str:
 
 
 @contextmanager
-def _cluster(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def _client(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A server that has only this folder, and a client that is connected to it."""
-    data = folder / "data"
-    folder.mkdir()
-    sockets = Path(tempfile.mkdtemp(prefix="sycee-"))  # the path of a socket may not be long
     if os.geteuid() == 0:
         for ours in (folder.parent, folder.parent.parent):  # of this row, and of the run
             ours.chmod(stat.S_IMODE(ours.stat().st_mode) | stat.S_IXOTH)  # others may pass, and see nothing
-        for owned in (folder, sockets):
-            shutil.chown(owned, UNPRIVILEGED)
-    options = " ".join([*(f"-c {each}" for each in SETTINGS), f"-k {sockets}"])
-    try:
-        _run("initdb", "--auth=trust", f"--username={USER}", "--locale=C", "-E", "UTF8", "-D", str(data), folder=folder)
-        _run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start", folder=folder)
-        try:
-            command = [*_command("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", str(sockets), "-U", USER, "postgres"]
-            with subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
-            ) as psql:
-                yield psql
-        finally:
-            _run("pg_ctl", "-D", str(data), "-w", "-m", "fast", "stop", folder=folder)
-    finally:
-        shutil.rmtree(folder)
-        shutil.rmtree(sockets)
-
-
-def _run(program: str, *arguments: str, folder: Path | None = None) -> str:
-    """Run a program of PostgreSQL to its end; what it said. Raises UnavailableError where it fails."""
-    with tempfile.TemporaryFile("w+") as said:  # no pipe: the server keeps its parent's open
-        done = subprocess.run(
-            [*_command(program), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            cwd=folder,
-            check=False,
-        )
-        said.seek(0)
-        text = said.read().strip()
-    if done.returncode:
-        hint = "as root, its folder must be where others may pass: --folder chooses another"
-        raise UnavailableError(f"{program}: {text or f'exit code {done.returncode}'}", hint=hint)
-    return text
-
-
-def _command(program: str) -> list[str]:
-    """How to call a program of the newest PostgreSQL that is here. Raises UnavailableError where there is none."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
-    path = next((str(each / program) for each in folders if (each / program).exists()), None) or shutil.which(program)
-    if path is None or not (folders or shutil.which("postgres")):
-        raise UnavailableError("PostgreSQL is not on this machine", hint=HINT)
-    if os.geteuid() != 0:
-        return [path]
-    return ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={_group()}", "--clear-groups", path]
-
-
-def _group() -> str:
-    return grp.getgrgid(pwd.getpwnam(UNPRIVILEGED).pw_gid).gr_name
+    with postgresql.cluster(folder, SETTINGS) as sockets:
+        psql = [*postgresql.command("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1"]
+        command = [*psql, "-h", str(sockets), "-U", postgresql.USER, "postgres"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder) as client:
+            yield client
 
 
 def _row(work: str, description: str, limit: str, size: int, *, operations: int, quick: int) -> Benchmark:

@@ -41,7 +41,7 @@ def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
         accounts = ((number, WALLET_MINOR) for number in range(peers.ACCOUNTS))
         database.executemany("INSERT INTO account VALUES (?, ?)", accounts)
         database.execute("COMMIT")
-        settle(setting.folder)
+        settle(setting.folder, setting.operations)
         setting.say("measuring")
         timing = timed(_rows(setting.operations, size), partial(_insert, database), setting.operations)
         timing.note = f"SQLite {sqlite3.sqlite_version}"
@@ -51,7 +51,7 @@ def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
         require((count, held) == (setting.operations, peers.MINTED), f"SQLite keeps {count:,} transfers and {held:,}")
         database.close()
         shutil.rmtree(folder)
-        settle(setting.folder)
+        settle(setting.folder, setting.operations)
         yield timing, peers.limit(setting, size)
 
 

@@ -82,7 +82,7 @@ def measure(folder: Path, *, accounts: int, operations: int | None = None) -> li
         state.reserve(batch)
         books.require_created(state.apply(sequence, time.time_ns(), batch))
     writer = SegmentWriter(folder / "stages")
-    settle(folder)
+    settle(folder, count)
     frames = _Frames(state, writer, sequence)
     full = [frames.clocked(batch) for batch in batches_of(town.transfers()) if batch.size == min(BATCH, count)]
     writer.close()

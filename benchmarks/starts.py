@@ -48,7 +48,7 @@ def replay(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
     """Open a ledger without a snapshot: read, verify and apply every record since its first frame."""
     town, folder, digest, records = _written(setting, accounts, snapshot=False)
     for _ in range(setting.repeats):
-        settle(setting.folder)
+        settle(setting.folder, setting.operations)
         segments = sorted((folder / "journal").glob("*.segment"))
         setting.say("reading the segments alone")
         limit = disk.read(segments, records)
@@ -74,7 +74,7 @@ def restart(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
     """Open a ledger from the snapshot that its end left, with nothing of it in the system's memory."""
     town, folder, digest, _ = _written(setting, accounts, snapshot=True)
     for _ in range(setting.repeats):
-        settle(setting.folder)
+        settle(setting.folder, setting.operations)
         snapshot = sorted((folder / "snapshots").glob("*.snapshot"))[-1]
         setting.say("reading the snapshot alone")
         limit = disk.read([snapshot], setting.operations)
