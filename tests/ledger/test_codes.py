@@ -119,10 +119,10 @@ def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None
 # --- closed lists ---
 
 
-def kinds_table() -> list[tuple[str, str, str]]:
-    """(kinds, numbers, fields) of every row of the table of kinds."""
+def kinds_table() -> list[tuple[str, str, str, str]]:
+    """(kind, number, flags, fields) of every row of the table of kinds."""
     table = section("| kind | no. |", "## 2.")
-    return re.findall(r"^\| ([A-Z_, ⛓]+) \| ([\d, ]+) \| (.+) \|$", table, re.MULTILINE)
+    return re.findall(r"^\| ([A-Z_]+(?: ⛓)?) \| (\d+) \| ([\d, ]+) \| (.+) \|$", table, re.MULTILINE)
 
 
 def numbered(enum: type[IntEnum], *, first: int = 0) -> list[str]:
@@ -131,16 +131,12 @@ def numbered(enum: type[IntEnum], *, first: int = 0) -> list[str]:
 
 
 def test_kinds_have_the_documented_numbers() -> None:
-    documented = {
-        name.removesuffix(" ⛓"): int(number)
-        for names, numbers, _ in kinds_table()
-        for name, number in zip(names.split(", "), numbers.split(", "), strict=True)
-    }
+    documented = {name.removesuffix(" ⛓"): int(number) for name, number, *_ in kinds_table()}
     assert documented == {kind.name: int(kind) for kind in Kind}
 
 
 def test_chains_are_made_of_the_kinds_that_are_marked() -> None:
-    marked = [name.removesuffix(" ⛓") for names, *_ in kinds_table() for name in names.split(", ") if "⛓" in name]
+    marked = [name.removesuffix(" ⛓") for name, *_ in kinds_table() if "⛓" in name]
     assert marked == [kind.name for kind in layout.LINKABLE]
     assert f"0x{layout.LINKED:04x}, LINKED" in LEDGER
 
@@ -153,7 +149,9 @@ def test_account_kinds_reasons_and_roles_have_the_documented_numbers() -> None:
         found = re.findall(r"(\d) ([A-Z_]+)", listed[1])
         assert [(int(number), name) for number, name in found] == [(int(each), each.name) for each in enum]
     roles = ", ".join(f"{role.value} {role.name.lower()}" for role in Role)
-    assert f"`first`: role, {roles}" in LEDGER
+    assert f"`first` 1–{len(Role)}: role, {roles}" in LEDGER
+    assert f"`first` 1–{len(AccountKind)}: account kind" in LEDGER
+    assert LEDGER.count(f"`first` 1–{len(Reason)}: the reason") == 3
 
 
 def test_purposes_have_the_documented_numbers() -> None:
@@ -181,12 +179,12 @@ def test_states_have_the_documented_numbers() -> None:
         ("PAY", "`flags`: 1 purses only, 2 own money only", [PayFlag.PURSES_ONLY, PayFlag.OWN_ONLY]),
         (
             "HOLD",
-            "`flags`: 1 and 2 as PAY, 4 three-party: `reference` is the third account, 8 hash-locked: bytes 64–95",
+            "`flags`: 1 and 2 as PAY, 4 three-party, 8 hash-locked; `reference` with flag 4: the third account; `hash`",
             [HoldFlag.PURSES_ONLY, HoldFlag.OWN_ONLY, HoldFlag.THREE_PARTY, HoldFlag.HASH_LOCKED],
         ),
         (
             "POST",
-            "`flags`: 1 let the rest go, 2 bytes 80–111 are the secret",
+            "`flags`: 1 let the rest go, 2 a secret comes with it; `secret` with flag 2",
             [PostFlag.LETS_GO, PostFlag.PREIMAGE],
         ),
         ("SEND", "`flags`: 1 up to that amount", [SendFlag.UP_TO]),
@@ -194,8 +192,11 @@ def test_states_have_the_documented_numbers() -> None:
     ],
 )
 def test_flags_have_the_documented_numbers(kind: str, said: str, flags: list[int]) -> None:
-    (fields,) = (fields for names, _, fields in kinds_table() if names.removesuffix(" ⛓") == kind)
+    ((taken, fields),) = (
+        [taken, fields] for name, _, taken, fields in kinds_table() if name.removesuffix(" ⛓") == kind
+    )
     assert said in fields
+    assert [*flags] == [int(flag) for flag in taken.split(", ") if int(flag).bit_count() == 1]
     assert flags == [1 << bit for bit in range(len(flags))]
 
 
@@ -220,37 +221,41 @@ def ranges_of(dtype: np.dtype) -> dict[str, tuple[int, int]]:
     return found
 
 
+def documented_bytes(start: str, end: str) -> dict[str, tuple[int, int]]:
+    """Field to first and last byte, of the table in this part of ledger.md; its types say as many bytes."""
+    cells = re.findall(r"(\d+)–(\d+) \| ((?:\d+ (?:× )?)?\w+) \| `(\w+)`", section(start, end))
+    sizes = {"u16": 2, "u32": 4, "i64": 8, "id": 16, "4 × u16": 8}
+    for first, last, kind, name in cells:
+        size = sizes[kind] if kind in sizes else int(kind.removesuffix(" bytes"))
+        assert size == int(last) - int(first) + 1, name
+    return {name: (int(first), int(last)) for first, last, _, name in cells}
+
+
 def record_types() -> list[str]:
     """The names of all record types of the layout, but for those of the journal's operations."""
     return sorted(name for name, value in vars(layout).items() if isinstance(value, np.dtype))
 
 
 def test_the_operation_has_the_documented_bytes() -> None:
-    cells = re.findall(r"\| (\d+)–(\d+) \| `(\w+)`", section("## 1.", "| kind | no. |"))
-    assert {name: (int(first), int(last)) for first, last, name in cells} == ranges_of(layout.OPERATION)
+    assert documented_bytes("## 1.", "In some kinds") == ranges_of(layout.OPERATION)
 
 
 def test_a_rule_set_has_the_documented_bytes() -> None:
-    cells = re.findall(r"`(\w+)`[^`\[]*\[(\d+)–(\d+)\]", section("## 4.", "## 5."))
-    assert {name: (int(first), int(last)) for name, first, last in cells} == ranges_of(layout.RULE_SET_OPERATION)
-    # Widths that the ranges alone do not say.
+    assert documented_bytes("## 4.", "## 5.") == ranges_of(layout.RULE_SET_OPERATION)
     assert layout.RULE_SET_OPERATION["groups"].shape == (4,)
-    assert "`groups` four × u16" in LEDGER
+    assert "| 4 × u16 | `groups` |" in LEDGER
 
 
 def test_members_stand_at_the_documented_bytes() -> None:
-    said = re.search(r"ids at bytes ([\d, ]+)", LEDGER)
-    assert said
-    assert [int(at) for at in said[1].split(", ")] == [8 * word for word in layout.MEMBER_WORDS]
+    shared = documented_bytes("In some kinds", "| kind | no. |")
+    starts = [8 * word for word in layout.MEMBER_WORDS]
+    assert [shared[f"member_{number}"] for number in range(1, 6)] == [(at, at + 15) for at in starts]
 
 
 def test_keys_hashes_and_secrets_stand_at_the_documented_bytes() -> None:
-    for word, said in (
-        (layout.KEY_WORD, "A **key** stands in bytes {}–{}"),
-        (layout.HASH_WORD, "hash-locked: bytes {}–{} are the SHA-256"),
-        (layout.SECRET_WORD, "bytes {}–{} are the secret"),
-    ):
-        assert said.format(8 * word, 8 * word + 31) in LEDGER
+    shared = documented_bytes("In some kinds", "| kind | no. |")
+    for word, name in ((layout.KEY_WORD, "key"), (layout.HASH_WORD, "hash"), (layout.SECRET_WORD, "secret")):
+        assert shared[name] == (8 * word, 8 * word + 31)
 
 
 def test_a_movement_is_documented_field_by_field() -> None:

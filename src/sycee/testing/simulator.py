@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import importlib.util
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -189,11 +188,7 @@ def find_checker() -> Callable[[Path], tuple[int, bytes, bytes]] | None:
     if spec is None or spec.loader is None:
         return None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # it has parts in files of their own
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
+    spec.loader.exec_module(module)
 
     def check(folder: Path) -> tuple[int, bytes, bytes]:
         found = module.check(folder)
