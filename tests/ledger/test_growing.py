@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,20 @@ def test_memory_is_there_before_the_rows_are() -> None:
     ahead = table.grow(rows + growing.AHEAD_BYTES // PAIR.itemsize)
     assert not ahead["a"][rows:].any()
     assert ahead["a"][:rows].tolist() == list(range(rows))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is made ready ahead")
+def test_memory_is_ready_when_all_that_was_asked_for_is_there() -> None:
+    rows, go_on = growing.AHEAD_FROM_BYTES // PAIR.itemsize, threading.Event()
+    table = GrowingArray(PAIR, rows)
+    growing.wait_until_ready()
+    growing.beside.submit(go_on.wait, 10)
+    assert growing.is_ready()
+    table.use(rows)
+    assert not growing.is_ready()
+    go_on.set()
+    growing.wait_until_ready()
+    assert growing.is_ready()
 
 
 def resident_bytes() -> int:

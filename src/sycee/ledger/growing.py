@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,7 @@ _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does no
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not name it yet
 
 beside = ThreadPoolExecutor(1, thread_name_prefix="sycee-memory")
+_asked: Future[None] | None = None  # what was asked for last
 
 
 class GrowingArray:
@@ -75,7 +76,8 @@ class GrowingArray:
         end = min(used_bytes + ahead_bytes, self._all.nbytes)
         self._ready_bytes = end
         if start < end:
-            beside.submit(_populate, self._all, start, end - start)
+            global _asked
+            _asked = beside.submit(_populate, self._all, start, end - start)
 
     def _reserve(self, length: int) -> None:
         needed = max(length, 1) * self._row_bytes
@@ -93,6 +95,11 @@ class GrowingArray:
         values = rows * int(np.prod(shape, dtype=np.int64))
         self._memory, self._huge, self._ready_bytes = memory, False, 0
         self._all = np.frombuffer(memory, dtype, values).reshape(rows, *shape)
+
+
+def is_ready() -> bool:
+    """Whether all memory that was asked for is there. Until then whoever maps or unmaps some waits for a step."""
+    return _asked is None or _asked.done()
 
 
 def wait_until_ready() -> None:

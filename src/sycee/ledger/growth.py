@@ -14,6 +14,7 @@ from sycee.ledger import generations, kernels
 from sycee.ledger.growing import GrowingArray
 from sycee.ledger.history import History
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
+from sycee.ledger.leaving import Leaving
 
 Array = np.ndarray[Any, Any]
 
@@ -63,6 +64,8 @@ class Growth:
         if history:
             history.begin()
         self._settles_at = SETTLED_EVERY_ROWS
+        self._leaving = Leaving(history) if history else None
+        self.now_ns = 0  # time of the newest frame
         self.tables = kernels.empty_tables()
         self._growing = {name: GrowingArray(dtype, length) for name, (dtype, length) in kernels.GROWING.items()}
         self.tables = self.tables._replace(
@@ -117,9 +120,11 @@ class Growth:
             self._growing["movements"].use(movements, coming=opened)
 
     def settle_history(self, *, wait: bool = False) -> None:
-        """Let old rows of what is only appended to leave memory, if the state has a history. For between frames."""
-        if self.history is None:
+        """Let old rows leave memory, if the state has a history. For between frames."""
+        if self.history is None or self._leaving is None:
             return
+        if self.now_ns >= self._leaving.goes_on_ns:
+            self._leaving.go_on(self.tables, self.now_ns, wait=wait)
         ids = int(self.tables.generations[kernels.RUN_IDS])
         movements, bound = (int(self.tables.counters[counter]) for counter in (kernels.MOVEMENTS, kernels.BOUND))
         if wait or movements + bound + ids >= self._settles_at:

@@ -1,9 +1,12 @@
-"""Old rows in a working file instead of memory: those of tables that are only appended to.
+"""Old rows in a working file instead of memory.
 
 Rows that were written once and are seldom read are copied to a file, and the addresses at which they stand are then
 mapped to that file. Whoever reads them sees the same bytes at the same place, kernels included, and the system may take
 their memory back whenever it needs it and read them again later. The file is no part of the ledger: the journal and the
 snapshots have everything, so it has no name, and is gone with the process.
+
+Of tables that are only appended to, old rows are final, and another thread does all of it. Rows that may still change
+it only copies to the file; between two frames they are compared with what was copied, and what is the same then goes.
 
 Where the system cannot do this, or the disk refuses, all stays in memory as it was.
 """
@@ -16,7 +19,7 @@ import mmap
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +45,27 @@ _MAP_FIXED: Final = 0x10
 
 @dataclass(slots=True)
 class _Settled:
-    """One table's file, and how much of the table stands in it: bytes from the beginning."""
+    """One table's file, and how much of the table stands in it: bytes, from the beginning where rows are final."""
 
     file: BinaryIO
     address: int
     bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Bytes of a table that may still change, as they stand in its file."""
+
+    name: str
+    address: int  # of the table
+    start: int
+    content: Array  # (n,) u1
+
+
 class History:
     """Keeps about `hot_bytes` of the newest rows of a state's tables in memory, and older ones in files.
 
-    Used by one thread, between frames; what takes long is done by another, which touches no row that may still change.
+    Used by one thread, between frames; what takes long is done by another, which maps no row that may still change.
     """
 
     def __init__(self, folder: Path, hot_bytes: int) -> None:
@@ -62,16 +75,23 @@ class History:
         self._folder = folder
         self._settled: dict[str, _Settled] = {}
         self._job: Future[None] | None = None
+        self._copying: Future[Copied | None] | None = None
         self._closed = False
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="sycee-history")
 
     def begin(self) -> None:
         """A new state uses this from now on, and no other: nothing of it is in files yet."""
-        if self._job is not None:
-            self._job.result()
-            self._job = None
+        for job in (self._job, self._copying):
+            if job is not None:
+                job.result()
+        self._job = self._copying = None
         self._close_files()
         self._settled = {}
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether rows may go to files at all."""
+        return not (self.refused or self._closed) and _libc is not None
 
     def settle(self, tables: Tables, *, wait: bool = False) -> None:
         """Let old rows go to the files where much has come.
@@ -79,7 +99,7 @@ class History:
         Does nothing while the last such job is at work, unless told to `wait` for it and for this one. But where rows
         come faster than the disk takes them, it waits for the last one: memory would not do for ever.
         """
-        if self.refused or self._closed or not _libc:
+        if not self.takes_rows:
             return
         if self._job is not None:
             behind = sum(end - start for _, _, start, end in self._old(tables))
@@ -99,7 +119,7 @@ class History:
 
         For tables of which nothing is in files. `taken_in` follows when all are filled.
         """
-        if self.refused or self._closed or not _libc:
+        if not self.takes_rows:
             return
         try:
             for name, array, _, end in self._old(tables):
@@ -124,6 +144,36 @@ class History:
         except OSError as error:
             self._refuse(error)
             raise UnavailableError(self.refused, hint="look at the disk that the ledger's folder is on") from error
+
+    def copy(
+        self, name: str, array: Array, start: int, stop: int, may_go: Callable[[Array], bool]
+    ) -> Future[Copied | None]:
+        """Have these bytes of a table, whole pages, written to its file beside the frames; `let_go` takes the result.
+
+        None where `may_go` says no of the rows that they are of, or where the disk refuses.
+        """
+        self._copying = self._beside.submit(self._copy, name, array, start, stop, may_go)
+        return self._copying
+
+    def let_go(self, copied: Copied) -> bool:
+        """Read from the file what was copied to it, if memory has the same still; returns whether it has.
+
+        For between two frames. Whoever writes to it later has that page in memory again, which the file never sees.
+        """
+        self._copying = None
+        settled, size = self._settled.get(copied.name), copied.content.nbytes
+        if not self.takes_rows or settled is None or settled.address != copied.address:
+            return False
+        address = settled.address + copied.start
+        if _libc.memcmp(address, copied.content.ctypes.data, size) != 0:
+            return False
+        try:
+            _map(address, size, settled.file.fileno(), copied.start)
+        except OSError as error:
+            self._refuse(error)
+            return False
+        settled.bytes += size
+        return True
 
     def settled_bytes(self) -> int:
         """How much of history stands in files now."""
@@ -170,6 +220,23 @@ class History:
             _map(settled.address + start, stop - start, file, start)
             _advise(name, settled.address + start, stop - start)
             settled.bytes = stop
+
+    def _copy(self, name: str, array: Array, start: int, stop: int, may_go: Callable[[Array], bool]) -> Copied | None:
+        row_bytes = _row_bytes(array)
+        if not (self.takes_rows and may_go(array[start // row_bytes : -(-stop // row_bytes)])):
+            return None
+        try:
+            growing.wait_until_ready()  # as in _settle
+            settled, content = self._file_of(name, array), np.empty(stop - start, np.uint8)
+            # Torn, perhaps, by the frame that is just being applied: then memory is not the same any more.
+            np.copyto(content, array.reshape(-1).view(np.uint8)[start:stop])
+            self._check_room(stop - start)
+            _write(settled.file.fileno(), content.data, start)
+            os.fdatasync(settled.file.fileno())
+            return Copied(name, settled.address, start, content)
+        except OSError as error:
+            self._refuse(error)
+            return None
 
     def _file_of(self, name: str, array: Array) -> _Settled:
         address = array.ctypes.data
@@ -220,6 +287,7 @@ def _libc_with_mmap() -> Any:
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
     libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    libc.memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
     return libc
 
 

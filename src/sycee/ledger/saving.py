@@ -102,6 +102,7 @@ def load(
         _read(state, sections)
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise IntegrityError(f"the snapshot does not hold what this release needs: {error!r}") from error
+    state.now_ns = int(state.frame_times[-1])
     state.tables.counters[kernels.TIME_OUTS] = 0
     state.grow("gross", int(state.tables.counters[kernels.ACCOUNTS]))
     state.grow("time_outs", int(state.tables.counters[kernels.HOLDS]))

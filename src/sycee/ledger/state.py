@@ -86,7 +86,7 @@ class LedgerState(Growth):
         sequence: of the frame, if it has one.
         """
         if sequence:
-            self.sequence = sequence
+            self.sequence, self.now_ns = sequence, now_ns
             self.grow("frame_times", sequence + 1)
             self.tables.frame_times[sequence] = now_ns
         if calendar != self._dates:

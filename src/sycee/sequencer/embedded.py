@@ -91,7 +91,8 @@ class Ledger(Keeping):
         `snapshot_frames`: closing writes a snapshot if at least so many frames came since the last; None for never.
         `snapshot_every`: so does a thread after so many, while the ledger goes on; None for never.
         `history_bytes`: so much memory is kept for the newest movements and bound operations, an eighth of all there is
-        unless said otherwise; older ones stand in nameless files in `folder` and are read again when needed.
+        unless said otherwise; older ones stand in nameless files in `folder` and are read again when needed. So do
+        purses of programmes that are long over.
         Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
         JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
         the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.

@@ -1,0 +1,264 @@
+"""Blocks of purses leave memory when their programme is long over, and are read and written to as before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.ledger.keeping import kept
+from tests.ledger.table import BANK, Table
+from tests.ledger.test_history import PAGE_BYTES, lose_writes, memory_bytes
+from tests.ledger.test_saving import require_same
+
+from sycee.ledger import growing, history, leaving
+from sycee.ledger.history import History
+from sycee.ledger.state import LedgerState
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
+
+MEMBERS = 300  # 24,000 bytes: five whole pages and a part of one
+END_NS = 1_000
+DAY_NS = 86_400 * 10**9
+LEAVES_NS = END_NS + DAY_NS
+BLOCK_PAGES = 5
+LATE = "m150"  # her purse stands on the third page of its block
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece is a page, a block of a page is worth leaving, and each frame looks for what is due."""
+    monkeypatch.setattr(leaving, "PIECE_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(leaving, "BLOCK_BYTES_MIN", PAGE_BYTES)
+    monkeypatch.setattr(leaving, "LOOK_NS", 1)
+
+
+def programme(number: int, until_ns: int = END_NS) -> str:
+    """Lines that drop 1 to each member; ann and bob have claimed a purse and spent it."""
+    names = [f"m{member}" for member in range(MEMBERS)]
+    fives = "\n".join(f"members {number} {' '.join(names[at : at + 5])}" for at in range(0, MEMBERS, 5))
+    return f"""
+        rules     {number}  until={until_ns}  return=treasury
+        programme {number}  treasury  {MEMBERS}  claim=0..{until_ns}
+        frame
+        {fives}
+        end
+        seal      {number}
+        drop      {number}  0..{MEMBERS}  1
+        claim     {number}  {LATE}  ann
+        claim     {number}  m160  bob
+        pay       ann  shop  1  id=lunch{number}
+        pay       bob  shop  1  id=dinner{number}
+    """
+
+
+def table_with(history: History | None, *, expired: str = f"0..{MEMBERS}") -> Table:
+    """Two programmes; the first is over, and these of its purses are expired."""
+    table = Table()
+    table.sides.state = LedgerState(history)
+    return table.play(BANK + programme(1) + programme(2, 2**61) + f"at {END_NS}\nexpire 1 {expired}")
+
+
+def gone_pages(table: Table, now_ns: int) -> int:
+    """How many pages are read from files after all that is due at this time has left."""
+    state = table.play(f"pass {now_ns}").sides.state
+    assert state.history is not None
+    state.settle_history(wait=True)
+    table.sides.compare()
+    return state.history.settled_bytes() // PAGE_BYTES
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Any:
+    """A history to which only purses can go."""
+    kept_files = History(tmp_path, 1 << 40)
+    yield kept_files
+    kept_files.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("window_s", [0, 1, 3 * 86_400])
+def test_a_block_leaves_when_the_longest_refund_window_has_passed(files: History, window_s: int) -> None:
+    table = table_with(files).play(f"rules 9 window={window_s}\nrules 8 window={window_s // 2}")
+    leaves_ns = END_NS + max(window_s * 10**9, DAY_NS)
+    assert gone_pages(table, leaves_ns - 1) == 0
+    assert gone_pages(table, leaves_ns) == BLOCK_PAGES
+    assert gone_pages(table, leaves_ns + DAY_NS) == BLOCK_PAGES
+
+
+def test_it_takes_no_memory_of_its_own_but_for_pages_that_are_written_to_later(files: History) -> None:
+    table = table_with(files)
+    purses = table.sides.state.all_purses
+    before, whole = memory_bytes(purses, "Anonymous"), purses.copy()
+    assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
+    assert np.array_equal(purses, whole)
+    assert memory_bytes(purses, "Anonymous") == before - BLOCK_PAGES * PAGE_BYTES
+    table.play("reverse lunch1 1")
+    assert memory_bytes(purses, "Anonymous") == before - (BLOCK_PAGES - 1) * PAGE_BYTES
+
+
+def test_late_money_comes_back_through_a_block_that_has_left(files: History) -> None:
+    """The table is played on kernels and twin, which agree after each line."""
+    table = table_with(files)
+    assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
+    table.play("""
+        purse     1 150  0  EXPIRED  dropped=1  spent=1
+        chain
+        refund    lunch1  1                     LINKED_FAILED
+        transfer  ann  bob  1_000               EXCEEDS_BALANCE
+        end
+        purse     1 150  0  EXPIRED  dropped=1  spent=1
+        refund    lunch1  1
+        purse     1 150  0  EXPIRED  dropped=1  spent=1  refunded=1  returned=1
+        chain
+        reverse   dinner1  1
+        transfer  issuance  ann  1
+        end
+        purse     1 160  0  EXPIRED  dropped=1  spent=1  refunded=1  returned=1
+        refund    dinner2  1
+        purse     2 160  1  CLAIMED
+    """)
+    plain = table_with(None)
+    plain.play(f"""
+        at        {LEAVES_NS}
+        refund    lunch1  1
+        chain
+        reverse   dinner1  1
+        transfer  issuance  ann  1
+        end
+        refund    dinner2  1
+    """)
+    assert np.array_equal(plain.sides.state.all_purses["refunded"], table.sides.state.all_purses["refunded"])
+    assert plain.sides.state.digest() != table.sides.state.digest()  # of the chain that failed, ids are bound
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece is copied before the frame that asked for it writes."""
+    real = History.copy
+
+    def copy(*given: Any) -> Any:
+        copying = real(*given)
+        copying.result()
+        return copying
+
+    monkeypatch.setattr(History, "copy", copy)
+
+
+def test_what_is_written_to_after_it_was_copied_stays_for_the_time_being(
+    files: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once(monkeypatch)
+    table = table_with(files)
+    table.play(f"""
+        at        {LEAVES_NS}
+        pass      {LEAVES_NS}
+        transfer  issuance  treasury  1         # the first page is copied
+        transfer  issuance  treasury  1         # the second, and the first has left
+        refund    lunch1  1                     # the third, and then it is written to
+        transfer  issuance  treasury  1
+        transfer  issuance  treasury  1
+        purse     1 150  0  EXPIRED  dropped=1  spent=1  refunded=1  returned=1
+    """)
+    assert files.settled_bytes() == 2 * PAGE_BYTES
+    assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
+
+
+def test_no_more_than_a_piece_leaves_before_a_frame(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+    table = table_with(files).play(f"pass {LEAVES_NS}")
+    for gone in (0, 1, 2, 3, 4, 5, 5):
+        table.play("transfer issuance treasury 1")
+        assert files.settled_bytes() == gone * PAGE_BYTES
+
+
+def test_nothing_is_mapped_while_memory_is_being_made_ready(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+    table = table_with(files).play(f"pass {LEAVES_NS}")
+    with monkeypatch.context() as busy:
+        busy.setattr(growing, "is_ready", lambda: False)
+        table.play("transfer issuance treasury 1\n" * 3)
+        assert files.settled_bytes() == 0
+    table.play("transfer issuance treasury 1")
+    assert files.settled_bytes() == PAGE_BYTES
+
+
+def test_a_page_stays_until_all_its_purses_are_expired(files: History) -> None:
+    table = table_with(files, expired="0..100")
+    assert gone_pages(table, LEAVES_NS) == 1  # of 51 purses and a part of one
+    table.play(f"expire 1 0..{MEMBERS}")
+    assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
+
+
+def test_blocks_that_end_later_leave_later(files: History) -> None:
+    table = table_with(files).play(programme(3, LEAVES_NS + 1))
+    assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
+    table.play(f"at {LEAVES_NS + 2}\nexpire 3 0..{MEMBERS}")
+    assert gone_pages(table, LEAVES_NS + DAY_NS) == BLOCK_PAGES
+    assert gone_pages(table, LEAVES_NS + DAY_NS + 1) == 2 * BLOCK_PAGES
+    table.play("refund dinner3 1\nreverse dinner1 1")
+
+
+def test_nothing_leaves_for_a_history_that_is_closed(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+    table = table_with(files).play(f"pass {LEAVES_NS}\n" + "transfer issuance treasury 1\n" * 2)
+    files.close()
+    table.play(f"refund lunch1 1\npass {LEAVES_NS + DAY_NS}\nreverse dinner1 1")
+    assert files.settled_bytes() == PAGE_BYTES
+
+
+def test_small_blocks_stay(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "BLOCK_BYTES_MIN", (BLOCK_PAGES + 1) * PAGE_BYTES)
+    assert gone_pages(table_with(files), LEAVES_NS) == 0
+
+
+def test_a_table_that_moves_comes_back_and_leaves_again(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system grants little address space, growing is copying."""
+    monkeypatch.setattr(growing, "RESERVED_BYTES", 1 << 16)
+    table = table_with(files)
+    old = table.sides.state.all_purses.ctypes.data
+    assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
+    table.play(programme(3, 2**61).replace("claim=0", f"claim={LEAVES_NS}"))
+    state = table.sides.state
+    assert state.all_purses.ctypes.data != old
+    before = memory_bytes(state.all_purses, "Anonymous")
+    assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
+    assert memory_bytes(state.all_purses, "Anonymous") == before - BLOCK_PAGES * PAGE_BYTES
+    table.play("refund lunch1 1")
+
+
+def test_a_state_that_was_loaded_leaves_memory_again(files: History, tmp_path_factory: pytest.TempPathFactory) -> None:
+    table = table_with(files)
+    assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
+    table.play("refund lunch1 1")
+    other = History(tmp_path_factory.mktemp("other"), 1 << 40)
+    again = LedgerState.load(*kept(table.sides.state), other)
+    assert other.settled_bytes() == 0
+    again.settle_history(wait=True)
+    assert other.settled_bytes() == BLOCK_PAGES * PAGE_BYTES
+    require_same(table.sides.state, again)
+    table.sides.state = again
+    table.play("reverse dinner1 1")
+    other.close()
+
+
+@pytest.mark.parametrize("fault", ["fdatasync", "full", "map"])
+def test_where_disk_or_system_refuse_all_stays(files: History, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    if fault == "fdatasync":
+        lose_writes(monkeypatch)
+    elif fault == "full":
+        monkeypatch.setattr(history, "FREE_BYTES_MIN", 1 << 60)
+    else:
+        monkeypatch.setattr(history, "_map", refuse)
+    table = table_with(files)
+    assert gone_pages(table, LEAVES_NS) == 0
+    said = {"fdatasync": "Input/output error", "full": "No space left on device", "map": "Cannot allocate memory"}
+    assert files.refused.endswith(said[fault])
+    table.play("refund lunch1 1\nreverse dinner1 1")
+    assert gone_pages(table, LEAVES_NS + DAY_NS) == 0
