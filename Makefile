@@ -125,8 +125,11 @@ lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgr
 
 .PHONY: services
 services: ## Install what some tests need from Debian's packages (as root); CI does, `make test` never does
-	@if command -v chromium >/dev/null; then echo "chromium is there"; else \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	@missing=; \
+	command -v chromium >/dev/null || missing="chromium fonts-dejavu-core"; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	if [ -z "$$missing" ]; then echo "chromium and postgresql are there"; else \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
 .PHONY: clean

@@ -10,7 +10,19 @@ from benchmarks.measure import Benchmark
 from sycee.core.errors import UsageError
 
 # One module for each family of rows. `open_loop`, which has single-open-loop, is passed over where it is not there.
-FAMILIES: Final = ("ledger", "drops", "open_loop", "starts", "known_ids", "identifiers", "draw", "sqlite", "postgresql")
+FAMILIES: Final = (
+    "ledger",
+    "drops",
+    "open_loop",
+    "starts",
+    "known_ids",
+    "identifiers",
+    "draw",
+    "compliance",
+    "routes",
+    "sqlite",
+    "postgresql",
+)
 
 BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
     one

@@ -19,6 +19,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     catalogue,
     charts,
+    compliance,
     draw,
     drops,
     identifiers,
@@ -61,6 +62,8 @@ SMALL: dict[str, Measure] = {
     "known ids": known_ids.known_ids,
     "ids": identifiers.generate,
     "draw": draw.freeze_and_draw,
+    "verdicts": compliance.verdicts,
+    "judged again": compliance.judged_again,
     "sqlite": partial(sqlite.transfers, size=100),
     "postgresql": partial(postgresql.transfers, size=100),
 }

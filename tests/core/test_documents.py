@@ -42,6 +42,19 @@ def test_every_key_has_its_line() -> None:
     )
 
 
+def test_lines_are_the_same_in_whichever_order_they_are_asked_for() -> None:
+    text = "a = [{ b = 1 },\n { b = 2 }]\n[t]\nx.y = 1\n[t.x.z]\nn = 1\n[[l]]\n[[l.m]]\nk = 1\n[[l.m]]\nk = 2\n"
+    lines = {
+        ("a", 0, "b"): 1, ("a", 1): 2, ("t", "x", "y"): 4, ("t", "x", "z", "n"): 6, ("l", 0): 7,
+        ("l", 0, "m", 0, "k"): 9, ("l", 0, "m", 1): 10, ("l", 0, "m", 1, "k"): 11, ("l", 0, "none"): 0,
+    }  # fmt: skip
+    for order in (list(lines), list(lines)[::-1]):
+        places = documents._Places(text.encode())
+        assert {keys: places.line(keys) for keys in order} == lines
+    for keys, line in lines.items():
+        assert documents._Places(text.encode()).line(keys) == line
+
+
 def test_paths_count_tables_from_one() -> None:
     assert documents.dotted(("packets", 1, "b c")) == 'packets[2]."b c"'
 
@@ -65,6 +78,14 @@ def test_moments(text: str, expected: int) -> None:
 
 def test_moments_keep_microseconds() -> None:
     assert table("at = 1970-01-01T00:00:00.000001Z").moment("at", BEIJING) == 1_000
+
+
+def test_without_a_zone_a_moment_has_its_offset() -> None:
+    assert table("at = 2020-10-12T18:00:00+08:00").moment("at") == 1_602_496_800 * 1_000_000_000
+    for wrong in ("2020-10-12T18:00:00", '"2020-10-12 18:00"', "2020-10-12"):
+        with pytest.raises(DocumentError) as caught:
+            table(f"at = {wrong}").moment("at")
+        assert "a moment with its offset" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from sycee import data
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
-from sycee.data import pilots
 from sycee.programmes import definition
 
 pytestmark = pytest.mark.fast
 
-LUOHU = pilots.content("luohu-2020").decode()
+LUOHU = data.content("pilots", "luohu-2020").decode()
 
 
 def test_luohu_says_what_was_published() -> None:
@@ -46,8 +46,8 @@ def test_luohu_ends_at_midnight_in_beijing() -> None:
 
 
 def test_every_pilot_loads_under_its_own_name() -> None:
-    assert "luohu-2020" in pilots.names()
-    for name in pilots.names():
+    assert "luohu-2020" in data.names("pilots")
+    for name in data.names("pilots"):
         assert definition.load(name).name == name
 
 

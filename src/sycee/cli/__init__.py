@@ -106,6 +106,12 @@ app.command(
     help="Ask an exported ledger, in SQL.",
     sort_key=11,
 )
+app.command(
+    "sycee.cli.compliance:app",
+    name="compliance",
+    help="Judge declared facts under several regimes at once.",
+    sort_key=12,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,8 @@ from blake3 import blake3
 
 # Where a thing stands in a file, and what people call it, change nothing that is judged.
 _LEFT_OUT: Final = ("place",)
+_PLAIN: Final = (str, int, bool, type(None))
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {}  # of data classes: a network has a million values of a few of them
 
 
 def digest(value: object) -> str:
@@ -27,9 +29,15 @@ def canonical(value: object) -> bytes:
 
 def plain(value: Any) -> Any:
     """The same in what JSON has: data classes as objects, dates as ISO 8601, enumerations by their names."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = (field.name for field in dataclasses.fields(value) if field.name not in _LEFT_OUT)
-        return {name: plain(getattr(value, name)) for name in fields}
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    names = _FIELDS.get(kind)
+    if names is None and dataclasses.is_dataclass(kind):
+        names = tuple(field.name for field in dataclasses.fields(kind) if field.name not in _LEFT_OUT)
+        _FIELDS[kind] = names
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Enum):
         return value.name.lower().replace("_", "-")
     if isinstance(value, Mapping):

@@ -46,7 +46,7 @@ class Fact:
     assurance: Assurance = Assurance.DECLARED
     expires: date | None = None
     synthetic: bool = False
-    place: str = ""  # file and line
+    place: str = ""  # file and line of the entity that it is of
 
 
 @dataclass(frozen=True, slots=True)

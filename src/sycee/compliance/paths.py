@@ -38,6 +38,11 @@ def check_each(table: Table, key: str, path: str, roots: Roots) -> None:
             raise table.error(key, f"{documents.found(path)} is no list of tables", right=right)
 
 
+def fields(table: Table, key: str, path: str, roots: Roots) -> list[Field]:
+    """What the last step of a path may mean: a field for each kind of entities that it may be of."""
+    return _follow(table, key, path, roots)
+
+
 def split(path: str, roots: Roots) -> tuple[str, list[str]]:
     """Where a path starts (`element`, `subject` or `flow`) and its steps."""
     steps = path.split(".")

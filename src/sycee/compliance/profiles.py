@@ -7,7 +7,6 @@ lists are checked when a profile is read: what cannot be is an error with file, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sycee.compliance import paths
+from sycee.compliance import paths, reading
 from sycee.compliance.canonical import digest
 from sycee.compliance.facts import CONTROL_BP, Adoption, Assurance
 from sycee.compliance.verdicts import Force
@@ -27,7 +26,9 @@ from sycee.compliance.vocabulary import (
     BASIS_POINTS,
     LEVELS,
     LISTED,
+    PARTS,
     PATH_LEVELS,
+    PURPOSES,
     RETURNED_IN_TIME,
     SETS,
     TESTS,
@@ -43,8 +44,6 @@ ROW_STATUSES: Final = ("listed", "pending", "recommended")
 ASSURANCES: Final = tuple(each.word for each in Assurance)
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -55,6 +54,17 @@ class Source:
     publisher: str
     date: date
     at_hand: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Supporter:
+    """Who stands by a profile, and how: member, signed, joint initiative, welcomed. That alone binds nobody."""
+
+    by: str
+    relation: str
+    from_date: date
+    until_date: date | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class Profile:
     sources: tuple[Source, ...]
     sets: Mapping[str, tuple[str, ...]]
     adoptions: tuple[Adoption, ...]
+    supporters: tuple[Supporter, ...]
     touches: tuple[Touch, ...]
     rules: tuple[Rule, ...]
     place: str = field(default="", compare=False)
@@ -226,16 +237,21 @@ class Library:
 
 
 def put_together(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
-    """A library. UsageError if a profile comes twice, or one of its rules names a list that is not among them."""
+    """A library, with no list that nobody names: its digest would change with what it does not look at.
+
+    UsageError if a profile comes twice, or one of its rules names a list that is not among them.
+    """
     by_id = {each.id: each for each in lists}
+    named: set[str] = set()
     for position, profile in enumerate(profiles):
         if profile.id in [each.id for each in profiles[:position]]:
             raise UsageError(f"The profile {profile.id} was given twice.", hint="Name each profile once.")
-        for name in sorted(_lists_of(profile) - by_id.keys()):
+        named |= lists_of(profile)
+        for name in sorted(named - by_id.keys()):
             near = documents.nearest(name, by_id)
             right = f"Did you mean {near}?" if near else f"Known lists: {', '.join(sorted(by_id)) or 'none'}."
             raise UsageError(f"The profile {profile.id} names the list {name}, which was not found.", hint=right)
-    return Library(tuple(profiles), by_id)
+    return Library(tuple(profiles), {name: by_id[name] for name in sorted(named)})
 
 
 def parse_profile(table: Table) -> Profile:
@@ -255,27 +271,29 @@ def read_list(path: Path) -> List:
 
 def parse_list(table: Table) -> List:
     """A list out of a document. DocumentError says what cannot be, and where."""
-    name = _name(table, "id")
-    title, publisher, note = table.text("title"), table.text("publisher"), _optional(table, "note")
-    as_of, valid_until = table.day("as_of"), _optional_day(table, "valid_until")
+    name = reading.name(table, "id")
+    title, publisher, note = table.text("title"), table.text("publisher"), reading.optional(table, "note")
+    as_of = table.day("as_of")
+    valid_until = reading.until(table, "valid_until", as_of)
     complete = table.boolean("complete")
     sources = _sources(table)
-    rows = tuple(_row(each, sources) for each in _optional_tables(table, "rows"))
+    rows = tuple(_row(each, sources) for each in reading.optional_tables(table, "rows"))
     table.finish()
     return List(name, title, publisher, as_of, valid_until, complete, sources, rows, note)
 
 
 def _row(table: Table, sources: tuple[Source, ...]) -> Row:
+    from_date = reading.optional_day(table, "from")
     row = Row(
         party=table.text("party"),
         also=table.texts("also", default=()),
         status=table.choice("status", ROW_STATUSES, "listed"),
-        parts=table.texts("parts", default=()),
-        purposes=table.texts("purposes", default=()),
-        from_date=_optional_day(table, "from"),
-        until_date=_optional_day(table, "until"),
+        parts=reading.words(table, "parts", PARTS),
+        purposes=reading.words(table, "purposes", PURPOSES),
+        from_date=from_date,
+        until_date=reading.until(table, "until", from_date),
         source=table.choice("source", [source.id for source in sources]),
-        note=_optional(table, "note"),
+        note=reading.optional(table, "note"),
         place=f"{table.file}:{table.line()}",
     )
     table.finish()
@@ -287,7 +305,7 @@ class _ProfileReader:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.id = _name(table, "id")
+        self.id = reading.name(table, "id")
         self.sources = _sources(table)
         self.sets: dict[str, tuple[str, ...]] = {}
         if "sets" in table:
@@ -297,21 +315,23 @@ class _ProfileReader:
     def read(self) -> Profile:
         """The whole profile."""
         table = self.table
+        effective_from = table.day("effective_from")
         profile = Profile(
             id=self.id,
             version=table.integer("version", least=1),
             title=table.text("title"),
             status=table.choice("status", STATUSES),
             issuer=table.text("issuer"),
-            effective_from=table.day("effective_from"),
-            effective_until=_optional_day(table, "effective_until"),
+            effective_from=effective_from,
+            effective_until=reading.until(table, "effective_until", effective_from),
             reviewed=table.day("reviewed"),
             summary=table.text("summary"),
             limits=table.text("limits"),
             sources=self.sources,
             sets=self.sets,
-            adoptions=tuple(adoption(each, self.id) for each in _optional_tables(table, "adoptions")),
-            touches=tuple(self._touch(each) for each in _optional_tables(table, "touches")),
+            adoptions=tuple(adoption(each, self.id) for each in reading.optional_tables(table, "adoptions")),
+            supporters=tuple(self._supporter(each) for each in reading.optional_tables(table, "supporters")),
+            touches=tuple(self._touch(each) for each in reading.optional_tables(table, "touches")),
             rules=tuple(self._rule(each) for each in table.tables("rules")),
             place=f"{table.file}:{table.line()}",
         )
@@ -322,13 +342,25 @@ class _ProfileReader:
         table.finish()
         return profile
 
+    def _supporter(self, table: Table) -> Supporter:
+        from_date = table.day("from")
+        supporter = Supporter(
+            by=table.text("by"),
+            relation=table.text("relation"),
+            from_date=from_date,
+            until_date=reading.until(table, "until", from_date),
+            source=table.choice("source", [source.id for source in self.sources]),
+        )
+        table.finish()
+        return supporter
+
     def _touch(self, table: Table) -> Touch:
         level = table.choice("level", tuple(LEVELS))
         return Touch(level, self._condition(table, paths.Roots(level)))
 
     def _rule(self, table: Table) -> Rule:
         level = table.choice("level", tuple(LEVELS))
-        each = _optional(table, "each")
+        each = reading.optional(table, "each")
         subject = paths.Roots(level)
         if each:
             paths.check_each(table, "each", each, subject)
@@ -336,15 +368,15 @@ class _ProfileReader:
         if "flow" in table and level not in PATH_LEVELS:
             raise table.error("flow", "is about what lies on the path of a flow", right='say it in "when"')
         rule = Rule(
-            id=f"{self.id}/{_name(table, 'id')}",
+            id=f"{self.id}/{reading.name(table, 'id')}",
             title=table.text("title"),
             level=level,
             addressee=table.choice("addressee", ADDRESSEES),
             kind=table.choice("kind", RULE_KINDS),
             source=table.choice("source", [source.id for source in self.sources]),
-            clause=_optional(table, "clause"),
+            clause=reading.optional(table, "clause"),
             remedy=table.text("remedy"),
-            interpretation=_optional(table, "interpretation"),
+            interpretation=reading.optional(table, "interpretation"),
             when_unknown=table.choice("when_unknown", ("unknown", "fail"), "unknown"),
             flow=self._conditions(table, "flow", paths.Roots("flow")),
             when=self._conditions(table, "when", subject),
@@ -352,8 +384,8 @@ class _ProfileReader:
             each=each,
             where=self._conditions(table, "where", element) if each else (),
             require=self._conditions(table, "require", element),
-            complete=_optional(table, "complete"),
-            basis=_optional(table, "basis"),
+            complete=reading.optional(table, "complete"),
+            basis=reading.optional(table, "basis"),
             place=f"{table.file}:{table.line()}",
         )
         if rule.basis:
@@ -364,7 +396,7 @@ class _ProfileReader:
         return rule
 
     def _conditions(self, table: Table, key: str, roots: paths.Roots) -> tuple[Condition, ...]:
-        return tuple(self._condition(each, roots) for each in _optional_tables(table, key))
+        return tuple(self._condition(each, roots) for each in reading.optional_tables(table, key))
 
     def _condition(self, table: Table, roots: paths.Roots) -> Condition:
         place = f"{table.file}:{table.line()}"
@@ -420,33 +452,44 @@ class _ProfileReader:
         if given == ["facts"]:
             return {"facts": self._path(table, "facts", roots)}
         if given == ["values"]:
-            return {"values": frozenset(table.texts("values"))}
+            values = table.texts("values")
+            self._check_values(table, "values", values, roots)
+            return {"values": frozenset(values)}
         name = table.choice("set", tuple(self.sets))
+        self._check_values(table, "set", self.sets[name], roots)
         return {"values": frozenset(self.sets[name]), "set_name": name}
+
+    def _check_values(self, table: Table, key: str, values: Sequence[str], roots: paths.Roots) -> None:
+        """A value that the fact can never have would make a test that never finds it."""
+        fields = paths.fields(table, "fact", table.text("fact"), roots)
+        for value in values:
+            for each in fields:
+                reading.check_text(table, key, value, each)
 
     def _values(self, table: Table, key: str) -> tuple[str, ...]:
         return self.sets[table.choice(key, tuple(self.sets))]
 
     def _path(self, table: Table, key: str, roots: paths.Roots) -> str:
-        return paths.check(table, key, table.text(key), roots) if key in table else _offered(table, key)
+        return paths.check(table, key, table.text(key), roots) if key in table else reading.optional(table, key)
 
 
 def adoption(table: Table, profile: str = "") -> Adoption:
     """An adoption out of a table, of this profile, or of the one that it names itself."""
+    from_date = table.day("from")
     made = Adoption(
-        profile=profile or _name(table, "profile"),
+        profile=profile or reading.name(table, "profile"),
         by=table.text("by"),
         basis=table.text("basis"),
-        from_date=table.day("from"),
-        until_date=_optional_day(table, "until"),
-        source=_optional(table, "source"),
+        from_date=from_date,
+        until_date=reading.until(table, "until", from_date),
+        source=reading.optional(table, "source"),
     )
     table.finish()
     return made
 
 
-def _lists_of(profile: Profile) -> set[str]:
-    """The lists that its conditions name."""
+def lists_of(profile: Profile) -> set[str]:
+    """The ids of the lists that its conditions name."""
     waiting = [touch.condition for touch in profile.touches]
     for rule in profile.rules:
         waiting += (*rule.flow, *rule.when, *rule.unless, *rule.where, *rule.require)
@@ -463,7 +506,7 @@ def _sources(table: Table) -> tuple[Source, ...]:
     for each in table.tables("sources"):
         sources.append(
             Source(
-                _name(each, "id"),
+                reading.name(each, "id"),
                 each.text("title"),
                 each.text("publisher"),
                 each.day("date"),
@@ -472,34 +515,3 @@ def _sources(table: Table) -> tuple[Source, ...]:
         )
         each.finish()
     return tuple(sources)
-
-
-def _name(table: Table, key: str) -> str:
-    value = table.text(key)
-    if not _NAME.fullmatch(value):
-        right = 'small letters, digits and dashes, such as "first-rule"'
-        raise table.error(key, f"found {documents.found(value)}", right=right)
-    return value
-
-
-def _offered(table: Table, key: str) -> str:
-    table.offer(key)
-    return ""
-
-
-def _optional(table: Table, key: str) -> str:
-    return table.text(key) if key in table else _offered(table, key)
-
-
-def _optional_day(table: Table, key: str) -> date | None:
-    if key in table:
-        return table.day(key)
-    table.offer(key)
-    return None
-
-
-def _optional_tables(table: Table, key: str) -> tuple[Table, ...]:
-    if key in table:
-        return table.tables(key)
-    table.offer(key)
-    return ()

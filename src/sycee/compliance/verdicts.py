@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from sycee.compliance.canonical import digest
 from sycee.compliance.facts import Assurance, Value, Waiver
@@ -49,8 +49,9 @@ class Force(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+# Evidence and findings are made by the hundred thousand a second: a named tuple is made in a quarter of the time that a
+# frozen data class takes, and is as frozen.
+class Evidence(NamedTuple):
     """One fact that a verdict looked at. `holds` says what came of it: true, false, or None where it is unknown."""
 
     path: str  # ENTITY.FIELD…
@@ -62,8 +63,7 @@ class Evidence:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One rule judged on one subject."""
 
     profile: str

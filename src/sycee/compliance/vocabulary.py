@@ -24,11 +24,17 @@ FLOW: Final = "flow"
 
 BASIS_POINTS: Final = 10_000  # the whole of an organisation, in shares of a hundredth of a percent
 
+# What ids and codes look like, as regular expressions over the whole text.
+NAME: Final = "[a-z0-9]+(-[a-z0-9]+)*"
+RULE_NAME: Final = f"{NAME}/{NAME}"  # PROFILE/RULE; likewise PROFILE/WORD
+TOPIC: Final = f"{NAME}(/{NAME})?"  # what an attestation is of
+STATE_CODE: Final = "[A-Z][A-Z0-9]{1,2}"
+
 
 class Type(Enum):
     """What a field holds."""
 
-    TEXT = auto()  # a text for people, or a word of ours (then `Field.words` has those that are usual)
+    TEXT = auto()  # a text for people, or one of `Field.words`
     WORDS = auto()  # a list of such
     STATE = auto()  # the code of a state or territory, each a unit of its own: upper-case letters and digits
     STATES = auto()
@@ -43,7 +49,12 @@ class Type(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One fact that may be declared. What is left out is unknown; an empty list says that there is none."""
+    """One fact that may be declared. What is left out is unknown; an empty list says that there is none.
+
+    Where there are `words`, no others can be said, so that a slip is found; but a profile may have words of its own,
+    written PROFILE/WORD. `least` and `most` bound a number, or how many a list has. `pattern` is a regular expression
+    that a text must be, as a whole; `meaning` says the same to people.
+    """
 
     name: str
     type: Type
@@ -53,6 +64,7 @@ class Field:
     fields: tuple[Field, ...] = ()
     least: int | None = None
     most: int | None = None
+    pattern: str = ""
 
     def field(self, name: str) -> Field | None:
         """The field of this name of the elements of this list."""
@@ -61,20 +73,24 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of entities: `name`, as rules say it, and `plural`, as declarations do."""
+    """A kind of entities: `name`, as rules say it, and `plural`, as declarations do.
+
+    `answering` are the fields that name who answers for it: what these sign about it is self-signed.
+    """
 
     name: str
     plural: str
     meaning: str
     fields: tuple[Field, ...]
+    answering: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field | None:
         """The field of this name."""
         return next((each for each in self.fields if each.name == name), None)
 
 
-def _text(name: str, meaning: str, *words: str) -> Field:
-    return Field(name, Type.TEXT, meaning, words=words)
+def _text(name: str, meaning: str, *words: str, pattern: str = "") -> Field:
+    return Field(name, Type.TEXT, meaning, words=words, pattern=pattern)
 
 
 def _words(name: str, meaning: str, *words: str) -> Field:
@@ -142,7 +158,7 @@ _EQUIPMENT: Final = _elements(
     _text("part", "what it does to the traffic", *PARTS),
     _text("model", "what its maker calls it"),
 )
-_ENDS: Final = _references("ends", "the two places that it joins", FACILITY)
+_ENDS: Final = Field("ends", Type.REFERENCES, "the two places that it joins", kinds=(FACILITY,), least=2, most=2)
 _COST: Final = _integer("cost", "what a flow over it costs, in a unit that the network chooses; routes add it up")
 _LATENCY: Final = _integer("latency_us", "how long a message takes over it, in microseconds")
 _DECISIONS: Final = _elements(
@@ -175,7 +191,11 @@ KINDS: Final[Mapping[str, Kind]] = {
                     _integer("share_bp", "its share, in basis points", BASIS_POINTS),
                 ),
                 _integer("dispersed_bp", "shares of holders too small to control, in basis points", BASIS_POINTS),
-                _text("key", "its Ed25519 public key, 64 hexadecimal digits: attestations that it signs are checked"),
+                _text(
+                    "key",
+                    "its Ed25519 public key, 64 hexadecimal digits: attestations that it signs are checked",
+                    pattern="[0-9a-f]{64}",
+                ),
             ),
         ),
         Kind(
@@ -189,6 +209,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("owner", "whose it is", ORGANISATION),
                 _EQUIPMENT,
             ),
+            answering=("operator", "owner"),
         ),
         Kind(
             SPAN,
@@ -202,6 +223,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _COST,
                 _LATENCY,
             ),
+            answering=("operator", "owner"),
         ),
         Kind(
             SEGMENT,
@@ -219,6 +241,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _COST,
                 _LATENCY,
             ),
+            answering=("operator", "owners"),
         ),
         Kind(
             CLOUD,
@@ -232,6 +255,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("key_custody", "who holds the keys to what is stored", ORGANISATION),
                 _references("accessible_to", "who else can read what is stored", ORGANISATION),
             ),
+            answering=("operator", "operator_of_record"),
         ),
         Kind(
             STORE,
@@ -241,6 +265,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("operator", "who runs it", ORGANISATION),
                 _states("serves", "where people can install from it"),
             ),
+            answering=("operator",),
         ),
         Kind(
             APP,
@@ -251,6 +276,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _references("stores", "where it is offered", STORE),
                 _references("preinstalled_by", "makers that deliver it with their devices", ORGANISATION),
             ),
+            answering=("publisher",),
         ),
         Kind(
             PARTICIPANT,
@@ -260,7 +286,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("organisation", "who it is", ORGANISATION),
                 _state("where it takes part"),
                 _reference("gateway", "where its messages enter and leave the network", FACILITY),
-                _text("bic", "its ISO 9362 code"),
+                _text("bic", "its ISO 9362 code", pattern="[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?"),
                 _references("apps", "the apps that it offers", APP),
                 _states("operates_in", "where it does business"),
                 _elements(
@@ -274,7 +300,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                     "exclusions",
                     "whom it keeps out",
                     _reference("excludes", "who is kept out", ORGANISATION),
-                    _text("basis", 'why: "own-decision", or the rule that asks for it, as PROFILE/RULE'),
+                    _text("basis", "why: of its own, or the rule that asks for it, as PROFILE/RULE", "own-decision"),
                     _words("evidence", "what it rests on", *EVIDENCE),
                 ),
                 _boolean("exit_terms", "its customers can leave with their data on stated terms"),
@@ -282,6 +308,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _integer("vulnerability_notice_days", "how soon it tells of a vulnerability, in days"),
                 _states("storage_required_by", "states that ask it to store at home what arises abroad"),
             ),
+            answering=("organisation",),
         ),
         Kind(
             FLOW,
@@ -295,7 +322,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _words("classes", "what the data is", *CLASSES),
                 _states("subject_states", "where those live whom the data is about"),
                 _state("where the data arose", "origin"),
-                _text("currency", "of the payment, by ISO 4217"),
+                _text("currency", "of the payment, by ISO 4217", pattern="[A-Z]{3}"),
                 _integer("amount_minor", "of the payment, in minor units"),
                 _boolean("cross_border", "the payment has a foreign leg, or the business needs to cross a border"),
                 _integer("persons_12m", "persons whose data went between these parties in twelve months"),
@@ -319,7 +346,12 @@ KINDS: Final[Mapping[str, Kind]] = {
                     "who can read it",
                     _reference("party", "who", ORGANISATION),
                     _state("where they read it"),
-                    _text("permission", "what allows it, of the state in which it is stored"),
+                    _elements(
+                        "permissions",
+                        "what allows it, by the states in which it is stored",
+                        _state("whose permission it is"),
+                        _text("name", "what it is called"),
+                    ),
                     _text("channel", "the treaty or agreement that is used", "judicial-assistance", "agreement"),
                 ),
                 _elements(
@@ -331,6 +363,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _text("channel", "of data for law enforcement: the treaty or agreement that is used"),
                 _references("via", "the spans and segments that it takes, in order", SPAN, SEGMENT),
             ),
+            answering=("from",),
         ),
     )
 }

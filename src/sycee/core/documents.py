@@ -63,13 +63,17 @@ class DocumentError(UsageError):
 
 def read(path: Path) -> Table:
     """Read the TOML file at `path`. DocumentError if it cannot be read, is not UTF-8 or is not TOML."""
+    return parse(content(path), str(path))
+
+
+def content(path: Path) -> bytes:
+    """The bytes of the file at `path`, for whoever keeps them too. DocumentError if it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DocumentError(
             str(path), 0, "", f"cannot be read: {error.strerror or error}", right="name a TOML file that exists"
         ) from error
-    return parse(content, str(path))
 
 
 def parse(content: bytes | str, file: str) -> Table:
@@ -86,7 +90,7 @@ def parse(content: bytes | str, file: str) -> Table:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(file, lines, raw, str(error)) from error
-    return Table(_Source(file, lines, _places(raw)), (), values)
+    return Table(_Source(file, lines, _Places(raw)), (), values)
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,16 @@ class _Source:
 
     file: str
     lines: list[str]
-    places: dict[Keys, int]
+    places: _Places
 
     def line(self, keys: Keys) -> int:
         """The line of a key; of the nearest table around it where the key itself is not written."""
-        while keys and keys not in self.places:
+        while keys:
+            line = self.places.line(keys)
+            if line:
+                return line
             keys = keys[:-1]
-        return self.places.get(keys, 1 if self.lines else 0)
+        return 1 if self.lines else 0
 
     def error(self, keys: Keys, problem: str, right: str, key: str | None = None) -> DocumentError:
         """An error at the place of `keys`, about `key` if that is another one (it is not written, so has no place)."""
@@ -191,24 +198,28 @@ class Table:
         except SyceeError as error:
             raise self.error(key, f"{found(value)} is no amount of {currency.code}: {error}", right=right) from error
 
-    def moment(self, key: str, zone: ZoneInfo) -> int:
+    def moment(self, key: str, zone: ZoneInfo | None = None) -> int:
         """A moment in nanoseconds since 1970-01-01T00:00Z.
 
-        Written as a TOML date-time with offset, as a local date-time (then in `zone`), or as the text
+        Written as a TOML date-time with offset; given a `zone` also as a local date-time, or as the text
         "2020-10-18 24:00" where 24:00 is the end of that day, that is 00:00 of the next. A local time that the zone
         skips or has twice is an error: with an offset it is clear.
         """
         right = 'a moment such as 2020-10-12T18:00:00 (local time) or "2020-10-18 24:00" (the end of that day)'
+        if zone is None:
+            right = "a moment with its offset, such as 2020-10-12T18:00:00+08:00, without quotes"
         value = self._take(key, right, _MISSING)
         if isinstance(value, datetime):
             moment = value
-        elif isinstance(value, str):
+        elif isinstance(value, str) and zone is not None:
             moment = self._moment_of_text(key, value, right)
         elif isinstance(value, date) and not isinstance(value, datetime):
             raise self._wrong(key, value, right + "; a date alone does not say when in the day")
         else:
             raise self._wrong(key, value, right)
         if moment.tzinfo is None:
+            if zone is None:
+                raise self._wrong(key, value, right)
             moment = self._in_zone(key, value, moment, zone)
         return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
@@ -446,58 +457,82 @@ def _first_syntax_error(raw: bytes) -> int:
     return line
 
 
-def _places(raw: bytes) -> dict[Keys, int]:
-    """The line of every key and table of a valid document, by its path."""
-    places: dict[Keys, int] = {}
-    counts: dict[Keys, int] = {}  # how many tables each array of tables has so far
+class _Places:
+    """The line of every key and table of a valid document, by its path.
 
-    def resolve(path: Keys) -> Keys:
-        """A heading's path with the place of the newest table in every array of tables on the way."""
-        full: Keys = ()
-        for key in path:
-            full = (*full, key)
-            if full in counts:
-                full = (*full, counts[full] - 1)
-        return full
+    Found when it is asked for: headings first, and what stands under a heading when it is asked for itself. So a
+    document of a hundred thousand lines that is right costs little more than its values.
+    """
 
-    def note(path: Keys, node: Any) -> None:
-        places.setdefault(path, node.start_point[0] + 1)
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._lines: dict[Keys, int] = {}
+        self._unread: dict[Keys, Any] | None = None  # the tables that nobody asked into yet, once headings are known
 
-    def value(path: Keys, node: Any) -> None:
-        if node.type == "inline_table":
-            pairs(path, node)
-        elif node.type == "array":
-            items = [child for child in node.children if child.type not in ("[", "]", ",", "comment")]
-            for place, item in enumerate(items):
-                note((*path, place), item)
-                value((*path, place), item)
+    def line(self, keys: Keys) -> int:
+        """The line of this path, from 1; 0 where nothing of the kind is written."""
+        if self._unread is None:
+            self._unread = {}
+            self._headings(_tree(self._raw), self._unread)
+        line = self._lines.get(keys)
+        if line is None:
+            for length in range(1, len(keys)):
+                table = self._unread.pop(keys[:length], None)
+                if table is not None:
+                    self._pairs(keys[:length], table)
+            line = self._lines.get(keys, 0)
+        return line
 
-    def pairs(path: Keys, node: Any) -> None:
+    def _headings(self, root: Any, unread: dict[Keys, Any]) -> None:
+        counts: dict[Keys, int] = {}  # how many tables each array of tables has so far
+        self._pairs((), root)
+        for table in root.children:
+            if table.type not in ("table", "table_array_element"):
+                continue
+            names = _names(table.children[1])
+            if table.type == "table":
+                path = _resolved(names, counts)
+            else:
+                array = (*_resolved(names[:-1], counts), names[-1])
+                counts[array] = counts.get(array, 0) + 1
+                path = (*array, counts[array] - 1)
+            for length in range(1, len(path) + 1):
+                self._note(path[:length], table)
+            unread[path] = table
+
+    def _pairs(self, path: Keys, node: Any) -> None:
         for pair in node.children:
             if pair.type != "pair":
                 continue
             names = _names(pair.children[0])
             for length in range(1, len(names) + 1):
-                note((*path, *names[:length]), pair)
-            value((*path, *names), pair.children[-1])
+                self._note((*path, *names[:length]), pair)
+            self._value((*path, *names), pair.children[-1])
 
-    root = _tree(raw)
-    pairs((), root)
-    for table in root.children:
-        if table.type not in ("table", "table_array_element"):
-            continue
-        names = _names(table.children[1])
-        if table.type == "table":
-            path = resolve(names)
-        else:
-            array = (*resolve(names[:-1]), names[-1])
-            counts[array] = counts.get(array, 0) + 1
-            note(array, table)
-            path = (*array, counts[array] - 1)
-        for length in range(1, len(path) + 1):
-            note(path[:length], table)
-        pairs(path, table)
-    return places
+    def _value(self, path: Keys, node: Any) -> None:
+        if node.type == "inline_table":
+            self._pairs(path, node)
+        elif node.type == "array":
+            items = [child for child in node.children if child.type not in ("[", "]", ",", "comment")]
+            for place, item in enumerate(items):
+                self._note((*path, place), item)
+                self._value((*path, place), item)
+
+    def _note(self, path: Keys, node: Any) -> None:
+        """A path stands where it is written first, whichever of its places is found first."""
+        line = node.start_point[0] + 1
+        if line < self._lines.get(path, line + 1):
+            self._lines[path] = line
+
+
+def _resolved(names: tuple[str, ...], counts: dict[Keys, int]) -> Keys:
+    """A heading's path with the place of the newest table in every array of tables on the way."""
+    full: Keys = ()
+    for name in names:
+        full = (*full, name)
+        if full in counts:
+            full = (*full, counts[full] - 1)
+    return full
 
 
 def _names(node: Any) -> tuple[str, ...]:

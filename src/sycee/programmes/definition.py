@@ -8,19 +8,17 @@ and every window includes its `from_ns` and excludes its `until_ns`. docs/refere
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from sycee import data
 from sycee.core import documents, money
 from sycee.core.documents import Table
-from sycee.core.errors import UsageError
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.money import Currency
-from sycee.data import pilots
 
 DRAW_RULES: Final = ("sycee.draw.v1",)
 REPLAY_BEACON: Final = "sycee-replay"  # the source of a synthetic beacon, derived from a replay's seed
@@ -180,15 +178,7 @@ def load(source: Path | str) -> Programme:
     A text that holds a slash or ends in `.toml` is a path. DocumentError says what is wrong in the file and where;
     UsageError that there is no such pilot.
     """
-    text = str(source)
-    if isinstance(source, Path) or "/" in text or "\\" in text or text.endswith(".toml"):
-        return define(documents.read(Path(source)))
-    if text not in pilots.names():
-        near = difflib.get_close_matches(text, pilots.names(), n=1)
-        shipped = ", ".join(pilots.names())
-        hint = f'did you mean "{near[0]}"?' if near else f"pilots shipped: {shipped}; a path ends in .toml"
-        raise UsageError(f'there is no programme "{text}"', hint=hint)
-    return define(documents.parse(pilots.content(text), f"{text}.toml"))
+    return define(data.document("pilots", source, "programme"))
 
 
 def define(table: Table) -> Programme:

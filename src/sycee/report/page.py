@@ -96,15 +96,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title, and whether it holds figures (set flush right) or text."""
+    """A column's title, and whether it holds figures (set flush right), short words (never broken) or text."""
 
     title: str
     is_figure: bool = False
+    is_short: bool = False
 
 
 def columns(*titles: str) -> tuple[Column, ...]:
-    """Columns by their titles; one that begins with ">" holds figures."""
-    return tuple(Column(title.removeprefix(">"), is_figure=title.startswith(">")) for title in titles)
+    """Columns by their titles; one that begins with ">" holds figures, one that begins with "=" short words."""
+    return tuple(
+        Column(title.removeprefix(">").removeprefix("="), title.startswith(">"), title.startswith("="))
+        for title in titles
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,96 @@ class Beside:
     kind: ClassVar = "beside"
 
 
-Block = Paragraph | Verdict | Notice | Tiles | Shares | Table | Plot | Facts | Command | Points | Beside
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A small mark: a sign on one of the page's colours, and the word that says the same. `link` is an anchor."""
+
+    sign: str
+    text: str
+    colour: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One bar of parts that lie end to end. Their lengths are their counts."""
+
+    label: str
+    note: str
+    parts: tuple[tuple[Chip, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """Bars, each as long as the others whatever it adds up to. Needs no script."""
+
+    caption: str
+    stacks: tuple[Stack, ...]
+    kind: ClassVar = "stacks"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands where a row and a column meet: a mark, and what the reader sees who opens it. None: nothing."""
+
+    chip: Chip | None
+    points: tuple[Chip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows and columns of marks that open. Each row has a name and a note."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+    kind: ClassVar = "matrix"
+
+    def __post_init__(self) -> None:
+        for name, _, cells in self.rows:
+            require(len(cells) == len(self.columns), f"matrix {self.caption!r}: {name!r} has {len(cells)} cells")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An SVG drawing that our own code made, texts in it escaped. It says by itself what it shows."""
+
+    svg: str
+    caption: str
+    width_min: int = 0  # below this it scrolls sideways within the page
+    kind: ClassVar = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Blocks under a heading that the reader opens and closes. `name` is its anchor."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    name: str = ""
+    note: str = ""
+    chips: tuple[Chip, ...] = ()
+    opened: bool = False
+    kind: ClassVar = "fold"
+
+
+Block = (
+    Paragraph
+    | Verdict
+    | Notice
+    | Tiles
+    | Shares
+    | Stacks
+    | Table
+    | Matrix
+    | Plot
+    | Picture
+    | Facts
+    | Command
+    | Points
+    | Beside
+    | Fold
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +300,7 @@ def plots_in(page: Page) -> list[Plot]:
         for block in blocks:
             if isinstance(block, Plot):
                 yield block
-            elif isinstance(block, Beside):
+            elif isinstance(block, Beside | Fold):
                 yield from within(block.blocks)
 
     return [plot for blocks in (page.opening, *(each.blocks for each in page.sections)) for plot in within(blocks)]
@@ -233,6 +326,7 @@ def render(page: Page) -> str:
         policy=_policy(scripts),
         style=Markup(_part("style.css")),  # noqa: S704 - our own file
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and plotly's
+        drawing=Markup,
     )
 
 

@@ -9,18 +9,17 @@ minor units of the preset's currency, and 0 means that there is no limit. docs/r
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from sycee import data
 from sycee.core import documents, money
 from sycee.core.documents import DocumentError, Table
 from sycee.core.errors import UsageError
@@ -40,7 +39,6 @@ ASKED: Final = ("asked_from", "asked_until")
 REFUND_DAYS_MAX: Final = 49_710  # a rule set keeps its refund window as 32 bits of seconds
 SECONDS_PER_DAY: Final = 86_400
 
-_PRESETS: Final = resources.files("sycee.data").joinpath("presets")
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _AS_OF: Final = re.compile(r"\d{4}-\d\d(-\d\d)?")
 
@@ -104,7 +102,7 @@ class Preset:
 
 def names() -> tuple[str, ...]:
     """The names of the presets shipped, sorted."""
-    return tuple(sorted(file.name.removesuffix(".toml") for file in _PRESETS.iterdir() if file.name.endswith(".toml")))
+    return data.names("presets")
 
 
 def load(source: Path | str) -> Preset:
@@ -113,14 +111,7 @@ def load(source: Path | str) -> Preset:
     A text that holds a slash or ends in `.toml` is a path. DocumentError says what is wrong in the file and where;
     UsageError that there is no such preset.
     """
-    text = str(source)
-    if isinstance(source, Path) or "/" in text or "\\" in text or text.endswith(".toml"):
-        return define(documents.read(Path(source)))
-    if text not in names():
-        near = difflib.get_close_matches(text, names(), n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"presets shipped: {', '.join(names())}; a path ends in .toml"
-        raise UsageError(f'there is no preset "{text}"', hint=hint)
-    return define(documents.parse(_PRESETS.joinpath(f"{text}.toml").read_bytes(), f"{text}.toml"))
+    return define(data.document("presets", source, "preset"))
 
 
 def define(table: Table) -> Preset:

@@ -1,0 +1,168 @@
+"""Who may take part: admitted, admitted on conditions, or refused, with what was found.
+
+Judged are the participant, the organisation that it is and the apps that it offers, under every rule about such. It is
+refused where a regime that is enforced stops any of them. Where only waivers keep it from being stopped, it is admitted
+conditionally: each names a role, a reason and an end.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any, Final
+
+from sycee.compliance import decisions, reasons
+from sycee.compliance.decisions import Inputs, Let, Told
+from sycee.compliance.facts import Network
+from sycee.compliance.judge import Judge
+from sycee.compliance.verdicts import Finding, Force, Verdict
+from sycee.compliance.vocabulary import PARTICIPANT
+from sycee.core.documents import nearest
+from sycee.core.errors import UsageError
+
+FORMAT: Final = "sycee.compliance-admission.v1"
+
+ADMIT: Final = "admit"
+CONDITIONAL: Final = "conditional"
+REFUSE: Final = "refuse"
+ADMITTED: Final = (ADMIT, CONDITIONAL)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """One decision about a participant. `findings` are all that apply; `until` is the first day that it may not hold.
+
+    `missing` are the paths of facts that would decide what is unknown. `reason_code` is ISO 20022's; empty if admitted.
+    """
+
+    participant: str
+    outcome: str
+    inputs: Inputs
+    findings: tuple[Told, ...]
+    waivers: tuple[Let, ...]
+    missing: tuple[str, ...]
+    reason_code: str
+    until: date | None
+    messages: tuple[str, ...] = ()
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What is kept and can be sent, as JSON has it."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "messages"}
+        return decisions.sealed(FORMAT, content, self.messages)
+
+    @property
+    def digest(self) -> str:
+        """What names the decision."""
+        return str(self.record["digest"])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one rule for a participant when it was judged again. A verdict that is not there is empty.
+
+    A change of `outcome` alone, where no rule changed, names no rule.
+    """
+
+    participant: str
+    outcome_before: str
+    outcome: str
+    rule: str = ""
+    subject: str = ""
+    before: str = ""
+    after: str = ""
+
+
+def subjects(network: Network, participant: str) -> tuple[str, ...]:
+    """What is judged for a participant: itself, its organisation and its apps, as far as they are declared.
+
+    UsageError, with the nearest that is one, if it is no participant.
+    """
+    entity = network.entities.get(participant)
+    if entity is None or entity.kind != PARTICIPANT:
+        near = nearest(participant, [each.id for each in network.of_kind(PARTICIPANT)])
+        hint = f"did you mean {near}?" if near else "a participant is declared before it is admitted"
+        raise UsageError(f"{participant} is no participant that was declared", hint=hint)
+    related: list[object] = []
+    for field in ("organisation", "apps"):
+        if field in entity.facts:
+            value = entity.facts[field].value
+            related += value if isinstance(value, tuple) else [value]
+    return (participant, *(each for each in related if isinstance(each, str) and each in network.entities))
+
+
+def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...]:
+    """What the judge finds for a participant, without what is not applicable or not in effect."""
+    found = (finding for each in subjects(judge.network, participant) for finding in judge.findings(each))
+    return tuple(each for each in found if applies(each))
+
+
+def applies(finding: Finding) -> bool:
+    """Whether a finding says anything: its rule is in effect, and about its subject."""
+    return finding.force is not Force.NONE and finding.verdict is not Verdict.NOT_APPLICABLE
+
+
+def decide(judge: Judge, turning: Sequence[date], participant: str, findings: Sequence[Finding]) -> Admission:
+    """The decision that findings come to. `turning` are the days on which time alone may change it."""
+    report = decisions.report_of(judge.network, judge.library, judge.at, findings)
+    stops = decisions.stops_of(report)
+    waivers = decisions.let(each for each in findings if each.force is Force.ENFORCED)
+    return Admission(
+        participant=participant,
+        outcome=outcome_of(findings),
+        inputs=decisions.inputs_of(report),
+        findings=decisions.told(findings),
+        waivers=waivers,
+        missing=tuple(sorted({path for each in stops for path in each.missing})),
+        reason_code=reasons.code_of(*(each.verdict.word for each in stops)),
+        until=next_day(turning, judge.at),
+        messages=tuple(each.message for each in stops),
+    )
+
+
+def gone(judge: Judge, participant: str) -> Admission:
+    """The decision on one who was admitted and is declared no more."""
+    report = decisions.report_of(judge.network, judge.library, judge.at, ())
+    code = reasons.code_of(reasons.NOT_ADMITTED)
+    says = f"{participant} is declared no more"
+    return Admission(participant, REFUSE, decisions.inputs_of(report), (), (), (participant,), code, None, (says,))
+
+
+def outcome_of(findings: Iterable[Finding]) -> str:
+    """What enforced regimes leave: refused, or admitted, on conditions or without."""
+    conditional = False
+    for each in findings:
+        if each.stops:
+            return REFUSE
+        conditional |= each.force is Force.ENFORCED and each.verdict is Verdict.WAIVED
+    return CONDITIONAL if conditional else ADMIT
+
+
+def next_day(turning: Sequence[date], day: date) -> date | None:
+    """The first of these days after this one."""
+    place = bisect_right(turning, day)
+    return turning[place] if place < len(turning) else None
+
+
+def changes(before: str, participant: str, outcome: str, findings: Iterable[Finding]) -> tuple[Change, ...]:
+    """What is otherwise than in the record kept before, rule by rule."""
+    record = json.loads(before)
+    old = {(each["rule"], each["subject"]): _word(each["verdict"], each["force"]) for each in record["findings"]}
+    new = {(each.rule, each.subject): _word(each.verdict.word, each.force.word) for each in findings}
+    if old == new and record["outcome"] == outcome:
+        return ()
+    rows = [
+        Change(participant, record["outcome"], outcome, rule, subject, before, after)
+        for rule, subject in sorted(old.keys() | new.keys())
+        if (before := old.get((rule, subject), "")) != (after := new.get((rule, subject), ""))
+    ]
+    return tuple(rows) or (Change(participant, record["outcome"], outcome),)
+
+
+def _word(verdict: str, force: str) -> str:
+    """A verdict, and that it only advises, if so."""
+    return verdict if force == Force.ENFORCED.word else f"{verdict} ({force})"

@@ -1,0 +1,253 @@
+"""Who vouches for what: attestations and their Ed25519 signatures.
+
+An attestation is of topics ("inventory-complete") or of facts of a subject, by an organisation, as of a day. What its
+own organisation says is self-signed and what another one says is third-party: both need a signature by the key that
+the organisation declares. What is signed holds the facts' values, so that a fact that was changed afterwards is found.
+What was observed, or is merely declared, needs none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from sycee.compliance import reading
+from sycee.compliance.canonical import canonical
+from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Network, Value
+from sycee.compliance.vocabulary import KINDS, ORGANISATION
+from sycee.core import documents
+from sycee.core.documents import Table
+from sycee.core.errors import UsageError
+from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
+
+FORM: Final = "sycee.compliance.attestation.v1"  # changes when other bytes are signed for the same content
+SIGNED: Final = (Assurance.SELF_SIGNED, Assurance.THIRD_PARTY)
+SIGNATURE_PATTERN: Final = f"[0-9a-f]{{{2 * SIGNATURE_BYTES}}}"
+WORDS: Final = {each.word: each for each in Assurance}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An attestation as a file has it, before anybody looked at its signature."""
+
+    attestation: Attestation
+    signature: bytes
+    table: Table
+
+
+def read(table: Table, as_of: date, source: str) -> Written:
+    """An attestation out of a table; `as_of` and `source` are the network's, where it says none of its own.
+
+    DocumentError says what cannot be, and where. Subject, facts and signature are judged later, by `checked`.
+    """
+    day = reading.optional_day(table, "as_of", as_of) or as_of
+    attestation = Attestation(
+        subject=reading.name(table, "subject"),
+        topics=_names(table, "topics"),
+        facts=table.texts("facts", default=()),
+        assurance=WORDS[table.choice("assurance", tuple(WORDS))],
+        by=reading.name(table, "by"),
+        as_of=day,
+        expires=reading.until(table, "expires", day),
+        signed="signature" in table,
+        source=reading.optional(table, "source", source),
+        place=f"{table.file}:{table.line()}",
+    )
+    if not attestation.topics and not attestation.facts:
+        right = 'topics = ["inventory-complete"], or facts = ["operator"]'
+        raise table.error(None, "says neither which topics nor which facts it is of", right=right)
+    signature = _signature(table)
+    table.finish()
+    return Written(attestation, signature, table)
+
+
+def checked(written: Written, network: Network) -> Attestation:
+    """The attestation, when all that it says of this network holds. DocumentError if it does not.
+
+    Its facts are declared, its signature is there where one is needed, and verifies, and what is self-signed is by the
+    subject's own organisation.
+    """
+    attestation, table = written.attestation, written.table
+    if problem := _problem(network, attestation):
+        raise table.error(problem.key, problem.what, right=problem.right)
+    if not attestation.signed:
+        if attestation.assurance in SIGNED:
+            right = f"have {attestation.by} sign it: sycee compliance attest"
+            raise table.error(None, f"is {attestation.assurance.word} and has no signature", right=right)
+        return attestation
+    key = _key(network, attestation.by)
+    if key is None:
+        right = f'the public key of {attestation.by}, among the organisations: key = "…"'
+        raise table.error("by", f"signed by {attestation.by}, which declares no key", right=right)
+    if not key.verifies(written.signature, message(network, attestation)):
+        right = f"take it out, and have {attestation.by} sign what is declared now: sycee compliance attest"
+        what = f"does not verify: another key signed it, or what it vouches for is not what {attestation.by} signed"
+        raise table.error("signature", what, right=right)
+    return attestation
+
+
+def message(network: Network, attestation: Attestation) -> bytes:
+    """What is signed: canonical JSON of all that the attestation says, with the values of the facts that it names."""
+    subject = network.entities.get(attestation.subject)
+    facts = {name: _content(subject.facts[name].value) for name in attestation.facts} if subject else {}
+    return canonical(
+        {
+            "form": FORM,
+            "network": network.id,
+            "subject": attestation.subject,
+            "topics": sorted(attestation.topics),
+            "facts": facts,
+            "assurance": attestation.assurance,
+            "by": attestation.by,
+            "as_of": attestation.as_of,
+            "expires": attestation.expires,
+        }
+    )
+
+
+def sign(
+    network: Network,
+    subject: str,
+    topics: Sequence[str],
+    facts: Sequence[str],
+    assurance: Assurance,
+    by: str,
+    as_of: date,
+    expires: date | None,
+    private_key: SigningKey,
+) -> str:
+    """The TOML of an [[attestations]] table of this network, signed.
+
+    UsageError for a subject or facts that the network does not declare, an assurance that nobody signs, a signer that
+    may not say so of the subject, or a key that is not the one that `by` declares.
+    """
+    attestation = Attestation(subject, tuple(topics), tuple(facts), assurance, by, as_of, expires, signed=True)
+    _check_signing(network, attestation, private_key)
+    signature = private_key.sign(message(network, attestation))
+    lines = [
+        "[[attestations]]",
+        f"subject = {json.dumps(subject)}",
+        f"topics = {json.dumps(list(topics))}" if topics else "",
+        f"facts = {json.dumps(list(facts))}" if facts else "",
+        f"assurance = {json.dumps(assurance.word)}",
+        f"by = {json.dumps(by)}",
+        f"as_of = {as_of.isoformat()}",
+        f"expires = {expires.isoformat()}" if expires else "",
+        f"signature = {json.dumps(signature.hex())}",
+    ]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def own(network: Network, entity: Entity) -> frozenset[str]:
+    """The ids of the organisations that answer for it; none where that is not declared."""
+    if entity.kind == ORGANISATION:
+        return frozenset((entity.id,))
+    answering: set[str] = set()
+    for name in KINDS[entity.kind].answering:
+        fact = entity.facts.get(name)
+        for reference in _references(fact.value) if fact else ():
+            other = network.entities.get(reference)
+            answering |= own(network, other) if other else {reference}
+    return frozenset(answering)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What an attestation says that cannot be in its network, at which of its keys, and what would be right."""
+
+    key: str
+    what: str
+    right: str
+
+
+def _problem(network: Network, attestation: Attestation) -> _Problem | None:
+    """The first thing that is wrong between attestation, subject and signer, before any signature."""
+    subject = network.entities.get(attestation.subject)
+    declared = subject.facts if subject else {}
+    for name in attestation.facts:
+        if name not in declared:
+            near = documents.nearest(name, declared)
+            right = f'did you mean "{near}"?' if near else f"declared of it: {', '.join(declared) or 'nothing'}"
+            return _Problem("facts", f"{attestation.subject} does not declare {documents.found(name)}", right)
+    if attestation.assurance in SIGNED:
+        answering = own(network, subject) if subject else frozenset()
+        itself = attestation.by in answering
+        if attestation.assurance is Assurance.SELF_SIGNED and not itself:
+            who = ", ".join(sorted(answering)) or "whoever answers for it, which is not declared"
+            what = f"{attestation.by} does not answer for {attestation.subject}"
+            return _Problem("by", what, f'by {who}; or assurance = "third-party"')
+        if attestation.assurance is Assurance.THIRD_PARTY and itself:
+            what = f"{attestation.by} answers for {attestation.subject} itself"
+            return _Problem("by", what, 'by another organisation; or assurance = "self-signed"')
+    return None
+
+
+def _check_signing(network: Network, attestation: Attestation, private_key: SigningKey) -> None:
+    if attestation.subject not in network.entities:
+        near = documents.nearest(attestation.subject, network.entities)
+        raise UsageError(
+            f'the network declares no "{attestation.subject}"',
+            hint=f'did you mean "{near}"?' if near else "declare it first: what is not there cannot be vouched for",
+        )
+    if not attestation.topics and not attestation.facts:
+        raise UsageError("nothing to vouch for", hint="name topics, or facts of the subject")
+    for topic in attestation.topics:
+        if not reading.TOPIC.fullmatch(topic):
+            raise UsageError(f'"{topic}" is no topic', hint='such as "inventory-complete"')
+    if attestation.assurance not in SIGNED:
+        words = " or ".join(each.word for each in SIGNED)
+        raise UsageError(f"what is {attestation.assurance.word} is not signed", hint=f"say {words}")
+    if attestation.expires is not None and attestation.expires <= attestation.as_of:
+        raise UsageError("an attestation has to expire after the day as of which it is made", hint="name a later day")
+    if problem := _problem(network, attestation):
+        raise UsageError(problem.what, hint=problem.right)
+    if _key(network, attestation.by) != private_key.public:
+        raise UsageError(
+            f"the network does not declare this key as the key of {attestation.by}",
+            hint=f'sign with the Ed25519 key of {attestation.by}, declared as key = "…" among the organisations',
+        )
+
+
+def _key(network: Network, organisation: str) -> PublicKey | None:
+    entity = network.entities.get(organisation)
+    fact = entity.facts.get("key") if entity and entity.kind == ORGANISATION else None
+    return PublicKey(ED25519, bytes.fromhex(str(fact.value))) if fact else None
+
+
+def _content(value: Value | Element) -> Any:
+    """A value without where it was read: of elements, their own values and the days between which they count."""
+    if isinstance(value, tuple):
+        return [_content(each) for each in value]
+    if isinstance(value, Element):
+        facts = {name: _content(fact.value) for name, fact in value.facts.items()}
+        return {"facts": facts, "from": value.from_date, "until": value.until_date}
+    return value
+
+
+def _references(value: Value) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return tuple(each for each in value if isinstance(each, str))
+    return (str(value),)
+
+
+def _names(table: Table, key: str) -> tuple[str, ...]:
+    topics = table.texts(key, default=())
+    for topic in topics:
+        if not reading.TOPIC.fullmatch(topic):
+            right = 'small letters, digits and dashes, such as "inventory-complete"'
+            raise table.error(key, f"found {documents.found(topic)}", right=right)
+    return topics
+
+
+def _signature(table: Table) -> bytes:
+    if "signature" not in table:
+        table.offer("signature")
+        return b""
+    value = table.text("signature")
+    if len(value) != 2 * SIGNATURE_BYTES or not set(value) <= set("0123456789abcdef"):
+        right = f"{2 * SIGNATURE_BYTES} hexadecimal digits, as sycee compliance attest writes them"
+        raise table.error("signature", f"found {documents.found(value)}", right=right)
+    return bytes.fromhex(value)

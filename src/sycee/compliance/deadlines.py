@@ -1,0 +1,43 @@
+"""By when what was taken abroad must be back: the earlier of so many hours and the end of a business day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sycee.compliance.profiles import DAYS, Condition
+
+_NS: Final = 10**9
+_HOUR_NS: Final = 3600 * _NS
+
+
+class Deadline:
+    """The limits of one condition `returned-in-time`."""
+
+    def __init__(self, condition: Condition) -> None:
+        self._hours_ns = condition.hours * _HOUR_NS
+        self._business_days = condition.business_days
+        self._zone = ZoneInfo(condition.zone)
+        self._weekend = frozenset(DAYS.index(day) for day in condition.weekend)
+        self._holidays = condition.holidays
+        self._end_of_day_ns = lru_cache(maxsize=None)(self._end_ns)
+
+    def of(self, taken_ns: int) -> int:
+        """The last moment, in nanoseconds since 1970-01-01T00:00Z, for what was taken at this one."""
+        day = datetime.fromtimestamp(taken_ns // _NS, self._zone).date()
+        return min(taken_ns + self._hours_ns, self._end_of_day_ns(day))
+
+    def _end_ns(self, day: date) -> int:
+        """The last moment of the last business day: the day itself, or the next that is one, and so many after it."""
+        left = self._business_days
+        # Of no business days after it, the day itself ends the time; a day off has no end of business of its own.
+        while left or not self._is_business(day):
+            day += timedelta(days=1)
+            left -= left > 0 and self._is_business(day)
+        midnight = datetime(day.year, day.month, day.day, tzinfo=self._zone) + timedelta(days=1)
+        return int(midnight.astimezone(UTC).timestamp()) * _NS - 1
+
+    def _is_business(self, day: date) -> bool:
+        return day.weekday() not in self._weekend and day.isoformat() not in self._holidays

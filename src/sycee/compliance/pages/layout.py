@@ -1,0 +1,205 @@
+"""Where everything of a network stands in its picture: states in two columns, with room between them for the links.
+
+A state is a box. Its facilities stand at the side that looks at the middle, each with the participants that enter there
+beside it. Which column a state is in, and the order of boxes and rows, are chosen so that links are short and run
+across; all by fixed rules, so that the same network always looks the same. Texts have rows of their own, and no two can
+overlap. Lengths are in pixels of the picture.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sycee.compliance.facts import Entity, Network
+from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
+
+ROW: Final = 21
+HEADING: Final = 28
+GAP: Final = 14  # between boxes
+FOOT: Final = 7  # within a box, below its last row
+UNDECLARED: Final = "state not declared"
+SWEEPS: Final = 12  # of ordering; networks of this size stop changing sooner
+
+
+@dataclass(slots=True)
+class Row:
+    """A facility and the participants that enter there; no facility where theirs is elsewhere or not declared."""
+
+    facility: Entity | None
+    participants: list[Entity] = field(default_factory=list)
+    y: float = 0.0  # of the first line's middle
+
+    @property
+    def lines(self) -> int:
+        """How many lines it takes."""
+        return max(1, len(self.participants))
+
+
+@dataclass(slots=True)
+class Box:
+    """A state with its rows."""
+
+    state: str
+    rows: list[Row]
+    y: float = 0.0
+
+    @property
+    def height(self) -> float:
+        """From its upper edge to its lower one."""
+        return HEADING + ROW * sum(row.lines for row in self.rows) + FOOT
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An edge with both of its ends."""
+
+    edge: Entity
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Boxes of both columns from the top down, the places of facilities, and the links."""
+
+    columns: tuple[list[Box], list[Box]]
+    ports: Mapping[str, tuple[int, float]]  # of each facility: its column and how far down
+    links: tuple[Link, ...]
+    height: float
+
+
+def arrange(network: Network) -> Layout:
+    """Place all facilities, participants and links of a network."""
+    boxes = _boxes(network)
+    state_of = {row.facility.id: box.state for box in boxes for row in box.rows if row.facility}
+    links = tuple(_links(network, state_of))
+    between: dict[tuple[str, str], int] = defaultdict(int)
+    for link in links:
+        first, second = sorted((state_of[link.first], state_of[link.second]))
+        between[first, second] += 1
+    columns = _columns(boxes, between)
+    _order(columns, links)
+    height = _stack(columns)
+    return Layout(columns, _ports(columns), links, height)
+
+
+def value(entity: Entity, name: str) -> str:
+    """A text or a reference of an entity; empty where it is not declared."""
+    fact = entity.facts.get(name)
+    return fact.value if fact and isinstance(fact.value, str) else ""
+
+
+def _boxes(network: Network) -> list[Box]:
+    """A box for each state, the largest first, then by name."""
+    rows: dict[str, list[Row]] = defaultdict(list)
+    row_of: dict[str, tuple[str, Row]] = {}
+    for facility in network.of_kind(FACILITY):
+        state, row = value(facility, "state") or UNDECLARED, Row(facility)
+        rows[state].append(row)
+        row_of[facility.id] = state, row
+    elsewhere: dict[str, Row] = {}
+    for participant in network.of_kind(PARTICIPANT):
+        state = value(participant, "state") or UNDECLARED
+        at, row = row_of.get(value(participant, "gateway"), ("", Row(None)))
+        entry = row if at == state else elsewhere.setdefault(state, Row(None))
+        entry.participants.append(participant)
+    for state, row in elsewhere.items():
+        rows[state].append(row)
+    boxes = [Box(state, each) for state, each in rows.items()]
+    return sorted(boxes, key=lambda box: (-box.height, box.state))
+
+
+def _links(network: Network, known: Mapping[str, str]) -> Iterable[Link]:
+    """Edges whose two ends are declared facilities; others cannot be drawn."""
+    for kind in (SPAN, SEGMENT):
+        for edge in network.of_kind(kind):
+            ends = edge.facts.get("ends")
+            names = ends.value if ends and isinstance(ends.value, tuple) else ()
+            if len(names) == 2 and all(isinstance(name, str) and name in known for name in names):
+                yield Link(edge, str(names[0]), str(names[1]))
+
+
+def _columns(boxes: Sequence[Box], between: Mapping[tuple[str, str], int]) -> tuple[list[Box], list[Box]]:
+    """Two columns of about the same height, with as many links as can be from one to the other."""
+    side = {box.state: place % 2 for place, box in enumerate(boxes)}
+    height = {box.state: box.height + GAP for box in boxes}
+
+    def cost() -> float:
+        same = sum(count for (a, b), count in between.items() if a != b and side[a] == side[b])
+        tilt = abs(sum(height[state] if side[state] else -height[state] for state in side))
+        return same + tilt / (2 * ROW)
+
+    best, improved = cost(), True
+    while improved:
+        improved = False
+        moves = [{box.state} for box in boxes]
+        moves += [{a.state, b.state} for place, a in enumerate(boxes) for b in boxes[:place]]
+        for move in moves:
+            before = dict(side)
+            side.update({state: 1 - side[state] for state in move})
+            if cost() < best - 1e-9:
+                best, improved = cost(), True
+            else:
+                side.update(before)
+    left = [box for box in boxes if side[box.state] == side[boxes[0].state]] if boxes else []
+    return left, [box for box in boxes if box not in left]
+
+
+def _order(columns: tuple[list[Box], list[Box]], links: Sequence[Link]) -> None:
+    """Order boxes, and the rows in them, by where their links lead; the shortest order that was met stays."""
+    neighbours: dict[str, list[str]] = defaultdict(list)
+    for link in links:
+        neighbours[link.first].append(link.second)
+        neighbours[link.second].append(link.first)
+
+    def pull(row: Row, ports: Mapping[str, tuple[int, float]]) -> float:
+        ends = [ports[each][1] for each in neighbours[row.facility.id]] if row.facility else []
+        return sum(ends) / len(ends) if ends else row.y
+
+    best, kept = float("inf"), [[(box, list(box.rows)) for box in column] for column in columns]
+    for _ in range(SWEEPS):
+        for column in columns:
+            _stack(columns)
+            ports = _ports(columns)
+            pulls = {id(row): pull(row, ports) for box in column for row in box.rows}
+            for box in column:
+                box.rows.sort(key=lambda row: (row.facility is None, pulls[id(row)]))
+            column.sort(key=lambda box: sum(pulls[id(row)] for row in box.rows) / len(box.rows))
+        _stack(columns)
+        ports = _ports(columns)
+        length = sum(abs(ports[link.first][1] - ports[link.second][1]) for link in links)
+        if length < best - 1e-9:
+            best, kept = length, [[(box, list(box.rows)) for box in column] for column in columns]
+    for column, order in zip(columns, kept, strict=True):
+        column[:] = [box for box, _ in order]
+        for box, rows in order:
+            box.rows[:] = rows
+
+
+def _stack(columns: Iterable[list[Box]]) -> float:
+    """Give boxes and rows their places, each column centred on the taller one; gives the height of that one."""
+    heights = [sum(box.height for box in column) + GAP * max(len(column) - 1, 0) for column in columns]
+    tallest = max(heights, default=0.0)
+    for column, height in zip(columns, heights, strict=True):
+        y = (tallest - height) / 2
+        for box in column:
+            box.y = y
+            line = y + HEADING + ROW / 2
+            for row in box.rows:
+                row.y = line
+                line += ROW * row.lines
+            y += box.height + GAP
+    return tallest
+
+
+def _ports(columns: Iterable[list[Box]]) -> dict[str, tuple[int, float]]:
+    return {
+        row.facility.id: (side, row.y)
+        for side, column in enumerate(columns)
+        for box in column
+        for row in box.rows
+        if row.facility
+    }

@@ -1,0 +1,420 @@
+"""Compliance as a service: who may take part, what may cross a border, and everything that this was judged on.
+
+A database keeps every version of declarations, profiles and lists, and every decision with who asked for it; nothing
+kept is ever changed. What judges now is the newest version of each, as of today in UTC. Judging is done outside of
+transactions, and what came of it is only kept if what it was judged on is still the newest::
+
+    upgrade(engine, SCHEMA)
+    compliance = Compliance(engine)
+    compliance.declare([Path("network")], by="declarations desk")
+    compliance.use(["clean-network-2020"], by="compliance officer")
+    compliance.admit("first-bank", by="admissions desk").outcome
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy.engine import Connection, Engine
+
+from sycee.compliance import admission, crossing, decisions, log, replaying, versions
+from sycee.compliance.admission import Admission, Change
+from sycee.compliance.crossing import ComplianceRecord, Refusal
+from sycee.compliance.declarations import ON_A_PATH
+from sycee.compliance.facts import Network, Waiver
+from sycee.compliance.log import Appeal, Kept, Round
+from sycee.compliance.prepared import Prepared, Shelf
+from sycee.compliance.profiles import Library
+from sycee.compliance.tables import LIBRARY, NETWORK, SCHEMA
+from sycee.compliance.verdicts import Finding
+from sycee.compliance.versions import Basis, File, Stamp, Version
+from sycee.core.clock import Clock, RealClock
+from sycee.core.documents import nearest
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.database.migrations import require_current
+from sycee.database.transactions import reading, write
+
+S = TypeVar("S")
+P = TypeVar("P")
+R = TypeVar("R")
+
+ATTEMPTS_MAX: Final = 10  # to judge by what is still the newest when it is kept
+
+
+class Compliance:
+    """The service over one database, whose tables are there already (`database.migrations.upgrade`).
+
+    Several processes and threads may each have one. A call that changes something does it whole or not at all, and has
+    `by`: who asks for it. Raises UnavailableError where the database has the tables of another release.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        require_current(engine, SCHEMA)
+        self._engine = engine
+        self._clock = clock or RealClock()
+        self._shelf = Shelf(engine)
+
+    # --- what judges ---
+
+    def declare(self, files: Sequence[Path] | Mapping[str, bytes], *, by: str) -> Version:
+        """Make these declarations the network: files and folders, or texts by their names.
+
+        They take the place of all declared before; waivers that were granted stay. What says the same in the same texts
+        as the newest version is no new one. DocumentError says what cannot be, and where; then nothing changed.
+        """
+        stamp = self._stamp(by)
+        if isinstance(files, Mapping):
+            texts = [File(versions.DECLARATION, name, content) for name, content in files.items()]
+        else:
+            texts = versions.declared(files)
+
+        def look(connection: Connection) -> tuple[Version | None, list[Waiver]]:
+            last = versions.newest(connection, NETWORK)
+            return last, versions.granted(connection, last.number) if last else []
+
+        def make(seen: tuple[Version | None, list[Waiver]]) -> Network:
+            return versions.network_of(texts, seen[1])
+
+        def keep(connection: Connection, network: Network) -> tuple[Version, Network]:
+            return versions.keep(connection, network, texts, stamp), network
+
+        version, network = self._settled(look, make, keep)
+        self._shelf.put(network)
+        return version
+
+    def use(self, profiles: Sequence[str | Path], lists: Sequence[Path] = (), *, by: str) -> Version:
+        """Judge by these profiles from now on, shipped ones or those of files, and by no others.
+
+        Lists that they look at are those given, and shipped ones beside them. UsageError or DocumentError says what
+        cannot be; then nothing changed.
+        """
+        stamp = self._stamp(by)
+        files = versions.used(profiles, lists)
+        library = versions.library_of(files)
+        return write(self._engine, lambda connection: versions.keep(connection, library, files, stamp))
+
+    def renew(self, *, by: str) -> tuple[Version, Version]:
+        """Keep the newest network and library as this release reads their texts.
+
+        After an upgrade to a release whose engine reads or judges otherwise. What reads the same is no new version.
+        """
+        stamp = self._stamp(by)
+
+        def make(basis: Basis) -> list[Network | Library]:
+            with reading(self._engine) as connection:
+                return [versions.said_by(connection, each) for each in (basis.network, basis.library)]
+
+        def keep(connection: Connection, said: list[Network | Library]) -> tuple[Version, Version]:
+            basis = versions.basis(connection)
+            pairs = zip((basis.network, basis.library), said, strict=True)
+            network, library = (
+                versions.keep(connection, each, versions.files_of(connection, old), stamp) for old, each in pairs
+            )
+            return network, library
+
+        return self._settled(versions.basis, make, keep)
+
+    def waive(self, rule: str, subject: str, *, role: str, reason: str, until: date, by: str) -> Version:
+        """Let a subject off a rule, PROFILE/RULE, from today until a day, excluded: a new version of the network.
+
+        `role` is the person's who answers for it. The newest waiver for a rule and a subject counts, so that one until
+        today takes an earlier one back. UsageError where there is no such rule or subject.
+        """
+        stamp = self._stamp(by)
+        today = versions.day_of(stamp.at_ns)
+        waiver = Waiver(rule, subject, _said("role", role), _said("reason", reason), today, until)
+        if until < today:
+            raise UsageError(f"a waiver until {until} ends before it begins", hint=f"today is {today}")
+
+        def make(basis: Basis) -> _Let:
+            network, library = self._shelf.network(basis.network.digest), self._shelf.library(basis.library.digest)
+            _known("rule", rule, library.rules)
+            for each in subject.split(ON_A_PATH):
+                _known("subject", each, network.entities)
+            return _Let(basis, versions.with_waivers(network, [waiver]), (waiver,))
+
+        return self._settled(versions.basis, make, partial(_keep_waivers, stamp=stamp))
+
+    def network(self, as_of: date | Version | None = None) -> Network:
+        """The network that judges now, at the end of an earlier day (UTC), or of a version. UsageError if none was."""
+        return self._shelf.network(self._version(NETWORK, as_of).digest)
+
+    def library(self, as_of: date | Version | None = None) -> Library:
+        """The library that judges now, at the end of an earlier day (UTC), or of a version. UsageError if none was."""
+        return self._shelf.library(self._version(LIBRARY, as_of).digest)
+
+    def versions(self, kind: str) -> list[Version]:
+        """All versions of the "network" or of the "library", the first one first."""
+        with reading(self._engine) as connection:
+            return versions.of_kind(connection, kind)
+
+    # --- who takes part ---
+
+    def admit(self, participant: str, *, by: str) -> Admission:
+        """Judge a participant and keep what it came to. UsageError if it was not declared as one."""
+        stamp = self._stamp(by)
+
+        def make(basis: Basis) -> Admission:
+            return self._prepared(basis, stamp).admission(participant)
+
+        def keep(connection: Connection, made: Admission) -> Admission:
+            log.add_admissions(connection, [made], log.ASKED, stamp)
+            return made
+
+        return self._settled(versions.basis, make, keep)
+
+    def rejudge(self, *, by: str) -> tuple[Change, ...]:
+        """Judge everybody again who was ever admitted, by what judges now, and keep what is otherwise than before.
+
+        To be called after every change of declarations, profiles, lists or waivers, and every day. One who was admitted
+        and is declared no more is refused. Gives every change, rule by rule, in the order of participants.
+        """
+        stamp = self._stamp(by)
+        today = versions.day_of(stamp.at_ns)
+
+        def make(basis: Basis) -> _Found:
+            prepared = self._prepared(basis, stamp)
+            with reading(self._engine) as connection:
+                participants = log.once_admitted(connection)
+            return _Found(basis, prepared, {each: prepared.findings_if_declared(each) for each in participants})
+
+        def keep(connection: Connection, found: _Found) -> tuple[Change, ...]:
+            changes, made = found.otherwise_than(log.newest_records(connection))
+            log.add_admissions(connection, made, log.JUDGED_AGAIN, stamp)
+            log.add_round(connection, found.basis, today, len(found.participants), len(made), stamp)
+            return changes
+
+        return self._settled(versions.basis, make, keep)
+
+    def due(self) -> bool:
+        """Whether something changed, or a day began, since everybody was judged again."""
+        with reading(self._engine) as connection:
+            basis, last = versions.basis(connection), log.last_round(connection)
+        today = versions.day_of(self._clock.now_ns())
+        now = (basis.network.digest, basis.library.digest, today)
+        return last is None or (last.network, last.library, last.day) != now
+
+    def last_round(self) -> Round | None:
+        """The last time that everybody was judged again."""
+        with reading(self._engine) as connection:
+            return log.last_round(connection)
+
+    def standing(self, participant: str) -> crossing.Standing:
+        """Where a participant stands: the outcome and the digest of its newest admission."""
+        with reading(self._engine) as connection:
+            return log.standing(connection, participant)
+
+    def admissions(self, participant: str) -> list[Kept]:
+        """All decisions about a participant, the first one first."""
+        with reading(self._engine) as connection:
+            return log.admissions(connection, participant)
+
+    # --- appeals ---
+
+    def appeal(self, decision: str, *, reason: str, by: str) -> int:
+        """Ask that a person looks at a decision, named by its digest. Gives the appeal's number."""
+        stamp, why = self._stamp(by), _said("reason", reason)
+
+        def work(connection: Connection) -> int:
+            return log.add_appeal(connection, log.of_digest(connection, decision).digest, why, stamp)
+
+        return write(self._engine, work)
+
+    def appeals(self) -> list[Appeal]:
+        """All appeals, the first one first. `granted` is None for those that wait."""
+        with reading(self._engine) as connection:
+            return log.appeals(connection)
+
+    def decide_appeal(
+        self, number: int, *, granted: bool, role: str, reason: str, by: str, until: date | None = None
+    ) -> Admission | None:
+        """Answer an appeal. Granted, each rule that stopped the decision is waived until a day, excluded.
+
+        If the appeal was about an admission, the participant is then judged again, in the same step, and that decision
+        is given back. UsageError for an appeal that was answered, and where no waiver can let through what was refused.
+        """
+        stamp = self._stamp(by)
+        today = versions.day_of(stamp.at_ns)
+        answer = {"granted": granted, "role": _said("role", role), "reason": _said("reason", reason), "until": until}
+
+        def look(connection: Connection) -> tuple[Basis, Appeal, Kept]:
+            asked = log.appeal(connection, number)
+            if asked.granted is not None:
+                raise UsageError(f"appeal {number} was answered", hint="a new appeal may be made")
+            return versions.basis(connection), asked, log.of_digest(connection, asked.decision)
+
+        def make(seen: tuple[Basis, Appeal, Kept]) -> _Let | None:
+            if not granted:
+                return None
+            basis, _, decision = seen
+            waivers = _waivers_for(decision, role, reason, today, until)
+            network = versions.with_waivers(self._shelf.network(basis.network.digest), waivers)
+            made = None
+            if decision.record["format"] == admission.FORMAT:
+                library = self._shelf.library(basis.library.digest)
+                made = self._shelf.prepare(network, library, today).admission(decision.about)
+            return _Let(basis, network, waivers, made)
+
+        def keep(connection: Connection, let: _Let | None) -> Admission | None:
+            log.add_answer(connection, number, **answer, stamp=stamp)  # type: ignore[arg-type]
+            if let is None:
+                return None
+            _keep_waivers(connection, let, stamp=stamp)
+            if let.admission is not None:
+                log.add_admissions(connection, [let.admission], log.APPEAL, stamp)
+            return let.admission
+
+        return self._settled(look, make, keep)
+
+    # --- payments ---
+
+    def clear(
+        self, flow: str = "", facts: Mapping[str, Any] | None = None, *, payment: str = "", by: str
+    ) -> ComplianceRecord | Refusal:
+        """Ask whether a payment may cross, before money moves: the record that travels with it, or a refusal.
+
+        `flow` is a declared flow that the payment is one of; `facts` add to it or stand in its place, in the form of a
+        declaration's [[flows]]. Without `flow` they are all there is. `payment` is the caller's own reference. Both
+        answers are kept. UsageError or DocumentError for a question that cannot be; that is not kept.
+        """
+        stamp = self._stamp(by)
+
+        def make(basis: Basis) -> crossing.Answer:
+            prepared = self._prepared(basis, stamp)
+            return prepared.answer(prepared.question(flow, facts or {}))
+
+        def keep(connection: Connection, found: crossing.Answer) -> ComplianceRecord | Refusal:
+            parties = dict.fromkeys((found.sender, found.receiver))
+            standings = [log.standing(connection, each) for each in parties]
+            made = crossing.decide(payment, found, standings)
+            log.add_crossing(connection, made, stamp)
+            return made
+
+        return self._settled(versions.basis, make, keep)
+
+    def crossings(self, payment: str) -> list[Kept]:
+        """All answers for a payment, the first one first."""
+        with reading(self._engine) as connection:
+            return log.crossings(connection, payment)
+
+    # --- proof ---
+
+    def replay(self, digest: str) -> Admission | ComplianceRecord | Refusal:
+        """Judge a kept decision again, from the kept texts. IntegrityError if it comes to anything else, or they do."""
+        with reading(self._engine) as connection:
+            kept = log.of_digest(connection, digest)
+            replaying.require_standings(connection, kept.record)
+        return replaying.again(Shelf(self._engine), kept.record)
+
+    def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
+        """Judge a record that came with a payment again, by its digests, from the versions kept here.
+
+        Where the parties stood is taken from the record. UsageError for what is no record; IntegrityError for one that
+        was changed, or comes to anything else; UnavailableError where a version that it names was never kept here.
+        """
+        return replaying.again(self._shelf, record)
+
+    # --- inside ---
+
+    def _stamp(self, by: str) -> Stamp:
+        return Stamp(_said("by", by), self._clock.now_ns())
+
+    def _version(self, kind: str, as_of: date | Version | None) -> Version:
+        if isinstance(as_of, Version):
+            if as_of.kind != kind:
+                raise UsageError(
+                    f"version {as_of.number} is of the {as_of.kind}", hint=f'versions("{kind}") has others'
+                )
+            return as_of
+        with reading(self._engine) as connection:
+            before = None if as_of is None else versions.end_of(as_of)
+            found = versions.newest(connection, kind, before_ns=before)
+        if found is None:
+            raise UsageError(
+                f"there was no {kind}" + (f" on {as_of}" if as_of else ""), hint="declare() and use() first"
+            )
+        return found
+
+    def _prepared(self, basis: Basis, stamp: Stamp) -> Prepared:
+        return self._shelf.prepared(basis.network.digest, basis.library.digest, versions.day_of(stamp.at_ns))
+
+    def _settled(
+        self, look: Callable[[Connection], S], make: Callable[[S], P], keep: Callable[[Connection, P], R]
+    ) -> R:
+        """Make something of what is seen, outside of any transaction, and keep it if the same is still seen then."""
+
+        def work(connection: Connection, seen: S, made: P) -> tuple[R] | None:
+            return (keep(connection, made),) if look(connection) == seen else None
+
+        for _ in range(ATTEMPTS_MAX):
+            with reading(self._engine) as connection:
+                seen = look(connection)
+            kept = write(self._engine, partial(work, seen=seen, made=make(seen)))
+            if kept is not None:
+                return kept[0]
+        raise UnavailableError(f"what judges changed {ATTEMPTS_MAX} times while it judged", hint="try again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Let:
+    """A network with waivers that are about to be kept, and an admission under it."""
+
+    basis: Basis
+    network: Network
+    waivers: Sequence[Waiver]
+    admission: Admission | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found for everybody. None for one who is declared no more."""
+
+    basis: Basis
+    prepared: Prepared
+    participants: Mapping[str, tuple[Finding, ...] | None]
+
+    def otherwise_than(self, records: Mapping[str, str]) -> tuple[tuple[Change, ...], list[Admission]]:
+        """What is otherwise than in the newest records, and the decisions on those for whom something is."""
+        changes: list[Change] = []
+        made: list[Admission] = []
+        for participant, found in self.participants.items():
+            outcome = admission.REFUSE if found is None else admission.outcome_of(found)
+            changed = admission.changes(records[participant], participant, outcome, found or ())
+            if changed:
+                changes += changed
+                gone = found is None
+                made.append(self.prepared.gone(participant) if gone else self.prepared.admission(participant, found))
+        return tuple(changes), made
+
+
+def _keep_waivers(connection: Connection, let: _Let, *, stamp: Stamp) -> Version:
+    """A new version of the network: the same texts, and more waivers."""
+    files = versions.files_of(connection, let.basis.network)
+    return versions.keep(connection, let.network, files, stamp, let.waivers)
+
+
+def _waivers_for(decision: Kept, role: str, reason: str, today: date, until: date | None) -> list[Waiver]:
+    if until is None or until <= today:
+        raise UsageError("an appeal is granted until a day", hint=f"until=…, after today, {today}")
+    stops = [each for each in decision.record["findings"] if decisions.stops(each)]
+    if not stops:
+        raise UsageError("no rule stopped this decision that could be waived", hint="answer it with granted=False")
+    return [Waiver(each["rule"], each["subject"], role, reason, today, until) for each in stops]
+
+
+def _known(what: str, name: str, names: Mapping[str, object]) -> None:
+    if name not in names:
+        near = nearest(name, names)
+        raise UsageError(f"there is no {what} {name}", hint=f"did you mean {near}?" if near else f"name a {what}")
+
+
+def _said(what: str, text: str) -> str:
+    """A text that is not empty, without blanks around it."""
+    if not text.strip():
+        raise UsageError(f"{what} is empty", hint="say who, which role or why: it is kept with the decision")
+    return text.strip()

@@ -1,0 +1,46 @@
+"""Tables that are only added to: triggers refuse to change or remove what is there, on both databases.
+
+They guard against slips, of ours and of whoever has a prompt open. Whoever owns the database can drop them; that what
+was kept is still what was judged is shown by digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from sycee.database.engines import is_sqlite
+
+_FUNCTION: Final = """
+CREATE OR REPLACE FUNCTION sycee_only_added_to() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE restrict_violation USING MESSAGE = TG_TABLE_NAME || ' is only added to';
+END $$
+"""
+
+
+def only_added_to(connection: Connection, *tables: str) -> None:
+    """Make these tables such. For migrations, once for each table."""
+    if not is_sqlite(connection):
+        connection.exec_driver_sql(_FUNCTION)
+    for table in tables:
+        for statement in _sqlite(table) if is_sqlite(connection) else _postgresql(table):
+            connection.exec_driver_sql(statement)
+
+
+def _sqlite(table: str) -> Iterator[str]:
+    for act in ("UPDATE", "DELETE"):
+        yield (
+            f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+        )
+
+
+def _postgresql(table: str) -> Iterator[str]:
+    for acts, each in (("UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
+        yield (
+            f"CREATE TRIGGER {table}_no_{acts.split()[0].lower()} BEFORE {acts} ON {table} "
+            f"FOR EACH {each} EXECUTE FUNCTION sycee_only_added_to()"
+        )

@@ -1,0 +1,102 @@
+"""Where a database is, and how a connection to it behaves.
+
+SQLite runs with a write-ahead log that is synced at every commit (`synchronous=FULL`), so that what was acknowledged is
+found after a power cut, and readers do not wait for a writer. A second process waits up to `BUSY_MS_MAX` for its turn.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from sycee.core.errors import UnavailableError, UsageError
+
+BUSY_MS_MAX: Final = 30_000  # longer than any transaction of ours takes
+CONNECT_S_MAX: Final = 10
+SQLITE: Final = "sqlite"
+POSTGRESQL: Final = "postgresql"
+WRITES: Final = "sycee_writes"  # an execution option: this transaction will write
+
+HINT: Final = "name a file, such as compliance.db, or postgresql://USER@HOST/DATABASE"
+# Replacing a row deletes one: only with recursive triggers does that meet the trigger that forbids it.
+PRAGMAS: Final = (
+    f"busy_timeout={BUSY_MS_MAX}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "recursive_triggers=ON",
+)
+
+
+def engine(where: str | Path, *, read_only: bool = False) -> Engine:
+    """An engine for a file of SQLite, made when first written to, or for a URL of SQLite or PostgreSQL.
+
+    Nothing is connected yet. Raises UsageError for what is neither, UnavailableError where the file's folder is not
+    there. With `read_only` every write is refused as unavailable, and a file that is not there is not made.
+    """
+    url = _url(where)
+    if url.get_backend_name() == SQLITE:
+        return _sqlite(url, read_only)
+    made = sqlalchemy.create_engine(url, connect_args={"connect_timeout": CONNECT_S_MAX}, pool_pre_ping=True)
+    return made.execution_options(postgresql_readonly=True) if read_only else made
+
+
+def shown(engine: Engine) -> str:
+    """What errors call a database: the file, or the URL without its password."""
+    return str(engine.url.database if is_sqlite(engine) else engine.url.render_as_string(hide_password=True))
+
+
+def is_sqlite(connectable: Engine | Connection) -> bool:
+    """Whether it is SQLite rather than PostgreSQL."""
+    return connectable.dialect.name == SQLITE
+
+
+def _url(where: str | Path) -> URL:
+    text = str(where)
+    if "://" not in text:
+        return URL.create(SQLITE, database=_named(text))
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise UsageError(f"{text!r} is no address of a database", hint=HINT) from error
+    if url.get_backend_name() == SQLITE:
+        return URL.create(SQLITE, database=_named(url.database or ""))
+    if url.get_backend_name() != POSTGRESQL:
+        raise UsageError(f"{url.get_backend_name()} is no database that Sycee can keep things in", hint=HINT)
+    return url.set(drivername=f"{POSTGRESQL}+psycopg")
+
+
+def _named(file: str) -> str:
+    if file in ("", ":memory:"):
+        raise UsageError("a database in memory would forget what it must keep", hint=HINT)
+    return file
+
+
+def _sqlite(url: URL, read_only: bool) -> Engine:
+    path = Path(url.database or "")
+    if not path.parent.is_dir():
+        raise UnavailableError(f"{path}: there is no folder {path.parent}", hint="make the folder, or name another")
+    if read_only and not path.is_file():
+        raise UnavailableError(f"{path} is not there, and would only be read", hint=HINT)
+    made = sqlalchemy.create_engine(url)
+
+    @event.listens_for(made, "connect")
+    def _connected(connection: sqlite3.Connection, _: object) -> None:
+        # The driver would begin transactions at the first write and never before DDL; we begin them ourselves.
+        connection.isolation_level = None
+        for pragma in (*PRAGMAS, *(("query_only=ON",) if read_only else ())):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(made, "begin")
+    def _begun(connection: Connection) -> None:
+        # A transaction that reads and then writes can be refused in the middle, so a writer takes its turn at once.
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return made

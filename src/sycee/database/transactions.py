@@ -1,0 +1,115 @@
+"""Reading and writing, each as one transaction, with errors in Sycee's own terms.
+
+A reader sees one state of the database from its first question to its last. Writers act as if one came after the other:
+SQLite lets in one at a time; PostgreSQL runs them serialisably and sends back those that met, which are then tried
+again from their beginning.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+import psycopg
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from sycee.core import errors
+from sycee.core.errors import SyceeError, UnavailableError
+from sycee.database.engines import WRITES, is_sqlite, shown
+
+T = TypeVar("T")
+
+SERIALIZABLE: Final = "SERIALIZABLE"
+READ_COMMITTED: Final = "READ COMMITTED"
+
+ATTEMPTS_MAX: Final = 30
+PAUSE_S: Final = 0.005  # of the first attempt that was sent back; each one after it may wait that much longer
+
+# https://www.sqlite.org/rescode.html, the first byte: the others say more about the same.
+_SQLITE_UNAVAILABLE: Final = {
+    5: "is in use by another process",
+    6: "is in use by another process",
+    8: "may only be read",
+    10: "cannot be read or written: the disk refuses",
+    13: "cannot be written: the disk is full",
+    14: "cannot be opened",
+}
+_SQLITE_DAMAGED: Final = {11: "is damaged", 26: "is no database of SQLite"}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRESQL_MET: Final = ("40001", "40P01", "23505")  # serialisation, deadlock, and two that made the same row
+_POSTGRESQL_REFUSED: Final = {"25006": "may only be read", "42501": "does not let us do that"}
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one state of the database. Raises UnavailableError or IntegrityError as `translated`."""
+    with translated(engine), engine.connect() as connection:
+        if not is_sqlite(connection):
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            yield connection
+
+
+def write(engine: Engine, work: Callable[[Connection], T], *, isolation: str = SERIALIZABLE) -> T:
+    """Do `work` in one transaction, whole or not at all, and give its answer once it is on the disk.
+
+    `work` may be called several times, each time from the beginning, so it must do nothing but ask and write. Raises
+    what `work` raises, with nothing written; UnavailableError, also where others kept coming first; IntegrityError
+    where the database forbids what was tried. `isolation` is PostgreSQL's; SQLite has but one.
+    """
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return _written(engine, work, isolation)
+        except DBAPIError as error:
+            if is_sqlite(engine) or _state(error) not in _POSTGRESQL_MET or attempt == ATTEMPTS_MAX:
+                raise _ours(engine, error) from error
+        time.sleep(random.uniform(0, PAUSE_S * attempt))
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _written(engine: Engine, work: Callable[[Connection], T], isolation: str) -> T:
+    with engine.connect() as connection:
+        if is_sqlite(connection):
+            connection = connection.execution_options(**{WRITES: True})
+        else:
+            connection = connection.execution_options(isolation_level=isolation)
+        with connection.begin():
+            return work(connection)
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Raise what the database's driver raises as an error of ours: UnavailableError or IntegrityError."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _ours(engine, error) from error
+
+
+def _ours(engine: Engine, error: DBAPIError) -> SyceeError | DBAPIError:
+    """The error that callers know. What only a slip in our own SQL can cause stays what it is."""
+    name, said = shown(engine), " ".join(str(error.orig).split())
+    if isinstance(error, IntegrityError):
+        return errors.IntegrityError(f"{name}: {said}", hint="what is kept here is only added to, each thing once")
+    if is_sqlite(engine):
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if code in _SQLITE_DAMAGED:
+            return errors.IntegrityError(f"{name} {_SQLITE_DAMAGED[code]}: {said}", hint="restore it from a copy")
+        if code in _SQLITE_UNAVAILABLE:
+            return UnavailableError(f"{name} {_SQLITE_UNAVAILABLE[code]}: {said}")
+        return error
+    if _state(error) in _POSTGRESQL_REFUSED:
+        return UnavailableError(f"{name} {_POSTGRESQL_REFUSED[_state(error)]}: {said}")
+    if _state(error) in _POSTGRESQL_MET:
+        return UnavailableError(f"{name}: others came first {ATTEMPTS_MAX} times", hint="try again in a while")
+    if isinstance(error.orig, psycopg.OperationalError):
+        return UnavailableError(f"{name} cannot be reached: {said}", hint="is the server running, and may we in?")
+    return error
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""

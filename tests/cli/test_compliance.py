@@ -1,0 +1,426 @@
+"""`sycee compliance`: on the example of two regimes, and on a network of two banks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.cli.calling import start
+
+from sycee.compliance.pages import json_form
+from sycee.core.keys import SigningKey
+
+EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"
+BOTH: Final = ("--profile", "clean-network-2020", "--profile", "data-security-initiative-2020")
+
+BANKS: Final = """
+[network]
+id = "two-banks"
+title = "Two banks"
+as_of = 2026-01-31
+source = "their own word"
+
+[[organisations]]
+id = "examiner"
+key = "EXAMINER"
+
+[[facilities]]
+id = "hub-aa"
+state = "AA"
+
+[[facilities]]
+id = "hub-bb"
+state = "BB"
+
+[[spans]]
+id = "line"
+ends = ["hub-aa", "hub-bb"]
+cost = 3
+
+[[participants]]
+id = "first-bank"
+state = "AA"
+gateway = "hub-aa"
+
+[[participants]]
+id = "second-bank"
+state = "BB"
+gateway = "hub-bb"
+exit_terms = true
+
+[[flows]]
+id = "wages"
+from = "first-bank"
+to = "second-bank"
+purpose = "payment"
+via = ["line"]
+"""
+
+TERMS: Final = """
+id = "terms"
+version = 2
+title = "Terms"
+status = "law"
+issuer = "an office"
+effective_from = 2020-01-01
+reviewed = 2026-01-01
+summary = "Customers can leave."
+limits = "Nothing else."
+
+[[sources]]
+id = "text"
+title = "The text"
+publisher = "an office"
+date = 2020-01-01
+at_hand = true
+
+[[rules]]
+id = "exit"
+title = "Customers can leave"
+level = "participant"
+addressee = "company"
+kind = "checked"
+source = "text"
+clause = "section 4"
+remedy = "Publish terms."
+require = [{ fact = "exit_terms", test = "is-true" }]
+"""
+
+
+@pytest.fixture
+def banks(tmp_path: Path) -> Path:
+    path = tmp_path / "banks.toml"
+    path.write_text(BANKS.replace("EXAMINER", SigningKey.derive(bytes(32)).public.key.hex()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def terms(tmp_path: Path) -> Path:
+    path = tmp_path / "terms.toml"
+    path.write_text(TERMS, encoding="utf-8")
+    return path
+
+
+def changed(path: Path, old: str, new: str, name: str = "changed.toml") -> Path:
+    content = path.read_text(encoding="utf-8")
+    assert old in content
+    other = path.with_name(name)
+    other.write_text(content.replace(old, new), encoding="utf-8")
+    return other
+
+
+def leaving(banks: Path) -> Path:
+    """The same banks, where customers of both can leave."""
+    return changed(banks, 'gateway = "hub-aa"\n', 'gateway = "hub-aa"\nexit_terms = true\n', "leaving.toml")
+
+
+# --- check ---
+
+
+def test_check_says_what_stops_and_exits_with_one(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "check", banks, "--profile", terms)
+    assert said.code == 1
+    assert said.err == ""
+    lines = said.out.splitlines()
+    assert lines[:5] == [
+        "Two banks, judged as of 2026-01-31",
+        "1 finding on 1 subject stops under what is enforced on 2026-01-31.",
+        "",
+        "Is not known to meet profile terms version 2 on declared facts as of 2026-01-31 (enforced).",
+        "  1 unknown, 1 pass",
+    ]
+    line = banks.read_text(encoding="utf-8").splitlines().index('id = "first-bank"')
+    assert f"first-bank (participant)  [{banks}:{line}]" in lines
+    assert "      missing: first-bank.exit_terms" in lines
+
+
+def test_check_exits_with_nought_where_nothing_stops(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "check", leaving(banks), "--profile", terms)
+    assert said.code == 0
+    assert "Meets profile terms version 2 on declared facts as of 2026-01-31 (enforced)." in said.out
+    assert "PASS: terms/exit" not in said.out
+    assert "PASS: terms/exit" in sycee("compliance", "check", leaving(banks), "--profile", terms, "--all").out
+
+
+def test_check_puts_files_together(sycee: Any, banks: Path, terms: Path) -> None:
+    more = banks.with_name("more.toml")
+    more.write_text('[[participants]]\nid = "third-bank"\nexit_terms = false\n', encoding="utf-8")
+    said = sycee("compliance", "check", banks, more, "--profile", terms)
+    assert "  1 fail, 1 unknown, 1 pass" in said.out
+
+
+def test_check_judges_as_of_any_day(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "check", banks, "--profile", terms, "--at", "2019-12-31")
+    assert said.code == 0
+    assert "Profile terms version 2 is not in effect on 2019-12-31." in said.out
+
+
+def test_check_takes_all_that_is_shipped_without_a_profile(sycee: Any, banks: Path) -> None:
+    names = {each["id"] for each in sycee("compliance", "check", banks, "--json").json()["profiles"]}
+    assert {"clean-network-2020", "data-security-initiative-2020", "rbi-payment-data-2018"} <= names
+
+
+def test_check_writes_every_form(sycee: Any, tmp_path: Path) -> None:
+    seen = {}
+    for form in ("text", "json", "sarif", "junit", "html"):
+        path = tmp_path / f"report.{form}"
+        said = sycee("compliance", "check", EXAMPLE, *BOTH, "--format", form, "--output", path)
+        assert (said.code, said.out) == (1, "")
+        assert f"Written to {path}" in said.err
+        seen[form] = path.read_text(encoding="utf-8")
+    report = json_form.loads(seen["json"])
+    assert json.loads(seen["sarif"])["version"] == "2.1.0"
+    assert int(ET.fromstring(seen["junit"]).get("failures", "")) == len(report.stops)  # noqa: S314 - our own
+    assert seen["html"].startswith("<!doctype html>")
+    assert all(report.digest in seen[form] for form in seen)
+
+
+def test_check_prints_a_form_too(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "check", banks, "--profile", terms, "--format", "junit")
+    assert ET.fromstring(said.out).get("failures") == "1"  # noqa: S314 - our own
+    assert sycee("compliance", "check", banks, "--profile", terms, "--json").json()["stops"] == 1
+
+
+def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path: Path) -> None:
+    path = tmp_path / "network.svg"
+    sycee("compliance", "check", banks, "--profile", terms, "--picture", path)
+    assert ET.fromstring(path.read_text(encoding="utf-8")).get("role") == "img"  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["check", "BANKS", "--format", "html"], "a page is for a file"),
+        (["check", "BANKS", "--profile", "clean-netwrk-2020"], 'did you mean "clean-network-2020"?'),
+        (["check", "BANKS", "--at", "yesterday"], '--at is "yesterday"'),
+        (["check", "nowhere"], "nowhere"),
+        (["check", "BANKS", "--format", "pdf"], "pdf"),
+        (["check", "BANKS", "--output", "no/such/folder/file"], "is no place for a file"),
+        (["explain", "BANKS", "first-bnk"], "first-bank"),
+        (["routes", "BANKS"], "name FROM and TO"),
+        (["routes", "BANKS", "first-bank"], "name FROM and TO"),
+        (["routes", "BANKS", "--flow", "wagse"], "wages"),
+        (["routes", "BANKS", "first-bank", "second-bank", "--flow", "wages"], "name FROM and TO"),
+        (["split", "BANKS", "clean-network-2020", "clean-network-2020"], "twice"),
+        (["diff", "BANKS"], "nothing changes"),
+        (["test", "no-such-case"], "no-such-case"),
+    ],
+)
+def test_usage(sycee: Any, banks: Path, words: list[str], says: str) -> None:
+    said = sycee("compliance", *(banks if each == "BANKS" else each for each in words))
+    assert said.code == 2
+    assert said.out == ""
+    assert says in said.err
+
+
+# --- explain ---
+
+
+def test_explain_tells_the_chain_the_row_and_what_would_change_it(sycee: Any) -> None:
+    said = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", "carrier", *BOTH)
+    assert said.code == 1
+    told = " ".join(said.out.split())
+    for part in (
+        "FAIL, stops: clean-network-2020/carrier",
+        "control: china-telecom holds 6,000 of 10,000 basis points of tern-holding",
+        "list: clean-network-2020-carriers: China Telecom",
+        "remedy: Take a link of another carrier.",
+        "rule: of a pledge, addressed to a company, Clean Carrier:",
+    ):
+        assert part in told
+    other = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", "cable", *BOTH)
+    assert "re-typed, the text was not at hand" in " ".join(other.out.split())
+
+
+def test_explain_tells_of_all_rules_what_applies_first(sycee: Any) -> None:
+    said = sycee("compliance", "explain", EXAMPLE, "cedar-savings", *BOTH)
+    assert said.code == 1
+    verdicts = [
+        line.split(":")[0].strip() for line in said.out.splitlines() if line.startswith("  ") and line[2] != " "
+    ]
+    assert verdicts == ["CONFLICT, stops", "ATTESTED", "ATTESTED", "ATTESTED", "PASS", "PASS"]
+
+
+def test_explain_knows_what_lies_on_a_path(sycee: Any) -> None:
+    words = ("compliance", "explain", EXAMPLE, "elm-to-nairobi @ ke-exchange", "path-places", *BOTH)
+    found = sycee(*words, "--json").json()["findings"]
+    assert [each["verdict"] for each in found] == ["fail"]
+    assert found[0]["list_row"] == "clean-network-2020-vendors: Huawei"
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"), [("carier", "did you mean carrier?"), ("dsi-4a", "about something else than tropic-east-us-br")]
+)
+def test_explain_of_another_rule(sycee: Any, rule: str, says: str) -> None:
+    said = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", rule, *BOTH)
+    assert said.code == 2
+    assert says in said.err
+
+
+# --- routes ---
+
+
+def test_routes_of_the_pair(sycee: Any, tmp_path: Path) -> None:
+    path = tmp_path / "way.svg"
+    words = ("compliance", "routes", EXAMPLE, "--flow", "alder-to-walnut", *BOTH)
+    said = sycee(*words, "--picture", path)
+    assert said.code == 1
+    assert "no route: the nearest miss lacks facts under data-security-initiative-2020" in said.out
+    assert "facts that would decide: noddy-cable.attested.no-tampering-or-theft" in said.out
+    assert "the chosen route" in path.read_text(encoding="utf-8")
+    ways = sycee(*words, "--json").json()
+    assert not ways["together"]["route"]
+    assert all(each["route"] for each in ways["alone"].values())
+    assert ways["together"]["missing"] == ["noddy-cable.attested.no-tampering-or-theft"]
+
+
+def test_routes_between_two(sycee: Any) -> None:
+    asked = ("--purpose", "payment", "--class", "payment", "--subject-state", "GB", "--origin", "GB")
+    said = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", *asked, *BOTH, "--json")
+    assert said.code == 1  # its legal bases and who reads it were not said
+    assert said.json()["free"]["route"]
+    assert "asked.accessors" in said.json()["together"]["missing"]
+
+
+def test_routes_under_a_pledge_that_is_to_stop(sycee: Any, banks: Path, terms: Path) -> None:
+    pledge = changed(terms, 'status = "law"', 'status = "pledge"')
+    words = ("compliance", "routes", banks, "--flow", "wages", "--profile", pledge)
+    assert sycee(*words).code == 0
+    said = sycee(*words, "--enforce", "terms", "--json")
+    assert said.code == 1
+    assert said.json()["together"]["lacking"] == ["terms"]
+
+
+# --- split ---
+
+
+def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
+    words = ("compliance", "split", EXAMPLE, "clean-network-2020", "data-security-initiative-2020")
+    said = sycee(*words)
+    assert said.code == 0
+    assert "both, touched by both: 5 participants" in said.out
+    found = sycee(*words, "--json").json()
+    assert len(found["payments"]) == 41 * 40
+    (pair,) = (each for each in found["payments"] if (each["source"], each["target"]) == ("alder-bank", "walnut-bank"))
+    assert (pair["free"], pair["first"], pair["second"], pair["together"]) == (10, 12, 10, None)
+    total = found["all"]
+    assert total["pairs"] == total["connected"] == 41 * 40
+    assert total["together"]["lost"] >= max(total["first"]["lost"], total["second"]["lost"]) > 0
+
+
+# --- diff ---
+
+
+def test_diff_of_declarations(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "diff", banks, "--to-network", leaving(banks), "--profile", terms)
+    assert said.code == 0
+    assert "1 finding differ: 0 stop now, 1 go now." in said.out
+    assert "goes now: terms/exit on first-bank: unknown (enforced) -> pass (enforced)" in said.out
+    back = sycee("compliance", "diff", leaving(banks), "--to-network", banks, "--profile", terms, "--json")
+    assert back.code == 1
+    assert back.json()["stops_now"] == 1
+    assert back.json()["changes"][0]["after"] == "unknown"
+
+
+def test_diff_of_a_profile_and_of_the_day(sycee: Any, banks: Path, terms: Path) -> None:
+    pledge = changed(terms, 'status = "law"', 'status = "pledge"')
+    said = sycee("compliance", "diff", banks, "--profile", terms, "--to-profile", pledge)
+    assert "goes now: terms/exit on first-bank: unknown (enforced) -> unknown (advised)" in said.out
+    said = sycee("compliance", "diff", banks, "--profile", terms, "--at", "2019-01-01", "--to-at", "2026-01-31")
+    assert said.code == 1
+    assert "stops now: terms/exit on first-bank" in said.out
+
+
+def test_diff_of_a_list(sycee: Any, tmp_path: Path) -> None:
+    from sycee import data
+
+    shipped = data.content("lists", "clean-network-2020-carriers").decode()
+    expired = tmp_path / "carriers.toml"
+    expired.write_text(
+        shipped.replace("complete = true", "valid_until = 2020-11-01\ncomplete = true", 1), encoding="utf-8"
+    )
+    said = sycee("compliance", "diff", EXAMPLE, "--to-list", expired, "--profile", BOTH[1], "--json")
+    assert said.code == 1
+    changes = {(each["subject"], each["before"], each["after"]) for each in said.json()["changes"]}
+    assert ("northern-arc-us-jp", "pass", "unknown") in changes
+    assert ("tropic-east-us-br", "fail", "unknown") in changes
+
+
+def test_nothing_differs(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "diff", banks, "--to-network", banks, "--profile", terms)
+    assert said.code == 0
+    assert said.out.startswith("Nothing is judged otherwise.\n")
+
+
+# --- test ---
+
+
+def test_all_shipped_cases_hold(sycee: Any) -> None:
+    said = sycee("compliance", "test", "--json")
+    assert said.code == 0
+    cases = said.json()["cases"]
+    assert len(cases) >= 20
+    assert all(each["problems"] == [] for case in cases for each in case["expectations"])
+
+
+def test_a_case_that_comes_out_otherwise_is_told(sycee: Any, tmp_path: Path) -> None:
+    from sycee import data
+
+    case = tmp_path / "data-security-links.toml"
+    content = data.content("cases", "data-security-links").decode()
+    case.write_text(content.replace('verdict = "attested"', 'verdict = "fail"', 1), encoding="utf-8")
+    said = sycee("compliance", "test", case)
+    assert said.code == 3
+    assert "FAILED data-security-links: 6 expectations" in said.out
+    assert "verdict: expected fail, found attested" in said.out
+    assert "1 of 6 expectations come out otherwise" in said.err
+
+
+# --- attest ---
+
+
+def test_attest_signs_what_the_declarations_then_hold(sycee: Any, banks: Path, terms: Path, tmp_path: Path) -> None:
+    key = tmp_path / "examiner.pem"
+    SigningKey.derive(bytes(32)).save(key)
+    words = (
+        "--by",
+        "examiner",
+        "--key",
+        key,
+        "--topic",
+        "no-backdoors",
+        "--fact",
+        "exit_terms",
+        "--expires",
+        "2027-01-31",
+    )
+    said = sycee("compliance", "attest", banks, "second-bank", *words)
+    assert said.code == 0
+    assert said.out.startswith('[[attestations]]\nsubject = "second-bank"\ntopics = ["no-backdoors"]\n')
+    signed = banks.with_name("signed.toml")
+    signed.write_text(banks.read_text(encoding="utf-8") + "\n" + said.out, encoding="utf-8")
+    found = sycee("compliance", "explain", signed, "second-bank", "exit", "--profile", terms, "--json").json()[
+        "findings"
+    ]
+    assert [each["assurance"] for each in found] == ["third-party"]
+    assert sycee("compliance", "attest", banks, "second-bank", *words, "--json").json()["toml"] == said.out
+
+
+def test_attest_by_another_key_is_refused(sycee: Any, banks: Path, tmp_path: Path) -> None:
+    key = tmp_path / "other.pem"
+    SigningKey.derive(bytes([1]) * 32).save(key)
+    said = sycee("compliance", "attest", banks, "second-bank", "--by", "examiner", "--key", key, "--topic", "t")
+    assert (said.code, said.out) == (2, "")
+
+
+# --- as a process ---
+
+
+def test_help_of_the_group_judges_nothing() -> None:
+    process = start("compliance", "--help")
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert all(word in out for word in ("check", "routes", "explain", "split", "diff", "test", "attest"))

@@ -1,0 +1,259 @@
+"""Networks, lists and rules at random, whatever the vocabulary has: what a property is to hold for.
+
+Ids are few, so that references meet; about a fifth of all facts are missing, a few have expired, and some references
+name what nobody declared.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+from tests.compliance import build
+from tests.compliance.build import AT
+
+from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Fact, Network, Value
+from sycee.compliance.paths import Roots, split
+from sycee.compliance.profiles import Condition, List, Profile, Row, Rule, Touch
+from sycee.compliance.vocabulary import (
+    AT_LEAST,
+    AT_MOST,
+    ATTESTED,
+    DECLARED,
+    IS_FALSE,
+    IS_TRUE,
+    KINDS,
+    LEVELS,
+    LISTED,
+    ORGANISATION,
+    PATH_LEVELS,
+    PURPOSES,
+    RETURNED_IN_TIME,
+    SETS,
+    Field,
+    Type,
+)
+
+STATES = ("AA", "BB", "CC")
+WORDS = ("audit", "consent", "payment", "storage", "one/rule", "two/rule")
+TOPICS = ("inventory", "no-backdoors")
+LISTS = ("list", "other")
+HOUR_NS = 3600 * 10**9
+REFERENCES = (Type.REFERENCE, Type.REFERENCES)
+COUNTS = {"organisation": 4, "facility": 3, "span": 2, "segment": 2, "participant": 2, "flow": 2, "cloud": 2}
+
+
+def ids(kind: str) -> list[str]:
+    return [f"{kind}-{number}" for number in range(COUNTS.get(kind, 1))]
+
+
+def network(random: Random) -> Network:
+    entities = {}
+    for kind in KINDS.values():
+        for id in ids(kind.name):
+            if random.random() < 0.95:
+                entities[id] = Entity(kind.name, id, id, _facts(random, kind.fields))
+    attestations = [_attestation(random, random.choice(list(entities))) for _ in range(random.randrange(12))]
+    return Network("random", "at random", AT, entities, tuple(attestations))
+
+
+def _facts(random: Random, fields: tuple[Field, ...]) -> dict[str, Fact]:
+    facts = {}
+    for field in fields:
+        if random.random() < 0.8:
+            expires = AT + timedelta(days=random.choice((0, 1))) if random.random() < 0.05 else None
+            assurance = random.choice(list(Assurance))
+            facts[field.name] = Fact(_value(random, field), assurance=assurance, expires=expires)
+    return facts
+
+
+def _value(random: Random, field: Field) -> Value:
+    several = random.choice((0, 1, 1, 2))
+    kind = field.type
+    if kind in REFERENCES:
+        of = random.choice(field.kinds)
+        known = [*ids(of), f"no-{of}"]
+        one: Any = random.choice(known)
+        return one if kind is Type.REFERENCE else tuple(random.choice(known) for _ in range(several))
+    if kind is Type.ELEMENTS:
+        return tuple(_element(random, field) for _ in range(several))
+    plain: dict[Type, Any] = {
+        Type.TEXT: lambda: random.choice(field.words + WORDS),
+        Type.WORDS: lambda: tuple(random.choice(field.words + WORDS) for _ in range(several)),
+        Type.STATE: lambda: random.choice(STATES),
+        Type.STATES: lambda: tuple(random.choice(STATES) for _ in range(several)),
+        Type.BOOLEAN: lambda: random.random() < 0.5,
+        Type.INTEGER: lambda: random.choice((0, 1000, 4000, 5000, 6000, 10_000)),
+        Type.DATE: lambda: AT,
+        Type.MOMENT: lambda: random.randrange(200) * HOUR_NS // 2 + 1_790_000_000 * 10**9,
+    }
+    return plain[kind]()  # type: ignore[no-any-return]
+
+
+def _element(random: Random, field: Field) -> Element:
+    since = AT + timedelta(days=random.choice((0, 1))) if random.random() < 0.1 else None
+    until = AT + timedelta(days=random.choice((0, 1))) if random.random() < 0.1 else None
+    return Element(_facts(random, field.fields), since, until)
+
+
+def _attestation(random: Random, subject: str) -> Attestation:
+    return build.attestation(
+        subject,
+        random.choice(TOPICS),
+        assurance=random.choice(list(Assurance)),
+        as_of=AT - timedelta(days=random.randrange(-1, 3)),
+        expires=random.choice((None, AT, AT + timedelta(days=1))),
+        signed=random.random() < 0.8,
+    )
+
+
+def lists(random: Random) -> list[List]:
+    return [_list(random, id) for id in LISTS]
+
+
+def _list(random: Random, id: str) -> List:
+    rows = [
+        Row(
+            party=random.choice([*ids(ORGANISATION), *WORDS]),
+            also=(),
+            status=random.choice(("listed", "listed", "pending", "recommended")),
+            parts=random.choice(((), (), (), ("storage",))),
+            purposes=random.choice(((), (), (), (PURPOSES[0],))),
+            from_date=AT + timedelta(days=1) if random.random() < 0.1 else None,
+            until_date=AT if random.random() < 0.1 else None,
+            source="text",
+        )
+        for _ in range(random.randrange(3))
+    ]
+    expired = random.random() < 0.1
+    return build.listing(
+        *rows, id=id, complete=random.random() < 0.8, valid_until=AT if expired else AT + timedelta(days=1)
+    )
+
+
+def profiles(random: Random) -> list[Profile]:
+    return [profile(random, id) for id in ("one", "two")]
+
+
+def profile(random: Random, id: str) -> Profile:
+    rules = [rule(random, "rule" if number == 0 else f"rule-{number}") for number in range(3)]
+    touches = [_touch(random) for _ in range(random.choice((0, 0, 1, 2)))]
+    status = random.choice(("law", "pledge"))
+    until = date(2020, 1, 1) if random.random() < 0.05 else None
+    return build.profile(*rules, id=id, touches=touches, status=status, effective_until=until)
+
+
+def _touch(random: Random) -> Touch:
+    level = random.choice(("flow", "edge", "facility", "participant"))
+    return Touch(level, condition(random, Roots(level)))
+
+
+def rule(random: Random, id: str) -> Rule:
+    level = random.choice(("flow", "flow", "participant", "edge", "segment", "facility", "organisation", "app"))
+    subject = Roots(level)
+    each = ""
+    if random.random() < 0.5:
+        each, _ = path(random, subject, (Type.ELEMENTS, *REFERENCES))
+    element = Roots(level, each)
+    basis = "basis" if each == "exclusions" else ""
+
+    def some(roots: Roots, most: int) -> tuple[Condition, ...]:
+        return tuple(condition(random, roots) for _ in range(random.randrange(most + 1)))
+
+    return build.rule(
+        level,
+        condition(random, element),
+        *some(element, 1),
+        id=id,
+        flow=some(Roots("flow"), 1) if level in PATH_LEVELS else (),
+        when=some(subject, 1),
+        unless=some(subject, 1),
+        each=each,
+        where=some(element, 1) if each else (),
+        complete=random.choice(("", "", TOPICS[0])),
+        kind=random.choice(("checked", "checked", "attested")),
+        when_unknown=random.choice(("unknown", "unknown", "fail")),
+        basis=basis,
+    )
+
+
+def condition(random: Random, roots: Roots, *, deep: bool = True) -> Condition:
+    if deep and random.random() < 0.15:
+        return Condition(any_of=tuple(condition(random, roots, deep=False) for _ in range(2)))
+    negate = random.random() < 0.2
+    if random.random() < 0.1:
+        of = path(random, roots, REFERENCES)[0] if random.random() < 0.5 else ""
+        least = random.choice(list(Assurance))
+        return Condition(test=ATTESTED, topic=random.choice(TOPICS), at_least=least, of=of, negate=negate)
+    fact, field = path(random, roots)
+    test, arguments = _test(random, roots, field)
+    return Condition(fact=fact, test=test, negate=negate, **arguments)
+
+
+def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, Any]]:
+    if random.random() < 0.1:
+        return DECLARED, {}
+    if field.type is Type.ELEMENTS and field.name != "processed":
+        return DECLARED, {}
+    if field.type in (Type.ELEMENTS, Type.MOMENT):
+        days = random.choice((0, 1))
+        return RETURNED_IN_TIME, {"hours": 24, "business_days": days, "zone": "UTC", "weekend": ("sunday",)}
+    if field.type is Type.BOOLEAN:
+        return random.choice((IS_TRUE, IS_FALSE)), {}
+    if field.type is Type.INTEGER:
+        return random.choice((AT_MOST, AT_LEAST)), {"limit": 4000}
+    if field.kinds == (ORGANISATION,) and random.random() < 0.8:
+        limits = {name: path(random, roots)[0] for name in ("parts", "purposes") if random.random() < 0.3}
+        return random.choice(LISTED), {"list": random.choice(LISTS), **limits}
+    if random.random() < 0.2:
+        return random.choice(SETS), {"facts": path(random, roots)[0]}
+    known = STATES if field.type in (Type.STATE, Type.STATES) else (*field.words, *WORDS, *ids("organisation"))
+    return random.choice(SETS), {"values": frozenset(random.sample(known, 2))}
+
+
+def path(random: Random, roots: Roots, types: tuple[Type, ...] = tuple(Type)) -> tuple[str, Field]:
+    """A path that can be, and the field at its end; that field is of one of these types."""
+    while True:
+        starts = [""] + (["subject."] if roots.each else []) + (["flow."] if roots.level in PATH_LEVELS else [])
+        start = random.choices(starts, weights=[6] + [1] * (len(starts) - 1))[0]
+        fields = _fields_at(start, roots)
+        steps: list[str] = []
+        found = None
+        for _ in range(random.choice((1, 2, 2, 3, 4))):
+            if not fields:
+                break
+            found = random.choice(fields)
+            steps.append(found.name)
+            fields = _below(found)
+        if found is not None and found.type in types:
+            name = start + ".".join(steps)
+            # Where levels are of two kinds, a step may be of either: the same name then has the same type in both.
+            assert split(name, roots)
+            return name, found
+
+
+def _fields_at(start: str, roots: Roots) -> list[Field]:
+    if start == "flow.":
+        return list(KINDS["flow"].fields)
+    if roots.each and not start:
+        return _below(_last(roots))
+    return [field for kind in LEVELS[roots.level] for field in KINDS[kind].fields]
+
+
+def _last(roots: Roots) -> Field:
+    """The field at the end of `each`."""
+    start, steps = split(roots.each, Roots(roots.level))
+    fields = _fields_at("flow." if start == "flow" else "", Roots(roots.level))
+    found = None
+    for step in steps:
+        found = next(field for field in fields if field.name == step)
+        fields = [below for field in fields if field.name == step for below in _below(field)]
+    assert found is not None
+    return found
+
+
+def _below(field: Field) -> list[Field]:
+    if field.type is Type.ELEMENTS:
+        return list(field.fields)
+    return [below for kind in field.kinds for below in KINDS[kind].fields]

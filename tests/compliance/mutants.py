@@ -1,0 +1,136 @@
+"""Spoilt rules: every way in which a rule is made a little wrong, from its parsed form and no knowledge of any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from sycee.compliance.facts import CONTROL_BP
+from sycee.compliance.profiles import Condition, Library, List, Profile, Rule
+from sycee.compliance.vocabulary import LISTED, RETURNED_IN_TIME
+
+PARTS = ("flow", "when", "unless", "where", "require")
+Spoil = Callable[[Library], Library]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What was spoilt, a rule or a whole profile, and how: the same on every run."""
+
+    of: str
+    name: str
+    library: Spoil
+
+
+def of_profile(profile: Profile) -> Iterator[Mutant]:
+    """All mutants of what a profile says of all its rules: what it touches, and when and how it binds."""
+    for place, touch in enumerate(profile.touches):
+        without = (*profile.touches[:place], *profile.touches[place + 1 :])
+        yield _profile(f"touches[{place}] dropped", replace(profile, touches=without))
+        for name, spoilt in _of_condition(touch.condition):
+            changed = (*profile.touches[:place], replace(touch, condition=spoilt), *profile.touches[place + 1 :])
+            yield _profile(f"touches[{place}] {name}", replace(profile, touches=changed))
+    if profile.effective_until is not None:
+        yield _profile("without an end", replace(profile, effective_until=None))
+    other = "law" if profile.status == "pledge" else "pledge"
+    yield _profile(f"a {other}", replace(profile, status=other, adoptions=()))
+
+
+def of_rule(rule: Rule, lists: Mapping[str, List]) -> Iterator[Mutant]:
+    """All mutants of a rule, and of the lists that it looks at."""
+    for part in PARTS:
+        conditions = getattr(rule, part)
+        for place, condition in enumerate(conditions):
+            where = f"{part}[{place}]"
+            without = (*conditions[:place], *conditions[place + 1 :])
+            yield _rule(rule, f"{where} dropped", replace(rule, **{part: without}))
+            for name, spoilt in _of_condition(condition):
+                changed = (*conditions[:place], spoilt, *conditions[place + 1 :])
+                yield _rule(rule, f"{where} {name}", replace(rule, **{part: changed}))
+    if rule.complete:
+        yield _rule(rule, "complete dropped", replace(rule, complete=""))
+    if rule.basis:
+        yield _rule(rule, "basis dropped", replace(rule, basis=""))
+    for name in sorted(_lists_of(rule)):
+        for what, changed_list in _of_list(lists[name]):
+            yield Mutant(rule.id, f"list {name} {what}", _with_list(changed_list))
+
+
+def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
+    if condition.any_of:
+        for place, each in enumerate(condition.any_of):
+            rest = (*condition.any_of[:place], *condition.any_of[place + 1 :])
+            yield f"any[{place}] dropped", replace(condition, any_of=rest)
+            for name, spoilt in _of_condition(each):
+                changed = (*condition.any_of[:place], spoilt, *condition.any_of[place + 1 :])
+                yield f"any[{place}] {name}", replace(condition, any_of=changed)
+        return
+    yield "negated", replace(condition, negate=not condition.negate)
+    if condition.values:
+        yield "set emptied", replace(condition, values=frozenset())
+        yield "set swapped", replace(condition, values=frozenset({"ZZ"}))
+    if condition.limit:
+        yield "limit - 1", replace(condition, limit=condition.limit - 1)
+        yield "limit + 1", replace(condition, limit=condition.limit + 1)
+    if condition.test in LISTED:
+        if condition.control_bp != CONTROL_BP:  # what control is where a rule says nothing is no rule's to get wrong
+            yield "control - 1", replace(condition, control_bp=condition.control_bp - 1)
+            yield "control + 1", replace(condition, control_bp=condition.control_bp + 1)
+        if condition.parts:
+            yield "parts dropped", replace(condition, parts="")
+        if condition.purposes:
+            yield "purposes dropped", replace(condition, purposes="")
+    if condition.test == RETURNED_IN_TIME:
+        yield "hours - 1", replace(condition, hours=condition.hours - 1)
+        yield "hours + 1", replace(condition, hours=condition.hours + 1)
+        yield "business_days + 1", replace(condition, business_days=condition.business_days + 1)
+        yield "weekend dropped", replace(condition, weekend=())
+        yield "zone swapped", replace(condition, zone="UTC")
+
+
+def _of_list(listed: List) -> Iterator[tuple[str, List]]:
+    yield "emptied", replace(listed, rows=())
+    yield "completeness turned", replace(listed, complete=not listed.complete)
+    if listed.valid_until is not None:
+        yield "never expires", replace(listed, valid_until=None)
+    if any(row.status != "listed" for row in listed.rows):
+        yield "every row listed", replace(listed, rows=tuple(replace(row, status="listed") for row in listed.rows))
+    if any(row.purposes for row in listed.rows):
+        yield "no purposes", replace(listed, rows=tuple(replace(row, purposes=()) for row in listed.rows))
+
+
+def _profile(name: str, spoilt: Profile) -> Mutant:
+    def spoil(library: Library) -> Library:
+        return Library(tuple(spoilt if each.id == spoilt.id else each for each in library.profiles), library.lists)
+
+    return Mutant(spoilt.id, name, spoil)
+
+
+def _rule(original: Rule, name: str, spoilt: Rule) -> Mutant:
+    def spoil(library: Library) -> Library:
+        profiles = tuple(
+            replace(each, rules=tuple(spoilt if rule.id == original.id else rule for rule in each.rules))
+            for each in library.profiles
+        )
+        return Library(profiles, library.lists)
+
+    return Mutant(original.id, name, spoil)
+
+
+def _with_list(spoilt: List) -> Spoil:
+    def spoil(library: Library) -> Library:
+        # A case that brings a list of its own is not about the one that is shipped.
+        own = library.lists[spoilt.id]
+        return Library(library.profiles, {**library.lists, spoilt.id: spoilt}) if own.title == spoilt.title else library
+
+    return spoil
+
+
+def _lists_of(rule: Rule) -> set[str]:
+    waiting = [condition for part in PARTS for condition in getattr(rule, part)]
+    names = set()
+    while waiting:
+        condition = waiting.pop()
+        names.add(condition.list)
+        waiting += condition.any_of
+    return names - {""}

@@ -1,0 +1,400 @@
+"""The judge as plainly as it can be said: recursion over what was declared, no evidence, nothing kept.
+
+The slow twin of `sycee.compliance.judge`. It shares with it the data classes and the splitting of paths.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
+from sycee.compliance.paths import Roots, split
+from sycee.compliance.profiles import DAYS, Condition, Library, Profile, Row, Rule
+from sycee.compliance.verdicts import Force, Verdict
+from sycee.compliance.vocabulary import KINDS, LEVELS, PATH_LEVELS
+
+Truth = bool | None
+Here = Entity | Element | str  # a text: an id that nobody declared
+
+
+def negation(truth: Truth) -> Truth:
+    return None if truth is None else not truth
+
+
+def conjunction(truths: list[Truth]) -> Truth:
+    return False if False in truths else None if None in truths else True
+
+
+def disjunction(truths: list[Truth]) -> Truth:
+    return True if True in truths else None if None in truths else False
+
+
+class Naive:
+    def __init__(self, network: Network, library: Library, at: date) -> None:
+        self.network = network
+        self.library = library
+        self.at = at
+        self.profile_of = {rule.id: profile for profile in library.profiles for rule in profile.rules}
+
+    # --- facts ---
+
+    def values(self, here: Here, steps: list[str]) -> tuple[list[object], bool]:
+        """All values at the end of a path, and whether that is all. Elements that are out of force do not count."""
+        if not steps:
+            return [here], True
+        facts = {} if isinstance(here, str) else here.facts
+        fact = facts.get(steps[0])
+        if fact is None or (fact.expires is not None and fact.expires <= self.at):
+            can_be = not isinstance(here, Entity) or KINDS[here.kind].field(steps[0]) is not None
+            return [], not can_be
+        several = fact.value if isinstance(fact.value, tuple) else (fact.value,)
+        several = tuple(each for each in several if not isinstance(each, Element) or each.in_force(self.at))
+        if len(steps) == 1:
+            return list(several), True
+        found: list[object] = []
+        whole = True
+        for each in several:
+            below, all_there = self.values(self.resolved(each), steps[1:])
+            found += below
+            whole = whole and all_there
+        return found, whole
+
+    def leaves(self, here: Here, steps: list[str]) -> tuple[list[tuple[Here, list[object]]], bool]:
+        """The values by the facts that hold them, each with what has it."""
+        holders, whole = self.values(here, steps[:-1])
+        found = []
+        for holder in holders:
+            at = self.resolved(holder)
+            values, known = self.values(at, steps[-1:])
+            facts = {} if isinstance(at, str) else at.facts
+            if known and steps[-1] in facts:
+                found.append((at, values))
+            whole = whole and known
+        return found, whole
+
+    def resolved(self, value: object) -> Here:
+        if isinstance(value, str):
+            return self.network.entities.get(value, value)
+        assert isinstance(value, Element | Entity)
+        return value
+
+    # --- conditions ---
+
+    def condition(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        if condition.any_of:
+            return disjunction([self.condition(each, roots, frame) for each in condition.any_of])
+        truth = self.test(condition, roots, frame)
+        return negation(truth) if condition.negate else truth
+
+    def test(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        if condition.test == "attested":
+            subject = frame["subject"]
+            assert subject is not None
+            whose, whole = self.at_path(condition.of, roots, frame) if condition.of else ([subject], True)
+            truths: list[Truth] = [self.vouched(each, condition.topic, condition.at_least) or None for each in whose]
+            return conjunction(truths + ([] if whole else [None]))
+        start, steps = split(condition.fact, roots)
+        here = frame[start]
+        if here is None:
+            return None
+        leaves, whole = self.leaves(here, steps)
+        gap: list[Truth] = [] if whole else [None]
+        values = [value for _, found in leaves for value in found]
+        if condition.test in ("any-listed", "none-listed"):
+            standing = disjunction([self.listed(str(value), condition, roots, frame) for value in values] + gap)
+            return standing if condition.test == "any-listed" else negation(standing)
+        if condition.test in ("any-in", "all-in", "none-in"):
+            inside: list[Truth] = [self.inside(value, condition, roots, frame) for value in values]
+            if condition.test == "all-in":
+                return conjunction(inside + gap)
+            found = disjunction(inside + gap)
+            return found if condition.test == "any-in" else negation(found)
+        if condition.test == "returned-in-time":
+            elements, whole = self.values(here, steps[:-1] if steps[-1].endswith("_at") else steps)
+            gap = [] if whole else [None]
+            return conjunction([self.returned(self.resolved(each), condition) for each in elements] + gap)
+        plain = {
+            "declared": lambda found: bool(found),
+            "is-true": lambda found: found == [True],
+            "is-false": lambda found: found == [False],
+            "at-most": lambda found: found[0] <= condition.limit,
+            "at-least": lambda found: found[0] >= condition.limit,
+        }[condition.test]
+        truths = [plain(found) for _, found in leaves]
+        if not truths and whole and not condition.test.startswith("at-"):
+            return False
+        return conjunction(truths + gap)
+
+    def at_path(self, path: str, roots: Roots, frame: dict[str, Here | None]) -> tuple[list[object], bool]:
+        start, steps = split(path, roots)
+        here = frame[start]
+        return ([], False) if here is None else self.values(here, steps)
+
+    def inside(self, value: object, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        if not condition.facts:
+            return value in condition.values
+        inside, whole = self.at_path(condition.facts, roots, frame)
+        elements = {id(each) for each in inside}
+        found = id(value) in elements if isinstance(value, Element) else value in inside
+        return True if found else False if whole else None
+
+    def vouched(self, subject: object, topic: str, least: Assurance = Assurance.DECLARED) -> bool:
+        name = subject.id if isinstance(subject, Entity) else subject
+        return any(
+            each.subject == name
+            and topic in each.topics
+            and each.in_force(self.at)
+            and (each.assurance if each.signed else Assurance.DECLARED) >= least
+            for each in self.network.attestations
+        )
+
+    def returned(self, here: Here, condition: Condition) -> Truth:
+        moments = {}
+        for name in ("taken_at", "returned_at", "deleted_at"):
+            found, _ = self.values(here, [name])
+            moments[name] = found[0] if found else None
+        taken = moments["taken_at"]
+        if taken is None:
+            return None
+        zone = ZoneInfo(condition.zone)
+        day = datetime.fromtimestamp(taken / 10**9, zone).date()  # type: ignore[operator]
+        business = []  # the days of business from this one on
+        while len(business) <= condition.business_days:
+            if DAYS[day.weekday()] not in condition.weekend and day.isoformat() not in condition.holidays:
+                business.append(day)
+            elif not business and condition.business_days:
+                business.append(day)  # what is taken on a day off has all of the business days after it
+            day += timedelta(days=1)
+        end = datetime(business[-1].year, business[-1].month, business[-1].day, tzinfo=zone) + timedelta(days=1)
+        last = min(taken + condition.hours * 3600 * 10**9, int(end.astimezone(UTC).timestamp()) * 10**9 - 1)  # type: ignore[operator]
+        back = [moments["returned_at"], moments["deleted_at"]]
+        return conjunction([None if each is None else each <= last for each in back])  # type: ignore[operator]
+
+    # --- lists ---
+
+    def listed(self, party: str, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        listed = self.library.lists[condition.list]
+        if listed.expired(self.at) or self.at < listed.as_of:
+            return None
+        rows = [row for row in listed.rows if row.in_force(self.at)]
+        met = {id(row): self.row_meets(row, condition, roots, frame) for row in rows}
+        everybody = {party, *self.network.entities, *(each for each in self.owners_named())}
+        direct: dict[str, Truth] = {}
+        for who in everybody:
+            names, known = self.values(self.resolved(who), ["identifiers"])
+            if isinstance(self.resolved(who), Entity) and self.network.entities[who].kind != "organisation":
+                known = False
+            answers: list[Truth] = []
+            for row in rows:
+                called = {each.casefold() for each in (row.party, *row.also)}
+                if called & {who.casefold(), *(str(name).casefold() for name in names)} and met[id(row)] is not False:
+                    if row.status == "listed":
+                        answers.append(met[id(row)])
+                    elif row.status == "pending":
+                        answers.append(None)
+            absent: Truth = None if (rows and not known) or not listed.complete else False
+            direct[who] = disjunction(answers) if answers else absent
+        for wanted in (True, None):
+            found = {who for who in everybody if direct[who] is True or (wanted is None and direct[who] is None)}
+            for _ in everybody:
+                found |= {who for who in everybody if self.held_bp(who, found, wanted) >= condition.control_bp}
+            if party in found:
+                return wanted
+        return False
+
+    def owners_named(self) -> list[str]:
+        named, _ = [], True
+        for entity in self.network.of_kind("organisation"):
+            named += self.values(entity, ["owners", "owner"])[0]
+        return [str(each) for each in named]
+
+    def held_bp(self, who: str, found: set[str], wanted: Truth) -> int:
+        """What those found surely hold of it, or, where unknown is wanted, may hold."""
+        here = self.resolved(who)
+        held, undeclared = 0, 10_000
+        if isinstance(here, Entity) and here.kind == "organisation":
+            owners, known = self.values(here, ["owners"])
+            if known and here.facts["owners"].value == ():
+                undeclared = 0
+            for owner in owners:
+                assert isinstance(owner, Element)
+                who_holds, share = self.values(owner, ["owner"])[0], self.values(owner, ["share_bp"])[0]
+                if who_holds and share:
+                    undeclared -= share[0]  # type: ignore[operator]
+                    held += share[0] if who_holds[0] in found else 0  # type: ignore[operator]
+            dispersed = self.values(here, ["dispersed_bp"])[0]
+            undeclared -= dispersed[0] if dispersed else 0  # type: ignore[operator]
+        return held + (max(0, undeclared) if wanted is None else 0)
+
+    def row_meets(self, row: Row, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        truths: list[Truth] = []
+        for limits, path in ((row.parts, condition.parts), (row.purposes, condition.purposes)):
+            if limits and not path:
+                truths.append(None)
+            elif limits:
+                values, whole = self.at_path(path, roots, frame)
+                truths.append(True if set(map(str, values)) & set(limits) else False if whole else None)
+        return conjunction(truths)
+
+    # --- rules ---
+
+    def verdict(self, rule: Rule, touches: Truth, subject: Here, flow: Here | None) -> Verdict:
+        """Of one rule on one subject, alone: conflicts with other rules are looked at afterwards."""
+        frame: dict[str, Here | None] = {"subject": subject, "element": subject, "flow": flow}
+        roots, element_roots = Roots(rule.level), Roots(rule.level, rule.each)
+        applies = [touches]
+        if rule.flow:
+            of_flow: dict[str, Here | None] = {"subject": flow, "element": flow, "flow": flow}
+            applies += [self.condition(each, Roots("flow"), of_flow) for each in rule.flow]
+        applies += [self.condition(each, roots, frame) for each in rule.when]
+        applies += [negation(self.condition(each, roots, frame)) for each in rule.unless]
+        does_apply = conjunction(applies)
+        if does_apply is False:
+            return Verdict.NOT_APPLICABLE
+        elements, whole = self.elements(rule, roots, frame)
+        holds = conjunction([self.element(rule, element_roots, {**frame, "element": each}) for each in elements])
+        holds = conjunction([holds] if whole else [holds, None])
+        if holds and rule.complete and not self.vouched(subject, rule.complete):
+            holds = None
+        if holds:
+            vouched = rule.kind == "attested" or bool(rule.complete) or self.says_attested(rule)
+            return Verdict.ATTESTED if vouched else Verdict.PASS
+        if does_apply and holds is False:
+            failing = [
+                each for each in elements if self.element(rule, element_roots, {**frame, "element": each}) is False
+            ]
+            explained = [self.explained(rule, element_roots, {**frame, "element": each}) for each in failing]
+            return Verdict.CONFLICT if explained and all(explained) else Verdict.FAIL
+        return Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
+
+    def elements(self, rule: Rule, roots: Roots, frame: dict[str, Here | None]) -> tuple[list[Here], bool]:
+        if not rule.each:
+            return [frame["subject"] or ""], True
+        values, whole = self.at_path(rule.each, roots, frame)
+        return [self.resolved(value) for value in values], whole
+
+    def element(self, rule: Rule, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        concerned = conjunction([self.condition(each, roots, frame) for each in rule.where])
+        required = conjunction([self.condition(each, roots, frame) for each in rule.require])
+        return disjunction([negation(concerned), required])
+
+    def explained(self, rule: Rule, roots: Roots, frame: dict[str, Here | None]) -> bool:
+        """Whether what fails names rules of other regimes in effect as its basis, and nothing else."""
+        if not rule.basis:
+            return False
+        names, _ = self.at_path(rule.basis, roots, frame)
+        own = self.profile_of[rule.id]
+        others = [self.profile_of.get(str(name)) for name in names]
+        return bool(names) and all(each is not None and each is not own and self.in_effect(each) for each in others)
+
+    def says_attested(self, rule: Rule) -> bool:
+        """Whether any of its conditions is about somebody's word: enough to tell PASS from ATTESTED roughly."""
+        waiting = [*rule.flow, *rule.when, *rule.unless, *rule.where, *rule.require]
+        waiting += [touch.condition for touch in self.profile_of[rule.id].touches]
+        while waiting:
+            condition = waiting.pop()
+            if condition.test == "attested":
+                return True
+            waiting += condition.any_of
+        return False
+
+    # --- regimes ---
+
+    def in_effect(self, profile: Profile) -> bool:
+        adoptions: tuple[Adoption, ...] = self.network.adoptions
+        return profile.force(self.at, adoptions) is not Force.NONE
+
+    def touched(self, profile: Profile, subject: Here, kinds: tuple[str, ...], flow: Here | None) -> list[Truth]:
+        frame: dict[str, Here | None] = {"subject": subject, "element": subject, "flow": flow}
+        return [
+            self.condition(touch.condition, Roots(touch.level), frame)
+            for touch in profile.touches
+            for kind in LEVELS[touch.level]
+            if kind in kinds
+        ]
+
+    def alone(self, profile: Profile, entity: Entity) -> Truth:
+        if not self.in_effect(profile):
+            return False
+        truths = self.touched(profile, entity, (entity.kind,), None)
+        return disjunction(truths) if truths else True
+
+    def regime(self, profile: Profile, flow: Entity, via: list[str] | None = None) -> Truth:
+        if not self.in_effect(profile):
+            return False
+        levels = {kind for touch in profile.touches for kind in LEVELS[touch.level]} & {"flow", *PATH_LEVELS}
+        if not levels:
+            return True
+        truths = self.touched(profile, flow, ("flow",), flow)
+        places, gaps = self.path(flow, via)
+        for place, kinds in places:
+            truths += self.touched(profile, place, kinds, flow)
+        truths += [None for kind in gaps if kind in levels]
+        return disjunction(truths)
+
+    def path(self, flow: Entity, via: list[str] | None = None) -> tuple[list[tuple[Here, tuple[str, ...]]], set[str]]:
+        """What lies on the path of a flow, and which kinds of it may be more than is known."""
+        gaps: set[str] = set()
+        edges, known = (via, True) if via is not None else self.values(flow, ["via"])
+        if not known:
+            gaps |= {"span", "segment", "facility"}
+        facilities: list[object] = []
+        for start, steps in [
+            (flow, ["from", "gateway"]),
+            *((self.resolved(edge), ["ends"]) for edge in edges),
+            (flow, ["to", "gateway"]),
+        ]:
+            found, whole = self.values(start, steps)
+            facilities += found
+            gaps |= set() if whole else {"facility"}
+        places: dict[str, tuple[Here, tuple[str, ...]]] = {}
+        for name, kinds in [
+            *((name, ("facility",)) for name in facilities),
+            *((e, ("span", "segment")) for e in edges),
+        ]:
+            here = self.resolved(name)
+            places[str(name)] = (here, (here.kind,) if isinstance(here, Entity) else kinds)
+        return list(places.values()), gaps
+
+    # --- whole questions ---
+
+    def verdicts(self) -> dict[tuple[str, str], Verdict]:
+        """By rule and subject, without conflicts between rules and without waivers."""
+        found: dict[tuple[str, str], Verdict] = {}
+        for rule in self.library.rules.values():
+            profile = self.profile_of[rule.id]
+            for entity in self.network.entities.values():
+                if entity.kind in LEVELS[rule.level] and not (rule.level in PATH_LEVELS and self.needs_flow(rule)):
+                    touches = self.regime(profile, entity) if entity.kind == "flow" else self.alone(profile, entity)
+                    flow = entity if entity.kind == "flow" else None
+                    found[rule.id, entity.id] = self.verdict(rule, touches, entity, flow)
+                if entity.kind == "flow" and rule.level in PATH_LEVELS:
+                    found |= self.on_path(rule, profile, entity)
+        return found
+
+    def on_path(self, rule: Rule, profile: Profile, flow: Entity) -> dict[tuple[str, str], Verdict]:
+        found = {}
+        touches = self.regime(profile, flow)
+        places, gaps = self.path(flow)
+        for place, kinds in places:
+            if set(kinds) & set(LEVELS[rule.level]):
+                name = place.id if isinstance(place, Entity) else str(place)
+                found[rule.id, f"{flow.id} @ {name}"] = self.verdict(rule, touches, place, flow)
+        if gaps & set(LEVELS[rule.level]):
+            about = [touches, *(self.condition(c, Roots("flow"), {"subject": flow}) for c in rule.flow)]
+            unknown = Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
+            found[rule.id, flow.id] = Verdict.NOT_APPLICABLE if conjunction(about) is False else unknown
+        return found
+
+    def needs_flow(self, rule: Rule) -> bool:
+        conditions = [(each, Roots(rule.level)) for each in (*rule.when, *rule.unless)]
+        conditions += [(each, Roots(rule.level, rule.each)) for each in (*rule.where, *rule.require)]
+        paths = []
+        while conditions:
+            each, roots = conditions.pop()
+            conditions += [(below, roots) for below in each.any_of]
+            paths += [split(p, roots)[0] for p in (each.fact, each.facts, each.parts, each.purposes, each.of) if p]
+        if rule.each:
+            paths.append(split(rule.each, Roots(rule.level))[0])
+        return bool(rule.flow) or "flow" in paths

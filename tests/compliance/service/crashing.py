@@ -1,0 +1,140 @@
+"""What other processes do: act on a service and be killed in the middle, or act beside one another.
+
+Processes come from a server that has imported everything already, so that each costs little.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tests.compliance.service.world import LIST, NETWORK, NEXT_YEAR, NOON, TODAY, changed
+from tests.database.places import opened
+
+from sycee.compliance.service import Compliance
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import UsageError
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+def run(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
+    """Begin a process."""
+    process = _PROCESSES.Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+# --- one that is killed ---
+
+
+def _declare(compliance: Compliance, folder: Path) -> None:
+    text = changed(NETWORK, ("exit_terms = false", "exit_terms = true"))
+    files = {"network.toml": text.encode(), "more.toml": b'[[organisations]]\nid = "another"\n'}
+    compliance.declare(files, by="desk")
+
+
+def _use(compliance: Compliance, folder: Path) -> None:
+    (folder / "other.toml").write_text(changed(LIST, ("PARTY", "owner-b")))
+    compliance.use([folder / "law.toml"], [folder / "other.toml"], by="officer")
+
+
+def _admit(compliance: Compliance, folder: Path) -> None:
+    compliance.admit("bank-b", by="desk")
+
+
+def _rejudge(compliance: Compliance, folder: Path) -> None:
+    compliance.rejudge(by="night")
+
+
+def _waive(compliance: Compliance, folder: Path) -> None:
+    compliance.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
+
+
+def _answer(compliance: Compliance, folder: Path) -> None:
+    until = TODAY + timedelta(days=30)
+    compliance.decide_appeal(1, granted=True, role="board", reason="a month", until=until, by="eve")
+
+
+def _clear(compliance: Compliance, folder: Path) -> None:
+    compliance.clear("retail", payment="payment-1", by="gateway")
+
+
+ACTS = {
+    "declare": _declare,
+    "use": _use,
+    "admit": _admit,
+    "rejudge": _rejudge,
+    "waive": _waive,
+    "answer": _answer,
+    "clear": _clear,
+}
+
+
+def act_and_die(where: str, folder: Path, act: str, steps: int) -> None:
+    """Do something, and be killed before the step of this number: a statement, or a commit."""
+    with opened(where) as engine:
+        compliance = Compliance(engine, SimulatedClock(NOON))
+        _die_at(engine, steps)
+        ACTS[act](compliance, folder)
+
+
+def _die_at(engine: Engine, steps: int) -> None:
+    left = steps
+
+    def step(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(engine, "before_cursor_execute", step)
+    event.listen(engine, "commit", step)
+
+
+# --- several beside one another ---
+
+
+def act_many_times(where: str, folder: Path, name: str, times: int) -> None:
+    """Declare, waive, admit, ask and judge again, all of it often."""
+    with opened(where) as engine:
+        compliance = Compliance(engine, SimulatedClock(NOON))
+        for number in range(times):
+            text = changed(NETWORK, ("vulnerability_notice_days = 90", f"vulnerability_notice_days = {number}"))
+            compliance.declare({f"{name}.toml": text.encode()}, by=name)
+            compliance.waive("first-law/exit", "bank-c", role=name, reason=str(number), until=NEXT_YEAR, by=name)
+            for bank in "abc":
+                compliance.admit(f"bank-{bank}", by=name)
+            compliance.clear("retail", payment=f"{name}-{number}", by=name)
+            compliance.rejudge(by=name)
+
+
+def answer_at_once(where: str, results: Any) -> None:
+    """Answer the first appeal; tell whether it was still open."""
+    with opened(where) as engine:
+        compliance = Compliance(engine, SimulatedClock(NOON))
+        try:
+            compliance.decide_appeal(1, granted=True, role="board", reason="a", until=NEXT_YEAR, by="eve")
+            results.put("answered")
+        except UsageError as error:
+            results.put(error.message)
+
+
+def queue() -> Any:
+    """What processes tell their results by."""
+    return _PROCESSES.Queue()
+
+
+def wait(processes: Sequence[multiprocessing.process.BaseProcess]) -> list[int | None]:
+    """How each of them ended."""
+    for each in processes:
+        each.join(timeout=300)
+    return [each.exitcode for each in processes]

@@ -1,0 +1,234 @@
+"""Who takes part: admitted, on conditions, refused; appeals; and everybody judged again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, Desk
+from tests.database.places import opened
+
+from sycee.compliance.admission import Change
+from sycee.compliance.prepared import Prepared
+from sycee.compliance.service import Compliance
+from sycee.compliance.tables import SCHEMA
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.database.migrations import upgrade
+
+
+def everybody(desk: Desk) -> list[str]:
+    """Where each bank stands."""
+    return [desk.compliance.standing(f"bank-{each}").outcome for each in "abc"]
+
+
+def admit_all(desk: Desk) -> None:
+    for each in "abc":
+        desk.compliance.admit(f"bank-{each}", by="admissions desk")
+
+
+def test_admitted_and_refused(desk: Desk) -> None:
+    admit_all(desk)
+    assert everybody(desk) == ["admit", "admit", "refuse"]
+    (kept,) = desk.compliance.admissions("bank-c")
+    assert (kept.cause, kept.outcome, kept.who) == ("asked", "refuse", "admissions desk")
+    assert kept.record["reason_code"] == "RR04"
+    assert kept.record["messages"] == [
+        "bank-c does not meet profile first-law version 1 rule exit because bank-c.exit_terms is false."
+    ]
+
+
+def test_what_is_not_known_is_refused_and_says_what_is_missing(desk: Desk) -> None:
+    desk.declare(("exit_terms = false\n", ""))
+    admission = desk.compliance.admit("bank-c", by="desk")
+    assert (admission.outcome, admission.reason_code) == ("refuse", "RR05")
+    assert admission.missing == ("bank-c.exit_terms",)
+
+
+def test_a_pledge_alone_refuses_nobody(desk: Desk) -> None:
+    admission = desk.compliance.admit("bank-a", by="desk")
+    told = {each.rule: (each.verdict, each.force) for each in admission.findings}
+    assert told["first-pledge/notice"] == ("fail", "advised")
+    assert admission.outcome == "admit"
+
+
+def test_a_waiver_admits_on_conditions(desk: Desk) -> None:
+    desk.compliance.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
+    admission = desk.compliance.admit("bank-c", by="desk")
+    assert admission.outcome == "conditional"
+    (let,) = admission.waivers
+    assert (let.rule, let.role, let.reason, let.until) == ("first-law/exit", "head", "soon", NEXT_YEAR)
+
+
+def test_an_organisation_of_a_participant_is_judged_with_it(desk: Desk) -> None:
+    desk.use(("PARTY", "owner-b"))
+    admission = desk.compliance.admit("bank-b", by="desk")
+    assert admission.outcome == "refuse"
+    assert "on list excluded: owner-b" in admission.messages[0]
+
+
+def test_who_is_no_participant(desk: Desk) -> None:
+    for name in ("bank-x", "hub-a"):
+        with pytest.raises(UsageError, match=f"{name} is no participant"):
+            desk.compliance.admit(name, by="desk")
+    assert desk.compliance.standing("bank-x").outcome == ""
+
+
+def test_before_anything_was_declared_or_used(where: str) -> None:
+    with opened(where) as engine:
+        upgrade(engine, SCHEMA)
+        compliance = Compliance(engine)
+        with pytest.raises(UsageError, match="nothing has been declared yet"):
+            compliance.admit("bank-a", by="desk")
+        compliance.declare({"network.toml": NETWORK.encode()}, by="desk")
+        with pytest.raises(UsageError, match="no profile is used yet"):
+            compliance.admit("bank-a", by="desk")
+
+
+# --- judged again ---
+
+
+def test_judged_again_after_a_change_of_a_list(desk: Desk) -> None:
+    admit_all(desk)
+    assert desk.compliance.due()
+    assert desk.compliance.rejudge(by="night") == ()
+    assert not desk.compliance.due()
+    desk.use(("PARTY", "owner-b"))
+    assert desk.compliance.due()
+    (change,) = desk.compliance.rejudge(by="night")
+    assert change == Change("bank-b", "admit", "refuse", "first-law/owner", "bank-b", "pass", "fail")
+    assert everybody(desk) == ["admit", "refuse", "refuse"]
+    assert [each.cause for each in desk.compliance.admissions("bank-b")] == ["asked", "judged-again"]
+    last = desk.compliance.last_round()
+    assert last is not None
+    assert (last.judged, last.changed, last.who) == (2, 1, "night")  # bank-c was never admitted
+    desk.use()
+    (back,) = desk.compliance.rejudge(by="night")
+    assert (back.before, back.after, back.outcome) == ("fail", "pass", "admit")
+
+
+def test_judged_again_after_a_change_of_declarations(desk: Desk) -> None:
+    admit_all(desk)
+    desk.declare(("vulnerability_notice_days = 90", "vulnerability_notice_days = 20"))
+    (change,) = desk.compliance.rejudge(by="night")
+    assert (change.rule, change.before, change.after) == ("first-pledge/notice", "fail (advised)", "pass (advised)")
+    assert everybody(desk)[0] == "admit"
+
+
+def test_judged_again_after_a_change_of_a_profile(desk: Desk) -> None:
+    admit_all(desk)
+    law = desk.folder / "law.toml"
+    law.write_text(law.read_text().replace('"BB"', '"CC"'))  # it no longer applies to bank-b
+    desk.use()
+    changes = desk.compliance.rejudge(by="night")
+    assert {(each.participant, each.rule, each.before, each.after) for each in changes} == {
+        ("bank-b", "first-law/exit", "pass", ""),
+        ("bank-b", "first-law/owner", "pass", ""),
+    }
+
+
+def test_time_alone_changes_what_holds(desk: Desk) -> None:
+    """The list is valid until 2027-01-01: from then on nobody knows who is on it."""
+    admit_all(desk)
+    desk.clock.advance(36 * DAY_NS)
+    assert desk.compliance.rejudge(by="night") == ()
+    desk.clock.advance(DAY_NS)
+    changes = desk.compliance.rejudge(by="night")
+    assert {(each.rule, each.before, each.after) for each in changes} == {("first-law/owner", "pass", "unknown")}
+    assert everybody(desk) == ["refuse", "refuse", "refuse"]
+    desk.use(("2027-01-01", "2028-01-01"))
+    desk.compliance.rejudge(by="night")
+    assert everybody(desk) == ["admit", "admit", "refuse"]
+
+
+def test_a_decision_says_until_when_it_holds(desk: Desk) -> None:
+    """Day after day nothing is otherwise until the day that it names."""
+    admission = desk.compliance.admit("bank-a", by="desk")
+    assert admission.until is not None
+    for _ in range((admission.until - TODAY).days - 1):
+        desk.clock.advance(DAY_NS)
+        assert desk.compliance.rejudge(by="night") == ()
+    desk.clock.advance(DAY_NS)
+    assert desk.compliance.rejudge(by="night") != ()
+
+
+def test_who_is_declared_no_more_is_refused(desk: Desk) -> None:
+    admit_all(desk)
+    desk.declare(('id = "bank-b"', 'id = "new-b"'), ('to = "bank-b"', 'to = "new-b"'))
+    changes = desk.compliance.rejudge(by="night")
+    assert {(each.participant, each.outcome, each.after) for each in changes} == {("bank-b", "refuse", "")}
+    assert everybody(desk)[1] == "refuse"
+    digest = desk.compliance.standing("bank-b").digest
+    assert desk.compliance.replay(digest).digest == digest
+
+
+def test_what_judges_may_change_while_it_judges(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision that is kept is by what is the newest when it is kept."""
+    judged: list[str] = []
+    admission = Prepared.admission
+
+    def overtaken(prepared: Prepared, participant: str) -> object:
+        if not judged:
+            judged.append(participant)
+            desk.use(("PARTY", "owner-b"))
+        return admission(prepared, participant)
+
+    monkeypatch.setattr(Prepared, "admission", overtaken)
+    assert desk.compliance.admit("bank-b", by="desk").outcome == "refuse"
+    assert len(desk.compliance.admissions("bank-b")) == 1
+
+
+def test_what_judges_never_stays_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    admission = Prepared.admission
+
+    def overtaken(prepared: Prepared, participant: str) -> object:
+        desk.compliance.waive("first-law/exit", "bank-c", role="head", reason="why", until=NEXT_YEAR, by="eve")
+        return admission(prepared, participant)
+
+    monkeypatch.setattr(Prepared, "admission", overtaken)
+    with pytest.raises(UnavailableError, match="what judges changed 10 times while it judged"):
+        desk.compliance.admit("bank-b", by="desk")
+    assert desk.compliance.admissions("bank-b") == []
+
+
+# --- appeals ---
+
+
+def test_an_appeal_that_is_granted(desk: Desk) -> None:
+    refused = desk.compliance.admit("bank-c", by="desk")
+    number = desk.compliance.appeal(refused.digest, reason="terms are being printed", by="bank-c")
+    assert [each.granted for each in desk.compliance.appeals()] == [None]
+    admission = desk.compliance.decide_appeal(
+        number, granted=True, role="board", reason="a month", until=TODAY + timedelta(days=30), by="eve"
+    )
+    assert admission is not None
+    assert admission.outcome == "conditional"
+    assert desk.compliance.standing("bank-c").digest == admission.digest
+    assert [each.cause for each in desk.compliance.admissions("bank-c")] == ["asked", "appeal"]
+    assert [each.granted for each in desk.compliance.appeals()] == [True]
+    assert desk.compliance.replay(admission.digest) == admission
+    desk.clock.advance(30 * DAY_NS)
+    (change,) = desk.compliance.rejudge(by="night")
+    assert (change.before, change.after, change.outcome) == ("waived", "fail", "refuse")
+
+
+def test_an_appeal_that_is_not_granted_is_answered_once(desk: Desk) -> None:
+    refused = desk.compliance.admit("bank-c", by="desk")
+    number = desk.compliance.appeal(refused.digest, reason="why not", by="bank-c")
+    network = desk.compliance.network().digest
+    assert desk.compliance.decide_appeal(number, granted=False, role="board", reason="no terms", by="eve") is None
+    assert desk.compliance.network().digest == network
+    with pytest.raises(UsageError, match="was answered"):
+        desk.compliance.decide_appeal(number, granted=False, role="board", reason="again", by="eve")
+
+
+def test_appeals_that_cannot_be(desk: Desk) -> None:
+    admitted = desk.compliance.admit("bank-a", by="desk")
+    with pytest.raises(UsageError, match="no decision has the digest"):
+        desk.compliance.appeal("0" * 64, reason="why", by="bank-a")
+    with pytest.raises(UsageError, match="there is no appeal 7"):
+        desk.compliance.decide_appeal(7, granted=True, role="board", reason="why", until=NEXT_YEAR, by="eve")
+    number = desk.compliance.appeal(admitted.digest, reason="why was I admitted?", by="bank-a")
+    with pytest.raises(UsageError, match="until a day"):
+        desk.compliance.decide_appeal(number, granted=True, role="board", reason="why", by="eve")
+    with pytest.raises(UsageError, match="no rule stopped"):
+        desk.compliance.decide_appeal(number, granted=True, role="board", reason="why", until=NEXT_YEAR, by="eve")

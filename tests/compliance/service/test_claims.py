@@ -1,0 +1,78 @@
+"""What decisions claim, shown on the example under every profile that is shipped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from sycee import data
+from sycee.compliance import decisions, declarations, library, questions
+from sycee.compliance.decisions import Told
+from sycee.compliance.facts import Network
+from sycee.compliance.judge import Judge
+from sycee.compliance.profiles import Library
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "two-regimes"
+DAY = timedelta(days=1)
+
+
+@cache
+def example() -> tuple[Network, Library]:
+    return declarations.load([EXAMPLE]), library.load(data.names("profiles"))
+
+
+def all_told(network: Network, day: date) -> tuple[Told, ...]:
+    return decisions.told(Judge(network, example()[1], day).report().findings)
+
+
+def spans() -> list[tuple[date, date]]:
+    """From a turning day to the last day before the next, where there is any between them."""
+    network, regimes = example()
+    days = sorted(decisions.turning_days(network) | decisions.turning_days(regimes))
+    return [(one, other - DAY) for one, other in pairwise(days) if other - one > DAY and one >= date(2020, 1, 1)]
+
+
+def test_nothing_changes_between_turning_days() -> None:
+    """A decision holds until the day that it names: time alone changes nothing before it."""
+    network, _ = example()
+    told = set()
+    chosen = spans()[:: max(len(spans()) // 25, 1)]
+    for first, last in chosen:
+        at_first = all_told(network, first)
+        assert at_first == all_told(network, last), f"between {first} and {last}"
+        told.add(at_first)
+    assert len(chosen) > 10
+    assert len(told) > 3  # and from one to the next something does
+
+
+def test_what_no_rule_looks_at_changes_no_answer() -> None:
+    """So that payments which differ in nothing else are of one class."""
+    network, regimes = example()
+    counts = questions.looked_at(regimes)
+    assert {"from", "to", "via", "classes", "purpose", "stored"} <= counts
+    assert "amount_minor" not in counts
+    day = network.as_of
+    judge = Judge(network, regimes, day)
+    dropped = 0
+    for flow in network.of_kind("flow"):
+        bare = replace(flow, facts={name: each for name, each in flow.facts.items() if name in counts})
+        dropped += len(flow.facts) - len(bare.facts)
+        assert decisions.told(judge.flow(bare)) == decisions.told(judge.flow(flow))
+    assert dropped > 0
+
+
+@pytest.mark.parametrize("profile", data.names("profiles"))
+def test_each_profile_looks_at_facts_of_flows_that_are_found(profile: str) -> None:
+    """Of each profile by itself too: what is dropped is only what it does not look at."""
+    network, _ = example()
+    regimes = library.load([profile])
+    counts = questions.looked_at(regimes)
+    judge = Judge(network, regimes, network.as_of)
+    for flow in network.of_kind("flow"):
+        bare = replace(flow, facts={name: each for name, each in flow.facts.items() if name in counts})
+        assert decisions.told(judge.flow(bare)) == decisions.told(judge.flow(flow))

@@ -1,0 +1,99 @@
+"""Several processes on one database, and one that is killed in the middle of what it does: nothing is half done."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from tests.compliance.service.crashing import ACTS, act_and_die, act_many_times, answer_at_once, queue, run, wait
+from tests.compliance.service.world import NEXT_YEAR, Desk
+
+from sycee.compliance import tables
+from sycee.database.transactions import reading
+
+COUNTED = ("admissions", "crossings", "rounds", "appeals")  # their numbers may have gaps after a kill
+
+
+def state(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that is kept, but for numbers that may have gaps."""
+    kept = {}
+    with reading(desk.engine) as connection:
+        for table in tables.METADATA.sorted_tables:
+            counted = table.name.removeprefix("compliance_") in COUNTED
+            columns = [column for column in table.columns if not (counted and column.name == "number")]
+            kept[table.name] = sorted(map(tuple, connection.execute(select(*columns))), key=repr)
+    return kept
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_killed_in_the_middle(desk: Desk, act: str) -> None:
+    """Killed before every statement and commit in turn: all of it is kept, or nothing."""
+    for each in "ac":
+        desk.compliance.admit(f"bank-{each}", by="desk")
+    desk.compliance.appeal(desk.compliance.standing("bank-c").digest, reason="please", by="bank-c")
+    if act == "rejudge":
+        desk.use(("PARTY", "owner-a"))
+    before = state(desk)
+    found = []
+    for steps in range(1, 60):
+        (code,) = wait([run(act_and_die, desk.where, desk.folder, act, steps)])
+        found.append(state(desk))
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert found[-1] != before
+    assert len(found) > 4
+    killed = found[:-1]
+    kept = [each for each in killed if each != before]
+    assert kept == []  # nothing follows a commit: whoever is killed before it has done nothing
+    for admission in desk.compliance.admissions("bank-c"):
+        assert desk.compliance.replay(admission.digest).digest == admission.digest
+
+
+def test_two_processes_beside_one_another(desk: Desk) -> None:
+    times = 4
+    codes = wait([run(act_many_times, desk.where, desk.folder, name, times) for name in ("one", "two")])
+    assert codes == [0, 0]
+    numbers = [version.number for kind in ("network", "library") for version in desk.compliance.versions(kind)]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert len(numbers) == 2 + 2 * 2 * times  # a declaration and a waiver each time
+    kept = [each for bank in "abc" for each in desk.compliance.admissions(f"bank-{bank}") if each.cause == "asked"]
+    assert len(kept) == 2 * 3 * times
+    answers = [
+        each for name in ("one", "two") for n in range(times) for each in desk.compliance.crossings(f"{name}-{n}")
+    ]
+    assert [each.outcome for each in answers] == ["cleared"] * 2 * times
+    for each in (kept[0], kept[-1], answers[0], answers[-1]):
+        assert desk.compliance.replay(each.digest).digest == each.digest
+    desk.compliance.rejudge(by="desk")
+    assert not desk.compliance.due()
+
+
+def test_an_appeal_is_answered_once_by_several_at_once(desk: Desk) -> None:
+    refused = desk.compliance.admit("bank-c", by="desk")
+    desk.compliance.appeal(refused.digest, reason="please", by="bank-c")
+    results = queue()
+    assert wait([run(answer_at_once, desk.where, results) for _ in range(3)]) == [0, 0, 0]
+    said = sorted(results.get(timeout=10) for _ in range(3))
+    assert said == ["answered", "appeal 1 was answered", "appeal 1 was answered"]
+    assert len(desk.compliance.network().waivers) == 1
+
+
+def test_threads_share_one_service(desk: Desk) -> None:
+    for each in "ab":
+        desk.compliance.admit(f"bank-{each}", by="desk")
+
+    def ask(number: int) -> str:
+        compliance = desk.compliance
+        if number % 5 == 0:
+            compliance.waive("first-law/exit", "bank-c", role="head", reason=str(number), until=NEXT_YEAR, by="eve")
+        return compliance.clear("retail", {"amount_minor": number}, payment=str(number), by="gateway").digest
+
+    with ThreadPoolExecutor(4) as pool:
+        digests = list(pool.map(ask, range(20)))
+    assert len(set(digests)) == 20
+    assert [desk.compliance.crossings(str(number))[0].digest for number in range(20)] == digests
+    assert desk.compliance.replay(digests[7]).digest == digests[7]

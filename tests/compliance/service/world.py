@@ -1,0 +1,255 @@
+"""A small world in two states: three banks, two ways between two of them, one law, one pledge and one list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+from sqlalchemy.engine import Engine
+
+from sycee.compliance.service import Compliance
+from sycee.compliance.tables import SCHEMA
+from sycee.core.clock import SimulatedClock
+from sycee.database.migrations import upgrade
+
+TODAY = date(2026, 11, 25)
+DAY_NS = 86_400 * 10**9
+NOON = (TODAY - date(1970, 1, 1)).days * DAY_NS + DAY_NS // 2
+NEXT_YEAR = TODAY + timedelta(days=365)
+
+NETWORK = """
+[network]
+id = "two-states"
+title = "Two states"
+as_of = 2026-11-01
+source = "a register"
+
+[[organisations]]
+id = "carrier-one"
+state = "AA"
+identifiers = []
+dispersed_bp = 10_000
+
+[[organisations]]
+id = "carrier-two"
+state = "BB"
+identifiers = []
+dispersed_bp = 10_000
+
+[[organisations]]
+id = "owner-a"
+identifiers = []
+dispersed_bp = 10_000
+
+[[organisations]]
+id = "owner-b"
+identifiers = []
+dispersed_bp = 10_000
+
+[[organisations]]
+id = "owner-c"
+identifiers = []
+dispersed_bp = 10_000
+
+[[facilities]]
+id = "hub-a"
+state = "AA"
+
+[[facilities]]
+id = "hub-b"
+state = "BB"
+
+[[facilities]]
+id = "hub-c"
+state = "BB"
+
+[[spans]]
+id = "short-way"
+ends = ["hub-a", "hub-b"]
+operator = "carrier-two"
+cost = 1
+
+[[spans]]
+id = "long-way"
+ends = ["hub-a", "hub-b"]
+operator = "carrier-one"
+cost = 5
+
+[[participants]]
+id = "bank-a"
+organisation = "owner-a"
+state = "AA"
+gateway = "hub-a"
+exit_terms = true
+vulnerability_notice_days = 90
+
+[[participants]]
+id = "bank-b"
+organisation = "owner-b"
+state = "BB"
+gateway = "hub-b"
+exit_terms = true
+
+[[participants]]
+id = "bank-c"
+organisation = "owner-c"
+state = "BB"
+gateway = "hub-c"
+exit_terms = false
+
+[[flows]]
+id = "retail"
+from = "bank-a"
+to = "bank-b"
+purpose = "payment"
+classes = ["payment"]
+stored = [{ at = "hub-a" }]
+currency = "EUR"
+
+[[flows]]
+id = "to-nowhere"
+from = "bank-a"
+to = "bank-c"
+stored = [{ at = "hub-a" }]
+"""
+
+LAW = """
+id = "first-law"
+version = 1
+title = "A law"
+status = "law"
+issuer = "somebody"
+effective_from = 2020-01-01
+reviewed = 2026-11-01
+summary = "A law."
+limits = "It is made up."
+sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
+sets = { states = ["AA", "BB"] }
+touches = [
+    { level = "participant", fact = "state", test = "any-in", set = "states" },
+    { level = "flow", fact = "from.state", test = "any-in", set = "states" },
+]
+
+[[rules]]
+id = "exit"
+title = "Customers can leave"
+level = "participant"
+addressee = "company"
+kind = "checked"
+source = "text"
+remedy = "Offer terms."
+require = [{ fact = "exit_terms", test = "is-true" }]
+
+[[rules]]
+id = "owner"
+title = "Nobody excluded takes part"
+level = "participant"
+addressee = "company"
+kind = "checked"
+source = "text"
+remedy = "Another owner."
+require = [{ fact = "organisation", test = "none-listed", list = "excluded" }]
+
+[[rules]]
+id = "carrier"
+title = "Nobody excluded carries"
+level = "span"
+addressee = "company"
+kind = "checked"
+source = "text"
+remedy = "Another carrier."
+require = [{ fact = "operator", test = "none-listed", list = "excluded" }]
+
+[[rules]]
+id = "stored"
+title = "Stored at home"
+level = "flow"
+addressee = "company"
+kind = "checked"
+source = "text"
+remedy = "Store it at home."
+require = [{ fact = "stored.at.state", test = "all-in", set = "states" }]
+"""
+
+PLEDGE = """
+id = "first-pledge"
+version = 2
+title = "A pledge"
+status = "pledge"
+issuer = "somebody"
+effective_from = 2020-01-01
+reviewed = 2026-11-01
+summary = "A pledge."
+limits = "It is made up."
+sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
+
+[[rules]]
+id = "notice"
+title = "Vulnerabilities are told of soon"
+level = "participant"
+addressee = "company"
+kind = "checked"
+source = "text"
+remedy = "Tell sooner."
+require = [{ fact = "vulnerability_notice_days", test = "at-most", limit = 30 }]
+"""
+
+LIST = """
+id = "excluded"
+title = "Who is excluded"
+publisher = "somebody"
+as_of = 2026-01-01
+valid_until = 2027-01-01
+complete = true
+sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
+
+[[rows]]
+party = "PARTY"
+status = "listed"
+source = "text"
+"""
+
+
+@dataclass
+class Desk:
+    """A service with files that can be changed, and a clock that can be set."""
+
+    engine: Engine
+    where: str
+    folder: Path
+    clock: SimulatedClock
+    compliance: Compliance = field(init=False)
+
+    @classmethod
+    def of(cls, engine: Engine, where: str, folder: Path, clock: SimulatedClock) -> Desk:
+        upgrade(engine, SCHEMA)
+        desk = cls(engine, where, folder, clock)
+        desk.compliance = Compliance(engine, clock)
+        (folder / "law.toml").write_text(LAW)
+        (folder / "pledge.toml").write_text(PLEDGE)
+        desk.declare()
+        desk.use()
+        return desk
+
+    def again(self, engine: Engine | None = None) -> Compliance:
+        """Another service on the same database: it remembers nothing that is not kept."""
+        return Compliance(engine or self.engine, self.clock)
+
+    def declare(self, *changes: tuple[str, str]) -> None:
+        """Declare the world, with texts replaced by others."""
+        self.compliance.declare({"network.toml": changed(NETWORK, *changes).encode()}, by="declarations desk")
+
+    def use(self, *changes: tuple[str, str]) -> None:
+        """Use law, pledge and list, the list with texts replaced by others."""
+        listed = self.folder / "excluded.toml"
+        listed.write_text(changed(LIST, *changes))
+        names = [self.folder / "law.toml", self.folder / "pledge.toml"]
+        self.compliance.use(names, [listed], by="compliance officer")
+
+
+def changed(text: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text

@@ -1,0 +1,264 @@
+"""Attestations: what is signed, who may sign it, and what a signature no longer covers."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from tests.compliance import declared
+
+from sycee.compliance import attestations, declarations
+from sycee.compliance.facts import Assurance, Attestation, Network
+from sycee.compliance.vocabulary import KINDS
+from sycee.core.documents import DocumentError
+from sycee.core.errors import UsageError
+from sycee.core.keys import SigningKey
+
+pytestmark = pytest.mark.fast
+
+BANK, AUDITOR = SigningKey.derive(b"bank".ljust(32)), SigningKey.derive(b"auditor".ljust(32))
+DAY = date(2026, 1, 15)
+NETWORK = f"""
+[network]
+id = "net"
+title = "A network"
+as_of = 2026-01-31
+
+[[organisations]]
+id = "bank-company"
+key = "{BANK.public.key.hex()}"
+
+[[organisations]]
+id = "auditor"
+key = "{AUDITOR.public.key.hex()}"
+
+[[organisations]]
+id = "silent"
+
+[[participants]]
+id = "bank"
+organisation = "bank-company"
+operates_in = ["AA", "BB"]
+licences = [{{ state = "AA", authority = "An authority", from = 2020-01-01 }}]
+
+[[participants]]
+id = "open"
+"""
+
+
+def network(more: str = "", text: str = NETWORK) -> Network:
+    return declarations.parse(text + more, "net.toml")
+
+
+def signed(assurance: Assurance = Assurance.SELF_SIGNED, **other: Any) -> str:
+    arguments: dict[str, Any] = {
+        "subject": "bank",
+        "topics": ["no-forced-upgrades"],
+        "facts": ["operates_in", "licences"],
+        "assurance": assurance,
+        "by": "bank-company" if assurance is Assurance.SELF_SIGNED else "auditor",
+        "as_of": DAY,
+        "expires": date(2027, 1, 15),
+        "private_key": BANK if assurance is Assurance.SELF_SIGNED else AUDITOR,
+        **other,
+    }
+    return attestations.sign(network(), **arguments)
+
+
+# --- signing and reading ---
+
+
+@pytest.mark.parametrize("assurance", attestations.SIGNED)
+def test_what_was_signed_is_read_again(assurance: Assurance) -> None:
+    (attestation,) = network(signed(assurance)).attestations
+    assert attestation.signed
+    assert attestation.assurance is assurance
+    assert (attestation.subject, attestation.topics) == ("bank", ("no-forced-upgrades",))
+    assert attestation.facts == ("operates_in", "licences")
+    assert (attestation.as_of, attestation.expires) == (DAY, date(2027, 1, 15))
+
+
+def test_without_an_end_or_facts_it_is_read_again() -> None:
+    (attestation,) = network(signed(facts=[], expires=None)).attestations
+    assert attestation.signed
+    assert (attestation.facts, attestation.expires) == ((), None)
+
+
+def test_the_bytes_are_for_others_to_check() -> None:
+    text = signed()
+    (attestation,) = network(text).attestations
+    message = {
+        "form": "sycee.compliance.attestation.v1",
+        "network": "net",
+        "subject": "bank",
+        "topics": ["no-forced-upgrades"],
+        "facts": {
+            "operates_in": ["AA", "BB"],
+            "licences": [
+                {"facts": {"state": "AA", "authority": "An authority"}, "from": "2020-01-01", "until": None},
+            ],
+        },
+        "assurance": "self-signed",
+        "by": "bank-company",
+        "as_of": "2026-01-15",
+        "expires": "2027-01-15",
+    }
+    expected = json.dumps(message, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert attestations.message(network(), attestation) == expected
+    signature = bytes.fromhex(text.split('signature = "')[1].split('"')[0])
+    Ed25519PublicKey.from_public_bytes(BANK.public.key).verify(signature, expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('operates_in = ["AA", "BB"]', 'operates_in = ["AA"]'),
+        ('authority = "An authority"', 'authority = "Another"'),
+        ("from = 2020-01-01", "from = 2020-01-02"),
+        (BANK.public.key.hex(), AUDITOR.public.key.hex()),
+        ('topics = ["no-forced-upgrades"]', 'topics = ["no-backdoors"]'),
+        ('facts = ["operates_in", "licences"]', 'facts = ["operates_in"]'),
+        ("as_of = 2026-01-15", "as_of = 2026-01-16"),
+        ("expires = 2027-01-15", "expires = 2028-01-15"),
+        ("expires = 2027-01-15\n", ""),
+        ('id = "net"', 'id = "another-net"'),
+        ('signature = "', 'signature = "00'),
+    ],
+)
+def test_what_was_changed_afterwards_is_found(old: str, new: str) -> None:
+    text = NETWORK + signed()
+    assert text.count(old) == 1
+    text = text.replace(old, new)
+    if old.startswith("signature"):
+        text = text[:-4] + '"\n'
+    with pytest.raises(DocumentError) as raised:
+        network(text=text)
+    assert "attestations[1].signature: does not verify" in raised.value.message
+    assert raised.value.line == text[: text.index("signature =")].count("\n") + 1
+
+
+def test_where_a_fact_was_read_is_not_what_is_signed() -> None:
+    text = NETWORK.replace("operates_in =", 'source = "elsewhere"\nname = "Bank"\noperates_in =')
+    assert network(signed(), text).attestations[0].signed
+
+
+# --- who may say so ---
+
+UNSIGNED = """
+[[attestations]]
+subject = "bank"
+topics = ["inventory-complete"]
+"""
+
+
+@pytest.mark.parametrize("assurance", ["declared", "observed"])
+def test_what_nobody_signs_needs_no_signature(assurance: str) -> None:
+    text = f'{UNSIGNED}assurance = "{assurance}"\nby = "silent"\n'
+    (attestation,) = network(text).attestations
+    assert not attestation.signed
+    assert attestation.as_of == date(2026, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ('assurance = "third-party"\nby = "auditor"', "attestations[1]: is third-party and has no signature"),
+        ('assurance = "self-signed"\nby = "bank-company"', "attestations[1]: is self-signed and has no signature"),
+        ('assurance = "self-signed"\nby = "auditor"', "attestations[1].by: auditor does not answer for bank"),
+        ('assurance = "third-party"\nby = "bank-company"', "attestations[1].by: bank-company answers for bank itself"),
+        ('assurance = "observed"\nby = "bank"', 'attestations[1].by: "bank" is a participant'),
+        ('assurance = "observed"\nby = "auditr"', 'attestations[1].by: found "auditr", which is not declared'),
+        ('assurance = "sworn"\nby = "auditor"', 'attestations[1].assurance: found "sworn"'),
+        ('assurance = "observed"\nby = "silent"\nfacts = ["apps"]', 'facts: bank does not declare "apps"'),
+        ('assurance = "observed"\nby = "silent"\nsignature = "00"', 'signature: found "00"'),
+        (
+            f'assurance = "third-party"\nby = "silent"\nsignature = "{"00" * 64}"',
+            "by: signed by silent, which declares no key",
+        ),
+        ('assurance = "observed"\nby = "silent"\nexpires = 2026-01-31', "expires: found 2026-01-31"),
+    ],
+)
+def test_who_may_not_say_so_is_told(rest: str, says: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        network(f"{UNSIGNED}{rest}\n")
+    assert says in raised.value.message
+    assert raised.value.line > NETWORK.count("\n")
+
+
+def test_an_attestation_is_of_something() -> None:
+    with pytest.raises(DocumentError, match="neither which topics nor which facts"):
+        network('[[attestations]]\nsubject = "bank"\nassurance = "observed"\nby = "silent"\n')
+
+
+def test_a_signature_where_none_is_needed_has_to_be_right_too() -> None:
+    rest = f'assurance = "observed"\nby = "auditor"\nsignature = "{"00" * 64}"\n'
+    with pytest.raises(DocumentError, match="does not verify"):
+        network(UNSIGNED + rest)
+
+
+def test_everything_has_somebody_who_answers_for_it() -> None:
+    whole = declared.whole()
+    for kind in KINDS.values():
+        for name in kind.answering:
+            if kind.field(name).kinds == ("organisation",):  # type: ignore[union-attr]
+                whole[kind.plural][0][name] = ["owner-a"] if name == "owners" else f"{name.replace('_', '-')}-a"
+    read = declarations.parse(declared.toml(whole), "net.toml")
+    answering = {kind: sorted(attestations.own(read, read.entities[f"first-{kind}"])) for kind in KINDS}
+    assert answering == {
+        "organisation": ["first-organisation"],
+        "facility": ["operator-a", "owner-a"],
+        "span": ["operator-a", "owner-a"],
+        "segment": ["operator-a", "owner-a"],
+        "cloud": ["operator-a", "operator-of-record-a"],
+        "store": ["operator-a"],
+        "app": ["publisher-a"],
+        "participant": ["organisation-a"],
+        "flow": ["organisation-a"],
+    }
+
+
+# --- what cannot be signed ---
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"subject": "bnak"}, 'the network declares no "bnak"'),
+        ({"topics": [], "facts": []}, "nothing to vouch for"),
+        ({"topics": ["No Upgrades"]}, '"No Upgrades" is no topic'),
+        ({"facts": ["operates"]}, 'bank does not declare "operates"'),
+        ({"assurance": Assurance.OBSERVED}, "what is observed is not signed"),
+        ({"expires": DAY}, "has to expire after"),
+        ({"by": "auditor"}, "auditor does not answer for bank"),
+        ({"subject": "open", "facts": []}, "bank-company does not answer for open"),
+        ({"assurance": Assurance.THIRD_PARTY}, "bank-company answers for bank itself"),
+        ({"private_key": AUDITOR}, "does not declare this key as the key of bank-company"),
+        ({"private_key": SigningKey.derive(bytes(32), "p256")}, "does not declare this key"),
+        ({"assurance": Assurance.THIRD_PARTY, "by": "silent"}, "does not declare this key as the key of silent"),
+    ],
+)
+def test_what_cannot_be_signed_is_said(other: dict[str, Any], says: str) -> None:
+    arguments: dict[str, Any] = {
+        "subject": "bank",
+        "topics": ["no-backdoors"],
+        "facts": ["operates_in"],
+        "assurance": Assurance.SELF_SIGNED,
+        "by": "bank-company",
+        "as_of": DAY,
+        "expires": None,
+        "private_key": BANK,
+        **other,
+    }
+    with pytest.raises(UsageError, match=says):
+        attestations.sign(network(), **arguments)
+
+
+def test_in_another_order_topics_are_the_same() -> None:
+    one, other = (
+        Attestation("bank", topics, (), Assurance.OBSERVED, "silent", DAY, None, True)
+        for topics in (("a", "b"), ("b", "a"))
+    )
+    assert attestations.message(network(), one) == attestations.message(network(), other)

@@ -1,0 +1,254 @@
+"""Golden cases hold, cover every rule, and notice when a rule is made a little wrong. The pages say what rules say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests.compliance import mutants
+
+from sycee import data
+from sycee.compliance import cases, library
+from sycee.compliance.cases import Case, Expectation
+from sycee.compliance.profiles import Condition, Library, Profile, Rule
+from sycee.compliance.verdicts import Force, Verdict
+from sycee.compliance.vocabulary import ATTESTED
+from sycee.core.documents import DocumentError
+from tools import profile_pages
+
+# What changes no verdict, and why.
+EQUIVALENT = {
+    ("us-fcc-covered-list", "touches[0] dropped"): "each of its rules asks for the same of what it is about",
+}
+READ_FOR_MORE = {
+    "202-208": "the set of countries of concern",
+    "202-401": "what security requirements are for",
+    "202-505": "exemptions",
+    "eo-14034": "the end of the order",
+    "circular-2018-04-06": "what the answers explain",
+}
+CASE = """
+id = "a-case"
+title = "A case"
+source = "made up"
+at = 2024-01-01
+profiles = ["gdpr-transfers"]
+expect = [{ subject = "pay", rule = "gdpr-transfers/transfer", verdict = "pass" }]
+
+[network]
+id = "a-case"
+title = "A network"
+as_of = 2024-01-01
+
+[[flows]]
+id = "pay"
+classes = ["personal"]
+subject_states = ["DE"]
+"""
+
+
+@cache
+def case(name: str) -> Case:
+    return cases.load(name)
+
+
+@cache
+def everything() -> Library:
+    return library.load(data.names("profiles"))
+
+
+def rules() -> list[str]:
+    return list(everything().rules)
+
+
+def profiles() -> list[str]:
+    return [profile.id for profile in everything().profiles]
+
+
+def expectations(rule: str) -> list[Expectation]:
+    return [each for name in cases.shipped() for each in case(name).expectations if each.rule == rule]
+
+
+def notices(mutant: mutants.Mutant) -> bool:
+    concerned = [one for one in map(case, cases.shipped()) if mutant.of in one.rules | {p.id for p in regimes(one)}]
+    return any(not outcome.passed for one in concerned for outcome in one.run(mutant.library(one.library)))
+
+
+def regimes(one: Case) -> tuple[Profile, ...]:
+    return one.library.profiles
+
+
+def survivors(spoilt: list[mutants.Mutant]) -> list[str]:
+    assert spoilt
+    return [each.name for each in spoilt if (each.of, each.name) not in EQUIVALENT and not notices(each)]
+
+
+# --- they hold ---
+
+
+@pytest.mark.parametrize("name", cases.shipped())
+def test_every_case_holds(name: str) -> None:
+    outcomes = case(name).run()
+    assert [(each.expectation.place, *each.problems) for each in outcomes if not each.passed] == []
+
+
+@pytest.mark.parametrize("name", cases.shipped())
+def test_a_case_is_called_what_its_file_is(name: str) -> None:
+    assert case(name).id == case(name).network.id == name
+
+
+def test_no_two_expectations_of_a_case_are_one() -> None:
+    for name in cases.shipped():
+        keys = [(each.subject, each.rule, each.at) for each in case(name).expectations]
+        assert len(keys) == len(set(keys)), name
+
+
+# --- they cover every rule ---
+
+
+def can_fail(rule: Rule) -> bool:
+    """That nobody vouches for a thing shows nothing: what can be vouched for is unknown until then, and never fails."""
+    return any(not vouched(condition) for condition in rule.require)
+
+
+def vouched(condition: Condition) -> bool:
+    return condition.test == ATTESTED or any(vouched(each) for each in condition.any_of)
+
+
+@pytest.mark.parametrize("rule", rules())
+def test_every_rule_holds_somewhere_is_broken_and_is_unknown(rule: str) -> None:
+    found = {each.verdict for each in expectations(rule)}
+    assert Verdict.PASS in found or Verdict.ATTESTED in found
+    assert Verdict.UNKNOWN in found
+    if can_fail(everything().rules[rule]):
+        assert Verdict.FAIL in found
+    else:
+        assert Verdict.FAIL not in found
+
+
+def test_every_verdict_is_expected_somewhere() -> None:
+    found = {each.verdict for name in cases.shipped() for each in case(name).expectations}
+    assert found == set(Verdict)
+
+
+# --- they notice ---
+
+
+@pytest.mark.parametrize("rule", rules())
+def test_a_rule_made_a_little_wrong_is_noticed(rule: str) -> None:
+    library = everything()
+    assert survivors(list(mutants.of_rule(library.rules[rule], library.lists))) == []
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_a_profile_made_a_little_wrong_is_noticed(name: str) -> None:
+    (profile,) = (each for each in everything().profiles if each.id == name)
+    assert survivors(list(mutants.of_profile(profile))) == []
+
+
+def test_what_changes_nothing_changes_nothing() -> None:
+    """An exception that is noticed after all is none."""
+    made: dict[tuple[str, str], mutants.Mutant] = {}
+    for profile in everything().profiles:
+        made |= {(each.of, each.name): each for each in mutants.of_profile(profile)}
+    assert [key for key in EQUIVALENT if notices(made[key])] == []
+
+
+# --- what a reader's own file may say ---
+
+
+def own(tmp_path: Path, text: str) -> Case:
+    path = tmp_path / "a-case.toml"
+    path.write_text(text, encoding="utf-8")
+    return cases.load(path)
+
+
+def test_a_case_that_does_not_hold_says_what_was_found(tmp_path: Path) -> None:
+    (outcome,) = own(tmp_path, CASE).run()
+    assert outcome.problems == ("verdict: expected pass, found unknown",)
+    assert outcome.found is not None
+    assert "pay.to" in outcome.found.missing
+
+
+def test_every_part_of_an_expectation_is_compared(tmp_path: Path) -> None:
+    more = 'verdict = "unknown", at = 2018-05-24, force = "enforced", stops = true, missing = ["pay.from"], '
+    more += 'conflicts_with = ["other/rule"], row = "a row", chain = "a chain", says = "a sentence"'
+    (outcome,) = own(tmp_path, CASE.replace('verdict = "pass"', more)).run()
+    assert outcome.expectation.at == date(2018, 5, 24)
+    assert outcome.expectation.force is Force.ENFORCED
+    assert [problem.partition(":")[0] for problem in outcome.problems] == [
+        *("verdict", "force", "stops", "missing", "conflicts with", "row", "chain", "message")
+    ]
+
+
+def test_profiles_and_lists_of_ones_own(tmp_path: Path) -> None:
+    shipped = data.content("profiles", "cn-unreliable-entities").decode()
+    (tmp_path / "own.toml").write_text(shipped.replace('"cn-unreliable-entities"', '"own-list"', 1), encoding="utf-8")
+    listed = data.content("lists", "cn-unreliable-entities").decode().replace("complete = false", "complete = true")
+    (tmp_path / "list.toml").write_text(listed, encoding="utf-8")
+    text = CASE.replace('["gdpr-transfers"]', '["own.toml"]\nlist_files = ["list.toml"]')
+    text = text.replace("gdpr-transfers/transfer", "own-list/parties")
+    assert own(tmp_path, text).library.lists["cn-unreliable-entities"].complete
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "line", "says"),
+    [
+        ('subject = "pay"', 'subject = "pya"', 7, 'did you mean "pay"?'),
+        ("gdpr-transfers/transfer", "gdpr-transfers/transfers", 7, 'did you mean "gdpr-transfers/transfer"?'),
+        ('"pass" }', '"pas" }', 7, '"pass"'),
+        ('verdict = "pass"', 'verdict = "pass", stop = true', 7, 'did you mean "stops"?'),
+        ("at = 2024", "on = 2024", 1, "at: missing"),
+        ("classes =", "clases =", 16, 'did you mean "classes"?'),
+    ],
+)
+def test_a_slip_is_named_with_its_place(tmp_path: Path, was: str, becomes: str, line: int, says: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        own(tmp_path, CASE.replace(was, becomes, 1))
+    assert says in f"{raised.value} {raised.value.hint}"
+    assert raised.value.line == line
+
+
+def test_cases_of_a_folder_are_all_its_files(tmp_path: Path) -> None:
+    own(tmp_path, CASE)
+    (tmp_path / "second.toml").write_text(CASE.replace("a-case", "second"), encoding="utf-8")
+    assert [each.id for each in cases.load_all([tmp_path])] == ["a-case", "second"]
+    assert len(cases.load_all()) == len(cases.shipped())
+
+
+# --- pages and data ---
+
+
+def test_the_pages_of_profiles_are_current() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in profile_pages.FOLDER.glob("*.md")}
+    assert written == profile_pages.made(), "run: python -m tools.profile_pages"
+
+
+def test_a_profile_is_called_what_its_file_is() -> None:
+    assert profiles() == list(data.names("profiles"))
+
+
+def test_every_list_is_looked_at() -> None:
+    assert sorted(everything().lists) == list(data.names("lists"))
+
+
+def test_every_source_is_referred_to() -> None:
+    """A source that nothing names is one too many, unless it is what something else than a rule was read from."""
+    for profile in everything().profiles:
+        named = {each.source for each in (*profile.rules, *profile.adoptions, *profile.supporters)}
+        known = {source.id for source in profile.sources}
+        assert named <= known, profile.id
+        assert known - named <= READ_FOR_MORE.keys(), profile.id
+
+
+def test_laws_say_who_adopted_them_and_lists_of_both_sides_are_there() -> None:
+    publishers = defaultdict(set)
+    for profile in everything().profiles:
+        assert profile.status == "pledge" or profile.adoptions, profile.id
+        publishers[profile.status].add(profile.issuer)
+    lists = {each.publisher for each in everything().lists.values()}
+    assert len({publisher.split(" of ")[-1] for publisher in lists}) >= 2
+    assert len(publishers["pledge"]) == 2

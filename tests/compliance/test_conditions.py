@@ -1,0 +1,399 @@
+"""Each test of a condition in its three values, and what it shows for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from tests.compliance.build import (
+    AT,
+    attestation,
+    cloud,
+    condition,
+    either,
+    entity,
+    facility,
+    fact,
+    flow,
+    listing,
+    network,
+    organisation,
+    participant,
+    row,
+    without,
+)
+
+from sycee.compliance.conditions import Conditions, Outcome, every, some
+from sycee.compliance.facts import Assurance, Network
+from sycee.compliance.known import Knowledge
+from sycee.compliance.paths import Roots
+from sycee.compliance.profiles import Condition, List
+
+pytestmark = pytest.mark.fast
+
+HOUR_NS = 3600 * 10**9
+
+
+def ask(declared: Network, subject: str, asked: Condition, *lists: List, at: date = AT) -> Outcome:
+    knowledge = Knowledge(declared, at)
+    node = knowledge.node(subject)
+    test = Conditions(knowledge, {each.id: each for each in lists}).ready(asked, Roots(node.kind))
+    return test((node, node, node if node.kind == "flow" else None))
+
+
+def place() -> Network:
+    return network(
+        hub=facility(state="AA", use="gateway", operator="acme"),
+        acme=organisation(state="BB"),
+        vault=cloud(state="CC", operator="acme", accessible_to=("acme", "nobody")),
+        bare=facility(),
+        bank=participant(organisation="acme", operates_in=("AA", "BB"), licences=[], exit_terms=True),
+        pay=flow(
+            from_="bank",
+            classes=("payment", "personal"),
+            subject_states=("AA",),
+            persons_12m=10_000,
+            stored=[{"at": "vault", "copy": True}, {"at": "bare"}],
+            processed=[],
+            origin="AA",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "fact", "test", "arguments", "truth"),
+    [
+        ("hub", "state", "any-in", {"values": ["AA"]}, True),
+        ("hub", "state", "any-in", {"values": ["BB"]}, False),
+        ("bare", "state", "any-in", {"values": ["BB"]}, None),
+        ("hub", "operator.state", "all-in", {"values": ["BB"]}, True),
+        ("hub", "operator.state", "none-in", {"values": ["BB"]}, False),
+        ("bank", "operates_in", "any-in", {"values": ["AA"]}, True),
+        ("bank", "operates_in", "all-in", {"values": ["AA"]}, False),
+        ("bank", "operates_in", "none-in", {"values": ["CC"]}, True),
+        ("bank", "licences.state", "any-in", {"values": ["AA"]}, False),
+        ("bank", "licences.state", "all-in", {"values": ["AA"]}, True),
+        ("bank", "licences.state", "none-in", {"values": ["AA"]}, True),
+        # One of two places is known: what it says may decide, or not.
+        ("pay", "stored.at.state", "any-in", {"values": ["CC"]}, True),
+        ("pay", "stored.at.state", "any-in", {"values": ["AA"]}, None),
+        ("pay", "stored.at.state", "all-in", {"values": ["CC"]}, None),
+        ("pay", "stored.at.state", "all-in", {"values": ["AA"]}, False),
+        ("pay", "stored.at.state", "none-in", {"values": ["CC"]}, False),
+        ("pay", "stored.at.state", "none-in", {"values": ["AA"]}, None),
+        # A set may be declared too.
+        ("pay", "origin", "any-in", {"facts": "subject_states"}, True),
+        ("pay", "origin", "all-in", {"facts": "stored.at.state"}, None),
+        ("pay", "stored.at.state", "none-in", {"facts": "subject_states"}, None),
+        ("pay", "from.operates_in", "all-in", {"facts": "subject_states"}, False),
+        ("pay", "origin", "any-in", {"facts": "processed.at.state"}, False),
+        ("pay", "to.state", "any-in", {"facts": "subject_states"}, None),
+        # A place has no operator of record: that is no gap. That of the cloud is one.
+        ("pay", "stored.at.operator_of_record.state", "none-in", {"values": ["AA"]}, None),
+        ("bank", "gateway.state", "declared", {}, None),
+        ("hub", "state", "declared", {}, True),
+        ("bank", "licences", "declared", {}, False),
+        ("pay", "stored", "declared", {}, True),
+        ("pay", "stored.copy", "declared", {}, None),
+        ("pay", "processed.at", "declared", {}, False),
+        ("bank", "exit_terms", "is-true", {}, True),
+        ("bank", "exit_terms", "is-false", {}, False),
+        ("bank", "forced_upgrades", "is-false", {}, None),
+        ("pay", "stored.copy", "is-true", {}, None),
+        ("pay", "stored.copy", "is-false", {}, False),
+        ("pay", "persons_12m", "at-most", {"limit": 10_000}, True),
+        ("pay", "persons_12m", "at-least", {"limit": 10_001}, False),
+        ("pay", "amount_minor", "at-most", {"limit": 1}, None),
+        ("pay", "stored.retention_days", "at-most", {"limit": 1}, None),
+        ("hub", "nothing.that.is", "any-in", {"values": ["AA"]}, False),
+    ],
+)
+def test_of_plain_facts(subject: str, fact: str, test: str, arguments: dict[str, Any], truth: bool | None) -> None:
+    asked = condition(fact, test, **arguments)
+    outcome = ask(place(), subject, asked)
+    assert outcome.truth is truth
+    assert bool(outcome.missing) == (truth is None)
+    opposite = ask(place(), subject, replace(asked, negate=True))
+    assert opposite.truth is (None if truth is None else not truth)
+
+
+def test_evidence_is_each_fact_on_the_way_and_who_declares_it() -> None:
+    outcome = ask(place(), "hub", condition("operator.state", "any-in", values=["BB"]))
+    assert [(each.path, each.value, each.holds) for each in outcome.evidence] == [
+        ("hub.operator", "acme", True),
+        ("acme.state", "BB", True),
+    ]
+    assert {each.source for each in outcome.evidence} == {"declared"}
+    assert {each.as_of for each in outcome.evidence} == {date(2026, 1, 1)}
+
+
+def test_missing_facts_are_named_by_who_has_to_declare_them() -> None:
+    missing = {
+        "stored.at.state": ("bare.state",),
+        "stored.copy": ("pay.stored[1].copy",),
+        "to.state": ("pay.to",),
+        "stored.at.accessible_to.state": ("nobody.state",),
+    }
+    for path, paths in missing.items():
+        asked = condition(path, "any-in", values=["XX"])
+        if path == "stored.copy":
+            asked = condition(path, "is-true")
+        assert ask(place(), "pay", asked).missing == paths
+
+
+def test_a_fact_past_its_end_is_missing() -> None:
+    old = network(hub=facility(state=fact("AA", expires=AT)))
+    asked = condition("state", "any-in", values=["AA"])
+    assert ask(old, "hub", asked).truth is None
+    assert ask(old, "hub", asked, at=date(2026, 11, 24)).truth is True
+
+
+def test_elements_count_from_a_day_until_another() -> None:
+    licence = {"state": "AA", "since": date(2026, 1, 1), "until": AT}
+    bank = network(bank=participant(licences=[licence]))
+    asked = condition("licences", "declared")
+    assert ask(bank, "bank", asked).truth is False
+    assert ask(bank, "bank", asked, at=date(2026, 11, 24)).truth is True
+    assert ask(bank, "bank", asked, at=date(2025, 12, 31)).truth is False
+
+
+def test_one_of_several_will_do() -> None:
+    yes, no, open_ = (condition("state", "any-in", values=[state]) for state in ("AA", "BB", "CC"))
+    unknown = replace(open_, fact="owner.state")
+    for conditions, truth in [((no, yes), True), ((unknown, yes), True), ((no, unknown), None), ((no, no), False)]:
+        assert ask(place(), "hub", either(*conditions)).truth is truth
+
+
+def test_what_could_be_checked_comes_before_what_is_only_vouched_for() -> None:
+    declared = replace(place(), attestations=(attestation("hub", "no-backdoors"),))
+    word = condition(test="attested", topic="no-backdoors")
+    checked = condition("state", "any-in", values=["AA"])
+    assert ask(declared, "hub", word).vouched
+    assert not ask(declared, "hub", either(word, checked)).vouched
+
+
+@pytest.mark.parametrize(
+    ("about", "at_least", "truth"),
+    [
+        ({}, Assurance.DECLARED, True),
+        ({}, Assurance.THIRD_PARTY, True),
+        ({}, Assurance.OBSERVED, None),
+        ({"signed": False}, Assurance.DECLARED, True),
+        ({"signed": False}, Assurance.SELF_SIGNED, None),
+        ({"expires": AT}, Assurance.DECLARED, None),
+        ({"expires": None}, Assurance.DECLARED, True),
+        ({"as_of": date(2026, 11, 26)}, Assurance.DECLARED, None),
+    ],
+)
+def test_attested(about: dict[str, Any], at_least: Assurance, truth: bool | None) -> None:
+    declared = replace(place(), attestations=(attestation("acme", "no-backdoors", **about),))
+    own = condition(test="attested", topic="no-backdoors", at_least=at_least)
+    outcome = ask(declared, "acme", own)
+    assert outcome.truth is truth
+    assert outcome.missing == (() if truth else ("acme.attested.no-backdoors",))
+    of_operator = replace(own, of="operator")
+    assert ask(declared, "hub", of_operator).truth is truth
+    assert ask(declared, "bare", of_operator).missing == ("bare.operator",)
+
+
+def test_the_surest_attestation_counts() -> None:
+    weak = attestation("acme", "topic", assurance=Assurance.SELF_SIGNED, by="acme")
+    declared = network(attestations=[weak, attestation("acme", "topic")], acme=organisation())
+    (evidence,) = ask(declared, "acme", condition(test="attested", topic="topic")).evidence
+    assert (evidence.path, evidence.value, evidence.assurance) == (
+        "acme.attested.topic",
+        "auditor",
+        Assurance.THIRD_PARTY,
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "assurance"),
+    [
+        ({}, Assurance.THIRD_PARTY),
+        ({"signed": False}, Assurance.DECLARED),
+        ({"expires": AT}, Assurance.DECLARED),
+        ({"facts": ["owner"]}, Assurance.DECLARED),
+        ({"facts": ["equipment.vendor"]}, Assurance.THIRD_PARTY),
+    ],
+)
+def test_who_vouches_for_a_fact_makes_it_surer(about: dict[str, Any], assurance: Assurance) -> None:
+    word = attestation("hub", **{"facts": ["equipment"], **about})
+    declared = network(attestations=[word], hub=facility(equipment=[{"vendor": "acme"}]), acme=organisation())
+    (evidence,) = ask(declared, "hub", condition("equipment.vendor", "any-in", values=["acme"])).evidence
+    assert (evidence.path, evidence.assurance) == ("hub.equipment[0].vendor", assurance)
+
+
+# --- lists: whose controllers stand there is in test_ownership ---
+
+
+def equipped(**vendor: Any) -> Network:
+    return network(
+        vendor=organisation(**vendor),
+        hub=facility(equipment=[{"vendor": "vendor", "part": "storage"}]),
+        open=facility(equipment=[{"vendor": "vendor"}]),
+        none=facility(equipment=[]),
+    )
+
+
+LISTED_BY_NAME = listing(row("Vendor Ltd"))
+
+
+@pytest.mark.parametrize(("names", "truth"), [(("VENDOR LTD",), True), ((), False), (("Vendor",), False), (None, None)])
+def test_a_party_goes_by_its_identifiers(names: tuple[str, ...] | None, truth: bool | None) -> None:
+    declared = equipped(identifiers=names)
+    outcome = ask(declared, "hub", condition("equipment.vendor", "any-listed", list="list"), LISTED_BY_NAME)
+    assert outcome.truth is truth
+    assert outcome.missing == (("vendor.identifiers",) if truth is None else ())
+
+
+@pytest.mark.parametrize(
+    ("about", "truth"),
+    [
+        ({}, True),
+        ({"valid_until": AT}, None),
+        ({"valid_until": None}, True),
+        ({"as_of": date(2026, 11, 26)}, None),
+        ({"complete": False}, True),
+    ],
+)
+def test_a_list_speaks_of_its_time(about: dict[str, Any], truth: bool | None) -> None:
+    asked = condition("equipment.vendor", "any-listed", list="list")
+    assert ask(equipped(), "hub", asked, listing(row("vendor"), **about)).truth is truth
+    absent: bool | None = False if truth and "complete" not in about else None
+    assert ask(equipped(), "hub", asked, listing(row("somebody"), **about)).truth is absent
+
+
+@pytest.mark.parametrize(
+    ("about", "truth"),
+    [
+        ({"status": "pending"}, None),
+        ({"status": "recommended"}, False),
+        ({"until_date": AT}, False),
+        ({"from_date": date(2026, 11, 26)}, False),
+        ({"from_date": AT}, True),
+    ],
+)
+def test_rows_count_by_status_and_time(about: dict[str, Any], truth: bool | None) -> None:
+    asked = condition("equipment.vendor", "any-listed", list="list")
+    outcome = ask(equipped(), "hub", asked, listing(row("vendor", **about)))
+    assert outcome.truth is truth
+    if "status" in about:
+        assert about["status"] in outcome.row
+        assert any(about["status"] in each.note for each in outcome.evidence)
+
+
+@pytest.mark.parametrize(
+    ("place", "parts", "truth"),
+    [
+        ("hub", ("storage",), True),
+        ("hub", ("control",), False),
+        ("open", ("storage",), None),
+        ("none", ("storage",), False),
+    ],
+)
+def test_rows_may_be_limited(place: str, parts: tuple[str, ...], truth: bool | None) -> None:
+    asked = condition("equipment.vendor", "any-listed", list="list", parts="equipment.part")
+    outcome = ask(equipped(), place, asked, listing(row("vendor", parts=parts)))
+    assert outcome.truth is truth
+    assert outcome.missing == (("open.equipment[0].part",) if truth is None else ())
+    assert ask(equipped(), place, replace(asked, test="none-listed"), listing(row("vendor", parts=parts))).truth is (
+        None if truth is None else not truth
+    )
+
+
+def test_a_rule_that_does_not_look_at_parts_cannot_tell() -> None:
+    asked = condition("equipment.vendor", "any-listed", list="list")
+    assert ask(equipped(), "hub", asked, listing(row("vendor", parts=("storage",)))).truth is None
+
+
+def test_the_list_is_evidence_with_its_date() -> None:
+    outcome = ask(equipped(), "hub", condition("equipment.vendor", "none-listed", list="list"), listing())
+    looked = next(each for each in outcome.evidence if each.path == "list list")
+    assert (looked.value, looked.as_of, looked.holds) == ("vendor", date(2026, 1, 1), True)
+    assert "among the rows of 2026-01-01" in looked.note
+
+
+# --- returned in time ---
+
+
+def moment(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
+
+
+@pytest.mark.parametrize(
+    ("taken", "back", "days", "truth"),
+    [
+        ("2026-11-23T10:00", "2026-11-24T10:00", 1, True),  # to the second of the 24th hour
+        ("2026-11-23T10:00", "2026-11-24T10:01", 1, False),
+        ("2026-11-23T00:30", "2026-11-23T23:30", 0, False),  # 23 hours, and over the day's end in the zone
+        ("2026-11-23T00:30", "2026-11-23T18:29", 0, True),
+        ("2026-11-21T10:00", "2026-11-22T09:00", 0, True),  # taken on a Saturday: Monday's end is later than 24 hours
+        ("2026-11-23T10:00", None, 1, None),
+        (None, "2026-11-23T10:00", 1, None),
+    ],
+)
+def test_returned_in_time(taken: str | None, back: str | None, days: int, truth: bool | None) -> None:
+    times = {"taken_at": taken, "returned_at": back, "deleted_at": back}
+    given = {name: moment(text) for name, text in times.items() if text is not None}
+    declared = network(pay=flow(processed=[given]))
+    asked = condition(
+        "processed",
+        "returned-in-time",
+        hours=24,
+        business_days=days,
+        zone="Asia/Kolkata",
+        weekend=("saturday", "sunday"),
+    )
+    outcome = ask(declared, "pay", asked)
+    assert outcome.truth is truth
+    assert {each.path for each in outcome.evidence} == {f"pay.processed[0].{name}" for name in given}
+    if given.keys() >= {"taken_at"}:
+        assert ask(declared, "pay", replace(asked, fact="processed.taken_at")).truth is truth
+
+
+def test_what_is_late_is_late_whatever_else_is_missing() -> None:
+    times = {"taken_at": moment("2026-11-23T10:00"), "returned_at": moment("2026-11-25T10:00")}
+    asked = condition("processed", "returned-in-time", hours=24, business_days=1, zone="UTC")
+    assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is False
+    assert ask(network(pay=flow(processed=[])), "pay", asked).truth is True
+    assert ask(network(pay=flow()), "pay", asked).missing == ("pay.processed",)
+
+
+def test_holidays_are_no_business_days() -> None:
+    times = {"taken_at": moment("2026-11-21T10:00"), "returned_at": moment("2026-11-24T08:00")}
+    declared = network(pay=flow(processed=[{**times, "deleted_at": times["returned_at"]}]))
+    asked = condition(
+        "processed", "returned-in-time", hours=1000, business_days=0, zone="UTC", weekend=("saturday", "sunday")
+    )
+    assert ask(declared, "pay", asked).truth is False  # Monday 23 November ended it
+    assert ask(declared, "pay", replace(asked, holidays=frozenset(["2026-11-23"]))).truth is True
+
+
+# --- three values ---
+
+
+def test_known_less_is_never_the_opposite() -> None:
+    """Every plain question above, with one fact hidden: the answer stays or becomes unknown."""
+    declared = place()
+    asked = [
+        condition("stored.at.state", test, values=[state])
+        for test in ("any-in", "all-in", "none-in")
+        for state in ("AA", "BB", "CC")
+    ]
+    for each in asked:
+        before = ask(declared, "pay", each).truth
+        for hidden in (("pay", "stored"), ("vault", "state")):
+            assert ask(without(declared, *hidden), "pay", each).truth in (before, None)
+
+
+def test_conjunction_and_disjunction() -> None:
+    assert [every(each) for each in ([], [True, None], [None, False])] == [True, None, False]
+    assert [some(each) for each in ([], [False, None], [None, True])] == [False, None, True]
+
+
+def test_other_kinds_have_other_fields() -> None:
+    shop = network(shop=entity("store", serves=("AA",)), app=entity("app", stores=("shop",)))
+    assert ask(shop, "app", condition("stores.serves", "any-in", values=["AA"])).truth is True

@@ -1,0 +1,393 @@
+"""Declarations: what is read, what is unknown, and what cannot be, with its place."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compliance import declared
+
+from sycee.compliance import declarations, slips
+from sycee.compliance.facts import Assurance, Element
+from sycee.compliance.vocabulary import KINDS, Type
+from sycee.core import documents
+from sycee.core.documents import DocumentError
+from sycee.core.errors import UsageError
+
+pytestmark = pytest.mark.fast
+
+HEAD = '[network]\nid = "net"\ntitle = "A network"\nas_of = 2026-01-31\n'
+NETWORK = (
+    HEAD
+    + """source = "a register"
+synthetic = true
+
+[[organisations]]
+id = "holding"
+state = "AA"
+owners = []
+
+[[organisations]]
+id = "first-bank-company"
+owners = [
+  { owner = "holding", share_bp = 6_000, from = 2020-01-01 },
+  { owner = "others", share_bp = 4_000, until = 2025-01-01 },
+]
+
+[[participants]]
+id = "first-bank"
+name = "First Bank"
+source = "its own return"
+as_of = 2026-01-15
+assurance = "observed"
+synthetic = false
+organisation = "first-bank-company"
+state = "AA"
+apps = []
+licences = [{ state = "AA", authority = "An authority", until = 2027-01-01 }]
+provenance = { licences = { source = "the licence", as_of = 2020-05-01, assurance = "declared", expires = 2027-01-01 } }
+
+[[clouds]]
+id = "a-cloud"
+
+[[flows]]
+id = "wages"
+from = "first-bank"
+to = "second-bank"
+purpose = "payment"
+classes = ["payment", "first-profile/wages"]
+
+[[flows.stored]]
+at = "a-cloud"
+deleted_at = 2026-01-31T23:59:59.5+08:00
+"""
+)
+
+
+def changed(old: str, new: str, text: str = NETWORK) -> str:
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
+
+
+# --- what is read ---
+
+
+def test_whatever_the_vocabulary_has_can_be_declared() -> None:
+    network = declarations.parse(declared.toml(declared.whole()), "whole.toml")
+    for kind in KINDS.values():
+        entity = network.entities[f"first-{kind.name}"]
+        assert entity.kind == kind.name
+        assert list(entity.facts) == [field.name for field in kind.fields]
+        for field in kind.fields:
+            value = entity.facts[field.name].value
+            if field.type is Type.ELEMENTS:
+                assert isinstance(value, tuple)
+                (element,) = value
+                assert isinstance(element, Element)
+                assert list(element.facts) == [each.name for each in field.fields]
+    assert len(network.attestations) == len(network.adoptions) == len(network.waivers) == 1
+
+
+def test_no_field_has_the_name_of_what_every_entity_has() -> None:
+    entity = {"id", "name", "source", "as_of", "assurance", "expires", "synthetic", "provenance"}
+    for kind in KINDS.values():
+        assert {field.name for field in kind.fields} & entity == set()
+        for field in kind.fields:
+            assert {each.name for each in field.fields} & {"from", "until"} == set()
+        assert all(kind.field(name) for name in kind.answering)
+
+
+def test_what_is_left_out_is_unknown_and_an_empty_list_is_said() -> None:
+    facts = declarations.parse(NETWORK, "net.toml").entities["first-bank"].facts
+    assert facts["apps"].value == ()
+    assert "exclusions" not in facts
+
+
+def test_values_are_what_they_are_declared_as() -> None:
+    network = declarations.parse(NETWORK, "net.toml")
+    flow, company = network.entities["wages"].facts, network.entities["first-bank-company"].facts
+    assert flow["classes"].value == ("payment", "first-profile/wages")
+    (stored,) = flow["stored"].value
+    assert stored.facts["at"].value == "a-cloud"
+    assert stored.facts["deleted_at"].value == 1_769_875_199_500_000_000
+    first, other = company["owners"].value
+    assert (first.from_date, first.until_date) == (date(2020, 1, 1), None)
+    assert other.in_force(date(2024, 12, 31))
+    assert not other.in_force(date(2025, 1, 1))
+
+
+def test_where_a_fact_comes_from_is_said_by_network_entity_or_field() -> None:
+    network = declarations.parse(NETWORK, "net.toml")
+    bank, holding = network.entities["first-bank"], network.entities["holding"]
+    state, owner = bank.facts["state"], holding.facts["state"]
+    assert (owner.source, owner.as_of, owner.assurance) == ("a register", date(2026, 1, 31), Assurance.DECLARED)
+    assert (state.source, state.as_of, state.assurance) == ("its own return", date(2026, 1, 15), Assurance.OBSERVED)
+    assert owner.synthetic
+    assert holding.synthetic
+    assert not state.synthetic
+    assert not bank.synthetic
+    licences = bank.facts["licences"]
+    (licence,) = licences.value
+    for fact in (licences, licence.facts["authority"]):
+        assert (fact.source, fact.as_of, fact.expires) == ("the licence", date(2020, 5, 1), date(2027, 1, 1))
+        assert fact.assurance is Assurance.DECLARED
+        assert not fact.synthetic
+    assert (bank.name, holding.name) == ("First Bank", "holding")
+    assert bank.place == state.place == f"net.toml:{NETWORK[: NETWORK.index('[[participants')].count(chr(10)) + 1}"
+
+
+# --- files ---
+
+
+def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(HEAD + '[[clouds]]\nid = "a-cloud"\noperator = "somebody"\n')
+    (tmp_path / "b.toml").write_text('[[organisations]]\nid = "somebody"\n')
+    (tmp_path / "notes.md").write_text("nothing to read")
+    network = declarations.load([tmp_path])
+    assert list(network.entities) == ["a-cloud", "somebody"]
+    same = declarations.load([tmp_path / "b.toml", tmp_path / "a.toml"])
+    assert same.digest == network.digest
+    assert declarations.read_files([tmp_path])[str(tmp_path / "b.toml")] == b'[[organisations]]\nid = "somebody"\n'
+
+
+def test_an_id_stands_for_one_thing_in_all_files() -> None:
+    files = {"a.toml": HEAD + '[[clouds]]\nid = "it"\n', "b.toml": '[[stores]]\nname = "It"\nid = "it"\n'}
+    with pytest.raises(DocumentError) as raised:
+        declarations.parse_files(files)
+    assert (raised.value.file, raised.value.line) == ("b.toml", 3)
+    assert '"it" stands in a.toml:6 already' in raised.value.message
+
+
+def test_one_file_says_which_network_it_is() -> None:
+    with pytest.raises(DocumentError, match=r"b\.toml:1: network: stands in a\.toml:1 already"):
+        declarations.parse_files({"a.toml": HEAD, "b.toml": HEAD})
+    with pytest.raises(DocumentError, match="no file has a \\[network\\]"):
+        declarations.parse('[[clouds]]\nid = "it"\n', "a.toml")
+
+
+def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no TOML file"):
+        declarations.load([tmp_path])
+    with pytest.raises(UsageError, match="no declaration was named"):
+        declarations.load([])
+    with pytest.raises(DocumentError, match="cannot be read"):
+        declarations.load([tmp_path / "none.toml"])
+
+
+def test_a_network_within_another_document() -> None:
+    table = documents.parse('title = "A case"\n' + NETWORK, "case.toml")
+    assert declarations.within(table).digest == declarations.parse(NETWORK, "net.toml").digest
+    assert table.text("title") == "A case"
+    table.finish()
+
+
+# --- digests ---
+
+
+def test_the_digest_is_of_what_is_said_not_of_the_text() -> None:
+    network = declarations.parse(NETWORK, "net.toml")
+    assert declarations.parse(f"# a comment\n{NETWORK}", "other.toml").digest == network.digest
+    assert declarations.text_digest(NETWORK.encode()) != declarations.text_digest(f"# a comment\n{NETWORK}".encode())
+    document = declared.whole()
+    again = {key: document[key] for key in reversed(document)}
+    assert (
+        declarations.parse(declared.toml(document), "a").digest == declarations.parse(declared.toml(again), "a").digest
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('name = "First Bank"', 'name = "Second Bank"'),
+        ("share_bp = 6_000", "share_bp = 5_999"),
+        ("from = 2020-01-01 }", "from = 2020-01-02 }"),
+        ("apps = []\n", ""),
+        ('source = "the licence"', 'source = "another"'),
+        ('id = "net"', 'id = "other-net"'),
+    ],
+)
+def test_whatever_is_said_otherwise_has_another_digest(old: str, new: str) -> None:
+    assert declarations.parse(changed(old, new), "net.toml").digest != declarations.parse(NETWORK, "net.toml").digest
+
+
+def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
+    rest = [
+        '[[adoptions]]\nprofile = "one"\nby = "A"\nbasis = "B"\nfrom = 2026-01-01\n',
+        '[[adoptions]]\nprofile = "two"\nby = "A"\nbasis = "B"\nfrom = 2026-01-01\n',
+    ]
+    one, other = (declarations.parse(NETWORK + "".join(each), "net.toml") for each in (rest, rest[::-1]))
+    assert one.digest == other.digest
+
+
+# --- what cannot be ---
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "hint"),
+    [
+        ("[[participants]]", "[[participant]]", "participant: unknown key", 'did you mean "participants"?'),
+        ("apps = []", "app = []", "participants[1].app: unknown key", 'did you mean "apps"?'),
+        ("share_bp = 6_000", "share = 6_000", "organisations[2].owners[1].share: unknown key", '"share_bp"'),
+        ('purpose = "payment"', 'purpose = "paymnt"', 'flows[1].purpose: found "paymnt"', 'did you mean "payment"?'),
+        ('["payment", "f', '["Payment", "f', 'flows[1].classes: found "Payment"', 'did you mean "payment"?'),
+        ("first-profile/wages", "first-profile/", 'flows[1].classes: found "first-profile/"', "PROFILE/WORD"),
+        ('state = "AA"\nowners', 'state = "aa"\nowners', 'organisations[1].state: found "aa"', "upper-case"),
+        ('state = "AA"\nowners', 'state = "AAAA"\nowners', 'organisations[1].state: found "AAAA"', "two or three"),
+        ('id = "wages"', 'id = "Wages"', 'flows[1].id: found "Wages"', "small letters"),
+        ("share_bp = 6_000", "share_bp = 10_001", "owners[1].share_bp: found 10001", "from 0 to 10000"),
+        ("share_bp = 6_000", "share_bp = 0.6", "owners[1].share_bp: found 0.6", "a whole number"),
+        ("apps = []", 'apps = "none"', 'participants[1].apps: found "none"', "a list of texts"),
+        ("59.5+08:00", "59", "stored[1].deleted_at: found 2026-01-31T23:59:59", "a moment with its offset"),
+        (
+            ".5+08:00\n",
+            ".5+08:00\nfrom = 2026-01-01\nuntil = 2026-01-01\n",
+            "until: found 2026-01-01",
+            "after 2026-01-01",
+        ),
+        (
+            'to = "second-bank"',
+            'to = "holding"',
+            '"holding" is an organisation, at net.toml:8',
+            "the id of a participant",
+        ),
+        ('at = "a-cloud"', 'at = "first-bank"', 'stored[1].at: "first-bank" is a participant', "a cloud or a facility"),
+        (
+            'assurance = "observed"',
+            'assurance = "third-party"',
+            'assurance: found "third-party"',
+            '"declared", "observed"',
+        ),
+        ("{ licences = {", "{ bic = {", "provenance.bic: is not declared here", "declare bic"),
+        ("{ licences = {", "{ licenses = {", "provenance.licenses: unknown key", 'did you mean "licences"?'),
+        ("expires = 2027", "expires = 2020-05-01, x = 2027", "licences.expires: found 2020-05-01", "after 2020-05-01"),
+        (
+            'owner = "holding"',
+            'owner = "holdng"',
+            'owners[1].owner: found "holdng", which is not declared',
+            '"holding"?',
+        ),
+        ('to = "second-bank"', 'to = "firstbank"', 'flows[1].to: found "firstbank"', 'did you mean "first-bank"?'),
+    ],
+)
+def test_what_cannot_be_is_said_with_its_place(old: str, new: str, says: str, hint: str) -> None:
+    text = changed(old, new)
+    with pytest.raises(DocumentError) as raised:
+        declarations.parse(text, "net.toml")
+    assert says in raised.value.message
+    assert hint in (raised.value.hint or "")
+    first, last = (text[: text.index(new) + more].count("\n") + 1 for more in (0, len(new.rstrip())))
+    assert first <= raised.value.line <= last
+
+
+def test_pieces_have_their_form() -> None:
+    for kind, field, wrong in (
+        ("organisation", "key", "ab" * 31),
+        ("participant", "bic", "AAAABB"),
+        ("flow", "currency", "yuan"),
+        ("span", "ends", ["first-facility"]),
+        ("segment", "ends", ["first-facility", "second-facility", "third-facility"]),
+    ):
+        document = declared.whole()
+        document[KINDS[kind].plural][0][field] = wrong
+        with pytest.raises(DocumentError, match=f"{field}: found"):
+            declarations.parse(declared.toml(document), "net.toml")
+
+
+def test_a_waiver_is_of_a_rule_for_somebody_and_ends() -> None:
+    for key, wrong, says in (
+        ("rule", "first-rule", "waivers[1].rule: found"),
+        ("subject", "first-flow @ Segment", "waivers[1].subject: found"),
+        ("subject", "first-flow @ first-segmet", "waivers[1].subject: found"),
+        ("until", date(2026, 1, 1), "waivers[1].until: found"),
+        ("until", None, "waivers[1].until: missing"),
+    ):
+        document = declared.whole()
+        document["waivers"][0][key] = wrong
+        if wrong is None:
+            del document["waivers"][0][key]
+        with pytest.raises(DocumentError) as raised:
+            declarations.parse(declared.toml(document), "net.toml")
+        assert says in raised.value.message
+
+
+# --- what is not declared ---
+
+
+def test_what_is_not_declared_may_be_named() -> None:
+    network = declarations.parse(NETWORK, "net.toml")
+    assert network.entities["wages"].facts["to"].value == "second-bank"
+    assert "second-bank" not in network.entities
+
+
+def test_what_is_nearly_declared_has_to_be_listed() -> None:
+    text = changed('owner = "others"', 'owner = "holdings"')
+    with pytest.raises(DocumentError, match='found "holdings", which is not declared'):
+        declarations.parse(text, "net.toml")
+    declarations.parse(changed("synthetic = true", 'synthetic = true\nundeclared = ["holdings"]', text), "net.toml")
+
+
+@pytest.mark.parametrize(
+    ("named", "declared_id"),
+    [
+        ("bank-0041", "bank-0042"),
+        ("carrier-a", "carrier-b"),
+        ("gateway-aa-1", "gateway-ab-1"),
+        ("east-gateway", "west-gateway"),
+        ("bank-1-1", "bank-11"),
+        ("ann", "anna"),
+        ("first-bank", "first-bank-company"),
+    ],
+)
+def test_ids_that_are_alike_on_purpose_are_no_slips(named: str, declared_id: str) -> None:
+    assert slips.meant(named, {declared_id}) is None
+    assert slips.meant(declared_id, {named}) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_every_slip_in_a_word_is_found(data: st.DataObject) -> None:
+    words = data.draw(st.lists(st.text("abcdefg", min_size=5, max_size=8), min_size=1, max_size=3))
+    place = data.draw(st.integers(0, len(words) - 1))
+    word = words[place]
+    letter = data.draw(st.integers(0, len(word) - 2))
+    slip = data.draw(
+        st.sampled_from(
+            [
+                word[:letter] + word[letter + 1 :],
+                word[:letter] + "z" + word[letter:],
+                word[:letter] + "z" + word[letter + 1 :],
+                word[:letter] + word[letter + 1] + word[letter] + word[letter + 2 :],
+            ]
+        )
+    )
+    right = "-".join(words)
+    wrong = "-".join((*words[:place], slip, *words[place + 1 :]))
+    if wrong != right:
+        assert slips.meant(wrong, {right}) == right
+
+
+# --- shares ---
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("until = 2025-01-01", "until = 2026-01-01", ""),
+        ("share_bp = 4_000, until = 2025-01-01", "share_bp = 4_001", "from 2020-01-01 on come to 10,001 basis points"),
+        ("share_bp = 4_000", "share_bp = 4_001", "from 2020-01-01 on come to 10,001 basis points"),
+        ("2020-01-01 }", "2025-01-01 }", ""),
+        ("6_000, from = 2020-01-01", "10_000, from = 2025-01-01", ""),
+        ("owners = [\n", "dispersed_bp = 1\nowners = [\n", "from 2020-01-01 on come to 10,001 basis points"),
+        ("share_bp = 4_000", "from = 2024-01-01", ""),
+    ],
+)
+def test_shares_of_one_day_are_the_whole_at_most(old: str, new: str, says: str) -> None:
+    text = changed(old, new)
+    if not says:
+        declarations.parse(text, "net.toml")
+        return
+    with pytest.raises(DocumentError, match=says):
+        declarations.parse(text, "net.toml")

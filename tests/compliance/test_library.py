@@ -1,0 +1,117 @@
+"""Which profiles and lists judge: those shipped, by name, and a reader's own, by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.compliance import declared, test_schema
+
+from sycee import data
+from sycee.compliance import library, profiles
+from sycee.core import documents
+from sycee.core.documents import DocumentError
+from sycee.core.errors import UsageError
+
+pytestmark = pytest.mark.fast
+
+
+def written(folder: Path, **lists: object) -> Path:
+    """A profile of one's own, and lists beside it: each `first-list` but for what is given."""
+    (folder / "own.toml").write_text(declared.toml(test_schema.profile()))
+    for name, change in lists.items():
+        (folder / f"{name}.toml").write_text(declared.toml({**test_schema.listing(), **dict(change)}))  # type: ignore[call-overload]
+    return folder / "own.toml"
+
+
+@pytest.mark.parametrize("folder", ["profiles", "lists"])
+def test_what_is_shipped_has_its_id_as_its_name(folder: str) -> None:
+    names = data.names(folder)
+    assert names
+    for name in names:
+        assert documents.parse(data.content(folder, name), name).text("id") == name
+
+
+def test_a_shipped_profile_finds_its_lists_and_no_others() -> None:
+    for name in data.names("profiles"):
+        loaded = library.load([name])
+        assert [each.id for each in loaded.profiles] == [name]
+        named = {each for each in data.names("lists") if f'list = "{each}"' in data.content("profiles", name).decode()}
+        assert set(loaded.lists) == named
+
+
+def test_a_profile_and_a_list_of_ones_own(tmp_path: Path) -> None:
+    path = written(tmp_path, first={})
+    loaded = library.load([path, data.names("profiles")[0]], [tmp_path / "first.toml"])
+    assert [each.id for each in loaded.profiles] == ["first-profile", data.names("profiles")[0]]
+    assert loaded.lists["first-list"].title == "A list"
+    assert library.load([str(path)], [tmp_path / "first.toml"]).profiles == loaded.profiles[:1]
+
+
+def test_a_list_of_ones_own_takes_the_place_of_a_shipped_one(tmp_path: Path) -> None:
+    shipped = library.load(data.names("profiles"))
+    name = min(shipped.lists)
+    written(tmp_path, mine={"id": name, "title": "Another"})
+    loaded = library.load(data.names("profiles"), [tmp_path / "mine.toml"])
+    assert loaded.lists[name].title == "Another"
+    assert loaded.lists.keys() == shipped.lists.keys()
+    assert loaded.digest != shipped.digest
+
+
+def test_a_list_that_nobody_names_changes_no_digest(tmp_path: Path) -> None:
+    read = [profiles.read_list(tmp_path / "a.toml")] if written(tmp_path, a={}) else []
+    other = [profiles.parse_profile(documents.parse(data.content("profiles", "gdpr-transfers"), "it.toml"))]
+    assert profiles.put_together(other, read).digest == profiles.put_together(other, []).digest
+
+
+def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path, first={}, second={}, third={"id": "frist-list"})
+    first, second, third = (tmp_path / f"{name}.toml" for name in ("first", "second", "third"))
+    with pytest.raises(UsageError, match='there is no profile "gdpr-transfer"') as raised:
+        library.load(["gdpr-transfer"])
+    assert raised.value.hint == 'did you mean "gdpr-transfers"?'
+    with pytest.raises(UsageError, match="no profile was named"):
+        library.load([])
+    with pytest.raises(UsageError, match="first-profile was given twice"):
+        library.load([path, path], [first])
+    with pytest.raises(UsageError, match='the list "first-list" was given twice'):
+        library.load([path], [first, second])
+    with pytest.raises(UsageError, match="names the list first-list, which was not found"):
+        library.load([path])
+    with pytest.raises(UsageError, match='no profile named here looks at the list "frist-list"') as raised:
+        library.load([path], [first, third])
+    assert raised.value.hint == 'did you mean "first-list"?'
+    with pytest.raises(DocumentError, match="cannot be read"):
+        library.load([tmp_path / "none.toml"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"set" = "home"', '"values" = ["aa"]', 'values: found "aa"'),
+        ('"values" = ["payment"]', '"values" = ["paymnt"]', 'values: found "paymnt"'),
+        ('home = ["AA"]', 'home = ["Aland"]', 'set: found "Aland"'),
+        ("effective_until = 2030-01-01", "effective_until = 2026-01-01", "effective_until: found 2026-01-01"),
+    ],
+)
+def test_what_a_profile_can_never_find_is_said(old: str, new: str, says: str) -> None:
+    text = declared.toml(test_schema.profile())
+    assert old in text
+    with pytest.raises(DocumentError) as raised:
+        profiles.parse_profile(documents.parse(text.replace(old, new), "own.toml"))
+    assert says in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('parts = ["transmission"]', 'parts = ["transmision"]', 'parts: found "transmision"'),
+        ("valid_until = 2030-01-01", "valid_until = 2025-01-01", "valid_until: found 2025-01-01"),
+    ],
+)
+def test_what_a_list_can_never_say_is_said(old: str, new: str, says: str) -> None:
+    text = declared.toml(test_schema.listing())
+    assert old in text
+    with pytest.raises(DocumentError) as raised:
+        profiles.parse_list(documents.parse(text.replace(old, new), "own.toml"))
+    assert says in raised.value.message

@@ -1,0 +1,151 @@
+"""Who controls whom: chains, circles, shares that add up, and shares that nobody declared."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from tests.compliance.build import AT, Maker, listing, network, organisation, row
+
+from sycee.compliance.known import Knowledge
+from sycee.compliance.ownership import Register, Standing
+from sycee.compliance.profiles import Row
+
+pytestmark = pytest.mark.fast
+
+
+def owned(*shares: tuple[str, int], dispersed_bp: int | None = None, **about: Any) -> Maker:
+    """An organisation with these holders; what is not said to be dispersed is undeclared."""
+    owners = [{"owner": owner, "share_bp": share} for owner, share in shares]
+    return organisation(owners=owners, dispersed_bp=dispersed_bp, **about)
+
+
+def standing(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> Standing:
+    """Of the organisation `firm`."""
+    declared = network(**organisations)
+    return Register(listing(*rows), Knowledge(declared, at), control_bp).standing("firm")
+
+
+BAD = row("bad")
+
+
+@pytest.mark.parametrize(
+    ("share_bp", "control_bp", "truth"),
+    [(1200, 5000, False), (4999, 5000, False), (5000, 5000, True), (1200, 1200, True), (6000, 7500, False)],
+)
+def test_a_share_that_does_not_reach_control_is_none(share_bp: int, control_bp: int, truth: bool) -> None:
+    firm = owned(("bad", share_bp), dispersed_bp=10_000 - share_bp)
+    assert standing(BAD, control_bp=control_bp, bad=organisation(), firm=firm).truth is truth
+
+
+def test_control_goes_down_a_chain() -> None:
+    found = standing(
+        BAD,
+        bad=organisation(),
+        middle=owned(("bad", 5100), dispersed_bp=4900),
+        firm=owned(("middle", 5100), dispersed_bp=4900),
+    )
+    assert found.truth is True
+    assert found.chain == (
+        "bad holds 5,100 of 10,000 basis points of middle",
+        "middle holds 5,100 of 10,000 basis points of firm",
+    )
+    assert found.row == "list: bad"
+    assert "firm.owners[0].share_bp" in {each.path for each in found.facts}
+
+
+def test_a_chain_that_breaks_is_none() -> None:
+    middle = owned(("bad", 4900), dispersed_bp=5100)
+    firm = owned(("middle", 10_000))
+    assert standing(BAD, bad=organisation(), middle=middle, firm=firm).truth is False
+
+
+def test_listed_holders_add_up() -> None:
+    firm = owned(("bad", 3000), ("worse", 2500), dispersed_bp=4500)
+    both = {"bad": organisation(), "worse": organisation(), "firm": firm}
+    assert standing(BAD, **both).truth is False
+    found = standing(BAD, row("worse"), **both)
+    assert found.truth is True
+    assert found.chain == ("bad and worse together hold 5,500 of 10,000 basis points of firm",)
+    assert found.row == "list: bad; list: worse"
+
+
+def test_what_one_holder_has_in_two_ways_adds_up() -> None:
+    found = standing(
+        BAD,
+        bad=organisation(),
+        middle=owned(("bad", 6000), dispersed_bp=4000),
+        firm=owned(("bad", 2000), ("bad", 1000), ("middle", 2500), dispersed_bp=4500),
+    )
+    assert found.truth is True
+    assert found.chain[-1] == "bad and middle together hold 5,500 of 10,000 basis points of firm"
+
+
+@pytest.mark.parametrize(
+    ("firm", "truth", "missing"),
+    [
+        (owned(("good", 5001)), False, ()),
+        (owned(("good", 5000)), None, ("firm.owners",)),
+        (owned(("bad", 1000), ("good", 5000)), None, ("firm.owners",)),
+        (owned(("bad", 1000), ("good", 5000), dispersed_bp=4000), False, ()),
+        (organisation(owners=None, dispersed_bp=5001), False, ()),
+        (organisation(owners=None, dispersed_bp=5000), None, ("firm.owners",)),
+        (organisation(owners=None, dispersed_bp=None), None, ("firm.owners",)),
+        (organisation(owners=[]), False, ()),  # nobody's
+        (organisation(owners=[{"owner": "bad"}], dispersed_bp=6000), False, ()),  # whatever it holds is too little
+        (organisation(owners=[{"owner": "bad"}], dispersed_bp=5000), None, ("firm.owners",)),
+        (organisation(owners=[{"share_bp": 6000}], dispersed_bp=4000), None, ("firm.owners",)),
+        (owned(("nobody", 10_000)), None, ("nobody.identifiers", "nobody.owners")),
+    ],
+)
+def test_undeclared_shares_could_be_anyones(firm: Maker, truth: bool | None, missing: tuple[str, ...]) -> None:
+    found = standing(BAD, bad=organisation(), good=organisation(), firm=firm)
+    assert found.truth is truth
+    assert found.missing == missing
+
+
+def test_who_may_stand_there_may_control() -> None:
+    firm = owned(("maybe", 10_000))
+    found = standing(row("maybe", status="pending"), maybe=organisation(), firm=firm)
+    assert found.truth is None
+    assert "maybe" in found.row
+    nameless = standing(BAD, maybe=organisation(identifiers=None), firm=firm)
+    assert nameless.missing == ("maybe.identifiers",)
+    # It would take more than it holds.
+    small = owned(("maybe", 1200), dispersed_bp=8800)
+    assert standing(row("maybe", status="pending"), maybe=organisation(), firm=small).truth is False
+
+
+def test_circles_of_ownership_end() -> None:
+    ring = {"firm": owned(("other", 10_000)), "other": owned(("firm", 6000), ("bad", 4000))}
+    assert standing(BAD, bad=organisation(), **ring).truth is False
+    ring["other"] = owned(("firm", 5000), ("bad", 5000))
+    found = standing(BAD, bad=organisation(), **ring)
+    assert found.truth is True
+    assert found.chain[0].startswith("bad holds")
+    own = owned(("firm", 10_000))
+    assert standing(BAD, bad=organisation(), firm=own).truth is False
+
+
+def test_shares_have_their_time() -> None:
+    share = {"owner": "bad", "share_bp": 10_000, "until": AT}
+    later = {"owner": "good", "share_bp": 10_000, "since": AT}
+    firm = organisation(owners=[share, later])
+    parties = {"bad": organisation(), "good": organisation(), "firm": firm}
+    assert standing(BAD, **parties).truth is False
+    assert standing(BAD, at=date(2026, 11, 24), **parties).truth is True
+
+
+def test_an_owner_who_left_leaves_shares_that_nobody_declared() -> None:
+    firm = organisation(owners=[{"owner": "good", "share_bp": 10_000, "until": AT}])
+    assert standing(BAD, good=organisation(), firm=firm).missing == ("firm.owners",)
+
+
+def test_the_answer_is_kept() -> None:
+    register = Register(listing(BAD), Knowledge(network(firm=organisation()), AT), 5000)
+    limit = (frozenset({"storage"}), True)
+    assert register.standing("firm") is register.standing("firm", limit, None)
+    limited = Register(listing(row("firm", parts=("storage",))), Knowledge(network(firm=organisation()), AT), 5000)
+    assert limited.standing("firm", limit, None).truth is True
+    assert limited.standing("firm", (frozenset(), True), None).truth is False

@@ -1,0 +1,252 @@
+"""What holds of every network and every profile: nothing passes by being left unsaid."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from random import Random
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.compliance import build, generate
+from tests.compliance.build import AT
+from tests.compliance.naive import Naive
+
+from sycee.compliance.canonical import plain
+from sycee.compliance.conditions import every
+from sycee.compliance.facts import Element, Network
+from sycee.compliance.judge import Judge
+from sycee.compliance.paths import Roots
+from sycee.compliance.profiles import Library, Rule, put_together
+from sycee.compliance.verdicts import Finding, Verdict
+from sycee.compliance.vocabulary import LISTED
+
+pytestmark = pytest.mark.fast
+
+T = TypeVar("T")
+MET = (Verdict.PASS, Verdict.ATTESTED)
+worlds = st.integers(0, 2**32 - 1)
+seldom = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def world(seed: int) -> tuple[Random, Network, Library]:
+    random = Random(seed)
+    network = generate.network(random)
+    return random, network, put_together(generate.profiles(random), generate.lists(random))
+
+
+def found(network: Network, library: Library) -> dict[tuple[str, str], Finding]:
+    findings = Judge(network, library, AT).report().findings
+    by_name = {(each.rule, each.subject): each for each in findings}
+    assert len(by_name) == len(findings)
+    return by_name
+
+
+@seldom
+@given(seed=worlds)
+def test_the_judge_agrees_with_its_plain_twin(seed: int) -> None:
+    _, network, library = world(seed)
+    plainly = Naive(network, library, AT).verdicts()
+    judged = found(network, library)
+    assert judged.keys() == plainly.keys()
+    for name, finding in judged.items():
+        verdict = finding.verdict
+        if verdict is plainly[name] or (verdict is Verdict.PASS and plainly[name] is Verdict.ATTESTED):
+            continue  # the twin does not look which of several conditions decided
+        assert verdict is Verdict.CONFLICT, (name, finding, plainly[name])
+        assert finding.conflicts_with
+
+
+@seldom
+@given(seed=worlds)
+def test_hiding_a_fact_lets_nothing_through(seed: int) -> None:
+    """Nor does it make a rule apply no more, or show that anything fails: what is known less is known less."""
+    random, network, library = world(seed)
+    before = found(network, library)
+    after = found(hidden(random, network), library)
+    for name, finding in before.items():
+        if finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+            later = after.get(name) or of_the_whole_path(after, name)
+            assert later.verdict.stops, (finding, later)
+    for name, finding in after.items():
+        earlier = before.get(name)
+        if earlier is None:  # what a path has where it is not known is judged for the flow
+            assert finding.verdict not in MET
+            continue
+        if finding.verdict is Verdict.NOT_APPLICABLE:
+            assert earlier.verdict is Verdict.NOT_APPLICABLE
+        if finding.verdict is Verdict.PASS:
+            assert earlier.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.CONFLICT)
+        if finding.verdict is Verdict.FAIL and library.rules[finding.rule].when_unknown != "fail":
+            assert earlier.verdict in (Verdict.FAIL, Verdict.CONFLICT)
+
+
+def of_the_whole_path(findings: dict[tuple[str, str], Finding], name: tuple[str, str]) -> Finding:
+    rule, subject = name
+    return findings[rule, subject.partition(" @ ")[0]]
+
+
+def hidden(random: Random, network: Network) -> Network:
+    """The network without one of its facts: of an entity, or of an element."""
+    entity = random.choice([each for each in network.entities.values() if each.facts])
+    name = random.choice(sorted(entity.facts))
+    value = entity.facts[name].value
+    facts = dict(entity.facts)
+    inside = [each for each in value if isinstance(each, Element) and each.facts] if isinstance(value, tuple) else []
+    if inside and random.random() < 0.7:
+        element = random.choice(inside)
+        field = random.choice(sorted(element.facts))
+        less = replace(element, facts={key: fact for key, fact in element.facts.items() if key != field})
+        facts[name] = replace(facts[name], value=tuple(less if each is element else each for each in value))
+    else:
+        del facts[name]
+    return replace(network, entities={**network.entities, entity.id: replace(entity, facts=facts)})
+
+
+@seldom
+@given(seed=worlds)
+def test_a_declaration_that_expired_is_as_good_as_none(seed: int) -> None:
+    random, network, library = world(seed)
+    entity = random.choice([each for each in network.entities.values() if each.facts])
+    name = random.choice(sorted(entity.facts))
+    old = replace(entity, facts={**entity.facts, name: replace(entity.facts[name], expires=AT)})
+    expired = replace(network, entities={**network.entities, entity.id: old})
+    none = build.without(network, entity.id, name)
+    assert verdicts(found(expired, library)) == verdicts(found(none, library))
+
+
+def verdicts(findings: dict[tuple[str, str], Finding]) -> dict[tuple[str, str], Verdict]:
+    return {name: each.verdict for name, each in findings.items()}
+
+
+@seldom
+@given(seed=worlds)
+def test_states_are_treated_alike(seed: int) -> None:
+    """Two states that change places in declarations and profiles change no verdict: no code knows a state."""
+    _, network, library = world(seed)
+    other = found(swapped(network), swapped(library))
+    assert verdicts(found(network, library)) == verdicts(other)
+
+
+def swapped(value: T) -> T:
+    """The same with AA for BB and BB for AA, wherever they stand."""
+    names = {"AA": "BB", "BB": "AA"}
+
+    def swap(value: object) -> object:
+        if isinstance(value, str):
+            return names.get(value, value)
+        if isinstance(value, tuple):
+            return tuple(swap(each) for each in value)
+        if isinstance(value, frozenset):
+            return frozenset(swap(each) for each in value)
+        if isinstance(value, dict):
+            return {key: swap(each) for key, each in value.items()}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            given = {each.name: swap(getattr(value, each.name)) for each in dataclasses.fields(value) if each.init}
+            return type(value)(**given)
+        return value
+
+    return swap(value)  # type: ignore[return-value]
+
+
+@seldom
+@given(seed=worlds)
+def test_an_expired_list_says_nothing(seed: int) -> None:
+    random, network, _ = world(seed)
+    level = random.choice(("flow", "segment", "cloud", "app"))
+    while True:
+        condition = generate.condition(random, Roots(level), deep=False)
+        if condition.test in LISTED:
+            break
+    regime = build.profile(build.rule(level, condition))
+    old = [replace(each, valid_until=AT) for each in generate.lists(random)]
+    fresh = [build.listing(id=id) for id in generate.LISTS]
+    after = found(network, put_together([regime], old))
+    for name, finding in found(network, put_together([regime], fresh)).items():
+        named = any(each.path.startswith("list ") for each in after[name].evidence)
+        assert after[name].verdict is (Verdict.UNKNOWN if named else finding.verdict)
+
+
+@seldom
+@given(seed=worlds)
+def test_a_longer_path_sheds_no_regime(seed: int) -> None:
+    random, network, library = world(seed)
+    edges = [*generate.ids("span"), *generate.ids("segment")]
+    judge = Judge(network, library, AT)
+    for flow in network.of_kind("flow"):
+        via = [random.choice(edges) for _ in range(random.randrange(3))]
+        shorter = judge.regimes(flow.id, via)
+        longer = judge.regimes(flow.id, [*via, random.choice(edges)])
+        for profile, applies in shorter.items():
+            assert longer[profile] or longer[profile] is applies or applies is False
+
+
+@seldom
+@given(seed=worlds)
+def test_the_parts_of_a_question_make_the_whole(seed: int) -> None:
+    """What a router works out ahead, by place and by flow, comes to what the judge says of the path."""
+    _, network, library = world(seed)
+    judge = Judge(network, library, AT)
+    rules = {rule.id: rule for rule in judge.path_rules()}
+    for flow in network.of_kind("flow"):
+        whole = [each for each in judge.flow(flow.id) if " @ " in each.subject and each.rule in rules]
+        regimes = judge.regimes(flow.id)
+        for finding in whole:
+            rule, place = rules[finding.rule], finding.subject.partition(" @ ")[2]
+            alone = judge.element_truth(rule, place)
+            if alone is None or finding.verdict is Verdict.CONFLICT:
+                continue
+            applies = every([regimes[finding.profile], judge.flow_truth(rule, flow.id)])
+            of_flow = Verdict.ATTESTED if finding.verdict is Verdict.ATTESTED and alone is Verdict.PASS else alone
+            assert finding.verdict is expected(applies, of_flow, rule)  # somebody may vouch for what the flow is
+
+
+def expected(applies: bool | None, alone: Verdict, rule: Rule) -> Verdict:
+    if applies is False:
+        return Verdict.NOT_APPLICABLE
+    if applies or not alone.stops:
+        return alone
+    return Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
+
+
+@seldom
+@given(seed=worlds)
+def test_touches_add_up(seed: int) -> None:
+    _, network, library = world(seed)
+    judge = Judge(network, library, AT)
+    for flow in network.of_kind("flow"):
+        places = {each.subject.partition(" @ ")[2] for each in judge.flow(flow.id)} & network.entities.keys()
+        for profile, applies in judge.regimes(flow.id).items():
+            touched = [judge.touch_flow(profile, flow.id), *(judge.touch_truth(profile, p, flow.id) for p in places)]
+            if True in touched:
+                assert applies
+            if applies is False:
+                assert set(touched) == {False}
+
+
+@seldom
+@given(seed=worlds)
+def test_a_question_is_judged_like_what_is_declared(seed: int) -> None:
+    _, network, library = world(seed)
+    judge = Judge(network, library, AT)
+    for flow in network.of_kind("flow"):
+        assert judge.flow(flow) == judge.flow(flow.id)
+        assert judge.flow(flow) == Judge(network, library, AT).flow(flow)
+
+
+@seldom
+@given(seed=worlds)
+def test_every_verdict_says_what_it_rests_on(seed: int) -> None:
+    _, network, library = world(seed)
+    for finding in Judge(network, library, AT).report().findings:
+        assert finding.message.endswith(".")
+        assert plain(finding)
+        if finding.verdict in (Verdict.FAIL, Verdict.PASS, Verdict.CONFLICT) and finding.evidence:
+            assert finding.assurance is min(each.assurance for each in finding.evidence)
+        for each in finding.evidence:
+            owner = each.path.partition(".")[0]
+            assert owner in network.entities or each.path.startswith("list ")
+        if finding.verdict is Verdict.UNKNOWN:
+            assert finding.missing or any(each.holds is None and each.note for each in finding.evidence)

@@ -1,0 +1,325 @@
+"""The published schemas: current, true to what is shipped, and of one mind with the readers."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tomllib
+from collections.abc import Callable
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from tests.compliance import declared
+from tests.compliance.declared import Document
+
+from sycee import data
+from sycee.compliance import declarations, profiles, schema
+from sycee.compliance.canonical import plain
+from sycee.compliance.vocabulary import BY_PLURAL, LISTED, SETS, TESTS
+from sycee.core import documents
+from sycee.core.errors import UsageError
+from tools import compliance_pages
+
+Way = tuple[str | int, ...]
+
+ROOT = Path(__file__).resolve().parents[2]
+DAY = date(2026, 1, 1)
+
+
+# --- documents that say everything ---
+
+
+def profile() -> Document:
+    """A profile with every key, and a rule with a condition of every test."""
+    conditions: list[Document] = [
+        {"fact": "from.state", "test": "any-in", "set": "home", "negate": True},
+        {"fact": "subject_states", "test": "all-in", "values": ["AA"]},
+        {"fact": "stored.at.state", "test": "none-in", "facts": "subject_states"},
+        {"fact": "from.organisation", "test": "any-listed", "list": "first-list", "purposes": "purpose"},
+        {"fact": "to.organisation", "test": "none-listed", "list": "first-list", "parts": "via.equipment.part"},
+        {"fact": "stored", "test": "declared"},
+        {"fact": "incidental", "test": "is-true"},
+        {"fact": "cross_border", "test": "is-false"},
+        {"fact": "persons_12m", "test": "at-most", "limit": 10_000},
+        {"fact": "amount_minor", "test": "at-least", "limit": 1},
+        {"test": "attested", "topic": "no-backdoors", "at_least": "third-party", "of": "from.organisation"},
+        {"any": [{"fact": "purpose", "test": "any-in", "values": ["payment"]}, {"fact": "via", "test": "declared"}]},
+    ]
+    conditions[4]["control_bp"] = 2_500
+    in_time: Document = {"fact": "at", "test": "returned-in-time", "hours": 24, "business_days": 1}
+    in_time |= {"zone": "Asia/Shanghai", "weekend": ["sunday"], "holidays": "holidays"}
+    rule: Document = {
+        "id": "first-rule",
+        "title": "A rule",
+        "level": "flow",
+        "addressee": "company",
+        "kind": "checked",
+        "source": "text",
+        "clause": "1",
+        "remedy": "another operator",
+        "interpretation": "ours",
+        "when_unknown": "fail",
+        "when": conditions,
+        "unless": [{"fact": "incidental", "test": "is-true"}],
+        "each": "processed",
+        "where": [{"fact": "at.state", "test": "none-in", "set": "home"}],
+        "require": [in_time],
+        "complete": "inventory-complete",
+    }
+    keeping: Document = {key: rule[key] for key in ("title", "addressee", "kind", "source", "remedy")}
+    keeping |= {"id": "second-rule", "level": "participant", "each": "exclusions", "basis": "basis"}
+    on_path: Document = {key: rule[key] for key in ("title", "addressee", "kind", "source", "remedy")}
+    on_path |= {"id": "third-rule", "level": "edge"}
+    return {
+        "id": "first-profile",
+        "version": 1,
+        "title": "A profile",
+        "status": "pledge",
+        "issuer": "somebody",
+        "effective_from": DAY,
+        "effective_until": date(2030, 1, 1),
+        "reviewed": DAY,
+        "summary": "what it is",
+        "limits": "what it is not",
+        "sources": [{"id": "text", "title": "The text", "publisher": "somebody", "date": DAY, "at_hand": True}],
+        "sets": {"home": ["AA"], "holidays": ["2026-01-01"]},
+        "adoptions": [
+            {"by": "an authority", "basis": "a law", "from": DAY, "until": date(2030, 1, 1), "source": "a gazette"}
+        ],
+        "supporters": [
+            {"by": "AA", "relation": "signed", "from": DAY, "until": date(2030, 1, 1), "source": "text"}
+        ],
+        "touches": [{"level": "flow", "fact": "to.state", "test": "any-in", "set": "home"}],
+        "rules": [
+            rule,
+            {**keeping, "require": [{"fact": "evidence", "test": "declared"}]},
+            {
+                **on_path,
+                "flow": [{"fact": "purpose", "test": "any-in", "values": ["diplomatic"]}],
+                "require": [{"fact": "operator", "test": "none-listed", "list": "first-list"}],
+            },
+        ],
+    }  # fmt: skip
+
+
+def listing() -> Document:
+    """A list with every key."""
+    return {
+        "id": "first-list",
+        "title": "A list",
+        "publisher": "somebody",
+        "as_of": DAY,
+        "valid_until": date(2030, 1, 1),
+        "complete": True,
+        "note": "re-typed",
+        "sources": profile()["sources"],
+        "rows": [
+            {
+                "party": "somebody else",
+                "also": ["lei:1"],
+                "status": "pending",
+                "parts": ["transmission"],
+                "purposes": ["payment", "first-profile/wages"],
+                "from": DAY,
+                "until": date(2030, 1, 1),
+                "source": "text",
+                "note": "as published",
+            }
+        ],
+    }
+
+
+WHOLE: dict[str, Callable[[], Document]] = {"declarations": declared.whole, "profile": profile, "list": listing}
+READ: dict[str, Callable[[str], object]] = {
+    "declarations": lambda text: declarations.parse(text, "it.toml"),
+    "profile": lambda text: profiles.parse_profile(documents.parse(text, "it.toml")),
+    "list": lambda text: profiles.parse_list(documents.parse(text, "it.toml")),
+}
+
+
+@cache
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads(schema.texts()[f"{name}.schema.json"]))
+
+
+def wrong(name: str, document: Document) -> str:
+    """What the schema says against a document; empty where it takes it."""
+    error = jsonschema.exceptions.best_match(validator(name).iter_errors(plain(document)))
+    return error.message if error else ""
+
+
+def refused(name: str, document: Document) -> str:
+    """What the reader says against it."""
+    try:
+        READ[name](declared.toml(document))
+    except UsageError as error:
+        return error.message
+    return ""
+
+
+# --- what is published ---
+
+
+def test_what_is_published_is_current() -> None:
+    stale = [path.relative_to(ROOT).as_posix() for path, text in compliance_pages.made().items() if text != read(path)]
+    assert stale == [], f"run {compliance_pages.COMMAND}"
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_schemas_are_schemas(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(validator(name).schema)
+
+
+@pytest.mark.parametrize("name", data.names("profiles"))
+def test_profiles_that_are_shipped_validate(name: str) -> None:
+    assert wrong("profile", tomllib.loads(data.content("profiles", name).decode())) == ""
+
+
+@pytest.mark.parametrize("name", data.names("lists"))
+def test_lists_that_are_shipped_validate(name: str) -> None:
+    assert wrong("list", tomllib.loads(data.content("lists", name).decode())) == ""
+
+
+def test_declarations_that_are_shipped_or_shown_validate() -> None:
+    files = [*ROOT.glob("src/sycee/data/cases/*.toml"), *ROOT.glob("examples/**/*.toml")]
+    said = ("network", "attestations", "adoptions", "waivers", *BY_PLURAL)
+    found = {}
+    for file in files:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        # A golden case holds its network beside what it expects; a profile has rules, and a list has rows.
+        if not {"rules", "rows"} & document.keys():
+            found[file.name] = wrong("declarations", {key: document[key] for key in said if key in document})
+    assert {name: problem for name, problem in found.items() if problem} == {}
+
+
+# --- schema and reader are of one mind ---
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_document_that_says_everything_is_taken_by_both(name: str) -> None:
+    assert wrong(name, WHOLE[name]()) == ""
+    assert refused(name, WHOLE[name]()) == ""
+
+
+def test_the_profile_that_says_everything_has_every_test() -> None:
+    tests = {each for each in TESTS if f'"test": "{each}"' in json.dumps(plain(profile()))}
+    assert tests == set(TESTS)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_nothing_is_in_a_schema_that_the_document_does_not_say(name: str) -> None:
+    """So that the comparison below leaves no key out."""
+    said = {path[-1] for path in declared.places(WHOLE[name]())}
+    keys = {key for each in objects(validator(name).schema) for key in each["properties"]}
+    assert keys - said <= {"signature"}  # has a test of its own
+
+
+def objects(of: Any) -> list[Any]:
+    inner = of.values() if isinstance(of, dict) else of if isinstance(of, list) else ()
+    found = [each for part in inner for each in objects(part)]
+    return [*found, of] if isinstance(of, dict) and isinstance(of.get("additionalProperties"), bool) else found
+
+
+OTHER_TYPES = (-7, True, "Some text", [], {}, "")
+
+
+def changes(document: Document, under: Way = ()) -> list[tuple[str, Document]]:
+    """The document with each key left out, misspelt, and with a value of every other type."""
+    made: list[tuple[str, Document]] = []
+    for path in declared.places(document):
+        if path[: len(under)] != under:
+            continue
+        *way, last = path
+        where = documents.dotted(path)
+        if isinstance(last, str):
+            for what, name in (("left out", None), ("misspelt", f"{last}_")):
+                other = copy.deepcopy(document)
+                table = within(other, way)
+                kept = table.pop(last)
+                if name:
+                    table[name] = kept
+                made.append((f"{where} {what}", other))
+        for value in OTHER_TYPES:
+            other = copy.deepcopy(document)
+            table = within(other, way)
+            if value != table[last]:
+                table[last] = value
+                made.append((f"{where} = {value!r}", other))
+    return made
+
+
+def within(document: Any, way: list[str | int]) -> Any:
+    for key in way:
+        document = document[key]
+    return document
+
+
+# What only the reader sees: which ids, sets and sources there are, where a path can lead, and how much is too much.
+READER_ONLY = (
+    "network left out", "sets", ".set =", "holidays =", "zone =", "values[1] =", "values =", "is not declared",
+    "does not declare", "is an organisation", "is a participant", "is there twice", "is no list of tables", "has no",
+)  # fmt: skip
+
+
+def parts(name: str) -> list[tuple[Document, Way]]:
+    """Documents, and in each the path under which it is changed: the whole in small pieces, since those are quick."""
+    document = WHOLE[name]()
+    if name == "declarations":
+        return [({"network": document["network"], key: document[key]}, ()) for key in document if key != "network"]
+    if name == "profile":
+        conditions = document["rules"][0].pop("when")
+        rule = {**document["rules"][0], "when": conditions}
+        small = {key: document[key] for key in document if key not in ("adoptions", "supporters", "touches", "rules")}
+        way = ("rules", 0, "when", 0)
+        return [(document, ()), *(({**small, "rules": [{**rule, "when": [each]}]}, way) for each in conditions)]
+    return [(document, ())]
+
+
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name in WHOLE for part in range(len(parts(name)))])
+def test_what_the_schema_refuses_the_reader_refuses_and_the_other_way_round(name: str, part: int) -> None:
+    only_schema, only_reader, both = [], [], 0
+    for what, other in changes(*parts(name)[part]):
+        taken, message = validator(name).is_valid(plain(other)), refused(name, other)
+        both += bool(message) and not taken
+        if not taken and not message:
+            only_schema.append(what)
+        if taken and message and not any(reason in f"{what}: {message}" for reason in READER_ONLY):
+            only_reader.append((what, message.splitlines()[0]))
+    assert only_schema == []
+    assert only_reader == []
+    assert both > 20
+
+
+def test_words_are_closed_but_for_a_profiles_own() -> None:
+    for value, right in (("payment", True), ("paymnt", False), ("first-profile/wages", True), ("First/wages", False)):
+        document = declared.whole()
+        document["flows"][0]["purpose"] = value
+        assert (wrong("declarations", document) == "") is right
+        assert (refused("declarations", document) == "") is right
+
+
+def test_what_is_signed_needs_a_signature() -> None:
+    document = declared.whole()
+    document["attestations"][0]["assurance"] = "third-party"
+    assert "'signature' is a required property" in wrong("declarations", document)
+    document["attestations"][0]["signature"] = "00" * 64
+    assert wrong("declarations", document) == ""
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_a_test_takes_no_arguments_of_another(test: str) -> None:
+    document = profile()
+    (condition,) = [each for each in document["rules"][0]["when"] if each.get("test") == test] or document["rules"][0][
+        "require"
+    ]
+    condition["limit" if test in (*SETS, *LISTED, "attested") else "set"] = 1
+    assert wrong("profile", document)
+    assert refused("profile", document)

@@ -1,0 +1,20 @@
+"""Letters."""
+
+from __future__ import annotations
+
+import sqlalchemy
+from alembic import op
+
+from sycee.database.appending import only_added_to
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "letters",
+        sqlalchemy.Column("number", sqlalchemy.BigInteger, primary_key=True, autoincrement=False),
+        sqlalchemy.Column("text", sqlalchemy.Text, nullable=False),
+    )
+    only_added_to(op.get_bind(), "letters")
