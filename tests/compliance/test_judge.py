@@ -457,7 +457,9 @@ def test_a_waiver_settles_a_conflict() -> None:
 
 
 def test_a_report_tells_everything_and_the_same_again() -> None:
-    parts: Library = library(profile(rule("facility", AT_HOME), rule("flow", condition("purpose", "declared"), id="purpose")))
+    parts: Library = library(
+        profile(rule("facility", AT_HOME), rule("flow", condition("purpose", "declared"), id="purpose"))
+    )
     made = declared()
     report = Judge(made, parts, AT).report()
     assert (report.network, report.library, report.at) == (made.digest, parts.digest, AT)

@@ -10,7 +10,7 @@ from typing import Final
 from sycee.compliance.conditions import Outcome
 from sycee.compliance.facts import Assurance, Value
 from sycee.compliance.ownership import Truth
-from sycee.compliance.rules import EXEMPT, Part, Ready, verdict_of, weakest
+from sycee.compliance.rules import Part, Ready, verdict_of, weakest
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 
 _VALUES_TOLD_MAX: Final = 5  # in one sentence
@@ -58,7 +58,7 @@ class Writer:
             return _not_applicable(ready, subject, claim.evidence, claim.assurance, "", why)
         if part.applies is False:
             why = ready.is_not_about
-            if part.why_not == EXEMPT:
+            if part.exempt:
                 why = f" is exempt from {ready.name}: {_facts(part.evidence[-1:])}."
             return _not_applicable(ready, subject, part.evidence, part.assurance, part.row, why)
         rule = ready.rule

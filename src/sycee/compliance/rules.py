@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from sycee.compliance.conditions import Conditions, Frame, Go, Outcome, Test, every, no, starts_of
 from sycee.compliance.facts import Assurance
@@ -13,10 +12,6 @@ from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
-
-UNTOUCHED: Final = "untouched"
-OTHERWISE: Final = "otherwise"
-EXEMPT: Final = "exempt"
 
 
 @dataclass(slots=True)
@@ -30,7 +25,7 @@ class Part:
     vouched: bool = False
     chain: tuple[str, ...] = ()
     row: str = ""
-    why_not: str = ""  # where it does not apply: OTHERWISE or EXEMPT
+    exempt: bool = False  # where it does not apply: by what exempts, which the evidence ends with
     against: tuple[Evidence, ...] = ()  # the facts for which what is required does not hold
     concerned: frozenset[str] = frozenset()  # the elements that it surely asks something of; the subject itself
     bases: tuple[str, ...] = ()  # rules of other regimes that ask for whatever does not hold, where all of it has one
@@ -115,9 +110,8 @@ class Ready:
                 outcome = test(frame)
                 truth = no(outcome.truth) if exempts else outcome.truth
                 if truth is False:
-                    why_not = EXEMPT if exempts else OTHERWISE
-                    evidence = outcome.evidence
-                    return Part(False, evidence=evidence, row=outcome.row, why_not=why_not, assurance=weakest(evidence))
+                    found = outcome.evidence
+                    return Part(False, evidence=found, row=outcome.row, exempt=exempts, assurance=weakest(found))
                 if truth is None:
                     applies = None
                 trail.take(outcome)
@@ -125,8 +119,8 @@ class Ready:
         if holds and self.rule.complete:
             holds = self._complete(frame[0], trail)
         # A fact has one evidence for one answer, however many conditions looked at it.
-        outcomes, missing, found = trail.outcomes, trail.missing, trail.evidence
-        evidence = tuple({id(each): each for each in found}.values()) if len(outcomes) > 1 else tuple(found)
+        outcomes, missing, seen = trail.outcomes, trail.missing, trail.evidence
+        evidence = tuple({id(each): each for each in seen}.values()) if len(outcomes) > 1 else tuple(seen)
         part = Part(
             applies,
             holds,
