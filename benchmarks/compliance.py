@@ -13,9 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing
-from sycee.compliance import admission, library
+from sycee.compliance import library
+from sycee.compliance.enforcement import admission
 from sycee.compliance.facts import Element, Entity, Fact, Network
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library, Row
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import CLASSES, PARTS, PURPOSES, STATE_CODE

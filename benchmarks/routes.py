@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.measure import Benchmark, Goal, Setting, Timing, Unit
 from sycee.compliance.facts import Element, Entity, Fact, Network
 from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, Touch, put_together
-from sycee.compliance.routes import Route, Router
+from sycee.compliance.routing.routes import Route, Router
 from sycee.core.errors import require
 
 AT: Final = date(2026, 11, 25)

@@ -1,6 +1,6 @@
 """The judge as plainly as it can be said: recursion over what was declared, no evidence, nothing kept.
 
-The slow twin of `sycee.compliance.judge`. It shares with it the data classes and the splitting of paths.
+The slow twin of `sycee.compliance.judging.judge`. It shares with it the data classes and the splitting of paths.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ import pytest
 from tests.compliance import mutants
 
 from sycee import data
-from sycee.compliance import cases, library
-from sycee.compliance.cases import Case, Expectation
+from sycee.compliance import library
+from sycee.compliance.judging import cases
+from sycee.compliance.judging.cases import Case, Expectation
 from sycee.compliance.profiles import Condition, Library, Profile, Rule
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import ATTESTED

@@ -25,9 +25,9 @@ from tests.compliance.build import (
     without,
 )
 
-from sycee.compliance.conditions import Conditions, Outcome, every, some
 from sycee.compliance.facts import Assurance, Network
-from sycee.compliance.known import Knowledge
+from sycee.compliance.judging.conditions import Conditions, Outcome, every, some
+from sycee.compliance.judging.known import Knowledge
 from sycee.compliance.paths import Roots
 from sycee.compliance.profiles import Condition, List
 

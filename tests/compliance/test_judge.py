@@ -29,7 +29,7 @@ from tests.compliance.build import (
 )
 
 from sycee.compliance.facts import Adoption, Assurance, Entity, Network, Waiver
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library, Profile, Rule
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.core.errors import UsageError

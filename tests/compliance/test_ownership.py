@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.compliance.build import AT, Maker, listing, network, organisation, row
 
-from sycee.compliance.known import Knowledge
-from sycee.compliance.ownership import Register, Standing
+from sycee.compliance.judging.known import Knowledge
+from sycee.compliance.judging.ownership import Register, Standing
 from sycee.compliance.profiles import Row
 
 pytestmark = pytest.mark.fast

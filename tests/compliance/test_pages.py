@@ -17,7 +17,7 @@ from tests.report.browser import opened
 
 from sycee.compliance import declarations, library
 from sycee.compliance.facts import Assurance, Waiver
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.pages import html, json_form, junit, sarif, text
 from sycee.compliance.pages.standing import Told, shown
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict

@@ -16,7 +16,7 @@ from tests.report.browser import opened
 
 from sycee.compliance import declarations, library
 from sycee.compliance.facts import Network
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.pages import layout, picture
 from sycee.compliance.pages.standing import Told
 from sycee.compliance.verdicts import Report

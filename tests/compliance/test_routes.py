@@ -32,7 +32,7 @@ from tests.compliance.build import (
 
 from sycee.compliance.facts import Adoption, Entity, Network, Waiver
 from sycee.compliance.profiles import Library, Rule
-from sycee.compliance.routes import Answer, NearestMiss, Route, Router
+from sycee.compliance.routing.routes import Answer, NearestMiss, Route, Router
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import PATH_LEVELS
 from sycee.core.errors import IntegrityError, UsageError

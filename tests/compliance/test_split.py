@@ -22,8 +22,8 @@ from tests.compliance.build import (
 )
 
 from sycee.compliance.facts import Fact, Network
-from sycee.compliance.routes import NearestMiss, Router
-from sycee.compliance.split import Bloc, Effect, Payment, Split, payment, split
+from sycee.compliance.routing.routes import NearestMiss, Router
+from sycee.compliance.routing.split import Bloc, Effect, Payment, Split, payment, split
 from sycee.core.errors import UsageError
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sycee.compliance import ways
-from sycee.compliance.ways import COST, Graph, Link, Marks, Masks, Way
+from sycee.compliance.routing import ways
+from sycee.compliance.routing.ways import COST, Graph, Link, Marks, Masks, Way
 from sycee.core.errors import UnavailableError, UsageError
 
 REGIMES = 3

@@ -18,8 +18,8 @@ from sycee.cli import console
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sycee.compliance.cases import Case, Outcome
     from sycee.compliance.facts import Network
+    from sycee.compliance.judging.cases import Case, Outcome
     from sycee.compliance.pages.standing import Told
     from sycee.compliance.profiles import Library
     from sycee.compliance.verdicts import Finding
@@ -132,7 +132,7 @@ def test(
     json_: AsJson = False,
 ) -> int:
     """Judge golden cases and compare: those given, or all that are shipped. Exit code 3 where one differs."""
-    from sycee.compliance import cases
+    from sycee.compliance.judging import cases
     from sycee.core.errors import require
 
     with progress("judging cases") as report:
@@ -214,7 +214,7 @@ def judged(
     networks: Sequence[Path], profiles: Sequence[str] | None, lists: Sequence[Path] | None, at: str | None
 ) -> Told:
     """All findings, with what they were made from."""
-    from sycee.compliance.judge import Judge
+    from sycee.compliance.judging.judge import Judge
     from sycee.compliance.pages.standing import Told
     from sycee.compliance.verdicts import Report
     from sycee.compliance.vocabulary import FLOW
@@ -269,7 +269,7 @@ def _said(told: Told, form: Form, everything: bool) -> str:
 
 
 def _of_subject(network: Network, library: Library, day: date, subject: str) -> Sequence[Finding]:
-    from sycee.compliance.judge import Judge
+    from sycee.compliance.judging.judge import Judge
     from sycee.compliance.vocabulary import FLOW
 
     judge = Judge(network, library, day)

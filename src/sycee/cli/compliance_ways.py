@@ -24,7 +24,7 @@ from sycee.cli.compliance import (
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sycee.compliance.routes import Answer
+    from sycee.compliance.routing.routes import Answer
 
 
 def routes(
@@ -58,9 +58,9 @@ def routes(
 
     What is not said of a flow is unknown. Exit code 1 where there is no route.
     """
-    from sycee.compliance import questions
+    from sycee.compliance.enforcement import questions
     from sycee.compliance.pages import ways
-    from sycee.compliance.routes import NearestMiss, Router
+    from sycee.compliance.routing.routes import NearestMiss, Router
 
     if (flow is None) == (from_ is None and to is None) or (flow is None and to is None):
         raise UsageError("a way is from one participant to another", hint="name FROM and TO, or a flow with --flow")
@@ -100,8 +100,8 @@ def split(
 ) -> int:
     """See the network in two blocs: who can still pay whom under either regime and under both, and at what cost."""
     from sycee.compliance.pages import ways
-    from sycee.compliance.routes import Router
-    from sycee.compliance.split import split as split_in_blocs
+    from sycee.compliance.routing.routes import Router
+    from sycee.compliance.routing.split import split as split_in_blocs
 
     declared, library, day = loaded([network], [first, second], list_, at)
     names = [profile.id for profile in library.profiles]

@@ -16,7 +16,7 @@ from pathlib import Path
 CACHE_VARIABLE = "NUMBA_CACHE_DIR"
 # What is compiled, and what feeds constants and record types to it: a test sees that nothing is missing.
 KERNEL_SOURCES = (
-    "compliance/route_kernel.py",
+    "compliance/routing/route_kernel.py",
     "core/codes.py",
     "core/compiled.py",
     "core/limits.py",

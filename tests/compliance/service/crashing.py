@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from tests.compliance.service.world import LIST, NETWORK, NEXT_YEAR, NOON, TODAY, changed
 from tests.database.places import opened
 
-from sycee.compliance.service import Compliance
+from sycee.compliance.enforcement.service import Compliance
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 

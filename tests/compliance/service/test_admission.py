@@ -8,10 +8,10 @@ import pytest
 from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, Desk
 from tests.database.places import opened
 
-from sycee.compliance.admission import Change
-from sycee.compliance.prepared import Prepared
-from sycee.compliance.service import Compliance
-from sycee.compliance.tables import SCHEMA
+from sycee.compliance.enforcement.admission import Change
+from sycee.compliance.enforcement.prepared import Prepared
+from sycee.compliance.enforcement.service import Compliance
+from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.database.migrations import upgrade
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from sycee import data
-from sycee.compliance import decisions, declarations, library, questions
-from sycee.compliance.decisions import Told
+from sycee.compliance import declarations, library
+from sycee.compliance.enforcement import decisions, questions
+from sycee.compliance.enforcement.decisions import Told
 from sycee.compliance.facts import Network
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "two-regimes"

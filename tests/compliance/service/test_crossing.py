@@ -11,11 +11,11 @@ import pytest
 from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk
 from tests.database.places import opened
 
-from sycee.compliance import admission, crossing, decisions, reasons, replaying
-from sycee.compliance.crossing import ComplianceRecord, Refusal
-from sycee.compliance.prepared import Prepared
-from sycee.compliance.service import Compliance
-from sycee.compliance.tables import SCHEMA
+from sycee.compliance.enforcement import admission, crossing, decisions, reasons, replaying
+from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal
+from sycee.compliance.enforcement.prepared import Prepared
+from sycee.compliance.enforcement.service import Compliance
+from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.core.clock import SimulatedClock
 from sycee.core.documents import DocumentError
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError

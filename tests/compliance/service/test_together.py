@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tests.compliance.service.crashing import ACTS, act_and_die, act_many_times, answer_at_once, queue, run, wait
 from tests.compliance.service.world import NEXT_YEAR, Desk
 
-from sycee.compliance import tables
+from sycee.compliance.enforcement import tables
 from sycee.database.transactions import reading
 
 COUNTED = ("admissions", "crossings", "rounds", "appeals")  # their numbers may have gaps after a kill

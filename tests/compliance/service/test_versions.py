@@ -12,8 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk
 from tests.database.places import opened
 
-from sycee.compliance import tables, versions
-from sycee.compliance.service import Compliance
+from sycee.compliance.enforcement import tables, versions
+from sycee.compliance.enforcement.service import Compliance
 from sycee.core.documents import DocumentError
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.database.migrations import upgrade

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import Engine
 
-from sycee.compliance.service import Compliance
-from sycee.compliance.tables import SCHEMA
+from sycee.compliance.enforcement.service import Compliance
+from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.core.clock import SimulatedClock
 from sycee.database.migrations import upgrade
 

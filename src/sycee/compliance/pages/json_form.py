@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from sycee.compliance import reasons
 from sycee.compliance.canonical import plain
+from sycee.compliance.enforcement import reasons
 from sycee.compliance.facts import Assurance, Value, Waiver
 from sycee.compliance.pages.standing import WORST_FIRST, Standing, Told
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict

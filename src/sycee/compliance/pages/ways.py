@@ -10,8 +10,8 @@ from typing import Any, Final
 from sycee.compliance.canonical import plain
 from sycee.compliance.pages import json_form, text
 from sycee.compliance.pages.standing import counted
-from sycee.compliance.routes import Answer, Comparison, NearestMiss, Regime
-from sycee.compliance.split import Bloc, Effect, Split, Summary
+from sycee.compliance.routing.routes import Answer, Comparison, NearestMiss, Regime
+from sycee.compliance.routing.split import Bloc, Effect, Split, Summary
 from sycee.compliance.verdicts import Finding, Report, Verdict
 
 

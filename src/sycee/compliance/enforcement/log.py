@@ -11,12 +11,12 @@ from typing import Any, Final
 from sqlalchemy import Row, func, insert, select
 from sqlalchemy.engine import Connection
 
-from sycee.compliance import admission
-from sycee.compliance.admission import Admission
-from sycee.compliance.crossing import ComplianceRecord, Refusal, Standing
-from sycee.compliance.decisions import text_of
-from sycee.compliance.tables import ADMISSIONS, ANSWERS, APPEALS, CROSSINGS, ROUNDS
-from sycee.compliance.versions import Basis, Stamp
+from sycee.compliance.enforcement import admission
+from sycee.compliance.enforcement.admission import Admission
+from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal, Standing
+from sycee.compliance.enforcement.decisions import text_of
+from sycee.compliance.enforcement.tables import ADMISSIONS, ANSWERS, APPEALS, CROSSINGS, ROUNDS
+from sycee.compliance.enforcement.versions import Basis, Stamp
 from sycee.core.errors import UsageError
 
 ASKED: Final = "asked"

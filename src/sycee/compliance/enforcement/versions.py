@@ -18,9 +18,9 @@ from sqlalchemy.engine import Connection
 from sycee import data
 from sycee.compliance import declarations, library, profiles
 from sycee.compliance.canonical import canonical
+from sycee.compliance.enforcement.tables import CONTENTS, FILES, LIBRARY, NETWORK, VERSIONS, WAIVERS
 from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library
-from sycee.compliance.tables import CONTENTS, FILES, LIBRARY, NETWORK, VERSIONS, WAIVERS
 from sycee.compliance.verdicts import ENGINE
 from sycee.core import documents
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError

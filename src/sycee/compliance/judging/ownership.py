@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sycee.compliance.facts import Assurance
-from sycee.compliance.known import Knowledge, Known, Node
+from sycee.compliance.judging.known import Knowledge, Known, Node
 from sycee.compliance.profiles import List, Row
 from sycee.compliance.vocabulary import BASIS_POINTS
 

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from sycee.compliance import paths
 from sycee.compliance.canonical import digest
 from sycee.compliance.facts import Waiver
-from sycee.compliance.judge import Judge
-from sycee.compliance.known import Node
-from sycee.compliance.ownership import Truth
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.judging.known import Node
+from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.paths import Roots
 from sycee.compliance.profiles import Condition, Profile, Rule
+from sycee.compliance.routing.ways import COST, REGIMES_MAX, Graph, Marks, Masks, Numbers
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, LEVELS, PATH_LEVELS
-from sycee.compliance.ways import COST, REGIMES_MAX, Graph, Marks, Masks, Numbers
 from sycee.core.errors import UsageError
 
 # What is the same for flows of a kind is kept for so many kinds. It is worth most where rules on the path look at the

@@ -22,17 +22,17 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
-from sycee.compliance import admission, crossing, decisions, log, replaying, versions
-from sycee.compliance.admission import Admission, Change
-from sycee.compliance.crossing import ComplianceRecord, Refusal
 from sycee.compliance.declarations import ON_A_PATH
+from sycee.compliance.enforcement import admission, crossing, decisions, log, replaying, versions
+from sycee.compliance.enforcement.admission import Admission, Change
+from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal
+from sycee.compliance.enforcement.log import Appeal, Kept, Round
+from sycee.compliance.enforcement.prepared import Prepared, Shelf
+from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
+from sycee.compliance.enforcement.versions import Basis, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
-from sycee.compliance.log import Appeal, Kept, Round
-from sycee.compliance.prepared import Prepared, Shelf
 from sycee.compliance.profiles import Library
-from sycee.compliance.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.verdicts import Finding
-from sycee.compliance.versions import Basis, File, Stamp, Version
 from sycee.core.clock import Clock, RealClock
 from sycee.core.documents import nearest
 from sycee.core.errors import UnavailableError, UsageError

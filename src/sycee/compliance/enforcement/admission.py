@@ -15,10 +15,10 @@ from datetime import date
 from functools import cached_property
 from typing import Any, Final
 
-from sycee.compliance import decisions, reasons
-from sycee.compliance.decisions import Inputs, Let, Told
+from sycee.compliance.enforcement import decisions, reasons
+from sycee.compliance.enforcement.decisions import Inputs, Let, Told
 from sycee.compliance.facts import Network
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import PARTICIPANT
 from sycee.core.documents import nearest

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from sycee.compliance import admission, crossing, decisions, log
-from sycee.compliance.admission import Admission
-from sycee.compliance.crossing import ComplianceRecord, Refusal, Standing
-from sycee.compliance.prepared import Prepared, Shelf
+from sycee.compliance.enforcement import admission, crossing, decisions, log
+from sycee.compliance.enforcement.admission import Admission
+from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal, Standing
+from sycee.compliance.enforcement.prepared import Prepared, Shelf
 from sycee.compliance.verdicts import ENGINE
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError, require
 

@@ -15,15 +15,15 @@ from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy.engine import Engine
 
-from sycee.compliance import admission, crossing, decisions, questions, versions
-from sycee.compliance.admission import Admission
-from sycee.compliance.crossing import Answer
+from sycee.compliance.enforcement import admission, crossing, decisions, questions, versions
+from sycee.compliance.enforcement.admission import Admission
+from sycee.compliance.enforcement.crossing import Answer
+from sycee.compliance.enforcement.questions import Question
+from sycee.compliance.enforcement.tables import LIBRARY, NETWORK
 from sycee.compliance.facts import Network
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
-from sycee.compliance.questions import Question
-from sycee.compliance.routes import Router
-from sycee.compliance.tables import LIBRARY, NETWORK
+from sycee.compliance.routing.routes import Router
 from sycee.compliance.verdicts import Finding
 from sycee.compliance.vocabulary import PARTICIPANT
 from sycee.core.errors import UnavailableError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sycee.compliance.conditions import Conditions, Frame, Go, Outcome, Test, every, no, starts_of
 from sycee.compliance.facts import Assurance
-from sycee.compliance.known import Node
-from sycee.compliance.ownership import Truth
+from sycee.compliance.judging.conditions import Conditions, Frame, Go, Outcome, Test, every, no, starts_of
+from sycee.compliance.judging.known import Node
+from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sycee.compliance import paths
-from sycee.compliance.deadlines import Deadline
 from sycee.compliance.facts import Assurance
-from sycee.compliance.known import NOWHERE, Knowledge, Known, Node, Path, Walk
-from sycee.compliance.ownership import Limit, Register, Truth
+from sycee.compliance.judging.deadlines import Deadline
+from sycee.compliance.judging.known import NOWHERE, Knowledge, Known, Node, Path, Walk
+from sycee.compliance.judging.ownership import Limit, Register, Truth
 from sycee.compliance.paths import Roots
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence

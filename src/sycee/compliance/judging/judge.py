@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from sycee.compliance import conflicts
-from sycee.compliance.conditions import Conditions, Outcome, every
 from sycee.compliance.facts import Entity, Network, Waiver
-from sycee.compliance.findings import Claim, Writer
-from sycee.compliance.known import Knowledge, Node, Path
-from sycee.compliance.ownership import Truth
+from sycee.compliance.judging import conflicts
+from sycee.compliance.judging.conditions import Conditions, Outcome, every
+from sycee.compliance.judging.findings import Claim, Writer
+from sycee.compliance.judging.known import Knowledge, Node, Path
+from sycee.compliance.judging.ownership import Truth
+from sycee.compliance.judging.rules import Part, Ready, Touching, first_true
 from sycee.compliance.profiles import Library, Rule
-from sycee.compliance.rules import Part, Ready, Touching, first_true
 from sycee.compliance.verdicts import Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, KINDS, SEGMENT, SPAN
 from sycee.core.documents import nearest

@@ -12,11 +12,12 @@ from datetime import date
 from functools import cached_property
 from typing import Any, Final
 
-from sycee.compliance import admission, canonical, decisions, reasons
-from sycee.compliance.decisions import Inputs, Let, Told
-from sycee.compliance.judge import Judge
-from sycee.compliance.questions import Question
-from sycee.compliance.routes import NearestMiss, Route
+from sycee.compliance import canonical
+from sycee.compliance.enforcement import admission, decisions, reasons
+from sycee.compliance.enforcement.decisions import Inputs, Let, Told
+from sycee.compliance.enforcement.questions import Question
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.routing.routes import NearestMiss, Route
 from sycee.compliance.verdicts import Force, Report, Verdict
 from sycee.compliance.vocabulary import PARTICIPANT
 

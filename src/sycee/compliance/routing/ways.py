@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sycee.compliance import route_kernel
+from sycee.compliance.routing import route_kernel
 from sycee.core.errors import UnavailableError, UsageError
 
 REGIMES_MAX: Final = 63  # a bit each, beside the one for costs

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from sycee.compliance.conditions import Outcome
 from sycee.compliance.facts import Assurance, Value
-from sycee.compliance.ownership import Truth
-from sycee.compliance.rules import Part, Ready, verdict_of, weakest
+from sycee.compliance.judging.conditions import Outcome
+from sycee.compliance.judging.ownership import Truth
+from sycee.compliance.judging.rules import Part, Ready, verdict_of, weakest
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 
 _VALUES_TOLD_MAX: Final = 5  # in one sentence

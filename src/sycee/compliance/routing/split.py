@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final
 
 from sycee.compliance.facts import Element, Entity, Fact, Value
-from sycee.compliance.routes import Router, known
+from sycee.compliance.routing.routes import Router, known
 from sycee.compliance.vocabulary import FLOW, PARTICIPANT
 from sycee.core.errors import UsageError
 

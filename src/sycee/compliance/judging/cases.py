@@ -35,7 +35,7 @@ from pathlib import Path
 from sycee import data
 from sycee.compliance import declarations, library, profiles, reading
 from sycee.compliance.facts import Network
-from sycee.compliance.judge import Judge
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FLOW

@@ -13,16 +13,16 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Final
 
-from sycee.compliance import ways
 from sycee.compliance.facts import Entity, Network, Value, Waiver
-from sycee.compliance.judge import Judge
-from sycee.compliance.known import Node, Path
-from sycee.compliance.marks import Marking
-from sycee.compliance.ownership import Truth
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.judging.known import Node, Path
+from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.profiles import Library
+from sycee.compliance.routing import ways
+from sycee.compliance.routing.marks import Marking
+from sycee.compliance.routing.ways import COST, Graph, Link, Marks, Masks, Way
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
-from sycee.compliance.ways import COST, Graph, Link, Marks, Masks, Way
 from sycee.core.documents import nearest
 from sycee.core.errors import IntegrityError, UsageError
 

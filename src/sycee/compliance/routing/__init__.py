@@ -1,0 +1,1 @@
+"""Ways through a network under every regime that applies on them."""
