@@ -105,7 +105,7 @@ def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) ->
 class HastySequencer(Sequencer):
     """Answers before the disk has said yes."""
 
-    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission) -> Array:
+    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0) -> Array:
         sequence = self._log.last_sequence + 1
         try:
             return super()._write(kind, now_ns, fresh)

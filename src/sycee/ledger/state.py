@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import blake3
@@ -22,6 +23,9 @@ from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
 
 Array = np.ndarray[Any, Any]
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
+
+DIGESTED_BESIDE_BYTES: Final = 1 << 17  # of movements; to hand less to a thread takes as long as to digest it
+_BESIDE: Final = ThreadPoolExecutor(1, "sycee-digest")
 
 _POST: Final = int(Kind.POST)  # looking a member up takes longer than looking through a small frame
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
@@ -40,7 +44,7 @@ class LedgerState(Growth):
         self.rules = 0  # version of the rules, of the last UPGRADE
         self.release = ""  # that named it
         self.sequence = 0  # of the newest frame
-        self.movement_digest = bytes(32)  # running, docs/reference/ledger.md section 13
+        self._movement_digest: bytes | Future[bytes] = bytes(32)
         self._dates: Dates = ()
         self._marks = np.zeros(6, np.int64)
 
@@ -76,9 +80,24 @@ class LedgerState(Growth):
             at += 1
         if operations.size:
             made = blake3.blake3(self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes())
-            made.update(self.movements[moved:].view(np.uint8).data)
-            self.movement_digest = made.digest()
+            movements = self.movements[moved:].view(np.uint8).data
+            if movements.nbytes < DIGESTED_BESIDE_BYTES:
+                self.movement_digest = made.update(movements).digest()
+            else:
+                # Nobody needs it before the next frame is written, which is resolved meanwhile.
+                self._movement_digest = _BESIDE.submit(lambda: made.update(movements).digest())
         return answers
+
+    @property
+    def movement_digest(self) -> bytes:
+        """The running digest of all movements, 32 bytes: docs/reference/ledger.md section 13."""
+        if not isinstance(self._movement_digest, bytes):
+            self._movement_digest = self._movement_digest.result()
+        return self._movement_digest
+
+    @movement_digest.setter
+    def movement_digest(self, digest: bytes) -> None:
+        self._movement_digest = digest
 
     def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
         """What a frame does before its first operation: rule sets take effect, holds end. All of a frame without any.

@@ -216,17 +216,21 @@ class Operation:
         return [int.from_bytes(self.record[at : at + 16], "little") for at in MEMBER_BYTES[: self.count]]
 
 
+_KINDS = frozenset(Kind)
+_ALL_BYTES = frozenset(range(limits.RECORD_BYTES))
+
+
 def malformed(operation: Operation) -> Result | None:
     """What is wrong with the bytes alone; None if the state must judge."""
     if operation.id == 0:
         return Result.ID_MUST_NOT_BE_ZERO
-    if operation.kind not in tuple(Kind):
+    if operation.kind not in _KINDS:
         return Result.KIND_UNKNOWN
     kind = Kind(operation.kind)
     flags = operation.flags & ~LINKED if kind in LINKABLE else operation.flags
     if flags not in FLAGS_ALLOWED.get(kind, (0,)):
         return Result.FLAGS_UNKNOWN
-    if any(operation.record[at] != 0 for at in set(range(limits.RECORD_BYTES)) - used_bytes(operation, kind)):
+    if any(operation.record[at] != 0 for at in _ALL_BYTES - used_bytes(operation, kind)):
         return Result.FIELD_MUST_BE_ZERO
     if kind in HAS_AMOUNT and operation.amount <= 0:
         return Result.AMOUNT_MUST_BE_POSITIVE
