@@ -1,9 +1,15 @@
-"""Settings for every test: hypothesis draws the same examples on every run, so a failure is never a matter of luck."""
+"""Settings for every test, and the databases that several rooms' tests run on: one server for all of them.
+
+Hypothesis draws the same examples on every run, so a failure is never a matter of luck.
+"""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.database.fixtures import sockets, where
+
+__all__ = ["sockets", "where"]
 
 settings.register_profile(
     "seeded",

@@ -234,13 +234,22 @@ def test_a_path_that_would_be_a_pattern_is_said(tmp_path: Path) -> None:
 
 
 def test_damage_is_not_taken_for_a_wrong_query(tmp_path: Path) -> None:
+    damaged_at_every(389, tmp_path)
+
+
+@pytest.mark.soak
+def test_damage_anywhere_is_not_taken_for_a_wrong_query(tmp_path: Path) -> None:
+    damaged_at_every(31, tmp_path)
+
+
+def damaged_at_every(step: int, tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     with Query(tmp_path) as query:
         path = tmp_path / query.manifest.of("movements")[0].path
     whole = path.read_bytes()
     said = set()
-    for at in range(8, len(whole), 97):
+    for at in range(8, len(whole), step):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
         # Not every damage is seen by whoever queries; what is seen is called what it is.
         with suppress(IntegrityError), Query(tmp_path) as query:

@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share: their conftest.py imports them."""
+"""Fixtures that several rooms' tests share: tests/conftest.py imports them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.database import places
 
 _NUMBERS = itertools.count(1)
 
@@ -15,15 +14,19 @@ _NUMBERS = itertools.count(1)
 @pytest.fixture(scope="session")
 def sockets() -> Iterator[Path]:
     """The folder of the socket of the tests' own PostgreSQL."""
+    from tests.database import places  # here, because most tests need no database
+
     with places.server() as folder:
         yield folder
 
 
-@pytest.fixture(params=places.KINDS)
+@pytest.fixture(params=["sqlite", "postgresql"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where a new, empty database is: a file, then a URL."""
     if request.param == "sqlite":
         yield str(tmp_path / "kept.db")
         return
+    from tests.database import places
+
     with places.new_database(request.getfixturevalue("sockets"), f"kept_{next(_NUMBERS)}") as url:
         yield url

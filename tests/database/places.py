@@ -16,7 +16,6 @@ from sycee.core.errors import UnavailableError
 from sycee.database.engines import engine
 from sycee.testing import postgresql
 
-KINDS = ("sqlite", "postgresql")
 # A test kills clients, never the server: it need not sync.
 SETTINGS = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
 

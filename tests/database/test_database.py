@@ -182,8 +182,24 @@ def test_the_same_row_twice_is_refused(where: str) -> None:
     with opened(where) as made:
         upgrade(made, OLD)
         put(made, 1)
-        with pytest.raises(IntegrityError, match=r"(?i)unique"):
+        with pytest.raises(IntegrityError, match=r"(?i)unique|notes is only added to"):
             put(made, 1)
+
+
+def test_nobody_replaces_a_row_on_a_connection_of_their_own(tmp_path: Path) -> None:
+    """Which has no pragma of ours: whoever has a prompt open on the file."""
+    with opened(tmp_path / "a.db") as made:
+        upgrade(made, OLD)
+        put(made, 1)
+        other = sqlite3.connect(tmp_path / "a.db")
+        for statement in ("INSERT OR REPLACE", "REPLACE", "INSERT OR IGNORE"):
+            with pytest.raises(sqlite3.IntegrityError, match="notes is only added to"):
+                other.execute(f"{statement} INTO notes VALUES (1, 'another')")
+        other.execute("INSERT INTO notes VALUES (2, 'one more')")
+        other.commit()
+        other.close()
+        with reading(made) as connection:
+            assert connection.execute(NOTES.select()).all() == [(1, "a note"), (2, "one more")]
 
 
 # --- transactions ---

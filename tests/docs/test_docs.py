@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -80,16 +81,29 @@ def steps(of: Page) -> tuple[list[dict[str, str]], list[str | None]]:
     return to_run, shown
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Path]:
+    """A folder with a `sycee` that costs no start of Python each time it is called."""
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket may not be long, and pytest's own are
+        command = [sys.executable, str(ROOT / "tests" / "docs" / "warm.py"), folder]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            yield Path(folder)
+            process.communicate()  # it ends with its stdin
+
+
 @pytest.mark.parametrize("name", pages_to_run())
-def test_blocks_run_and_say_what_is_shown(name: str, tmp_path: Path) -> None:
+def test_blocks_run_and_say_what_is_shown(name: str, tmp_path: Path, warm: Path) -> None:
     to_run, shown = steps(page(name))
     # Pages name the examples as they lie for a reader, at the root of the repository.
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(warm), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "COLUMNS": "80",
         "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",  # what is said first is shown first, as on a terminal
     }
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "docs" / "run_page.py")],

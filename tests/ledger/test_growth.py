@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from tests.ledger.keeping import loaded
 from tests.ledger.sides import Sides
+from tests.ledger.test_saving import require_same
 
 from sycee.core import ids, limits
 from sycee.core.codes import Result
@@ -278,6 +280,25 @@ def test_a_chain_is_exactly_the_movements_that_name_the_account() -> None:
             at = int(movement["debit_previous" if movement["debit_row"] == row else "credit_previous"])
         named = (movements["debit_row"] == row) | (movements["credit_row"] == row)
         assert chain == (np.flatnonzero(named) + 1)[::-1].tolist()
+
+
+def test_what_is_loaded_goes_on_growing() -> None:
+    state = grown().state
+    again = loaded(state)
+    require_same(state, again)
+    count = 5_000
+    ids = np.arange(1, count + 1)
+    records = operations.transfer(
+        np.array([(number, 1 << 40) for number in ids.tolist()], [("low", "<u8"), ("high", "<u8")]),
+        debit=3,
+        credit=2,
+        amount=1,
+    )
+    again.reserve(records)
+    codes = again.apply(state.sequence + 1, 2_000, records)["code"]
+    assert set(codes.tolist()) == {Result.CREATED}
+    again.check()
+    assert state.sequence + 1 == again.sequence
 
 
 def test_one_frame_may_outgrow_every_table_at_once() -> None:

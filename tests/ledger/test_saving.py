@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 from tests.ledger.keeping import kept, loaded
 from tests.ledger.table import play
 from tests.ledger.test_check import WIDE
-from tests.ledger.test_growth import grown
 from tests.ledger.verbs import id_of
 
 from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError
 from sycee.journal import Mark, snapshot
-from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, random_history
 
 LEDGER_ID = bytes(range(16))
-SEEDS = 150
+SEEDS = 30
+SOAK_SEEDS = 330
 
 
 def through_a_file(state: LedgerState) -> LedgerState:
@@ -81,15 +79,20 @@ def go_on(history: list[Frame], cut: int, *, file: bool = False) -> None:
     require_same(state, again)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, 50))
-def test_what_was_loaded_goes_on_as_before(first: int) -> None:
-    for seed in range(first, first + 50):
-        history = random_history(5_000_000 + seed, 60)
-        cut = seed * 7 % (len(history) + 1)
-        try:
-            go_on(history, cut, file=seed % 5 == 0)
-        except AssertionError as error:
-            raise AssertionError(f"random_history({5_000_000 + seed}, 60) saved after frame {cut}: {error}") from error
+def saved_somewhere(seed: int) -> None:
+    history = random_history(5_000_000 + seed, 60)
+    go_on(history, seed * 7 % (len(history) + 1), file=seed % 5 == 0)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_what_was_loaded_goes_on_as_before(seed: int) -> None:
+    saved_somewhere(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(SEEDS, SOAK_SEEDS))
+def test_many_that_were_loaded_go_on_as_before(seed: int) -> None:
+    saved_somewhere(seed)
 
 
 def test_a_state_is_saved_and_loaded_after_every_frame() -> None:
@@ -147,25 +150,6 @@ def test_stale_ends_of_holds_are_forgotten() -> None:
     again.pass_time(70, sequence=table.sides.sequence + 1)
     assert again.next_due_ns() == 200
     again.check()
-
-
-def test_a_large_ledger_goes_on_growing() -> None:
-    state = grown().state
-    again = loaded(state)
-    require_same(state, again)
-    count = 5_000
-    ids = np.arange(1, count + 1)
-    records = operations.transfer(
-        np.array([(number, 1 << 40) for number in ids.tolist()], [("low", "<u8"), ("high", "<u8")]),
-        debit=3,
-        credit=2,
-        amount=1,
-    )
-    again.reserve(records)
-    codes = again.apply(state.sequence + 1, 2_000, records)["code"]
-    assert set(codes.tolist()) == {Result.CREATED}
-    again.check()
-    assert state.sequence + 1 == again.sequence
 
 
 def without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.ledger.sides import Sides
+from tests.ledger.test_codes import SEEDS
 
 from sycee.testing.histories import Frame, histories, random_history
 
-SEEDS = 200
-PART = 100
-SOAK_SEEDS = SEEDS + 30 * PART
+PART = 25
+SOAK_PART = 1_000
+SOAK_SEEDS = SEEDS + 3 * SOAK_PART
 OPERATIONS = 60
 
 
@@ -37,20 +38,20 @@ def test_seeded_histories(first: int) -> None:
 
 
 def test_long_histories() -> None:
-    agree_on(range(1_000_000, 1_000_002), operations=1_500)
+    agree_on(range(1_000_000, 1_000_001), operations=1_500)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(histories())
 def test_hypothesis_histories(frames: list[Frame]) -> None:
     agree(frames)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("first", range(SEEDS, SOAK_SEEDS, 10 * PART))
+@pytest.mark.parametrize("first", range(SEEDS, SOAK_SEEDS, SOAK_PART))
 def test_many_seeded_histories(first: int) -> None:
-    agree_on(range(first, first + 10 * PART))
-    print(f"  seeds to {first + 10 * PART:,} of {SOAK_SEEDS:,}", flush=True)
+    agree_on(range(first, first + SOAK_PART))
+    print(f"  seeds to {first + SOAK_PART:,} of {SOAK_SEEDS:,}", flush=True)
 
 
 @pytest.mark.soak
@@ -85,7 +86,7 @@ def test_interpreted_kernels_agree_too() -> None:
         "from sycee.ledger import kernels\n"
         "from tests.ledger.test_twin import agree_on\n"
         "assert not hasattr(kernels.apply, 'signatures'), 'they are compiled'\n"
-        "agree_on(range(4_000_000, 4_000_025))\n"
+        "agree_on(range(4_000_000, 4_000_010))\n"
     )
     # Hashing multiplies without minding that it wraps; nothing else may.
     quiet = "ignore:overflow encountered in scalar:RuntimeWarning:sycee.ledger.kernels.lookup"

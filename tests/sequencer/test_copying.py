@@ -25,7 +25,8 @@ from sycee.testing.histories import Frame as Asked
 from sycee.testing.histories import random_history
 
 LEDGER_ID = bytes(range(16))
-SEEDS = 40
+SEEDS = 12
+SOAK_SEEDS = 120
 OPERATIONS = 120
 PIECE_BYTES = 256  # two accounts, three purses: a snapshot takes many steps
 
@@ -115,30 +116,34 @@ def copied_while_going_on(seed: int) -> Ledger:
     return ledger
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, 10))
-def test_a_copy_is_of_the_frame_at_which_it_began(first: int) -> None:
-    for seed in range(first, first + 10):
-        try:
-            copied_while_going_on(seed)
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
-
-
-def test_whatever_is_written_to_is_kept_as_it_was() -> None:
+def kept_as_it_was(seed: int) -> None:
     """All that comes after the beginning comes before the first piece: everything hangs on the pre-images."""
-    for seed in range(SEEDS):
-        history = random_history(7_000_000 + seed, OPERATIONS)
-        cut = len(history) * (1 + seed % 4) // 6
-        ledger = Ledger(list(history))
-        ledger.go_on(cut)
-        disk = FakeDisk(folder="fake/snapshots")
-        writing = begun(ledger, disk, random.Random(seed), 4_096)
-        ledger.go_on(len(ledger.frames))
-        writing.run()
-        try:
-            require_as_at(cut, history, disk)
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
+    history = random_history(7_000_000 + seed, OPERATIONS)
+    cut = len(history) * (1 + seed % 4) // 6
+    ledger = Ledger(list(history))
+    ledger.go_on(cut)
+    disk = FakeDisk(folder="fake/snapshots")
+    writing = begun(ledger, disk, random.Random(seed), 4_096)
+    ledger.go_on(len(ledger.frames))
+    writing.run()
+    require_as_at(cut, history, disk)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_copy_is_of_the_frame_at_which_it_began(seed: int) -> None:
+    copied_while_going_on(seed)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_whatever_is_written_to_is_kept_as_it_was(seed: int) -> None:
+    kept_as_it_was(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(SEEDS, SOAK_SEEDS))
+def test_many_copies_are_of_the_frame_at_which_they_began(seed: int) -> None:
+    copied_while_going_on(seed)
+    kept_as_it_was(seed)
 
 
 def test_every_kind_is_done_while_a_copy_is_made() -> None:

@@ -278,10 +278,22 @@ def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
 # --- power cuts ---
 
 
+# Each loss by its own moments, so that together they are all.
+@pytest.mark.parametrize(("loss", "first"), [(loss, first) for first, loss in enumerate(Loss)])
+def test_a_power_cut_while_a_snapshot_is_written_loses_nothing(loss: Loss, first: int) -> None:
+    cut_at_moments(loss, first, len(Loss))
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("loss", list(Loss))
-def test_a_power_cut_while_a_snapshot_is_written_loses_nothing(loss: Loss) -> None:
+def test_a_power_cut_at_any_moment_of_a_snapshot_loses_nothing(loss: Loss) -> None:
+    cut_at_moments(loss, 0, 1)
+
+
+def cut_at_moments(loss: Loss, first: int, every: int) -> None:
+    """The power goes away after so many writes, and after `every` more the next time, until a run ends before it."""
     digest = filled(snapshot_at=1)[1]
-    after = 0
+    after = first
     while True:
         folder = Folder(kept=FakeDisk(folder="fake/snapshots", cut_after=after))
         try:
@@ -302,7 +314,7 @@ def test_a_power_cut_while_a_snapshot_is_written_loses_nothing(loss: Loss) -> No
             sequencer = folder.after().open()
             assert sequencer.state.digest() == digest
             assert sequencer.findings == ()
-            after += 1
+            after += every
             continue
         break
     assert after > 20

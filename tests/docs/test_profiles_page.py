@@ -1,0 +1,80 @@
+"""The page on profiles, lists and golden cases names every key and word of theirs; `test_docs` runs its blocks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+import pytest
+from tests.docs.pages import page
+from tests.docs.test_docs import keys_asked_for
+
+from sycee.compliance import profiles, schema, vocabulary
+from sycee.compliance.facts import CONTROL_BP
+from sycee.compliance.judging import cases
+from sycee.compliance.verdicts import Force, Verdict
+
+TEXT = page("docs/reference/profiles.md").text
+
+
+@cache
+def documented(part: str) -> set[str]:
+    """What stands in the first column of the tables of a part of the page."""
+    section = TEXT.split(f"\n## {part}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+
+
+def keys(of: Any) -> set[str]:
+    """The keys of all tables of a schema."""
+    if isinstance(of, list):
+        return set().union(*(keys(each) for each in of))
+    if not isinstance(of, dict):
+        return set()
+    own = set(of["properties"]) if isinstance(of.get("additionalProperties"), bool) else set()
+    return own.union(*(keys(each) for each in of.values()))
+
+
+def test_every_key_of_a_profile_is_documented() -> None:
+    found = keys(schema.of_profiles())
+    assert {"when_unknown", "control_bp", "holidays", "at_hand"} <= found
+    assert found - documented("Profiles") == {"any", "fact", "test", "negate"}  # what every condition has, in prose
+    assert all(f"`{each}`" in TEXT or f"`{each} = " in TEXT for each in ("fact", "test", "negate = true"))
+
+
+def test_every_key_of_a_list_is_documented() -> None:
+    sources = set(schema.of_profiles()["$defs"]["source"]["properties"])
+    assert keys(schema.of_lists()) - sources - documented("Lists") == set()
+
+
+def test_every_key_of_a_golden_case_is_documented() -> None:
+    expected = {each.name for each in fields(cases.Expectation)} - {"place"}
+    head = {each.name for each in fields(cases.Case)} & keys_asked_for(cases, {})
+    assert {"missing", "says"} <= expected
+    assert expected | head | {"at_hand", "list_files", "lists", "expect", "network"} <= documented("Golden cases")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        vocabulary.LEVELS,
+        vocabulary.PARTS,
+        vocabulary.PURPOSES,
+        profiles.STATUSES,
+        profiles.ADDRESSEES,
+        profiles.RULE_KINDS,
+        profiles.ROW_STATUSES,
+        profiles.ASSURANCES,
+        [each.word for each in Verdict],
+        [each.word for each in Force],
+    ],
+)
+def test_every_word_is_documented(words: list[str]) -> None:
+    assert [word for word in words if f"`{word}`" not in TEXT] == []
+
+
+def test_what_is_half_is_control() -> None:
+    assert f"{CONTROL_BP:,} (half) where it is left out" in TEXT
+    assert f"business days from 0 to {profiles.BUSINESS_DAYS_MAX}" in TEXT

@@ -1,0 +1,82 @@
+"""A `sycee` that starts warm: `python warm.py FOLDER` writes FOLDER/sycee, and serves it until its stdin ends.
+
+Nearly all that a short command costs is its start, a second of imports, and pages call many. FOLDER/sycee hands its
+words, environment, folder and open files to this process, which has imported every command once; a forked child of it
+does the work, and FOLDER/sycee ends as that did.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from sycee import cli
+
+ALSO = ("duckdb", "sycee.archive.check", "sycee.sandbox.pilot", "sycee.testing.simulator")  # what commands import late
+CALLER = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    said = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    socket.send_fds(server, [len(said).to_bytes(8, "big")], [0, 1, 2])
+    server.sendall(said)
+    code = server.recv(1)
+sys.exit(code[0] if code else "the warm process gave no exit code")
+"""
+
+
+def child(connection: socket.socket) -> NoReturn:
+    """Do what one caller asks, with its files as our own, and tell it the exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    length, files, _, _ = socket.recv_fds(connection, 8, 3)
+    with connection.makefile("rb") as asked:
+        words, folder, environment = json.loads(asked.read(int.from_bytes(length, "big")))
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    # By the line, as on a terminal: what is said first is shown first.
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+    try:
+        code = cli.main(words)
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+        code = 70
+    connection.sendall(bytes([code]))
+    os._exit(0)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for name in (*(f"sycee.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__)), *ALSO):
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing behind
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "socket"))
+        listening.listen()
+        caller = folder / "sycee"
+        caller.write_text(CALLER.format(python=sys.executable, address=str(folder / "socket")), encoding="utf-8")
+        caller.chmod(0o755)
+        print("ready", flush=True)
+        while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
+            connection, _ = listening.accept()
+            with connection:
+                if os.fork() == 0:
+                    listening.close()
+                    child(connection)
+
+
+if __name__ == "__main__":
+    main()
