@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from string import ascii_uppercase
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing
-from sycee.compliance import library
+from sycee.compliance import library, states
 from sycee.compliance.enforcement import admission
 from sycee.compliance.facts import Element, Entity, Fact, Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library, Row
 from sycee.compliance.verdicts import Finding, Verdict
-from sycee.compliance.vocabulary import CLASSES, PARTS, PURPOSES, STATE_CODE
+from sycee.compliance.vocabulary import CLASSES, PARTS, PURPOSES
 from sycee.core.errors import require
 
 AT: Final = date(2026, 11, 25)
@@ -52,15 +52,24 @@ class Synthetic:
         self._random = np.random.default_rng(SEED)
         self._entities: dict[str, Entity] = {}
         values = {value for each in regimes.profiles for known in each.sets.values() for value in known}
-        spoken = sorted(value for value in values if re.fullmatch(STATE_CODE, value))
+        spoken = sorted(values & states.codes())
         self._states = [
             *self._random.choice(spoken, STATES).tolist(),
-            *(f"Z{number:02}"[:3] for number in range(STATES)),
+            *(f"X{letter}" for letter in ascii_uppercase[:STATES]),  # nobody's: user-assigned
         ]
         self._listed = sorted({row.party for each in regimes.lists.values() for row in each.rows})
         self._organisations()
+        self._ends: dict[int, tuple[str, str]] = {}  # of spans, by their numbers
         self._places()
+        self._gateways: list[str] = []  # of participants, by their numbers
         self._participants(participants)
+        self._leading: dict[str, list[int]] = {}  # the spans at each place
+        for number, ends in self._ends.items():
+            for place in ends:
+                self._leading.setdefault(place, []).append(number)
+        self._behind: dict[str, list[int]] = {}  # the participants behind each gateway
+        for number, gateway in enumerate(self._gateways):
+            self._behind.setdefault(gateway, []).append(number)
         self.flows = [self._flow(number, participants) for number in range(flows)]
         self.network = Network("synthetic", "made from a seed", AT, self._entities)
 
@@ -93,7 +102,8 @@ class Synthetic:
             facts = {"state": self._word(self._states), "operator": self._organisation(), "equipment": equipment}
             self._add("facility", f"facility-{number}", facts)
         for number in range(EDGES):
-            ends = (self._one("facility", FACILITIES), self._one("facility", FACILITIES))
+            one, other = self._random.choice(FACILITIES, 2, replace=False).tolist()
+            self._ends[number] = ends = f"facility-{one}", f"facility-{other}"
             self._add("span", f"span-{number}", {"ends": ends, "operator": self._organisation(), "equipment": ()})
         for number in range(CLOUDS):
             run = {name: self._organisation() for name in ("operator", "operator_of_record", "key_custody")}
@@ -103,11 +113,12 @@ class Synthetic:
     def _participants(self, count: int) -> None:
         for number in range(count):
             state, host = self._word(self._states), self._word(self._states)
+            self._gateways.append(self._one("facility", FACILITIES))
             excluded = _element(excludes=self._organisation(), basis="own-decision", evidence=("audit",))
             facts = {
                 "organisation": self._organisation(),
                 "state": state,
-                "gateway": self._one("facility", FACILITIES),
+                "gateway": self._gateways[-1],
                 "apps": (),
                 "operates_in": (state, host),
                 "licences": (_element(state=state), _element(state=host)),
@@ -119,11 +130,27 @@ class Synthetic:
             }
             self._add("participant", f"participant-{number}", facts)
 
+    def _way(self, participants: int) -> tuple[int, tuple[str, ...], int]:
+        """A participant, spans that lead on from its gateway, and another one behind the gateway to which they lead.
+
+        Where nobody is there, or no span leads on, the flow is to somebody else, and nobody knows what lies between.
+        """
+        sender = int(self._random.integers(participants))
+        place, via = self._gateways[sender], []
+        for _ in range(EDGES_OF_FLOW if place in self._leading else 0):
+            number = self._random.choice(self._leading[place]).item()
+            one, other = self._ends[number]
+            place = other if place == one else one
+            via.append(f"span-{number}")
+        receivers = self._behind.get(place) or range(participants)
+        return sender, tuple(via), receivers[int(self._random.integers(len(receivers)))]
+
     def _flow(self, number: int, participants: int) -> str:
         state = self._word(self._states)
+        sender, via, receiver = self._way(participants)
         facts = {
-            "from": self._one("participant", participants),
-            "to": self._one("participant", participants),
+            "from": f"participant-{sender}",
+            "to": f"participant-{receiver}",
             "purpose": self._word(PURPOSES),
             "incidental": True,
             "classes": (self._word(CLASSES), self._word(CLASSES)),
@@ -135,7 +162,7 @@ class Synthetic:
             "processed": (_element(at=self._one("cloud", CLOUDS), taken_at=0, returned_at=1, deleted_at=1),),
             "accessors": (_element(party=self._organisation(), state=state, permissions=()),),
             "legal_bases": (_element(state=state, basis="contract"),),
-            "via": tuple(self._one("span", EDGES) for _ in range(EDGES_OF_FLOW)),
+            "via": via,
         }
         return self._add("flow", f"flow-{number}", facts)
 

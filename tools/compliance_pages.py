@@ -1,24 +1,22 @@
-"""Write what is published about declarations, out of the vocabulary: the tables of their page, and the JSON Schemas.
+"""Write what is published about declarations and profiles: tables of their pages, and the JSON Schemas.
 
     python -m tools.compliance_pages
 
-Run it from the repository's folder after a change of what can be declared. A test fails until it was.
+Run it from the repository's folder after a change of what can be declared or tested. A test fails until it was.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sycee.compliance import schema
-from sycee.compliance.vocabulary import KINDS, Field, Kind, Type
+from sycee.compliance.vocabulary import KINDS, TESTS, Field, Kind, Type
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-PAGE: Final = ROOT / "docs" / "reference" / "declarations.md"
-SCHEMAS: Final = ROOT / "docs" / "reference" / "schemas"
+REFERENCE: Final = ROOT / "docs" / "reference"
+SCHEMAS: Final = REFERENCE / "schemas"
 COMMAND: Final = "python -m tools.compliance_pages"
-BEGIN: Final = f"<!-- kinds: begin, made by `{COMMAND}` -->"
-END: Final = "<!-- kinds: end -->"
 
 _HOLDS: Final = {
     Type.TEXT: "text",
@@ -35,12 +33,39 @@ _HOLDS: Final = {
 
 def made() -> dict[Path, str]:
     """What each file has to hold."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    tables = "\n".join(_table(kind) for kind in KINDS.values())
     files = {SCHEMAS / name: text for name, text in schema.texts().items()}
-    return {PAGE: f"{before}{BEGIN}\n\n{tables}\n{END}{after}", **files}
+    for name, part, table in (
+        ("declarations.md", "kinds", "\n".join(_table(kind) for kind in KINDS.values())),
+        ("profiles.md", "tests", _tests()),
+    ):
+        begin, end = f"<!-- {part}: begin, made by `{COMMAND}` -->", f"<!-- {part}: end -->"
+        before, rest = (REFERENCE / name).read_text(encoding="utf-8").split(begin)
+        _, after = rest.split(end)
+        files[REFERENCE / name] = f"{before}{begin}\n\n{table}\n{end}{after}"
+    return files
+
+
+def _tests() -> str:
+    """The tests of conditions, with what each takes by the schema."""
+    takes: dict[str, Any] = {}
+    for taken in schema.of_profiles()["$defs"]["condition"]["oneOf"]:
+        for each in taken["properties"].get("test", {}).get("oneOf", ()):
+            takes[each["const"]] = taken
+    rows = [f"| `{test}` | {' | '.join(_arguments(takes[test]))} | {_cell(TESTS[test])} |" for test in TESTS]
+    return "\n".join(["| test | needs | may take | true if |", "|---|---|---|---|", *rows, ""])
+
+
+def _arguments(taken: dict[str, Any]) -> tuple[str, str]:
+    """What a test needs, and what it takes besides; `negate` every test takes."""
+    needed = [name for name in taken["properties"] if name in taken["required"] and name != "test"]
+    one_of = [name for each in taken.get("oneOf", ()) for name in each["required"]]
+    others = [name for name in taken["properties"] if name not in (*needed, *one_of, "test", "negate")]
+    choice = [f"one of {_names(one_of)}"] if one_of else []
+    return "; ".join([_names(needed), *choice]), _names(others)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _table(kind: Kind) -> str:

@@ -125,15 +125,16 @@ def test_check_says_what_stops_and_exits_with_one(sycee: Any, banks: Path, terms
     assert said.code == 1
     assert said.err == ""
     lines = said.out.splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "Two banks, judged as of 2026-01-31",
         "1 finding on 1 subject stops under what is enforced on 2026-01-31.",
         "",
-        "Is not known to meet profile terms version 2 on declared facts as of 2026-01-31 (enforced).",
+        "Is not known to meet profile terms version 2 on declared facts as of 2026-01-31",
+        "  (enforced).",
         "  1 unknown, 1 pass",
     ]
     line = banks.read_text(encoding="utf-8").splitlines().index('id = "first-bank"')
-    assert f"first-bank (participant)  [{banks}:{line}]" in lines
+    assert f"first-bank (participant) [{banks}:{line}]" in " ".join(said.out.split())
     assert "      missing: first-bank.exit_terms" in lines
 
 
@@ -196,13 +197,23 @@ def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path:
         (["check", "BANKS", "--format", "html"], "a page is for a file"),
         (["check", "BANKS", "--profile", "clean-netwrk-2020"], 'did you mean "clean-network-2020"?'),
         (["check", "BANKS", "--at", "yesterday"], '--at is "yesterday"'),
+        (["check", "BANKS", "--at", "20201201"], '--at is "20201201"'),
+        (["check", "BANKS", "--at", "2020-W49-2"], '--at is "2020-W49-2"'),
+        (["diff", "BANKS", "--to-at", "20201201"], "2020-12-01"),
         (["check", "nowhere"], "nowhere"),
+        (["check", "BANKS", "--json", "--format", "sarif"], "two forms"),
+        (["check", "BANKS", "--picture", "no/such/folder/file"], "is no place for a file"),
+        (["check", "BANKS", "--picture", "."], "is no place for a file"),
+        (["routes", "BANKS", "--flow", "wages", "--picture", "."], "is no place for a file"),
         (["check", "BANKS", "--format", "pdf"], "pdf"),
         (["check", "BANKS", "--output", "no/such/folder/file"], "is no place for a file"),
         (["explain", "BANKS", "first-bnk"], "first-bank"),
         (["routes", "BANKS"], "name FROM and TO"),
         (["routes", "BANKS", "first-bank"], "name FROM and TO"),
         (["routes", "BANKS", "--flow", "wagse"], "wages"),
+        (["routes", "BANKS", "frist-bank", "second-bank"], "did you mean first-bank?"),
+        (["routes", "BANKS", "first-bank", "hub-bb"], "hub-bb is no participant"),
+        (["routes", "BANKS", "first-bank", "second-bank", "--origin", "USA"], 'did you mean "US"?'),
         (["routes", "BANKS", "first-bank", "second-bank", "--flow", "wages"], "name FROM and TO"),
         (["split", "BANKS", "clean-network-2020", "clean-network-2020"], "twice"),
         (["diff", "BANKS"], "nothing changes"),
@@ -216,7 +227,93 @@ def test_usage(sycee: Any, banks: Path, words: list[str], says: str) -> None:
     assert says in said.err
 
 
+@pytest.mark.parametrize("option", ["--output", "--picture"])
+@pytest.mark.parametrize(
+    "place", ["banks.toml", "folder/../terms.toml", "folder/part.toml", "folder/new.toml", "same.toml"]
+)
+def test_nothing_that_is_read_is_overwritten(
+    sycee: Any, banks: Path, terms: Path, option: str, place: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    part = folder / "part.toml"
+    part.write_text('[[participants]]\nid = "third-bank"\n', encoding="utf-8")
+    (tmp_path / "same.toml").symlink_to(part)
+    before = {path: path.read_text(encoding="utf-8") for path in (banks, terms, part)}
+    said = sycee("compliance", "check", banks, folder, "--profile", terms, option, f"{tmp_path}/{place}")
+    assert (said.code, said.out) == (2, "")
+    assert f"{option} {tmp_path}/{place} would overwrite what is read: " in said.err
+    assert {path: path.read_text(encoding="utf-8") for path in before} == before
+    assert list(folder.iterdir()) == [part]
+
+
+def test_a_report_and_its_picture_are_two_files(sycee: Any, banks: Path, terms: Path, tmp_path: Path) -> None:
+    file = tmp_path / "one"
+    said = sycee("compliance", "check", banks, "--profile", terms, "--output", file, "--picture", file)
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: --output and --picture name the same file")
+    assert not file.exists()
+
+
+def test_routes_overwrites_nothing_that_is_read(sycee: Any, banks: Path) -> None:
+    said = sycee("compliance", "routes", banks, "--flow", "wages", "--picture", banks)
+    assert said.code == 2
+    assert "--picture" in said.err
+    assert banks.read_text(encoding="utf-8").startswith("\n[network]")
+
+
+def test_a_list_that_is_not_there_can_be_given(sycee: Any, banks: Path, terms: Path) -> None:
+    listed = changed(terms, 'test = "is-true"', 'test = "none-listed", list = "own-list"')
+    said = sycee("compliance", "check", banks, "--profile", listed)
+    assert said.code == 2
+    assert "names the list own-list, which was not found" in said.err
+    assert "hint: Give it with --list FILE" in said.err
+
+
+def test_a_byte_order_mark_is_no_error(sycee: Any, banks: Path, terms: Path) -> None:
+    banks.write_text(banks.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert sycee("compliance", "check", leaving(banks), "--profile", terms).code == 0
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_lines_are_as_long_as_the_terminal_is_wide(
+    sycee: Any, monkeypatch: pytest.MonkeyPatch, columns: int, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for words in (
+        ("check", EXAMPLE, "--all", *BOTH),
+        ("explain", EXAMPLE, "tropic-east-us-br", *BOTH),
+        ("routes", EXAMPLE, "--flow", "alder-to-walnut", *BOTH),
+        ("diff", EXAMPLE, *BOTH, "--to-at", "2021-03-01"),
+    ):
+        lines = sycee("compliance", *words).out.splitlines()
+        assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
+    assert max(map(len, sycee("compliance", "check", EXAMPLE, *BOTH).out.splitlines())) > columns - 3
+    report = tmp_path / "report.txt"
+    sycee("compliance", "check", EXAMPLE, *BOTH, "--output", report)
+    assert 70 < max(len(line) for line in report.read_text(encoding="utf-8").splitlines() if " " in line.strip()) <= 80
+
+
 # --- explain ---
+
+
+@pytest.mark.parametrize(
+    ("subject", "says"),
+    [
+        ("hub-aa", "error: no rule is about hub-aa: none of these profiles judges a facility\nhint: they judge: part"),
+        ("first-bnk", "Did you mean first-bank?"),
+        ("wages @ line", "nothing was judged of line on the path of wages"),
+    ],
+)
+def test_explain_of_what_no_rule_is_about(sycee: Any, banks: Path, terms: Path, subject: str, says: str) -> None:
+    said = sycee("compliance", "explain", banks, subject, "--profile", terms)
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+
+
+def test_explain_knows_what_was_meant_on_a_path(sycee: Any) -> None:
+    said = sycee("compliance", "explain", EXAMPLE, "elm-to-nairobi @ ke-exchang", *BOTH)
+    assert said.code == 2
+    assert 'did you mean "elm-to-nairobi @ ke-exchange"?' in said.err
 
 
 def test_explain_tells_the_chain_the_row_and_what_would_change_it(sycee: Any) -> None:
@@ -239,7 +336,7 @@ def test_explain_tells_of_all_rules_what_applies_first(sycee: Any) -> None:
     said = sycee("compliance", "explain", EXAMPLE, "cedar-savings", *BOTH)
     assert said.code == 1
     verdicts = [
-        line.split(":")[0].strip() for line in said.out.splitlines() if line.startswith("  ") and line[2] != " "
+        line.split(":")[0].strip() for line in said.out.splitlines() if line.startswith("  ") and line[2].isupper()
     ]
     assert verdicts == ["CONFLICT, stops", "ATTESTED", "ATTESTED", "ATTESTED", "PASS", "PASS"]
 
@@ -270,6 +367,7 @@ def test_routes_of_the_pair(sycee: Any, tmp_path: Path) -> None:
     assert said.code == 1
     assert "no route: the nearest miss lacks facts under data-security-initiative-2020" in said.out
     assert "facts that would decide: noddy-cable.attested.no-tampering-or-theft" in said.out
+    assert "applies by what the flow itself is (enforced)" in said.out
     assert "the chosen route" in path.read_text(encoding="utf-8")
     ways = sycee(*words, "--json").json()
     assert not ways["together"]["route"]
@@ -283,6 +381,16 @@ def test_routes_between_two(sycee: Any) -> None:
     assert said.code == 1  # its legal bases and who reads it were not said
     assert said.json()["free"]["route"]
     assert "asked.accessors" in said.json()["together"]["missing"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--currency", "usd"), ("--class", "persnal"), ("--subject-state", "aa"), ("--origin", "USA")]
+)
+def test_routes_names_the_option_that_is_wrong(sycee: Any, option: str, value: str) -> None:
+    said = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", option, value)
+    assert said.code == 2
+    assert said.err.startswith(f'error: {option}: found "{value}"')
+    assert "the payment" not in said.err.splitlines()[0]
 
 
 def test_routes_under_a_pledge_that_is_to_stop(sycee: Any, banks: Path, terms: Path) -> None:
@@ -302,6 +410,7 @@ def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
     said = sycee(*words)
     assert said.code == 0
     assert "both, touched by both: 5 participants" in said.out
+    assert "sycee compliance routes NETWORK FROM TO" in said.out
     found = sycee(*words, "--json").json()
     assert len(found["payments"]) == 41 * 40
     (pair,) = (each for each in found["payments"] if (each["source"], each["target"]) == ("alder-bank", "walnut-bank"))
@@ -317,7 +426,7 @@ def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
 def test_diff_of_declarations(sycee: Any, banks: Path, terms: Path) -> None:
     said = sycee("compliance", "diff", banks, "--to-network", leaving(banks), "--profile", terms)
     assert said.code == 0
-    assert "1 finding differ: 0 stop now, 1 go now." in said.out
+    assert "1 finding differs: 0 stop now, 1 goes now." in said.out
     assert "goes now: terms/exit on first-bank: unknown (enforced) -> pass (enforced)" in said.out
     back = sycee("compliance", "diff", leaving(banks), "--to-network", banks, "--profile", terms, "--json")
     assert back.code == 1
@@ -379,6 +488,30 @@ def test_a_case_that_comes_out_otherwise_is_told(sycee: Any, tmp_path: Path) -> 
     assert "1 of 6 expectations come out otherwise" in said.err
 
 
+def test_a_folder_is_looked_through_for_cases(sycee: Any, terms: Path, tmp_path: Path) -> None:
+    from sycee import data
+
+    folder = tmp_path / "cases"
+    folder.mkdir()
+    said = sycee("compliance", "test", folder)
+    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} holds no TOML file")
+    beside = folder / "terms.toml"
+    beside.write_bytes(terms.read_bytes())
+    said = sycee("compliance", "test", folder)
+    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} holds no golden case")
+    case = data.content("cases", "data-security-links")
+    (folder / "data-security-links.toml").write_bytes(case)
+    (folder / "carriers.toml").write_bytes(data.content("lists", "clean-network-2020-carriers"))
+    assert sycee("compliance", "test", folder).out.endswith("6 of 6 expectations in 1 cases hold\n")
+    named = sycee("compliance", "test", beside)
+    assert named.code == 2
+    assert "terms.toml" in named.err
+    (folder / "slip.toml").write_bytes(case.replace(b"expect", b"expct"))
+    said = sycee("compliance", "test", folder)
+    assert said.code == 2
+    assert "slip.toml" in said.err
+
+
 # --- attest ---
 
 
@@ -416,6 +549,14 @@ def test_attest_by_another_key_is_refused(sycee: Any, banks: Path, tmp_path: Pat
     assert (said.code, said.out) == (2, "")
 
 
+def test_attest_by_nobody_is_refused(sycee: Any, banks: Path, tmp_path: Path) -> None:
+    key = tmp_path / "examiner.pem"
+    SigningKey.derive(bytes(32)).save(key)
+    said = sycee("compliance", "attest", banks, "second-bank", "--by", "exmainer", "--key", key, "--topic", "t")
+    assert said.code == 2
+    assert said.err == 'error: the network declares no organisation "exmainer"\nhint: did you mean "examiner"?\n'
+
+
 # --- as a process ---
 
 
@@ -424,3 +565,5 @@ def test_help_of_the_group_judges_nothing() -> None:
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert all(word in out for word in ("check", "routes", "explain", "split", "diff", "test", "attest"))
+    for line in ("Find a way for a flow", "See the network in two blocs", "Tell what is judged otherwise"):
+        assert line in out

@@ -66,6 +66,10 @@ def cloud(**facts: Any) -> Maker:
     return entity("cloud", **facts)
 
 
+def app(**facts: Any) -> Maker:
+    return entity("app", **facts)
+
+
 def participant(**facts: Any) -> Maker:
     return entity("participant", **facts)
 

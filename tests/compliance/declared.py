@@ -31,7 +31,7 @@ def toml(document: Mapping[str, Any]) -> str:
 
 def whole() -> Document:
     """A network with one entity of each kind, each with all its fields, and what is said of them."""
-    document: Document = {"network": {**HEAD, "source": "a register", "assurance": "declared", "synthetic": True}}
+    document: Document = {"network": {**HEAD, "source": "a register", "synthetic": True}}
     document["network"]["undeclared"] = ["nobody"]
     for kind in KINDS.values():
         document[kind.plural] = [entity(kind)]
@@ -41,7 +41,7 @@ def whole() -> Document:
             "subject": "first-flow",
             "topics": ["inventory-complete"],
             "facts": ["stored"],
-            "assurance": "observed",
+            "assurance": "declared",
             "by": "first-organisation",
             "as_of": date(2026, 1, 1),
             "expires": date(2027, 1, 1),
@@ -73,7 +73,7 @@ def whole() -> Document:
 
 def entity(kind: Kind) -> Document:
     """One entity with all that can be said of its kind."""
-    about = {"source": "another register", "as_of": date(2025, 12, 1), "assurance": "observed"}
+    about = {"source": "another register", "as_of": date(2025, 12, 1)}
     about |= {"expires": date(2027, 1, 1), "synthetic": True}
     return {
         "id": f"first-{kind.name}",
@@ -96,7 +96,7 @@ def value(field: Field) -> Any:
         Type.TEXT: text,
         Type.WORDS: [text],
         Type.STATE: "AA",
-        Type.STATES: ["AA", "B2"],
+        Type.STATES: ["AA", "BB"],
         Type.BOOLEAN: True,
         Type.INTEGER: field.least or 0,
         Type.DATE: date(2026, 1, 1),

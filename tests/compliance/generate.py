@@ -6,6 +6,7 @@ name what nobody declared.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any
@@ -53,9 +54,32 @@ def network(random: Random) -> Network:
     for kind in KINDS.values():
         for id in ids(kind.name):
             if random.random() < 0.95:
-                entities[id] = Entity(kind.name, id, id, _facts(random, kind.fields))
+                name = random.choice(WORDS) if random.random() < 0.1 else id
+                entities[id] = Entity(kind.name, id, name, _facts(random, kind.fields))
+    for id in ids("flow"):
+        if id in entities and random.random() < 0.6:
+            entities[id] = _on_its_way(random, entities[id], entities)
     attestations = [_attestation(random, random.choice(list(entities))) for _ in range(random.randrange(12))]
     return Network("random", "at random", AT, entities, tuple(attestations))
+
+
+def _on_its_way(random: Random, flow: Entity, entities: dict[str, Entity]) -> Entity:
+    """The flow on spans and segments that lead somewhere from its first gateway: to the other one, now and then."""
+
+    def said(of: str, name: str) -> Any:
+        fact = entities[of].facts.get(name) if of in entities else None
+        return fact.value if fact else ()
+
+    here = said(str(said(flow.id, "from")), "gateway")
+    via: list[str] = []
+    for _ in range(random.randrange(4)):
+        leading = [each for kind in ("span", "segment") for each in ids(kind) if here in said(each, "ends")]
+        if not leading:
+            break
+        via.append(random.choice(leading))
+        ends = said(via[-1], "ends")
+        here = ends[-1] if ends[0] == here else ends[0]
+    return replace(flow, facts={**flow.facts, "via": Fact(tuple(via))})
 
 
 def _facts(random: Random, fields: tuple[Field, ...]) -> dict[str, Fact]:
@@ -69,10 +93,10 @@ def _facts(random: Random, fields: tuple[Field, ...]) -> dict[str, Fact]:
 
 
 def _value(random: Random, field: Field) -> Value:
-    several = random.choice((0, 1, 1, 2))
+    several = random.choice((0, 1, 1, 2)) if field.least is None else field.least
     kind = field.type
     if kind in REFERENCES:
-        of = random.choice(field.kinds)
+        of = random.choice(field.kinds if random.random() < 0.97 else list(KINDS))
         known = [*ids(of), f"no-{of}"]
         one: Any = random.choice(known)
         return one if kind is Type.REFERENCE else tuple(random.choice(known) for _ in range(several))
@@ -115,7 +139,7 @@ def lists(random: Random) -> list[List]:
 def _list(random: Random, id: str) -> List:
     rows = [
         Row(
-            party=random.choice([*ids(ORGANISATION), *WORDS]),
+            party=random.choice([*ids(ORGANISATION), *WORDS, *(f" {word.upper()}" for word in WORDS)]),
             also=(),
             status=random.choice(("listed", "listed", "pending", "recommended")),
             parts=random.choice(((), (), (), ("storage",))),

@@ -5,6 +5,7 @@ The slow twin of `sycee.compliance.judging.judge`. It shares with it the data cl
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
 from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import DAYS, Condition, Library, Profile, Row, Rule
 from sycee.compliance.verdicts import Force, Verdict
-from sycee.compliance.vocabulary import KINDS, LEVELS, PATH_LEVELS
+from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS, Field
 
 Truth = bool | None
 Here = Entity | Element | str  # a text: an id that nobody declared
@@ -28,6 +29,23 @@ def conjunction(truths: list[Truth]) -> Truth:
 
 def disjunction(truths: list[Truth]) -> Truth:
     return True if True in truths else None if None in truths else False
+
+
+def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
+    """Which kinds a field of this name refers to, wherever it stands."""
+    found = {each.name: each.kinds for each in fields if each.kinds}
+    for each in fields:
+        found |= kinds_by_field(each.fields)
+    return found
+
+
+REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_field(kind.fields).items()}
+
+
+def spelled(name: object) -> list[str]:
+    """The words of a name, however it is written."""
+    plain = unicodedata.normalize("NFKC", str(name)).casefold()
+    return "".join(each for each in plain if unicodedata.category(each) != "Cf").split()
 
 
 class Naive:
@@ -55,7 +73,7 @@ class Naive:
         found: list[object] = []
         whole = True
         for each in several:
-            below, all_there = self.values(self.resolved(each), steps[1:])
+            below, all_there = self.values(self.resolved(each, steps[0]), steps[1:])
             found += below
             whole = whole and all_there
         return found, whole
@@ -65,7 +83,7 @@ class Naive:
         holders, whole = self.values(here, steps[:-1])
         found = []
         for holder in holders:
-            at = self.resolved(holder)
+            at = self.resolved(holder, steps[-2]) if len(steps) > 1 else here
             values, known = self.values(at, steps[-1:])
             facts = {} if isinstance(at, str) else at.facts
             if known and steps[-1] in facts:
@@ -73,9 +91,11 @@ class Naive:
             whole = whole and known
         return found, whole
 
-    def resolved(self, value: object) -> Here:
+    def resolved(self, value: object, field: str = "") -> Here:
+        """What an id stands for; nothing where a field names what it cannot be of."""
         if isinstance(value, str):
-            return self.network.entities.get(value, value)
+            entity = self.network.entities.get(value)
+            return value if entity is None or (field and entity.kind not in REFERS_TO[field]) else entity
         assert isinstance(value, Element | Entity)
         return value
 
@@ -169,7 +189,7 @@ class Naive:
         end = datetime(business[-1].year, business[-1].month, business[-1].day, tzinfo=zone) + timedelta(days=1)
         last = min(taken + condition.hours * 3600 * 10**9, int(end.astimezone(UTC).timestamp()) * 10**9 - 1)  # type: ignore[operator]
         back = [moments["returned_at"], moments["deleted_at"]]
-        return conjunction([None if each is None else each <= last for each in back])  # type: ignore[operator]
+        return conjunction([None if each is None else taken <= each <= last for each in back])  # type: ignore[operator]
 
     # --- lists ---
 
@@ -182,26 +202,28 @@ class Naive:
         everybody = {party, *self.network.entities, *(each for each in self.owners_named())}
         direct: dict[str, Truth] = {}
         for who in everybody:
-            names, known = self.values(self.resolved(who), ["identifiers"])
-            if isinstance(self.resolved(who), Entity) and self.network.entities[who].kind != "organisation":
-                known = False
+            here = self.resolved(who, "owner")
+            names, known = self.values(here, ["identifiers"])
+            names = [who, *names, *([self.network.entities[who].name] if who in self.network.entities else [])]
             answers: list[Truth] = []
             for row in rows:
-                called = {each.casefold() for each in (row.party, *row.also)}
-                if called & {who.casefold(), *(str(name).casefold() for name in names)} and met[id(row)] is not False:
+                called = [spelled(each) for each in (row.party, *row.also)]
+                if any(spelled(name) in called for name in names) and met[id(row)] is not False:
                     if row.status == "listed":
                         answers.append(met[id(row)])
                     elif row.status == "pending":
                         answers.append(None)
             absent: Truth = None if (rows and not known) or not listed.complete else False
             direct[who] = disjunction(answers) if answers else absent
-        for wanted in (True, None):
-            found = {who for who in everybody if direct[who] is True or (wanted is None and direct[who] is None)}
-            for _ in everybody:
-                found |= {who for who in everybody if self.held_bp(who, found, wanted) >= condition.control_bp}
-            if party in found:
-                return wanted
-        return False
+        found = {who for who in everybody if direct[who]}
+        for _ in everybody:
+            found |= {who for who in everybody if self.held_bp(who, found)[0] >= condition.control_bp}
+        free: set[str] = set()  # who is shown to be nobody's that is listed; the rest may be
+        for _ in everybody:
+            others = everybody - free
+            clean = {who for who in everybody if sum(self.held_bp(who, others)) < condition.control_bp}
+            free |= {who for who in clean if direct[who] is False}
+        return True if party in found else False if party in free else None
 
     def owners_named(self) -> list[str]:
         named, _ = [], True
@@ -209,11 +231,11 @@ class Naive:
             named += self.values(entity, ["owners", "owner"])[0]
         return [str(each) for each in named]
 
-    def held_bp(self, who: str, found: set[str], wanted: Truth) -> int:
-        """What those found surely hold of it, or, where unknown is wanted, may hold."""
-        here = self.resolved(who)
-        held, undeclared = 0, 10_000
-        if isinstance(here, Entity) and here.kind == "organisation":
+    def held_bp(self, who: str, found: set[str]) -> tuple[int, int]:
+        """What those found hold of it, and what nobody declared."""
+        here = self.resolved(who, "owner")
+        held, undeclared = 0, BASIS_POINTS
+        if isinstance(here, Entity):
             owners, known = self.values(here, ["owners"])
             if known and here.facts["owners"].value == ():
                 undeclared = 0
@@ -225,7 +247,7 @@ class Naive:
                     held += share[0] if who_holds[0] in found else 0  # type: ignore[operator]
             dispersed = self.values(here, ["dispersed_bp"])[0]
             undeclared -= dispersed[0] if dispersed else 0  # type: ignore[operator]
-        return held + (max(0, undeclared) if wanted is None else 0)
+        return held, max(0, undeclared)
 
     def row_meets(self, row: Row, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         truths: list[Truth] = []
@@ -272,7 +294,7 @@ class Naive:
         if not rule.each:
             return [frame["subject"] or ""], True
         values, whole = self.at_path(rule.each, roots, frame)
-        return [self.resolved(value) for value in values], whole
+        return [self.resolved(value, rule.each.rpartition(".")[2]) for value in values], whole
 
     def element(self, rule: Rule, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         concerned = conjunction([self.condition(each, roots, frame) for each in rule.where])
@@ -340,22 +362,38 @@ class Naive:
         if not known:
             gaps |= {"span", "segment", "facility"}
         facilities: list[object] = []
+        way: list[list[object]] = []
         for start, steps in [
             (flow, ["from", "gateway"]),
-            *((self.resolved(edge), ["ends"]) for edge in edges),
+            *((self.resolved(edge, "via"), ["ends"]) for edge in edges),
             (flow, ["to", "gateway"]),
         ]:
             found, whole = self.values(start, steps)
             facilities += found
             gaps |= set() if whole else {"facility"}
+            way.append(found if whole else [])
+        if not self.joined(way):
+            gaps |= {"span", "segment", "facility"}
         places: dict[str, tuple[Here, tuple[str, ...]]] = {}
-        for name, kinds in [
-            *((name, ("facility",)) for name in facilities),
-            *((e, ("span", "segment")) for e in edges),
+        for name, field, kinds in [
+            *((name, "ends", ("facility",)) for name in facilities),
+            *((e, "via", ("span", "segment")) for e in edges),
         ]:
-            here = self.resolved(name)
+            here = self.resolved(name, field)
             places[str(name)] = (here, (here.kind,) if isinstance(here, Entity) else kinds)
         return list(places.values()), gaps
+
+    def joined(self, way: list[list[object]]) -> bool:
+        """Whether each edge starts where the one before it ends: the first and the last are the gateways."""
+        (*edges, last) = way[1:]
+        here = way[0]
+        for ends in edges:
+            if len(ends) != 2 or not here or here[0] not in ends:
+                return False
+            rest = list(ends)
+            rest.remove(here[0])
+            here = rest
+        return bool(here) and here == last
 
     # --- whole questions ---
 

@@ -154,9 +154,8 @@ topics = ["inventory-complete"]
 """
 
 
-@pytest.mark.parametrize("assurance", ["declared", "observed"])
-def test_what_nobody_signs_needs_no_signature(assurance: str) -> None:
-    text = f'{UNSIGNED}assurance = "{assurance}"\nby = "silent"\n'
+def test_what_is_declared_needs_no_signature() -> None:
+    text = f'{UNSIGNED}assurance = "declared"\nby = "silent"\n'
     (attestation,) = network(text).attestations
     assert not attestation.signed
     assert attestation.as_of == date(2026, 1, 31)
@@ -169,10 +168,12 @@ def test_what_nobody_signs_needs_no_signature(assurance: str) -> None:
         ('assurance = "self-signed"\nby = "bank-company"', "attestations[1]: is self-signed and has no signature"),
         ('assurance = "self-signed"\nby = "auditor"', "attestations[1].by: auditor does not answer for bank"),
         ('assurance = "third-party"\nby = "bank-company"', "attestations[1].by: bank-company answers for bank itself"),
+        ('assurance = "observed"\nby = "auditor"', "attestations[1]: is observed and has no signature"),
+        ('assurance = "observed"\nby = "bank-company"', "attestations[1].by: bank-company answers for bank itself"),
         ('assurance = "observed"\nby = "bank"', 'attestations[1].by: "bank" is a participant'),
         ('assurance = "observed"\nby = "auditr"', 'attestations[1].by: found "auditr", which is not declared'),
         ('assurance = "sworn"\nby = "auditor"', 'attestations[1].assurance: found "sworn"'),
-        ('assurance = "observed"\nby = "silent"\nfacts = ["apps"]', 'facts: bank does not declare "apps"'),
+        ('assurance = "declared"\nby = "silent"\nfacts = ["apps"]', 'facts: bank does not declare "apps"'),
         ('assurance = "observed"\nby = "silent"\nsignature = "00"', 'signature: found "00"'),
         (
             f'assurance = "third-party"\nby = "silent"\nsignature = "{"00" * 64}"',
@@ -194,7 +195,7 @@ def test_an_attestation_is_of_something() -> None:
 
 
 def test_a_signature_where_none_is_needed_has_to_be_right_too() -> None:
-    rest = f'assurance = "observed"\nby = "auditor"\nsignature = "{"00" * 64}"\n'
+    rest = f'assurance = "declared"\nby = "auditor"\nsignature = "{"00" * 64}"\n'
     with pytest.raises(DocumentError, match="does not verify"):
         network(UNSIGNED + rest)
 
@@ -230,7 +231,8 @@ def test_everything_has_somebody_who_answers_for_it() -> None:
         ({"topics": [], "facts": []}, "nothing to vouch for"),
         ({"topics": ["No Upgrades"]}, '"No Upgrades" is no topic'),
         ({"facts": ["operates"]}, 'bank does not declare "operates"'),
-        ({"assurance": Assurance.OBSERVED}, "what is observed is not signed"),
+        ({"assurance": Assurance.DECLARED}, "what is declared is not signed"),
+        ({"assurance": Assurance.OBSERVED}, "bank-company answers for bank itself"),
         ({"expires": DAY}, "has to expire after"),
         ({"by": "auditor"}, "auditor does not answer for bank"),
         ({"subject": "open", "facts": []}, "bank-company does not answer for open"),

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from tests.compliance import build
 from tests.compliance.build import (
     AT,
     attestation,
@@ -129,10 +130,47 @@ def test_evidence_is_each_fact_on_the_way_and_who_declares_it() -> None:
     assert {each.as_of for each in outcome.evidence} == {date(2026, 1, 1)}
 
 
+@pytest.mark.parametrize(
+    ("test", "state", "negate", "truth", "decided"),
+    [
+        ("any-in", "AA", False, True, ["here.state"]),
+        ("none-in", "AA", False, False, ["here.state"]),
+        ("all-in", "AA", False, False, ["there.state"]),
+        ("any-in", "AA", True, False, ["here.state"]),
+        ("any-in", "CC", False, False, ["here.state", "there.state"]),
+        ("none-in", "CC", False, True, ["here.state", "there.state"]),
+    ],
+)
+def test_of_what_is_decided_no_fact_tells_the_opposite(
+    test: str, state: str, negate: bool, truth: bool, decided: list[str]
+) -> None:
+    made = network(
+        here=facility(state="AA"), there=facility(state="BB"), pay=flow(stored=[{"at": "here"}, {"at": "there"}])
+    )
+    outcome = ask(made, "pay", condition("stored.at.state", test, values=[state], negate=negate))
+    assert outcome.truth is truth
+    assert {each.holds for each in outcome.evidence} == {truth}
+    states = [each for each in outcome.evidence if each.path.endswith(".state")]
+    assert [each.path for each in states if not each.note] == decided
+    assert {each.note for each in states} <= {"", "does not decide"}
+
+
+@pytest.mark.parametrize("wrong", ["acme", "bank", "pay"])
+def test_what_is_named_where_another_kind_belongs_tells_nothing(wrong: str) -> None:
+    """An organisation is no place: that it has no operator is no answer."""
+    made = place()
+    elements = build.fact([{"at": wrong}])
+    pay = replace(made.entities["pay"], facts={**made.entities["pay"].facts, "stored": elements})
+    made = replace(made, entities={**made.entities, "pay": pay})
+    asked = condition("stored.at.operator", "none-listed", list="list")
+    outcome = ask(made, "pay", asked, listing(row("somebody")))
+    assert (outcome.truth, outcome.missing) == (None, (f"{wrong}.operator",))
+
+
 def test_missing_facts_are_named_by_who_has_to_declare_them() -> None:
     missing = {
         "stored.at.state": ("bare.state",),
-        "stored.copy": ("pay.stored[1].copy",),
+        "stored.copy": ("pay.stored[2].copy",),
         "to.state": ("pay.to",),
         "stored.at.accessible_to.state": ("nobody.state",),
     }
@@ -223,7 +261,7 @@ def test_who_vouches_for_a_fact_makes_it_surer(about: dict[str, Any], assurance:
     word = attestation("hub", **{"facts": ["equipment"], **about})
     declared = network(attestations=[word], hub=facility(equipment=[{"vendor": "acme"}]), acme=organisation())
     (evidence,) = ask(declared, "hub", condition("equipment.vendor", "any-in", values=["acme"])).evidence
-    assert (evidence.path, evidence.assurance) == ("hub.equipment[0].vendor", assurance)
+    assert (evidence.path, evidence.assurance) == ("hub.equipment[1].vendor", assurance)
 
 
 # --- lists: whose controllers stand there is in test_ownership ---
@@ -298,7 +336,7 @@ def test_rows_may_be_limited(place: str, parts: tuple[str, ...], truth: bool | N
     asked = condition("equipment.vendor", "any-listed", list="list", parts="equipment.part")
     outcome = ask(equipped(), place, asked, listing(row("vendor", parts=parts)))
     assert outcome.truth is truth
-    assert outcome.missing == (("open.equipment[0].part",) if truth is None else ())
+    assert outcome.missing == (("open.equipment[1].part",) if truth is None else ())
     assert ask(equipped(), place, replace(asked, test="none-listed"), listing(row("vendor", parts=parts))).truth is (
         None if truth is None else not truth
     )
@@ -349,9 +387,25 @@ def test_returned_in_time(taken: str | None, back: str | None, days: int, truth:
     )
     outcome = ask(declared, "pay", asked)
     assert outcome.truth is truth
-    assert {each.path for each in outcome.evidence} == {f"pay.processed[0].{name}" for name in given}
+    assert {each.path for each in outcome.evidence} == {f"pay.processed[1].{name}" for name in given}
     if given.keys() >= {"taken_at"}:
         assert ask(declared, "pay", replace(asked, fact="processed.taken_at")).truth is truth
+
+
+@pytest.mark.parametrize("early", ["returned_at", "deleted_at"])
+def test_nothing_is_back_before_it_was_taken(early: str) -> None:
+    times = dict.fromkeys(("taken_at", "returned_at", "deleted_at"), moment("2026-11-23T10:00"))
+    asked = condition("processed", "returned-in-time", hours=24, business_days=1, zone="UTC")
+    assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is True
+    times[early] -= 1
+    assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is False
+
+
+def test_a_deadline_past_the_end_of_the_calendar_is_its_hours() -> None:
+    times = dict.fromkeys(("taken_at", "returned_at", "deleted_at"), moment("9999-12-31T23:00"))
+    for zone in ("UTC", "Asia/Kolkata"):
+        asked = condition("processed", "returned-in-time", hours=24, business_days=1, zone=zone)
+        assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is True
 
 
 def test_what_is_late_is_late_whatever_else_is_missing() -> None:

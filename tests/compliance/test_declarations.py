@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
+from string import ascii_uppercase
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compliance import declared
 
-from sycee.compliance import declarations, slips
+from sycee.compliance import declarations, slips, states
 from sycee.compliance.facts import Assurance, Element
 from sycee.compliance.vocabulary import KINDS, Type
 from sycee.core import documents
@@ -42,13 +44,12 @@ id = "first-bank"
 name = "First Bank"
 source = "its own return"
 as_of = 2026-01-15
-assurance = "observed"
 synthetic = false
 organisation = "first-bank-company"
 state = "AA"
 apps = []
 licences = [{ state = "AA", authority = "An authority", until = 2027-01-01 }]
-provenance = { licences = { source = "the licence", as_of = 2020-05-01, assurance = "declared", expires = 2027-01-01 } }
+provenance = { licences = { source = "the licence", as_of = 2020-05-01, expires = 2027-01-01 } }
 
 [[clouds]]
 id = "a-cloud"
@@ -124,7 +125,7 @@ def test_where_a_fact_comes_from_is_said_by_network_entity_or_field() -> None:
     bank, holding = network.entities["first-bank"], network.entities["holding"]
     state, owner = bank.facts["state"], holding.facts["state"]
     assert (owner.source, owner.as_of, owner.assurance) == ("a register", date(2026, 1, 31), Assurance.DECLARED)
-    assert (state.source, state.as_of, state.assurance) == ("its own return", date(2026, 1, 15), Assurance.OBSERVED)
+    assert (state.source, state.as_of, state.assurance) == ("its own return", date(2026, 1, 15), Assurance.DECLARED)
     assert owner.synthetic
     assert holding.synthetic
     assert not state.synthetic
@@ -234,8 +235,10 @@ def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
         ('purpose = "payment"', 'purpose = "paymnt"', 'flows[1].purpose: found "paymnt"', 'did you mean "payment"?'),
         ('["payment", "f', '["Payment", "f', 'flows[1].classes: found "Payment"', 'did you mean "payment"?'),
         ("first-profile/wages", "first-profile/", 'flows[1].classes: found "first-profile/"', "PROFILE/WORD"),
-        ('state = "AA"\nowners', 'state = "aa"\nowners', 'organisations[1].state: found "aa"', "upper-case"),
-        ('state = "AA"\nowners', 'state = "AAAA"\nowners', 'organisations[1].state: found "AAAA"', "two or three"),
+        ('state = "AA"\nowners', 'state = "aa"\nowners', 'organisations[1].state: found "aa"', 'mean "AA"?'),
+        ('state = "AA"\nowners', 'state = "USA"\nowners', 'found "USA", which is no state\'s code', 'mean "US"?'),
+        ('state = "AA"\nowners', 'state = "U1"\nowners', 'found "U1", which is no state\'s code', "user-assigned"),
+        ('state = "AA"\nowners', 'state = "QA1"\nowners', 'organisations[1].state: found "QA1"', "upper-case"),
         ('id = "wages"', 'id = "Wages"', 'flows[1].id: found "Wages"', "small letters"),
         ("share_bp = 6_000", "share_bp = 10_001", "owners[1].share_bp: found 10001", "from 0 to 10000"),
         ("share_bp = 6_000", "share_bp = 0.6", "owners[1].share_bp: found 0.6", "a whole number"),
@@ -255,11 +258,13 @@ def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
         ),
         ('at = "a-cloud"', 'at = "first-bank"', 'stored[1].at: "first-bank" is a participant', "a cloud or a facility"),
         (
+            'source = "its own return"',
             'assurance = "observed"',
-            'assurance = "third-party"',
-            'assurance: found "third-party"',
-            '"declared", "observed"',
+            "participants[1].assurance: a fact that is declared is declared",
+            "signs an attestation",
         ),
+        ("expires = 2027", 'assurance = "observed", expires = 2027', "licences.assurance: a fact", "attestation"),
+        ("synthetic = true\n\n", 'synthetic = true\nassurance = "observed"\n\n', "network.assurance: a fact", "sign"),
         ("{ licences = {", "{ bic = {", "provenance.bic: is not declared here", "declare bic"),
         ("{ licences = {", "{ licenses = {", "provenance.licenses: unknown key", 'did you mean "licences"?'),
         ("expires = 2027", "expires = 2020-05-01, x = 2027", "licences.expires: found 2020-05-01", "after 2020-05-01"),
@@ -294,6 +299,38 @@ def test_pieces_have_their_form() -> None:
         document[KINDS[kind].plural][0][field] = wrong
         with pytest.raises(DocumentError, match=f"{field}: found"):
             declarations.parse(declared.toml(document), "net.toml")
+
+
+def test_states_are_those_of_the_standard_and_those_that_it_leaves_to_its_users() -> None:
+    codes = states.codes()
+    assert len(codes) == 249 + 42
+    assert {"AA", "QM", "QZ", "XA", "XK", "XZ", "ZZ"} <= codes
+    assert codes.isdisjoint({"QL", "UK", "EU", "SU", "U1", "USA", "us", ""})
+    two = {first + second for first in ascii_uppercase for second in ascii_uppercase}
+    assert {code for code in two if re.fullmatch(states.pattern(), code)} == codes
+    for code in codes:
+        assert states.nearest(code.lower()) == code
+    text = declared.toml({"network": declared.HEAD, "participants": [{"id": "a-bank", "operates_in": sorted(codes)}]})
+    assert len(declarations.parse(text, "net.toml").entities["a-bank"].facts["operates_in"].value) == len(codes)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 31,
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    ],
+)
+def test_a_key_with_which_anybody_can_sign_is_none(y: str) -> None:
+    """Points of small order, and other ways to write them: a signature of zeros is good for many a message."""
+    with pytest.raises(DocumentError, match=r"organisations\[1\]\.key: is a point of small order") as raised:
+        declarations.parse(changed("owners = []\n", f'owners = []\nkey = "{y}"\n'), "net.toml")
+    assert raised.value.hint
 
 
 def test_a_waiver_is_of_a_rule_for_somebody_and_ends() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,11 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
         ('"values" = ["payment"]', '"values" = ["paymnt"]', 'values: found "paymnt"'),
         ('home = ["AA"]', 'home = ["Aland"]', 'set: found "Aland"'),
         ("effective_until = 2030-01-01", "effective_until = 2026-01-01", "effective_until: found 2026-01-01"),
+        ('holidays = ["2026-01-01"]', 'holidays = ["01.01.2026"]', 'holidays: found "01.01.2026"'),
+        ('holidays = ["2026-01-01"]', 'holidays = ["2026-02-30"]', 'holidays: found "2026-02-30"'),
+        ('holidays = ["2026-01-01"]', 'holidays = ["20260101"]', 'holidays: found "20260101"'),
+        ('"weekend" = ["sunday"]', f'"weekend" = {json.dumps(profiles.DAYS)}', "weekend: found every day of the week"),
+        ('"business_days" = 1', '"business_days" = 1000000', "business_days: found 1000000"),
     ],
 )
 def test_what_a_profile_can_never_find_is_said(old: str, new: str, says: str) -> None:
@@ -115,3 +121,11 @@ def test_what_a_list_can_never_say_is_said(old: str, new: str, says: str) -> Non
     with pytest.raises(DocumentError) as raised:
         profiles.parse_list(documents.parse(text.replace(old, new), "own.toml"))
     assert says in raised.value.message
+
+
+def test_a_list_of_nobody_lets_nobody_through() -> None:
+    listing = test_schema.listing()
+    del listing["rows"]
+    with pytest.raises(DocumentError, match="complete: the list is complete and has no rows"):
+        profiles.parse_list(documents.parse(declared.toml(listing), "own.toml"))
+    assert not profiles.parse_list(documents.parse(declared.toml({**listing, "complete": False}), "own.toml")).rows

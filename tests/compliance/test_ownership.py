@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
-from tests.compliance.build import AT, Maker, listing, network, organisation, row
+from tests.compliance.build import AT, Maker, cloud, listing, network, organisation, participant, row, segment
 
 from sycee.compliance.judging.known import Knowledge
 from sycee.compliance.judging.ownership import Register, Standing
@@ -52,7 +53,7 @@ def test_control_goes_down_a_chain() -> None:
         "middle holds 5,100 of 10,000 basis points of firm",
     )
     assert found.row == "list: bad"
-    assert "firm.owners[0].share_bp" in {each.path for each in found.facts}
+    assert "firm.owners[1].share_bp" in {each.path for each in found.facts}
 
 
 def test_a_chain_that_breaks_is_none() -> None:
@@ -119,13 +120,64 @@ def test_who_may_stand_there_may_control() -> None:
 
 def test_circles_of_ownership_end() -> None:
     ring = {"firm": owned(("other", 10_000)), "other": owned(("firm", 6000), ("bad", 4000))}
-    assert standing(BAD, bad=organisation(), **ring).truth is False
+    assert standing(BAD, bad=organisation(), **ring).truth is None  # nobody outside holds the circle but the listed one
     ring["other"] = owned(("firm", 5000), ("bad", 5000))
     found = standing(BAD, bad=organisation(), **ring)
     assert found.truth is True
     assert found.chain[0].startswith("bad holds")
-    own = owned(("firm", 10_000))
-    assert standing(BAD, bad=organisation(), firm=own).truth is False
+    own = standing(BAD, bad=organisation(), firm=owned(("firm", 10_000)))
+    assert (own.truth, own.missing) == (None, ())
+    assert own.facts[0].note == "a circle of owners holds it that nobody outside is shown to control"
+
+
+@pytest.mark.parametrize(
+    ("firm", "other", "truth"),
+    [
+        ((("firm", 6000), ("bad", 4000)), (), None),  # it votes its own shares for whoever leads it
+        ((("firm", 3500), ("bad", 3500), ("good", 3000)), (), None),  # 35 of the 65 that others hold
+        ((("firm", 2000), ("bad", 2000), ("good", 6000)), (), False),
+        ((("firm", 3000),), (), False),  # too little to lead it
+        ((("other", 5100), ("bad", 4900)), (("firm", 5100), ("bad", 4900)), None),
+        ((("other", 5100), ("good", 4900)), (("firm", 4900), ("good", 5100)), False),  # held from outside
+        ((("other", 5100), ("bad", 4900)), (("firm", 4900), ("good", 5100)), False),
+    ],
+)
+def test_a_circle_does_not_vouch_for_itself(firm: Any, other: Any, truth: bool | None) -> None:
+    def whole(shares: tuple[tuple[str, int], ...]) -> Maker:
+        return owned(*shares, dispersed_bp=10_000 - sum(share for _, share in shares))
+
+    parties = {"bad": organisation(), "good": organisation(), "firm": whole(firm), "other": whole(other)}
+    assert standing(BAD, **parties).truth is truth
+
+
+@pytest.mark.parametrize(
+    "name", ["Bad  Firm Ltd", " bad firm ltd ", "BAD FIRM LTD", "\uff22ad\u00a0Firm Ltd", "Bad Fi\u200brm Ltd"]
+)
+def test_names_are_compared_by_what_they_say(name: str) -> None:
+    listed = row("another", "Bad Firm Ltd")
+    assert standing(listed, firm=organisation(identifiers=(name,))).truth is True
+    assert standing(row(name), firm=organisation(identifiers=("Bad Firm Ltd",))).truth is True
+    assert standing(listed, firm=organisation(identifiers=("Bad Firm Limited",))).truth is False
+
+
+def test_a_party_goes_by_its_own_name_too() -> None:
+    made = network(firm=organisation(), holding=owned(("firm", 10_000)))
+    called = replace(made, entities={**made.entities, "firm": replace(made.entities["firm"], name="Bad Firm Ltd")})
+    register = Register(listing(row("Bad  firm ltd")), Knowledge(called, AT), 5000)
+    assert register.standing("firm").truth is True
+    assert ("firm.name", "Bad Firm Ltd") in {(each.path, each.value) for each in register.standing("firm").facts}
+    assert register.standing("holding").truth is True
+
+
+def test_only_an_organisation_stands_on_a_list_by_its_facts() -> None:
+    """Whatever else is named where one belongs says nothing of itself: all is missing."""
+    made = network(firm=segment(owners=()), vault=cloud(), pay=participant())
+    register = Register(listing(BAD), Knowledge(made, AT), 5000)
+    for wrong in made.entities:
+        assert (register.standing(wrong).truth, register.standing(wrong).missing) == (
+            None,
+            (f"{wrong}.identifiers", f"{wrong}.owners"),
+        )
 
 
 def test_shares_have_their_time() -> None:

@@ -18,7 +18,7 @@ from tests.report.browser import opened
 from sycee.compliance import declarations, library
 from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.pages import html, json_form, junit, sarif, text
+from sycee.compliance.pages import html, json_form, junit, picture, sarif, text
 from sycee.compliance.pages.standing import Told, shown
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
@@ -58,7 +58,18 @@ def made(*findings: Finding, **profile: Any) -> Told:
         ([Verdict.PASS], "meets profile regime version 1 on declared facts as of 2026-11-25"),
         (
             [Verdict.PASS, Verdict.ATTESTED, Verdict.ATTESTED, Verdict.WAIVED],
-            "meets profile regime version 1 on declared facts as of 2026-11-25, by 2 attestations and 1 waiver",
+            (
+                "is let off 1 finding of profile regime version 1 and meets the rest on declared facts as of "
+                "2026-11-25, by 2 attestations"
+            ),
+        ),
+        (
+            [Verdict.WAIVED, Verdict.WAIVED],
+            "is let off 2 findings of profile regime version 1 on declared facts as of 2026-11-25",
+        ),
+        (
+            [Verdict.PASS, Verdict.ATTESTED],
+            "meets profile regime version 1 on declared facts as of 2026-11-25, by 1 attestation",
         ),
         ([Verdict.UNKNOWN, Verdict.PASS], "is not known to meet profile regime version 1 on declared facts as of …"),
         ([Verdict.CONFLICT, Verdict.UNKNOWN], "a person has to decide whether it meets profile regime version 1 …"),
@@ -386,6 +397,25 @@ def test_hostile_words_are_words() -> None:
     assert json_form.loads(json_form.dumps(told)).findings[-1].message == HOSTILE
 
 
+UNSEEN: Final = "RED\x1b[31m\x00\x9b\u202e\nPASS: all\u2028\ufffe"
+
+
+def test_characters_that_nobody_sees_are_escapes_on_every_page() -> None:
+    """A name may not command a terminal, forge a line, turn the direction of writing or break a document."""
+    about: dict[str, Any] = {"message": UNSEEN, "remedy": UNSEEN, "list_row": UNSEEN, "chain": (UNSEEN,)}
+    about |= {"evidence": (Evidence("bank.state", UNSEEN, UNSEEN, DAY, holds=False),)}
+    told = made(finding(Verdict.FAIL, **about), title=UNSEEN, issuer=UNSEEN)
+    bank = replace(told.network.entities["bank"], name=UNSEEN)
+    told = replace(told, network=replace(told.network, title=UNSEEN, entities={"bank": bank}))
+    pages = {"text": text.text(told), "svg": picture.svg(told), "junit": junit.xml(told), "html": html.render(told)}
+    for name, said in pages.items():
+        assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u202e\ufffe]", said), name
+        assert r"RED\x1b[31m\x00\x9b\u202e" in said, name
+    assert not re.search(r"^ *PASS", pages["text"], re.MULTILINE)
+    for name in ("svg", "junit"):
+        ET.fromstring(pages[name])  # noqa: S314 - our own
+
+
 def test_of_very_many_the_worst_are_shown(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "SUBJECTS_MAX", 5)
     monkeypatch.setattr(html, "DRAWN_MAX", 100)
@@ -403,7 +433,7 @@ def test_of_very_many_the_worst_are_shown(told: Told, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_the_page_asks_for_nothing_and_fits(told: Told, tmp_path: Path, width: int, scheme: str) -> None:
     path = tmp_path / "report.html"
-    html.write(told, path)
+    path.write_text(html.render(told), encoding="utf-8")
     with opened(path, width=width, scheme=scheme) as seen:
         assert seen.requests == [path.as_uri()]
         assert seen.complaints == []
@@ -420,7 +450,7 @@ def test_the_page_asks_for_nothing_and_fits(told: Told, tmp_path: Path, width: i
 
 def test_a_link_of_the_matrix_opens_its_findings(told: Told, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    html.write(told, path)
+    path.write_text(html.render(told), encoding="utf-8")
     with opened(path) as seen:
         seen.page.locator(".matrix summary").first.click()
         link = seen.page.locator(".matrix li a").first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import tomllib
 from collections.abc import Callable
 from datetime import date
@@ -231,8 +232,8 @@ def objects(of: Any) -> list[Any]:
 OTHER_TYPES = (-7, True, "Some text", [], {}, "")
 
 
-def changes(document: Document, under: Way = ()) -> list[tuple[str, Document]]:
-    """The document with each key left out, misspelt, and with a value of every other type."""
+def changes(document: Document, under: Way, types: int) -> list[tuple[str, Document]]:
+    """The document with each key left out, misspelt, and with values of so many other types."""
     made: list[tuple[str, Document]] = []
     for path in declared.places(document):
         if path[: len(under)] != under:
@@ -247,7 +248,7 @@ def changes(document: Document, under: Way = ()) -> list[tuple[str, Document]]:
                 if name:
                     table[name] = kept
                 made.append((f"{where} {what}", other))
-        for value in OTHER_TYPES:
+        for value in random.Random(where).sample(OTHER_TYPES, types):
             other = copy.deepcopy(document)
             table = within(other, way)
             if value != table[last]:
@@ -283,10 +284,25 @@ def parts(name: str) -> list[tuple[Document, Way]]:
     return [(document, ())]
 
 
-@pytest.mark.parametrize(("name", "part"), [(name, part) for name in WHOLE for part in range(len(parts(name)))])
+each_part = pytest.mark.parametrize(
+    ("name", "part"), [(name, part) for name in WHOLE for part in range(len(parts(name)))]
+)
+
+
+@each_part
 def test_what_the_schema_refuses_the_reader_refuses_and_the_other_way_round(name: str, part: int) -> None:
+    require_one_mind(name, part, 2)
+
+
+@pytest.mark.soak
+@each_part
+def test_schema_and_reader_are_of_one_mind_about_every_type(name: str, part: int) -> None:
+    require_one_mind(name, part, len(OTHER_TYPES))
+
+
+def require_one_mind(name: str, part: int, types: int) -> None:
     only_schema, only_reader, both = [], [], 0
-    for what, other in changes(*parts(name)[part]):
+    for what, other in changes(*parts(name)[part], types):
         taken, message = validator(name).is_valid(plain(other)), refused(name, other)
         both += bool(message) and not taken
         if not taken and not message:
@@ -295,7 +311,7 @@ def test_what_the_schema_refuses_the_reader_refuses_and_the_other_way_round(name
             only_reader.append((what, message.splitlines()[0]))
     assert only_schema == []
     assert only_reader == []
-    assert both > 20
+    assert both > 3 * types
 
 
 def test_words_are_closed_but_for_a_profiles_own() -> None:
@@ -304,6 +320,22 @@ def test_words_are_closed_but_for_a_profiles_own() -> None:
         document["flows"][0]["purpose"] = value
         assert (wrong("declarations", document) == "") is right
         assert (refused("declarations", document) == "") is right
+
+
+@pytest.mark.parametrize(("code", "right"), [("AA", True), ("XK", True), ("USA", False), ("U1", False), ("QL", False)])
+def test_a_state_has_a_code_wherever_one_is_said(code: str, right: bool) -> None:
+    """A slip would be a state that no rule is about, and what it asks would not apply."""
+    document = declared.whole()
+    document["facilities"][0]["state"] = code
+    assert (wrong("declarations", document) == "") is right
+    assert (refused("declarations", document) == "") is right
+    for place in ("sets", "rules"):
+        regime = profile()
+        if place == "sets":
+            regime["sets"]["home"] = [code]
+        else:
+            regime["rules"][0]["when"][1]["values"] = [code]
+        assert (refused("profile", regime) == "") is right
 
 
 def test_what_is_signed_needs_a_signature() -> None:

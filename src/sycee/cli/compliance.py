@@ -6,7 +6,8 @@ Routes, differences and blocs are in `compliance_ways`; both files share what st
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -25,9 +26,24 @@ if TYPE_CHECKING:
     from sycee.compliance.verdicts import Finding
 
 app = App(name="compliance", help="Judge declared facts under several regimes at once.")
-app.command("sycee.cli.compliance_ways:routes", name="routes")
-app.command("sycee.cli.compliance_ways:split", name="split")
-app.command("sycee.cli.compliance_ways:diff", name="diff")
+# Imported only when they are called; the help is repeated here for the same reason.
+app.command(
+    "sycee.cli.compliance_ways:routes",
+    name="routes",
+    help="Find a way for a flow under all regimes, or the nearest miss.\n\n"
+    "What is not said of a flow is unknown. Exit code 1 where there is no route.",
+)
+app.command(
+    "sycee.cli.compliance_ways:split",
+    name="split",
+    help="See the network in two blocs: who can still pay whom, at what cost.",
+)
+app.command(
+    "sycee.cli.compliance_ways:diff",
+    name="diff",
+    help="Tell what is judged otherwise when something changes.\n\n"
+    "What is not given afterwards stays as it was before. Exit code 1 where something stops now that did not.",
+)
 
 STOPPED = 1  # the exit code where something stops that is enforced
 
@@ -55,7 +71,7 @@ def check(
     profile: Profiles = None,
     list_: Lists = None,
     at: At = None,
-    format_: Annotated[Form, Parameter(name="--format", help="What to write.")] = "text",
+    format_: Annotated[Form | None, Parameter(name="--format", help="What to write; text without it.")] = None,
     everything: Annotated[bool, Parameter(name="--all", negative="", help="Tell what holds, too, as text.")] = False,
     output: Annotated[Path | None, Parameter(help="Write it to this file.")] = None,
     picture: Annotated[Path | None, Parameter(help="Write a picture of the network, as SVG, to this file.")] = None,
@@ -65,20 +81,19 @@ def check(
 
     Without --profile, every profile that is shipped judges.
     """
+    if json_ and format_ not in (None, "json"):
+        raise UsageError(f"--json and --format {format_} ask for two forms", hint="leave one of them out")
+    form: Form = "json" if json_ else format_ or "text"
+    if form == "html" and output is None:
+        raise UsageError("a page is for a file", hint="name it with --output report.html")
+    # Judging may take long, and what was printed already cannot be taken back: places are looked at first.
+    check_places({"--output": output, "--picture": picture}, networks, profile, list_)
     told = judged(networks, profile, list_, at)
-    form: Form = "json" if json_ else format_
-    if form == "html":
-        if output is None:
-            raise UsageError("a page is for a file", hint="name it with --output report.html")
-        from sycee.compliance.pages import html
-
-        html.write(told, output)
+    said = _said(told, form, everything, None if output else columns())
+    if output is None:
+        print(said, end="")
     else:
-        said = _said(told, form, everything)
-        if output is None:
-            print(said, end="")
-        else:
-            write(output, said)
+        write(output, said)
     if picture is not None:
         from sycee.compliance.pages import picture as drawing
 
@@ -102,25 +117,25 @@ def explain(
 ) -> int:
     """Tell all that was found of one subject: the evidence, who controls whom, the list's row, what would change it."""
     from sycee.compliance.pages import json_form, text
-    from sycee.compliance.pages.standing import counted
+    from sycee.compliance.pages.standing import counted, visible
 
     declared, library, day = loaded([network], profile, list_, at)
-    findings = [each for each in _of_subject(declared, library, day, subject) if rule is None or _names(rule, each)]
+    of_subject = _of_subject(declared, library, day, subject)
+    findings = [each for each in of_subject if rule is None or _names(rule, each)]
     if not findings:
-        raise _no_such_rule(library, subject, rule)
+        raise _no_such_rule(library, subject, rule) if rule else _nothing_judged(declared, library, day, subject)
     if json_:
         _print_json({"subject": subject, "at": day.isoformat(), "findings": [json_form.finding(x) for x in findings]})
     else:
-        terminal = console()
         entity = declared.entities.get(subject.rpartition(" @ ")[2])
         place = f", declared at {entity.place}" if entity else ""
-        terminal.print(f"{subject}{place}, judged as of {day}", markup=False, soft_wrap=True)
+        lines = [visible(f"{subject}{place}, judged as of {day}")]
         told, rest = (findings, []) if rule else _split_applying(findings)
         for each in told:
-            lines = [*text.finding(each), *text.origin(library, each)]
-            print("\n".join(lines))
+            lines += [*text.finding(each), *text.origin(library, each)]
         if rest:
-            print(f"{counted(len(rest), 'rule')} not about it: {', '.join(each.rule for each in rest)}")
+            lines.append(f"{counted(len(rest), 'rule')} not about it: {', '.join(each.rule for each in rest)}")
+        print(text.wrapped(lines, columns()), end="")
     return STOPPED if any(each.stops for each in findings) else 0
 
 
@@ -166,7 +181,8 @@ def attest(
         list[str] | None, Parameter(negative="", help="A declared fact that is vouched for. May be repeated.")
     ] = None,
     assurance: Annotated[
-        Literal["self-signed", "third-party"], Parameter(help="Whether it vouches for itself or for another.")
+        Literal["self-signed", "third-party", "observed"],
+        Parameter(help="Whether it vouches for itself, for another, or measured at another."),
     ] = "third-party",
     as_of: Annotated[str | None, Parameter(help="Since when; the network's own day without it.")] = None,
     expires: Annotated[str | None, Parameter(help="The day from which on it says nothing any more.")] = None,
@@ -230,21 +246,59 @@ def judged(
 
 
 def day_of(text: str | None, option: str) -> date | None:
-    """A day as people write it; None where none was given."""
+    """A day as people write it, in the one form that declarations have too; None where none was given."""
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f'{option} is "{text}"', hint="give a day such as 2020-12-01") from error
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise UsageError(f'{option} is "{text}"', hint="give a day such as 2020-12-01")
+    return day
+
+
+def columns() -> int:
+    """Characters of a line on stdout: those of the terminal; 80 where it is none."""
+    return shutil.get_terminal_size().columns
+
+
+def check_places(
+    places: Mapping[str, Path | None],
+    networks: Sequence[Path],
+    profiles: Sequence[str] | None,
+    lists: Sequence[Path] | None,
+) -> None:
+    """UsageError where a file that was asked for, by its option, cannot be put, or would overwrite what is read."""
+    asked = {option: path for option, path in places.items() if path is not None}
+    read = [*networks, *(lists or []), *(Path(each) for each in profiles or [])]
+    for option, path in asked.items():
+        check_place(path)
+        # A folder is read whole: a TOML file put there would be a declaration the next time.
+        folders = [each for each in read if path.suffix == ".toml" and each.is_dir() and _same(each, path.parent)]
+        files = [file for each in read for file in (each.glob("*.toml") if each.is_dir() else [each])]
+        over = [each for each in files if _same(each, path)] + folders
+        if over:
+            raise UsageError(f"{option} {path} would overwrite what is read: {over[0]}", hint="name another file")
+    if len(asked) == 2 and _same(*asked.values()):
+        raise UsageError(f"{' and '.join(asked)} name the same file", hint="name two files")
+
+
+def check_place(path: Path) -> None:
+    """UsageError where a file cannot be put."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{path} is no place for a file", hint="name a file in a folder that is there")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def write(path: Path, content: str) -> None:
     """Put a text into a file, whole or not at all."""
     from sycee.core.files import write_whole
 
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{path} is no place for a file", hint="name a file in a folder that is there")
+    check_place(path)
     write_whole(path, content.encode())
 
 
@@ -254,17 +308,21 @@ def progress(what: str) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     terminal = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+    parts = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _said(told: Told, form: Form, everything: bool) -> str:
+def _said(told: Told, form: Form, everything: bool, width: int | None) -> str:
     from sycee.compliance.pages import json_form, junit, sarif, text
 
     if form == "text":
-        return text.text(told, everything=everything)
+        return text.text(told, everything=everything, width=width or text.WIDTH)
+    if form == "html":
+        from sycee.compliance.pages import html
+
+        return html.render(told)
     return {"json": json_form.dumps, "sarif": sarif.dumps, "junit": junit.xml}[form](told)
 
 
@@ -284,11 +342,33 @@ def _names(rule: str, finding: Finding) -> bool:
     return rule in (finding.rule, finding.rule.partition("/")[2])
 
 
-def _no_such_rule(library: Library, subject: str, rule: str | None) -> UsageError:
+def _nothing_judged(network: Network, library: Library, day: date, subject: str) -> UsageError:
+    """Why nothing was: it does not lie on the path, lies on paths only, or no rule is about such things."""
+    from sycee.compliance.judging.judge import Judge
+    from sycee.compliance.vocabulary import LEVELS
     from sycee.core.documents import nearest
 
-    if rule is None:
-        return UsageError(f"nothing was judged of {subject}", hint="name what lies on the path of the flow")
+    flow, on_path, place = subject.partition(" @ ")
+    if on_path:
+        judged_there = [each.subject for each in Judge(network, library, day).flow(flow)]
+        there = list(dict.fromkeys(each.partition(" @ ")[2] for each in judged_there if " @ " in each))
+        near = nearest(place, there)
+        right = f'did you mean "{flow} @ {near}"?' if near else f"there: {', '.join(there) or 'nothing that is judged'}"
+        return UsageError(f"nothing was judged of {place} on the path of {flow}", hint=right)
+    kind = network.entities[subject].kind
+    rules = [rule for profile in library.profiles for rule in profile.rules]
+    if any(kind in LEVELS[rule.level] for rule in rules):
+        right = f'name a flow whose path it lies on, too: "FLOW @ {subject}"'
+        return UsageError(f"{subject} is judged only on the path of a flow", hint=right)
+    kinds = dict.fromkeys(rule.level for rule in rules)
+    return UsageError(
+        f"no rule is about {subject}: none of these profiles judges a {kind}", hint=f"they judge: {', '.join(kinds)}"
+    )
+
+
+def _no_such_rule(library: Library, subject: str, rule: str) -> UsageError:
+    from sycee.core.documents import nearest
+
     names = [*library.rules, *(each.partition("/")[2] for each in library.rules)]
     if rule in names:
         return UsageError(f"the rule {rule} is about something else than {subject}", hint="leave it out to see all")
@@ -326,13 +406,17 @@ def _case(case: Case, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _print_case(case: Case, outcomes: Sequence[Outcome]) -> None:
+    from sycee.compliance.pages.text import wrapped
+
     wrong = [each for each in outcomes if not each.passed]
     mark = "FAILED" if wrong else "ok"
     hand = " (re-typed: the source was not at hand)" if case.at_hand is False else ""
-    print(f"{mark:<7}{case.id}: {len(outcomes)} expectations{hand}")
+    lines = [f"{mark:<7}{case.id}: {len(outcomes)} expectations{hand}"]
     for each in wrong:
         expectation = each.expectation
-        print(f"       {expectation.place}: {expectation.rule} on {expectation.subject}: {'; '.join(each.problems)}")
+        what = f"{expectation.place}: {expectation.rule} on {expectation.subject}: {'; '.join(each.problems)}"
+        lines.append(f"       {what}")
+    print(wrapped(lines, columns()), end="")
 
 
 def _print_json(members: dict[str, Any]) -> None:

@@ -16,11 +16,14 @@ from sycee.cli.compliance import (
     Lists,
     NetworkPath,
     Profiles,
+    check_places,
+    columns,
     judged,
     loaded,
     progress,
     write,
 )
+from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +62,8 @@ def routes(
     What is not said of a flow is unknown. Exit code 1 where there is no route.
     """
     from sycee.compliance.enforcement import questions
-    from sycee.compliance.pages import ways
+    from sycee.compliance.pages import text, ways
+    from sycee.compliance.pages.standing import visible
     from sycee.compliance.routing.routes import NearestMiss, Router
 
     if (flow is None) == (from_ is None and to is None) or (flow is None and to is None):
@@ -73,9 +77,13 @@ def routes(
         "origin": origin,
         "currency": currency,
     }
+    check_places({"--picture": picture}, [network], profile, list_)
     declared, library, day = loaded([network], profile, list_, at)
     given = {name: value for name, value in said.items() if value is not None}
-    question = questions.asked(declared, library, day, flow or "", given)
+    try:
+        question = questions.asked(declared, library, day, flow or "", given)
+    except DocumentError as error:
+        raise _of_option(error) from error
     with console(stderr=True).status("looking for ways"):
         comparison = Router(declared, library, day).compare(question.entity, as_if_enforced=enforce or ())
     if picture is not None:
@@ -83,8 +91,9 @@ def routes(
     if json_:
         print(json.dumps({"at": day.isoformat(), **ways.route_form(comparison)}, indent=2, ensure_ascii=False))
     else:
-        ends = [declared.entities[question.entity.id].name] if flow else [f"{from_} to {to}"]
-        print(f"{ends[0]}, as of {day}\n{ways.route_text(comparison)}", end="")
+        what = declared.entities[flow].name if flow else f"{from_} to {to}"
+        head = text.wrapped([f"{visible(what)}, as of {day}"], columns())
+        print(f"{head}{ways.route_text(comparison, columns())}", end="")
     return STOPPED if isinstance(comparison.together, NearestMiss) else 0
 
 
@@ -110,7 +119,7 @@ def split(
     if json_:
         print(json.dumps(ways.split_form(found), indent=2, ensure_ascii=False))
     else:
-        print(ways.split_text(found), end="")
+        print(ways.split_text(found, columns()), end="")
     return 0
 
 
@@ -146,8 +155,15 @@ def diff(
     if json_:
         print(json.dumps(ways.changes_form(before, after, found), indent=2, ensure_ascii=False))
     else:
-        print(ways.changes_text(before, after, found), end="")
+        print(ways.changes_text(before, after, found, columns()), end="")
     return STOPPED if any(each.stops_now for each in found) else 0
+
+
+def _of_option(error: DocumentError) -> UsageError:
+    """A wrong fact of the flow that is asked for, by the option that gave it: whoever typed it wrote no file."""
+    fact = error.key.partition(".")[2].partition("[")[0]
+    word = {"from": "FROM", "to": "TO", "classes": "--class", "subject_states": "--subject-state"}.get(fact)
+    return UsageError(f"{word or f'--{fact}'}: {error.problem}", hint=error.hint)
 
 
 def _draw(

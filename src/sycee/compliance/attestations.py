@@ -1,9 +1,9 @@
 """Who vouches for what: attestations and their Ed25519 signatures.
 
 An attestation is of topics ("inventory-complete") or of facts of a subject, by an organisation, as of a day. What its
-own organisation says is self-signed and what another one says is third-party: both need a signature by the key that
-the organisation declares. What is signed holds the facts' values, so that a fact that was changed afterwards is found.
-What was observed, or is merely declared, needs none.
+own organisation says is self-signed; what another one says is third-party, or observed where that one measured it. All
+three need a signature by the key that the organisation declares: who it was cannot be told otherwise. What is signed
+holds the facts' values, so that a fact that was changed afterwards is found. What is merely declared needs none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 
 FORM: Final = "sycee.compliance.attestation.v1"  # changes when other bytes are signed for the same content
-SIGNED: Final = (Assurance.SELF_SIGNED, Assurance.THIRD_PARTY)
+SIGNED: Final = tuple(each for each in Assurance if each is not Assurance.DECLARED)
 SIGNATURE_PATTERN: Final = f"[0-9a-f]{{{2 * SIGNATURE_BYTES}}}"
 WORDS: Final = {each.word: each for each in Assurance}
 
@@ -141,6 +141,17 @@ def sign(
     return "".join(f"{line}\n" for line in lines if line)
 
 
+def anybodys(key: bytes) -> bool:
+    """Whether an Ed25519 public key, 32 bytes, is one of the few points of small order, for which anybody can sign.
+
+    These are the points that come to nothing when they are doubled three times. On the curve of RFC 8032 they are those
+    of y = 0, y = 1, y = -1, and d y^4 + 2 y^2 = 1, whose doubles have y = 0; here that is multiplied by 121,666.
+    """
+    y = int.from_bytes(key, "little") & ((1 << 255) - 1)
+    square = y * y
+    return y * (square - 1) * (-121_665 * square * square + 2 * 121_666 * square - 121_666) % ((1 << 255) - 19) == 0
+
+
 def own(network: Network, entity: Entity) -> frozenset[str]:
     """The ids of the organisations that answer for it; none where that is not declared."""
     if entity.kind == ORGANISATION:
@@ -174,12 +185,12 @@ def _problem(network: Network, attestation: Attestation) -> _Problem | None:
             return _Problem("facts", f"{attestation.subject} does not declare {documents.found(name)}", right)
     if attestation.assurance in SIGNED:
         answering = own(network, subject) if subject else frozenset()
-        itself = attestation.by in answering
-        if attestation.assurance is Assurance.SELF_SIGNED and not itself:
+        itself, says_itself = attestation.by in answering, attestation.assurance is Assurance.SELF_SIGNED
+        if says_itself and not itself:
             who = ", ".join(sorted(answering)) or "whoever answers for it, which is not declared"
             what = f"{attestation.by} does not answer for {attestation.subject}"
             return _Problem("by", what, f'by {who}; or assurance = "third-party"')
-        if attestation.assurance is Assurance.THIRD_PARTY and itself:
+        if itself and not says_itself:
             what = f"{attestation.by} answers for {attestation.subject} itself"
             return _Problem("by", what, 'by another organisation; or assurance = "self-signed"')
     return None
@@ -192,14 +203,21 @@ def _check_signing(network: Network, attestation: Attestation, private_key: Sign
             f'the network declares no "{attestation.subject}"',
             hint=f'did you mean "{near}"?' if near else "declare it first: what is not there cannot be vouched for",
         )
+    organisations = [each.id for each in network.of_kind(ORGANISATION)]
+    if attestation.by not in organisations:
+        near = documents.nearest(attestation.by, organisations)
+        raise UsageError(
+            f'the network declares no organisation "{attestation.by}"',
+            hint=f'did you mean "{near}"?' if near else "declare it first, with the key that it signs with",
+        )
     if not attestation.topics and not attestation.facts:
         raise UsageError("nothing to vouch for", hint="name topics, or facts of the subject")
     for topic in attestation.topics:
         if not reading.TOPIC.fullmatch(topic):
             raise UsageError(f'"{topic}" is no topic', hint='such as "inventory-complete"')
     if attestation.assurance not in SIGNED:
-        words = " or ".join(each.word for each in SIGNED)
-        raise UsageError(f"what is {attestation.assurance.word} is not signed", hint=f"say {words}")
+        words = ", ".join(each.word for each in SIGNED)
+        raise UsageError(f"what is {attestation.assurance.word} is not signed", hint=f"say one of {words}")
     if attestation.expires is not None and attestation.expires <= attestation.as_of:
         raise UsageError("an attestation has to expire after the day as of which it is made", hint="name a later day")
     if problem := _problem(network, attestation):

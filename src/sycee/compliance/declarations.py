@@ -24,14 +24,12 @@ from blake3 import blake3
 from sycee.compliance import attestations, profiles, reading, slips
 from sycee.compliance.attestations import Written
 from sycee.compliance.canonical import canonical
-from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Fact, Network, Value, Waiver
+from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
 from sycee.compliance.vocabulary import BASIS_POINTS, BY_PLURAL, KINDS, ORGANISATION, Field, Kind, Type
 from sycee.core import documents
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
-# What a fact can be by itself. The two between them are for attestations to say, and those are signed.
-UNSIGNED: Final = tuple(each.word for each in Assurance if each not in attestations.SIGNED)
 ON_A_PATH: Final = " @ "  # FLOW @ ENTITY: the subject of a rule about what lies on a flow's path
 
 
@@ -82,7 +80,6 @@ class _About:
 
     source: str
     as_of: date
-    assurance: Assurance
     expires: date | None
     synthetic: bool
     place: str  # file and line of the entity: those of each of its lines would cost more than all the rest
@@ -105,11 +102,11 @@ class _Reader:
         self.tables = tables
         self.whole = whole  # whether the documents hold nothing else
         self.head = self._head()
+        _check_assurance(self.head)
         self.undeclared = frozenset(self.head.texts("undeclared", default=(), empty=True))
         self.about = _About(
             source=reading.optional(self.head, "source"),
             as_of=self.head.day("as_of"),
-            assurance=attestations.WORDS[self.head.choice("assurance", UNSIGNED, UNSIGNED[0])],
             expires=None,
             synthetic=self.head.boolean("synthetic", False),
             place="",
@@ -139,6 +136,7 @@ class _Reader:
         for entity in self.entities.values():
             if entity.kind == ORGANISATION:
                 self._check_shares(entity)
+                self._check_key(entity)
         network = Network(name, title, self.about.as_of, self.entities)
         # In an order of their own, so that the digest does not hang on how the files are laid out.
         return replace(
@@ -178,11 +176,11 @@ class _Reader:
         table.finish()
 
     def _about(self, table: Table, default: _About) -> _About:
+        _check_assurance(table)
         as_of = reading.optional_day(table, "as_of", default.as_of)
         return _About(
             source=reading.optional(table, "source", default.source),
             as_of=as_of or default.as_of,
-            assurance=attestations.WORDS[table.choice("assurance", UNSIGNED, default.assurance.word)],
             expires=reading.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
             place=default.place or f"{table.file}:{table.line()}",
@@ -217,7 +215,9 @@ class _Reader:
                 continue
             of = about_fields.get(field.name, about)
             value = self._value(table, field, of)
-            facts[field.name] = Fact(value, of.source, of.as_of, of.assurance, of.expires, of.synthetic, of.place)
+            facts[field.name] = Fact(
+                value, of.source, of.as_of, expires=of.expires, synthetic=of.synthetic, place=of.place
+            )
         return facts
 
     def _value(self, table: Table, field: Field, about: _About) -> Value:
@@ -292,10 +292,23 @@ class _Reader:
                 right = f"{BASIS_POINTS:,} basis points at the most on any day; say until when an earlier share counts"
                 raise self.tables_of[organisation.id].error("owners", problem, right=right)
 
+    def _check_key(self, organisation: Entity) -> None:
+        fact = organisation.facts.get("key")
+        if fact is not None and attestations.anybodys(bytes.fromhex(str(fact.value))):
+            problem = "is a point of small order: anybody can sign with it"
+            raise self.tables_of[organisation.id].error("key", problem, right="a key that `sycee key new` made")
+
 
 def _share(element: Element) -> int:
     fact = element.facts.get("share_bp")
     return fact.value if fact and isinstance(fact.value, int) else 0
+
+
+def _check_assurance(table: Table) -> None:
+    """Whoever declares something cannot make it surer by saying so: only a signature of somebody else tells them."""
+    if "assurance" in table:
+        right = "take it out: who vouches for a fact, or measured it, signs an attestation: sycee compliance attest"
+        raise table.error("assurance", "a fact that is declared is declared, and no more", right=right)
 
 
 def _tables(document: Table, key: str) -> tuple[Table, ...]:

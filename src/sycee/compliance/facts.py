@@ -24,7 +24,7 @@ class Assurance(IntEnum):
     DECLARED = 0  # its owner says so
     SELF_SIGNED = 1  # and signed it
     THIRD_PARTY = 2  # somebody else looked, and signed
-    OBSERVED = 3  # it was measured
+    OBSERVED = 3  # somebody else measured it, and signed
 
     @property
     def word(self) -> str:

@@ -7,6 +7,8 @@ lists are checked when a profile is read: what cannot be is an error with file, 
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -42,6 +44,8 @@ ADDRESSEES: Final = ("company", "state")
 RULE_KINDS: Final = ("checked", "attested")
 ROW_STATUSES: Final = ("listed", "pending", "recommended")
 ASSURANCES: Final = tuple(each.word for each in Assurance)
+BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and one of more than a year is none
+ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -166,6 +170,16 @@ class Profile:
         return Force.ENFORCED if self.status != "pledge" or adopted else Force.ADVISED
 
 
+def key_of(name: str) -> str:
+    """What names are compared by: letters and signs alone, not how they are written.
+
+    Wide and narrow forms, small and great letters, and blanks of any kind and number are the same, and what nobody can
+    see (Unicode category Cf) is left out. Whoever writes a name otherwise than its list does is not another party.
+    """
+    seen = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Who stands on a list: `party` as an organisation's id or one of its identifiers, or another name of `also`.
@@ -210,11 +224,11 @@ class List:
 
     @cached_property
     def rows_of(self) -> Mapping[str, tuple[Row, ...]]:
-        """The rows by every name of their parties."""
+        """The rows by every name of their parties, as `key_of` has it."""
         names: dict[str, list[Row]] = {}
         for row in self.rows:
             for name in (row.party, *row.also):
-                names.setdefault(name.casefold(), []).append(row)
+                names.setdefault(key_of(name), []).append(row)
         return {name: tuple(rows) for name, rows in names.items()}
 
 
@@ -228,7 +242,8 @@ class Library:
     @cached_property
     def digest(self) -> str:
         """BLAKE3 over both, 64 hexadecimal digits."""
-        return digest([self.profiles, {name: self.lists[name] for name in sorted(self.lists)}])
+        profiles = sorted(self.profiles, key=lambda each: each.id)  # in whatever order they were named
+        return digest([profiles, {name: self.lists[name] for name in sorted(self.lists)}])
 
     @cached_property
     def rules(self) -> Mapping[str, Rule]:
@@ -249,7 +264,7 @@ def put_together(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
         named |= lists_of(profile)
         for name in sorted(named - by_id.keys()):
             near = documents.nearest(name, by_id)
-            right = f"Did you mean {near}?" if near else f"Known lists: {', '.join(sorted(by_id)) or 'none'}."
+            right = f"Give it with --list FILE{f'; or did you mean {near}?' if near else '.'}"
             raise UsageError(f"The profile {profile.id} names the list {name}, which was not found.", hint=right)
     return Library(tuple(profiles), {name: by_id[name] for name in sorted(named)})
 
@@ -279,6 +294,9 @@ def parse_list(table: Table) -> List:
     sources = _sources(table)
     rows = tuple(_row(each, sources) for each in reading.optional_tables(table, "rows"))
     table.finish()
+    if complete and not rows:
+        right = "its [[rows]], or complete = false: a whole list of nobody would let everybody through"
+        raise table.error("complete", "the list is complete and has no rows", right=right)
     return List(name, title, publisher, as_of, valid_until, complete, sources, rows, note)
 
 
@@ -431,13 +449,12 @@ class _ProfileReader:
             }
         if test == RETURNED_IN_TIME:
             zone: ZoneInfo = table.zone("zone")
-            holidays = self._values(table, "holidays") if "holidays" in table else ()
             return {
                 "hours": table.integer("hours", least=1),
-                "business_days": table.integer("business_days", least=0),
+                "business_days": table.integer("business_days", least=0, most=BUSINESS_DAYS_MAX),
                 "zone": zone.key,
-                "weekend": table.texts("weekend", choices=DAYS, default=("saturday", "sunday")),
-                "holidays": frozenset(holidays),
+                "weekend": _weekend(table),
+                "holidays": self._holidays(table),
             }
         return {}
 
@@ -466,8 +483,16 @@ class _ProfileReader:
             for each in fields:
                 reading.check_text(table, key, value, each)
 
-    def _values(self, table: Table, key: str) -> tuple[str, ...]:
-        return self.sets[table.choice(key, tuple(self.sets))]
+    def _holidays(self, table: Table) -> frozenset[str]:
+        if "holidays" not in table:
+            table.offer("holidays")
+            return frozenset()
+        days = self.sets[table.choice("holidays", tuple(self.sets))]
+        for day in days:
+            if not _is_day(day):
+                right = 'a set of dates as ISO 8601 has them, such as "2026-10-01"'
+                raise table.error("holidays", f"found {documents.found(day)}", right=right)
+        return frozenset(days)
 
     def _path(self, table: Table, key: str, roots: paths.Roots) -> str:
         return paths.check(table, key, table.text(key), roots) if key in table else reading.optional(table, key)
@@ -486,6 +511,20 @@ def adoption(table: Table, profile: str = "") -> Adoption:
     )
     table.finish()
     return made
+
+
+def _weekend(table: Table) -> tuple[str, ...]:
+    weekend = table.texts("weekend", choices=DAYS, default=("saturday", "sunday"))
+    if len(set(weekend)) == len(DAYS):
+        raise table.error("weekend", "found every day of the week", right="the days off: one is left for business")
+    return weekend
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return ISO_DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:  # there is no such day
+        return False
 
 
 def lists_of(profile: Profile) -> set[str]:

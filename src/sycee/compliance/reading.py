@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Final
 
-from sycee.compliance import vocabulary
+from sycee.compliance import states, vocabulary
 from sycee.compliance.vocabulary import Field, Type
 from sycee.core import documents
 from sycee.core.documents import Table
@@ -14,7 +14,6 @@ from sycee.core.documents import Table
 NAME: Final = re.compile(vocabulary.NAME)
 RULE_NAME: Final = re.compile(vocabulary.RULE_NAME)
 TOPIC: Final = re.compile(vocabulary.TOPIC)
-STATE_CODE: Final = re.compile(vocabulary.STATE_CODE)
 
 
 def name(table: Table, key: str) -> str:
@@ -45,9 +44,13 @@ def check_text(table: Table, key: str, value: str, field: Field) -> None:
     if field.type in (Type.REFERENCE, Type.REFERENCES):
         check_name(table, key, value)
     elif field.type in (Type.STATE, Type.STATES):
-        if not STATE_CODE.fullmatch(value):
-            right = 'the code of a state or territory, two or three upper-case letters or digits, such as "AA"'
-            raise table.error(key, f"found {documents.found(value)}", right=right)
+        if value not in states.codes():
+            near = states.nearest(value)
+            meant = f'did you mean "{near}"? ' if near else ""
+            right = (
+                f'{meant}One of ISO 3166-1, as two upper-case letters; what has none takes a user-assigned one: "XA"'
+            )
+            raise table.error(key, f"found {documents.found(value)}, which is no state's code", right=right)
     elif field.words:
         check_word(table, key, value, field.words)
     elif field.pattern and not re.fullmatch(field.pattern, value):

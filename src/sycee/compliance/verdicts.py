@@ -106,8 +106,8 @@ class Report:
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE3 over inputs and findings, without messages."""
-        told = [(each.rule, each.version, each.subject, each.verdict, each.force) for each in self.findings]
+        """BLAKE3 over inputs and findings, without messages and in an order of their own, as the inputs have."""
+        told = sorted((each.rule, each.version, each.subject, each.verdict, each.force) for each in self.findings)
         return digest([self.engine, self.network, self.library, self.at, told])
 
     @property

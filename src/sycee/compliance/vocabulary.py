@@ -28,7 +28,6 @@ BASIS_POINTS: Final = 10_000  # the whole of an organisation, in shares of a hun
 NAME: Final = "[a-z0-9]+(-[a-z0-9]+)*"
 RULE_NAME: Final = f"{NAME}/{NAME}"  # PROFILE/RULE; likewise PROFILE/WORD
 TOPIC: Final = f"{NAME}(/{NAME})?"  # what an attestation is of
-STATE_CODE: Final = "[A-Z][A-Z0-9]{1,2}"
 
 
 class Type(Enum):
@@ -36,7 +35,7 @@ class Type(Enum):
 
     TEXT = auto()  # a text for people, or one of `Field.words`
     WORDS = auto()  # a list of such
-    STATE = auto()  # the code of a state or territory, each a unit of its own: upper-case letters and digits
+    STATE = auto()  # the code of a state or territory, each a unit of its own: one of `states.codes()`
     STATES = auto()
     BOOLEAN = auto()
     INTEGER = auto()

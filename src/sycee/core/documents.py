@@ -17,6 +17,7 @@ counts yuan or fen.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
 import tomllib
@@ -79,6 +80,7 @@ def content(path: Path) -> bytes:
 def parse(content: bytes | str, file: str) -> Table:
     """Parse TOML; `file` is the name that errors give. DocumentError if it is not UTF-8 or not TOML."""
     raw = content.encode() if isinstance(content, str) else content
+    raw = raw.removeprefix(codecs.BOM_UTF8)  # some editors put a byte order mark first; TOML knows none
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""`where`, and a service on it: each test that asks for one runs once on every kind of database."""
+"""A service on `where`: each test that asks for one runs once on every kind of database."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.compliance.service.world import NOON, Desk
-from tests.database.fixtures import sockets, where
 from tests.database.places import opened
 
 from sycee.core.clock import SimulatedClock
-
-__all__ = ["sockets", "where"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, Desk
+from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, Desk, rule
 from tests.database.places import opened
 
 from sycee.compliance.enforcement.admission import Change
@@ -66,6 +66,53 @@ def test_an_organisation_of_a_participant_is_judged_with_it(desk: Desk) -> None:
     assert "on list excluded: owner-b" in admission.messages[0]
 
 
+APP = """
+[[apps]]
+id = "purse"
+publisher = "carrier-one"
+
+[[participants]]
+id = "bank-b"
+apps = ["purse"]
+"""
+OFFERED = ('[[participants]]\nid = "bank-b"\n', APP)
+PUBLISHER = rule("app", "app", 'require = [{ fact = "publisher", test = "none-listed", list = "excluded" }]')
+SMALL = rule("small", "organisation", 'require = [{ fact = "dispersed_bp", test = "at-least", limit = 1 }]')
+NO_MORE = "{ apps = { as_of = 2026-01-01, expires = 2026-11-01 } }"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "missing"),
+    [
+        ('apps = ["purse"]', "apps = []", ()),
+        ('apps = ["purse"]', 'apps = ["purse"] ', ()),
+        ('apps = ["purse"]\n', "", ("bank-b.apps",)),
+        ('apps = ["purse"]', f'apps = ["purse"]\nprovenance = {NO_MORE}', ("bank-b.apps",)),
+        ('apps = ["purse"]', 'apps = ["something"]', ("something.publisher",)),
+        ('organisation = "owner-b"\n', "", ("bank-b.organisation",)),
+        ('organisation = "owner-b"', 'organisation = "firm"', ("firm.dispersed_bp", "firm.identifiers")),
+    ],
+)
+def test_what_is_hidden_of_a_participant_refuses_it(desk: Desk, old: str, new: str, missing: tuple[str, ...]) -> None:
+    """Nobody passes a rule about apps by not saying which it has."""
+    desk.add(PUBLISHER, SMALL)
+    desk.declare(('[[participants]]\nid = "bank-a"', '[[participants]]\nid = "bank-a"\napps = []'), OFFERED, (old, new))
+    made = desk.compliance.admit("bank-b", by="desk")
+    assert made.outcome == ("refuse" if missing else "admit")
+    assert set(missing) <= set(made.missing)
+    assert made.reason_code == ("RR05" if missing else "")
+    assert desk.compliance.replay(made.digest) == made
+
+
+def test_nobody_waives_what_nobody_declares(desk: Desk) -> None:
+    desk.add(PUBLISHER)
+    refused = desk.compliance.admit("bank-b", by="desk")
+    assert refused.missing == ("bank-b.apps",)
+    number = desk.compliance.appeal(refused.digest, reason="we have one", by="bank-b")
+    with pytest.raises(UsageError, match=r"bank-b\.apps is declared nowhere"):
+        desk.compliance.decide_appeal(number, granted=True, role="board", reason="so", until=NEXT_YEAR, by="eve")
+
+
 def test_who_is_no_participant(desk: Desk) -> None:
     for name in ("bank-x", "hub-a"):
         with pytest.raises(UsageError, match=f"{name} is no participant"):
@@ -100,7 +147,7 @@ def test_judged_again_after_a_change_of_a_list(desk: Desk) -> None:
     assert [each.cause for each in desk.compliance.admissions("bank-b")] == ["asked", "judged-again"]
     last = desk.compliance.last_round()
     assert last is not None
-    assert (last.judged, last.changed, last.who) == (2, 1, "night")  # bank-c was never admitted
+    assert (last.judged, last.changed, last.who) == (3, 1, "night")
     desk.use()
     (back,) = desk.compliance.rejudge(by="night")
     assert (back.before, back.after, back.outcome) == ("fail", "pass", "admit")
@@ -117,13 +164,23 @@ def test_judged_again_after_a_change_of_declarations(desk: Desk) -> None:
 def test_judged_again_after_a_change_of_a_profile(desk: Desk) -> None:
     admit_all(desk)
     law = desk.folder / "law.toml"
-    law.write_text(law.read_text().replace('"BB"', '"CC"'))  # it no longer applies to bank-b
+    law.write_text(law.read_text().replace('"BB"', '"CC"'))  # it no longer applies to two of them
     desk.use()
     changes = desk.compliance.rejudge(by="night")
     assert {(each.participant, each.rule, each.before, each.after) for each in changes} == {
         ("bank-b", "first-law/exit", "pass", ""),
         ("bank-b", "first-law/owner", "pass", ""),
+        ("bank-c", "first-law/exit", "fail", ""),
+        ("bank-c", "first-law/owner", "pass", ""),
     }
+
+
+def test_who_was_refused_is_judged_again_too(desk: Desk) -> None:
+    desk.compliance.admit("bank-c", by="desk")
+    desk.declare(("exit_terms = false", "exit_terms = true"))
+    (change,) = desk.compliance.rejudge(by="night")
+    assert (change.participant, change.outcome_before, change.outcome) == ("bank-c", "refuse", "admit")
+    assert desk.compliance.standing("bank-c").outcome == "admit"
 
 
 def test_time_alone_changes_what_holds(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.compliance import build
 
 from sycee import data
 from sycee.compliance import declarations, library
@@ -65,6 +66,11 @@ def test_what_no_rule_looks_at_changes_no_answer() -> None:
         dropped += len(flow.facts) - len(bare.facts)
         assert decisions.told(judge.flow(bare)) == decisions.told(judge.flow(flow))
     assert dropped > 0
+
+
+def test_what_a_rule_takes_as_its_basis_is_looked_at() -> None:
+    regime = build.profile(build.rule("flow", build.condition("incidental", "is-true"), basis="purpose"))
+    assert {"incidental", "purpose"} <= questions.looked_at(build.library(regime))
 
 
 @pytest.mark.parametrize("profile", data.names("profiles"))

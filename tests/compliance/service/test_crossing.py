@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk
+from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk, rule
 from tests.database.places import opened
 
 from sycee.compliance.enforcement import admission, crossing, decisions, reasons, replaying
@@ -16,6 +16,7 @@ from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal
 from sycee.compliance.enforcement.prepared import Prepared
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
+from sycee.compliance.verdicts import ENGINE
 from sycee.core.clock import SimulatedClock
 from sycee.core.documents import DocumentError
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
@@ -145,6 +146,61 @@ def test_a_flow_that_was_declared_nowhere(admitted: Desk) -> None:
     assert clear(admitted, "", {"from": "bank-a", "to": "bank-b"}).answer.missing == ("asked.stored",)
 
 
+def test_an_id_that_nobody_declares_is_unknown(admitted: Desk) -> None:
+    made = clear(admitted, facts={"stored": [{"at": "elsewhere"}]})
+    assert (made.reason_code, made.answer.missing) == ("RR05", ("elsewhere.state",))
+
+
+def test_a_waiver_of_a_flow_is_not_for_a_payment_that_says_otherwise(admitted: Desk) -> None:
+    facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
+    admitted.declare(('[[facilities]]\nid = "hub-c"', facility), ('stored = [{ at = "hub-a" }]\ncurrency', "currency"))
+    assert clear(admitted).reason_code == "RR05"
+    admitted.compliance.waive("first-law/stored", "retail", role="head", reason="so", until=NEXT_YEAR, by="eve")
+    assert clear(admitted).outcome == "cleared"
+    same = {"from": "bank-a", "to": "bank-b", "amount_minor": 5}
+    assert clear(admitted, facts=same).outcome == "cleared"
+    made = clear(admitted, facts={"stored": [{"at": "hub-z"}]})
+    assert (made.reason_code, made.answer.waivers) == ("RR04", ())
+    made = clear(admitted, facts={"from": "bank-b", "to": "bank-a"})
+    assert (made.reason_code, made.answer.missing) == ("RR05", ("asked.stored",))
+
+
+@pytest.mark.parametrize("flow", ["", "retail"])
+def test_an_appeal_lets_nothing_through_that_was_not_declared(admitted: Desk, flow: str) -> None:
+    """A waiver for what payments with facts of their own are called would be one for all of them."""
+    admitted.declare(('[[facilities]]\nid = "hub-c"\nstate = "BB"', '[[facilities]]\nid = "hub-c"\nstate = "ZZ"'))
+    made = clear(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-c"}]})
+    assert made.reason_code == "RR04"
+    number = admitted.compliance.appeal(made.digest, reason="please", by="bank-a")
+    with pytest.raises(UsageError, match="asked is declared nowhere") as caught:
+        admitted.compliance.decide_appeal(number, granted=True, role="head", reason="so", until=NEXT_YEAR, by="eve")
+    assert caught.value.hint
+    assert admitted.compliance.network().waivers == ()
+    assert [each.granted for each in admitted.compliance.appeals()] == [None]
+
+
+@pytest.mark.parametrize("subject", ["asked", "asked @ short-way"])
+def test_nobody_declares_what_is_only_asked_about(admitted: Desk, subject: str) -> None:
+    waiver = f'[[waivers]]\nrule = "first-law/stored"\nsubject = "{subject}"\nrole = "head"\nreason = "so"\n'
+    flow = '[[flows]]\nid = "retail"'
+    admitted.declare((flow, f"{waiver}from = 2026-01-01\nuntil = 2027-01-01\n\n{flow}"))
+    with pytest.raises(UsageError, match='"asked" is declared'):
+        clear(admitted, "", {"from": "bank-a", "to": "bank-b"})
+
+
+def test_a_record_holds_no_longer_than_the_facts_of_the_payment(admitted: Desk) -> None:
+    admitted.add(rule("access", "flow", 'each = "accessors"\nrequire = [{ fact = "permissions", test = "declared" }]'))
+    permission = {"state": "BB", "name": "a permission", "until": "2026-11-28"}
+    facts = {"accessors": [{"party": "owner-a", "state": "AA", "permissions": [permission]}]}
+    made = clear(admitted, facts=facts)
+    assert isinstance(made, ComplianceRecord)
+    assert made.answer.until == date(2026, 11, 28)
+    assert not made.holds(date(2026, 11, 28))
+    assert admitted.compliance.replay(made.digest).digest == made.digest
+    admitted.clock.advance(3 * DAY_NS)
+    assert clear(admitted, facts=facts).outcome == "refused"
+
+
 def test_payments_that_differ_in_nothing_that_counts_are_one_class(
     admitted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,13 +219,7 @@ def test_payments_that_differ_in_nothing_that_counts_are_one_class(
     assert len(searched) == 1
     clear(admitted, facts={"stored": [{"at": "hub-b"}]})
     assert len(searched) == 2
-    law = admitted.folder / "law.toml"
-    limit = (
-        '\n[[rules]]\nid = "amount"\ntitle = "Not too much"\nlevel = "flow"\naddressee = "company"\nkind = "checked"\n'
-    )
-    limit += 'source = "text"\nremedy = "Less."\nrequire = [{ fact = "amount_minor", test = "at-most", limit = 2 }]\n'
-    law.write_text(law.read_text() + limit)
-    admitted.use()
+    admitted.add(rule("amount", "flow", 'require = [{ fact = "amount_minor", test = "at-most", limit = 2 }]'))
     outcomes = [clear(admitted, facts={"amount_minor": each}).outcome for each in (1, 2, 3)]
     assert outcomes == ["cleared", "cleared", "refused"]
     assert len(searched) == 5
@@ -201,6 +251,12 @@ def test_an_answer_is_never_of_other_versions_or_another_day(admitted: Desk) -> 
         ("retail", {"stored": [{"at = 1 } ]": "x"}]}, DocumentError, "stored"),
         ("retail", {"stored": None}, UsageError, "None is no fact"),
         ("retail", {"id": "other"}, UsageError, 'a flow has no "id"'),
+        ("retail", {"stored": [{"at": "owner-a"}]}, UsageError, "owner-a is no cloud or facility"),
+        ("retail", {"via": ["a-b"]}, UsageError, "it is chosen here"),
+        ("retail", {"accessors": [{"party": "carier-one"}]}, UsageError, "carier-one is no organisation"),
+        ("retail", {"to": "bnak-b"}, UsageError, "bnak-b is no participant"),
+        ("", {"from": "hub-a", "to": "bank-b"}, UsageError, "hub-a is no participant"),
+        ("", {"from": "bank-a", "to": "nobody"}, UsageError, "nobody is no participant"),
     ],
 )
 def test_questions_that_cannot_be(
@@ -253,8 +309,11 @@ def test_a_record_that_was_forged_whole(admitted: Desk, name: str, value: object
         admitted.compliance.verify_record(forged)
 
 
-@pytest.mark.parametrize("record", ["", "[]", "{}", '{"format": "another"}', b"\xff", "null"])
-def test_what_is_no_record(admitted: Desk, record: str | bytes) -> None:
+@pytest.mark.parametrize(
+    "record",
+    ["", "[]", "{}", '{"format": "another"}', b"\xff", "null", "[" * 100_000, '{"a": "\\ud800"}', {"a": {1}}, None],
+)
+def test_what_is_no_record(admitted: Desk, record: Any) -> None:
     with pytest.raises(UsageError, match="no record"):
         admitted.compliance.verify_record(record)
 
@@ -265,6 +324,40 @@ def test_a_record_that_lacks_something(admitted: Desk, missing: str) -> None:
     lacking["digest"] = decisions.digest_of(lacking)
     with pytest.raises(UsageError, match="no record"):
         admitted.compliance.verify_record(lacking)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("standings", [], UsageError),
+        ("standings", [5], UsageError),
+        ("standings", None, UsageError),
+        ("flow", {"id": "retail", "facts": ["purpose"], "digest": ""}, UsageError),
+        ("flow", "retail", UsageError),
+        ("inputs", {"network": 5, "library": "", "day": "2026-11-25", "engine": ENGINE}, UsageError),
+        ("inputs", {"network": "", "library": "", "day": 5, "engine": ENGINE}, UsageError),
+        ("payment", "another", None),
+    ],
+)
+def test_a_record_of_another_form(admitted: Desk, name: str, value: object, error: type[Exception] | None) -> None:
+    forged = {**clear(admitted).record, name: value}
+    forged["digest"] = decisions.digest_of(forged)
+    if error is None:  # the reference is whatever the caller says
+        assert admitted.compliance.verify_record(forged).record == forged
+        return
+    with pytest.raises(error):
+        admitted.compliance.verify_record(forged)
+
+
+def test_a_record_names_the_standings_of_its_parties_and_no_others(admitted: Desk) -> None:
+    record = clear(admitted).record
+    forged = {
+        **record,
+        "standings": [*record["standings"], {"participant": "bank-c", "outcome": "admit", "digest": ""}],
+    }
+    forged["digest"] = decisions.digest_of(forged)
+    with pytest.raises(IntegrityError, match="otherwise in: standings"):
+        admitted.compliance.verify_record(forged)
 
 
 def test_every_decision_can_be_judged_again_later(admitted: Desk) -> None:

@@ -219,6 +219,11 @@ def test_the_newest_waiver_counts(desk: Desk) -> None:
         ("first-law/exist", "bank-c", "head", NEXT_YEAR, "no rule first-law/exist"),
         ("first-law/exit", "bank-x", "head", NEXT_YEAR, "no subject bank-x"),
         ("first-law/exit", "retail @ bank-x", "head", NEXT_YEAR, "no subject bank-x"),
+        ("first-law/exit", "hub-a", "head", NEXT_YEAR, r"exit is not about hub-a \(facility\)"),
+        ("first-law/exit", "retail @ bank-c", "head", NEXT_YEAR, "exit is not about retail @ bank-c"),
+        ("first-law/exit", "retail", "head", NEXT_YEAR, r"exit is not about retail \(flow\)"),
+        ("first-law/carrier", "retail @ hub-a", "head", NEXT_YEAR, "carrier is not about retail @ hub-a"),
+        ("first-law/carrier", "short-way @ short-way", "head", NEXT_YEAR, "carrier is not about short-way @"),
         ("first-law/exit", "bank-c", "", NEXT_YEAR, "role is empty"),
         ("first-law/exit", "bank-c", "head", YESTERDAY, "ends before it begins"),
     ],
@@ -229,3 +234,29 @@ def test_a_waiver_that_cannot_be(desk: Desk, rule: str, subject: str, role: str,
         desk.compliance.waive(rule, subject, role=role, reason="why", until=until, by="eve")
     assert caught.value.hint
     assert rows(desk) == before
+
+
+def test_a_waiver_can_be_taken_back_when_its_rule_and_its_subject_are_no_more(desk: Desk) -> None:
+    def waive(until: date) -> None:
+        desk.compliance.waive("first-law/carrier", "short-way", role="head", reason="so", until=until, by="eve")
+
+    waive(NEXT_YEAR)
+    law = desk.folder / "law.toml"
+    law.write_text(law.read_text().replace('id = "carrier"', 'id = "who-carries"'))
+    desk.use()
+    desk.declare(('id = "short-way"', 'id = "shorter"'))
+    with pytest.raises(UsageError, match="no rule first-law/carrier"):
+        waive(NEXT_YEAR)
+    waive(TODAY)
+    assert [each.in_force(TODAY) for each in desk.compliance.network().waivers] == [False]
+
+
+@pytest.mark.parametrize("subject", ["short-way", "retail", "retail @ short-way"])
+def test_what_lies_on_a_path_is_waived_by_place_by_flow_or_by_both(desk: Desk, subject: str) -> None:
+    desk.use(("PARTY", "carrier-two"))
+    for each in "ab":
+        desk.compliance.admit(f"bank-{each}", by="desk")
+    desk.compliance.waive("first-law/carrier", subject, role="head", reason="so", until=NEXT_YEAR, by="eve")
+    answer = desk.compliance.clear("retail", by="gateway").answer
+    assert answer.route is not None
+    assert answer.route.via == ("short-way",)

@@ -240,12 +240,23 @@ class Desk:
         """Declare the world, with texts replaced by others."""
         self.compliance.declare({"network.toml": changed(NETWORK, *changes).encode()}, by="declarations desk")
 
+    def add(self, *rules: str) -> None:
+        """Use the law with further rules."""
+        (self.folder / "law.toml").write_text(LAW + "".join(rules))
+        self.use()
+
     def use(self, *changes: tuple[str, str]) -> None:
         """Use law, pledge and list, the list with texts replaced by others."""
         listed = self.folder / "excluded.toml"
         listed.write_text(changed(LIST, *changes))
         names = [self.folder / "law.toml", self.folder / "pledge.toml"]
         self.compliance.use(names, [listed], by="compliance officer")
+
+
+def rule(id: str, level: str, more: str) -> str:
+    """A further rule of the law, to stand behind it; `more` is what it asks."""
+    head = f'\n[[rules]]\nid = "{id}"\ntitle = "{id}"\nlevel = "{level}"\naddressee = "company"\nkind = "checked"\n'
+    return f'{head}source = "text"\nremedy = "Do otherwise."\n{more}\n'
 
 
 def changed(text: str, *changes: tuple[str, str]) -> str:

@@ -1,8 +1,8 @@
 """Who may take part: admitted, admitted on conditions, or refused, with what was found.
 
-Judged are the participant, the organisation that it is and the apps that it offers, under every rule about such. It is
-refused where a regime that is enforced stops any of them. Where only waivers keep it from being stopped, it is admitted
-conditionally: each names a role, a reason and an end.
+Judged are the participant, the organisation that it is and the apps that it offers, under every rule about such; what
+it does not say of these is unknown. It is refused where a regime that is enforced stops any of them. Where only waivers
+keep it from being stopped, it is admitted conditionally: each names a role, a reason and an end.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from sycee.compliance.enforcement import decisions, reasons
 from sycee.compliance.enforcement.decisions import Inputs, Let, Told
-from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
+from sycee.compliance.routing import parties
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import PARTICIPANT
 from sycee.core.documents import nearest
@@ -77,28 +77,17 @@ class Change:
     after: str = ""
 
 
-def subjects(network: Network, participant: str) -> tuple[str, ...]:
-    """What is judged for a participant: itself, its organisation and its apps, as far as they are declared.
+def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...]:
+    """What the judge finds for a participant, without what is not applicable or not in effect.
 
     UsageError, with the nearest that is one, if it is no participant.
     """
-    entity = network.entities.get(participant)
+    entity = judge.network.entities.get(participant)
     if entity is None or entity.kind != PARTICIPANT:
-        near = nearest(participant, [each.id for each in network.of_kind(PARTICIPANT)])
+        near = nearest(participant, [each.id for each in judge.network.of_kind(PARTICIPANT)])
         hint = f"did you mean {near}?" if near else "a participant is declared before it is admitted"
         raise UsageError(f"{participant} is no participant that was declared", hint=hint)
-    related: list[object] = []
-    for field in ("organisation", "apps"):
-        if field in entity.facts:
-            value = entity.facts[field].value
-            related += value if isinstance(value, tuple) else [value]
-    return (participant, *(each for each in related if isinstance(each, str) and each in network.entities))
-
-
-def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...]:
-    """What the judge finds for a participant, without what is not applicable or not in effect."""
-    found = (finding for each in subjects(judge.network, participant) for finding in judge.findings(each))
-    return tuple(each for each in found if applies(each))
+    return tuple(each for each in parties.findings(judge, participant) if applies(each))
 
 
 def applies(finding: Finding) -> bool:
@@ -125,7 +114,7 @@ def decide(judge: Judge, turning: Sequence[date], participant: str, findings: Se
 
 
 def gone(judge: Judge, participant: str) -> Admission:
-    """The decision on one who was admitted and is declared no more."""
+    """The decision on one who asked to be admitted and is declared no more."""
     report = decisions.report_of(judge.network, judge.library, judge.at, ())
     code = reasons.code_of(reasons.NOT_ADMITTED)
     says = f"{participant} is declared no more"

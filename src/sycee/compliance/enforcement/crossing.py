@@ -19,7 +19,6 @@ from sycee.compliance.enforcement.questions import Question
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing.routes import NearestMiss, Route
 from sycee.compliance.verdicts import Force, Report, Verdict
-from sycee.compliance.vocabulary import PARTICIPANT
 
 FORMAT: Final = "sycee.compliance-crossing.v1"
 
@@ -86,6 +85,11 @@ class Answer:
     whys: tuple[str, ...] = ()  # why it is refused whoever pays: reasons by when they are given
     messages: tuple[str, ...] = ()
 
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Who has to be admitted: both, or one that pays itself."""
+        return tuple(dict.fromkeys((self.sender, self.receiver)))
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -143,11 +147,9 @@ def answer(judge: Judge, turning: Sequence[date], question: Question, found: Rou
     """What is found for a class of flows: for the parties, and for the flow on the best route there is."""
     flow = question.entity
     sender, receiver = (str(flow.facts[end].value) for end in ("from", "to"))
+    days = sorted(decisions.turning_days(flow.facts))  # of the flow itself: a payment's own are in no network
+    until = (admission.next_day(each, judge.at) for each in (turning, days))
     findings = [each for each in found.findings if admission.applies(each)]
-    for party in dict.fromkeys((sender, receiver)):
-        entity = judge.network.entities.get(party)
-        if entity is not None and entity.kind == PARTICIPANT:
-            findings += admission.findings_of(judge, party)
     report = decisions.report_of(judge.network, judge.library, judge.at, findings)
     worse = [each for each in report.findings if each.verdict > Verdict.ATTESTED]
     whys, missing, messages = _against(found, report)
@@ -165,7 +167,7 @@ def answer(judge: Judge, turning: Sequence[date], question: Question, found: Rou
         findings=decisions.told(worse),
         waivers=decisions.let(each for each in worse if each.force is Force.ENFORCED),
         missing=missing,
-        until=admission.next_day(turning, judge.at),
+        until=min((day for day in until if day), default=None),
         whys=whys,
         messages=messages,
     )

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from sycee.compliance import canonical
-from sycee.compliance.facts import Network
+from sycee.compliance.facts import Fact, Network
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ENGINE, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
@@ -103,7 +103,7 @@ def counted(findings: Iterable[Finding]) -> Mapping[str, int]:
     return {verdict.word: count for verdict, count in counts.items() if count}
 
 
-def turning_days(said: Network | Library) -> frozenset[date]:
+def turning_days(said: Network | Library | Mapping[str, Fact]) -> frozenset[date]:
     """Every day that is named anywhere in this.
 
     Time alone changes a judgement only on such a day: something begins, ends or expires. Days that change nothing are
@@ -135,6 +135,18 @@ def _fields_of(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
+# --- what callers give ---
+
+
+def text(what: str, given: object) -> str:
+    """A text that every database can keep. UsageError for anything else."""
+    if not isinstance(given, str):
+        raise UsageError(f"{what} is {given!r}, and no text", hint=f"give {what} as a text")
+    if "\0" in given or any("\ud800" <= each <= "\udfff" for each in given):
+        raise UsageError(f"{what} has characters that cannot be kept: {given!r}", hint="give it as text in UTF-8")
+    return given
+
+
 # --- records ---
 
 
@@ -158,13 +170,14 @@ def opened(record: str | bytes | Mapping[str, Any], formats: Iterable[str]) -> d
     """A record that came from somewhere. UsageError if it is none; IntegrityError if its digest is of other content."""
     try:
         content = dict(json.loads(record)) if isinstance(record, str | bytes) else dict(record)
-    except (ValueError, TypeError) as error:
+        digest = digest_of(content)
+    except (ValueError, TypeError, RecursionError) as error:
         raise UsageError("what was given is no record: it is not a JSON object", hint="give it as it came") from error
     known = tuple(formats)
     if content.get("format") not in known:
         raise UsageError(
             f"what was given is no record: its format is {content.get('format')!r}", hint=f"known: {', '.join(known)}"
         )
-    if content.get("digest") != digest_of(content):
+    if content.get("digest") != digest:
         raise IntegrityError("the record was changed: its digest is not that of its content")
     return content

@@ -11,7 +11,6 @@ from typing import Any, Final
 from sqlalchemy import Row, func, insert, select
 from sqlalchemy.engine import Connection
 
-from sycee.compliance.enforcement import admission
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal, Standing
 from sycee.compliance.enforcement.decisions import text_of
@@ -85,10 +84,9 @@ def standing(connection: Connection, participant: str) -> Standing:
     return Standing(participant, row.outcome, row.digest) if row else Standing(participant)
 
 
-def once_admitted(connection: Connection) -> list[str]:
-    """Every participant that was admitted at any time, whatever became of it."""
-    query = select(ADMISSIONS.c.participant).where(ADMISSIONS.c.outcome.in_(admission.ADMITTED)).distinct()
-    return sorted(connection.scalars(query))
+def applicants(connection: Connection) -> list[str]:
+    """Every participant about which anything was decided, whatever became of it."""
+    return sorted(connection.scalars(select(ADMISSIONS.c.participant).distinct()))
 
 
 def newest_records(connection: Connection) -> dict[str, str]:

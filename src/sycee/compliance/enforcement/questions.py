@@ -2,6 +2,9 @@
 
 Only facts that some rule looks at tell flows apart. Payments that differ in nothing else, such as in an amount that no
 profile asks for, are of one class and have one answer.
+
+A payment that says of such a fact anything else than the flow that was declared is a flow of its own: what was waived
+or attested of the declared one is not said of it.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
-from sycee.compliance import canonical, declarations, paths
-from sycee.compliance.facts import Entity, Fact, Network
+from sycee.compliance import canonical, declarations, paths, slips
+from sycee.compliance.enforcement import decisions
+from sycee.compliance.facts import Element, Entity, Fact, Network
 from sycee.compliance.profiles import Condition, Library
-from sycee.compliance.vocabulary import FLOW, KINDS
+from sycee.compliance.routing.parties import known
+from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
 from sycee.core import documents
 from sycee.core.errors import UsageError
 
-ASKED: Final = "asked"  # what a flow is called that was declared nowhere
+ASKED: Final = "asked"  # what a flow is called that was not declared so
 
 # Routes start, end and lead by these, whatever the rules look at.
 _ALWAYS: Final = ("from", "to", "via")
@@ -32,7 +37,8 @@ _FIELDS: Final = {field.name: field for field in KINDS[FLOW].fields}
 class Question:
     """One class of flows. `id` is of the flow that was declared, or empty; `facts` are what the payment adds to it.
 
-    `digest` names the class: it is of `id` and those of the `facts` that count.
+    `digest` names the class: it is of `id` and those of the `facts` that count. `entity` is what is judged; it has the
+    declared flow's id only where no fact of it is otherwise.
     """
 
     id: str
@@ -45,27 +51,37 @@ def asked(network: Network, library: Library, day: date, id: str, facts: Mapping
     """The question whether this flow may go, with further facts of this payment, or others in place of those declared.
 
     `facts` have the names and forms of a declaration's [[flows]]; days and moments may be texts. UsageError for a flow
-    that was not declared, with the nearest that was; DocumentError for a fact that cannot be.
+    or a party that was not declared, with the nearest that was, and for an id of what cannot stand there; DocumentError
+    for a fact that cannot be.
     """
-    base: Mapping[str, Fact] = {}
+    base = Entity(FLOW, ASKED, ASKED, {})
     if id:
         entity = network.entities.get(id)
         if entity is None or entity.kind != FLOW:
             near = documents.nearest(id, [each.id for each in network.of_kind(FLOW)])
             hint = f"did you mean {near}?" if near else "name a flow of the declarations, or give all facts"
             raise UsageError(f"{id} is no flow that was declared", hint=hint)
-        base = entity.facts
-    if ASKED in network.entities:
+        base = entity
+    waived = {name for each in network.waivers for name in each.subject.split(declarations.ON_A_PATH)}
+    if ASKED in network.entities or ASKED in network.attested or ASKED in waived:
         raise UsageError(f'"{ASKED}" is declared: it is what flows are called that are only asked about', hint="rename")
     given = _read(facts, day) if facts else {}
+    if "via" in given:
+        raise UsageError(
+            "a payment cannot say its way: it is chosen here", hint="leave out via; the answer has the route"
+        )
+    _check_references(network, KINDS[FLOW].fields, given)
     counts = looked_at(library)
     kept = {name: each for name, each in facts.items() if name in counts}
-    said = {**base, **{name: replace(given[name], source="the payment") for name in kept}}
+    said = {**base.facts, **{name: replace(given[name], source="the payment") for name in kept}}
     for name in ("from", "to"):
         if name not in said:
             raise UsageError(f'the flow does not say "{name}"', hint="name a flow that was declared, or both parties")
     digest = canonical.digest({"id": id, "facts": {name: given[name].value for name in kept}})
-    return Question(id, canonical.plain(kept), digest, Entity(FLOW, id or ASKED, id or ASKED, said))
+    # Lists of tables are never the same: they come from elsewhere.
+    as_declared = all(given[name].value == known(base, name, day) for name in kept)
+    judged = Entity(FLOW, base.id, base.id, said) if as_declared else Entity(FLOW, ASKED, ASKED, said)
+    return Question(id, canonical.plain(kept), digest, judged)
 
 
 def looked_at(library: Library) -> frozenset[str]:
@@ -82,6 +98,8 @@ def looked_at(library: Library) -> frozenset[str]:
                 found.update(_field(rule.each, roots))
                 roots = paths.Roots(rule.level, rule.each)
             found.update(_fields([*rule.where, *rule.require], roots))
+            if rule.basis:
+                found.update(_field(rule.basis, roots))
     return frozenset(found)
 
 
@@ -102,15 +120,43 @@ def _field(path: str, roots: paths.Roots) -> Iterator[str]:
 
 def _read(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:
     """Facts as a declaration would give them: written as one, and read by the same reader."""
+    if not isinstance(facts, Mapping):
+        raise UsageError(f"{facts!r} are no facts", hint="give a mapping of the names of facts to their values")
     for name in facts:
         if name not in _FIELDS:
             near = documents.nearest(str(name), _FIELDS)
             hint = f"did you mean {near}?" if near else f"known: {', '.join(_FIELDS)}"
             raise UsageError(f"a flow has no {documents.found(name)}", hint=hint)
     head = f'network = {{ id = "{ASKED}", title = "{ASKED}", as_of = {day.isoformat()} }}\n'
-    body = "".join(f"{name} = {_written(each)}\n" for name, each in facts.items())
-    network = declarations.parse(f'{head}[[flows]]\nid = "{ASKED}"\n{body}', "the payment")
+    try:
+        body = "".join(f"{name} = {_written(each)}\n" for name, each in facts.items())
+        network = declarations.parse(f'{head}[[flows]]\nid = "{ASKED}"\n{body}', "the payment")
+    except RecursionError as error:
+        raise UsageError("the facts are too deep", hint="no fact has more than two lists, one in the other") from error
     return network.entities[ASKED].facts
+
+
+def _check_references(network: Network, fields: Iterable[Field], facts: Mapping[str, Fact]) -> None:
+    """UsageError for an id of what cannot stand there, as declarations have it. Parties have to be declared."""
+    for field in fields:
+        fact = facts.get(field.name)
+        if fact is None:
+            continue
+        for each in fact.value if isinstance(fact.value, tuple) else (fact.value,):
+            if isinstance(each, Element):
+                _check_references(network, field.fields, each.facts)
+            elif field.type in (Type.REFERENCE, Type.REFERENCES):
+                _check_reference(network, field, str(each))
+
+
+def _check_reference(network: Network, field: Field, id: str) -> None:
+    entity = network.entities.get(id)
+    if entity is None and PARTICIPANT not in field.kinds and not slips.meant(id, network.entities):
+        return  # nobody knows what it stands for
+    if entity is None or entity.kind not in field.kinds:
+        near = documents.nearest(id, [each.id for kind in field.kinds for each in network.of_kind(kind)])
+        hint = f"did you mean {near}?" if near else f"{field.name}: {field.meaning}"
+        raise UsageError(f"{id} is no {' or '.join(field.kinds)} that was declared", hint=hint)
 
 
 def _written(value: Any) -> str:
@@ -118,6 +164,7 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        decisions.text("a fact", value)
         return value if _DAY_OR_MOMENT.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{json.dumps(str(name))} = {_written(each)}' for name, each in value.items())} }}"

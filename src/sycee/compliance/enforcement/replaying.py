@@ -21,7 +21,7 @@ def again(shelf: Shelf, record: str | bytes | Mapping[str, Any]) -> Admission | 
     content = decisions.opened(record, (admission.FORMAT, crossing.FORMAT))
     try:
         made = _made(shelf, content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"what was given is no record: it lacks or misspells {error}"
         raise UsageError(message, hint="give it as it came") from error
     if made.digest != content["digest"]:
@@ -34,7 +34,8 @@ def _made(shelf: Shelf, content: Mapping[str, Any]) -> Admission | ComplianceRec
     if inputs["engine"] != ENGINE:
         message = f"the record was made by the engine {inputs['engine']}, and this one is {ENGINE}"
         raise UnavailableError(message, hint="judge it again with the release that made it")
-    prepared = shelf.prepared(inputs["network"], inputs["library"], date.fromisoformat(inputs["day"]))
+    network, library = (decisions.text(name, inputs[name]) for name in ("network", "library"))
+    prepared = shelf.prepared(network, library, date.fromisoformat(inputs["day"]))
     return _admission(prepared, content) if content["format"] == admission.FORMAT else _crossing(prepared, content)
 
 
@@ -55,8 +56,9 @@ def _admission(prepared: Prepared, content: Mapping[str, Any]) -> Admission:
 
 def _crossing(prepared: Prepared, content: Mapping[str, Any]) -> ComplianceRecord | Refusal:
     question = prepared.question(content["flow"]["id"], content["flow"]["facts"])
-    standings = [Standing(**each) for each in content["standings"]]
-    return crossing.decide(content["payment"], prepared.answer(question), standings)
+    found = prepared.answer(question)
+    stood = {each["participant"]: Standing(**each) for each in content["standings"]}
+    return crossing.decide(content["payment"], found, [stood[each] for each in found.parties])
 
 
 def _otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

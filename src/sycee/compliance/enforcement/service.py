@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -26,13 +26,15 @@ from sycee.compliance.declarations import ON_A_PATH
 from sycee.compliance.enforcement import admission, crossing, decisions, log, replaying, versions
 from sycee.compliance.enforcement.admission import Admission, Change
 from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal
+from sycee.compliance.enforcement.decisions import text
 from sycee.compliance.enforcement.log import Appeal, Kept, Round
 from sycee.compliance.enforcement.prepared import Prepared, Shelf
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.enforcement.versions import Basis, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
-from sycee.compliance.profiles import Library
+from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import Finding
+from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
 from sycee.core.clock import Clock, RealClock
 from sycee.core.documents import nearest
 from sycee.core.errors import UnavailableError, UsageError
@@ -123,19 +125,23 @@ class Compliance:
         """Let a subject off a rule, PROFILE/RULE, from today until a day, excluded: a new version of the network.
 
         `role` is the person's who answers for it. The newest waiver for a rule and a subject counts, so that one until
-        today takes an earlier one back. UsageError where there is no such rule or subject.
+        today takes an earlier one back. UsageError where there is no such rule or subject, or the rule is not about it.
         """
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
-        waiver = Waiver(rule, subject, _said("role", role), _said("reason", reason), today, until)
+        names = text("rule", rule), text("subject", subject)
+        waiver = Waiver(*names, _said("role", role), _said("reason", reason), today, _day(until))
         if until < today:
             raise UsageError(f"a waiver until {until} ends before it begins", hint=f"today is {today}")
 
         def make(basis: Basis) -> _Let:
             network, library = self._shelf.network(basis.network.digest), self._shelf.library(basis.library.digest)
-            _known("rule", rule, library.rules)
-            for each in subject.split(ON_A_PATH):
-                _known("subject", each, network.entities)
+            # What was waived can be taken back, though its rule or subject is no more.
+            if until > today or names not in [(each.rule, each.subject) for each in network.waivers]:
+                _known("rule", rule, library.rules)
+                for each in subject.split(ON_A_PATH):
+                    _known("subject", each, network.entities)
+                _about(library.rules[rule], subject, network)
             return _Let(basis, versions.with_waivers(network, [waiver]), (waiver,))
 
         return self._settled(versions.basis, make, partial(_keep_waivers, stamp=stamp))
@@ -158,6 +164,7 @@ class Compliance:
     def admit(self, participant: str, *, by: str) -> Admission:
         """Judge a participant and keep what it came to. UsageError if it was not declared as one."""
         stamp = self._stamp(by)
+        text("participant", participant)
 
         def make(basis: Basis) -> Admission:
             return self._prepared(basis, stamp).admission(participant)
@@ -169,10 +176,11 @@ class Compliance:
         return self._settled(versions.basis, make, keep)
 
     def rejudge(self, *, by: str) -> tuple[Change, ...]:
-        """Judge everybody again who was ever admitted, by what judges now, and keep what is otherwise than before.
+        """Judge everybody again who ever asked to be admitted, by what judges now, and keep what is otherwise.
 
-        To be called after every change of declarations, profiles, lists or waivers, and every day. One who was admitted
-        and is declared no more is refused. Gives every change, rule by rule, in the order of participants.
+        To be called after every change of declarations, profiles, lists or waivers, and every day. Who was refused may
+        so be admitted, and who is declared no more is refused. Gives every change, rule by rule, in the order of
+        participants.
         """
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
@@ -180,7 +188,7 @@ class Compliance:
         def make(basis: Basis) -> _Found:
             prepared = self._prepared(basis, stamp)
             with reading(self._engine) as connection:
-                participants = log.once_admitted(connection)
+                participants = log.applicants(connection)
             return _Found(basis, prepared, {each: prepared.findings_if_declared(each) for each in participants})
 
         def keep(connection: Connection, found: _Found) -> tuple[Change, ...]:
@@ -207,12 +215,12 @@ class Compliance:
     def standing(self, participant: str) -> crossing.Standing:
         """Where a participant stands: the outcome and the digest of its newest admission."""
         with reading(self._engine) as connection:
-            return log.standing(connection, participant)
+            return log.standing(connection, text("participant", participant))
 
     def admissions(self, participant: str) -> list[Kept]:
         """All decisions about a participant, the first one first."""
         with reading(self._engine) as connection:
-            return log.admissions(connection, participant)
+            return log.admissions(connection, text("participant", participant))
 
     # --- appeals ---
 
@@ -221,7 +229,7 @@ class Compliance:
         stamp, why = self._stamp(by), _said("reason", reason)
 
         def work(connection: Connection) -> int:
-            return log.add_appeal(connection, log.of_digest(connection, decision).digest, why, stamp)
+            return log.add_appeal(connection, log.of_digest(connection, text("digest", decision)).digest, why, stamp)
 
         return write(self._engine, work)
 
@@ -236,11 +244,15 @@ class Compliance:
         """Answer an appeal. Granted, each rule that stopped the decision is waived until a day, excluded.
 
         If the appeal was about an admission, the participant is then judged again, in the same step, and that decision
-        is given back. UsageError for an appeal that was answered, and where no waiver can let through what was refused.
+        is given back. UsageError for an appeal that was answered, and where no waiver can let through what was refused:
+        no rule stopped it, or one stopped what is declared nowhere, such as a payment with facts of its own.
         """
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
-        answer = {"granted": granted, "role": _said("role", role), "reason": _said("reason", reason), "until": until}
+        if not isinstance(granted, bool):
+            raise UsageError(f"granted is {granted!r}", hint="an appeal is granted, True, or not, False")
+        role, reason, until = _said("role", role), _said("reason", reason), None if until is None else _day(until)
+        answer = {"granted": granted, "role": role, "reason": reason, "until": until}
 
         def look(connection: Connection) -> tuple[Basis, Appeal, Kept]:
             asked = log.appeal(connection, number)
@@ -252,8 +264,9 @@ class Compliance:
             if not granted:
                 return None
             basis, _, decision = seen
-            waivers = _waivers_for(decision, role, reason, today, until)
-            network = versions.with_waivers(self._shelf.network(basis.network.digest), waivers)
+            declared = self._shelf.network(basis.network.digest)
+            waivers = _waivers_for(decision, declared, role, reason, today, until)
+            network = versions.with_waivers(declared, waivers)
             made = None
             if decision.record["format"] == admission.FORMAT:
                 library = self._shelf.library(basis.library.digest)
@@ -283,14 +296,15 @@ class Compliance:
         answers are kept. UsageError or DocumentError for a question that cannot be; that is not kept.
         """
         stamp = self._stamp(by)
+        text("flow", flow)
+        text("payment", payment)
 
         def make(basis: Basis) -> crossing.Answer:
             prepared = self._prepared(basis, stamp)
             return prepared.answer(prepared.question(flow, facts or {}))
 
         def keep(connection: Connection, found: crossing.Answer) -> ComplianceRecord | Refusal:
-            parties = dict.fromkeys((found.sender, found.receiver))
-            standings = [log.standing(connection, each) for each in parties]
+            standings = [log.standing(connection, each) for each in found.parties]
             made = crossing.decide(payment, found, standings)
             log.add_crossing(connection, made, stamp)
             return made
@@ -300,14 +314,14 @@ class Compliance:
     def crossings(self, payment: str) -> list[Kept]:
         """All answers for a payment, the first one first."""
         with reading(self._engine) as connection:
-            return log.crossings(connection, payment)
+            return log.crossings(connection, text("payment", payment))
 
     # --- proof ---
 
     def replay(self, digest: str) -> Admission | ComplianceRecord | Refusal:
         """Judge a kept decision again, from the kept texts. IntegrityError if it comes to anything else, or they do."""
         with reading(self._engine) as connection:
-            kept = log.of_digest(connection, digest)
+            kept = log.of_digest(connection, text("digest", digest))
             replaying.require_standings(connection, kept.record)
         return replaying.again(Shelf(self._engine), kept.record)
 
@@ -398,12 +412,18 @@ def _keep_waivers(connection: Connection, let: _Let, *, stamp: Stamp) -> Version
     return versions.keep(connection, let.network, files, stamp, let.waivers)
 
 
-def _waivers_for(decision: Kept, role: str, reason: str, today: date, until: date | None) -> list[Waiver]:
+def _waivers_for(
+    decision: Kept, network: Network, role: str, reason: str, today: date, until: date | None
+) -> list[Waiver]:
     if until is None or until <= today:
         raise UsageError("an appeal is granted until a day", hint=f"until=…, after today, {today}")
     stops = [each for each in decision.record["findings"] if decisions.stops(each)]
     if not stops:
         raise UsageError("no rule stopped this decision that could be waived", hint="answer it with granted=False")
+    for name in (name for each in stops for name in each["subject"].split(ON_A_PATH)):
+        if name not in network.entities:
+            problem = f"{name} is declared nowhere: a waiver would let through whatever else comes to be called so"
+            raise UsageError(problem, hint="declare it and ask again, or answer with granted=False")
     return [Waiver(each["rule"], each["subject"], role, reason, today, until) for each in stops]
 
 
@@ -413,8 +433,26 @@ def _known(what: str, name: str, names: Mapping[str, object]) -> None:
         raise UsageError(f"there is no {what} {name}", hint=f"did you mean {near}?" if near else f"name a {what}")
 
 
-def _said(what: str, text: str) -> str:
+def _about(rule: Rule, subject: str, network: Network) -> None:
+    """UsageError unless the rule is about such a subject: of what lies on a path, the place, the flow, or both."""
+    kinds = [network.entities[each].kind for each in subject.split(ON_A_PATH)]
+    about = [[kind] for kind in LEVELS[rule.level]]
+    if rule.level in PATH_LEVELS:
+        about += [[FLOW], *([FLOW, *each] for each in about)]
+    if kinds not in about:
+        forms = " or ".join(ON_A_PATH.join(each).upper() for each in about)
+        raise UsageError(f"{rule.id} is not about {subject} ({kinds[-1]})", hint=f"it can be waived for: {forms}")
+
+
+def _day(until: object) -> date:
+    if not isinstance(until, date) or isinstance(until, datetime):
+        raise UsageError(f"until is {until!r}, and no day", hint="give a datetime.date, such as date(2027, 1, 31)")
+    return until
+
+
+def _said(what: str, given: object) -> str:
     """A text that is not empty, without blanks around it."""
-    if not text.strip():
+    said = text(what, given).strip()
+    if not said:
         raise UsageError(f"{what} is empty", hint="say who, which role or why: it is kept with the decision")
-    return text.strip()
+    return said

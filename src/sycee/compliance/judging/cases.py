@@ -41,6 +41,7 @@ from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FLOW
 from sycee.core import documents
 from sycee.core.documents import Table
+from sycee.core.errors import UsageError
 
 ON_PATH = " @ "
 _VERDICTS = {verdict.word: verdict for verdict in Verdict}
@@ -168,12 +169,15 @@ def load(source: str | Path) -> Case:
 
 
 def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
-    """The cases in these files and in all TOML files of these folders; without any, those that are shipped."""
-    found: list[str | Path] = []
-    for source in sources:
+    """The cases in these files and in the TOML files of these folders; without any, those that are shipped.
+
+    UsageError for a folder without a case. Profiles and lists that lie in it beside its cases are passed over.
+    """
+    found: list[Case] = []
+    for source in sources or shipped():
         folder = Path(source)
-        found += sorted(folder.glob("*.toml")) if folder.is_dir() else [source]
-    return tuple(load(each) for each in found or shipped())
+        found += _in_folder(folder) if folder.is_dir() else [load(source)]
+    return tuple(found)
 
 
 def parse(table: Table, folder: Path) -> Case:
@@ -190,6 +194,18 @@ def parse(table: Table, folder: Path) -> Case:
     table.finish()
     expectations = tuple(_expectation(each, at, regimes, network) for each in expected)
     return Case(name, title, source, at_hand, regimes, network, expectations, f"{table.file}:{table.line()}")
+
+
+def _in_folder(folder: Path) -> list[Case]:
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise UsageError(f"{folder} holds no TOML file", hint="name a folder with golden cases, or a file")
+    # What names profiles and forgets to expect anything is no other document, but a case with a slip.
+    tables = [each for each in map(documents.read, files) if "expect" in each or "profiles" in each]
+    if not tables:
+        right = "a case says what must come of it, in [[expect]]; name a folder with one, or a file"
+        raise UsageError(f"{folder} holds no golden case", hint=right)
+    return [parse(each, folder) for each in tables]
 
 
 def _placed(profile: str, folder: Path) -> str | Path:

@@ -1,8 +1,9 @@
 """Where regimes contradict each other, and where a person let something through.
 
-A conflict is never guessed. There are two: rules of two profiles ask the same fact of the same subject for values in
-sets that have nothing in common (here); or what fails a rule names, as its basis, a rule of another regime that asks
-for it (`rules.Part.bases`).
+A conflict is never guessed. There are two: rules of two profiles ask the same fact of the same subject for what no
+value can be (here), and the fact is known to have one; or what fails a rule names, as its basis, a rule of another
+regime that asks for it (`rules.Part.bases`). Only tests of sets by the same path, with values that the profiles name,
+are compared: what rules ask by other paths, by `any` or the other way round (`negate`), a person has to see.
 """
 
 from __future__ import annotations
@@ -14,37 +15,49 @@ from typing import Final
 from sycee.compliance.facts import Waiver
 from sycee.compliance.profiles import Condition, Rule
 from sycee.compliance.verdicts import Finding, Verdict
-from sycee.compliance.vocabulary import ALL_IN, LEVELS
+from sycee.compliance.vocabulary import ANY_IN, LEVELS, NONE_IN, SETS
 
 _MET: Final = (Verdict.PASS, Verdict.ATTESTED)
-_NOTHING: Final[frozenset[str]] = frozenset()
+
+# For each rule, the rules that contradict it, each with the facts over which they do.
+Pairs = Mapping[str, Mapping[str, frozenset[str]]]
+# Facts that are known to have a value, each with the id of the element, or the subject, that a rule asks it of.
+Concerned = frozenset[tuple[str, str]]
+_NOBODY: Final[Concerned] = frozenset()
 
 
-def pairs(rules: Iterable[Rule]) -> Mapping[str, tuple[str, ...]]:
-    """For each rule, those of other profiles that ask the same fact of the same thing for other values."""
+def pairs(rules: Iterable[Rule]) -> Pairs:
+    """For each rule, those of other profiles that ask the same fact of the same thing for what it then cannot be."""
     asking = [(rule, asked) for rule in rules for asked in [_asked(rule)] if asked]
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, frozenset[str]]] = {}
     for rule, asked in asking:
-        others = tuple(
-            other.id
-            for other, also in asking
-            if _profile(rule.id) != _profile(other.id)
-            and not set(LEVELS[rule.level]).isdisjoint(LEVELS[other.level])
-            and rule.each == other.each
-            and any(fact in also and values.isdisjoint(also[fact]) for fact, values in asked.items())
-        )
-        if others:
-            found[rule.id] = others
+        for other, also in asking:
+            if (
+                _profile(rule.id) == _profile(other.id)
+                or rule.each != other.each
+                or set(LEVELS[rule.level]).isdisjoint(LEVELS[other.level])
+            ):
+                continue
+            facts = frozenset(one.fact for one in asked for another in also if _contradict(one, another))
+            if facts:
+                found.setdefault(rule.id, {})[other.id] = facts
     return found
 
 
-def _asked(rule: Rule) -> dict[str, frozenset[str]]:
-    """The facts that a rule wants to have certain values only."""
-    return {each.fact: each.values for each in rule.require if _is_literal(each)}
+def _asked(rule: Rule) -> list[Condition]:
+    """What a rule wants of the values of facts, where it names them itself."""
+    return [each for each in rule.require if each.test in SETS and not each.facts and not each.negate]
 
 
-def _is_literal(condition: Condition) -> bool:
-    return condition.test == ALL_IN and not condition.facts and not condition.negate
+def _contradict(one: Condition, other: Condition) -> bool:
+    """Whether no fact that has a value can meet both."""
+    if one.fact != other.fact or one.test == other.test in (ANY_IN, NONE_IN):
+        return False
+    if one.test == NONE_IN:
+        return other.values <= one.values
+    if other.test == NONE_IN:
+        return one.values <= other.values
+    return one.values.isdisjoint(other.values)
 
 
 def _profile(rule: str) -> str:
@@ -69,14 +82,14 @@ class Waivers:
 
 def settle(
     findings: list[Finding],
-    concerned: Mapping[str, frozenset[str]],
-    conflicts: Mapping[str, tuple[str, ...]],
+    concerned: Mapping[str, Concerned],
+    conflicts: Pairs,
     waivers: Waivers,
 ) -> list[Finding]:
     """The findings of one subject, with waivers and conflicts.
 
-    `concerned` says what each rule surely asks something of: elements of its list, or the subject itself. Only where
-    two rules ask it of the same can they contradict each other.
+    `concerned` says of which facts each rule surely asks something. Only where two rules ask it of the same fact can
+    they contradict each other.
 
     A waiver settles a conflict: a person decided which rule gives way. A rule that binds less makes no conflict of one
     that is met: what only advises does not stop what the law allows.
@@ -91,13 +104,17 @@ def settle(
             continue
         others = [
             other
-            for other in conflicts.get(each.rule, ())
-            if other not in waived and not concerned.get(each.rule, _NOTHING).isdisjoint(concerned.get(other, ()))
+            for other, facts in conflicts.get(each.rule, {}).items()
+            if other not in waived and _of_both(concerned.get(each.rule, _NOBODY), concerned.get(other, _NOBODY), facts)
             if each.verdict not in _MET or by_rule[other].verdict not in _MET
             if each.verdict not in _MET or by_rule[other].force >= each.force
         ]
         settled.append(_clash(each, others) if others else each)
     return settled
+
+
+def _of_both(one: Concerned, other: Concerned, facts: frozenset[str]) -> bool:
+    return any(fact in facts for _, fact in one & other)
 
 
 def _waive(finding: Finding, waiver: Waiver) -> Finding:

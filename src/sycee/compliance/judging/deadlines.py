@@ -26,8 +26,12 @@ class Deadline:
 
     def of(self, taken_ns: int) -> int:
         """The last moment, in nanoseconds since 1970-01-01T00:00Z, for what was taken at this one."""
-        day = datetime.fromtimestamp(taken_ns // _NS, self._zone).date()
-        return min(taken_ns + self._hours_ns, self._end_of_day_ns(day))
+        hours_ns = taken_ns + self._hours_ns
+        try:
+            day = datetime.fromtimestamp(taken_ns // _NS, self._zone).date()
+            return min(hours_ns, self._end_of_day_ns(day))
+        except (OverflowError, ValueError):  # the calendar ends before that day does
+            return hours_ns
 
     def _end_ns(self, day: date) -> int:
         """The last moment of the last business day: the day itself, or the next that is one, and so many after it."""

@@ -14,10 +14,11 @@ from typing import Final
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging import conflicts
 from sycee.compliance.judging.conditions import Conditions, Outcome, every
-from sycee.compliance.judging.findings import Claim, Writer
+from sycee.compliance.judging.findings import Claim, Writer, unasked
 from sycee.compliance.judging.known import Knowledge, Node, Path
+from sycee.compliance.judging.naming import check_names
 from sycee.compliance.judging.ownership import Truth
-from sycee.compliance.judging.rules import Part, Ready, Touching, first_true
+from sycee.compliance.judging.rules import Part, Ready, Touching, undecided
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, KINDS, SEGMENT, SPAN
@@ -31,7 +32,6 @@ _TO: Final = Path.of(("to", "gateway"))
 _ENDS: Final = Path.of(("ends",))
 _ALWAYS: Final = Outcome(True)
 _NEVER: Final = Outcome(False)
-_UNASKED: Final = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,13 @@ class Judge:
     """Judges a network under the profiles of a library, as of a day.
 
     `waivers` are further ones beside those of the network. A subject is the id of an entity; a flow may also be given
-    as an entity that is in no network: a question. UsageError for a subject that is not there.
+    as an entity that is in no network: a question. UsageError for a subject that is not there, and for an adoption or
+    a waiver with a slip in its name (`naming.check_names`).
     """
 
     def __init__(self, network: Network, library: Library, at: date, waivers: Iterable[Waiver] = ()) -> None:
+        waivers = tuple(waivers)
+        check_names(network, library, at, waivers)
         self.network = network
         self.library = library
         self.at = at
@@ -76,7 +79,10 @@ class Judge:
         self._writer = Writer(at, {name: ready.force for name, ready in self._ready.items()})
         in_effect = [ready.rule for ready in self._ready.values() if ready.force is not Force.NONE]
         self._conflicts = conflicts.pairs(in_effect)
+        for name, others in self._conflicts.items():
+            self._ready[name].contest(sorted(frozenset().union(*others.values())))
         self._waivers = conflicts.Waivers((*network.waivers, *waivers), at)
+        self._anything_waived = bool(self._waivers)
 
     # --- whole questions ---
 
@@ -104,8 +110,11 @@ class Judge:
                 about = [test((node, node, node)) for test in ready.flow]
                 claim = self._writer.claim(touches[ready.profile.id], about)
             claims[ready] = claim
+        asked_of: dict[tuple[str, ...], list[tuple[Ready, Claim]]] = {}
         for place, kinds in passage.places:
-            asked = [(ready, claims[ready]) for ready in self._on_path_of[kinds]]
+            asked = asked_of.get(kinds)
+            if asked is None:
+                asked = asked_of[kinds] = [(ready, claims[ready]) for ready in self._on_path_of[kinds]]
             findings += self._judged(f"{node.id} @ {place.id}", asked, place, node)
         for ready, claim in claims.items() if passage.missing else ():
             missing = dict.fromkeys(gap for kind in ready.kinds for gap in passage.missing.get(kind, ()))
@@ -146,7 +155,7 @@ class Judge:
         ready = self._ready[rule.id]
         if ready.reads_flow and flow is None:
             return None
-        node = subject if isinstance(subject, Node) else self._knowledge.node(subject)
+        node = subject if isinstance(subject, Node) else self._knowledge.named(subject, ready.kinds)
         finding = self._writer.write(ready, node.id, Claim(True), ready.part(node, flow))
         return conflicts.settle([finding], {}, {}, self._waivers)[0].verdict
 
@@ -163,7 +172,7 @@ class Judge:
         """
         if self._force[profile] is Force.NONE:
             return False
-        node = self._knowledge.node(place)
+        node = self._knowledge.named(place, (FACILITY, *_EDGES))
         passing = None if flow is None else self.asked(flow)
         return self._touching[profile].of(node, (node.kind or FACILITY,), passing).truth
 
@@ -203,16 +212,23 @@ class Judge:
                 for facility in leaf.nodes:
                     places[facility.id] = facility, _FACILITY
 
+        edges: list[Node] = []
         add_facilities(flow, _FROM)
         declared = flow.get("via")
         if via is None and declared is None:
             for gaps in missing.values():
                 gaps.append(f"{flow.id}.via")
         for id in via if via is not None else declared.values if declared is not None else ():
-            edge = self._knowledge.node(id)
+            edge = self._knowledge.named(id, _EDGES)
+            edges.append(edge)
             places[id] = edge, (edge.kind,) if edge.kind else _EDGES
             add_facilities(edge, _ENDS)
         add_facilities(flow, _TO)
+        if via is not None or declared is not None:
+            # Where it does not get from one gateway to the other, more of any kind may lie on it.
+            for gap in _not_joined(flow, edges):
+                for gaps in missing.values():
+                    gaps.append(gap)
         return _Passage(flow, tuple(places.values()), {kind: tuple(gaps) for kind, gaps in missing.items() if gaps})
 
     def _claims(self, touches: Mapping[str, Outcome]) -> dict[str, Claim]:
@@ -228,16 +244,16 @@ class Judge:
         """The findings of one subject, with what its rules mean for one another."""
         write = self._writer.write
         findings: list[Finding] = []
-        concerned: dict[str, frozenset[str]] = {}
+        concerned: dict[str, conflicts.Concerned] = {}
         for ready, claim in asked:
             if claim.truth is False:
-                part = _UNASKED
-            else:
-                part = ready.part(node, flow)
-                if claim.truth and part.applies and ready.rule.id in self._conflicts:
-                    concerned[ready.rule.id] = part.concerned
+                findings.append(unasked(ready, subject, claim))
+                continue
+            part = ready.part(node, flow)
+            if part.concerned and claim.truth and part.applies:
+                concerned[ready.rule.id] = part.concerned
             findings.append(write(ready, subject, claim, part))
-        if len(concerned) < 2 and not self._waivers:
+        if len(concerned) < 2 and not self._anything_waived:
             return findings
         return conflicts.settle(findings, concerned, self._conflicts, self._waivers)
 
@@ -264,7 +280,7 @@ class Judge:
         for kind, gaps in passage.missing.items():
             if touching.has(kind):
                 outcomes.append(Outcome(None, missing=gaps))
-        return first_true(outcomes)
+        return undecided(outcomes)
 
     def _alone(self, profile: str, node: Node) -> Outcome:
         """Whether a profile applies to something by itself, whatever passes there."""
@@ -272,3 +288,21 @@ class Judge:
             return _NEVER
         touching = self._touching[profile]
         return touching.of(node, (node.kind,), None) if touching.has(node.kind) else _ALWAYS
+
+
+def _not_joined(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:
+    """What is missing to tell that edges lead from a flow's first gateway to its other one, or the path that does not.
+
+    None where they do, each from where the one before it led, in their order.
+    """
+    start, end, ways = flow.walk(_FROM), flow.walk(_TO), [edge.walk(_ENDS) for edge in edges]
+    missing = [gap for walk in (start, *ways, end) for gap in walk.missing]
+    if missing:
+        return tuple(missing)
+    here = start.leaves[0].value
+    for way in ways:
+        ends = way.leaves[0].values
+        if len(ends) != 2 or here not in ends:
+            return (f"{flow.id}.via",)
+        here = ends[1] if ends[0] == here else ends[0]
+    return () if here == end.leaves[0].value else (f"{flow.id}.via",)

@@ -14,12 +14,10 @@ from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Va
 from sycee.compliance.verdicts import Evidence
 from sycee.compliance.vocabulary import KINDS, Field, Type
 
-_REFERENCES: Final = (Type.REFERENCE, Type.REFERENCES)
 
-
-def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, bool]]:
-    """Of a kind and of each list of tables below it ("flow", "flow.stored"): its fields, and which name entities."""
-    found = {name: {each.name: each.type in _REFERENCES for each in fields}}
+def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Of a kind and of each list of tables below it ("flow", "flow.stored"): its fields, and the kinds they name."""
+    found = {name: {each.name: each.kinds for each in fields}}
     for each in fields:
         if each.type is Type.ELEMENTS:
             found |= _fields_below(f"{name}.{each.name}", each.fields)
@@ -166,6 +164,12 @@ class Node:
             known = self._known[name] = None if fact is None else self._make(name, fact)
         return known
 
+    @property
+    def name(self) -> str:
+        """What people call the entity; its id where it has no other name."""
+        entity = self._knowledge.network.entities.get(self.id)
+        return self.id if entity is None else entity.name
+
     def may_have(self, name: str) -> bool:
         """Whether such a fact can be declared here. A facility has no operator of record: that is not a gap."""
         return self._fields is None or name in self._fields
@@ -210,7 +214,7 @@ class Node:
         path = f"{self.id}.{name}"
         values: tuple[Any, ...]
         nodes: tuple[Node, ...] = ()
-        refers = self._fields is not None and self._fields.get(name, False)
+        kinds = self._fields.get(name, ()) if self._fields is not None else ()
         if type(value) is tuple:
             values = value
             if value and type(value[0]) is Element:
@@ -218,12 +222,12 @@ class Node:
                 value = tuple([node.id for node in nodes])
         else:
             values = (value,)
-        if refers:
-            nodes = tuple([knowledge.node(str(each)) for each in values])
+        if kinds:
+            nodes = tuple([knowledge.named(str(each), kinds) for each in values])
         assurance = fact.assurance
         if knowledge.vouched and (vouched := knowledge.vouched.get(self.owner)):
             assurance = _strongest(assurance, vouched, f"{self._named}{name}")
-        return Known(path, value, values, fact.source, fact.as_of, assurance, nodes, refers)
+        return Known(path, value, values, fact.source, fact.as_of, assurance, nodes, bool(kinds))
 
     def _elements(self, name: str, path: str, elements: tuple[Any, ...]) -> tuple[Node, ...]:
         knowledge = self._knowledge
@@ -231,7 +235,7 @@ class Node:
         return tuple(
             [
                 Node(knowledge, f"{path}[{position}]", kind, element.facts, self.owner, named)
-                for position, element in enumerate(elements)
+                for position, element in enumerate(elements, 1)
                 if element.in_force(knowledge.at)
             ]
         )
@@ -251,6 +255,7 @@ class Knowledge:
                     named = self.vouched.setdefault(each.subject, {})
                     named[name] = max(each.assurance, named.get(name, Assurance.DECLARED))
         self._nodes: dict[str, Node] = {}
+        self._strangers: dict[str, Node] = {}  # what is named where another kind belongs
 
     def node(self, id: str) -> Node:
         """The entity of this id, kept; without facts if there is none."""
@@ -259,6 +264,20 @@ class Knowledge:
             entity = self.network.entities.get(id)
             node = self._nodes[id] = Node(self, id, "", {}, id, "") if entity is None else self.fresh(entity)
         return node
+
+    def named(self, id: str, kinds: tuple[str, ...]) -> Node:
+        """The entity of this id where one of these kinds belongs.
+
+        One of another kind has no facts there, as if it were declared nowhere: that an organisation has no operator
+        says nothing of who runs the place that was meant.
+        """
+        node = self._nodes.get(id) or self.node(id)
+        if not node.kind or node.kind in kinds:
+            return node
+        stranger = self._strangers.get(id)
+        if stranger is None:
+            stranger = self._strangers[id] = Node(self, id, "", {}, id, "")
+        return stranger
 
     def fresh(self, entity: Entity) -> Node:
         """An entity as it stands, not kept: a flow is judged once, and a question is in no network."""

@@ -3,18 +3,20 @@
 What a list says is weighed in three values. An organisation is controlled from a list if those on it, and those they
 control, hold shares that reach control, all together: shares of several listed owners add up, and chains and circles of
 ownership are followed to their end. Shares that nobody declared could be anyone's: where they could reach control the
-answer is unknown. A share that cannot reach control is no control.
+answer is unknown. So could the votes of what a circle of owners holds of itself, unless somebody outside is shown to
+keep control of it. A share that cannot reach control is no control.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.known import Knowledge, Known, Node
-from sycee.compliance.profiles import List, Row
-from sycee.compliance.vocabulary import BASIS_POINTS
+from sycee.compliance.profiles import List, Row, key_of
+from sycee.compliance.verdicts import Evidence
+from sycee.compliance.vocabulary import BASIS_POINTS, ORGANISATION
 
 Truth = bool | None  # None: unknown
 # The values that rows limited to parts, or to purposes, must meet, and whether they are all; None: a rule says nothing.
@@ -30,6 +32,14 @@ class Standing:
     missing: tuple[str, ...] = ()
     chain: tuple[str, ...] = ()
     row: str = ""
+    _told: dict[Truth, tuple[Evidence, ...]] = field(default_factory=dict)
+
+    def told(self, holds: Truth) -> tuple[Evidence, ...]:
+        """The evidence of its facts, made once for each answer that came of them."""
+        told = self._told.get(holds)
+        if told is None:
+            told = self._told[holds] = tuple([known.told(holds) for known in self.facts])
+        return told
 
 
 @dataclass(slots=True)
@@ -78,20 +88,23 @@ class Register:
         if organisation in controlled:
             return self._stands(organisation, holders, controlled)
         facts = self._behind(fact for holder in holders.values() for fact in _weighed(holder.node))
-        if organisation not in self._possible(holders):
+        possible = self._possible(holders)
+        if organisation not in possible:
             note = f"neither it nor who controls it is among the rows of {self.list.as_of}"
             advice = next((each.row for each in holders.values() if each.row is not None), None)
             if advice is not None:
                 note = f"{advice.party} is {advice.status} on it, which decides nothing"
             row = "" if advice is None else self._told(advice)
             return Standing(False, (self._looked(organisation, note, advice), *facts), row=row)
-        missing = self._missing(organisation, holders)
+        missing = self._missing(organisation, holders, possible)
         pending = next((each.row for each in holders.values() if each.row is not None and each.direct is None), None)
         row = "" if pending is None else self._told(pending)
         if pending is not None:
             note = f"{pending.party} is on it as {pending.status}{_limits(pending)}"
         elif missing:
             note = "it may stand there, or be controlled from there"
+        elif self.list.complete:
+            note = "a circle of owners holds it that nobody outside is shown to control"
         else:
             note = "its rows are some of many: who is not among them may yet be listed"
         return Standing(None, (self._looked(organisation, note, pending), *facts), missing=missing, row=row)
@@ -103,7 +116,7 @@ class Register:
         while waiting:
             id = waiting.pop(0)
             if id not in holders:
-                holders[id] = self._holder(self._knowledge.node(id), parts, purposes)
+                holders[id] = self._holder(self._knowledge.named(id, (ORGANISATION,)), parts, purposes)
                 waiting += [owner for owner, _ in holders[id].shares]
         return holders
 
@@ -125,10 +138,10 @@ class Register:
         return _Holder(node, direct, row, missing, tuple(shares.items()), max(0, undeclared))
 
     def _direct(self, node: Node, parts: Limit, purposes: Limit) -> tuple[Truth, Row | None, tuple[str, ...]]:
-        """Whether it stands on the list by its id or one of its identifiers; the row; what is missing to tell."""
+        """Whether it stands on the list by its id, its name or an identifier; the row; what is missing to tell."""
         identifiers = node.get("identifiers")
-        names = [node.id, *(identifiers.values if identifiers is not None else ())]
-        rows = {id(row): row for name in names for row in self._rows.get(name.casefold(), ())}
+        names = [node.id, node.name, *(identifiers.values if identifiers is not None else ())]
+        rows = {id(row): row for name in names for row in self._rows.get(key_of(name), ())}
         open_row: Row | None = None
         advice: Row | None = None
         for row in rows.values():
@@ -150,16 +163,6 @@ class Register:
     def _controlled(self, holders: dict[str, _Holder]) -> dict[str, tuple[str, ...]]:
         """Those on the list, and those they surely control: for each, who holds it in that circle."""
         found: dict[str, tuple[str, ...]] = {id: () for id, holder in holders.items() if holder.direct}
-        return self._grow(holders, found, surely=True)
-
-    def _possible(self, holders: dict[str, _Holder]) -> dict[str, tuple[str, ...]]:
-        """Those that may be on the list, and those that they, or holders nobody declared, may control."""
-        found: dict[str, tuple[str, ...]] = {id: () for id, holder in holders.items() if holder.direct is not False}
-        return self._grow(holders, found, surely=False)
-
-    def _grow(
-        self, holders: dict[str, _Holder], found: dict[str, tuple[str, ...]], *, surely: bool
-    ) -> dict[str, tuple[str, ...]]:
         grows = True
         while grows:
             grows = False
@@ -167,11 +170,29 @@ class Register:
                 if id in found:
                     continue
                 within = tuple(owner for owner, _ in holder.shares if owner in found)
-                held = sum(share for owner, share in holder.shares if owner in found)
-                if held + (0 if surely else holder.undeclared_bp) >= self._control_bp:
+                if sum(share for owner, share in holder.shares if owner in found) >= self._control_bp:
                     found[id] = within
                     grows = True
         return found
+
+    def _possible(self, holders: dict[str, _Holder]) -> frozenset[str]:
+        """Those that may be on the list, or be controlled by who may be on it or by holders that nobody declared.
+
+        All are, but those that are shown not to be, from those without such owners down. So a circle of owners does
+        not vouch for itself: the shares that it holds of itself are voted by whoever leads it.
+        """
+        free: set[str] = set()
+        grows = True
+        while grows:
+            grows = False
+            for id, holder in holders.items():
+                if id in free or holder.direct is not False:
+                    continue
+                open_bp = sum(share for owner, share in holder.shares if owner not in free) + holder.undeclared_bp
+                if open_bp < self._control_bp:
+                    free.add(id)
+                    grows = True
+        return frozenset(holders.keys() - free)
 
     def _stands(
         self, organisation: str, holders: dict[str, _Holder], controlled: dict[str, tuple[str, ...]]
@@ -188,8 +209,7 @@ class Register:
             holder, within = holders[id], controlled[id]
             if holder.row is not None and holder.direct:
                 rows.append(holder.row)
-                identifiers = holder.node.get("identifiers")
-                facts.extend(() if identifiers is None else (identifiers,))
+                facts.extend(_called(holder.node, holder.row))
                 return
             for owner in within:
                 climb(owner)
@@ -205,9 +225,8 @@ class Register:
             True, (looked, *self._behind(facts)), chain=tuple(chain), row="; ".join(self._told(row) for row in rows)
         )
 
-    def _missing(self, organisation: str, holders: dict[str, _Holder]) -> tuple[str, ...]:
+    def _missing(self, organisation: str, holders: dict[str, _Holder], possible: frozenset[str]) -> tuple[str, ...]:
         """What would have to be declared to tell, nearest first."""
-        possible = self._possible(holders)
         found: dict[str, None] = {}
         seen: set[str] = set()
         waiting = [organisation]
@@ -244,6 +263,15 @@ class Register:
     def _told(self, row: Row) -> str:
         status = "" if row.status == "listed" else f" ({row.status})"
         return f"{self.list.id}: {row.party}{status}{_limits(row)}"
+
+
+def _called(node: Node, row: Row) -> list[Known]:
+    """The facts by which it is the party of a row; its id alone is none."""
+    identifiers = node.get("identifiers")
+    found = [] if identifiers is None else [identifiers]
+    if node.name != node.id and key_of(node.name) in {key_of(each) for each in (row.party, *row.also)}:
+        found.append(Known(f"{node.id}.name", node.name, (node.name,)))
+    return found
 
 
 def _limits(row: Row) -> str:

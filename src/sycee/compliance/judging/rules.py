@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.conditions import Conditions, Frame, Go, Outcome, Test, every, no, starts_of
+from sycee.compliance.judging.conflicts import Concerned
 from sycee.compliance.judging.known import Node
 from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
+
+_NOTHING: Final[Concerned] = frozenset()
 
 
 @dataclass(slots=True)
@@ -25,9 +30,9 @@ class Part:
     vouched: bool = False
     chain: tuple[str, ...] = ()
     row: str = ""
-    exempt: bool = False  # where it does not apply: by what exempts, which the evidence ends with
+    exempt: tuple[Evidence, ...] | None = None  # the facts that exempt from it; None where it does not apply otherwise
     against: tuple[Evidence, ...] = ()  # the facts for which what is required does not hold
-    concerned: frozenset[str] = frozenset()  # the elements that it surely asks something of; the subject itself
+    concerned: Concerned = frozenset()  # the contested facts that it surely asks something of
     bases: tuple[str, ...] = ()  # rules of other regimes that ask for whatever does not hold, where all of it has one
     assurance: Assurance | None = None  # the weakest of what it rests on
 
@@ -44,22 +49,35 @@ def verdict_of(applies: Truth, holds: Truth, *, vouched: bool) -> Verdict:
 class _Trail:
     """What was looked at so far."""
 
-    __slots__ = ("against", "concerned", "evidence", "missing", "outcomes")
+    __slots__ = ("against", "concerned", "evidence", "missing", "outcomes", "why")
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
+        self.why: dict[int, Evidence] = {}  # what tells that it applies, by the fact's own evidence
         self.evidence: list[Evidence] = []
         self.missing: list[str] = []
-        self.concerned: list[str] = []
+        self.concerned: list[tuple[str, str]] = []
         self.against: list[Evidence] = []
 
-    def take(self, outcome: Outcome) -> Truth:
-        """Add what came of one condition."""
+    def take(self, outcome: Outcome, *, applying: bool = False) -> Truth:
+        """Add what came of one condition, of why the rule applies or of what it asks."""
         self.outcomes.append(outcome)
-        self.evidence += outcome.evidence
+        if applying:
+            self.why.update(zip(map(id, outcome.evidence), outcome.applying, strict=True))
+        else:
+            self.evidence += outcome.evidence
         if outcome.missing:
             self.missing += outcome.missing
         return outcome.truth
+
+    def told(self) -> tuple[Evidence, ...]:
+        """All that was looked at, what tells that the rule applies first.
+
+        A fact has one evidence for one answer, however many conditions looked at it.
+        """
+        if len(self.outcomes) < 2 and not self.why:
+            return tuple(self.evidence)
+        return (*self.why.values(), *{id(each): each for each in self.evidence}.values())
 
 
 class Ready:
@@ -73,6 +91,11 @@ class Ready:
         self.kinds = LEVELS[rule.level]
         self.on_path = rule.level in PATH_LEVELS
         self.name = f"profile {profile.id} version {profile.version} rule {rule.id.partition('/')[2]}"
+        # What all findings of it begin and end with, around those fields that are each one's own.
+        self.shared: tuple[tuple[object, ...], tuple[object, ...]] = (
+            (profile.id, profile.version, rule.id, rule.title, rule.level),
+            (rule.remedy, rule.interpretation, (), None),
+        )
         effect = f" is not judged: {self.name} is not in effect."
         self.does_not_touch = effect if force is Force.NONE else f" is not touched by {self.name}."
         self.is_not_about = f" is not what {self.name} is about."
@@ -92,6 +115,12 @@ class Ready:
         self._where = [conditions.ready(each, element) for each in rule.where]
         self._require = [conditions.ready(each, element) for each in rule.require]
         self._basis: Go | None = conditions.go(rule.basis, element) if rule.basis else None
+        self._contested: tuple[tuple[str, Go], ...] = ()
+
+    def contest(self, facts: Iterable[str]) -> None:
+        """Say over which facts rules of other regimes may contradict it, before it is asked anything."""
+        element = Roots(self.rule.level, self.rule.each)
+        self._contested = tuple([(fact, self._conditions.go(fact, element)) for fact in facts])
 
     def part(self, subject: Node, flow: Node | None) -> Part:
         """What it comes to for a subject. Without facts of a flow it is worked out once for each."""
@@ -110,25 +139,23 @@ class Ready:
                 outcome = test(frame)
                 truth = no(outcome.truth) if exempts else outcome.truth
                 if truth is False:
-                    found = outcome.evidence
-                    return Part(False, evidence=found, row=outcome.row, exempt=exempts, assurance=weakest(found))
+                    found, by = outcome.evidence, outcome.deciding if exempts else None
+                    return Part(False, evidence=found, row=outcome.row, exempt=by, assurance=weakest(found))
                 if truth is None:
                     applies = None
-                trail.take(outcome)
+                trail.take(outcome, applying=True)
         holds, bases = self._holds(frame, trail)
         if holds and self.rule.complete:
             holds = self._complete(frame[0], trail)
-        # A fact has one evidence for one answer, however many conditions looked at it.
-        outcomes, missing, seen = trail.outcomes, trail.missing, trail.evidence
-        evidence = tuple({id(each): each for each in seen}.values()) if len(outcomes) > 1 else tuple(seen)
+        outcomes, missing, evidence = trail.outcomes, trail.missing, trail.told()
         part = Part(
             applies,
             holds,
             evidence,
             tuple(dict.fromkeys(missing)) if missing else (),
             self._rests_on_words,
-            against=tuple(dict.fromkeys(trail.against)),
-            concerned=frozenset(trail.concerned),
+            against=tuple(dict.fromkeys(trail.against)) if trail.against else (),
+            concerned=frozenset(trail.concerned) if trail.concerned else _NOTHING,
             bases=bases,
             assurance=weakest(evidence),
         )
@@ -142,7 +169,8 @@ class Ready:
     def _holds(self, frame: Frame, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
         """Whether what it requires does, and whether other regimes ask for what does not."""
         if self._each is None:
-            trail.concerned.append(frame[0].id)
+            if self._contested:
+                trail.concerned += self._at_stake(frame)
             asked = [test(frame) for test in self._require]
             truth = every([trail.take(outcome) for outcome in asked])
             if truth is False:
@@ -176,20 +204,26 @@ class Ready:
             if outcome.truth is None:
                 concerns = None
             asked.append(outcome)
-        if concerns:
-            trail.concerned.append(frame[1].id)
+        if concerns and self._contested:
+            trail.concerned += self._at_stake(frame)
         required = [test(frame) for test in self._require]
         truth = every([outcome.truth for outcome in required])
         if truth is False and not concerns:
             truth = None
         known_missing = len(trail.missing)
-        for outcome in (*asked, *required):
+        for outcome in asked:
+            trail.take(outcome, applying=True)
+        for outcome in required:
             trail.take(outcome)
         if truth is False:
             trail.against += _against(required)
         if truth is not None:
             del trail.missing[known_missing:]
         return truth
+
+    def _at_stake(self, frame: Frame) -> list[tuple[str, str]]:
+        """The contested facts that are known to have a value: over none, nothing is contradicted."""
+        return [(frame[1].id, fact) for fact, go in self._contested if any(leaf.values for leaf in go(frame).leaves)]
 
     def _bases(self, frame: Frame) -> tuple[str, ...]:
         if self._basis is None:
@@ -243,17 +277,19 @@ class Touching:
 
     def _of(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> Outcome:
         frame = (node, node, flow)
-        return first_true([test(frame) for kind in kinds for test in self._by_kind.get(kind, ())])
+        outcomes = []
+        for kind in kinds:
+            for test in self._by_kind.get(kind, ()):
+                outcome = test(frame)
+                if outcome.truth:
+                    return outcome
+                outcomes.append(outcome)
+        return undecided(outcomes)
 
 
-def first_true(outcomes: list[Outcome]) -> Outcome:
-    """The first that is true, or all that are unknown, or all."""
-    unknown = []
-    for outcome in outcomes:
-        if outcome.truth:
-            return outcome
-        if outcome.truth is None:
-            unknown.append(outcome)
+def undecided(outcomes: list[Outcome]) -> Outcome:
+    """Of several of which none is true: all that are unknown, or all."""
+    unknown = [outcome for outcome in outcomes if outcome.truth is None]
     taken = unknown or outcomes
     if len(taken) == 1:
         return taken[0]

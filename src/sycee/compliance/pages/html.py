@@ -7,7 +7,6 @@ stands how under which profile, every finding with its evidence, what is missing
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 from sycee.compliance.pages import picture
@@ -19,6 +18,7 @@ from sycee.compliance.pages.standing import (
     Standing,
     Told,
     counted,
+    visible,
     weight,
 )
 from sycee.compliance.profiles import List, Profile
@@ -35,12 +35,7 @@ DRAWN_MAX: Final = 1_000
 
 def render(told: Told, *, route: Sequence[str] = ()) -> str:
     """The page as HTML."""
-    return page.render(of(told, route=route))
-
-
-def write(told: Told, path: Path, *, route: Sequence[str] = ()) -> None:
-    """Put the page at `path`, whole or not at all. UsageError where it cannot be a file, UnavailableError of a disk."""
-    page.write(of(told, route=route), path)
+    return "\n".join(map(visible, page.render(of(told, route=route)).split("\n")))
 
 
 def of(told: Told, *, route: Sequence[str] = ()) -> Page:

@@ -6,21 +6,16 @@ reason. A case passes that holds, or that somebody vouches for.
 
 from __future__ import annotations
 
-import re
-from typing import Final
 from xml.etree import ElementTree as ET
 
 from sycee.compliance.pages import text
-from sycee.compliance.pages.standing import Standing, Told
+from sycee.compliance.pages.standing import Standing, Told, visible
 from sycee.compliance.verdicts import Finding, Force, Verdict
-
-# What XML 1.0 cannot hold, not even escaped.
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml(told: Told) -> str:
     """The report as one document with the root `testsuites`."""
-    root = ET.Element("testsuites", {"name": _clean(f"compliance of {told.network.id}")})
+    root = ET.Element("testsuites", {"name": visible(f"compliance of {told.network.id}")})
     totals = {"tests": 0, "failures": 0, "skipped": 0}
     for standing in told.standings:
         suite, counts = _suite(told, standing)
@@ -61,7 +56,7 @@ def _suite(told: Told, standing: Standing) -> tuple[ET.Element, dict[str, int]]:
         "engine": report.engine,
     }
     for name, value in told_of.items():
-        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+        ET.SubElement(properties, "property", {"name": name, "value": visible(value)})
     suite.extend(cases)
     return suite, counts
 
@@ -69,13 +64,13 @@ def _suite(told: Told, standing: Standing) -> tuple[ET.Element, dict[str, int]]:
 def _case(told: Told, finding: Finding) -> ET.Element:
     entity = told.entity(finding.subject)
     file, _, line = (entity.place if entity else "").rpartition(":")
-    place = {"file": _clean(file), "line": line} if file and line.isdigit() else {}
-    names = {"classname": finding.rule.replace("/", "."), "name": _clean(finding.subject), "time": "0", **place}
+    place = {"file": visible(file), "line": line} if file and line.isdigit() else {}
+    names = {"classname": finding.rule.replace("/", "."), "name": visible(finding.subject), "time": "0", **place}
     case = ET.Element("testcase", names)
-    message = _clean(finding.message or finding.title)
+    message = visible(finding.message or finding.title)
     if finding.stops:
         failure = ET.SubElement(case, "failure", {"message": message, "type": finding.verdict.word})
-        failure.text = _clean("\n".join(text.finding(finding)))
+        failure.text = "\n".join(text.finding(finding))
     elif reason := _skipped(finding, message):
         ET.SubElement(case, "skipped", {"message": reason})
     elif finding.verdict is Verdict.ATTESTED:
@@ -89,12 +84,8 @@ def _skipped(finding: Finding, message: str) -> str:
         return "not applicable"
     if finding.verdict is Verdict.WAIVED:
         waiver = finding.waiver
-        return _clean(f"waived by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else "waived")
+        return visible(f"waived by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else "waived")
     if finding.verdict.stops:
         force = "advised" if finding.force is Force.ADVISED else "not in effect"
         return f"{finding.verdict.word}, {force}: {message}"
     return ""
-
-
-def _clean(said: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", said)

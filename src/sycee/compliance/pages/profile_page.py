@@ -45,7 +45,7 @@ _UNKNOWN: Final[Mapping[str, str]] = {
 _INTRODUCTION: Final = (
     (
         "A profile is a regime as data: rules over declared facts, with what they were read from. These are shipped; "
-        "one of your own is a file like them and needs no code."
+        "one of your own is [a file like them](../reference/profiles.md) and needs no code."
     ),
     (
         "A report says that a network *meets profile X version N on declared facts as of a day*, or what keeps it "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +27,7 @@ MEANINGS: Final[Mapping[Verdict, str]] = {
     Verdict.NOT_APPLICABLE: "the rule is not about this, or exempts it",
 }
 
+_HIDDEN: Final = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -151,12 +153,13 @@ def _sentence(profile: Profile, force: Force, counts: Mapping[Verdict, int], at:
         return f"is not known to meet {named} {on}"
     if not any(count for verdict, count in counts.items() if verdict is not Verdict.NOT_APPLICABLE):
         return f"{named} is about nothing here {on}"
-    rests = [
-        counted(counts[verdict], what)
-        for verdict, what in ((Verdict.ATTESTED, "attestation"), (Verdict.WAIVED, "waiver"))
-        if counts[verdict]
-    ]
-    return f"meets {named} {on}" + (f", by {' and '.join(rests)}" if rests else "")
+    met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
+    by = f", by {counted(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
+    if counts[Verdict.WAIVED]:
+        # What was waived is not met, and whoever quotes the beginning of the sentence alone should not say so.
+        let_off = f"is let off {counted(counts[Verdict.WAIVED], 'finding')} of {named}"
+        return f"{let_off}{' and meets the rest' if met else ''} {on}{by}"
+    return f"meets {named} {on}{by}"
 
 
 def weight(finding: Finding) -> int:
@@ -172,6 +175,14 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 def worst(findings: Sequence[Finding]) -> Verdict | None:
     """The worst verdict of findings; None where there are none."""
     return max((finding.verdict for finding in findings), default=None)
+
+
+def visible(said: str) -> str:
+    """A text as one line of characters that can be seen; all others are escapes.
+
+    These command a terminal, break a line, turn the direction of writing, or cannot stand in XML.
+    """
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
 
 
 def counted(count: int, what: str) -> str:

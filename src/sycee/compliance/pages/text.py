@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from sycee.compliance.pages.standing import (
     TO_LOOK_AT,
@@ -15,17 +16,18 @@ from sycee.compliance.pages.standing import (
     counted,
     outcome,
     shown,
+    visible,
 )
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import Evidence, Finding, Force
 
-WIDTH = 100  # characters; a longer line is broken, an id never
+WIDTH: Final = 80  # characters of a line, where no terminal says otherwise
 
 
-def text(told: Told, *, everything: bool = False) -> str:
-    """The whole report. Without `everything`, what passed or did not apply is only counted."""
+def text(told: Told, *, everything: bool = False, width: int = WIDTH) -> str:
+    """The whole report, in lines of `width` characters. Without `everything`, what holds is only counted."""
     report = told.report
-    lines = [f"{told.network.title}, judged as of {report.at}", told.stopped, ""]
+    lines = [f"{visible(told.network.title)}, judged as of {report.at}", told.stopped, ""]
     for standing in told.standings:
         lines += _standing(standing)
     left_out = 0
@@ -38,25 +40,42 @@ def text(told: Told, *, everything: bool = False) -> str:
                 lines += finding(each)
     if left_out:
         lines += ["", f"{counted(left_out, 'finding')} more: passed, attested or not applicable"]
-    lines += ["", f"report {report.digest}", f"network {report.network}", f"profiles and lists {report.library}"]
-    return "\n".join(lines) + "\n"
+    lines += ["", f"report {report.digest}", f"network {report.network}", f"library {report.library}"]
+    return wrapped(lines, width)
+
+
+def wrapped(lines: Iterable[str], width: int = WIDTH) -> str:
+    """Lines as a text. A longer one is broken at its blanks, and goes on two further in; a word is never broken."""
+    broken: list[str] = []
+    for line in lines:
+        said = line.lstrip(" ")
+        indent = " " * (len(line) - len(said))
+        broken += textwrap.wrap(
+            said,
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "".join(f"{line}\n" for line in broken)
 
 
 def finding(found: Finding) -> list[str]:
-    """One finding as lines: verdict and rule, the sentence, the evidence, and what would change it."""
+    """One finding as lines of any length: verdict and rule, the sentence, the evidence, and what would change it."""
     stops = ", stops" if found.stops else ", advised" if found.force is Force.ADVISED else ""
-    lines = [f"  {found.verdict.word.upper()}{stops}: {found.rule}, {found.title}"]
+    lines = [visible(f"  {found.verdict.word.upper()}{stops}: {found.rule}, {found.title}")]
     if found.message:
-        lines += _wrapped(found.message, "      ")
+        lines.append(visible(f"      {found.message}"))
     lines += _facts(found.evidence)
     for name, texts in _more(found):
         for each in texts:
-            lines += _wrapped(f"{name}: {each}", "      ")
+            lines.append(visible(f"      {name}: {each}"))
     return lines
 
 
 def origin(library: Library, found: Finding) -> list[str]:
-    """Where the rule of a finding comes from, as lines: its source and clause, whom it addresses, what was at hand."""
+    """Where the rule of a finding comes from, as a line: its source and clause, whom it addresses, what was at hand."""
     rule = library.rules.get(found.rule)
     profile = next((each for each in library.profiles if each.id == found.profile), None)
     if rule is None or profile is None:
@@ -64,11 +83,8 @@ def origin(library: Library, found: Finding) -> list[str]:
     source = next(each for each in profile.sources if each.id == rule.source)
     clause = f", {rule.clause}" if rule.clause else ""
     hand = "" if source.at_hand else "; re-typed, the text was not at hand"
-    return _wrapped(
-        f"rule: of a {profile.status}, addressed to a {rule.addressee}{clause}: {source.title}, {source.publisher}, "
-        f"{source.date}{hand}",
-        "      ",
-    )
+    kind = f"of a {profile.status}, addressed to a {rule.addressee}{clause}"
+    return [visible(f"      rule: {kind}: {source.title}, {source.publisher}, {source.date}{hand}")]
 
 
 def _more(found: Finding) -> Iterator[tuple[str, Iterable[str]]]:
@@ -100,7 +116,7 @@ def _subject(told: Told, subject: str) -> str:
     place = f"  [{entity.place}]" if entity and entity.place else ""
     synthetic = ", synthetic" if entity and entity.synthetic else ""
     kind = entity.kind if entity else "subject"
-    return f"{subject} ({kind}{synthetic}){'' if name == subject else f': {name}'}{place}"
+    return visible(f"{subject} ({kind}{synthetic}){'' if name == subject else f': {name}'}{place}")
 
 
 def _facts(evidence: Sequence[Evidence]) -> list[str]:
@@ -112,19 +128,7 @@ def _facts(evidence: Sequence[Evidence]) -> list[str]:
         own = "" if each.value is None or backing(each) == usual else f" ({backing(each)})"
         note = f"; {each.note}" if each.note else ""
         said = f"{each.path} = {shown(each.value, each.path)}: {outcome(each)}{note}{own}"
-        lines += _wrapped(f"- {said}", "      ")
-    return [
-        *lines,
-        *(_wrapped(f"facts: {usual}" + ("" if len(backings) == 1 else ", unless said"), "      ") if usual else []),
-    ]
-
-
-def _wrapped(sentence: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        sentence,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        lines.append(visible(f"      - {said}"))
+    if usual:
+        lines.append(visible(f"      facts: {usual}{'' if len(backings) == 1 else ', unless said'}"))
+    return lines

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sycee.compliance.canonical import plain
 from sycee.compliance.pages import json_form, text
-from sycee.compliance.pages.standing import counted
+from sycee.compliance.pages.standing import counted, visible
 from sycee.compliance.routing.routes import Answer, Comparison, NearestMiss, Regime
 from sycee.compliance.routing.split import Bloc, Effect, Split, Summary
 from sycee.compliance.verdicts import Finding, Report, Verdict
 
 
-def route_text(comparison: Comparison) -> str:
-    """The best under all together with what stops it, and below it under each regime alone and under none."""
+def route_text(comparison: Comparison, width: int = text.WIDTH) -> str:
+    """The best under all together with what stops it, and below it under each regime alone and under none.
+
+    `width` is of a line, in characters, as in all texts here.
+    """
     together = comparison.together
     lines = [f"Together, under {', '.join(together.under) or 'no regime that is enforced'}:"]
     lines += [f"  {line}" for line in _answer(together)]
-    lines += [f"  {line}" for regime in together.regimes for line in [_regime(regime)]]
+    lines += [f"  {line}" for regime in together.regimes for line in [_regime(regime, together.flow)]]
     if isinstance(together, NearestMiss):
         for each in together.stops:
             lines += ["", *text.finding(each)]
@@ -32,7 +34,7 @@ def route_text(comparison: Comparison) -> str:
         lines += [f"  {profile}: {first}", *(f"    {line}" for line in rest)]
     first, *rest = _answer(comparison.free)
     lines += [f"Under no regime: {first}", *(f"  {line}" for line in rest)]
-    return "\n".join(lines) + "\n"
+    return text.wrapped(lines, width)
 
 
 def route_form(comparison: Comparison) -> dict[str, Any]:
@@ -83,21 +85,19 @@ def changes(before: Report, after: Report) -> tuple[Change, ...]:
     return tuple(sorted(found, key=lambda change: (not change.stops_now, not change.goes_now)))
 
 
-def changes_text(before: Report, after: Report, found: tuple[Change, ...]) -> str:
+def changes_text(before: Report, after: Report, found: tuple[Change, ...], width: int = text.WIDTH) -> str:
     """The changes as lines: what stops now, what goes now, and the rest."""
     stops, goes = sum(each.stops_now for each in found), sum(each.goes_now for each in found)
-    lines = [
-        f"{counted(len(found), 'finding')} differ: {stops:,} stop now, {goes:,} go now."
-        if found
-        else "Nothing is judged otherwise."
-    ]
+    differ = f"{counted(len(found), 'finding')} {_verb('differ', len(found))}"
+    what = f"{stops:,} {_verb('stop', stops)} now, {goes:,} {'goes' if goes == 1 else 'go'} now"
+    lines = [f"{differ}: {what}." if found else "Nothing is judged otherwise."]
     for each in found:
         mark = "stops now" if each.stops_now else "goes now" if each.goes_now else "changes"
         lines.append(f"  {mark}: {each.rule} on {each.subject}: {_word(each.before)} -> {_word(each.after)}")
         if each.after and each.after.verdict.stops and each.after.message:
-            lines.append(f"      {each.after.message}")
+            lines.append(visible(f"      {each.after.message}"))
     lines += ["", f"before {before.digest}", f"after  {after.digest}"]
-    return "\n".join(lines) + "\n"
+    return text.wrapped(lines, width)
 
 
 def changes_form(before: Report, after: Report, found: tuple[Change, ...]) -> dict[str, Any]:
@@ -122,16 +122,17 @@ def changes_form(before: Report, after: Report, found: tuple[Change, ...]) -> di
     }
 
 
-def split_text(found: Split) -> str:
-    """The blocs, and from each to each how many pairs can pay, with what regimes take away and add."""
+def split_text(found: Split, width: int = text.WIDTH) -> str:
+    """The blocs, and from each to each how many pairs can pay, with what regimes take away and add.
+
+    The table of pairs is as wide as its numbers.
+    """
     lines = [f"Two blocs as of {found.at}: {found.first} (first) and {found.second} (second)", ""]
     for bloc in Bloc:
         members = found.members(bloc)
         if members:
             lines += [f"{bloc.value}, {BLOCS[bloc]}: {counted(len(members), 'participant')}"]
-            lines += textwrap.wrap(
-                ", ".join(members), text.WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-            )
+            lines.append(f"  {', '.join(members)}")
     heads = ("from", "to", "pairs", "joined", "first alone", "second alone", "together")
     rows = [heads, *(_summary(each) for each in (*found.summaries, found.summary()))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
@@ -139,10 +140,12 @@ def split_text(found: Split) -> str:
         "",
         "Payments about people, from bloc to bloc: pairs lost, pairs that pay more and by how much in all",
     ]
+    table = ""
     for row in rows:
-        cells = [each.ljust(width) for each, width in zip(row, widths, strict=True)]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+        cells = [each.ljust(size) for each, size in zip(row, widths, strict=True)]
+        table += f"  {'  '.join(cells).rstrip()}\n"
+    why = "Why it is so of one pair: sycee compliance routes NETWORK FROM TO, with --profile and --enforce for either."
+    return text.wrapped(lines, width) + table + text.wrapped(["", why], width)
 
 
 def split_form(found: Split) -> dict[str, Any]:
@@ -175,6 +178,10 @@ def _effect(effect: Effect) -> str:
     return ", ".join(parts) or "-"
 
 
+def _verb(verb: str, count: int) -> str:
+    return f"{verb}s" if count == 1 else verb
+
+
 def _by_name(report: Report) -> Mapping[tuple[str, str], Finding]:
     return {(finding.rule, finding.subject): finding for finding in report.findings}
 
@@ -203,9 +210,10 @@ def _answer(answer: Answer) -> Iterator[str]:
     yield f"cost {answer.cost:,}: {way or 'both enter at the same place'}"
 
 
-def _regime(regime: Regime) -> str:
+def _regime(regime: Regime, flow: str) -> str:
     applies = "applies" if regime.applies else "may apply"
-    return f"{regime.profile} version {regime.version} {applies} by {regime.touched_by} ({regime.force.word})"
+    what = "what the flow itself is" if regime.touched_by == flow else regime.touched_by
+    return f"{regime.profile} version {regime.version} {applies} by {what} ({regime.force.word})"
 
 
 def _form(answer: Answer) -> dict[str, Any]:

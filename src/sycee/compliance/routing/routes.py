@@ -13,13 +13,14 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Final
 
-from sycee.compliance.facts import Entity, Network, Value, Waiver
+from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.judging.known import Node, Path
 from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.profiles import Library
-from sycee.compliance.routing import ways
+from sycee.compliance.routing import parties, ways
 from sycee.compliance.routing.marks import Marking
+from sycee.compliance.routing.parties import known
 from sycee.compliance.routing.ways import COST, Graph, Link, Marks, Masks, Way
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
@@ -49,7 +50,8 @@ class Passage:
     """A flow on a way. `places` are the facilities in order, gateways included; `edges` lead from each to the next.
 
     `under` are the profiles that could stop it. `cost` is the sum of what is declared. `findings` are those of the two
-    participants, of the flow, and of all on the way, under every profile, those that only advise too.
+    participants with their organisations and apps, of the flow, and of all on the way, under every profile, those that
+    only advise too.
     """
 
     flow: str
@@ -105,7 +107,7 @@ class _Question:
     target: int
     marks: Marks
     base: Masks
-    broken: int  # what its participants do not meet, whatever the way
+    broken: int  # what its participants, their organisations and apps do not meet, whatever the way
     lacking: int
     admitted: tuple[Finding, ...]  # those of its participants
     judged: dict[tuple[str, ...], tuple[Finding, ...]]  # by the edges of a way
@@ -183,8 +185,8 @@ class Router:
         marks, base = self._marking.of(node)
         broken = lacking = 0
         admitted: tuple[Finding, ...] = ()
-        parties = (node.get(end) for end in ("from", "to"))
-        for party in dict.fromkeys(str(each.value) for each in parties if each is not None):
+        ends = (node.get(end) for end in ("from", "to"))
+        for party in dict.fromkeys(str(each.value) for each in ends if each is not None):
             breaks, lacks, findings = self._participant(party)
             broken, lacking, admitted = broken | breaks, lacking | lacks, admitted + findings
         return _Question(node, source, target, marks, base, broken, lacking & ~broken, admitted, {})
@@ -194,11 +196,11 @@ class Router:
         return self._numbers[found[0]] if found else -1
 
     def _participant(self, party: str) -> tuple[int, int, tuple[Finding, ...]]:
-        """The regimes that a participant breaks by itself, those under which it lacks a fact, and its findings."""
+        """The regimes that a party breaks by what it is, those under which it lacks a fact, and its findings."""
         if party not in self.judge.network.entities:
             return 0, 0, ()
         if party not in self._participants:
-            findings = self.judge.findings(party)
+            findings = parties.findings(self.judge, party)
             self._participants[party] = (*self._stopped(findings, None), findings)
         return self._participants[party]
 
@@ -341,9 +343,3 @@ def _graph(network: Network, at: date) -> tuple[Graph, tuple[str, ...]]:
             one, other = (numbers[str(end)] for end in dict.fromkeys(joined[edge.id]))
             links.append(Link(edge.id, one, other, cost if isinstance(cost, int) else None))
     return Graph(list(numbers), links), tuple(edge for edge, joins in ends.items() if joins is None)
-
-
-def known(entity: Entity, name: str, at: date) -> Value | None:
-    """The value of a fact on a day; None where it is not declared, or has expired."""
-    fact = entity.facts.get(name)
-    return None if fact is None or (fact.expires is not None and at >= fact.expires) else fact.value

@@ -15,7 +15,8 @@ from enum import Enum
 from typing import Final
 
 from sycee.compliance.facts import Element, Entity, Fact, Value
-from sycee.compliance.routing.routes import Router, known
+from sycee.compliance.routing.parties import known
+from sycee.compliance.routing.routes import Router
 from sycee.compliance.vocabulary import FLOW, PARTICIPANT
 from sycee.core.errors import UsageError
 

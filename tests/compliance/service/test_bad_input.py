@@ -1,0 +1,67 @@
+"""Whatever a caller gives: an answer, or an error that says what to give instead; and then nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.compliance.service.world import NEXT_YEAR, Desk
+
+from sycee.compliance.enforcement.service import Compliance
+from sycee.core.errors import SyceeError
+
+HALF = "\ud800"  # half of a pair: no database keeps it
+NUL = "a\0b"  # PostgreSQL keeps none
+LET = {"role": "head", "reason": "so", "until": NEXT_YEAR, "by": "eve"}
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+def waive(compliance: Compliance, **given: Any) -> None:
+    compliance.waive(**({"rule": "first-law/exit", "subject": "bank-c"} | LET | given))
+
+
+CALLS: list[Callable[[Compliance], object]] = [
+    *(lambda it, by=by: it.clear("retail", by=by) for by in (HALF, NUL, None, 5, " ")),
+    *(lambda it, name=name: it.clear("retail", payment=name, by="x") for name in (HALF, NUL, None, 5)),
+    *(lambda it, flow=flow: it.clear(flow, by="x") for flow in (HALF, NUL, None, ["retail"])),
+    *(lambda it, facts=facts: it.clear("retail", facts, by="x") for facts in ([1], "stored", 5, {5: 5}, {HALF: 1})),
+    *(lambda it, stored=stored: it.clear("retail", {"stored": stored}, by="x") for stored in (HALF, [HALF], DEEP)),
+    *(lambda it, each=each: it.clear("retail", {"amount_minor": each}, by="x") for each in (float("nan"), object())),
+    *(lambda it, purpose=purpose: it.clear("retail", {"purpose": purpose}, by="x") for purpose in (HALF, NUL, "\x7f")),
+    *(lambda it, name=name: it.admit(name, by="x") for name in (None, 5, HALF, NUL, "", ["bank-a"])),
+    *(
+        lambda it, until=until: waive(it, until=until)
+        for until in ("2027-01-01", None, datetime(2027, 1, 1, tzinfo=UTC))
+    ),
+    *(lambda it, name=name: waive(it, rule=name) for name in (None, HALF, 5)),
+    *(lambda it, name=name: waive(it, subject=name) for name in (None, HALF, "", " @ ", "retail @ ")),
+    *(lambda it, name=name: waive(it, role=name) for name in (None, HALF, NUL, "")),
+    *(lambda it, name=name: it.appeal(name, reason="so", by="x") for name in (None, HALF, "", "0" * 64)),
+    *(lambda it, name=name: it.replay(name) for name in (None, HALF, "")),
+    *(lambda it, name=name: it.standing(name) for name in (None, HALF, NUL)),
+    *(lambda it, name=name: it.crossings(name) for name in (None, HALF, NUL)),
+    *(
+        lambda it, until=until: it.decide_appeal(1, granted=True, **LET | {"until": until})
+        for until in ("2027-01-01", 5)
+    ),
+    *(lambda it, granted=granted: it.decide_appeal(1, granted=granted, **LET) for granted in ("yes", None, 1)),
+]
+
+
+def test_whatever_is_given(desk: Desk) -> None:
+    refused = desk.compliance.admit("bank-c", by="desk")
+    assert desk.compliance.appeal(refused.digest, reason="please", by="bank-c") == 1
+    versions = desk.compliance.versions("network")
+    for call in CALLS:
+        with pytest.raises(SyceeError) as caught:
+            call(desk.compliance)
+        assert getattr(caught.value, "hint", "") or getattr(caught.value, "right", "")
+        assert str(caught.value).encode("utf-8", "backslashreplace")
+    assert desk.compliance.versions("network") == versions
+    assert desk.compliance.crossings("") == []
+    assert len(desk.compliance.admissions("bank-c")) == 1
+    assert [each.granted for each in desk.compliance.appeals()] == [None]

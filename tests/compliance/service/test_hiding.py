@@ -1,0 +1,125 @@
+"""Nobody is admitted, and nothing cleared, by leaving a fact unsaid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.compliance import build, generate
+from tests.compliance.build import AT
+from tests.compliance.test_properties import hidden
+
+from sycee.compliance.enforcement import admission, crossing
+from sycee.compliance.enforcement.crossing import Standing
+from sycee.compliance.enforcement.prepared import Prepared
+from sycee.compliance.facts import Fact, Network, Waiver
+from sycee.compliance.profiles import Library, put_together
+from sycee.core.documents import DocumentError
+from sycee.core.errors import UsageError
+
+pytestmark = pytest.mark.fast
+
+worlds = st.integers(0, 2**32 - 1)
+seldom = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PARTIES = ("participant-0", "participant-1")
+
+
+def world(seed: int) -> tuple[Random, Network, Library]:
+    """Two participants that several ways join, under one law of few rules, so that not all is refused."""
+    random = Random(seed)
+    network = generate.network(random)
+    entities = dict(network.entities)
+    for name, kind, facts in (
+        ("facility-0", "facility", {}),
+        ("facility-1", "facility", {}),
+        ("span-0", "span", {"ends": ("facility-0", "facility-1"), "cost": 1}),
+        ("span-1", "span", {"ends": ("facility-0", "facility-1"), "cost": 2}),
+        ("participant-0", "participant", {"gateway": "facility-0"}),
+        ("participant-1", "participant", {"gateway": "facility-1"}),
+        ("flow-0", "flow", {"from": PARTIES[0], "to": PARTIES[1]}),
+        ("flow-1", "flow", {"from": PARTIES[1], "to": PARTIES[0]}),
+    ):
+        entity = entities.get(name) or build.entity(kind)(name)
+        entities[name] = replace(entity, facts={**entity.facts, **{key: Fact(each) for key, each in facts.items()}})
+    rules = [
+        replace(generate.rule(random, f"rule-{number}"), kind="checked") for number in range(random.choice((1, 2)))
+    ]
+    library = put_together([build.profile(*rules, id="one")], generate.lists(random))
+    subjects = (*PARTIES, "flow-0", "flow-1", "span-0", "app-0", "organisation-0", "flow-0 @ facility-0")
+    waivers = [
+        Waiver(name, random.choice(subjects), "head", "so", AT, AT.replace(year=2030))
+        for name in library.rules
+        if random.random() < 0.4
+    ]
+    return random, replace(network, entities=entities, waivers=tuple(waivers)), library
+
+
+def asked(random: Random) -> dict[str, Any]:
+    """What a payment says of itself."""
+    places = [*generate.ids("cloud"), *generate.ids("facility"), "nowhere-at-all"]
+    said = {
+        "stored": [{"at": random.choice(places)}],
+        "processed": [{"at": random.choice(places)}] * random.choice((0, 1)),
+        "subject_states": [random.choice(generate.STATES)],
+        "origin": random.choice(generate.STATES),
+        "purpose": "payment",
+        "incidental": True,
+        "accessors": [{"party": random.choice(generate.ids("organisation")), "state": "AA"}],
+    }
+    return {name: said[name] for name in random.sample(sorted(said), random.choice((0, 0, 1, 2)))}
+
+
+def outcomes(network: Network, library: Library, flow: str, facts: dict[str, Any]) -> tuple[list[str], str]:
+    """Of both participants, and of a payment between them if both were admitted whatever they are."""
+    prepared = Prepared(network, library, AT, ())
+    of_parties = [prepared.admission(each).outcome if each in network.entities else "" for each in PARTIES]
+    try:
+        found = prepared.answer(prepared.question(flow, facts))
+    except (UsageError, DocumentError):
+        return of_parties, crossing.REFUSED
+    stood = [Standing(each, admission.ADMIT, "") for each in (found.sender, found.receiver)]
+    return of_parties, crossing.decide("", found, stood).outcome
+
+
+@seldom
+@given(seed=worlds)
+def test_hiding_a_fact_admits_and_clears_nobody(seed: int) -> None:
+    random, network, library = world(seed)
+    flow, facts = random.choice(("flow-0", "flow-1")), asked(random)
+    before, cleared = outcomes(network, library, flow, facts)
+    for _ in range(4):
+        network = hidden(random, network)
+        after, then = outcomes(network, library, flow, facts)
+        for old, new in zip(before, after, strict=True):
+            assert old in admission.ADMITTED or new not in admission.ADMITTED
+        assert cleared == crossing.CLEARED or then != crossing.CLEARED
+        before, cleared = after, then
+
+
+@pytest.mark.parametrize("field", ["apps", "organisation"])
+def test_hiding_apps_or_organisation_admits_nobody(field: str) -> None:
+    """What the property looks for, told apart: each of these was once let through."""
+    level = "app" if field == "apps" else "organisation"
+    fact = "publisher.state" if field == "apps" else "state"
+    regime = build.profile(build.rule(level, build.condition(fact, "none-in", values=["AA"])))
+    network = build.network(
+        firm=build.organisation(state="AA"),
+        bank=build.participant(organisation="firm", apps=["purse"]),
+        purse=build.app(publisher="firm"),
+    )
+    for declared in (network, build.without(network, "bank", field)):
+        assert Prepared(declared, build.library(regime), AT, ()).admission("bank").outcome == admission.REFUSE
+
+
+def test_the_worlds_of_the_property_are_of_both_kinds() -> None:
+    found: Counter[str] = Counter()
+    for seed in range(60):
+        random, network, library = world(seed)
+        of_parties, cleared = outcomes(network, library, random.choice(("flow-0", "flow-1")), asked(random))
+        found.update([*of_parties, cleared])
+    assert min(found[each] for each in (admission.ADMIT, admission.REFUSE, crossing.CLEARED, crossing.REFUSED)) > 5
