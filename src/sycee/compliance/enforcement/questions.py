@@ -67,9 +67,8 @@ def asked(network: Network, library: Library, day: date, id: str, facts: Mapping
         raise UsageError(f'"{ASKED}" is declared: it is what flows are called that are only asked about', hint="rename")
     given = _read(facts, day) if facts else {}
     if "via" in given:
-        raise UsageError(
-            "a payment cannot say its way: it is chosen here", hint="leave out via; the answer has the route"
-        )
+        hint = "leave out via; the answer has the route"
+        raise UsageError("a payment cannot say its way: it is chosen here", hint=hint)
     _check_references(network, KINDS[FLOW].fields, given)
     counts = looked_at(library)
     kept = {name: each for name, each in facts.items() if name in counts}
