@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, Array, opening
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.ledger import layout, operations
+from sycee.sequencer import gathering
 from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Interrupted
 
 
@@ -235,3 +239,20 @@ def test_what_comes_between_is_told_and_nobody_waits_for_ever(
 
     run(main())
     assert calls == (4 if isinstance(error, MemoryError) else 1)
+
+
+def test_threads_change_over_quickly_while_anybody_gathers(tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+
+    async def main() -> None:
+        async with ledger.asynchronous() as door:
+            async with ledger.asynchronous():
+                assert sys.getswitchinterval() == pytest.approx(gathering.SWITCH_S)
+            assert sys.getswitchinterval() == pytest.approx(gathering.SWITCH_S)
+            await door.aclose()
+            await door.aclose()
+            assert sys.getswitchinterval() == pytest.approx(before)
+
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        asyncio.run(main())
+    assert sys.getswitchinterval() == pytest.approx(before)

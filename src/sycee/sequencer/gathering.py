@@ -16,10 +16,11 @@ again under the same id.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -38,6 +39,9 @@ Array = np.ndarray[Any, Any]
 # enough for the last in the row to be answered within a fraction of a second.
 OPERATIONS_MAX: Final = 8 * FRAME_RECORDS_MAX
 BYTES_MAX: Final = 16 << 20
+# A worker that comes back from the disk or a kernel waits so long at most for a loop that is busy, several times a
+# frame. Python's own 5 ms each are ten times what the frame takes.
+SWITCH_S: Final = 0.001
 
 _RESULTS: Final = np.array(
     [Result(code) if code in Result.__members__.values() else None for code in range(max(Result) + 1)], object
@@ -47,6 +51,29 @@ _ONE: Final = 1, RECORD_BYTES
 # What one call asks for, and whom to tell: the record of a TRANSFER or PAY, whose caller is told a Result, or anything
 # as a submission, whose caller is told its answers. A plain tuple: one is made for each call.
 _Item: TypeAlias = tuple["asyncio.Future[Any]", bytes, Submission | None]
+
+
+class _Switching:
+    """Has the interpreter's threads change over after SWITCH_S while anybody gathers, and as before afterwards."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._before_s = Lock(), 0, 0.0
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._before_s = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._before_s, SWITCH_S))
+            self._users += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                sys.setswitchinterval(self._before_s)
+
+
+_switching: Final = _Switching()
 
 
 class Gatherer:
@@ -72,6 +99,8 @@ class Gatherer:
         self._called = 0  # how many of them have been called and have not come in yet
         self._closed = False
         self._idle: asyncio.Future[None] | None = None  # somebody waits until all is answered
+        self._switches = True  # until it is closed
+        _switching.begin()
 
     # --- the loop's side ---
 
@@ -169,6 +198,9 @@ class Gatherer:
                 self._idle = self._loop.create_future()
             await asyncio.shield(self._idle)
         self._worker.shutdown(wait=False)  # it has nothing left to do
+        if self._switches:
+            self._switches = False
+            _switching.end()
 
     def _tell_if_idle(self) -> None:
         if self._idle and not (self._operations or self._turns or self._called):
