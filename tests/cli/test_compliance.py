@@ -418,6 +418,12 @@ def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
     total = found["all"]
     assert total["pairs"] == total["connected"] == 41 * 40
     assert total["together"]["lost"] >= max(total["first"]["lost"], total["second"]["lost"]) > 0
+    blocs = sycee(*words, "--first-state", "US", "--second-state", "CN", "--second-state", "HK", "--json").json()[
+        "blocs"
+    ]
+    assert [list(blocs.values()).count(bloc) for bloc in ("first", "second", "both", "between")] == [5, 8, 0, 28]
+    wrong = sycee(*words, "--first-state", "USA")
+    assert (wrong.code, "did you mean US?" in wrong.err) == (2, True)
 
 
 # --- diff ---

@@ -103,6 +103,10 @@ def split(
     second: Annotated[str, Parameter(help="Another one.")],
     /,
     *,
+    first_state: Annotated[
+        list[str] | None, Parameter(negative="", help="A state of the first bloc, whomever the profile touches.")
+    ] = None,
+    second_state: Annotated[list[str] | None, Parameter(negative="", help="One of the second.")] = None,
     list_: Lists = None,
     at: At = None,
     json_: AsJson = False,
@@ -114,13 +118,26 @@ def split(
 
     declared, library, day = loaded([network], [first, second], list_, at)
     names = [profile.id for profile in library.profiles]
+    told = {name: _states(asked) for name, asked in zip(names, (first_state, second_state), strict=True) if asked}
     with progress("routing") as report:
-        found = split_in_blocs(Router(declared, library, day), names[0], names[1], progress=report)
+        found = split_in_blocs(Router(declared, library, day), names[0], names[1], states=told, progress=report)
     if json_:
         print(json.dumps(ways.split_form(found), indent=2, ensure_ascii=False))
     else:
         print(ways.split_text(found, columns()), end="")
     return 0
+
+
+def _states(codes: list[str]) -> list[str]:
+    """The same, if each is the code of a state."""
+    from sycee.compliance import states
+
+    for code in codes:
+        if code not in states.codes():
+            near = states.nearest(code)
+            hint = f"did you mean {near}?" if near else "two capital letters, as declarations have it"
+            raise UsageError(f"{code} is the code of no state", hint=hint)
+    return codes
 
 
 def diff(
