@@ -45,7 +45,7 @@ class SegmentWriter:
 
     def pwrite(self, data: memoryview) -> None:
         """Write `data`, in the next file if it does not fit this one."""
-        if self._offset + len(data) > SEGMENT_BYTES:
+        if self._offset + len(data) > self._spare.segment_bytes:
             self._next_segment()
         assert self._file is not None
         self._file.pwrite(data, self._offset)
@@ -56,7 +56,7 @@ class SegmentWriter:
         """Make what was written durable, and see to the next file."""
         assert self._file is not None
         self._file.fdatasync()
-        if self._offset * SPARE_FRACTION > SEGMENT_BYTES:
+        if self._offset * SPARE_FRACTION > self._spare.segment_bytes:
             self._spare.prepare(written=self._frame_bytes < LARGE_FRAME_BYTES)
 
     def close(self) -> None:
@@ -68,8 +68,8 @@ class SegmentWriter:
 
     def _next_segment(self) -> None:
         self._number += 1
-        header = SegmentHeader(bytes(LEDGER_ID_BYTES), self._number, 1, 1, bytes(32), SEGMENT_BYTES)
         file = self._spare.take()
+        header = SegmentHeader(bytes(LEDGER_ID_BYTES), self._number, 1, 1, bytes(32), self._spare.segment_bytes)
         segments.publish(self._disk, file, segments.SPARE_NAME, header)
         if self._file is not None:
             self._file.close()

@@ -137,7 +137,8 @@ def known_ids(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         after = Use.now()
         own = max(after.anonymous - before.anonymous, 0)
         note = (
-            f"beside it {after.files / 2**20:,.0f} MiB of files, which the system may drop; looked up: fresh ids "
+            f"beside it {(end.files - before.files) / 2**20:,.0f} MiB of files before an old id was looked up, and "
+            f"{(after.files - before.files) / 2**20:,.0f} after, which the system may drop; looked up: fresh ids "
             f"{count / fresh_s:,.0f}/s, {LATE_S} s ahead {count / ahead_s:,.0f}/s, up to {LATE_S} s late "
             f"{late_ids / late_s:,.0f}/s, old {OLD_LOOKUPS / old_s:,.0f}/s with "
             f"{(after.read - end.read) / OLD_LOOKUPS:,.0f} bytes read for each"

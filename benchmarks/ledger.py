@@ -15,7 +15,6 @@ from benchmarks.programmes import TieredTown
 from benchmarks.town import Town
 from sycee.core.limits import RECORD_BYTES
 from sycee.journal.journal import Journal
-from sycee.ledger import kernels
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer, journal_disk
 
@@ -55,12 +54,7 @@ def _durable(
         operations = each * town.paying
         timing = books.on_new_ledger(setting, partial(_submitted, setting, town, work(town), operations))
         setting.say("measuring the disk and the memory alone")
-        touched = memory.touched(
-            accounts=town.accounts,
-            purses=purses * town.accounts,
-            ids=min((2 + purses) * town.accounts + operations, kernels.generation_slots() // 2),
-            operations=operations,
-        )
+        touched = memory.touched(accounts=town.accounts, purses=purses * town.accounts, operations=operations)
         yield timing, disk.written(setting.folder / "limit", operations), touched
 
 

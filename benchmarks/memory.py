@@ -5,14 +5,13 @@ Per operation, at random places known beforehand (so that the processor may fetc
 | table | touched |
 |---|---|
 | index of accounts | 8 bytes read, twice |
-| accounts | both 64-byte lines of a 128-byte row read, changed and written, twice |
-| index of known ids | 8 bytes read, changed and written |
+| accounts | the first 64-byte line of a 128-byte row read, changed and written, twice; for pays both lines |
 | purses (pays only) | 8 bytes at both ends of an 80-byte row read, of two purses; one of them changed and written |
 
-and, in order, its 128-byte record read and a 64-byte movement and a 64-byte known id written. That is seven random
-lines for a transfer, and eleven for a pay. The tables have as many rows as the ledger's have after the run, the index
-of ids as many as a generation has, and indexes are half full at most; their memory is given by the system before the
-clock starts, which a ledger's is not.
+and, in order, its 128-byte record read and a 64-byte movement and a 64-byte known id written. That is four random
+lines for a transfer, and ten for a pay. No index of known ids is among them, since ids that ascend need none. The
+tables have as many rows as the ledger's have after the run, and the index is half full at most; their memory is given
+by the system before the clock starts, which a ledger's is not.
 """
 
 from __future__ import annotations
@@ -41,13 +40,11 @@ def _touch(  # type: ignore[no-untyped-def]
     accounts,
     purses,
     account_slots,
-    id_slots,
     movements,
     known,
     records,
     slots,
     rows,
-    known_at,
     purse_rows,
     start,
     stop,
@@ -61,8 +58,9 @@ def _touch(  # type: ignore[no-untyped-def]
             seen += account_slots[slots[i, side]]
             row = rows[i, side]
             accounts[row, 2] += one
-            accounts[row, 10] += one
-        id_slots[known_at[i]] += one
+            accounts[row, 6] += one
+            if purse_rows.size:
+                accounts[row, 8] += one
         if purse_rows.size:
             purses[purse_rows[i, 0], 0] += one
             purses[purse_rows[i, 0], 9] += one
@@ -73,21 +71,19 @@ def _touch(  # type: ignore[no-untyped-def]
     return seen
 
 
-def touched(*, accounts: int, ids: int, purses: int = 0, operations: int, clock: Clock = time.perf_counter) -> Timing:
+def touched(*, accounts: int, purses: int = 0, operations: int, clock: Clock = time.perf_counter) -> Timing:
     """Touch what each of a million operations at most touches, in tables of these sizes."""
     count, random = min(operations, MILLION), np.random.default_rng(3)
-    account_slots, id_slots = _slots(accounts), _slots(ids)
+    account_slots = _slots(accounts)
     tables = (
         _ones(accounts, 16),
         _ones(purses, 10),
         np.ones(account_slots, np.uint64),
-        np.ones(id_slots, np.uint64),
         _ones(count, 8),
         _ones(count, 8),
         _ones(count, 16),
         random.integers(account_slots, size=(count, 2), dtype=np.int32),
         random.integers(accounts, size=(count, 2), dtype=np.int32),
-        random.integers(id_slots, size=count, dtype=np.int32),
         random.integers(purses, size=(count, 2), dtype=np.int32) if purses else np.empty((0, 2), np.int32),
     )
     _touch(*tables, 0, 0)  # compiles

@@ -9,7 +9,6 @@ transfer touches, and the new memory that movements and ids are written to.
 
 from __future__ import annotations
 
-import mmap
 import shutil
 import time
 from collections.abc import Iterator
@@ -25,10 +24,10 @@ from benchmarks import books, memory
 from benchmarks.disk import SegmentWriter
 from benchmarks.measure import BATCH, batches_of, settle
 from benchmarks.town import Town
-from sycee.core.limits import FRAME_BYTES_MAX
+from sycee.core.errors import require
 from sycee.journal import frame
 from sycee.journal.frame import FrameKind, Header
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import units
 from sycee.sequencer.sequencer import calendar_entry
@@ -40,13 +39,13 @@ OPERATIONS: Final = 2_000_000
 
 # In the order in which they are clocked. The parts of a stage stand below it, as in a path.
 CLOCKED: Final = {
-    "submit/take": "a copy of the caller's records, chains and signed ranges found",
-    "submit/resolve": "known ids and malformed operations (kernel)",
+    "submit/take": "records copied to where a frame has them, and looked at (kernel)",
+    "submit/resolve": "are their ids greater than all before?",
     "submit/reserve": "make room in the tables",
     "submit/calendar": "each currency's local date",
     "submit/apply": "judge, move, remember the ids",
-    "submit/journal/encode": "copy into the frame, checksums (XXH3)",
-    "submit/journal/digest": "chain of frames (BLAKE3)",
+    "submit/journal/encode": "header, trailer, checksums (XXH3)",
+    "submit/journal/digest": "chain of frames (BLAKE3); at work beside the write",
     "submit/journal/write": "pwrite, and the next segment when one is full",
     "submit/journal/sync": "fdatasync",
 }
@@ -99,7 +98,6 @@ class _Frames:
 
     def __init__(self, state: LedgerState, writer: SegmentWriter, sequence: int) -> None:
         self._state, self._writer, self._sequence = state, writer, sequence
-        self._buffer = memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))  # whole pages, as the journal's own
         self._digest = bytes(32)
 
     def clocked(self, batch: Array) -> list[float]:
@@ -109,24 +107,25 @@ class _Frames:
         now_ns = time.time_ns()
         before, moved = state.movement_digest, len(state.movements)
         marks = [_both()]
-        taken = units.submission(batch).operations
+        asked = units.submission(batch)
+        taken, room = asked.operations, asked.room
         marks.append(_both())
-        state.resolve(taken)
+        require(asked.is_in_order and room is not None and state.is_new(taken), "ids in order are new at a glance")
         marks.append(_both())
-        state.reserve(taken)
+        state.reserve(taken, kinds=asked.kinds)
         marks.append(_both())
         calendar = tuple(calendar_entry(currency, zone, now_ns) for currency, zone in state.zones.items())
         marks.append(_both())
-        answers = state.apply(self._sequence, now_ns, taken, calendar)
+        answers = state.apply(self._sequence, now_ns, taken, calendar, kinds=asked.kinds, all_pend=True)
         marks.append(_both())
         header = Header(
             self._sequence, FrameKind.OPERATIONS, now_ns, self._sequence - 1, 1, self._digest, calendar, taken.size
         )
-        frame_bytes = frame.encode_into(self._buffer, header, taken.view(np.uint8).data)
+        frame_bytes = frame.encode_into(room, header, taken.view(np.uint8).data, in_place=True)
         marks.append(_both())
-        self._digest = frame.digest_of(self._buffer[:frame_bytes])
+        self._digest = frame.digest_of(room[:frame_bytes])
         marks.append(_both())
-        self._writer.pwrite(self._buffer[:frame_bytes])
+        self._writer.pwrite(room[:frame_bytes])
         marks.append(_both())
         self._writer.fdatasync()
         marks.append(_both())
@@ -151,8 +150,7 @@ def _both() -> tuple[float, float]:
 
 def _alone(accounts: int, count: int) -> dict[str, Array]:
     """Milliseconds for each frame of what can be done without the kernel."""
-    ids = min(2 * accounts + count, kernels.generation_slots() // 2)
-    lines = memory.touched(accounts=accounts, ids=ids, operations=count, clock=thread_time).batches_s
+    lines = memory.touched(accounts=accounts, operations=count, clock=thread_time).batches_s
     row_bytes = layout.MOVEMENT.itemsize + layout.BOUND.itemsize
     new = memory.filled(count, row_bytes, clock=thread_time).total_s * min(BATCH, count) / count
     return {

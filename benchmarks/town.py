@@ -105,6 +105,7 @@ class Town:
 
     def __init__(self, accounts: int, paying: int, *, own_minor: int = WALLET_MINOR) -> None:
         require(accounts > 1, "a town needs two wallets")
+        _moments_ms.clear()  # or its payments would seem older than its wallets, where another town has paid before
         self.accounts = accounts
         self.paying = paying
         self._own_minor = own_minor

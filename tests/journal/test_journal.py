@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +27,8 @@ from tests.journal.history import (
 )
 
 from sycee.core.errors import JournalDamaged, TailInDoubt, UnavailableError, UsageError
-from sycee.core.limits import FRAME_RECORDS_MAX
-from sycee.journal import FrameKind, Journal, RealDisk
+from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.journal import FrameKind, Journal, RealDisk, segments
 from sycee.testing.disk import FakeDisk, Loss
 
 pytestmark = pytest.mark.fast
@@ -360,3 +362,51 @@ def test_the_same_journal_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-u
         assert (tmp_path / "new" / "ledger" / "journal" / name).read_bytes() == fake.content(name)
     assert Journal.verify(real) == Journal.verify(fake)
     assert len(places(fake)) == len(COUNTS) + 2
+
+
+def test_records_that_stand_in_their_frame_already_are_not_moved(tmp_path: Path) -> None:
+    """And the digest of a large frame, worked out beside its write, is the one that the next frame names."""
+    journal, plain = (
+        Journal.create(RealDisk(tmp_path / name), ledger_id=bytes(16), segment_bytes=4 << 20) for name in ("in", "out")
+    )
+    for sequence, count in enumerate((8_064, 3, 8_064, 2_000, 1), 1):
+        content = records(sequence, count)
+        room = np.zeros(FRAME_BYTES_MAX, np.uint8)
+        place = room[FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + content.nbytes].reshape(content.shape)
+        place[:] = content
+        told: dict[str, Any] = {"kind": FrameKind.OPERATIONS, "time_ns": TIME_NS + sequence}
+        journal.append(records=place, room=room.data, **told)
+        plain.append(records=content, **told)
+        assert journal.mark == plain.mark
+    for one in (journal, plain):
+        one.close()
+    names = sorted(path.name for path in (tmp_path / "in").glob("*.segment"))
+    assert names
+    for name in names:
+        assert (tmp_path / "in" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    found = list(Journal.open(RealDisk(tmp_path / "in"), read_only=True).recover())
+    assert [frame.records.tobytes() for frame in found[:5]] == [
+        records(sequence, count).tobytes() for sequence, count in enumerate((8_064, 3, 8_064, 2_000, 1), 1)
+    ]
+    assert found[-1].kind is FrameKind.CLOSE
+
+
+def test_where_frames_are_large_segments_are(tmp_path: Path) -> None:
+    disk = RealDisk(tmp_path)
+    journal = Journal.create(disk, segment_bytes=2 << 20)
+
+    def fill(count: int, frames_each: int) -> None:
+        for _ in range(frames_each):
+            number = journal.last_sequence + 1
+            journal.append(kind=FrameKind.OPERATIONS, time_ns=TIME_NS + number, records=records(number, count))
+
+    fill(8_064, 10)
+    journal.close()
+    journal = Journal.open(disk)
+    assert len(list(journal.recover())) == 11
+    fill(60, 2_000)
+    journal.close()
+    sizes = [(tmp_path / segments.segment_name(number)).stat().st_size for number in segments.segment_numbers(disk)]
+    assert sizes[:3] == [2 << 20, 8 << 20, 8 << 20]
+    assert sizes[-1] == 2 << 20, "small frames came meanwhile"
+    assert Journal.verify(disk).closed

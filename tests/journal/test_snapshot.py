@@ -123,7 +123,7 @@ def test_the_bytes_are_those_of_the_reference() -> None:
     head = struct.unpack_from("<8sHHI16sIIQq32s32sQ", content)
     table_bytes = head[3]
     assert head == (
-        b"SYCEESNP", 2, 0, table_bytes, LEDGER_ID, 3, 2, 7, 1_007, mark_of(7).digest, bytes([9]) * 32, len(content)
+        b"SYCEESNP", 3, 0, table_bytes, LEDGER_ID, 3, 2, 7, 1_007, mark_of(7).digest, bytes([9]) * 32, len(content)
     )  # fmt: skip
     assert not any(content[128:4088])
     assert xxhash.xxh3_64_digest(content[:4088] + bytes(8)) == content[4088:4096]
@@ -210,7 +210,7 @@ def test_a_snapshot_of_another_ledger_is_passed_over_and_named() -> None:
     assert "This ledger is unharmed" in refused.value.hint
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 2, 4])
 def test_a_snapshot_of_another_version_is_passed_over_and_named(version: int) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)

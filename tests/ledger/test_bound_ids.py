@@ -36,6 +36,7 @@ class Book:
         self.places: dict[int, int] = {}
         self.now_ms = START_MS
         self.sequence = 0
+        self.glances = 0  # how many frames were seen to be new without a look at each id
         self.frame(
             np.concatenate(
                 [
@@ -53,14 +54,24 @@ class Book:
         """Apply a frame as the sequencer does, and note what it bound."""
         self.sequence += 1
         self.now_ms += 1
-        self.state.resolve(records)
+        pending = self.state.resolve(records)[1]
+        if self.is_new_at_a_glance(records):
+            assert pending == records.size
+            self.glances += 1
         self.state.reserve(records)
-        answers = self.state.apply(self.sequence, self.now_ms * NS_PER_MS, records)
+        all_pend = pending == records.size
+        answers = self.state.apply(self.sequence, self.now_ms * NS_PER_MS, records, all_pend=all_pend)
         known = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
         for record, answer in zip(records, answers, strict=True):
             if answer["place"] and answer["code"] not in known:
                 self.places.setdefault(join(record["id_low"], record["id_high"]), int(answer["place"]))
         return [Result(int(code)) for code in answers["code"]]
+
+    def is_new_at_a_glance(self, records: Array) -> bool:
+        """Whether the sequencer would not look at each of them."""
+        words = records.view(np.uint64).reshape(records.size, 16)
+        _, links, is_in_order = kernels.take(words, kernels.seen(records), words)
+        return bool(is_in_order and not links and self.state.is_new(records))
 
     def pay(self, *ids: int) -> list[Result]:
         return self.frame(transfers(*ids))
@@ -127,6 +138,29 @@ def some_ids(rng: random.Random, now_ms: int, known: list[int]) -> Iterator[int]
             yield rng.randrange(100, 100_000)
         elif known:
             yield rng.choice(known)
+
+
+def test_ids_in_order_are_new_at_a_glance_and_no_others_are(book: Book) -> None:
+    frames = 40
+    book.pay_often(range(frames), 20)
+    assert book.glances == frames
+    newest = max(book.places)
+    again, above, far = newest, newest + 1, v7(book.now_ms + constants.EARLY_MS_MAX + 10, 1)
+    for ids, is_new in (
+        ((above, above + 1), True),
+        ((again, above), False),  # the first is known
+        ((above, above), False),  # twice
+        ((above + 1, above), False),
+        ((above, 1 << 127), False),  # not ordered by time
+        ((above, far), True),
+    ):
+        assert book.is_new_at_a_glance(transfers(*ids)) == is_new, ids
+    malformed = transfers(above, above + 1)
+    malformed["amount"][1] = 0
+    assert not book.is_new_at_a_glance(malformed)
+    book.pay(far)  # is bound as one that is not ordered by time: what comes before it may be it
+    assert not book.is_new_at_a_glance(transfers(above))
+    assert book.is_new_at_a_glance(transfers(far + (1 << 64)))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -112,7 +112,7 @@ tables = kernels.empty_tables()._replace(bound=np.zeros(0, layout.BOUND))
 records = operations.close_account(1, account=1)
 try:
     words, hashes, marks = records.view(np.uint64).reshape(1, 16), np.zeros((0, 4), np.uint64), np.zeros(6, np.int64)
-    kernels.apply(tables, records, words, hashes, marks, 0, 1, 1, np.zeros(1, layout.ANSWER))
+    kernels.apply(tables, records, words, hashes, marks, 0, 1, 1, np.zeros(1, layout.ANSWER), False)
 except IndexError:
     pass
 else:

@@ -128,9 +128,9 @@ def test_ctrl_c_between_disk_and_memory_ends_without_a_close(
     sequencer.submit(opening())
     real = sequencer.state.apply
 
-    def interrupted(*arguments: object) -> Array:
+    def interrupted(*arguments: object, **seen: object) -> Array:
         if what == "after":
-            real(*arguments)  # type: ignore[arg-type]
+            real(*arguments, **seen)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sequencer.state, "apply", interrupted)

@@ -20,6 +20,7 @@ from sycee.ledger import kernels, layout
 from sycee.ledger.layout import Kind, Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import sequencer as sequencer_module
+from sycee.sequencer import units
 from sycee.sequencer.rules import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.zones import zone_of
@@ -149,7 +150,10 @@ def require_same(history: list[Frame], seed: int, *, side_by_side: bool) -> None
 @pytest.mark.parametrize("side_by_side", [False, True])
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
 def test_seeded_histories_cut_anywhere(first: int, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side, everything is done as for large submissions and large frames."""
     monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
+    if side_by_side:
+        monkeypatch.setattr(units, "ROOM_RECORDS_MIN", 1)
     for seed in range(first, first + PART):
         require_same(random_history(seed, 60), seed, side_by_side=side_by_side)
 

@@ -105,10 +105,12 @@ def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) ->
 class HastySequencer(Sequencer):
     """Answers before the disk has said yes."""
 
-    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0) -> Array:
+    def _write(
+        self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0, *, all_pend: bool = False
+    ) -> Array:
         sequence = self._log.last_sequence + 1
         try:
-            return super()._write(kind, now_ns, fresh)
+            return super()._write(kind, now_ns, fresh, movements, all_pend=all_pend)
         except UnavailableError:
             self._stopped, self._durable = None, sequence
             return self.state.apply(sequence, now_ns, fresh.operations)
@@ -121,11 +123,11 @@ class LenientSequencer(Sequencer):
         super().__init__(*arguments, **options)
         state, apply = self.state, self.state.apply
 
-        def lenient(sequence: int, now_ns: int, operations: Array, calendar: Any = ()) -> Array:
+        def lenient(sequence: int, now_ns: int, operations: Array, calendar: Any = (), **seen: Any) -> Array:
             limits = state.tables.rule_sets["single_max"]
             kept = limits.copy()
             limits[:] = 0
-            answers = apply(sequence, now_ns, operations, calendar)
+            answers = apply(sequence, now_ns, operations, calendar, **seen)
             np.copyto(limits, kept, where=kept != 0)
             return answers
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
@@ -52,6 +53,7 @@ assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
 Bytes = npt.NDArray[np.uint8]
 Buffer = bytes | memoryview
+Digest = bytes | Future[bytes]  # one that nobody needs yet may still be worked out
 
 
 class FrameKind(IntEnum):
@@ -151,6 +153,11 @@ def envelopes_max(record_count: int) -> int:
     return (FRAME_BYTES_MAX - taken_bytes) // ENVELOPE_BYTES
 
 
+def known(digest: Digest) -> bytes:
+    """The digest itself, as soon as it is worked out."""
+    return digest if isinstance(digest, bytes) else digest.result()
+
+
 def digest_of(frame: memoryview) -> bytes:
     """BLAKE3-256 of a whole padded frame: what the next frame names as the one before it."""
     return blake3(frame).digest()
@@ -186,11 +193,13 @@ def require_possible(header: Header, record_bytes: int, envelope_bytes: int) -> 
         raise ValueError(f"time {header.time_ns} ns is not a positive signed 64-bit number")
 
 
-def encode_into(buffer: memoryview, header: Header, records: memoryview, envelopes: Buffer = b"") -> int:
+def encode_into(
+    buffer: memoryview, header: Header, records: memoryview, envelopes: Buffer = b"", *, in_place: bool = False
+) -> int:
     """Write the frame into `buffer` (at least FRAME_BYTES_MAX, writable) and return its length in bytes.
 
-    `frame_bytes`, `record_count`, `envelope_bytes` and `body_checksum` of `header` are computed here. Raises
-    ValueError for what no frame can hold.
+    `in_place`: the records stand in it where they belong. `frame_bytes`, `record_count`, `envelope_bytes` and
+    `body_checksum` of `header` are computed here. Raises ValueError for what no frame can hold.
     """
     require_possible(header, len(records), len(envelopes))
     record_count = len(records) // RECORD_BYTES
@@ -198,7 +207,8 @@ def encode_into(buffer: memoryview, header: Header, records: memoryview, envelop
     records_end = FRAME_HEADER_BYTES + len(records)
     body_end = records_end + len(envelopes)
     trailer_at = frame_bytes - FRAME_TRAILER_BYTES
-    buffer[FRAME_HEADER_BYTES:records_end] = records
+    if not in_place:
+        buffer[FRAME_HEADER_BYTES:records_end] = records
     buffer[records_end:body_end] = envelopes
     buffer[body_end:trailer_at] = bytes(trailer_at - body_end)
     body_checksum = xxh3_128_digest(buffer[FRAME_HEADER_BYTES:trailer_at])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, RECORD_BYT
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import NO_DIGEST, Flaw, Frame, FrameKind, Header, Mark
+from sycee.journal.frame import NO_DIGEST, Digest, Flaw, Frame, FrameKind, Header, Mark
 from sycee.journal.recovery import JournalReport, Scan, ledger_folder
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
@@ -27,14 +28,19 @@ SPARE_FRACTION: Final = 8
 # too, which takes 0.07 ms, and no zeros are written, which would take as long for so many bytes.
 LARGE_FRAME_BYTES: Final = 128 << 10
 
+_BESIDE: Final = ThreadPoolExecutor(1, "sycee-frame-digest")
+
 
 class PreparedFrame:
     """A frame encoded and numbered, not yet written. Good for one `Journal.write`."""
 
-    __slots__ = ("buffer", "digest", "frame_bytes", "previous_digest", "sequence", "time_ns")
+    __slots__ = ("buffer", "digest", "frame_bytes", "is_borrowed", "previous_digest", "sequence", "time_ns")
 
-    def __init__(self, buffer: memoryview, frame_bytes: int, header: Header, digest: bytes) -> None:
+    def __init__(
+        self, buffer: memoryview, frame_bytes: int, header: Header, digest: Digest, *, is_borrowed: bool
+    ) -> None:
         self.buffer = buffer
+        self.is_borrowed = is_borrowed
         self.digest = digest
         self.frame_bytes = frame_bytes
         self.sequence = header.sequence
@@ -64,8 +70,8 @@ class Journal:
         self._cut_tail = cut_tail
         self._segment_bytes = header.segment_bytes
         self._spare = Spare(disk, header.segment_bytes)
-        self._last_digest = frames.genesis_digest(header.ledger_id)
-        self._prepared_digest = self._last_digest
+        self._last_digest: Digest = frames.genesis_digest(header.ledger_id)
+        self._prepared_digest: Digest = self._last_digest
         self._closed_cleanly = False
         self._file: DiskFile | None = None
         self._segment = 1
@@ -78,6 +84,7 @@ class Journal:
     @property
     def mark(self) -> Mark:
         """The newest durable frame; Mark(0, 0, the ledger's first digest) before there is one."""
+        self._last_digest = frames.known(self._last_digest)
         return Mark(self.last_sequence, self.last_time_ns, self._last_digest)
 
     @staticmethod
@@ -194,7 +201,7 @@ class Journal:
         if scan.tail.unfinished_segment and not self.read_only:
             # What its header said is lost. It may have begun an epoch, which was the next one then; with the one after
             # that no frame can be taken for its writer's. It is replaced in one step, so that no power cut forgets it.
-            self._next_segment(self.last_sequence + 1, self._last_digest, self.epoch + 2)
+            self._next_segment(self.last_sequence + 1, scan.digest, self.epoch + 2)
             self.findings.append(f"what comes now is epoch {self.epoch}: the segment that was cut may have begun one")
 
     def begin_epoch(self) -> int:
@@ -210,7 +217,7 @@ class Journal:
         if self.epoch == EPOCH_MAX:
             raise ValueError(f"epoch {EPOCH_MAX} is the last one")
         try:
-            self._next_segment(self.last_sequence + 1, self._last_digest, self.epoch + 1)
+            self._next_segment(self.last_sequence + 1, self.mark.digest, self.epoch + 1)
         except BaseException:
             self._failed = True
             raise
@@ -224,7 +231,8 @@ class Journal:
         records: np.ndarray[Any, Any] | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
         envelopes: np.ndarray[Any, Any] | bytes = b"",
-        movement_digest: bytes = NO_DIGEST,
+        movement_digest: Digest = NO_DIGEST,
+        room: memoryview | None = None,
     ) -> int:
         """Write one frame; when this returns its sequence, it is durable. Arguments and errors as of `prepare`.
 
@@ -238,6 +246,7 @@ class Journal:
                 calendar=calendar,
                 envelopes=envelopes,
                 movement_digest=movement_digest,
+                room=room,
             )
         )
 
@@ -249,13 +258,16 @@ class Journal:
         records: np.ndarray[Any, Any] | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
         envelopes: np.ndarray[Any, Any] | bytes = b"",
-        movement_digest: bytes = NO_DIGEST,
+        movement_digest: Digest = NO_DIGEST,
+        room: memoryview | None = None,
     ) -> PreparedFrame:
         """Number and encode one frame; touches no disk.
 
         `records` are whole 128-byte records, `envelopes` whole 104-byte envelopes, in any array or bytes; `time_ns`
         must be after `prepared_time_ns`; `calendar` holds (currency, day, month, year); `movement_digest` is the
-        ledger's before this frame. Frames must be written in the order in which they were prepared, and all of them.
+        ledger's before this frame. `room`: FRAME_BYTES_MAX bytes of memory in which the records stand already, at
+        FRAME_HEADER_BYTES; the rest of the frame is put around them, and nobody may write there until it is written.
+        Frames must be written in the order in which they were prepared, and all of them.
         Raises ValueError for what a frame cannot hold; nothing is numbered then.
         """
         self._require_writable()
@@ -271,18 +283,25 @@ class Journal:
             time_ns=time_ns,
             acknowledged=self.last_sequence,
             epoch=self.epoch,
-            previous_digest=self._prepared_digest,
+            previous_digest=frames.known(self._prepared_digest),
             calendar=frames.as_calendar(calendar),
             record_count=len(view) // RECORD_BYTES,
-            movement_digest=movement_digest,
+            movement_digest=frames.known(movement_digest),
         )
         frames.require_possible(header, len(view), len(signed))
-        buffer = self._buffers.pop() if self._buffers else memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))
-        frame_bytes = frames.encode_into(buffer, header, view, signed)
-        self._prepared_digest = frames.digest_of(buffer[:frame_bytes])
+        if room is not None:
+            buffer = room
+        else:
+            buffer = self._buffers.pop() if self._buffers else memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))
+        frame_bytes = frames.encode_into(buffer, header, view, signed, in_place=room is not None)
+        if frame_bytes >= LARGE_FRAME_BYTES and self._disk.concurrent:
+            # Nobody needs it before the next frame is prepared, and by then the disk has been waited for.
+            self._prepared_digest = _BESIDE.submit(frames.digest_of, buffer[:frame_bytes])
+        else:
+            self._prepared_digest = frames.digest_of(buffer[:frame_bytes])
         self.prepared_sequence = header.sequence
         self.prepared_time_ns = time_ns
-        return PreparedFrame(buffer, frame_bytes, header, self._prepared_digest)
+        return PreparedFrame(buffer, frame_bytes, header, self._prepared_digest, is_borrowed=room is not None)
 
     def write(self, prepared: PreparedFrame) -> int:
         """Write a prepared frame and make it durable; returns its sequence.
@@ -309,7 +328,8 @@ class Journal:
         self.last_time_ns = prepared.time_ns
         self._last_digest = prepared.digest
         self._closed_cleanly = False
-        self._buffers.append(prepared.buffer)
+        if not prepared.is_borrowed:
+            self._buffers.append(prepared.buffer)  # the next frame asks for this one's digest before it comes here
         if self._offset * SPARE_FRACTION > self._segment_bytes and not self._closing:
             # Zeros that are written take as long as the frames; they pay where an fdatasync is for little else.
             self._spare.prepare(written=self._offset < self._frames_here * LARGE_FRAME_BYTES)
@@ -317,10 +337,11 @@ class Journal:
 
     def _next_segment(self, first_sequence: int, previous_digest: bytes, epoch: int) -> None:
         # Everything before its first frame is durable, so that a segment that is there vouches for the one before it.
+        file = self._spare.take()
+        self._segment_bytes = self._spare.segment_bytes
         header = SegmentHeader(
             self.ledger_id, self._segment + 1, epoch, first_sequence, previous_digest, self._segment_bytes
         )
-        file = self._spare.take()
         segments.publish(self._disk, file, segments.SPARE_NAME, header)
         self._open_file().close()
         self._file = file

@@ -20,6 +20,7 @@ SEGMENT_HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # so that the first frame i
 LEDGER_ID_BYTES: Final = 16
 TEMPORARY_SUFFIX: Final = ".temp"
 SPARE_NAME: Final = f"spare{TEMPORARY_SUFFIX}"
+LARGE_TIMES: Final = 4  # so much larger is a segment whose space is only asked for
 
 # magic, version, reserved, segment bytes, ledger id, number, epoch, reserved, first sequence, previous digest
 _HEADER: Final = struct.Struct("<8sHHI16sQIIQ32s")
@@ -111,14 +112,18 @@ class Spare:
     """
 
     def __init__(self, disk: Disk, segment_bytes: int) -> None:
+        self.segment_bytes = segment_bytes  # of the file that `take` gave last
         self._disk = disk
-        self._segment_bytes = segment_bytes
+        self._least_bytes = segment_bytes
         self._thread: Thread | None = None
         self._file: DiskFile | None = None
         self._gave_up = False
 
     def prepare(self, *, written: bool = True) -> None:
-        """Begin to make the file, unless it is made or being made; `written`: see DiskFile.zero_fill."""
+        """Begin to make the file, unless it is made or being made; `written`: see DiskFile.zero_fill.
+
+        Space that is only asked for costs the same however much it is, so then it is for more frames.
+        """
         if self._file is not None or self._thread is not None or self._gave_up:
             return
         if not self._disk.concurrent:
@@ -134,6 +139,7 @@ class Spare:
         """
         self._wait()
         file = self._file or self._make(written=True)
+        self.segment_bytes = file.size()
         self._file = None
         self._gave_up = False
         return file
@@ -167,7 +173,7 @@ class Spare:
     def _make(self, *, written: bool) -> DiskFile:
         file = self._disk.create(SPARE_NAME)
         try:
-            file.zero_fill(self._segment_bytes, written=written)
+            file.zero_fill(self._least_bytes * (1 if written else LARGE_TIMES), written=written)
             file.fdatasync()  # so that `publish`, which somebody waits for, has only a header to make durable
         except BaseException:
             file.close()

@@ -18,7 +18,7 @@ from sycee.core.limits import FRAME_ALIGNMENT_BYTES
 from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark, checksum_holds, checksummed
 from sycee.journal.segments import LEDGER_ID_BYTES
 
-SNAPSHOT_VERSION: Final = 2
+SNAPSHOT_VERSION: Final = 3
 SNAPSHOT_MAGIC: Final = b"SYCEESNP"
 HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # everything begins on a block of its own
 

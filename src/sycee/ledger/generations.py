@@ -47,7 +47,8 @@ def turn(growth: Growth, coming: int) -> None:
     slots = growth.tables.older_slots
     if slots.size < recent.size or coming > capacity(slots):
         slots = kernels.empty_slots(max(recent.size - 1, 1 << (2 * coming - 1).bit_length()))
-    slots[:-1] = 0
+    elif generations[kernels.OLDER_INDEXED] > generations[kernels.OLDER_FIRST]:  # else nobody asked for an older id
+        slots[:-1] = 0
     growth.tables = growth.tables._replace(recent_slots=slots, older_slots=recent)
     tops = growth.tables.tops
     tops[kernels.OLDER_TOP : kernels.OLDER_TOP + 2] = tops[kernels.RECENT_TOP : kernels.RECENT_TOP + 2]

@@ -53,6 +53,7 @@ _UNDO_TABLES: Final = {
     "undo_holds": ("undo_holds", "undo_hold_rows"),
     "undo_values": ("undo_values",),
 }
+_TRANSFERS: Final = 1 << Kind.TRANSFER  # as kinds: nothing else
 _PURSES: Final = limits.PURSES_PER_WALLET_MAX
 
 
@@ -74,15 +75,19 @@ class Growth:
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sealing: Future[int] | None = None  # of the older generation of ids: how many its run will hold
 
-    def reserve(self, operations: Array, *, available_bytes: Callable[[], int] | None = None) -> int:
+    def reserve(self, operations: Array, *, kinds: int = 0, available_bytes: Callable[[], int] | None = None) -> int:
         """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
 
-        Returns how many movements may come of it, at most.
+        Returns how many movements may come of it, at most. kinds: of operations none of which is linked, as
+        `kernels.take` saw them; 0 where nobody looked.
 
         Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
         much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
         to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
         """
+        if kinds == _TRANSFERS and self._has_room(operations.size):
+            self.settle_history()
+            return operations.size
         needs, in_use = self._needs(operations), self._in_use()
         for name, most in _ROWS_MAX.items():
             if needs[name] > most:
@@ -112,6 +117,26 @@ class Growth:
             raise _no_memory(f"{new_bytes:,} bytes are needed") from error
         self.settle_history()
         return needs["movements"] - in_use["movements"]
+
+    def _has_room(self, transfers: int) -> bool:
+        """Whether nothing need grow for so many transfers, which is so for most frames; memory is made ready for more.
+
+        All that `reserve` would look at for them, in a fifth of the time.
+        """
+        tables = self.tables
+        counters, newest = tables.counters, tables.generations
+        movements, bound = int(counters[kernels.MOVEMENTS]), int(counters[kernels.BOUND])
+        if (
+            counters[kernels.LINKS]
+            or movements + transfers > tables.movements.size
+            or bound + transfers > min(tables.bound.size, limits.BOUND_MAX)
+            or int(newest[kernels.STRAYS]) + transfers > (tables.bound_slots.size - 1) * SLOTS_LOAD_MAX
+            or int(newest[kernels.RECENT]) + transfers > generations.capacity(tables.recent_slots)
+        ):
+            return False
+        self._growing["movements"].use(movements)
+        self._growing["bound"].use(bound)
+        return True
 
     def _expect_drops(self, opened: int, movements: int) -> None:
         """Purses that are opened will be filled, at one stroke: have memory for those movements by then."""

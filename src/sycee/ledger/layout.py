@@ -269,6 +269,8 @@ KEY_WORD: Final = 6
 HASH_WORD: Final = 8
 SECRET_WORD: Final = 10
 
+# What a transfer reads and writes stands in the first half, which is one line of a processor's cache: in a ledger that
+# is larger than the cache each further line would be waited for.
 ACCOUNT: Final = np.dtype(
     [
         ("id_low", "<u8"),  # 0
@@ -277,29 +279,29 @@ ACCOUNT: Final = np.dtype(
         ("credits_posted", "<i8"),
         ("debits_pending", "<i8"),  # 32
         ("credits_pending", "<i8"),
-        ("day_used", "<i8"),  # 48  what counts against the rule set's limits, in the periods named below
-        ("month_used", "<i8"),
-        ("year_used", "<i8"),
-        ("day", "<i4"),  # 72
-        ("month", "<i2"),
-        ("year", "<i2"),
-        ("last_movement", "<i8"),  # 80  number of the newest movement, 0 for none
-        ("currency", "<u2"),  # 88
+        ("last_movement", "<i8"),  # 48  number of the newest movement, 0 for none
+        ("currency", "<u2"),  # 56
         ("kind", "<u1"),
         ("blocks", "<u1"),  # layout.Block: what the reasons below come to
-        ("debit_reasons", "<u1"),  # bit r - 1 for reason r
-        ("credit_reasons", "<u1"),
-        ("close_reason", "<u1"),
+        ("rule_set", "<u2"),
         ("purses", "<u1"),  # how many purses hang on first_purse
+        ("close_reason", "<u1"),
+        ("day_used", "<i8"),  # 64  what counts against the rule set's limits, in the periods named below
+        ("month_used", "<i8"),
+        ("year_used", "<i8"),
+        ("day", "<i4"),  # 88
+        ("month", "<i2"),
+        ("year", "<i2"),
         ("suspense", "<u4"),  # 96  row of the operator's suspense account; its own row where it needs none
         ("operator", "<u4"),
         ("first_purse", "<u4"),  # purse number + 1, 0 for none
         ("payee", "<u4"),  # dense number given at the first JOIN_GROUP, 0 for none
-        ("rule_set", "<u2"),  # 112
-        ("reserved", "<u2"),
-        ("link", "<u4"),  # row + 1 of the account it is linked to, 0 for none
+        ("link", "<u4"),  # 112  row + 1 of the account it is linked to, 0 for none
         ("key_epoch", "<u4"),
         ("key", "<u4"),  # number + 1 of its key, 0 for none
+        ("debit_reasons", "<u1"),  # bit r - 1 for reason r
+        ("credit_reasons", "<u1"),
+        ("reserved", "<u2"),
     ]
 )
 
@@ -477,5 +479,6 @@ ANSWER: Final = np.dtype([("code", "<u2"), ("first_code", "<u2"), ("reserved", "
 
 assert OPERATION.itemsize == RULE_SET_OPERATION.itemsize == limits.RECORD_BYTES
 assert ACCOUNT.itemsize == 128 and PURSE.itemsize == 80 and BOUND.itemsize == MOVEMENT.itemsize == 64
+assert ACCOUNT.fields is not None and ACCOUNT.fields["day_used"][1] == 64  # the second line of the cache
 assert HOLD.itemsize == 112 and REFUND.itemsize == 16 and RUN.itemsize == 56
 assert TRANSIT.itemsize == 40 and STAGED.itemsize == 24

@@ -59,19 +59,44 @@ class LedgerState(Growth):
         pending = kernels.resolve(self.tables, kernels.seen(operations), _words(operations), kernels.seen(answers))
         return answers, int(pending)
 
-    def apply(self, sequence: int, now_ns: int, operations: Array, calendar: Dates = ()) -> Array:
+    def is_new(self, operations: Array) -> bool:
+        """Whether the first one's id, which is ordered by time, is greater than any that may be bound. O(1).
+
+        Of operations that `kernels.take` found in order all pend then: `resolve` would find no other.
+        """
+        low, high = int(operations["id_low"][0]), int(operations["id_high"][0])
+        tops = self.tables.tops.tolist()
+        newest = max((tops[at], tops[at + 1]) for at in (kernels.RECENT_TOP, kernels.OLDER_TOP, kernels.RUNS_TOP))
+        return (high, low) > newest and high > tops[kernels.STRAY_TOP]
+
+    def apply(
+        self,
+        sequence: int,
+        now_ns: int,
+        operations: Array,
+        calendar: Dates = (),
+        *,
+        kinds: int = 0,
+        all_pend: bool = False,
+    ) -> Array:
         """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for.
 
         calendar: (currency, day, month, year) of each currency that was defined before. Time passes first.
+        kinds: as for `reserve`. all_pend: `resolve` or `is_new` said so of this very array, and nobody looks for
+        malformed ones again.
         """
         self.pass_time(now_ns, calendar, sequence=sequence)
         answers = np.zeros(operations.size, layout.ANSWER)
-        words, hashes = _words(operations), _hashes(operations)
+        words, hashes = _words(operations), _hashes(operations, kinds)
         seen, seen_answers = kernels.seen(operations), kernels.seen(answers)
         moved = int(self.tables.counters[kernels.MOVEMENTS])
         at = 0
         while True:
-            at = int(kernels.apply(self.tables, seen, words, hashes, self._marks, at, sequence, now_ns, seen_answers))
+            at = int(
+                kernels.apply(
+                    self.tables, seen, words, hashes, self._marks, at, sequence, now_ns, seen_answers, all_pend
+                )
+            )
             if at == operations.size:
                 break
             result = HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at, now_ns)
@@ -98,6 +123,11 @@ class LedgerState(Growth):
     @movement_digest.setter
     def movement_digest(self, digest: bytes) -> None:
         self._movement_digest = digest
+
+    @property
+    def coming_digest(self) -> bytes | Future[bytes]:
+        """The same, or who works it out."""
+        return self._movement_digest
 
     def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
         """What a frame does before its first operation: rule sets take effect, holds end. All of a frame without any.
@@ -383,8 +413,10 @@ def _words(operations: Array) -> Array:
     return operations.view(np.uint64).reshape(operations.size, limits.RECORD_BYTES // 8)
 
 
-def _hashes(operations: Array) -> Array:
+def _hashes(operations: Array, kinds: int) -> Array:
     """SHA-256 of the secrets that POST operations show, (n, 4) u64; (0, 4) where none shows one."""
+    if kinds and not kinds >> _POST & 1:
+        return _NO_HASHES
     posts = operations["kind"] == _POST
     if not posts.any():
         return _NO_HASHES

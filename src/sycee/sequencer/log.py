@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sycee.journal.frame import CalendarEntry, Frame, FrameKind, Mark
+from sycee.journal.frame import CalendarEntry, Digest, Frame, FrameKind, Mark
 
 Array = np.ndarray[Any, Any]
 
@@ -59,9 +59,13 @@ class Log(Protocol):
         records: Array,
         calendar: Sequence[CalendarEntry],
         envelopes: Array,
-        movement_digest: bytes,
+        movement_digest: Digest,
+        room: memoryview | None = None,
     ) -> int:
-        """Write one frame and return its sequence once it is durable."""
+        """Write one frame and return its sequence once it is durable.
+
+        `room`: FRAME_BYTES_MAX bytes in which the records stand already, at FRAME_HEADER_BYTES.
+        """
         ...
 
     def prepare(self, *, kind: FrameKind, time_ns: int) -> object:

@@ -15,10 +15,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +41,7 @@ from sycee.sequencer.log import Log
 from sycee.sequencer.replaying import journal_disk, replay
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.units import Submission
+from sycee.sequencer.writer import Writer
 from sycee.sequencer.zones import EPOCH, calendar_entry, calendar_of, check_zones, zone_of
 
 __all__ = ["SNAPSHOT_FRAMES_MIN", "Sequencer", "calendar_entry", "journal_disk", "replay", "zone_of"]
@@ -126,7 +127,7 @@ class Sequencer:
         self._snapshot_sequence = start.snapshot_sequence
         self._behind_from = start.snapshot_sequence  # the frame from which on `snapshot_every` is counted
         self._durable = log.last_sequence
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sycee-writer") if side_by_side else None
+        self._writer = Writer() if side_by_side else None
         self._ticker: Ticker | None = None  # its thread begins at once, and may write a frame before it is known here
         self._ticker = Ticker(self, self._clock) if ticks else None
 
@@ -294,7 +295,7 @@ class Sequencer:
             finally:
                 self._stopped = self._stopped or "the ledger is closed"
                 if self._writer:
-                    self._writer.shutdown()  # waits for the write at hand
+                    self._writer.close()
                 if self.state.history:
                     self.state.history.close()
                 # Where the state stopped elsewhere than the log, no CLOSE frame would agree with a replay.
@@ -434,14 +435,15 @@ class Sequencer:
 
     def _frame(self, asked: Submission) -> Array:
         """Answer what fits one frame; what is new in it becomes one."""
+        if asked.is_in_order and not self.state.grants and self.state.is_new(asked.operations):
+            return self._all_of(asked)
         answers, pending = self.state.resolve(asked.operations)
         if pending == 0:
             return answers
+        if pending == answers.size and not asked.envelopes.size and not self.state.grants:
+            return self._all_of(asked)
         self._follow_rules()
         now_ns = self._now_ns()
-        if pending == answers.size and not asked.envelopes.size and not self.state.grants:
-            movements = self.state.reserve(asked.operations, available_bytes=available_bytes)
-            return self._write(FrameKind.OPERATIONS, now_ns, asked, movements)
         pends = answers["code"] == kernels.PENDING
         asked = asked.vouched_for(pends)
         kept = asked.whole_units(pends)
@@ -453,6 +455,13 @@ class Sequencer:
         movements = self.state.reserve(fresh.operations, available_bytes=available_bytes)
         answers[kept] = self._write(FrameKind.OPERATIONS, now_ns, fresh, movements)
         return answers
+
+    def _all_of(self, asked: Submission) -> Array:
+        """Answer what is new, all of it, and needs no signature."""
+        self._follow_rules()
+        now_ns = self._now_ns()
+        movements = self.state.reserve(asked.operations, kinds=asked.kinds, available_bytes=available_bytes)
+        return self._write(FrameKind.OPERATIONS, now_ns, asked, movements, all_pend=True)
 
     def _authorised(self, asked: Submission, answers: Array, kept: Array, now_ns: int) -> Array:
         """Which of the `kept` operations stay, (n,) bool; `answers` says what was refused to the others."""
@@ -479,41 +488,45 @@ class Sequencer:
             self.state.reserve(record.operations, available_bytes=available_bytes)
             self._write(FrameKind.OPERATIONS, self._now_ns(), record)
 
-    def _write(self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0) -> Array:
+    def _write(
+        self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0, *, all_pend: bool = False
+    ) -> Array:
         """Write one frame, apply it, and return its answers once it is durable and applied.
 
         So many `movements` may come of it, at most: a single record that fills purses is work enough for a thread.
+        `all_pend`: as for `LedgerState.apply`.
         """
         calendar = self._calendar_at(now_ns)
-        digest = self.state.movement_digest
-        envelopes = fresh.written_envelopes()
         sequence = self._log.last_sequence + 1
-
-        def append() -> None:
-            self._log.append(
-                kind=kind,
-                time_ns=now_ns,
-                records=fresh.operations,
-                calendar=calendar,
-                envelopes=envelopes,
-                movement_digest=digest,
-            )
-
+        append = partial(
+            self._log.append,
+            kind=kind,
+            time_ns=now_ns,
+            records=fresh.operations,
+            calendar=calendar,
+            envelopes=fresh.written_envelopes(),
+            movement_digest=self.state.coming_digest,
+            room=fresh.room,
+        )
         # From here on memory and disk must both get there: anything that comes between stops the ledger.
         self._in_step = False
         try:
             # A pay may make seventeen movements and makes one or two.
-            if self._writer and max(fresh.operations.size, movements // 16) >= SIDE_BY_SIDE_RECORDS_MIN:
-                written = self._writer.submit(append)
-                answers = self.state.apply(sequence, now_ns, fresh.operations, calendar)
-                written.result()
+            is_much = max(fresh.operations.size, movements // 16) >= SIDE_BY_SIDE_RECORDS_MIN
+            beside = self._writer if is_much else None
+            if beside:
+                beside.begin(append)
             else:
                 append()
-                if kind is FrameKind.OPERATIONS:
-                    answers = self.state.apply(sequence, now_ns, fresh.operations, calendar)
-                else:
-                    self.state.pass_time(now_ns, calendar, sequence=sequence)
-                    answers = np.zeros(0, layout.ANSWER)
+            if kind is FrameKind.OPERATIONS:
+                answers = self.state.apply(
+                    sequence, now_ns, fresh.operations, calendar, kinds=fresh.kinds, all_pend=all_pend
+                )
+            else:
+                self.state.pass_time(now_ns, calendar, sequence=sequence)
+                answers = np.zeros(0, layout.ANSWER)
+            if beside:
+                beside.wait()
             self._durable = sequence
         except BaseException as error:
             self._stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
@@ -551,7 +564,11 @@ def checked(operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Su
     """What a caller may submit, as a copy of its own. Raises UsageError as `Sequencer.submit` does."""
     asked = units.submission(operations, envelopes)
     kinds = asked.operations["kind"]
-    if kinds.size and (kinds.item() if kinds.size == 1 else int(kinds.min())) <= Kind.UPGRADE:
+    if asked.kinds:
+        defines = asked.kinds & (2 << Kind.UPGRADE) - 1
+    else:
+        defines = kinds.size and (kinds.item() if kinds.size == 1 else int(kinds.min())) <= Kind.UPGRADE
+    if defines:
         check_zones(asked.operations)
         rules.check_upgrades(asked.operations)
     return asked

@@ -6,6 +6,7 @@ with; any other operation is a unit by itself. A unit is journaled whole or not 
 
 from __future__ import annotations
 
+import mmap
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from sycee.core.limits import (
     FRAME_TRAILER_BYTES,
     RECORD_BYTES,
 )
-from sycee.ledger import layout
+from sycee.ledger import kernels, layout
 from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
 
 Array = np.ndarray[Any, Any]
@@ -46,6 +47,9 @@ class Submission:
     firsts: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) where the range of each begins,
     ends: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) and where it has ended
     glued: Array | None = None  # (n,) bool: in one unit with the operation before; None where no operation is
+    room: memoryview | None = None  # in which all the operations stand, and a frame of them can be put around them
+    kinds: int = 0  # as `kernels.take` saw them, where none is linked; 0: nobody looked
+    is_in_order: bool = False  # no operation is malformed, and the ids, ordered by time, ascend; False: nobody looked
 
     @property
     def body_bytes(self) -> int:
@@ -129,41 +133,42 @@ class Submission:
             at = end
 
 
-_WHOLE: Final = np.dtype(f"V{RECORD_BYTES}")
+ROOM_RECORDS_MIN: Final = 512  # fewer are no trouble
 
 
-class _Copies:
-    """Copies of records in memory that is used again: a new megabyte for every frame takes longer than the copying."""
+class _Rooms:
+    """Memory for copies of records, used again: a new megabyte for every frame takes longer than the copying.
+
+    They stand where they would in a frame, so that the journal need not copy them once more.
+    """
 
     KEPT_MAX: Final = 8
-    RECORDS_MIN: Final = 512  # smaller copies are no trouble
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: list[Array] = []
 
-    def of(self, operations: Array) -> Array:
-        """A copy that nobody else has. Its memory is used again once nothing refers to it any more."""
-        if not self.RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
-            return operations.copy()
+    def of(self, operations: Array) -> tuple[Array, memoryview]:
+        """Memory for so many records that nobody else has, and the room that it stands in.
+
+        Both are used again once nothing refers to them any more.
+        """
         with self._lock:
-            copy = self._free()[: operations.size]
-        # As bytes, since NumPy copies records field by field.
-        copy.view(_WHOLE)[:] = np.ascontiguousarray(operations).view(_WHOLE)
-        return copy
+            room = self._free()
+        return room[FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + operations.nbytes].view(layout.OPERATION), room.data
 
     def _free(self) -> Array:
         for at in range(len(self._kept)):
             if sys.getrefcount(self._kept[at]) == _UNUSED:
                 return self._kept[at]
-        made: Array = np.empty(FRAME_RECORDS_MAX, layout.OPERATION)
+        made = np.frombuffer(mmap.mmap(-1, FRAME_BYTES_MAX), np.uint8)  # whole pages, as direct writes need
         if len(self._kept) < self.KEPT_MAX:
             self._kept.append(made)
         return made
 
 
 _UNUSED: Final = sys.getrefcount([object()][0]) + 1  # the list's and the call's own
-_copies: Final = _Copies()
+_rooms: Final = _Rooms()
 
 
 def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Submission:
@@ -177,9 +182,16 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
         raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
     # A copy: resolve, apply and the journal's writer read it one after the other, and must read the same, whatever the
     # caller's other threads do to their array meanwhile.
-    operations = _copies.of(operations)
-    if not len(envelopes) and not _links(operations):
-        return Submission(operations)
+    if ROOM_RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
+        taken, room = _rooms.of(operations)
+        kinds, links, is_in_order = kernels.take(_words(operations), kernels.seen(taken), _words(taken))
+        if not links and not len(envelopes):
+            return Submission(taken, room=room, kinds=kinds, is_in_order=is_in_order)
+        operations = taken
+    else:
+        operations = operations.copy()
+        if not len(envelopes) and not _links(operations):
+            return Submission(operations)
     encoded = as_array(envelopes)
     firsts = encoded["first"].astype(np.int64)
     ends = firsts + encoded["count"]
@@ -201,6 +213,12 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
         for _ in asked.pieces():  # raises for a unit that is too long, before anything is written
             pass
     return asked
+
+
+def _words(operations: Array) -> Array:
+    """Records as numbers that may be read and written, (n, 16) u64: the same memory, where that allows it."""
+    words = np.ascontiguousarray(operations).view(np.uint64).reshape(operations.size, RECORD_BYTES // 8)
+    return words if words.flags.writeable else words.copy()
 
 
 def joined(parts: Sequence[Submission]) -> Submission:

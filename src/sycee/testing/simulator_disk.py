@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sycee.journal.disk import Disk
-from sycee.journal.frame import NO_DIGEST, Frame, FrameKind, Mark
+from sycee.journal.frame import NO_DIGEST, Digest, Frame, FrameKind, Mark, known
 from sycee.journal.journal import Journal
 from sycee.testing.disk import SECTOR_BYTES, FakeDisk, FakeFile
 
@@ -149,9 +149,11 @@ class WatchedJournal(Journal):
         records: np.ndarray[Any, Any] | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
         envelopes: np.ndarray[Any, Any] | bytes = b"",
-        movement_digest: bytes = NO_DIGEST,
+        movement_digest: Digest = NO_DIGEST,
+        room: memoryview | None = None,
     ) -> int:
         """See Journal."""
+        movement_digest = known(movement_digest)
         written = Written(
             self.last_sequence + 1,
             kind,
@@ -169,6 +171,7 @@ class WatchedJournal(Journal):
             calendar=calendar,
             envelopes=envelopes,
             movement_digest=movement_digest,
+            room=room,
         )
         self.watch.in_flight = None
         self.watch.durable.append(written)

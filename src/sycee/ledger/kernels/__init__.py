@@ -45,6 +45,7 @@ from sycee.ledger.kernels.constants import (
     RUNS,
     RUNS_TOP,
     STAGED,
+    STRAY_TOP,
     STRAYS,
     TIME_OUTS,
     TRANSITS,
@@ -64,6 +65,7 @@ from sycee.ledger.kernels.frames import (
     resolve,
     rows_of,
     sort_keys,
+    take,
 )
 from sycee.ledger.kernels.tables import GROWING, Tables, empty_slots, empty_tables, generation_slots, seen
 
@@ -100,6 +102,7 @@ __all__ = [
     "RUN_IDS",
     "STAGED",
     "STRAYS",
+    "STRAY_TOP",
     "TIME_OUTS",
     "TRANSITS",
     "Tables",
@@ -121,4 +124,5 @@ __all__ = [
     "rows_of",
     "seen",
     "sort_keys",
+    "take",
 ]

@@ -19,9 +19,18 @@ from sycee.ledger.kernels.accounts import (
     set_rule_set,
 )
 from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
-from sycee.ledger.kernels.lookup import bind, content, find, find_bound, insert, insert_stray, is_ordered
+from sycee.ledger.kernels.lookup import bind, content, find, find_bound, insert, insert_stray, is_ordered, looks_ordered
 from sycee.ledger.kernels.money import pay, refund, reverse, transfer
-from sycee.ledger.kernels.prefetch import CHUNK, warm, warm_ids, warm_rows
+from sycee.ledger.kernels.prefetch import (
+    CHUNK,
+    ROOM_AHEAD,
+    TAKEN_AHEAD,
+    fetch_record,
+    fetch_room,
+    warm,
+    warm_ids,
+    warm_rows,
+)
 from sycee.ledger.kernels.preimages import put_over
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
 from sycee.ledger.kernels.settlement import settle, stage
@@ -40,12 +49,12 @@ def _known(tables, words, i, answer, row):
 
 
 @njit(forceinline=True)
-def _glance(tables, operations, words, i, answer):
-    """Malformed or known? Else PENDING. Sets all of the answer."""
+def _glance(tables, operations, words, i, answer, is_well_formed):
+    """Malformed or known? Else PENDING. Sets all of the answer. `is_well_formed`: that it is not malformed is known."""
     operation = operations[i]
     answer.first_code = c.CREATED
     answer.place = c.ZERO
-    code = malformed(operations, words, i)
+    code = c.CREATED if is_well_formed else malformed(operations, words, i)
     if code == c.CREATED:
         row = find_bound(tables, operation.id_low, operation.id_high)
         code = c.PENDING if row < 0 else _known(tables, words, i, answer, row)
@@ -66,7 +75,7 @@ def _judge_chain(tables, operations, words, start, end, answers):
     """Look at a chain before it is done: True where all of it is PENDING, else every operation has its answer."""
     whole = True
     for i in range(start, end + 1):
-        code = _glance(tables, operations, words, i, answers[i])
+        code = _glance(tables, operations, words, i, answers[i], False)
         if code == c.PENDING:
             if not LINKABLE[operations[i].kind]:
                 code = c.CANNOT_BE_LINKED
@@ -99,6 +108,36 @@ def _answer_chain(tables, operations, words, start, end, sequence, answers, culp
             )
 
 
+def _take(source, operations, words):
+    """Copy records and look at each: (kinds, is one linked to the next, are all well formed under ids that ascend).
+
+    source: (n, 16) u64; `operations` and `words` are one memory for as many. kinds: bit k where kind k is among them,
+    and bit 0 for all that are not known. Ids ascend where each is ordered by time and greater than the one before.
+    """
+    kinds = np.int64(0)
+    flags = np.int64(0)
+    ascend = True
+    low = c.ZERO
+    high = c.ZERO
+    for i in range(operations.size):
+        # The caller's records were made a while ago, and the room for them was last read by the disk.
+        fetch_record(source, i + TAKEN_AHEAD)
+        fetch_room(words, i + ROOM_AHEAD)
+        for word in range(16):
+            words[i, word] = source[i, word]
+        # The copy is looked at: the caller's other threads may write to the original.
+        operation = operations[i]
+        kind = np.int64(operation.kind)
+        kinds |= np.int64(1) << (kind if kind < c.KINDS - 1 else np.int64(0))  # the sign is no kind
+        flags |= np.int64(operation["flags"])
+        ascend = ascend and malformed(operations, words, i) == c.CREATED
+        is_greater = operation.id_high > high or (operation.id_high == high and operation.id_low > low)
+        ascend = ascend and is_greater and looks_ordered(operation.id_low, operation.id_high)
+        low = operation.id_low
+        high = operation.id_high
+    return kinds, flags & c.LINKED != 0, ascend
+
+
 def _resolve(tables, operations, words, answers):
     """Answer what needs no judgement: malformed operations, known ids, broken chains. The rest is marked PENDING.
 
@@ -117,7 +156,7 @@ def _resolve(tables, operations, words, answers):
                 pending += end + 1 - i
             i = end + 1
         else:
-            if _glance(tables, operations, words, i, answers[i]) == c.PENDING:
+            if _glance(tables, operations, words, i, answers[i], False) == c.PENDING:
                 pending += 1
             i += 1
     return pending
@@ -167,10 +206,11 @@ def _judge_rare(tables, operation, words, i, kind, place, now_ns):
     return c.FOR_PYTHON
 
 
-def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, answers):
+def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, answers, are_well_formed):
     """Apply operations[start:] of one frame in order; returns where it stopped: at the end, or at one for Python.
 
     hashes: (n, 4) u64, SHA-256 of the secrets of POST operations; (0, 4) where there are none. marks: (6,) i64, room.
+    are_well_formed: these very bytes were resolved, and every one of them was PENDING.
     """
     counters = tables.counters
     chain_start = np.int64(-1)
@@ -199,7 +239,7 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
             chain_end = end
             begin_chain(tables, marks)
         if i > chain_end:
-            if _glance(tables, operations, words, i, answer) != c.PENDING:
+            if _glance(tables, operations, words, i, answer, are_well_formed) != c.PENDING:
                 i += 1
                 continue
         elif find_bound(tables, operation.id_low, operation.id_high) >= 0:
@@ -363,9 +403,24 @@ _i64 = numba.int64
 compiled.announce()
 _eager = {"cache": True, "nogil": True, "_nrt": False}
 
+take = njit(
+    numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_words_type, _operations_type, _words_type), **_eager
+)(_take)
 resolve = njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)
 apply = njit(
-    _i64(_tables_type, _operations_type, _words_type, _words_type, _i64[::1], _i64, _i64, _i64, _answers_type), **_eager
+    _i64(
+        _tables_type,
+        _operations_type,
+        _words_type,
+        _words_type,
+        _i64[::1],
+        _i64,
+        _i64,
+        _i64,
+        _answers_type,
+        numba.boolean,
+    ),
+    **_eager,
 )(_apply)
 bind_one = njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
 pass_time = njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)

@@ -1,0 +1,132 @@
+"""Large submissions are copied to where a frame of them will stand, and looked at on the way."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.sequencer.small import ANN, SHOP, TREASURY, opening
+
+from sycee.core import ids
+from sycee.core.codes import Result
+from sycee.core.limits import FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.ledger import kernels, layout, operations
+from sycee.ledger.layout import Kind
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import units
+from sycee.sequencer.embedded import Ledger
+
+Array = np.ndarray[Any, Any]
+
+MANY = units.ROOM_RECORDS_MIN
+NUMBERS = st.integers(0, 2**64 - 1) | st.integers(0, 60)
+
+
+def some(count: int) -> ids.Ids:
+    return ids.generate(count, time_ms=time.time_ns() // 10**6)
+
+
+def transfers(count: int = MANY) -> Array:
+    return operations.transfer(some(count), debit=TREASURY, credit=ANN, amount=1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 70), st.integers(0, 2**16 - 1), NUMBERS, st.booleans()), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_what_a_look_at_each_would_say(rows: list[tuple[int, int, int, bool]], in_order: bool) -> None:
+    """Kinds, links, malformed records and the order of ids, beside the plain way of finding each."""
+    records = transfers(len(rows))
+    if not in_order:
+        records["id_low"], records["id_high"] = np.roll(records["id_low"], 1), np.roll(records["id_high"], 1)
+    for record, (kind, flags, number, is_changed) in zip(records, rows, strict=True):
+        if is_changed:
+            record["kind"], record["flags"], record["credit_low"] = kind, flags, number
+    source = records.view(np.uint64).reshape(-1, 16)
+    copy = np.zeros(records.size, layout.OPERATION)
+    seen = kernels.take(source, kernels.seen(copy), copy.view(np.uint64).reshape(-1, 16))
+    assert copy.tobytes() == records.tobytes()
+    kinds = 0
+    for kind in records["kind"].tolist():
+        kinds |= 1 << (kind if kind < 63 else 0)
+    links = bool((records["flags"] & layout.LINKED).any())
+    unlinked = records.copy()
+    unlinked["flags"] &= ~np.uint16(layout.LINKED) if links else np.uint16(0xFFFF)
+    is_in_order = in_order or records.size == 1
+    if not links:
+        is_in_order = is_in_order and LedgerState().resolve(unlinked)[1] == records.size
+        assert seen == (kinds, links, is_in_order)
+    else:
+        assert seen[:2] == (kinds, links)
+
+
+def test_records_stand_where_a_frame_has_them() -> None:
+    records = transfers()
+    taken = units.submission(records)
+    assert taken.room is not None
+    start = FRAME_HEADER_BYTES
+    assert bytes(taken.room[start : start + records.nbytes]) == records.tobytes()
+    assert taken.operations.ctypes.data == np.frombuffer(taken.room, np.uint8).ctypes.data + start
+    assert (taken.kinds, taken.is_in_order) == (1 << Kind.TRANSFER, True)
+
+
+@pytest.mark.parametrize("shape", ["read-only", "every other", "backwards"])
+def test_any_array_of_records_is_taken(shape: str) -> None:
+    records = np.repeat(transfers(), 2)[::2] if shape == "every other" else transfers()
+    if shape == "read-only":
+        records.flags.writeable = False
+    if shape == "backwards":
+        records = records[::-1]
+    taken = units.submission(records)
+    assert taken.operations.tobytes() == records.tobytes()
+    assert taken.is_in_order == (shape != "backwards")
+
+
+def test_memory_is_used_again_when_nobody_has_it_any_more() -> None:
+    first = units.submission(transfers())
+    second = units.submission(transfers())
+    assert first.room is not None
+    assert second.room is not None
+    assert first.operations.ctypes.data != second.operations.ctypes.data
+    kept = first.operations[3:5]
+    address, content = first.operations.ctypes.data, kept.tobytes()
+    del first
+    others = [units.submission(transfers()) for _ in range(20)]
+    assert kept.tobytes() == content
+    assert address not in {other.operations.ctypes.data for other in others}
+    del kept, others
+    again = [units.submission(transfers()).operations.ctypes.data for _ in range(3)]
+    assert len(set(again)) == 1
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY, 1_000, FRAME_RECORDS_MAX, 2 * FRAME_RECORDS_MAX + MANY])
+def test_what_was_submitted_stands_in_the_journal(tmp_path: Path, count: int) -> None:
+    """Also when the caller's array changes afterwards, what is known is sent again, and single ones come between."""
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        ledger.submit(opening())
+        records = transfers(count)
+        records["amount"] = 0
+        records["amount"][: count // 2] = 1
+        kept = records.copy()
+        codes = ledger.submit(records)["code"]
+        assert (codes[: count // 2] == Result.CREATED).all() or Result.EXCEEDS_BALANCE in codes
+        assert (codes[count // 2 :] == Result.AMOUNT_MUST_BE_POSITIVE).all()
+        records[:] = 0
+        again = ledger.submit(kept)["code"]
+        assert (again[: count // 2] == Result.EXISTS).all()
+        ledger.submit(operations.transfer(some(1), debit=TREASURY, credit=SHOP, amount=1))
+        later = transfers(count)
+        ledger.submit(later)
+        with ledger.sequencer.reading() as state:
+            state.check()
+            digest = state.digest()
+    with Ledger.open(tmp_path / "ledger") as ledger, ledger.sequencer.reading() as state:
+        assert state.digest() == digest
+        bound = {(int(low), int(high)) for low, high in zip(state.bound["id_low"], state.bound["id_high"], strict=True)}
+        for record in (*kept[: count // 2], *later):
+            assert (int(record["id_low"]), int(record["id_high"])) in bound
