@@ -23,7 +23,7 @@ from blake3 import blake3
 from benchmarks import books, memory
 from benchmarks.disk import SegmentWriter
 from benchmarks.measure import BATCH, batches_of, settle
-from benchmarks.town import Town
+from benchmarks.town import Town, forget_moments
 from sycee.core.errors import require
 from sycee.journal import frame
 from sycee.journal.frame import FrameKind, Header
@@ -75,6 +75,7 @@ class StageRow:
 def measure(folder: Path, *, accounts: int, operations: int | None = None) -> list[dict[str, Any]]:
     """The stages of so many transfers among `accounts`: a stage before its parts, in order."""
     count = operations or OPERATIONS
+    forget_moments()
     town, state = Town(accounts, count), LedgerState()
     sequence = 0
     for sequence, batch in enumerate(batches_of(town.opening()), start=1):

@@ -89,6 +89,11 @@ def _moment_ms(purpose: Purpose, series: int, frame: int) -> int:
     return _moments_ms[key]
 
 
+def forget_moments() -> None:
+    """Let operations be named anew: or a town's payments are older than its wallets, where a smaller one has paid."""
+    _moments_ms.clear()
+
+
 def chunks(total: int, size: int = MILLION) -> Iterator[Array]:
     """The numbers from 0 to before `total`, a chunk at a time."""
     for start in range(0, total, size):
@@ -105,7 +110,6 @@ class Town:
 
     def __init__(self, accounts: int, paying: int, *, own_minor: int = WALLET_MINOR) -> None:
         require(accounts > 1, "a town needs two wallets")
-        _moments_ms.clear()  # or its payments would seem older than its wallets, where another town has paid before
         self.accounts = accounts
         self.paying = paying
         self._own_minor = own_minor

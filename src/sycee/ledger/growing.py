@@ -24,6 +24,7 @@ HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would take two mebibytes 
 # So much memory is asked for before it is needed. A new page costs more than all else that a transfer does, most of all
 # in a virtual machine, whose host must find it first; another thread can wait for it just as well.
 AHEAD_BYTES: Final = 64 << 20
+COMING_BYTES_MAX: Final = 1 << 30  # what is refused after all leaves no more memory behind than that
 AHEAD_STEP_BYTES: Final = 2 << 20  # one large page
 AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not take so much for nothing
 _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not name; an older kernel refuses it
@@ -62,11 +63,12 @@ class GrowingArray:
     def use(self, rows: int, *, coming: int = 0) -> None:
         """So many rows are in use: have memory for the next ones made ready, beside whatever is done meanwhile.
 
-        `coming`: so many more are known to come at once, so that a small table too gets memory for them.
+        `coming`: so many more are known to come at once, so that a small table too gets memory for them, and a large
+        one for all, or COMING_BYTES_MAX. Whoever writes them may begin at once.
         """
         used_bytes = rows * self._row_bytes
         if coming:
-            ahead_bytes = least_bytes = min(coming * self._row_bytes, AHEAD_BYTES)
+            ahead_bytes = least_bytes = min(coming * self._row_bytes, COMING_BYTES_MAX)
         else:
             ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES // 2  # not for every page anew
         small = used_bytes < AHEAD_FROM_BYTES and not coming

@@ -10,7 +10,7 @@ import numpy as np
 
 from sycee.core import limits
 from sycee.core.errors import UnavailableError
-from sycee.ledger import generations, kernels
+from sycee.ledger import generations, growing, kernels
 from sycee.ledger.growing import GrowingArray
 from sycee.ledger.history import History
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
@@ -105,6 +105,8 @@ class Growth:
             for name, needed in rows.items():
                 self.grow(name, needed)
                 self._growing[name].use(in_use[name])
+            if needs["movements at once"]:
+                self._growing["movements"].use(in_use["movements"], coming=needs["movements at once"])
             self._expect_drops(needs["purses"] - in_use["purses"], needs["movements"])
             self.grow("gross", needs["accounts"])
             self.grow("batches", needs["batches"])
@@ -142,7 +144,8 @@ class Growth:
         """Purses that are opened will be filled, at one stroke: have memory for those movements by then."""
         if opened:
             self.grow("movements", movements + opened)
-            self._growing["movements"].use(movements, coming=opened)
+            row_bytes = kernels.GROWING["movements"][0].itemsize
+            self._growing["movements"].use(movements, coming=min(opened, growing.AHEAD_BYTES // row_bytes))
 
     def settle_history(self, *, wait: bool = False) -> None:
         """Let old rows leave memory, if the state has a history. For between frames."""
@@ -172,6 +175,7 @@ class Growth:
         # When a frame is bound decides whether an id agrees with it, and that is not known yet: it may be any.
         needs["strays"] = int(self.tables.generations[kernels.STRAYS]) + operations.size
         needs["movements"] += operations.size  # a transfer makes one
+        needs["movements at once"] = 0  # by few operations, which make that many or none
         kinds = operations["kind"]
         links = bool(self.tables.counters[kernels.LINKS])
         if kinds.size and not (int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER and not links):
@@ -203,7 +207,7 @@ class Growth:
         if count(Kind.STAGE):
             needs["batches"] = max(needs["batches"], int(operations["number"][kinds == Kind.STAGE].max()) + 1)
         if count(Kind.SETTLE):
-            needs["movements"] += self._settled(operations, kinds)
+            needs["movements at once"] += self._settled(operations, kinds)
         needs["accounts"] += count(Kind.OPEN_ACCOUNT)
         needs["groups"] += count(Kind.DEFINE_GROUP)
         needs["payees"] += count(Kind.JOIN_GROUP)
@@ -211,7 +215,8 @@ class Growth:
             opened = operations[kinds == Kind.OPEN_PROGRAMME]
             needs["purses"] += int(opened["count"].astype(np.int64).sum())
             for kind in (Kind.DROP, Kind.EXPIRE):
-                needs["movements"] += self._block_movements(operations[kinds == kind], opened)
+                needs["movements at once"] += self._block_movements(operations[kinds == kind], opened)
+        needs["movements"] += needs["movements at once"]
 
     def _settled(self, operations: Array, kinds: Array) -> int:
         """So many payments at most are in the batches that these operations settle."""

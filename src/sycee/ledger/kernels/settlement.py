@@ -78,7 +78,7 @@ def stage(tables, operation):
     return c.CREATED
 
 
-@njit
+@njit(forceinline=True)
 def _objection(tables, row, now_ns):
     """What an account says against the sums in `gross`: a place in ORDER, the last of which is none."""
     account = tables.accounts[row]
@@ -140,10 +140,14 @@ def settle(tables, operation, place, now_ns):
         tables.gross[staged.credit, RECEIVES] += staged.amount
         link = np.int64(staged.next)
     worst = ORDER.size - 1
+    judged = np.int64(-1)  # who pays many in a row is asked once
     link = np.int64(batch.first)
     while link:
         staged = tables.staged[link - 1]
-        worst = min(worst, _objection(tables, np.int64(staged.debit), now_ns))
+        debit_row = np.int64(staged.debit)
+        if debit_row != judged:
+            judged = debit_row
+            worst = min(worst, _objection(tables, debit_row, now_ns))
         worst = min(worst, _objection(tables, np.int64(staged.credit), now_ns))
         link = np.int64(staged.next)
     done = ORDER[worst] == c.CREATED
@@ -152,13 +156,14 @@ def settle(tables, operation, place, now_ns):
     while link and done:
         staged = tables.staged[link - 1]
         move(tables, place, c.PURPOSE_SETTLEMENT, leg, np.int64(staged.debit), np.int64(staged.credit), staged.amount)
+        _forget_gross(tables, np.int64(staged.debit), True)
+        _forget_gross(tables, np.int64(staged.credit), True)
         leg += 1
         link = np.int64(staged.next)
-    link = np.int64(batch.first)
     while link:
         staged = tables.staged[link - 1]
-        _forget_gross(tables, np.int64(staged.debit), done)
-        _forget_gross(tables, np.int64(staged.credit), done)
+        _forget_gross(tables, np.int64(staged.debit), False)
+        _forget_gross(tables, np.int64(staged.credit), False)
         link = np.int64(staged.next)
     if done:
         touch_copied(tables, tables.batches, c.COPIED_BATCHES, number)
@@ -166,7 +171,7 @@ def settle(tables, operation, place, now_ns):
     return ORDER[worst]
 
 
-@njit
+@njit(forceinline=True)
 def _forget_gross(tables, row, done):
     """Clear an account's sums for the next settlement; once settled, count what it gave on balance."""
     net = tables.gross[row, RECEIVES] - tables.gross[row, GIVES]
