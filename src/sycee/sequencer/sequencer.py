@@ -39,9 +39,9 @@ from sycee.sequencer import rules, snapshots, units
 from sycee.sequencer.checkpoint import Position
 from sycee.sequencer.log import Log
 from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.side_by_side import SideBySide
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.units import Submission
-from sycee.sequencer.writer import Writer
 from sycee.sequencer.zones import EPOCH, calendar_entry, calendar_of, check_zones, zone_of
 
 __all__ = ["SNAPSHOT_FRAMES_MIN", "Sequencer", "calendar_entry", "journal_disk", "replay", "zone_of"]
@@ -127,7 +127,7 @@ class Sequencer:
         self._snapshot_sequence = start.snapshot_sequence
         self._behind_from = start.snapshot_sequence  # the frame from which on `snapshot_every` is counted
         self._durable = log.last_sequence
-        self._writer = Writer() if side_by_side else None
+        self._side_by_side = SideBySide("sycee-beside") if side_by_side else None
         self._ticker: Ticker | None = None  # its thread begins at once, and may write a frame before it is known here
         self._ticker = Ticker(self, self._clock) if ticks else None
 
@@ -294,8 +294,8 @@ class Sequencer:
                     self._snapshot_at_close()
             finally:
                 self._stopped = self._stopped or "the ledger is closed"
-                if self._writer:
-                    self._writer.close()
+                if self._side_by_side:
+                    self._side_by_side.close()
                 if self.state.history:
                     self.state.history.close()
                 # Where the state stopped elsewhere than the log, no CLOSE frame would agree with a replay.
@@ -508,25 +508,18 @@ class Sequencer:
             movement_digest=self.state.coming_digest,
             room=fresh.room,
         )
+        apply = partial(self._apply, kind, sequence, now_ns, fresh, calendar, all_pend=all_pend)
+        answers: Array
         # From here on memory and disk must both get there: anything that comes between stops the ledger.
         self._in_step = False
         try:
             # A pay may make seventeen movements and makes one or two.
             is_much = max(fresh.operations.size, movements // 16) >= SIDE_BY_SIDE_RECORDS_MIN
-            beside = self._writer if is_much else None
-            if beside:
-                beside.begin(append)
+            if self._side_by_side and is_much:
+                _, answers = self._side_by_side.both(append, apply)
             else:
                 append()
-            if kind is FrameKind.OPERATIONS:
-                answers = self.state.apply(
-                    sequence, now_ns, fresh.operations, calendar, kinds=fresh.kinds, all_pend=all_pend
-                )
-            else:
-                self.state.pass_time(now_ns, calendar, sequence=sequence)
-                answers = np.zeros(0, layout.ANSWER)
-            if beside:
-                beside.wait()
+                answers = apply()
             self._durable = sequence
         except BaseException as error:
             self._stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
@@ -540,6 +533,22 @@ class Sequencer:
             self._behind_from = sequence
             threading.Thread(target=self._snapshot_behind, name="sycee-snapshot", daemon=True).start()
         return answers
+
+    def _apply(
+        self,
+        kind: FrameKind,
+        sequence: int,
+        now_ns: int,
+        fresh: Submission,
+        calendar: tuple[CalendarEntry, ...],
+        *,
+        all_pend: bool,
+    ) -> Array:
+        """Have the state take a frame; its answers."""
+        if kind is FrameKind.OPERATIONS:
+            return self.state.apply(sequence, now_ns, fresh.operations, calendar, kinds=fresh.kinds, all_pend=all_pend)
+        self.state.pass_time(now_ns, calendar, sequence=sequence)
+        return np.zeros(0, layout.ANSWER)
 
     def _calendar_at(self, now_ns: int) -> tuple[CalendarEntry, ...]:
         """The local dates at a moment. Zones change their offsets at whole seconds: one look a second will do."""
