@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.journal.disk import RealDisk
 from sycee.journal.frame import Frame, FrameKind
-from sycee.ledger import layout
+from sycee.ledger import kernels, layout
 from sycee.ledger.operations import shown
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules
@@ -36,17 +38,27 @@ def replay(state: LedgerState, frame: Frame) -> None:
     Raises IntegrityError where what was computed so far is not what the frame's writer had computed, and
     UnavailableError where the frame follows rules that this release does not know.
     """
+    if frame.kind is not FrameKind.OPERATIONS:
+        _require_same(state, frame)
+        state.pass_time(frame.time_ns, frame.calendar, sequence=frame.sequence)
+        return
+    # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
+    operations = np.empty(len(frame.records), layout.OPERATION)
+    source, words = frame.records.view(np.uint64), operations.view(np.uint64).reshape(len(operations), -1)
+    kinds, links, is_in_order = kernels.take(source, kernels.seen(operations), words)
+    kinds = 0 if links else kinds
+    all_pend = is_in_order and not links and state.is_new(operations)
+    # Without asking how much memory there is: it was journaled, so it must be held.
+    state.reserve(operations, kinds=kinds)
+    # No sooner: the digest of the frame before is worked out beside what came so far.
+    _require_same(state, frame)
+    state.apply(frame.sequence, frame.time_ns, operations, frame.calendar, kinds=kinds, all_pend=all_pend)
+    rules.check_rules(state)
+
+
+def _require_same(state: LedgerState, frame: Frame) -> None:
     if frame.movement_digest != state.movement_digest:
         raise _other_movements(state, frame)
-    if frame.kind is FrameKind.OPERATIONS:
-        # A copy, since the kernels are compiled for arrays that may be written; it costs less than their hashing.
-        operations = frame.records.copy().reshape(-1).view(layout.OPERATION)
-        # Without asking how much memory there is: it was journaled, so it must be held.
-        state.reserve(operations)
-        state.apply(frame.sequence, frame.time_ns, operations, frame.calendar)
-        rules.check_rules(state)
-    else:
-        state.pass_time(frame.time_ns, frame.calendar, sequence=frame.sequence)
 
 
 def _other_movements(state: LedgerState, frame: Frame) -> Exception:

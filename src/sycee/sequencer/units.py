@@ -216,9 +216,8 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
 
 
 def _words(operations: Array) -> Array:
-    """Records as numbers that may be read and written, (n, 16) u64: the same memory, where that allows it."""
-    words = np.ascontiguousarray(operations).view(np.uint64).reshape(operations.size, RECORD_BYTES // 8)
-    return words if words.flags.writeable else words.copy()
+    """Records as numbers, (n, 16) u64: the same memory, where they stand one after another."""
+    return np.ascontiguousarray(operations).view(np.uint64).reshape(operations.size, RECORD_BYTES // 8)
 
 
 def joined(parts: Sequence[Submission]) -> Submission:

@@ -403,8 +403,9 @@ _i64 = numba.int64
 compiled.announce()
 _eager = {"cache": True, "nogil": True, "_nrt": False}
 
+_source_type = numba.types.Array(numba.uint64, 2, "C", readonly=True)  # or not
 take = njit(
-    numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_words_type, _operations_type, _words_type), **_eager
+    numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_source_type, _operations_type, _words_type), **_eager
 )(_take)
 resolve = njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)
 apply = njit(
