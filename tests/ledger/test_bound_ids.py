@@ -273,7 +273,7 @@ def test_what_came_back_in_a_chain_that_was_undone_did_not(book: Book) -> None:
 def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> int:
+    def fails(*_: object, **__: object) -> int:
         raise MemoryError
 
     with monkeypatch.context() as short:

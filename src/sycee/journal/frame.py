@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
@@ -29,6 +28,7 @@ from sycee.core.limits import (
     I64_MAX,
     RECORD_BYTES,
 )
+from sycee.core.worker import Coming
 
 FORMAT_VERSION: Final = 1
 FRAME_MAGIC: Final = b"SYCEEFRM"
@@ -53,7 +53,7 @@ assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
 Bytes = npt.NDArray[np.uint8]
 Buffer = bytes | memoryview
-Digest = bytes | Future[bytes]  # one that nobody needs yet may still be worked out
+Digest = bytes | Coming[bytes]  # one that nobody needs yet may still be worked out
 
 
 class FrameKind(IntEnum):

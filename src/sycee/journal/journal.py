@@ -5,13 +5,14 @@ from __future__ import annotations
 import mmap
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from sycee.core.errors import JournalDamaged, UnavailableError, UsageError
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, RECORD_BYTES, SEGMENT_BYTES
+from sycee.core.worker import Worker
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
@@ -28,7 +29,7 @@ SPARE_FRACTION: Final = 8
 # too, which takes 0.07 ms, and no zeros are written, which would take as long for so many bytes.
 LARGE_FRAME_BYTES: Final = 128 << 10
 
-_BESIDE: Final = ThreadPoolExecutor(1, "sycee-frame-digest")
+_BESIDE: Final = Worker("sycee-frame-digest")
 
 
 class PreparedFrame:
@@ -296,7 +297,7 @@ class Journal:
         frame_bytes = frames.encode_into(buffer, header, view, signed, in_place=room is not None)
         if frame_bytes >= LARGE_FRAME_BYTES and self._disk.concurrent:
             # Nobody needs it before the next frame is prepared, and by then the disk has been waited for.
-            self._prepared_digest = _BESIDE.submit(frames.digest_of, buffer[:frame_bytes])
+            self._prepared_digest = _BESIDE.begin(partial(frames.digest_of, buffer[:frame_bytes]))
         else:
             self._prepared_digest = frames.digest_of(buffer[:frame_bytes])
         self.prepared_sequence = header.sequence

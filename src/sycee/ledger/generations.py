@@ -64,7 +64,7 @@ def _seal_older(growth: Growth) -> Future[int]:
         int(growth.tables.generations[name])
         for name in (kernels.OLDER_FIRST, kernels.RECENT_FIRST, kernels.OLDER, kernels.RUN_IDS)
     )
-    return _BESIDE.submit(seal, growth.tables, first, end, at, ids)
+    return _BESIDE.submit(seal, growth.tables, first, end, at, ids, all_are=ids == end - first)
 
 
 def capacity(slots: Array) -> int:
@@ -84,14 +84,16 @@ def make_room(growth: Growth, ids: int) -> int:
     return first
 
 
-def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: int) -> int:
+def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: int, *, all_are: bool = False) -> int:
     """Put the ids ordered by time of these bound rows, `most` at most, where the next run begins; returns how many.
+
+    all_are: every row's id is one.
 
     `make_room` came before. What is written hangs on the rows alone, which never change, and nobody reads it before
     `add_run`: any thread may do this while frames go on. Raises MemoryError where there is no room to sort in.
     """
     ids, rows = tables.run_ids[at : at + most], tables.run_rows[at : at + most]
-    count = int(kernels.gather(tables.bound, tables.frame_times, first_row, end_row, ids, rows))
+    count = int(kernels.gather(tables.bound, tables.frame_times, first_row, end_row, ids, rows, all_are))
     ids, rows = ids[:count], rows[:count]
     keys = np.empty(count, np.uint64)
     if count and not kernels.sort_keys(ids, keys):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import blake3
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.worker import Coming, Worker
 from sycee.ledger import digest, kernels, layout, proofs, saving
 from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.growth import Growth
@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
 DIGESTED_BESIDE_BYTES: Final = 1 << 17  # of movements; to hand less to a thread takes as long as to digest it
-_BESIDE: Final = ThreadPoolExecutor(1, "sycee-digest")
+_BESIDE: Final = Worker("sycee-digest")
 
 _POST: Final = int(Kind.POST)  # looking a member up takes longer than looking through a small frame
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
@@ -44,7 +44,7 @@ class LedgerState(Growth):
         self.rules = 0  # version of the rules, of the last UPGRADE
         self.release = ""  # that named it
         self.sequence = 0  # of the newest frame
-        self._movement_digest: bytes | Future[bytes] = bytes(32)
+        self._movement_digest: bytes | Coming[bytes] = bytes(32)
         self._dates: Dates = ()
         self._marks = np.zeros(6, np.int64)
 
@@ -110,7 +110,7 @@ class LedgerState(Growth):
                 self.movement_digest = made.update(movements).digest()
             else:
                 # Nobody needs it before the next frame is written, which is resolved meanwhile.
-                self._movement_digest = _BESIDE.submit(lambda: made.update(movements).digest())
+                self._movement_digest = _BESIDE.begin(lambda: made.update(movements).digest())
         return answers
 
     @property
@@ -125,7 +125,7 @@ class LedgerState(Growth):
         self._movement_digest = digest
 
     @property
-    def coming_digest(self) -> bytes | Future[bytes]:
+    def coming_digest(self) -> bytes | Coming[bytes]:
         """The same, or who works it out."""
         return self._movement_digest
 

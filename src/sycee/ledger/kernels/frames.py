@@ -337,15 +337,15 @@ def _index_strays(tables, count):
             insert_stray(tables, bound.id_low, bound.id_high, row)
 
 
-def _gather(bound, frame_times, first, end, ids, rows):
+def _gather(bound, frame_times, first, end, ids, rows, all_are):
     """The ids ordered by time of bound[first:end] into `ids`, and their rows less `first`; how many.
 
-    ids: (n, 2) u64, low and high; rows: (n,) u32; no more than n are there.
+    ids: (n, 2) u64, low and high; rows: (n,) u32; no more than n are there. all_are: every one of them is.
     """
     count = np.int64(0)
     for row in range(first, end):
         one = bound[row]
-        if is_ordered(one.id_low, one.id_high, frame_times[np.int64(one.place >> c.PLACE_SHIFT)]):
+        if all_are or is_ordered(one.id_low, one.id_high, frame_times[np.int64(one.place >> c.PLACE_SHIFT)]):
             ids[count, 0] = one.id_low
             ids[count, 1] = one.id_high
             rows[count] = row - first
@@ -431,9 +431,12 @@ index_accounts = njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
 index_refunds = njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
 index_strays = njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)
 _ids_type = numba.uint64[:, ::1]
-gather = njit(_i64(numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1]), **_eager)(
-    _gather
-)
+gather = njit(
+    _i64(
+        numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1], numba.boolean,
+    ),
+    **_eager,
+)(_gather)  # fmt: skip
 sort_keys = njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
 rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
 bound_rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(

@@ -1,0 +1,78 @@
+"""A thread that works things out for another one, which needs them later.
+
+Not an executor: where a frame takes a millisecond and a half, a future's 0.03 ms are felt.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Coming(Generic[T]):
+    """What is being worked out."""
+
+    __slots__ = ("_error", "_pending", "_value", "_work")
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work: Callable[[], T] | None = work
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._pending = threading.Lock()
+        self._pending.acquire()
+
+    def result(self) -> T:
+        """The value, as soon as it is there. Raises what the work raised."""
+        with self._pending:
+            pass
+        if self._error is not None:
+            raise self._error
+        value: T = self._value
+        return value
+
+    def run(self) -> None:
+        """For the worker's thread."""
+        work, self._work = self._work, None  # what it holds may be used again as soon as it is done
+        try:
+            self._value = work() if work else None
+        except BaseException as error:
+            self._error = error
+        del work
+        self._pending.release()
+
+
+class Worker:
+    """A thread that does one thing after another. It begins with the first, and is no reason to go on running."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._asked: SimpleQueue[Coming[Any] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def begin(self, work: Callable[[], T]) -> Coming[T]:
+        """Have it done, after what was asked for before."""
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                    self._thread.start()
+        coming = Coming(work)
+        self._asked.put(coming)
+        return coming
+
+    def close(self) -> None:
+        """End the thread, after all that was asked for."""
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while (coming := self._asked.get()) is not None:
+            coming.run()
+            del coming
