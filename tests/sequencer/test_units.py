@@ -19,8 +19,6 @@ from sycee.ledger.envelopes import ENVELOPE
 from sycee.sequencer import units
 from sycee.sequencer.units import Submission
 
-pytestmark = pytest.mark.fast
-
 Array = np.ndarray[Any, Any]
 TAKEN, INVALID, UNKNOWN = Result.CREATED, Result.SIGNATURE_INVALID, Result.SIGNER_NOT_FOUND
 
