@@ -55,7 +55,7 @@ test-full: $(DEV)
 	$(BIN)/pytest -n 2 --dist worksteal -q
 
 # The newest other Python that really starts: a version manager's shim may be on PATH and lead nowhere. Its kernels are
-# not compiled, since no fast test needs them.
+# not compiled, since no fast test needs them; interpreted, they wrap with a warning.
 .PHONY: test-other
 test-other: $(DEV)
 	@mine=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
@@ -74,7 +74,7 @@ test-other: $(DEV)
 	$(MAKE) --no-print-directory $(OTHER)/.stamp-dev OTHER_PYTHON="$$found"; \
 	if [ -x $(OTHER)/bin/pytest ]; then \
 	  echo "The fast tests on $$($(OTHER)/bin/python --version):"; \
-	  NUMBA_DISABLE_JIT=1 $(OTHER)/bin/python -m pytest -n 2 -q -m "fast and not soak"; \
+	  NUMBA_DISABLE_JIT=1 $(OTHER)/bin/python -m pytest -n 2 -q -W ignore::RuntimeWarning -m "fast and not soak"; \
 	fi
 
 $(OTHER)/.stamp-dev: pyproject.toml requirements/dev.txt
