@@ -8,10 +8,10 @@ from xml.sax.saxutils import escape
 
 from benchmarks.tables import figure
 
-WIDTH: Final = 960
+WIDTH: Final = 990
 ROW: Final = 26  # height of a bar with its gap
 LEFT: Final = 190  # room for names
-RIGHT: Final = 250  # room for figures beside a bar
+RIGHT: Final = 280  # room for figures beside a bar
 COLOURS: Final = ("#2a6f97", "#b5651d", "#5b8c5a", "#7d5ba6", "#a23b4a")  # told apart in print and by most eyes
 QUIET: Final = "#6b7280"
 GRID: Final = "#d9dde3"
