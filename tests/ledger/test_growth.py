@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pytest
 from tests.ledger.keeping import loaded
 from tests.ledger.sides import Sides
 from tests.ledger.test_saving import require_same
@@ -380,3 +381,19 @@ def test_legs_are_counted_to_65_535_and_stop_there() -> None:
     assert state.movements["leg"].tolist() == [min(leg, 65_535) for leg in range(members)]
     assert state.supply(156) == 50 * members
     state.check()
+
+
+@pytest.mark.parametrize("transfers", [1, 30, 500, 2_000])
+def test_where_transfers_have_room_at_a_glance_nothing_grows_for_them(transfers: int) -> None:
+    """What `reserve` looks at for most frames comes to the same as all that it could look at."""
+    state, glances = LedgerState(), set()
+    for _ in range(20):
+        frame = operations.transfer(ids.generate(transfers, time_ms=1_800_000_000_000), debit=1, credit=2, amount=1)
+        before = [table.shape for table in state.tables]
+        has_room = state._has_room(transfers)
+        glances.add(has_room)
+        assert state.reserve(frame) == transfers
+        assert ([table.shape for table in state.tables] == before) or not has_room
+        sequence = state.sequence + 1
+        state.apply(sequence, 1_800_000_000_000 * 1_000_000 + sequence, frame)
+    assert glances == ({True} if transfers == 1 else {True, False})

@@ -25,17 +25,21 @@ class Coming(Generic[T]):
         self._pending = threading.Lock()
         self._pending.acquire()
 
-    def result(self) -> T:
-        """The value, as soon as it is there. Raises what the work raised."""
+    def wait(self) -> None:
+        """Until it is worked out, or has failed."""
         with self._pending:
             pass
+
+    def result(self) -> T:
+        """The value, as soon as it is there. Raises what the work raised."""
+        self.wait()
         if self._error is not None:
             raise self._error
         value: T = self._value
         return value
 
     def run(self) -> None:
-        """For the worker's thread."""
+        """Work it out on this thread."""
         work, self._work = self._work, None  # what it holds may be used again as soon as it is done
         try:
             self._value = work() if work else None
@@ -56,14 +60,18 @@ class Worker:
 
     def begin(self, work: Callable[[], T]) -> Coming[T]:
         """Have it done, after what was asked for before."""
+        coming = Coming(work)
+        self.take(coming)
+        return coming
+
+    def take(self, coming: Coming[Any]) -> None:
+        """The same of what is known already as coming."""
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                     self._thread.start()
-        coming = Coming(work)
         self._asked.put(coming)
-        return coming
 
     def close(self) -> None:
         """End the thread, after all that was asked for."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
-from sycee.core.worker import Worker
+from sycee.core.worker import Coming, Worker
 
 Work = Callable[[], Any]
 
@@ -26,36 +27,22 @@ class SideBySide:
 
     def both(self, first: Work, second: Work) -> tuple[Any, Any]:
         """What came of both, when both are done. Raises what one of them raised, the first if both did."""
-        ends = [_End(first), _End(second)]
-        here, there = ends if self._first_is_longer_s >= 0 else reversed(ends)
-        coming = self._worker.begin(there.run)
+        one, two = (Coming(partial(_timed, work)) for work in (first, second))
+        here, there = (one, two) if self._first_is_longer_s >= 0 else (two, one)
+        self._worker.take(there)
         here.run()
-        coming.result()
-        one, two = ends
-        for end in ends:
-            if end.error is not None:
-                raise end.error
-        self._first_is_longer_s += LATEST * (one.took_s - two.took_s - self._first_is_longer_s)
-        return one.result, two.result
+        there.wait()
+        (first_result, first_s), (second_result, second_s) = one.result(), two.result()
+        self._first_is_longer_s += LATEST * (first_s - second_s - self._first_is_longer_s)
+        return first_result, second_result
 
     def close(self) -> None:
         """End the thread, after what is at hand."""
         self._worker.close()
 
 
-class _End:
-    """What came of something, and how long it took."""
-
-    def __init__(self, work: Work) -> None:
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.took_s = 0.0
-        self._work = work
-
-    def run(self) -> None:
-        began = perf_counter()
-        try:
-            self.result = self._work()
-        except BaseException as error:
-            self.error = error
-        self.took_s = perf_counter() - began
+def _timed(work: Work) -> tuple[Any, float]:
+    """What comes of it, and how long it takes."""
+    began = perf_counter()
+    result = work()
+    return result, perf_counter() - began
