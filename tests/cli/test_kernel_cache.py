@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_every_source_of_a_kernel_is_in_the_key() -> None:
             place = package.parent / module.replace(".", "/")
             if place.with_suffix(".py").exists():
                 assert place.with_suffix(".py") in sources, f"{module} feeds {source.name}"
+
+
+def test_functions_that_only_kernels_call_have_no_wrappers() -> None:
+    kernels = Path(compiled.__file__).resolve().parent.parent / "ledger" / "kernels"
+    for source in kernels.glob("*.py"):
+        text = source.read_text(encoding="utf-8")
+        assert "@numba.njit" not in text, f"{source.name}: sycee.ledger.kernels.inner.njit compiles in half the time"
+        assert not re.search(r"from numba import .*\bnjit\b", text), f"{source.name}: likewise"
 
 
 def imported(source: Path) -> list[str]:

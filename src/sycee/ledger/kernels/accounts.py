@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import find, insert
 from sycee.ledger.kernels.undo import touch_account, touch_copied
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import njit
 
 from sycee.core import compiled, limits
 from sycee.ledger import layout
@@ -19,6 +18,7 @@ from sycee.ledger.kernels.accounts import (
     set_rule_set,
 )
 from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import bind, content, find, find_bound, insert, insert_stray, is_ordered, looks_ordered
 from sycee.ledger.kernels.money import pay, refund, reverse, transfer
 from sycee.ledger.kernels.prefetch import (
@@ -401,14 +401,14 @@ _i64 = numba.int64
 # Without numba's counting of references: nothing is allocated here, the caller keeps every array alive, and counting
 # all of `Tables` up and down at each inner call would cost twenty times what a transfer does.
 compiled.announce()
-_eager = {"cache": True, "nogil": True, "_nrt": False}
+_eager = {"cache": True, "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
 
 _source_type = numba.types.Array(numba.uint64, 2, "C", readonly=True)  # or not
-take = njit(
+take = numba.njit(
     numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_source_type, _operations_type, _words_type), **_eager
 )(_take)
-resolve = njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)
-apply = njit(
+resolve = numba.njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)
+apply = numba.njit(
     _i64(
         _tables_type,
         _operations_type,
@@ -423,25 +423,25 @@ apply = njit(
     ),
     **_eager,
 )(_apply)
-bind_one = njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
-pass_time = njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)
-note_time_outs = njit(numba.void(_tables_type), **_eager)(_note_time_outs)
-rehash = njit(numba.void(numba.uint64[::1], numba.uint64[::1]), **_eager)(_rehash)
-index_accounts = njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
-index_refunds = njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
-index_strays = njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)
+bind_one = numba.njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
+pass_time = numba.njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)
+note_time_outs = numba.njit(numba.void(_tables_type), **_eager)(_note_time_outs)
+rehash = numba.njit(numba.void(numba.uint64[::1], numba.uint64[::1]), **_eager)(_rehash)
+index_accounts = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
+index_refunds = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
+index_strays = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)
 _ids_type = numba.uint64[:, ::1]
-gather = njit(
+gather = numba.njit(
     _i64(
         numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1], numba.boolean,
     ),
     **_eager,
 )(_gather)  # fmt: skip
-sort_keys = njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
-rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
-bound_rows_of = njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
+sort_keys = numba.njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
+rows_of = numba.njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
+bound_rows_of = numba.njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
     _bound_rows_of
 )
-overlay = njit(numba.void(_i64[:, ::1], numba.uint64[::1], _i64, _i64, _i64, _i64, numba.uint64[:, ::1]), **_eager)(
-    put_over
-)
+overlay = numba.njit(
+    numba.void(_i64[:, ::1], numba.uint64[::1], _i64, _i64, _i64, _i64, numba.uint64[:, ::1]), **_eager
+)(put_over)

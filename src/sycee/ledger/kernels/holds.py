@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.money import between, judge_pay, sides
 from sycee.ledger.kernels.movements import move, move_from_purse

@@ -9,9 +9,9 @@ before it and is known to be new from that alone; docs/decisions/0014 says what 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.runs import find_in_runs
 
 

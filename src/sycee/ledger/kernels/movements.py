@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.undo import touch_account, touch_purse
 
 

@@ -12,13 +12,14 @@ from typing import Any, Final
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from sycee.core import limits
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import first_slot, guess, hash_id, is_above, looks_ordered
 
 CHUNK: Final = 16  # operations that are looked ahead for at once

@@ -12,12 +12,13 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 
 
 @intrinsic

@@ -7,9 +7,9 @@ inlined copies what it is given.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.undo import touch_account
 

@@ -9,9 +9,9 @@ for each block of 256 ids: bisection between them costs no more than one page of
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 
 
 @njit(forceinline=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.movements import move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.rules import FITS, giving, giving_to, in_force, receiving, use_up

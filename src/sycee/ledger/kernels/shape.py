@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
 from sycee.core import limits
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.layout import Block, HoldFlag, KeyFlag, Kind, PayFlag, PostFlag, RuleFlag, SendFlag, SettleFlag
 
 _ALL = 0xFFFFFFFFFFFFFFFF

@@ -8,9 +8,9 @@ those to the small tables, which are copied at once, need not.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import remove, remove_bound
 from sycee.ledger.kernels.preimages import keep_first
 
