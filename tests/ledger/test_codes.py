@@ -29,6 +29,8 @@ from sycee.ledger.layout import (
     SettleFlag,
     TransitState,
 )
+from sycee.ledger.operation_table import TABLE, Authority
+from tools import kinds_table
 
 SEEDS = 100  # of the histories that test_twin plays: the fewest that are answered every code
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -120,7 +122,7 @@ def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None
 # --- closed lists ---
 
 
-def kinds_table() -> list[tuple[str, str, str, str]]:
+def kinds() -> list[tuple[str, str, str, str]]:
     """(kind, number, flags, fields) of every row of the table of kinds."""
     table = section("| kind | no. |", "## 2.")
     return re.findall(r"^\| ([A-Z_]+(?: ⛓)?) \| (\d+) \| ([\d, ]+) \| (.+) \|$", table, re.MULTILINE)
@@ -131,15 +133,32 @@ def numbered(enum: type[IntEnum], *, first: int = 0) -> list[str]:
     return [f"{member.name} ({member.value})" for member in enum if member >= first]
 
 
-def test_kinds_have_the_documented_numbers() -> None:
-    documented = {name.removesuffix(" ⛓"): int(number) for name, number, *_ in kinds_table()}
-    assert documented == {kind.name: int(kind) for kind in Kind}
-
-
-def test_chains_are_made_of_the_kinds_that_are_marked() -> None:
-    marked = [name.removesuffix(" ⛓") for name, *_ in kinds_table() if "⛓" in name]
-    assert marked == [kind.name for kind in layout.LINKABLE]
+def test_the_table_of_kinds_is_the_operation_table() -> None:
+    assert kinds_table.made(LEDGER) == LEDGER, "run python -m tools.kinds_table"
+    assert {name.removesuffix(" ⛓"): int(number) for name, number, *_ in kinds()} == {
+        kind.name: int(kind) for kind in Kind
+    }
     assert f"0x{layout.LINKED:04x}, LINKED" in LEDGER
+
+
+def test_each_kind_stands_where_its_authority_is_documented() -> None:
+    """The table of authority.md section 3 names a kind in the row of its authority."""
+    page = (REFERENCE / "authority.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\*\*.+?) \| (.+) \|$", page.split("## 3.")[1].split("## 4.")[0], re.MULTILINE)
+    named = [{Kind[name] for name in re.findall(r"[A-Z_]+", text) if name in Kind.__members__} for _, text in rows]
+    two, officer, staff, operator, owner, _, nobody = named
+
+    def of(*rules: Authority) -> set[Kind]:
+        return {kind for kind, row in TABLE.items() if row.authority in rules}
+
+    of_accounts = of(Authority.GUARDED, Authority.NEW_ACCOUNT)  # two officers, where the account is theirs
+    # HOLD, PAY and POST in the owner's row are also what REFUND goes by.
+    assert two == of(Authority.TWO_OFFICERS) | of_accounts
+    assert officer == of(Authority.OFFICER) | {Kind.UNBLOCK_ACCOUNT}
+    assert staff == of(Authority.STAFF)
+    assert operator == of(Authority.ADMINISTRATION) | of_accounts
+    assert owner == of(Authority.OWNER)
+    assert nobody == of(Authority.FREE)
 
 
 def test_account_kinds_reasons_and_roles_have_the_documented_numbers() -> None:
@@ -193,9 +212,7 @@ def test_states_have_the_documented_numbers() -> None:
     ],
 )
 def test_flags_have_the_documented_numbers(kind: str, said: str, flags: list[int]) -> None:
-    ((taken, fields),) = (
-        [taken, fields] for name, _, taken, fields in kinds_table() if name.removesuffix(" ⛓") == kind
-    )
+    ((taken, fields),) = ([taken, fields] for name, _, taken, fields in kinds() if name.removesuffix(" ⛓") == kind)
     assert said in fields
     assert [*flags] == [int(flag) for flag in taken.split(", ") if int(flag).bit_count() == 1]
     assert flags == [1 << bit for bit in range(len(flags))]

@@ -8,7 +8,8 @@ from tests.ledger.verbs import Array, Verbs
 
 from sycee.core.codes import Result
 from sycee.ledger import kernels, layout
-from sycee.ledger.layout import LINKABLE, LINKED, Kind
+from sycee.ledger.layout import LINKED, Kind
+from sycee.ledger.operation_table import LINKABLE
 from sycee.ledger.state import LedgerState
 from sycee.testing.naive import NaiveLedger
 

@@ -14,7 +14,6 @@ from tests.testing.naive_table import ACCOUNTS, PURSES, Table
 from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.errors import IntegrityError
 from sycee.ledger.layout import (
-    LINKABLE,
     AccountKind,
     BatchState,
     HoldState,
@@ -25,6 +24,7 @@ from sycee.ledger.layout import (
 )
 from sycee.testing.histories import Frame, coverage, cuts, histories, random_history, record
 from sycee.testing.naive import NaiveLedger
+from sycee.testing.naive_record import LINKABLE
 from sycee.testing.naive_rows import Account
 
 pytestmark = pytest.mark.fast

@@ -22,6 +22,7 @@ KERNEL_SOURCES = (
     "core/limits.py",
     "ledger/kernels",
     "ledger/layout.py",
+    "ledger/operation_table.py",
     "programmes/sha256.py",
 )
 

@@ -27,6 +27,7 @@ from sycee.ledger import envelopes as sealed
 from sycee.ledger import kernels
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Kind, Reason, Role
+from sycee.ledger.operation_table import TABLE, Authority, Subject
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -60,64 +61,17 @@ class Needs(NamedTuple):
     row: Array  # (n,) i8, -1 for none
 
 
-class _Rule(IntEnum):
-    """How a kind is judged."""
-
-    FREE = 0
-    TWO_OFFICERS = 1
-    OFFICER = 2
-    STAFF = 3
-    NEW_ACCOUNT = 4
-    ADMINISTRATION = 5  # of the account's operator
-    GUARDED = 6  # likewise, but of two officers where the account is the issuer's or a vault
-    OWNER = 7
-
-
-_KINDS_MAX: Final = 64
-_ACCOUNT_FIELDS: Final = ("debit", "credit", "reference")
-
-_RULES: Final = {
-    _Rule.TWO_OFFICERS: (Kind.GRANT_ROLE, Kind.REVOKE_ROLE, Kind.DEFINE_RULE_SET, Kind.REVERSE),
-    _Rule.OFFICER: (Kind.DEFINE_CURRENCY, Kind.DEFINE_GROUP),
-    _Rule.STAFF: (Kind.SETTLE, Kind.EXPIRE),
-    _Rule.NEW_ACCOUNT: (Kind.OPEN_ACCOUNT,),
-    _Rule.ADMINISTRATION: (
-        Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP, Kind.CONFIRM,
-        Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.CLAIM,
-    ),
-    _Rule.GUARDED: (Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT),
-    _Rule.OWNER: (
-        Kind.TRANSFER, Kind.PAY, Kind.HOLD, Kind.SEND, Kind.STAGE, Kind.POST, Kind.VOID, Kind.EXTEND, Kind.POST_HOLDS,
-        Kind.VOID_HOLDS, Kind.REFUND, Kind.DROP,
-    ),
-    _Rule.FREE: (Kind.UPGRADE,),
-}  # fmt: skip
-
-# Which field names the account that is meant; the others' accounts are looked up through what they name.
-_FIELD: Final = {
-    "credit": (Kind.CLAIM,),
-    "reference": (Kind.POST_HOLDS, Kind.VOID_HOLDS),
-    "debit": (
-        Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP,
-        Kind.OPEN_PROGRAMME, Kind.SET_RULE_SET, Kind.SET_KEY, Kind.LINK_ACCOUNT, Kind.TRANSFER, Kind.PAY, Kind.HOLD,
-        Kind.SEND, Kind.STAGE, Kind.POST, Kind.VOID, Kind.EXTEND,
-    ),
-}  # fmt: skip
-_PROGRAMME_KINDS: Final = (Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.DROP)
-
-_RULE_OF: Final = np.zeros(_KINDS_MAX, np.uint8)
-for _rule, _kinds in _RULES.items():
-    _RULE_OF[list(_kinds)] = _rule
-_FIELD_OF: Final = np.full(_KINDS_MAX, -1, np.int8)
-for _name, _kinds in _FIELD.items():
-    _FIELD_OF[list(_kinds)] = _ACCOUNT_FIELDS.index(_name)
+_ACCOUNT_FIELDS: Final = {Subject.DEBIT: "debit", Subject.CREDIT: "credit", Subject.REFERENCE: "reference"}
+# By kind, from its row in the operation table.
+_RULE_OF: Final = np.zeros(kernels.KINDS, np.uint8)
+_SUBJECT_OF: Final = np.zeros(kernels.KINDS, np.uint8)
+for _kind, _row in TABLE.items():
+    _RULE_OF[_kind], _SUBJECT_OF[_kind] = _row.authority, _row.subject
 
 # Accounts that no operator opens for itself: money is made from the one, and an operator's quota is on the other.
 _OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
 # Blocks for these reasons are not the operator's to lift.
 _OFFICERS_REASONS: Final = (Reason.COURT_ORDER, Reason.SANCTIONS)
-
-assert sorted(kind for kinds in _RULES.values() for kind in kinds) == sorted(Kind) and max(Kind) < _KINDS_MAX
 
 
 def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
@@ -129,24 +83,24 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     rules = _RULE_OF[kinds]
     subjects = _Subjects(state, operations, fresh, kinds)
     need = np.zeros(operations.size, np.uint8)
-    for rule, plain in ((_Rule.TWO_OFFICERS, Need.TWO_OFFICERS), (_Rule.OFFICER, Need.OFFICER)):
+    for rule, plain in ((Authority.TWO_OFFICERS, Need.TWO_OFFICERS), (Authority.OFFICER, Need.OFFICER)):
         need[rules == rule] = plain
     # The ledger itself writes an UPGRADE when a release knows newer rules; any other is refused, and binds its id.
-    need[fresh & (rules == _Rule.FREE) & (operations["number"] <= state.rules)] = Need.ANY_SIGNER
-    administered = (rules >= _Rule.ADMINISTRATION) & (rules <= _Rule.GUARDED)
-    owned = rules == _Rule.OWNER
-    need[(rules == _Rule.STAFF) | (administered & ~subjects.found)] = Need.STAFF
+    need[fresh & (rules == Authority.FREE) & (operations["number"] <= state.rules)] = Need.ANY_SIGNER
+    administered = (rules >= Authority.ADMINISTRATION) & (rules <= Authority.GUARDED)
+    owned = rules == Authority.OWNER
+    need[(rules == Authority.STAFF) | (administered & ~subjects.found)] = Need.STAFF
     need[administered & subjects.found] = Need.OPERATOR
     need[owned & ~subjects.found] = Need.ANY_SIGNER
     need[owned & subjects.found] = Need.OWNER_OPERATOR
     need[owned & subjects.keyed] = Need.OWNER_KEY
     issuance = subjects.found & (subjects.kind == AccountKind.ISSUANCE)
-    guarded = (rules == _Rule.GUARDED) & subjects.found & (subjects.kind == AccountKind.VAULT)
+    guarded = (rules == Authority.GUARDED) & subjects.found & (subjects.kind == AccountKind.VAULT)
     strict = (subjects.kind == AccountKind.VAULT) | np.isin(operations["first"], _OFFICERS_REASONS)
     need[(kinds == Kind.UNBLOCK_ACCOUNT) & subjects.found & strict] = Need.OFFICER
     # Whatever takes money from issuance makes money.
-    need[guarded | (issuance & (rules >= _Rule.GUARDED))] = Need.TWO_OFFICERS
-    opened = rules == _Rule.NEW_ACCOUNT
+    need[guarded | (issuance & (rules >= Authority.GUARDED))] = Need.TWO_OFFICERS
+    opened = rules == Authority.NEW_ACCOUNT
     need[opened] = np.where(np.isin(operations["first"][opened], _OFFICERS_KINDS), Need.TWO_OFFICERS, Need.OPERATOR)
     need[subjects.nobody] = Need.NOBODY
     operator = np.where(opened, operations["count"].astype(np.int64), subjects.operator)
@@ -164,12 +118,12 @@ class _Subjects:
         self._ids = np.zeros(size, ID)
         self.row = np.full(size, -1, np.int64)
         self.nobody = np.zeros(size, np.bool_)
-        fields = _FIELD_OF[kinds]
-        for number, name in enumerate(_ACCOUNT_FIELDS):
-            chosen = fields == number
+        subjects = _SUBJECT_OF[kinds]
+        for subject, name in _ACCOUNT_FIELDS.items():
+            chosen = subjects == subject
             for half in ("low", "high"):
                 self._ids[half][chosen] = operations[f"{name}_{half}"][chosen]
-        self._look_up_the_rare(kinds)
+        self._look_up_the_rare(subjects)
         named = np.flatnonzero((self._ids["low"] != 0) | (self._ids["high"] != 0))
         if named.size:
             self.row[named] = state.rows(self._ids[named])
@@ -183,15 +137,15 @@ class _Subjects:
         for index in named[~self.found[named]].tolist():
             self._from_opening(index)
 
-    def _look_up_the_rare(self, kinds: Array) -> None:
+    def _look_up_the_rare(self, subjects: Array) -> None:
         """Kinds that name no account but something that has one."""
-        if not np.isin(kinds, (Kind.REFUND, Kind.CONFIRM, Kind.REJECT, *_PROGRAMME_KINDS)).any():
+        if int(subjects.max(initial=0)) < Subject.PAYEE:
             return
-        for index in np.flatnonzero(kinds == Kind.REFUND).tolist():
+        for index in np.flatnonzero(subjects == Subject.PAYEE).tolist():
             self._note(index, *self._payee(_id(self._operations[index], "reference")))
-        for index in np.flatnonzero((kinds == Kind.CONFIRM) | (kinds == Kind.REJECT)).tolist():
+        for index in np.flatnonzero(subjects == Subject.TRANSIT).tolist():
             self._note(index, *self._through(_id(self._operations[index], "reference")))
-        programmes = np.isin(kinds, _PROGRAMME_KINDS)
+        programmes = subjects == Subject.FUNDER
         for number in np.unique(self._operations["number"][programmes]).tolist():
             row, accounts, unclear = self._funder(number)
             self._note(programmes & (self._operations["number"] == number), row, accounts, unclear)

@@ -15,6 +15,7 @@ from sycee.ledger.growing import GrowingArray
 from sycee.ledger.history import History
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 from sycee.ledger.leaving import Leaving
+from sycee.ledger.operation_table import TABLE
 
 Array = np.ndarray[Any, Any]
 
@@ -54,7 +55,13 @@ _UNDO_TABLES: Final = {
     "undo_values": ("undo_values",),
 }
 _TRANSFERS: Final = 1 << Kind.TRANSFER  # as kinds: nothing else
-_PURSES: Final = limits.PURSES_PER_WALLET_MAX
+_PAY_LEGS_MAX: Final = TABLE[Kind.PAY].grows["movements"]
+# Rows that one operation of each kind may add, at most: (kinds, tables) i8.
+_GROWS: Final = tuple(dict.fromkeys(name for row in TABLE.values() for name in row.grows))
+_GROWTH: Final = np.array(
+    [[TABLE[Kind(kind)].grows.get(name, 0) if kind in TABLE else 0 for name in _GROWS] for kind in range(kernels.KINDS)]
+)
+_OVERFLOWING: Final = [kind for kind, row in TABLE.items() if row.overflows]
 
 
 class Growth:
@@ -174,43 +181,30 @@ class Growth:
         needs["bound"] += operations.size
         # When a frame is bound decides whether an id agrees with it, and that is not known yet: it may be any.
         needs["strays"] = int(self.tables.generations[kernels.STRAYS]) + operations.size
-        needs["movements"] += operations.size  # a transfer makes one
         needs["movements at once"] = 0  # by few operations, which make that many or none
         kinds = operations["kind"]
         links = bool(self.tables.counters[kernels.LINKS])
-        if kinds.size and not (int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER and not links):
+        if kinds.size and int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER and not links:
+            needs["movements"] += operations.size
+        elif kinds.size:
             self._need_more(needs, operations, kinds, links)
         return needs
 
     def _need_more(self, needs: dict[str, int], operations: Array, kinds: Array, links: bool) -> None:
-        counts = np.bincount(kinds, minlength=64)
-
-        def count(*asked: Kind) -> int:
-            return int(sum(counts[kind] for kind in asked))
-
-        if links or count(Kind.LINK_ACCOUNT):
-            flowing = count(Kind.TRANSFER, Kind.PAY, Kind.POST)
+        counts = np.bincount(kinds, minlength=kernels.KINDS)[: kernels.KINDS]
+        for name, added in zip(_GROWS, (counts @ _GROWTH).tolist(), strict=True):
+            needs[name] += added
+        if links or counts[Kind.LINK_ACCOUNT]:
+            flowing = int(counts[_OVERFLOWING].sum())
             needs["movements"] += flowing
             needs["transits"] += flowing
-        # A pay has a leg for each purse and one of its own; what gives it back retraces them, and may send each home.
-        needs["movements"] += _PURSES * count(Kind.PAY, Kind.POST) + 2 * _PURSES * count(Kind.REFUND, Kind.REVERSE)
-        needs["refunds"] += count(Kind.REFUND, Kind.REVERSE)
-        needs["transits"] += count(Kind.SEND)
-        needs["holds"] += count(Kind.HOLD)
-        needs["hold_legs"] += _PURSES * count(Kind.HOLD)
-        needs["time_outs"] += count(Kind.HOLD, Kind.EXTEND)
-        needs["staged"] += count(Kind.STAGE)
-        needs["keys"] += count(Kind.SET_KEY)
-        if count(Kind.POST_HOLDS):
+        if counts[Kind.POST_HOLDS]:
             # Each hold that is open, which has its time-out still to come, is posted once.
-            needs["movements"] += (_PURSES + 1) * needs["time_outs"]
-        if count(Kind.STAGE):
+            needs["movements"] += _PAY_LEGS_MAX * needs["time_outs"]
+        if counts[Kind.STAGE]:
             needs["batches"] = max(needs["batches"], int(operations["number"][kinds == Kind.STAGE].max()) + 1)
-        if count(Kind.SETTLE):
+        if counts[Kind.SETTLE]:
             needs["movements at once"] += self._settled(operations, kinds)
-        needs["accounts"] += count(Kind.OPEN_ACCOUNT)
-        needs["groups"] += count(Kind.DEFINE_GROUP)
-        needs["payees"] += count(Kind.JOIN_GROUP)
         if int(kinds.min()) < Kind.TRANSFER:
             opened = operations[kinds == Kind.OPEN_PROGRAMME]
             needs["purses"] += int(opened["count"].astype(np.int64).sum())

@@ -56,11 +56,6 @@ class Kind(IntEnum):
     SETTLE = 44
 
 
-# Which kinds may stand in a chain: those that touch a few rows.
-LINKABLE: Final = (
-    Kind.TRANSFER, Kind.PAY, Kind.REFUND, Kind.HOLD, Kind.POST, Kind.VOID, Kind.EXTEND, Kind.REVERSE, Kind.SEND,
-    Kind.CONFIRM, Kind.REJECT,
-)  # fmt: skip
 LINKED: Final = 0x8000  # the flag of an operation that stands or falls with the next one
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sycee.ledger.layout import LINKABLE, LINKED, BatchState, HoldState, Kind, TransitState
+from sycee.ledger.layout import LINKED, BatchState, HoldState, Kind, TransitState
 from sycee.testing.histories_steps import PlainSteps
 from sycee.testing.histories_world import (
     AMOUNTS,
@@ -28,6 +28,7 @@ from sycee.testing.histories_world import (
     account_id,
     capped,
 )
+from sycee.testing.naive_record import LINKABLE
 from sycee.testing.naive_rows import Hold
 
 BATCHES = (1, 2, 3, 1 << 20)

@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from sycee.core import limits
 from sycee.core.codes import Result
-from sycee.ledger.layout import LINKABLE, AccountKind, Kind
+from sycee.ledger.layout import AccountKind, Kind
 from sycee.testing import naive_accounts, naive_holds, naive_limits, naive_pays, naive_programmes, naive_transits
 from sycee.testing.naive_book import Book, Day, Refusal
 from sycee.testing.naive_check import check
 from sycee.testing.naive_digest import MovementDigest, state_digest
 from sycee.testing.naive_programmes import cohort_digest
-from sycee.testing.naive_record import Operation, malformed
+from sycee.testing.naive_record import LINKABLE, Operation, malformed
 from sycee.testing.naive_rows import Bound, Purse
 
 __all__ = ["Answer", "NaiveLedger", "cohort_digest"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sycee.core import limits
 from sycee.core.codes import Result
-from sycee.ledger.layout import LINKABLE, LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
+from sycee.ledger.layout import LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
 
 # Where each field lies: the first byte of it and the first byte after it. Some kinds lay others over these.
 FIELDS = {
@@ -124,6 +124,10 @@ COUNT_MAX: dict[Kind, int] = {
 HAS_AMOUNT = (
     Kind.DROP, Kind.TRANSFER, Kind.PAY, Kind.REFUND, Kind.HOLD, Kind.POST, Kind.REVERSE, Kind.SEND, Kind.STAGE,
     Kind.SETTLE,
+)  # fmt: skip
+LINKABLE = (
+    Kind.TRANSFER, Kind.PAY, Kind.REFUND, Kind.HOLD, Kind.POST, Kind.VOID, Kind.EXTEND, Kind.REVERSE, Kind.SEND,
+    Kind.CONFIRM, Kind.REJECT,
 )  # fmt: skip
 HAS_REASON = (Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT)
 HAS_WINDOW = (Kind.OPEN_PROGRAMME, Kind.DEFINE_RULE_SET, Kind.GRANT_ROLE)
