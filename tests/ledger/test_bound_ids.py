@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from tests.ledger.keeping import loaded
 
+from sycee.core import limits
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.ledger import generations, kernels, layout, operations
-from sycee.ledger.kernels import constants, tables
+from sycee.ledger.kernels import constants, lookup, tables
 from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState, join
 
@@ -327,3 +328,88 @@ def test_rows_of_bound_operations_are_never_written_to_again(book: Book) -> None
     assert state.bound.tobytes()[: len(kept)] == kept
     assert layout.BOUND.itemsize == 64
     book.state.check()
+
+
+def skip_rows(state: LedgerState, rows: int) -> None:
+    """Let `rows` more ids be bound, which nobody looks for: their table grows, and nothing of it is written to."""
+    bound = int(state.tables.counters[kernels.BOUND]) + rows
+    state.grow("bound", bound + 10_000)
+    state.tables.counters[kernels.BOUND] = bound
+    names = [kernels.RECENT_FIRST, kernels.RECENT_INDEXED, kernels.OLDER_INDEXED, kernels.OLDER_FIRST]
+    state.tables.generations[names] = bound
+
+
+@pytest.mark.parametrize("short_of", [0, 40, 700])
+def test_more_ids_are_bound_than_32_bits_count(book: Book, short_of: int) -> None:
+    """The ledger passes 2^32 rows before, within and between frames; strays and ids in order lie on both sides."""
+    rng = random.Random(short_of)
+    book.pay(*(rng.randrange(1, 1 << 64) for _ in range(100)))
+    skip_rows(book.state, 2**32 - short_of - int(book.state.tables.counters[kernels.BOUND]))
+    for number in range(12):
+        ordered = [v7(book.now_ms, number, rng.randrange(1 << 62)) for _ in range(50)]
+        book.pay(*ordered, *(rng.randrange(1, 1 << 64) for _ in range(50)))
+        chain = transfers(v7(book.now_ms, 99, number), 10**6 + number, v7(book.now_ms, 99, number))
+        assert Result.CHAIN_REPEATS_AN_ID in book.frame(operations.chain(chain))
+    assert book.state.tables.counters[kernels.BOUND] > 2**32
+    assert book.state.tables.stray_highs.size == book.state.tables.bound_slots.size
+    assert book.parts()[1] > 300  # some stand in runs
+    book.require_found(*(10**6 + number for number in range(12)), v7(book.now_ms, 99, 0))
+
+
+def test_what_points_to_a_bound_operation_finds_it_beyond_32_bits(book: Book) -> None:
+    skip_rows(book.state, 2**32 + 2**33)
+    book.pay(50, v7(book.now_ms, 1))
+    book.frame(operations.hold(51, payer=WALLET, payee=ISSUANCE, amount=1, until_ns=2**62))
+    book.frame(operations.open_account(60, account=9, currency=156, kind=AccountKind.IN_TRANSIT, suspense=SUSPENSE))
+    book.frame(operations.send(61, source=ISSUANCE, destination=WALLET, through=9, amount=5))
+    assert (book.state.hold(51).held, book.state.transit_of(61).amount) == (1, 5)
+    assert book.frame(operations.confirm(62, sent=61)) == [Result.CREATED]
+    assert book.frame(operations.post_holds(52, first=51, last=51, by=WALLET)) == [Result.CREATED]
+    assert book.frame(operations.refund(53, original=51, amount=1)) == [Result.CREATED]
+    assert book.frame(operations.refund(54, original=51, amount=1)) == [Result.EXCEEDS_REFUNDABLE]
+    assert book.frame(operations.reverse(55, original=50, amount=1)) == [Result.CREATED]
+    rows = [book.state.bound_row(id) for id in (51, 50)]
+    assert min(rows) > 2**33
+    assert book.state.refunds[["bound", "refunded"]].tolist() == [(row, 1) for row in rows]
+
+
+@pytest.mark.parametrize("row", [2**32 - 3, 2**32 - 2, 2**32 - 1, 2**32, 2**33 - 3, 2**33 - 2])
+def test_no_row_looks_like_a_free_slot(book: Book, row: int) -> None:
+    """A slot that is zero is free; what a slot keeps of a row must not be zero, since an id's hash may be."""
+    state = book.state
+    skip_rows(state, row - int(state.tables.counters[kernels.BOUND]))
+    used = set(np.flatnonzero(state.tables.bound_slots[:-1]).tolist())
+    book.pay(50)
+    (at,) = set(np.flatnonzero(state.tables.bound_slots[:-1]).tolist()) - used
+    assert int(state.tables.bound_slots[at]) & 2**32 - 1 != 0
+    assert state.bound_row(50) == row
+
+
+def test_the_last_row_fits() -> None:
+    part, rest = divmod(limits.BOUND_MAX - 1, limits.SLOT_ROWS_MAX)
+    assert (part, rest) == (2**16 - 1, 2**32 - 2)
+
+
+@pytest.mark.parametrize("bits", [6, 31, 32, 33, 35])
+def test_ids_spread_over_all_of_an_index(bits: int) -> None:
+    slots = np.broadcast_to(np.zeros(1, np.uint64), (1 << bits) + 1)  # without its memory
+    hashes = np.random.default_rng(1).integers(0, 1 << 64, 1_000, np.uint64)
+    first_slot = getattr(lookup.first_slot, "py_func", lookup.first_slot)
+    places = np.array([first_slot(slots, hashed) for hashed in hashes])
+    eighths = np.bincount(places >> (bits - 3), minlength=8)
+    assert eighths.size == 8
+    assert eighths.min() > 80
+
+
+def test_few_ids_among_many_strays_fill_a_generation_too(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "GENERATION_ROWS", 100)
+    rng = random.Random(1)
+    for number in range(30):
+        book.pay(v7(book.now_ms, number), *(rng.randrange(1, 1 << 64) for _ in range(30)))
+        spans = np.diff(
+            [*(int(book.state.tables.generations[at]) for at in (kernels.OLDER_FIRST, kernels.RECENT_FIRST))]
+        )
+        assert spans[0] <= 100
+    assert book.parts()[0] <= 4
+    assert book.parts()[1] >= 20
+    book.require_found()

@@ -37,7 +37,9 @@ HOLDS_MAX: Final = (1 << 31) - 1
 HOLD_LEGS_MAX: Final = (1 << 32) - 1
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # rows are 31 bits; the 32nd says that a row is a purse
 PURSES_MAX: Final = (1 << 31) - 1
-BOUND_MAX: Final = (1 << 32) - 2  # an index slot keeps row + 1 in 32 bits
+SLOT_ROWS_MAX: Final = (1 << 32) - 1  # an index slot keeps row + 1 in 32 bits, and 0 stands for a free one
+REFUNDS_MAX: Final = SLOT_ROWS_MAX  # operations of which something came back: they stay in memory
+BOUND_MAX: Final = SLOT_ROWS_MAX << 16  # beside a slot stand 16 bits more; 7,000 years of a country's payments
 FRAME_TIME_NS_MAX: Final = 7_258_118_400 * 10**9  # 2200-01-01: a clock that says more is wrong
 CLOCK_AHEAD_NS_MAX: Final = 3_660 * 86_400 * 10**9  # ten years beyond the frame before: likewise
 

@@ -26,15 +26,18 @@ _BESIDE: Final = ThreadPoolExecutor(1, "sycee-sealing")
 def turn(growth: Growth, coming: int) -> None:
     """Make room for `coming` more ids in the recent generation: where it is full, it becomes the older one.
 
+    Few ids among many strays fill it too: its slots count the rows from its first one on in 32 bits.
+
     The one before it was sealed meanwhile, and from now on is a run. For between frames; where MemoryError is raised,
     every id is found as before.
     """
     generations, recent = growth.tables.generations, growth.tables.recent_slots
     ids, first = int(generations[kernels.RECENT]), int(generations[kernels.RECENT_FIRST])
     bound = int(growth.tables.counters[kernels.BOUND])
-    if ids + coming <= capacity(recent):
+    spans = bound + coming - first <= kernels.generation_rows()
+    if ids + coming <= capacity(recent) and spans:
         return
-    if recent.size - 1 < kernels.generation_slots():
+    if recent.size - 1 < kernels.generation_slots() and spans:
         growth.grow_slots("recent_slots", ids + coming)
         return
     if growth.sealing:
@@ -92,6 +95,8 @@ def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: in
     `make_room` came before. What is written hangs on the rows alone, which never change, and nobody reads it before
     `add_run`: any thread may do this while frames go on. Raises MemoryError where there is no room to sort in.
     """
+    if not most:
+        return 0
     ids, rows = tables.run_ids[at : at + most], tables.run_rows[at : at + most]
     count = int(kernels.gather(tables.bound, tables.frame_times, first_row, end_row, ids, rows, all_are))
     ids, rows = ids[:count], rows[:count]

@@ -26,6 +26,7 @@ _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX,
     "purses": limits.PURSES_MAX,
     "bound": limits.BOUND_MAX,
+    "refunds": limits.REFUNDS_MAX,
     "holds": limits.HOLDS_MAX,
     "hold_legs": limits.HOLD_LEGS_MAX,
 }
@@ -104,7 +105,7 @@ class Growth:
         bits_shape = self._bits_shape(needs)
         rows = {name: needs[name] for name in _COUNTERS if name in self._growing}
         new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING[name][0].itemsize for name in rows)
-        new_bytes += 8 * sum(self._slots(name, needs[held]) for name, held in _INDEXES.items())
+        new_bytes += self._index_bytes(needs)
         new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
         if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
             raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
@@ -120,6 +121,7 @@ class Growth:
             self._grow_undo(operations)
             for name, held in _INDEXES.items():
                 self.grow_slots(name, needs[held])
+            self._widen_slots(needs["bound"])
             self._grow_bits(bits_shape)
             generations.turn(self, operations.size)
         except MemoryError as error:
@@ -139,6 +141,8 @@ class Growth:
             counters[kernels.LINKS]
             or movements + transfers > tables.movements.size
             or bound + transfers > min(tables.bound.size, limits.BOUND_MAX)
+            or (bound + transfers > limits.SLOT_ROWS_MAX and tables.stray_highs.size == 1)
+            or bound + transfers - int(newest[kernels.RECENT_FIRST]) > kernels.generation_rows()
             or int(newest[kernels.STRAYS]) + transfers > (tables.bound_slots.size - 1) * SLOTS_LOAD_MAX
             or int(newest[kernels.RECENT]) + transfers > generations.capacity(tables.recent_slots)
         ):
@@ -262,13 +266,26 @@ class Growth:
         size = self._slots(name, needed)
         if size:
             old: Array = getattr(self.tables, name)
-            self._set_slots(name, size, int(old[-1]))
-            kernels.rehash(getattr(self.tables, name), old)
+            old_highs = self.tables.stray_highs if name == "bound_slots" else np.zeros(1, np.uint16)
+            highs = np.zeros(size + 1 if old_highs.size > 1 else 1, np.uint16)
+            slots = _slots_with_key(size, int(old[-1]))
+            kernels.rehash(slots, old, highs, old_highs)
+            self.tables = self.tables._replace(**{name: slots})
+            if name == "bound_slots":
+                self.tables = self.tables._replace(stray_highs=highs)
 
-    def _set_slots(self, name: str, size: int, key: int) -> None:
-        slots = kernels.empty_slots(size)
-        slots[-1] = key
-        self.tables = self.tables._replace(**{name: slots})
+    def _widen_slots(self, bound: int) -> None:
+        """Have room beside the slots of strays for the rows that no slot can hold, once there are so many."""
+        if bound > limits.SLOT_ROWS_MAX and self.tables.stray_highs.size == 1:
+            self.tables = self.tables._replace(stray_highs=np.zeros(self.tables.bound_slots.size, np.uint16))
+
+    def _index_bytes(self, needs: dict[str, int]) -> int:
+        """How much memory the indexes will take that must grow."""
+        total = 8 * sum(self._slots(name, needs[held]) for name, held in _INDEXES.items())
+        if needs["bound"] > limits.SLOT_ROWS_MAX:
+            widened = self.tables.bound_slots.size if self.tables.stray_highs.size == 1 else 0
+            total += 2 * max(self._slots("bound_slots", needs["strays"]), widened)
+        return total
 
     def index(self, content_key: int) -> None:
         """Find all ids anew, after the tables were filled from elsewhere; retries are compared by `content_key`."""
@@ -277,7 +294,9 @@ class Growth:
         for name, held in _INDEXES.items():
             old: Array = getattr(self.tables, name)
             size = max(self._slots(name, in_use[held]), old.size - 1)
-            self._set_slots(name, size, content_key if name == "bound_slots" else int(old[-1]))
+            slots = _slots_with_key(size, content_key if name == "bound_slots" else int(old[-1]))
+            self.tables = self.tables._replace(**{name: slots})
+        self._widen_slots(in_use["bound"])
         kernels.index_accounts(self.tables, in_use["accounts"])
         kernels.index_refunds(self.tables, in_use["refunds"])
         if strays:
@@ -300,6 +319,12 @@ class Growth:
             self.tables = self.tables._replace(group_bits=wider)
             # Whoever copies the state goes on with the old bits, which nobody writes to any more.
             self.tables.copying[kernels.COPIED_GROUP_BITS, kernels.COPY_END] = 0
+
+
+def _slots_with_key(size: int, key: int) -> Array:
+    slots = kernels.empty_slots(size)
+    slots[-1] = key
+    return slots
 
 
 def _no_memory(numbers: str) -> UnavailableError:

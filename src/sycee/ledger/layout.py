@@ -372,7 +372,7 @@ BOUND: Final = np.dtype(
 )
 
 # How much came back so far of a bound operation; a row for each of which anything did, in order of its first refund.
-REFUND: Final = np.dtype([("bound", "<u4"), ("reserved", "<u4"), ("refunded", "<i8")])
+REFUND: Final = np.dtype([("bound", "<i8"), ("refunded", "<i8")])
 
 # A stretch of the sorted ids: those of one contiguous range of bound operations, see kernels/runs.py.
 RUN: Final = np.dtype(
@@ -407,23 +407,23 @@ MOVEMENT: Final = np.dtype(
 # Money kept ready for a payee. Its legs that hold purse money are contiguous rows of their own.
 HOLD: Final = np.dtype(
     [
-        ("bound", "<u4"),  # row of the HOLD among the bound ids; holds stand in its order
+        ("bound", "<i8"),  # row of the HOLD among the bound ids; holds stand in its order
         ("payer", "<u4"),  # rows
         ("payee", "<u4"),
-        ("third", "<u4"),  # row + 1 of the account that releases it, 0 for none
         ("hash", "<u8", 4),  # 16  SHA-256 of the secret
         ("until_ns", "<i8"),  # 48
         ("own_held", "<i8"),
         ("first_leg", "<u4"),  # 64
-        ("legs", "<u2"),
-        ("state", "<u1"),
-        ("hash_locked", "<u1"),
+        ("third", "<u4"),  # row + 1 of the account that releases it, 0 for none
         ("day", "<i4"),  # 72  the payer's periods in which own money was used up
         ("month", "<i2"),
         ("year", "<i2"),
-        ("counted", "<u1"),  # 80
-        ("reserved", "<u1", 3),
-        ("movements", "<u4"),  # 84  that POST_HOLDS made of it, the first of them, and what they sum to; else 0
+        ("legs", "<u2"),  # 80
+        ("state", "<u1"),
+        ("hash_locked", "<u1"),
+        ("counted", "<u1"),
+        ("movements", "<u1"),  # that POST_HOLDS made of it, one a leg; the first of them and their sum below; else 0
+        ("reserved", "<u2"),
         ("held", "<i8"),  # 88  of all legs
         ("first_movement", "<i8"),
         ("posted", "<i8"),
@@ -434,17 +434,17 @@ HOLD_LEG: Final = np.dtype([("held", "<i8"), ("purse", "<u4"), ("reserved", "<u4
 # Money on its way through an IN_TRANSIT account.
 TRANSIT: Final = np.dtype(
     [
-        ("bound", "<u4"),  # row of the operation that began it among the bound ids; transits stand in its order
-        ("source", "<u4"),  # rows
+        ("bound", "<i8"),  # row of the operation that began it among the bound ids; transits stand in its order
+        ("amount", "<i8"),
+        ("source", "<u4"),  # 16  rows
         ("through", "<u4"),
         ("destination", "<u4"),
-        ("amount", "<i8"),
         ("day", "<i4"),
-        ("month", "<i2"),
+        ("month", "<i2"),  # 32
         ("year", "<i2"),
         ("state", "<u1"),
         ("counted", "<u1"),
-        ("reserved", "<u1", 6),
+        ("reserved", "<u2"),
     ]
 )
 

@@ -69,7 +69,15 @@ from sycee.ledger.kernels.frames import (
     sort_keys,
     take,
 )
-from sycee.ledger.kernels.tables import GROWING, Tables, empty_slots, empty_tables, generation_slots, seen
+from sycee.ledger.kernels.tables import (
+    GROWING,
+    Tables,
+    empty_slots,
+    empty_tables,
+    generation_rows,
+    generation_slots,
+    seen,
+)
 
 __all__ = [
     "ACCOUNTS",
@@ -115,6 +123,7 @@ __all__ = [
     "empty_slots",
     "empty_tables",
     "gather",
+    "generation_rows",
     "generation_slots",
     "index_accounts",
     "index_refunds",

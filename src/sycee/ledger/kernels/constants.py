@@ -72,6 +72,8 @@ OLDER_TOP: Final = 2
 RUNS_TOP: Final = 4
 STRAY_TOP: Final = 6
 TOPS: Final = 8
+SLOT_ROWS: Final = limits.SLOT_ROWS_MAX
+SLOTS_BY_HASH: Final = (1 << 32) - 1  # as many slots as 32 bits of a hash tell apart, less one
 BLOCK_BITS: Final = 8  # a fence stands before every 256 sorted ids: 4,096 bytes, one page
 
 # Which field a kept value belongs to.

@@ -19,7 +19,17 @@ from sycee.ledger.kernels.accounts import (
 )
 from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
 from sycee.ledger.kernels.inner import njit
-from sycee.ledger.kernels.lookup import bind, content, find, find_bound, insert, insert_stray, is_ordered, looks_ordered
+from sycee.ledger.kernels.lookup import (
+    bind,
+    content,
+    find,
+    find_bound,
+    first_slot,
+    insert,
+    insert_stray,
+    is_ordered,
+    looks_ordered,
+)
 from sycee.ledger.kernels.money import pay, refund, reverse, transfer
 from sycee.ledger.kernels.prefetch import (
     CHUNK,
@@ -302,15 +312,20 @@ def _note_time_outs(tables):
             push_time_out(tables, hold_row)
 
 
-def _rehash(slots, old):
-    """Fill empty `slots` with all of a smaller index with the same key: a slot itself says where its search begins."""
+def _rehash(slots, old, highs, old_highs):
+    """Fill empty `slots` with all of an index with the same key: a slot itself says where its search begins.
+
+    highs, old_highs: what is kept beside the slots, as `stray_highs`; one alone where nothing is.
+    """
     mask = np.int64(slots.size - 2)
     for one in range(old.size - 1):
         if old[one] != c.ZERO:
-            at = np.int64(old[one] >> c.S32) & mask
+            at = first_slot(slots, old[one] >> c.S32)
             while slots[at] != c.ZERO:
                 at = (at + 1) & mask
             slots[at] = old[one]
+            if old_highs.size > 1:
+                highs[at] = old_highs[one]
 
 
 def _index_accounts(tables, count):
@@ -426,7 +441,9 @@ apply = numba.njit(
 bind_one = numba.njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
 pass_time = numba.njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)
 note_time_outs = numba.njit(numba.void(_tables_type), **_eager)(_note_time_outs)
-rehash = numba.njit(numba.void(numba.uint64[::1], numba.uint64[::1]), **_eager)(_rehash)
+rehash = numba.njit(numba.void(numba.uint64[::1], numba.uint64[::1], numba.uint16[::1], numba.uint16[::1]), **_eager)(
+    _rehash
+)
 index_accounts = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
 index_refunds = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
 index_strays = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)

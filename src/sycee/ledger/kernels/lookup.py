@@ -1,5 +1,8 @@
 """Finding ids: open addressing with 32 bits of the hash in each slot, for accounts and for bound operations.
 
+A slot has 32 bits for a row. Accounts need no more. The index of a generation counts rows from the generation's first
+row on. A stray may have any row of a ledger's life: from 2^32 rows on `stray_highs` keeps the bits that do not fit.
+
 Bound ids are kept for ever, so where they are looked for follows from themselves. An id that says the time at which it
 was bound stands in a small index of the newest ones, then in the index of the generation before them, then in a sorted
 run (`runs`). Every other, a *stray*, stands in `bound_slots`. A fresh id ordered by time is greater than all that came
@@ -53,8 +56,15 @@ def content(slots, words, i):
 
 @njit(forceinline=True)
 def first_slot(slots, hashed):
-    """Where the search for a hash begins. All but the last of `slots` are slots: a power of two."""
-    return np.int64(hashed & c.LOW32) & np.int64(slots.size - 2)
+    """Where the search for a hash begins: 32 bits of it decide. All but the last of `slots` are slots: a power of two.
+
+    An index of more than 2^32 slots spreads its beginnings evenly.
+    """
+    mask = np.int64(slots.size - 2)
+    at = np.int64(hashed & c.LOW32)
+    if mask > c.SLOTS_BY_HASH:
+        at *= (mask + 1) >> 32
+    return at & mask
 
 
 @njit(forceinline=True)
@@ -72,7 +82,16 @@ def guess(slots, hashed):
 
 @njit(forceinline=True)
 def find(slots, rows, low, high):
-    """Row of the id in `rows`, or -1. Linear probing; 32 bits of the hash in the slot save most misses."""
+    """Row of the id in `rows`, or -1."""
+    return find_from(slots, rows, np.int64(0), low, high)
+
+
+@njit(forceinline=True)
+def find_from(slots, rows, first, low, high):
+    """Row of the id in `rows`, or -1. Slots count rows from `first` on.
+
+    Linear probing; 32 bits of the hash in the slot save most misses.
+    """
     mask = np.int64(slots.size - 2)
     hashed = hash_id(slots, low, high)
     fingerprint = hashed & c.LOW32
@@ -82,7 +101,7 @@ def find(slots, rows, low, high):
         if slot == c.ZERO:
             return np.int64(-1)
         if slot >> c.S32 == fingerprint:
-            row = np.int64(slot & c.LOW32) - 1
+            row = first + np.int64(slot & c.LOW32) - 1
             if rows[row].id_low == low and rows[row].id_high == high:
                 return row
         at = (at + 1) & mask
@@ -90,13 +109,17 @@ def find(slots, rows, low, high):
 
 @njit(forceinline=True)
 def insert(slots, low, high, row):
-    """Note where an id stands. The caller has looked that it is new and that there is room."""
+    """Note where an id stands; returns in which slot. The caller has looked that it is new and that there is room.
+
+    row: less the row that the slots count from, below 2^32 - 1.
+    """
     mask = np.int64(slots.size - 2)
     hashed = hash_id(slots, low, high)
     at = first_slot(slots, hashed)
     while slots[at] != c.ZERO:
         at = (at + 1) & mask
     slots[at] = (hashed << c.S32) | np.uint64(row + 1)
+    return at
 
 
 @njit
@@ -135,8 +158,8 @@ def is_above(tops, top, low, high):
 
 
 @njit
-def index_ordered(slots, bound, frame_times, first, end):
-    """Note where the ids ordered by time among bound[first:end] stand.
+def index_ordered(slots, bound, frame_times, counted_from, first, end):
+    """Note where the ids ordered by time among bound[first:end] stand, in slots that count from a row on.
 
     An id that is greater than all before it needs no index to be found new, and most are; so they are noted only when
     somebody asks for one that is not.
@@ -145,14 +168,49 @@ def index_ordered(slots, bound, frame_times, first, end):
         low = bound[row].id_low
         high = bound[row].id_high
         if is_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
-            insert(slots, low, high, row)
+            insert(slots, low, high, row - counted_from)
+
+
+@njit(forceinline=True)
+def _stray_row(tables, at):
+    """Row of the stray in this slot."""
+    row = np.int64(tables.bound_slots[at] & c.LOW32) - 1
+    if tables.stray_highs.size > 1:
+        row += np.int64(tables.stray_highs[at]) * c.SLOT_ROWS
+    return row
+
+
+@njit(forceinline=True)
+def _stray_slot(tables, low, high):
+    """The slot that says where this stray is bound, or -1."""
+    slots = tables.bound_slots
+    mask = np.int64(slots.size - 2)
+    hashed = hash_id(slots, low, high)
+    fingerprint = hashed & c.LOW32
+    at = first_slot(slots, hashed)
+    while True:
+        slot = slots[at]
+        if slot == c.ZERO:
+            return np.int64(-1)
+        if slot >> c.S32 == fingerprint:
+            row = _stray_row(tables, at)
+            if tables.bound[row].id_low == low and tables.bound[row].id_high == high:
+                return at
+        at = (at + 1) & mask
+
+
+@njit(forceinline=True)
+def _find_stray(tables, low, high):
+    """Row of the operation that is bound to this id, which is not found in order of time, or -1."""
+    at = _stray_slot(tables, low, high)
+    return _stray_row(tables, at) if at >= 0 else np.int64(-1)
 
 
 @njit(forceinline=True)
 def find_bound(tables, low, high):
     """Row of the operation that is bound to this id, or -1."""
     if not looks_ordered(low, high):
-        return find(tables.bound_slots, tables.bound, low, high)
+        return _find_stray(tables, low, high)
     tops = tables.tops
     if not is_above(tops, c.RECENT_TOP, low, high):
         generations = tables.generations
@@ -161,11 +219,12 @@ def find_bound(tables, low, high):
                 tables.recent_slots,
                 tables.bound,
                 tables.frame_times,
+                generations[c.RECENT_FIRST],
                 generations[c.RECENT_INDEXED],
                 tables.counters[c.BOUND],
             )
             generations[c.RECENT_INDEXED] = tables.counters[c.BOUND]
-        row = find(tables.recent_slots, tables.bound, low, high)
+        row = find_from(tables.recent_slots, tables.bound, generations[c.RECENT_FIRST], low, high)
         if row >= 0:
             return row
     is_new = is_above(tops, c.OLDER_TOP, low, high) and is_above(tops, c.RUNS_TOP, low, high)
@@ -182,9 +241,10 @@ def _find_long_bound(tables, low, high):
         first = generations[c.OLDER_INDEXED]
         end = generations[c.RECENT_FIRST]
         if first < end:
-            index_ordered(tables.older_slots, tables.bound, tables.frame_times, first, end)
+            counted_from = generations[c.OLDER_FIRST]
+            index_ordered(tables.older_slots, tables.bound, tables.frame_times, counted_from, first, end)
             generations[c.OLDER_INDEXED] = end
-        row = find(tables.older_slots, tables.bound, low, high)
+        row = find_from(tables.older_slots, tables.bound, generations[c.OLDER_FIRST], low, high)
         if row >= 0:
             return row
     if not is_above(tables.tops, c.RUNS_TOP, low, high):
@@ -194,14 +254,19 @@ def _find_long_bound(tables, low, high):
         if row >= 0:
             return row
     if high <= tables.tops[c.STRAY_TOP]:
-        return find(tables.bound_slots, tables.bound, low, high)
+        return _find_stray(tables, low, high)
     return np.int64(-1)
 
 
 @njit
 def insert_stray(tables, low, high, row):
     """Note where an id that is not ordered by time is bound."""
-    insert(tables.bound_slots, low, high, row)
+    if tables.stray_highs.size > 1:
+        part = row // c.SLOT_ROWS
+        at = insert(tables.bound_slots, low, high, row - part * c.SLOT_ROWS)
+        tables.stray_highs[at] = part
+    else:
+        insert(tables.bound_slots, low, high, row)
     tables.generations[c.STRAYS] += 1
     if looks_ordered(low, high):
         tables.tops[c.STRAY_TOP] = max(tables.tops[c.STRAY_TOP], high)
@@ -227,9 +292,9 @@ def remove_bound(tables, row):
     if is_ordered(bound.id_low, bound.id_high, bound_ns(tables, bound.place)):
         tables.generations[c.RECENT] -= 1
         if row < tables.generations[c.RECENT_INDEXED]:
-            remove(tables.recent_slots, bound.id_low, bound.id_high, row)
+            remove(tables.recent_slots, bound.id_low, bound.id_high, row - tables.generations[c.RECENT_FIRST])
     else:
-        remove(tables.bound_slots, bound.id_low, bound.id_high, row)
+        tables.bound_slots[_stray_slot(tables, bound.id_low, bound.id_high)] = c.ZERO
         tables.generations[c.STRAYS] -= 1
     tables.generations[c.RECENT_INDEXED] = min(tables.generations[c.RECENT_INDEXED], row)
 

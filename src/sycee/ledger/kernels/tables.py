@@ -25,8 +25,9 @@ class Tables(NamedTuple):
     refunds: Any  # (capacity,) layout.REFUND
     account_slots: Any  # (power of two + 1,) u64: hash << 32 | row + 1, 0 is free; last comes the hash's key
     bound_slots: Any  # ids that are not ordered by time, for ever; its key is that of the contents' hashes too
-    recent_slots: Any  # ids ordered by time: those bound last, and the generation before it
-    older_slots: Any
+    stray_highs: Any  # (bound_slots.size,) u16: row // SLOT_ROWS of each slot of it; one of zero while all rows fit
+    recent_slots: Any  # ids ordered by time: those bound last; its rows count from the generation's first
+    older_slots: Any  # likewise the generation before it
     refund_slots: Any  # by bound row
     runs: Any  # (capacity,) layout.RUN: older ids, sorted
     run_ids: Any  # (capacity, 2) u64, low and high; each run begins at a whole block
@@ -97,11 +98,17 @@ GROWING: dict[str, tuple[Any, int]] = {
 # A generation of ids is full at half as many: some seconds of a country's payments, so that clients whose clocks differ
 # by that much find their ids among the newest two. Tests lower it.
 GENERATION_SLOTS = 1 << 21
+GENERATION_ROWS = limits.SLOT_ROWS_MAX  # the most rows that it spans, strays among them
 
 
 def generation_slots() -> int:
     """How many slots the index of a generation has once it turns; it begins small."""
     return GENERATION_SLOTS
+
+
+def generation_rows() -> int:
+    """How many rows a generation spans at most."""
+    return GENERATION_ROWS
 
 
 def seen(array: Array) -> Array:
@@ -125,6 +132,7 @@ def empty_tables() -> Tables:
         **{name: seen(np.zeros(length, dtype)) for name, (dtype, length) in GROWING.items()},
         account_slots=empty_slots(4096),
         bound_slots=empty_slots(4096),
+        stray_highs=np.zeros(1, np.uint16),
         recent_slots=empty_slots(64),
         older_slots=empty_slots(64),
         refund_slots=empty_slots(64),
