@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from sycee.archive.export import Exported, Exporting
 from sycee.core.errors import UsageError
+from sycee.core.forking import Owner
 from sycee.ledger.operations import shown
 from sycee.sequencer.embedded import Ledger
 
@@ -28,6 +29,7 @@ class Exporter:
         number: object = every_s
         if not isinstance(number, (int, float)) or isinstance(number, bool) or not number > 0:
             raise UsageError(f"every_s = {shown(number)} is no number of seconds", hint="give one that is more than 0")
+        self._owner = Owner()
         self._exporting = Exporting(ledger, folder)
         self._every_s = min(float(every_s), threading.TIMEOUT_MAX)
         self._one = threading.Lock()
@@ -48,6 +50,7 @@ class Exporter:
 
     def flush(self) -> Exported:
         """Export all that is durable now, the registers too; returns when it is done. Raises what `export` raises."""
+        self._owner.check("the exporter")
         with self._one:
             if self._ending.is_set():
                 raise UsageError("the exporter has been stopped", hint="make another one")
@@ -56,8 +59,11 @@ class Exporter:
     def stop(self) -> None:
         """Export what is left, end the thread and let the folder go. Before the ledger is closed.
 
-        A second call does nothing. Raises what `export` raises; the folder is let go all the same.
+        A second call does nothing, nor does one in a forked child. Raises what `export` raises; the folder is let go
+        all the same.
         """
+        if not self._owner.is_here:
+            return
         with self._one:
             if self._ending.is_set():
                 return

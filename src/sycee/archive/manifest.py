@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from sycee.archive.schema import TABLES
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.files import write_whole
+from sycee.core.forking import Owner, keep_from_children, no_fork
 
 MANIFEST_NAME: Final = "manifest.json"
 LOCK_NAME: Final = "lock"
@@ -120,9 +121,12 @@ class Archive:
         known = load(folder)
         if known is None and folder.is_dir() and not all(_is_ours(path) for path in folder.iterdir()):
             raise UsageError(f"{folder} holds something else", hint="name a folder that is empty or not there yet")
+        self._owner = Owner()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            with no_fork:
+                self._lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                keep_from_children(self)
         except OSError as error:
             raise UnavailableError(f"{folder} cannot be written: {error.strerror}") from error
         try:
@@ -135,27 +139,28 @@ class Archive:
                 )
             self._named = {entry.path for entry in self.manifest.files}  # by the manifest that is on disk
         except BlockingIOError as error:
-            os.close(self._lock)
+            self.close()
             raise UnavailableError(
                 f"{folder} is being written by another process", hint="wait until it is done, or name another folder"
             ) from error
         except BaseException:
-            os.close(self._lock)
+            self.close()
             raise
 
     def commit(self, manifest: Manifest) -> None:
         """Let another set of files count: durably after COMMITS_WAITING_MAX of them, and with `flush`.
 
-        Raises UnavailableError where the disk refuses.
+        Raises UnavailableError where the disk refuses, and in a forked child.
         """
+        self._owner.check(str(self.folder))
         self.manifest = manifest
         self._waiting += 1
         if self._waiting > COMMITS_WAITING_MAX:
             self.flush()
 
     def flush(self) -> None:
-        """Make what counts durable. Raises UnavailableError where the disk refuses."""
-        if not self._waiting:
+        """Make what counts durable; in a forked child do nothing. Raises UnavailableError where the disk refuses."""
+        if not self._waiting or not self._owner.is_here:
             return
         named = {entry.path for entry in self.manifest.files}
         changed = {(self.folder / path).parent for path in named - self._named}
@@ -172,6 +177,7 @@ class Archive:
 
         A query that began before the last export may still read what that replaced, so this is done before the next.
         """
+        self._owner.check(str(self.folder))
         counts = {entry.path for entry in self.manifest.files}
         for path in list(self.folder.rglob("*")):
             is_ours = path.suffix == ".parquet" or path.name.startswith(f".{MANIFEST_NAME}-")
@@ -180,6 +186,11 @@ class Archive:
 
     def close(self) -> None:
         """Let the folder go. A second call does nothing."""
+        with no_fork:
+            self.close_lock()
+
+    def close_lock(self) -> None:
+        """See HoldsLock."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

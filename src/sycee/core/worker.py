@@ -5,12 +5,16 @@ Not an executor: where a frame takes a millisecond and a half, a future's 0.03 m
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Coming(Generic[T]):
@@ -54,6 +58,10 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._begin_without_thread()
+        _with_threads.add(self)
+
+    def _begin_without_thread(self) -> None:
         self._asked: SimpleQueue[Coming[Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -84,3 +92,31 @@ class Worker:
         while (coming := self._asked.get()) is not None:
             coming.run()
             del coming
+
+
+class Executor:
+    """A ThreadPoolExecutor of one thread for the whole program, which a forked child starts anew."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._begin_without_thread()
+        _with_threads.add(self)
+
+    def submit(self, work: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> Future[T]:
+        """Have it done, after what was submitted before."""
+        return self._executor.submit(work, *arguments, **options)
+
+    def _begin_without_thread(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
+
+
+# A forked child has none of these threads. What the parent had queued is the parent's.
+_with_threads: Final[WeakSet[Worker | Executor]] = WeakSet()
+
+
+def _begin_without_threads() -> None:
+    for each in list(_with_threads):
+        each._begin_without_thread()
+
+
+os.register_at_fork(after_in_child=_begin_without_threads)

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from sycee.core.errors import UnavailableError
+from sycee.core.forking import Owner, keep_from_children, no_fork
 
 LOCK_NAME: Final = "lock"
 BLOCK_BYTES: Final = 4096  # memory and places of direct writes are multiples of it on every disk of today
@@ -127,13 +128,16 @@ class RealFile:
 
     Whole blocks from a whole block of memory, as frames are, go to the disk past the system's cache, which would copy
     them first and write them at the fdatasync: half the speed, where another file is being zero-filled beside it.
+
+    A forked child may read and close its copy of the descriptor, and is refused everything else.
     """
 
-    __slots__ = ("_descriptor", "_direct", "_folder", "name")
+    __slots__ = ("_descriptor", "_direct", "_folder", "_owner", "name")
 
     def __init__(self, folder: Path, name: str, descriptor: int, *, direct: bool = False) -> None:
         self.name = name
         self._folder = folder
+        self._owner = Owner()
         self._descriptor = descriptor
         self._direct = _direct(f"/proc/self/fd/{descriptor}") if direct else -1
 
@@ -143,6 +147,7 @@ class RealFile:
 
     def pwrite(self, data: memoryview, offset: int) -> None:
         """See DiskFile."""
+        self._owner.check_for_writing(self._path)
         try:
             written = self._write_past_cache(data, offset)
             # A short write is no failure: the kernel took what it could, and says why at the next call.
@@ -188,6 +193,7 @@ class RealFile:
 
     def zero_fill(self, size_bytes: int, *, written: bool = True) -> None:
         """See DiskFile."""
+        self._owner.check_for_writing(self._path)
         try:
             # Ask for all the space first: a full disk then says so before we have written most of it.
             os.posix_fallocate(self._descriptor, 0, size_bytes)
@@ -204,6 +210,7 @@ class RealFile:
 
     def fdatasync(self) -> None:
         """See DiskFile."""
+        self._owner.check_for_writing(self._path)
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:
@@ -218,13 +225,17 @@ class RealFile:
 
 
 class RealDisk:
-    """A Disk on a folder of the operating system's file system. Makes nothing until it is asked to."""
+    """A Disk on a folder of the operating system's file system. Makes nothing until it is asked to.
+
+    A forked child may read through its copy, and is refused every change. The child's copy holds no lock.
+    """
 
     concurrent = True
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = Path(folder)
         self.folder = str(self._path)
+        self._owner = Owner()
         self._lock_descriptor = -1
         self._folder_descriptor = -1
 
@@ -240,6 +251,7 @@ class RealDisk:
 
     def make_folder(self) -> None:
         """See Disk."""
+        self._owner.check_for_writing(self.folder)
         try:
             missing = []
             folder = self._path.absolute()
@@ -269,6 +281,8 @@ class RealDisk:
 
     def _open(self, name: str, flags: int, doing: str) -> RealFile:
         path = self._path / name
+        if flags & os.O_RDWR:
+            self._owner.check_for_writing(str(path))
         try:
             descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -277,6 +291,7 @@ class RealDisk:
 
     def rename(self, old: str, new: str) -> None:
         """See Disk."""
+        self._owner.check_for_writing(self.folder)
         try:
             (self._path / old).rename(self._path / new)
         except OSError as error:
@@ -284,6 +299,7 @@ class RealDisk:
 
     def unlink(self, name: str) -> None:
         """See Disk."""
+        self._owner.check_for_writing(self.folder)
         try:
             (self._path / name).unlink()
         except OSError as error:
@@ -291,6 +307,7 @@ class RealDisk:
 
     def fsync_folder(self) -> None:
         """See Disk."""
+        self._owner.check_for_writing(self.folder)
         try:
             _fsync_folder(self._path)
         except OSError as error:
@@ -301,6 +318,12 @@ class RealDisk:
 
         It is on the file, which says whose it is, and on the folder, which nobody removes and makes anew unawares.
         """
+        self._owner.check_for_writing(self.folder)
+        with no_fork:
+            keep_from_children(self)
+            self._lock()
+
+    def _lock(self) -> None:
         path = self._path / LOCK_NAME
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -327,10 +350,16 @@ class RealDisk:
 
     def unlock(self) -> None:
         """See Disk."""
+        with no_fork:
+            if self._lock_descriptor >= 0 and os.getpid() == self._owner.process:
+                # Truncate first: a stale number would send people after a process that is long gone.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._lock_descriptor, 0)
+            self.close_lock()
+
+    def close_lock(self) -> None:
+        """See HoldsLock."""
         if self._lock_descriptor >= 0:
-            # Truncate first: a stale number would send people after a process that is long gone.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._lock_descriptor, 0)
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
         self._unlock_folder()

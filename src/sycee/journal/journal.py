@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core.errors import JournalDamaged, UnavailableError, UsageError
+from sycee.core.forking import Owner
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, RECORD_BYTES, SEGMENT_BYTES
 from sycee.core.worker import Worker
 from sycee.journal import frame as frames
@@ -54,7 +55,8 @@ class Journal:
 
     Made by `create` or `open`; after `open`, `recover` must be read to its end before anything is appended. One
     thread may `prepare` while another is in `write`; otherwise it is for one thread. After a write or fdatasync that
-    failed every call but `close` raises UnavailableError: start again, and the journal is checked.
+    failed every call but `close` raises UnavailableError: start again, and the journal is checked. So does every call
+    but `close` in a forked child, where `close` writes nothing.
     """
 
     def __init__(self, disk: Disk, header: SegmentHeader, *, cut_tail: bool, read_only: bool) -> None:
@@ -67,6 +69,7 @@ class Journal:
         self.last_time_ns = 0
         self.prepared_sequence = 0  # newest frame that has a number, durable or not
         self.prepared_time_ns = 0
+        self._owner = Owner()
         self._disk = disk
         self._cut_tail = cut_tail
         self._segment_bytes = header.segment_bytes
@@ -85,6 +88,7 @@ class Journal:
     @property
     def mark(self) -> Mark:
         """The newest durable frame; Mark(0, 0, the ledger's first digest) before there is one."""
+        self._owner.check(self._disk.folder)
         self._last_digest = frames.known(self._last_digest)
         return Mark(self.last_sequence, self.last_time_ns, self._last_digest)
 
@@ -175,6 +179,7 @@ class Journal:
         `give_up` allow for one frame that is `known` to be missing: the one that is cut, and `give_up(sequence)` is
         called before it is. `findings` says what was cut or repaired.
         """
+        self._owner.check(self._disk.folder)
         gives_up = self._cut_tail and give_up is not None
         scan = Scan(self._disk, self.ledger_id, self.epoch, after, known, gives_up)
         try:
@@ -357,10 +362,10 @@ class Journal:
         `time_ns` is the CLOSE frame's time, by default just after the last frame's; `movement_digest` is the
         ledger's. Who does not know it says that the end is not `clean`, and the journal ends without such a frame.
         Closing twice does nothing. Raises UnavailableError when the disk refuses the CLOSE frame; the folder is
-        given back all the same.
+        given back all the same. In a forked child it only closes the child's copies of the files.
         """
         try:
-            if self._file is None or self._failed:
+            if self._file is None or self._failed or not self._owner.is_here:
                 return
             self._closing = True
             # A frame that was prepared and never written broke the chain: such a run cannot end cleanly.
@@ -374,7 +379,8 @@ class Journal:
             self._release()
 
     def _release(self) -> None:
-        self._spare.abandon()
+        if self._owner.is_here:
+            self._spare.abandon()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -386,6 +392,7 @@ class Journal:
         return self._file
 
     def _require_writable(self) -> None:
+        self._owner.check(self._disk.folder)
         if self._failed:
             raise UnavailableError(
                 "the journal stopped itself after a write that failed",

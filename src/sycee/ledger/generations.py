@@ -6,11 +6,12 @@ one frame. No answer, no digest and no snapshot hangs on it.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from sycee.core.worker import Executor
 from sycee.ledger import kernels
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 BLOCK_IDS: Final = 1 << kernels.BLOCK_BITS
 # Sealing takes as long as some ten frames, which do not wait for it.
-_BESIDE: Final = ThreadPoolExecutor(1, "sycee-sealing")
+_BESIDE: Final = Executor("sycee-sealing")
 
 
 def turn(growth: Growth, coming: int) -> None:

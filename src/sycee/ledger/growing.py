@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
+
+from sycee.core.worker import Executor
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +33,7 @@ AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not take so much for
 _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not name; an older kernel refuses it
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not name it yet
 
-beside = ThreadPoolExecutor(1, thread_name_prefix="sycee-memory")
+beside = Executor("sycee-memory")
 _asked: Future[None] | None = None  # what was asked for last
 
 
@@ -107,6 +110,14 @@ def is_ready() -> bool:
 def wait_until_ready() -> None:
     """Wait for all memory that was asked for so far."""
     beside.submit(int).result()
+
+
+def _forget_asked() -> None:
+    global _asked
+    _asked = None
+
+
+os.register_at_fork(after_in_child=_forget_asked)  # the thread that was asked is the parent's
 
 
 def _libc_with_madvise() -> Any:

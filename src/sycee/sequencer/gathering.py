@@ -16,6 +16,7 @@ again under the same id.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ import numpy as np
 
 from sycee.core.codes import Result
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
+from sycee.core.forking import Owner
 from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger import layout
 from sycee.sequencer import units
@@ -59,6 +61,12 @@ class _Switching:
     def __init__(self) -> None:
         self._lock, self._users, self._before_s = Lock(), 0, 0.0
 
+    def end_all(self) -> None:
+        """In a forked child, where nobody gathers."""
+        if self._users:
+            sys.setswitchinterval(self._before_s)
+        self._lock, self._users = Lock(), 0
+
     def begin(self) -> None:
         with self._lock:
             if not self._users:
@@ -74,6 +82,7 @@ class _Switching:
 
 
 _switching: Final = _Switching()
+os.register_at_fork(after_in_child=_switching.end_all)
 
 
 class Gatherer:
@@ -84,6 +93,8 @@ class Gatherer:
 
     def __init__(self, sequencer: Sequencer, operations_max: int, bytes_max: int) -> None:
         """Of the event loop that runs; a call waits while so many operations, or bytes of them, do before it."""
+        sequencer.check_process()
+        self._owner = Owner()
         self._sequencer = sequencer
         try:
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
@@ -106,6 +117,7 @@ class Gatherer:
 
     async def submit(self, record: bytes, asked: Submission | None) -> Any:
         """What became of it, once it is durable; waits for its turn while too much waits."""
+        self._owner.check("the ledger")
         if self._is_full():
             await self._turn()
         elif self._closed:
@@ -114,6 +126,7 @@ class Gatherer:
 
     def submit_nowait(self, record: bytes, asked: Submission | None) -> asyncio.Future[Any]:
         """The future of what becomes of it. Raises UnavailableError where too much waits."""
+        self._owner.check("the ledger")
         if self._closed:
             raise _closed()
         if self._is_full():
@@ -193,6 +206,8 @@ class Gatherer:
     async def aclose(self) -> None:
         """Take nothing more; returns when all that was asked for before is answered."""
         self._closed = True
+        if not self._owner.is_here:
+            return  # the worker and the callers are the parent's
         while self._operations or self._turns or self._called:
             if self._idle is None:
                 self._idle = self._loop.create_future()

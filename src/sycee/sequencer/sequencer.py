@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from sycee.core import limits
 from sycee.core.clock import Clock, RealClock
 from sycee.core.codes import Result
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
+from sycee.core.forking import Owner
 from sycee.core.memory import available_bytes
 from sycee.journal.disk import Disk
 from sycee.journal.frame import CalendarEntry, FrameKind
@@ -37,12 +37,13 @@ from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules, snapshots, units
 from sycee.sequencer.checkpoint import Position
+from sycee.sequencer.frame_time import next_time_ns
 from sycee.sequencer.log import Log
 from sycee.sequencer.replaying import journal_disk, replay
 from sycee.sequencer.side_by_side import SideBySide
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.units import Submission
-from sycee.sequencer.zones import EPOCH, calendar_entry, calendar_of, check_zones, zone_of
+from sycee.sequencer.zones import calendar_entry, calendar_of, check_zones, zone_of
 
 __all__ = ["SNAPSHOT_FRAMES_MIN", "Sequencer", "calendar_entry", "journal_disk", "replay", "zone_of"]
 
@@ -97,6 +98,7 @@ class Sequencer:
         that moves time on when something falls due. Old rows of the state go to `history`, which is closed with it.
         Raises IntegrityError where the log does not prove itself, UnavailableError where a newer release wrote it.
         """
+        self._owner = Owner()
         self._log = log
         self._clock = clock or RealClock()
         self._snapshot_disk = snapshot_disk
@@ -134,11 +136,13 @@ class Sequencer:
     @property
     def durable_sequence(self) -> int:
         """The newest frame that answers and reads may rest on."""
+        self._owner.check("the ledger")
         return self._durable
 
     @property
     def frame_times(self) -> Array:
         """Times of frames by sequence: (durable_sequence + 1,) int64, nanoseconds; there is no frame 0."""
+        self._owner.check("the ledger")
         return self.state.frame_times
 
     @property
@@ -206,7 +210,7 @@ class Sequencer:
             if due_ns is None or due_ns > self._clock.now_ns():
                 return False
             self._follow_rules()
-            self._write(FrameKind.EMPTY, self._now_ns(), _NOTHING)
+            self._write(FrameKind.EMPTY, next_time_ns(self._clock, self._log.last_time_ns), _NOTHING)
             return True
 
     def next_due_ns(self) -> int | None:
@@ -254,8 +258,7 @@ class Sequencer:
             self._check_running()
             if not self._durable:
                 raise UsageError("a ledger without a frame stands nowhere", hint="submit something first")
-            log = self._log
-            return Position.of(self.state, ledger_id=log.ledger_id, epoch=log.epoch, mark=log.mark)
+            return Position.of(self.state, ledger_id=self.ledger_id, epoch=self._log.epoch, mark=self._log.mark)
 
     @contextmanager
     def reading(self) -> Iterator[LedgerState]:
@@ -272,8 +275,11 @@ class Sequencer:
     def close(self) -> None:
         """Say in the log that all is well and let the folder go, with a snapshot if many frames came since the last.
 
-        A second call does nothing. A snapshot that the disk refuses is one of the findings, and nothing is lost.
+        A second call does nothing. A snapshot that the disk refuses is one of the findings, and nothing is lost. Does
+        nothing in a forked child.
         """
+        if not self._owner.is_here:
+            return
         self._check_not_reading("close")
         if self._ticker:
             self._ticker.stop()
@@ -338,6 +344,7 @@ class Sequencer:
     @contextmanager
     def _between_frames(self) -> Iterator[None]:
         """No frame is applied meanwhile, and none begins first of those that come later than this call."""
+        self._owner.check("the ledger")
         with self._turn, self._order:
             self._check_running()
             yield
@@ -350,7 +357,12 @@ class Sequencer:
             if not self._closed:
                 self._findings.append(f"no snapshot was written: {error.message}")
 
+    def check_process(self) -> None:
+        """Raise UnavailableError in a forked child, before any lock: another thread may have held it at the fork."""
+        self._owner.check("the ledger")
+
     def _check_not_reading(self, what: str) -> None:
+        self._owner.check("the ledger")
         if self._reader == threading.get_ident():
             raise UsageError(f"{what} inside `with reading()` would wait for itself", hint="leave the block first")
 
@@ -443,7 +455,7 @@ class Sequencer:
         if pending == answers.size and not asked.envelopes.size and not self.state.grants:
             return self._all_of(asked)
         self._follow_rules()
-        now_ns = self._now_ns()
+        now_ns = next_time_ns(self._clock, self._log.last_time_ns)
         pends = answers["code"] == kernels.PENDING
         asked = asked.vouched_for(pends)
         kept = asked.whole_units(pends)
@@ -459,7 +471,7 @@ class Sequencer:
     def _all_of(self, asked: Submission) -> Array:
         """Answer what is new, all of it, and needs no signature."""
         self._follow_rules()
-        now_ns = self._now_ns()
+        now_ns = next_time_ns(self._clock, self._log.last_time_ns)
         movements = self.state.reserve(asked.operations, kinds=asked.kinds, available_bytes=available_bytes)
         return self._write(FrameKind.OPERATIONS, now_ns, asked, movements, all_pend=True)
 
@@ -486,7 +498,7 @@ class Sequencer:
         if self.state.rules < rules.RULES_VERSION:
             record = Submission(rules.upgrade_record(self.state))
             self.state.reserve(record.operations, available_bytes=available_bytes)
-            self._write(FrameKind.OPERATIONS, self._now_ns(), record)
+            self._write(FrameKind.OPERATIONS, next_time_ns(self._clock, self._log.last_time_ns), record)
 
     def _write(
         self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0, *, all_pend: bool = False
@@ -556,17 +568,6 @@ class Sequencer:
         if key != self._calendar_key:
             self._calendar_key, self._calendar = key, calendar_of(self.state.zones, now_ns)
         return self._calendar
-
-    def _now_ns(self) -> int:
-        """The next frame's time. A clock gone wild is refused: no later frame could ever have an earlier time."""
-        clock_ns, last_ns = self._clock.now_ns(), self._log.last_time_ns
-        ahead_max = last_ns + limits.CLOCK_AHEAD_NS_MAX if last_ns else limits.FRAME_TIME_NS_MAX
-        if clock_ns > min(ahead_max, limits.FRAME_TIME_NS_MAX):
-            raise UnavailableError(
-                f"the clock says {EPOCH + timedelta(microseconds=clock_ns // 1000):%F}, years ahead of the ledger",
-                hint="set the machine's clock; nothing was written",
-            )
-        return max(clock_ns, last_ns + 1)
 
 
 def checked(operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Submission:

@@ -7,6 +7,7 @@ with; any other operation is a unit by itself. A unit is journaled whole or not 
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -145,6 +146,13 @@ class _Rooms:
     KEPT_MAX: Final = 8
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: the memory is the parent's, which shares it with the child and writes frames from it.
+
+        Direct writes during a fork need shared memory: see open(2), O_DIRECT.
+        """
         self._lock = threading.Lock()
         self._kept: list[Array] = []
 
@@ -169,6 +177,7 @@ class _Rooms:
 
 _UNUSED: Final = sys.getrefcount([object()][0]) + 1  # the list's and the call's own
 _rooms: Final = _Rooms()
+os.register_at_fork(after_in_child=_rooms.forget)
 
 
 def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Submission:
