@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,10 @@ P256: Final = 2  # the x of a point, big-endian
 Y_ODD: Final = 4  # with P256: the point's y is odd
 
 SIGNATURE_BYTES: Final = 64
+MESSAGE_BYTES: Final = 112  # what an envelope signs, docs/reference/authority.md section 2
+# One signature to verify: the key's flags and 32 bytes, the signature, the message. Fixed size, so that many of them
+# travel to another process as one block of bytes.
+JOB: Final = struct.Struct(f"<I{KEY_BYTES}s{SIGNATURE_BYTES}s{MESSAGE_BYTES}s")
 SEED_BYTES: Final = 32
 
 _NAMES: Final = {ED25519: "ed25519", P256: "p256-even", P256 | Y_ODD: "p256-odd"}
@@ -43,6 +48,8 @@ _SYNTHETIC_MARK: Final = b"Synthetic: derived from a seed, for replays only.\n"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _FILE_BYTES_MAX: Final = 64 << 10
 _LOADED_MAX: Final = 4_096  # public keys kept ready; a point on P-256 costs as much to unpack as to use
+
+_ECDSA: Final = ec.ECDSA(hashes.SHA256())
 
 _Private: TypeAlias = "ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey"
 _Public: TypeAlias = "ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey"
@@ -57,17 +64,7 @@ class PublicKey:
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether `signature`, 64 bytes, is this key's over `message`. A key that is no key verifies nothing."""
-        if len(signature) != SIGNATURE_BYTES:
-            return False
-        try:
-            loaded = _loaded(self.flags, self.key)
-            if isinstance(loaded, ed25519.Ed25519PublicKey):
-                loaded.verify(signature, message)
-            else:
-                loaded.verify(_as_der(signature), message, ec.ECDSA(hashes.SHA256()))
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return len(signature) == SIGNATURE_BYTES and _holds(self.flags, self.key, signature, message)
 
     def __str__(self) -> str:
         return f"{_NAMES.get(self.flags, f'flags {self.flags}')}:{self.key.hex()}"
@@ -185,6 +182,27 @@ class SigningKey:
             ) from error
         r, s = decode_dss_signature(self._private.sign(message, algorithm))
         return r.to_bytes(SIGNATURE_BYTES // 2, "big") + s.to_bytes(SIGNATURE_BYTES // 2, "big")
+
+
+def verify_jobs(jobs: bytes | bytearray | memoryview) -> bytes:
+    """Verify whole JOBs, one after another: one byte for each, 1 where the signature holds and 0 where it does not.
+
+    Raises struct.error where `jobs` is not a whole number of JOBs.
+    """
+    return bytes([_holds(*job) for job in JOB.iter_unpack(jobs)])
+
+
+def _holds(flags: int, key: bytes, signature: bytes, message: bytes) -> bool:
+    """Return whether a signature of 64 bytes is the key's over `message`."""
+    try:
+        loaded = _loaded(flags, key)
+        if isinstance(loaded, ed25519.Ed25519PublicKey):
+            loaded.verify(signature, message)
+        else:
+            loaded.verify(_as_der(signature), message, _ECDSA)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _known(algorithm: str) -> str:

@@ -22,16 +22,15 @@ from sycee.core import ids
 from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
-from sycee.core.keys import PublicKey
 from sycee.ledger import envelopes as sealed
-from sycee.ledger import kernels
+from sycee.ledger import kernels, signatures
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Kind, Reason, Role
+from sycee.ledger.layout import LINKED, AccountKind, Kind, Reason, Role
 from sycee.ledger.operation_table import TABLE, Authority, Subject
+from sycee.ledger.signatures import Signer, Signers
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
-    from sycee.ledger.values import Grant
 
 Array = np.ndarray[Any, Any]
 Envelopes = Array | Sequence[Envelope]
@@ -68,6 +67,10 @@ _SUBJECT_OF: Final = np.zeros(kernels.KINDS, np.uint8)
 for _kind, _row in TABLE.items():
     _RULE_OF[_kind], _SUBJECT_OF[_kind] = _row.authority, _row.subject
 
+# Kinds that the owner of `debit` signs. A kind that is not known is none of them.
+_IS_OWNERS: Final = np.zeros(1 << 16, np.bool_)
+_IS_OWNERS[: kernels.KINDS] = (_RULE_OF == Authority.OWNER) & (_SUBJECT_OF == Subject.DEBIT)
+
 # Accounts that no operator opens for itself: money is made from the one, and an operator's quota is on the other.
 _OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
 # Blocks for these reasons are not the operator's to lift.
@@ -79,6 +82,8 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
 
     What is not fresh, malformed or known, changes nothing and so needs nothing.
     """
+    if (payments := _plain_needs(state, operations, fresh)) is not None:
+        return payments
     kinds = np.where(fresh, operations["kind"], Kind.UPGRADE)
     rules = _RULE_OF[kinds]
     subjects = _Subjects(state, operations, fresh, kinds)
@@ -105,6 +110,25 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     need[subjects.nobody] = Need.NOBODY
     operator = np.where(opened, operations["count"].astype(np.int64), subjects.operator)
     return Needs(need, operator, subjects.row)
+
+
+def _plain_needs(state: LedgerState, operations: Array, fresh: Array) -> Needs | None:
+    """The same for payments out of accounts that are there and are not the issuer's, which most frames consist of.
+
+    None where the frame holds anything else.
+    """
+    if not _IS_OWNERS[operations["kind"]].all() or not fresh.all():
+        return None
+    debits = np.empty(operations.size, ID)
+    debits["low"], debits["high"] = operations["debit_low"], operations["debit_high"]
+    rows = state.rows(debits)
+    if rows.size and rows.min() < 0:
+        return None
+    accounts = state.tables.accounts.view(np.ndarray)[rows]
+    if (accounts["kind"] == AccountKind.ISSUANCE).any():
+        return None
+    need = np.where(accounts["key"] != 0, np.uint8(Need.OWNER_KEY), np.uint8(Need.OWNER_OPERATOR))
+    return Needs(need, accounts["operator"].astype(np.int64), rows)
 
 
 class _Subjects:
@@ -243,8 +267,6 @@ def _id(record: np.void, field: str) -> int:
 
 # --- who signed ---
 
-KEY_FLAGS: Final = (KeyFlag.ED25519, KeyFlag.P256, KeyFlag.P256 | KeyFlag.Y_ODD)
-
 _RANKS: Final = np.array([PRECEDENCE.index(result) for result in sorted(Result)])  # by code: highest first
 _CODES: Final = np.array(PRECEDENCE, np.uint16)  # by rank
 _TAKEN: Final = PRECEDENCE.index(Result.CREATED)
@@ -270,23 +292,6 @@ _WANTED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """Who signed an envelope, and as what. `row` is the account's, -1 where a person signed."""
-
-    id: int
-    row: int = -1
-    officer: bool = False
-    operators: tuple[int, ...] = ()
-
-    @property
-    def role(self) -> str:
-        """In one word, the first that applies: account, officer, operator, witness."""
-        if self.row >= 0:
-            return "account"
-        return "officer" if self.officer else "operator" if self.operators else "witness"
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Who signed how much, over any number of frames."""
 
@@ -305,14 +310,24 @@ class Report:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Judgement:
     codes: Array  # (n,) u2
     needs: Needs
-    verdicts: tuple[tuple[Result, Signer | None], ...]  # per envelope, on the envelope itself
+    signers: Signers
+    verdicts: Array  # (m,) u2: per envelope, on the envelope itself
 
 
-def judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Envelopes = ()) -> Array:
+def judge(
+    state: LedgerState,
+    ledger_id: bytes,
+    now_ns: int,
+    operations: Array,
+    envelopes: Envelopes = (),
+    *,
+    checks: Array | None = None,
+    fresh: Array | None = None,
+) -> Array:
     """Say of each operation whether it is signed well enough: (n,) u2 of Result, CREATED where it is.
 
     `operations`, (n,) layout.OPERATION, are a whole frame as it was gathered, `now_ns` is its time, and `state` the
@@ -321,13 +336,17 @@ def judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, 
     refused records out of the frame only weakens what the others need, so that they need not be judged again; but a
     signature covers all of its range, so records leave a frame by whole ranges.
 
+    checks: (m,) signatures.CHECK, what `Jobs.checks` learned of these envelopes over these records at any time before;
+    a signature that was not tried under the key that counts in this frame is verified here. fresh: (n,) bool, the
+    operations that `resolve` found PENDING; None: `resolve` is called here.
+
     An envelope whose range holds no record of the frame changes nothing here. Raises UsageError for envelopes that are
     no such array, or a ledger id that is not 16 bytes.
     """
     array = sealed.as_array(envelopes)
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
-    return _judge(state, ledger_id, now_ns, operations, array).codes
+    return _judge(state, ledger_id, now_ns, operations, array, checks, fresh).codes
 
 
 def authority_is_on(state: LedgerState, now_ns: int) -> bool:
@@ -360,13 +379,14 @@ def verify_frame(
     if beyond.size:
         raise IntegrityError(f"frame {sequence}: envelope {beyond[0]} covers no operation of the frame")
     judgement = _judge(state, ledger_id, now_ns, operations, array)
-    for number, (verdict, _) in enumerate(judgement.verdicts):
-        if verdict is not Result.CREATED:
-            first, signer = int(array["first"][number]), ids.from_int(sealed.signer_of(array[number]))
-            raise IntegrityError(
-                f"frame {sequence}, from operation {first} on: envelope {number}, signed by {ids.format(signer)}: "
-                f"{verdict.name}"
-            )
+    bad = np.flatnonzero(judgement.verdicts)
+    if bad.size:
+        number = int(bad[0])
+        first, signer = int(array["first"][number]), ids.from_int(sealed.signer_of(array[number]))
+        raise IntegrityError(
+            f"frame {sequence}, from operation {first} on: envelope {number}, signed by {ids.format(signer)}: "
+            f"{Result(int(judgement.verdicts[number])).name}"
+        )
     refused = np.flatnonzero(judgement.codes)
     if refused.size:
         at = int(refused[0])
@@ -375,45 +395,104 @@ def verify_frame(
         code = Result(int(judgement.codes[at])).name
         raise IntegrityError(f"frame {sequence}, operation {at} ({kind}): {code}, since it needs {wanted}")
     if report is not None:
-        for _, signer_found in judgement.verdicts:
-            if signer_found is not None:
-                report.by_role[signer_found.role] += 1
-                report.by_signer[signer_found.id] += 1
+        for envelope, person in zip(array, judgement.signers.person.tolist(), strict=True):
+            # Every envelope holds; one that no person signed was signed by the account that it names.
+            report.by_role[judgement.signers.people[person].role if person >= 0 else "account"] += 1
+            report.by_signer[sealed.signer_of(envelope)] += 1
         signed = int(np.count_nonzero(judgement.needs.need))
         report.needed[True] += signed
         report.needed[False] += operations.size - signed
 
 
-def _judge(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Array) -> _Judgement:
-    answers, _ = state.resolve(operations)
-    fresh = answers["code"] == kernels.PENDING
+def _judge(
+    state: LedgerState,
+    ledger_id: bytes,
+    now_ns: int,
+    operations: Array,
+    envelopes: Array,
+    checks: Array | None = None,
+    fresh: Array | None = None,
+) -> _Judgement:
+    if fresh is None:
+        fresh = state.resolve(operations)[0]["code"] == kernels.PENDING
     found = _needs(state, operations, fresh & authority_is_on(state, now_ns))
-    worst = np.full(operations.size, _TAKEN)
-    satisfied = found.need == Need.NOTHING
-    first_officer = np.full(operations.size, -1)  # who signed for it, as a number among the officers seen
-    officers: dict[int, int] = {}
-    verdicts = []
-    chains = _chains(operations)
-    held = _verdicts(state, ledger_id, now_ns, operations, envelopes)
-    for envelope, (verdict, signer) in zip(envelopes, held, strict=True):
-        covered = slice(int(envelope["first"]), int(envelope["first"]) + int(envelope["count"]))
-        if signer is not None:
-            vouched = _vouches(signer, found.need[covered], found.operator[covered], found.row[covered])
-            vouched &= _covers_whole(chains, covered)
-            two = vouched & (found.need[covered] == Need.TWO_OFFICERS)
-            satisfied[covered] |= vouched & ~two
-            if two.any():
-                officer, earlier = officers.setdefault(signer.id, len(officers)), first_officer[covered]
-                satisfied[covered] |= two & (earlier >= 0) & (earlier != officer)
-                earlier[two & (earlier < 0)] = officer
-            if not vouched.any():
-                # An envelope that vouches for nothing is a mistake, or somebody's attempt: it must not pass unseen.
-                verdict, signer = Result.NOT_AUTHORISED, None
-        verdicts.append((verdict, signer))
-        worst[covered] = np.minimum(worst[covered], _RANKS[verdict])
-    lacking = np.where(first_officer >= 0, _RANKS[Result.TWO_PERSONS_MUST_SIGN], _RANKS[Result.NOT_AUTHORISED])
+    signers = signatures.judge_signers(state, ledger_id, now_ns, operations, envelopes, checks)
+    vouching = _Vouching(operations, envelopes, found, signers)
+    single = envelopes["count"] == 1
+    vouching.let_single(np.flatnonzero(single))
+    for number in np.flatnonzero(~single).tolist():
+        vouching.let_one(number)
+    satisfied, worst = vouching.satisfied, vouching.worst
+    lacking = np.where(vouching.first_officer >= 0, _RANKS[Result.TWO_PERSONS_MUST_SIGN], _RANKS[Result.NOT_AUTHORISED])
     worst = np.where(satisfied, worst, np.minimum(worst, lacking))
-    return _Judgement(np.where(fresh, _CODES[worst], np.uint16(Result.CREATED)), found, tuple(verdicts))
+    codes = np.where(fresh, _CODES[worst], np.uint16(Result.CREATED))
+    return _Judgement(codes, found, signers, vouching.verdicts)
+
+
+class _Vouching:
+    """What a frame's operations need, and what its envelopes give them, one envelope or many at a time."""
+
+    def __init__(self, operations: Array, envelopes: Array, found: Needs, signers: Signers) -> None:
+        self._envelopes, self._found, self._signers = envelopes, found, signers
+        self._chains = _chains(operations)
+        self._officers: dict[int, int] = {}
+        self.verdicts = signers.code.copy()
+        self.worst = np.full(operations.size, _TAKEN)
+        self.satisfied = found.need == Need.NOTHING
+        self.first_officer = np.full(operations.size, -1)  # who signed for it, as a number among the officers seen
+
+    def let_single(self, numbers: Array) -> None:
+        """Have the envelopes that cover one record each vouch for it. numbers: (k,) which."""
+        if not numbers.size:
+            return
+        at = self._envelopes["first"][numbers].astype(np.int64)
+        within = at < self.worst.size
+        numbers, at = numbers[within], at[within]
+        need, row, person = self._found.need[at], self._signers.row[numbers], self._signers.person[numbers]
+        vouched = (row >= 0) & (_ANYBODY_MAY[need] | ((need == Need.OWNER_KEY) & (self._found.row[at] == row)))
+        for each in np.unique(person[person >= 0]).tolist():
+            mine = person == each
+            vouched[mine] = _vouches(
+                self._signers.people[each], need[mine], self._found.operator[at[mine]], self._found.row[at[mine]]
+            )
+        chains = self._chains
+        vouched &= (at == 0) | (chains[at - 1] != chains[at])
+        vouched &= (at == chains.size - 1) | (chains[np.minimum(at + 1, chains.size - 1)] != chains[at])
+        two = vouched & (need == Need.TWO_OFFICERS)
+        self.satisfied[at[vouched & ~two]] = True
+        for place, each in zip(at[two].tolist(), person[two].tolist(), strict=True):
+            self._let_officer(slice(place, place + 1), np.ones(1, np.bool_), self._signers.people[each])
+        self._settle(numbers, vouched)
+        np.minimum.at(self.worst, at, _RANKS[self.verdicts[numbers]])
+
+    def let_one(self, number: int) -> None:
+        """Have one envelope vouch for its range."""
+        first, count = int(self._envelopes["first"][number]), int(self._envelopes["count"][number])
+        covered = slice(first, first + count)
+        row, person = int(self._signers.row[number]), int(self._signers.person[number])
+        if row >= 0 or person >= 0:
+            signer = self._signers.people[person] if person >= 0 else Signer(0, row=row)
+            need = self._found.need[covered]
+            vouched = _vouches(signer, need, self._found.operator[covered], self._found.row[covered])
+            vouched &= _covers_whole(self._chains, covered)
+            two = vouched & (need == Need.TWO_OFFICERS)
+            self.satisfied[covered] |= vouched & ~two
+            if two.any():
+                self._let_officer(covered, two, signer)
+            self._settle(np.array([number]), np.array([vouched.any()]))
+        self.worst[covered] = np.minimum(self.worst[covered], _RANKS[self.verdicts[number]])
+
+    def _let_officer(self, covered: slice, two: Array, signer: Signer) -> None:
+        """Count an officer for those of the operations that need `two`: the second one satisfies them."""
+        officer, earlier = self._officers.setdefault(signer.id, len(self._officers)), self.first_officer[covered]
+        self.satisfied[covered] |= two & (earlier >= 0) & (earlier != officer)
+        earlier[two & (earlier < 0)] = officer
+
+    def _settle(self, numbers: Array, vouched: Array) -> None:
+        """Refuse the envelopes that vouch for nothing: a mistake, or an attempt, that must not pass unseen."""
+        at = numbers[~vouched]
+        at = at[self.verdicts[at] == Result.CREATED]
+        self.verdicts[at] = Result.NOT_AUTHORISED
 
 
 def _chains(operations: Array) -> Array:
@@ -442,75 +521,3 @@ def _vouches(signer: Signer, need: Array, operator: Array, row: Array) -> Array:
     for number in signer.operators:
         may |= _OF_ITS_OPERATOR[need] & (operator == number)
     return may
-
-
-def _verdicts(
-    state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Array
-) -> Iterable[tuple[Result, Signer | None]]:
-    """Of each envelope whether it holds, and if so who signed it."""
-    people: dict[int, list[Grant]] = {}
-    for grant in state.grants.values():
-        if grant.counts(now_ns):
-            people.setdefault(grant.person, []).append(grant)
-    signers = np.zeros(envelopes.size, ids.ID)
-    signers["low"], signers["high"] = envelopes["signer_low"], envelopes["signer_high"]
-    rows = state.rows(signers).tolist()
-    reserved = (envelopes["reserved"] != 0) | ((envelopes["currency"] == 0) & (envelopes["key_epoch"] != 0))
-    digests: dict[tuple[int, int], bytes] = {}
-    for row, odd, envelope in zip(rows, reserved.tolist(), map(sealed.from_row, envelopes), strict=True):
-        span = (envelope.first, envelope.count)
-        if odd or not envelope.count or sum(span) > operations.size or envelope.flags not in KEY_FLAGS:
-            yield Result.SIGNATURE_INVALID, None
-            continue
-        if span not in digests:
-            digests[span] = sealed.records_digest(operations[envelope.first : sum(span)])
-        if envelope.currency:
-            verdict, signer = _by_account(state, row, ledger_id, envelope, digests[span])
-        else:
-            verdict, signer = _by_person(people.get(envelope.signer, ()), ledger_id, envelope, digests[span])
-        if verdict is not Result.SIGNATURE_INVALID and envelope.valid_until_ns <= now_ns:
-            verdict = Result.SIGNATURE_EXPIRED
-        yield verdict, signer if verdict is Result.CREATED else None
-
-
-def _by_account(
-    state: LedgerState, row: int, ledger_id: bytes, envelope: Envelope, digest: bytes
-) -> tuple[Result, Signer | None]:
-    if row < 0 or not state.tables.accounts[row]["key"]:
-        return Result.SIGNER_NOT_FOUND, None
-    account = state.tables.accounts[row]
-    if account["currency"] != envelope.currency or account["key_epoch"] != envelope.key_epoch:
-        # The key of another epoch is not kept, so whether it signed cannot be told.
-        return Result.KEY_EPOCH_DIFFERS, None
-    flags, key = state.key(row)
-    if flags != envelope.flags or not _holds(PublicKey(flags, key), ledger_id, envelope, digest):
-        return Result.SIGNATURE_INVALID, None
-    return Result.CREATED, Signer(envelope.signer, row=row)
-
-
-def _by_person(
-    grants: Sequence[Grant], ledger_id: bytes, envelope: Envelope, digest: bytes
-) -> tuple[Result, Signer | None]:
-    if not grants:
-        return Result.SIGNER_NOT_FOUND, None
-    # A person may have several keys, each for what it was granted for.
-    for key in {grant.key: None for grant in grants if grant.flags == envelope.flags}:
-        if _holds(PublicKey(envelope.flags, key), ledger_id, envelope, digest):
-            mine = [grant for grant in grants if (grant.flags, grant.key) == (envelope.flags, key)]
-            officer = any(grant.role == Role.OFFICER for grant in mine)
-            operators = {grant.operator for grant in mine if grant.role == Role.OPERATOR}
-            return Result.CREATED, Signer(envelope.signer, officer=officer, operators=tuple(sorted(operators)))
-    return Result.SIGNATURE_INVALID, None
-
-
-def _holds(public: PublicKey, ledger_id: bytes, envelope: Envelope, digest: bytes) -> bool:
-    message = sealed.signing_message(
-        ledger_id=ledger_id,
-        signer=envelope.signer,
-        valid_until_ns=envelope.valid_until_ns,
-        key_epoch=envelope.key_epoch,
-        currency=envelope.currency,
-        count=envelope.count,
-        digest=digest,
-    )
-    return public.verifies(envelope.signature, message)

@@ -189,7 +189,8 @@ class LedgerState(Growth):
         """Account rows of many ids: (n,) records with `low` and `high` to (n,) int64, -1 where there is none."""
         rows = np.empty(ids.size, np.int64)
         low, high = np.ascontiguousarray(ids["low"]), np.ascontiguousarray(ids["high"])
-        kernels.rows_of(self.tables, low, high, rows)
+        tables = self.tables
+        kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
         return rows
 
     def account(self, account_id: int) -> Account | None:

@@ -22,9 +22,9 @@ from sycee.ledger.kernels.inner import njit
 from sycee.ledger.kernels.lookup import (
     bind,
     content,
-    find,
     find_bound,
     first_slot,
+    hash_id,
     insert,
     insert_stray,
     is_ordered,
@@ -395,10 +395,27 @@ def _sort_keys(ids, keys):
     return False
 
 
-def _rows_of(tables, low, high, rows):
-    """Account rows of many ids, -1 where there is none."""
+def _rows_of(slots, accounts, low, high, rows):
+    """Account rows of many ids, -1 where there is none.
+
+    Safe beside a thread that opens accounts: a row beyond `accounts`, which that thread has made longer meanwhile, is
+    not read.
+    """
+    mask = np.int64(slots.size - 2)
     for i in range(low.size):
-        rows[i] = find(tables.account_slots, tables.accounts, low[i], high[i])
+        hashed = hash_id(slots, low[i], high[i])
+        fingerprint = hashed & c.LOW32
+        at = first_slot(slots, hashed)
+        rows[i] = -1
+        slot = slots[at]
+        while slot != c.ZERO:
+            row = np.int64(slot & c.LOW32) - 1
+            is_like = slot >> c.S32 == fingerprint and row < accounts.size
+            if is_like and accounts[row].id_low == low[i] and accounts[row].id_high == high[i]:
+                rows[i] = row
+                break
+            at = (at + 1) & mask
+            slot = slots[at]
 
 
 def _bound_rows_of(tables, low, high, rows):
@@ -455,7 +472,12 @@ gather = numba.njit(
     **_eager,
 )(_gather)  # fmt: skip
 sort_keys = numba.njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
-rows_of = numba.njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(_rows_of)
+rows_of = numba.njit(
+    numba.void(
+        numba.uint64[::1], numba.from_dtype(layout.ACCOUNT)[::1], numba.uint64[::1], numba.uint64[::1], _i64[::1]
+    ),
+    **_eager,
+)(_rows_of)
 bound_rows_of = numba.njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
     _bound_rows_of
 )

@@ -1,0 +1,247 @@
+"""Signatures verified apart from the state: the same answers, and no trust in a key that no longer counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.ledger.signers import (
+    ANNA,
+    ANNAS_OTHER_KEY,
+    BERT,
+    CARD,
+    GRANT,
+    KEYS,
+    LEDGER_ID,
+    NOBODY,
+    NOW_NS,
+    OTTO,
+    PHONE,
+    SHOP,
+    World,
+    granting,
+    make_world,
+    record,
+    shared,
+    signed,
+)
+from tests.ledger.test_authority_frames import random_frame
+
+from sycee.core import keys
+from sycee.core.codes import Result
+from sycee.core.keys import SigningKey
+from sycee.ledger import authority, envelopes, kernels, signatures
+from sycee.ledger.envelopes import Envelope, as_array
+from sycee.ledger.layout import Kind, Role
+
+Array = np.ndarray[Any, Any]
+
+PAYMENT = record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=1)
+MINT = record(Kind.SET_RULE_SET, 501, debit=SHOP, rule_set=1)
+
+
+def checked(world: World, frame: Array, *given: Envelope) -> Array:
+    """What admission learns of the envelopes."""
+    return signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, frame, as_array(given)).verify()
+
+
+def judged(world: World, frame: Array, checks: Array | None, *given: Envelope) -> list[str]:
+    codes = authority.judge(world.state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
+    return [Result(int(code)).name for code in codes]
+
+
+@pytest.fixture
+def in_line(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The keys under which the writer verifies by itself."""
+    tried: list[bytes] = []
+    verifies = keys.PublicKey.verifies
+
+    def counted(self: keys.PublicKey, signature: bytes, message: bytes) -> bool:
+        tried.append(self.key)
+        return verifies(self, signature, message)
+
+    monkeypatch.setattr(keys.PublicKey, "verifies", counted)
+    return tried
+
+
+def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list[bytes]) -> None:
+    seen = 0
+    for seed in range(300):
+        frame, given = random_frame(seed)
+        alone = judged(shared(), frame, None, *given)
+        in_line.clear()
+        assert judged(shared(), frame, checked(shared(), frame, *given), *given) == alone, seed
+        fresh = shared().state.resolve(frame)[0]["code"] == kernels.PENDING
+        again = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given, fresh=fresh)
+        assert [Result(int(code)).name for code in again] == alone
+        seen += len(given)
+    assert seen > 600
+
+
+def test_the_writer_verifies_nothing_that_was_checked(in_line: list[bytes]) -> None:
+    for seed in range(100):
+        frame, given = random_frame(seed)
+        checks = checked(shared(), frame, *given)
+        in_line.clear()
+        judged(shared(), frame, checks, *given)
+        assert not in_line, seed
+
+
+def test_a_signature_that_fails_costs_the_writer_nothing(in_line: list[bytes]) -> None:
+    for signer, frame in ((PHONE, PAYMENT), (OTTO, MINT), (ANNA, MINT)):
+        forged = replace(signed(frame, signer), signature=bytes(64))
+        checks = checked(shared(), frame, forged)
+        assert checks["outcome"].tolist() == [signatures.FAILS]
+        in_line.clear()
+        assert judged(shared(), frame, checks, forged) == ["SIGNATURE_INVALID"]
+        assert not in_line
+
+
+def test_a_check_is_not_trusted_for_another_key(in_line: list[bytes]) -> None:
+    """Whatever a check says of some other key, the answer is that of a ledger without checks."""
+    good, forged = signed(PAYMENT, PHONE), replace(signed(PAYMENT, PHONE), signature=bytes(64))
+    for envelope, code in ((good, "CREATED"), (forged, "SIGNATURE_INVALID")):
+        for outcome in (signatures.HOLDS, signatures.FAILS, signatures.NOT_TRIED):
+            checks = np.zeros(1, signatures.CHECK)
+            checks["key"], checks["outcome"] = np.void(KEYS[CARD].public.key), outcome
+            in_line.clear()
+            assert judged(shared(), PAYMENT, checks, envelope) == [code]
+            assert in_line == [KEYS[PHONE].public.key]
+
+
+def test_a_key_that_was_replaced_between_admission_and_writer() -> None:
+    world = make_world()
+    new = SigningKey.derive(b"\x77" * 32)
+    old, checks = signed(PAYMENT, PHONE), checked(world, PAYMENT, signed(PAYMENT, PHONE))
+    assert checks["outcome"].tolist() == [signatures.HOLDS]
+    assert judged(world, PAYMENT, checks, old) == ["CREATED"]
+    world.frame(30, record(Kind.SET_KEY, 601, debit=PHONE, key=new))
+    assert judged(world, PAYMENT, checks, old) == ["KEY_EPOCH_DIFFERS"]
+    # A signature for the coming epoch, made and checked before the key was set.
+    early = replace(signed(PAYMENT, PHONE, key=new), key_epoch=2)
+    assert judged(world, PAYMENT, checks, early) == ["SIGNATURE_INVALID"]
+
+
+def test_a_signature_for_the_coming_key_holds_once_the_key_is_set(in_line: list[bytes]) -> None:
+    world = make_world()
+    new = SigningKey.derive(b"\x77" * 32)
+    later = make_world()
+    later.frame(30, record(Kind.SET_KEY, 601, debit=PHONE, key=new))
+    early = envelopes.sign(PAYMENT, LEDGER_ID, PHONE, new, 2_000, currency=156, key_epoch=2)
+    checks = checked(world, PAYMENT, early)
+    assert checks["outcome"].tolist() == [signatures.NOT_TRIED]
+    assert judged(world, PAYMENT, checks, early) == ["KEY_EPOCH_DIFFERS"]
+    assert judged(later, PAYMENT, checks, early) == ["CREATED"]
+    assert in_line == [new.public.key]
+
+
+def test_a_grant_that_was_revoked_between_admission_and_writer(in_line: list[bytes]) -> None:
+    world = make_world()
+    envelope = signed(MINT, ANNA)
+    checks = checked(world, MINT, envelope)
+    other = signed(MINT, ANNA, key=ANNAS_OTHER_KEY)
+    other_checks = checked(world, MINT, other)
+    world.frame(30, record(Kind.REVOKE_ROLE, 601, reference=GRANT))
+    # Anna is an officer by her other key still.
+    assert judged(world, MINT, checks, envelope) == ["SIGNATURE_INVALID"]
+    in_line.clear()
+    assert judged(world, MINT, other_checks, other) == judged(shared(), MINT, other_checks, other)
+    assert not in_line
+    envelope = signed(MINT, OTTO)
+    checks = checked(world, MINT, envelope)
+    world.frame(31, record(Kind.REVOKE_ROLE, 602, reference=203))
+    assert judged(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
+
+
+def test_a_grant_that_came_or_ended_between_admission_and_writer() -> None:
+    world = make_world()
+    late = granting(601, NOBODY, Role.OPERATOR, KEYS[NOBODY], operator=8)
+    envelope = signed(MINT, NOBODY)
+    checks = checked(world, MINT, envelope)
+    assert checks["outcome"].tolist() == [signatures.NOT_TRIED]
+    assert judged(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
+    world.frame(30, late)
+    assert judged(world, MINT, checks, envelope) == ["CREATED"]
+    checks = checked(world, MINT, envelope)
+    codes = authority.judge(world.state, LEDGER_ID, 5_000, MINT, [envelope], checks=checks)
+    assert codes.tolist() == [Result.SIGNATURE_EXPIRED]
+
+
+def test_several_keys_of_one_person(in_line: list[bytes]) -> None:
+    world = make_world()
+    second = SigningKey.derive(b"\x66" * 32)
+    world.frame(30, granting(601, ANNA, Role.OFFICER, second))
+    for key, code in ((KEYS[ANNA], "CREATED"), (second, "CREATED"), (KEYS[BERT], "SIGNATURE_INVALID")):
+        envelope = signed(MINT, ANNA, key=key if key is not KEYS[BERT] else SigningKey.derive(b"\x55" * 32))
+        jobs = signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, MINT, as_array([envelope]))
+        assert jobs.envelopes.tolist() == [0, 0]
+        in_line.clear()
+        assert judged(world, MINT, jobs.verify(), envelope) == [code]
+        assert not in_line
+    # A third key given after all the others failed: it is tried.
+    failed = signed(MINT, ANNA, key=SigningKey.derive(b"\x55" * 32))
+    checks = checked(world, MINT, failed)
+    world.frame(31, granting(602, ANNA, Role.OFFICER, SigningKey.derive(b"\x55" * 32)))
+    assert judged(world, MINT, checks, failed) == ["CREATED"]
+
+
+def test_what_cannot_hold_has_no_job() -> None:
+    good = signed(PAYMENT, PHONE)
+    cases = [
+        replace(good, flags=8),
+        replace(good, count=0),
+        replace(good, first=1),
+        replace(good, currency=0),
+        replace(good, currency=840),
+        replace(good, key_epoch=3),
+        replace(good, signer=SHOP),
+        replace(good, signer=999),
+        replace(good, flags=keys.P256),
+    ]
+    jobs = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, PAYMENT, as_array(cases))
+    assert (jobs.jobs.size, jobs.count) == (0, len(cases))
+    assert not jobs.verify()["outcome"].any()
+
+
+def test_the_jobs_are_what_was_signed() -> None:
+    frame = np.concatenate([PAYMENT, record(Kind.TRANSFER, 502, debit=CARD, credit=SHOP, amount=1), MINT])
+    given = [signed(frame[2:], OTTO, first=2), signed(frame[:1], PHONE), signed(frame[1:2], CARD, first=1)]
+    given.append(signed(frame, ANNA))
+    jobs = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, as_array(given))
+    assert jobs.envelopes.tolist() == [0, 1, 2, 3]
+    assert jobs.jobs.tobytes() == b"".join(
+        keys.JOB.pack(
+            envelope.flags,
+            KEYS[signer].public.key,
+            envelope.signature,
+            _message(envelope, frame),
+        )
+        for envelope, signer in zip(given, (OTTO, PHONE, CARD, ANNA), strict=True)
+    )
+    assert keys.verify_jobs(jobs.jobs.tobytes()) == b"\1" * 4
+
+
+def _message(envelope: Envelope, frame: Array) -> bytes:
+    return envelopes.signing_message(
+        ledger_id=LEDGER_ID,
+        signer=envelope.signer,
+        valid_until_ns=envelope.valid_until_ns,
+        key_epoch=envelope.key_epoch,
+        currency=envelope.currency,
+        count=envelope.count,
+        digest=envelopes.records_digest(frame[envelope.first : envelope.first + envelope.count]),
+    )
+
+
+def test_a_look_up_beside_a_writer_reads_no_row_that_it_cannot_see() -> None:
+    """The index may name rows of a table that has grown since it was looked at."""
+    world = make_world()
+    tables = world.state.tables
+    rows = np.empty(1, np.int64)
+    low, high = np.array([SHOP], np.uint64), np.zeros(1, np.uint64)
+    kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
+    assert rows[0] >= 0
+    kernels.rows_of(tables.account_slots, tables.accounts[: rows[0]], low, high, rows)
+    assert rows[0] == -1
