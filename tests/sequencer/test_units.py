@@ -194,3 +194,35 @@ def test_a_copy_is_its_own_as_long_as_anything_refers_to_it() -> None:
         assert (again.operations["amount"] == 7).all()
     assert words.reshape(-1, 16)[:, 3].tolist() == list(range(1_000))
     assert second.operations["amount"].tolist() == [7] * 500
+
+
+def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
+    made, envelopes = records(5), ranges(*((0, 1) for _ in range(5)))
+    short = units.signed_alone([one.tobytes() for one in made], [one.tobytes() for one in envelopes])
+    plain = units.joined([units.submission(made[at : at + 1], envelopes[at : at + 1]) for at in range(made.size)])
+    for asked in (short, plain):
+        assert asked.operations.tobytes() == made.tobytes()
+        assert asked.written_envelopes()["first"].tolist() == [0, 1, 2, 3, 4]
+        assert asked.envelopes["signer_low"].tolist() == envelopes["signer_low"].tolist()
+        assert asked.glued is None
+        assert asked.units().tolist() == [0, 1, 2, 3, 4]
+    between = units.joined([units.submission(records(3)), short, units.submission(records(2), ranges((0, 2)))])
+    assert between.written_envelopes()["first"].tolist() == [3, 4, 5, 6, 7, 8]
+    assert between.units().tolist() == list(range(9))
+    assert between.only(np.arange(10) > 4).written_envelopes()["first"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("record", "envelope", "said"),
+    [
+        (records(1).tobytes()[:-1], ranges((0, 1)).tobytes(), "128 and 104 bytes each"),
+        (records(2).tobytes(), ranges((0, 1)).tobytes(), "128 and 104 bytes each"),
+        (records(1).tobytes(), ranges((0, 1), (0, 1)).tobytes(), "128 and 104 bytes each"),
+        (records(1).tobytes(), ranges((0, 2)).tobytes(), "covers it and nothing else"),
+        (records(1).tobytes(), ranges((1, 1)).tobytes(), "covers it and nothing else"),
+        (records(1, linked=(0,)).tobytes(), ranges((0, 1)).tobytes(), "is not linked"),
+    ],
+)
+def test_what_does_not_stand_alone_is_refused(record: bytes, envelope: bytes, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        units.signed_alone([record], [envelope])

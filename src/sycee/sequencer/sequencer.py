@@ -480,7 +480,8 @@ class Sequencer:
         part = asked.only(kept)
         fresh = answers["code"][kept] == kernels.PENDING
         envelopes = part.written_envelopes()
-        codes = authority.judge(self.state, self._log.ledger_id, now_ns, part.operations, envelopes)
+        known = {"checks": part.checks, "fresh": fresh}
+        codes = authority.judge(self.state, self._log.ledger_id, now_ns, part.operations, envelopes, **known)
         codes = units.refusals(part, fresh, codes)
         refused = codes != Result.CREATED
         if not refused.any():

@@ -28,6 +28,7 @@ from sycee.core.limits import (
 )
 from sycee.ledger import kernels, layout
 from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
+from sycee.ledger.signatures import CHECK
 
 Array = np.ndarray[Any, Any]
 
@@ -48,6 +49,7 @@ class Submission:
     firsts: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) where the range of each begins,
     ends: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) and where it has ended
     glued: Array | None = None  # (n,) bool: in one unit with the operation before; None where no operation is
+    checks: Array | None = None  # (m,) signatures.CHECK: what was learned of the envelopes; None: nothing
     room: memoryview | None = None  # in which all the operations stand, and a frame of them can be put around them
     kinds: int = 0  # as `kernels.take` saw them, where none is linked; 0: nobody looked
     is_in_order: bool = False  # no operation is malformed, and the ids, ordered by time, ascend; False: nobody looked
@@ -68,6 +70,7 @@ class Submission:
             self.firsts[chosen] - start,
             self.ends[chosen] - start,
             None if self.glued is None else self.glued[start:end],
+            None if self.checks is None else self.checks[chosen],
         )
 
     def only(self, kept: Array) -> Submission:
@@ -83,6 +86,7 @@ class Submission:
             firsts,
             firsts + (self.ends - self.firsts)[chosen],
             None if self.glued is None else self.glued[kept],
+            None if self.checks is None else self.checks[chosen],
         )
 
     def vouched_for(self, fresh: Array) -> Submission:
@@ -93,7 +97,8 @@ class Submission:
         chosen = before[self.ends] > before[self.firsts]
         firsts, ends = self.firsts[chosen], self.ends[chosen]
         glued = _glued(self.operations, firsts, ends)
-        return Submission(self.operations, self.envelopes[chosen], firsts, ends, glued)
+        checks = None if self.checks is None else self.checks[chosen]
+        return Submission(self.operations, self.envelopes[chosen], firsts, ends, glued, checks)
 
     def written_envelopes(self) -> Array:
         """The envelopes as a frame keeps them: (m,) envelopes.ENVELOPE with their ranges."""
@@ -218,10 +223,35 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
             hint="the last operation of a chain has no LINKED flag",
         )
     asked = Submission(operations, encoded, firsts, ends, _glued(operations, firsts, ends))
-    if asked.glued is not None:
+    if asked.glued is not None or encoded.size:
         for _ in asked.pieces():  # raises for a unit that is too long, before anything is written
             pass
     return asked
+
+
+def signed_alone(records: Sequence[bytes], envelopes: Sequence[bytes]) -> Submission:
+    """Return records of which each carries an envelope of its own, in order, as one submission.
+
+    The short way for payments of many callers: no array is made for a single one. records: 128 bytes each, none linked
+    to the next; envelopes: 104 bytes each, over one record. Raises UsageError for what is neither.
+    """
+    is_whole = {RECORD_BYTES}.issuperset(map(len, records)) and {ENVELOPE_BYTES}.issuperset(map(len, envelopes))
+    if not is_whole or len(records) != len(envelopes):
+        raise UsageError(
+            f"{len(records)} records and {len(envelopes)} envelopes are not as many of {RECORD_BYTES} and "
+            f"{ENVELOPE_BYTES} bytes each",
+            hint="submit what covers several records, or a chain, as arrays",
+        )
+    operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
+    encoded = np.frombuffer(b"".join(envelopes), ENVELOPE)
+    wrong = np.flatnonzero((encoded["count"] != 1) | (encoded["first"] != 0))
+    if wrong.size or _links(operations):
+        raise UsageError(
+            "a record that stands alone is not linked, and its envelope covers it and nothing else",
+            hint="submit what covers several records, or a chain, as arrays",
+        )
+    firsts = np.arange(operations.size)
+    return Submission(operations, encoded, firsts, firsts + 1)
 
 
 def _words(operations: Array) -> Array:
@@ -234,22 +264,26 @@ def joined(parts: Sequence[Submission]) -> Submission:
     if len(parts) == 1:
         return parts[0]
     operations = np.concatenate([part.operations for part in parts])
-    if all(part.glued is None for part in parts):
+    is_glued = any(part.glued is not None for part in parts)
+    if not is_glued and not any(part.envelopes.size for part in parts):
         return Submission(operations)
-    starts = np.cumsum([0, *(part.operations.size for part in parts[:-1])])
+    sizes = [part.operations.size for part in parts]
+    shifts = np.repeat(np.cumsum([0, *sizes[:-1]]), [part.envelopes.size for part in parts])
     glued = [np.zeros(part.operations.size, np.bool_) if part.glued is None else part.glued for part in parts]
+    checks = [np.zeros(part.envelopes.size, CHECK) if part.checks is None else part.checks for part in parts]
     return Submission(
         operations,
         np.concatenate([part.envelopes for part in parts]),
-        np.concatenate([part.firsts + start for part, start in zip(parts, starts, strict=True)]),
-        np.concatenate([part.ends + start for part, start in zip(parts, starts, strict=True)]),
-        np.concatenate(glued),
+        np.concatenate([part.firsts for part in parts]) + shifts,
+        np.concatenate([part.ends for part in parts]) + shifts,
+        np.concatenate(glued) if is_glued else None,
+        np.concatenate(checks) if any(part.checks is not None for part in parts) else None,
     )
 
 
 def _glued(operations: Array, firsts: Array, ends: Array) -> Array | None:
     """Which operations stand in one unit with the one before, (n,) bool; None where none does."""
-    if not firsts.size and not _links(operations):
+    if not _links(operations) and not (firsts.size and (ends - firsts > 1).any()):
         return None
     linked = (operations["flags"] & layout.LINKED) != 0
     glued = np.zeros(operations.size, np.bool_)
