@@ -1,0 +1,436 @@
+"""Processes that verify signatures beside the ledger, while frames are written.
+
+    check ─> find_jobs: which key must hold ─> queue ─┬─ batch ─> worker process ─┐
+    done <─ one byte for each signature <─────────────┴─ batch ─> worker process ─┘  on one thread of the verifier
+
+A worker is a child with nothing but a socket that it inherited (`signature_worker`): what it answers can come from no
+other process. While batches are verified the next ones collect; a worker has at most two, so that it never waits for
+this process. A worker that dies, answers nonsense or does not answer is replaced, and its batches are verified here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from sycee.core import keys
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.ledger import signatures
+from sycee.sequencer.signature_worker import BATCH_JOBS_MAX, COUNT
+from sycee.sequencer.units import Submission
+
+if TYPE_CHECKING:
+    from sycee.ledger.state import LedgerState
+
+Array = np.ndarray[Any, Any]
+
+WORKERS_MAX: Final = 64
+BATCHES_IN_FLIGHT: Final = 2  # of a worker: one that it verifies, one that waits for it
+WAITING_JOBS_MAX: Final = 1 << 18  # 54 MB; more than two cores verify in ten seconds
+ANSWER_S_MAX: Final = 20.0  # a worker that is slower is stopped; a loaded machine may take seconds to start one
+STARTS_IN_A_ROW_MAX: Final = 3  # of a worker that answered nothing; then this process verifies by itself
+_CLOSE_S_MAX: Final = 5.0
+
+
+class _Request:
+    """Signatures that one caller wants verified. For the verifier's lock, but for `future`."""
+
+    __slots__ = ("future", "jobs", "left", "outcomes", "taken")
+
+    def __init__(self, jobs: bytes, count: int) -> None:
+        self.jobs = memoryview(jobs)
+        self.left = count  # that are not answered
+        self.taken = 0  # that are in a batch
+        self.outcomes = bytearray(count)
+        self.future: Future[bytes] = Future()
+
+
+_Part = tuple[_Request, int, int]  # a request's jobs from one to before another
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    parts: list[_Part]
+    count: int
+    sent_s: float
+
+    def jobs(self) -> bytes:
+        size = keys.JOB.size
+        return b"".join(request.jobs[start * size : end * size] for request, start, end in self.parts)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    flight: deque[_Batch] = field(default_factory=deque)
+    unsent: bytes = b""
+    answered: bytearray = field(default_factory=bytearray)  # of the first batch
+    is_proven: bool = False  # it answered once
+
+
+class SignatureVerifier:
+    """Verifies signatures in child processes. Safe for many threads; callbacks run on its own thread.
+
+    How admission uses it:
+
+        verifier = SignatureVerifier(workers=2)      # one for a ledger; the processes start with the first signature
+        coming = verifier.check(state, ledger_id, now_ns, submission)   # at once; many envelopes gathered are cheapest
+        coming.add_done_callback(enqueue)            # or asyncio.wrap_future(coming), or coming.result()
+
+    and `enqueue` gives `coming.result()`, the same submission with its `checks`, to the writer, whose
+    `authority.judge(..., checks=submission.checks)` verifies again what was checked under a key that no longer counts.
+    """
+
+    def __init__(self, workers: int = 0) -> None:
+        """Of so many processes; 0 verifies on the thread that asks. Raises UsageError for more than WORKERS_MAX."""
+        if not 0 <= workers <= WORKERS_MAX:
+            raise UsageError(
+                f"signature workers must be 0 to {WORKERS_MAX}; got {workers}", hint="use as many as there are cores"
+            )
+        self._wanted = workers
+        self._lock = threading.Lock()
+        self._workers: list[_Worker] = []
+        self._waiting: deque[_Request] = deque()  # that have jobs in no batch
+        self._waiting_jobs = 0
+        self._failed_starts = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._wake_out: socket.socket | None = None
+        self._wake_in: socket.socket | None = None
+        self._pid = os.getpid()
+        self.findings: list[str] = []  # workers that were replaced, one sentence each
+        _open.add(self)
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """Of the workers that run."""
+        with self._lock:
+            return tuple(worker.process.pid for worker in self._workers)
+
+    def check(self, state: LedgerState, ledger_id: bytes, now_ns: int, asked: Submission) -> Future[Submission]:
+        """Verify a submission's envelopes; the future is the submission with its `checks`.
+
+        The keys are looked up in `state` at once, which may be done beside the writer. Without envelopes the future is
+        done. Raises UnavailableError once it is closed, or where too many signatures wait.
+        """
+        coming: Future[Submission] = Future()
+        found = signatures.find_jobs(state, ledger_id, now_ns, asked.operations, asked.envelopes)
+        if not found.jobs.size:
+            coming.set_result(replace(asked, checks=found.checks(b"")) if asked.envelopes.size else asked)
+            return coming
+
+        def finish(verified: Future[bytes]) -> None:
+            error = verified.exception()
+            if error is not None:
+                coming.set_exception(error)
+            else:
+                coming.set_result(replace(asked, checks=found.checks(verified.result())))
+
+        coming.set_running_or_notify_cancel()
+        self.verify(found.jobs.tobytes()).add_done_callback(finish)
+        return coming
+
+    def verify(self, jobs: bytes) -> Future[bytes]:
+        """Verify whole keys.JOBs: the future of one byte for each, 1 where the signature holds and 0 where not.
+
+        Raises UsageError for bytes that are no jobs, UnavailableError once it is closed or where too many wait.
+        """
+        count, rest = divmod(len(jobs), keys.JOB.size)
+        if rest:
+            raise UsageError(f"{len(jobs)} bytes are no signature jobs of {keys.JOB.size} bytes each")
+        request = _Request(jobs, count)
+        request.future.set_running_or_notify_cancel()
+        self._check_process()
+        if not count or not self._wanted:
+            if self._closed:
+                raise _closed()
+            request.future.set_result(keys.verify_jobs(jobs))
+            return request.future
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            if self._waiting_jobs + count > WAITING_JOBS_MAX:
+                raise UnavailableError(
+                    f"{self._waiting_jobs:,} signatures wait to be verified, and at most {WAITING_JOBS_MAX:,} may",
+                    hint="nothing was taken: send it again in a moment",
+                )
+            if self._thread is None:
+                self._start()
+            self._waiting.append(request)
+            self._waiting_jobs += count
+            self._send()
+        return request.future
+
+    def close(self) -> None:
+        """End the processes, after what was asked for is answered. A second call does nothing."""
+        if os.getpid() != self._pid:
+            return  # a fork's copy owns nothing
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+            self._nudge()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise UnavailableError(
+                "these signature workers belong to the process that started them, not to its fork",
+                hint="open the ledger in the process that uses it",
+            )
+
+    # --- under the lock ---
+
+    def _start(self) -> None:
+        """Start the thread and the processes."""
+        self._wake_out, self._wake_in = socket.socketpair()
+        for end in (self._wake_out, self._wake_in):
+            end.setblocking(False)
+        for _ in range(self._wanted):
+            self._start_worker()
+        self._thread = threading.Thread(target=self._run, name="sycee-signatures", daemon=True)
+        self._thread.start()
+
+    def _start_worker(self) -> None:
+        """Start one process, unless too many in a row died before they answered."""
+        if self._failed_starts >= STARTS_IN_A_ROW_MAX:
+            return
+        ours, theirs = socket.socketpair()
+        try:
+            # Nothing of this process but the module path: no environment, no file, no folder, no terminal's Ctrl-C.
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-m", "sycee.sequencer.signature_worker", str(theirs.fileno())],
+                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            self._failed_starts = STARTS_IN_A_ROW_MAX
+            self.findings.append(f"no process verifies signatures: {error.strerror}; this one does")
+            return
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        self._workers.append(_Worker(process, ours))
+
+    def _send(self) -> None:
+        """Give what waits to the workers that have room, in even parts."""
+        while self._waiting:
+            worker = min(self._workers, key=lambda each: len(each.flight), default=None)
+            if worker is None:
+                self._nudge()  # the thread verifies
+                return
+            if len(worker.flight) >= BATCHES_IN_FLIGHT:
+                return
+            even = -(-self._waiting_jobs // len(self._workers))
+            batch = self._take(min(even, BATCH_JOBS_MAX))
+            worker.flight.append(batch)
+            was_idle = not worker.unsent
+            worker.unsent += COUNT.pack(batch.count) + batch.jobs()
+            if was_idle:
+                self._push(worker)
+            if worker.unsent:
+                self._nudge()  # the thread sends the rest
+
+    def _take(self, count_max: int) -> _Batch:
+        """The next jobs that wait, as a batch."""
+        parts: list[_Part] = []
+        count = 0
+        while self._waiting and count < count_max:
+            request = self._waiting[0]
+            start, total = request.taken, len(request.outcomes)
+            end = min(total, start + count_max - count)
+            request.taken = end
+            parts.append((request, start, end))
+            count += end - start
+            if end == total:
+                self._waiting.popleft()
+        self._waiting_jobs -= count
+        return _Batch(parts, count, time.monotonic())
+
+    @staticmethod
+    def _push(worker: _Worker) -> None:
+        """Send what the worker's socket takes. One that is gone is found by its thread."""
+        with contextlib.suppress(OSError):
+            worker.unsent = worker.unsent[worker.connection.send(worker.unsent) :]
+
+    def _nudge(self) -> None:
+        if self._wake_in is not None:
+            with contextlib.suppress(OSError):  # full: the thread will wake
+                self._wake_in.send(b"\0")
+
+    # --- the verifier's thread ---
+
+    def _run(self) -> None:
+        """Take answers and send batches until it is closed and nothing is left."""
+        assert self._wake_out is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_out, selectors.EVENT_READ)
+            while True:
+                with self._lock:
+                    watched = self._watched(selector)
+                    is_busy = any(worker.flight for worker in self._workers) or bool(self._waiting)
+                    if self._closed and not is_busy:
+                        break
+                    done = [] if self._workers else self._all_here()
+                for request, outcomes in done:
+                    request.future.set_result(outcomes)
+                if done:
+                    continue
+                for key, _ in selector.select(ANSWER_S_MAX / 4 if is_busy else None):
+                    if key.fileobj is self._wake_out:
+                        with contextlib.suppress(BlockingIOError):
+                            self._wake_out.recv(4096)
+                self._answer(watched)
+        self._end()
+
+    def _watched(self, selector: selectors.BaseSelector) -> list[_Worker]:
+        """Have the selector watch the workers that there are; they."""
+        known = {key.fileobj: key for key in selector.get_map().values() if key.fileobj is not self._wake_out}
+        for connection in known.keys() - {worker.connection for worker in self._workers}:
+            selector.unregister(connection)
+        for worker in self._workers:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.unsent else 0)
+            if worker.connection not in known:
+                selector.register(worker.connection, events)
+            elif known[worker.connection].events != events:
+                selector.modify(worker.connection, events)
+        return list(self._workers)
+
+    def _answer(self, watched: list[_Worker]) -> None:
+        """Read what came, send what waits, and tell the callers, without the lock."""
+        finished: list[tuple[_Request, bytes]] = []
+        lost: list[_Batch] = []
+        with self._lock:
+            for worker in watched:
+                if worker.unsent:
+                    self._push(worker)
+                if not self._receive(worker, finished):
+                    lost += worker.flight
+                    self._replace(worker)
+            self._send()
+        for batch in lost:
+            outcomes = keys.verify_jobs(batch.jobs())
+            with self._lock:
+                finished += _note(batch, outcomes)
+        for request, answer in finished:
+            request.future.set_result(answer)
+
+    def _receive(self, worker: _Worker, finished: list[tuple[_Request, bytes]]) -> bool:
+        """Take a worker's answers; False where it is gone, answers nonsense, or is too slow."""
+        try:
+            came = worker.connection.recv(1 << 16)
+        except BlockingIOError:
+            return not worker.flight or time.monotonic() - worker.flight[0].sent_s < ANSWER_S_MAX
+        except OSError:
+            return False
+        worker.answered += came
+        if not came or len(worker.answered) > sum(batch.count for batch in worker.flight):
+            return False
+        if worker.answered.translate(None, b"\0\1"):
+            return False
+        while worker.flight and len(worker.answered) >= worker.flight[0].count:
+            batch = worker.flight.popleft()
+            finished += _note(batch, bytes(worker.answered[: batch.count]))
+            del worker.answered[: batch.count]
+            worker.is_proven, self._failed_starts = True, 0
+            if worker.flight:
+                worker.flight[0].sent_s = time.monotonic()
+        return True
+
+    def _replace(self, worker: _Worker) -> None:
+        """Stop a worker and start another."""
+        self._workers.remove(worker)
+        _stop(worker)
+        self.findings.append(f"signature worker {worker.process.pid} was replaced: exit {worker.process.returncode}")
+        if not worker.is_proven:
+            self._failed_starts += 1
+        if not self._closed:
+            self._start_worker()
+
+    def _all_here(self) -> list[tuple[_Request, bytes]]:
+        """Where no worker can be had: verify what waits on this thread."""
+        finished: list[tuple[_Request, bytes]] = []
+        while self._waiting:
+            batch = self._take(BATCH_JOBS_MAX)
+            finished += _note(batch, keys.verify_jobs(batch.jobs()))
+        return finished
+
+    def _end(self) -> None:
+        with self._lock:
+            workers, self._workers = self._workers, []
+            for end in (self._wake_out, self._wake_in):
+                if end is not None:
+                    end.close()
+            self._wake_in = None
+        for worker in workers:
+            worker.connection.close()  # the worker reads the end and ends
+        for worker in workers:
+            try:
+                worker.process.wait(_CLOSE_S_MAX)
+            except subprocess.TimeoutExpired:
+                _stop(worker)
+
+    def _forget(self) -> None:
+        """In a fork's copy: let go of the sockets, so that the workers see their parent's end and not the copy's."""
+        self._closed = True
+        for worker in self._workers:
+            os.close(worker.connection.detach())
+        for end in (self._wake_out, self._wake_in):
+            if end is not None:
+                os.close(end.detach())
+        self._workers, self._wake_out, self._wake_in, self._thread = [], None, None, None
+
+
+def _note(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
+    """Write a batch's answers where they belong; the requests that are done by it, with all of theirs."""
+    finished = []
+    at = 0
+    for request, start, end in batch.parts:
+        request.outcomes[start:end] = outcomes[at : at + end - start]
+        at += end - start
+        request.left -= end - start
+        if not request.left:
+            finished.append((request, bytes(request.outcomes)))
+    return finished
+
+
+def _stop(worker: _Worker) -> None:
+    worker.connection.close()
+    with contextlib.suppress(OSError):
+        worker.process.kill()
+    worker.process.wait()
+
+
+def _closed() -> UnavailableError:
+    return UnavailableError("the signature verifier is closed", hint="open the ledger again")
+
+
+_open: Final[weakref.WeakSet[SignatureVerifier]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for verifier in list(_open):
+        verifier._forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,287 @@
+"""Signatures verified in other processes: the answers are the plain ones, whatever happens to the processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.ledger.signers import LEDGER_ID, NOW_NS, OTTO, PHONE, SHOP, record, shared, signed
+
+from sycee.core import keys
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.keys import SigningKey
+from sycee.ledger import signatures
+from sycee.ledger.layout import Kind
+from sycee.sequencer import signature_workers, units
+from sycee.sequencer.signature_workers import SignatureVerifier
+
+WAIT_S = 60.0
+
+
+def job(number: int, *, good: bool = True, algorithm: str = "ed25519") -> bytes:
+    key = SigningKey.derive(bytes([number % 7 + 1]) * 32, algorithm)
+    message = number.to_bytes(8, "little") * (keys.MESSAGE_BYTES // 8)
+    signature = key.sign(message if good else bytes(keys.MESSAGE_BYTES + 1))
+    return keys.JOB.pack(key.public.flags, key.public.key, signature, message)
+
+
+def some_jobs(count: int, seed: int = 0) -> tuple[bytes, bytes]:
+    """Jobs of both algorithms, of which about a third fail, and what they come to."""
+    random = np.random.default_rng(seed)
+    goods = random.random(count) < 0.66
+    made = [
+        job(number, good=bool(good), algorithm=keys.ALGORITHMS[number % 2])
+        for number, good in enumerate(goods.tolist())
+    ]
+    return b"".join(made), bytes(goods.astype(np.uint8))
+
+
+@pytest.fixture
+def verifier() -> Iterator[SignatureVerifier]:
+    made = SignatureVerifier(2)
+    yield made
+    made.close()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def is_shut(process: int) -> bool:
+    """Whether the process may open no file any more."""
+    limits = Path(f"/proc/{process}/limits").read_text().splitlines()
+    return [line.split()[3:5] for line in limits if line.startswith("Max open files")] == [["0", "0"]]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_the_answers_are_the_plain_ones(workers: int) -> None:
+    verifier = SignatureVerifier(workers)
+    asked = [some_jobs(count, count) for count in (1, 2, 0, 300, 1, 40, 129)]
+    coming = [verifier.verify(jobs) for jobs, _ in asked]
+    for (jobs, expected), future in zip(asked, coming, strict=True):
+        assert future.result(WAIT_S) == expected == keys.verify_jobs(jobs)
+    assert len(verifier.process_ids) == workers
+    verifier.close()
+    assert not verifier.process_ids
+
+
+def test_callers_of_many_threads_each_get_their_own(verifier: SignatureVerifier) -> None:
+    wrong: list[int] = []
+
+    def ask(seed: int) -> None:
+        for count in (1, 5, 70):
+            jobs, expected = some_jobs(count, seed)
+            if verifier.verify(jobs).result(WAIT_S) != expected:
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert not wrong
+
+
+def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifier) -> None:
+    frame = np.concatenate(
+        [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(3)]
+    )
+    given = [signed(frame[at : at + 1], PHONE, first=at) for at in range(3)] + [signed(frame, OTTO)]
+    asked = units.submission(frame, given)
+    for each in (verifier, SignatureVerifier(0)):
+        checked = each.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
+        assert checked.checks is not None
+        assert checked.checks["outcome"].tolist() == [signatures.HOLDS] * 4
+        assert checked.operations is asked.operations
+        # The checks go where their envelopes go.
+        part = checked.slice(0, 3).only(np.ones(3, np.bool_))
+        twice = units.joined([part, units.submission(frame[:1], given[:1])])
+        assert twice.checks is not None
+        assert twice.checks["outcome"].tolist() == [signatures.HOLDS] * 4 + [signatures.NOT_TRIED]
+    unsigned = units.submission(frame)
+    assert verifier.check(shared().state, LEDGER_ID, NOW_NS, unsigned).result(0) is unsigned
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(verifier: SignatureVerifier) -> None:
+    verifier.verify(job(1)).result(WAIT_S)
+    before = verifier.process_ids
+    jobs, expected = some_jobs(100)
+    coming = [verifier.verify(jobs) for _ in range(20)]
+    os.kill(before[0], signal.SIGKILL)
+    coming += [verifier.verify(jobs) for _ in range(5)]
+    assert [future.result(WAIT_S) for future in coming] == [expected] * 25
+    until(lambda: len(verifier.process_ids) == 2 and before[0] not in verifier.process_ids)
+    assert str(before[0]) in verifier.findings[0]
+    assert verifier.verify(jobs).result(WAIT_S) == expected
+
+
+def test_a_worker_that_stands_still_is_replaced(verifier: SignatureVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature_workers, "ANSWER_S_MAX", 0.4)
+    verifier.verify(job(1)).result(WAIT_S)
+    stopped = verifier.process_ids[0]
+    os.kill(stopped, signal.SIGSTOP)
+    jobs, expected = some_jobs(30)
+    coming = [verifier.verify(jobs) for _ in range(20)]
+    assert [future.result(WAIT_S) for future in coming] == [expected] * 20
+    until(lambda: not is_running(stopped))
+
+
+def test_where_no_worker_stays_this_process_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature_workers.sys, "executable", "/bin/false")
+    jobs, expected = some_jobs(30)
+    verifier = SignatureVerifier(2)
+    assert [verifier.verify(jobs).result(WAIT_S) for _ in range(5)] == [expected] * 5
+    assert verifier.findings
+    verifier.close()
+    monkeypatch.setattr(signature_workers.sys, "executable", "/is/not/there")
+    verifier = SignatureVerifier(2)
+    assert verifier.verify(jobs).result(WAIT_S) == expected
+    assert "no process verifies signatures" in verifier.findings[0]
+    verifier.close()
+
+
+def test_a_worker_that_answers_nonsense_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in ("b'\\x02' * 30", "b'\\x01' * 31"):
+        liar = tmp_path / "liar"
+        liar.write_text(
+            f"#!{sys.executable}\n"
+            "import socket, sys\n"
+            "with socket.socket(fileno=int(sys.argv[-1])) as parent:\n"
+            f"    parent.recv(1 << 20); parent.sendall({answer}); parent.recv(1 << 20)\n"
+        )
+        liar.chmod(0o700)
+        with monkeypatch.context() as patched:
+            patched.setattr(signature_workers.sys, "executable", str(liar))
+            verifier = SignatureVerifier(1)
+            jobs, expected = some_jobs(30)
+            assert verifier.verify(jobs).result(WAIT_S) == expected
+            assert verifier.findings
+            verifier.close()
+
+
+def test_a_closed_verifier_answers_what_was_asked_and_takes_no_more() -> None:
+    verifier = SignatureVerifier(2)
+    jobs, expected = some_jobs(50)
+    coming = [verifier.verify(jobs) for _ in range(10)]
+    processes = verifier.process_ids
+    verifier.close()
+    assert [future.result(0) for future in coming] == [expected] * 10
+    assert not any(is_running(process) for process in processes)
+    verifier.close()
+    for closed in (verifier, _closed_in_process()):
+        with pytest.raises(UnavailableError, match="closed"):
+            closed.verify(jobs)
+
+
+def _closed_in_process() -> SignatureVerifier:
+    verifier = SignatureVerifier(0)
+    verifier.close()
+    return verifier
+
+
+def test_a_callback_may_ask_again_and_close() -> None:
+    verifier = SignatureVerifier(1)
+    jobs, expected = some_jobs(3)
+    last: Future[bytes] = Future()
+
+    def again(_: Future[bytes]) -> None:
+        verifier.verify(jobs).add_done_callback(lambda done: (verifier.close(), last.set_result(done.result())))  # type: ignore[func-returns-value]
+
+    verifier.verify(jobs).add_done_callback(again)
+    assert last.result(WAIT_S) == expected
+    until(lambda: not verifier.process_ids)
+
+
+def test_too_much_is_refused(verifier: SignatureVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="0 to 64; got 65"):
+        SignatureVerifier(65)
+    with pytest.raises(UsageError, match="211 bytes"):
+        verifier.verify(bytes(211))
+    monkeypatch.setattr(signature_workers, "WAITING_JOBS_MAX", 10)
+    with pytest.raises(UnavailableError, match="at most 10"):
+        verifier.verify(some_jobs(11)[0])
+
+
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    code = (
+        "import time, sys\n"
+        "from sycee.sequencer.signature_workers import SignatureVerifier\n"
+        f"jobs = bytes.fromhex('{job(1).hex()}')\n"
+        "verifier = SignatureVerifier(2)\n"
+        "assert verifier.verify(jobs).result(60) == b'\\1'\n"
+        "print(*verifier.process_ids, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        processes = [int(word) for word in parent.stdout.readline().split()]
+        assert len(processes) == 2
+        assert all(is_running(process) for process in processes)
+        parent.kill()
+    until(lambda: not any(is_running(process) for process in processes))
+
+
+def test_a_fork_leaves_the_workers_to_their_parent(verifier: SignatureVerifier) -> None:
+    jobs, expected = some_jobs(10)
+    verifier.verify(jobs).result(WAIT_S)
+    processes = verifier.process_ids
+    child = os.fork()
+    if not child:  # pragma: no cover
+        said = 1
+        try:
+            verifier.verify(jobs)
+        except UnavailableError as error:
+            verifier.close()
+            said = 0 if "fork" in error.message else 2
+        finally:
+            os._exit(said)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert verifier.verify(jobs).result(WAIT_S) == expected
+    # A copy that lives on holds no socket of theirs: they end when the parent closes.
+    child = os.fork()
+    if not child:  # pragma: no cover
+        time.sleep(WAIT_S)
+        os._exit(0)
+    try:
+        verifier.close()
+        assert not any(is_running(process) for process in processes)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_worker_has_one_socket_and_can_open_nothing(verifier: SignatureVerifier, tmp_path: Path) -> None:
+    with (tmp_path / "secret").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        verifier.verify(job(1)).result(WAIT_S)
+        for process in verifier.process_ids:
+            until(partial(is_shut, process))
+            opened = [str(entry.readlink()) for entry in Path(f"/proc/{process}/fd").iterdir()]
+            assert sorted(name.split(":")[0] for name in opened) == ["/dev/null"] * 3 + ["socket"]
+            assert Path(f"/proc/{process}/cwd").readlink() == Path("/")
+            environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            assert {one.split(b"=")[0] for one in environment if one} <= {b"PYTHONPATH", b"LC_CTYPE"}
+            maps = Path(f"/proc/{process}/maps").read_text()
+            assert "numpy" not in maps
+            assert "llvmlite" not in maps
