@@ -479,9 +479,8 @@ class Sequencer:
         """Which of the `kept` operations stay, (n,) bool; `answers` says what was refused to the others."""
         part = asked.only(kept)
         fresh = answers["code"][kept] == kernels.PENDING
-        envelopes = part.written_envelopes()
-        known = {"checks": part.checks, "fresh": fresh}
-        codes = authority.judge(self.state, self._log.ledger_id, now_ns, part.operations, envelopes, **known)
+        judge = partial(authority.judge, checks=part.checks, fresh=fresh)
+        codes = judge(self.state, self.ledger_id, now_ns, part.operations, part.written_envelopes())
         codes = units.refusals(part, fresh, codes)
         refused = codes != Result.CREATED
         if not refused.any():

@@ -28,6 +28,7 @@ import numpy as np
 
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.forking import Owner
 from sycee.ledger import signatures
 from sycee.sequencer.signature_worker import BATCH_JOBS_MAX, COUNT
 from sycee.sequencer.units import Submission
@@ -111,7 +112,7 @@ class SignatureVerifier:
         self._thread: threading.Thread | None = None
         self._wake_out: socket.socket | None = None
         self._wake_in: socket.socket | None = None
-        self._pid = os.getpid()
+        self._owner = Owner()
         self.findings: list[str] = []  # workers that were replaced, one sentence each
         _open.add(self)
 
@@ -154,7 +155,7 @@ class SignatureVerifier:
             raise UsageError(f"{len(jobs)} bytes are no signature jobs of {keys.JOB.size} bytes each")
         request = _Request(jobs, count)
         request.future.set_running_or_notify_cancel()
-        self._check_process()
+        self._owner.check("the signature verifier")
         if not count or not self._wanted:
             if self._closed:
                 raise _closed()
@@ -177,21 +178,14 @@ class SignatureVerifier:
 
     def close(self) -> None:
         """End the processes, after what was asked for is answered. A second call does nothing."""
-        if os.getpid() != self._pid:
-            return  # a fork's copy owns nothing
+        if not self._owner.is_here:
+            return  # a forked child's copy owns nothing
         with self._lock:
             self._closed = True
             thread = self._thread
             self._nudge()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-
-    def _check_process(self) -> None:
-        if os.getpid() != self._pid:
-            raise UnavailableError(
-                "these signature workers belong to the process that started them, not to its fork",
-                hint="open the ledger in the process that uses it",
-            )
 
     # --- under the lock ---
 
