@@ -18,7 +18,7 @@ from sycee.ledger import digest, kernels, layout, proofs, saving
 from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.growth import Growth
 from sycee.ledger.history import History
-from sycee.ledger.layout import AccountKind, KeyFlag, Kind, PostFlag, Reason
+from sycee.ledger.layout import KeyFlag, Kind, PostFlag
 from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
 
 Array = np.ndarray[Any, Any]
@@ -200,22 +200,12 @@ class LedgerState(Growth):
             return None
         record = self.accounts[row]
         flags, key = self.key(row)
-        numbers = (
-            "currency", "operator", "rule_set", "debits_posted", "credits_posted", "debits_pending", "credits_pending",
-            "day_used", "month_used", "year_used", "day", "month", "year", "key_epoch",
-        )  # fmt: skip
-        return Account(
-            id=account_id,
-            kind=AccountKind(int(record["kind"])),
-            blocks=layout.Block(int(record["blocks"])),
-            debit_reasons=_reasons(record["debit_reasons"]),
-            credit_reasons=_reasons(record["credit_reasons"]),
-            close_reason=Reason(int(record["close_reason"])) if record["close_reason"] else None,
+        return Account.of(
+            record,
             suspense=self.account_id(int(record["suspense"])),
             link=self.account_id(int(record["link"]) - 1) if record["link"] else 0,
             key_flags=flags,
             key=key,
-            **{name: int(record[name]) for name in numbers},
         )
 
     def account_id(self, row: int) -> int:
@@ -249,16 +239,12 @@ class LedgerState(Growth):
         if row < 0:
             return None
         record = self.holds[row]
-        return Hold(
+        return Hold.of(
+            record,
             id=operation_id,
             payer=self.account_id(int(record["payer"])),
             payee=self.account_id(int(record["payee"])),
             third=self.account_id(int(record["third"]) - 1) if record["third"] else 0,
-            hash_lock=record["hash"].tobytes() if record["hash_locked"] else b"",
-            until_ns=int(record["until_ns"]),
-            held=int(record["held"]),
-            own_held=int(record["own_held"]),
-            state=layout.HoldState(int(record["state"])),
         )
 
     def transit_of(self, operation_id: int) -> Transit | None:
@@ -298,18 +284,8 @@ class LedgerState(Growth):
         if not self.has_programme(programme) or not 0 <= member < self.tables.programmes["count"][programme]:
             return None
         record = self.purses(programme)[member]
-        return Purse(
-            programme=programme,
-            member=member,
-            member_id=join(record["member_low"], record["member_high"]),
-            wallet=self.account_id(int(record["wallet"]) - 1) if record["wallet"] else 0,
-            state=layout.PurseState(int(record["state"])),
-            dropped=int(record["dropped"]),
-            spent=int(record["spent"]),
-            refunded=int(record["refunded"]),
-            returned=int(record["returned"]),
-            pending=int(record["pending"]),
-        )
+        wallet = self.account_id(int(record["wallet"]) - 1) if record["wallet"] else 0
+        return Purse.of(record, programme=programme, member=member, wallet=wallet)
 
     def purses(self, programme: int) -> Array:
         """A programme's block, in cohort order: (count,) layout.PURSE, a view that must not be written."""
@@ -429,7 +405,3 @@ def _hashes(operations: Array, kinds: int) -> Array:
         secret = operations[at : at + 1].view(np.uint8)[80:112].tobytes()
         hashes[at] = np.frombuffer(hashlib.sha256(secret).digest(), "<u8")
     return hashes
-
-
-def _reasons(bits: Any) -> frozenset[Reason]:
-    return frozenset(reason for reason in Reason if int(bits) >> (reason - 1) & 1)

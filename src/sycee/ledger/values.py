@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from sycee.ledger.layout import AccountKind, Block, HoldState, KeyFlag, PurseState, Reason, Role, TransitState
+
+_ACCOUNT_NUMBERS: Final = (
+    "currency", "operator", "rule_set", "debits_posted", "credits_posted", "debits_pending", "credits_pending",
+    "day_used", "month_used", "year_used", "day", "month", "year", "key_epoch",
+)  # fmt: skip
+_PURSE_AMOUNTS: Final = ("dropped", "spent", "refunded", "returned", "pending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,23 @@ class Account:
     key_flags: KeyFlag
     key: bytes  # 32 bytes, or none
 
+    @classmethod
+    def of(cls, record: Any, *, suspense: int, link: int, key_flags: int, key: bytes) -> Account:
+        """Read a layout.ACCOUNT record; the ids of the accounts that it names are given."""
+        return cls(
+            id=_id(record, "id"),
+            kind=AccountKind(int(record["kind"])),
+            blocks=Block(int(record["blocks"])),
+            debit_reasons=_reasons(record["debit_reasons"]),
+            credit_reasons=_reasons(record["credit_reasons"]),
+            close_reason=Reason(int(record["close_reason"])) if record["close_reason"] else None,
+            suspense=suspense,
+            link=link,
+            key_flags=KeyFlag(key_flags),
+            key=key,
+            **{name: int(record[name]) for name in _ACCOUNT_NUMBERS},
+        )
+
     @property
     def balance(self) -> int:
         """Credits less debits, posted."""
@@ -62,6 +86,18 @@ class Purse:
     returned: int
     pending: int
 
+    @classmethod
+    def of(cls, record: Any, *, programme: int, member: int, wallet: int) -> Purse:
+        """Read a layout.PURSE record; its place and the id of its wallet are given."""
+        return cls(
+            programme=programme,
+            member=member,
+            member_id=_id(record, "member"),
+            wallet=wallet,
+            state=PurseState(int(record["state"])),
+            **{name: int(record[name]) for name in _PURSE_AMOUNTS},
+        )
+
     @property
     def left(self) -> int:
         """What may still be spent or returned."""
@@ -81,6 +117,21 @@ class Hold:
     held: int
     own_held: int
     state: HoldState
+
+    @classmethod
+    def of(cls, record: Any, *, id: int, payer: int, payee: int, third: int) -> Hold:
+        """Read a layout.HOLD record; its id and the accounts' are given."""
+        return cls(
+            id=id,
+            payer=payer,
+            payee=payee,
+            third=third,
+            hash_lock=record["hash"].tobytes() if record["hash_locked"] else b"",
+            until_ns=int(record["until_ns"]),
+            held=int(record["held"]),
+            own_held=int(record["own_held"]),
+            state=HoldState(int(record["state"])),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +163,11 @@ class Grant:
     def counts(self, now_ns: int) -> bool:
         """Whether it may be relied on at this time."""
         return not self.revoked and self.from_ns <= now_ns < self.until_ns
+
+
+def _id(record: Any, field: str) -> int:
+    return int(record[f"{field}_high"]) << 64 | int(record[f"{field}_low"])
+
+
+def _reasons(bits: Any) -> frozenset[Reason]:
+    return frozenset(reason for reason in Reason if int(bits) >> (reason - 1) & 1)

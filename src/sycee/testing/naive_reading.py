@@ -1,0 +1,131 @@
+"""What the naive twin answers to reads, in loops: accounts, purses, holds, pages of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.ledger.layout import AccountKind, Block, HoldState, KeyFlag, Reason
+from sycee.ledger.values import Account, Hold, Purse
+from sycee.testing.naive_book import Book
+
+
+class Line(NamedTuple):
+    """One line of a statement. Amounts in minor units: positive came in, negative went out."""
+
+    number: int  # of the movement, from 1
+    time_ns: int
+    amount: int
+    balance: int  # after it
+    counterparty: int  # account id; 0 where the other side is a purse
+    operation: int  # id of the operation that made it
+    purpose: int
+
+
+def account(book: Book, id: int) -> Account | None:
+    """The account with this id, or None."""
+    found = book.accounts.get(id)
+    if found is None:
+        return None
+    blocks = Block(0)
+    blocks |= Block.DEBIT if found.debit_reasons else Block(0)
+    blocks |= Block.CREDIT if found.credit_reasons else Block(0)
+    blocks |= Block.CLOSED if found.closed else Block(0)
+    return Account(
+        id=id,
+        currency=found.currency,
+        kind=AccountKind(found.kind),
+        blocks=blocks,
+        debit_reasons=_reasons(found.debit_reasons),
+        credit_reasons=_reasons(found.credit_reasons),
+        close_reason=Reason(found.closed) if found.closed else None,
+        operator=found.operator,
+        suspense=found.suspense,
+        rule_set=found.rule_set,
+        link=found.link,
+        debits_posted=found.debits_posted,
+        credits_posted=found.credits_posted,
+        debits_pending=found.debits_pending,
+        credits_pending=found.credits_pending,
+        day_used=found.used[0],
+        month_used=found.used[1],
+        year_used=found.used[2],
+        day=found.periods[0],
+        month=found.periods[1],
+        year=found.periods[2],
+        key_epoch=found.key_epoch,
+        key_flags=KeyFlag(found.key_flags),
+        key=found.key if found.key_flags else b"",
+    )
+
+
+def purse(book: Book, programme: int, member: int) -> Purse | None:
+    """The purse of a member of a programme, or None."""
+    found = book.purses.get((programme, member))
+    if found is None:
+        return None
+    return Purse(
+        programme=programme,
+        member=member,
+        member_id=found.member_id,
+        wallet=found.wallet,
+        state=found.state,
+        dropped=found.dropped,
+        spent=found.spent,
+        refunded=found.refunded,
+        returned=found.returned,
+        pending=found.pending,
+    )
+
+
+def hold(book: Book, id: int) -> Hold | None:
+    """The hold that this operation made, or None."""
+    found = book.holds.get(id)
+    if found is None:
+        return None
+    return Hold(
+        id=id,
+        payer=found.payer,
+        payee=found.payee,
+        third=found.third,
+        hash_lock=found.hash if found.hash_locked else b"",
+        until_ns=found.end_ns,
+        held=found.held,
+        own_held=found.own,
+        state=HoldState(found.state),
+    )
+
+
+def statement(book: Book, id: int, times_ns: Mapping[int, int], operations: Mapping[int, int]) -> list[Line]:
+    """All lines of an account, newest first. times_ns: by sequence of the frame; operations: ids by place."""
+    lines = []
+    row = "account", id
+    for number, movement in enumerate(book.movements, start=1):
+        if row not in (movement.debit, movement.credit):
+            continue
+        went_out = movement.debit == row
+        other = movement.credit if went_out else movement.debit
+        lines.append(
+            Line(
+                number=number,
+                time_ns=times_ns[movement.place >> PLACE_INDEX_BITS],
+                amount=0 if other == row else -movement.amount if went_out else movement.amount,
+                balance=movement.debit_balance if went_out else movement.credit_balance,
+                counterparty=other[1] if other[0] == "account" else 0,
+                operation=operations[movement.place],
+                purpose=movement.purpose,
+            )
+        )
+    return lines[::-1]
+
+
+def page(lines: list[Line], *, lines_max: int, cursor: int = 0) -> tuple[list[Line], int]:
+    """At most so many of these lines, newest first, after the one that `cursor` numbers; and the next cursor."""
+    rest = [line for line in lines if not cursor or line.number < cursor]
+    shown = rest[:lines_max]
+    return shown, shown[-1].number if len(rest) > len(shown) else 0
+
+
+def _reasons(bits: int) -> frozenset[Reason]:
+    return frozenset(reason for reason in Reason if bits >> (reason - 1) & 1)
