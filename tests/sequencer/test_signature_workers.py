@@ -20,7 +20,7 @@ from tests.ledger.signers import LEDGER_ID, NOW_NS, OTTO, PHONE, SHOP, record, s
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
-from sycee.ledger import signatures
+from sycee.ledger import authority, signatures
 from sycee.ledger.layout import Kind
 from sycee.sequencer import signature_workers, units
 from sycee.sequencer.signature_workers import SignatureVerifier
@@ -121,6 +121,26 @@ def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifi
         assert twice.checks["outcome"].tolist() == [signatures.HOLDS] * 4 + [signatures.NOT_TRIED]
     unsigned = units.submission(frame)
     assert verifier.check(shared().state, LEDGER_ID, NOW_NS, unsigned).result(0) is unsigned
+
+
+def test_the_ranges_of_joined_submissions_are_their_own(verifier: SignatureVerifier) -> None:
+    """Each envelope counts from its own submission, and more operations may come together than 16 bits count."""
+    payments = [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(4)]
+    parts = [units.submission(one, [signed(one, PHONE)]) for one in payments]
+    parts.append(units.submission(np.concatenate([payments[0]] * 70_000)))
+    parts.append(units.submission(np.concatenate(payments[:2]), [signed(payments[1], PHONE, first=1)]))
+    short = units.signed_alone([one.tobytes() for one in payments], [signed(one, PHONE).encode() for one in payments])
+    for asked in (units.joined(parts), short, units.joined([short, *parts, short])):
+        checked = verifier.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
+        assert checked.checks is not None
+        assert checked.checks["outcome"].tolist() == [signatures.HOLDS] * asked.envelopes.size
+    answers = [
+        authority.judge(
+            shared().state, LEDGER_ID, NOW_NS, piece.operations, piece.written_envelopes(), checks=piece.checks
+        )
+        for piece in verifier.check(shared().state, LEDGER_ID, NOW_NS, short).result(WAIT_S).pieces()
+    ]
+    assert [codes.tolist() for codes in answers] == [[0] * 4]
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(verifier: SignatureVerifier) -> None:

@@ -96,17 +96,26 @@ class Jobs:
                 checks["key"][at] = np.void(_name(several))
 
 
-def find_jobs(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Array) -> Jobs:
+def find_jobs(
+    state: LedgerState,
+    ledger_id: bytes,
+    now_ns: int,
+    operations: Array,
+    envelopes: Array,
+    firsts: Array | None = None,
+) -> Jobs:
     """Return what must be verified of a submission's envelopes, each under the key that counts at `now_ns`.
 
-    operations: (n,) layout.OPERATION; envelopes: (m,) ENVELOPE whose ranges count from the first operation. An envelope
-    that cannot hold, or whose signer is not known, has no job.
+    operations: (n,) layout.OPERATION; envelopes: (m,) ENVELOPE; firsts: (m,) i8, the operation with which the range of
+    each begins, None where the envelopes themselves say so. An envelope that cannot hold, or whose signer is not known,
+    has no job.
 
     May be called beside the thread that applies frames: the answer may then be stale, which costs the writer one more
     verification. It must be called for the very bytes that are submitted.
     """
     tables, grants = state.tables, tuple(state.grants.values())
-    sound = is_sound(envelopes, operations.size)
+    firsts = envelopes["first"].astype(np.int64) if firsts is None else firsts
+    sound = is_sound(envelopes, firsts, operations.size)
     by_account = np.flatnonzero(sound & (envelopes["currency"] != 0))
     at, found = by_account, np.zeros(0, "V32")
     if by_account.size:
@@ -123,7 +132,7 @@ def find_jobs(state: LedgerState, ledger_id: bytes, now_ns: int, operations: Arr
         found = np.concatenate([found, np.frombuffer(b"".join(more_keys), "V32")])
         order = np.argsort(at, kind="stable")
         at, found = at[order], found[order]
-    return Jobs(_jobs(ledger_id, operations, envelopes[at], found), at, envelopes.size)
+    return Jobs(_jobs(ledger_id, operations, envelopes[at], firsts[at], found), at, envelopes.size)
 
 
 def _person_jobs(
@@ -139,7 +148,7 @@ def _person_jobs(
     return at, found
 
 
-def _jobs(ledger_id: bytes, operations: Array, envelopes: Array, found: Array) -> Array:
+def _jobs(ledger_id: bytes, operations: Array, envelopes: Array, firsts: Array, found: Array) -> Array:
     """The (k,) JOBs of envelopes, each under the key found for it."""
     jobs = np.zeros(envelopes.size, JOB)
     if not envelopes.size:
@@ -150,27 +159,27 @@ def _jobs(ledger_id: bytes, operations: Array, envelopes: Array, found: Array) -
     jobs["signature"] = envelopes["signature"].view("V64").reshape(-1)
     jobs["context"] = _CONTEXT
     jobs["ledger"] = np.void(ledger_id)
-    jobs["digest"] = np.frombuffer(b"".join(_digests(operations, envelopes)), "V32")
+    jobs["digest"] = np.frombuffer(b"".join(_digests(operations, firsts, envelopes["count"])), "V32")
     return jobs
 
 
-def _digests(operations: Array, envelopes: Array) -> Iterable[bytes]:
-    """BLAKE3 of what each envelope covers. Envelopes over one range follow one another, as a rule."""
+def _digests(operations: Array, firsts: Array, counts: Array) -> Iterable[bytes]:
+    """BLAKE3 of each range of operations. Envelopes over one range follow one another, as a rule."""
     covered = memoryview(np.ascontiguousarray(operations).view(np.uint8).data)
     last, digest = (-1, -1), b""
-    for span in zip(envelopes["first"].tolist(), envelopes["count"].tolist(), strict=True):
+    for span in zip(firsts.tolist(), counts.tolist(), strict=True):
         if span != last:
             first, count = last = span
             digest = blake3(covered[first * RECORD_BYTES : (first + count) * RECORD_BYTES]).digest()
         yield digest
 
 
-def is_sound(envelopes: Array, operations: int) -> Array:
+def is_sound(envelopes: Array, firsts: Array, operations: int) -> Array:
     """Which envelopes may hold at all, (m,) bool: docs/reference/authority.md section 4, rule 1."""
     flags = envelopes["flags"]
     known = (flags == KEY_FLAGS[0]) | (flags == KEY_FLAGS[1]) | (flags == KEY_FLAGS[2])
-    ends = envelopes["first"].astype(np.int64) + envelopes["count"]
-    sound = known & (envelopes["reserved"] == 0) & (envelopes["count"] != 0) & (ends <= operations)
+    sound = known & (envelopes["reserved"] == 0) & (envelopes["count"] != 0)
+    sound &= firsts + envelopes["count"] <= operations
     good: Array = sound & ((envelopes["currency"] != 0) | (envelopes["key_epoch"] == 0))
     return good
 
@@ -253,7 +262,7 @@ def judge_signers(
     if checks is None:
         checks = np.zeros(size, CHECK)
     found = Signers(np.full(size, Result.SIGNATURE_INVALID, np.uint16), np.full(size, -1), np.full(size, -1), [])
-    sound = is_sound(envelopes, operations.size)
+    sound = is_sound(envelopes, envelopes["first"].astype(np.int64), operations.size)
     by_account = np.flatnonzero(sound & (envelopes["currency"] != 0))
     verify = _Verifying(ledger_id, operations, envelopes)
     if by_account.size:

@@ -129,7 +129,7 @@ class SignatureVerifier:
         done. Raises UnavailableError once it is closed, or where too many signatures wait.
         """
         coming: Future[Submission] = Future()
-        found = signatures.find_jobs(state, ledger_id, now_ns, asked.operations, asked.envelopes)
+        found = signatures.find_jobs(state, ledger_id, now_ns, asked.operations, asked.envelopes, asked.firsts)
         if not found.jobs.size:
             coming.set_result(replace(asked, checks=found.checks(b"")) if asked.envelopes.size else asked)
             return coming
