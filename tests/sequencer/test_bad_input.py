@@ -15,6 +15,7 @@ from tests.sequencer.test_verbs import END_NS, Market
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.ledger import layout, operations
+from sycee.ledger.envelopes import ENVELOPE
 from sycee.ledger.layout import AccountKind, Reason, Role
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.restore import restore
@@ -29,6 +30,42 @@ NOT_NUMBERS = (
 FLOATS_AND_BOOLS = (0.5, 2.0, float("nan"), float("inf"), np.float64(2), True, np.True_)
 FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # nothing can be given to these
 BOOLS = {"lets_go", "up_to"}
+
+
+NOT_ENVELOPES = (
+    np.zeros((), ENVELOPE),
+    np.zeros(1, ENVELOPE)[0],
+    np.zeros((1, 1), ENVELOPE),
+    np.array(None),
+    None,
+    5,
+    "x",
+)
+RECORD = operations.transfer(900, debit=1, credit=2, amount=1)
+NOT_RECORDS = (RECORD.reshape(()), RECORD[0], RECORD.reshape(1, 1), np.zeros(1), np.array(None), [RECORD], None, 5)
+
+
+@pytest.mark.parametrize("envelopes", NOT_ENVELOPES, ids=repr)
+def test_what_is_no_list_of_envelopes(tmp_path: Path, envelopes: Any) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        for submit in (ledger.submit, ledger.sequencer.submit):
+            with pytest.raises(UsageError, match="envelopes are"):
+                submit(RECORD, envelopes)
+
+
+@pytest.mark.parametrize("records", NOT_RECORDS, ids=lambda value: type(value).__name__)
+def test_what_is_no_array_of_operations(tmp_path: Path, records: Any) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        for submit in (ledger.submit, ledger.sequencer.submit, ledger.signed_by(Signer(1, KEY)).submit):
+            with pytest.raises(UsageError, match="submit takes"):
+                submit(records)
+        with pytest.raises(UsageError, match="a chain links"):
+            operations.chain(RECORD, records)
+
+
+def test_groups_that_are_no_list() -> None:
+    with pytest.raises(UsageError, match="groups = a ndarray is no list"):
+        operations.define_rule_set(1, rule_set=1, from_ns=0, until_ns=1, groups=np.array(5))  # type: ignore[arg-type]
 
 
 class Arguments:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 from tests.docs.pages import ROOT
+from tests.forked import MAY_FORK, in_child
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
@@ -29,6 +30,8 @@ from sycee.sequencer import rules
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.restore import restore
 from sycee.sequencer.verify import verify
+
+pytestmark = MAY_FORK
 
 GUIDE = ROOT / "docs" / "guides" / "recover.md"
 FOLDER = "shop-ledger"
@@ -107,6 +110,26 @@ def folder_in_use(monkeypatch: pytest.MonkeyPatch) -> str:
         return said(open_ledger)
 
 
+def removed_while_open(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        shutil.copytree(FOLDER, "backup")
+        shutil.rmtree(FOLDER)
+        message = said(lambda: opened.submit(operations.define_group(99, group=9)))
+        assert "the ledger stopped at frame 6" in said(opened.digest)
+    Path("backup").rename(FOLDER)
+    open_ledger()
+    return message
+
+
+def forked(monkeypatch: pytest.MonkeyPatch) -> str:
+    ledger()
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        message: str = in_child(lambda: said(lambda: opened.submit(operations.define_group(99, group=9))))
+        assert opened.submit(operations.define_group(99, group=9))["code"].tolist() == [Result.CREATED]
+    return message
+
+
 def no_space_for_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
@@ -161,6 +184,18 @@ def snapshot_of_another_ledger(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger(snapshot=True)
     shutil.copy(Path("other-ledger") / "snapshots" / snapshots()[-1].name, snapshots()[-1])
     return finding()
+
+
+def wrong_books(monkeypatch: pytest.MonkeyPatch) -> str:
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS), snapshot_frames=None) as opened:
+        opened.define_currency("EUR", zone="Europe/Paris")
+        opened.open_account("EUR", AccountKind.WALLET)
+        opened.sequencer.state.accounts["credits_posted"][0] += 1
+        opened.snapshot()
+    with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
+        opened.check()
+        (text,) = opened.findings
+    return text
 
 
 def journal_older_than_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
@@ -273,12 +308,15 @@ CASES: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
     "A full disk": full_disk,
     "A read-only disk": read_only_disk,
     "The folder is in use": folder_in_use,
+    "A folder that was removed while the ledger was open": removed_while_open,
+    "A forked process": forked,
     "No space for a snapshot": no_space_for_a_snapshot,
     "A journal of a newer version": journal_of_a_newer_version,
     "Rules of a newer release": newer_rules,
     "A release that computes otherwise": other_movements,
     "A damaged snapshot": damaged_snapshot,
     "A snapshot of another ledger": snapshot_of_another_ledger,
+    "Wrong books in a snapshot": wrong_books,
     "A journal older than its snapshot": journal_older_than_its_snapshot,
     "A journal that is gone": journal_that_is_gone,
     "A torn tail": torn_tail,

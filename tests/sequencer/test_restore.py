@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,24 @@ def test_the_same_ledger_in_a_new_epoch(tmp_path: Path, closed: bool) -> None:
     assert restore(target, tmp_path / "third").epoch == 3
     with Ledger.open(tmp_path / "third") as ledger:
         assert ledger.digest() == later
+
+
+def test_a_ledger_that_is_open_is_named(tmp_path: Path) -> None:
+    """The copy is good, and what the running ledger acknowledges from now on is not in it."""
+    source = tmp_path / "source"
+    with Ledger.open(source, clock=SimulatedClock(START_NS)) as ledger:
+        ledger.submit(opening())
+        frames = ledger.sequencer.durable_sequence
+        (finding,) = restore(source, tmp_path / "target").findings
+        assert f"was in use by this process (pid {os.getpid()}) while it was copied" in finding
+        assert f"after frame {frames} is not in the copy" in finding
+        assert ledger.submit(operations.define_group(77, group=7))["code"].tolist() == [Result.CREATED]
+    assert restore(source, tmp_path / "later").findings == ()
+    # Looking takes no right to write, and locks nobody out.
+    (source / "journal" / "lock").chmod(0o444)
+    assert restore(source, tmp_path / "third").findings == ()
+    (source / "journal" / "lock").unlink()
+    assert restore(source, tmp_path / "fourth").findings == ()
 
 
 def test_a_folder_that_holds_no_ledger_or_holds_something(tmp_path: Path) -> None:

@@ -256,6 +256,27 @@ def test_a_head_that_disagrees_with_its_tables_is_not_believed(monkeypatch: pyte
     assert sequencer.state.digest() == digest
 
 
+@pytest.mark.parametrize(("table", "row", "field"), [("accounts", 3, "credits_posted"), ("purses", 0, "refunded")])
+def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
+    table: str, row: int, field: str, replayed: list[int]
+) -> None:
+    """Its digests hold, since it was written so: by a defect, or by somebody with the folder."""
+    folder, digest = filled(snapshot_at=8)
+    sequencer = folder.after().open()
+    sections, small = sequencer.state.save()
+    sections[table] = sections[table].copy()
+    sections[table][row][field] += 1
+    facts = {"mark": sequencer._log.mark, "rules": small["rules"], "movement_digest": sequencer.state.movement_digest}
+    files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)  # type: ignore[arg-type]
+    folder = folder.after()
+    replayed.clear()
+    sequencer = folder.open()
+    assert "currency 156: all accounts and purses sum to 1, not to zero" in sequencer.findings[0]
+    assert "the snapshot keeps wrong books" in sequencer.findings[0]
+    assert replayed[0] == 10  # from the snapshot before it on
+    assert sequencer.state.digest() == digest
+
+
 def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
     folder = Folder()
     sequencer = folder.open(snapshot_frames=0)

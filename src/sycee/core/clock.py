@@ -6,6 +6,7 @@ does when it is set; the sequencer makes frame times strictly increasing, whatev
 
 from __future__ import annotations
 
+import operator
 import time
 from typing import Protocol, runtime_checkable
 
@@ -68,6 +69,18 @@ class SimulatedClock:
         if ns < 0:
             raise UsageError(f"time cannot advance by {ns} ns", hint="set() may turn the clock back")
         self._ns = _checked(self._ns + ns)
+
+
+def read_ns(clock: Clock) -> int:
+    """Return the clock's time as a Python integer. Raises UsageError where the clock returns no integer."""
+    ns: object = clock.now_ns()
+    try:
+        return operator.index(ns)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(
+            f"the clock {type(clock).__name__} returned {ns!r:.60}, a {type(ns).__name__}, for the time",
+            hint="now_ns() returns an integer of nanoseconds since 1970-01-01T00:00:00Z, as time.time_ns() does",
+        ) from error
 
 
 def _checked(ns: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from sycee.core import ids
-from sycee.core.clock import Clock
+from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger import envelopes, layout, operations
@@ -81,7 +81,7 @@ class Signatures:
 
     def sign(self, records: Array, *, by: Array | None = None) -> list[Envelope]:
         """The envelopes alone, with ranges that count from the first record."""
-        until_ns = self._clock.now_ns() + self._signed_for_ns
+        until_ns = read_ns(self._clock) + self._signed_for_ns
         made = []
         for start, end in ranges(records, len(self._signers)):
             places = range(len(self._signers)) if by is None else np.unique(by[start:end]).tolist()

@@ -12,6 +12,7 @@ import fcntl
 import mmap
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,6 +24,9 @@ from sycee.core.forking import Owner, keep_from_children, no_fork
 LOCK_NAME: Final = "lock"
 BLOCK_BYTES: Final = 4096  # memory and places of direct writes are multiples of it on every disk of today
 ZERO_CHUNK_BYTES: Final = 1 << 20  # large enough for full disk speed, small enough to keep around
+
+# A frame's file is looked for by its name this often; whether it has a name at all is checked at every fdatasync.
+LOOK_S: Final = 0.1
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
@@ -45,7 +49,10 @@ class DiskFile(Protocol):
         """Make the file `size_bytes` of zeros. `written` to the disk, a later write there changes no metadata."""
 
     def fdatasync(self) -> None:
-        """Return once everything written so far, and the size, would be found after a power cut."""
+        """Return once everything written so far, and the size, would be found after a power cut.
+
+        Raises UnavailableError also where the file was removed, replaced or moved meanwhile: nobody would find it.
+        """
 
     def close(self) -> None:
         """Give the file back. Makes nothing durable."""
@@ -123,6 +130,16 @@ def unavailable(error: OSError, doing: str, path: str) -> UnavailableError:
     )
 
 
+def removed(path: str, open_as: str) -> UnavailableError:
+    """The refusal to promise anything in a file that no longer has its name; `open_as` is how to read it still."""
+    return UnavailableError(
+        f"{path}: the file was removed, replaced or moved while it was open",
+        hint=f"Do not end this process yet: copy {open_as}, which still is the file, to a safe place first. Then put "
+        "the folder back and start again. Everything acknowledged is in its files; what was being written is not "
+        "acknowledged.",
+    )
+
+
 class RealFile:
     """A DiskFile on a file descriptor.
 
@@ -132,12 +149,13 @@ class RealFile:
     A forked child may read and close its copy of the descriptor, and is refused everything else.
     """
 
-    __slots__ = ("_descriptor", "_direct", "_folder", "_owner", "name")
+    __slots__ = ("_descriptor", "_direct", "_folder", "_looked_s", "_owner", "name")
 
     def __init__(self, folder: Path, name: str, descriptor: int, *, direct: bool = False) -> None:
         self.name = name
         self._folder = folder
         self._owner = Owner()
+        self._looked_s = 0.0
         self._descriptor = descriptor
         self._direct = _direct(f"/proc/self/fd/{descriptor}") if direct else -1
 
@@ -213,8 +231,26 @@ class RealFile:
         self._owner.check_for_writing(self._path)
         try:
             os.fdatasync(self._descriptor)
+            is_there = self._is_there()
         except OSError as error:
             raise unavailable(error, "making it durable (fdatasync)", self._path) from error
+        if not is_there:
+            raise removed(self._path, f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
+    def _is_there(self) -> bool:
+        """Whether the file still has its name. The name is looked up every LOOK_S only: 2 µs more than its links."""
+        status = os.fstat(self._descriptor)
+        if not status.st_nlink:
+            return False
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_S:
+            return True
+        self._looked_s = now_s
+        try:
+            found = os.stat(f"{self._folder}/{self.name}")  # noqa: PTH116 - a Path would take twice as long
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (found.st_ino, found.st_dev) == (status.st_ino, status.st_dev)
 
     def close(self) -> None:
         """See DiskFile."""
@@ -347,6 +383,22 @@ class RealDisk:
             self._unlock_folder()
             raise unavailable(error, "locking the folder", str(path)) from error
         self._lock_descriptor = descriptor
+
+    def locked_by(self) -> str:
+        """Who owns the folder now, in words; empty where nobody does or it cannot be seen. Changes nothing."""
+        try:
+            descriptor = os.open(self._path / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(descriptor)
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)
+        return ""
 
     def unlock(self) -> None:
         """See Disk."""

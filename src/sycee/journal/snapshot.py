@@ -102,6 +102,7 @@ class Snapshot:
 
     def __init__(self, file: DiskFile, path: str, header: SnapshotHeader, table: layout.Table) -> None:
         self.name = file.name
+        self.path = path  # for messages
         self.size_bytes = header.file_bytes
         self.ledger_id = header.ledger_id
         self.epoch = header.epoch

@@ -64,7 +64,7 @@ def _check(name: str, value: object, annotation: str) -> None:
         if not isinstance(value, np.ndarray) or value.dtype != ID or value.ndim != 1:
             raise UsageError(f"{name} is no array of ids", hint="give a one-dimensional array of sycee.core.ids.ID")
     elif annotation.startswith("Sequence"):
-        if not isinstance(value, (list, tuple, np.ndarray)):
+        if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(value) == 0:
             raise UsageError(f"{name} = {shown(value)} is no list", hint="give a list of integers")
         for each in value:
             integer(name, each, *_range(name, annotation))
@@ -465,7 +465,7 @@ def settle(ids: Id, *, batch: Number, payments: Number, total: Number, discard: 
 
 def chain(*records: Array) -> Array:
     """These operations whole or not at all: one array, all but the last of them linked to the next."""
-    if not records or any(getattr(each, "dtype", None) != layout.OPERATION for each in records):
+    if not records or any(getattr(each, "dtype", None) != layout.OPERATION or np.ndim(each) != 1 for each in records):
         raise UsageError(
             "a chain links one or more records of operations", hint="give it what the functions here return"
         )

@@ -32,7 +32,7 @@ _PURSE_SIDES: Final = (
 
 def check(state: LedgerState) -> None:
     """All of them. Tables are read a piece at a time: what is larger than memory once must not be there twice."""
-    _check_sums(state)
+    check_sums(state)
     _check_nothing_below_zero(state)
     _check_purses(state)
     _check_bound(state)
@@ -59,7 +59,8 @@ def _balance(accounts: Array) -> Array:
     return balance
 
 
-def _check_sums(state: LedgerState) -> None:
+def check_sums(state: LedgerState) -> None:
+    """Per currency, all accounts and purses sum to zero. Raises IntegrityError."""
     sums: Counter[int] = Counter()
     for _, accounts in _pieces(state.accounts):
         balance = _balance(accounts)

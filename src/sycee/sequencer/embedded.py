@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from sycee.core import ids
-from sycee.core.clock import Clock, RealClock
+from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
@@ -203,7 +203,7 @@ class Ledger(Keeping):
 
     def new_id(self) -> int:
         """A fresh id, for an operation that may have to be sent again, or for an account."""
-        return ids.new(self._clock.now_ns() // 1_000_000)
+        return ids.new(read_ns(self._clock) // 1_000_000)
 
     def tick(self) -> bool:
         """End the holds and change the rule sets whose time has come, though nobody calls; False if there are none."""
@@ -237,7 +237,7 @@ class Ledger(Keeping):
     def _signed(self, records: Array) -> list[Envelope]:
         if not self._signers:
             return []
-        until_ns = self._clock.now_ns() + SIGNED_FOR_NS
+        until_ns = read_ns(self._clock) + SIGNED_FOR_NS
         made = []
         start = 0
         for piece in units.submission(records).pieces():
@@ -262,7 +262,7 @@ class Ledger(Keeping):
 def _check_submission(records: object, envelopes: object) -> None:
     if not isinstance(records, np.ndarray):
         raise UsageError("submit takes an array of operations", hint="the functions of ledger.operations make them")
-    if isinstance(envelopes, np.ndarray):
+    if isinstance(envelopes, np.ndarray) and envelopes.ndim == 1:
         return
     if not isinstance(envelopes, Sequence) or not all(isinstance(each, Envelope) for each in envelopes):
         raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")

@@ -35,7 +35,7 @@ class Restored:
     last_time_ns: int
     epoch: int  # the new one
     digest: str  # of the state, hexadecimal
-    findings: tuple[str, ...]  # what was cut or repaired, one sentence each
+    findings: tuple[str, ...]  # what was cut or repaired, and who still had the source open, one sentence each
 
 
 def restore(
@@ -57,6 +57,7 @@ def restore(
     if not Journal.exists(source_disk):
         raise UsageError(f"{source} holds no ledger", hint="name the folder that holds the copy's folder `journal`")
     _require_free(target_folder)
+    owner = source_disk.locked_by()
     state, original = _read(source_disk, cut_tail=cut_tail, progress=progress)
     digest = state.digest().hex()
     partial, whole = RealDisk(target_folder / _PARTIAL_NAME), RealDisk(target_folder)
@@ -83,7 +84,7 @@ def restore(
             last_time_ns=journal.last_time_ns,
             epoch=epoch,
             digest=digest,
-            findings=tuple(original.findings),
+            findings=(*original.findings, *_of_running(source_disk.folder, owner or source_disk.locked_by(), original)),
         )
         is_being_named = True
         whole.rename(_PARTIAL_NAME, _NAME)
@@ -97,6 +98,14 @@ def restore(
             shutil.rmtree(half, ignore_errors=True)
         raise
     return restored
+
+
+def _of_running(folder: str, owner: str, original: Journal) -> list[str]:
+    """The sentence about a source that was open while it was copied; none where nobody had it open."""
+    if not owner:
+        return []
+    said = f"{folder} was in use by {owner} while it was copied: what is acknowledged there after frame"
+    return [f"{said} {original.last_sequence} is not in the copy. Stop that process, or two ledgers go on from here"]
 
 
 def _require_free(target: Path) -> None:

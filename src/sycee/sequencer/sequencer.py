@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core import limits
-from sycee.core.clock import Clock, RealClock
+from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.codes import Result
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.forking import Owner
@@ -207,7 +207,7 @@ class Sequencer:
         with self._order:
             self._check_running()
             due_ns = self.state.next_due_ns()
-            if due_ns is None or due_ns > self._clock.now_ns():
+            if due_ns is None or due_ns > read_ns(self._clock):
                 return False
             self._follow_rules()
             self._write(FrameKind.EMPTY, next_time_ns(self._clock, self._log.last_time_ns), _NOTHING)

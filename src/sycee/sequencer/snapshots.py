@@ -20,7 +20,7 @@ from sycee.journal.disk import Disk
 from sycee.journal.frame import Frame, Mark
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
-from sycee.ledger import kernels, layout
+from sycee.ledger import kernels, layout, proofs
 from sycee.ledger.copying import CHANGING, Copying
 from sycee.ledger.history import History
 from sycee.ledger.state import LedgerState
@@ -171,10 +171,21 @@ class Writing:
 
 
 def state_of(snapshot: Snapshot, history: History | None = None) -> LedgerState:
-    """The state that a snapshot keeps. Raises IntegrityError where it does not hold together."""
+    """The state that a snapshot keeps. Raises IntegrityError where it does not hold together.
+
+    Digests prove that the bytes are those that were written; that all books sum to zero is checked again here, since a
+    start replays nothing of what came before.
+    """
     state = LedgerState.load(snapshot.sections, snapshot.small, history)
     if (state.rules, state.movement_digest) != (snapshot.rules, snapshot.movement_digest):
         raise IntegrityError("its tables are not those that its head names")
+    try:
+        proofs.check_sums(state)
+    except IntegrityError as error:
+        raise files.SnapshotDamaged(
+            f"{snapshot.path}: the snapshot keeps wrong books: {error.message}",
+            hint="Remove it, or leave it to be replaced. The ledger itself is unharmed: its journal has everything.",
+        ) from error
     return state
 
 

@@ -192,8 +192,12 @@ def submission(operations: Array, envelopes: Array | Sequence[Envelope] = ()) ->
     from the submission's first operation. Raises UsageError for what can stand in no frame: a chain that does not
     end, an envelope on operations that are not there, a unit that is longer than a frame.
     """
-    if operations.dtype != layout.OPERATION or operations.ndim != 1:
-        raise UsageError(f"submit takes a one-dimensional array of operations, not {operations.dtype}")
+    if not _is_flat(operations) or operations.dtype != layout.OPERATION:
+        raise UsageError(
+            "submit takes a one-dimensional array of operations", hint="the functions of ledger.operations make them"
+        )
+    if not isinstance(envelopes, (tuple, list)) and not _is_flat(envelopes):
+        raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")
     # A copy: resolve, apply and the journal's writer read it one after the other, and must read the same, whatever the
     # caller's other threads do to their array meanwhile.
     if ROOM_RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
@@ -252,6 +256,11 @@ def signed_alone(records: Sequence[bytes], envelopes: Sequence[bytes]) -> Submis
         )
     firsts = np.arange(operations.size)
     return Submission(operations, encoded, firsts, firsts + 1)
+
+
+def _is_flat(value: object) -> bool:
+    """Whether it is an array of one dimension."""
+    return isinstance(value, np.ndarray) and value.ndim == 1
 
 
 def _words(operations: Array) -> Array:

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from sycee.core.errors import UnavailableError
-from sycee.journal.disk import unavailable
+from sycee.journal.disk import removed, unavailable
 
 SECTOR_BYTES: Final = 512  # the most that a disk writes whole or not at all
 
@@ -113,6 +113,8 @@ class FakeFile:
             self._inode.pending.clear()
             self._disk.faults["failed fdatasync"] += 1
             raise unavailable(OSError(errno.EIO, ""), "making it durable (fdatasync)", self._disk._path(self.name))
+        if not any(inode is self._inode for inode in self._disk._names.values()):
+            raise removed(self._disk._path(self.name), "the fake file")
         self._inode.sync()
 
     def close(self) -> None:

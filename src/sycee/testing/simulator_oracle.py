@@ -22,6 +22,7 @@ from sycee.journal.frame import FrameKind
 from sycee.ledger.envelopes import Envelope, as_array
 from sycee.ledger.layout import OPERATION, HoldState, Kind
 from sycee.ledger.state import LedgerState
+from sycee.sequencer.frame_time import FIRST_TIME_NS_MAX
 from sycee.sequencer.rules import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.zones import zone_of
@@ -80,7 +81,9 @@ class Oracle:
     def is_wild(self, clock_ns: int) -> bool:
         """Whether the clock is so far ahead that no frame may be made."""
         last_ns = self.last_time_ns
-        return clock_ns > limits.FRAME_TIME_NS_MAX or (last_ns > 0 and clock_ns > last_ns + limits.CLOCK_AHEAD_NS_MAX)
+        if not last_ns:
+            return clock_ns > FIRST_TIME_NS_MAX
+        return clock_ns > limits.FRAME_TIME_NS_MAX or clock_ns > last_ns + limits.CLOCK_AHEAD_NS_MAX
 
     def next_due_ns(self) -> int | None:
         """When something falls due next by itself."""
