@@ -16,7 +16,8 @@ from benchmarks.town import Town
 from sycee.core.limits import RECORD_BYTES
 from sycee.journal.journal import Journal
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.sequencer import Sequencer, journal_disk
+from sycee.sequencer.folders import journal_disk
+from sycee.sequencer.sequencer import Sequencer
 
 Array = np.ndarray[Any, Any]
 

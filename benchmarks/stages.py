@@ -24,13 +24,15 @@ from benchmarks import books, memory
 from benchmarks.disk import SegmentWriter
 from benchmarks.measure import BATCH, batches_of, settle
 from benchmarks.town import Town, forget_moments
+from sycee.core.buffers import BufferPool
 from sycee.core.errors import require
+from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES
 from sycee.journal import frame
 from sycee.journal.frame import FrameKind, Header
+from sycee.ledger import batch as batches
 from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import units
-from sycee.sequencer.sequencer import calendar_entry
+from sycee.sequencer.zones import calendar_entry
 
 Array = np.ndarray[Any, Any]
 
@@ -100,6 +102,7 @@ class _Frames:
     def __init__(self, state: LedgerState, writer: SegmentWriter, sequence: int) -> None:
         self._state, self._writer, self._sequence = state, writer, sequence
         self._digest = bytes(32)
+        self._buffers = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
 
     def clocked(self, batch: Array) -> list[float]:
         """Seconds of each of CLOCKED, in order, then of the movement digest alone."""
@@ -108,25 +111,25 @@ class _Frames:
         now_ns = time.time_ns()
         before, moved = state.movement_digest, len(state.movements)
         marks = [_both()]
-        asked = units.submission(batch)
-        taken, room = asked.operations, asked.room
+        asked = batches.prepare(batch, buffers=self._buffers)
+        taken, buffer = asked.operations, asked.buffer
         marks.append(_both())
-        require(asked.is_in_order and room is not None and state.is_new(taken), "ids in order are new at a glance")
+        require(asked.in_order and buffer is not None and state.is_new(taken), "ids in order are new at a glance")
         marks.append(_both())
-        state.reserve(taken, kinds=asked.kinds)
+        state.reserve(asked)
         marks.append(_both())
         calendar = tuple(calendar_entry(currency, zone, now_ns) for currency, zone in state.zones.items())
         marks.append(_both())
-        answers = state.apply(self._sequence, now_ns, taken, calendar, kinds=asked.kinds, all_pend=True)
+        answers = state.apply(self._sequence, now_ns, asked.known_new(), calendar)
         marks.append(_both())
         header = Header(
             self._sequence, FrameKind.OPERATIONS, now_ns, self._sequence - 1, 1, self._digest, calendar, taken.size
         )
-        frame_bytes = frame.encode_into(room, header, taken.view(np.uint8).data, in_place=True)
+        frame_bytes = frame.encode_into(buffer.memory, header, taken.view(np.uint8).data, in_place=True)
         marks.append(_both())
-        self._digest = frame.digest_of(room[:frame_bytes])
+        self._digest = frame.digest_of(buffer.memory[:frame_bytes])
         marks.append(_both())
-        self._writer.pwrite(room[:frame_bytes])
+        self._writer.pwrite(buffer.memory[:frame_bytes])
         marks.append(_both())
         self._writer.fdatasync()
         marks.append(_both())
@@ -138,6 +141,7 @@ class _Frames:
         )
         blake3(b"".join(parts)).digest()
         marks.append(_both())
+        self._buffers.release(buffer)
         by_clock, by_processor = np.diff(marks, axis=0).T
         waits = [name in WAITING for name in (*CLOCKED, "movement digest")]
         seconds: list[float] = np.where(waits, by_clock, by_processor).tolist()

@@ -35,7 +35,8 @@ from sycee.journal.frame import Frame, Mark
 from sycee.journal.journal import Journal
 from sycee.ledger import layout
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.sequencer import Sequencer, journal_disk
+from sycee.sequencer.folders import journal_disk
+from sycee.sequencer.sequencer import Sequencer
 
 MILLION: Final = 1_000_000
 AMPLE: Final = 8  # times the operations may be needed until a snapshot is written; what is not needed is never made

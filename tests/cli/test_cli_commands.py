@@ -34,7 +34,7 @@ from sycee.programmes.registration import Registrations
 from sycee.sandbox import assumptions, pilot, plan
 from sycee.sandbox.stream import Stream
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.sequencer import journal_disk
+from sycee.sequencer.folders import journal_disk
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

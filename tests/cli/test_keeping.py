@@ -18,8 +18,9 @@ from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
 from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.folders import journal_disk
 
 WITNESS = "0175f0a0-0000-7000-8000-000000000001"
 
@@ -35,7 +36,7 @@ def smuggle(folder: Path) -> int:
     """Write a frame that would close the first account, which nobody signed, past the sequencer; its sequence."""
     journal, state = Journal.open(journal_disk(folder)), LedgerState()
     for frame in journal.recover():
-        replay(state, frame)
+        Applier(state).replay(frame)
     record = operations.close_account(77, account=state.account_id(0))
     time_ns, sequence = journal.last_time_ns + 1, journal.last_sequence + 1
     calendar = ((156, 20201019, 202010, 2020), (1, 20201019, 202010, 2020))

@@ -27,7 +27,7 @@ from tests.journal.history import (
 )
 
 from sycee.core.errors import JournalDamaged, TailInDoubt, UnavailableError, UsageError
-from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.journal import FrameKind, Journal, RealDisk, segments
 from sycee.testing.disk import FakeDisk, Loss
 
@@ -364,18 +364,19 @@ def test_the_same_journal_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-u
     assert len(places(fake)) == len(COUNTS) + 2
 
 
-def test_records_that_stand_in_their_frame_already_are_not_moved(tmp_path: Path) -> None:
-    """And the digest of a large frame, worked out beside its write, is the one that the next frame names."""
+def test_a_frame_is_built_around_the_records_of_a_buffer(tmp_path: Path) -> None:
+    """The digest of a large frame, computed on another thread, is the one that the next frame names."""
     journal, plain = (
         Journal.create(RealDisk(tmp_path / name), ledger_id=bytes(16), segment_bytes=4 << 20) for name in ("in", "out")
     )
     for sequence, count in enumerate((8_064, 3, 8_064, 2_000, 1), 1):
         content = records(sequence, count)
-        room = np.zeros(FRAME_BYTES_MAX, np.uint8)
-        place = room[FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + content.nbytes].reshape(content.shape)
+        buffer = journal.buffers.acquire()
+        place = buffer.records(content.nbytes).reshape(content.shape)
         place[:] = content
         told: dict[str, Any] = {"kind": FrameKind.OPERATIONS, "time_ns": TIME_NS + sequence}
-        journal.append(records=place, room=room.data, **told)
+        journal.append(records=place, buffer=buffer, **told)
+        journal.release(buffer)
         plain.append(records=content, **told)
         assert journal.mark == plain.mark
     for one in (journal, plain):

@@ -13,6 +13,7 @@ from sycee.core import limits
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.ledger import generations, kernels, layout, operations
+from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants, lookup, tables
 from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState, join
@@ -60,8 +61,8 @@ class Book:
             assert pending == records.size
             self.glances += 1
         self.state.reserve(records)
-        all_pend = pending == records.size
-        answers = self.state.apply(self.sequence, self.now_ms * NS_PER_MS, records, all_pend=all_pend)
+        all_new = pending == records.size
+        answers = self.state.apply(self.sequence, self.now_ms * NS_PER_MS, PreparedBatch(records, all_new=all_new))
         known = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
         for record, answer in zip(records, answers, strict=True):
             if answer["place"] and answer["code"] not in known:

@@ -20,7 +20,7 @@ from sycee.sandbox import pilot
 from sycee.sandbox.authorities import Authorities, check_signatures
 from sycee.sandbox.outcome import Outcome
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.replaying import journal_disk
+from sycee.sequencer.folders import journal_disk
 
 LUOHU = load("luohu-2020")
 SEED, SCALE = 11, 0.002

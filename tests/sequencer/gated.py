@@ -39,13 +39,18 @@ class GatedLog:
 
 
 class Place:
-    """A ledger on a fake disk behind a gate."""
+    """A ledger on a fake disk behind a gate. Bounds of its queue, if any, are for what comes after the opening."""
 
-    def __init__(self) -> None:
+    def __init__(self, **bounds: int) -> None:
         self.disk = FakeDisk()
         self.log = GatedLog(Journal.create(self.disk))
-        self.ledger = Ledger(Sequencer(self.log, side_by_side=False))
+        self.ledger = Ledger(Sequencer(self.log, overlap=False, **bounds))
         self.ledger.submit(opening())
+
+    @property
+    def waiting(self) -> int:
+        """Entries that the writer has not taken yet."""
+        return len(self.ledger.sequencer.admission.queue)
 
     @property
     def frames(self) -> int:
@@ -66,6 +71,18 @@ class Place:
         finally:
             self.log.open.set()
             await asyncio.to_thread(first.join, WAIT_S)
+
+    @asynccontextmanager
+    async def shut_on(self, call: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
+        """Inside, the frame of this call is on its way and does not arrive."""
+        self.log.begun.clear()
+        self.log.open.clear()
+        task = asyncio.create_task(call)
+        await asyncio.to_thread(self.log.begun.wait, WAIT_S)
+        try:
+            yield task
+        finally:
+            self.log.open.set()
 
     def records(self) -> Array:
         """What the journal holds, in order."""

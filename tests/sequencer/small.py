@@ -11,6 +11,7 @@ from sycee.core.clock import SimulatedClock
 from sycee.journal import Disk, Journal
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind
+from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.sequencer import Sequencer
 
 Array = np.ndarray[Any, Any]
@@ -93,13 +94,13 @@ def many_transfers() -> Array:
     return operations.transfer(some_ids("transfers", 40), debit=debit, credit=debit[::-1], amount=1)
 
 
-def start(disk: Disk, clock: SimulatedClock, *, cut_tail: bool = False, side_by_side: bool = False) -> Sequencer:
+def start(disk: Disk, clock: SimulatedClock, *, cut_tail: bool = False, overlap: bool = False) -> Sequencer:
     """What Ledger.open does, on any disk and with a short segment."""
     if Journal.exists(disk):
         journal = Journal.open(disk, cut_tail=cut_tail)
     else:
         journal = Journal.create(disk, ledger_id=LEDGER_ID, segment_bytes=SEGMENT_BYTES)
-    return Sequencer(journal, clock=clock, side_by_side=side_by_side)
+    return Sequencer(journal, clock=clock, overlap=overlap and Overlap(records_min=1))
 
 
 def run(sequencer: Sequencer, clock: SimulatedClock, acknowledged: list[tuple[Array, Array]]) -> None:

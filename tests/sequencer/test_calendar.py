@@ -13,7 +13,8 @@ from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.journal import CalendarEntry, Journal
 from sycee.ledger import operations
-from sycee.sequencer.sequencer import Sequencer, calendar_entry
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.zones import calendar_entry
 from sycee.testing.disk import FakeDisk
 
 
@@ -22,7 +23,7 @@ def test_frames_of_one_ledger_turn_the_page_at_midnight_and_for_a_new_currency()
     midnight_ns = ns("2020-10-18T16:00")  # in Shanghai
     clock = SimulatedClock(midnight_ns - 3)
     disk = FakeDisk()
-    sequencer = Sequencer(Journal.create(disk), clock=clock, side_by_side=False)
+    sequencer = Sequencer(Journal.create(disk), clock=clock, overlap=False)
     sequencer.submit(opening())
     for number, moment_ns in enumerate((midnight_ns - 1, midnight_ns, midnight_ns + 1)):
         clock.set(moment_ns)

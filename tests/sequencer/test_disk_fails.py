@@ -11,16 +11,15 @@ from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.journal import FrameKind, Journal
 from sycee.ledger import operations
-from sycee.sequencer import sequencer as sequencer_module
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk, Loss
 
 Acknowledged = list[tuple[Array, Array]]
 
 
-def require_stopped(disk: FakeDisk, acknowledged: Acknowledged, clock: SimulatedClock, side_by_side: bool) -> None:
+def require_stopped(disk: FakeDisk, acknowledged: Acknowledged, clock: SimulatedClock, overlap: bool) -> None:
     """Run the small history into the failure, and look at everything that follows."""
-    sequencer = start(disk, clock, side_by_side=side_by_side)
+    sequencer = start(disk, clock, overlap=overlap)
     with pytest.raises(UnavailableError, match=r"fake/journal/\d{12}\.segment|spare") as error:
         run(sequencer, clock, acknowledged)
     assert error.value.hint
@@ -57,17 +56,16 @@ def require_kept(disk: FakeDisk, acknowledged: Acknowledged) -> None:
 OF_THE_SPARE = 3  # of the next segment, made before it is needed
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("sync", [sync for sync in range(2, 15) if sync != OF_THE_SPARE])
-def test_a_failed_fsync(sync: int, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_fsync(sync: int, overlap: bool) -> None:
     """Each fdatasync in turn: of the frames, of the next segment when it is needed, of its header."""
-    monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
     clock, disk = SimulatedClock(START_NS), FakeDisk()
     start(disk, clock).close()
     disk = disk.kill()
     disk.fail_sync_at = sync  # the first is that of the start
     acknowledged: Acknowledged = []
-    require_stopped(disk, acknowledged, clock, side_by_side)
+    require_stopped(disk, acknowledged, clock, overlap)
     for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
         require_kept(next_disk, acknowledged)
 
@@ -89,7 +87,7 @@ def test_a_full_disk() -> None:
     clock = SimulatedClock(START_NS)
     disk = FakeDisk(space_bytes=60 << 10)  # the first segment fits, the second does not
     acknowledged: Acknowledged = []
-    require_stopped(disk, acknowledged, clock, side_by_side=False)
+    require_stopped(disk, acknowledged, clock, overlap=False)
     assert len(acknowledged) > 5
     for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
         next_disk.space_bytes = None
@@ -99,7 +97,7 @@ def test_a_full_disk() -> None:
 def test_a_request_of_many_frames_may_be_done_in_part() -> None:
     """It is answered with the error, since not all of it is durable; sent again, each part is done once."""
     clock, disk = SimulatedClock(START_NS), FakeDisk()
-    sequencer = Sequencer(Journal.create(disk), clock=clock, side_by_side=False)
+    sequencer = Sequencer(Journal.create(disk), clock=clock, overlap=False)
     sequencer.submit(opening())
     count = 3 * FRAME_RECORDS_MAX
     records = operations.transfer(some_ids("many", count), debit=TREASURY, credit=SHOP, amount=1)
@@ -116,15 +114,14 @@ def test_a_request_of_many_frames_may_be_done_in_part() -> None:
         assert state.account(SHOP).balance == 9_950  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("what", ["before", "after"])
 def test_ctrl_c_between_disk_and_memory_ends_without_a_close(
-    what: str, side_by_side: bool, monkeypatch: pytest.MonkeyPatch
+    what: str, overlap: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frame is durable, the state is not where a replay will be: a CLOSE frame would name wrong movements."""
-    monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
-    sequencer = start(disk, clock, side_by_side=side_by_side)
+    sequencer = start(disk, clock, overlap=overlap)
     sequencer.submit(opening())
     real = sequencer.state.apply
 

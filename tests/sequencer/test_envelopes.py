@@ -74,7 +74,7 @@ class Town:
     def __init__(self) -> None:
         self.disk, self.clock = FakeDisk(), SimulatedClock(START_NS)
         journal = Journal.create(self.disk, ledger_id=LEDGER_ID)
-        self.sequencer = Sequencer(journal, clock=self.clock, side_by_side=False)
+        self.sequencer = Sequencer(journal, clock=self.clock, overlap=False)
         assert set(self.sequencer.submit(opening())["code"].tolist()) == {TAKEN}
 
     def submit(self, records: Array, *envelopes: Envelope) -> list[Result]:

@@ -14,13 +14,14 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.journal import Journal
 from sycee.ledger import operations
-from sycee.ledger.state import LedgerState
-from sycee.sequencer import snapshots
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.sequencer import Sequencer, journal_disk
+from sycee.sequencer.folders import journal_disk
+from sycee.sequencer.sequencer import Sequencer
 
 OPEN_AND_WAIT = """
 import sys
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
 ledger = Ledger.open(sys.argv[1])
 ledger.define_currency("CNY", zone="Asia/Shanghai")
@@ -30,6 +31,7 @@ sys.stdin.read()
 TRY = """
 import sys
 from sycee.core.errors import UnavailableError
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
 try:
     Ledger.open(sys.argv[1])
@@ -86,11 +88,11 @@ def test_a_start_that_fails_gives_the_folder_back(tmp_path: Path, monkeypatch: p
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
 
-    def no_memory(state: LedgerState, frame: object) -> None:
+    def no_memory(applier: Applier, frame: object) -> None:
         raise UnavailableError("this machine has no memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr(snapshots, "replay", no_memory)
+        patched.setattr(Applier, "replay", no_memory)
         with pytest.raises(UnavailableError, match="no memory"):
             Ledger.open(tmp_path)
     Ledger.open(tmp_path).close()

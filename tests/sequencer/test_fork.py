@@ -224,8 +224,8 @@ def test_a_fork_while_another_thread_is_in_submit() -> None:
 
 def test_asyncio_callers_in_the_child() -> None:
     async def main() -> None:
-        place = Place()
-        async with place.ledger.asynchronous(operations_max=1) as door, place.shut():
+        place = Place(operations_max=2)
+        async with place.ledger.asynchronous() as door, place.shut():
             waits = door.submit_nowait(operations.transfer(2, debit=TREASURY, credit=SHOP, amount=1))
 
             def child() -> list[str]:
@@ -240,10 +240,8 @@ def test_asyncio_callers_in_the_child() -> None:
                     door.aclose().send(None)  # returns at once: what waits is the parent's
                 return said
 
-            before_s = sys.getswitchinterval()
             for said in in_child(child):
                 assert REFUSED in said
-            assert sys.getswitchinterval() == before_s
             place.log.open.set()
             assert (await waits)["code"].tolist() == [Result.CREATED]
 

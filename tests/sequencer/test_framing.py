@@ -16,11 +16,11 @@ from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.journal import Journal
+from sycee.ledger import batch as batches
 from sycee.ledger import kernels, layout
 from sycee.ledger.layout import Kind, Role
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import sequencer as sequencer_module
-from sycee.sequencer import units
+from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.rules import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.zones import zone_of
@@ -72,15 +72,15 @@ def is_taken(operations: Array, at: int) -> bool:
     return True
 
 
-def sequencer_on(disk: FakeDisk, clock: SimulatedClock, *, side_by_side: bool) -> Sequencer:
+def sequencer_on(disk: FakeDisk, clock: SimulatedClock, *, overlap: bool) -> Sequencer:
     journal = Journal.create(disk, ledger_id=LEDGER_ID, segment_bytes=256 << 10)
-    return Sequencer(journal, clock=clock, side_by_side=side_by_side)
+    return Sequencer(journal, clock=clock, overlap=overlap and Overlap(records_min=1))
 
 
 def run_whole(moments: list[Moment]) -> tuple[list[int], bytes]:
     """One submit for each moment: first results and digest."""
     clock = SimulatedClock(0)
-    sequencer = sequencer_on(FakeDisk(), clock, side_by_side=False)
+    sequencer = sequencer_on(FakeDisk(), clock, overlap=False)
     results = []
     for now_ns, operations in moments:
         clock.set(now_ns)
@@ -90,11 +90,11 @@ def run_whole(moments: list[Moment]) -> tuple[list[int], bytes]:
     return results, sequencer.state.digest()
 
 
-def run_cut(moments: list[Moment], seed: int, *, side_by_side: bool) -> tuple[list[int], bytes, FakeDisk]:
+def run_cut(moments: list[Moment], seed: int, *, overlap: bool) -> tuple[list[int], bytes, FakeDisk]:
     """The same, cut anywhere but in chains, with slices of what went before sent again in between and within."""
     dice = random.Random(seed)
     clock, disk = SimulatedClock(0), FakeDisk()
-    sequencer = sequencer_on(disk, clock, side_by_side=side_by_side)
+    sequencer = sequencer_on(disk, clock, overlap=overlap)
     results: list[int] = []
     said = np.zeros(0, layout.OPERATION)
     for now_ns, operations in moments:
@@ -136,39 +136,38 @@ def slice_of(said: Array, dice: random.Random) -> Array:
     return said[places[first] : places[last]]
 
 
-def require_same(history: list[Frame], seed: int, *, side_by_side: bool) -> None:
+def require_same(history: list[Frame], seed: int, *, overlap: bool) -> None:
     moments = spread(history)
     results, digest = run_whole(moments)
-    cut_results, cut_digest, disk = run_cut(moments, seed, side_by_side=side_by_side)
+    cut_results, cut_digest, disk = run_cut(moments, seed, overlap=overlap)
     assert cut_results == results
     assert cut_digest == digest
-    reopened = Sequencer(Journal.open(disk), side_by_side=side_by_side)
+    reopened = Sequencer(Journal.open(disk), overlap=overlap)
     assert reopened.state.digest() == digest
     reopened.close()
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
-def test_seeded_histories_cut_anywhere(first: int, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Side by side, everything is done as for large submissions and large frames."""
-    monkeypatch.setattr(sequencer_module, "SIDE_BY_SIDE_RECORDS_MIN", 1)
-    if side_by_side:
-        monkeypatch.setattr(units, "ROOM_RECORDS_MIN", 1)
+def test_seeded_histories_cut_anywhere(first: int, overlap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With overlap, everything is done as for large batches and large frames."""
+    if overlap:
+        monkeypatch.setattr(batches, "BUFFERED_RECORDS_MIN", 1)
     for seed in range(first, first + PART):
-        require_same(random_history(seed, 60), seed, side_by_side=side_by_side)
+        require_same(random_history(seed, 60), seed, overlap=overlap)
 
 
 @settings(max_examples=30)
 @given(histories(40), st.integers(0, 2**32))
 def test_hypothesis_histories_cut_anywhere(history: list[Frame], seed: int) -> None:
-    require_same(history, seed, side_by_side=False)
+    require_same(history, seed, overlap=False)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(SEEDS, SEEDS + 2_000, 200))
 def test_many_histories_cut_anywhere(first: int) -> None:
     for seed in range(first, first + 200):
-        require_same(random_history(seed, 100), seed, side_by_side=seed % 2 == 0)
+        require_same(random_history(seed, 100), seed, overlap=seed % 2 == 0)
 
 
 @settings(max_examples=60)

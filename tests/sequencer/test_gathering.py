@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import threading
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.sequencer.gated import WAIT_S, Place, run, seen, settled
+from tests.sequencer.gated import Place, run, seen, settled
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, Array, opening, some_ids
 
 from sycee.core.codes import Result
@@ -81,47 +79,11 @@ def test_what_comes_while_a_frame_is_written_shares_the_next(place: Place) -> No
             thread = asyncio.create_task(asyncio.to_thread(place.ledger.transfer, TREASURY, SHOP, 1))
             loop = asyncio.create_task(asyncio.to_thread(run, caller(50)))
             here = asyncio.create_task(caller(100))
-            await seen(lambda: len(place.ledger.sequencer._waiting) == 3)
+            await seen(lambda: place.waiting == 151)
         await asyncio.gather(thread, loop, here)
         assert place.ledger.balance(SHOP) == 1 + 1 + 50 + 100
         assert place.frames == before + 2
 
-    run(main())
-
-
-def test_what_comes_as_the_worker_goes_is_not_forgotten(place: Place) -> None:
-    """It comes when the worker has seen that nothing waits, and has not said yet that it goes."""
-    record = operations.transfer(701, debit=TREASURY, credit=SHOP, amount=1)
-
-    class Waiting(deque[Any]):
-        looks_until_it_comes = 2  # once while it takes what there is, once to see whether there is more
-
-        def __len__(self) -> int:
-            length = super().__len__()
-            self.looks_until_it_comes -= not length
-            if not length and not self.looks_until_it_comes:
-                came.clear()
-                loop.call_soon_threadsafe(come)
-                assert came.wait(WAIT_S)
-            return length
-
-    came, late = threading.Event(), []
-
-    def come() -> None:
-        late.append(door.submit_nowait(record))
-        came.set()
-
-    async def main() -> None:
-        nonlocal door, loop
-        loop, door = asyncio.get_running_loop(), place.ledger.asynchronous()
-        door._gatherer._waiting = Waiting()
-        await door.transfer(TREASURY, SHOP, 1, id=700)
-        await seen(lambda: bool(late))
-        assert (await late[0])["code"] == [Result.CREATED]
-        await door.aclose()
-
-    loop: Any = None
-    door: Any = None
     run(main())
 
 
@@ -181,9 +143,11 @@ async def some_caller(door: AsyncLedger, number: int) -> list[tuple[Array, Array
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_each_caller_is_answered_as_the_naive_twin_answers(place: Place, seed: int) -> None:
+def test_each_caller_is_answered_as_the_naive_twin_answers(seed: int) -> None:
+    place = Place(operations_max=7)
+
     async def main() -> list[list[tuple[Array, Array]]]:
-        async with place.ledger.asynchronous(operations_max=7) as door, place.ledger.asynchronous() as other:
+        async with place.ledger.asynchronous() as door, place.ledger.asynchronous() as other:
             doors = (door, other)
             return await asyncio.gather(*(some_caller(doors[n % 2], 100 * seed + n) for n in range(12)))
 
@@ -259,14 +223,16 @@ def test_signers_sign(tmp_path: Path) -> None:
 # --- too much at once ---
 
 
-def test_who_finds_no_room_waits_in_order(place: Place) -> None:
+def test_who_finds_no_room_waits_in_order() -> None:
+    place = Place(operations_max=4)  # one is in the frame that the gate holds
+
     async def main() -> None:
-        async with place.ledger.asynchronous(operations_max=3) as door:
+        async with place.ledger.asynchronous() as door:
             async with place.shut():
                 tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(20)]
                 await settled()
-                assert door._gatherer._operations == 3
-                with pytest.raises(UnavailableError, match="busy: 3 operations of 384 bytes wait"):
+                assert place.waiting == 3
+                with pytest.raises(UnavailableError, match="busy: 4 operations of 512 bytes wait"):
                     door.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
             assert await asyncio.gather(*tasks) == [Result.CREATED] * 20
             later = door.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
@@ -276,9 +242,11 @@ def test_who_finds_no_room_waits_in_order(place: Place) -> None:
     run(main())
 
 
-def test_who_comes_when_some_were_called_goes_behind_them(place: Place) -> None:
+def test_who_comes_when_some_were_called_goes_behind_them() -> None:
+    place = Place(operations_max=1)
+
     async def main() -> None:
-        async with place.ledger.asynchronous(operations_max=1) as door:
+        async with place.ledger.asynchronous() as door:
 
             async def twice() -> None:
                 await door.transfer(TREASURY, SHOP, 1, id=700)
@@ -291,14 +259,16 @@ def test_who_comes_when_some_were_called_goes_behind_them(place: Place) -> None:
     run(main())
 
 
-def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken(place: Place) -> None:
+def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken() -> None:
+    place = Place(bytes_max=1_000)
+
     async def main() -> None:
-        async with place.ledger.asynchronous(bytes_max=1_000) as door:
+        async with place.ledger.asynchronous() as door:
             async with place.shut():
                 bulk = operations.transfer(some_ids("bulk", 100), debit=TREASURY, credit=SHOP, amount=1)
                 tasks = [asyncio.create_task(door.submit(bulk[at : at + 20])) for at in range(0, 100, 20)]
                 await settled()
-                assert door._gatherer._operations == 20
+                assert place.waiting == 1
             answers = np.concatenate(await asyncio.gather(*tasks))
             assert (answers["code"] == Result.CREATED).all()
 
@@ -313,9 +283,7 @@ def test_cancelled_before_it_is_taken(place: Place) -> None:
 
     async def main() -> None:
         async with place.ledger.asynchronous() as door:
-            async with place.shut():
-                taken = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700))
-                await seen(lambda: len(place.ledger.sequencer._waiting) == 1)
+            async with place.shut_on(door.transfer(TREASURY, SHOP, 1, id=700)) as taken:
                 tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
                 unstarted = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=710))
                 unstarted.cancel()
@@ -338,9 +306,7 @@ def test_cancelled_before_it_is_taken(place: Place) -> None:
 def test_all_that_waits_is_cancelled(place: Place) -> None:
     async def main() -> None:
         async with place.ledger.asynchronous() as door:
-            async with place.shut():
-                taken = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700))
-                await seen(lambda: len(place.ledger.sequencer._waiting) == 1)
+            async with place.shut_on(door.transfer(TREASURY, SHOP, 1, id=700)) as taken:
                 tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
                 await settled()
                 for task in tasks:
@@ -354,9 +320,11 @@ def test_all_that_waits_is_cancelled(place: Place) -> None:
     run(main())
 
 
-def test_cancelled_while_waiting_for_a_turn(place: Place) -> None:
+def test_cancelled_while_waiting_for_a_turn() -> None:
+    place = Place(operations_max=3)
+
     async def main() -> None:
-        async with place.ledger.asynchronous(operations_max=2) as door:
+        async with place.ledger.asynchronous() as door:
             async with place.shut():
                 tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(8)]
                 await settled()
@@ -370,11 +338,12 @@ def test_cancelled_while_waiting_for_a_turn(place: Place) -> None:
     run(main())
 
 
-def test_cancelled_in_the_moment_of_being_called(place: Place) -> None:
+def test_cancelled_in_the_moment_of_being_called() -> None:
     """By the caller that was answered: the next in the row must not wait for ever."""
+    place = Place(operations_max=1)
 
     async def main() -> None:
-        async with place.ledger.asynchronous(operations_max=1) as door:
+        async with place.ledger.asynchronous() as door:
 
             async def first() -> None:
                 await door.transfer(TREASURY, SHOP, 1, id=700)
@@ -391,12 +360,13 @@ def test_cancelled_in_the_moment_of_being_called(place: Place) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_cancelled_at_any_moment(place: Place, seed: int) -> None:
-    """Whoever is cancelled: what was answered is journaled, each once, and the others are answered."""
+def test_cancelled_at_any_moment(seed: int) -> None:
+    """What was answered is journaled, each once, and callers that were not cancelled are answered."""
     chance = random.Random(seed)
+    place = Place(operations_max=chance.choice((2, 5, 100)))
 
     async def main() -> list[Any]:
-        async with place.ledger.asynchronous(operations_max=chance.choice((2, 5, 100))) as door:
+        async with place.ledger.asynchronous() as door:
             tasks: list[asyncio.Task[Any]] = []
             for number in range(150):
                 if chance.random() < 0.8:

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 from tests.sequencer.gated import WAIT_S, Place, run, seen, settled
-from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, Array, opening
+from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
 
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.ledger import layout, operations
-from sycee.sequencer import gathering
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.sequencer import Interrupted
 
 
 @pytest.fixture
@@ -33,9 +31,11 @@ def place() -> Iterator[Place]:
 # --- the end ---
 
 
-def test_closing_answers_all_that_came_before(place: Place) -> None:
+def test_closing_answers_all_that_came_before() -> None:
+    place = Place(operations_max=4)
+
     async def main() -> None:
-        door = place.ledger.asynchronous(operations_max=4)
+        door = place.ledger.asynchronous()
         async with place.shut():
             tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(20)]
             await settled()
@@ -70,14 +70,14 @@ def test_closing_waits_for_who_asked_for_nothing(place: Place) -> None:
 
 
 def test_a_ledger_closed_over_those_who_wait() -> None:
-    place = Place()
+    place = Place(operations_max=5)
 
     async def main() -> None:
-        door = place.ledger.asynchronous(operations_max=4)
+        door = place.ledger.asynchronous()
         async with place.shut():
             tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(20)]
             closing = asyncio.create_task(asyncio.to_thread(place.ledger.close))
-            await seen(lambda: len(place.ledger.sequencer._waiting) == 1)
+            await seen(lambda: len(place.ledger.sequencer.admission.queue._calls) == 1)
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         await closing
         for end in ended:
@@ -101,19 +101,17 @@ def test_a_loop_closed_while_a_frame_is_on_its_way(place: Place) -> None:
         await asyncio.to_thread(place.log.begun.wait, WAIT_S)
         tasks.append(asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701)))
         await settled()
-        workers.append(door._gatherer._worker)
 
-    workers: list[Any] = []
     loop.run_until_complete(main())
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     place.log.open.set()
-    workers[0].shutdown(wait=True)
-    assert place.ledger.result_of(700) is not None
-    assert place.ledger.result_of(701) is None
+    # Both were in the queue: nothing waits for their answers any more, and they are found by their ids.
     assert place.ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
+    assert place.ledger.result_of(700) is not None
+    assert place.ledger.result_of(701) is not None
     tasks.clear()
 
 
@@ -135,7 +133,7 @@ def test_ctrl_c_ends_the_loop_and_the_ledger_goes_on(place: Place) -> None:
 
 
 def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 1 << 30)
+    monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 30)
     large = operations.open_programme(
         600, programme=1, funder=TREASURY, rule_set=1, members=1 << 30, claim_from_ns=0, claim_until_ns=1
     )
@@ -166,7 +164,7 @@ def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: p
     assert place.ledger.balance(SHOP) == 3
 
 
-def test_arguments_are_looked_at_before_anything_is_awaited(place: Place) -> None:
+def test_arguments_are_looked_at_before_anything_is_awaited(place: Place, tmp_path: Path) -> None:
     async def main() -> None:
         async with place.ledger.asynchronous() as door:
             for wrong in (1.5, True, None, 2**63):
@@ -182,8 +180,9 @@ def test_arguments_are_looked_at_before_anything_is_awaited(place: Place) -> Non
     run(main())
     with pytest.raises(UsageError, match="no event loop"):
         place.ledger.asynchronous()
-    with pytest.raises(UsageError, match="operations_max"):
-        place.ledger.asynchronous(operations_max=0)
+    for bound in ("operations_max", "bytes_max"):
+        with pytest.raises(UsageError, match=bound):
+            Ledger.open(tmp_path, **{bound: 0})
 
 
 def test_it_belongs_to_one_loop(place: Place) -> None:
@@ -198,10 +197,10 @@ def test_it_belongs_to_one_loop(place: Place) -> None:
 
 
 def test_a_disk_that_fails_is_told_to_each() -> None:
-    place = Place()
+    place = Place(operations_max=5)
 
     async def main() -> None:
-        async with place.ledger.asynchronous(operations_max=5) as door:
+        async with place.ledger.asynchronous() as door:
             place.disk.fail_sync_at = place.disk.operations["fdatasync"] + 1
             tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(10)]
             ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -214,45 +213,35 @@ def test_a_disk_that_fails_is_told_to_each() -> None:
     place.ledger.close()
 
 
-@pytest.mark.parametrize("error", [Interrupted("interrupted"), KeyboardInterrupt(), MemoryError()])
-def test_what_comes_between_is_told_and_nobody_waits_for_ever(
-    place: Place, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    """Another thread that led was interrupted, or this one was."""
-    sequencer, submit = place.ledger.sequencer, place.ledger.sequencer.submit_checked
-    calls = 0
+def test_an_error_of_the_machine_is_told_to_each(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of several that share a frame is tried by itself, and raises an error of its own."""
+    calls: list[int] = []
 
-    def interrupted(asked: Any) -> Array:
-        nonlocal calls
-        calls += 1
-        if asked.operations.size > 1 or isinstance(error, MemoryError):
-            raise error
-        return submit(asked)
+    def none_left(batch: Any, **_: Any) -> int:
+        calls.append(batch.size)
+        raise MemoryError
 
     async def main() -> None:
         async with place.ledger.asynchronous() as door:
-            monkeypatch.setattr(sequencer, "submit_checked", interrupted)
-            tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(3)]
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-            expected = "could not take this" if isinstance(error, MemoryError) else "it may have taken this request"
-            assert all(isinstance(end, UnavailableError) and expected in end.message for end in ended)
+            with monkeypatch.context() as patched:
+                patched.setattr(place.ledger.sequencer.state, "reserve", none_left)
+                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(3)]
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(end, MemoryError) for end in ended)
+            assert len({id(end) for end in ended}) == 3
+            assert await door.transfer(TREASURY, SHOP, 1) is Result.CREATED
 
     run(main())
-    assert calls == (4 if isinstance(error, MemoryError) else 1)
+    assert calls == [3, 1, 1, 1]
 
 
-def test_threads_change_over_quickly_while_anybody_gathers(tmp_path: Path) -> None:
+def test_the_interpreter_keeps_its_switch_interval(tmp_path: Path) -> None:
     before = sys.getswitchinterval()
 
     async def main() -> None:
         async with ledger.asynchronous() as door:
-            async with ledger.asynchronous():
-                assert sys.getswitchinterval() == pytest.approx(gathering.SWITCH_S)
-            assert sys.getswitchinterval() == pytest.approx(gathering.SWITCH_S)
-            await door.aclose()
-            await door.aclose()
-            assert sys.getswitchinterval() == pytest.approx(before)
+            await door.submit(opening())
+            assert sys.getswitchinterval() == before
 
     with Ledger.open(tmp_path / "ledger") as ledger:
         asyncio.run(main())
-    assert sys.getswitchinterval() == pytest.approx(before)

@@ -88,7 +88,7 @@ def test_groups_are_reckoned_before_they_are_journaled(tmp_path: Path, monkeypat
             assert state.tables.group_bits.shape[0] <= 2  # rows go by how many groups there are, not by their numbers
         ledger.submit(operations.join_group(51, group=4_096, account=wallet))
         monkeypatch.setattr("sycee.ledger.growth.GROWTH_CHECKED_BYTES", 0)
-        monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 1 << 20)
+        monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 20)
         frames = ledger.sequencer.durable_sequence
         many = np.array([(n, 9) for n in range(1, FRAME_RECORDS_MAX + 1)], ID)
         with pytest.raises(UnavailableError, match="memory cannot hold"):
@@ -105,7 +105,7 @@ def test_a_journaled_frame_is_held_whatever_memory_says(tmp_path: Path, monkeypa
         )
         ledger.submit(large)
         digest = ledger.digest()
-    monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 0)
+    monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 0)
     with Ledger.open(tmp_path) as ledger:
         assert ledger.digest() == digest
 
@@ -114,7 +114,7 @@ def test_what_was_taken_of_a_long_submit_is_said(tmp_path: Path, monkeypatch: py
     ledger, issuance, wallet = funded(tmp_path)
     with ledger:
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=wallet))
-        monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 1 << 20)
+        monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 20)
         many = np.array([(n, 9) for n in range(1, FRAME_RECORDS_MAX + 1)], ID)
         records = np.concatenate(
             [
@@ -124,7 +124,7 @@ def test_what_was_taken_of_a_long_submit_is_said(tmp_path: Path, monkeypatch: py
                 ),
             ]
         )
-        with pytest.raises(UnavailableError, match="the first 8,064 of 8,065 operations were taken"):
+        with pytest.raises(UnavailableError, match="the first 8,064 of 8,065 operations were written"):
             ledger.submit(records)
         assert ledger.balance(wallet) == FRAME_RECORDS_MAX
 

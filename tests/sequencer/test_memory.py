@@ -15,14 +15,14 @@ CLAIM = {"claim_from_ns": 0, "claim_until_ns": 1}
 
 
 def test_a_programme_larger_than_memory_is_not_journaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 256 << 20)
+    monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 256 << 20)
     with Ledger.open(tmp_path) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
         funder = ledger.open_account("CNY", AccountKind.FUNDER)
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=funder))
         before = ledger.digest()
         large = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=10_000_000, **CLAIM)
-        with pytest.raises(UnavailableError, match="800,000,128 bytes are needed and 268,435,456 are there"):
+        with pytest.raises(UnavailableError, match="800,000,064 bytes are needed and 268,435,456 are there"):
             ledger.submit(large)
         assert ledger.digest() == before
         small = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=3, **CLAIM)
@@ -41,7 +41,7 @@ def test_the_movements_of_a_drop_are_reckoned_before_it_is_journaled(
         funder = ledger.open_account("CNY", AccountKind.FUNDER)
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=funder))
         ledger.submit(operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=members, **CLAIM))
-        monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 64 << 20)
+        monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 64 << 20)
         frames = ledger.sequencer.durable_sequence
         with pytest.raises(UnavailableError, match="memory cannot hold"):
             ledger.submit(operations.drop(9, programme=1, first=0, count=members, amount=1, seal=8))

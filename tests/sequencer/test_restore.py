@@ -18,7 +18,7 @@ from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import restore as restore_module
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.replaying import journal_disk
+from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.restore import restore
 from sycee.sequencer.verify import verify
 

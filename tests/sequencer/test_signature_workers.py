@@ -21,8 +21,9 @@ from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.ledger import authority, signatures
+from sycee.ledger import batch as batches
 from sycee.ledger.layout import Kind
-from sycee.sequencer import signature_workers, units
+from sycee.sequencer import signature_workers
 from sycee.sequencer.signature_workers import SignatureVerifier
 
 WAIT_S = 60.0
@@ -108,29 +109,31 @@ def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifi
         [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(3)]
     )
     given = [signed(frame[at : at + 1], PHONE, first=at) for at in range(3)] + [signed(frame, OTTO)]
-    asked = units.submission(frame, given)
+    asked = batches.prepare(frame, given)
     for each in (verifier, SignatureVerifier(0)):
         checked = each.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
         assert checked.checks is not None
         assert checked.checks["outcome"].tolist() == [signatures.HOLDS] * 4
         assert checked.operations is asked.operations
         # The checks go where their envelopes go.
-        part = checked.slice(0, 3).only(np.ones(3, np.bool_))
-        twice = units.joined([part, units.submission(frame[:1], given[:1])])
+        part = checked.slice(0, 3).select(np.ones(3, np.bool_))
+        twice = batches.concatenate([part, batches.prepare(frame[:1], given[:1])])
         assert twice.checks is not None
         assert twice.checks["outcome"].tolist() == [signatures.HOLDS] * 4 + [signatures.NOT_TRIED]
-    unsigned = units.submission(frame)
+    unsigned = batches.prepare(frame)
     assert verifier.check(shared().state, LEDGER_ID, NOW_NS, unsigned).result(0) is unsigned
 
 
 def test_the_ranges_of_joined_submissions_are_their_own(verifier: SignatureVerifier) -> None:
     """Each envelope counts from its own submission, and more operations may come together than 16 bits count."""
     payments = [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(4)]
-    parts = [units.submission(one, [signed(one, PHONE)]) for one in payments]
-    parts.append(units.submission(np.concatenate([payments[0]] * 70_000)))
-    parts.append(units.submission(np.concatenate(payments[:2]), [signed(payments[1], PHONE, first=1)]))
-    short = units.signed_alone([one.tobytes() for one in payments], [signed(one, PHONE).encode() for one in payments])
-    for asked in (units.joined(parts), short, units.joined([short, *parts, short])):
+    parts = [batches.prepare(one, [signed(one, PHONE)]) for one in payments]
+    parts.append(batches.prepare(np.concatenate([payments[0]] * 70_000)))
+    parts.append(batches.prepare(np.concatenate(payments[:2]), [signed(payments[1], PHONE, first=1)]))
+    short = batches.prepare_signed(
+        [one.tobytes() for one in payments], [signed(one, PHONE).encode() for one in payments]
+    )
+    for asked in (batches.concatenate(parts), short, batches.concatenate([short, *parts, short])):
         checked = verifier.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
         assert checked.checks is not None
         assert checked.checks["outcome"].tolist() == [signatures.HOLDS] * asked.envelopes.size

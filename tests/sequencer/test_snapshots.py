@@ -17,12 +17,15 @@ from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
+from sycee.journal.frame import Frame
 from sycee.ledger import kernels, operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules, snapshots
 from sycee.sequencer import verify as verify_module
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.sequencer import SNAPSHOT_FRAMES_MIN, Sequencer
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.verify import Verification, verify
 from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
@@ -46,7 +49,7 @@ class Folder:
         return Sequencer(
             journal,
             clock=self.clock,
-            side_by_side=False,
+            overlap=False,
             snapshot_disk=self.kept,
             snapshot_frames=snapshot_frames,
             trust_snapshots=trusted,
@@ -82,13 +85,13 @@ def filled(*, snapshot_at: int) -> tuple[Folder, bytes]:
 def replayed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sequences of the frames that starts replay."""
     seen: list[int] = []
-    real = snapshots.replay
+    real = Applier.replay
 
-    def count(state: LedgerState, frame: object) -> None:
-        seen.append(frame.sequence)  # type: ignore[attr-defined]
-        real(state, frame)  # type: ignore[arg-type]
+    def count(applier: Applier, frame: Frame) -> None:
+        seen.append(frame.sequence)
+        real(applier, frame)
 
-    monkeypatch.setattr(snapshots, "replay", count)
+    monkeypatch.setattr(Applier, "replay", count)
     return seen
 
 
@@ -148,7 +151,7 @@ def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [name_of(2)]
     with Ledger.open(tmp_path) as ledger:
         assert ledger.digest() == digest
-        assert ledger.sequencer._snapshot_sequence == 2
+        assert ledger.sequencer._snapshots._newest == 2
     assert SNAPSHOT_FRAMES_MIN > 3
     assert verify(tmp_path).proved[-1] == "snapshots that are what the replay gives: 1"
 

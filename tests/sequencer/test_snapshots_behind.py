@@ -122,7 +122,7 @@ def small(journal: FakeDisk, kept: FakeDisk) -> Sequencer:
     sequencer = Sequencer(
         Journal.create(journal, ledger_id=LEDGER_ID, segment_bytes=SEGMENT_BYTES),
         clock=SimulatedClock(START_NS),
-        side_by_side=False,
+        overlap=False,
         snapshot_disk=kept,
         snapshot_frames=None,
     )
@@ -160,7 +160,7 @@ def test_a_close_gives_up_one_that_nobody_finishes() -> None:
 def test_one_that_is_done_step_by_step_counts_for_the_close() -> None:
     kept = FakeDisk(folder="fake/snapshots")
     sequencer = small(FakeDisk(), kept)
-    sequencer._snapshot_frames = 1
+    sequencer._snapshots._at_close = 1
     sequencer.begin_snapshot(piece_bytes=256).run()
     sequencer.close()
     assert kept.names() == [name_of(2)]

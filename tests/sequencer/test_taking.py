@@ -1,4 +1,4 @@
-"""Large submissions are copied to where a frame of them will stand, and looked at on the way."""
+"""Large batches are copied into frame buffers, and one kernel finds out about them on the way."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 from tests.sequencer.small import ANN, SHOP, TREASURY, opening
 
 from sycee.core import ids
+from sycee.core.buffers import BufferPool
 from sycee.core.codes import Result
-from sycee.core.limits import FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.ledger import batch as batches
 from sycee.ledger import kernels, layout, operations
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import units
 from sycee.sequencer.embedded import Ledger
 
 Array = np.ndarray[Any, Any]
 
-MANY = units.ROOM_RECORDS_MIN
+POOL = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
+MANY = batches.BUFFERED_RECORDS_MIN
 NUMBERS = st.integers(0, 2**64 - 1) | st.integers(0, 60)
 
 
@@ -65,14 +67,14 @@ def test_what_a_look_at_each_would_say(rows: list[tuple[int, int, int, bool]], i
         assert seen[:2] == (kinds, links)
 
 
-def test_records_stand_where_a_frame_has_them() -> None:
+def test_records_are_where_a_frame_has_them() -> None:
     records = transfers()
-    taken = units.submission(records)
-    assert taken.room is not None
+    batch = batches.prepare(records, buffers=POOL)
+    assert batch.buffer is not None
     start = FRAME_HEADER_BYTES
-    assert bytes(taken.room[start : start + records.nbytes]) == records.tobytes()
-    assert taken.operations.ctypes.data == np.frombuffer(taken.room, np.uint8).ctypes.data + start
-    assert (taken.kinds, taken.is_in_order) == (1 << Kind.TRANSFER, True)
+    assert bytes(batch.buffer.memory[start : start + records.nbytes]) == records.tobytes()
+    assert np.shares_memory(batch.operations, np.frombuffer(batch.buffer.memory, np.uint8))
+    assert (batch.kinds, batch.in_order) == (1 << Kind.TRANSFER, True)
 
 
 @pytest.mark.parametrize("shape", ["read-only", "every other", "backwards"])
@@ -82,26 +84,9 @@ def test_any_array_of_records_is_taken(shape: str) -> None:
         records.flags.writeable = False
     if shape == "backwards":
         records = records[::-1]
-    taken = units.submission(records)
+    taken = batches.prepare(records, buffers=POOL)
     assert taken.operations.tobytes() == records.tobytes()
-    assert taken.is_in_order == (shape != "backwards")
-
-
-def test_memory_is_used_again_when_nobody_has_it_any_more() -> None:
-    first = units.submission(transfers())
-    second = units.submission(transfers())
-    assert first.room is not None
-    assert second.room is not None
-    assert first.operations.ctypes.data != second.operations.ctypes.data
-    kept = first.operations[3:5]
-    address, content = first.operations.ctypes.data, kept.tobytes()
-    del first
-    others = [units.submission(transfers()) for _ in range(20)]
-    assert kept.tobytes() == content
-    assert address not in {other.operations.ctypes.data for other in others}
-    del kept, others
-    again = [units.submission(transfers()).operations.ctypes.data for _ in range(3)]
-    assert len(set(again)) == 1
+    assert taken.in_order == (shape != "backwards")
 
 
 @pytest.mark.parametrize("count", [MANY - 1, MANY, 1_000, FRAME_RECORDS_MAX, 2 * FRAME_RECORDS_MAX + MANY])

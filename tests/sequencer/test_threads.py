@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,9 +24,8 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.journal import Journal
 from sycee.ledger import operations
-from sycee.sequencer import sequencer as sequencers
-from sycee.sequencer import units
-from sycee.sequencer.sequencer import Sequencer, journal_disk
+from sycee.sequencer.folders import journal_disk
+from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk
 
 THREADS = 8
@@ -47,10 +48,10 @@ class SlowLog:
         return self._log.append(**frame)
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
-def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, side_by_side: bool) -> None:
+@pytest.mark.parametrize("overlap", [False, True])
+def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, overlap: bool) -> None:
     disk = journal_disk(tmp_path)
-    sequencer = Sequencer(SlowLog(Journal.create(disk), 0.001), side_by_side=side_by_side)
+    sequencer = Sequencer(SlowLog(Journal.create(disk), 0.001), overlap=overlap)
     sequencer.submit(opening())
     before = sequencer.durable_sequence
 
@@ -105,7 +106,7 @@ def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, side_by_side: b
 
 def test_one_frame_gathers_what_several_threads_wait_with() -> None:
     """While one frame is on its way to the disk, the next one fills."""
-    sequencer = Sequencer(SlowLog(Journal.create(FakeDisk()), 0.01), side_by_side=False)
+    sequencer = Sequencer(SlowLog(Journal.create(FakeDisk()), 0.01), overlap=False)
     sequencer.submit(opening())
     before = sequencer.durable_sequence
 
@@ -124,7 +125,7 @@ def test_one_frame_gathers_what_several_threads_wait_with() -> None:
 
 @contextmanager
 def gathered(sequencer: Sequencer, submits: list[Callable[[], Any]]) -> Iterator[list[Any]]:
-    """Start all these at once so that one of them works off all; yields what came of each, or its error."""
+    """Start all while the writer is held, so that one frame has all; yield the result of each, or its error."""
     results: list[Any] = [None] * len(submits)
 
     def call(at: int) -> None:
@@ -137,7 +138,7 @@ def gathered(sequencer: Sequencer, submits: list[Callable[[], Any]]) -> Iterator
     with sequencer.reading():
         for count, thread in enumerate(threads, 1):
             thread.start()
-            while len(sequencer._waiting) < count:
+            while len(sequencer.admission.queue) < count:
                 time.sleep(0.001)
     for thread in threads:
         thread.join(60)
@@ -146,7 +147,7 @@ def gathered(sequencer: Sequencer, submits: list[Callable[[], Any]]) -> Iterator
 
 
 def test_callers_that_wait_share_a_frame_and_a_moment() -> None:
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
     sequencer.submit(opening())
     records = [operations.transfer(500 + n, debit=TREASURY, credit=SHOP, amount=n) for n in range(1, 6)]
     with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in records]) as answers:
@@ -156,9 +157,9 @@ def test_callers_that_wait_share_a_frame_and_a_moment() -> None:
 
 
 def test_a_caller_who_asks_too_much_does_not_spoil_it_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
     sequencer.submit(opening())
-    monkeypatch.setattr("sycee.sequencer.sequencer.available_bytes", lambda: 1 << 30)
+    monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 30)
     large = operations.open_programme(
         600, programme=1, funder=TREASURY, rule_set=1, members=1 << 30, claim_from_ns=0, claim_until_ns=1
     )
@@ -171,100 +172,8 @@ def test_a_caller_who_asks_too_much_does_not_spoil_it_for_the_others(monkeypatch
         assert state.account(SHOP).balance == 2  # type: ignore[union-attr]
 
 
-class InterruptedClock(RealClock):
-    """Ctrl-C comes when it is asked for the time, once."""
-
-    armed = False
-
-    def now_ns(self) -> int:
-        if self.armed:
-            self.armed = False
-            raise KeyboardInterrupt
-        return super().now_ns()
-
-
-def test_ctrl_c_stops_one_thread_and_the_others_go_on() -> None:
-    clock = InterruptedClock()
-    disk = FakeDisk()
-    sequencer = Sequencer(Journal.create(disk), clock=clock, side_by_side=False)
-    sequencer.submit(opening())
-    # So large that each is a frame of its own: the interrupt hits the first, the others wait behind it.
-    requests = [
-        operations.transfer(some_ids(f"large {n}", FRAME_RECORDS_MAX), debit=TREASURY, credit=SHOP, amount=1)
-        for n in range(4)
-    ]
-    clock.armed = True
-    with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in requests]) as results:
-        errors = [result for result in results if isinstance(result, BaseException)]
-    # The thread that was at work is interrupted. The request it held has an error if it was another thread's, and
-    # what it had not come to is worked off by those who wait.
-    assert sum(isinstance(error, KeyboardInterrupt) for error in errors) == 1
-    assert len(errors) <= 2
-    assert all(isinstance(error, KeyboardInterrupt | UnavailableError) for error in errors)
-    for request, result in zip(requests, results, strict=True):
-        again = sequencer.submit(request)
-        if not isinstance(result, BaseException):
-            assert set(again["code"].tolist()) == {Result.EXISTS}
-            assert again["place"].tolist() == result["place"].tolist()
-    with sequencer.reading() as state:
-        state.check()
-        assert state.bound.size == 1 + opening().size + 4 * FRAME_RECORDS_MAX
-    sequencer.close()
-
-
-class InterruptedGate:
-    """A gate at which Ctrl-C comes on the way out, once, for the thread that sends `armed` through it."""
-
-    armed = 0  # how often the gate is left before it comes
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        if self.armed and threading.current_thread() is threading.main_thread():
-            self.armed -= 1
-            if not self.armed:
-                raise KeyboardInterrupt
-
-
-def leading_beside_another(sequencer: Sequencer, gate: InterruptedGate, armed: int) -> tuple[bool, list[Any]]:
-    """This thread leads and leaves the gate so many times until Ctrl-C comes, while another waits.
-
-    Whether it was interrupted, and what the other was told.
-    """
-    told: list[Any] = []
-
-    def other() -> None:
-        told.append(sequencer.submit(operations.transfer(701, debit=TREASURY, credit=SHOP, amount=1)))
-
-    waiting = threading.Thread(target=other, daemon=True)
-    work_off = sequencer._work_off
-
-    def with_company(own: Any) -> None:
-        sequencer._work_off = work_off  # type: ignore[method-assign]
-        waiting.start()
-        while len(sequencer._waiting) < 2:
-            time.sleep(0.001)
-        gate.armed = armed
-        work_off(own)
-
-    sequencer._work_off = with_company  # type: ignore[method-assign]
-    interrupted = False
-    try:
-        sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
-    except KeyboardInterrupt:
-        interrupted = True
-    waiting.join(60)
-    assert not waiting.is_alive(), "the other waits for ever"
-    return interrupted, told
-
-
 def elsewhere(do: Callable[[], Any]) -> Any:
-    """Do it in a thread that may hang without hanging the tests; returns what came of it."""
+    """Run `do` in a thread that may hang without hanging the tests; return its result."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(do()), daemon=True)
     thread.start()
@@ -273,72 +182,86 @@ def elsewhere(do: Callable[[], Any]) -> Any:
     return results[0]
 
 
-@pytest.mark.parametrize("armed", [1, 2, 3])
-def test_ctrl_c_at_the_gate_makes_nobody_wait_for_ever(armed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On taking what waits, on putting back what was not come to, and on handing on the lead."""
-    monkeypatch.setattr("sycee.sequencer.sequencer.LEADER_LOST_S", 0.1)
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+class FailingClock(RealClock):
+    """A clock that raises once."""
+
+    error: BaseException | None = None
+
+    def now_ns(self) -> int:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return super().now_ns()
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), UnavailableError("not now")])
+def test_an_error_before_the_log_is_written_stops_nothing(error: Exception) -> None:
+    clock = FailingClock()
+    sequencer = Sequencer(Journal.create(FakeDisk()), clock=clock, overlap=False)
     sequencer.submit(opening())
-    gate = sequencer._gate = InterruptedGate()  # type: ignore[assignment]
-    interrupted, told = leading_beside_another(sequencer, gate, armed)
-    assert interrupted
-    assert told[0]["code"].tolist() == [Result.CREATED]
-    assert sequencer.submit(operations.define_group(702, group=1))["code"].tolist() == [Result.CREATED]
-    with sequencer.reading() as state:
-        state.check()
+    clock.error = error
+    with pytest.raises(type(error)):
+        sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
+    assert sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))["code"] == [Result.CREATED]
+    # Of several that share a frame each is tried by itself.
+    records = [operations.transfer(701 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(3)]
+    with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in records]) as results:
+        clock.error = error
+    assert [result["code"].tolist() for result in results] == [[Result.CREATED]] * 3
     sequencer.close()
 
 
-def test_a_lead_that_is_lost_is_taken_by_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C where the lead is handed on: nobody leads any more, and nobody knows."""
-    monkeypatch.setattr("sycee.sequencer.sequencer.LEADER_LOST_S", 0.1)
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+def test_callers_wait_while_the_queue_is_full() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False, operations_max=4)
     sequencer.submit(opening())
-    sequencer._led = True
-    assert elsewhere(lambda: sequencer.submit(operations.define_group(702, group=1)))["code"] == [Result.CREATED]
-    assert not sequencer._led
-    sequencer.close()
+    queue = sequencer.admission.queue
+    with ThreadPoolExecutor(12) as pool:
+        with sequencer.reading():
+            records = [operations.transfer(700 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(12)]
+            answers = [pool.submit(sequencer.submit, record) for record in records]
+            while len(queue) < 4:
+                time.sleep(0.001)
+            time.sleep(0.05)
+            assert (len(queue), queue.operations) == (4, 4)
+        assert [answer.result(60)["code"].tolist() for answer in answers] == [[Result.CREATED]] * 12
+    assert (len(queue), queue.operations, queue.bytes) == (0, 0, 0)
+    # Callers that wait for space are told when the ledger closes.
+    with ThreadPoolExecutor(12) as pool:
+        with sequencer.reading():
+            records = [operations.transfer(800 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(8)]
+            answers = [pool.submit(sequencer.submit, record) for record in records]
+            while len(queue) < 4:
+                time.sleep(0.001)
+            closing = pool.submit(sequencer.close)
+            while len(queue._calls) < 1:
+                time.sleep(0.001)
+        closing.result(60)
+        assert all(isinstance(answer.exception(60), UnavailableError) for answer in answers)
 
 
-def test_ctrl_c_never_says_that_nothing_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread's request was taken in part, or in whole, when the thread that held it was interrupted."""
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+def test_a_ledger_that_is_dropped_without_close_is_collected() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()))
     sequencer.submit(opening())
-    count = 2 * FRAME_RECORDS_MAX
-    large = operations.transfer(some_ids("large", count), debit=TREASURY, credit=SHOP, amount=1)
-    small = [operations.transfer(701 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(2)]
-    frame, left = sequencer._frame, [0]
+    thread, state = sequencer._writer._thread, weakref.ref(sequencer.state)
+    del sequencer
+    gc.collect()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert state() is None
 
-    def interrupted(asked: Any) -> Array:
-        answers = frame(asked)
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-        return answers
 
-    monkeypatch.setattr(sequencer, "_frame", interrupted)
-
-    def told_when_held_by_another(after_frames: int, *requests: Array) -> list[BaseException | None]:
-        left[0] = after_frames
-        tickets = [sequencers._Ticket(units.submission(request)) for request in requests]
-        with pytest.raises(KeyboardInterrupt):
-            sequencer._answer(tickets)
-        return [ticket.error for ticket in tickets]
-
-    (error,) = told_when_held_by_another(2, large)
-    assert isinstance(error, UnavailableError)
-    assert error.message == "the first 8,064 of 16,128 operations were taken, then: the ledger was interrupted"
-    for error in told_when_held_by_another(1, *small):
-        assert isinstance(error, UnavailableError)
-        assert error.message == "the ledger was interrupted: it may have taken this request"
-        assert error.hint == "send it again under the same ids: what was taken is answered EXISTS"
-    with sequencer.reading() as state:
-        assert state.account(SHOP).balance == 10_000 - 50  # type: ignore[union-attr]
+def test_a_closed_ledger_has_no_thread_left() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()))
+    sequencer.submit(opening())
     sequencer.close()
+    assert not sequencer._writer._thread.is_alive()
+    for use in (lambda: sequencer.submit(opening()), sequencer.tick, sequencer.next_due_ns, sequencer.snapshot):
+        with pytest.raises(UnavailableError, match="the ledger is closed"):
+            use()
 
 
 def test_what_would_wait_for_itself_is_refused() -> None:
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
+    sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
 
     def inside(use: Callable[[], object]) -> None:
         with sequencer.reading(), pytest.raises(UsageError, match="would wait for itself"):
@@ -349,49 +272,75 @@ def test_what_would_wait_for_itself_is_refused() -> None:
     sequencer.close()
 
 
-def test_ctrl_c_while_waiting_leaves_the_others_alone() -> None:
+@contextmanager
+def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
+    """Send Ctrl-C to the main thread, which runs the block, as soon as `is_so`."""
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("NOT RUN: Ctrl-C reaches the main thread only, and this test runs in another")
-    sequencer = Sequencer(Journal.create(FakeDisk()), side_by_side=False)
-    sequencer.submit(opening())
     main = threading.main_thread().ident
     assert main
-    go_on = threading.Event()
-    answers: list[Array] = []
 
-    def read() -> None:
+    def interrupt() -> None:
+        while not is_so():
+            time.sleep(0.001)
+        time.sleep(0.01)  # the main thread is inside the call that it is to interrupt
+        signal.pthread_kill(main, signal.SIGINT)
+
+    # A shell that starts tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=interrupt, daemon=True).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_taken() -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
+    sequencer.submit(opening())
+    queue = sequencer.admission.queue
+    go_on = threading.Event()
+
+    def hold() -> None:
         with sequencer.reading():
             go_on.wait(60)
 
-    def lead() -> None:
-        answers.append(sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1)))
-
-    def interrupt() -> None:
-        while len(sequencer._waiting) < 2:
-            time.sleep(0.001)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    reader, leader = threading.Thread(target=read), threading.Thread(target=lead)
+    reader = threading.Thread(target=hold)
     reader.start()
-    while not sequencer._order.locked():
+    other = ThreadPoolExecutor(1)
+    while not sequencer._reader:
         time.sleep(0.001)
-    leader.start()
-    while not sequencer._waiting:
-        time.sleep(0.001)
-    # A shell that starts tests in the background has them ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        sequencer.submit(operations.transfer(701, debit=TREASURY, credit=SHOP, amount=10))
-    signal.signal(signal.SIGINT, before)
+    answers = other.submit(sequencer.submit, operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
+    record = operations.transfer(701, debit=TREASURY, credit=SHOP, amount=10)
+    with interrupted_when(lambda: len(queue) == 2):
+        sequencer.submit(record)
     go_on.set()
-    leader.join(60)
     reader.join(60)
-    assert answers[0]["code"].tolist() == [Result.CREATED]
-    # It was never asked for, and the next request finds nobody in its way.
-    assert (
-        sequencer.submit(operations.transfer(701, debit=TREASURY, credit=SHOP, amount=10))["code"][0] == Result.CREATED
-    )
+    assert answers.result(60)["code"].tolist() == [Result.CREATED]
+    with sequencer.reading() as state:
+        assert state.bound_of(701) is None
+    assert queue.operations == 0
+    assert sequencer.submit(record)["code"][0] == Result.CREATED
+    other.shutdown()
+    sequencer.close()
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_ctrl_c_in_the_middle_of_a_write_stops_nobody(overlap: bool, tmp_path: Path) -> None:
+    """The operation that the writer had taken goes on, and is found by its id."""
+    sequencer = Sequencer(SlowLog(Journal.create(journal_disk(tmp_path)), 0.2), overlap=overlap)
+    sequencer.submit(opening())
+    records = operations.transfer(some_ids("many", 300), debit=TREASURY, credit=SHOP, amount=1)
+    before = sequencer.durable_sequence
+    queue = sequencer.admission.queue
+    with interrupted_when(lambda: queue.operations == 300 and not len(queue)):
+        sequencer.submit(records)
+    assert sequencer.submit(operations.transfer(701, debit=TREASURY, credit=SHOP, amount=1))["code"] == [Result.CREATED]
+    assert set(sequencer.submit(records)["code"].tolist()) == {Result.EXISTS}
+    assert sequencer.durable_sequence == before + 2
+    with sequencer.reading() as state:
+        state.check()
     sequencer.close()
 
 

@@ -13,13 +13,15 @@ from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UsageError
 from sycee.core.keys import SigningKey
 from sycee.journal import Journal
+from sycee.journal.frame import Frame
 from sycee.ledger import operations
 from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import verify as verify_module
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position, make
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.verify import Verification, verify
 from sycee.testing.disk import FakeDisk
 
@@ -133,14 +135,14 @@ def test_a_missing_segment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_state_that_does_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checksums are right, and yet: a ledger whose kernels went wrong would not verify either."""
     disk, _ = small_ledger()
-    replay = verify_module.replay
 
-    def wrong(state: LedgerState, frame: object) -> None:
-        replay(state, frame)  # type: ignore[arg-type]
-        if frame.sequence == 1 + len(steps()):  # type: ignore[attr-defined]
-            state.accounts["credits_posted"][3] += 1
+    class WrongApplier(Applier):
+        def replay(self, frame: Frame) -> None:
+            super().replay(frame)
+            if frame.sequence == 1 + len(steps()):
+                self.state.accounts["credits_posted"][3] += 1
 
-    monkeypatch.setattr(verify_module, "replay", wrong)
+    monkeypatch.setattr(verify_module, "Applier", WrongApplier)
     with pytest.raises(IntegrityError, match="currency 156: all accounts and purses sum to 1"):
         verify_on(disk, monkeypatch)
 
@@ -193,7 +195,7 @@ def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
     journal = Journal.open(journal_disk(tmp_path), read_only=True)
     frame, state = None, LedgerState()
     for frame in journal.recover():
-        replay(state, frame)
+        Applier(state).replay(frame)
     assert frame is not None
     checkpoint = make(Position.of(state, ledger_id=journal.ledger_id, epoch=1, mark=journal.mark), WITNESS, KEY)
     path = tmp_path / "journal" / SEGMENT
@@ -220,6 +222,6 @@ def test_a_witness_whose_grant_was_revoked_since(tmp_path: Path) -> None:
     assert "its signature was not judged" in verify(tmp_path, checkpoints=[too_late]).findings[0]
 
 
-def test_a_ledger_without_a_frame_stands_nowhere(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="stands nowhere"):
+def test_an_empty_ledger_has_no_position(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="there is no position to sign"):
         ledger.sequencer.position()

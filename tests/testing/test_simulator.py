@@ -15,11 +15,10 @@ from sycee.core.limits import RECORD_BYTES
 from sycee.journal.frame import FrameKind
 from sycee.journal.recovery import Scan
 from sycee.ledger import authority
+from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.layout import Kind
-from sycee.sequencer import sequencer as sequencers
-from sycee.sequencer import snapshots
+from sycee.sequencer import frame_time, snapshots
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.units import Submission
 from sycee.sequencer.zones import calendar_entry
 from sycee.testing.disk import FakeDisk, FakeFile
 from sycee.testing.simulator import SEED_MAX, Failure, Parts, Report, plan_of, run, simulate
@@ -105,15 +104,19 @@ def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) ->
 class HastySequencer(Sequencer):
     """Answers before the disk has said yes."""
 
-    def _write(
-        self, kind: FrameKind, now_ns: int, fresh: Submission, movements: int = 0, *, all_pend: bool = False
-    ) -> Array:
-        sequence = self._log.last_sequence + 1
-        try:
-            return super()._write(kind, now_ns, fresh, movements, all_pend=all_pend)
-        except UnavailableError:
-            self._stopped, self._durable = None, sequence
-            return self.state.apply(sequence, now_ns, fresh.operations)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        writer, state, commit = self._writer, self.state, self._writer._commit
+
+        def hasty(kind: FrameKind, now_ns: int, batch: PreparedBatch) -> Array:
+            sequence = self._log.last_sequence + 1
+            try:
+                return commit(kind, now_ns, batch)
+            except UnavailableError:
+                writer.stopped, writer.durable_sequence = None, sequence
+                return state.apply(sequence, now_ns, batch)
+
+        writer._commit = hasty  # type: ignore[method-assign]
 
 
 class LenientSequencer(Sequencer):
@@ -123,11 +126,11 @@ class LenientSequencer(Sequencer):
         super().__init__(*arguments, **options)
         state, apply = self.state, self.state.apply
 
-        def lenient(sequence: int, now_ns: int, operations: Array, calendar: Any = (), **seen: Any) -> Array:
+        def lenient(sequence: int, now_ns: int, batch: Any, calendar: Any = ()) -> Array:
             limits = state.tables.rule_sets["single_max"]
             kept = limits.copy()
             limits[:] = 0
-            answers = apply(sequence, now_ns, operations, calendar, **seen)
+            answers = apply(sequence, now_ns, batch, calendar)
             np.copyto(limits, kept, where=kept != 0)
             return answers
 
@@ -187,7 +190,7 @@ def test_signatures_that_nobody_looks_at_are_found(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_envelope_that_is_dropped_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Submission, "written_envelopes", lambda self: self.envelopes[:0])
+    monkeypatch.setattr(PreparedBatch, "written_envelopes", lambda self: self.envelopes[:0])
     failure = found()
     assert failure.what in ("other envelopes were journaled", "other operations were journaled")
 
@@ -196,7 +199,7 @@ def test_a_calendar_of_another_zone_is_found(monkeypatch: pytest.MonkeyPatch) ->
     def everywhere_utc(zones: dict[int, str], now_ns: int) -> Any:
         return tuple(calendar_entry(currency, "UTC", now_ns) for currency in zones)
 
-    monkeypatch.setattr(sequencers, "calendar_of", everywhere_utc)
+    monkeypatch.setattr(frame_time, "calendar_of", everywhere_utc)
     failure = found()
     assert failure.what == "the frame has other local dates"
     assert failure.steps_left <= 6

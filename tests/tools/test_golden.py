@@ -15,7 +15,8 @@ from sycee.core.codes import Result
 from sycee.journal import FrameKind, Journal
 from sycee.ledger.layout import Kind, Purpose
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.applier import Applier
+from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.verify import verify
 
 CHECKER = Path(__file__).resolve().parents[2] / "tools" / "checker.py"
@@ -26,7 +27,7 @@ def replayed(folder: Path) -> tuple[LedgerState, list[str], list[FrameKind]]:
     state, lines, kinds = LedgerState(), [], []
     journal = Journal.open(journal_disk(folder), read_only=True)
     for frame in journal.recover():
-        replay(state, frame)
+        Applier(state).replay(frame)
         lines.append(f"{frame.sequence} {state.movement_digest.hex()} {state.digest().hex()}")
         kinds.append(frame.kind)
     journal.close()

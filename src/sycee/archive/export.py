@@ -22,7 +22,7 @@ from sycee.archive.reading import Reading, Source, source_of
 from sycee.archive.schema import BY_DAY, REGISTERS
 from sycee.core.errors import IntegrityError
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.replaying import path_of
+from sycee.sequencer.folders import path_of
 
 Progress = Callable[[int, int], None]  # movements and operations written so far, and of how many
 

@@ -20,7 +20,7 @@ from sycee.archive.files import digest_of
 from sycee.archive.manifest import DEFAULT_FOLDER, Manifest, load
 from sycee.archive.schema import TABLES, VIEWS, Column
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
-from sycee.sequencer.replaying import path_of
+from sycee.sequencer.folders import path_of
 
 # What stands in a query's way when it is opened; the rest is set once the views are there.
 _CONFIG: Final[dict[str, Any]] = {

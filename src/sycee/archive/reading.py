@@ -16,7 +16,7 @@ from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.replaying import journal_disk, snapshot_disk
+from sycee.sequencer.folders import journal_disk, snapshot_disk
 
 
 class Reading(Protocol):

@@ -120,8 +120,9 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
     """The state after a ledger's last frame, and where that is."""
     from sycee.journal.journal import Journal
     from sycee.ledger.state import LedgerState
+    from sycee.sequencer.applier import Applier
     from sycee.sequencer.checkpoint import Position
-    from sycee.sequencer.replaying import journal_disk, replay
+    from sycee.sequencer.folders import journal_disk
 
     disk = journal_disk(folder)
     if not Journal.exists(disk):
@@ -129,7 +130,7 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
     journal, state, epoch = Journal.open(disk, read_only=True), LedgerState(), 0
     try:
         for frame in journal.recover():
-            replay(state, frame)
+            Applier(state).replay(frame)
             epoch = frame.epoch
     finally:
         journal.close()

@@ -24,7 +24,7 @@ def snapshot(
     from sycee.core.errors import UsageError
     from sycee.journal.journal import Journal
     from sycee.sequencer.embedded import Ledger
-    from sycee.sequencer.replaying import journal_disk
+    from sycee.sequencer.folders import journal_disk
 
     if not Journal.exists(journal_disk(folder)):
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")

@@ -44,7 +44,7 @@ def verify(
     from sycee.programmes.service import check_cohort
     from sycee.sandbox.pilot import DRAW_FOLDER, PROGRAMME_NUMBER
     from sycee.sequencer import checkpoint as checkpoints
-    from sycee.sequencer.replaying import journal_disk
+    from sycee.sequencer.folders import journal_disk
     from sycee.sequencer.verify import verify as reread
 
     if key is not None and checkpoint is None:

@@ -16,10 +16,10 @@ from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger import envelopes, layout, operations
+from sycee.ledger.batch import BODY_BYTES_MAX
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import Role
 from sycee.sequencer.embedded import SIGNED_FOR_NS, Signer
-from sycee.sequencer.units import BODY_BYTES_MAX
 
 Array = np.ndarray[Any, Any]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -10,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.core.errors import JournalDamaged, UnavailableError, UsageError
 from sycee.core.forking import Owner
-from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, RECORD_BYTES, SEGMENT_BYTES
+from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, RECORD_BYTES, SEGMENT_BYTES
 from sycee.core.worker import Worker
 from sycee.journal import frame as frames
 from sycee.journal import segments
@@ -36,13 +36,11 @@ _BESIDE: Final = Worker("sycee-frame-digest")
 class PreparedFrame:
     """A frame encoded and numbered, not yet written. Good for one `Journal.write`."""
 
-    __slots__ = ("buffer", "digest", "frame_bytes", "is_borrowed", "previous_digest", "sequence", "time_ns")
+    __slots__ = ("buffer", "digest", "frame_bytes", "is_own", "previous_digest", "sequence", "time_ns")
 
-    def __init__(
-        self, buffer: memoryview, frame_bytes: int, header: Header, digest: Digest, *, is_borrowed: bool
-    ) -> None:
+    def __init__(self, buffer: FrameBuffer, frame_bytes: int, header: Header, digest: Digest, *, is_own: bool) -> None:
         self.buffer = buffer
-        self.is_borrowed = is_borrowed
+        self.is_own = is_own  # the journal's, not the caller's
         self.digest = digest
         self.frame_bytes = frame_bytes
         self.sequence = header.sequence
@@ -58,6 +56,8 @@ class Journal:
     failed every call but `close` raises UnavailableError: start again, and the journal is checked. So does every call
     but `close` in a forked child, where `close` writes nothing.
     """
+
+    apply_may_overlap = True  # a frame on this disk is committed or the ledger stops: no other writer can replace it
 
     def __init__(self, disk: Disk, header: SegmentHeader, *, cut_tail: bool, read_only: bool) -> None:
         self.ledger_id: bytes = header.ledger_id
@@ -81,7 +81,9 @@ class Journal:
         self._segment = 1
         self._offset = SEGMENT_HEADER_BYTES
         self._frames_here = 0  # that this object wrote to the segment at hand
-        self._buffers: list[memoryview] = []
+        self.buffers = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
+        self._digesting: FrameBuffer | None = None  # a thread reads it until `_prepared_digest` is known
+        self._released: FrameBuffer | None = None  # by the caller, while a thread still read it
         self._failed = False
         self._closing = False
 
@@ -89,6 +91,7 @@ class Journal:
     def mark(self) -> Mark:
         """The newest durable frame; Mark(0, 0, the ledger's first digest) before there is one."""
         self._owner.check(self._disk.folder)
+        self._await_digest()
         self._last_digest = frames.known(self._last_digest)
         return Mark(self.last_sequence, self.last_time_ns, self._last_digest)
 
@@ -238,7 +241,7 @@ class Journal:
         calendar: Sequence[tuple[int, int, int, int]] = (),
         envelopes: np.ndarray[Any, Any] | bytes = b"",
         movement_digest: Digest = NO_DIGEST,
-        room: memoryview | None = None,
+        buffer: FrameBuffer | None = None,
     ) -> int:
         """Write one frame; when this returns its sequence, it is durable. Arguments and errors as of `prepare`.
 
@@ -252,7 +255,7 @@ class Journal:
                 calendar=calendar,
                 envelopes=envelopes,
                 movement_digest=movement_digest,
-                room=room,
+                buffer=buffer,
             )
         )
 
@@ -265,14 +268,14 @@ class Journal:
         calendar: Sequence[tuple[int, int, int, int]] = (),
         envelopes: np.ndarray[Any, Any] | bytes = b"",
         movement_digest: Digest = NO_DIGEST,
-        room: memoryview | None = None,
+        buffer: FrameBuffer | None = None,
     ) -> PreparedFrame:
         """Number and encode one frame; touches no disk.
 
         `records` are whole 128-byte records, `envelopes` whole 104-byte envelopes, in any array or bytes; `time_ns`
         must be after `prepared_time_ns`; `calendar` holds (currency, day, month, year); `movement_digest` is the
-        ledger's before this frame. `room`: FRAME_BYTES_MAX bytes of memory in which the records stand already, at
-        FRAME_HEADER_BYTES; the rest of the frame is put around them, and nobody may write there until it is written.
+        ledger's before this frame. `buffer`, of `buffers`: the records are in it already, and the frame is built around
+        them; the caller gives it back with `release` when the frame is written and the records are needed no more.
         Frames must be written in the order in which they were prepared, and all of them.
         Raises ValueError for what a frame cannot hold; nothing is numbered then.
         """
@@ -295,19 +298,19 @@ class Journal:
             movement_digest=frames.known(movement_digest),
         )
         frames.require_possible(header, len(view), len(signed))
-        if room is not None:
-            buffer = room
-        else:
-            buffer = self._buffers.pop() if self._buffers else memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))
-        frame_bytes = frames.encode_into(buffer, header, view, signed, in_place=room is not None)
+        self._await_digest()
+        is_own = buffer is None
+        buffer = buffer or self.buffers.acquire()
+        frame_bytes = frames.encode_into(buffer.memory, header, view, signed, in_place=not is_own)
+        content = buffer.memory[:frame_bytes]
         if frame_bytes >= LARGE_FRAME_BYTES and self._disk.concurrent:
-            # Nobody needs it before the next frame is prepared, and by then the disk has been waited for.
-            self._prepared_digest = _BESIDE.begin(partial(frames.digest_of, buffer[:frame_bytes]))
+            # The next frame needs the digest first, and by then this frame's fdatasync has been waited for.
+            self._prepared_digest, self._digesting = _BESIDE.begin(partial(frames.digest_of, content)), buffer
         else:
-            self._prepared_digest = frames.digest_of(buffer[:frame_bytes])
+            self._prepared_digest = frames.digest_of(content)
         self.prepared_sequence = header.sequence
         self.prepared_time_ns = time_ns
-        return PreparedFrame(buffer, frame_bytes, header, self._prepared_digest, is_borrowed=room is not None)
+        return PreparedFrame(buffer, frame_bytes, header, self._prepared_digest, is_own=is_own)
 
     def write(self, prepared: PreparedFrame) -> int:
         """Write a prepared frame and make it durable; returns its sequence.
@@ -321,7 +324,7 @@ class Journal:
             if self._offset + prepared.frame_bytes > self._segment_bytes:
                 self._next_segment(prepared.sequence, prepared.previous_digest, self.epoch)
             file = self._open_file()
-            file.pwrite(prepared.buffer[: prepared.frame_bytes], self._offset)
+            file.pwrite(prepared.buffer.memory[: prepared.frame_bytes], self._offset)
             # Before the reply: a payer who saw "created" must find it after a power cut.
             file.fdatasync()
         except BaseException:
@@ -334,12 +337,28 @@ class Journal:
         self.last_time_ns = prepared.time_ns
         self._last_digest = prepared.digest
         self._closed_cleanly = False
-        if not prepared.is_borrowed:
-            self._buffers.append(prepared.buffer)  # the next frame asks for this one's digest before it comes here
+        if prepared.is_own:
+            self.release(prepared.buffer)
         if self._offset * SPARE_FRACTION > self._segment_bytes and not self._closing:
             # Zeros that are written take as long as the frames; they pay where an fdatasync is for little else.
             self._spare.prepare(written=self._offset < self._frames_here * LARGE_FRAME_BYTES)
         return prepared.sequence
+
+    def release(self, buffer: FrameBuffer) -> None:
+        """Take back a buffer of `buffers`, after the frame in it was written or given up."""
+        if buffer is self._digesting:
+            self._released = buffer  # goes back to the pool when its digest is known
+        else:
+            self.buffers.release(buffer)
+
+    def _await_digest(self) -> None:
+        """Wait until no thread reads a buffer any more."""
+        if self._digesting is not None:
+            self._prepared_digest = frames.known(self._prepared_digest)
+            self._digesting = None
+            if self._released is not None:
+                self.buffers.release(self._released)
+                self._released = None
 
     def _next_segment(self, first_sequence: int, previous_digest: bytes, epoch: int) -> None:
         # Everything before its first frame is durable, so that a segment that is there vouches for the one before it.

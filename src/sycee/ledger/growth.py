@@ -11,6 +11,7 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.errors import UnavailableError
 from sycee.ledger import generations, growing, kernels
+from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.growing import GrowingArray
 from sycee.ledger.history import History
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
@@ -83,17 +84,19 @@ class Growth:
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sealing: Future[int] | None = None  # of the older generation of ids: how many its run will hold
 
-    def reserve(self, operations: Array, *, kinds: int = 0, available_bytes: Callable[[], int] | None = None) -> int:
+    def reserve(self, batch: PreparedBatch | Array, *, available_bytes: Callable[[], int] | None = None) -> int:
         """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
 
-        Returns how many movements may come of it, at most. kinds: of operations none of which is linked, as
-        `kernels.take` saw them; 0 where nobody looked.
+        `batch`: a PreparedBatch, or (n,) layout.OPERATION of which nothing is known. Returns the most movements that
+        the frame can make.
 
         Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
         much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
         to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
         """
-        if kinds == _TRANSFERS and self._has_room(operations.size):
+        batch = as_batch(batch)
+        operations = batch.operations
+        if batch.kinds == _TRANSFERS and self._has_room(operations.size):
             self.settle_history()
             return operations.size
         needs, in_use = self._needs(operations), self._in_use()

@@ -15,6 +15,7 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.worker import Coming, Worker
 from sycee.ledger import digest, kernels, layout, proofs, saving
+from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.growth import Growth
 from sycee.ledger.history import History
@@ -60,41 +61,33 @@ class LedgerState(Growth):
         return answers, int(pending)
 
     def is_new(self, operations: Array) -> bool:
-        """Whether the first one's id, which is ordered by time, is greater than any that may be bound. O(1).
+        """Return whether the first id, which is ordered by time, is greater than any that may be bound. O(1).
 
-        Of operations that `kernels.take` found in order all pend then: `resolve` would find no other.
+        If so, every operation of a batch that is `in_order` is new, and `resolve` need not look at it.
         """
         low, high = int(operations["id_low"][0]), int(operations["id_high"][0])
         tops = self.tables.tops.tolist()
         newest = max((tops[at], tops[at + 1]) for at in (kernels.RECENT_TOP, kernels.OLDER_TOP, kernels.RUNS_TOP))
         return (high, low) > newest and high > tops[kernels.STRAY_TOP]
 
-    def apply(
-        self,
-        sequence: int,
-        now_ns: int,
-        operations: Array,
-        calendar: Dates = (),
-        *,
-        kinds: int = 0,
-        all_pend: bool = False,
-    ) -> Array:
-        """Apply one frame, in order; (n,) layout.ANSWER. `operations` must have been reserved for.
+    def apply(self, sequence: int, now_ns: int, batch: PreparedBatch | Array, calendar: Dates = ()) -> Array:
+        """Apply one frame, in order; return its answers, (n,) layout.ANSWER. `reserve` must have taken the batch first.
 
-        calendar: (currency, day, month, year) of each currency that was defined before. Time passes first.
-        kinds: as for `reserve`. all_pend: `resolve` or `is_new` said so of this very array, and nobody looks for
-        malformed ones again.
+        `batch`: a PreparedBatch, or (n,) layout.OPERATION of which nothing is known. `calendar`: (currency, day,
+        month, year) of each currency that was defined before. Time passes before the first operation.
         """
+        batch = as_batch(batch)
+        operations, all_new = batch.operations, batch.all_new
         self.pass_time(now_ns, calendar, sequence=sequence)
         answers = np.zeros(operations.size, layout.ANSWER)
-        words, hashes = _words(operations), _hashes(operations, kinds)
+        words, hashes = _words(operations), _hashes(operations, batch.kinds)
         seen, seen_answers = kernels.seen(operations), kernels.seen(answers)
         moved = int(self.tables.counters[kernels.MOVEMENTS])
         at = 0
         while True:
             at = int(
                 kernels.apply(
-                    self.tables, seen, words, hashes, self._marks, at, sequence, now_ns, seen_answers, all_pend
+                    self.tables, seen, words, hashes, self._marks, at, sequence, now_ns, seen_answers, all_new
                 )
             )
             if at == operations.size:

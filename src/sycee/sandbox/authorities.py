@@ -28,8 +28,9 @@ from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Programme
 from sycee.sandbox.outcome import SignerRow
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger, Signer
-from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.folders import journal_disk
 
 Array = np.ndarray[Any, Any]
 
@@ -114,7 +115,7 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
                 sealed = envelopes.decode(frame.envelopes)
                 authority.verify_frame(state, journal.ledger_id, frame.sequence, frame.time_ns, records, sealed, report)
                 mints |= _mints(records, sealed, bank.issuance, officers)
-            replay(state, frame)
+            Applier(state).replay(frame)
     finally:
         journal.close()
     require(state.digest() == digest, "the journal, read again, comes to another state than the one in memory")

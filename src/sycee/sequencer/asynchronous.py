@@ -14,10 +14,9 @@ from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import RECORD_BYTES
 from sycee.ledger import layout, operations
+from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
-from sycee.sequencer.gathering import Gatherer
-from sycee.sequencer.sequencer import checked
-from sycee.sequencer.units import Submission
+from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.verbs import Chain, Verbs
 
 if TYPE_CHECKING:
@@ -37,24 +36,24 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
     it was taken is found by its id, with `result_of`, or by sending it again.
     """
 
-    def __init__(self, ledger: Ledger, gatherer: Gatherer) -> None:
+    def __init__(self, ledger: Ledger, submitter: LoopSubmitter) -> None:
         self._ledger = ledger
-        self._gatherer = gatherer
+        self._submitter = submitter
         self._signs = ledger.signs
 
     async def submit(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Ask for operations: (n,) layout.OPERATION, or their bytes, to (n,) layout.ANSWER, once they are durable.
 
-        Waits for its turn, in order of coming, while more waits for the disk than `Ledger.asynchronous` was told. What
-        must stand in one frame does; a long submission is cut like any other. Raises UsageError for what can stand in
-        no frame, UnavailableError where memory or the disk cannot hold it, and once this or the ledger is closed.
+        Waits for space, in order of arrival, while the ledger's queue is full. A long submission is cut into several
+        frames. Raises UsageError for what no frame can hold, UnavailableError where memory or the disk cannot hold it,
+        and once this or the ledger is closed.
         """
-        answers: Array = await self._gatherer.submit(b"", self._checked(records, envelopes))
+        answers: Array = await self._submitter.submit(b"", self._checked(records, envelopes))
         return answers
 
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
         """The same, taken at once: the future of its answers. Raises UnavailableError where too much waits already."""
-        return self._gatherer.submit_nowait(b"", self._checked(records, envelopes))
+        return self._submitter.submit_nowait(b"", self._checked(records, envelopes))
 
     @asynccontextmanager
     async def chain(self) -> AsyncIterator[Chain]:
@@ -74,7 +73,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
 
     def signed_by(self, *signers: Signer) -> AsyncLedger:
         """The same, whose operations all these sign from now on. `aclose` of either closes both."""
-        return AsyncLedger(self._ledger.signed_by(*signers), self._gatherer)
+        return AsyncLedger(self._ledger.signed_by(*signers), self._submitter)
 
     def new_id(self) -> int:
         """A fresh id, for an operation that may have to be sent again."""
@@ -82,7 +81,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
 
     async def aclose(self) -> None:
         """Take nothing more, and return when all that was asked for is answered. The ledger itself stays open."""
-        await self._gatherer.aclose()
+        await self._submitter.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,17 +96,17 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
     def _take_moving(self, record: bytes) -> Coroutine[Any, Any, Result]:
         if self._signs:
             return self._take(np.frombuffer(record, layout.OPERATION))
-        return self._gatherer.submit(record, None)
+        return self._submitter.submit(record, None)
 
     async def _take(self, record: Array) -> Result:
         return Result(int((await self.submit(record))["code"][0]))
 
-    def _checked(self, records: Array | bytes, envelopes: Array | Sequence[Envelope]) -> Submission:
+    def _checked(self, records: Array | bytes, envelopes: Array | Sequence[Envelope]) -> PreparedBatch:
         if isinstance(records, bytes):
             if len(records) % RECORD_BYTES:
                 raise UsageError(f"{len(records)} bytes are no operations of {RECORD_BYTES} bytes each")
             records = np.frombuffer(records, layout.OPERATION)
-        return checked(records, self._ledger.envelopes_of(records, envelopes))
+        return self._ledger.sequencer.admission.prepare(records, self._ledger.envelopes_of(records, envelopes))
 
     def _currency_of(self, account: int) -> int:
         raise UsageError(

@@ -22,16 +22,19 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.memory import total_bytes
-from sycee.ledger import operations
+from sycee.ledger import batch, operations
 from sycee.ledger.envelopes import Envelope, sign
 from sycee.ledger.history import History
 from sycee.ledger.operations import integer, shown
-from sycee.sequencer import gathering, snapshots, units
+from sycee.sequencer import snapshots
 from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.sequencer.event_loop import LoopSubmitter
+from sycee.sequencer.folders import journal_disk, path_of, snapshot_disk
 from sycee.sequencer.keeping import Keeping
 from sycee.sequencer.readers import Bound, Line
-from sycee.sequencer.replaying import journal_disk, path_of, snapshot_disk
-from sycee.sequencer.sequencer import SNAPSHOT_FRAMES_MIN, Sequencer
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
+from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
 from sycee.sequencer.verbs import Chain
 
 __all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
@@ -84,6 +87,8 @@ class Ledger(Keeping):
         snapshot_frames: int | None = SNAPSHOT_FRAMES_MIN,
         snapshot_every: int | None = None,
         history_bytes: int | None = None,
+        operations_max: int = OPERATIONS_MAX,
+        bytes_max: int = BYTES_MAX,
     ) -> Self:
         """Open the ledger in `folder`, made if absent, and bring its state up to its last frame.
 
@@ -93,6 +98,7 @@ class Ledger(Keeping):
         `history_bytes`: so much memory is kept for the newest movements and bound operations, an eighth of all there is
         unless said otherwise; older ones stand in nameless files in `folder` and are read again when needed. So do
         purses of programmes that are long over.
+        `operations_max`, `bytes_max`: callers wait while this many operations, or bytes of them, are not answered yet.
         Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
         JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
         the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
@@ -106,6 +112,8 @@ class Ledger(Keeping):
         if history_bytes is None:
             history_bytes = total_bytes() // 8
         integer("history_bytes", history_bytes, high=I64_MAX)
+        integer("operations_max", operations_max, low=1, high=I64_MAX)
+        integer("bytes_max", bytes_max, low=1, high=I64_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
@@ -118,6 +126,8 @@ class Ledger(Keeping):
             trust_snapshots=not cut_tail,
             ticks=ticks,
             history=History(path_of(folder), history_bytes),
+            operations_max=operations_max,
+            bytes_max=bytes_max,
         )
         return cls(sequencer, clock=clock)
 
@@ -129,19 +139,13 @@ class Ledger(Keeping):
         """
         return self.sequencer.submit(records, self.envelopes_of(records, envelopes))
 
-    def asynchronous(
-        self, *, operations_max: int = gathering.OPERATIONS_MAX, bytes_max: int = gathering.BYTES_MAX
-    ) -> AsyncLedger:
-        """The verbs of this ledger for the callers of the event loop that runs, to be used with `async with`.
+    def asynchronous(self) -> AsyncLedger:
+        """Return the verbs of this ledger for coroutines of the running event loop, to be used with `async with`.
 
-        A caller waits for its turn while so many operations, or bytes of them, wait for the disk before it. Raises
-        UsageError where no event loop runs.
+        Raises UsageError where no event loop runs.
         """
-        most = (
-            integer(name, value, low=1, high=I64_MAX)
-            for name, value in (("operations_max", operations_max), ("bytes_max", bytes_max))
-        )
-        return AsyncLedger(self, gathering.Gatherer(self.sequencer, *most))
+        self.sequencer.check_process()
+        return AsyncLedger(self, LoopSubmitter(self.sequencer.admission.queue))
 
     # --- authority ---
 
@@ -240,8 +244,8 @@ class Ledger(Keeping):
         until_ns = read_ns(self._clock) + SIGNED_FOR_NS
         made = []
         start = 0
-        for piece in units.submission(records).pieces():
-            end = start + piece.operations.size
+        for piece in batch.prepare(records).split_into_frames():
+            end = start + piece.size
             made += [
                 sign(
                     records[start:end],

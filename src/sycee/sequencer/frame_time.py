@@ -1,4 +1,4 @@
-"""The time of the next frame, and which times of a clock are refused."""
+"""The time of the next frame, the local dates that go with it, and which times of a clock are refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 from sycee.core import limits
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError
-from sycee.sequencer.zones import EPOCH
+from sycee.journal.frame import CalendarEntry
+from sycee.sequencer.zones import EPOCH, calendar_of
 
 NS_PER_S: Final = 10**9
 # When this file was written. The machine's clock was set wrong where it says less; a battery that is empty says 1970.
@@ -43,6 +44,22 @@ def next_time_ns(clock: Clock, last_ns: int) -> int:
             hint="set the machine's clock; nothing was written",
         )
     return max(clock_ns, last_ns + 1)
+
+
+class FrameTimes:
+    """Reads the clock for the writer. For one thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._key: tuple[int, dict[int, str]] = (-1, {})  # the second and the zones of the dates below
+        self._calendar: tuple[CalendarEntry, ...] = ()
+
+    def calendar_at(self, now_ns: int, zones: dict[int, str]) -> tuple[CalendarEntry, ...]:
+        """Return each currency's local date. Offsets of zones change at whole seconds, so dates are kept for one."""
+        key = now_ns // NS_PER_S, dict(zones)
+        if key != self._key:
+            self._key, self._calendar = key, calendar_of(zones, now_ns)
+        return self._calendar
 
 
 def _date(ns: int) -> str:

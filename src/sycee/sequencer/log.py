@@ -1,4 +1,4 @@
-"""What the sequencer needs of a log of frames: today the journal in a folder, tomorrow a replicated stream."""
+"""The interface between the sequencer and a log of frames: the journal of a folder now, a replicated log later."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.journal.frame import CalendarEntry, Digest, Frame, FrameKind, Mark
 
 Array = np.ndarray[Any, Any]
@@ -17,25 +18,34 @@ class Log(Protocol):
 
     ledger_id: bytes  # 16 bytes, of the ledger whose log it is
     epoch: int  # changes whenever another writer takes the log over
+    # Whether a frame may be applied while it is appended. A local journal either commits the frame or stops the ledger,
+    # so the state can never hold a frame that another one replaces. A replicated log may commit another frame in its
+    # place: there a frame is applied only after `append` returned.
+    apply_may_overlap: bool
+
+    @property
+    def buffers(self) -> BufferPool | None:
+        """Return memory for records, around which this log builds frames in place; None: it copies them."""
+        ...
 
     @property
     def findings(self) -> list[str]:
-        """What recovery cut or repaired, one sentence each."""
+        """Return what recovery cut or repaired, one sentence each."""
         ...
 
     @property
     def last_sequence(self) -> int:
-        """Newest durable frame, 0 for none."""
+        """Return the sequence of the newest committed frame, 0 for none."""
         ...
 
     @property
     def last_time_ns(self) -> int:
-        """Its time."""
+        """Return the time of the newest committed frame."""
         ...
 
     @property
     def mark(self) -> Mark:
-        """Its place, time and digest: where a snapshot says that it stands."""
+        """Return sequence, time and digest of the newest committed frame."""
         ...
 
     def recover(
@@ -45,9 +55,10 @@ class Log(Protocol):
         known: Sequence[Mark] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """Every frame in order, or those after a mark; afterwards the log takes new ones.
+        """Yield every frame in order, or those after a mark; afterwards the log accepts new frames.
 
-        `known` are frames that were durable; `give_up` is told which of them a person gives up, before it is cut.
+        `known`: frames that were committed. `give_up(sequence)` is called before one of them is cut on a person's
+        decision.
         """
         ...
 
@@ -60,12 +71,17 @@ class Log(Protocol):
         calendar: Sequence[CalendarEntry],
         envelopes: Array,
         movement_digest: Digest,
-        room: memoryview | None = None,
+        buffer: FrameBuffer | None = None,
     ) -> int:
-        """Write one frame and return its sequence once it is durable.
+        """Write one frame and return its sequence once it is committed: durable, and never replaced.
 
-        `room`: FRAME_BYTES_MAX bytes in which the records stand already, at FRAME_HEADER_BYTES.
+        `buffer`, of `buffers`: the one that holds the records. Raises UnavailableError where the frame is not
+        committed, or where that is unknown.
         """
+        ...
+
+    def release(self, buffer: FrameBuffer) -> None:
+        """Take back a buffer of `buffers` when no view of it is read any more."""
         ...
 
     def prepare(self, *, kind: FrameKind, time_ns: int) -> object:
@@ -73,5 +89,5 @@ class Log(Protocol):
         ...
 
     def close(self, *, clean: bool, movement_digest: bytes) -> None:
-        """Let the log go; say in it that all is well if that is so and all that was begun was done."""
+        """Close the log; write a CLOSE frame if the end is `clean` and every numbered frame was written."""
         ...

@@ -19,7 +19,8 @@ from sycee.journal import segments
 from sycee.journal.disk import RealDisk
 from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.replaying import journal_disk, path_of, replay
+from sycee.sequencer.applier import Applier
+from sycee.sequencer.folders import journal_disk, path_of
 
 _CHUNK_BYTES: Final = 1 << 20
 _NAME: Final = "journal"
@@ -121,7 +122,7 @@ def _read(disk: RealDisk, *, cut_tail: bool, progress: Callable[[int], None] | N
     journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
     state = LedgerState()
     for frame in journal.recover():
-        replay(state, frame)
+        Applier(state).replay(frame)
         if progress:
             progress(frame.sequence)
     state.check()

@@ -30,8 +30,8 @@ from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.forking import Owner
 from sycee.ledger import signatures
+from sycee.ledger.batch import PreparedBatch
 from sycee.sequencer.signature_worker import BATCH_JOBS_MAX, COUNT
-from sycee.sequencer.units import Submission
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -89,11 +89,11 @@ class SignatureVerifier:
     How admission uses it:
 
         verifier = SignatureVerifier(workers=2)      # one for a ledger; the processes start with the first signature
-        coming = verifier.check(state, ledger_id, now_ns, submission)   # at once; many envelopes gathered are cheapest
+        coming = verifier.check(state, ledger_id, now_ns, batch)   # at once; many envelopes gathered are cheapest
         coming.add_done_callback(enqueue)            # or asyncio.wrap_future(coming), or coming.result()
 
-    and `enqueue` gives `coming.result()`, the same submission with its `checks`, to the writer, whose
-    `authority.judge(..., checks=submission.checks)` verifies again what was checked under a key that no longer counts.
+    and `enqueue` gives `coming.result()`, the same batch with its `checks`, to the writer, whose
+    `authority.judge(..., checks=batch.checks)` verifies again what was checked under a key that no longer counts.
     """
 
     def __init__(self, workers: int = 0) -> None:
@@ -122,16 +122,16 @@ class SignatureVerifier:
         with self._lock:
             return tuple(worker.process.pid for worker in self._workers)
 
-    def check(self, state: LedgerState, ledger_id: bytes, now_ns: int, asked: Submission) -> Future[Submission]:
-        """Verify a submission's envelopes; the future is the submission with its `checks`.
+    def check(self, state: LedgerState, ledger_id: bytes, now_ns: int, batch: PreparedBatch) -> Future[PreparedBatch]:
+        """Verify a batch's envelopes; the future is the batch with its `checks`.
 
         The keys are looked up in `state` at once, which may be done beside the writer. Without envelopes the future is
         done. Raises UnavailableError once it is closed, or where too many signatures wait.
         """
-        coming: Future[Submission] = Future()
-        found = signatures.find_jobs(state, ledger_id, now_ns, asked.operations, asked.envelopes, asked.firsts)
+        coming: Future[PreparedBatch] = Future()
+        found = signatures.find_jobs(state, ledger_id, now_ns, batch.operations, batch.envelopes, batch.firsts)
         if not found.jobs.size:
-            coming.set_result(replace(asked, checks=found.checks(b"")) if asked.envelopes.size else asked)
+            coming.set_result(replace(batch, checks=found.checks(b"")) if batch.envelopes.size else batch)
             return coming
 
         def finish(verified: Future[bytes]) -> None:
@@ -139,7 +139,7 @@ class SignatureVerifier:
             if error is not None:
                 coming.set_exception(error)
             else:
-                coming.set_result(replace(asked, checks=found.checks(verified.result())))
+                coming.set_result(replace(batch, checks=found.checks(verified.result())))
 
         coming.set_running_or_notify_cancel()
         self.verify(found.jobs.tobytes()).add_done_callback(finish)

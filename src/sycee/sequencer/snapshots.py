@@ -24,8 +24,8 @@ from sycee.ledger import kernels, layout, proofs
 from sycee.ledger.copying import CHANGING, Copying
 from sycee.ledger.history import History
 from sycee.ledger.state import LedgerState
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.log import Log
-from sycee.sequencer.replaying import replay
 
 Array = np.ndarray[Any, Any]
 
@@ -72,7 +72,7 @@ def start(log: Log, disk: Disk | None, *, trusted: bool = True, history: History
 
         frames = log.recover(known=list(kept), give_up=give_up)
     for frame in frames:
-        replay(state, frame)
+        Applier(state).replay(frame)
     return Start(state, [*findings, *log.findings], mark.sequence if mark else 0)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from sycee.core import money
 from sycee.core.codes import Result
-from sycee.ledger import layout, operations
-from sycee.sequencer import single
+from sycee.ledger import layout, operations, single_record
 
 Array = np.ndarray[Any, Any]
 Amount = int | str
@@ -48,11 +47,11 @@ class Verbs(ABC, Generic[Taken]):
 
     def transfer(self, debit: int, credit: int, amount: Amount, *, id: int | None = None) -> Taken:
         """Move own money from one account to another."""
-        return self._take_moving(single.transfer(self._id(id), debit, credit, self._minor(debit, amount)))
+        return self._take_moving(single_record.transfer(self._id(id), debit, credit, self._minor(debit, amount)))
 
     def pay(self, payer: int, payee: int, amount: Amount, *, id: int | None = None) -> Taken:
         """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
-        return self._take_moving(single.pay(self._id(id), payer, payee, self._minor(payer, amount)))
+        return self._take_moving(single_record.pay(self._id(id), payer, payee, self._minor(payer, amount)))
 
     def refund(self, original: int, amount: Amount, *, id: int | None = None) -> Taken:
         """Give back part of the pay or post `original`: the payer's own money first, then purse money."""

@@ -17,9 +17,10 @@ from sycee.ledger import authority as authorities
 from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position, agrees, granted_keys
 from sycee.sequencer.checkpoint import verify as verify_checkpoint
-from sycee.sequencer.replaying import journal_disk, replay, snapshot_disk
+from sycee.sequencer.folders import journal_disk, snapshot_disk
 from sycee.sequencer.zones import calendar_of
 
 
@@ -81,7 +82,7 @@ def verify(
                     findings.append(f"frame {frame.sequence} has other local dates than this machine's time zones give")
                 if authority:
                     _check_authority(state, journal.ledger_id, frame, report)
-            replay(state, frame)
+            Applier(state).replay(frame)
             kept.compare(state, frame)
             signed.compare(state, journal.ledger_id, frame)
             if progress:

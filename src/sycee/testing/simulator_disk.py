@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from sycee.core.buffers import FrameBuffer
 from sycee.journal.disk import Disk
 from sycee.journal.frame import NO_DIGEST, Digest, Frame, FrameKind, Mark, known
 from sycee.journal.journal import Journal
@@ -150,7 +151,7 @@ class WatchedJournal(Journal):
         calendar: Sequence[tuple[int, int, int, int]] = (),
         envelopes: np.ndarray[Any, Any] | bytes = b"",
         movement_digest: Digest = NO_DIGEST,
-        room: memoryview | None = None,
+        buffer: FrameBuffer | None = None,
     ) -> int:
         """See Journal."""
         movement_digest = known(movement_digest)
@@ -171,7 +172,7 @@ class WatchedJournal(Journal):
             calendar=calendar,
             envelopes=envelopes,
             movement_digest=movement_digest,
-            room=room,
+            buffer=buffer,
         )
         self.watch.in_flight = None
         self.watch.durable.append(written)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sycee.core.clock import SimulatedClock
@@ -20,6 +20,7 @@ from sycee.core.errors import IntegrityError, SyceeError, TailInDoubt, Unavailab
 from sycee.core.limits import RECORD_BYTES
 from sycee.journal import snapshot as files
 from sycee.journal.frame import FrameKind
+from sycee.sequencer.overlap import Overlap, Task
 from sycee.sequencer.restore import restore
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.snapshots import Writing
@@ -53,6 +54,18 @@ class Ended(Exception):
     """The history cannot go on, and nothing is wrong: a lying disk was found out."""
 
 
+class ApplyFirst(Overlap):
+    """Runs the applier's task to its end before the log's, on the calling thread, for frames of any size."""
+
+    def __init__(self) -> None:
+        super().__init__(records_min=0)
+
+    def run(self, first: Task, second: Task) -> tuple[Any, Any]:
+        """Return both results, first and second."""
+        result = second()
+        return first(), result
+
+
 class Machine:
     """Disk, clock and the ledger's process, and the oracle that looks on."""
 
@@ -63,11 +76,18 @@ class Machine:
         clock: SimulatedClock,
         counts: Counter[str],
         tell: Callable[[str], None],
+        *,
+        applies_first: bool = False,
     ) -> None:
+        """`applies_first`: frames are applied before they are appended, the worst order where both overlap.
+
+        Otherwise each frame is applied after it is committed.
+        """
         self.disk = disk
         self.watch = Watch()
         self.oracle = Oracle(LEDGER_ID)
         self._make_sequencer = make_sequencer
+        self._overlap: Overlap | bool = ApplyFirst() if applies_first else False
         self._clock = clock
         self._counts = counts
         self._tell = tell
@@ -228,7 +248,7 @@ class Machine:
         self._sequencer = self._make_sequencer(
             journal,
             clock=self._clock,
-            side_by_side=False,
+            overlap=self._overlap,
             snapshot_disk=Folder(self.disk, SNAPSHOTS) if self._keeps_snapshots else None,
             snapshot_frames=dice.pick((1, 5, None, 20)),
             trust_snapshots=how != 4,
@@ -440,7 +460,7 @@ class Machine:
             Sequencer(
                 open_journal(journal, Watch(), cut_tail=not trusts),
                 clock=self._clock,
-                side_by_side=False,
+                overlap=False,
                 snapshot_disk=kept,
                 snapshot_frames=None,
                 trust_snapshots=trusts,

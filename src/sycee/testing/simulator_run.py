@@ -22,9 +22,9 @@ from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.journal.frame import FrameKind
+from sycee.ledger import batch
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import OPERATION, Kind
-from sycee.sequencer import units
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing import simulator_words as words
 from sycee.testing.disk import FakeDisk, PowerCut
@@ -83,9 +83,9 @@ def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> Outcom
     history = Run(plan, parts or Parts(), tell=tell)
     outcome = history.outcome
     # No submission here is long; in every other history they are taken as long ones are.
-    room_records_min = 1 if plan.setting < b"\x80" else units.ROOM_RECORDS_MIN
+    buffered_records_min = 1 if plan.setting < b"\x80" else batch.BUFFERED_RECORDS_MIN
     try:
-        with patch.object(units, "ROOM_RECORDS_MIN", room_records_min):
+        with patch.object(batch, "BUFFERED_RECORDS_MIN", buffered_records_min):
             history.run()
     except Difference as difference:
         outcome.failure = difference
@@ -115,7 +115,11 @@ class Run:
         self._parts = parts
         self._tells = tell
         self.clock = SimulatedClock(0)
-        self.machine = Machine(parts.disk(), parts.sequencer, self.clock, self.outcome.counts, self.tell)
+        applies_first = bool(plan.setting[0] & 0x40)
+        self.outcome.counts[f"histories that apply {'before the append' if applies_first else 'after the commit'}"] += 1
+        self.machine = Machine(
+            parts.disk(), parts.sequencer, self.clock, self.outcome.counts, self.tell, applies_first=applies_first
+        )
         self._oracle = self.machine.oracle
         self._actor = Actor(plan.setting, self._oracle.twin)
         self._pen = Pen(self._oracle.twin, LEDGER_ID)

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from sycee.core import ids
+from sycee.core.buffers import BufferPool
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
-from sycee.core.limits import ENVELOPE_BYTES, FRAME_BYTES_MAX, FRAME_RECORDS_MAX
+from sycee.core.limits import ENVELOPE_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
 from sycee.journal.frame import padded_bytes
+from sycee.ledger import batch as batches
 from sycee.ledger import layout, operations
+from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import ENVELOPE
-from sycee.sequencer import units
-from sycee.sequencer.units import Submission
 
 Array = np.ndarray[Any, Any]
 TAKEN, INVALID, UNKNOWN = Result.CREATED, Result.SIGNATURE_INVALID, Result.SIGNER_NOT_FOUND
@@ -36,38 +37,38 @@ def ranges(*of: tuple[int, int]) -> Array:
     return made
 
 
-def shape(asked: Submission) -> list[tuple[int, list[tuple[int, int, int]]]]:
+def shape(asked: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
     """Of each piece, how many operations it has, and signer, first and count of its envelopes."""
     found = []
-    for piece in asked.pieces():
+    for piece in asked.split_into_frames():
         envelopes = piece.written_envelopes()[["signer_low", "first", "count"]].tolist()
         found.append((piece.operations.size, envelopes))
     return found
 
 
 def test_operations_by_themselves_are_cut_anywhere() -> None:
-    asked = units.submission(records(2 * FRAME_RECORDS_MAX + 3))
+    asked = batches.prepare(records(2 * FRAME_RECORDS_MAX + 3))
     assert shape(asked) == [(FRAME_RECORDS_MAX, []), (FRAME_RECORDS_MAX, []), (3, [])]
-    assert list(units.submission(records(0)).pieces()) == []
+    assert list(batches.prepare(records(0)).split_into_frames()) == []
 
 
 def test_a_chain_is_not_cut() -> None:
     last = FRAME_RECORDS_MAX - 1
-    asked = units.submission(records(last + 3, linked=(last - 1, last, last + 1)))
-    assert [piece.operations.size for piece in asked.pieces()] == [last - 1, 4]
+    asked = batches.prepare(records(last + 3, linked=(last - 1, last, last + 1)))
+    assert [piece.operations.size for piece in asked.split_into_frames()] == [last - 1, 4]
 
 
 def test_what_an_envelope_covers_is_not_cut_and_envelopes_move_with_it() -> None:
     size = FRAME_RECORDS_MAX + 10
-    asked = units.submission(records(size), ranges((0, 5), (FRAME_RECORDS_MAX - 3, 8), (FRAME_RECORDS_MAX + 5, 2)))
+    asked = batches.prepare(records(size), ranges((0, 5), (FRAME_RECORDS_MAX - 3, 8), (FRAME_RECORDS_MAX + 5, 2)))
     assert shape(asked) == [(FRAME_RECORDS_MAX - 3, [(1, 0, 5)]), (13, [(2, 0, 8), (3, 8, 2)])]
 
 
 def test_envelopes_take_room() -> None:
     """A frame of payments that are signed one by one holds fewer of them."""
     size = 9_000
-    asked = units.submission(records(size), ranges(*((at, 1) for at in range(size))))
-    sizes = [piece.operations.size for piece in asked.pieces()]
+    asked = batches.prepare(records(size), ranges(*((at, 1) for at in range(size))))
+    sizes = [piece.operations.size for piece in asked.split_into_frames()]
     assert sum(sizes) == size
     for at, each in enumerate(sizes):
         assert padded_bytes(each, each * ENVELOPE_BYTES) <= FRAME_BYTES_MAX
@@ -93,7 +94,7 @@ def test_envelopes_take_room() -> None:
 )  # fmt: skip
 def test_what_can_stand_in_no_frame_is_refused(asked: Array, envelopes: Array, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        units.submission(asked, envelopes)
+        batches.prepare(asked, envelopes)
 
 
 def test_any_submission_is_cut_between_units_alone() -> None:
@@ -102,17 +103,17 @@ def test_any_submission_is_cut_between_units_alone() -> None:
         size = dice.randint(1, 300)
         linked = tuple(at for at in range(size - 1) if dice.random() < 0.2)
         spans = [(first, dice.randint(1, min(12, size - first))) for first in dice.sample(range(size), min(size, 9))]
-        asked = units.submission(records(size, linked=linked), ranges(*spans))
+        asked = batches.prepare(records(size, linked=linked), ranges(*spans))
         parts = [asked.slice(0, 0), *(asked.slice(int(a), int(b)) for a, b in bounds(asked))]
-        together = units.joined([part for part in parts if part.operations.size])
+        together = batches.concatenate([part for part in parts if part.operations.size])
         assert (together.operations == asked.operations).all()
         order = np.argsort(asked.firsts, kind="stable")
         assert (np.sort(together.firsts) == asked.firsts[order]).all()
         assert len(parts) - 1 == units_of(size, linked, spans)
 
 
-def bounds(asked: Submission) -> list[tuple[int, int]]:
-    starts = [*asked.units().tolist(), asked.operations.size]
+def bounds(asked: PreparedBatch) -> list[tuple[int, int]]:
+    starts = [*asked.unit_starts().tolist(), asked.operations.size]
     return list(pairwise(starts))
 
 
@@ -145,71 +146,75 @@ def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -
 def test_a_unit_falls_whole(
     linked: tuple[int, ...], spans: list[tuple[int, int]], codes: dict[int, Result], answers: list[Result]
 ) -> None:
-    asked = units.submission(records(5, linked=linked), ranges(*spans))
+    asked = batches.prepare(records(5, linked=linked), ranges(*spans))
     said = np.array([codes.get(at, TAKEN) for at in range(5)], np.uint16)
-    assert units.refusals(asked, np.ones(5, np.bool_), said).tolist() == answers
+    assert batches.spread_refusals(asked, np.ones(5, np.bool_), said).tolist() == answers
 
 
 def test_what_is_known_keeps_its_answer_and_refuses_nothing() -> None:
-    asked = units.submission(records(4), ranges((0, 4)))
+    asked = batches.prepare(records(4), ranges((0, 4)))
     fresh = np.array([False, True, True, False])
     said = np.array([INVALID, TAKEN, UNKNOWN, TAKEN], np.uint16)
-    assert units.refusals(asked, fresh, said).tolist() == [TAKEN, UNKNOWN, UNKNOWN, TAKEN]
-    assert units.refusals(asked, fresh, said * 0).tolist() == [TAKEN] * 4
+    assert batches.spread_refusals(asked, fresh, said).tolist() == [TAKEN, UNKNOWN, UNKNOWN, TAKEN]
+    assert batches.spread_refusals(asked, fresh, said * 0).tolist() == [TAKEN] * 4
 
 
 def test_an_envelope_on_known_operations_alone_glues_nothing() -> None:
-    asked = units.submission(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
+    asked = batches.prepare(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
     fresh = np.array([False, False, False, True, False, False])
-    left = asked.vouched_for(fresh)
-    assert left.glued is not None
-    assert left.glued.tolist() == [False, False, False, True, False, True]
+    left = asked.drop_settled_envelopes(fresh)
+    assert left.same_unit is not None
+    assert left.same_unit.tolist() == [False, False, False, True, False, True]
     assert left.written_envelopes()[["signer_low", "first", "count"]].tolist() == [(2, 2, 2)]
-    assert asked.vouched_for(fresh & False).envelopes.size == 0
+    assert asked.drop_settled_envelopes(fresh & False).envelopes.size == 0
 
 
 def test_whole_units_and_only() -> None:
-    asked = units.submission(records(6, linked=(3,)), ranges((0, 2), (4, 2)))
-    kept = asked.whole_units(np.array([False, True, False, False, False, True]))
+    asked = batches.prepare(records(6, linked=(3,)), ranges((0, 2), (4, 2)))
+    kept = asked.expand_to_units(np.array([False, True, False, False, False, True]))
     assert kept.tolist() == [True, True, False, True, True, True]
-    part = asked.only(kept)
+    part = asked.select(kept)
     assert shape(part) == [(5, [(1, 0, 2), (2, 3, 2)])]
-    assert part.glued is not None
-    assert part.glued.tolist() == [False, True, False, True, True]
+    assert part.same_unit is not None
+    assert part.same_unit.tolist() == [False, True, False, True, True]
 
 
-def test_a_copy_is_its_own_as_long_as_anything_refers_to_it() -> None:
+def test_a_buffer_is_one_batch_s_until_it_is_released() -> None:
+    pool = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
     records = np.zeros(1_000, layout.OPERATION)
     records["amount"] = np.arange(1_000)
-    first = units.submission(records)
-    words = first.operations.view(np.uint64)
+    first = batches.prepare(records, buffers=pool)
+    assert first.buffer is not None
     records["amount"] = 7
+    assert first.operations["amount"].tolist() == list(range(1_000)), "a later change by the caller does not show"
+    others = [batches.prepare(records[::-1], buffers=pool) for _ in range(20)]
+    assert not any(np.shares_memory(first.operations, other.operations) for other in others)
     assert first.operations["amount"].tolist() == list(range(1_000))
-    second = units.submission(records[::2])
-    del first  # what was made of it still refers to its memory
-    for _ in range(20):
-        again = units.submission(records)
-        assert not np.shares_memory(again.operations, words)
-        assert not np.shares_memory(again.operations, second.operations)
-        assert (again.operations["amount"] == 7).all()
-    assert words.reshape(-1, 16)[:, 3].tolist() == list(range(1_000))
-    assert second.operations["amount"].tolist() == [7] * 500
+    pool.release(first.buffer)
+    again = batches.prepare(records, buffers=pool)
+    assert again.buffer is first.buffer
+    assert (again.operations["amount"] == 7).all()
+    for other in others:
+        assert other.buffer is not None
+        pool.release(other.buffer)
+    acquired = [pool.acquire() for _ in range(20)]
+    assert len({id(buffer) for buffer in acquired}) == 20, "more than the pool keeps are made anew"
 
 
 def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
     made, envelopes = records(5), ranges(*((0, 1) for _ in range(5)))
-    short = units.signed_alone([one.tobytes() for one in made], [one.tobytes() for one in envelopes])
-    plain = units.joined([units.submission(made[at : at + 1], envelopes[at : at + 1]) for at in range(made.size)])
+    short = batches.prepare_signed([one.tobytes() for one in made], [one.tobytes() for one in envelopes])
+    plain = batches.concatenate([batches.prepare(made[at : at + 1], envelopes[at : at + 1]) for at in range(made.size)])
     for asked in (short, plain):
         assert asked.operations.tobytes() == made.tobytes()
         assert asked.written_envelopes()["first"].tolist() == [0, 1, 2, 3, 4]
         assert asked.envelopes["signer_low"].tolist() == envelopes["signer_low"].tolist()
-        assert asked.glued is None
-        assert asked.units().tolist() == [0, 1, 2, 3, 4]
-    between = units.joined([units.submission(records(3)), short, units.submission(records(2), ranges((0, 2)))])
+        assert asked.same_unit is None
+        assert asked.unit_starts().tolist() == [0, 1, 2, 3, 4]
+    between = batches.concatenate([batches.prepare(records(3)), short, batches.prepare(records(2), ranges((0, 2)))])
     assert between.written_envelopes()["first"].tolist() == [3, 4, 5, 6, 7, 8]
-    assert between.units().tolist() == list(range(9))
-    assert between.only(np.arange(10) > 4).written_envelopes()["first"].tolist() == [0, 1, 2, 3]
+    assert between.unit_starts().tolist() == list(range(9))
+    assert between.select(np.arange(10) > 4).written_envelopes()["first"].tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -218,11 +223,11 @@ def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
         (records(1).tobytes()[:-1], ranges((0, 1)).tobytes(), "128 and 104 bytes each"),
         (records(2).tobytes(), ranges((0, 1)).tobytes(), "128 and 104 bytes each"),
         (records(1).tobytes(), ranges((0, 1), (0, 1)).tobytes(), "128 and 104 bytes each"),
-        (records(1).tobytes(), ranges((0, 2)).tobytes(), "covers it and nothing else"),
-        (records(1).tobytes(), ranges((1, 1)).tobytes(), "covers it and nothing else"),
-        (records(1, linked=(0,)).tobytes(), ranges((0, 1)).tobytes(), "is not linked"),
+        (records(1).tobytes(), ranges((0, 2)).tobytes(), "cover that record alone"),
+        (records(1).tobytes(), ranges((1, 1)).tobytes(), "cover that record alone"),
+        (records(1, linked=(0,)).tobytes(), ranges((0, 1)).tobytes(), "must not be linked"),
     ],
 )
 def test_what_does_not_stand_alone_is_refused(record: bytes, envelope: bytes, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        units.signed_alone([record], [envelope])
+        batches.prepare_signed([record], [envelope])

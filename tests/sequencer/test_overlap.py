@@ -1,4 +1,4 @@
-"""Two things at a time: what comes of both, of failures, and which thread does which."""
+"""Two concurrent tasks: their results, their failures, and which thread runs which."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from sycee.sequencer.side_by_side import SideBySide
+from sycee.sequencer.overlap import Overlap
 
 
 @pytest.fixture
-def pair() -> Iterator[SideBySide]:
-    made = SideBySide("test-beside")
+def pair() -> Iterator[Overlap]:
+    made = Overlap("test-beside")
     yield made
     made.close()
 
@@ -22,17 +22,17 @@ def fail(what: str) -> None:
     raise ValueError(what)
 
 
-def test_both_are_done_and_say_what_came_of_it(pair: SideBySide) -> None:
+def test_both_results_are_returned(pair: Overlap) -> None:
     for number in range(50):
-        assert pair.both(lambda at=number: at, lambda at=number: -at) == (number, -number)
+        assert pair.run(lambda at=number: at, lambda at=number: -at) == (number, -number)
 
 
-def test_they_run_at_the_same_time(pair: SideBySide) -> None:
+def test_they_run_at_the_same_time(pair: Overlap) -> None:
     met = threading.Barrier(2, timeout=30)
-    assert pair.both(lambda: met.wait() >= 0, lambda: met.wait() >= 0) == (True, True)
+    assert pair.run(lambda: met.wait() >= 0, lambda: met.wait() >= 0) == (True, True)
 
 
-def test_what_fails_is_raised_when_both_have_ended(pair: SideBySide) -> None:
+def test_an_error_is_raised_when_both_have_ended(pair: Overlap) -> None:
     done = []
     for first, second, said in (
         (lambda: fail("one"), lambda: done.append(2), "one"),
@@ -40,12 +40,12 @@ def test_what_fails_is_raised_when_both_have_ended(pair: SideBySide) -> None:
         (lambda: fail("one"), lambda: fail("two"), "one"),
     ):
         with pytest.raises(ValueError, match=said):
-            pair.both(first, second)
+            pair.run(first, second)
     assert sorted(done) == [1, 2]
-    assert pair.both(lambda: 1, lambda: 2) == (1, 2)
+    assert pair.run(lambda: 1, lambda: 2) == (1, 2)
 
 
-def test_what_takes_longer_is_done_by_the_thread_that_asks(pair: SideBySide) -> None:
+def test_the_slower_task_runs_on_the_calling_thread(pair: Overlap) -> None:
     def long() -> str:
         time.sleep(0.005)
         return threading.current_thread().name
@@ -55,16 +55,16 @@ def test_what_takes_longer_is_done_by_the_thread_that_asks(pair: SideBySide) -> 
 
     here = threading.current_thread().name
     for _ in range(5):
-        found = pair.both(long, short)
+        found = pair.run(long, short)
     assert found == (here, "test-beside")
     for _ in range(60):
-        found = pair.both(short, long)
+        found = pair.run(short, long)
     assert found == ("test-beside", here)
 
 
-def test_the_thread_ends(pair: SideBySide) -> None:
+def test_the_thread_ends(pair: Overlap) -> None:
     pair.close()
-    pair.both(int, int)
+    pair.run(int, int)
     pair.close()
     pair.close()
     assert "test-beside" not in {thread.name for thread in threading.enumerate()}

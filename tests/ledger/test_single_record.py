@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.ledger import operations
-from sycee.sequencer import single
+from sycee.ledger import operations, single_record
 
 pytestmark = pytest.mark.fast
 
@@ -22,9 +21,9 @@ ids = st.integers(0, 2**128 - 1)
 @given(id=ids, debit=ids, credit=ids, amount=st.integers(-I64_MAX - 1, I64_MAX))
 def test_the_same_bytes(id: int, debit: int, credit: int, amount: int) -> None:
     transfer = operations.transfer(id, debit=debit, credit=credit, amount=amount)
-    assert single.transfer(id, debit, credit, amount) == transfer.tobytes()
+    assert single_record.transfer(id, debit, credit, amount) == transfer.tobytes()
     pay = operations.pay(id, payer=debit, payee=credit, amount=amount)
-    assert single.pay(id, debit, credit, amount) == pay.tobytes()
+    assert single_record.pay(id, debit, credit, amount) == pay.tobytes()
 
 
 @pytest.mark.parametrize("at", range(4))
@@ -36,8 +35,8 @@ def test_the_same_errors(at: int, wrong: Any) -> None:
         return  # an amount may be negative: the ledger refuses it
     id, one, other, amount = given
     for build, made in (
-        (single.transfer, lambda: operations.transfer(id, debit=one, credit=other, amount=amount)),
-        (single.pay, lambda: operations.pay(id, payer=one, payee=other, amount=amount)),
+        (single_record.transfer, lambda: operations.transfer(id, debit=one, credit=other, amount=amount)),
+        (single_record.pay, lambda: operations.pay(id, payer=one, payee=other, amount=amount)),
     ):
         with pytest.raises(UsageError) as expected:
             made()
@@ -47,5 +46,5 @@ def test_the_same_errors(at: int, wrong: Any) -> None:
 
 
 def test_numbers_of_numpy_are_taken() -> None:
-    made = single.transfer(1, np.uint64(2), 3, np.int64(4))  # type: ignore[arg-type]
-    assert made == single.transfer(1, 2, 3, 4)
+    made = single_record.transfer(1, np.uint64(2), 3, np.int64(4))  # type: ignore[arg-type]
+    assert made == single_record.transfer(1, 2, 3, 4)

@@ -1,0 +1,26 @@
+"""The folder of a ledger: which disk holds its journal, and which its snapshots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sycee.core.errors import UsageError
+from sycee.journal.disk import RealDisk
+from sycee.ledger.operations import shown
+
+
+def journal_disk(folder: str | Path) -> RealDisk:
+    """Return the disk that holds the journal of the ledger in `folder`. Raises UsageError for what is no path."""
+    return RealDisk(path_of(folder) / "journal")
+
+
+def snapshot_disk(folder: str | Path) -> RealDisk:
+    """Return the disk that holds the snapshots of the ledger in `folder`. Raises UsageError for what is no path."""
+    return RealDisk(path_of(folder) / "snapshots")
+
+
+def path_of(folder: object) -> Path:
+    """Return the folder as a Path. Raises UsageError for anything that is no path."""
+    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
+        raise UsageError(f"{shown(folder)} is no folder", hint="give a path, as a text or a Path")
+    return Path(folder)

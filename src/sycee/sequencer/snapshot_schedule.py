@@ -1,0 +1,161 @@
+"""When snapshots of a running ledger are written: on request, after so many frames, and when it closes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
+
+from sycee.core.errors import SyceeError, UnavailableError, UsageError
+from sycee.journal.disk import Disk
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import snapshots
+from sycee.sequencer.log import Log
+from sycee.sequencer.submission_queue import Pause, SubmissionQueue
+
+# 64 frames, half a million operations at most, are replayed in a second or two. For fewer, a file that may be as large
+# as all the ledger's memory is not worth writing.
+SNAPSHOT_FRAMES_MIN: Final = 64
+PIECE_PAUSE_S_MAX: Final = 0.1
+
+
+@contextmanager
+def between_frames(queue: SubmissionQueue) -> Iterator[None]:
+    """Hold the writer between two frames. Raises UnavailableError once the ledger is closed."""
+    pause = Pause()
+    queue.put_call(pause)
+    try:
+        pause.begin()
+        yield
+    finally:
+        pause.end()
+
+
+class SnapshotSchedule:
+    """Writes snapshots of one ledger, one at a time, while frames go on."""
+
+    def __init__(
+        self,
+        disk: Disk | None,
+        log: Log,
+        state: LedgerState,
+        queue: SubmissionQueue,
+        findings: list[str],
+        *,
+        newest: int,
+        at_close: int | None,
+        every: int | None,
+    ) -> None:
+        """`disk`: None for no snapshots. `newest`: the frame of the newest snapshot there is, 0 for none.
+
+        `at_close`: `write_at_close` writes one if at least this many frames came since; None for never. `every`: a
+        thread writes one after this many frames; None for never. What goes wrong there is added to `findings`.
+        """
+        self._disk = disk
+        self._log = log
+        self._state = state
+        self._queue = queue
+        self._findings = findings
+        self._newest = newest
+        self._at_close = at_close
+        self._every = every
+        self._counted_from = newest
+        self._one_at_a_time = threading.Lock()
+        self._writing: snapshots.Writing | None = None  # the snapshot that was begun last
+        self._is_closed = False
+
+    def write(self, check_running: Callable[[], None]) -> str:
+        """Write a snapshot of the state as of the newest frame; return its file's name.
+
+        Other threads' frames and reads go on meanwhile. Raises UnavailableError where the disk refuses (the ledger is
+        unharmed), UsageError where there is no folder for snapshots or no frame yet.
+        """
+        with self._one_at_a_time:
+            writing, seen = self.begin(check_running), self._log.last_sequence
+            try:
+                began = time.monotonic()
+                while writing.step():
+                    if self._log.last_sequence != seen:
+                        # Frames come in: leave them processor and disk for as long as the piece took.
+                        seen = self._log.last_sequence
+                        time.sleep(min(time.monotonic() - began, PIECE_PAUSE_S_MAX))
+                    began = time.monotonic()
+            finally:
+                writing.abandon()  # Ctrl-C may come in the pause
+            self._note_newest()
+            return writing.name
+
+    def begin(
+        self, check_running: Callable[[], None], *, piece_bytes: int = snapshots.PIECE_BYTES
+    ) -> snapshots.Writing:
+        """Begin a snapshot of the state as of the newest frame; its steps write it, with frames between them.
+
+        Raises UsageError where one is being written, else as `write` does.
+        """
+
+        @contextmanager
+        def checked() -> Iterator[None]:
+            with between_frames(self._queue):
+                check_running()
+                yield
+
+        with checked():
+            return self._begin(checked, piece_bytes)
+
+    def frame_written(self, sequence: int) -> None:
+        """Start a thread that writes a snapshot if enough frames came since the last. On the writer's thread."""
+        if self._every and sequence - self._counted_from >= self._every:
+            self._counted_from = sequence
+            threading.Thread(target=self._write_behind, name="sycee-snapshot", daemon=True).start()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Wait for a snapshot that is written behind, give up one that a caller began, and let none begin inside."""
+        with self._one_at_a_time:
+            self._is_closed = True
+            if self._writing is not None:
+                self._note_newest()
+                self._writing.abandon()
+            yield
+
+    def write_at_close(self, durable_sequence: int) -> None:
+        """Write a snapshot if many frames came since the last. On the writer's thread: no frame comes between."""
+        if self._disk is None or self._at_close is None:
+            return
+        if durable_sequence - self._newest < max(1, self._at_close):
+            return
+        try:
+            self._begin(nullcontext).run()
+        except UnavailableError as error:
+            self._findings.append(f"no snapshot was written: {error.message}")
+
+    def _write_behind(self) -> None:
+        try:
+            self.write(lambda: None)
+        except SyceeError as error:
+            if not self._is_closed:
+                self._findings.append(f"no snapshot was written: {error.message}")
+
+    def _begin(
+        self,
+        pause: Callable[[], AbstractContextManager[None]],
+        piece_bytes: int = snapshots.PIECE_BYTES,
+    ) -> snapshots.Writing:
+        """Begin a snapshot; the writer is held, or this is its thread."""
+        if self._disk is None or not self._log.last_sequence:
+            raise UsageError(
+                "there is nothing to keep a snapshot of" if self._disk else "it has no folder for snapshots",
+                hint="a ledger of a folder keeps snapshots once it has a frame",
+            )
+        if self._writing is not None and self._writing.goes_on:
+            raise UsageError("a snapshot is being written", hint="wait until it is done")
+        self._note_newest()
+        self._writing = snapshots.Writing(self._disk, self._log, self._state, pause, piece_bytes=piece_bytes)
+        return self._writing
+
+    def _note_newest(self) -> None:
+        """Remember the frame of the snapshot that was written last."""
+        if self._writing is not None and self._writing.name:
+            self._newest = max(self._newest, self._writing.sequence)

@@ -1,0 +1,325 @@
+"""The bounded queue between callers and the writer, for threads and event loops alike.
+
+Callers put *entries* (operations to be journaled) and *calls* (functions that the writer runs between two frames). The
+writer takes all calls that wait and one frame's worth of entries at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Condition, Lock
+from typing import Any, Final, Protocol, TypeAlias
+
+from sycee.core.errors import UnavailableError
+from sycee.core.forking import Owner
+from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
+from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
+
+# Admitted and not yet answered, the frame at hand included. Several frames, so that the disk never waits for callers;
+# few enough that the last operation in the queue is answered within a fraction of a second.
+OPERATIONS_MAX: Final = 8 * FRAME_RECORDS_MAX
+BYTES_MAX: Final = 16 << 20
+
+
+class Token(Protocol):
+    """One caller's place in the queue: a thread's Ticket, or the asyncio future of a coroutine."""
+
+    def cancelled(self) -> bool:
+        """Return whether the caller withdrew; an entry that the writer has not taken yet is then dropped."""
+        ...
+
+
+class Receiver(Protocol):
+    """Delivers outcomes to the callers of one event loop, or to threads."""
+
+    def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
+        """Hand each token its outcome: a Result or answers, or an Exception to raise. Called by the writer."""
+        ...
+
+    def space_freed(self) -> None:
+        """Learn that the queue has space again, after `SubmissionQueue.watch_space`. Called by the writer."""
+        ...
+
+
+# The record of one TRANSFER or PAY, whose caller is told a Result, or any batch, whose caller is told its answers. A
+# plain tuple: one is made for each single payment.
+Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | None]
+_SINGLE: Final = 1, RECORD_BYTES
+
+
+def size_of(batch: PreparedBatch | None) -> tuple[int, int]:
+    """Return the operations and bytes that an entry counts for. An empty batch counts as one operation."""
+    return _SINGLE if batch is None else (max(batch.size, 1), batch.body_bytes)
+
+
+def total_size(entries: Sequence[Entry]) -> tuple[int, int]:
+    """Return the operations and bytes that entries count for."""
+    singles = operations = size = 0
+    for _, _, _, batch in entries:
+        if batch is None:
+            singles += 1
+        else:
+            more, more_size = size_of(batch)
+            operations += more
+            size += more_size
+    return operations + singles, size + singles * RECORD_BYTES
+
+
+class Ticket:
+    """The token of a thread that blocks until its batch is answered."""
+
+    __slots__ = ("_done", "_is_withdrawn", "_outcome")
+
+    def __init__(self) -> None:
+        self._outcome: Any = None
+        self._is_withdrawn = False
+        self._done = Lock()
+        self._done.acquire()
+
+    def finish(self, outcome: Any) -> None:
+        """Set the outcome and wake the thread."""
+        self._outcome = outcome
+        self._done.release()
+
+    def wait(self) -> Any:
+        """Return the outcome. Raises it if it is an exception, and KeyboardInterrupt on Ctrl-C.
+
+        After Ctrl-C an entry that the writer had taken goes on; any other is withdrawn.
+        """
+        try:
+            self._done.acquire()
+        except BaseException:
+            self._is_withdrawn = True
+            raise
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome
+
+    def cancelled(self) -> bool:
+        """Return whether the thread gave up waiting."""
+        return self._is_withdrawn
+
+
+class Threads:
+    """The receiver of all entries that threads put: each is answered through its ticket."""
+
+    def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
+        """Finish each ticket."""
+        for ticket, outcome in outcomes:
+            ticket.finish(outcome)
+
+    def space_freed(self) -> None:
+        """Do nothing: blocked threads wait on the queue's own condition."""
+
+
+THREADS: Final = Threads()
+
+
+class Call:
+    """A function that the writer runs between two frames, on its own thread."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._ticket = Ticket()
+
+    def run(self) -> None:
+        """Run the function, unless its caller gave up."""
+        if self._ticket.cancelled():
+            return
+        try:
+            outcome = self._function()
+        except BaseException as error:
+            outcome = error
+        self._ticket.finish(outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Have `wait` raise `error`."""
+        self._ticket.finish(error)
+
+    def wait(self) -> Any:
+        """Return the function's result, or raise its error."""
+        return self._ticket.wait()
+
+
+class Pause:
+    """A call that holds the writer between two frames until the caller ends it."""
+
+    def __init__(self) -> None:
+        self._ticket = Ticket()
+        self._ended = Lock()
+        self._ended.acquire()
+
+    def run(self) -> None:
+        """Let the caller go on, and wait for it."""
+        self._ticket.finish(None)
+        self._ended.acquire()
+
+    def fail(self, error: Exception) -> None:
+        """Have `begin` raise `error`."""
+        self._ticket.finish(error)
+
+    def begin(self) -> None:
+        """Wait until the writer is held. Raises UnavailableError where there is no writer any more."""
+        self._ticket.wait()
+
+    def end(self) -> None:
+        """Let the writer go on, also if it has not come to this pause yet."""
+        self._ended.release()
+
+
+class SubmissionQueue:
+    """Entries and calls in order of arrival. Any thread may put; one thread, the writer, takes."""
+
+    def __init__(self, operations_max: int = OPERATIONS_MAX, bytes_max: int = BYTES_MAX) -> None:
+        """Bound what is admitted and not yet answered to this many operations and bytes.
+
+        An entry is admitted whole as long as the bound is not reached before it, so that a batch larger than the bound
+        is possible.
+        """
+        self.operations = self.bytes = 0  # admitted and not yet answered
+        self._operations_max, self._bytes_max = operations_max, bytes_max
+        self._lock = Lock()
+        self._space = Condition(self._lock)
+        self._watchers: set[Receiver] = set()  # to be told when there is space again
+        self._arrived: list[Entry] = []
+        self._calls: list[Call | Pause] = []
+        self._backlog: deque[Entry] = deque()  # taken over from `_arrived`, for the writer alone
+        self._wake = Lock()
+        self._wake.acquire()
+        self._is_idle = False  # the writer waits for `_wake`
+        self._refusal: str | None = None  # why nothing is admitted any more
+        self._owner = Owner()  # a forked child has no writer, and another thread may have held the lock at the fork
+
+    def __len__(self) -> int:
+        """Return the number of entries that the writer has not taken yet."""
+        return len(self._arrived) + len(self._backlog)
+
+    def has_space(self, operations: int = 0, size: int = 0) -> bool:
+        """Return whether another entry is admitted beside `operations` of `size` bytes that are to be put first.
+
+        Exact under the lock; without it, a moment old.
+        """
+        return self.operations + operations < self._operations_max and self.bytes + size < self._bytes_max
+
+    # --- callers ---
+
+    def submit(self, batch: PreparedBatch) -> Any:
+        """Put a thread's batch, waiting for space, and return its answers, (n,) layout.ANSWER, once it is durable."""
+        self._owner.check("the ledger")
+        ticket = Ticket()
+        with self._lock:
+            while not self.has_space() and self._refusal is None:
+                self._space.wait()
+            wakes = self._put([(THREADS, ticket, b"", batch)])
+        if wakes:
+            self._wake.release()
+        return ticket.wait()
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Put entries that their receiver found space for. Raises UnavailableError once the queue is closed."""
+        self._owner.check("the ledger")
+        with self._lock:
+            wakes = self._put(entries)
+        if wakes:
+            self._wake.release()
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Have the writer run `function` between two frames; return its result, or raise its error."""
+        call = Call(function)
+        self.put_call(call)
+        return call.wait()
+
+    def put_call(self, call: Call | Pause) -> None:
+        """Queue a call. Raises UnavailableError once the queue is closed."""
+        self._owner.check("the ledger")
+        with self._lock:
+            self._check_open()
+            self._calls.append(call)
+            wakes, self._is_idle = self._is_idle, False
+        if wakes:
+            self._wake.release()
+
+    def watch_space(self, receiver: Receiver) -> bool:
+        """Have `receiver.space_freed` called once when space is freed; return False if there is space already."""
+        with self._lock:
+            if self.has_space():
+                return False
+            self._watchers.add(receiver)
+        return True
+
+    def _put(self, entries: Sequence[Entry]) -> bool:
+        """Return whether the writer must be woken; `_lock` is held."""
+        self._check_open()
+        operations, size = total_size(entries)
+        self.operations += operations
+        self.bytes += size
+        self._arrived += entries
+        wakes, self._is_idle = self._is_idle, False
+        return wakes
+
+    def _check_open(self) -> None:
+        if self._refusal is not None:
+            raise UnavailableError(self._refusal, hint="open the ledger again")
+
+    # --- the writer ---
+
+    def take(self) -> bool:
+        """Wait until a call or an entry is there; False once the queue is closed and empty."""
+        while True:
+            with self._lock:
+                if self._arrived:
+                    self._backlog += self._arrived
+                    self._arrived = []
+                if self._backlog or self._calls:
+                    return True
+                if self._refusal is not None:
+                    return False
+                self._is_idle = True
+            self._wake.acquire()
+
+    def take_calls(self) -> list[Call | Pause]:
+        """Return the calls that wait, without waiting."""
+        with self._lock:
+            calls, self._calls = self._calls, []
+        return calls
+
+    def take_frame(self) -> tuple[list[Entry], list[Entry]]:
+        """Return entries of the backlog that fit one frame, or one entry that may be larger; and withdrawn entries."""
+        backlog = self._backlog
+        taken: list[Entry] = []
+        withdrawn: list[Entry] = []
+        operations = size = 0
+        while backlog:
+            entry = backlog[0]
+            _, token, _, batch = entry
+            if token.cancelled():
+                withdrawn.append(backlog.popleft())
+                continue
+            more, more_size = _SINGLE if batch is None else size_of(batch)
+            if taken and (operations + more > FRAME_RECORDS_MAX or size + more_size > BODY_BYTES_MAX):
+                break
+            taken.append(backlog.popleft())
+            operations += more
+            size += more_size
+        return taken, withdrawn
+
+    def answered(self, entries: Sequence[Entry]) -> None:
+        """Free the space of entries that were answered or withdrawn, and tell callers that wait for space."""
+        operations, size = total_size(entries)
+        with self._lock:
+            self.operations -= operations
+            self.bytes -= size
+            watchers, self._watchers = self._watchers, set()
+            self._space.notify_all()
+        for watcher in watchers:
+            watcher.space_freed()
+
+    def close(self, reason: str) -> None:
+        """Admit nothing more: callers, also blocked ones, get an UnavailableError with this reason."""
+        with self._lock:
+            self._refusal = reason
+            self._space.notify_all()
+            wakes, self._is_idle = self._is_idle, False
+        if wakes:
+            self._wake.release()
