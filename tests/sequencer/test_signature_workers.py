@@ -141,7 +141,7 @@ def test_the_ranges_of_joined_submissions_are_their_own(verifier: SignatureVerif
         authority.judge(
             shared().state, LEDGER_ID, NOW_NS, piece.operations, piece.written_envelopes(), checks=piece.checks
         )
-        for piece in verifier.check(shared().state, LEDGER_ID, NOW_NS, short).result(WAIT_S).pieces()
+        for piece in verifier.check(shared().state, LEDGER_ID, NOW_NS, short).result(WAIT_S).split_into_frames()
     ]
     assert [codes.tolist() for codes in answers] == [[0] * 4]
 
