@@ -14,6 +14,7 @@ FAMILIES: Final = (
     "ledger",
     "drops",
     "open_loop",
+    "signed",
     "starts",
     "known_ids",
     "identifiers",

@@ -1,0 +1,178 @@
+"""Single payments of asyncio callers, each signed by its payer's own key and durable.
+
+Every wallet that pays has a key, and two officers are named, so that nothing is taken unsigned. Signatures are made
+before the clock starts, as wallets make them. The limit is the machine's: all cores verify the same signatures and do
+nothing else, in the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from benchmarks import books
+from benchmarks.measure import RATE, Benchmark, Goal, Setting, Timing, peak_bytes
+from benchmarks.town import CURRENCY, FOREVER_NS, Purpose, Town, chunks, ids_of
+from sycee.core import ids, keys
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError, require
+from sycee.core.keys import SigningKey
+from sycee.ledger import envelopes, operations, signatures
+from sycee.ledger.layout import Role
+from sycee.sequencer import units
+from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.sequencer.embedded import Ledger
+
+Array = np.ndarray[Any, Any]
+
+ACCOUNTS: Final = 1_000
+CALLERS: Final = 1_000  # each sends its next payment when its last one is durable
+OPERATIONS: Final = 80_000
+QUICK: Final = 24_000
+OFFICERS: Final = 2
+SERIES_KEYS: Final = 1  # of the operations that set keys
+
+
+class SignedTown(Town):
+    """A town whose wallets have keys, and which has officers."""
+
+    def __init__(self, accounts: int, paying: int) -> None:
+        super().__init__(accounts, paying)
+        self.keys = [SigningKey.derive(number.to_bytes(keys.SEED_BYTES, "little")) for number in range(accounts)]
+
+    def _after_wallets(self) -> Iterator[Array]:
+        for each in chunks(self.accounts):
+            wallets, made = ids_of(Purpose.WALLET, each), ids_of(Purpose.OPEN, each, series=SERIES_KEYS)
+            for at, number in enumerate(each.tolist()):
+                public = self.keys[number].public
+                yield operations.set_key(
+                    ids.to_int(made[at]), account=ids.to_int(wallets[at]), key=public.key, flags=public.flags
+                )
+        for number in range(OFFICERS):
+            officer = SigningKey.derive(bytes([255 - number]) * keys.SEED_BYTES).public
+            yield operations.grant_role(
+                self.next_id(), person=self.next_id(), role=Role.OFFICER, key=officer.key, flags=officer.flags,
+                from_ns=0, until_ns=FOREVER_NS,
+            )  # fmt: skip
+
+
+class Signed(NamedTuple):
+    """Payments as their payers send them."""
+
+    records: list[bytes]  # 128 bytes each
+    envelopes: list[Array]  # (1,) envelopes.ENVELOPE each
+
+
+def signed_payments(town: SignedTown, ledger_id: bytes) -> Signed:
+    """Sign every payment with its payer's key."""
+    number_of = {
+        ids.to_int(each): number for number, each in enumerate(ids_of(Purpose.WALLET, np.arange(town.accounts)))
+    }
+    made = Signed([], [])
+    for records in town.transfers():
+        for at in range(records.size):
+            record = records[at : at + 1]
+            payer = int(record["debit_high"][0]) << 64 | int(record["debit_low"][0])
+            envelope = envelopes.sign(
+                record, ledger_id, payer, town.keys[number_of[payer]], FOREVER_NS, currency=CURRENCY, key_epoch=1
+            )
+            made.records.append(record.tobytes())
+            made.envelopes.append(envelopes.as_array([envelope]))
+    return made
+
+
+def signed_single(setting: Setting, *, accounts: int = ACCOUNTS) -> Iterator[tuple[Timing, ...]]:
+    """Callers send signed payments, each its next one when its last is durable; then the signatures alone."""
+    for _ in range(setting.repeats):
+        town = SignedTown(accounts, setting.operations)
+        jobs = b""
+
+        def measured(ledger: Ledger, town: SignedTown = town) -> Timing:
+            nonlocal jobs
+            books.prepare(setting, ledger, town.opening())
+            require(ledger.authority_on, "two officers were named, and nothing need be signed")
+            setting.say("signing")
+            payments = signed_payments(town, ledger.ledger_id)
+            jobs = _jobs_of(ledger, payments)
+            setting.say("measuring")
+            timing = asyncio.run(_send(ledger, payments))
+            timing.peak_bytes = peak_bytes()
+            books.check(setting, ledger, town.minted)
+            return timing
+
+        timing = books.on_new_ledger(setting, measured)
+        limit = _verified(setting, jobs)
+        p50_ms, p99_ms = 1000 * np.percentile(timing.batches_s, (50, 99))
+        timing.note = (
+            f"{CALLERS:,} callers, each sends when its last is durable: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms"
+        )
+        yield timing, limit
+
+
+async def _send(ledger: Ledger, payments: Signed) -> Timing:
+    """Send all of them; `batches_s`: what each took."""
+    took_s: list[float] = []
+    left = iter(zip(payments.records, payments.envelopes, strict=True))
+
+    async def caller(door: AsyncLedger) -> None:
+        for record, envelope in left:
+            start = perf_counter()
+            answers = await door.submit(record, envelope)
+            took_s.append(perf_counter() - start)
+            if answers["code"][0] != Result.CREATED:
+                raise UnavailableError(f"a payment was answered {Result(int(answers['code'][0])).name}")
+
+    async with ledger.asynchronous() as door:
+        start = perf_counter()
+        async with asyncio.TaskGroup() as callers:
+            for _ in range(CALLERS):
+                callers.create_task(caller(door))
+        total_s = perf_counter() - start
+    return Timing(len(payments.records), total_s, took_s)
+
+
+def _jobs_of(ledger: Ledger, payments: Signed) -> bytes:
+    """The same signatures for `keys.verify_jobs`."""
+    asked = units.signed_alone(payments.records, [each.tobytes() for each in payments.envelopes])
+    with ledger.sequencer.reading() as state:
+        found = signatures.find_jobs(state, ledger.ledger_id, 0, asked.operations, asked.envelopes, asked.firsts)
+    require(found.jobs.size == asked.operations.size, "every payment has a signature to verify")
+    return found.jobs.tobytes()
+
+
+def _verified(setting: Setting, jobs: bytes) -> Timing:
+    """All cores verify them, one process on each, and nothing else."""
+    setting.say("verifying alone")
+    cores, size = os.cpu_count() or 1, keys.JOB.size
+    count = len(jobs) // size
+    step = -(-count // cores) * size
+    parts = [jobs[at : at + step] for at in range(0, len(jobs), step)]
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+        list(pool.map(keys.verify_jobs, [part[:size] for part in parts]))  # the processes are there
+        start = perf_counter()
+        outcomes = b"".join(pool.map(keys.verify_jobs, parts))
+        total_s = perf_counter() - start
+    require(outcomes == b"\1" * count, "every signature holds")
+    return Timing(count, total_s, name="signatures")
+
+
+BENCHMARKS: Final = (
+    Benchmark(
+        "signed-single",
+        f"single payments of {CALLERS:,} asyncio callers, each with a signature of its own, made beforehand",
+        ACCOUNTS,
+        OPERATIONS,
+        "Ed25519 signatures verified on all cores, and nothing else",
+        signed_single,
+        RATE,
+        Goal(8_000),
+        quick=QUICK,
+    ),
+)
