@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -13,16 +14,19 @@ from tests.ledger.signers import (
     BERT,
     CARD,
     GRANT,
+    ISSUANCE,
     KEYS,
     LEDGER_ID,
     NOBODY,
     NOW_NS,
     OTTO,
+    PAID,
     PHONE,
     SHOP,
     World,
     granting,
     make_world,
+    opening,
     record,
     shared,
     signed,
@@ -34,7 +38,7 @@ from sycee.core.codes import Result
 from sycee.core.keys import SigningKey
 from sycee.ledger import authority, envelopes, kernels, signatures
 from sycee.ledger.envelopes import Envelope, as_array
-from sycee.ledger.layout import Kind, Role
+from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
 Array = np.ndarray[Any, Any]
 
@@ -245,3 +249,94 @@ def test_a_look_up_beside_a_writer_reads_no_row_that_it_cannot_see() -> None:
     assert rows[0] >= 0
     kernels.rows_of(tables.account_slots, tables.accounts[: rows[0]], low, high, rows)
     assert rows[0] == -1
+
+
+CHANGES = {
+    "nothing": lambda frame, given, checks: None,
+    "another debit": lambda frame, given, checks: _set(frame, "debit_low", CARD),
+    "a debit with another high half": lambda frame, given, checks: _set(frame, "debit_high", 1),
+    "another kind": lambda frame, given, checks: _set(frame, "kind", Kind.JOIN_GROUP),
+    "an unknown kind": lambda frame, given, checks: _set(frame, "kind", 60_000),
+    "a link": lambda frame, given, checks: _set(frame[:1], "flags", LINKED),
+    "an id that is known": lambda frame, given, checks: _set(frame, "id_low", PAID),
+    "another order": lambda frame, given, checks: _set(given, "first", 1),
+    "two records": lambda frame, given, checks: _set(given[:1], "count", 2),
+    "no record": lambda frame, given, checks: _set(given, "count", 0),
+    "something reserved": lambda frame, given, checks: _set(given, "reserved", 1),
+    "another currency": lambda frame, given, checks: _set(given, "currency", 840),
+    "a person": lambda frame, given, checks: _set(given, "currency", 0),
+    "another epoch": lambda frame, given, checks: _set(given, "key_epoch", 2),
+    "another algorithm": lambda frame, given, checks: _set(given, "flags", keys.P256),
+    "another signer": lambda frame, given, checks: _set(given, "signer_low", CARD),
+    "a signer that is not there": lambda frame, given, checks: _set(given, "signer_low", 999),
+    "a signer without a key": lambda frame, given, checks: _set(given, "signer_low", SHOP),
+    "it ends now": lambda frame, given, checks: _set(given, "valid_until_ns", NOW_NS),
+    "not tried": lambda frame, given, checks: _set(checks, "outcome", signatures.NOT_TRIED),
+    "it failed": lambda frame, given, checks: _set(checks, "outcome", signatures.FAILS),
+    "tried under another key": lambda frame, given, checks: _set(checks, "key", np.void(KEYS[CARD].public.key)),
+}  # fmt: skip
+
+
+def _set(rows: Array, field: str, value: Any) -> None:
+    rows[field][-1] = value
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_short_way_for_payments_says_what_the_long_one_says(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = np.concatenate([record(Kind.PAY, 501 + at, debit=PHONE, credit=SHOP, amount=1) for at in range(3)])
+    given = as_array([signed(frame[at : at + 1], PHONE, first=at) for at in range(3)])
+    checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given).verify()
+    CHANGES[change](frame, given, checks)
+    short = signatures.all_by_payers(shared().state, NOW_NS, frame, given, checks)
+    codes = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
+    monkeypatch.setattr(signatures, "all_by_payers", lambda *_: False)
+    assert codes.tolist() == authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks).tolist()
+    alone = change in ("nothing", "another kind", "an unknown kind", "an id that is known")
+    assert short == alone  # the kinds and known ids are the caller's to look at
+
+
+def test_money_out_of_issuance_is_no_payment() -> None:
+    """An issuance account may have a key, and two officers sign for it all the same."""
+    world = make_world()
+    world.frame(30, record(Kind.SET_KEY, 601, debit=ISSUANCE, key=KEYS[CARD]))
+    mint = record(Kind.TRANSFER, 602, debit=ISSUANCE, credit=SHOP, amount=1)
+    envelope = signed(mint, ISSUANCE, key=KEYS[CARD])
+    checks = checked(world, mint, envelope)
+    assert checks["outcome"].tolist() == [signatures.HOLDS]
+    assert judged(world, mint, checks, envelope) == ["NOT_AUTHORISED"]
+
+
+def test_keys_are_found_beside_a_thread_that_opens_accounts() -> None:
+    """Tables and indexes grow meanwhile: an answer may be stale, but a key that was there is tried or nothing is."""
+    world = make_world()
+    asked = as_array([signed(PAYMENT, PHONE), signed(PAYMENT, OTTO), replace(signed(PAYMENT, PHONE), signer=700_123)])
+    whole = b"".join(KEYS[signer].public.key for signer in (PHONE, OTTO))
+    done = threading.Event()
+    seen: list[int] = []
+    wrong: list[bytes] = []
+
+    def look() -> None:
+        while not done.is_set():
+            jobs = signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, PAYMENT, asked)
+            seen.append(jobs.jobs.size)
+            if jobs.jobs["key"].tobytes() not in (whole, whole[32:]):
+                wrong.append(jobs.jobs["key"].tobytes())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for part in range(60):
+            first = 700_000 + 200 * part
+            world.frame(
+                30 + part,
+                *(opening(first + at, first + at, AccountKind.WALLET, 7) for at in range(200)),
+                *(
+                    record(Kind.SET_KEY, 800_000 + first + at, debit=first + at, key=KEYS[CARD])
+                    for at in range(0, 200, 50)
+                ),
+            )
+    finally:
+        done.set()
+        thread.join()
+    assert not wrong
+    assert 2 in seen

@@ -346,6 +346,9 @@ def judge(
     array = sealed.as_array(envelopes)
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
+    are_payments = bool(_IS_OWNERS[operations["kind"]].all())
+    if are_payments and signatures.all_by_payers(state, now_ns, operations, array, checks):
+        return np.zeros(operations.size, np.uint16)
     return _judge(state, ledger_id, now_ns, operations, array, checks, fresh).codes
 
 

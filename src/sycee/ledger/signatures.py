@@ -24,7 +24,7 @@ from sycee.core.codes import Result
 from sycee.core.limits import KEY_BYTES, RECORD_BYTES
 from sycee.ledger import envelopes as sealed
 from sycee.ledger import kernels
-from sycee.ledger.layout import KeyFlag, Role
+from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -57,6 +57,7 @@ JOB: Final = np.dtype(
 )
 KEY_FLAGS: Final = (KeyFlag.ED25519, KeyFlag.P256, KeyFlag.P256 | KeyFlag.Y_ODD)
 
+_ISSUANCE: Final = int(AccountKind.ISSUANCE)
 _CONTEXT: Final = np.frombuffer(sealed.CONTEXT, "V32")[0]
 
 assert JOB.itemsize == keys.JOB.size and CHECK.itemsize == 40
@@ -273,6 +274,35 @@ def judge_signers(
     expired = (found.code != Result.SIGNATURE_INVALID) & (envelopes["valid_until_ns"] <= now_ns)
     found.code[expired], found.row[expired], found.person[expired] = Result.SIGNATURE_EXPIRED, -1, -1
     return found
+
+
+def all_by_payers(state: LedgerState, now_ns: int, operations: Array, envelopes: Array, checks: Array | None) -> bool:
+    """Return whether each operation carries one good envelope of its own, in order, by the account in its `debit`.
+
+    So it is in most frames of signed payments, and then nothing else need be looked at. False where anything is not so,
+    or was not checked under the key that counts.
+    """
+    if checks is None or not operations.size or envelopes.size != operations.size:
+        return False
+    low, high = np.ascontiguousarray(envelopes["signer_low"]), np.ascontiguousarray(envelopes["signer_high"])
+    tables, rows = state.tables, np.empty(envelopes.size, np.int64)
+    kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
+    if rows.min() < 0:
+        return False
+    account = tables.accounts.view(np.ndarray)[rows]
+    good = (operations["debit_low"] == low) & (operations["debit_high"] == high)
+    good &= (operations["flags"] & LINKED == 0) & (envelopes["reserved"] == 0)
+    good &= (envelopes["first"] == np.arange(rows.size)) & (envelopes["count"] == 1)
+    good &= (envelopes["valid_until_ns"] > now_ns) & (checks["outcome"] == HOLDS)
+    good &= (account["kind"] != _ISSUANCE) & (account["key"] != 0) & (account["key_epoch"] == envelopes["key_epoch"])
+    # No account has currency 0, which a person's envelope has.
+    good &= account["currency"] == envelopes["currency"]
+    if not good.all():
+        return False
+    kept = tables.keys.view(np.ndarray)[account["key"].astype(np.int64) - 1]
+    if kept["key"].tobytes() != checks["key"].tobytes():
+        return False
+    return bool((kept["flags"] == envelopes["flags"]).all())
 
 
 def _judge_accounts(
