@@ -24,9 +24,9 @@ from sycee.core import ids, keys
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, require
 from sycee.core.keys import SigningKey
+from sycee.ledger import batch as batches
 from sycee.ledger import envelopes, operations, signatures
 from sycee.ledger.layout import Role
-from sycee.sequencer import units
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
 
@@ -140,7 +140,7 @@ async def _send(ledger: Ledger, payments: Signed) -> Timing:
 
 def _jobs_of(ledger: Ledger, payments: Signed) -> bytes:
     """The same signatures for `keys.verify_jobs`."""
-    asked = units.signed_alone(payments.records, [each.tobytes() for each in payments.envelopes])
+    asked = batches.prepare_signed(payments.records, [each.tobytes() for each in payments.envelopes])
     with ledger.sequencer.reading() as state:
         found = signatures.find_jobs(state, ledger.ledger_id, 0, asked.operations, asked.envelopes, asked.firsts)
     require(found.jobs.size == asked.operations.size, "every payment has a signature to verify")
