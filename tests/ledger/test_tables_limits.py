@@ -54,6 +54,25 @@ def test_a_day_is_over_when_the_calendar_says_so_and_never_begins_again() -> Non
     """)
 
 
+def test_nor_does_a_month_or_a_year() -> None:
+    for period in ("month", "year"):
+        play(f"""
+            rules     1  {period}=60
+            setrules  ann  1
+            transfer  treasury  ann  500
+            day       156  5 3 2
+            pay       ann  shop  40
+            day       156  4 2 1                       # all three went back
+            pay       ann  shop  21                    EXCEEDS_{period.upper()}_LIMIT
+            pay       ann  shop  10
+            used      ann   50   50   50
+            day       156  5 3 2
+            pay       ann  shop  11                    EXCEEDS_{period.upper()}_LIMIT
+            pay       ann  shop  10
+            used      ann   60   60   60
+        """)
+
+
 def test_each_currency_has_its_own_day() -> None:
     play(LIMITED).play("""
         currency  978  Europe/Paris
@@ -203,6 +222,18 @@ def test_an_account_that_is_not_in_force_can_only_give() -> None:
         refund    lunch  5
         transfer  ann  bob  30
     """)
+
+
+def test_each_payee_of_a_group_is_told_from_every_other() -> None:
+    """Payees are numbered as they join, and 64 of them share a word of bits: 33 is not 1, nor is 65."""
+    shops = [f"shop{number}" for number in range(1, 67)]
+    opened = "".join(f"open {shop} MERCHANT\n" for shop in shops)
+    groups = "group 1\ngroup 2\n" + "".join(f"join {1 + number % 2} {shop}\n" for number, shop in enumerate(shops))
+    moves = "leave 1 shop1\njoin 2 shop1\nleave 2 shop34\njoin 1 shop34\n"
+    table = play(opened + groups + moves + "rules 1 groups=1\ntransfer treasury ann 100\nsetrules ann 1")
+    for number, shop in enumerate(shops, 1):
+        is_in_group = number == 34 or (number % 2 and number != 1)
+        table.play(f"pay ann {shop} 1 {'CREATED' if is_in_group else 'PAYEE_NOT_ALLOWED'}")
 
 
 def test_whom_own_money_may_reach() -> None:

@@ -53,6 +53,38 @@ def test_refunds_need_a_pay_that_stands_and_money_to_give_back() -> None:
     """)
 
 
+NEARLY_FULL = """
+    open      a  WALLET
+    transfer  issuance  a  2^62
+    transfer  a  {name}  2^62-1
+    transfer  {name}  a  2^62-1
+    transfer  a  {name}  {last}                        # 5 more may ever be credited
+"""
+
+
+def test_overflow_is_judged_for_the_whole_refund() -> None:
+    play(REFUNDED + NEARLY_FULL.format(name="ann", last="2^62-10")).play("""
+        refund    lunch  6                             OVERFLOWS_CREDITS         # though 2 of them are for her
+        refund    lunch  5
+        moved     REFUND_OWN    shop  ann   2
+        moved     REFUND_PURSE  shop  2/0   3
+        refund    lunch  17                            # nothing of these is for her
+    """)
+
+
+def test_overflow_of_what_goes_home_from_a_purse_that_is_over_by_time_alone() -> None:
+    play(REFUNDED + NEARLY_FULL.format(name="treasury", last="2^62-1_005")).play("""
+        at        100                                  # nobody expired purse 1 yet
+        refund    lunch  16                            OVERFLOWS_CREDITS         # though 4 of them go home
+        refund    lunch  12                            # nothing goes home
+        refund    lunch  6                             OVERFLOWS_CREDITS
+        refund    lunch  5
+        moved     REFUND_PURSE  shop  1/0       5
+        moved     RETURN        1/0   treasury  5
+        purse     1 0  0  CLAIMED  returned=5
+    """)
+
+
 def test_after_expiry_a_purses_part_goes_home_at_once() -> None:
     play(REFUNDED).play("""
         at        100                                  # purse 1 is over by time, though nobody expired it yet

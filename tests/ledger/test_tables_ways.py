@@ -290,6 +290,30 @@ def test_a_waterfall_needs_a_way_to_the_bank() -> None:
     """)
 
 
+def test_nothing_flows_over_to_where_it_came_from() -> None:
+    """She has room for the excess alone, and the whole of it would come back to her."""
+    play(FULL).play("""
+        transfer  treasury  ann  95
+        link      way  ann
+        pay       treasury  ann  8                     EXCEEDS_BALANCE_LIMIT
+        pay       treasury  ann  5
+        balance   ann  100
+    """)
+
+
+def test_a_post_counts_once_when_the_banks_room_is_judged() -> None:
+    play(FULL).play("""
+        transfer  treasury  ann  90
+        rules     2  balance=515
+        setrules  vault  2                             # it has 500
+        hold      treasury  ann  20  until=100  id=held
+        post      held  ann  20
+        moved     PAY_OWN    treasury  ann  20
+        moved     WATERFALL  ann  way  10
+        balance   ann  100
+    """)
+
+
 def test_no_more_flows_over_than_the_bank_may_hold() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90

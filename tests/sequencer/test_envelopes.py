@@ -114,6 +114,17 @@ def pays(count: int, purpose: str = "pays") -> Array:
     return operations.pay(some_ids(purpose, count), payer=TREASURY, payee=SHOP, amount=1)
 
 
+@pytest.mark.parametrize("count", [1, 511, 512, 600, FRAME_RECORDS_MAX, FRAME_RECORDS_MAX + 600])
+def test_many_mints_in_order_need_their_officers_too(town: Town, count: int) -> None:
+    """New ids in order take a shorter way to their frame, which asks for signatures all the same."""
+    records = operations.transfer(some_ids("mints", count), debit=ISSUANCE, credit=TREASURY, amount=1)
+    before = town.frames()
+    assert town.submit(records) == [UNSIGNED] * count
+    assert town.frames() == before, "what was refused was journaled"
+    assert Ledger(town.sequencer).supply("CNY") == 1_000_000
+    assert town.submit(pays(count)) == [UNSIGNED] * count
+
+
 def test_minting_needs_two_officers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = OFFICERS
     record = mint(500)
