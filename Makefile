@@ -52,6 +52,7 @@ test: test-full test-other ## Run all tests but the soak; then the fast ones on 
 
 .PHONY: test-full
 test-full: $(DEV)
+	$(BIN)/python -c "import sycee.ledger.kernels" # kernels are compiled here, where a bar shows how far they are
 	$(BIN)/pytest -n 2 --dist worksteal -q
 
 # The newest other Python that really starts: a version manager's shim may be on PATH and lead nowhere. Its kernels are

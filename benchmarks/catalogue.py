@@ -16,6 +16,7 @@ FAMILIES: Final = (
     "open_loop",
     "signed",
     "starts",
+    "first_run",
     "known_ids",
     "identifiers",
     "draw",

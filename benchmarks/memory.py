@@ -21,13 +21,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+from numba import njit
 
 from benchmarks.measure import BATCH, MILLION, Timing, timed
-from sycee.core import compiled
-
-compiled.prepare()  # chooses where numba keeps what it compiled
-
-from numba import njit  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 Clock = Callable[[], float]

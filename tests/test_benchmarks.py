@@ -43,7 +43,7 @@ MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}
 ISSUE = {
     *("transfers-10k", "transfers-1m", "transfers-100m", "pay-1m", "holds-10k", "drop-50k", "drop-1m", "drop-10m"),
     *("drop-100m", "ids-1b", "expire-1m", "replay", "journal-bytes", "restart-1m", "snapshot-1m", "memory-per-wallet"),
-    *("peer-sqlite", "peer-postgresql"),
+    *("peer-sqlite", "peer-postgresql", "first-run"),
 }
 
 

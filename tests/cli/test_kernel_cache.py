@@ -1,17 +1,18 @@
-"""Where compiled kernels are kept when the user's own cache folder cannot be had."""
+"""Where compiled kernels are cached, and how the first start compiles them."""
 
 from __future__ import annotations
 
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sycee.core import compiled
+from sycee.core import kernel_folder
 
 pytestmark = pytest.mark.fast
 
@@ -19,18 +20,25 @@ NOBODY = "import pwd; pwd.getpwuid = lambda _: {}[0]; "  # as in a container who
 IN_NO_FOLDER = "/proc/nonexistent"  # where not even root can make one
 
 
-def prepared(temporary: Path, script: str = "", **environment: str) -> Path:
-    """What `prepare` chooses in a process of its own."""
+def environment_without_folders(temporary: Path, **environment: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    return {**kept, "TMPDIR": str(temporary), **environment}
+
+
+def prepared(temporary: Path, script: str = "", **environment: str) -> Path:
+    """The folder that a process of its own chooses."""
+    look = "from sycee.core import kernel_folder as k; print(k.folder()); print(k.folder().stat().st_mode & 0o777)"
     done = subprocess.run(
-        [sys.executable, "-c", f"{script}from sycee.core import compiled; print(compiled.prepare())"],
-        env={**kept, "TMPDIR": str(temporary), **environment},
+        [sys.executable, "-c", f"{script}{look}"],
+        env=environment_without_folders(temporary, **environment),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    folder, mode = done.stdout.split()
+    assert int(mode) == 0o700
+    return Path(folder)
 
 
 @pytest.mark.parametrize(("script", "environment"), [(NOBODY, {}), ("", {"HOME": IN_NO_FOLDER})])
@@ -50,7 +58,7 @@ def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path) -> None:
     chosen = prepared(tmp_path, HOME=IN_NO_FOLDER)
     assert chosen.parent == tmp_path
     assert chosen != own
-    assert chosen.stat().st_mode & 0o777 == 0o700
+    assert not chosen.exists()  # a folder for one process is removed with it
 
 
 def test_a_link_to_a_folder_is_not_used(tmp_path: Path) -> None:
@@ -63,29 +71,36 @@ def test_a_link_to_a_folder_is_not_used(tmp_path: Path) -> None:
 def test_the_cache_of_the_user_comes_first(tmp_path: Path) -> None:
     folder = prepared(tmp_path, HOME=IN_NO_FOLDER, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert folder.parent == tmp_path / "cache" / "sycee" / "kernels"
-    assert folder.name == compiled._sources_digest()
+    assert folder.name == kernel_folder.sources_digest()
 
 
 def test_every_source_of_a_kernel_is_in_the_key() -> None:
-    package = Path(compiled.__file__).resolve().parent.parent
-    sources = compiled.kernel_sources(package)
+    package = kernel_folder.PACKAGE
+    sources = kernel_folder.kernel_sources()
     for source in package.rglob("*.py"):
         text = source.read_text(encoding="utf-8")
-        if "njit(" in text or "@njit" in text:
+        if "njit(" in text or "@njit" in text or "compiled.entry(" in text:
             assert source in sources, f"{source.name} holds a kernel"
     for source in sources:
         for module in imported(source):
             place = package.parent / module.replace(".", "/")
-            if place.with_suffix(".py").exists():
+            # They choose where compiled code is kept and which process makes it, and feed none of it.
+            if place.with_suffix(".py").exists() and place.name not in ("kernel_build", "kernel_folder"):
                 assert place.with_suffix(".py") in sources, f"{module} feeds {source.name}"
 
 
 def test_functions_that_only_kernels_call_have_no_wrappers() -> None:
-    kernels = Path(compiled.__file__).resolve().parent.parent / "ledger" / "kernels"
+    kernels = kernel_folder.PACKAGE / "ledger" / "kernels"
     for source in kernels.glob("*.py"):
         text = source.read_text(encoding="utf-8")
         assert "@numba.njit" not in text, f"{source.name}: sycee.ledger.kernels.inner.njit compiles in half the time"
+        assert "cache=True" not in text, f"{source.name}: sycee.core.compiled.entry has the cache that is shared"
         assert not re.search(r"from numba import .*\bnjit\b", text), f"{source.name}: likewise"
+
+
+def test_equal_sources_elsewhere_share_the_folder(tmp_path: Path) -> None:
+    shutil.copytree(kernel_folder.PACKAGE, tmp_path / "sycee")
+    assert prepared(tmp_path, PYTHONPATH=str(tmp_path), HOME=str(tmp_path)).name == kernel_folder.sources_digest()
 
 
 def imported(source: Path) -> list[str]:

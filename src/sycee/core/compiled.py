@@ -1,100 +1,126 @@
-"""Where compiled kernels are cached. Import this before numba.
+"""Decorators for compiled functions: eager signatures, and a cache on disk that several processes fill together.
 
-numba's cache on disk does not see an edit in another file, so its folder is keyed by the digest of every source
-that holds or feeds a kernel. It is pickle, so the folder must belong to us and be writable by nobody else.
+`entry` is for a function that Python calls, `part` for a large function inside an entry, which another process may
+compile meanwhile. `ensure` compiles a module's entries before the module needs them: see `sycee.core.kernel_build`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any, Final
 
-CACHE_VARIABLE = "NUMBA_CACHE_DIR"
-# What is compiled, and what feeds constants and record types to it: a test sees that nothing is missing.
-KERNEL_SOURCES = (
-    "compliance/routing/route_kernel.py",
-    "core/codes.py",
-    "core/compiled.py",
-    "core/limits.py",
-    "ledger/kernels",
-    "ledger/layout.py",
-    "ledger/operation_table.py",
-    "programmes/sha256.py",
-)
+import numba
+from numba.core import caching
+
+from sycee.core import kernel_folder
+
+IS_INTERPRETED: Final = bool(numba.config.DISABLE_JIT)
 
 
-def prepare() -> Path:
-    """Point numba at a private cache folder and return it. Leaves an explicit NUMBA_CACHE_DIR alone."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen)
-    key = _sources_digest()
-    # Only where both are denied us are kernels compiled at each start.
-    folder = _in_cache_of_user(key) or _in_temporary_folder(key) or Path(tempfile.mkdtemp(prefix="sycee-kernels-"))
-    os.environ[CACHE_VARIABLE] = str(folder)
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.CACHE_DIR = str(folder)
-    return folder
+class Mode:
+    """How this process gets compiled code. A worker of `kernel_build` sets both before it imports a kernel."""
+
+    is_worker = False
+    part = ""  # the one function that a worker compiles, instead of the entries
 
 
-def announce() -> None:
-    """Say on a terminal that kernels will be compiled, when they are not in the cache: it takes a minute, silently."""
-    folder = Path(os.environ[CACHE_VARIABLE])
-    is_interpreted = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
-    if sys.stderr is not None and sys.stderr.isatty() and not is_interpreted and not any(folder.rglob("frames.*.nbi")):
-        sys.stderr.write("compiling the ledger's kernels, once for this version on this machine: about a minute\n")
+def ensure(module: str) -> None:
+    """Compile what `module` needs if it is not in the cache: on all cores, with a progress bar on a terminal."""
+    if not (IS_INTERPRETED or Mode.is_worker):
+        from sycee.core import kernel_build
+
+        kernel_build.ensure(module)
 
 
-def _in_cache_of_user(key: str) -> Path | None:
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-        folder = Path(base) / "sycee" / "kernels" / key
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder if _is_private(folder) else None
-    except (OSError, RuntimeError):  # RuntimeError: no HOME, and no line for us in the table of users
-        return None
+def entry(signature: Any, **options: Any) -> Callable[[Any], Any]:
+    """Return a decorator that compiles a function for one signature, or loads it from the cache, at once."""
+
+    def decorate(function: Any) -> Any:
+        if IS_INTERPRETED:
+            return function
+        dispatcher = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
+        _keep(dispatcher)
+        if not Mode.part:
+            dispatcher.compile(signature)
+            dispatcher.disable_compile()
+        return dispatcher
+
+    return decorate
 
 
-def _in_temporary_folder(key: str) -> Path | None:
-    """One folder for each user, the same at the next start. Anybody may have made it before us: it is looked at."""
-    try:
-        own = Path(tempfile.gettempdir()) / f"sycee-kernels-{os.getuid()}"
-        own.mkdir(exist_ok=True, mode=0o700)
-        if not _is_private(own):
-            return None
-        folder = own / key
-        folder.mkdir(exist_ok=True, mode=0o700)
-        return folder if _is_private(folder) else None
-    except OSError:
-        return None
+def part(function: Any) -> Any:
+    """Return a function that an entry calls, compiled with that entry unless another process has compiled it."""
+    if IS_INTERPRETED:
+        return function
+    dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(function)
+    _keep(dispatcher)
+    return dispatcher
 
 
-def _is_private(folder: Path) -> bool:
-    """Whether it is a folder of ours, no link to one, that we may write to and nobody else."""
-    status = folder.lstat()
-    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-    is_closed = not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return is_ours and is_closed and os.access(folder, os.W_OK | os.X_OK)
+def compile_part(function: Any, types: tuple[Any, ...]) -> None:
+    """Compile a part for these argument types if this process is the worker for it; else do nothing."""
+    if Mode.part and function.py_func.__name__ == Mode.part:
+        function.compile(types)
 
 
-def kernel_sources(package: Path) -> list[Path]:
-    """Every file whose edit makes compiled kernels stale."""
-    files: list[Path] = []
-    for name in KERNEL_SOURCES:
-        place = package / name
-        files += sorted(place.glob("*.py")) if place.is_dir() else [place]
-    return files
+def _keep(dispatcher: Any) -> None:
+    """Cache what the dispatcher compiles, where there is a folder for it."""
+    if kernel_folder.folder() is not None:
+        dispatcher._cache = _Cache(dispatcher.py_func)
 
 
-def _sources_digest() -> str:
-    package = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256(sys.version.encode())
-    for source in kernel_sources(package):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:32]
+class _Locator(caching._CacheLocator):  # type: ignore[misc]  # numba is untyped
+    """Place all code in the kernels' folder. The folder's name stands for the sources, so no file has a stamp."""
+
+    def __init__(self, function: Any, file: str) -> None:
+        self._py_file = file
+        self._lineno = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(kernel_folder.folder())
+
+    def get_source_stamp(self) -> str:
+        return ""
+
+    def get_disambiguator(self) -> str:
+        return str(self._lineno)
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> _Locator:
+        return cls(function, file)
 
 
-prepare()
+class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes: Final = [_Locator]
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    """A function's cache. Of several processes that miss the same function, one compiles it and the others wait."""
+
+    _impl_class = _Implementation
+    _lock: IO[bytes] | None = None
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """Return the code, or None if this process has to compile it; the function's lock is held meanwhile."""
+        found = super().load_overload(signature, context)
+        if found is None:
+            self._lock = kernel_folder.lock(Path(self._cache_path) / f"{self._impl.filename_base}.lock")
+            found = super().load_overload(signature, context)
+            if found is not None:
+                self._free()
+            elif not Mode.is_worker:
+                kernel_folder.say_once("compiling kernels in this process, for up to a minute")
+        return found
+
+    def save_overload(self, signature: Any, code: Any) -> None:
+        """Keep the code and let the processes go on that wait for it."""
+        try:
+            super().save_overload(signature, code)
+        finally:
+            self._free()
+
+    def _free(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

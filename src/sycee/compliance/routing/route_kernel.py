@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numba import int32, int64, njit, types, uint64, void
 
-from sycee.core import compiled  # noqa: F401  (sets numba's cache folder, so it comes before numba)
-
-from numba import int32, int64, njit, types, uint64, void  # isort: skip
+from sycee.core import compiled
 
 NO_WAY: Final = -1
 FAR: Final = 1 << 62  # the distance of what cannot be reached; every weight of a way is below it
 
+compiled.ensure(__name__)
 _plain: Any = njit(error_model="numpy")
 
 
@@ -58,10 +58,8 @@ def _pop(heap: Any, size: Any, keys: Any) -> Any:
     return size
 
 
-@njit(
+@compiled.entry(
     void(int32[::1], int32[::1], int32[::1], int64[::1], int64, int64[::1]),
-    cache=True,
-    nogil=True,
     error_model="numpy",
 )
 def distances(starts: Any, arc_nodes: Any, arc_edges: Any, weights: Any, target: Any, out: Any) -> None:
@@ -133,7 +131,7 @@ def _usable(class_masks: Any, without: Any) -> Any:
     return usable
 
 
-@njit(
+@compiled.entry(
     int64(
         int32[::1],
         int32[::1],
@@ -148,8 +146,6 @@ def _usable(class_masks: Any, without: Any) -> Any:
         int64,
         types.Tuple((int32[::1], int32[::1], uint64[::1])),
     ),
-    cache=True,
-    nogil=True,
     error_model="numpy",
 )
 def least(

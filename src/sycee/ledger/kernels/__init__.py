@@ -14,7 +14,6 @@ which halves the time that compiling takes. numba's cache sees edits in `frames`
 goes on behind it. Tables never grow inside: `LedgerState.reserve` made room before the frame was journaled.
 """
 
-from sycee.core import compiled as compiled  # isort: skip  (before numba)
 from sycee.ledger.kernels.constants import (
     ACCOUNTS,
     BLOCK_BITS,

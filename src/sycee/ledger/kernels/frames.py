@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numba
 import numpy as np
 
@@ -154,8 +156,8 @@ def _resolve(tables, operations, words, answers):
     Returns how many are PENDING. Changes no state.
     """
     pending = 0
-    warmed = 0
-    i = 0
+    warmed = np.int64(0)
+    i = np.int64(0)  # not a literal, for which numba would compile all functions below once more
     while i < operations.size:
         if i >= warmed:
             warmed = min(i + 4 * CHUNK, operations.size)
@@ -172,7 +174,7 @@ def _resolve(tables, operations, words, answers):
     return pending
 
 
-@njit
+@compiled.part
 def _judge_rare(tables, operation, words, i, kind, place, now_ns):
     """Judge and do one operation of the kinds that are not the daily bread; FOR_PYTHON where Python does."""
     if kind == c.KIND_REFUND:
@@ -432,15 +434,17 @@ _answers_type = numba.from_dtype(layout.ANSWER)[::1]
 _i64 = numba.int64
 # Without numba's counting of references: nothing is allocated here, the caller keeps every array alive, and counting
 # all of `Tables` up and down at each inner call would cost twenty times what a transfer does.
-compiled.announce()
-_eager = {"cache": True, "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+_entry = partial(compiled.entry, _nrt=False)
+
+compiled.ensure(__name__)
 
 _source_type = numba.types.Array(numba.uint64, 2, "C", readonly=True)  # or not
-take = numba.njit(
-    numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_source_type, _operations_type, _words_type), **_eager
-)(_take)
-resolve = numba.njit(_i64(_tables_type, _operations_type, _words_type, _answers_type), **_eager)(_resolve)
-apply = numba.njit(
+compiled.compile_part(_judge_rare, (_tables_type, _operations_type.dtype, _words_type, _i64, _i64, numba.uint64, _i64))
+take = _entry(numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_source_type, _operations_type, _words_type))(
+    _take
+)
+resolve = _entry(_i64(_tables_type, _operations_type, _words_type, _answers_type))(_resolve)
+apply = _entry(
     _i64(
         _tables_type,
         _operations_type,
@@ -452,35 +456,32 @@ apply = numba.njit(
         _i64,
         _answers_type,
         numba.boolean,
-    ),
-    **_eager,
+    )
 )(_apply)
-bind_one = numba.njit(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64), **_eager)(_bind_one)
-pass_time = numba.njit(numba.void(_tables_type, _i64), **_eager)(_pass_time)
-note_time_outs = numba.njit(numba.void(_tables_type), **_eager)(_note_time_outs)
-rehash = numba.njit(numba.void(numba.uint64[::1], numba.uint64[::1], numba.uint16[::1], numba.uint16[::1]), **_eager)(
-    _rehash
-)
-index_accounts = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_accounts)
-index_refunds = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_refunds)
-index_strays = numba.njit(numba.void(_tables_type, _i64), **_eager)(_index_strays)
+bind_one = _entry(numba.void(_tables_type, _operations_type, _words_type, _i64, _i64, _i64))(_bind_one)
+pass_time = _entry(numba.void(_tables_type, _i64))(_pass_time)
+note_time_outs = _entry(numba.void(_tables_type))(_note_time_outs)
+rehash = _entry(numba.void(numba.uint64[::1], numba.uint64[::1], numba.uint16[::1], numba.uint16[::1]))(_rehash)
+index_accounts = _entry(numba.void(_tables_type, _i64))(_index_accounts)
+index_refunds = _entry(numba.void(_tables_type, _i64))(_index_refunds)
+index_strays = _entry(numba.void(_tables_type, _i64))(_index_strays)
 _ids_type = numba.uint64[:, ::1]
-gather = numba.njit(
+gather = _entry(
     _i64(
-        numba.from_dtype(layout.BOUND)[::1], _i64[::1], _i64, _i64, _ids_type, numba.uint32[::1], numba.boolean,
-    ),
-    **_eager,
-)(_gather)  # fmt: skip
-sort_keys = numba.njit(numba.boolean(_ids_type, numba.uint64[::1]), **_eager)(_sort_keys)
-rows_of = numba.njit(
+        numba.from_dtype(layout.BOUND)[::1],
+        _i64[::1],
+        _i64,
+        _i64,
+        _ids_type,
+        numba.uint32[::1],
+        numba.boolean,
+    )
+)(_gather)
+sort_keys = _entry(numba.boolean(_ids_type, numba.uint64[::1]))(_sort_keys)
+rows_of = _entry(
     numba.void(
         numba.uint64[::1], numba.from_dtype(layout.ACCOUNT)[::1], numba.uint64[::1], numba.uint64[::1], _i64[::1]
-    ),
-    **_eager,
+    )
 )(_rows_of)
-bound_rows_of = numba.njit(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]), **_eager)(
-    _bound_rows_of
-)
-overlay = numba.njit(
-    numba.void(_i64[:, ::1], numba.uint64[::1], _i64, _i64, _i64, _i64, numba.uint64[:, ::1]), **_eager
-)(put_over)
+bound_rows_of = _entry(numba.void(_tables_type, numba.uint64[::1], numba.uint64[::1], _i64[::1]))(_bound_rows_of)
+overlay = _entry(numba.void(_i64[:, ::1], numba.uint64[::1], _i64, _i64, _i64, _i64, numba.uint64[:, ::1]))(put_over)

@@ -1,0 +1,179 @@
+"""Compile a module's kernels in worker processes, once for each version on each machine.
+
+Two workers start on different functions. Each takes what the other has compiled from the cache, and waits where the
+other is at work on the function that it needs (`compiled._Cache`). This process shows how far they are and compiles
+nothing, so that Ctrl-C ends all three at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from typing import IO, Any, Final
+
+from numba.core import event
+
+from sycee.core import compiled, kernel_folder
+
+LEDGER: Final = "sycee.ledger.kernels.frames"
+# What each worker compiles: a module's entries, or one part of a module, named behind a colon. The second list takes
+# less time than the first one, so it ends with kernels that are not needed yet.
+WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    LEDGER: (
+        (LEDGER,),
+        (
+            f"{LEDGER}:_judge_rare",
+            "sycee.ledger.kernels.reading",
+            "sycee.programmes.sha256",
+            "sycee.compliance.routing.route_kernel",
+        ),
+    ),
+}
+WHAT: Final = "compiling kernels, once for this version on this machine"
+# A function that numba compiles by itself: by decorator, or wrapped where its types are known.
+COMPILED_FUNCTION: Final = re.compile(
+    r"^(@(njit|_plain|compiled\.\w+)\b|\w+(: Any)? = compiled\.entry\()", re.MULTILINE
+)
+START: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from sycee.core import kernel_build; kernel_build.work(*sys.argv[2:])"
+)
+
+
+def ensure(module: str) -> None:
+    """Compile the entries of `module` that are not in the cache. KeyboardInterrupt if the user interrupts.
+
+    Where no worker can be started, or one fails, nothing is raised: the module compiles its entries itself.
+    """
+    folder = kernel_folder.folder()
+    if folder is None or _is_complete(folder, module) or not _can_start_workers():
+        return
+    with kernel_folder.locked(folder / "build.lock", _say_waiting):
+        if not _is_complete(folder, module):
+            _build(folder, module)
+
+
+def _say_waiting() -> None:
+    kernel_folder.say_once("waiting for another process that compiles kernels")
+
+
+def _can_start_workers() -> bool:
+    """Whether `sys.executable` is a Python; a program that embeds Python may be anything."""
+    return Path(sys.executable or "").name.startswith("python")
+
+
+def _is_complete(folder: Path, module: str) -> bool:
+    return (folder / f"{module}.complete").exists()
+
+
+def _build(folder: Path, module: str) -> None:
+    work = WORK.get(module, ((module,),)) if _cores() > 1 else ((module,),)
+    with tempfile.TemporaryFile() as errors:
+        workers = [_started(folder, names, errors) for names in work]
+        try:
+            with _progress(_count(work)) as advance:
+                _watch(workers, advance)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("; the next start compiles the kernels that are missing") from None
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.communicate()  # wait, and close the pipe
+        if all(worker.returncode == 0 for worker in workers):
+            for name in {name.partition(":")[0] for names in work for name in names}:
+                (folder / f"{name}.complete").touch()
+        else:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
+            kernel_folder.say_once(f"a process that compiles kernels failed: {lines[-1]}")
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _started(folder: Path, names: tuple[str, ...], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a worker with the same search path for modules as this process."""
+    command = [sys.executable, "-c", START, json.dumps(sys.path), str(folder), *names]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+
+
+def _watch(workers: list[subprocess.Popen[bytes]], advance: Callable[[int], None]) -> None:
+    """Call `advance` with the number of functions compiled so far, until all workers have ended."""
+    functions: set[str] = set()
+    with DefaultSelector() as selector:
+        for worker in workers:
+            assert worker.stdout is not None
+            selector.register(worker.stdout, EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select():
+                line = key.fileobj.readline()  # type: ignore[union-attr]
+                if line:
+                    functions.add(line.decode())
+                    advance(len(functions))
+                else:
+                    selector.unregister(key.fileobj)
+    for worker in workers:
+        worker.wait()
+
+
+def _count(work: tuple[tuple[str, ...], ...]) -> int:
+    """How many functions the workers compile, each counted once."""
+    files: set[Path] = set()
+    for module in {name.partition(":")[0] for names in work for name in names}:
+        file = kernel_folder.PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+        files |= set(file.parent.glob("*.py")) if module == LEDGER else {file}
+    return sum(len(COMPILED_FUNCTION.findall(file.read_text(encoding="utf-8"))) for file in files)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, else one line; give the function that moves the bar."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        kernel_folder.say_once(f"{WHAT}: up to a minute")
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(WHAT), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    color = None if os.environ.get("NO_COLOR") else "auto"
+    with Progress(*columns, console=Console(stderr=True, color_system=color, highlight=False), transient=True) as bar:  # type: ignore[arg-type]
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+class _Reporter(event.Listener):  # type: ignore[misc]  # numba is untyped
+    """Print the name of each function of this package when it is compiled."""
+
+    def on_start(self, event: Any) -> None:
+        """Nothing: a function counts when it is done."""
+
+    def on_end(self, event: Any) -> None:
+        """Print the function's module and name."""
+        function = event.data["dispatcher"].py_func
+        if function.__module__.startswith("sycee."):
+            sys.stdout.write(f"{function.__module__}.{function.__name__}\n")
+            sys.stdout.flush()
+
+
+def work(folder: str, *names: str) -> None:
+    """Compile in this process, a worker: a module's entries, or one part of a module, named behind a colon."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    kernel_folder.handed_over = Path(folder)
+    compiled.Mode.is_worker = True
+    with event.install_listener("numba:compile", _Reporter()):
+        for name in names:
+            module, _, compiled.Mode.part = name.partition(":")
+            importlib.import_module(module)

@@ -1,0 +1,172 @@
+"""The first start compiles kernels in worker processes. Draws need a single kernel, which compiles in seconds."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sycee.core import kernel_build, kernel_folder
+
+KERNEL = "import sycee.programmes.sha256"
+DRAW = "import sys; from sycee import cli; sys.exit(cli.main(['draw', 'verify', sys.argv[1]]))"
+LINE = "compiling kernels, once for this version on this machine: up to a minute\n"
+
+
+def started(script: str, cache: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)} | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def compiled_files(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.rglob("*.nbc"))
+
+
+def test_without_a_terminal_one_line_goes_to_stderr(tmp_path: Path) -> None:
+    process = started(KERNEL, tmp_path)
+    assert process.communicate() == ("", LINE)
+    assert process.returncode == 0
+    assert len(compiled_files(tmp_path)) == 1
+    again = started(KERNEL, tmp_path)
+    assert again.communicate() == ("", "")
+
+
+def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen([sys.executable, "-c", KERNEL], env=environment, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while part := read(ours):
+        shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    assert process.stdout is not None
+    assert process.stdout.read() == b""
+    process.stdout.close()
+    text = shown.decode()
+    assert kernel_build.WHAT in text
+    assert "0/1" in text
+    assert "1/1" in text
+    assert "0:00:01" in text
+
+
+def read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_two_processes_compile_a_kernel_once(tmp_path: Path) -> None:
+    processes = [started(KERNEL, tmp_path) for _ in range(3)]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    assert sorted(error for _, error in said)[0] == LINE
+    assert {error for _, error in said} <= {LINE, "waiting for another process that compiles kernels\n", ""}
+    assert len(compiled_files(tmp_path)) == 1
+
+
+def test_ctrl_c_ends_the_workers_and_the_command(tmp_path: Path) -> None:
+    process = started(DRAW, tmp_path, str(tmp_path))
+    assert process.stderr is not None
+    assert process.stderr.readline() == LINE
+    workers = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "\ninterrupted; the next start compiles the kernels that are missing\n"
+    assert workers
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert compiled_files(tmp_path) == []
+
+
+def children(parent: int) -> list[int]:
+    """The workers of a process, as soon as there is one."""
+    file = Path(f"/proc/{parent}/task/{parent}/children")
+    if not file.exists():
+        pytest.skip("NOT RUN: this system does not list the children of a process")
+    for _ in range(1000):
+        if found := file.read_text().split():
+            return [int(each) for each in found]
+        time.sleep(0.01)
+    raise AssertionError("no worker was started")
+
+
+def test_without_any_folder_kernels_are_compiled_in_the_process(tmp_path: Path) -> None:
+    denied = (
+        "import tempfile\n"
+        "def deny(*_, **__): raise PermissionError('denied')\n"
+        "tempfile.gettempdir = tempfile.mkdtemp = deny\n"
+    )
+    hash_one = (
+        "import hashlib, numpy\nfrom sycee.programmes import sha256\n"
+        "print(sha256.digests([numpy.zeros((1, 8), numpy.uint8)]).tobytes() == hashlib.sha256(bytes(8)).digest())"
+    )
+    nowhere = {"HOME": "/proc/nonexistent", "XDG_CACHE_HOME": "/proc/nonexistent", "NUMBA_CACHE_DIR": ""}
+    found, said = started(denied + hash_one, tmp_path, **nowhere).communicate()
+    assert found == "True\n"
+    assert said == "no folder can keep compiled kernels, so each start compiles them; NUMBA_CACHE_DIR can name one\n"
+
+
+def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path) -> None:
+    fail = "from sycee.core import kernel_build\nkernel_build.START = 'raise SystemExit(\"no memory\")'\n"
+    process = started(fail + KERNEL, tmp_path)
+    _, said = process.communicate()
+    assert process.returncode == 0
+    assert said.splitlines() == [
+        LINE.strip(),
+        "a process that compiles kernels failed: no memory",
+        "compiling kernels in this process, for up to a minute",
+    ]
+    assert len(compiled_files(tmp_path)) == 1
+
+
+def test_a_program_that_embeds_python_starts_no_worker(tmp_path: Path) -> None:
+    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, tmp_path)
+    _, said = process.communicate()
+    assert process.returncode == 0
+    assert said == "compiling kernels in this process, for up to a minute\n"
+
+
+def test_a_copy_of_the_sources_uses_the_kernels_of_the_first(tmp_path: Path) -> None:
+    from sycee.ledger import kernels  # compiled by now
+
+    folder = kernel_folder.folder()
+    assert folder is not None
+    assert kernels.apply is not None
+    before = {path.name for path in folder.iterdir()}
+    shutil.copytree(kernel_folder.PACKAGE, tmp_path / "sycee")
+    script = "import sycee.ledger.kernels, sycee; print(sycee.__file__)"
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout == f"{tmp_path}/sycee/__init__.py\n"
+    assert process.stderr == ""
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_the_part_that_another_worker_compiles_is_what_apply_calls() -> None:
+    from sycee.ledger import kernels
+
+    folder = kernel_folder.folder()
+    assert folder is not None
+    assert kernels.apply is not None
+    # A second file would mean that `compile_part` in frames names other types than the call in `apply` has.
+    assert len(list(folder.glob("frames._judge_rare-*.nbc"))) == 1
