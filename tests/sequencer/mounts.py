@@ -1,0 +1,58 @@
+"""File systems that tests mount: small ones that fill up, one whose disk takes back its space, read-only ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def _run(*command: str) -> None:
+    """Run a command of the system. Skip the test, aloud, where this machine does not allow it."""
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        pytest.skip(f"{' '.join(command)}: {said.strip()}: a file system cannot be mounted here")
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    """Mount something on `folder`, made if absent, until the end of the block; `options` go to mount(8)."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("mount(8) with these options is Linux's")
+    folder.mkdir(exist_ok=True)
+    _run("mount", *options, str(folder))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+
+
+@contextmanager
+def read_only(folder: Path, shown: Path) -> Iterator[Path]:
+    """Show a folder at another place too, where nothing can be changed."""
+    with mounted(shown, "--bind", str(folder)):
+        _run("mount", "-o", "remount,ro,bind", str(shown))
+        yield shown
+
+
+def resize(folder: Path, mebibytes: int) -> None:
+    """Give such a file system more memory."""
+    _run("mount", "-o", f"remount,size={mebibytes}m", str(folder))
+
+
+@contextmanager
+def overcommitted(folder: Path, *, size_mebibytes: int, real_mebibytes: int) -> Iterator[tuple[Path, Path]]:
+    """Mount an ext4 on a disk that claims to be larger than it is, as thin volumes do; and where its bytes are kept."""
+    with mounted(folder / "bytes", "-t", "tmpfs", "-o", f"size={real_mebibytes}m", "tmpfs") as real:
+        image = real / "disk"
+        with image.open("wb") as file:
+            file.truncate(size_mebibytes << 20)
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,nodiscard", str(image))
+        with mounted(folder / "disk", "-o", "loop,errors=remount-ro", str(image)) as disk:
+            yield disk, real

@@ -1,0 +1,165 @@
+"""Real file systems that fill up, break a promise or turn read-only, and journals that lost a file in the middle."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.docs.pages import ROOT
+from tests.sequencer.mounts import mounted, overcommitted, read_only, resize
+from tests.sequencer.small import SHOP, START_NS, TREASURY, Array, first_results, opening, run, some_ids
+
+from sycee.core import ids
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.core.errors import JournalDamaged, UnavailableError
+from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.journal import Journal
+from sycee.ledger import operations
+from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.folders import journal_disk
+from sycee.sequencer.restore import restore
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.verify import verify
+
+FRAMES_MAX = 400  # of a mebibyte each: more than any disk here takes
+
+
+def full_frame(number: int) -> Array:
+    """A frame of one mebibyte."""
+    made = some_ids(f"frame {number}", FRAME_RECORDS_MAX)
+    debit = np.array([(TREASURY, 0), (SHOP, 0)] * (FRAME_RECORDS_MAX // 2), ids.ID)
+    return operations.transfer(made, debit=debit, credit=debit[::-1], amount=1)
+
+
+def fill(
+    folder: Path, when_open: Callable[[], None] = lambda: None
+) -> tuple[list[tuple[Array, Array]], Array, UnavailableError]:
+    """Pay until the disk refuses: what was acknowledged, what was not, and what was said."""
+    ledger = Ledger.open(folder, snapshot_frames=None)
+    acknowledged = [(opening(), ledger.submit(opening()))]
+    when_open()
+    for number in range(FRAMES_MAX):
+        records = full_frame(number)
+        try:
+            acknowledged.append((records, ledger.submit(records)))
+        except UnavailableError as error:
+            with pytest.raises(UnavailableError, match="the ledger stopped at frame"):
+                ledger.balance(SHOP)
+            with pytest.raises(UnavailableError, match="the ledger stopped at frame"):
+                ledger.submit(opening())
+            ledger.close()
+            return acknowledged, records, error
+    raise AssertionError("the disk never refused")
+
+
+def require_kept(folder: Path, acknowledged: list[tuple[Array, Array]], refused: Array) -> None:
+    """All that was acknowledged is there; what was refused is taken once when it is sent again."""
+    with Ledger.open(folder, snapshot_frames=None) as ledger:
+        for records, answers in acknowledged:
+            again = ledger.submit(records)
+            assert set(again["code"].tolist()) == {Result.EXISTS}
+            assert again["first_code"].tolist() == first_results(answers)
+        assert set(ledger.submit(refused)["code"].tolist()) <= {Result.CREATED, Result.EXISTS}
+        assert set(ledger.submit(refused)["code"].tolist()) == {Result.EXISTS}
+        ledger.check()
+        digest = ledger.digest().hex()
+    assert verify(folder).digest == digest
+
+
+def test_a_file_system_that_fills_up(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=40m", "tmpfs") as small:
+        acknowledged, refused, error = fill(small / "ledger")
+        assert "no space left on the disk" in error.message
+        assert "everything acknowledged is safe" in str(error.hint)
+        assert len(acknowledged) > 15, "the first segment holds as many"
+        resize(small, 300)
+        require_kept(small / "ledger", acknowledged, refused)
+
+
+def test_a_disk_that_takes_back_the_space_it_promised(tmp_path: Path) -> None:
+    """Space was reserved, and the write of a frame is refused in the middle: the disk below is full."""
+    with overcommitted(tmp_path, size_mebibytes=200, real_mebibytes=28) as (disk, real):
+        acknowledged, refused, error = fill(disk / "ledger")
+        assert re.search(r"\.segment: .* while (writing \d+ bytes|making it durable)", error.message), error.message
+        assert len(acknowledged) > 2
+        resize(real, 400)
+        # The file system may have turned read-only on its error. It is mounted anew, as after a start of the machine.
+        subprocess.run(["umount", str(disk)], check=True)
+        with mounted(tmp_path / "again", "-o", "loop", str(real / "disk")) as again:
+            require_kept(again / "ledger", acknowledged, refused)
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from tests.sequencer.test_real_disks import fill
+limit = int(sys.argv[2])
+acknowledged, refused, error = fill(
+    Path(sys.argv[1]), lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+)
+print(len(acknowledged), error.message)
+"""
+
+
+def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
+    """A frame crosses it in the middle: a part of it is written, and the rest refused."""
+    command = [sys.executable, "-c", LIMITED, str(tmp_path), str((10 << 20) + 6 * 4096)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    count, message = done.stdout.split(" ", 1)
+    assert re.search(r"the disk refused while writing \d+ bytes at byte \d+: File too large", message), message
+    assert int(count) == 1 + 10
+    acknowledged = [opening(), *(full_frame(number) for number in range(int(count) - 1))]
+    with Ledger.open(tmp_path, snapshot_frames=None) as ledger:
+        for records in acknowledged:
+            assert set(ledger.submit(records)["code"].tolist()) == {Result.EXISTS}
+        assert set(ledger.submit(full_frame(int(count)))["code"].tolist()) == {Result.CREATED}
+        ledger.check()
+
+
+def test_a_read_only_mount(tmp_path: Path) -> None:
+    """Nothing is opened for payments; it is verified and restored from, since both only read."""
+    folder = tmp_path / "ledger"
+    with Ledger.open(folder) as ledger:
+        ledger.submit(opening())
+        digest = ledger.digest().hex()
+    with read_only(folder, tmp_path / "shut") as shut:
+        with pytest.raises(UnavailableError, match=r"shut/journal/lock: the disk is read-only; refused while"):
+            Ledger.open(shut)
+        assert verify(shut).digest == digest
+        restored = restore(shut, tmp_path / "restored")
+        assert (restored.digest, restored.findings) == (digest, ())
+    with Ledger.open(folder) as ledger:
+        assert ledger.digest().hex() == digest
+
+
+def in_segments(folder: Path) -> bytes:
+    """The small history in several segments; the ledger's digest."""
+    clock = SimulatedClock(START_NS)
+    sequencer = Sequencer(Journal.create(journal_disk(folder), segment_bytes=20 << 10), clock=clock)
+    run(sequencer, clock, [])
+    digest = sequencer.state.digest()
+    sequencer.close()
+    return digest
+
+
+@pytest.mark.parametrize("use", [Ledger.open, verify, lambda folder: restore(folder, folder.parent / "restored")])
+def test_a_segment_in_the_middle_that_is_gone(tmp_path: Path, use: Callable[[Path], object]) -> None:
+    folder = tmp_path / "ledger"
+    in_segments(folder)
+    segments = sorted((folder / "journal").glob("*.segment"))
+    assert len(segments) > 3
+    gone = segments[1]
+    gone.rename(tmp_path / gone.name)
+    before = {path: path.read_bytes() for path in (folder / "journal").glob("*.segment")}
+    with pytest.raises(JournalDamaged, match=f"{gone.name}.*the file is missing, though {segments[2].name} is there"):
+        use(folder)
+    assert {path: path.read_bytes() for path in (folder / "journal").glob("*.segment")} == before
+    shutil.move(tmp_path / gone.name, gone)
+    Ledger.open(folder).close()
