@@ -181,7 +181,7 @@ def test_a_disk_that_forgets_what_it_called_durable_is_found() -> None:
 
 
 def test_signatures_that_nobody_looks_at_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody_looks(*arguments: Any) -> Array:
+    def nobody_looks(*arguments: Any, **options: Any) -> Array:
         return np.zeros(arguments[3].size, np.uint16)
 
     monkeypatch.setattr(authority, "judge", nobody_looks)
@@ -258,7 +258,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_shows_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authority, "judge", lambda *arguments: np.zeros(arguments[3].size, np.uint16))
+    monkeypatch.setattr(authority, "judge", lambda *arguments, **_: np.zeros(arguments[3].size, np.uint16))
     assert main(["simulate", "--seed", "1", "--histories", "30"]) == 3
     text = capsys.readouterr().out
     assert "other operations were journaled" in text
