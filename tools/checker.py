@@ -24,7 +24,7 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 MOST, LINKED, PERIODS = 2**63 - 1, 0x8000, ("day", "month", "year")
 ISSUANCE, SUSPENSE, RESERVE, VAULT, _, WALLET, _, IN_TRANSIT = range(1, 9)  # kinds of accounts
 EMPTY, DROPPED, CLAIMED, EXPIRED = range(4)  # purses
-OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # holds; transits and batches are OPEN, then 1 or 2
+OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # holds; transits are OPEN, then 1 or 2
 
 # What the pages themselves say. Codes stand in the order in which they are given.
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -144,9 +144,9 @@ def counted(account, amount):  # what is kept of an amount so that it can come b
 
 class Ledger(Row):  # a method for each kind refuses, or does all that an operation asks
     def __init__(self):
-        self.currencies, self.issuance, self.groups, self.rule_sets, self.accounts = {}, {}, {}, {}, {}
+        self.currencies, self.issuance, self.groups, self.rule_sets, self.accounts, self.purses = {}, {}, {}, {}, {}, []
         self.programmes, self.holds, self.transits, self.batches, self.grants, self.bound = {}, {}, {}, {}, {}, {}
-        self.moved, self.version, self.authority, self.purses, self.movement_digest = 0, 0, 0, [], bytes(32)
+        self.moved, self.newest, self.version, self.authority, self.movement_digest = 0, 0, 0, 0, bytes(32)
     # --- Frames, ids and chains, §2, §9
     def frame(self, sequence, now, calendar, records):
         self.now, self.calendar, self.made, chain, codes = now, calendar, [], [], []
@@ -464,25 +464,28 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
     # --- Settlement, §10
     def stage(self, op):
         giver, taker = self.parties(op)
-        batch = self.batches.get(op.number) or Row(
-            number=op.number, currency=giver.currency, payments=[], count=0, sum=0, state=OPEN)
-        deny(matching(giver, taker, also=[batch]), self.reach(giver, taker), BATCH_DONE=batch.state != OPEN,
-             OVERFLOWS_CREDITS=batch.sum + op.amount > MOST)
+        batch = self.batch(op.number) if op.number != self.newest + 1 else Row(
+            number=op.number, operator=giver.operator, payments=[], count=0, sum=0)
+        deny(matching(giver, taker), self.reach(giver, taker), OVERFLOWS_CREDITS=batch.sum + op.amount > MOST,
+             BATCH_OF_ANOTHER_OPERATOR=batch.operator != giver.operator)
         batch.payments.append((giver, taker, op))
         batch.count, batch.sum, self.batches[op.number] = batch.count + 1, batch.sum + op.amount, batch
+        self.newest = max(self.newest, op.number)
+    def batch(self, number):  # an open one; `newest` is the number of the newest, open or not
+        return find(self.batches, number, "BATCH_NOT_FOUND" if number > self.newest else "BATCH_DONE")
     def settle(self, op):
-        batch = find(self.batches, op.number, "BATCH_NOT_FOUND")
-        payments, gives, gets = [] if op.flags & 1 else batch.payments, Counter(), Counter()
-        for giver, taker, payment in payments:
-            gives[giver] += payment.amount
-            gets[taker] += payment.amount
+        batch, payments, gives, gets = self.batch(op.number), [], Counter(), Counter()
+        if not op.flags & 1: payments = batch.payments
+        for giver, taker, each in payments: gives[giver], gets[taker] = (
+            gives[giver] + each.amount, gets[taker] + each.amount)
         less, more = gives - gets, gets - gives  # the difference of two counters is what is above zero
         deny(*(giving(*each) for each in gives.items()), *(taking(*each) for each in gets.items()),
              *(self.receiving(*each) for each in more.items()), *(self.limits(*each, False) for each in less.items()),
-             BATCH_DONE=batch.state != OPEN, BATCH_DIFFERS=(op.count, op.amount) != (batch.count, batch.sum))
+             BATCH_OF_ANOTHER_OPERATOR=batch.operator != op.first,
+             BATCH_DIFFERS=(op.count, op.amount) != (batch.count, batch.sum))
         for row, amount in less.items(): self.use_up(row, amount)
         for giver, taker, payment in payments: self.move(giver, taker, "SETTLEMENT", payment.amount)
-        batch.state = 2 if op.flags & 1 else 1
+        del self.batches[op.number]
     # --- Roles and rules, §11
     def officers(self, without=None):  # how many persons have a grant that counts
         return len({grant.debit for grant in self.grants.values() if grant.first == 1 and not grant.revoked
@@ -504,13 +507,14 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
     # --- The state digest, §12, and what must hold at the end
     def digest(self):
         def by(table): return [table[key] for key in sorted(table)]
-        holds, batches = by(self.holds), by(self.batches)
+        done = {last: Row(number=last, operator=0, count=0, sum=0, payments=[]) for last in [self.newest] if last}
+        holds, batches = by(self.holds), by(done | self.batches)
         sections = [
             by(self.currencies), by(self.groups), by(self.rule_sets), by(self.accounts), by(self.programmes),
             sorted(self.purses, key=lambda purse: (purse.number, purse.index)), holds,
             [Row(id=hold.id, number=purse.number, index=purse.index, held=part)
              for hold in holds for purse, part in [*hold.legs.items()][:-1]],
-            by(self.transits), batches, [each for row in batches if row.state == OPEN for *_, each in row.payments],
+            by(self.transits), batches, [each for row in batches for *_, each in row.payments],
             by(self.grants), [self], by(self.bound)]
         digest = blake3(b"sycee.state.v2")
         for layout, rows in zip(ROWS, sections, strict=True):

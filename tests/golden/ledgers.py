@@ -8,19 +8,37 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.golden.book import ANN, BOB, CAFE, EVER_NS, ISSUANCE, SHOP, SUSPENSE, VAULT, WAY, Book, at, open_town
+from tests.golden.book import (
+    ANN,
+    BOB,
+    CAFE,
+    EVER_NS,
+    ISSUANCE,
+    OPERATOR,
+    SHOP,
+    SUSPENSE,
+    VAULT,
+    WAY,
+    ZONE,
+    Book,
+    at,
+    named,
+    open_town,
+)
 
-from sycee.ledger.layout import Block, Reason, RuleFlag
+from sycee.ledger.layout import AccountKind, Block, Reason, RuleFlag
 from sycee.ledger.operations import (
     block_account,
     chain,
     confirm,
+    define_currency,
     define_group,
     define_rule_set,
     extend,
     hold,
     join_group,
     link_account,
+    open_account,
     pay,
     post,
     post_holds,
@@ -349,9 +367,9 @@ def settlement(book: Book) -> None:
         *(stage(new(), batch=1, debit=debit, credit=credit, amount=amount) for debit, credit, amount in payments),
         stage(new(), batch=2, debit=ANN, credit=BOB, amount=100),
         stage(new(), batch=2, debit=ANN, credit=WAY, amount=100),
-        settle(new(), batch=1, payments=3, total=23_001),
-        settle(new(), batch=3, payments=3, total=23_000),
-        settle(new(), batch=1, payments=3, total=23_000),  # the café has 3,000 too little
+        settle(new(), batch=1, payments=3, total=23_001, operator=OPERATOR),
+        settle(new(), batch=3, payments=3, total=23_000, operator=OPERATOR),
+        settle(new(), batch=1, payments=3, total=23_000, operator=OPERATOR),  # the café has 3,000 too little
         codes="CREATED CREATED CREATED CREATED ACCOUNT_IS_IN_TRANSIT BATCH_DIFFERS BATCH_NOT_FOUND EXCEEDS_BALANCE",
     )
     book.frame(
@@ -359,11 +377,59 @@ def settlement(book: Book) -> None:
         define_rule_set(new(), rule_set=1, from_ns=0, until_ns=EVER_NS, single_max=1, day_max=2_000),
         set_rule_set(new(), account=ANN, rule_set=1),
         stage(new(), batch=1, debit=BOB, credit=CAFE, amount=3_000),
-        settle(new(), batch=1, payments=4, total=26_000),  # on balance ann gives 2,000
-        settle(new(), batch=1, payments=4, total=26_000),
+        settle(new(), batch=1, payments=4, total=26_000, operator=OPERATOR),  # on balance ann gives 2,000
+        settle(new(), batch=1, payments=4, total=26_000, operator=OPERATOR),
         stage(new(), batch=1, debit=BOB, credit=CAFE, amount=1),
         pay(new(), payer=ANN, payee=SHOP, amount=1),
-        settle(new(), batch=2, payments=1, total=100),
-        settle(new(), batch=2, payments=1, total=100, discard=True),
+        settle(new(), batch=2, payments=1, total=100, operator=OPERATOR),
+        settle(new(), batch=2, payments=1, total=100, operator=OPERATOR, discard=True),
         codes="CREATED CREATED CREATED CREATED BATCH_DONE BATCH_DONE EXCEEDS_DAY_LIMIT EXCEEDS_DAY_LIMIT CREATED",
+    )
+
+
+def exchange(book: Book) -> None:
+    """Payment against payment in two currencies; a stranger's payments and settlements; numbers."""
+    new = book.new
+    open_town(book, "2031-09-01T00:00:00")
+    coin, coins, bobs, anns, guest = map(named, ("coin", "coins", "bob's coins", "ann's coins", "guest"))
+    opened = (
+        (coin, 998, AccountKind.ISSUANCE, 0, OPERATOR), (coins, 998, AccountKind.SUSPENSE, 0, 0),
+        (bobs, 998, AccountKind.WALLET, coins, OPERATOR), (anns, 998, AccountKind.WALLET, coins, OPERATOR),
+        (guest, 998, AccountKind.WALLET, coins, 8),
+    )  # fmt: skip
+    book.frame(
+        "2031-09-01T01:00:00",
+        define_currency(new(), currency=998, zone=ZONE),
+        *(
+            open_account(new(), account=account, currency=currency, kind=kind, suspense=suspense, operator=operator)
+            for account, currency, kind, suspense, operator in opened
+        ),
+        transfer(new(), debit=coin, credit=bobs, amount=150),
+        transfer(new(), debit=coin, credit=guest, amount=10),
+    )
+    book.frame(
+        "2031-09-01T02:00:00",
+        stage(new(), batch=2, debit=ANN, credit=BOB, amount=40_000),
+        stage(new(), batch=1, debit=ANN, credit=BOB, amount=40_000, note=named("end to end")),
+        stage(new(), batch=1, debit=bobs, credit=anns, amount=160),
+        stage(new(), batch=1, debit=bobs, credit=BOB, amount=1),
+        stage(new(), batch=1, debit=guest, credit=anns, amount=1),
+        stage(new(), batch=3, debit=guest, credit=anns, amount=1),
+        stage(new(), batch=2, debit=guest, credit=anns, amount=10),
+        settle(new(), batch=1, payments=2, total=40_160, operator=OPERATOR),  # ten coins are missing
+        settle(new(), batch=1, payments=2, total=40_160, operator=8),
+        settle(new(), batch=2, payments=1, total=10, operator=OPERATOR, discard=True),
+        transfer(new(), debit=coin, credit=bobs, amount=10),
+        settle(new(), batch=1, payments=2, total=40_160, operator=OPERATOR),
+        stage(new(), batch=1, debit=ANN, credit=BOB, amount=1),
+        settle(new(), batch=2, payments=1, total=10, operator=8),
+        codes="BATCH_NOT_FOUND CREATED CREATED CURRENCIES_MUST_MATCH BATCH_OF_ANOTHER_OPERATOR BATCH_NOT_FOUND CREATED "
+        "EXCEEDS_BALANCE BATCH_OF_ANOTHER_OPERATOR BATCH_OF_ANOTHER_OPERATOR CREATED CREATED BATCH_DONE CREATED",
+    )
+    book.frame(
+        "2031-09-01T03:00:00",
+        stage(new(), batch=3, debit=anns, credit=bobs, amount=70),
+        stage(new(), batch=4, debit=ANN, credit=SHOP, amount=5),
+        stage(new(), batch=3, debit=BOB, credit=ANN, amount=80),
+        settle(new(), batch=4, payments=1, total=5, operator=OPERATOR, discard=True),
     )

@@ -197,7 +197,7 @@ def _payments_of_all_kinds(book: Book, seal: int) -> None:
         confirm(new(), sent=sent),
         reject(new(), sent=sent_back),
         stage(new(), batch=1, debit=SHOP, credit=CAFE, amount=400),
-        settle(new(), batch=1, payments=1, total=400),
+        settle(new(), batch=1, payments=1, total=400, operator=OPERATOR),
     )
     own = new()
     book.frame(

@@ -19,7 +19,7 @@ LEDGERS: dict[str, Callable[[Book], None]] = {
     made.__name__: made
     for made in (
         ledgers_roles.kinds, ledgers.limits, ledgers.holds, ledgers.chains, ledgers.waterfall, ledgers.settlement,
-        ledgers_roles.programme, ledgers_roles.authority, ledgers_roles.epochs,
+        ledgers.exchange, ledgers_roles.programme, ledgers_roles.authority, ledgers_roles.epochs,
     )
 }  # fmt: skip
 

@@ -27,6 +27,8 @@ WORLD = """
     open      vault     VAULT
     open      way       IN_TRANSIT
     open      other     IN_TRANSIT
+    open      issuers   SUSPENSE    operator=0
+    open      stranger  WALLET      operator=2  suspense=issuers
     open      closed    WALLET
     close     closed
     currency  978       Europe/Paris
@@ -382,8 +384,10 @@ STAGE | stage 1 payer payee 5
     FLAGS_UNKNOWN                flags=64
     FIELD_MUST_BE_ZERO           from_ns=1
     NUMBER_OUT_OF_RANGE          number=0
-    BATCH_DONE                   number=2 : stage 2 payer payee 1 ; discard 2 1 1
-    OVERFLOWS_CREDITS            number=1 amount=2^63-1 : stage 1 payer payee 1
+    BATCH_NOT_FOUND              number=9
+    BATCH_DONE                   number=1 ?batch=done : stage 1 payer payee 1 ; discard 1 1 1
+    BATCH_OF_ANOTHER_OPERATOR    number=1 ?batch=strangers : stage 1 stranger payee 1
+    OVERFLOWS_CREDITS            number=1 amount=2^63-1 ?batch=begun : stage 1 payer payee 1
     @pair
 SETTLE | settle 1 1 5 | stage 1 payer payee 5
     FLAGS_UNKNOWN                flags=64
@@ -393,6 +397,7 @@ SETTLE | settle 1 1 5 | stage 1 payer payee 5
     COUNT_OUT_OF_RANGE           count=0
     BATCH_NOT_FOUND              number=9
     BATCH_DONE BATCH_DIFFERS     number=2 : stage 2 payer payee 1 ; discard 2 1 1
+    BATCH_OF_ANOTHER_OPERATOR    first=2
     BATCH_DIFFERS                number=1 count=3
     OVERFLOWS_DEBITS EXCEEDS_BALANCE   number=1 count=2 amount=2^63-2 :
         transfer payer treasury 2 ; stage 1 payer payee 2^63-7

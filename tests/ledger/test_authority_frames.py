@@ -173,7 +173,7 @@ def random_record(random: np.random.Generator) -> Array:
         lambda: record(one_of(Kind.ADD_MEMBERS, Kind.DROP), id, number=one_of(1, 2), count=1, debit=0, amount=0),
         lambda: record(Kind.DROP, id, number=one_of(1, 2), count=1, amount=1, reference=SEALED),
         lambda: record(Kind.EXPIRE, id, number=1, count=1),
-        lambda: record(Kind.SETTLE, id, number=1, count=1, amount=1),
+        lambda: record(Kind.SETTLE, id, number=1, count=1, amount=1, first=one_of(7, 8)),
         lambda: record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100),
         lambda: granting(id, NOBODY, Role.OPERATOR, KEYS[NOBODY], operator=7),
     )  # fmt: skip
@@ -242,8 +242,10 @@ class Plain:
             return set()
         if kind is Kind.GRANT_ROLE:
             return {"two"}
-        if kind in (Kind.SETTLE, Kind.EXPIRE):
+        if kind is Kind.EXPIRE:
             return {"officer", "operator"}
+        if kind is Kind.SETTLE:
+            return {f"operator {one['first']}", "officer"}
         if kind is Kind.OPEN_ACCOUNT:
             by_two = one["first"] in (AccountKind.ISSUANCE, AccountKind.VAULT)
             return {"two"} if by_two else {f"operator {one['count']}", "officer"}

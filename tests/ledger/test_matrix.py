@@ -80,7 +80,7 @@ LINES = {
     "confirm": ("send {f} {t} 1 id={n}", "confirm {n}"),
     "reject": ("send {f} {t} 1 id={n}", "reject {n}"),
     "stage": ("", "stage 1 {f} {t} 1"),
-    "settle": ("stage {n} {f} {t} 1", "settle {n} 1 1"),
+    "settle": ("stage {b} {f} {t} 1", "settle {b} 1 1"),
     "drop": (
         "rules {n} until=900 return={t}\nprogramme {n} {f} 1\nmembers {n} Ann\nseal {n}",
         "drop {n} 0..1 1",
@@ -142,7 +142,13 @@ def test_an_operation_in_every_state_of_both_its_accounts(operation: str) -> Non
     funded = [f"transfer treasury {name} 100" for name in names]
     table.play("\n".join(["frame", *opened, *funded, "end"]))
     pairs = [
-        {"n": str(10 + number), "f": f"from-{source}", "t": f"to-{target}", "mark": expected(row, source, target)}
+        {
+            "n": str(10 + number),
+            "b": str(1 + number),
+            "f": f"from-{source}",
+            "t": f"to-{target}",
+            "mark": expected(row, source, target),
+        }
         for number, (source, target) in enumerate((source, target) for source in sources for target in targets)
     ]
     if verb == "purses":

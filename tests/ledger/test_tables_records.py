@@ -59,7 +59,7 @@ RECORDS = """
     confirm sent                                 | 64-80                             | 0
     reject sent                                  | 64-80                             | 0
     stage 1 ann bob 5                            | 24-64 80-84                       | 0
-    settle 1 2 5                                 | 24-32 80-84 88-92                 | 0 1
+    settle 1 2 5                                 | 24-32 80-92                       | 0 1
 """
 ROWS = [tuple(part.strip() for part in line.split("|")) for line in RECORDS.strip().splitlines()]
 # Small numbers, each bit, and all of them.

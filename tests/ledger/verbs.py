@@ -10,7 +10,7 @@ import numpy as np
 
 from sycee.core.ids import ID
 from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, KeyFlag, PayFlag, Reason, Role, RuleFlag
+from sycee.ledger.layout import AccountKind, Block, KeyFlag, PayFlag, Reason, Role, RuleFlag, SettleFlag
 
 Array = np.ndarray[Any, Any]
 SIDES = {"debit": Block.DEBIT, "credit": Block.CREDIT, "both": Block.DEBIT | Block.CREDIT, "none": Block(0)}
@@ -128,8 +128,9 @@ class Verbs:
     # --- accounts ---
 
     def _do_open(
-        self, id: int, account: str, kind: str, *, currency: str = "156", suspense: str = "suspense", rules: str = "0"
-    ) -> Array:
+        self, id: int, account: str, kind: str, *, currency: str = "156", suspense: str = "suspense", rules: str = "0",
+        operator: str = "1",
+    ) -> Array:  # fmt: skip
         own = AccountKind[kind] in (AccountKind.ISSUANCE, AccountKind.SUSPENSE)
         return operations.open_account(
             id,
@@ -137,7 +138,7 @@ class Verbs:
             currency=int(currency),
             kind=AccountKind[kind],
             suspense=0 if own else self.account(suspense),
-            operator=1,
+            operator=int(operator),
             rule_set=int(rules),
         )
 
@@ -293,14 +294,18 @@ class Verbs:
     def _do_stage(self, id: int, batch: str, debit: str, credit: str, amount: str) -> Array:
         return operations.stage(
             id,
-            batch=int(batch),
+            batch=amount_of(batch),
             debit=self.account(debit),
             credit=self.account(credit),
             amount=amount_of(amount),
         )
 
-    def _do_settle(self, id: int, batch: str, count: str, total: str) -> Array:
-        return operations.settle(id, batch=int(batch), payments=int(count), total=amount_of(total))
+    def _do_settle(self, id: int, batch: str, count: str, total: str, *, operator: str = "1") -> Array:
+        return operations.settle(
+            id, batch=amount_of(batch), payments=int(count), total=amount_of(total), operator=int(operator)
+        )
 
-    def _do_discard(self, id: int, batch: str, count: str, total: str) -> Array:
-        return operations.settle(id, batch=int(batch), payments=int(count), total=amount_of(total), discard=True)
+    def _do_discard(self, id: int, batch: str, count: str, total: str, *, operator: str = "1") -> Array:
+        record = self._do_settle(id, batch, count, total, operator=operator)
+        record["flags"] = SettleFlag.DISCARD
+        return record

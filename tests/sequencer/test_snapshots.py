@@ -20,10 +20,11 @@ from sycee.journal import snapshot as files
 from sycee.journal.frame import Frame
 from sycee.ledger import kernels, operations
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import rules, snapshots
+from sycee.sequencer import snapshots
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.rules import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.verify import Verification, verify
@@ -203,7 +204,7 @@ def rearrange(folder: Folder) -> str:
         ledger_id=LEDGER_ID,
         epoch=1,
         mark=mark,
-        rules=1,
+        rules=RULES_VERSION,
         movement_digest=digest,
         sections=sections,
         small=small,
@@ -237,9 +238,8 @@ def test_the_one_before_is_used_when_the_newest_is_damaged(replayed: list[int]) 
     assert sequencer.state.digest() == digest
 
 
-def test_a_head_that_disagrees_with_its_tables_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_that_disagrees_with_its_tables_is_not_believed() -> None:
     folder, digest = filled(snapshot_at=8)
-    monkeypatch.setattr(rules, "RULES_VERSION", 1)
     sequencer = folder.after().open()
     sections, small = sequencer.state.save()
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
@@ -249,7 +249,7 @@ def test_a_head_that_disagrees_with_its_tables_is_not_believed(monkeypatch: pyte
         ledger_id=LEDGER_ID,
         epoch=1,
         mark=mark,
-        rules=1,
+        rules=RULES_VERSION,
         movement_digest=b"\1" * 32,
         sections=sections,
         small=small,

@@ -292,7 +292,7 @@ def test_a_long_history(tmp_path: Path) -> None:
         ("| 24–31 | i64 | `effective_ns` |", "| 40–47 | i64 | `effective_ns` |"),
         ("`hash` with flag 8: the SHA-256", "`hash`: the SHA-256"),
         (
-            "| STAGE | 43 | 0 | `number` 1–1,048,576",
+            "| STAGE | 43 | 0 | `number` 1–4,294,967,295",
             "| STAGE | 43 | 0 | `number` 1–2",
         ),
         ("`debits` i64, `credits` i64", "`credits` i64, `debits` i64"),

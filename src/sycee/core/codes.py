@@ -122,6 +122,7 @@ class Result(IntEnum):
     EXCEEDS_YEAR_LIMIT = 106
     EXCEEDS_BALANCE_LIMIT = 107
     LINKED_FAILED = 108
+    BATCH_OF_ANOTHER_OPERATOR = 109
 
     def __str__(self) -> str:
         return self.name
@@ -204,6 +205,7 @@ PRECEDENCE: Final = (
     Result.TRANSIT_DONE,
     Result.BATCH_NOT_FOUND,
     Result.BATCH_DONE,
+    Result.BATCH_OF_ANOTHER_OPERATOR,
     Result.BATCH_DIFFERS,
     Result.COHORT_SEALED,
     Result.COHORT_NOT_SEALED,

@@ -28,13 +28,14 @@ COHORT_MEMBERS_MAX: Final = (
     1 << 30
 )  # one country at a stroke; what memory cannot hold is refused before it is journaled
 PURSES_PER_WALLET_MAX: Final = 16  # one pay looks at every purse of its wallet
-BATCHES_MAX: Final = 1 << 20  # settlement batches are numbered, and a table of them stands in memory
+BATCHES_MAX: Final = (1 << 32) - 1  # settlement batches of a ledger's life: what a record's number holds
 SETTLEMENT_PAYMENTS_MAX: Final = 1 << 30
 RULES_MAX: Final = 65_535  # versions of the rules that UPGRADE can name
 RELEASE_BYTES_MAX: Final = 32
 KEY_BYTES: Final = 32
 HOLDS_MAX: Final = (1 << 31) - 1
 HOLD_LEGS_MAX: Final = (1 << 32) - 1
+STAGED_MAX: Final = (1 << 32) - 2  # payments that wait at once: a link to one is its row + 1 in 32 bits
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # rows are 31 bits; the 32nd says that a row is a purse
 PURSES_MAX: Final = (1 << 31) - 1
 SLOT_ROWS_MAX: Final = (1 << 32) - 1  # an index slot keeps row + 1 in 32 bits, and 0 stands for a free one

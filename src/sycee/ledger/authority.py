@@ -108,7 +108,10 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     opened = rules == Authority.NEW_ACCOUNT
     need[opened] = np.where(np.isin(operations["first"][opened], _OFFICERS_KINDS), Need.TWO_OFFICERS, Need.OPERATOR)
     need[subjects.nobody] = Need.NOBODY
+    named = rules == Authority.NAMED_OPERATOR
+    need[named] = Need.OPERATOR
     operator = np.where(opened, operations["count"].astype(np.int64), subjects.operator)
+    operator = np.where(named, operations["first"].astype(np.int64), operator)
     return Needs(need, operator, subjects.row)
 
 

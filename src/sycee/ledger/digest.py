@@ -6,6 +6,7 @@ docs/reference/ledger.md section 12 gives the sections and their fields; rows, p
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
-from sycee.ledger import layout
+from sycee.ledger import kernels, layout
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -45,7 +46,7 @@ _HOLD = np.dtype(
 )
 _HOLD_LEG = np.dtype([("id", *_ID), ("programme", "<u4"), ("member", "<u4"), ("held", _I64)])
 _TRANSIT = np.dtype([("id", *_ID), ("source_id", *_ID), ("through_id", *_ID), ("destination_id", *_ID), *_SENT, *_DATE])
-_BATCH = np.dtype([("number", "<u4"), ("currency", "<u2"), ("state", "<u2"), ("count", "<u4"), ("total", _I64)])
+_BATCH = np.dtype([("number", "<u4"), ("operator", "<u4"), ("count", "<u4"), ("total", _I64)])
 _STAGED = np.dtype([("batch", "<u4"), ("debit_id", *_ID), ("credit_id", *_ID), ("amount", _I64)])
 _BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64)])
 
@@ -244,30 +245,43 @@ def _transits(state: LedgerState) -> Section:
     return _section(_by_operation(state, transits), part)
 
 
+def _open_batches(state: LedgerState) -> Array:
+    """Return the rows of the open batches, by number."""
+    numbers = state.batches["number"]
+    waiting = np.flatnonzero(numbers)
+    return waiting[np.argsort(numbers[waiting])]
+
+
 def _batches(state: LedgerState) -> Section:
-    batches = state.tables.batches.view(np.ndarray)
-
-    def part(rows: Array) -> Array:
-        table = _copy(batches[rows], _BATCH)
-        table["number"] = rows
-        return table
-
-    return _section(np.flatnonzero(batches["count"]), part)
+    table = _copy(state.batches[_open_batches(state)], _BATCH)
+    newest = int(state.tables.counters[kernels.NEWEST_BATCH])
+    if newest and newest not in table["number"][-1:]:
+        table = np.append(table, np.array([(newest, 0, 0, 0)], _BATCH))
+    return table.size, iter((table.tobytes(),))
 
 
 def _staged(state: LedgerState) -> Section:
-    staged, accounts = state.staged, state.accounts
-    waiting = np.flatnonzero(state.tables.batches["state"][staged["batch"]] == layout.BatchState.OPEN)
+    staged, accounts, batches = state.staged, state.accounts, state.batches
+    chosen_batches = _open_batches(state)
+    # Rows are used again, so only the chain from a batch's first payment gives the order of staging.
+    following = np.ascontiguousarray(staged["next"]).data
+    order = array("q")
+    for link in batches["first"][chosen_batches].tolist():
+        while link:
+            order.append(link - 1)
+            link = following[link - 1]
+    rows_in_order = np.frombuffer(order, np.int64) if order else np.zeros(0, np.int64)
+    numbers = np.repeat(batches["number"][chosen_batches], batches["count"][chosen_batches])
 
-    def part(rows: Array) -> Array:
-        chosen = staged[rows]
+    def part(places: Array) -> Array:
+        chosen = staged[rows_in_order[places]]
         table = _copy(chosen, _STAGED)
+        table["batch"] = numbers[places]
         for name in ("debit", "credit"):
             table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
         return table
 
-    # A stable sort keeps the order of staging within a batch.
-    return _section(waiting[np.argsort(staged["batch"][waiting], kind="stable")], part)
+    return _section(np.arange(rows_in_order.size), part)
 
 
 def _bound(state: LedgerState) -> Section:

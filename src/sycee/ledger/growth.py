@@ -30,9 +30,15 @@ _ROWS_MAX: Final = {
     "refunds": limits.REFUNDS_MAX,
     "holds": limits.HOLDS_MAX,
     "hold_legs": limits.HOLD_LEGS_MAX,
+    "staged": limits.STAGED_MAX,
 }
 # Index, and what it holds: rows of a table, or the bound ids that are not ordered by time.
-_INDEXES: Final = {"account_slots": "accounts", "bound_slots": "strays", "refund_slots": "refunds"}
+_INDEXES: Final = {
+    "account_slots": "accounts",
+    "bound_slots": "strays",
+    "refund_slots": "refunds",
+    "batch_slots": "batches",
+}
 _COUNTERS: Final = {
     "accounts": kernels.ACCOUNTS,
     "purses": kernels.PURSES,
@@ -44,6 +50,7 @@ _COUNTERS: Final = {
     "hold_legs": kernels.HOLD_LEGS,
     "time_outs": kernels.TIME_OUTS,
     "transits": kernels.TRANSITS,
+    "batches": kernels.BATCHES,
     "staged": kernels.STAGED,
     "keys": kernels.KEYS,
 }
@@ -120,7 +127,6 @@ class Growth:
                 self._growing["movements"].use(in_use["movements"], coming=needs["movements at once"])
             self._expect_drops(needs["purses"] - in_use["purses"], needs["movements"])
             self.grow("gross", needs["accounts"])
-            self.grow("batches", needs["batches"])
             self._grow_undo(operations)
             for name, held in _INDEXES.items():
                 self.grow_slots(name, needs[held])
@@ -184,7 +190,6 @@ class Growth:
         """How many rows there may be of everything after these operations, at most."""
         needs = self._in_use()
         needs["groups"] = len(self.groups)
-        needs["batches"] = self.tables.batches.size
         needs["bound"] += operations.size
         # When a frame is bound decides whether an id agrees with it, and that is not known yet: it may be any.
         needs["strays"] = int(self.tables.generations[kernels.STRAYS]) + operations.size
@@ -208,8 +213,6 @@ class Growth:
         if counts[Kind.POST_HOLDS]:
             # Each hold that is open, which has its time-out still to come, is posted once.
             needs["movements"] += _PAY_LEGS_MAX * needs["time_outs"]
-        if counts[Kind.STAGE]:
-            needs["batches"] = max(needs["batches"], int(operations["number"][kinds == Kind.STAGE].max()) + 1)
         if counts[Kind.SETTLE]:
             needs["movements at once"] += self._settled(operations, kinds)
         if int(kinds.min()) < Kind.TRANSFER:
@@ -221,13 +224,13 @@ class Growth:
 
     def _settled(self, operations: Array, kinds: Array) -> int:
         """So many payments at most are in the batches that these operations settle."""
-        total = 0
         discarded = operations["flags"] & SettleFlag.DISCARD != 0
-        for number in np.unique(operations["number"][(kinds == Kind.SETTLE) & ~discarded]).tolist():
-            total += int(np.count_nonzero((kinds == Kind.STAGE) & (operations["number"] == number)))
-            if number < self.tables.batches.size:
-                total += int(self.tables.batches["count"][number])
-        return total
+        numbers = np.unique(operations["number"][(kinds == Kind.SETTLE) & ~discarded])
+        numbers = numbers[numbers > 0]  # a free row has none
+        staged = np.count_nonzero((kinds == Kind.STAGE) & np.isin(operations["number"], numbers))
+        batches = self.tables.batches.view(np.ndarray)[: self.tables.counters[kernels.BATCHES]]
+        waiting = batches["count"][np.isin(batches["number"], numbers)]
+        return int(staged) + int(waiting.sum(dtype=np.int64))
 
     def _block_movements(self, records: Array, opened: Array) -> int:
         """At most so many movements come of drops, or of expiries: one for each purse of a programme, however often."""
@@ -301,7 +304,7 @@ class Growth:
             self.tables = self.tables._replace(**{name: slots})
         self._widen_slots(in_use["bound"])
         kernels.index_accounts(self.tables, in_use["accounts"])
-        kernels.index_refunds(self.tables, in_use["refunds"])
+        kernels.index_rest(self.tables)
         if strays:
             kernels.index_strays(self.tables, in_use["bound"])
 

@@ -169,14 +169,6 @@ class TransitState(IntEnum):
     REJECTED = 2
 
 
-class BatchState(IntEnum):
-    """What became of a settlement batch."""
-
-    OPEN = 0
-    SETTLED = 1
-    DISCARDED = 2
-
-
 class PurseState(IntEnum):
     """Where a purse is in its life."""
 
@@ -448,18 +440,20 @@ TRANSIT: Final = np.dtype(
     ]
 )
 
-# A settlement batch, by number, and the payments staged in batches.
+# An open settlement batch, and the payments that wait in it. Rows of both are used again: a free batch has number 0,
+# and `last`, of a free payment `next`, is the row + 1 of the next free one.
 BATCH: Final = np.dtype(
     [
         ("total", "<i8"),
+        ("number", "<u4"),
+        ("operator", "<u4"),  # whose it is
         ("count", "<u4"),
         ("first", "<u4"),  # row + 1 of its first staged payment
         ("last", "<u4"),
-        ("currency", "<u2"),
-        ("state", "<u2"),
+        ("reserved", "<u4"),
     ]
 )
-STAGED: Final = np.dtype([("amount", "<i8"), ("debit", "<u4"), ("credit", "<u4"), ("next", "<u4"), ("batch", "<u4")])
+STAGED: Final = np.dtype([("amount", "<i8"), ("debit", "<u4"), ("credit", "<u4"), ("next", "<u4"), ("reserved", "<u4")])
 
 KEY: Final = np.dtype([("key", "<u8", 4), ("flags", "<u4"), ("reserved", "<u4")])
 
@@ -476,4 +470,4 @@ assert OPERATION.itemsize == RULE_SET_OPERATION.itemsize == limits.RECORD_BYTES
 assert ACCOUNT.itemsize == 128 and PURSE.itemsize == 80 and BOUND.itemsize == MOVEMENT.itemsize == 64
 assert ACCOUNT.fields is not None and ACCOUNT.fields["day_used"][1] == 64  # the second line of the cache
 assert HOLD.itemsize == 112 and REFUND.itemsize == 16 and RUN.itemsize == 56
-assert TRANSIT.itemsize == 40 and STAGED.itemsize == 24
+assert TRANSIT.itemsize == 40 and STAGED.itemsize == 24 and BATCH.itemsize == 32

@@ -34,10 +34,11 @@ class Authority(IntEnum):
     TWO_OFFICERS = 1
     OFFICER = 2
     STAFF = 3  # any officer or operator
-    NEW_ACCOUNT = 4  # of the operator that the record names
-    ADMINISTRATION = 5  # of the account's operator
-    GUARDED = 6  # likewise, but of two officers where the account is the issuer's or a vault
-    OWNER = 7
+    NEW_ACCOUNT = 4  # of the operator that `count` names
+    NAMED_OPERATOR = 5  # of the operator that `first` names
+    ADMINISTRATION = 6  # of the account's operator
+    GUARDED = 7  # likewise, but of two officers where the account is the issuer's or a vault
+    OWNER = 8
 
 
 class Subject(IntEnum):
@@ -291,14 +292,19 @@ TABLE: Final[dict[Kind, Row]] = {
         (SENT,), Authority.ADMINISTRATION, Subject.TRANSIT, linkable=True, grows={"movements": 1}
     ),
     Kind.STAGE: Row(
-        (BATCH, DEBIT, CREDIT, AMOUNT), Authority.OWNER, Subject.DEBIT, different=_TWO, grows={"staged": 1}
+        (BATCH, DEBIT, CREDIT, AMOUNT),
+        Authority.OWNER,
+        Subject.DEBIT,
+        different=_TWO,
+        grows={"staged": 1, "batches": 1},
     ),
     Kind.SETTLE: Row(
         (
-            BATCH, _count(limits.SETTLEMENT_PAYMENTS_MAX, "its payments"), Field("amount", "their sum"),
-            Field("flags", "1 discard"),
+            BATCH, Field("first", "the operator whose it is"),
+            _count(limits.SETTLEMENT_PAYMENTS_MAX, "its payments"),
+            Field("amount", "their control sum, over all currencies"), Field("flags", "1 discard"),
         ),
-        Authority.STAFF,
+        Authority.NAMED_OPERATOR,
         flags=(0, 1),
     ),
 }  # fmt: skip

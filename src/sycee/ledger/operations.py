@@ -451,16 +451,26 @@ def reject(ids: Id, *, sent: Id) -> Array:
 
 
 @_checked
-def stage(ids: Id, *, batch: Number, debit: Id, credit: Id, amount: Number, code: Number = 0) -> Array:
-    """A payment waits in a batch until that is settled."""
-    return _records(Kind.STAGE, ids, number=batch, debit=debit, credit=credit, amount=amount, code=code)
+def stage(ids: Id, *, batch: Number, debit: Id, credit: Id, amount: Number, code: Number = 0, note: Id = 0) -> Array:
+    """Put a payment into a batch, where it waits until the batch is settled.
+
+    A new batch takes the next number, one more than the newest; it belongs to the operator of its first `debit`, and
+    all its payments debit accounts of that operator. `note` is the caller's, opaque.
+    """
+    return _records(Kind.STAGE, ids, number=batch, debit=debit, credit=credit, amount=amount, code=code, note=note)
 
 
 @_checked
-def settle(ids: Id, *, batch: Number, payments: Number, total: Number, discard: bool = False) -> Array:
-    """All payments of a batch, or none. `payments` and `total` say what the batch is known to hold."""
+def settle(
+    ids: Id, *, batch: Number, payments: Number, total: Number, operator: Number = 0, discard: bool = False
+) -> Array:
+    """Do all payments of a batch, or none; `discard`: forget them.
+
+    `payments` and `total` say what the batch is known to hold: their number, and their control sum, over all
+    currencies. `operator` is the one whose batch it is.
+    """
     flags = int(layout.SettleFlag.DISCARD) if discard else 0
-    return _records(Kind.SETTLE, ids, number=batch, count=payments, amount=total, flags=flags)
+    return _records(Kind.SETTLE, ids, number=batch, count=payments, amount=total, first=operator, flags=flags)
 
 
 def chain(*records: Array) -> Array:
@@ -486,7 +496,7 @@ def _records(kind: Kind, ids: Id, **fields: Any) -> Array:
     records = np.zeros(np.size(ids), layout.OPERATION)
     records["kind"] = int(kind)
     for name, value in (("id", ids), *fields.items()):
-        if name in ("id", "debit", "credit", "reference"):
+        if name in ("id", "debit", "credit", "reference", "note"):
             records[f"{name}_low"], records[f"{name}_high"] = _halves(value)
         else:
             records[name] = value

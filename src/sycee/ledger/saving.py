@@ -47,13 +47,14 @@ _COUNTED: Final = {
     "holds": kernels.HOLDS,
     "hold_legs": kernels.HOLD_LEGS,
     "transits": kernels.TRANSITS,
+    "batches": kernels.BATCHES,
     "staged": kernels.STAGED,
     "keys": kernels.KEYS,
 }
 _SIDE_BY_SIDE_BYTES_MIN: Final = 64 << 20  # less is read in the time that threads take to begin
 _THREADS_MAX: Final = 4  # as many as there are tables that take long
 _OLD: Final = ("movements", "bound")  # of which old rows may leave memory
-_WHOLE: Final = ("rule_sets", "programmes", "batches", "group_rows", "group_bits", "issuance", "calendar")
+_WHOLE: Final = ("rule_sets", "programmes", "group_rows", "group_bits", "issuance", "calendar")
 
 
 def save(state: LedgerState) -> tuple[dict[str, Array], dict[str, Any]]:

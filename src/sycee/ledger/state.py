@@ -327,8 +327,13 @@ class LedgerState(Growth):
 
     @property
     def staged(self) -> Array:
-        """All payments that were ever staged, in order: a view that must not be written."""
+        """All payments that wait in batches, and rows that are free: a view that must not be written."""
         return self._rows("staged", kernels.STAGED)
+
+    @property
+    def batches(self) -> Array:
+        """All open batches, and rows that are free, whose number is 0: a view that must not be written."""
+        return self._rows("batches", kernels.BATCHES)
 
     @property
     def frame_times(self) -> Array:

@@ -19,10 +19,10 @@ from sycee.ledger.state import LedgerState
 
 Array = np.ndarray[Any, Any]
 
-RULES_VERSION: Final = 1  # what this release writes
-RULES_OLDEST: Final = 1  # the oldest that it replays
+RULES_VERSION: Final = 2  # what this release writes
+RULES_OLDEST: Final = 2  # the oldest that it replays
 # Which release is the last to replay what this one does not.
-RELEASES: Final = {0: "0.1.0"}
+RELEASES: Final = {0: "0.1.0", 1: "0.1.0"}
 
 _ID_CONTEXT: Final = "sycee 2026-11-25 id of an upgrade record"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sycee.core.codes import Result
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
-from sycee.ledger.layout import LINKED, AccountKind, BatchState, HoldState, Kind, PurseState, TransitState
+from sycee.ledger.layout import LINKED, AccountKind, HoldState, Kind, PurseState, TransitState
 from sycee.testing.histories_money import Steps
 from sycee.testing.histories_stage import SETTING_BYTES
 from sycee.testing.histories_world import (
@@ -133,7 +133,7 @@ class Builder(Steps):
             case Kind.SEND:
                 return any(transit.state is TransitState.OPEN for transit in self._guide.transits.values())
             case Kind.STAGE:
-                return any(batch.state is BatchState.OPEN for batch in self._guide.batches.values())
+                return bool(self._guide.batches)
             case Kind.GRANT_ROLE:
                 return any(not grant.revoked for grant in self._guide.grants.values())
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sycee.ledger.layout import LINKED, BatchState, HoldState, Kind, TransitState
+from sycee.ledger.layout import LINKED, HoldState, Kind, TransitState
 from sycee.testing.histories_steps import PlainSteps
 from sycee.testing.histories_world import (
     AMOUNTS,
@@ -17,6 +17,7 @@ from sycee.testing.histories_world import (
     HASHES,
     HUGE_AMOUNTS,
     ISSUANCE,
+    OPERATOR,
     OTHER_WAY,
     RESERVE,
     RETURN,
@@ -31,7 +32,7 @@ from sycee.testing.histories_world import (
 from sycee.testing.naive_record import LINKABLE
 from sycee.testing.naive_rows import Hold
 
-BATCHES = (1, 2, 3, 1 << 20)
+LAST_BATCH = (1 << 32) - 1
 
 
 class Steps(PlainSteps):
@@ -141,32 +142,31 @@ class Steps(PlainSteps):
     # ── Batches ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _step_stage(self, dice: Dice) -> dict[str, Any]:
-        debit = self._account(dice, ANN, SHOP, BOB, FUNDER, BANK, CAFE)
+        batches, new = self._guide.batches, self._guide.newest_batch + 1
+        number = dice.newest(list(batches)) if batches and dice.below(4) < 3 else new
+        if dice.one_in(12):
+            number = dice.pick((1, 2, new + 1, LAST_BATCH))
+        is_other = number in batches and batches[number].operator != OPERATOR
+        givers = (CAT,) if is_other else (ANN, SHOP, BOB, FUNDER, BANK, CAFE)
+        debit = self._account(dice, *((ANN, CAT) if dice.one_in(10) else givers))
         credit = self._other(dice, debit, SHOP, ANN, CAFE, BOB, CAT, BANK)
-        number = dice.pick(BATCHES)
-        if self._batch_is_done(number) and not dice.one_in(6):
-            number = next(other for other in range(4, BATCHES[-1]) if not self._batch_is_done(other))
-        if dice.one_in(16):
-            debit, credit = account_id(1, ANN), account_id(1, CAFE)
+        if dice.one_in(4):
+            debit, credit = account_id(1, dice.pick(givers)), account_id(1, dice.pick((CAFE, SHOP, ANN)))
         amount = dice.pick(HUGE_AMOUNTS) if dice.one_in(20) else dice.pick(AMOUNTS)
         return {"debit": debit, "credit": credit, "number": number, "amount": amount}
 
-    def _batch_is_done(self, number: int) -> bool:
-        batch = self._guide.batches.get(number)
-        return batch is not None and batch.state is not BatchState.OPEN
-
     def _step_settle(self, dice: Dice) -> dict[str, Any]:
-        batches = self._guide.batches
-        waiting = [number for number, batch in batches.items() if batch.state is BatchState.OPEN]
-        number = dice.pick(waiting) if waiting and not dice.one_in(8) else dice.pick(BATCHES)
-        fields = {"number": number, "count": 1, "amount": 1, "flags": int(dice.one_in(8))}
+        batches, new = self._guide.batches, self._guide.newest_batch + 1
+        number = dice.newest(list(batches)) if batches and not dice.one_in(8) else dice.pick((1, new, LAST_BATCH))
+        fields = {"number": number, "first": OPERATOR, "count": 1, "amount": 1, "flags": int(dice.one_in(8))}
         if number in batches:
-            fields |= {"count": len(batches[number].payments), "amount": batches[number].total}
-            named = {id for payment in batches[number].payments for id in payment[:2]}
+            batch = batches[number]
+            fields |= {"first": batch.operator, "count": len(batch.payments), "amount": batch.total}
+            named = {id for payment in batch.payments for id in payment[:2]}
             if any(self._guide.accounts[id].closed for id in named) and not dice.one_in(3):
                 fields["flags"] = 1  # it could never be settled
         if dice.one_in(7):
-            wrong = dice.pick(("count", "amount"))
+            wrong = dice.pick(("count", "amount", "first"))
             fields[wrong] = capped(fields[wrong] + 1)
         return fields
 

@@ -26,6 +26,8 @@ from sycee.testing.histories_world import (
     ISSUANCE,
     KINDS,
     NARROW,
+    OPERATOR,
+    OTHER_OPERATOR,
     OTHER_SUSPENSE,
     OTHER_WAY,
     PERSONS,
@@ -253,9 +255,10 @@ class Stage:
 
     def _opening(self, currency: int, number: int, kind: int) -> dict[str, Any]:
         self_suspended = kind in (AccountKind.ISSUANCE, AccountKind.SUSPENSE)
-        credit = 0 if self_suspended else account_id(currency, OTHER_SUSPENSE if number == BOB else SUSPENSE)
+        credit = 0 if self_suspended else account_id(currency, OTHER_SUSPENSE if number in (BOB, CAT) else SUSPENSE)
         debit = account_id(currency, number)
-        return {"debit": debit, "credit": credit, "number": CURRENCIES[currency], "first": kind, "count": 9}
+        operator = {CAT: OTHER_OPERATOR, OTHER_SUSPENSE: 0}.get(number, OPERATOR)
+        return {"debit": debit, "credit": credit, "number": CURRENCIES[currency], "first": kind, "count": operator}
 
     def _rules(self, rule_set: int) -> dict[str, Any]:
         if rule_set in self._account_rules:

@@ -50,6 +50,7 @@ KINDS: Final = (
 )  # fmt: skip
 NEW_ACCOUNTS: Final = range(14, 20)
 STRANGER: Final = 77  # nobody has this number
+OPERATOR, OTHER_OPERATOR = 9, 8  # the second has one wallet, CAT; OTHER_SUSPENSE is the issuer's own
 # Rule sets of accounts; those of programmes have the programmes' numbers.
 PERSONS, SHOPS, NARROW, BRIEF = 11, 12, 13, 14
 ACCOUNT_RULES: Final = (PERSONS, SHOPS, NARROW, BRIEF)

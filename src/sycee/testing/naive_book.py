@@ -70,7 +70,8 @@ class Book:
         self.purses: dict[PurseKey, Purse] = {}
         self.holds: dict[int, Hold] = {}  # in the order in which they were made
         self.transits: dict[int, Transit] = {}
-        self.batches: dict[int, Batch] = {}
+        self.batches: dict[int, Batch] = {}  # those that are open
+        self.newest_batch = 0
         self.grants: dict[int, Grant] = {}
         self.authority_on = False
         self.rules = 0  # version, by the last UPGRADE

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from blake3 import blake3
 
 from sycee.core.codes import Result
-from sycee.ledger.layout import BatchState
 from sycee.testing.naive_book import Book
 from sycee.testing.naive_programmes import id_bytes
 from sycee.testing.naive_rows import Movement, Row, Rules
@@ -115,12 +114,14 @@ def _transits(book: Book) -> Iterator[bytes]:
 
 def _batches(book: Book) -> Iterator[bytes]:
     for number, batch in sorted(book.batches.items()):
-        yield struct.pack("<IHHIq", number, batch.currency, batch.state, len(batch.payments), batch.total)
+        yield struct.pack("<IIIq", number, batch.operator, len(batch.payments), batch.total)
+    if book.newest_batch and book.newest_batch not in book.batches:
+        yield struct.pack("<IIIq", book.newest_batch, 0, 0, 0)
 
 
 def _staged(book: Book) -> Iterator[bytes]:
     for number, batch in sorted(book.batches.items()):
-        for debit, credit, amount in batch.payments if batch.state is BatchState.OPEN else []:
+        for debit, credit, amount in batch.payments:
             yield struct.pack("<I", number) + id_bytes(debit) + id_bytes(credit) + struct.pack("<q", amount)
 
 

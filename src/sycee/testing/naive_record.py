@@ -82,7 +82,7 @@ USED: dict[Kind, tuple[str, ...]] = {
     Kind.CONFIRM: ("reference", "note"),
     Kind.REJECT: ("reference", "note"),
     Kind.STAGE: ("debit", "credit", "amount", "number", "note"),
-    Kind.SETTLE: ("number", "count", "amount", "note"),
+    Kind.SETTLE: ("number", "first", "count", "amount", "note"),
 }  # fmt: skip
 # What `flags` may be; LINKED comes to it where a kind may stand in a chain.
 FLAGS_ALLOWED: dict[Kind, tuple[int, ...]] = {
@@ -111,8 +111,8 @@ NUMBER_MAX: dict[Kind, int] = {
     Kind.DROP: 65_535,
     Kind.CLAIM: 65_535,
     Kind.EXPIRE: 65_535,
-    Kind.STAGE: 1 << 20,
-    Kind.SETTLE: 1 << 20,
+    Kind.STAGE: (1 << 32) - 1,
+    Kind.SETTLE: (1 << 32) - 1,
 }
 COUNT_MAX: dict[Kind, int] = {
     Kind.OPEN_PROGRAMME: 1 << 30,

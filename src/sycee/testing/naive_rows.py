@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from sycee.core.codes import Result
 from sycee.core.limits import I64_MAX
-from sycee.ledger.layout import PURSE_BIT, AccountKind, BatchState, HoldState, Kind, Purpose, PurseState, TransitState
+from sycee.ledger.layout import PURSE_BIT, AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 
 # ("account", id) or ("purse", programme, member)
 Row: TypeAlias = tuple[str, int] | tuple[str, int, int]
@@ -263,15 +263,14 @@ class Transit:
 
 @dataclass
 class Batch:
-    """Payments that wait to be settled together: debit, credit, amount."""
+    """Payments of one operator that wait to be settled together: debit, credit, amount."""
 
-    currency: int
-    state: BatchState = BatchState.OPEN
+    operator: int
     payments: list[tuple[int, int, int]] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """The sum of its payments."""
+        """Their control sum, over all currencies."""
         return sum(amount for *_, amount in self.payments)
 
 

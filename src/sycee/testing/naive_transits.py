@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.limits import I64_MAX
-from sycee.ledger.layout import AccountKind, BatchState, Purpose, SendFlag, SettleFlag, TransitState
+from sycee.ledger.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import forbids_amount, forbids_payee, forbids_receiving, is_in_force, use_up
 from sycee.testing.naive_record import Operation
@@ -89,28 +89,38 @@ def _finish(book: Book, transit: Transit, receiver: Account, purpose: Purpose) -
 
 
 def stage(book: Book, operation: Operation) -> None:
-    """A payment waits in a batch."""
+    """A payment waits in a batch, which begins with it if the number is the next."""
     debit = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
     credit = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
-    batch = book.batches.get(operation.number, Batch(debit.currency))
-    refuse(Result.BATCH_DONE, batch.state is not BatchState.OPEN)
-    refuse(Result.CURRENCIES_MUST_MATCH, not debit.currency == credit.currency == batch.currency)
+    is_next = operation.number == book.newest_batch + 1
+    batch = Batch(debit.operator) if is_next else _open_batch(book, operation.number)
+    refuse(Result.BATCH_OF_ANOTHER_OPERATOR, debit.operator != batch.operator)
+    refuse(Result.CURRENCIES_MUST_MATCH, debit.currency != credit.currency)
     refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (debit.kind, credit.kind))
     refuse_for(forbids_payee(book, book.rules_of(debit), credit))
     refuse(Result.OVERFLOWS_CREDITS, batch.total + operation.amount > I64_MAX)
     batch.payments.append((debit.id, credit.id, operation.amount))
     book.batches[operation.number] = batch
+    book.newest_batch = max(book.newest_batch, operation.number)
+
+
+def _open_batch(book: Book, number: int) -> Batch:
+    refuse(Result.BATCH_NOT_FOUND, number > book.newest_batch)
+    refuse(Result.BATCH_DONE, number not in book.batches)
+    return book.batches[number]
 
 
 def settle(book: Book, operation: Operation) -> None:
     """All payments of a batch at once, judged by what each account gives or gets in the end; or none, ever."""
-    refuse(Result.BATCH_NOT_FOUND, operation.number not in book.batches)
-    batch = book.batches[operation.number]
-    refuse(Result.BATCH_DONE, batch.state is not BatchState.OPEN)
+    batch = _open_batch(book, operation.number)
+    refuse(Result.BATCH_OF_ANOTHER_OPERATOR, operation.first != batch.operator)
     refuse(Result.BATCH_DIFFERS, (operation.count, operation.amount) != (len(batch.payments), batch.total))
-    if operation.flags & SettleFlag.DISCARD:
-        batch.state = BatchState.DISCARDED
-        return
+    if not operation.flags & SettleFlag.DISCARD:
+        _settle(book, batch)
+    del book.batches[operation.number]
+
+
+def _settle(book: Book, batch: Batch) -> None:
     gives = {id: 0 for payment in batch.payments for id in payment[:2]}
     gets = dict(gives)
     for debit, credit, amount in batch.payments:
@@ -125,7 +135,6 @@ def settle(book: Book, operation: Operation) -> None:
         [(book.accounts[debit], book.accounts[credit], amount, Purpose.SETTLEMENT)
          for debit, credit, amount in batch.payments]
     )  # fmt: skip
-    batch.state = BatchState.SETTLED
 
 
 def _forbids_settling(book: Book, account: Account, gives: int, gets: int) -> Iterator[Result]:

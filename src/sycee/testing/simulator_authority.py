@@ -26,7 +26,6 @@ OPERATORS_KINDS: Final = (
     Kind.BLOCK_ACCOUNT, Kind.UNBLOCK_ACCOUNT, Kind.CLOSE_ACCOUNT, Kind.JOIN_GROUP, Kind.LEAVE_GROUP, Kind.CONFIRM,
     Kind.REJECT, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.CLAIM, *GUARDED_KINDS,
 )  # fmt: skip
-STAFF_KINDS: Final = (Kind.SETTLE, Kind.EXPIRE)
 OFFICERS_ACCOUNTS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
 OFFICERS_REASONS: Final = (Reason.COURT_ORDER, Reason.SANCTIONS)
 KEY_FLAGS: Final = (1, 2, 6)
@@ -93,8 +92,10 @@ class Judge:
             return Need("two officers")
         if kind in OFFICERS_KINDS:
             return Need("officer")
-        if kind in STAFF_KINDS:
+        if kind is Kind.EXPIRE:
             return Need("staff")
+        if kind is Kind.SETTLE:
+            return Need("operator", operation.first)
         if kind is Kind.OPEN_ACCOUNT:
             by_officers = operation.first in OFFICERS_ACCOUNTS
             return Need("two officers") if by_officers else Need("operator", operation.count)

@@ -16,6 +16,7 @@ goes on behind it. Tables never grow inside: `LedgerState.reserve` made room bef
 
 from sycee.ledger.kernels.constants import (
     ACCOUNTS,
+    BATCHES,
     BLOCK_BITS,
     BOUND,
     COPIED_GROUP_BITS,
@@ -30,6 +31,7 @@ from sycee.ledger.kernels.constants import (
     KINDS,
     LINKS,
     MOVEMENTS,
+    NEWEST_BATCH,
     OLDER,
     OLDER_FIRST,
     OLDER_INDEXED,
@@ -57,7 +59,7 @@ from sycee.ledger.kernels.frames import (
     bound_rows_of,
     gather,
     index_accounts,
-    index_refunds,
+    index_rest,
     index_strays,
     note_time_outs,
     overlay,
@@ -80,6 +82,7 @@ from sycee.ledger.kernels.tables import (
 
 __all__ = [
     "ACCOUNTS",
+    "BATCHES",
     "BLOCK_BITS",
     "BOUND",
     "COPIED_GROUP_BITS",
@@ -95,6 +98,7 @@ __all__ = [
     "KINDS",
     "LINKS",
     "MOVEMENTS",
+    "NEWEST_BATCH",
     "OLDER",
     "OLDER_FIRST",
     "OLDER_INDEXED",
@@ -125,7 +129,7 @@ __all__ = [
     "generation_rows",
     "generation_slots",
     "index_accounts",
-    "index_refunds",
+    "index_rest",
     "index_strays",
     "note_time_outs",
     "overlay",

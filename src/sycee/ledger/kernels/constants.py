@@ -14,7 +14,6 @@ from sycee.core.codes import Result
 from sycee.ledger import layout
 from sycee.ledger.layout import (
     AccountKind,
-    BatchState,
     Block,
     HoldFlag,
     HoldState,
@@ -51,6 +50,10 @@ UNDO_PURSES: Final = 14
 UNDO_HOLDS: Final = 15
 UNDO_VALUES: Final = 16
 REFUNDS: Final = 17
+BATCHES: Final = 18
+FREE_BATCH: Final = 19  # row + 1 of the first batch, and of the first staged payment, that is free; 0 for none
+FREE_STAGED: Final = 20
+NEWEST_BATCH: Final = 21  # number of the newest batch, open or not
 COUNTERS: Final = 24
 CHAIN: Final = 1  # the operations of a chain are done, and may be undone
 COPY: Final = 2  # the state is being copied, as it was when that began
@@ -178,9 +181,6 @@ HOLD_IS_TIMED_OUT: Final = int(HoldState.TIMED_OUT)
 TRANSIT_OPEN: Final = int(TransitState.OPEN)
 TRANSIT_CONFIRMED: Final = int(TransitState.CONFIRMED)
 TRANSIT_REJECTED: Final = int(TransitState.REJECTED)
-BATCH_OPEN: Final = int(BatchState.OPEN)
-BATCH_SETTLED: Final = int(BatchState.SETTLED)
-BATCH_DISCARDED: Final = int(BatchState.DISCARDED)
 
 # Of every kind `KIND_…`, of every purpose `PURPOSE_…`, of every result code its name. numba and the interpreter look
 # them up in the module, and a name that is not there fails when the kernels are compiled.

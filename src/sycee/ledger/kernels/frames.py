@@ -45,7 +45,7 @@ from sycee.ledger.kernels.prefetch import (
 )
 from sycee.ledger.kernels.preimages import put_over
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
-from sycee.ledger.kernels.settlement import settle, stage
+from sycee.ledger.kernels.settlement import index_batches, settle, stage
 from sycee.ledger.kernels.shape import LINKABLE, malformed
 from sycee.ledger.kernels.tables import empty_tables
 from sycee.ledger.kernels.transits import arrive, send
@@ -340,10 +340,11 @@ def _index_accounts(tables, count):
         insert(tables.account_slots, tables.accounts[row].id_low, tables.accounts[row].id_high, row)
 
 
-def _index_refunds(tables, count):
-    """Fill the empty index with the first `count` refunds."""
-    for row in range(count):
+def _index_rest(tables):
+    """Fill the empty indices of refunds and of open batches."""
+    for row in range(tables.counters[c.REFUNDS]):
         insert(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, row)
+    index_batches(tables)
 
 
 def _index_strays(tables, count):
@@ -463,7 +464,7 @@ pass_time = _entry(numba.void(_tables_type, _i64))(_pass_time)
 note_time_outs = _entry(numba.void(_tables_type))(_note_time_outs)
 rehash = _entry(numba.void(numba.uint64[::1], numba.uint64[::1], numba.uint16[::1], numba.uint16[::1]))(_rehash)
 index_accounts = _entry(numba.void(_tables_type, _i64))(_index_accounts)
-index_refunds = _entry(numba.void(_tables_type, _i64))(_index_refunds)
+index_rest = _entry(numba.void(_tables_type))(_index_rest)
 index_strays = _entry(numba.void(_tables_type, _i64))(_index_strays)
 _ids_type = numba.uint64[:, ::1]
 gather = _entry(

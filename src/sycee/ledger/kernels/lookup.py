@@ -124,12 +124,19 @@ def insert(slots, low, high, row):
 
 @njit
 def remove(slots, low, high, row):
-    """Forget the id that was noted last; nothing that was noted before it can have passed over its slot."""
+    """Forget an id that is there. Those that passed over its slot when they were noted move up."""
     mask = np.int64(slots.size - 2)
-    at = first_slot(slots, hash_id(slots, low, high))
-    while np.int64(slots[at] & c.LOW32) != row + 1:
+    free = first_slot(slots, hash_id(slots, low, high))
+    while np.int64(slots[free] & c.LOW32) != row + 1:
+        free = (free + 1) & mask
+    at = (free + 1) & mask
+    while slots[at] != c.ZERO:
+        begin = np.int64(slots[at] >> c.S32) & mask
+        if (at - begin) & mask >= (at - free) & mask:
+            slots[free] = slots[at]
+            free = at
         at = (at + 1) & mask
-    slots[at] = c.ZERO
+    slots[free] = c.ZERO
 
 
 @njit(forceinline=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inner import njit
-from sycee.ledger.kernels.lookup import find
+from sycee.ledger.kernels.lookup import find, first_slot, hash_id, insert, remove
 from sycee.ledger.kernels.movements import move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.rules import FITS, giving, giving_to, in_force, receiving, use_up
 from sycee.ledger.kernels.undo import touch_copied
@@ -35,6 +35,28 @@ ORDER = np.array(
 
 
 @njit
+def find_batch(tables, number):
+    """Row of the open batch of this number, or -1."""
+    slots = tables.batch_slots
+    mask = np.int64(slots.size - 2)
+    at = first_slot(slots, hash_id(slots, np.uint64(number), c.ZERO))
+    while slots[at] != c.ZERO:
+        row = np.int64(slots[at] & c.LOW32) - 1
+        if np.int64(tables.batches[row].number) == number:
+            return row
+        at = (at + 1) & mask
+    return np.int64(-1)
+
+
+@njit
+def index_batches(tables):
+    """Fill the empty index with all open batches."""
+    for row in range(tables.counters[c.BATCHES]):
+        if tables.batches[row].number:
+            insert(tables.batch_slots, np.uint64(tables.batches[row].number), c.ZERO, row)
+
+
+@njit
 def stage(tables, operation):
     """A payment waits in its batch."""
     debit_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
@@ -43,39 +65,101 @@ def stage(tables, operation):
     credit_row = find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high)
     if credit_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND
-    batch = tables.batches[operation.number]
-    if batch.state != c.BATCH_OPEN:
-        return c.BATCH_DONE
+    number = np.int64(operation.number)
+    newest = tables.counters[c.NEWEST_BATCH]
     debit = tables.accounts[debit_row]
     credit = tables.accounts[credit_row]
-    if debit.currency != credit.currency or (batch.count and batch.currency != debit.currency):
+    batch_row = np.int64(-1)
+    if number > newest:
+        if number > newest + 1:
+            return c.BATCH_NOT_FOUND
+    else:
+        batch_row = find_batch(tables, number)
+        if batch_row < 0:
+            return c.BATCH_DONE
+        if tables.batches[batch_row].operator != debit.operator:
+            return c.BATCH_OF_ANOTHER_OPERATOR
+    if debit.currency != credit.currency:
         return c.CURRENCIES_MUST_MATCH
     if debit.kind == c.IN_TRANSIT or credit.kind == c.IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
     code = giving_to(tables, debit_row, credit_row)
     if code != c.CREATED:
         return code
-    if batch.total > c.I64_MAX - operation.amount:
+    if batch_row < 0:
+        batch_row = _begin_batch(tables, number, debit.operator)
+    elif tables.batches[batch_row].total > c.I64_MAX - operation.amount:
         return c.OVERFLOWS_CREDITS
-    row = tables.counters[c.STAGED]
+    _append(tables, batch_row, debit_row, credit_row, operation.amount)
+    return c.CREATED
+
+
+@njit
+def _begin_batch(tables, number, operator):
+    """Row of a new batch: the one that became free last, or one more."""
+    row = tables.counters[c.FREE_BATCH] - 1
+    if row >= 0:
+        touch_copied(tables, tables.batches, c.COPIED_BATCHES, row)
+        tables.counters[c.FREE_BATCH] = tables.batches[row].last
+    else:
+        row = tables.counters[c.BATCHES]
+        tables.counters[c.BATCHES] = row + 1
+    batch = tables.batches[row]
+    batch.total = 0
+    batch.number = number
+    batch.operator = operator
+    batch.count = 0
+    batch.first = 0
+    batch.last = 0
+    insert(tables.batch_slots, np.uint64(number), c.ZERO, row)
+    tables.counters[c.NEWEST_BATCH] = number
+    return row
+
+
+@njit
+def _append(tables, batch_row, debit_row, credit_row, amount):
+    """Put a payment behind those that a batch has."""
+    row = tables.counters[c.FREE_STAGED] - 1
+    if row >= 0:
+        touch_copied(tables, tables.staged, c.COPIED_STAGED, row)
+        tables.counters[c.FREE_STAGED] = tables.staged[row].next
+    else:
+        row = tables.counters[c.STAGED]
+        tables.counters[c.STAGED] = row + 1
     staged = tables.staged[row]
-    staged.amount = operation.amount
+    staged.amount = amount
     staged.debit = debit_row
     staged.credit = credit_row
     staged.next = 0
-    staged.batch = operation.number
-    tables.counters[c.STAGED] = row + 1
-    touch_copied(tables, tables.batches, c.COPIED_BATCHES, operation.number)
+    touch_copied(tables, tables.batches, c.COPIED_BATCHES, batch_row)
+    batch = tables.batches[batch_row]
     if batch.count:
         touch_copied(tables, tables.staged, c.COPIED_STAGED, np.int64(batch.last) - 1)
         tables.staged[np.int64(batch.last) - 1].next = row + 1
     else:
         batch.first = row + 1
     batch.last = row + 1
-    batch.currency = debit.currency
     batch.count += 1
-    batch.total += operation.amount
-    return c.CREATED
+    batch.total += amount
+
+
+@njit
+def _release(tables, batch_row):
+    """A batch is done: its row and those of its payments may be used again."""
+    batch = tables.batches[batch_row]
+    remove(tables.batch_slots, np.uint64(batch.number), c.ZERO, batch_row)
+    last = np.int64(batch.last) - 1
+    touch_copied(tables, tables.staged, c.COPIED_STAGED, last)
+    tables.staged[last].next = tables.counters[c.FREE_STAGED]
+    tables.counters[c.FREE_STAGED] = batch.first
+    touch_copied(tables, tables.batches, c.COPIED_BATCHES, batch_row)
+    batch.total = 0
+    batch.number = 0
+    batch.operator = 0
+    batch.count = 0
+    batch.first = 0
+    batch.last = tables.counters[c.FREE_BATCH]
+    tables.counters[c.FREE_BATCH] = batch_row + 1
 
 
 @njit(forceinline=True)
@@ -121,18 +205,20 @@ def _place_of(code, worst):
 def settle(tables, operation, place, now_ns):
     """All payments of a batch at once, or none; or the batch is discarded."""
     number = np.int64(operation.number)
-    if number >= tables.batches.size or tables.batches[number].count == 0:
+    if number > tables.counters[c.NEWEST_BATCH]:
         return c.BATCH_NOT_FOUND
-    batch = tables.batches[number]
-    if batch.state != c.BATCH_OPEN:
+    batch_row = find_batch(tables, number)
+    if batch_row < 0:
         return c.BATCH_DONE
+    batch = tables.batches[batch_row]
+    if operation.first != batch.operator:
+        return c.BATCH_OF_ANOTHER_OPERATOR
     if operation.count != batch.count or operation.amount != batch.total:
         return c.BATCH_DIFFERS
     if operation["flags"] & c.DISCARD:
-        touch_copied(tables, tables.batches, c.COPIED_BATCHES, number)
-        batch.state = c.BATCH_DISCARDED
+        _release(tables, batch_row)
         return c.CREATED
-    # The sum of a batch fits 64 bits, so that of any account in it does.
+    # The control sum fits 64 bits, so the sum of any account in it does.
     link = np.int64(batch.first)
     while link:
         staged = tables.staged[link - 1]
@@ -166,8 +252,7 @@ def settle(tables, operation, place, now_ns):
         _forget_gross(tables, np.int64(staged.credit), False)
         link = np.int64(staged.next)
     if done:
-        touch_copied(tables, tables.batches, c.COPIED_BATCHES, number)
-        batch.state = c.BATCH_SETTLED
+        _release(tables, batch_row)
     return ORDER[worst]
 
 

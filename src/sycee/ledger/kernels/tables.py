@@ -29,6 +29,7 @@ class Tables(NamedTuple):
     recent_slots: Any  # ids ordered by time: those bound last; its rows count from the generation's first
     older_slots: Any  # likewise the generation before it
     refund_slots: Any  # by bound row
+    batch_slots: Any  # by number
     runs: Any  # (capacity,) layout.RUN: older ids, sorted
     run_ids: Any  # (capacity, 2) u64, low and high; each run begins at a whole block
     run_rows: Any  # (capacity,) u32: bound row less that of the run's first
@@ -45,7 +46,7 @@ class Tables(NamedTuple):
     hold_legs: Any  # (capacity,) layout.HOLD_LEG
     time_outs: Any  # (capacity,) layout.TIME_OUT: a binary heap
     transits: Any  # (capacity,) layout.TRANSIT, in order of beginning
-    batches: Any  # (numbers,) layout.BATCH
+    batches: Any  # (capacity,) layout.BATCH
     staged: Any  # (capacity,) layout.STAGED
     gross: Any  # (capacity of accounts, 2) i64: what a settlement takes from and gives to each; zero between them
     keys: Any  # (capacity,) layout.KEY
@@ -136,6 +137,7 @@ def empty_tables() -> Tables:
         recent_slots=empty_slots(64),
         older_slots=empty_slots(64),
         refund_slots=empty_slots(64),
+        batch_slots=empty_slots(64),
         group_rows=np.zeros(limits.GROUPS_MAX + 1, np.uint16),
         group_bits=np.zeros((1, 16), np.uint64),
         issuance=np.zeros(1000, np.int64),

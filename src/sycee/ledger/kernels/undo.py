@@ -126,7 +126,7 @@ def undo_chain(tables, marks):
             tables.hold_legs[row].held = value
         else:
             tables.transits[row].state = value
-    # An index forgets in the reverse of the order in which it learned: then a freed slot breaks no search.
+    # The index of strays forgets in the reverse of the order in which it learned: then a freed slot breaks no search.
     for row in range(tables.counters[c.BOUND] - 1, marks[1] - 1, -1):
         remove_bound(tables, np.int64(row))
     for row in range(tables.counters[c.REFUNDS] - 1, marks[5] - 1, -1):

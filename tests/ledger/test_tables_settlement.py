@@ -1,0 +1,276 @@
+"""Settlement of batches in several currencies, whose they are, and their numbers (docs/reference/ledger.md §10)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.ledger.sides import Array, Sides
+from tests.ledger.table import Table, play
+
+from sycee.core import limits
+from sycee.core.codes import Result
+from sycee.ledger import kernels, operations
+from sycee.ledger.layout import AccountKind
+
+# Three currencies. The clearing house, operator 1, keeps an account of each bank in each; bank 2 keeps one by itself.
+HOUSE = """
+    at        0
+    currency  156  Asia/Shanghai
+    currency  978  Europe/Paris
+    currency  840  America/New_York
+    open      fen      ISSUANCE
+    open      cent     ISSUANCE  currency=978
+    open      penny    ISSUANCE  currency=840
+    open      issuers  SUSPENSE  operator=0
+    open      yuans    SUSPENSE
+    open      euros    SUSPENSE  currency=978
+    open      dollars  SUSPENSE  currency=840
+    open      ann-cny  RESERVE  suspense=yuans
+    open      bob-cny  RESERVE  suspense=yuans
+    open      ann-eur  RESERVE  currency=978  suspense=euros
+    open      bob-eur  RESERVE  currency=978  suspense=euros
+    open      bob-usd  RESERVE  currency=840  suspense=dollars
+    open      cat-usd  RESERVE  currency=840  suspense=dollars
+    open      cat-cny  RESERVE  suspense=yuans
+    open      other    WALLET   operator=2  suspense=issuers
+    open      another  WALLET   operator=2  suspense=issuers
+    transfer  fen      ann-cny  1_000
+    transfer  cent     bob-eur  130
+    transfer  penny    cat-usd  150
+    transfer  fen      other    10
+"""
+# Ann gives yuan to Bob for his euros, and to Cat for dollars that go to Bob: each leg in its own currency.
+LEGS = """
+    stage     1  ann-cny  bob-cny  900
+    stage     1  bob-eur  ann-eur  120
+    stage     1  ann-cny  cat-cny  50
+    stage     1  cat-usd  bob-usd  140
+"""
+SUM = 900 + 120 + 50 + 140
+
+
+def house() -> Table:
+    return play(HOUSE, bank=False)
+
+
+# --- payment against payment ---
+
+
+def test_payment_against_payment_in_three_currencies() -> None:
+    house().play(LEGS).play(f"""
+        batch     1  4  {SUM}                         # the control sum, irrespective of currency
+        settle    1  4  {SUM + 1}                     BATCH_DIFFERS
+        settle    1  3  {SUM}                         BATCH_DIFFERS
+        settle    1  4  {SUM}
+        moved     SETTLEMENT  ann-cny  bob-cny  900
+        moved     SETTLEMENT  bob-eur  ann-eur  120
+        moved     SETTLEMENT  ann-cny  cat-cny  50
+        moved     SETTLEMENT  cat-usd  bob-usd  140
+        moved     nothing
+        balance   ann-cny  50
+        balance   ann-eur  120
+        balance   bob-cny  900
+        balance   bob-eur  10
+        balance   bob-usd  140
+        balance   cat-cny  50
+        balance   cat-usd  10
+        supply    156  1_010
+        supply    978  130
+        supply    840  150
+    """)
+
+
+# What is wrong with one leg, in whichever currency it is, and what then becomes of all of them.
+WRONG = {
+    "ann closes": ("transfer ann-cny bob-cny 1_000 ; close ann-cny", "DEBIT_ACCOUNT_CLOSED"),
+    "the euros' receiver closes": ("close ann-eur", "CREDIT_ACCOUNT_CLOSED"),
+    "the euros' giver is blocked": ("block bob-eur debit", "DEBIT_ACCOUNT_BLOCKED"),
+    "the dollars' receiver is blocked": ("block bob-usd credit", "CREDIT_ACCOUNT_BLOCKED"),
+    "the dollars' receiver is out of its time": (
+        "rules 1 until=5 ; setrules bob-usd 1 ; at 5",
+        "RULE_SET_NOT_IN_FORCE",
+    ),
+    "the euros' giver has given too much in its life": (
+        "transfer cent bob-eur 2^63-131 ; transfer bob-eur cent 2^63-31",
+        "OVERFLOWS_DEBITS",
+    ),
+    "the dollars' receiver has got too much in its life": (
+        "transfer penny bob-usd 2^63-151 ; transfer bob-usd penny 2^63-151 ; transfer cat-usd bob-usd 11",
+        "OVERFLOWS_CREDITS",
+    ),
+    "the euros are a cent short": ("transfer bob-eur cent 11", "EXCEEDS_BALANCE"),
+    "the dollars are kept for refunds": ("rules 1 reserve=11 ; setrules cat-usd 1", "RESERVED_FOR_REFUNDS"),
+    "the yuan are over a day's limit": ("rules 1 day=949 ; setrules ann-cny 1", "EXCEEDS_DAY_LIMIT"),
+    "the euros are over a month's limit": ("rules 1 month=119 ; setrules bob-eur 1", "EXCEEDS_MONTH_LIMIT"),
+    "the dollars are over a year's limit": ("rules 1 year=139 ; setrules cat-usd 1", "EXCEEDS_YEAR_LIMIT"),
+    "the euros are more than may be held": ("rules 1 balance=119 ; setrules ann-eur 1", "EXCEEDS_BALANCE_LIMIT"),
+}
+
+
+@pytest.mark.parametrize(("before", "code"), WRONG.values(), ids=WRONG)
+def test_one_leg_stops_all_of_them(before: str, code: str) -> None:
+    table = house().play(LEGS)
+    for line in before.split(" ; "):
+        table.play(line)
+    accounts = ("ann-cny", "bob-cny", "cat-cny", "ann-eur", "bob-eur", "bob-usd", "cat-usd")
+    balances = {name: table.account_of(name).balance for name in accounts}
+    table.play(f"settle 1 4 {SUM} {code}\nmoved nothing\nbatch 1 4 {SUM}")
+    assert {name: table.account_of(name).balance for name in accounts} == balances
+    table.play(f"discard 1 4 {SUM}\nmoved nothing\nbatch 1 none")
+    assert {name: table.account_of(name).balance for name in accounts} == balances
+
+
+def test_each_account_is_judged_on_its_own_net() -> None:
+    """An account has one currency: what the same bank gets in another one helps it nothing."""
+    house().play("""
+        rules     1  day=20
+        setrules  ann-cny  1
+        stage     1  ann-cny  bob-cny  120
+        stage     1  bob-cny  ann-cny  100
+        stage     1  bob-eur  ann-eur  100
+        settle    1  3  320                           # 20 on balance
+        used      ann-cny  20  20  20
+        stage     2  ann-cny  bob-cny  1
+        stage     2  bob-eur  ann-eur  30
+        settle    2  2  31                            EXCEEDS_DAY_LIMIT
+        setrules  ann-cny  0
+        settle    2  2  31
+        stage     3  bob-eur  ann-eur  1
+        stage     3  ann-cny  bob-cny  1
+        settle    3  2  2                             EXCEEDS_BALANCE           # no euro is left
+    """)
+
+
+# --- whose batch it is ---
+
+
+def test_a_stranger_stages_settles_and_discards_nothing() -> None:
+    house().play("""
+        stage     1  ann-cny  bob-cny  900
+        batch     1  1  900  operator=1
+        stage     1  other    ann-cny  1              BATCH_OF_ANOTHER_OPERATOR
+        batch     1  1  900
+        settle    1  1  900  operator=2               BATCH_OF_ANOTHER_OPERATOR
+        discard   1  1  900  operator=2               BATCH_OF_ANOTHER_OPERATOR
+        settle    1  1  900  operator=0               BATCH_OF_ANOTHER_OPERATOR
+        settle    1  9  1    operator=2               BATCH_OF_ANOTHER_OPERATOR  # and learns nothing of what is in it
+        stage     1  bob-eur  ann-eur  120            # its own, in another currency
+        stage     1  ann-cny  other    7              # and to whomever
+        settle    1  3  1_027
+        balance   other  17
+        stage     2  other    another  5
+        batch     2  1  5  operator=2
+        stage     2  ann-cny  other    1              BATCH_OF_ANOTHER_OPERATOR
+        settle    2  1  5                             BATCH_OF_ANOTHER_OPERATOR
+        discard   2  1  5                             BATCH_OF_ANOTHER_OPERATOR
+        settle    2  1  5  operator=2
+        balance   another  5
+    """)
+
+
+# --- numbers ---
+
+
+def test_a_new_batch_takes_the_next_number() -> None:
+    house().play("""
+        stage     2  ann-cny  bob-cny  1              BATCH_NOT_FOUND
+        settle    1  1  1                             BATCH_NOT_FOUND
+        stage     1  ann-cny  bob-eur  1              CURRENCIES_MUST_MATCH     # a refusal begins none
+        settle    1  1  1                             BATCH_NOT_FOUND
+        stage     1  ann-cny  bob-cny  1
+        stage     3  ann-cny  bob-cny  1              BATCH_NOT_FOUND
+        stage     2  other    ann-cny  2
+        stage     3  ann-cny  bob-cny  3
+        settle    2  1  2  operator=2
+        stage     1  ann-cny  bob-cny  4              # older ones go on
+        settle    1  2  5
+        batch     3  1  3
+    """)
+
+
+def test_a_number_is_never_used_again() -> None:
+    house().play("""
+        stage     1  ann-cny  bob-cny  1
+        settle    1  1  1
+        stage     1  ann-cny  bob-cny  1              BATCH_DONE
+        stage     1  other    another  1              BATCH_DONE
+        settle    1  1  1                             BATCH_DONE
+        stage     2  ann-cny  bob-cny  2
+        discard   2  1  2
+        stage     2  ann-cny  bob-cny  2              BATCH_DONE
+        settle    2  1  2                             BATCH_DONE
+        discard   2  1  2                             BATCH_DONE
+        stage     3  ann-cny  bob-cny  3
+        settle    3  1  3
+        balance   bob-cny  4
+    """)
+
+
+def test_rows_are_used_again() -> None:
+    """Memory is proportional to what is open, and payments keep their order in rows that were used before."""
+    table = house()
+    for first in range(1, 400, 4):
+        table.play(f"""
+            frame
+            stage   {first}      ann-cny  bob-cny  1
+            stage   {first + 1}  bob-eur  ann-eur  1
+            stage   {first}      ann-cny  cat-cny  2
+            stage   {first + 2}  other    another  1
+            stage   {first}      ann-cny  bob-cny  3
+            discard {first + 1}  1  1
+            settle  {first}      3  6
+            stage   {first + 3}  ann-cny  cat-cny  4
+            stage   {first + 3}  ann-cny  bob-cny  5
+            discard {first + 2}  1  1  operator=2
+            discard {first + 3}  2  9
+            end
+            moved   SETTLEMENT  ann-cny  bob-cny  1
+            moved   SETTLEMENT  ann-cny  cat-cny  2
+            moved   SETTLEMENT  ann-cny  bob-cny  3
+            moved   nothing
+        """)
+    state = table.sides.state
+    assert (state.batches.size, state.staged.size) == (3, 5)
+    assert not state.batches["number"].any()
+
+
+def test_the_last_number() -> None:
+    table = house()
+    table.sides.state.tables.counters[kernels.NEWEST_BATCH] = table.sides.twin.newest_batch = limits.BATCHES_MAX - 1
+    table.play("""
+        stage     2^32-1  ann-cny  bob-cny  1
+        settle    2^32-1  1  1
+        stage     2^32-1  ann-cny  bob-cny  1         BATCH_DONE                # there is no other one
+        stage     1       ann-cny  bob-cny  1         BATCH_DONE
+        settle    2^32-1  1  1                        BATCH_DONE
+    """)
+
+
+def test_open_batches_are_found_among_thousands() -> None:
+    sides, count = Sides(), 3_000
+    accounts = zip((2, 3, 4), (AccountKind.ISSUANCE, AccountKind.SUSPENSE, AccountKind.WALLET), (0, 0, 3), strict=True)
+    opened = [
+        operations.define_currency(1, currency=156, zone="UTC"),
+        *(
+            operations.open_account(id, account=id, currency=156, kind=kind, suspense=suspense)
+            for id, kind, suspense in accounts
+        ),
+    ]
+
+    def settled(numbers: range, discard: bool = False) -> list[Array]:
+        return [
+            operations.settle(next(ids), batch=number, payments=1, total=number, discard=discard) for number in numbers
+        ]
+
+    ids = iter(range(1_000, 20_000))
+    staged = [
+        operations.stage(next(ids), batch=number, debit=2, credit=4, amount=number) for number in range(1, count + 1)
+    ]
+    # Two in three go, from the middle, and the others are still found.
+    gone = [*settled(range(2, count, 3)), *settled(range(3, count, 3), discard=True)]
+    left = settled(range(1, count + 1, 3))
+    for records in (opened, staged, gone, left):
+        assert {code for code, _ in sides.frame(0, np.concatenate(records))} == {Result.CREATED}
+    again = sides.frame(0, np.concatenate(settled(range(1, count, 100))))
+    assert {code for code, _ in again} == {Result.BATCH_DONE}
+    assert sides.state.batches["number"].tolist().count(0) == sides.state.batches.size - 1  # the last is open
