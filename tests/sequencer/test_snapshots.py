@@ -42,13 +42,10 @@ class Folder:
         self.clock = SimulatedClock(START_NS)
 
     def open(self, *, snapshot_frames: int | None = None, trusted: bool = True) -> Sequencer:
-        disk = self.journal
-        if Journal.exists(disk):
-            journal = Journal.open(disk, cut_tail=not trusted)
-        else:
-            journal = Journal.create(disk, ledger_id=LEDGER_ID, segment_bytes=SEGMENT_BYTES)
+        make = {"ledger_id": LEDGER_ID, "segment_bytes": SEGMENT_BYTES}
+        is_there = Journal.exists(self.journal)
         return Sequencer(
-            journal,
+            Journal.open(self.journal, cut_tail=not trusted) if is_there else Journal.create(self.journal, **make),  # type: ignore[arg-type]
             clock=self.clock,
             overlap=False,
             snapshot_disk=self.kept,

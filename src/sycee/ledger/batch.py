@@ -33,6 +33,9 @@ Array = np.ndarray[Any, Any]
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES
 BUFFERED_RECORDS_MIN: Final = 512  # copying fewer records once more costs nothing that shows
 
+_RESULTS: Final = np.array(
+    [Result(code) if code in Result.__members__.values() else None for code in range(max(Result) + 1)], object
+)
 # Most batches carry no envelope: they share these empty arrays.
 _NO_ENVELOPES: Final = np.zeros(0, ENVELOPE)
 _NO_PLACES: Final = np.zeros(0, np.int64)
@@ -299,6 +302,12 @@ def spread_refusals(batch: PreparedBatch, fresh: Array, codes: Array) -> Array:
     good = fresh & ~refused & np.isin(unit, fallen)
     answers[good] = np.where(chain_is_broken, np.uint16(Result.CHAIN_BROKEN), code_of_unit[unit])[good]
     return answers
+
+
+def results_of(answers: Array) -> list[Result]:
+    """Return the results of answers, (n,) layout.ANSWER, without a call for each."""
+    results: list[Result] = _RESULTS[answers["code"]].tolist()
+    return results
 
 
 def _is_flat(value: object) -> bool:

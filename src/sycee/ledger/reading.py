@@ -10,7 +10,7 @@ The arrays are copies that nobody can write to, so answers may leave the thread 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -133,6 +133,12 @@ def _by_id(kind: ReadKind, ids: Sequence[int]) -> Array:
     return asked
 
 
+def page_lines(requests: Array) -> int:
+    """Return how many lines the pages that are asked for may have together."""
+    pages = requests["kind"] == ReadKind.STATEMENT
+    return int(requests["lines"][pages].astype(np.int64).sum()) if pages.any() else 0
+
+
 def fitting(requests: Array) -> int:
     """How many of the first requests one pass answers: at least one, of one kind of limit or the other."""
     lines = np.cumsum(np.where(requests["kind"] == ReadKind.STATEMENT, requests["lines"], 0), dtype=np.int64)
@@ -162,6 +168,13 @@ class Answers:
     times: Array  # i8: of the frame of each of them
     lines: Array  # LINE
 
+    def part(self, start: int, end: int) -> Answers:
+        """Return the answers to requests `start` to `end` (exclusive) alone."""
+        if start == 0 and end == self.requests.size:
+            return self
+        requests, found, names = (array[start:end] for array in (self.requests, self.found, self.names))
+        return replace(self, requests=requests, found=found, names=names)
+
     def account(self, i: int) -> Account | None:
         """The account that request i asked for, or None."""
         at = self._at(i, ReadKind.ACCOUNT)
@@ -182,6 +195,15 @@ class Answers:
         if at < 0:
             return None
         return int(self.accounts["credits_posted"][at]) - int(self.accounts["debits_posted"][at])
+
+    def balances(self) -> list[int | None]:
+        """The balances of all requests, each of which must ask for an account, in order; None where there is none."""
+        at = self.found["at"]
+        held = self.accounts["credits_posted"] - self.accounts["debits_posted"]
+        if (at >= 0).all():
+            balances: list[int | None] = held[at].tolist()
+            return balances
+        return [int(held[each]) if each >= 0 else None for each in at.tolist()]
 
     def purse(self, i: int) -> Purse | None:
         """The purse that request i asked for, or None."""
@@ -250,7 +272,7 @@ def answer(state: LedgerState, requests: Array) -> Answers:
     if kinds.size and kinds.max() > kernel.STATEMENT:
         raise UsageError(f"{kinds.max()} is no kind of read", hint="use the functions that make requests")
     counts = np.bincount(kinds, minlength=len(ReadKind)).tolist()
-    page_lines = int(asked["lines"][kinds == ReadKind.STATEMENT].astype(np.int64).sum()) if counts[-1] else 0
+    lines_max = page_lines(asked)
     found, names = np.zeros(asked.size, FOUND), np.zeros((asked.size, NAMES), np.uint64)
     at_most = {
         "accounts": (counts[ReadKind.ACCOUNT], layout.ACCOUNT),
@@ -259,12 +281,12 @@ def answer(state: LedgerState, requests: Array) -> Answers:
         "holds": (counts[ReadKind.HOLD], layout.HOLD),
         "bound": (counts[ReadKind.OPERATION], layout.BOUND),
         "times": (counts[ReadKind.OPERATION], np.dtype(np.int64)),
-        "lines": (page_lines, LINE),
+        "lines": (lines_max, LINE),
     }
     made: dict[str, Array] = {name: np.zeros(count, dtype) for name, (count, dtype) in at_most.items()}
     seen = [kernels.seen(array) for array in (asked, found)]
     used = kernel.read(state.tables, *seen, names, *(kernels.seen(array) for array in made.values()))
-    if used < page_lines // 2:
+    if used < lines_max // 2:
         made["lines"] = made["lines"][:used].copy()  # a page may be shorter than it might have been
     for array in (asked, found, names, *made.values()):
         array.flags.writeable = False

@@ -1,32 +1,52 @@
-"""Admission: check what callers submit, and queue it for the writer."""
+"""Admission: check what callers submit, have its signatures verified, and queue it for the writer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final
 
 import numpy as np
 
+from sycee.core.clock import Clock, read_ns
 from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import Kind
+from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules
 from sycee.sequencer.log import Log
+from sycee.sequencer.signature_workers import SignatureVerifier
 from sycee.sequencer.submission_queue import SubmissionQueue
 from sycee.sequencer.zones import check_zones
 
 Array = np.ndarray[Any, Any]
 
-_DEFINITIONS = (2 << Kind.UPGRADE) - 1  # as bits: the kinds up to UPGRADE
+_DEFINITIONS: Final = (2 << Kind.UPGRADE) - 1  # as bits: the kinds up to UPGRADE
 
 
 class Admission:
     """Lets batches of threads and event loops into one queue. Safe for many threads."""
 
-    def __init__(self, queue: SubmissionQueue, log: Log) -> None:
+    def __init__(
+        self,
+        queue: SubmissionQueue,
+        log: Log,
+        state: LedgerState,
+        clock: Clock,
+        *,
+        signature_workers: int,
+        findings: list[str],
+    ) -> None:
+        """`signature_workers`: processes that verify signatures, 0 for none. Replaced workers go to `findings`."""
         self.queue = queue
+        self.has_workers = signature_workers > 0
         self._buffers = log.buffers
+        self._ledger_id = log.ledger_id
+        self._state = state
+        self._clock = clock
+        self._findings = findings
+        self._verifier = SignatureVerifier(signature_workers)
 
     def prepare(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> PreparedBatch:
         """Copy and check a batch. Raises UsageError as `Sequencer.submit` does."""
@@ -43,5 +63,33 @@ class Admission:
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Answer a thread's batch once it is durable; blocks while the queue is full. Raises as `Sequencer.submit`."""
-        answers: Array = self.queue.submit(self.prepare(operations, envelopes))
+        batch = self.prepare(operations, envelopes)
+        if batch.envelopes.size:
+            batch = self._verify(batch).result()
+        answers: Array = self.queue.submit(batch)
         return answers
+
+    def verify(self, batch: PreparedBatch, done: Callable[[PreparedBatch | BaseException], None]) -> None:
+        """Verify a batch's signatures and call `done` with the batch and its checks, or with an error.
+
+        `done` runs on the verifier's thread, or at once on this one; the writer trusts the checks only as far as the
+        keys that were used still count when it comes to the batch.
+        """
+
+        def finish(future: Future[PreparedBatch]) -> None:
+            done(future.exception() or future.result())
+
+        try:
+            future = self._verify(batch)
+        except Exception as error:
+            done(error)
+        else:
+            future.add_done_callback(finish)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._verifier.close()
+        self._findings += self._verifier.findings
+
+    def _verify(self, batch: PreparedBatch) -> Future[PreparedBatch]:
+        return self._verifier.check(self._state, self._ledger_id, read_ns(self._clock), batch)

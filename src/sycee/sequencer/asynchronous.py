@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import struct
 from asyncio import Future
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
-from sycee.core.limits import RECORD_BYTES
-from sycee.ledger import layout, operations
+from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
+from sycee.ledger import layout, operations, reading
 from sycee.ledger.batch import PreparedBatch
-from sycee.ledger.envelopes import Envelope
+from sycee.ledger.envelopes import Envelope, decode
+from sycee.ledger.layout import Kind
+from sycee.ledger.reading import Answers
+from sycee.ledger.values import Account
 from sycee.sequencer.event_loop import LoopSubmitter
+from sycee.sequencer.readers import no_account
 from sycee.sequencer.verbs import Chain, Verbs
+from sycee.sequencer.views import check_size
 
 if TYPE_CHECKING:
     from sycee.sequencer.embedded import Ledger, Signer
 
 Array = np.ndarray[Any, Any]
+
+_KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
+_RANGE: Final = struct.Struct("<HH")  # of an envelope: first and count
 
 
 class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
@@ -30,7 +39,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
 
     For the callers of one event loop. While one frame is on its way to the disk, what all of them ask for gathers for
     the next. Amounts are integers of minor units: a text would have to be looked up in the ledger, and nothing here
-    waits for that. For the same reason it has no readers: `await asyncio.to_thread(ledger.balance, account)`.
+    waits for that.
 
     Cancelling a caller withdraws its operation if the ledger has not taken it yet, and disturbs nobody else; whether
     it was taken is found by its id, with `result_of`, or by sending it again.
@@ -54,6 +63,50 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
         """The same, taken at once: the future of its answers. Raises UnavailableError where too much waits already."""
         return self._submitter.submit_nowait(b"", self._checked(records, envelopes))
+
+    async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
+        """Submit one record of RECORD_BYTES with one envelope of ENVELOPE_BYTES; return its Result once it is durable.
+
+        The short path of payments that their callers signed. Waits for space as `submit` does. Raises UsageError for
+        what is neither, else as `submit`.
+        """
+        if len(record) != RECORD_BYTES or len(envelope) != ENVELOPE_BYTES:
+            raise UsageError(
+                f"submit_signed takes {RECORD_BYTES} and {ENVELOPE_BYTES} bytes; got {len(record)} and {len(envelope)}",
+                hint="`submit` takes several records, and envelopes that cover several",
+            )
+        kind, flags = _KIND_AND_FLAGS.unpack_from(record, 16)
+        if kind <= Kind.UPGRADE or flags & layout.LINKED or _RANGE.unpack_from(envelope) != (0, 1):
+            (answer,) = await self.submit(record, decode(envelope))
+            return Result(int(answer["code"]))
+        return await self._submitter.submit_signed(record, envelope)
+
+    # --- reads, answered from the newest committed frame ---
+
+    async def balance(self, account: int) -> int:
+        """Return an account's balance in minor units. Raises UsageError where there is no such account."""
+        number = operations.integer("account", account)
+        balance: int | None = await self._submitter.balance(number)
+        if balance is None:
+            raise no_account(number)
+        return balance
+
+    async def account(self, account: int) -> Account:
+        """Return an account as of the newest committed frame. Raises UsageError where there is none."""
+        number = operations.integer("account", account)
+        found = (await self.read(reading.accounts([number]))).account(0)
+        if found is None:
+            raise no_account(number)
+        return found
+
+    async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Answer reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+
+        `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
+        """
+        check_size(requests)
+        answers: Answers = await self._submitter.read(requests, at_least=at_least)
+        return answers
 
     @asynccontextmanager
     async def chain(self) -> AsyncIterator[Chain]:

@@ -33,6 +33,7 @@ from sycee.sequencer.folders import journal_disk, path_of, snapshot_disk
 from sycee.sequencer.keeping import Keeping
 from sycee.sequencer.readers import Bound, Line
 from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.signature_workers import WORKERS_MAX
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
 from sycee.sequencer.verbs import Chain
@@ -89,6 +90,7 @@ class Ledger(Keeping):
         history_bytes: int | None = None,
         operations_max: int = OPERATIONS_MAX,
         bytes_max: int = BYTES_MAX,
+        signature_workers: int = 0,
     ) -> Self:
         """Open the ledger in `folder`, made if absent, and bring its state up to its last frame.
 
@@ -98,7 +100,9 @@ class Ledger(Keeping):
         `history_bytes`: so much memory is kept for the newest movements and bound operations, an eighth of all there is
         unless said otherwise; older ones stand in nameless files in `folder` and are read again when needed. So do
         purses of programmes that are long over.
-        `operations_max`, `bytes_max`: callers wait while this many operations, or bytes of them, are not answered yet.
+        `signature_workers`: processes that verify signatures, at most as many as there are processors; 0: this process
+        verifies them. `operations_max`, `bytes_max`: callers wait while
+        this many operations, or bytes of them, are not answered yet.
         Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
         JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
         the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
@@ -114,6 +118,7 @@ class Ledger(Keeping):
         integer("history_bytes", history_bytes, high=I64_MAX)
         integer("operations_max", operations_max, low=1, high=I64_MAX)
         integer("bytes_max", bytes_max, low=1, high=I64_MAX)
+        integer("signature_workers", signature_workers, high=WORKERS_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
@@ -128,6 +133,7 @@ class Ledger(Keeping):
             history=History(path_of(folder), history_bytes),
             operations_max=operations_max,
             bytes_max=bytes_max,
+            signature_workers=signature_workers,
         )
         return cls(sequencer, clock=clock)
 
@@ -145,7 +151,7 @@ class Ledger(Keeping):
         Raises UsageError where no event loop runs.
         """
         self.sequencer.check_process()
-        return AsyncLedger(self, LoopSubmitter(self.sequencer.admission.queue))
+        return AsyncLedger(self, LoopSubmitter(self.sequencer.admission, self.sequencer.views))
 
     # --- authority ---
 

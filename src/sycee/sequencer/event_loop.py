@@ -1,36 +1,69 @@
-"""Operations of many coroutines of one event loop, on their way into the queue and back.
+"""Operations and reads of many coroutines of one event loop, on their way into the queue and back.
 
-    coroutine ─> submit ─> pending ─> flush, once per iteration of the loop ─> queue ─> writer
-    coroutine <─ deliver, one call_soon_threadsafe per frame <──────────────────────────┘
+    coroutine ─> submit ─> pending ─> flush, once per iteration of the loop ─┬─> queue ─> writer
+                                              signed ─> signature workers ───┘              │
+    coroutine <─ deliver, one call_soon_threadsafe per frame <──────────────────────────────┘
 
 There is no timer. While one frame is on its way to the disk, operations for the next one collect in the queue: a single
 caller waits for one fdatasync, and ten thousand callers share one.
 
-A caller that is cancelled is withdrawn if the writer has not taken its operation yet; then nothing is written. An
-operation that was taken goes on, and its result is found by its id. A caller cannot tell from outside which was the
-case: it must look the id up, or send the operation again under the same id.
+A caller that is cancelled is withdrawn if its operation is not yet taken, by the signature workers or by the writer;
+then nothing is written. An operation that was taken goes on, and its result is found by its id. A caller cannot tell
+from outside which was the case: it must look the id up, or send the operation again under the same id.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from threading import get_ident
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+
+from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.forking import Owner
+from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
+from sycee.ledger import batch as batches
+from sycee.ledger import reading
 from sycee.ledger.batch import PreparedBatch
-from sycee.sequencer.submission_queue import Entry, SubmissionQueue, size_of
+from sycee.sequencer.admission import Admission
+from sycee.sequencer.submission_queue import Entry, Verifying, own_error, size_of
+from sycee.sequencer.views import Read, Views
+
+Array = np.ndarray[Any, Any]
+
+# Single signed records that are verified together: few enough for workers to share, so that verifying and writing
+# overlap; enough for the Python work of a group, some 100 µs, to be little for each.
+GROUP_MAX: Final = 64
+
+
+class Group:
+    """The token of several coroutines whose operations, or reads, travel together."""
+
+    __slots__ = ("futures",)
+
+    def __init__(self, futures: Sequence[asyncio.Future[Any]]) -> None:
+        self.futures = futures
+
+    def cancelled(self) -> bool:
+        """Return False: once together, the operations stay together."""
+        return False
 
 
 class LoopSubmitter:
-    """Puts operations of one event loop's coroutines into the queue. For that loop's thread alone."""
+    """Puts operations and reads of one event loop's coroutines into the queue. For that loop's thread alone."""
 
-    def __init__(self, queue: SubmissionQueue) -> None:
+    def __init__(self, admission: Admission, views: Views) -> None:
         """Belong to the running event loop. Raises UsageError where none runs."""
-        self._queue = queue
+        self._admission = admission
+        self._queue = admission.queue
+        self._views = views
         self._owner = Owner()
         try:
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
@@ -38,7 +71,11 @@ class LoopSubmitter:
             raise UsageError("no event loop runs here", hint="call it inside a coroutine") from error
         self._pending: list[Entry] = []  # for the next flush
         self._pending_operations = self._pending_bytes = 0
-        self._unanswered = 0  # entries of this loop, pending ones included
+        self._pending_signed: list[tuple[asyncio.Future[Any], bytes, bytes]] = []  # records, and one envelope of each
+        self._pending_reads: list[Read] = []
+        self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # account of each
+        self._will_flush = False
+        self._unanswered = 0  # futures of this loop, pending ones included
         self._waiters: deque[asyncio.Future[None]] = deque()  # callers that wait for space in the queue
         self._admitted = 0  # how many of them were let in and have not put their entry yet
         self._is_closed = False
@@ -74,29 +111,117 @@ class LoopSubmitter:
             self._pending_operations, self._pending_bytes
         )
 
+    async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
+        """Submit one record with one envelope, which covers it alone; return its Result once it is durable.
+
+        The short path of signed payments: no array is made for a single one. Neither is looked at here: `record` must
+        be RECORD_BYTES long, linked to nothing and no definition, `envelope` ENVELOPE_BYTES.
+        """
+        self._owner.check("the ledger")
+        if self._must_wait():
+            await self._wait_for_space()
+        elif self._is_closed:
+            raise _closed()
+        future = self._future()
+        self._pending_operations += 1
+        self._pending_bytes += RECORD_BYTES + ENVELOPE_BYTES
+        self._pending_signed.append((future, record, envelope))
+        result: Result = await future
+        return result
+
+    def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[Any]:
+        """Return the future of the Answers to requests, (n,) reading.READ. Raises UnavailableError once closed."""
+        future = self._reader()
+        self._pending_reads.append((self, future, requests, at_least))
+        return future
+
+    def balance(self, account: int) -> asyncio.Future[Any]:
+        """Return the future of an account's balance in minor units, or of None. Raises UnavailableError once closed.
+
+        Balances that one iteration of the loop asks for are one request.
+        """
+        future = self._reader()
+        self._pending_balances.append((future, account))
+        return future
+
+    def _reader(self) -> asyncio.Future[Any]:
+        self._owner.check("the ledger")
+        if self._is_closed:
+            raise _closed()
+        return self._future()
+
     def _enter(self, record: bytes, batch: PreparedBatch | None) -> asyncio.Future[Any]:
-        # Asking which loop runs takes a system call; a thread runs one of its loops at a time, so this says as much.
-        if get_ident() != self._thread or self._loop.is_closed():
-            raise UsageError("this belongs to another event loop", hint="each event loop makes one of its own")
-        future = self._loop.create_future()
+        future = self._future()
         operations, size = size_of(batch)
-        if not self._pending:
-            # After everything that is ready has run: its operations go into the same frame.
-            self._loop.call_soon(self._flush)
         self._pending_operations += operations
         self._pending_bytes += size
-        self._unanswered += 1
         self._pending.append((self, future, record, batch))
         return future
 
+    def _future(self) -> asyncio.Future[Any]:
+        """Return the future of an outcome, and see that what is pending is flushed."""
+        # Asking which loop runs takes a system call; a thread runs one of its loops at a time, so this says as much.
+        if get_ident() != self._thread or self._loop.is_closed():
+            raise UsageError("this belongs to another event loop", hint="each event loop makes one of its own")
+        if not self._will_flush:
+            # After everything that is ready has run: its operations go into the same frame.
+            self._will_flush = True
+            self._loop.call_soon(self._flush)
+        self._unanswered += 1
+        return self._loop.create_future()
+
     def _flush(self) -> None:
-        """Put what is pending into the queue."""
-        pending = self._pending
-        self._pending, self._pending_operations, self._pending_bytes = [], 0, 0
+        """Put what is pending into the queue, or have it verified first."""
+        self._will_flush = False
+        entries, signed = self._pending, self._pending_signed
+        reads, balances = self._pending_reads, self._pending_balances
+        self._pending, self._pending_signed, self._pending_reads, self._pending_balances = [], [], [], []
+        self._pending_operations = self._pending_bytes = 0
+        if balances:
+            reads.append(self._balance_read(balances))
+        if reads:
+            self._put(self._queue.put_reads, reads)
+        if signed:
+            entries += self._grouped(signed)
+        if entries:
+            if self._admission.has_workers:
+                entries = [self._verifying(entry) for entry in entries]
+            self._put(self._queue.put, entries)
+
+    def _put(self, put: Callable[[Any], None], entries: Sequence[Any]) -> None:
+        """Put entries or reads, or answer all of them with an error if the queue is closed."""
         try:
-            self._queue.put(pending)
+            put(entries)
         except UnavailableError as error:
-            self._answered([(future, UnavailableError(error.message, hint=error.hint)) for _, future, _, _ in pending])
+            self._answered([(entry[1], own_error(error)) for entry in entries])
+
+    def _balance_read(self, balances: list[tuple[asyncio.Future[Any], int]]) -> Read:
+        futures, accounts = zip(*balances, strict=True)
+        return self, Group(futures), reading.accounts(accounts), 0
+
+    def _grouped(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
+        """Return single signed records as batches of many."""
+        made: list[Entry] = []
+        rest = iter([each for each in signed if not each[0].cancelled()])
+        while some := list(islice(rest, GROUP_MAX)):
+            futures, records, envelopes = zip(*some, strict=True)
+            made.append((self, Group(futures), b"", batches.prepare_signed(records, envelopes)))
+        self._unanswered -= len(signed) - sum(len(token.futures) for _, token, _, _ in made)
+        return made
+
+    def _verifying(self, entry: Entry) -> Entry:
+        """Have an entry's signatures verified, if it has some, while it waits in the queue."""
+        receiver, token, record, batch = entry
+        if not isinstance(batch, PreparedBatch) or not batch.envelopes.size:
+            return entry
+        verifying = Verifying(batch)
+        self._admission.verify(batch, partial(self._verified, verifying))
+        return receiver, token, record, verifying
+
+    def _verified(self, verifying: Verifying, outcome: PreparedBatch | BaseException) -> None:
+        """Set the outcome of a verification. On the verifier's thread."""
+        verifying.outcome = outcome
+        self._queue.verified()
 
     async def _wait_for_space(self) -> None:
         """Wait for space, in order of arrival. Raises UnavailableError once this is closed."""
@@ -131,15 +256,16 @@ class LoopSubmitter:
             self._loop.call_soon(self._admit)  # space was freed just now
         self._set_if_idle()
 
-    def _answered(self, outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _answered(self, outcomes: list[tuple[Any, Any]]) -> None:
         """Hand outcomes to callers; an exception is raised in its caller."""
-        self._unanswered -= len(outcomes)
-        for future, outcome in outcomes:
-            if not future.done():
-                if isinstance(outcome, BaseException):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome)
+        for token, outcome in outcomes:
+            if isinstance(token, Group):
+                self._unanswered -= len(token.futures)
+                for future, each in zip(token.futures, _of_group(token, outcome), strict=True):
+                    _set(future, each)
+            else:
+                self._unanswered -= 1
+                _set(token, outcome)
         self._admit()
 
     async def aclose(self) -> None:
@@ -170,6 +296,24 @@ class LoopSubmitter:
     def _call(self, function: Any, *arguments: Any) -> None:
         with suppress(RuntimeError):  # the loop was closed: none of its callers is there to be answered
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _of_group(group: Group, outcome: Any) -> list[Any]:
+    """Return the outcome of each coroutine of a group."""
+    if isinstance(outcome, Exception):
+        return [own_error(outcome) for _ in group.futures]
+    if isinstance(outcome, reading.Answers):
+        return outcome.balances()
+    return batches.results_of(outcome)
+
+
+def _set(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def _closed() -> UnavailableError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,15 @@ from sycee.core import money
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
-from sycee.ledger import layout
+from sycee.ledger import layout, reading
 from sycee.ledger.layout import AccountKind, Kind, Purpose
 from sycee.ledger.operations import integer, shown
+from sycee.ledger.reading import Answers, Page
 from sycee.ledger.state import LedgerState
 from sycee.ledger.values import Account, Hold, Purse, Transit
 from sycee.sequencer.sequencer import Sequencer
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,34 @@ class Readers:
     def account(self, account: int) -> Account:
         """The account as it stands. Raises UsageError where there is none."""
         number = integer("account", account)
-        with self.sequencer.reading() as state:
-            return _account(state, number)
+        found = self.sequencer.read(reading.accounts([number])).account(0)
+        if found is None:
+            raise no_account(number)
+        return found
 
     def balance(self, account: int) -> int:
         """Balance in minor units."""
         return self.account(account).balance
+
+    def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Answer many reads at once, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+
+        `at_least`: wait until this frame is committed. Reads of all callers that wait share one pass between two
+        frames. Raises UsageError for more than one pass answers.
+        """
+        return self.sequencer.read(requests, at_least=at_least)
+
+    def statement_page(self, account: int, *, lines: int = 100, cursor: int = 0) -> Page:
+        """Return one page of an account's statement, newest line first, and the cursor of the next page.
+
+        `cursor`: of the page before, 0 for the first. Pages stay the same whatever comes meanwhile. Raises UsageError
+        where there is no such account, for a cursor that is not of its statement, and for too many lines.
+        """
+        number = integer("account", account)
+        page = self.sequencer.read(reading.statement(number, lines=lines, cursor=cursor)).page(0)
+        if page is None:
+            raise no_account(number)
+        return page
 
     def accounts(
         self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
@@ -120,16 +146,8 @@ class Readers:
         None means that it never came, was malformed, or was not taken for want of a signature or a whole chain: ask.
         """
         number = integer("id", id)
-        with self.sequencer.reading() as state:
-            bound = state.bound_of(number)
-            if bound is None:
-                return None
-            return Bound(
-                id=number,
-                kind=Kind(int(bound["kind"])),
-                result=Result(int(bound["result"])),
-                time_ns=int(state.frame_times[int(bound["place"]) >> PLACE_INDEX_BITS]),
-            )
+        found = self.sequencer.read(reading.operations([number])).operation(0)
+        return found and Bound(id=number, kind=found.kind, result=found.result, time_ns=found.time_ns)
 
     def missing_of(self, reversal: int) -> int:
         """The claim that the reverse of this id left: what it asked for and did not find, in minor units.
@@ -164,8 +182,9 @@ class Readers:
         programme, member = (
             integer(name, value, -I64_MAX, I64_MAX) for name, value in (("programme", programme), ("member", member))
         )
-        with self.sequencer.reading() as state:
-            return state.purse(programme, member)
+        if not (0 <= programme < 1 << 32 and member >= 0):
+            return None
+        return self.sequencer.read(reading.purses([(programme, member)])).purse(0)
 
     # --- the whole ---
 
@@ -248,10 +267,15 @@ def _check_defined(state: LedgerState, currency: str) -> None:
         )
 
 
+def no_account(account: int) -> UsageError:
+    """Return the error for an account that is not there."""
+    return UsageError(f"no account {account:#034x}", hint="ids come from open_account")
+
+
 def _account(state: LedgerState, account: int) -> Account:
     found = state.account(account)
     if found is None:
-        raise UsageError(f"no account {account:#034x}", hint="ids come from open_account")
+        raise no_account(account)
     return found
 
 

@@ -21,6 +21,7 @@ from sycee.core.forking import Owner
 from sycee.journal.disk import Disk
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.history import History
+from sycee.ledger.reading import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.admission import Admission
@@ -32,6 +33,7 @@ from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN, SnapshotSchedule, between_frames
 from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX, SubmissionQueue
 from sycee.sequencer.ticker import Ticker
+from sycee.sequencer.views import Views
 from sycee.sequencer.writer import Writer
 
 Array = np.ndarray[Any, Any]
@@ -54,6 +56,7 @@ class Sequencer:
         history: History | None = None,
         operations_max: int = OPERATIONS_MAX,
         bytes_max: int = BYTES_MAX,
+        signature_workers: int = 0,
     ) -> None:
         """Recover `log`: the newest good snapshot on `snapshot_disk`, if there is one, and the frames after it.
 
@@ -63,8 +66,9 @@ class Sequencer:
         never. `snapshot_every`: after this many frames a thread writes one while the ledger goes on; None for never.
         `trust_snapshots=False` replays everything, and removes snapshots beyond the log's end. `ticks` starts a thread
         that moves time on when something falls due. Old rows of the state go to `history`, which is closed with the
-        ledger. `operations_max` and `bytes_max` bound what is admitted and not yet answered. Raises IntegrityError
-        where the log does not prove itself, UnavailableError where a newer release wrote it.
+        ledger. `operations_max` and `bytes_max` bound what is admitted and not yet answered. `signature_workers`:
+        processes that verify signatures before the writer sees them; 0: this process does. Raises IntegrityError where
+        the log does not prove itself, UnavailableError where a newer release wrote it.
         """
         try:
             start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots, history=history)
@@ -92,12 +96,21 @@ class Sequencer:
             every=snapshot_every,
         )
         clock = clock or RealClock()
+        self.views = Views(self._queue, self.state)
         if overlap is True:
             overlap = Overlap()
         self._writer = Writer(
-            log, Applier(self.state), FrameTimes(clock), self._queue, self._snapshots, overlap=overlap or None
+            log,
+            Applier(self.state),
+            FrameTimes(clock),
+            self._queue,
+            self._snapshots,
+            self.views,
+            overlap=overlap or None,
         )
-        self.admission = Admission(self._queue, log)
+        self.admission = Admission(
+            self._queue, log, self.state, clock, signature_workers=signature_workers, findings=self._findings
+        )
         self._ticker: Ticker | None = None
         if ticks:
             # The ticker's thread begins at once, and may write a frame before the writer knows the ticker.
@@ -140,6 +153,15 @@ class Sequencer:
         """
         self._check_not_reading("submit")
         return self.admission.submit(operations, envelopes)
+
+    def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Answer reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+
+        `at_least`: wait until this frame is committed. Reads of many callers share one pass between two frames. Raises
+        UsageError for more than one pass answers, UnavailableError once the ledger is closed or has stopped.
+        """
+        self._check_not_reading("read")
+        return self.views.read(requests, at_least=at_least)
 
     def tick(self) -> bool:
         """Move time on, with a frame of its own, if something has fallen due; return whether it had.
@@ -209,6 +231,7 @@ class Sequencer:
                     self._queue.run(self._writer.close)
                 finally:
                     self._writer.join()
+                    self.admission.close()
                     if self.state.history:
                         self.state.history.close()
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from threading import Condition, Lock
 from typing import Any, Final, Protocol, TypeAlias
 
-from sycee.core.errors import UnavailableError
+from sycee.core.errors import SyceeError, UnavailableError
 from sycee.core.forking import Owner
 from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
@@ -42,14 +43,32 @@ class Receiver(Protocol):
         ...
 
 
+class Verifying:
+    """A batch whose signatures are being verified."""
+
+    __slots__ = ("batch", "outcome")
+
+    def __init__(self, batch: PreparedBatch) -> None:
+        self.batch = batch
+        self.outcome: PreparedBatch | BaseException | None = None  # the batch with its checks, or why there are none
+
+
 # The record of one TRANSFER or PAY, whose caller is told a Result, or any batch, whose caller is told its answers. A
 # plain tuple: one is made for each single payment.
-Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | None]
+ReadyEntry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | None]
+Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | Verifying | None]
 _SINGLE: Final = 1, RECORD_BYTES
 
 
-def size_of(batch: PreparedBatch | None) -> tuple[int, int]:
+def _is_ready(entry: Entry) -> bool:
+    """Return whether the writer can take an entry, or drop it."""
+    return not isinstance(entry[3], Verifying) or entry[3].outcome is not None or entry[1].cancelled()
+
+
+def size_of(batch: PreparedBatch | Verifying | None) -> tuple[int, int]:
     """Return the operations and bytes that an entry counts for. An empty batch counts as one operation."""
+    if isinstance(batch, Verifying):
+        batch = batch.batch
     return _SINGLE if batch is None else (max(batch.size, 1), batch.body_bytes)
 
 
@@ -184,6 +203,7 @@ class SubmissionQueue:
         self._watchers: set[Receiver] = set()  # to be told when there is space again
         self._arrived: list[Entry] = []
         self._calls: list[Call | Pause] = []
+        self._reads: list[Any] = []  # views.Read
         self._backlog: deque[Entry] = deque()  # taken over from `_arrived`, for the writer alone
         self._wake = Lock()
         self._wake.acquire()
@@ -240,6 +260,23 @@ class SubmissionQueue:
         if wakes:
             self._wake.release()
 
+    def put_reads(self, reads: Sequence[Any]) -> None:
+        """Queue reads, each a views.Read. Raises UnavailableError once the queue is closed."""
+        self._owner.check("the ledger")
+        with self._lock:
+            self._check_open()
+            self._reads += reads
+            wakes, self._is_idle = self._is_idle, False
+        if wakes:
+            self._wake.release()
+
+    def verified(self) -> None:
+        """Learn that the signatures of an entry were verified: the writer may wait for it."""
+        with self._lock:
+            wakes, self._is_idle = self._is_idle, False
+        if wakes:
+            self._wake.release()
+
     def watch_space(self, receiver: Receiver) -> bool:
         """Have `receiver.space_freed` called once when space is freed; return False if there is space already."""
         with self._lock:
@@ -264,14 +301,17 @@ class SubmissionQueue:
 
     # --- the writer ---
 
-    def take(self) -> bool:
-        """Wait until a call or an entry is there; False once the queue is closed and empty."""
+    def take(self, *, has_more: bool = False) -> bool:
+        """Wait until a call, a read or an entry is there; False once the queue is closed and empty.
+
+        `has_more`: do not wait, since the writer has work left over.
+        """
         while True:
             with self._lock:
                 if self._arrived:
                     self._backlog += self._arrived
                     self._arrived = []
-                if self._backlog or self._calls:
+                if self._calls or self._reads or has_more or (self._backlog and _is_ready(self._backlog[0])):
                     return True
                 if self._refusal is not None:
                     return False
@@ -284,25 +324,50 @@ class SubmissionQueue:
             calls, self._calls = self._calls, []
         return calls
 
-    def take_frame(self) -> tuple[list[Entry], list[Entry]]:
-        """Return entries of the backlog that fit one frame, or one entry that may be larger; and withdrawn entries."""
+    def take_reads(self) -> list[Any]:
+        """Return the reads that wait, without waiting."""
+        with self._lock:
+            reads, self._reads = self._reads, []
+        return reads
+
+    def take_frame(self) -> tuple[list[ReadyEntry], list[tuple[Entry, Any]]]:
+        """Return entries of the backlog that fit one frame, or one entry that may be larger.
+
+        Also returns entries that leave the queue unwritten, each with its outcome: None for one that was withdrawn, an
+        error for one that could not be verified. Entries keep the order in which they were put, so the frame ends
+        before the first one that is still being verified.
+        """
         backlog = self._backlog
-        taken: list[Entry] = []
-        withdrawn: list[Entry] = []
+        taken: list[ReadyEntry] = []
+        dropped: list[tuple[Entry, Any]] = []
         operations = size = 0
         while backlog:
             entry = backlog[0]
-            _, token, _, batch = entry
+            receiver, token, record, batch = entry
             if token.cancelled():
-                withdrawn.append(backlog.popleft())
+                dropped.append((backlog.popleft(), None))
                 continue
+            if isinstance(batch, Verifying):
+                if batch.outcome is None:
+                    break
+                if isinstance(batch.outcome, BaseException):
+                    dropped.append((backlog.popleft(), batch.outcome))
+                    continue
+                batch = batch.outcome
             more, more_size = _SINGLE if batch is None else size_of(batch)
             if taken and (operations + more > FRAME_RECORDS_MAX or size + more_size > BODY_BYTES_MAX):
                 break
-            taken.append(backlog.popleft())
+            backlog.popleft()
+            taken.append((receiver, token, record, batch))
             operations += more
             size += more_size
-        return taken, withdrawn
+        return taken, dropped
+
+    def take_rest(self) -> list[Entry]:
+        """Return every entry that waits, after `take` returned False."""
+        rest = list(self._backlog)
+        self._backlog.clear()
+        return rest
 
     def answered(self, entries: Sequence[Entry]) -> None:
         """Free the space of entries that were answered or withdrawn, and tell callers that wait for space."""
@@ -323,3 +388,13 @@ class SubmissionQueue:
             wakes, self._is_idle = self._is_idle, False
         if wakes:
             self._wake.release()
+
+
+def own_error(error: Exception) -> Exception:
+    """Return a copy of an error for one of several callers, whose traceback the others do not share."""
+    if isinstance(error, SyceeError):
+        own: Exception = copy(error)
+    else:
+        own = UnavailableError(f"the ledger could not write this: {str(error) or type(error).__name__}")
+    own.__cause__ = error
+    return own

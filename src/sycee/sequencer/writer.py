@@ -9,7 +9,6 @@ then be ahead of the log, so nothing is read from it any more.
 from __future__ import annotations
 
 import weakref
-from copy import copy
 from functools import partial
 from threading import Thread, current_thread
 from typing import Any, Final
@@ -31,15 +30,13 @@ from sycee.sequencer.frame_time import FrameTimes, next_time_ns
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SnapshotSchedule
-from sycee.sequencer.submission_queue import Entry, Receiver, SubmissionQueue
+from sycee.sequencer.submission_queue import Entry, ReadyEntry, Receiver, SubmissionQueue, own_error
 from sycee.sequencer.ticker import Ticker
+from sycee.sequencer.views import Views
 
 Array = np.ndarray[Any, Any]
 
 NO_OPERATIONS: Final = PreparedBatch(np.zeros(0, layout.OPERATION))
-_RESULTS: Final = np.array(
-    [Result(code) if code in Result.__members__.values() else None for code in range(max(Result) + 1)], object
-)
 
 
 class Writer:
@@ -52,12 +49,14 @@ class Writer:
         times: FrameTimes,
         queue: SubmissionQueue,
         snapshots: SnapshotSchedule,
+        views: Views,
         *,
         overlap: Overlap | None,
     ) -> None:
         """Begin. `overlap`: applies frames while they are appended, where the log allows it; None: never."""
         self.stopped: str | None = None  # why nothing more is written or read
         self.durable_sequence = log.last_sequence  # the newest frame that is committed and applied
+        self.views = views
         self.ticker: Ticker | None = None
         self._log = log
         self._applier = applier
@@ -113,17 +112,25 @@ class Writer:
         """Run the calls that wait, and write one frame of the entries that wait."""
         for call in self._queue.take_calls():
             call.run()
-        entries, withdrawn = self._queue.take_frame()
-        outcomes = self._outcomes(entries)
-        if withdrawn:
-            entries, outcomes = entries + withdrawn, outcomes + [None] * len(withdrawn)
+        self.views.answer(self.durable_sequence, self.stopped)
+        taken, dropped = self._queue.take_frame()
+        outcomes = self._outcomes(taken)
+        entries: list[Entry] = [*taken, *(entry for entry, _ in dropped)]
         for _, _, _, batch in entries:
-            if batch is not None and batch.buffer is not None:
+            if isinstance(batch, PreparedBatch) and batch.buffer is not None:
                 self._log.release(batch.buffer)
         self._queue.answered(entries)
-        _deliver(entries, outcomes)
+        _deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
 
-    def _outcomes(self, entries: list[Entry]) -> list[Any]:
+    def refuse_rest(self) -> None:
+        """Answer everything that waits with an error, after the queue was closed."""
+        reason = self.stopped or "the ledger is closed"
+        self.views.refuse(reason)
+        entries = self._queue.take_rest()
+        self._queue.answered(entries)
+        _deliver(entries, [UnavailableError(reason, hint="open the ledger again") for _ in entries])
+
+    def _outcomes(self, entries: list[ReadyEntry]) -> list[Any]:
         """Return for each entry a Result, its answers, or the exception that its caller is to raise."""
         if not entries:
             return []
@@ -133,12 +140,12 @@ class Writer:
             if len(entries) == 1:
                 return [error]
             if self.stopped is not None:
-                return [_own(error) for _ in entries]
+                return [own_error(error) for _ in entries]
             # Nothing was written. One of the entries asked for more than there is: each is tried by itself.
             return [self._outcomes([entry])[0] for entry in entries]
         except BaseException as error:
             return [error for _ in entries]
-        results = _RESULTS[answers["code"]].tolist()
+        results = batches.results_of(answers)
         outcomes, end = [], 0
         for _, _, _, batch in entries:
             start, end = end, end + (1 if batch is None else batch.size)
@@ -275,27 +282,19 @@ def _end(queue: SubmissionQueue, owner: Owner) -> None:
 
 def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
     """Run a writer's thread until its queue is closed."""
-    while queue.take():
+    has_more = False
+    while queue.take(has_more=has_more):
         writer = reference()
         if writer is None:
-            _refuse(queue, "the ledger was dropped without being closed")
-            continue
+            return  # callers hold the ledger while they wait, so that none waits
         writer.work()
+        has_more = writer.views.has_work(writer.durable_sequence)
         del writer
-    _refuse(queue, "the ledger is closed")
+    if (writer := reference()) is not None:
+        writer.refuse_rest()
 
 
-def _refuse(queue: SubmissionQueue, reason: str) -> None:
-    """Answer everything that still waits with an error."""
-    for call in queue.take_calls():
-        call.fail(UnavailableError(reason, hint="open the ledger again"))
-    taken, withdrawn = queue.take_frame()
-    entries = taken + withdrawn
-    queue.answered(entries)
-    _deliver(entries, [UnavailableError(reason, hint="open the ledger again") for _ in entries])
-
-
-def _joined(entries: list[Entry]) -> PreparedBatch:
+def _joined(entries: list[ReadyEntry]) -> PreparedBatch:
     """Return entries as one batch, in order."""
     parts: list[PreparedBatch] = []
     records: list[bytes] = []
@@ -323,13 +322,3 @@ def _deliver(entries: list[Entry], outcomes: list[Any]) -> None:
         by_receiver.setdefault(receiver, []).append((token, outcome))
     for receiver, told in by_receiver.items():
         receiver.deliver(told)
-
-
-def _own(error: Exception) -> Exception:
-    """Return a copy of an error for one of several callers, whose traceback the others do not share."""
-    if isinstance(error, SyceeError):
-        own: Exception = copy(error)
-    else:
-        own = UnavailableError(f"the ledger could not write this: {str(error) or type(error).__name__}")
-    own.__cause__ = error
-    return own

@@ -1,0 +1,110 @@
+"""Views: reads that wait together are answered in one pass between two frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.ledger import reading
+from sycee.ledger.reading import Answers
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket
+
+Array = np.ndarray[Any, Any]
+
+# Who asks, for what, (n,) reading.READ, and the oldest frame that the answer may rest on; 0 for any.
+Read: TypeAlias = tuple[Receiver, Any, Array, int]
+NO_READS: Final = np.zeros(0, reading.READ)
+
+
+class Views:
+    """Answers reads of many callers, as many as one pass of the kernel takes, before each frame."""
+
+    def __init__(self, queue: SubmissionQueue, state: LedgerState) -> None:
+        self._queue = queue
+        self._state = state
+        self._backlog: deque[Read] = deque()  # for the writer alone
+        self._early: list[Read] = []  # that ask for a frame that is not committed yet
+
+    # --- callers ---
+
+    def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Return the answers to requests, (n,) reading.READ, as of one committed frame; blocks until they are there.
+
+        `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers,
+        UnavailableError once the ledger is closed or has stopped.
+        """
+        check_size(requests)
+        ticket = Ticket()
+        self._queue.put_reads([(THREADS, ticket, requests, at_least)])
+        answers: Answers = ticket.wait()
+        return answers
+
+    # --- the writer ---
+
+    def has_work(self, durable_sequence: int) -> bool:
+        """Return whether reads that arrived earlier can be answered now."""
+        return bool(self._backlog) or any(read[3] <= durable_sequence for read in self._early)
+
+    def answer(self, durable_sequence: int, stopped: str | None) -> None:
+        """Answer one pass of the reads that wait. On the writer's thread, between two frames."""
+        waiting, self._early = [*self._early, *self._queue.take_reads()], []
+        for read in waiting:
+            (self._early if read[3] > durable_sequence else self._backlog).append(read)
+        if stopped is not None:
+            self.refuse(stopped)
+        elif self._backlog:
+            _deliver(*self._pass())
+
+    def refuse(self, reason: str) -> None:
+        """Answer every read that waits with an UnavailableError."""
+        reads = [*self._backlog, *self._early]
+        self._backlog.clear()
+        self._early = []
+        _deliver(reads, [UnavailableError(reason, hint="open the ledger again") for _ in reads])
+
+    def _pass(self) -> tuple[list[Read], list[Any]]:
+        """Return the reads of one pass and their answers."""
+        reads: list[Read] = []
+        count = lines = 0
+        while self._backlog:
+            requests = self._backlog[0][2]
+            more_lines = reading.page_lines(requests)
+            if reads and (count + requests.size > reading.READS_MAX or lines + more_lines > reading.LINES_MAX):
+                break
+            reads.append(self._backlog.popleft())
+            count += requests.size
+            lines += more_lines
+        try:
+            answers = reading.answer(self._state, np.concatenate([NO_READS, *(read[2] for read in reads)]))
+        except Exception as error:
+            return reads, [error for _ in reads]
+        outcomes, end = [], 0
+        for _, _, requests, _ in reads:
+            start, end = end, end + requests.size
+            outcomes.append(answers.part(start, end))
+        return reads, outcomes
+
+
+def check_size(requests: Array) -> None:
+    """Raise UsageError for requests that are none, or more than one pass answers."""
+    if getattr(requests, "dtype", None) != reading.READ or requests.ndim != 1:
+        raise UsageError("read takes an array of requests", hint="the functions of sycee.ledger.reading make them")
+    if requests.size and reading.fitting(requests) < requests.size:
+        raise UsageError(
+            f"{requests.size:,} reads are more than one pass answers",
+            hint=f"at most {reading.READS_MAX:,} reads, and pages of {reading.LINES_MAX:,} lines together",
+        )
+
+
+def _deliver(reads: Sequence[Read], outcomes: list[Any]) -> None:
+    """Hand the outcomes to the receivers, one call for each."""
+    by_receiver: dict[Receiver, list[tuple[Any, Any]]] = {}
+    for (receiver, token, _, _), outcome in zip(reads, outcomes, strict=True):
+        by_receiver.setdefault(receiver, []).append((token, outcome))
+    for receiver, told in by_receiver.items():
+        receiver.deliver(told)

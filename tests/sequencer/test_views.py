@@ -1,0 +1,164 @@
+"""Reads beside writes: one pass for many, from one committed frame that each answer names."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.sequencer.gated import Place, run
+from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
+
+from sycee.core.codes import Result
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.ledger import operations, reading
+from sycee.sequencer.embedded import Ledger
+
+
+def test_an_answer_names_its_frame_and_cannot_be_changed(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        answers = ledger.read(np.concatenate([reading.accounts([ANN, 99, SHOP]), reading.operations([107, 12])]))
+        assert answers.sequence == ledger.sequencer.durable_sequence
+        assert answers.part(0, 3).balances() == [50, None, 0]
+        assert answers.account(0) == ledger.account(ANN)
+        assert answers.operation(4) is None
+        operation = answers.operation(3)
+        assert operation is not None
+        assert operation.result is Result.CREATED
+        with pytest.raises(ValueError, match="read-only"):
+            answers.accounts["credits_posted"] = 0
+        (answer,) = ledger.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
+        frame = int(answer["place"]) >> PLACE_INDEX_BITS
+        assert ledger.read(reading.accounts([SHOP]), at_least=frame).sequence == frame
+
+
+def test_a_read_waits_for_the_frame_that_it_asks_for() -> None:
+    place = Place()
+    newest = place.frames
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(place.ledger.read, reading.accounts([SHOP]), at_least=newest + 2)
+        for id in (700, 701):
+            assert not waiting.done()
+            place.ledger.submit(operations.transfer(id, debit=TREASURY, credit=SHOP, amount=1))
+        answers = waiting.result(60)
+        assert (answers.sequence, answers.balance(0)) == (newest + 2, 2)
+        # One that waits for a frame that never comes is told when the ledger is closed.
+        late = pool.submit(place.ledger.read, reading.accounts([SHOP]), at_least=newest + 100)
+        time.sleep(0.02)
+        place.ledger.close()
+        with pytest.raises(UnavailableError, match="the ledger is closed"):
+            late.result(60)
+    with pytest.raises(UnavailableError, match="the ledger is closed"):
+        place.ledger.balance(SHOP)
+
+
+def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+    passes: list[int] = []
+    answer = reading.answer
+    monkeypatch.setattr(reading, "answer", lambda state, asked: passes.append(asked.size) or answer(state, asked))
+    many = reading.accounts([ANN] * 3_000)
+    with ThreadPoolExecutor(6) as pool:
+        with place.ledger.sequencer.reading():
+            waiting = [pool.submit(place.ledger.read, many) for _ in range(6)]
+            while len(place.ledger.sequencer.admission.queue._reads) < 6:
+                time.sleep(0.001)
+        assert {tuple(set(each.result(60).balances())) for each in waiting} == {(50,)}
+    assert passes == [6_000] * 3
+    with pytest.raises(UsageError, match="8,193 reads are more than one pass answers"):
+        place.ledger.read(reading.accounts([ANN] * 8_193))
+    for wrong in ([ANN], np.zeros(3), None):
+        with pytest.raises(UsageError, match="read takes an array of requests"):
+            place.ledger.read(wrong)  # type: ignore[arg-type]
+    place.ledger.close()
+
+
+def test_coroutines_read_while_frames_are_written(tmp_path: Path) -> None:
+    """Sums hold in every answer, since each rests on one frame; a payer reads its own payment."""
+    accounts = [TREASURY, ANN, BOB, SHOP]
+
+    async def pay(door: Any, number: int) -> None:
+        for turn in range(40):
+            assert await door.transfer(TREASURY, accounts[1 + (number + turn) % 3], 1) is Result.CREATED
+            if turn % 10 == 0:
+                assert (await door.account(TREASURY)).balance <= 9_950 - 10 * (turn // 10)
+
+    async def read(door: Any) -> None:
+        newest = 0
+        for _ in range(60):
+            answers = await door.read(reading.accounts(accounts))
+            assert sum(answers.balances()) == 10_000
+            assert answers.sequence >= newest
+            newest = answers.sequence
+            assert 0 <= await door.balance(SHOP) <= 400
+
+    async def main() -> None:
+        async with ledger.asynchronous() as door:
+            await asyncio.gather(*(pay(door, number) for number in range(10)), *(read(door) for _ in range(10)))
+            with pytest.raises(UsageError, match="no account"):
+                await door.balance(99)
+            with pytest.raises(UsageError, match="no account"):
+                await door.account(99)
+            with pytest.raises(UsageError, match="account"):
+                await door.balance("ann")
+
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        run(main())
+        ledger.check()
+
+
+def test_threads_read_while_frames_are_written(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        ended = threading.Event()
+
+        def read() -> int:
+            count = 0
+            while not ended.is_set():
+                answers = ledger.read(reading.accounts([TREASURY, ANN, BOB, SHOP]))
+                assert sum(each or 0 for each in answers.balances()) == 10_000
+                count += 1
+            return count
+
+        with ThreadPoolExecutor(4) as pool:
+            readers = [pool.submit(read) for _ in range(4)]
+            for number in range(200):
+                assert ledger.transfer(TREASURY, (ANN, BOB, SHOP)[number % 3], 1) is Result.CREATED
+            ended.set()
+            assert all(reader.result(60) for reader in readers)
+
+
+def test_pages_of_a_statement(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        for amount in range(1, 26):
+            ledger.transfer(TREASURY, SHOP, amount)
+        first = ledger.statement_page(SHOP, lines=10)
+        ledger.transfer(TREASURY, SHOP, 1_000)
+        second = ledger.statement_page(SHOP, lines=10, cursor=first.cursor)
+        third = ledger.statement_page(SHOP, lines=10, cursor=second.cursor)
+        amounts = [abs(int(amount)) for page in (first, second, third) for amount in page.lines["amount"]]
+        assert amounts == list(range(25, 0, -1))
+        assert third.cursor == 0
+        with pytest.raises(UsageError, match="no account"):
+            ledger.statement_page(99)
+
+
+def test_a_closed_door_reads_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ledger.asynchronous() as door:
+            pass
+        with pytest.raises(UnavailableError, match="closed"):
+            await door.balance(ANN)
+
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        run(main())
