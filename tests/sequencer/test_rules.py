@@ -149,6 +149,7 @@ def test_a_release_that_computes_otherwise_names_the_frame() -> None:
 
 
 def test_a_ledger_of_rules_too_old_to_replay_says_which_release_does() -> None:
+    assert set(rules.RELEASES) == set(range(rules.RULES_OLDEST))
     disk = FakeDisk()
     journal_with(disk, digest=bytes(32), upgrade=False)
     with pytest.raises(UnavailableError, match="follows version 0 of the rules, older than 2") as error:
