@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.measure import BYTES, Benchmark, Goal, Setting, Timing
 from sycee.core.errors import UnavailableError, require
 from sycee.ledger import generations, kernels, layout
-from sycee.ledger.history import History
 from sycee.ledger.state import LedgerState
+from sycee.storage.history import History
 
 Array = np.ndarray[Any, Any]
 

@@ -15,11 +15,11 @@ from tests.sequencer.small import ANN, MEMBERS, START_NS, SUSPENSE, opening, som
 from sycee.core.errors import UnavailableError
 from sycee.journal import Frame, Mark, snapshot
 from sycee.ledger import kernels, operations
-from sycee.ledger.copying import CHANGING
 from sycee.ledger.layout import AccountKind, Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.log import Log
+from sycee.storage.snapshot_copy import CHANGING
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame as Asked
 from sycee.testing.histories import random_history

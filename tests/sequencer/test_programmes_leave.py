@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.ledger.test_history import memory_bytes
 from tests.sequencer.small import (
     ANN,
     BOB,
@@ -23,6 +22,7 @@ from tests.sequencer.small import (
     opening,
     some_ids,
 )
+from tests.storage.test_history import memory_bytes
 
 from sycee import Ledger
 from sycee.archive.check import check
@@ -30,10 +30,11 @@ from sycee.archive.export import export
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.codes import Result
-from sycee.ledger import growing, operations
-from sycee.ledger.history import History
+from sycee.ledger import operations
 from sycee.ledger.layout import PURSE
 from sycee.sequencer.verify import verify
+from sycee.storage import reserved_arrays
+from sycee.storage.history import History
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
 
@@ -114,7 +115,7 @@ def history_of(ledger: Ledger) -> History:
 def in_memory(ledger: Ledger) -> int:
     """How much memory the purses take, with what is made ready for those to come."""
     assert ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
-    growing.wait_until_ready()
+    reserved_arrays.wait_until_ready()
     return memory_bytes(ledger.sequencer.state.all_purses, "Anonymous")
 
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from sycee.core import limits
 from sycee.core.errors import UnavailableError
-from sycee.ledger import generations, growing, kernels
+from sycee.ledger import generations, kernels
 from sycee.ledger.batch import PreparedBatch, as_batch
-from sycee.ledger.growing import GrowingArray
-from sycee.ledger.history import History
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
-from sycee.ledger.leaving import Leaving
 from sycee.ledger.operation_table import TABLE
+from sycee.storage import reserved_arrays
+from sycee.storage.eviction import Leaving
+from sycee.storage.history import History
+from sycee.storage.reserved_arrays import GrowingArray
 
 Array = np.ndarray[Any, Any]
 
@@ -165,7 +166,7 @@ class Growth:
         if opened:
             self.grow("movements", movements + opened)
             row_bytes = kernels.GROWING["movements"][0].itemsize
-            self._growing["movements"].use(movements, coming=min(opened, growing.AHEAD_BYTES // row_bytes))
+            self._growing["movements"].use(movements, coming=min(opened, reserved_arrays.AHEAD_BYTES // row_bytes))
 
     def settle_history(self, *, wait: bool = False) -> None:
         """Let old rows leave memory, if the state has a history. For between frames."""

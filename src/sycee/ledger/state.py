@@ -18,9 +18,9 @@ from sycee.ledger import digest, kernels, layout, proofs, saving
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.growth import Growth
-from sycee.ledger.history import History
 from sycee.ledger.layout import KeyFlag, Kind, PostFlag
 from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
+from sycee.storage.history import History
 
 Array = np.ndarray[Any, Any]
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year

@@ -24,7 +24,6 @@ from sycee.core.limits import I64_MAX
 from sycee.core.memory import total_bytes
 from sycee.ledger import batch, operations
 from sycee.ledger.envelopes import Envelope, sign
-from sycee.ledger.history import History
 from sycee.ledger.operations import integer, shown
 from sycee.sequencer import snapshots
 from sycee.sequencer.asynchronous import AsyncLedger
@@ -37,6 +36,7 @@ from sycee.sequencer.signature_workers import WORKERS_MAX
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
 from sycee.sequencer.verbs import Chain
+from sycee.storage.history import History
 
 __all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
 

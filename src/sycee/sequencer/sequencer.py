@@ -20,7 +20,6 @@ from sycee.core.errors import UsageError
 from sycee.core.forking import Owner
 from sycee.journal.disk import Disk
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.history import History
 from sycee.ledger.reading import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
@@ -35,6 +34,7 @@ from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX, Submissi
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
 from sycee.sequencer.writer import Writer
+from sycee.storage.history import History
 
 Array = np.ndarray[Any, Any]
 

@@ -21,11 +21,11 @@ from sycee.journal.frame import Frame, Mark
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
 from sycee.ledger import kernels, layout, proofs
-from sycee.ledger.copying import CHANGING, Copying
-from sycee.ledger.history import History
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.log import Log
+from sycee.storage.history import History
+from sycee.storage.snapshot_copy import CHANGING, Copying
 
 Array = np.ndarray[Any, Any]
 

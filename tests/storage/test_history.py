@@ -15,10 +15,11 @@ from tests.ledger.test_saving import apply, require_same
 
 from sycee import AccountKind, Ledger
 from sycee.core.errors import UnavailableError
-from sycee.ledger import growing, growth, history, operations
-from sycee.ledger.growing import GrowingArray
-from sycee.ledger.history import History
+from sycee.ledger import growth, operations
 from sycee.ledger.state import LedgerState
+from sycee.storage import history, reserved_arrays
+from sycee.storage.history import History
+from sycee.storage.reserved_arrays import GrowingArray
 from sycee.testing.histories import random_history
 
 PAGE_BYTES = 4_096
@@ -91,7 +92,7 @@ def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytes
 def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Path) -> None:
     array = table_of(100_000)
     kept, go_on = History(tmp_path, 0), threading.Event()
-    growing.beside.submit(go_on.wait, 10)
+    reserved_arrays.beside.submit(go_on.wait, 10)
     settling = threading.Thread(target=kept.settle, args=({"run_ids": (array, len(array))},), kwargs={"wait": True})
     settling.start()
     settling.join(0.1)
@@ -108,7 +109,7 @@ def test_who_makes_rows_faster_than_the_disk_takes_them_waits(tmp_path: Path, mo
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     array = table_of(100_000)
     kept, go_on = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
-    growing.beside.submit(go_on.wait, 10)
+    reserved_arrays.beside.submit(go_on.wait, 10)
     kept.settle({"run_ids": (array, 1_024)})  # a page of four is old: a job, which cannot go on
     kept.settle({"run_ids": (array, 1_536)})  # three are, no more than are kept anyway
     assert kept.settled_bytes() == 0

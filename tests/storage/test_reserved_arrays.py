@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sycee.ledger import growing
-from sycee.ledger.growing import GrowingArray
+from sycee.storage import reserved_arrays
+from sycee.storage.reserved_arrays import GrowingArray
 
 pytestmark = pytest.mark.fast
 
@@ -49,46 +49,46 @@ def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.Monke
             raise OSError(12, "Cannot allocate memory")
         return real(descriptor, size, **options)
 
-    monkeypatch.setattr(growing.mmap, "mmap", stingy)
+    monkeypatch.setattr(reserved_arrays.mmap, "mmap", stingy)
     table = GrowingArray(PAIR, 100)
     filled(table.array, 100)
     with pytest.raises(MemoryError, match="no address space for 160,000 bytes"):
         table.grow(10_000)
     assert table.array["a"].tolist() == list(range(100))
-    monkeypatch.setattr(growing.mmap, "mmap", real)
+    monkeypatch.setattr(reserved_arrays.mmap, "mmap", real)
     assert table.grow(10_000)["a"][:100].tolist() == list(range(100))
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc to see memory in")
 def test_memory_is_there_before_the_rows_are() -> None:
-    rows = growing.AHEAD_FROM_BYTES // PAIR.itemsize
+    rows = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize
     table = GrowingArray(PAIR, rows)
     filled(table.array, rows)
     resident = resident_bytes()
     table.use(rows - 1)  # still a small ledger: nothing is asked for
-    growing.beside.submit(int).result()
-    assert resident_bytes() < resident + growing.AHEAD_BYTES // 2
+    reserved_arrays.beside.submit(int).result()
+    assert resident_bytes() < resident + reserved_arrays.AHEAD_BYTES // 2
     table.use(rows)
-    growing.beside.submit(int).result()
-    if resident_bytes() < resident + growing.AHEAD_BYTES // 2:
+    reserved_arrays.beside.submit(int).result()
+    if resident_bytes() < resident + reserved_arrays.AHEAD_BYTES // 2:
         pytest.skip("this kernel does not make memory ready ahead")
-    ahead = table.grow(rows + growing.AHEAD_BYTES // PAIR.itemsize)
+    ahead = table.grow(rows + reserved_arrays.AHEAD_BYTES // PAIR.itemsize)
     assert not ahead["a"][rows:].any()
     assert ahead["a"][:rows].tolist() == list(range(rows))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is made ready ahead")
 def test_memory_is_ready_when_all_that_was_asked_for_is_there() -> None:
-    rows, go_on = growing.AHEAD_FROM_BYTES // PAIR.itemsize, threading.Event()
+    rows, go_on = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize, threading.Event()
     table = GrowingArray(PAIR, rows)
-    growing.wait_until_ready()
-    growing.beside.submit(go_on.wait, 10)
-    assert growing.is_ready()
+    reserved_arrays.wait_until_ready()
+    reserved_arrays.beside.submit(go_on.wait, 10)
+    assert reserved_arrays.is_ready()
     table.use(rows)
-    assert not growing.is_ready()
+    assert not reserved_arrays.is_ready()
     go_on.set()
-    growing.wait_until_ready()
-    assert growing.is_ready()
+    reserved_arrays.wait_until_ready()
+    assert reserved_arrays.is_ready()
 
 
 def resident_bytes() -> int:

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Final, cast
 import numpy as np
 
 from sycee.core.errors import UnavailableError
-from sycee.ledger import growing
+from sycee.storage import reserved_arrays
 
 Array = np.ndarray[Any, Any]
 Tables = Mapping[str, tuple[Array, int]]  # by name, each with how many rows are final
@@ -202,7 +202,8 @@ class History:
 
     def _settle(self, todo: list[tuple[str, Array, int]]) -> None:
         try:
-            growing.wait_until_ready()  # or memory that was asked for before would be given to what is mapped now
+            # Or memory that was asked for before would be given to what is mapped now.
+            reserved_arrays.wait_until_ready()
             for name, array, end in todo:
                 self._settle_one(name, array, end)
         except OSError as error:
@@ -226,7 +227,7 @@ class History:
         if not (self.takes_rows and may_go(array[start // row_bytes : -(-stop // row_bytes)])):
             return None
         try:
-            growing.wait_until_ready()  # as in _settle
+            reserved_arrays.wait_until_ready()  # as in _settle
             settled, content = self._file_of(name, array), np.empty(stop - start, np.uint8)
             # Torn, perhaps, by the frame that is just being applied: then memory is not the same any more.
             np.copyto(content, array.reshape(-1).view(np.uint8)[start:stop])

@@ -13,7 +13,7 @@ import numpy as np
 
 from sycee.core.errors import UnavailableError
 from sycee.ledger import kernels, saving
-from sycee.ledger.growing import GrowingArray
+from sycee.storage.reserved_arrays import GrowingArray
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from tests.ledger.keeping import kept
 from tests.ledger.table import BANK, Table
-from tests.ledger.test_history import PAGE_BYTES, lose_writes, memory_bytes
 from tests.ledger.test_saving import require_same
+from tests.storage.test_history import PAGE_BYTES, lose_writes, memory_bytes
 
-from sycee.ledger import growing, history, leaving
-from sycee.ledger.history import History
 from sycee.ledger.state import LedgerState
+from sycee.storage import history
+from sycee.storage.history import History
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
 
@@ -32,9 +32,9 @@ LATE = "m150"  # her purse stands on the third page of its block
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece is a page, a block of a page is worth leaving, and each frame looks for what is due."""
-    monkeypatch.setattr(leaving, "PIECE_BYTES", PAGE_BYTES)
-    monkeypatch.setattr(leaving, "BLOCK_BYTES_MIN", PAGE_BYTES)
-    monkeypatch.setattr(leaving, "LOOK_NS", 1)
+    monkeypatch.setattr(eviction, "PIECE_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(eviction, "BLOCK_BYTES_MIN", PAGE_BYTES)
+    monkeypatch.setattr(eviction, "LOOK_NS", 1)
 
 
 def programme(number: int, until_ns: int = END_NS) -> str:
@@ -179,7 +179,7 @@ def test_nothing_is_mapped_while_memory_is_being_made_ready(files: History, monk
     at_once(monkeypatch)
     table = table_with(files).play(f"pass {LEAVES_NS}")
     with monkeypatch.context() as busy:
-        busy.setattr(growing, "is_ready", lambda: False)
+        busy.setattr(reserved_arrays, "is_ready", lambda: False)
         table.play("transfer issuance treasury 1\n" * 3)
         assert files.settled_bytes() == 0
     table.play("transfer issuance treasury 1")
@@ -211,13 +211,13 @@ def test_nothing_leaves_for_a_history_that_is_closed(files: History, monkeypatch
 
 
 def test_small_blocks_stay(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "BLOCK_BYTES_MIN", (BLOCK_PAGES + 1) * PAGE_BYTES)
+    monkeypatch.setattr(eviction, "BLOCK_BYTES_MIN", (BLOCK_PAGES + 1) * PAGE_BYTES)
     assert gone_pages(table_with(files), LEAVES_NS) == 0
 
 
 def test_a_table_that_moves_comes_back_and_leaves_again(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system grants little address space, growing is copying."""
-    monkeypatch.setattr(growing, "RESERVED_BYTES", 1 << 16)
+    monkeypatch.setattr(reserved_arrays, "RESERVED_BYTES", 1 << 16)
     table = table_with(files)
     old = table.sides.state.all_purses.ctypes.data
     assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.ledger import growing, kernels
-from sycee.ledger.history import Copied, History
+from sycee.ledger import kernels
 from sycee.ledger.layout import PURSE, PurseState
+from sycee.storage import reserved_arrays
+from sycee.storage.history import Copied, History
 
 Array = np.ndarray[Any, Any]
 
@@ -72,7 +73,7 @@ class Leaving:
         """Let go of the piece that was copied last, and have the next one copied."""
         if self._copying is not None:
             # Mapped while memory is made ready, it would hold up the frame for as long as a step of that takes.
-            if not (wait or (self._copying.done() and growing.is_ready())):
+            if not (wait or (self._copying.done() and reserved_arrays.is_ready())):
                 return
             copied, self._copying = self._copying.result(), None
             programme, stop = self._due[0]

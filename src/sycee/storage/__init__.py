@@ -1,0 +1,1 @@
+"""Where tables live: reserved address space, working files for old rows, and worker threads beside the frames."""
