@@ -24,6 +24,7 @@ from sycee.core.errors import UnavailableError, require
 from sycee.ledger import generations, kernels, layout
 from sycee.ledger.state import LedgerState
 from sycee.storage.history import History
+from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray[Any, Any]
 
@@ -86,7 +87,7 @@ def numbered(first: int, count: int) -> Array:
 
 def past(setting: Setting, history: History) -> LedgerState:
     """A state whose runs hold setting.operations ids, numbered from 0, each bound in the row of its number."""
-    state = LedgerState(history)
+    state = LedgerState(TableStorage(history))
     for first in range(0, setting.operations, RUN_IDS):
         count = min(RUN_IDS, setting.operations - first)
         at = generations.make_room(state, count)

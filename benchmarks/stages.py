@@ -33,6 +33,7 @@ from sycee.ledger import batch as batches
 from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.zones import calendar_entry
+from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray[Any, Any]
 
@@ -78,7 +79,7 @@ def measure(folder: Path, *, accounts: int, operations: int | None = None) -> li
     """The stages of so many transfers among `accounts`: a stage before its parts, in order."""
     count = operations or OPERATIONS
     forget_moments()
-    town, state = Town(accounts, count), LedgerState()
+    town, state = Town(accounts, count), LedgerState(TableStorage())
     sequence = 0
     for sequence, batch in enumerate(batches_of(town.opening()), start=1):
         state.reserve(batch)

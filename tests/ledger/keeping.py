@@ -11,7 +11,7 @@ from sycee.ledger.state import LedgerState
 
 
 class Kept:
-    """A section of a snapshot, as saving.Section asks for, kept in memory."""
+    """A section of a snapshot, as storage.Section asks for, kept in memory."""
 
     def __init__(self, array: Array) -> None:
         self._array = array.copy()

@@ -14,9 +14,11 @@ from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.ledger import generations, kernels, layout, operations
 from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.book import join
 from sycee.ledger.kernels import constants, lookup, tables
 from sycee.ledger.layout import AccountKind
-from sycee.ledger.state import LedgerState, join
+from sycee.ledger.state import LedgerState
+from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray
 ISSUANCE, SUSPENSE, WALLET = 1, 2, 3
@@ -34,7 +36,7 @@ class Book:
     """A ledger, and what must be found in it: places by id. Time stands still but for `pass_ms`."""
 
     def __init__(self) -> None:
-        self.state = LedgerState()
+        self.state = LedgerState(TableStorage())
         self.places: dict[int, int] = {}
         self.now_ms = START_MS
         self.sequence = 0

@@ -35,6 +35,7 @@ from sycee.ledger.layout import PURSE
 from sycee.sequencer.verify import verify
 from sycee.storage import reserved_arrays
 from sycee.storage.history import History
+from sycee.storage.table_storage import TableStorage
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
 
@@ -107,9 +108,10 @@ def opened(folder: Path) -> Ledger:
 
 
 def history_of(ledger: Ledger) -> History:
-    history = ledger.sequencer.state.history
-    assert history is not None
-    return history
+    storage = ledger.sequencer.state.storage
+    assert isinstance(storage, TableStorage)
+    assert storage.history is not None
+    return storage.history
 
 
 def in_memory(ledger: Ledger) -> int:

@@ -16,8 +16,9 @@ from tests.ledger.test_saving import require_same
 from tests.storage.test_history import PAGE_BYTES, lose_writes, memory_bytes
 
 from sycee.ledger.state import LedgerState
-from sycee.storage import history
+from sycee.storage import eviction, history, reserved_arrays
 from sycee.storage.history import History
+from sycee.storage.table_storage import TableStorage
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
 
@@ -59,17 +60,18 @@ def programme(number: int, until_ns: int = END_NS) -> str:
 def table_with(history: History | None, *, expired: str = f"0..{MEMBERS}") -> Table:
     """Two programmes; the first is over, and these of its purses are expired."""
     table = Table()
-    table.sides.state = LedgerState(history)
+    table.sides.state = LedgerState(TableStorage(history))
     return table.play(BANK + programme(1) + programme(2, 2**61) + f"at {END_NS}\nexpire 1 {expired}")
 
 
 def gone_pages(table: Table, now_ns: int) -> int:
     """How many pages are read from files after all that is due at this time has left."""
     state = table.play(f"pass {now_ns}").sides.state
-    assert state.history is not None
+    assert isinstance(state.storage, TableStorage)
+    assert state.storage.history is not None
     state.settle_history(wait=True)
     table.sides.compare()
-    return state.history.settled_bytes() // PAGE_BYTES
+    return state.storage.history.settled_bytes() // PAGE_BYTES
 
 
 @pytest.fixture
@@ -235,7 +237,7 @@ def test_a_state_that_was_loaded_leaves_memory_again(files: History, tmp_path_fa
     assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
     table.play("refund lunch1 1")
     other = History(tmp_path_factory.mktemp("other"), 1 << 40)
-    again = LedgerState.load(*kept(table.sides.state), other)
+    again = LedgerState.load(*kept(table.sides.state), TableStorage(other))
     assert other.settled_bytes() == 0
     again.settle_history(wait=True)
     assert other.settled_bytes() == BLOCK_PAGES * PAGE_BYTES

@@ -15,11 +15,12 @@ from tests.ledger.test_saving import apply, require_same
 
 from sycee import AccountKind, Ledger
 from sycee.core.errors import UnavailableError
-from sycee.ledger import growth, operations
+from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
-from sycee.storage import history, reserved_arrays
+from sycee.storage import history, reserved_arrays, table_storage
 from sycee.storage.history import History
-from sycee.storage.reserved_arrays import GrowingArray
+from sycee.storage.reserved_arrays import ReservedArray
+from sycee.storage.table_storage import TableStorage
 from sycee.testing.histories import random_history
 
 PAGE_BYTES = 4_096
@@ -27,7 +28,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all s
 
 
 def table_of(rows: int) -> np.ndarray:
-    array = GrowingArray(np.dtype(("<u8", 2)), rows).array
+    array = ReservedArray(np.dtype(("<u8", 2)), rows).array
     array[:] = np.arange(2 * rows, dtype=np.uint64).reshape(rows, 2)
     return array
 
@@ -68,7 +69,7 @@ def test_what_is_settled_is_read_where_it_was_and_takes_no_memory_of_its_own(tmp
 @linux_only
 def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
-    array, rows = GrowingArray(np.dtype(("<u8", 2)), 1_000_000).array, 900_000
+    array, rows = ReservedArray(np.dtype(("<u8", 2)), 1_000_000).array, 900_000
     kept = History(tmp_path, 160_000)
     kept.take_in({"bound": (array, rows)})
     array[:rows] = table_of(rows)
@@ -186,14 +187,15 @@ def submit_transfers(ledger: Ledger, first: int) -> None:
 
 @linux_only
 def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth, "SETTLED_EVERY_ROWS", 20)
+    monkeypatch.setattr(table_storage, "SETTLED_EVERY_ROWS", 20)
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
 
     def settled() -> int:
-        kept = ledger.sequencer.state.history
-        assert kept is not None
-        kept.close()
-        return kept.settled_bytes()
+        storage = ledger.sequencer.state.storage
+        assert isinstance(storage, TableStorage)
+        assert storage.history is not None
+        storage.close()
+        return storage.history.settled_bytes()
 
     with Ledger.open(tmp_path, history_bytes=0, snapshot_frames=0) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
@@ -221,16 +223,16 @@ def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatc
 def test_a_state_with_its_past_on_disk_is_the_same_state(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(growth, "SETTLED_EVERY_ROWS", 20)
+    monkeypatch.setattr(table_storage, "SETTLED_EVERY_ROWS", 20)
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     kept_files, other = History(tmp_path, 0), History(tmp_path, 0)
-    state, plain = LedgerState(kept_files), LedgerState()
+    state, plain = LedgerState(TableStorage(kept_files)), LedgerState()
     frames = random_history(8_000_000 + seed, 600)
     for sequence, frame in enumerate(frames, 1):
         assert apply(state, sequence, frame) == apply(plain, sequence, frame)
         state.settle_history(wait=True)
     require_same(plain, state)
-    again = LedgerState.load(*kept(state), other)
+    again = LedgerState.load(*kept(state), TableStorage(other))
     require_same(plain, again)
     if sys.platform == "linux":
         assert kept_files.settled_bytes() >= 2 * PAGE_BYTES

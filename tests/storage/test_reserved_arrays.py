@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sycee.storage import reserved_arrays
-from sycee.storage.reserved_arrays import GrowingArray
+from sycee.storage.reserved_arrays import ReservedArray
 
 pytestmark = pytest.mark.fast
 
@@ -25,7 +25,7 @@ def filled(array: Any, rows: int) -> None:
 
 
 def test_rows_stay_where_they_are() -> None:
-    table = GrowingArray(PAIR, 10)
+    table = ReservedArray(PAIR, 10)
     filled(table.array, 10)
     address = table.array.ctypes.data
     larger = table.grow(1_000_000)
@@ -36,7 +36,7 @@ def test_rows_stay_where_they_are() -> None:
 
 
 def test_an_empty_table_grows() -> None:
-    table = GrowingArray(PAIR, 0)
+    table = ReservedArray(PAIR, 0)
     assert table.array.size == 0
     assert table.grow(3)["b"].tolist() == [0, 0, 0]
 
@@ -50,7 +50,7 @@ def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.Monke
         return real(descriptor, size, **options)
 
     monkeypatch.setattr(reserved_arrays.mmap, "mmap", stingy)
-    table = GrowingArray(PAIR, 100)
+    table = ReservedArray(PAIR, 100)
     filled(table.array, 100)
     with pytest.raises(MemoryError, match="no address space for 160,000 bytes"):
         table.grow(10_000)
@@ -62,7 +62,7 @@ def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.Monke
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc to see memory in")
 def test_memory_is_there_before_the_rows_are() -> None:
     rows = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize
-    table = GrowingArray(PAIR, rows)
+    table = ReservedArray(PAIR, rows)
     filled(table.array, rows)
     resident = resident_bytes()
     table.use(rows - 1)  # still a small ledger: nothing is asked for
@@ -80,7 +80,7 @@ def test_memory_is_there_before_the_rows_are() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is made ready ahead")
 def test_memory_is_ready_when_all_that_was_asked_for_is_there() -> None:
     rows, go_on = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize, threading.Event()
-    table = GrowingArray(PAIR, rows)
+    table = ReservedArray(PAIR, rows)
     reserved_arrays.wait_until_ready()
     reserved_arrays.beside.submit(go_on.wait, 10)
     assert reserved_arrays.is_ready()

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli import console
 from sycee.core.errors import IntegrityError, UsageError
+from sycee.storage.table_storage import TableStorage
 
 if TYPE_CHECKING:
     from sycee.core.keys import PublicKey
@@ -127,7 +128,7 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
     disk = journal_disk(folder)
     if not Journal.exists(disk):
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    journal, state, epoch = Journal.open(disk, read_only=True), LedgerState(), 0
+    journal, state, epoch = Journal.open(disk, read_only=True), LedgerState(TableStorage()), 0
     try:
         for frame in journal.recover():
             Applier(state).replay(frame)

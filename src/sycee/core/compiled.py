@@ -1,7 +1,7 @@
 """Decorators for compiled functions: eager signatures, and a cache on disk that several processes fill together.
 
 `entry` is for a function that Python calls, `part` for a large function inside an entry, which another process may
-compile meanwhile. `ensure` compiles a module's entries before the module needs them: see `sycee.core.kernel_build`.
+compile meanwhile: `kernel_build.ensure` has both compiled before a module needs them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,6 @@ class Mode:
 
     is_worker = False
     part = ""  # the one function that a worker compiles, instead of the entries
-
-
-def ensure(module: str) -> None:
-    """Compile what `module` needs if it is not in the cache: on all cores, with a progress bar on a terminal."""
-    if not (IS_INTERPRETED or Mode.is_worker):
-        from sycee.core import kernel_build
-
-        kernel_build.ensure(module)
 
 
 def entry(signature: Any, **options: Any) -> Callable[[Any], Any]:

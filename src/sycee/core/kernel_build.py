@@ -55,6 +55,8 @@ def ensure(module: str) -> None:
 
     Where no worker can be started, or one fails, nothing is raised: the module compiles its entries itself.
     """
+    if compiled.IS_INTERPRETED or compiled.Mode.is_worker:
+        return
     folder = kernel_folder.folder()
     if folder is None or _is_complete(folder, module) or not _can_start_workers():
         return

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from sycee.core import limits
 from sycee.core.codes import Result
 from sycee.ledger import kernels, layout
+from sycee.ledger.book import Book
 from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role
 from sycee.ledger.values import Grant
-
-if TYPE_CHECKING:
-    from sycee.ledger.state import LedgerState
 
 Array = np.ndarray[Any, Any]
 
@@ -29,7 +27,7 @@ def _bytes(operations: Array, at: int, start: int, stop: int) -> bytes:
     return operations[at : at + 1].view(np.ndarray).view(np.uint8)[start:stop].tobytes()
 
 
-def _define_currency(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _define_currency(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     number = int(operations["number"][at])
     if number in state.zones:
         return Result.CURRENCY_EXISTS
@@ -41,7 +39,7 @@ def _define_currency(state: LedgerState, operations: Array, at: int, now_ns: int
     return Result.CREATED
 
 
-def _define_group(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _define_group(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     number = int(operations["number"][at])
     if number in state.groups:
         return Result.GROUP_EXISTS
@@ -50,7 +48,7 @@ def _define_group(state: LedgerState, operations: Array, at: int, now_ns: int) -
     return Result.CREATED
 
 
-def _define_rule_set(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _define_rule_set(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     definition = _bytes(operations, at, 0, limits.RECORD_BYTES)
     record = rules_of(definition)
     number = int(record["number"])
@@ -82,7 +80,7 @@ def rules_of(definition: bytes) -> Any:
     return np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
 
 
-def put_in_force(state: LedgerState, number: int, definition: bytes) -> None:
+def put_in_force(state: Book, number: int, definition: bytes) -> None:
     """Let a rule set's definition take effect."""
     record = rules_of(definition)
     state.grow("rule_sets", number + 1)
@@ -98,7 +96,7 @@ def put_in_force(state: LedgerState, number: int, definition: bytes) -> None:
     state.coming.pop(number, None)
 
 
-def _grant_role(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
     grant = Grant(
         id=_id(record, "id"),
@@ -115,13 +113,13 @@ def _grant_role(state: LedgerState, operations: Array, at: int, now_ns: int) -> 
     return Result.CREATED
 
 
-def officers(state: LedgerState, now_ns: int, but: int = 0) -> int:
+def officers(state: Book, now_ns: int, but: int = 0) -> int:
     """How many persons have a grant as officer that counts now, leaving out one grant."""
     grants = (grant for grant in state.grants.values() if grant.id != but)
     return len({grant.person for grant in grants if grant.role is Role.OFFICER and grant.counts(now_ns)})
 
 
-def _revoke_role(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     grant = state.grants.get(_id(operations[at], "reference"))
     if grant is None:
         return Result.GRANT_NOT_FOUND
@@ -133,7 +131,7 @@ def _revoke_role(state: LedgerState, operations: Array, at: int, now_ns: int) ->
     return Result.CREATED
 
 
-def _upgrade(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _upgrade(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     number = int(operations["number"][at])
     if number <= state.rules:
         return Result.RULES_NOT_NEWER
@@ -142,7 +140,7 @@ def _upgrade(state: LedgerState, operations: Array, at: int, now_ns: int) -> Res
     return Result.CREATED
 
 
-def _open_programme(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _open_programme(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
     number, rule_set = int(record["number"]), int(record["rule_set"])
     if rule_set not in state.rule_sets:
@@ -174,7 +172,7 @@ def _open_programme(state: LedgerState, operations: Array, at: int, now_ns: int)
     return Result.CREATED
 
 
-def _seal_cohort(state: LedgerState, operations: Array, at: int, now_ns: int) -> Result:
+def _seal_cohort(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
     number = int(record["number"])
     if not state.has_programme(number):
@@ -195,7 +193,7 @@ def _id(record: Any, name: str) -> int:
     return int(record[f"{name}_high"]) << 64 | int(record[f"{name}_low"])
 
 
-HANDLERS: Final[dict[Kind, Callable[[LedgerState, Array, int, int], Result]]] = {
+HANDLERS: Final[dict[Kind, Callable[[Book, Array, int, int], Result]]] = {
     Kind.DEFINE_CURRENCY: _define_currency,
     Kind.DEFINE_GROUP: _define_group,
     Kind.DEFINE_RULE_SET: _define_rule_set,

@@ -8,16 +8,14 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import blake3
 import numpy as np
 
 from sycee.core import limits
 from sycee.ledger import kernels, layout
-
-if TYPE_CHECKING:
-    from sycee.ledger.state import LedgerState
+from sycee.ledger.book import Book
 
 Array = np.ndarray[Any, Any]
 
@@ -51,7 +49,7 @@ _STAGED = np.dtype([("batch", "<u4"), ("debit_id", *_ID), ("credit_id", *_ID), (
 _BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64)])
 
 
-def state_digest(state: LedgerState) -> bytes:
+def state_digest(state: Book) -> bytes:
     """BLAKE3-256 over everything the ledger knows, in id order. 32 bytes."""
     digest = blake3.blake3(b"sycee.state.v2")
     zones = [
@@ -88,7 +86,7 @@ def _listed(rows: list[bytes]) -> Section:
     return len(rows), iter(rows)
 
 
-def _groups(state: LedgerState) -> list[bytes]:
+def _groups(state: Book) -> list[bytes]:
     accounts = state.accounts
     payees = accounts[accounts["payee"] > 0]
     payees = payees[np.lexsort((payees["id_low"], payees["id_high"]))]
@@ -102,7 +100,7 @@ def _groups(state: LedgerState) -> list[bytes]:
     return rows
 
 
-def _rule_sets(state: LedgerState) -> list[bytes]:
+def _rule_sets(state: Book) -> list[bytes]:
     nothing = bytes(limits.RECORD_BYTES)
     return [
         struct.pack("<I", number) + _version(definition) + _version(state.coming.get(number, nothing))
@@ -127,7 +125,7 @@ def _version(definition: bytes) -> bytes:
     )
 
 
-def _accounts(state: LedgerState) -> Section:
+def _accounts(state: Book) -> Section:
     accounts = state.accounts
     keys = state.tables.keys.view(np.ndarray)
 
@@ -145,7 +143,7 @@ def _accounts(state: LedgerState) -> Section:
     return _section(np.lexsort((accounts["id_low"], accounts["id_high"])), part)
 
 
-def _programmes(state: LedgerState) -> list[bytes]:
+def _programmes(state: Book) -> list[bytes]:
     programmes, accounts = state.tables.programmes.view(np.ndarray), state.accounts
     return [
         struct.pack(
@@ -161,7 +159,7 @@ def _programmes(state: LedgerState) -> list[bytes]:
     ]
 
 
-def _grants(state: LedgerState) -> list[bytes]:
+def _grants(state: Book) -> list[bytes]:
     return [
         grant.id.to_bytes(16, "little")
         + grant.person.to_bytes(16, "little")
@@ -172,7 +170,7 @@ def _grants(state: LedgerState) -> list[bytes]:
     ]
 
 
-def _purses(state: LedgerState) -> Section:
+def _purses(state: Book) -> Section:
     purses, accounts = state.all_purses, state.accounts
     first = state.tables.programmes["first_purse"]
 
@@ -188,14 +186,14 @@ def _purses(state: LedgerState) -> Section:
     return _section(np.argsort(purses["programme"], kind="stable"), part)
 
 
-def _by_operation(state: LedgerState, made: Array) -> Array:
+def _by_operation(state: Book, made: Array) -> Array:
     """Order of holds or transits by the ids of the operations that made them."""
     bound = state.bound[made["bound"]]
     order: Array = np.lexsort((bound["id_low"], bound["id_high"]))
     return order
 
 
-def _holds(state: LedgerState) -> Section:
+def _holds(state: Book) -> Section:
     holds, accounts, bound = state.holds, state.accounts, state.bound
 
     def part(rows: Array) -> Array:
@@ -210,7 +208,7 @@ def _holds(state: LedgerState) -> Section:
     return _section(_by_operation(state, holds), part)
 
 
-def _hold_legs(state: LedgerState) -> Section:
+def _hold_legs(state: Book) -> Section:
     holds, legs, purses, bound = state.holds, state.hold_legs, state.all_purses, state.bound
     first = state.tables.programmes["first_purse"]
     order = _by_operation(state, holds)
@@ -231,7 +229,7 @@ def _hold_legs(state: LedgerState) -> Section:
     return _section(np.arange(owners.size), part)
 
 
-def _transits(state: LedgerState) -> Section:
+def _transits(state: Book) -> Section:
     transits, accounts, bound = state.transits, state.accounts, state.bound
 
     def part(rows: Array) -> Array:
@@ -245,14 +243,14 @@ def _transits(state: LedgerState) -> Section:
     return _section(_by_operation(state, transits), part)
 
 
-def _open_batches(state: LedgerState) -> Array:
+def _open_batches(state: Book) -> Array:
     """Return the rows of the open batches, by number."""
     numbers = state.batches["number"]
     waiting = np.flatnonzero(numbers)
     return waiting[np.argsort(numbers[waiting])]
 
 
-def _batches(state: LedgerState) -> Section:
+def _batches(state: Book) -> Section:
     table = _copy(state.batches[_open_batches(state)], _BATCH)
     newest = int(state.tables.counters[kernels.NEWEST_BATCH])
     if newest and newest not in table["number"][-1:]:
@@ -260,7 +258,7 @@ def _batches(state: LedgerState) -> Section:
     return table.size, iter((table.tobytes(),))
 
 
-def _staged(state: LedgerState) -> Section:
+def _staged(state: Book) -> Section:
     staged, accounts, batches = state.staged, state.accounts, state.batches
     chosen_batches = _open_batches(state)
     # Rows are used again, so only the chain from a batch's first payment gives the order of staging.
@@ -284,7 +282,7 @@ def _staged(state: LedgerState) -> Section:
     return _section(np.arange(rows_in_order.size), part)
 
 
-def _bound(state: LedgerState) -> Section:
+def _bound(state: Book) -> Section:
     bound, refunds = state.bound, state.refunds
     refunds = refunds[np.argsort(refunds["bound"])]
 

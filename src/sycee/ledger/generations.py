@@ -6,22 +6,37 @@ one frame. No answer, no digest and no snapshot hangs on it.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from sycee.core.worker import Executor
 from sycee.ledger import kernels
-
-if TYPE_CHECKING:
-    from sycee.ledger.growth import Growth
+from sycee.ledger.storage import Pending, Storage
 
 Array = np.ndarray[Any, Any]
 
 BLOCK_IDS: Final = 1 << kernels.BLOCK_BITS
-# Sealing takes as long as some ten frames, which do not wait for it.
-_BESIDE: Final = Executor("sycee-sealing")
+
+
+class Growth(Protocol):
+    """The tables of a state as this module uses them: `growth.Growth`."""
+
+    tables: kernels.Tables
+    storage: Storage
+    sealing: Pending[int] | None  # of the older generation of ids: how many its run will hold
+
+    def grow(self, name: str, needed: int) -> None:
+        """Make a table hold at least `needed` rows. MemoryError if there is no room."""
+        ...
+
+    def grow_slots(self, name: str, needed: int) -> None:
+        """Make an index hold at least `needed` ids. MemoryError if there is no room."""
+        ...
+
+    def settle_history(self, *, wait: bool = False) -> None:
+        """Let old rows leave memory."""
+        ...
 
 
 def turn(growth: Growth, coming: int) -> None:
@@ -42,10 +57,12 @@ def turn(growth: Growth, coming: int) -> None:
         growth.grow_slots("recent_slots", ids + coming)
         return
     if growth.sealing:
-        if growth.sealing.exception():
-            growth.sealing, failed = _seal_older(growth), growth.sealing
-            failed.result()
-        add_run(growth.tables, int(generations[kernels.OLDER_FIRST]), growth.sealing.result())
+        try:
+            sealed = growth.sealing.result()
+        except Exception:
+            growth.sealing = _seal_older(growth)
+            raise
+        add_run(growth.tables, int(generations[kernels.OLDER_FIRST]), sealed)
         growth.sealing = None
     make_room(growth, ids)
     slots = growth.tables.older_slots
@@ -63,12 +80,13 @@ def turn(growth: Growth, coming: int) -> None:
     growth.sealing = _seal_older(growth)
 
 
-def _seal_older(growth: Growth) -> Future[int]:
+def _seal_older(growth: Growth) -> Pending[int]:
     first, end, ids, at = (
         int(growth.tables.generations[name])
         for name in (kernels.OLDER_FIRST, kernels.RECENT_FIRST, kernels.OLDER, kernels.RUN_IDS)
     )
-    return _BESIDE.submit(seal, growth.tables, first, end, at, ids, all_are=ids == end - first)
+    # Sealing takes as long as some ten frames, which do not wait for it.
+    return growth.storage.begin_long(partial(seal, growth.tables, first, end, at, ids, all_are=ids == end - first))
 
 
 def capacity(slots: Array) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
@@ -14,15 +13,12 @@ from sycee.ledger import generations, kernels
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 from sycee.ledger.operation_table import TABLE
-from sycee.storage import reserved_arrays
-from sycee.storage.eviction import Leaving
-from sycee.storage.history import History
-from sycee.storage.reserved_arrays import GrowingArray
+from sycee.ledger.storage import InMemory, Pending, Storage
 
 Array = np.ndarray[Any, Any]
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
-SETTLED_EVERY_ROWS: Final = 1 << 16  # to look whether old rows may go to disk costs microseconds
+DROP_AHEAD_BYTES: Final = 64 << 20  # of movements, for which memory is made ready before a drop
 SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
 _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX,
@@ -77,20 +73,14 @@ _OVERFLOWING: Final = [kind for kind, row in TABLE.items() if row.overflows]
 class Growth:
     """The tables of a state, which grow; the state inherits from it."""
 
-    def __init__(self, history: History | None = None) -> None:
-        self.history = history  # where old rows go; without it all stay in memory
-        if history:
-            history.begin()
-        self._settles_at = SETTLED_EVERY_ROWS
-        self._leaving = Leaving(history) if history else None
+    def __init__(self, storage: Storage | None = None) -> None:
+        self.storage: Storage = storage or InMemory()
         self.now_ns = 0  # time of the newest frame
         self.tables = kernels.empty_tables()
-        self._growing = {name: GrowingArray(dtype, length) for name, (dtype, length) in kernels.GROWING.items()}
-        self.tables = self.tables._replace(
-            **{name: kernels.seen(growing.array) for name, growing in self._growing.items()}
-        )
+        self._growing = {name: self.storage.array(dtype, length) for name, (dtype, length) in kernels.GROWING.items()}
+        self.tables = self.tables._replace(**{name: kernels.seen(table.array) for name, table in self._growing.items()})
         self.groups: dict[int, int] = {}  # number -> order of definition
-        self.sealing: Future[int] | None = None  # of the older generation of ids: how many its run will hold
+        self.sealing: Pending[int] | None = None  # of the older generation of ids: how many its run will hold
 
     def reserve(self, batch: PreparedBatch | Array, *, available_bytes: Callable[[], int] | None = None) -> int:
         """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
@@ -166,22 +156,11 @@ class Growth:
         if opened:
             self.grow("movements", movements + opened)
             row_bytes = kernels.GROWING["movements"][0].itemsize
-            self._growing["movements"].use(movements, coming=min(opened, reserved_arrays.AHEAD_BYTES // row_bytes))
+            self._growing["movements"].use(movements, coming=min(opened, DROP_AHEAD_BYTES // row_bytes))
 
     def settle_history(self, *, wait: bool = False) -> None:
-        """Let old rows leave memory, if the state has a history. For between frames."""
-        if self.history is None or self._leaving is None:
-            return
-        if self.now_ns >= self._leaving.goes_on_ns:
-            self._leaving.go_on(self.tables, self.now_ns, wait=wait)
-        ids = int(self.tables.generations[kernels.RUN_IDS])
-        movements, bound = (int(self.tables.counters[counter]) for counter in (kernels.MOVEMENTS, kernels.BOUND))
-        if wait or movements + bound + ids >= self._settles_at:
-            self._settles_at = movements + bound + ids + SETTLED_EVERY_ROWS
-            final = {"movements": movements, "bound": bound, "run_ids": ids, "run_rows": ids}
-            self.history.settle(
-                {name: (getattr(self.tables, name).view(np.ndarray), rows) for name, rows in final.items()}, wait=wait
-            )
+        """Let old rows leave memory, if the storage has another place for them. For between frames."""
+        self.storage.settle(self.tables, self.now_ns, wait=wait)
 
     def _in_use(self) -> dict[str, int]:
         counters = self.tables.counters.tolist()

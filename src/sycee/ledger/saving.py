@@ -6,36 +6,20 @@ what is zero between frames. Content hashes of bound operations are keyed with t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from sycee.core.errors import IntegrityError
 from sycee.ledger import kernels
+from sycee.ledger.book import Book
 from sycee.ledger.layout import KeyFlag, Role
+from sycee.ledger.storage import Section
 from sycee.ledger.values import Grant
 
-if TYPE_CHECKING:
-    from sycee.ledger.state import LedgerState
-
 Array = np.ndarray[Any, Any]
-
-
-class Section(Protocol):
-    """One array of a snapshot, as the journal hands it out."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the array."""
-        ...
-
-    def read_into(self, array: Array) -> None:
-        """Fill an array of this shape. Raises IntegrityError where the bytes changed."""
-        ...
-
+State = TypeVar("State", bound=Book)
 
 # The tables that are saved, and which counter says how much of them is in use.
 _COUNTED: Final = {
@@ -51,16 +35,13 @@ _COUNTED: Final = {
     "staged": kernels.STAGED,
     "keys": kernels.KEYS,
 }
-_SIDE_BY_SIDE_BYTES_MIN: Final = 64 << 20  # less is read in the time that threads take to begin
-_THREADS_MAX: Final = 4  # as many as there are tables that take long
-_OLD: Final = ("movements", "bound")  # of which old rows may leave memory
 _WHOLE: Final = ("rule_sets", "programmes", "group_rows", "group_bits", "issuance", "calendar")
 
 
-def save(state: LedgerState) -> tuple[dict[str, Array], dict[str, Any]]:
+def save(state: Book) -> tuple[dict[str, Array], dict[str, Any]]:
     """(arrays by name, small values that JSON can hold). The arrays are views: the state must stand still meanwhile.
 
-    `copying.Copying` is for a state that goes on.
+    `storage.SnapshotCopy` is for a state that goes on.
     """
     tables = state.tables
     sections: dict[str, Array] = {
@@ -86,9 +67,7 @@ def save(state: LedgerState) -> tuple[dict[str, Array], dict[str, Any]]:
     return {name: np.ascontiguousarray(array.view(np.ndarray)) for name, array in sections.items()}, small
 
 
-def load(
-    new_state: Callable[[], LedgerState], sections: Mapping[str, Section], small: Mapping[str, Any]
-) -> LedgerState:
+def load(new_state: Callable[[], State], sections: Mapping[str, Section], small: Mapping[str, Any]) -> State:
     """The state that was saved. Raises IntegrityError where something of it is missing or of another shape."""
     state = new_state()
     try:
@@ -112,33 +91,18 @@ def load(
     return state
 
 
-def _read(state: LedgerState, sections: Mapping[str, Section]) -> None:
-    """Fill all tables, large ones side by side."""
+def _read(state: Book, sections: Mapping[str, Section]) -> None:
+    """Fill all tables."""
     parts = {name: _part(state, name, sections[name].shape[0]) for name in (*_COUNTED, "frame_times", *_WHOLE)}
-    if state.history:
-        state.history.take_in({name: (parts[name], len(parts[name])) for name in _OLD})
-    _fill(parts, sections)
-    if state.history:
-        state.history.taken_in()
+    state.storage.fill(parts, sections)
 
 
-def _fill(parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
-    if sum(part.nbytes for part in parts.values()) < _SIDE_BY_SIDE_BYTES_MIN:
-        for name, part in parts.items():
-            sections[name].read_into(part)
-        return
-    with ThreadPoolExecutor(min(_THREADS_MAX, os.cpu_count() or 1), thread_name_prefix="sycee-load") as pool:
-        longest_first = sorted(parts, key=lambda name: -parts[name].nbytes)
-        for done in [pool.submit(sections[name].read_into, parts[name]) for name in longest_first]:
-            done.result()
-
-
-def _part(state: LedgerState, name: str, rows: int) -> Array:
+def _part(state: Book, name: str, rows: int) -> Array:
     part: Array = getattr(state.tables, name)[:rows].view(np.ndarray)
     return part
 
 
-def _fit(state: LedgerState, name: str, section: Section) -> None:
+def _fit(state: Book, name: str, section: Section) -> None:
     """Give a table that is saved whole the shape it had."""
     table = getattr(state.tables, name)
     if name in kernels.GROWING:
@@ -147,7 +111,7 @@ def _fit(state: LedgerState, name: str, section: Section) -> None:
         state.tables = state.tables._replace(**{name: kernels.seen(np.zeros(section.shape, table.dtype))})
 
 
-def _load_small(state: LedgerState, small: Mapping[str, Any]) -> None:
+def _load_small(state: Book, small: Mapping[str, Any]) -> None:
     state.zones = {int(number): zone for number, zone in small["zones"].items()}
     state.groups = {int(number): order for number, order in small["groups"].items()}
     state.rule_sets = {int(number): bytes.fromhex(record) for number, record in small["rule_sets"].items()}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from blake3 import blake3
@@ -27,10 +27,17 @@ from sycee.ledger import kernels
 from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
 if TYPE_CHECKING:
-    from sycee.ledger.state import LedgerState
     from sycee.ledger.values import Grant
 
 Array = np.ndarray[Any, Any]
+
+
+class Signing(Protocol):
+    """The part of a state that decides about signatures: accounts with their keys, and grants."""
+
+    tables: kernels.Tables
+    grants: dict[int, Grant]
+
 
 # What became of the signature of one envelope, under which key. With NOT_TRIED the key means nothing.
 CHECK: Final = np.dtype([("key", "V32"), ("outcome", "u1"), ("reserved", "u1", 7)])
@@ -98,7 +105,7 @@ class Jobs:
 
 
 def find_jobs(
-    state: LedgerState,
+    state: Signing,
     ledger_id: bytes,
     now_ns: int,
     operations: Array,
@@ -247,7 +254,7 @@ class Signers(NamedTuple):
 
 
 def judge_signers(
-    state: LedgerState,
+    state: Signing,
     ledger_id: bytes,
     now_ns: int,
     operations: Array,
@@ -276,7 +283,7 @@ def judge_signers(
     return found
 
 
-def all_by_payers(state: LedgerState, now_ns: int, operations: Array, envelopes: Array, checks: Array | None) -> bool:
+def all_by_payers(state: Signing, now_ns: int, operations: Array, envelopes: Array, checks: Array | None) -> bool:
     """Return whether each operation carries one good envelope of its own, in order, by the account in its `debit`.
 
     So it is in most frames of signed payments, and then nothing else need be looked at. False where anything is not so,
@@ -306,7 +313,7 @@ def all_by_payers(state: LedgerState, now_ns: int, operations: Array, envelopes:
 
 
 def _judge_accounts(
-    state: LedgerState, envelopes: Array, at: Array, checks: Array, verify: _Verifying, found: Signers
+    state: Signing, envelopes: Array, at: Array, checks: Array, verify: _Verifying, found: Signers
 ) -> None:
     """Say which of the envelopes `at` were signed by the accounts that they name."""
     asked, checked = envelopes[at], checks[at]
@@ -329,7 +336,7 @@ def _judge_accounts(
 
 
 def _judge_people(
-    state: LedgerState,
+    state: Signing,
     now_ns: int,
     envelopes: Array,
     at: Array,

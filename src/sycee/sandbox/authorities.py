@@ -31,6 +31,7 @@ from sycee.sandbox.outcome import SignerRow
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.folders import journal_disk
+from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray[Any, Any]
 
@@ -104,7 +105,7 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
 
     `digest`: the state that it must come to. Raises IntegrityError with the frame and operation that does not hold.
     """
-    state, report = LedgerState(), authority.Report()
+    state, report = LedgerState(TableStorage()), authority.Report()
     officers = {officer.id for officer in authorities.officers}
     mints: dict[int, int] = {}
     journal = Journal.open(journal_disk(folder), read_only=True)

@@ -7,7 +7,7 @@ from asyncio import Future
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 
@@ -22,16 +22,41 @@ from sycee.ledger.reading import Answers
 from sycee.ledger.values import Account
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.readers import no_account
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.signer import Signer
 from sycee.sequencer.verbs import Chain, Verbs
 from sycee.sequencer.views import check_size
-
-if TYPE_CHECKING:
-    from sycee.sequencer.embedded import Ledger, Signer
 
 Array = np.ndarray[Any, Any]
 
 _KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
 _RANGE: Final = struct.Struct("<HH")  # of an envelope: first and count
+
+
+class Embedded(Protocol):
+    """What an AsyncLedger needs of the ledger that made it: `embedded.Ledger`."""
+
+    @property
+    def sequencer(self) -> Sequencer:
+        """Return the sequencer that both submit to."""
+        ...
+
+    @property
+    def signs(self) -> bool:
+        """Return whether records without envelopes are signed."""
+        ...
+
+    def signed_by(self, *signers: Signer) -> Embedded:
+        """Return the same ledger, whose operations these signers sign."""
+        ...
+
+    def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
+        """Return the envelopes given, or those of the signers."""
+        ...
+
+    def new_id(self) -> int:
+        """Return a fresh id."""
+        ...
 
 
 class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
@@ -45,7 +70,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
     it was taken is found by its id, with `result_of`, or by sending it again.
     """
 
-    def __init__(self, ledger: Ledger, submitter: LoopSubmitter) -> None:
+    def __init__(self, ledger: Embedded, submitter: LoopSubmitter) -> None:
         self._ledger = ledger
         self._submitter = submitter
         self._signs = ledger.signs

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -33,6 +32,7 @@ from sycee.sequencer.keeping import Keeping
 from sycee.sequencer.readers import Bound, Line
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.signature_workers import WORKERS_MAX
+from sycee.sequencer.signer import Signer, check_private
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
 from sycee.sequencer.verbs import Chain
@@ -43,25 +43,6 @@ __all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "
 Array = np.ndarray[Any, Any]
 
 SIGNED_FOR_NS: Final = 300 * 10**9  # long enough for a busy ledger, too short for a signature to be kept for later
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Somebody whose key this program holds: a person with a role, or an account, whose currency is given then.
-
-    `Ledger.signer_for` makes that of an account. Raises UsageError for what is no id, no key or no number.
-    """
-
-    id: int
-    key: SigningKey
-    currency: int = 0  # ISO 4217 number of the account that signs; 0: a person signs
-    key_epoch: int = 0  # how often the account's key was set
-
-    def __post_init__(self) -> None:
-        integer("id", self.id)
-        integer("currency", self.currency, high=2**16 - 1)
-        integer("key_epoch", self.key_epoch, high=2**32 - 1)
-        _check_private(self.key)
 
 
 class Ledger(Keeping):
@@ -172,7 +153,7 @@ class Ledger(Keeping):
         It holds until the account's next `set_key`. Raises UsageError where there is no such account, or its
         operations are signed with another key or with none.
         """
-        _check_private(key)
+        check_private(key)
         found = self.account(account)
         if (found.key, found.key_flags) != (key.public.key, key.public.flags):
             raise UsageError(
@@ -276,8 +257,3 @@ def _check_submission(records: object, envelopes: object) -> None:
         return
     if not isinstance(envelopes, Sequence) or not all(isinstance(each, Envelope) for each in envelopes):
         raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")
-
-
-def _check_private(key: SigningKey) -> None:
-    if not isinstance(key, SigningKey):
-        raise UsageError("a signer's key is no SigningKey", hint="SigningKey.load reads one from its file")

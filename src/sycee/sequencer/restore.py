@@ -21,6 +21,7 @@ from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.folders import journal_disk, path_of
+from sycee.storage.table_storage import TableStorage
 
 _CHUNK_BYTES: Final = 1 << 20
 _NAME: Final = "journal"
@@ -120,7 +121,7 @@ def _require_free(target: Path) -> None:
 
 def _read(disk: RealDisk, *, cut_tail: bool, progress: Callable[[int], None] | None) -> tuple[LedgerState, Journal]:
     journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
-    state = LedgerState()
+    state = LedgerState(TableStorage())
     for frame in journal.recover():
         Applier(state).replay(frame)
         if progress:

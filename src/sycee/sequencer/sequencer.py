@@ -136,7 +136,7 @@ class Sequencer:
     @property
     def findings(self) -> tuple[str, ...]:
         """Return what was cut, repaired or passed over when the log was opened, and since, one sentence each."""
-        refused = self.state.history.refused if self.state.history else ""
+        refused = self.state.storage.refused
         return (*self._findings, refused) if refused else tuple(self._findings)
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
@@ -232,8 +232,7 @@ class Sequencer:
                 finally:
                     self._writer.join()
                     self.admission.close()
-                    if self.state.history:
-                        self.state.history.close()
+                    self.state.storage.close()
 
     def _position(self) -> Position:
         if not self._writer.durable_sequence:

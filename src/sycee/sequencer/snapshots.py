@@ -25,7 +25,8 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.log import Log
 from sycee.storage.history import History
-from sycee.storage.snapshot_copy import CHANGING, Copying
+from sycee.storage.snapshot_copy import CHANGING, SnapshotCopy
+from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray[Any, Any]
 
@@ -54,7 +55,7 @@ def start(log: Log, disk: Disk | None, *, trusted: bool = True, history: History
     a person gives up is removed, since the next start would take it for proof of a loss. Old rows of the state go to
     `history`. Raises what `Log.recover` and `replay` raise.
     """
-    state, mark, findings = LedgerState(history), None, list[str]()
+    state, mark, findings = LedgerState(TableStorage(history)), None, list[str]()
     frames = log.recover()
     if disk is not None and trusted:
         state, mark, findings = _newest(log, disk, history)
@@ -99,7 +100,7 @@ class Writing:
         self._ledger_id, self._epoch, self._mark = log.ledger_id, log.epoch, log.mark
         self._between_frames = between_frames
         self._piece_bytes = piece_bytes
-        self._copying = Copying(state)
+        self._copying = SnapshotCopy(state)
         self._writer: files.Writer | None = None
         self._is_given_up = False
         self._steps = self._all_steps()
@@ -176,7 +177,7 @@ def state_of(snapshot: Snapshot, history: History | None = None) -> LedgerState:
     Digests prove that the bytes are those that were written; that all books sum to zero is checked again here, since a
     start replays nothing of what came before.
     """
-    state = LedgerState.load(snapshot.sections, snapshot.small, history)
+    state = LedgerState.load(snapshot.sections, snapshot.small, TableStorage(history))
     if (state.rules, state.movement_digest) != (snapshot.rules, snapshot.movement_digest):
         raise IntegrityError("its tables are not those that its head names")
     try:
@@ -268,4 +269,4 @@ def _newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState,
         except (SyceeError, KeyError, ValueError, TypeError) as error:
             # Another release laid its tables out otherwise: nothing is lost, for the journal has it all.
             findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was passed over")
-    return LedgerState(history), None, findings
+    return LedgerState(TableStorage(history)), None, findings

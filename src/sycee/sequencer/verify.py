@@ -22,6 +22,7 @@ from sycee.sequencer.checkpoint import Checkpoint, Position, agrees, granted_key
 from sycee.sequencer.checkpoint import verify as verify_checkpoint
 from sycee.sequencer.folders import journal_disk, snapshot_disk
 from sycee.sequencer.zones import calendar_of
+from sycee.storage.table_storage import TableStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def verify(
     journal = Journal.open(disk, read_only=True)
     # Before the journal is read: whatever is there now is of a frame that the reading will find.
     kept = _Snapshots(snapshot_disk(folder), journal.ledger_id)
-    state = LedgerState()
+    state = LedgerState(TableStorage())
     report = authorities.Report()
     operations = last_time_ns = first_time_ns = 0
     findings: list[str] = []

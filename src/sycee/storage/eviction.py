@@ -29,7 +29,7 @@ WINDOW_S_MIN: Final = 86_400  # where no rule set has a refund window, and shops
 NS_PER_S: Final = 10**9
 
 
-class Leaving:
+class Eviction:
     """Lets blocks of one state's purses leave memory, a piece between two frames."""
 
     def __init__(self, history: History) -> None:

@@ -37,7 +37,7 @@ beside = Executor("sycee-memory")
 _asked: Future[None] | None = None  # what was asked for last
 
 
-class GrowingArray:
+class ReservedArray:
     """Rows of one type, zero until written. `array` is as long as it was last asked to be."""
 
     def __init__(self, dtype: np.dtype[Any], length: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sycee.core.errors import UnavailableError
 from sycee.ledger import kernels, saving
-from sycee.storage.reserved_arrays import GrowingArray
+from sycee.storage.reserved_arrays import ReservedArray
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -28,7 +28,7 @@ _ONLY_GROWING: Final = ("movements", "bound", "keys", "frame_times")
 _BITS_PER_WORD: Final = 64
 
 
-class Copying:
+class SnapshotCopy:
     """One copy of a state. Making and ending one needs the state to stand still; so does `settle`."""
 
     def __init__(self, state: LedgerState) -> None:
@@ -51,7 +51,7 @@ class Copying:
             plan[number] = 0, rows, 0, marks, images - rows, images, row_words
             size = images + rows * row_words
         try:
-            kept = GrowingArray(np.dtype("<u8"), max(size, 1)).array
+            kept = ReservedArray(np.dtype("<u8"), max(size, 1)).array
         except MemoryError as error:
             raise UnavailableError(
                 f"there is no room for a copy of the state: {error}", hint="close the ledger, which writes one at rest"

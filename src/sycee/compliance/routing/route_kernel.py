@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numba import int32, int64, njit, types, uint64, void
 
-from sycee.core import compiled
+from sycee.core import compiled, kernel_build
 
 NO_WAY: Final = -1
 FAR: Final = 1 << 62  # the distance of what cannot be reached; every weight of a way is below it
 
-compiled.ensure(__name__)
+kernel_build.ensure(__name__)
 _plain: Any = njit(error_model="numpy")
 
 

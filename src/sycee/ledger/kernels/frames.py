@@ -7,7 +7,7 @@ from functools import partial
 import numba
 import numpy as np
 
-from sycee.core import compiled, limits
+from sycee.core import compiled, kernel_build, limits
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.accounts import (
@@ -437,7 +437,7 @@ _i64 = numba.int64
 # all of `Tables` up and down at each inner call would cost twenty times what a transfer does.
 _entry = partial(compiled.entry, _nrt=False)
 
-compiled.ensure(__name__)
+kernel_build.ensure(__name__)
 
 _source_type = numba.types.Array(numba.uint64, 2, "C", readonly=True)  # or not
 compiled.compile_part(_judge_rare, (_tables_type, _operations_type.dtype, _words_type, _i64, _i64, numba.uint64, _i64))

@@ -10,7 +10,7 @@ from typing import Final
 import numba
 import numpy as np
 
-from sycee.core import compiled
+from sycee.core import compiled, kernel_build
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inner import njit
@@ -219,7 +219,7 @@ def _read(tables, requests, found, names, accounts, keys, purses, holds, bound, 
 
 _rows = {name: numba.from_dtype(dtype)[::1] for name, dtype in (("read", READ), ("found", FOUND), ("line", LINE))}
 _laid = {name: numba.from_dtype(getattr(layout, name))[::1] for name in ("ACCOUNT", "KEY", "PURSE", "HOLD", "BOUND")}
-compiled.ensure(__name__)
+kernel_build.ensure(__name__)
 read = compiled.entry(
     numba.int64(
         numba.typeof(empty_tables()), _rows["read"], _rows["found"], numba.uint64[:, ::1], *_laid.values(),
