@@ -50,7 +50,11 @@ class Sides:
         said = self.twin.apply(self.sequence, now_ns, asked, calendar)
         assert as_results(applied) == said, first_difference(as_results(applied), said, asked)
         if self.known_apart:
+            codes = iter(known)
             answers[fresh] = applied
+            wanted = self.twin.look_again(operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh])
+            self.state.look_again(operations, answers)
+            assert as_results(answers) == wanted
         else:
             same = ["code", "first_code", "place"]
             # An operation of this frame may have bound the id of one in a broken chain, which is then known.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tests.ledger.table import Table, play
+import numpy as np
+import pytest
+from tests.ledger.table import BANK, Table, play
 from tests.ledger.test_tables_programmes import PACKETS
 
 from sycee.core.codes import Result
+from sycee.ledger import operations
 
 WAYS = """
     open      vault  VAULT
@@ -16,6 +19,29 @@ WAYS = """
 
 
 # --- chains ---
+
+
+@pytest.mark.parametrize("known_apart", [True, False])
+def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(known_apart: bool) -> None:
+    """In one frame the operations of a broken chain are answered as in frames of their own."""
+
+    def answers(*frames: list[str]) -> list[str]:
+        table = Table(known_apart=known_apart).play(BANK).play("transfer  treasury  ann  9  id=known")
+        known, paid, other = map(table.record, (
+            "transfer  treasury  ann  9  id=known", "transfer  ann  bob  7  id=paid", "transfer  ann  bob  8  id=paid",
+        ))  # fmt: skip
+        said = {"paid": paid, "chain": operations.chain(known, other, paid), "other": other}
+        codes = []
+        for frame in frames:
+            codes += table.sides.frame(1, np.concatenate([said[name] for name in frame]))
+        return [code.name for code, _ in codes]
+
+    differs, in_chain = "EXISTS_WITH_DIFFERENT_CONTENT", "CHAIN_BROKEN"
+    assert answers(["paid"], ["chain"]) == ["CREATED", differs, differs, "EXISTS"]
+    assert answers(["paid", "chain"]) == ["CREATED", differs, differs, "EXISTS"]
+    assert answers(["other", "chain"]) == ["CREATED", differs, differs, differs]  # other bytes: it is in no chain
+    assert answers(["chain", "paid"]) == [differs, in_chain, in_chain, "CREATED"]
+    assert answers(["chain", "paid", "chain"]) == [differs, in_chain, in_chain, "CREATED", differs, differs, "EXISTS"]
 
 
 def test_a_chain_is_done_whole() -> None:

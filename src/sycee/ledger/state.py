@@ -14,6 +14,7 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.codes import Result
 from sycee.ledger import digest, kernels, layout, proofs, saving
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.book import Book
@@ -49,6 +50,20 @@ class LedgerState(Book):
         answers = np.zeros(operations.size, layout.ANSWER)
         pending = kernels.resolve(self.tables, kernels.seen(operations), _words(operations), kernels.seen(answers))
         return answers, int(pending)
+
+    def look_again(self, operations: Array, answers: Array) -> None:
+        """Answer an operation of a broken chain EXISTS where one before it in the same submission bound its id.
+
+        operations: (n,) layout.OPERATION, as they were submitted; answers: (n,) layout.ANSWER, of all of them, after
+        the frame that was made of them. `resolve` could not know: it looks at chains before the frame is applied.
+        """
+        broken = answers["code"] == Result.CHAIN_BROKEN
+        if not broken.any():
+            return
+        again, _ = self.resolve(operations)
+        places_before = np.concatenate(([np.uint64(0)], np.maximum.accumulate(answers["place"])[:-1]))
+        known = broken & (again["place"] > 0) & (again["place"] <= places_before)
+        answers[known] = again[known]
 
     def is_new(self, operations: Array) -> bool:
         """Return whether the first id, which is ordered by time, is greater than any that may be bound. O(1).

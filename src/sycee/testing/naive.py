@@ -112,6 +112,20 @@ class NaiveLedger(Book):
             answers += self._resolve_chain(together) if is_chain(together) else [self._known(together[0])]
         return answers
 
+    def look_again(self, records: npt.NDArray[Any], answers: list[Answer]) -> list[Answer]:
+        """The answers to a submission, after the frame that was made of it: of an operation in a broken chain whose id
+        was bound by one before it, that it is known.
+        """
+        operations = [Operation.read(record.tobytes()) for record in np.ascontiguousarray(records)]
+        bound: set[int] = set()
+        said = []
+        for operation, answer in zip(operations, answers, strict=True):
+            known = answer[0] is Result.CHAIN_BROKEN and operation.id in bound
+            said.append((self._known(operation) or answer) if known else answer)
+            if answer[0].binds:
+                bound.add(operation.id)
+        return said
+
     # ── §2 Ids, once ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _known(self, operation: Operation) -> Answer | None:

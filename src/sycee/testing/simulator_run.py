@@ -272,15 +272,16 @@ class Run:
             if answer[0].binds:
                 places[at] = frames[0].sequence << PLACE_INDEX_BITS | index
         demand(len(answers) == len(records), "there are more or fewer answers than operations")
-        for record, answer, right, place in zip(records, answers, said, places, strict=True):
-            self._compare_answer(record, answer, right, place)
+        right = self._oracle.twin.look_again(records, [answer for answer in said if answer is not None])
+        for record, answer, right_one, place in zip(records, answers, right, places, strict=True):
+            self._compare_answer(record, answer, right_one, place)
 
-    def _compare_answer(self, record: np.void, answer: np.void, right: Answer | None, place: int) -> None:
+    def _compare_answer(self, record: np.void, answer: np.void, right: Answer, place: int) -> None:
         code, first = Result(int(answer["code"])), Result(int(answer["first_code"]))
         self.outcome.operations[_KINDS.get(int(record["kind"]), "unknown")] += 1
         self.outcome.answers[code.name] += 1
-        if right is None or (code, first) != right:
-            wanted = words.answered(record, *right).rpartition(": ")[2] if right else "another"
+        if (code, first) != right:
+            wanted = words.answered(record, *right).rpartition(": ")[2]
             raise Difference("an answer differs", f"{words.answered(record, code, first)}, not {wanted}")
         if code.binds or code in (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT):
             demand(int(answer["place"]) == place, "an answer names another place", f"{answer['place']}, not {place}")

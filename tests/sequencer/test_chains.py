@@ -1,0 +1,42 @@
+"""Chains that a sequencer answers without a frame: their operations are answered as in frames of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.sequencer.small import ANN, START_NS, TREASURY, Array, opening, start
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.codes import Result
+from sycee.ledger import operations
+from sycee.testing.disk import FakeDisk
+
+DIFFERS = Result.EXISTS_WITH_DIFFERENT_CONTENT  # the known one was in no chain when it was bound
+
+
+def transfer(id: int) -> Array:
+    return operations.transfer(id, debit=TREASURY, credit=ANN, amount=1)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_id_that_was_bound_before_a_broken_chain_is_known(together: bool) -> None:
+    known, paid = transfer(900), transfer(901)
+    requests = [paid, operations.chain(known, paid)]
+    sequencer = start(FakeDisk(), SimulatedClock(START_NS))
+    sequencer.submit(np.concatenate([opening(), known]))
+    answers = np.concatenate(
+        [sequencer.submit(each) for each in ([np.concatenate(requests)] if together else requests)]
+    )
+    assert answers["code"].tolist() == [Result.CREATED, DIFFERS, Result.EXISTS]
+    assert answers["place"][2] == answers["place"][0]
+    sequencer.close()
+
+
+def test_an_id_that_is_bound_behind_a_broken_chain_is_not_known_in_it() -> None:
+    known, paid = transfer(900), transfer(901)
+    sequencer = start(FakeDisk(), SimulatedClock(START_NS))
+    sequencer.submit(np.concatenate([opening(), known]))
+    answers = sequencer.submit(np.concatenate([operations.chain(known, paid), paid]))
+    assert answers["code"].tolist() == [DIFFERS, Result.CHAIN_BROKEN, Result.CREATED]
+    assert answers["place"][1] == 0
+    sequencer.close()
