@@ -1,0 +1,98 @@
+"""A journal from whose middle a signed operation was taken: every signature holds, and a checkpoint finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.golden.book import Book
+from tests.golden.ledgers_roles import KEYS, WITNESS, authority
+
+from sycee.core.errors import IntegrityError
+from sycee.journal import Frame, FrameKind, Journal, Mark, RealDisk
+from sycee.ledger import layout
+from sycee.ledger.layout import Kind
+from sycee.ledger.state import LedgerState
+from sycee.sequencer import checkpoint as checkpoints
+from sycee.sequencer.checkpoint import Checkpoint, Position
+from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.verify import verify
+
+
+def frames_of(folder: Path) -> list[Frame]:
+    journal = Journal.open(journal_disk(folder), read_only=True)
+    frames = list(journal.recover())
+    journal.close()
+    return frames
+
+
+def rewrite(source: Path, target: Path, is_kept: Callable[[Frame], bool]) -> None:
+    """Write a journal of some of the frames of another, each named by the next and with the digest it must have."""
+    frames, state = frames_of(source), LedgerState()
+    ledger_id = Journal.open(journal_disk(source), read_only=True).ledger_id
+    journal = Journal.create(RealDisk(target / "journal"), ledger_id=ledger_id, segment_bytes=32 << 10)
+    epoch = frames[0].epoch
+    for frame in frames:
+        while epoch < frame.epoch:
+            journal.begin_epoch()
+            epoch += 1
+        if is_kept(frame) and frame.kind is not FrameKind.CLOSE:
+            journal.append(
+                kind=frame.kind, time_ns=frame.time_ns, records=frame.records.tobytes(), calendar=frame.calendar,
+                envelopes=frame.envelopes, movement_digest=state.movement_digest,
+            )  # fmt: skip
+            operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
+            state.reserve(operations)
+            state.apply(journal.last_sequence, frame.time_ns, operations, frame.calendar)
+    journal.close(movement_digest=state.movement_digest)
+
+
+def checkpoint_of(folder: Path, at: int) -> Checkpoint:
+    """What a witness signs after this frame."""
+    journal, state = Journal.open(journal_disk(folder), read_only=True), LedgerState()
+    for frame in journal.recover():
+        replay(state, frame)
+        if frame.sequence == at:
+            break
+    mark = Mark(frame.sequence, frame.time_ns, frame.digest)
+    position = Position.of(state, ledger_id=journal.ledger_id, epoch=frame.epoch, mark=mark)
+    journal.close()
+    return checkpoints.make(position, WITNESS, KEYS[WITNESS])
+
+
+def is_the_payment(frame: Frame) -> bool:
+    """The frame whose one record is a payment that a wallet's key signed."""
+    kinds = frame.records.reshape(-1).view(layout.OPERATION)["kind"].tolist()
+    return kinds == [Kind.PAY] and bool(frame.envelopes)
+
+
+def test_only_a_checkpoint_shows_that_a_signed_operation_was_taken_out(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    book = Book(whole, "authority")
+    authority(book)
+    book.close()
+    (payment,) = filter(is_the_payment, frames_of(whole))
+    signed = [checkpoint_of(whole, at) for at in (payment.sequence - 1, payment.sequence, payment.sequence + 1)]
+    verify(whole, authority=True, checkpoints=signed)
+
+    rewrite(whole, cut, lambda frame: frame.sequence != payment.sequence)
+    assert len(frames_of(cut)) == len(frames_of(whole)) - 1
+    verified = verify(cut, authority=True)  # every signature that is left holds, and so does every sum
+    assert not verified.findings
+    assert verified.digest != verify(whole).digest
+    verify(cut, authority=True, checkpoints=signed[:1])  # one from before it agrees
+    for checkpoint in signed[1:]:
+        with pytest.raises(IntegrityError, match="is not the one that was signed"):
+            verify(cut, authority=True, checkpoints=[checkpoint])
+
+
+def test_a_journal_that_is_written_again_whole_agrees_with_the_checkpoint(tmp_path: Path) -> None:
+    """So it is the missing operation that the checkpoint finds, not the writing."""
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    book = Book(whole, "authority")
+    authority(book)
+    book.close()
+    rewrite(whole, again, lambda _: True)
+    last = frames_of(whole)[-2].sequence
+    verify(again, authority=True, checkpoints=[checkpoint_of(whole, last)])
