@@ -75,7 +75,7 @@ class Row:  # anything that the ledger keeps; its fields stand where it is made,
         vars(self)[name] = value
 
 class Operation(Row):  # one record, §1, its fields read when they are asked for; and what is bound to its id, §2
-    revoked = bulk = refunded = filled = sealed = seal = 0
+    revoked = bulk = refunded = filled = sealed = seal = final = 0
     legs, name = (), property(lambda self: KINDS[self.kind].name if self.kind in KINDS else "")
     def __getattr__(self, field):
         if field not in FIELDS: raise AttributeError(field)
@@ -84,7 +84,8 @@ class Operation(Row):  # one record, §1, its fields read when they are asked fo
         value = int.from_bytes(values[0], "little") if form == "16s" else values if form == "4H" else values[0]
         return vars(self).setdefault(field, value)
     def uses(self):  # the fields of its kind that are used, with these flags and numbers
-        idle = {"grant_role": ["count"] * (self.first != 2), "set_key": ["key"] * (not self.flags),
+        idle = {"grant_role": {1: ["count"], 2: ["number"]}.get(self.first, ["count", "number"]),
+                "set_key": ["key"] * (not self.flags),
                 "open_account": ["credit"] * (self.first in (ISSUANCE, SUSPENSE)),
                 "add_members": ["note", *(f"member_{index}" for index in range((self.count or 5) + 1, 6))]}
         used = {field for field, (*_, flag) in KINDS[self.kind].fields.items() if not flag or self.flags & flag}
@@ -233,7 +234,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
     def receiving(self, row, amount, way=None):  # what is against that; way: there is one for what would be too much
         return taking(row, amount) | {"RULE_SET_NOT_IN_FORCE": not self.in_force(row),
                                       "EXCEEDS_BALANCE_LIMIT": not way and self.over(row, amount) > 0}
-    def way_out(self, account, amount, held=0):  # the IN_TRANSIT account of a waterfall; held: so much is pending now
+    def way_out(self, account, amount, held=0):  # the IN_TRANSIT account of a waterfall; held: what is pending no more
         way = account.link
         if not way or not way.takes or way.link in (None, account): return None
         bank, excess = way.link, min(amount, self.over(account, amount - held))
@@ -265,6 +266,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         deny(GROUP_NOT_FOUND={*op.groups} - {0, *self.groups}, RULE_SET_EXISTS=versions and not later,
              RULE_SET_NOT_FOUND=not versions and later, RULE_SET_MUST_KEEP_WINDOW=len(windows) > 1,
              RETURN_ACCOUNT_NOT_FOUND=op.home and (not home or home.kind == IN_TRANSIT))
+        setattr(op, "refund_reserve" if op.flags & 8 else "payment_min", 0)  # the same bytes
         self.rule_sets[op.number] = [*versions, op]
     def open_account(self, op):
         to = self.accounts.get(op.credit)
@@ -352,7 +354,8 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         for purse in [] if op.flags & 2 or op.name == "transfer" else payer.purses:
             part = min(purse.balance, self.rules(purse.programme).single_max or own, own)
             barred = any(self.reach(purse.programme, payee).values()) or not self.in_force(purse.programme)
-            if part > 0 and purse.state == CLAIMED and not barred: own, legs[purse] = own - part, part
+            small = op.amount < self.rules(purse.programme).payment_min
+            if part > 0 and purse.state == CLAIMED and not barred | small: own, legs[purse] = own - part, part
         legs[payer], mine = own, 0 if op.flags & 1 else own
         deny(matching(payer, payee), *(giving(row, op.amount) for row in legs), self.receiving(payee, op.amount, way),
              self.reach(payer, payee) if mine else {}, self.limits(payer, mine), {"EXCEEDS_BALANCE": own > mine})
@@ -361,6 +364,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
     def pay(self, op):
         payer, payee = self.parties(op)
         legs, way = self.payment(op, payer, payee)
+        op.final = int(op.name == "transfer" and self.rules(payee).flags & 4 > 0)
         for row, part in legs.items(): self.move(row, payee, "TRANSFER" if op.name == "transfer" else row.pays, part)
         self.spill(op, payee, way)
     def expire(self, op):
@@ -383,7 +387,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
     def refund(self, op):
         original, gated = find(self.bound, op.reference, "ORIGINAL_NOT_FOUND"), op.name == "refund"
         fits = original.name in ("pay", "post", "hold" if original.legs else "", "" if gated else "transfer")
-        deny(ORIGINAL_IS_NOT_A_PAY=gated and not fits, ORIGINAL_NOT_REVERSIBLE=not fits,
+        deny(ORIGINAL_IS_NOT_A_PAY=gated and not fits, ORIGINAL_NOT_REVERSIBLE=not fits or original.final,
              ORIGINAL_WAS_REFUSED=original.result)
         payee, word = original.legs[0][1], "REFUND" if gated else "REVERSAL"
         late = 0 < self.rules(payee).refund_window_s * 10**9 <= self.now - original.bound_ns
@@ -423,7 +427,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
     def post(self, op):
         hold, parts = self.named(op), {}
         deny(taking(hold.payee, 0), DEBIT_ACCOUNT_BLOCKED=hold.payer.debit_reasons, EXCEEDS_HELD=op.amount > hold.held)
-        way = None if op.bulk else self.way_out(hold.payee, op.amount, op.amount)
+        way = None if op.bulk else self.way_out(hold.payee, op.amount, hold.held if op.flags & 1 else op.amount)
         for giver, held in hold.legs.items(): parts[giver] = min(held, op.amount - sum(parts.values()))
         self.keep(hold, {giver: held - parts[giver] for giver, held in hold.legs.items()})
         for giver, part in parts.items(): self.move(giver, hold.payee, giver.pays, part)
@@ -487,15 +491,18 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         for giver, taker, payment in payments: self.move(giver, taker, "SETTLEMENT", payment.amount)
         del self.batches[op.number]
     # --- Roles and rules, §11
-    def officers(self, without=None):  # how many persons have a grant that counts
-        return len({grant.debit for grant in self.grants.values() if grant.first == 1 and not grant.revoked
-                    and grant is not without and grant.from_ns <= self.now < grant.until_ns})
+    def officers(self, without=None):  # how many persons are the board now
+        return len({each.debit for each in self.grants.values() if each is not without and not each.number
+                    and each.first == 1 and not each.revoked and each.from_ns <= self.now < each.until_ns})
     def grant_role(self, op):
+        rivals = [each for each in self.grants.values() if each.key == op.key and each.debit != op.debit
+                  and not each.revoked and self.now < each.until_ns]
+        deny(CURRENCY_NOT_FOUND=op.number not in {0, *self.currencies}, KEY_IS_ANOTHERS=rivals)
         self.grants[op.id] = op
         self.authority |= self.officers() >= 2
     def revoke_role(self, op):
         grant = find(self.grants, op.reference, "GRANT_NOT_FOUND")
-        few = self.authority and grant.first == 1 and self.officers(without=grant) < 2
+        few = self.authority and grant.first == 1 and not grant.number and self.officers(without=grant) < 2
         deny(GRANT_REVOKED=grant.revoked, OFFICERS_MUST_REMAIN=few)
         grant.revoked = 1
     def upgrade(self, op):
@@ -516,7 +523,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
              for hold in holds for purse, part in [*hold.legs.items()][:-1]],
             by(self.transits), batches, [each for row in batches for *_, each in row.payments],
             by(self.grants), [self], by(self.bound)]
-        digest = blake3(b"sycee.state.v2")
+        digest = blake3(b"sycee.state.v3")
         for layout, rows in zip(ROWS, sections, strict=True):
             digest.update(struct.pack("<Q", len(rows)) + b"".join(packed(layout, row) for row in rows))
         return digest.digest()

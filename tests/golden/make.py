@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import ledgers, ledgers_roles
+from tests.golden import ledgers, ledgers_roles, ledgers_version_2
 from tests.golden.book import Book
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +20,7 @@ LEDGERS: dict[str, Callable[[Book], None]] = {
     for made in (
         ledgers_roles.kinds, ledgers.limits, ledgers.holds, ledgers.chains, ledgers.waterfall, ledgers.settlement,
         ledgers.exchange, ledgers_roles.programme, ledgers_roles.authority, ledgers_roles.epochs,
+        ledgers_version_2.version_2,
     )
 }  # fmt: skip
 

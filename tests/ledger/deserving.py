@@ -94,7 +94,7 @@ JOIN_GROUP | join 9 payer
 LEAVE_GROUP | leave 9 payer
     @group
 DEFINE_RULE_SET | rules 5
-    FLAGS_UNKNOWN                flags=4
+    FLAGS_UNKNOWN                flags=16
     AMOUNT_MUST_BE_POSITIVE      balance_max=-1
     AMOUNT_MUST_BE_POSITIVE      refund_reserve=-1
     NUMBER_OUT_OF_RANGE          number=0
@@ -109,10 +109,14 @@ DEFINE_RULE_SET | rules 5
 GRANT_ROLE | grant lin OFFICER
     FLAGS_UNKNOWN                flags=0
     FIELD_MUST_BE_ZERO           count=1
+    FIELD_MUST_BE_ZERO           number=156 first=3
     ACCOUNT_ID_MUST_NOT_BE_ZERO  debit=0
-    ROLE_UNKNOWN                 first=9
+    NUMBER_OUT_OF_RANGE CURRENCY_NOT_FOUND  number=1_000 ?role=officer
+    ROLE_UNKNOWN                 first=9 ?role=none
     WINDOW_MUST_END_AFTER_START  until_ns=-1
     KEY_MUST_NOT_BE_ZERO         credit=0 reference=0
+    CURRENCY_NOT_FOUND           number=840 ?role=officer
+    KEY_IS_ANOTHERS              : grant wu WITNESS key=lin
 REVOKE_ROLE | revoke role | grant lin OFFICER id=role
     FLAGS_UNKNOWN                flags=64
     FIELD_MUST_BE_ZERO           amount=1
@@ -350,6 +354,8 @@ REVERSE | reverse paid 5 | pay payer payee 20 id=paid
     ORIGINAL_NOT_FOUND           reference=nobody
     ORIGINAL_NOT_REVERSIBLE      reference=group : group 8 id=group
     ORIGINAL_NOT_REVERSIBLE ORIGINAL_WAS_REFUSED  reference=failed : group 9 id=failed GROUP_EXISTS
+    ORIGINAL_NOT_REVERSIBLE EXCEEDS_REFUNDABLE  reference=settled amount=21 :
+        rules 7 flags=final ; open vendor MERCHANT rules=7 ; transfer payer vendor 1 id=settled
     ORIGINAL_WAS_REFUSED         reference=poor  : pay payer payee 999 id=poor EXCEEDS_BALANCE
     ORIGINAL_WAS_REFUSED EXCEEDS_REFUNDABLE  reference=poor amount=1_000 : pay payer payee 999 id=poor EXCEEDS_BALANCE
     EXCEEDS_REFUNDABLE           reference=paid amount=21

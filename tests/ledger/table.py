@@ -13,9 +13,9 @@ or a fresh one. A line that ends in a code is answered so, any other operation C
     pass NS                         the same, and a frame without operations goes by
     day NUMBER DAY MONTH YEAR       frames say from now on that it is this day in the zone of this currency
     currency NUMBER ZONE            group NUMBER         join NUMBER ACCOUNT        leave NUMBER ACCOUNT
-    rules NUMBER [from=NS] [until=NS] [groups=1,2] [return=ACCOUNT] [flags=persons,cash] [effective=NS]
-        [balance=] [single=] [day=] [month=] [year=] [reserve=] [window=SECONDS]
-    grant PERSON OFFICER|OPERATOR|WITNESS [key=] [flags=ed25519|p256|odd] [operator=] [from=] [until=]
+    rules NUMBER [from=NS] [until=NS] [groups=1,2] [return=ACCOUNT] [flags=persons,cash,final] [effective=NS]
+        [balance=] [single=] [day=] [month=] [year=] [reserve=] [window=SECONDS] [least=]
+    grant PERSON OFFICER|OPERATOR|WITNESS [key=] [flags=ed25519|p256|odd] [operator=] [currency=] [from=] [until=]
     revoke GRANT                    upgrade NUMBER [RELEASE]
     open ACCOUNT KIND [currency=] [suspense=] [rules=] [operator=1]
     close ACCOUNT [REASON]

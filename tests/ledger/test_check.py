@@ -203,7 +203,9 @@ def bound_row(state: LedgerState, name: str) -> int:
         ("room", "refunded", 1, "nothing can come back of it"),
         ("lunch", "refunded", 0, "nothing came back of it"),
         ("back", "detail", 3, "more is missing than was asked for"),  # 2 were
-        ("wrong", "detail", 1, "nothing can be missing of it"),
+        ("wrong", "detail", 1, "it is final, and something came back of it"),
+        ("wrong", "detail", 2, "nothing can be missing of it"),
+        ("room", "detail", 7, "it names another's hold"),
     ],
 )
 def test_what_came_back_is_checked(name: str, field: str, value: int, message: str) -> None:
@@ -237,6 +239,7 @@ IN_THE_DIGEST = {
     ("programmes", 1): "rule_set funder count filled sealed seal_low seal_high claim_from_ns claim_until_ns",
     ("bound", 9): "id_low id_high kind result",
     ("bound", 55): "detail",  # of a reversal
+    ("bound", 20): "detail",  # of a transfer: 1 if it is final
     ("refunds", 0): "bound refunded",
     ("holds", 0): "payer payee third until_ns own_held state counted day month year",
     ("holds", 2): "hash",
@@ -262,7 +265,7 @@ def test_every_column_of_the_state_that_must_count_is_in_the_digest() -> None:
     ]
     for name, value in (("person", 5), ("role", Role.WITNESS), ("flags", KeyFlag.P256), ("key", bytes(32))):
         tampers.append(change_grant(name, value))
-    for name, value in (("operator", 9), ("from_ns", 1), ("until_ns", 2), ("revoked", True)):
+    for name, value in (("currency", 156), ("operator", 9), ("from_ns", 1), ("until_ns", 2), ("revoked", True)):
         tampers.append(change_grant(name, value))
     for tamper in tampers:
         state = lived()

@@ -19,7 +19,7 @@ I64_MIN = -I64_MAX - 1
 SAMPLES: dict[str, Any] = {
     "zone": "Asia/Shanghai", "release": "sycee 1", "key": bytes(32), "digest": bytes(32), "hash_lock": b"",
     "secret": bytes(32), "up_to": True, "lets_go": True, "discard": True, "groups": [1], "kind": AccountKind.WALLET,
-    "role": Role.OFFICER, "sides": Block.DEBIT, "reason": Reason.REQUEST,
+    "role": Role.OFFICER, "sides": Block.DEBIT, "reason": Reason.REQUEST, "refund_reserve": 0, "payment_min": 0,
 }  # fmt: skip
 NOT_INTEGERS = (
     0.5,
@@ -179,3 +179,12 @@ def test_members_and_chains_are_looked_at_too() -> None:
         operations.chain()
     with pytest.raises(UsageError, match="a chain links one or more records"):
         operations.chain(np.zeros(3))
+
+
+def test_a_rule_set_has_a_least_payment_or_a_refund_reserve() -> None:
+    window = {"rule_set": 1, "from_ns": 0, "until_ns": 1}
+    (record,) = operations.define_rule_set(1, **window, flags=int(layout.RuleFlag.FINAL), payment_min=2**40)
+    assert record["flags"] == layout.RuleFlag.FINAL | layout.RuleFlag.PAYMENT_MIN
+    assert record.tobytes()[40:48] == (2**40).to_bytes(8, "little")
+    with pytest.raises(UsageError, match="a payment_min or a refund_reserve, not both"):
+        operations.define_rule_set(1, **window, payment_min=1, refund_reserve=1)

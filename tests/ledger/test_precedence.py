@@ -46,6 +46,7 @@ APART = {
     ("NUMBER_OUT_OF_RANGE", "GROUP_EXISTS"): "no group has such a number",
     ("RULE_SET_EXISTS", "RULE_SET_NOT_FOUND"): "it is there or it is not",
     ("RULE_SET_NOT_FOUND", "RULE_SET_MUST_KEEP_WINDOW"): "it is there or it is not",
+    ("NUMBER_OUT_OF_RANGE", "ROLE_UNKNOWN"): "only an officer's grant may have a number",
     ("PROGRAMME_NOT_FOUND", "COHORT_SEALED"): "what is not there is not sealed",
     ("PROGRAMME_NOT_FOUND", "COHORT_NOT_SEALED"): "what is not there cannot be looked at",
     ("GRANT_NOT_FOUND", "GRANT_REVOKED"): "likewise",

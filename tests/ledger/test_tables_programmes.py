@@ -313,3 +313,112 @@ def test_overflow_of_a_drop_a_purse_and_an_expiry() -> None:
         expire    1  0..2
         moved     RETURN_SUSPENSE  1/0  suspense  2^62
     """)
+
+
+# Threshold vouchers of ten each for Ann: 1 pays in payments of 20 and more, 2 of 30 and more; 3 in any.
+VOUCHERS = """
+    rules     1  until=100  return=treasury  least=20
+    rules     2  until=200  return=treasury  least=30
+    rules     3  until=300  return=treasury
+    programme 1  treasury  1
+    programme 2  treasury  1
+    programme 3  treasury  1
+    members   1  Ann
+    members   2  Ann
+    members   3  Ann
+    seal      1
+    seal      2
+    seal      3
+    drop      1  0..1  10
+    drop      2  0..1  10
+    drop      3  0..1  10
+    at        10
+    claim     1  Ann  ann
+    claim     2  Ann  ann
+    claim     3  Ann  ann
+    transfer  treasury  ann  50
+"""
+
+
+def test_a_purse_is_passed_over_in_payments_below_its_least() -> None:
+    play(VOUCHERS).play("""
+        pay       ann  shop  19                        # one below: only the purse that has no least
+        moved     PAY_PURSE  3/0  shop  10
+        moved     PAY_OWN    ann  shop   9
+        moved     nothing
+        pay       ann  shop  20                        # at it
+        moved     PAY_PURSE  1/0  shop  10
+        moved     PAY_OWN    ann  shop  10
+        moved     nothing
+        pay       ann  shop  29
+        moved     PAY_OWN    ann  shop  29
+        moved     nothing
+        transfer  treasury  ann  50
+        pay       ann  shop  31                        # above it
+        moved     PAY_PURSE  2/0  shop  10
+        moved     PAY_OWN    ann  shop  21
+    """)
+    play(VOUCHERS).play("""
+        pay       ann  shop  30                        # the whole payment counts, not what the purse gives of it
+        moved     PAY_PURSE  1/0  shop  10
+        moved     PAY_PURSE  2/0  shop  10
+        moved     PAY_PURSE  3/0  shop  10
+        moved     nothing
+    """)
+    play(VOUCHERS).play("""
+        pay       ann  shop  11  purses                EXCEEDS_BALANCE
+        pay       ann  shop  20  purses
+        moved     PAY_PURSE  1/0  shop  10
+        moved     PAY_PURSE  3/0  shop  10
+        pay       ann  shop  50  own
+        moved     PAY_OWN    ann  shop  50
+    """)
+
+
+def test_a_hold_takes_purses_by_its_own_amount_and_a_post_by_what_is_held() -> None:
+    play(VOUCHERS).play("""
+        hold      ann  shop  19  until=90  id=small
+        purse     1 0  10
+        purse     3 0  0  pending=10
+        held      small  19  own=9
+        hold      ann  shop  20  until=90  id=large
+        purse     1 0  0  pending=10
+        post      large  shop  1  rest                 # judged when it was held
+        moved     PAY_PURSE  1/0  shop  1
+        purse     1 0  9
+    """)
+
+
+def test_a_least_payment_gates_nothing_that_comes_back() -> None:
+    play(VOUCHERS).play("""
+        pay       ann  shop  30  id=dinner
+        refund    dinner  5
+        moved     REFUND_PURSE  shop  3/0  5
+        refund    dinner  10
+        moved     REFUND_PURSE  shop  3/0  5
+        moved     REFUND_PURSE  shop  2/0  5
+        reverse   dinner  10
+        moved     REVERSAL_PURSE  shop  2/0  5
+        moved     REVERSAL_PURSE  shop  1/0  5
+        purse     1 0  5  CLAIMED  refunded=5
+        at        100
+        expire    1  0..1
+        moved     RETURN  1/0  treasury  5
+    """)
+
+
+def test_a_least_payment_changes_at_a_stated_time_and_keeps_no_reserve() -> None:
+    play(VOUCHERS).play("""
+        rules     1  until=100  return=treasury  least=5  effective=50
+        pass      49
+        pay       ann  shop  6
+        moved     PAY_PURSE  3/0  shop  6
+        pass      50
+        pay       ann  shop  6
+        moved     PAY_PURSE  1/0  shop  6
+        setrules  shop  2
+        refund    nothing  1                           ORIGINAL_NOT_FOUND
+        transfer  shop  cafe  12                       # an account keeps nothing for refunds under such rules
+        balance   shop  0
+        rules     9  least=-1                          AMOUNT_MUST_BE_POSITIVE
+    """)

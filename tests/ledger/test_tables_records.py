@@ -20,8 +20,8 @@ RECORDS = """
     group 1                                      | 80-84                             | 0
     join 1 ann                                   | 32-48 80-84                       | 0
     leave 1 ann                                  | 32-48 80-84                       | 0
-    rules 1                                      | 24-128                            | 0 1 2 3
-    grant lin OFFICER                            | 32-80 84-88 96-112                | 1 2 6
+    rules 1                                      | 24-128                 | 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+    grant lin OFFICER                            | 32-88 96-112                      | 1 2 6
     grant lin OPERATOR operator=7                | 32-80 88-92 96-112 (another role has none) | 1 2 6
     revoke grant                                 | 64-80                             | 0
     upgrade 2                                    | 32-64 80-84                       | 0

@@ -208,3 +208,72 @@ def test_a_drop_and_a_claim_find_blocks_in_their_way() -> None:
         unblock   treasury  debit  REQUEST
         drop      1  0..2  10
     """)
+
+
+# --- final ---
+
+
+def test_what_an_account_received_as_final_is_never_reversed() -> None:
+    play("""
+        rules     1  flags=final
+        setrules  shop  1
+        transfer  treasury  ann   100
+        transfer  ann       shop   40  id=settled
+        pay       ann       shop   10  id=lunch
+        hold      ann       shop   10  until=100  id=held
+        post      held      shop   10  id=posted
+        transfer  shop      bob    20  id=onward
+        reverse   settled  1                           ORIGINAL_NOT_REVERSIBLE
+        reverse   settled  41                          ORIGINAL_NOT_REVERSIBLE   # before the amount is looked at
+        reverse   lunch    1                           # only transfers are final
+        reverse   posted   1
+        reverse   onward   1                           # and only for the account that has the flag
+        transfer  ann  shop  999  id=poor              EXCEEDS_BALANCE
+        reverse   poor  1                              ORIGINAL_WAS_REFUSED
+        transfer  shop  ann  38                        # the payee may give it back
+    """)
+
+
+def test_a_transfer_is_final_by_the_rules_of_the_time_when_it_was_received() -> None:
+    play("""
+        rules     1  flags=final
+        rules     2
+        setrules  shop  2
+        transfer  treasury  shop  1  id=before
+        setrules  shop  1
+        transfer  treasury  shop  1  id=final
+        rules     1  effective=50                      # the coming version is no longer final
+        rules     2  flags=final  effective=50
+        pass      49
+        transfer  treasury  shop  1  id=still
+        pass      50
+        transfer  treasury  shop  1  id=after
+        setrules  shop  2
+        transfer  treasury  shop  1  id=again
+        setrules  shop  0
+        transfer  treasury  shop  1  id=free
+        reverse   before  1
+        reverse   final   1                            ORIGINAL_NOT_REVERSIBLE
+        reverse   still   1                            ORIGINAL_NOT_REVERSIBLE
+        reverse   after   1
+        reverse   again   1                            ORIGINAL_NOT_REVERSIBLE
+        reverse   free    1
+    """)
+
+
+def test_a_final_transfer_of_a_chain_that_was_undone_is_none() -> None:
+    play("""
+        rules     1  flags=final
+        setrules  shop  1
+        chain     id=deal
+        transfer  treasury  shop  1  id=one            LINKED_FAILED
+        transfer  ann  shop  1                         EXCEEDS_BALANCE
+        end
+        reverse   one  1                               ORIGINAL_WAS_REFUSED
+        chain
+        transfer  treasury  shop  1  id=two
+        transfer  treasury  shop  1  id=three
+        end
+        reverse   two    1                             ORIGINAL_NOT_REVERSIBLE
+        reverse   three  1                             ORIGINAL_NOT_REVERSIBLE
+    """)

@@ -260,6 +260,42 @@ def test_a_post_flows_over_and_a_bulk_post_does_not() -> None:
     """)
 
 
+def test_what_a_post_lets_go_takes_no_room_at_the_bank() -> None:
+    """Ann may have 100, has 50, and 100 are held for her; the bank has room for 30."""
+    held = (
+        FULL
+        + """
+        transfer  treasury  ann  50
+        rules     1  balance=150  effective=5
+        pass      5
+        hold      treasury  ann  100  until=100  id=held
+        rules     1  balance=100  effective=10
+        pass      10
+        rules     2  balance=530
+        setrules  vault  2
+    """
+    )
+    play(held).play("""
+        post      held  ann  60                        # 40 are still to come: 50 too much, and nothing flows over
+        moved     PAY_OWN    treasury  ann  60
+        moved     nothing
+        balance   ann  110
+    """)
+    play(held).play("""
+        post      held  ann  60  rest                  # nothing is still to come: 10 too much
+        moved     PAY_OWN    treasury  ann  60
+        moved     WATERFALL  ann  way  10
+        balance   ann  100
+        pending   ann  0  0
+    """)
+    play(held).play("""
+        post      held  ann  81  rest                  # 31 too much: the bank would not have it
+        moved     PAY_OWN    treasury  ann  81
+        moved     nothing
+        balance   ann  131
+    """)
+
+
 def test_a_waterfall_needs_a_way_to_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  100

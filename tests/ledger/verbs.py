@@ -15,11 +15,12 @@ from sycee.ledger.layout import AccountKind, Block, KeyFlag, PayFlag, Reason, Ro
 Array = np.ndarray[Any, Any]
 SIDES = {"debit": Block.DEBIT, "credit": Block.CREDIT, "both": Block.DEBIT | Block.CREDIT, "none": Block(0)}
 FLAGS = {"": 0, "purses": PayFlag.PURSES_ONLY, "own": PayFlag.OWN_ONLY}
-RULE_FLAGS = {"persons": RuleFlag.NO_PERSONS, "cash": RuleFlag.NO_CASH_OUT}
+RULE_FLAGS = {"persons": RuleFlag.NO_PERSONS, "cash": RuleFlag.NO_CASH_OUT, "final": RuleFlag.FINAL}
 KEY_FLAGS = {"ed25519": KeyFlag.ED25519, "p256": KeyFlag.P256, "odd": KeyFlag.P256 | KeyFlag.Y_ODD}
 MAXIMA = {
     "balance": "balance_max", "single": "single_max", "day": "day_max", "month": "month_max", "year": "year_max",
     "reserve": "refund_reserve", "window": "refund_window_s", "effective": "effective_ns",
+    "least": "payment_min",
 }  # fmt: skip
 
 
@@ -106,7 +107,7 @@ class Verbs:
 
     def _do_grant(
         self, id: int, person: str, role: str, *, key: str = "", flags: str = "ed25519", operator: str = "0",
-        **window: str,
+        currency: str = "0", **window: str,
     ) -> Array:  # fmt: skip
         return operations.grant_role(
             id,
@@ -117,6 +118,7 @@ class Verbs:
             from_ns=amount_of(window.get("from", "0")),
             until_ns=amount_of(window.get("until", "2^62")),
             operator=int(operator),
+            currency=int(currency),
         )
 
     def _do_revoke(self, id: int, grant: str) -> Array:

@@ -11,12 +11,14 @@ from tests.golden.ledgers_roles import KEYS, WITNESS, authority
 
 from sycee.core.errors import IntegrityError
 from sycee.journal import Frame, FrameKind, Journal, Mark, RealDisk
+from sycee.ledger import batch as batches
 from sycee.ledger import layout
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import checkpoint as checkpoints
+from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position
-from sycee.sequencer.replaying import journal_disk, replay
+from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.verify import verify
 
 
@@ -42,9 +44,9 @@ def rewrite(source: Path, target: Path, is_kept: Callable[[Frame], bool]) -> Non
                 kind=frame.kind, time_ns=frame.time_ns, records=frame.records.tobytes(), calendar=frame.calendar,
                 envelopes=frame.envelopes, movement_digest=state.movement_digest,
             )  # fmt: skip
-            operations = frame.records.reshape(-1).view(layout.OPERATION).copy()
-            state.reserve(operations)
-            state.apply(journal.last_sequence, frame.time_ns, operations, frame.calendar)
+            batch = batches.from_frame(frame.records)
+            state.reserve(batch)
+            state.apply(journal.last_sequence, frame.time_ns, batch, frame.calendar)
     journal.close(movement_digest=state.movement_digest)
 
 
@@ -52,7 +54,7 @@ def checkpoint_of(folder: Path, at: int) -> Checkpoint:
     """What a witness signs after this frame."""
     journal, state = Journal.open(journal_disk(folder), read_only=True), LedgerState()
     for frame in journal.recover():
-        replay(state, frame)
+        Applier(state).replay(frame)
         if frame.sequence == at:
             break
     mark = Mark(frame.sequence, frame.time_ns, frame.digest)

@@ -18,7 +18,7 @@ from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.rules import RULES_VERSION, upgrade_record
+from sycee.sequencer.rules import RULES_OLDEST, RULES_VERSION, upgrade_record
 from sycee.testing.disk import FakeDisk
 
 
@@ -152,6 +152,6 @@ def test_a_ledger_of_rules_too_old_to_replay_says_which_release_does() -> None:
     assert set(rules.RELEASES) == set(range(rules.RULES_OLDEST))
     disk = FakeDisk()
     journal_with(disk, digest=bytes(32), upgrade=False)
-    with pytest.raises(UnavailableError, match="follows version 0 of the rules, older than 2") as error:
+    with pytest.raises(UnavailableError, match=f"follows version 0 of the rules, older than {RULES_OLDEST}") as error:
         start(disk.kill(), SimulatedClock(START_NS))
     assert error.value.hint == "Sycee 0.1.0 replays it. Nothing was changed."

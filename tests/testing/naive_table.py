@@ -234,7 +234,7 @@ class Table:
             "debit": self.id(person),
             "first": Role[role],
             "flags": 1,
-            "key": secret("k"),
+            "key": secret(person),
             **window,
         }
 

@@ -303,7 +303,7 @@ MALFORMED = [
     (Result.ID_MUST_NOT_BE_ZERO, record(99, 0)),
     (Result.KIND_UNKNOWN, record(99, 1, flags=1)),
     (Result.FLAGS_UNKNOWN, record(Kind.PAY, 1, flags=3, number=1)),
-    (Result.FLAGS_UNKNOWN, record(Kind.DEFINE_RULE_SET, 1, flags=4)),
+    (Result.FLAGS_UNKNOWN, record(Kind.DEFINE_RULE_SET, 1, flags=16)),
     (Result.FLAGS_UNKNOWN, record(Kind.BLOCK_ACCOUNT, 1, debit=1, first=1)),
     (Result.FLAGS_UNKNOWN, record(Kind.GRANT_ROLE, 1)),
     (Result.FLAGS_UNKNOWN, record(Kind.SET_KEY, 1, flags=5)),
@@ -367,7 +367,7 @@ def test_every_malformed_code_has_a_row() -> None:
 
 def test_digest_of_the_empty_ledger() -> None:
     rules = (1).to_bytes(8, "little") + bytes(5)  # section 13 has one row always
-    assert NaiveLedger().digest() == blake3(b"sycee.state.v2" + bytes(12 * 8) + rules + bytes(8)).digest()
+    assert NaiveLedger().digest() == blake3(b"sycee.state.v3" + bytes(12 * 8) + rules + bytes(8)).digest()
 
 
 def test_movements_are_numbered_by_place_and_leg() -> None:
@@ -462,7 +462,7 @@ def test_histories_make_everything() -> None:
     assert {transit.state for ledger in ledgers for transit in ledger.transits.values()} == set(TransitState)
     batches = [batch for ledger in ledgers for batch in ledger.batches.values()]
     assert {batch.operator for batch in batches} == {8, 9}
-    assert any(ledger.newest_batch > len(ledger.batches) + 3 for ledger in ledgers)
+    assert any(ledger.newest_batch >= len(ledger.batches) + 3 for ledger in ledgers)
     currencies = [
         {ledger.accounts[debit].currency for debit, *_ in batch.payments}
         for ledger in ledgers
@@ -475,7 +475,7 @@ def test_histories_make_everything() -> None:
 def test_long_histories_do_not_peter_out() -> None:
     """In the last third of a long history most kinds of operation still succeed."""
     counts: Counter[str] = Counter()
-    for seed in range(1_000_000, 1_000_004):
+    for seed in range(1_000_000, 1_000_006):
         ledger, history = NaiveLedger(), random_history(seed, 1_500)
         for sequence, frame in enumerate(history, 1):
             answers = ledger.apply(sequence, *frame)

@@ -354,7 +354,7 @@ def test_it_imports_nothing_of_the_ledger() -> None:
 
 
 def test_it_is_short_enough_to_be_read_in_an_evening() -> None:
-    assert len((ROOT / SOURCE).read_text(encoding="utf-8").splitlines()) < 600
+    assert len((ROOT / SOURCE).read_text(encoding="utf-8").splitlines()) < 620
 
 
 @pytest.mark.parametrize("missing", PAGES)

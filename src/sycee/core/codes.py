@@ -123,6 +123,7 @@ class Result(IntEnum):
     EXCEEDS_BALANCE_LIMIT = 107
     LINKED_FAILED = 108
     BATCH_OF_ANOTHER_OPERATOR = 109
+    KEY_IS_ANOTHERS = 110
 
     def __str__(self) -> str:
         return self.name
@@ -181,6 +182,7 @@ PRECEDENCE: Final = (
     Result.GRANT_NOT_FOUND,
     Result.GRANT_REVOKED,
     Result.OFFICERS_MUST_REMAIN,
+    Result.KEY_IS_ANOTHERS,
     Result.ACCOUNT_EXISTS,
     Result.ISSUANCE_EXISTS,
     Result.SUSPENSE_NOT_FOUND,

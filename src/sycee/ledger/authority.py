@@ -25,7 +25,7 @@ from sycee.core.ids import ID
 from sycee.ledger import envelopes as sealed
 from sycee.ledger import kernels, signatures
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import LINKED, AccountKind, Kind, Reason, Role
+from sycee.ledger.layout import LINKED, AccountKind, Kind, Reason
 from sycee.ledger.operation_table import TABLE, Authority, Subject
 from sycee.ledger.signatures import Signer, Signers
 
@@ -58,6 +58,7 @@ class Needs(NamedTuple):
     need: Array  # (n,) u1
     operator: Array  # (n,) i8, -1 for none
     row: Array  # (n,) i8, -1 for none
+    currency: Array  # (n,) i8: an officer of this currency may sign as one of the board; 0: the board alone
 
 
 _ACCOUNT_FIELDS: Final = {Subject.DEBIT: "debit", Subject.CREDIT: "credit", Subject.REFERENCE: "reference"}
@@ -112,7 +113,8 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     need[named] = Need.OPERATOR
     operator = np.where(opened, operations["count"].astype(np.int64), subjects.operator)
     operator = np.where(named, operations["first"].astype(np.int64), operator)
-    return Needs(need, operator, subjects.row)
+    currency = np.where(opened, operations["number"].astype(np.int64), subjects.currency)
+    return Needs(need, operator, subjects.row, currency)
 
 
 def _plain_needs(state: LedgerState, operations: Array, fresh: Array) -> Needs | None:
@@ -131,7 +133,7 @@ def _plain_needs(state: LedgerState, operations: Array, fresh: Array) -> Needs |
     if (accounts["kind"] == AccountKind.ISSUANCE).any():
         return None
     need = np.where(accounts["key"] != 0, np.uint8(Need.OWNER_KEY), np.uint8(Need.OWNER_OPERATOR))
-    return Needs(need, accounts["operator"].astype(np.int64), rows)
+    return Needs(need, accounts["operator"].astype(np.int64), rows, accounts["currency"].astype(np.int64))
 
 
 class _Subjects:
@@ -160,6 +162,7 @@ class _Subjects:
         rows = np.where(self.found, self.row, 0)
         self.kind = np.where(self.found, accounts["kind"][rows], 0)
         self.operator = np.where(self.found, accounts["operator"][rows].astype(np.int64), -1)
+        self.currency = np.where(self.found, accounts["currency"][rows].astype(np.int64), 0)
         self.keyed = self.found & (accounts["key"][rows] != 0)
         for index in named[~self.found[named]].tolist():
             self._from_opening(index)
@@ -172,6 +175,8 @@ class _Subjects:
             self._note(index, *self._payee(_id(self._operations[index], "reference")))
         for index in np.flatnonzero(subjects == Subject.TRANSIT).tolist():
             self._note(index, *self._through(_id(self._operations[index], "reference")))
+        for index in np.flatnonzero(subjects == Subject.REVERSED).tolist():
+            self.row[index] = self._paid(_id(self._operations[index], "reference"))
         programmes = subjects == Subject.FUNDER
         for number in np.unique(self._operations["number"][programmes]).tolist():
             row, accounts, unclear = self._funder(number)
@@ -202,6 +207,16 @@ class _Subjects:
         payees = {_id(record, "credit") for record in records if record["kind"] in (Kind.PAY, Kind.HOLD)}
         return -1, payees, any(record["kind"] == Kind.POST for record in records)
 
+    def _paid(self, original: int) -> int:
+        """Row of the account that an operation of an earlier frame paid; -1 where it paid none."""
+        bound = self._state.bound_of(original)
+        if bound is None or bound["result"] != Result.CREATED:
+            return -1
+        if (hold := self._state.hold(original)) is not None:
+            return self._state.row(hold.payee)
+        paid = bound["kind"] in (Kind.TRANSFER, Kind.PAY, Kind.POST)
+        return int(self._state.movements[int(bound["first_movement"]) - 1]["credit_row"]) if paid else -1
+
     def _through(self, begun_by: int) -> tuple[int, set[int], bool]:
         """The IN_TRANSIT account through which money is on its way, likewise."""
         transit = self._state.transit_of(begun_by)
@@ -221,8 +236,9 @@ class _Subjects:
         openings = self._frame.openings(int(self._ids["high"][index]) << 64 | int(self._ids["low"][index]))
         if len(openings) > 1:
             self.nobody[index] = True
-        for operator, kind in openings:
+        for operator, kind, currency in openings:
             self.found[index], self.operator[index], self.kind[index] = True, operator, kind
+            self.currency[index] = currency
 
 
 class _Frame:
@@ -231,17 +247,17 @@ class _Frame:
     def __init__(self, operations: Array, fresh: Array) -> None:
         self._operations = operations
         self._fresh = fresh
-        self._openings: dict[int, set[tuple[int, int]]] | None = None
+        self._openings: dict[int, set[tuple[int, int, int]]] | None = None
         self._places: dict[int, list[int]] | None = None
 
-    def openings(self, account: int) -> set[tuple[int, int]]:
-        """Operator and kind, as the frame's OPEN_ACCOUNTs of this id say."""
+    def openings(self, account: int) -> set[tuple[int, int, int]]:
+        """Operator, kind and currency, as the frame's OPEN_ACCOUNTs of this id say."""
         if self._openings is None:
             self._openings = {}
             records = self._operations[self._fresh & (self._operations["kind"] == Kind.OPEN_ACCOUNT)]
-            said = zip(_ids(records, "debit"), records["count"].tolist(), records["first"].tolist(), strict=True)
-            for opened, operator, kind in said:
-                self._openings.setdefault(opened, set()).add((operator, kind))
+            said = (records[name].tolist() for name in ("count", "first", "number"))
+            for opened, operator, kind, currency in zip(_ids(records, "debit"), *said, strict=True):
+                self._openings.setdefault(opened, set()).add((operator, kind, currency))
         return self._openings.get(account, set())
 
     def records(self, operation: int) -> list[np.void]:
@@ -274,22 +290,23 @@ _RANKS: Final = np.array([PRECEDENCE.index(result) for result in sorted(Result)]
 _CODES: Final = np.array(PRECEDENCE, np.uint16)  # by rank
 _TAKEN: Final = PRECEDENCE.index(Result.CREATED)
 
-# What each need says to an officer, to an operator of any number, and to whoever is known at all.
+# What each need says to an officer of the board, to any other officer or operator, and to whoever is known at all.
 _OFFICER_MAY: Final = np.isin(
     list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF, Need.OFFICER, Need.OPERATOR, Need.TWO_OFFICERS)
 )
-_OPERATOR_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF))
+_STAFF_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF))
 _ANYBODY_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER))
+_OF_ITS_CURRENCY: Final = np.isin(list(Need), (Need.OFFICER, Need.OPERATOR, Need.TWO_OFFICERS))
 _OF_ITS_OPERATOR: Final = np.isin(list(Need), (Need.OPERATOR, Need.OWNER_OPERATOR))
 
 _WANTED: Final = {
     Need.ANY_SIGNER: "any signer that the ledger knows",
     Need.STAFF: "an officer or an operator",
-    Need.OFFICER: "an officer",
-    Need.OPERATOR: "operator {operator} or an officer",
+    Need.OFFICER: "an officer of {officers}",
+    Need.OPERATOR: "operator {operator} or an officer of {officers}",
     Need.OWNER_OPERATOR: "operator {operator}",
     Need.OWNER_KEY: "the account itself",
-    Need.TWO_OFFICERS: "two officers",
+    Need.TWO_OFFICERS: "two officers of {officers}",
     Need.NOBODY: "a later frame, since it hangs on what this frame begins",
 }
 
@@ -356,11 +373,10 @@ def judge(
 
 
 def authority_is_on(state: LedgerState, now_ns: int) -> bool:
-    """Whether a frame of this time needs signatures: two persons are officers, or there were two once."""
+    """Whether a frame of this time needs signatures: two persons are the board, or there were two once."""
     if state.authority_on:
         return True
-    officers = (grant for grant in state.grants.values() if grant.role == Role.OFFICER)
-    return len({grant.person for grant in officers if grant.counts(now_ns)}) > 1
+    return len({grant.person for grant in state.grants.values() if grant.is_board and grant.counts(now_ns)}) > 1
 
 
 def verify_frame(
@@ -396,7 +412,9 @@ def verify_frame(
     refused = np.flatnonzero(judgement.codes)
     if refused.size:
         at = int(refused[0])
-        wanted = _WANTED[Need(int(judgement.needs.need[at]))].format(operator=int(judgement.needs.operator[at]))
+        operator, currency = int(judgement.needs.operator[at]), int(judgement.needs.currency[at])
+        officers = f"the board or of currency {currency:03}" if currency else "the board"
+        wanted = _WANTED[Need(int(judgement.needs.need[at]))].format(operator=operator, officers=officers)
         kind = Kind(int(operations["kind"][at])).name
         code = Result(int(judgement.codes[at])).name
         raise IntegrityError(f"frame {sequence}, operation {at} ({kind}): {code}, since it needs {wanted}")
@@ -458,9 +476,7 @@ class _Vouching:
         vouched = (row >= 0) & (_ANYBODY_MAY[need] | ((need == Need.OWNER_KEY) & (self._found.row[at] == row)))
         for each in np.unique(person[person >= 0]).tolist():
             mine = person == each
-            vouched[mine] = _vouches(
-                self._signers.people[each], need[mine], self._found.operator[at[mine]], self._found.row[at[mine]]
-            )
+            vouched[mine] = _vouches(self._signers.people[each], self._found, at[mine])
         chains = self._chains
         vouched &= (at == 0) | (chains[at - 1] != chains[at])
         vouched &= (at == chains.size - 1) | (chains[np.minimum(at + 1, chains.size - 1)] != chains[at])
@@ -479,7 +495,7 @@ class _Vouching:
         if row >= 0 or person >= 0:
             signer = self._signers.people[person] if person >= 0 else Signer(0, row=row)
             need = self._found.need[covered]
-            vouched = _vouches(signer, need, self._found.operator[covered], self._found.row[covered])
+            vouched = _vouches(signer, self._found, covered)
             vouched &= _covers_whole(self._chains, covered)
             two = vouched & (need == Need.TWO_OFFICERS)
             self.satisfied[covered] |= vouched & ~two
@@ -518,12 +534,16 @@ def _covers_whole(chains: Array, covered: slice) -> Array:
     return whole
 
 
-def _vouches(signer: Signer, need: Array, operator: Array, row: Array) -> Array:
-    """For which of these operations a signer has the authority, or one half of it."""
+def _vouches(signer: Signer, found: Needs, at: slice | Array) -> Array:
+    """For which of the operations `at` a signer has the authority, or one half of it."""
+    need = found.need[at]
     if signer.row >= 0:
-        own: Array = (need == Need.OWNER_KEY) & (row == signer.row)
+        own: Array = (need == Need.OWNER_KEY) & (found.row[at] == signer.row)
         return _ANYBODY_MAY[need] | own
-    may: Array = (_OFFICER_MAY if signer.officer else _OPERATOR_MAY if signer.operators else _ANYBODY_MAY)[need]
+    is_staff = signer.currencies or signer.operators
+    may: Array = (_OFFICER_MAY if signer.is_board else _STAFF_MAY if is_staff else _ANYBODY_MAY)[need]
+    for number in signer.currencies:
+        may |= _OF_ITS_CURRENCY[need] & (found.currency[at] == number)
     for number in signer.operators:
-        may |= _OF_ITS_OPERATOR[need] & (operator == number)
+        may |= _OF_ITS_OPERATOR[need] & (found.operator[at] == number)
     return may

@@ -15,7 +15,7 @@ from sycee.core import limits
 from sycee.core.codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.book import Book
-from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role
+from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
 from sycee.ledger.values import Grant
 
 Array = np.ndarray[Any, Any]
@@ -88,6 +88,9 @@ def put_in_force(state: Book, number: int, definition: bytes) -> None:
     for name in layout.RULE_SET.names or ():
         if name in (layout.RULE_SET_OPERATION.names or ()):
             rules[name] = record[name]
+    rules["payment_min"] = 0
+    if int(record["flags"]) & RuleFlag.PAYMENT_MIN:
+        rules["payment_min"], rules["refund_reserve"] = record["refund_reserve"], 0
     rules["defined"] = 1
     rules["return_row"] = 0
     if record["return_low"] or record["return_high"]:
@@ -98,15 +101,22 @@ def put_in_force(state: Book, number: int, definition: bytes) -> None:
 
 def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
+    currency, person, key = int(record["number"]), _id(record, "debit"), _bytes(operations, at, 48, 80)
+    if currency and currency not in state.zones:
+        return Result.CURRENCY_NOT_FOUND
+    others = (grant for grant in state.grants.values() if grant.person != person and grant.key == key)
+    if any(not grant.revoked and now_ns < grant.until_ns for grant in others):
+        return Result.KEY_IS_ANOTHERS
     grant = Grant(
         id=_id(record, "id"),
-        person=_id(record, "debit"),
+        person=person,
         role=Role(int(record["first"])),
         flags=KeyFlag(int(record["flags"])),
-        key=_bytes(operations, at, 48, 80),
+        key=key,
         operator=int(record["count"]),
         from_ns=int(record["from_ns"]),
         until_ns=int(record["until_ns"]),
+        currency=currency,
     )
     state.grants[grant.id] = grant
     state.authority_on = state.authority_on or officers(state, now_ns) >= OFFICERS_MIN
@@ -114,9 +124,9 @@ def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
 
 
 def officers(state: Book, now_ns: int, but: int = 0) -> int:
-    """How many persons have a grant as officer that counts now, leaving out one grant."""
+    """How many persons are officers of the board now, leaving out one grant."""
     grants = (grant for grant in state.grants.values() if grant.id != but)
-    return len({grant.person for grant in grants if grant.role is Role.OFFICER and grant.counts(now_ns)})
+    return len({grant.person for grant in grants if grant.is_board and grant.counts(now_ns)})
 
 
 def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
@@ -125,7 +135,7 @@ def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result
         return Result.GRANT_NOT_FOUND
     if grant.revoked:
         return Result.GRANT_REVOKED
-    if state.authority_on and grant.role is Role.OFFICER and officers(state, now_ns, grant.id) < OFFICERS_MIN:
+    if state.authority_on and grant.is_board and officers(state, now_ns, grant.id) < OFFICERS_MIN:
         return Result.OFFICERS_MUST_REMAIN
     state.grants[grant.id] = replace(grant, revoked=True)
     return Result.CREATED

@@ -46,12 +46,12 @@ _HOLD_LEG = np.dtype([("id", *_ID), ("programme", "<u4"), ("member", "<u4"), ("h
 _TRANSIT = np.dtype([("id", *_ID), ("source_id", *_ID), ("through_id", *_ID), ("destination_id", *_ID), *_SENT, *_DATE])
 _BATCH = np.dtype([("number", "<u4"), ("operator", "<u4"), ("count", "<u4"), ("total", _I64)])
 _STAGED = np.dtype([("batch", "<u4"), ("debit_id", *_ID), ("credit_id", *_ID), ("amount", _I64)])
-_BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64)])
+_BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64), ("final", "u1")])
 
 
 def state_digest(state: Book) -> bytes:
     """BLAKE3-256 over everything the ledger knows, in id order. 32 bytes."""
-    digest = blake3.blake3(b"sycee.state.v2")
+    digest = blake3.blake3(b"sycee.state.v3")
     zones = [
         struct.pack("<H", number) + zone.encode("latin-1").ljust(48, b"\0")
         for number, zone in sorted(state.zones.items())
@@ -111,17 +111,17 @@ def _rule_sets(state: Book) -> list[bytes]:
 def _version(definition: bytes) -> bytes:
     """One version of a rule set: all zero where there is none."""
     record = np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
-    names = (
-        "from_ns", "until_ns", "balance_max", "single_max", "day_max", "month_max", "year_max", "refund_reserve",
-        "effective_ns",
-    )  # fmt: skip
+    names = ("from_ns", "until_ns", "balance_max", "single_max", "day_max", "month_max", "year_max")
+    amount = int(record["refund_reserve"])
+    has_payment_min = int(record["flags"]) & layout.RuleFlag.PAYMENT_MIN
     groups: bytes = record["groups"].tobytes()
     return (
         struct.pack("<H", int(record["flags"]))
         + groups
         + struct.pack("<QQ", int(record["return_low"]), int(record["return_high"]))
-        + struct.pack("<9q", *(int(record[name]) for name in names))
-        + struct.pack("<I", int(record["refund_window_s"]))
+        + struct.pack("<7q", *(int(record[name]) for name in names))
+        + struct.pack("<qq", *((0, amount) if has_payment_min else (amount, 0)))
+        + struct.pack("<qI", int(record["effective_ns"]), int(record["refund_window_s"]))
     )
 
 
@@ -165,7 +165,7 @@ def _grants(state: Book) -> list[bytes]:
         + grant.person.to_bytes(16, "little")
         + bytes((grant.role, grant.flags, grant.revoked))
         + grant.key
-        + struct.pack("<Iqq", grant.operator, grant.from_ns, grant.until_ns)
+        + struct.pack("<IHqq", grant.operator, grant.currency, grant.from_ns, grant.until_ns)
         for _, grant in sorted(state.grants.items())
     ]
 
@@ -291,6 +291,7 @@ def _bound(state: Book) -> Section:
         table = _copy(chosen, _BOUND)
         table["id"] = _ids(chosen, "id_low", "id_high")
         table["refunded"] = np.where(chosen["kind"] == layout.Kind.REVERSE, chosen["detail"], 0)
+        table["final"] = (chosen["kind"] == layout.Kind.TRANSFER) & (chosen["detail"] != 0)
         if refunds.size:
             at = np.minimum(np.searchsorted(refunds["bound"], rows), refunds.size - 1)
             found = np.flatnonzero(refunds["bound"][at] == rows)

@@ -111,10 +111,12 @@ class KeyFlag(IntFlag):
 
 
 class RuleFlag(IntFlag):
-    """What money under a rule set may not do."""
+    """What money under a rule set may not do, and how its record is read."""
 
     NO_PERSONS = 1  # reach a WALLET
     NO_CASH_OUT = 2  # reach a VAULT or RESERVE
+    FINAL = 4  # what an account under the rule set receives by TRANSFER is never reversed
+    PAYMENT_MIN = 8  # bytes 40 to 47 are `payment_min`, not `refund_reserve`
 
 
 class PayFlag(IntFlag):
@@ -326,6 +328,7 @@ RULE_SET: Final = np.dtype(
         ("month_max", "<i8"),
         ("year_max", "<i8"),
         ("refund_reserve", "<i8"),
+        ("payment_min", "<i8"),  # a purse is passed over in a smaller payment
     ]
 )
 
@@ -355,7 +358,8 @@ BOUND: Final = np.dtype(
         ("content", "<u8"),  # hash of bytes 16 to 127 of the record
         ("place", "<u8"),  # frame sequence << 13 | index in the frame
         ("amount", "<i8"),
-        ("detail", "<i8"),  # of a REVERSE what was asked for and not there, of a HOLD its row among the holds
+        # Of a REVERSE what was asked for and not there, of a HOLD its row among the holds, of a TRANSFER 1 if final.
+        ("detail", "<i8"),
         ("first_movement", "<i8"),  # number of its first movement, 0 for none
         ("movements", "<u4"),
         ("kind", "<u2"),

@@ -51,6 +51,7 @@ class Subject(IntEnum):
     PAYEE = 4  # of the operation that `reference` names
     TRANSIT = 5  # the IN_TRANSIT account through which the money of `reference` goes
     FUNDER = 6  # of the programme `number`
+    REVERSED = 7  # who was paid by the operation that `reference` names, if a frame before bound it
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,13 @@ TABLE: Final[dict[Kind, Row]] = {
     Kind.DEFINE_RULE_SET: Row(
         (Field("rules", "all fields of §4"), _number(limits.RULE_SETS_MAX, "the rule set"), FROM, UNTIL),
         Authority.TWO_OFFICERS,
-        flags=(0, 1, 2, 3),
+        flags=tuple(range(16)),
     ),
     Kind.GRANT_ROLE: Row(
         (
             Field("debit", "the person's id, opaque"), Field("key"), Field("first", f"role, {ROLES}", 1, max(Role)),
             Field("count", "the operator's number, for role 2 (otherwise 0)"),
+            Field("number", "the currency of an officer, 0 for the board (for other roles 0)", 0, CURRENCY_MAX),
             Field("from_ns", "the grant counts from then on"), Field("until_ns", "and no longer from then on"),
         ),
         Authority.TWO_OFFICERS,
@@ -270,6 +272,7 @@ TABLE: Final[dict[Kind, Row]] = {
     Kind.REVERSE: Row(
         (Field("reference", "id of the TRANSFER, PAY or POST"), AMOUNT),
         Authority.TWO_OFFICERS,
+        Subject.REVERSED,
         linkable=True,
         grows={"movements": _RETRACED, "refunds": 1},
     ),

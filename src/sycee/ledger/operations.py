@@ -19,7 +19,7 @@ from sycee.core import limits
 from sycee.core.errors import UsageError
 from sycee.core.ids import ID
 from sycee.ledger import layout
-from sycee.ledger.layout import AccountKind, Kind
+from sycee.ledger.layout import AccountKind, Kind, RuleFlag
 
 Array = np.ndarray[Any, Any]
 Id = int | Array
@@ -84,7 +84,7 @@ def _range(name: str, annotation: str) -> tuple[int, int]:
     """The least and the most that the field can hold to which an argument of this name goes."""
     if annotation == "Id":
         return 0, ID_MAX
-    if name in ("amount", "refund_reserve", "total") or name.endswith(("_ns", "_max")):
+    if name in ("amount", "refund_reserve", "total") or name.endswith(("_ns", "_max", "_min")):
         return -limits.I64_MAX - 1, limits.I64_MAX
     return 0, 2**16 - 1 if name in ("flags", "sides", "groups") else 2**32 - 1
 
@@ -157,17 +157,26 @@ def define_rule_set(
     effective_ns: Number = 0,
     refund_reserve: Number = 0,
     refund_window_s: Number = 0,
+    payment_min: Number = 0,
     **maxima: Number,
 ) -> Array:
     """`groups`: the payee groups that money may reach, at most four; none means every payee. `flags`: layout.RuleFlag.
 
     `maxima`: balance_max, single_max, day_max, month_max, year_max in minor units, 0 for none. A rule set that is
-    defined already changes at `effective_ns`, a time to come.
+    defined already changes at `effective_ns`, a time to come. payment_min: a purse gives nothing to smaller payments;
+    such a rule set has no refund reserve, and its flag PAYMENT_MIN is set here. Raises UsageError for both.
     """
     if len(groups) > limits.GROUPS_PER_RULE_SET_MAX:
         raise UsageError(f"a rule set names at most {limits.GROUPS_PER_RULE_SET_MAX} groups, not {len(groups)}")
     if unknown := maxima.keys() - {"balance_max", "single_max", "day_max", "month_max", "year_max"}:
         raise UsageError(f"a rule set has no {', '.join(sorted(unknown))}")
+    if np.any(payment_min):
+        if np.any(refund_reserve):
+            raise UsageError(
+                "a rule set has a payment_min or a refund_reserve, not both",
+                hint="a payment_min binds purses alone, a refund_reserve accounts alone: define a rule set for each",
+            )
+        flags, refund_reserve = np.bitwise_or(flags, int(RuleFlag.PAYMENT_MIN)), payment_min
     records = _records(Kind.DEFINE_RULE_SET, ids, number=rule_set, from_ns=from_ns, until_ns=until_ns, flags=flags)
     rules = records.view(layout.RULE_SET_OPERATION)
     rules["groups"][:, : len(groups)] = groups
@@ -190,11 +199,15 @@ def grant_role(
     from_ns: Number,
     until_ns: Number,
     operator: Number = 0,
+    currency: Number = 0,
 ) -> Array:
-    """`key`: 32 bytes, `flags`: layout.KeyFlag. An operator's grant names the number of its operator."""
+    """`key`: 32 bytes, `flags`: layout.KeyFlag. An operator's grant names the number of its operator.
+
+    currency: of an officer, the only one that may be signed for; 0 makes the person an officer of the board.
+    """
     records = _records(
-        Kind.GRANT_ROLE, ids, debit=person, first=int(role), flags=flags, count=operator, from_ns=from_ns,
-        until_ns=until_ns,
+        Kind.GRANT_ROLE, ids, debit=person, first=int(role), flags=flags, count=operator, number=currency,
+        from_ns=from_ns, until_ns=until_ns,
     )  # fmt: skip
     return _with_bytes(records, 48, key, limits.KEY_BYTES)
 

@@ -133,6 +133,7 @@ def _grant_to_json(grant: Grant) -> dict[str, Any]:
         "from_ns": grant.from_ns,
         "until_ns": grant.until_ns,
         "revoked": grant.revoked,
+        "currency": grant.currency,
     }
 
 
@@ -147,4 +148,5 @@ def _grant_from_json(said: Mapping[str, Any]) -> Grant:
         from_ns=int(said["from_ns"]),
         until_ns=int(said["until_ns"]),
         revoked=bool(said["revoked"]),
+        currency=int(said["currency"]),
     )

@@ -233,7 +233,8 @@ class Signer:
 
     id: int
     row: int = -1
-    officer: bool = False
+    is_board: bool = False  # an officer without a currency
+    currencies: tuple[int, ...] = ()  # of which the person is an officer
     operators: tuple[int, ...] = ()
 
     @property
@@ -241,7 +242,8 @@ class Signer:
         """In one word, the first that applies: account, officer, operator, witness."""
         if self.row >= 0:
             return "account"
-        return "officer" if self.officer else "operator" if self.operators else "witness"
+        is_officer = self.is_board or self.currencies
+        return "officer" if is_officer else "operator" if self.operators else "witness"
 
 
 class Signers(NamedTuple):
@@ -369,9 +371,12 @@ def _judge_people(
 
 def _signer(person: int, mine: Sequence[Grant]) -> Signer:
     """What a person may sign for by the grants with one key."""
-    officer = any(grant.role == Role.OFFICER for grant in mine)
-    operators = {grant.operator for grant in mine if grant.role == Role.OPERATOR}
-    return Signer(person, officer=officer, operators=tuple(sorted(operators)))
+    return Signer(
+        person,
+        is_board=any(grant.is_board for grant in mine),
+        currencies=tuple(sorted({grant.currency for grant in mine if grant.currency})),
+        operators=tuple(sorted({grant.operator for grant in mine if grant.role == Role.OPERATOR})),
+    )
 
 
 class _Verifying:

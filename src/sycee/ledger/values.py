@@ -159,6 +159,12 @@ class Grant:
     from_ns: int
     until_ns: int
     revoked: bool = False
+    currency: int = 0  # an officer's: the only one that may be signed for; 0 for the board
+
+    @property
+    def is_board(self) -> bool:
+        """Whether it makes the person an officer of the board, who signs for every currency."""
+        return self.role is Role.OFFICER and not self.currency
 
     def counts(self, now_ns: int) -> bool:
         """Whether it may be relied on at this time."""

@@ -118,7 +118,8 @@ class Keeping(Readers, Verbs[Result]):
         """Define what money of accounts under rule set `rule_set` may do, or change it from `effective_ns` on.
 
         `rules` are the keywords of `operations.define_rule_set`: maxima in minor units (`balance_max`, `single_max`,
-        `day_max`, ...), `groups`, `flags`, `refund_reserve`, `refund_window_s`, `return_account`, `effective_ns`.
+        `day_max`, ...), `groups`, `flags`, `refund_reserve`, `payment_min`, `refund_window_s`, `return_account`,
+        `effective_ns`.
         """
         record = operations.define_rule_set(
             self._id(id), rule_set=rule_set, from_ns=from_ns, until_ns=until_ns, **rules
@@ -162,6 +163,7 @@ class Keeping(Readers, Verbs[Result]):
         key: PublicKey,
         *,
         operator: int = 0,
+        currency: int = 0,
         from_ns: int = 0,
         until_ns: int = I64_MAX,
         id: int | None = None,
@@ -169,7 +171,8 @@ class Keeping(Readers, Verbs[Result]):
         """Let a person's key sign in a role while `from_ns` <= time < `until_ns`; `revoke_role` names the grant's `id`.
 
         `person` is an id that says nothing about them; `operator` the number of the operator whose accounts an
-        operator signs for. As soon as two persons are officers, operations need signatures.
+        operator signs for; `currency` the only one that an officer signs for, 0 for an officer of the board. As soon as
+        two persons are officers of the board, operations need signatures. A key is one person's: KEY_IS_ANOTHERS.
         """
         _check_public(key)
         record = operations.grant_role(
@@ -181,6 +184,7 @@ class Keeping(Readers, Verbs[Result]):
             from_ns=from_ns,
             until_ns=until_ns,
             operator=operator,
+            currency=currency,
         )
         return self._take(record)
 

@@ -188,7 +188,6 @@ class Writer:
         self._follow_rules()
         now_ns = self._next_ns()
         pends = answers["code"] == kernels.PENDING
-        submitted = batch.operations
         batch = batch.drop_settled_envelopes(pends)
         kept = batch.expand_to_units(pends)
         if not is_unsigned:
@@ -196,7 +195,7 @@ class Writer:
             if not kept.any():
                 return answers
         answers[kept] = self._commit(FrameKind.OPERATIONS, now_ns, batch.select(kept))
-        self._state.look_again(submitted, answers)
+        self._state.look_again(batch.operations, answers)
         return answers
 
     def _write(self, batch: PreparedBatch) -> Array:

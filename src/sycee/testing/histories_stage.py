@@ -85,9 +85,10 @@ class Stage:
         self._last = dice.pick(("sealed", "sealed", "filled", "opened"))  # how far the last programme is set up
         self._purse_rules = [
             {
-                "flags": dice.pick((0, 0, 0, 1, 2)),
+                "flags": dice.pick((0, 0, 0, 1, 2, 8, 8, 10)),
                 "single_max": dice.pick((0, 0, 20)),
                 "balance_max": dice.pick((0, 40)),
+                "refund_reserve": dice.pick((0, 0, 10, 25)),  # with flag 8 the least payment
             }
             for _ in range(3)
         ]
@@ -114,8 +115,9 @@ class Stage:
         if number == SHOPS:
             fields |= {"refund_reserve": dice.pick((0, 15, 40)), "refund_window_s": dice.pick((0, 1, 2))}
             fields |= {"balance_max": dice.pick((0, 0, 150)), "day_max": dice.pick((0, 0, 80))}
+            fields |= {"flags": dice.pick((0, 0, 4, 12))}
         if number == NARROW:
-            fields |= {"groups": dice.pick(((), (1,), (1, 2))), "flags": dice.pick((0, 1, 2, 3))}
+            fields |= {"groups": dice.pick(((), (1,), (1, 2))), "flags": dice.pick((0, 1, 2, 3, 4, 2))}
         start, end = -10, FAR_TICKS
         if number == BRIEF:
             start, end = dice.pick(((-5, 15), (-5, 25), (6, FAR_TICKS)))

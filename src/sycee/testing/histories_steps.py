@@ -109,7 +109,7 @@ class PlainSteps(Stage):
             fields["effective_ns"] = self._ns(self._ticks + dice.pick((1, 3, 0, 8)))
             fields |= {"single_max": dice.pick((0, 20, 100)), "balance_max": dice.pick((0, 60, 300))}
             fields |= {"day_max": dice.pick((0, 40, 200)), "refund_reserve": dice.pick((0, 30))}
-            fields |= {"flags": dice.pick((0, 1, 2)), "refund_window_s": dice.pick((0, 1))}
+            fields |= {"flags": dice.pick((0, 1, 2, 4, 8, 2)), "refund_window_s": dice.pick((0, 1))}
         elif dice.one_in(8):
             fields["effective_ns"] = self._ns(self._ticks + dice.pick((1, -1)))
         strange = dice.below(14)
@@ -127,10 +127,13 @@ class PlainSteps(Stage):
 
     def _step_grant_role(self, dice: Dice) -> dict[str, Any]:
         role = 0 if dice.one_in(24) else dice.pick((1, 1, 1, *Role))
-        key = bytes(32) if dice.one_in(24) else dice.pick(KEYS)
+        at = dice.below(len(PEOPLE))
+        key = bytes(32) if dice.one_in(24) else dice.pick(KEYS) if dice.one_in(6) else KEYS[at]
         start = dice.pick((-5, 0, -5, 5))
         end = start if dice.one_in(24) else start + dice.pick((200, 15, 60))
-        fields = {"debit": dice.pick(PEOPLE), "key": key, "flags": dice.pick((1, 2, 6, 1, 1, 1)), "first": role}
+        fields = {"debit": PEOPLE[at], "key": key, "flags": dice.pick((1, 2, 6, 1, 1, 1)), "first": role}
+        if (role == Role.OFFICER and dice.one_in(4)) or dice.one_in(30):
+            fields["number"] = dice.pick((*CURRENCIES, 7, 1_000)) if dice.one_in(6) else dice.pick(CURRENCIES)
         if role == Role.OPERATOR or dice.one_in(20):
             fields["count"] = 9
         return {**fields, "from_ns": self._ns(start), "until_ns": self._ns(end)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sycee.core.codes import Result
-from sycee.ledger.layout import AccountKind, Block, Purpose, Role
+from sycee.ledger.layout import AccountKind, Block, Purpose, Role, RuleFlag
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import (
     forbids_amount,
@@ -164,7 +164,9 @@ def transfer(book: Book, operation: Operation) -> None:
     book.move([(debit, credit, amount, Purpose.TRANSFER)])
     if possible:
         waterfall(book, operation.id, credit, amount)
-    book.pays[operation.id] = Pay(debit.id, credit.id, amount, ((None, amount),), book.now)
+    rules = book.rules_of(credit)
+    final = rules is not None and bool(rules.flags & RuleFlag.FINAL)
+    book.pays[operation.id] = Pay(debit.id, credit.id, amount, ((None, amount),), book.now, final)
 
 
 # ── Roles and rules ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +174,11 @@ def transfer(book: Book, operation: Operation) -> None:
 
 def grant_role(book: Book, operation: Operation) -> None:
     """A role for a person's key; the second officer turns authority on."""
+    refuse(Result.CURRENCY_NOT_FOUND, operation.number != 0 and operation.number not in book.currencies)
+    for other in book.grants.values():
+        counts_yet = not other.revoked and book.now < other.until_ns
+        mine = other.person == operation.debit
+        refuse(Result.KEY_IS_ANOTHERS, counts_yet and not mine and other.key == operation.field("key"))
     book.grants[operation.id] = Grant(
         id=operation.id,
         person=operation.debit,
@@ -179,6 +186,7 @@ def grant_role(book: Book, operation: Operation) -> None:
         flags=operation.flags,
         key=operation.field("key"),
         operator=operation.count,
+        currency=operation.number,
         from_ns=operation.from_ns,
         until_ns=operation.until_ns,
     )
@@ -190,8 +198,9 @@ def revoke_role(book: Book, operation: Operation) -> None:
     refuse(Result.GRANT_NOT_FOUND, operation.reference not in book.grants)
     grant = book.grants[operation.reference]
     refuse(Result.GRANT_REVOKED, grant.revoked)
+    on_the_board = grant.role == Role.OFFICER and grant.currency == 0
     too_few = len(book.officers(without=grant.id)) < 2
-    refuse(Result.OFFICERS_MUST_REMAIN, book.authority_on and grant.role == Role.OFFICER and too_few)
+    refuse(Result.OFFICERS_MUST_REMAIN, book.authority_on and on_the_board and too_few)
     grant.revoked = True
 
 

@@ -138,11 +138,12 @@ class Book:
                 self.let_go(hold, HoldState.TIMED_OUT)
 
     def officers(self, without: int = 0) -> set[int]:
-        """The persons who are officers now, were it not for one grant."""
+        """The persons who are officers of the board, of no single currency, now, were it not for one grant."""
         return {
             grant.person
             for grant in self.grants.values()
-            if grant.role == Role.OFFICER and grant.counts(self.now) and grant.id != without
+            if grant.role == Role.OFFICER and grant.currency == 0
+            if grant.counts(self.now) and grant.id != without
         }
 
     def turn_authority_on(self) -> None:

@@ -15,7 +15,7 @@ from sycee.testing.naive_rows import Movement, Row, Rules
 
 def state_digest(book: Book) -> bytes:
     """BLAKE3-256 over the whole state, in the order of numbers and ids."""
-    digest = blake3(b"sycee.state.v2")
+    digest = blake3(b"sycee.state.v3")
     for section in SECTIONS:
         rows = list(section(book))
         digest.update(struct.pack("<Q", len(rows)))
@@ -46,7 +46,7 @@ def _version(rules: Rules) -> bytes:
         + id_bytes(rules.return_account)
         + struct.pack("<qq", rules.from_ns, rules.until_ns)
         + struct.pack("<qqqqq", rules.balance_max, rules.single_max, *rules.period_max)
-        + struct.pack("<qqI", rules.refund_reserve, rules.effective_ns, rules.refund_window_s)
+        + struct.pack("<qqqI", rules.refund_reserve, rules.payment_min, rules.effective_ns, rules.refund_window_s)
     )
 
 
@@ -132,7 +132,7 @@ def _grants(book: Book) -> Iterator[bytes]:
             + id_bytes(grant.person)
             + struct.pack("<BBB", grant.role, grant.flags, grant.revoked)
             + grant.key
-            + struct.pack("<Iqq", grant.operator, grant.from_ns, grant.until_ns)
+            + struct.pack("<IHqq", grant.operator, grant.currency, grant.from_ns, grant.until_ns)
         )
 
 
@@ -142,7 +142,8 @@ def _rules(book: Book) -> Iterator[bytes]:
 
 def _bound(book: Book) -> Iterator[bytes]:
     for id, bound in sorted(book.bound.items()):
-        yield id_bytes(id) + struct.pack("<HHq", bound.kind, bound.result, book.refunded.get(id, 0))
+        final = id in book.pays and book.pays[id].final
+        yield id_bytes(id) + struct.pack("<HHqB", bound.kind, bound.result, book.refunded.get(id, 0), final)
 
 
 SECTIONS = (

@@ -64,7 +64,8 @@ def post(book: Book, operation: Operation) -> None:
     secret = operation.field("secret") if operation.flags & PostFlag.PREIMAGE else None
     _check_post(book, held, operation.debit, secret, operation.amount)
     payee = book.accounts[held.payee]
-    possible = waterfall_is_possible(book, payee, operation.amount, held=True)
+    done = held.held if operation.flags & PostFlag.LETS_GO else operation.amount
+    possible = waterfall_is_possible(book, payee, operation.amount, pending_no_more=done)
     taken = _take(book, held, operation.amount)
     if operation.flags & PostFlag.LETS_GO:
         book.let_go(held, HoldState.POSTED)

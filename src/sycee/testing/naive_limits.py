@@ -35,6 +35,8 @@ def define_rule_set(book: Book, operation: Operation) -> None:
 
 def read_rules(operation: Operation) -> Rules:
     """The record of DEFINE_RULE_SET as its own layout reads it."""
+    has_payment_min = bool(operation.flags & RuleFlag.PAYMENT_MIN)
+    amount = operation.signed("refund_reserve")
     return Rules(
         flags=operation.flags,
         groups=operation.groups,
@@ -44,7 +46,8 @@ def read_rules(operation: Operation) -> Rules:
         balance_max=operation.signed("balance_max"),
         single_max=operation.signed("single_max"),
         period_max=(operation.signed("day_max"), operation.signed("month_max"), operation.signed("year_max")),
-        refund_reserve=operation.signed("refund_reserve"),
+        refund_reserve=0 if has_payment_min else amount,
+        payment_min=amount if has_payment_min else 0,
         effective_ns=operation.signed("effective_ns"),
         refund_window_s=operation.unsigned("refund_window_s"),
     )
@@ -119,8 +122,11 @@ def forbids_receiving(book: Book, account: Account, amount: int, *, waterfall: b
     return Result.EXCEEDS_BALANCE_LIMIT
 
 
-def waterfall_is_possible(book: Book, account: Account, amount: int, *, held: bool = False) -> bool:
-    """True if what is too much of this amount could go on its way to the bank; `held` if it is pending already."""
+def waterfall_is_possible(book: Book, account: Account, amount: int, *, pending_no_more: int = 0) -> bool:
+    """True if what is too much of this amount could go on its way to the bank.
+
+    `pending_no_more`: how much of the account's credits pending the operation ends.
+    """
     if account.link == 0:
         return False
     through = book.accounts[account.link]
@@ -133,7 +139,7 @@ def waterfall_is_possible(book: Book, account: Account, amount: int, *, held: bo
         return False
     if destination.closed or destination.credit_reasons or not is_in_force(book, book.rules_of(destination)):
         return False
-    excess = min(amount, excess_of(book, account) + (0 if held else amount))
+    excess = min(amount, excess_of(book, account) + amount - pending_no_more)
     return (
         forbids_payee(book, book.rules_of(account), destination) is None
         and forbids_receiving(book, destination, excess, waterfall=False) is None

@@ -64,7 +64,7 @@ def _lay(book: Book, operation: Operation, payer: Account, payee: Account) -> tu
     """What each purse gives of the amount, and what is left for own money."""
     own = operation.amount
     purse_legs = []
-    for purse in [] if operation.flags & PayFlag.OWN_ONLY else usable_purses(book, payer, payee):
+    for purse in [] if operation.flags & PayFlag.OWN_ONLY else usable_purses(book, payer, payee, own):
         single_max = book.rules_of_programme(purse.programme).single_max
         part = min(purse.left, own) if single_max == 0 else min(purse.left, own, single_max)
         if part > 0:
@@ -73,12 +73,13 @@ def _lay(book: Book, operation: Operation, payer: Account, payee: Account) -> tu
     return purse_legs, own
 
 
-def usable_purses(book: Book, payer: Account, payee: Account) -> list[Purse]:
-    """The payer's purses that may pay this payee now: earliest end first, then programme, then member."""
+def usable_purses(book: Book, payer: Account, payee: Account, amount: int) -> list[Purse]:
+    """The payer's purses that may pay this payee so much now: earliest end first, then programme, then member."""
     usable = []
     for purse in book.purses_of(payer):
         rules = book.rules_of_programme(purse.programme)
         reaches = is_in_force(book, rules) and forbids_payee(book, rules, payee) is None
+        reaches = reaches and amount >= rules.payment_min
         if purse.state is PurseState.CLAIMED and purse.left > 0 and reaches:
             usable.append((rules.until_ns, purse.programme, purse.member, purse))
     return [purse for *_, purse in sorted(usable, key=lambda entry: entry[:3])]
@@ -123,6 +124,7 @@ def reverse(book: Book, operation: Operation) -> None:
     """By authority: what the payee has of it comes back, and what is missing is a claim on record."""
     reversible = (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.HOLD)
     original = _original(book, operation, reversible, Result.ORIGINAL_NOT_REVERSIBLE)
+    refuse(Result.ORIGINAL_NOT_REVERSIBLE, original.final)
     payee, amount = book.accounts[original.payee], operation.amount
     _check_giving_back(book, operation, original)
     taken = amount if payee.kind == AccountKind.ISSUANCE else max(0, min(amount, payee.available))

@@ -52,7 +52,7 @@ USED: dict[Kind, tuple[str, ...]] = {
     Kind.DEFINE_RULE_SET: (
         *RULE_SET_AMOUNTS, "effective_ns", "groups", "return", "number", "refund_window_s", "from_ns", "until_ns",
     ),
-    Kind.GRANT_ROLE: ("debit", "key", "first", "count", "from_ns", "until_ns", "note"),
+    Kind.GRANT_ROLE: ("debit", "key", "number", "first", "count", "from_ns", "until_ns", "note"),
     Kind.REVOKE_ROLE: ("reference", "note"),
     Kind.UPGRADE: ("number", "release", "note"),
     Kind.OPEN_ACCOUNT: ("debit", "credit", "number", "first", "count", "rule_set", "note"),
@@ -86,7 +86,7 @@ USED: dict[Kind, tuple[str, ...]] = {
 }  # fmt: skip
 # What `flags` may be; LINKED comes to it where a kind may stand in a chain.
 FLAGS_ALLOWED: dict[Kind, tuple[int, ...]] = {
-    Kind.DEFINE_RULE_SET: (0, 1, 2, 3),
+    Kind.DEFINE_RULE_SET: tuple(range(16)),
     Kind.GRANT_ROLE: (1, 2, 6),
     Kind.BLOCK_ACCOUNT: (1, 2, 3),
     Kind.UNBLOCK_ACCOUNT: (1, 2, 3),
@@ -275,6 +275,8 @@ def numbers_in_range(operation: Operation, kind: Kind) -> bool:
     """True if the numbers of things that this kind names can be such numbers."""
     if kind in NUMBER_MAX and not 1 <= operation.number <= NUMBER_MAX[kind]:
         return False
+    if kind is Kind.GRANT_ROLE and operation.number > 999:
+        return False
     if kind in (Kind.OPEN_ACCOUNT, Kind.SET_RULE_SET) and operation.rule_set > 65_535:
         return False
     if kind is Kind.OPEN_PROGRAMME and not 1 <= operation.rule_set <= 65_535:
@@ -291,6 +293,8 @@ def used_bytes(operation: Operation, kind: Kind) -> set[int]:
         names.remove("key")
     if kind is Kind.GRANT_ROLE and operation.first != Role.OPERATOR:
         names.remove("count")
+    if kind is Kind.GRANT_ROLE and operation.first != Role.OFFICER:
+        names.remove("number")
     if kind is Kind.HOLD and operation.flags & HoldFlag.THREE_PARTY:
         names.add("reference")
     if kind is Kind.HOLD and operation.flags & HoldFlag.HASH_LOCKED:

@@ -168,6 +168,7 @@ class Rules:
     single_max: int
     period_max: Three
     refund_reserve: int
+    payment_min: int
     effective_ns: int
     refund_window_s: int
 
@@ -213,6 +214,7 @@ class Pay:
     amount: int
     legs: Legs  # as they were paid
     paid_ns: int
+    final: bool = False  # a TRANSFER that cannot be reversed
 
 
 @dataclass
@@ -284,6 +286,7 @@ class Grant:
     flags: int
     key: bytes
     operator: int
+    currency: int  # of an officer, 0 for all
     from_ns: int
     until_ns: int
     revoked: bool = False

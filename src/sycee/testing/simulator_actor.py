@@ -17,8 +17,10 @@ import numpy.typing as npt
 from sycee.core.keys import SigningKey
 from sycee.ledger.envelopes import Envelope, sign
 from sycee.ledger.layout import Kind, Role
+from sycee.sequencer.rules import RULES_VERSION
 from sycee.testing.histories import Builder
 from sycee.testing.histories_stage import SETTING_BYTES as STAGE_BYTES
+from sycee.testing.histories_steps import PEOPLE
 from sycee.testing.histories_world import (
     ANN,
     CURRENCIES,
@@ -168,14 +170,18 @@ class Actor(Builder):
 
     def _with_real_key(self, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
         if fields["flags"] and any(fields["key"]) and not dice.one_in(8):
-            public = dice.pick(ring()).public
+            keys = ring()
+            if "first" in fields and not dice.one_in(6):  # a key is one person's: mostly nobody else is granted these
+                at = PEOPLE.index(fields["debit"])
+                keys = (keys[at], keys[5 + at])
+            public = dice.pick(keys).public
             fields |= {"key": public.key, "flags": int(public.flags)}
         return fields
 
     def _step_upgrade(self, dice: Dice) -> dict[str, Any]:
         fields = super()._step_upgrade(dice)
         # To what no release knows nobody gets: the sequencer takes no such submission at all.
-        return fields if dice.one_in(4) else {**fields, "number": min(fields["number"], 1)}
+        return fields if dice.one_in(4) else {**fields, "number": min(fields["number"], RULES_VERSION)}
 
 
 class Pen:
@@ -257,7 +263,11 @@ class Pen:
                 yield account.id, key, account.currency, account.key_epoch
             return
         grants = [g for g in self._twin.grants.values() if g.counts(now_ns) and (g.flags, g.key) in private_keys()]
-        officers = {grant.person: grant for grant in grants if grant.role == Role.OFFICER}
+        officers = {
+            grant.person: grant
+            for grant in grants
+            if grant.role == Role.OFFICER and grant.currency in (0, need.currency)
+        }
         operators = [g for g in grants if g.role == Role.OPERATOR and need.operator in (g.operator, -1)]
         chosen: Sequence[Grant]
         if need.who == "nobody":  # while authority is off a signature is looked at all the same

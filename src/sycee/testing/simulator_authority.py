@@ -37,6 +37,7 @@ class Need(NamedTuple):
     who: str  # nobody, any, staff, officer, operator (or an officer), own operator, key, two officers, impossible
     operator: int = -1
     account: int = 0
+    currency: int = 0  # whose officers may sign beside the board; 0 for none
 
 
 NOBODY: Final = Need("nobody")
@@ -48,6 +49,7 @@ class Subject(NamedTuple):
     id: int
     kind: int
     operator: int
+    currency: int
     has_key: bool
 
 
@@ -56,14 +58,15 @@ class Signed(NamedTuple):
 
     person: int = 0
     account: int = 0
-    officer: bool = False
+    board: bool = False
+    currencies: frozenset[int] = frozenset()  # of which it is an officer
     operators: frozenset[int] = frozenset()
 
 
 def is_on(twin: NaiveLedger, now_ns: int) -> bool:
     """Whether a frame of this time needs signatures."""
-    officers = {g.person for g in twin.grants.values() if g.role == Role.OFFICER and g.counts(now_ns)}
-    return twin.authority_on or len(officers) > 1
+    board = [g for g in twin.grants.values() if g.role == Role.OFFICER and not g.currency]
+    return twin.authority_on or len({g.person for g in board if g.counts(now_ns)}) > 1
 
 
 class Judge:
@@ -88,6 +91,8 @@ class Judge:
         kind = Kind(operation.kind)
         if kind is Kind.UPGRADE:
             return NOBODY if operation.number > self._twin.rules else Need("any")
+        if kind is Kind.REVERSE:
+            return Need("two officers", currency=self._currency_paid(operation.reference))
         if kind in TWO_OFFICERS_KINDS:
             return Need("two officers")
         if kind in OFFICERS_KINDS:
@@ -97,8 +102,9 @@ class Judge:
         if kind is Kind.SETTLE:
             return Need("operator", operation.first)
         if kind is Kind.OPEN_ACCOUNT:
-            by_officers = operation.first in OFFICERS_ACCOUNTS
-            return Need("two officers") if by_officers else Need("operator", operation.count)
+            if operation.first in OFFICERS_ACCOUNTS:
+                return Need("two officers", currency=operation.number)
+            return Need("operator", operation.count, currency=operation.number)
         subjects = self._subjects(operation)
         if subjects is None or len(subjects) > 1:
             return Need("impossible")
@@ -107,15 +113,15 @@ class Judge:
             if subject is None:
                 return Need("staff")
             if subject.kind in OFFICERS_ACCOUNTS and kind in GUARDED_KINDS:
-                return Need("two officers")
+                return Need("two officers", currency=subject.currency)
             is_vault = subject.kind == AccountKind.VAULT
             if kind is Kind.UNBLOCK_ACCOUNT and (is_vault or operation.first in OFFICERS_REASONS):
-                return Need("officer")
-            return Need("operator", subject.operator)
+                return Need("officer", currency=subject.currency)
+            return Need("operator", subject.operator, currency=subject.currency)
         if subject is None:
             return Need("any")
         if subject.kind == AccountKind.ISSUANCE:
-            return Need("two officers")
+            return Need("two officers", currency=subject.currency)
         if subject.has_key:
             return Need("key", account=subject.id)
         return Need("own operator", subject.operator)
@@ -147,12 +153,19 @@ class Judge:
     def _account(self, id: int) -> set[Subject]:
         account = self._twin.accounts.get(id)
         if account is not None:
-            return {Subject(id, account.kind, account.operator, account.key_flags != 0)}
+            return {Subject(id, account.kind, account.operator, account.currency, account.key_flags != 0)}
         return {
-            Subject(id, each.first, each.count, False)
+            Subject(id, each.first, each.count, each.number, False)
             for each in self._new
             if each.kind == Kind.OPEN_ACCOUNT and each.debit == id
         }
+
+    def _currency_paid(self, original: int) -> int:
+        """Of what an operation of an earlier frame paid; 0 where it paid nothing."""
+        if original in self._twin.holds:
+            return self._twin.accounts[self._twin.holds[original].payee].currency
+        paid = self._twin.pays.get(original)
+        return self._twin.accounts[paid.payee].currency if paid else 0
 
     def _payees(self, original: int) -> set[int] | None:
         bound = self._twin.bound.get(original)
@@ -238,9 +251,11 @@ class Judge:
         for grant in grants:
             if grant.flags == envelope.flags and self._holds(grant.key, envelope):
                 mine = [each for each in grants if (each.flags, each.key) == (grant.flags, grant.key)]
-                officer = any(each.role == Role.OFFICER for each in mine)
+                currencies = frozenset(each.currency for each in mine if each.role == Role.OFFICER)
                 operators = frozenset(each.operator for each in mine if each.role == Role.OPERATOR)
-                return Result.CREATED, Signed(envelope.signer, officer=officer, operators=operators)
+                return Result.CREATED, Signed(
+                    envelope.signer, board=0 in currencies, currencies=currencies - {0}, operators=operators
+                )
         return Result.SIGNATURE_INVALID, None
 
     def _holds(self, key: bytes, envelope: Envelope) -> bool:
@@ -277,8 +292,9 @@ def vouches(signed: Signed, need: Need) -> bool:
     if need.who in ("operator", "own operator") and need.operator in signed.operators:
         return True
     if need.who == "staff":
-        return signed.officer or bool(signed.operators)
-    return signed.officer and need.who in ("officer", "operator", "two officers")
+        return signed.board or bool(signed.currencies | signed.operators)
+    of_it = signed.board or need.currency in signed.currencies
+    return of_it and need.who in ("officer", "operator", "two officers")
 
 
 def higher(one: Result, other: Result) -> Result:

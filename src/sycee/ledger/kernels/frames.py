@@ -265,7 +265,7 @@ def _apply(tables, operations, words, hashes, marks, start, sequence, now_ns, an
         first_movement = counters[c.MOVEMENTS]
         detail = np.int64(0)
         if kind == c.KIND_TRANSFER:
-            code = transfer(tables, operation, i, place, now_ns)
+            code, detail = transfer(tables, operation, i, place, now_ns)
         elif kind == c.KIND_PAY:
             code = pay(tables, operation, i, place, now_ns)
         elif kind == c.KIND_REVERSE:

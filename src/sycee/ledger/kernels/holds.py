@@ -284,11 +284,12 @@ def post(tables, operation, hashes, i, place, now_ns):
     if amount > hold.held:
         return c.EXCEEDS_HELD
     payee_row = np.int64(hold.payee)
-    # It was judged when it was held; what no longer fits now flows over, or stays.
+    # It was judged when it was held; what no longer fits now flows over, or stays. What is let go comes no more.
     payee = tables.accounts[payee_row]
-    payee.credits_pending -= amount
+    done = hold.held if flags & c.LETS_GO else amount
+    payee.credits_pending -= done
     room = receiving(tables, payee_row, amount, now_ns)
-    payee.credits_pending += amount
+    payee.credits_pending += done
     number = _take(tables, place, 0, hold_row, amount)
     if flags & c.LETS_GO and hold.held > 0:
         let_go(tables, hold_row, c.HOLD_IS_POSTED)

@@ -25,6 +25,7 @@ from sycee.ledger.kernels.rules import (
     giving,
     giving_to,
     in_force,
+    is_final,
     reaching,
     receiving,
     use_up,
@@ -88,28 +89,29 @@ def between(tables, debit_row, credit_row, now_ns):
 
 @njit(forceinline=True)
 def transfer(tables, operation, i, place, now_ns):
-    """Own money from one account to another: one movement, and one more where it flows over."""
+    """Own money from one account to another: one movement, and one more where it flows over: (code, 1 if final)."""
     code, debit_row, credit_row = pair(tables, operation, i, now_ns)
     if code == c.CREATED:
         code = giving_to(tables, debit_row, credit_row)
+    nothing = np.int64(0)
     if code != c.CREATED:
-        return code
+        return code, nothing
     amount = operation.amount
     if overflows_debits(tables.accounts[debit_row], amount):
-        return c.OVERFLOWS_DEBITS
+        return c.OVERFLOWS_DEBITS, nothing
     if overflows_credits(tables.accounts[credit_row], amount):
-        return c.OVERFLOWS_CREDITS
+        return c.OVERFLOWS_CREDITS, nothing
     code = giving(tables, debit_row, amount, True)
     if code != c.CREATED:
-        return code
+        return code, nothing
     room = receiving(tables, credit_row, amount, now_ns)
     if room > FLOWS_OVER:
-        return room
+        return room, nothing
     move(tables, place, c.PURPOSE_TRANSFER, 0, debit_row, credit_row, amount)
     use_up(tables, debit_row, amount)
     if room == FLOWS_OVER:
         flow_over(tables, place, 1, credit_row, amount)
-    return c.CREATED
+    return c.CREATED, is_final(tables, credit_row)
 
 
 @njit(forceinline=True)
@@ -125,6 +127,7 @@ def choose_purses(tables, payer, credit, amount, now_ns):
         left = left_in(purse)
         if (
             left > 0
+            and amount >= tables.rule_sets[rule_set].payment_min
             and in_force(tables.rule_sets, rule_set, now_ns)
             and reaching(
                 tables.rule_sets,
@@ -319,7 +322,8 @@ def reverse(tables, operation, place, now_ns):
         return c.ORIGINAL_NOT_FOUND, nothing
     original = tables.bound[original_row]
     first, movements, paid = paid_by(tables, original_row)
-    if not _is_pay(original, movements) and original.kind != c.KIND_TRANSFER:
+    is_transfer = original.kind == c.KIND_TRANSFER
+    if (is_transfer and original.detail) or not (is_transfer or _is_pay(original, movements)):
         return c.ORIGINAL_NOT_REVERSIBLE, nothing
     if original.result != c.CREATED:
         return c.ORIGINAL_WAS_REFUSED, nothing

@@ -58,6 +58,15 @@ def giving_to(tables, row, payee_row):
     )
 
 
+@njit(forceinline=True)
+def is_final(tables, row):
+    """1 where what the account receives by TRANSFER cannot be reversed, else 0."""
+    rule_set = np.int64(tables.accounts[row].rule_set)
+    if rule_set and np.int64(tables.rule_sets[rule_set]["flags"]) & c.FINAL:
+        return np.int64(1)
+    return np.int64(0)
+
+
 @njit
 def _within(accounts, rule_sets, calendar, row, amount, single):
     """The part of `giving` that an account without a rule set is spared."""

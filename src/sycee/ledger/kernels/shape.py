@@ -25,10 +25,10 @@ _WINDOWS = np.zeros(c.KINDS, dtype=np.bool_)
 _TEXTS = np.zeros(c.KINDS, dtype=np.bool_)  # a name begins at byte 32
 _KEYS = np.zeros(c.KINDS, dtype=np.bool_)
 _DIFFERENT = np.zeros(c.KINDS, dtype=np.int64)  # bits of `_IDS` that differ from each other
-_NUMBERS = np.zeros(c.KINDS, dtype=np.int64)
+_NUMBERS = np.zeros((c.KINDS, 2), dtype=np.int64)  # least and most
 _COUNTS = np.zeros(c.KINDS, dtype=np.int64)
 _FIRSTS = np.zeros(c.KINDS, dtype=np.int64)
-_RULE_SETS = np.full((c.KINDS, 2), 0, dtype=np.int64)  # least and most
+_RULE_SETS = np.zeros((c.KINDS, 2), dtype=np.int64)  # likewise
 # By kind and value of `flags`: a row of the two tables below; 0 where the kind does not take them.
 _SHAPES = np.zeros((c.KINDS, _FLAG_VALUES), dtype=np.int64)
 _FORBIDDEN = np.zeros((1 + sum(len(row.flags) for row in TABLE.values()), _WORDS), dtype=np.uint64)
@@ -46,11 +46,12 @@ def _fill() -> None:
         _TEXTS[kind] = bool({"zone", "release"} & set(fields))
         _KEYS[kind] = "key" in fields
         _DIFFERENT[kind] = sum(1 << _IDS.index(name) for name in row.different)
-        for name, most in (("number", _NUMBERS), ("count", _COUNTS), ("first", _FIRSTS)):
+        for name, most in (("count", _COUNTS), ("first", _FIRSTS)):
             most[kind] = fields[name].high if name in fields else 0
             assert name not in fields or fields[name].low == min(1, most[kind])
-        if "rule_set" in fields:
-            _RULE_SETS[kind] = fields["rule_set"].low, fields["rule_set"].high
+        for name, bounds in (("number", _NUMBERS), ("rule_set", _RULE_SETS)):
+            if name in fields:
+                bounds[kind] = fields[name].low, fields[name].high
         for flags in row.flags:
             shape += 1
             _SHAPES[kind, flags] = shape
@@ -119,8 +120,11 @@ def _stray(operation, words, i, kind, shape):
             for member in range(count, MEMBER_WORDS.size):
                 word = MEMBER_WORDS[member]
                 stray |= words[i, word] | words[i, word + 1]
-    elif kind == c.KIND_GRANT_ROLE and operation.first != c.ROLE_OPERATOR:
-        stray |= words[i, 11]
+    elif kind == c.KIND_GRANT_ROLE:
+        if operation.first != c.ROLE_OPERATOR:
+            stray |= words[i, 11]
+        if operation.first != c.ROLE_OFFICER:
+            stray |= words[i, 10] & c.LOW32  # `number`; the other half is `first`
     return stray != c.ZERO
 
 
@@ -167,7 +171,7 @@ def _out_of_range(operation, words, i, kind):
     count = np.int64(operation.count)
     first = np.int64(operation.first)
     rule_set = np.int64(operation.rule_set)
-    if _NUMBERS[kind] and (number < 1 or number > _NUMBERS[kind]):
+    if _NUMBERS[kind, 1] and (number < _NUMBERS[kind, 0] or number > _NUMBERS[kind, 1]):
         return c.NUMBER_OUT_OF_RANGE
     if _RULE_SETS[kind, 1] and (rule_set < _RULE_SETS[kind, 0] or rule_set > _RULE_SETS[kind, 1]):
         return c.NUMBER_OUT_OF_RANGE
