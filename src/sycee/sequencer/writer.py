@@ -145,6 +145,8 @@ class Writer:
             return [self._outcomes([entry])[0] for entry in entries]
         except BaseException as error:
             return [error for _ in entries]
+        if len(entries) == 1 and entries[0][3] is not None:
+            return [answers]
         results = batches.results_of(answers)
         outcomes, end = [], 0
         for _, _, _, batch in entries:
