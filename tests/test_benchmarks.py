@@ -22,6 +22,7 @@ from benchmarks import (
     compliance,
     draw,
     drops,
+    first_run,
     identifiers,
     known_ids,
     ledger,
@@ -75,6 +76,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
+
+
+def test_a_first_payment_is_made(tmp_path: Path) -> None:
+    first_run.pay(tmp_path / "ledger", 3)
+    assert list((tmp_path / "ledger" / "journal").glob("*.segment"))
 
 
 # --- the command ---

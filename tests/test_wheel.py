@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -42,3 +43,31 @@ def test_the_wheel_runs_by_itself(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path / "installed")], check=True, capture_output=True, text=True
     )
     assert ran.stdout.strip() == "1000000000"
+
+
+def test_each_user_of_a_read_only_wheel_has_kernels_of_their_own(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    before = {path: path.stat().st_mtime_ns for path in installed.rglob("*")}
+    for path in [installed, *installed.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    keys = set()
+    for user in ("ann", "bob"):
+        kept = {key: value for key, value in os.environ.items() if key not in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+        subprocess.run(
+            [sys.executable, "-B", "-c", "import sycee.programmes.sha256"],
+            env=kept | {"HOME": str(tmp_path / user), "PYTHONPATH": str(installed)},
+            check=True,
+            capture_output=True,
+        )
+        (folder,) = (tmp_path / user / ".cache" / "sycee" / "kernels").iterdir()
+        assert list(folder.glob("sha256._compress-*.nbc"))
+        keys.add(folder.name)
+    assert len(keys) == 1
+    assert {path: path.stat().st_mtime_ns for path in installed.rglob("*")} == before
+    for path in [installed, *installed.rglob("*")]:
+        path.chmod(0o755)
