@@ -211,6 +211,43 @@ def test_an_error_before_the_log_is_written_stops_nothing(error: Exception) -> N
     sequencer.close()
 
 
+def test_a_defect_stops_the_ledger_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    sequencer = Sequencer(Journal.create(FakeDisk()))
+    sequencer.submit(opening())
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sequencer.views, "answer", broken)
+        errors = [elsewhere(lambda: error_of(sequencer.tick)) for _ in range(2)]
+    # The first call may be answered before the defect shows.
+    assert "the ledger stopped: broken" in str(errors[1])
+    sequencer.close()
+
+
+def error_of(call: Callable[[], Any]) -> Exception | None:
+    try:
+        call()
+    except Exception as error:
+        return error
+    return None
+
+
+def test_a_wake_up_that_was_lost_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C came between the queue and the wake-up."""
+    monkeypatch.setattr("sycee.sequencer.submission_queue.LOST_WAKE_S", 0.01)
+    sequencer = Sequencer(Journal.create(FakeDisk()))
+    sequencer.submit(opening())
+    queue = sequencer.admission.queue
+    time.sleep(0.05)  # the writer is idle
+    with monkeypatch.context() as patched:
+        patched.setattr(queue, "_wake_writer", lambda: None)
+        answers = elsewhere(lambda: sequencer.submit(operations.define_group(702, group=1)))
+    assert answers["code"].tolist() == [Result.CREATED]
+    sequencer.close()
+
+
 def test_callers_wait_while_the_queue_is_full() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False, operations_max=4)
     sequencer.submit(opening())

@@ -21,6 +21,8 @@ from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
 # few enough that the last operation in the queue is answered within a fraction of a second.
 OPERATIONS_MAX: Final = 8 * FRAME_RECORDS_MAX
 BYTES_MAX: Final = 16 << 20
+# Ctrl-C may come to a caller after its entry is queued and before the writer is woken: the writer then looks by itself.
+LOST_WAKE_S: Final = 1.0
 
 
 class Token(Protocol):
@@ -231,18 +233,14 @@ class SubmissionQueue:
         with self._lock:
             while not self.has_space() and self._refusal is None:
                 self._space.wait()
-            wakes = self._put([(THREADS, ticket, b"", batch)])
-        if wakes:
-            self._wake.release()
+            self._put([(THREADS, ticket, b"", batch)])
         return ticket.wait()
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Put entries that their receiver found space for. Raises UnavailableError once the queue is closed."""
         self._owner.check("the ledger")
         with self._lock:
-            wakes = self._put(entries)
-        if wakes:
-            self._wake.release()
+            self._put(entries)
 
     def run(self, function: Callable[[], Any]) -> Any:
         """Have the writer run `function` between two frames; return its result, or raise its error."""
@@ -256,9 +254,7 @@ class SubmissionQueue:
         with self._lock:
             self._check_open()
             self._calls.append(call)
-            wakes, self._is_idle = self._is_idle, False
-        if wakes:
-            self._wake.release()
+            self._wake_writer()
 
     def put_reads(self, reads: Sequence[Any]) -> None:
         """Queue reads, each a views.Read. Raises UnavailableError once the queue is closed."""
@@ -266,16 +262,12 @@ class SubmissionQueue:
         with self._lock:
             self._check_open()
             self._reads += reads
-            wakes, self._is_idle = self._is_idle, False
-        if wakes:
-            self._wake.release()
+            self._wake_writer()
 
     def verified(self) -> None:
         """Learn that the signatures of an entry were verified: the writer may wait for it."""
         with self._lock:
-            wakes, self._is_idle = self._is_idle, False
-        if wakes:
-            self._wake.release()
+            self._wake_writer()
 
     def watch_space(self, receiver: Receiver) -> bool:
         """Have `receiver.space_freed` called once when space is freed; return False if there is space already."""
@@ -285,15 +277,24 @@ class SubmissionQueue:
             self._watchers.add(receiver)
         return True
 
-    def _put(self, entries: Sequence[Entry]) -> bool:
-        """Return whether the writer must be woken; `_lock` is held."""
+    def _put(self, entries: Sequence[Entry]) -> None:
+        """Put entries; `_lock` is held."""
         self._check_open()
         operations, size = total_size(entries)
         self.operations += operations
         self.bytes += size
         self._arrived += entries
-        wakes, self._is_idle = self._is_idle, False
-        return wakes
+        self._wake_writer()
+
+    def _wake_writer(self) -> None:
+        """Wake the writer if it is idle; `_lock` is held.
+
+        In this order: Ctrl-C may come between any two lines, and a second release must find the lock taken.
+        """
+        if self._is_idle:
+            if self._wake.locked():
+                self._wake.release()
+            self._is_idle = False
 
     def _check_open(self) -> None:
         if self._refusal is not None:
@@ -316,7 +317,7 @@ class SubmissionQueue:
                 if self._refusal is not None:
                     return False
                 self._is_idle = True
-            self._wake.acquire()
+            self._wake.acquire(timeout=LOST_WAKE_S)
 
     def take_calls(self) -> list[Call | Pause]:
         """Return the calls that wait, without waiting."""
@@ -385,9 +386,7 @@ class SubmissionQueue:
         with self._lock:
             self._refusal = reason
             self._space.notify_all()
-            wakes, self._is_idle = self._is_idle, False
-        if wakes:
-            self._wake.release()
+            self._wake_writer()
 
 
 def own_error(error: Exception) -> Exception:

@@ -122,6 +122,11 @@ class Writer:
         self._queue.answered(entries)
         _deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
 
+    def fail(self, error: BaseException) -> None:
+        """Stop the ledger after a defect of Sycee, so that later callers get an error instead of waiting for ever."""
+        self.stopped = self.stopped or f"the ledger stopped: {str(error) or type(error).__name__}"
+        self._is_in_step = False
+
     def refuse_rest(self) -> None:
         """Answer everything that waits with an error, after the queue was closed."""
         reason = self.stopped or "the ledger is closed"
@@ -290,7 +295,10 @@ def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
         writer = reference()
         if writer is None:
             return  # callers hold the ledger while they wait, so that none waits
-        writer.work()
+        try:
+            writer.work()
+        except BaseException as error:
+            writer.fail(error)
         has_more = writer.views.has_work(writer.durable_sequence)
         del writer
     if (writer := reference()) is not None:
