@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.archive.worlds import DAY_NS, Town, accounts_of, moment, readers_of, replayed, some_world
+from tests.archive.worlds import DAY_NS, Town, accounts_of, moment, replayed, some_world, whole_statement
 
 from sycee.archive import columns, moments, statement_csv, statement_pdf
 from sycee.archive.packets import Packet
@@ -26,9 +26,9 @@ from sycee.testing.histories import histories
 
 def check_against_the_ledger(world: Replayed, from_ns: int, until_ns: int) -> int:
     """Every account's statement is the part of the whole one that is of the period; how many lines there were."""
-    readers, seen = readers_of(world), 0
+    seen = 0
     for account in accounts_of(world):
-        whole = readers.statement(account)
+        whole = whole_statement(world, account)
         found = statement(world, account, from_=from_ns, until=until_ns)
         assert found.lines == [line for line in whole if from_ns <= line.time_ns < until_ns]
         before = [line for line in whole if line.time_ns < from_ns]
@@ -49,7 +49,7 @@ def test_a_statement_is_what_the_ledger_says(history: Any) -> None:
     times = world.state.frame_times[1:].tolist()
     middle, late = times[len(times) // 2], times[-1]
     assert check_against_the_ledger(world, times[0], late + 1) == sum(
-        len(readers_of(world).statement(account)) for account in accounts_of(world)
+        len(whole_statement(world, account)) for account in accounts_of(world)
     )
     check_against_the_ledger(world, middle, late)
     check_against_the_ledger(world, 0, middle)

@@ -15,7 +15,8 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.codes import Result
 from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.readers import Readers
+from sycee.sequencer import reads
+from sycee.sequencer.reads import Line
 from sycee.testing.histories import Frame, random_history
 
 LEDGER_ID = bytes(range(16))
@@ -51,11 +52,9 @@ def some_world(seed: int = 7, steps: int = 300) -> Replayed:
     return replayed(random_history(seed, steps))
 
 
-def readers_of(world: Replayed) -> Readers:
-    """What `Ledger.statement` and its like say of a state."""
-    readers = Readers()
-    readers.sequencer = world  # type: ignore[assignment]
-    return readers
+def whole_statement(world: Replayed, account: int) -> list[Line]:
+    """What `Ledger.statement` returns of a state."""
+    return reads.statement(world.state, account)
 
 
 def accounts_of(world: Replayed) -> list[int]:

@@ -202,16 +202,19 @@ def test_one_pass_answers_so_much() -> None:
 
 
 def test_what_is_no_request_is_refused() -> None:
-    with pytest.raises(UsageError, match="1,000 lines; got 1001"):
+    with pytest.raises(UsageError, match="lines = 1001 does not fit its field, which takes 1 to 1000"):
         reading.statement(PHONE, lines=1_001)
-    with pytest.raises(UsageError, match="got 0"):
+    with pytest.raises(UsageError, match="lines = 0 does not fit"):
         reading.statement(PHONE, lines=0)
-    with pytest.raises(UsageError, match="-1 is no cursor"):
+    with pytest.raises(UsageError, match="cursor = -1 does not fit"):
         reading.statement(PHONE, lines=1, cursor=-1)
-    with pytest.raises(UsageError, match="128 bits"):
+    with pytest.raises(UsageError, match=f"id = {1 << 128} does not fit"):
         reading.accounts([1 << 128])
-    with pytest.raises(UsageError, match="128 bits"):
+    with pytest.raises(UsageError, match="id = -1 does not fit"):
         reading.holds([-1])
+    with pytest.raises(UsageError, match="id = 'x' is no integer"):
+        reading.operations(["x"])  # type: ignore[list-item]
+    assert np.array_equal(reading.accounts([np.uint64(5)]), reading.accounts([5]))  # type: ignore[list-item]
     with pytest.raises(UsageError, match="member -1 is no purse's place"):
         reading.purses([(1, -1)])
     wrong = reading.accounts([PHONE])

@@ -27,8 +27,9 @@ SEGMENT = "000000000001.segment"
 
 def ledger_in(folder: Path, *, closed: bool = True) -> bytes:
     """The small history; its digest."""
-    ledger = Ledger.open(folder, clock=SimulatedClock(START_NS), snapshot_frames=0)
-    run(ledger.sequencer, ledger._clock, [])  # type: ignore[arg-type]
+    clock = SimulatedClock(START_NS)
+    ledger = Ledger.open(folder, clock=clock, snapshot_frames=0)
+    run(ledger.sequencer, clock, [])
     digest = ledger.digest()
     if closed:
         ledger.close()

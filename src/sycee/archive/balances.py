@@ -17,7 +17,7 @@ from sycee.ledger.layout import PURSE_BIT
 from sycee.ledger.operations import integer
 from sycee.ledger.proofs import exact_sum
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.readers import currency_number
+from sycee.sequencer.reads import currency_number
 
 Array = np.ndarray[Any, Any]
 

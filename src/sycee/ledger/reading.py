@@ -18,10 +18,12 @@ import numpy as np
 
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
+from sycee.core.limits import I64_MAX
 from sycee.ledger import kernels, layout
 from sycee.ledger.kernels import reading as kernel
 from sycee.ledger.kernels.reading import FOUND, LINE, NAMES, READ
 from sycee.ledger.layout import Kind
+from sycee.ledger.operations import integer
 from sycee.ledger.values import Account, Hold, Purse
 
 if TYPE_CHECKING:
@@ -108,14 +110,9 @@ def statement(account: int, *, lines: int, cursor: int = 0) -> Array:
 
     cursor: of the page before, 0 for the first. Raises UsageError for more than PAGE_LINES_MAX lines or none.
     """
-    if not 0 < lines <= PAGE_LINES_MAX:
-        raise UsageError(
-            f"a page has 1 to {PAGE_LINES_MAX:,} lines; got {lines}", hint="ask for the next page after it"
-        )
-    if not 0 <= cursor < 1 << 63:
-        raise UsageError(f"{cursor} is no cursor", hint="begin with 0; each page has the next page's cursor")
     asked = _by_id(ReadKind.STATEMENT, [account])
-    asked["lines"], asked["cursor"] = lines, cursor
+    asked["lines"] = integer("lines", lines, low=1, high=PAGE_LINES_MAX)
+    asked["cursor"] = integer("cursor", cursor, high=I64_MAX)
     return asked
 
 
@@ -124,10 +121,8 @@ def _by_id(kind: ReadKind, ids: Sequence[int]) -> Array:
     asked["kind"] = kind
     try:
         halves = b"".join([each.to_bytes(16, "little") for each in ids])
-    except OverflowError as error:
-        raise UsageError(
-            f"an id is a number of 128 bits: {error}", hint="ids come from the ledger's answers"
-        ) from error
+    except (OverflowError, AttributeError, TypeError):
+        halves = b"".join([integer("id", each).to_bytes(16, "little") for each in ids])  # raises, or is a NumPy integer
     words = np.frombuffer(halves, np.uint64)
     asked["id_low"], asked["id_high"] = words[::2], words[1::2]
     return asked

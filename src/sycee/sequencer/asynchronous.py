@@ -1,4 +1,4 @@
-"""An embedded ledger for asyncio: the same verbs, awaited, and as many callers at once as there are."""
+"""An embedded ledger for asyncio: its operations and reads, awaited, for any number of coroutines of one event loop."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from asyncio import Future
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
-from sycee.ledger import layout, operations, reading
-from sycee.ledger.batch import PreparedBatch
+from sycee.ledger import layout, operations
+from sycee.ledger.batch import PreparedBatch, results_of
 from sycee.ledger.envelopes import Envelope, decode
 from sycee.ledger.layout import Kind
-from sycee.ledger.reading import Answers
-from sycee.ledger.values import Account
+from sycee.ledger.reading import Answers, Page
+from sycee.ledger.values import Account, Hold, Purse
+from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter
-from sycee.sequencer.readers import no_account
-from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.money_operations import Chain, MoneyOperations
+from sycee.sequencer.reads import Bound, Found, Query
+from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
-from sycee.sequencer.verbs import Chain, Verbs
-from sycee.sequencer.views import check_size
+from sycee.sequencer.views import checked
 
 Array = np.ndarray[Any, Any]
 
@@ -33,67 +34,43 @@ _KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
 _RANGE: Final = struct.Struct("<HH")  # of an envelope: first and count
 
 
-class Embedded(Protocol):
-    """What an AsyncLedger needs of the ledger that made it: `embedded.Ledger`."""
+class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
+    """A ledger for the coroutines of one event loop. Made by `Ledger.asynchronous`.
 
-    @property
-    def sequencer(self) -> Sequencer:
-        """Return the sequencer that both submit to."""
-        ...
+    Each operation returns its Result once it is durable. Operations and reads of all coroutines share frames and
+    passes: those that arrive while one frame is written share the next. Amounts are integers of minor units: a text
+    would need a lookup of the currency, and no method here blocks the loop.
 
-    @property
-    def signs(self) -> bool:
-        """Return whether records without envelopes are signed."""
-        ...
-
-    def signed_by(self, *signers: Signer) -> Embedded:
-        """Return the same ledger, whose operations these signers sign."""
-        ...
-
-    def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
-        """Return the envelopes given, or those of the signers."""
-        ...
-
-    def new_id(self) -> int:
-        """Return a fresh id."""
-        ...
-
-
-class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
-    """The verbs of a ledger, awaited: each returns its Result once it is durable. Made by `Ledger.asynchronous`.
-
-    For the callers of one event loop. While one frame is on its way to the disk, what all of them ask for gathers for
-    the next. Amounts are integers of minor units: a text would have to be looked up in the ledger, and nothing here
-    waits for that.
-
-    Cancelling a caller withdraws its operation if the ledger has not taken it yet, and disturbs nobody else; whether
-    it was taken is found by its id, with `result_of`, or by sending it again.
+    Cancelling a coroutine withdraws its operation if the ledger has not taken it yet, and affects no other. Whether it
+    was taken is found by its id, with `result_of`, or by sending it again.
     """
 
-    def __init__(self, ledger: Embedded, submitter: LoopSubmitter) -> None:
-        self._ledger = ledger
+    def __init__(self, session: Session, submitter: LoopSubmitter) -> None:
+        self._session = session
         self._submitter = submitter
-        self._signs = ledger.signs
+        self._signs = session.signs
+
+    # --- submitting ---
 
     async def submit(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Array:
-        """Ask for operations: (n,) layout.OPERATION, or their bytes, to (n,) layout.ANSWER, once they are durable.
+        """Submit operations: (n,) layout.OPERATION, or their bytes, to (n,) layout.ANSWER, once they are durable.
 
         Waits for space, in order of arrival, while the ledger's queue is full. A long submission is cut into several
-        frames. Raises UsageError for what no frame can hold, UnavailableError where memory or the disk cannot hold it,
-        and once this or the ledger is closed.
+        frames. Raises UsageError for records that no frame can hold, UnavailableError where memory or the disk cannot
+        hold them, and once this or the ledger is closed.
         """
-        answers: Array = await self._submitter.submit(b"", self._checked(records, envelopes))
+        answers: Array = await self._submitter.submit(b"", self._prepared(records, envelopes))
         return answers
 
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
-        """The same, taken at once: the future of its answers. Raises UnavailableError where too much waits already."""
-        return self._submitter.submit_nowait(b"", self._checked(records, envelopes))
+        """Submit operations at once; return the future of their answers. UnavailableError while the queue is full."""
+        return self._submitter.submit_nowait(b"", self._prepared(records, envelopes))
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
-        """Submit one record of RECORD_BYTES with one envelope of ENVELOPE_BYTES; return its Result once it is durable.
+        """Submit one record of 128 bytes with one envelope of 104 bytes; return its Result once it is durable.
 
         The short path of payments that their callers signed. Waits for space as `submit` does. Raises UsageError for
-        what is neither, else as `submit`.
+        other lengths, else as `submit`.
         """
         if len(record) != RECORD_BYTES or len(envelope) != ENVELOPE_BYTES:
             raise UsageError(
@@ -106,36 +83,9 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
             return Result(int(answer["code"]))
         return await self._submitter.submit_signed(record, envelope)
 
-    # --- reads, answered from the newest committed frame ---
-
-    async def balance(self, account: int) -> int:
-        """Return an account's balance in minor units. Raises UsageError where there is no such account."""
-        number = operations.integer("account", account)
-        balance: int | None = await self._submitter.balance(number)
-        if balance is None:
-            raise no_account(number)
-        return balance
-
-    async def account(self, account: int) -> Account:
-        """Return an account as of the newest committed frame. Raises UsageError where there is none."""
-        number = operations.integer("account", account)
-        found = (await self.read(reading.accounts([number]))).account(0)
-        if found is None:
-            raise no_account(number)
-        return found
-
-    async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
-
-        `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
-        """
-        check_size(requests)
-        answers: Answers = await self._submitter.read(requests, at_least=at_least)
-        return answers
-
     @asynccontextmanager
     async def chain(self) -> AsyncIterator[Chain]:
-        """Collect verbs, which are not awaited, and do them when the block ends, whole or not at all.
+        """Collect operations, which are not awaited, and do them when the block ends, whole or not at all.
 
             async with door.chain() as both:
                 both.transfer(ann, bob, 500)
@@ -147,18 +97,65 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
         chain = Chain(self)
         yield chain
         if chain.records:
-            chain.answered(await self.submit(operations.chain(*chain.records)))
+            chain.results = results_of(await self.submit(operations.chain(*chain.records)))
 
     def signed_by(self, *signers: Signer) -> AsyncLedger:
-        """The same, whose operations all these sign from now on. `aclose` of either closes both."""
-        return AsyncLedger(self._ledger.signed_by(*signers), self._submitter)
+        """Return this with other signers, all of whom sign each operation. `aclose` of either closes both."""
+        return AsyncLedger(self._session.with_signers(signers), self._submitter)
 
     def new_id(self) -> int:
-        """A fresh id, for an operation that may have to be sent again."""
-        return self._ledger.new_id()
+        """Return a fresh id, for an operation that may have to be sent again."""
+        return self._session.new_id()
+
+    # --- reading ---
+
+    async def balance(self, account: int) -> int:
+        """Return an account's balance in minor units. Raises UsageError where there is no such account."""
+        number = operations.integer("account", account)
+        balance: int | None = await self._submitter.balance(number)
+        if balance is None:
+            raise reads.no_account(number)
+        return balance
+
+    async def account(self, account: int) -> Account:
+        """Return an account as of the newest committed frame. Raises UsageError where there is none."""
+        return await self._ask(reads.account(account))
+
+    async def statement_page(self, account: int, *, lines: int = 100, cursor: int = 0) -> Page:
+        """Return one page of an account's statement, newest line first, and the cursor of the next page.
+
+        `cursor`: of the page before, 0 for the first. Raises UsageError as `Ledger.statement_page` does.
+        """
+        return await self._ask(reads.statement_page(account, lines=lines, cursor=cursor))
+
+    async def purse(self, programme: int, member: int) -> Purse | None:
+        """Return what a member holds of a programme, or None."""
+        return await self._ask(reads.purse(programme, member))
+
+    async def find_hold(self, hold: int) -> Hold | None:
+        """Return what an operation holds, or None."""
+        return await self._ask(reads.hold(hold))
+
+    async def result_of(self, id: int) -> Bound | None:
+        """Return the first answer under this id, however often it was sent again; None where nothing is bound to it."""
+        return await self._ask(reads.operation(id))
+
+    async def missing_of(self, reversal: int) -> int:
+        """Return the claim that the reverse of this id left, in minor units. Raises UsageError where none was done."""
+        return await self._ask(reads.missing(reversal))
+
+    async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Answer many reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+
+        `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
+        """
+        answers: Answers = await self._submitter.read(requests, at_least=checked(requests, at_least))
+        return answers
+
+    # --- closing ---
 
     async def aclose(self) -> None:
-        """Take nothing more, and return when all that was asked for is answered. The ledger itself stays open."""
+        """Accept nothing more, and return when everything submitted is answered. The ledger itself stays open."""
         await self._submitter.aclose()
 
     async def __aenter__(self) -> Self:
@@ -171,20 +168,24 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Result]]):
 
     # --- helpers ---
 
-    def _take_moving(self, record: bytes) -> Coroutine[Any, Any, Result]:
+    async def _ask(self, query: Query[Found]) -> Found:
+        answers: Answers = await self._submitter.read(query.requests)
+        return query.decode(answers)
+
+    def _submit_plain(self, record: bytes) -> Coroutine[Any, Any, Result]:
         if self._signs:
-            return self._take(np.frombuffer(record, layout.OPERATION))
+            return self._submit_record(np.frombuffer(record, layout.OPERATION))
         return self._submitter.submit(record, None)
 
-    async def _take(self, record: Array) -> Result:
+    async def _submit_record(self, record: Array) -> Result:
         return Result(int((await self.submit(record))["code"][0]))
 
-    def _checked(self, records: Array | bytes, envelopes: Array | Sequence[Envelope]) -> PreparedBatch:
+    def _prepared(self, records: Array | bytes, envelopes: Array | Sequence[Envelope]) -> PreparedBatch:
         if isinstance(records, bytes):
             if len(records) % RECORD_BYTES:
                 raise UsageError(f"{len(records)} bytes are no operations of {RECORD_BYTES} bytes each")
             records = np.frombuffer(records, layout.OPERATION)
-        return self._ledger.sequencer.admission.prepare(records, self._ledger.envelopes_of(records, envelopes))
+        return self._submitter.prepare(records, self._session.envelopes_of(records, envelopes))
 
     def _currency_of(self, account: int) -> int:
         raise UsageError(

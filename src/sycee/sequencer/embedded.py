@@ -1,7 +1,9 @@
-"""A ledger in a folder, in this process, without a server: the shortest way in from Python.
+"""A ledger in a folder, in this process, without a server.
 
-It wraps the sequencer with ids, texts and results; whoever moves many records a second, or needs an operation that has
-no verb here, builds records with `sycee.ledger.operations` and calls `submit`.
+`Ledger` is one flat class: every method a program needs is on it, in sections. It holds three parts: the sequencer
+(which orders, writes and reads), a session (which signs and makes ids), and the suspense accounts it found. To move
+many records a second, or for an operation that has no method here, build records with `sycee.ledger.operations` and
+call `submit`.
 """
 
 from __future__ import annotations
@@ -14,49 +16,60 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from sycee.core import ids
-from sycee.core.clock import Clock, RealClock, read_ns
+from sycee.core.clock import Clock, RealClock
 from sycee.core.codes import Result
 from sycee.core.errors import UsageError
-from sycee.core.keys import SigningKey
+from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.memory import total_bytes
-from sycee.ledger import batch, operations
-from sycee.ledger.envelopes import Envelope, sign
+from sycee.ledger import operations
+from sycee.ledger.batch import results_of
+from sycee.ledger.envelopes import Envelope
+from sycee.ledger.layout import AccountKind, Block, Reason, Role
 from sycee.ledger.operations import integer, shown
-from sycee.sequencer import snapshots
+from sycee.ledger.reading import Answers, Page
+from sycee.ledger.values import Account, Hold, Purse, Transit
+from sycee.sequencer import reads, snapshots
+from sycee.sequencer.account_opening import SuspenseAccounts, check_opened
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.folders import journal_disk, path_of, snapshot_disk
-from sycee.sequencer.keeping import Keeping
-from sycee.sequencer.readers import Bound, Line
+from sycee.sequencer.money_operations import Chain, MoneyOperations
+from sycee.sequencer.reads import Bound, Found, Line, Query
 from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.session import SIGNED_FOR_NS, Session
 from sycee.sequencer.signature_workers import WORKERS_MAX
-from sycee.sequencer.signer import Signer, check_private
+from sycee.sequencer.signer import Signer
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
-from sycee.sequencer.verbs import Chain
 from sycee.storage.history import History
 
 __all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
 
 Array = np.ndarray[Any, Any]
 
-SIGNED_FOR_NS: Final = 300 * 10**9  # long enough for a busy ledger, too short for a signature to be kept for later
+BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT
 
 
-class Ledger(Keeping):
-    """An embedded ledger. It is opened with `Ledger.open`, used by any number of threads, and closed.
+class Ledger(MoneyOperations[Result]):
+    """An embedded ledger. Open it with `Ledger.open`, use it from any number of threads, and close it.
 
-    Until it names two officers no operation needs a signature; `authority_on` says whether it does.
+    Each operation takes an `id`, a fresh one by default: the same id again is answered EXISTS and changes nothing. An
+    operation returns its Result once it is durable. Reads are answered from one committed frame.
+
+    Raises UsageError for an argument of the wrong type or size, and UnavailableError once the ledger is closed, has
+    stopped after a failed write, or belongs to another process. Until the ledger names two officers no operation needs
+    a signature; `authority_on` returns whether it does.
     """
 
-    def __init__(self, sequencer: Sequencer, *, clock: Clock | None = None, signers: Sequence[Signer] = ()) -> None:
+    def __init__(self, sequencer: Sequencer, session: Session | None = None, *, closes_folder: bool = True) -> None:
+        """Use `open` for a folder. `closes_folder`: whether the end of a `with` block closes the sequencer."""
         self.sequencer = sequencer
-        self._clock = clock or RealClock()
-        self._signers = tuple(signers)
-        self._suspense = {}
-        self._is_lent = False  # made by `signed_by`: the end of a `with` block leaves the folder open
+        self._session = session or Session(sequencer.ledger_id, RealClock())
+        self._closes_folder = closes_folder
+        self._suspense = SuspenseAccounts(sequencer)
+
+    # --- opening and closing ---
 
     @classmethod
     def open(
@@ -75,18 +88,19 @@ class Ledger(Keeping):
     ) -> Self:
         """Open the ledger in `folder`, made if absent, and bring its state up to its last frame.
 
-        `ticks` starts a thread that ends holds and changes rule sets when their time comes though nobody calls.
-        `snapshot_frames`: closing writes a snapshot if at least so many frames came since the last; None for never.
-        `snapshot_every`: so does a thread after so many, while the ledger goes on; None for never.
-        `history_bytes`: so much memory is kept for the newest movements and bound operations, an eighth of all there is
-        unless said otherwise; older ones stand in nameless files in `folder` and are read again when needed. So do
-        purses of programmes that are long over.
-        `signature_workers`: processes that verify signatures, at most as many as there are processors; 0: this process
-        verifies them. `operations_max`, `bytes_max`: callers wait while
-        this many operations, or bytes of them, are not answered yet.
-        Raises UnavailableError where another process has it open, a newer release wrote it or the disk refuses,
-        JournalDamaged where acknowledged bytes are damaged or gone, TailInDoubt where only a person can decide about
-        the last group: `cut_tail` is that decision. What was cut or repaired is in `findings`.
+        - `ticks`: start a thread that ends holds and changes rule sets at their time even if no operation arrives.
+        - `snapshot_frames`: write a snapshot at close if at least this many frames came since the last; None: never.
+        - `snapshot_every`: write one on a thread after this many frames, while the ledger goes on; None: never.
+        - `history_bytes`: memory for the newest movements and bound operations, by default an eighth of the machine's.
+          Older rows, and purses of programmes that are long over, go to unlinked temporary files in `folder` and are
+          read from there.
+        - `operations_max`, `bytes_max`: callers wait while this many operations, or bytes of them, are not answered.
+        - `signature_workers`: processes that verify signatures, at most one for each processor; 0: this process does.
+        - `cut_tail`: give up a last group of frames that is complete but wrong (see TailInDoubt).
+
+        Raises UnavailableError where another process has the folder open, a newer release wrote it or the disk
+        refuses, JournalDamaged where acknowledged bytes are damaged or missing, TailInDoubt where only a person can
+        decide about the last group. `findings` lists what was cut or repaired.
         """
         if clock is not None and not isinstance(clock, Clock):
             raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
@@ -116,67 +130,34 @@ class Ledger(Keeping):
             bytes_max=bytes_max,
             signature_workers=signature_workers,
         )
-        return cls(sequencer, clock=clock)
+        return cls(sequencer, Session(sequencer.ledger_id, clock or RealClock()))
+
+    def close(self) -> None:
+        """Close the journal cleanly and release the folder. A second call does nothing."""
+        self.sequencer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._closes_folder:
+            self.close()
+
+    # --- many operations, chains, coroutines ---
 
     def submit(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
-        """Ask for operations: (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
+        """Submit operations: (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
 
-        `envelopes` say who signed which of them; without any, the signers of `signed_by` sign all. Raises UsageError
-        for what can stand in no frame, UnavailableError where memory or the disk cannot hold it.
+        `envelopes` sign ranges of the records; without any, the signers of `signed_by` sign all. Raises UsageError for
+        records that no frame can hold, UnavailableError where memory or the disk cannot hold them.
         """
-        return self.sequencer.submit(records, self.envelopes_of(records, envelopes))
-
-    def asynchronous(self) -> AsyncLedger:
-        """Return the verbs of this ledger for coroutines of the running event loop, to be used with `async with`.
-
-        Raises UsageError where no event loop runs.
-        """
-        self.sequencer.check_process()
-        return AsyncLedger(self, LoopSubmitter(self.sequencer.admission, self.sequencer.views))
-
-    # --- authority ---
-
-    def signed_by(self, *signers: Signer) -> Ledger:
-        """The same ledger, whose operations all these sign from now on. Each must have a say in what is submitted.
-
-        Used in a `with` statement it leaves this ledger open. `close` closes the one folder that both have.
-        """
-        if not all(isinstance(signer, Signer) for signer in signers):
-            raise UsageError("signed_by takes Signer objects", hint="Signer(person, key), or signer_for(account, key)")
-        lent = Ledger(self.sequencer, clock=self._clock, signers=signers)
-        lent._is_lent = True
-        return lent
-
-    def signer_for(self, account: int, key: SigningKey) -> Signer:
-        """Bind an account's private key to it: `ledger.signed_by(ledger.signer_for(ann, key)).pay(ann, shop, ...)`.
-
-        It holds until the account's next `set_key`. Raises UsageError where there is no such account, or its
-        operations are signed with another key or with none.
-        """
-        check_private(key)
-        found = self.account(account)
-        if (found.key, found.key_flags) != (key.public.key, key.public.flags):
-            raise UsageError(
-                f"account {found.id:#034x} has {'another key than this' if found.key else 'no key'}",
-                hint=f"the key given is {key.public}; set_key gives it to the account",
-            )
-        return Signer(found.id, key, currency=found.currency, key_epoch=found.key_epoch)
-
-    @property
-    def signs(self) -> bool:
-        """Whether somebody signs what is submitted without envelopes: after `signed_by`."""
-        return bool(self._signers)
-
-    def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
-        """What `submit` sends beside records: the envelopes given, or else those of who signs. UsageError as there."""
-        _check_submission(records, envelopes)
-        return envelopes if len(envelopes) else self._signed(records)
-
-    # --- moving money: the verbs, and several of them whole or not at all ---
+        return self.sequencer.submit(records, self._session.envelopes_of(records, envelopes))
 
     @contextmanager
     def chain(self) -> Iterator[Chain]:
-        """Collect verbs and do them, when the block ends, whole or not at all; `results` says what became of each.
+        """Collect operations and do them, when the block ends, whole or not at all; `results` lists their results.
 
             with ledger.chain() as both:
                 both.transfer(ann, bob, "5.00")
@@ -188,72 +169,348 @@ class Ledger(Keeping):
         chain = Chain(self)
         yield chain
         if chain.records:
-            chain.answered(self.submit(operations.chain(*chain.records)))
+            chain.results = results_of(self.submit(operations.chain(*chain.records)))
 
-    # --- ids, time, snapshots, the end ---
+    def asynchronous(self) -> AsyncLedger:
+        """Return this ledger for coroutines of the running event loop, to be used with `async with`.
+
+        Raises UsageError where no event loop runs.
+        """
+        self.sequencer.check_process()
+        return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission, self.sequencer.views))
 
     def new_id(self) -> int:
-        """A fresh id, for an operation that may have to be sent again, or for an account."""
-        return ids.new(read_ns(self._clock) // 1_000_000)
+        """Return a fresh id, for an operation that may have to be sent again, or for an account."""
+        return self._session.new_id()
+
+    # --- currencies and accounts ---
+
+    def define_currency(self, code: str, *, zone: str, id: int | None = None) -> Result:
+        """Keep this ISO 4217 currency, whose day ends at midnight in `zone`. Repeating it is harmless."""
+        number = reads.currency_number(code)
+        record = operations.define_currency(self._id(id), currency=number, zone=zone)
+        with self.sequencer.reading() as state:
+            if state.zones.get(number) == zone:
+                return Result.EXISTS
+        return self._submit_record(record)
+
+    def open_account(
+        self,
+        currency: str,
+        kind: AccountKind,
+        *,
+        account: int | None = None,
+        suspense: int = 0,
+        operator: int = 0,
+        rule_set: int = 0,
+        id: int | None = None,
+    ) -> int:
+        """Open an account and return its id: `account`, or a fresh one.
+
+        - `suspense`: the account that takes what this one cannot. By default the operator's first suspense account of
+          the currency, or else the issuer's (operator 0); one is opened now if there is none.
+        - `operator`: number of the operator that runs the account and signs for it.
+        - `rule_set`: the limits of the account; 0 for none.
+
+        Safe to send again under the same `id` and `account`: the account is returned as the first time. Raises Refused
+        where the ledger refuses it, UsageError for an `id` without `account`.
+        """
+        if id is not None and account is None:
+            raise UsageError(
+                "open_account with id= but without account= could not be sent again: each time it would open another",
+                hint="choose the account's id, too: account=ledger.new_id(), kept before the call",
+            )
+        number, kind = reads.currency_number(currency), reads.account_kind(kind)
+        operator, account = integer("operator", operator), self._id(account)
+        suspense = integer("suspense", suspense)
+        if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
+            suspense = self._suspense.find(number, operator) or self.open_account(
+                currency, AccountKind.SUSPENSE, operator=operator
+            )
+        record = operations.open_account(
+            self._id(id),
+            account=account,
+            currency=number,
+            kind=kind,
+            suspense=suspense,
+            operator=operator,
+            rule_set=rule_set,
+        )
+        (answer,) = self.submit(record)
+        check_opened(answer, kind, currency)
+        if kind is AccountKind.SUSPENSE:
+            self._suspense.forget()
+        return account
+
+    def close_account(self, account: int, *, reason: Reason = Reason.REQUEST, id: int | None = None) -> Result:
+        """Close an account for good. It must be empty, with nothing held or in transit."""
+        return self._submit_record(operations.close_account(self._id(id), account=account, reason=reason))
+
+    def link_account(self, account: int, to: int = 0, *, id: int | None = None) -> Result:
+        """Send what an account may not hold on through the IN_TRANSIT account `to`; 0 for nowhere.
+
+        An IN_TRANSIT account itself is linked to where its confirmed money goes.
+        """
+        return self._submit_record(operations.link_account(self._id(id), account=account, to=to))
+
+    # --- limits and blocks ---
+
+    def define_rule_set(
+        self, rule_set: int, *, from_ns: int = 0, until_ns: int = I64_MAX, id: int | None = None, **rules: Any
+    ) -> Result:
+        """Define what money of accounts under rule set `rule_set` may do, or change it from `effective_ns` on.
+
+        `rules` are the keywords of `operations.define_rule_set`: maxima in minor units (`balance_max`, `single_max`,
+        `day_max`, ...), `groups`, `flags`, `refund_reserve`, `payment_min`, `refund_window_s`, `return_account`,
+        `effective_ns`.
+        """
+        record = operations.define_rule_set(
+            self._id(id), rule_set=rule_set, from_ns=from_ns, until_ns=until_ns, **rules
+        )
+        return self._submit_record(record)
+
+    def set_rule_set(self, account: int, rule_set: int, *, id: int | None = None) -> Result:
+        """Put the account under a rule set from now on; 0 for none."""
+        return self._submit_record(operations.set_rule_set(self._id(id), account=account, rule_set=rule_set))
+
+    def block(
+        self, account: int, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: int | None = None
+    ) -> Result:
+        """Block an account for debits, credits or both. Each side stays blocked while any reason is left."""
+        record = operations.block_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
+        return self._submit_record(record)
+
+    def unblock(
+        self, account: int, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: int | None = None
+    ) -> Result:
+        """Remove one reason of blocking."""
+        record = operations.unblock_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
+        return self._submit_record(record)
+
+    # --- keys, roles, signatures ---
+
+    def set_key(self, account: int, key: PublicKey | None, *, id: int | None = None) -> Result:
+        """Have the account's own operations signed with this key from now on; None for no key.
+
+        Each call, also with None, begins a new key epoch: signatures made before it are no longer valid.
+        """
+        if key is None:
+            return self._submit_record(operations.set_key(self._id(id), account=account))
+        _check_public(key)
+        return self._submit_record(operations.set_key(self._id(id), account=account, key=key.key, flags=key.flags))
+
+    def grant_role(
+        self,
+        person: int,
+        role: Role,
+        key: PublicKey,
+        *,
+        operator: int = 0,
+        currency: int = 0,
+        from_ns: int = 0,
+        until_ns: int = I64_MAX,
+        id: int | None = None,
+    ) -> Result:
+        """Let a person's key sign in a role while `from_ns` <= time < `until_ns`; `revoke_role` names the grant's `id`.
+
+        `person` is an id that identifies nobody outside; `operator` the number of the operator whose accounts an
+        operator signs for; `currency` the only one that an officer signs for, 0 for an officer of the board. As soon as
+        two persons are officers of the board, operations need signatures. A key of another person is answered
+        KEY_IS_ANOTHERS.
+        """
+        _check_public(key)
+        record = operations.grant_role(
+            self._id(id),
+            person=person,
+            role=role,
+            key=key.key,
+            flags=key.flags,
+            from_ns=from_ns,
+            until_ns=until_ns,
+            operator=operator,
+            currency=currency,
+        )
+        return self._submit_record(record)
+
+    def revoke_role(self, grant: int, *, id: int | None = None) -> Result:
+        """Revoke, for good, the role that the `grant_role` of this id gave."""
+        return self._submit_record(operations.revoke_role(self._id(id), grant=grant))
+
+    def signed_by(self, *signers: Signer) -> Ledger:
+        """Return this ledger with other signers, all of whom sign each operation. Each must have a role in it.
+
+        The end of a `with` block leaves the folder open; `close` closes it for both. Raises UsageError for what is no
+        Signer.
+        """
+        return Ledger(self.sequencer, self._session.with_signers(signers), closes_folder=False)
+
+    def signer_for(self, account: int, key: SigningKey) -> Signer:
+        """Bind an account's private key to it: `ledger.signed_by(ledger.signer_for(ann, key)).pay(ann, shop, ...)`.
+
+        Valid until the account's next `set_key`. Raises UsageError where there is no such account, or its operations
+        are signed with another key or with none.
+        """
+        return Signer.of_account(self.account(account), key)
+
+    @property
+    def signs(self) -> bool:
+        """Whether submissions without envelopes are signed: after `signed_by`."""
+        return self._session.signs
+
+    @property
+    def authority_on(self) -> bool:
+        """Whether operations need signatures: from the moment on at which two persons are officers."""
+        with self.sequencer.reading() as state:
+            return state.authority_on
+
+    # --- reading accounts ---
+
+    def account(self, account: int) -> Account:
+        """Return an account as of the newest committed frame. Raises UsageError where there is none."""
+        return self._ask(reads.account(account))
+
+    def balance(self, account: int) -> int:
+        """Return an account's balance in minor units. Raises UsageError where there is no such account."""
+        return self._ask(reads.balance(account))
+
+    def accounts(
+        self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
+    ) -> list[Account]:
+        """Return the accounts of a currency, a kind, an operator, or of all that is given, in order of opening.
+
+        O(accounts), and no frame is written meanwhile: of a million accounts, select a part.
+        """
+        wanted = {
+            "currency": None if currency is None else reads.currency_number(currency),
+            "kind": None if kind is None else int(reads.account_kind(kind)),
+            "operator": None if operator is None else integer("operator", operator, high=2**32 - 1),
+        }
+        with self.sequencer.reading() as state:
+            return reads.accounts(state, wanted, currency)
+
+    def issuance(self, currency: str) -> int:
+        """Return the id of the currency's one issuance account. Raises UsageError where none is open."""
+        reads.currency_number(currency)
+        with self.sequencer.reading() as state:
+            return reads.issuance(state, currency)
+
+    def supply(self, currency: str) -> int:
+        """Return the money in circulation, in minor units: the debit balance of the issuance account."""
+        reads.currency_number(currency)
+        with self.sequencer.reading() as state:
+            return reads.supply(state, currency)
+
+    def statement(self, account: int, *, newest: int | None = None) -> list[Line]:
+        """Return an account's movements, oldest first; with `newest` only that many of the latest. O(lines)."""
+        number = integer("account", account)
+        if newest is not None:
+            newest = integer("newest", newest, high=I64_MAX)
+        with self.sequencer.reading() as state:
+            return reads.statement(state, number, newest=newest)
+
+    def statement_page(self, account: int, *, lines: int = 100, cursor: int = 0) -> Page:
+        """Return one page of an account's statement, newest line first, and the cursor of the next page.
+
+        `cursor`: of the page before, 0 for the first. A page stays the same whatever is written later. Raises
+        UsageError where there is no such account, for a cursor of another statement, and for too many lines.
+        """
+        return self._ask(reads.statement_page(account, lines=lines, cursor=cursor))
+
+    def purse(self, programme: int, member: int) -> Purse | None:
+        """Return what a member holds of a programme, or None."""
+        return self._ask(reads.purse(programme, member))
+
+    def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Answer many reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+
+        `at_least`: wait until this frame is committed. Reads of all callers that wait share one pass between two
+        frames. Raises UsageError for more than one pass answers.
+        """
+        return self.sequencer.read(requests, at_least=at_least)
+
+    # --- reading operations ---
+
+    def result_of(self, id: int) -> Bound | None:
+        """Return the first answer under this id, however often it was sent again; None where nothing is bound to it.
+
+        None means that the operation never arrived, was malformed, or was not journaled for want of a signature or a
+        whole chain: send it.
+        """
+        return self._ask(reads.operation(id))
+
+    def missing_of(self, reversal: int) -> int:
+        """Return the claim that the reverse of this id left: the amount it did not find, in minor units.
+
+        The claim is recorded once and does not change. To collect it, send another `reverse` of the same original.
+        Raises UsageError where no reverse of this id was done.
+        """
+        return self._ask(reads.missing(reversal))
+
+    def find_hold(self, hold: int) -> Hold | None:
+        """Return what an operation holds, or None."""
+        return self._ask(reads.hold(hold))
+
+    def find_transit(self, sent: int) -> Transit | None:
+        """Return the money that a send or waterfall put in transit, or None."""
+        number = integer("sent", sent)
+        with self.sequencer.reading() as state:
+            return state.transit_of(number)
+
+    # --- the whole ledger ---
 
     def tick(self) -> bool:
-        """End the holds and change the rule sets whose time has come, though nobody calls; False if there are none."""
+        """End the holds and change the rule sets whose time has come; return whether there were any."""
         return self.sequencer.tick()
 
     def snapshot(self) -> str:
-        """Keep the state on disk, so that the next start is quick; its file's name. UnavailableError harms nothing.
+        """Write the state to disk, so that the next start is quick; return the file's name.
 
-        Other threads go on using the ledger meanwhile.
+        Other threads go on using the ledger meanwhile. An UnavailableError leaves the ledger unharmed.
         """
         return self.sequencer.snapshot()
 
-    def close(self) -> None:
-        """Close the journal and let the folder go."""
-        self.sequencer.close()
+    def digest(self) -> bytes:
+        """Return the state digest, 32 bytes: equal for equal histories, however they were framed."""
+        with self.sequencer.reading() as state:
+            return state.digest()
 
-    def __enter__(self) -> Self:
-        return self
+    def check(self) -> None:
+        """Recompute every balance and purse from the movements. Raises IntegrityError with what does not hold."""
+        with self.sequencer.reading() as state:
+            state.check()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._is_lent:
-            self.close()
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What opening the ledger cut, repaired or skipped, and a snapshot that closing it could not write.
+
+        One sentence each; empty if all was well. Readable after `close`, too.
+        """
+        return self.sequencer.findings
+
+    @property
+    def ledger_id(self) -> bytes:
+        """The ledger's 16 bytes, which every signature names."""
+        return self.sequencer.ledger_id
 
     # --- helpers ---
 
-    def _take(self, record: Array) -> Result:
+    def _ask(self, query: Query[Found]) -> Found:
+        return query.decode(self.sequencer.read(query.requests))
+
+    def _submit_record(self, record: Array) -> Result:
         return Result(int(self.submit(record)["code"][0]))
 
-    def _signed(self, records: Array) -> list[Envelope]:
-        if not self._signers:
-            return []
-        until_ns = read_ns(self._clock) + SIGNED_FOR_NS
-        made = []
-        start = 0
-        for piece in batch.prepare(records).split_into_frames():
-            end = start + piece.size
-            made += [
-                sign(
-                    records[start:end],
-                    self.ledger_id,
-                    signer.id,
-                    signer.key,
-                    until_ns,
-                    first=start,
-                    currency=signer.currency,
-                    key_epoch=signer.key_epoch,
-                )
-                for signer in self._signers
-            ]
-            start = end
-        return made
+    def _currency_of(self, account: int) -> int:
+        return self.account(account).currency
+
+    def _currency_of_operation(self, id: int) -> int:
+        with self.sequencer.reading() as state:
+            return reads.currency_of_operation(state, id)
 
 
-def _check_submission(records: object, envelopes: object) -> None:
-    if not isinstance(records, np.ndarray):
-        raise UsageError("submit takes an array of operations", hint="the functions of ledger.operations make them")
-    if isinstance(envelopes, np.ndarray) and envelopes.ndim == 1:
-        return
-    if not isinstance(envelopes, Sequence) or not all(isinstance(each, Envelope) for each in envelopes):
-        raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")
+def _check_public(key: PublicKey) -> None:
+    if not isinstance(key, PublicKey):
+        raise UsageError(
+            f"{shown(key)} is no PublicKey",
+            hint="give SigningKey.public, or PublicKey.parse of its text; never a private key",
+        )

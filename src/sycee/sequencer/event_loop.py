@@ -32,6 +32,7 @@ from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.ledger import batch as batches
 from sycee.ledger import reading
 from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, Verifying, own_error, size_of
 from sycee.sequencer.views import Read, Views
@@ -82,6 +83,10 @@ class LoopSubmitter:
         self._idle: asyncio.Future[None] | None = None  # set when nothing is unanswered any more
 
     # --- the loop's side ---
+
+    def prepare(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> PreparedBatch:
+        """Copy and check a batch. Raises UsageError as `Admission.prepare` does."""
+        return self._admission.prepare(operations, envelopes)
 
     async def submit(self, record: bytes, batch: PreparedBatch | None) -> Any:
         """Return the outcome once it is durable; wait for space, in order of arrival, while the queue is full."""

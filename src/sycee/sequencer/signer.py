@@ -1,4 +1,4 @@
-"""Who signs what this process submits."""
+"""A private key that this process holds, and whose operations it signs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.ledger.operations import integer
+from sycee.ledger.values import Account
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Somebody whose key this program holds: a person with a role, or an account, whose currency is given then.
+    """A private key that this program holds: of a person with a role, or of an account, whose currency is given then.
 
-    `Ledger.signer_for` makes that of an account. Raises UsageError for what is no id, no key or no number.
+    `Ledger.signer_for` makes the signer of an account. Raises UsageError for a value of the wrong type or size.
     """
 
     id: int
@@ -25,10 +26,20 @@ class Signer:
         integer("id", self.id)
         integer("currency", self.currency, high=2**16 - 1)
         integer("key_epoch", self.key_epoch, high=2**32 - 1)
-        check_private(self.key)
+        _check_private(self.key)
+
+    @classmethod
+    def of_account(cls, account: Account, key: SigningKey) -> Signer:
+        """Return the signer of an account. Raises UsageError if the account's operations need another key, or none."""
+        _check_private(key)
+        if (account.key, account.key_flags) != (key.public.key, key.public.flags):
+            raise UsageError(
+                f"account {account.id:#034x} has {'another key than this' if account.key else 'no key'}",
+                hint=f"the key given is {key.public}; set_key gives it to the account",
+            )
+        return cls(account.id, key, currency=account.currency, key_epoch=account.key_epoch)
 
 
-def check_private(key: SigningKey) -> None:
-    """Raise UsageError for what is no private key."""
+def _check_private(key: SigningKey) -> None:
     if not isinstance(key, SigningKey):
         raise UsageError("a signer's key is no SigningKey", hint="SigningKey.load reads one from its file")

@@ -9,7 +9,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.limits import I64_MAX
 from sycee.ledger import reading
+from sycee.ledger.operations import integer
 from sycee.ledger.reading import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket
@@ -38,7 +40,7 @@ class Views:
         `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers,
         UnavailableError once the ledger is closed or has stopped.
         """
-        check_size(requests)
+        at_least = checked(requests, at_least)
         ticket = Ticket()
         self._queue.put_reads([(THREADS, ticket, requests, at_least)])
         answers: Answers = ticket.wait()
@@ -90,8 +92,8 @@ class Views:
         return reads, outcomes
 
 
-def check_size(requests: Array) -> None:
-    """Raise UsageError for requests that are none, or more than one pass answers."""
+def checked(requests: Array, at_least: int) -> int:
+    """Return `at_least`. Raises UsageError where it is no frame, for no requests, or for more than one pass answers."""
     if getattr(requests, "dtype", None) != reading.READ or requests.ndim != 1:
         raise UsageError("read takes an array of requests", hint="the functions of sycee.ledger.reading make them")
     if requests.size and reading.fitting(requests) < requests.size:
@@ -99,6 +101,7 @@ def check_size(requests: Array) -> None:
             f"{requests.size:,} reads are more than one pass answers",
             hint=f"at most {reading.READS_MAX:,} reads, and pages of {reading.LINES_MAX:,} lines together",
         )
+    return integer("at_least", at_least, high=I64_MAX)
 
 
 def _deliver(reads: Sequence[Read], outcomes: list[Any]) -> None:

@@ -1,0 +1,196 @@
+"""The operations that move money, each defined once: a ledger submits them, coroutines await them, chains collect."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from sycee.core import money
+from sycee.core.codes import Result
+from sycee.ledger import layout, operations, single_record
+
+Array = np.ndarray[Any, Any]
+Amount = int | str
+Outcome = TypeVar("Outcome")
+
+
+class MoneyOperations(ABC, Generic[Outcome]):
+    """Each method takes an `id`, a fresh one by default: the same id again is answered EXISTS and moves nothing.
+
+    An amount is an integer of minor units, or a text such as "12.50" in the account's currency. Raises UsageError for
+    a text that is no such amount, for a float or a bool, and for a number that does not fit its field.
+
+    `Outcome` is what a method returns: a Result from a Ledger, an awaitable of it from an AsyncLedger, None in a Chain.
+    """
+
+    @abstractmethod
+    def _submit_record(self, record: Array) -> Outcome:
+        """Submit one record, (1,) layout.OPERATION, or keep it for later."""
+
+    def _submit_plain(self, record: bytes) -> Outcome:
+        """Submit one transfer or pay, the most frequent operations, as its 128 bytes."""
+        return self._submit_record(np.frombuffer(record, layout.OPERATION))
+
+    @abstractmethod
+    def new_id(self) -> int:
+        """Return a fresh id, for an operation that may have to be sent again."""
+
+    @abstractmethod
+    def _currency_of(self, account: int) -> int:
+        """Return the number of an account's currency. Raises UsageError where there is no such account."""
+
+    @abstractmethod
+    def _currency_of_operation(self, id: int) -> int:
+        """Return the number of the currency that an operation moved or held. Raises UsageError where it did neither."""
+
+    # --- payments ---
+
+    def transfer(self, debit: int, credit: int, amount: Amount, *, id: int | None = None) -> Outcome:
+        """Move own money from one account to another."""
+        return self._submit_plain(single_record.transfer(self._id(id), debit, credit, self._minor(debit, amount)))
+
+    def pay(self, payer: int, payee: int, amount: Amount, *, id: int | None = None) -> Outcome:
+        """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
+        return self._submit_plain(single_record.pay(self._id(id), payer, payee, self._minor(payer, amount)))
+
+    def refund(self, original: int, amount: Amount, *, id: int | None = None) -> Outcome:
+        """Give back part of the pay or post `original`: the payer's own money first, then purse money."""
+        minor = self._minor_of(original, amount)
+        return self._submit_record(operations.refund(self._id(id), original=original, amount=minor))
+
+    def reverse(self, original: int, amount: Amount, *, id: int | None = None) -> Outcome:
+        """Take back part or all of a transfer, pay or post by authority, as far as the payee has it available.
+
+        CREATED does not mean that money moved: what the payee does not have is left as a claim on record, even all of
+        it. `missing_of` returns the claim by this reverse's `id`; another reverse collects it later.
+        """
+        minor = self._minor_of(original, amount)
+        return self._submit_record(operations.reverse(self._id(id), original=original, amount=minor))
+
+    # --- holds ---
+
+    def hold(
+        self,
+        payer: int,
+        payee: int,
+        amount: Amount,
+        *,
+        until_ns: int,
+        third: int = 0,
+        hash_lock: bytes = b"",
+        id: int | None = None,
+    ) -> Outcome:
+        """Keep money ready for the payee until `until_ns`; its `id` is what `post` and the others name.
+
+        Payer and payee may post it, the payee may void it and the payer extend it. With `third` that account alone may
+        post it, and may void it, too. With `hash_lock`, 32 bytes, the SHA-256 of a secret, the payee alone may post it,
+        and only with the secret.
+        """
+        minor = self._minor(payer, amount)
+        record = operations.hold(
+            self._id(id),
+            payer=payer,
+            payee=payee,
+            amount=minor,
+            until_ns=until_ns,
+            third=third,
+            hash_lock=hash_lock,
+        )
+        return self._submit_record(record)
+
+    def post(
+        self,
+        hold: int,
+        amount: Amount,
+        *,
+        by: int,
+        lets_go: bool = False,
+        secret: bytes | None = None,
+        id: int | None = None,
+    ) -> Outcome:
+        """Pay what is held, or part of it, asked for by the account `by`: payer or payee.
+
+        Of a three-party hold: the third account; of a hash-locked one: the payee, who knows the secret.
+        `lets_go` releases the rest; `secret`, 32 bytes, opens a hash-locked hold.
+        """
+        minor = self._minor_of(hold, amount)
+        record = operations.post(self._id(id), hold=hold, by=by, amount=minor, lets_go=lets_go, secret=secret)
+        return self._submit_record(record)
+
+    def void(self, hold: int, *, by: int, id: int | None = None) -> Outcome:
+        """Release all that is still held, asked for by the account `by`: the payee, or the third of a three-party hold.
+
+        The payer cannot: only the payee may give up what is held, until the hold ends.
+        """
+        return self._submit_record(operations.void(self._id(id), hold=hold, by=by))
+
+    def extend(self, hold: int, *, by: int, until_ns: int, id: int | None = None) -> Outcome:
+        """Extend a hold until `until_ns`, asked for by the account `by`: the payer, whatever kind of hold it is."""
+        return self._submit_record(operations.extend(self._id(id), hold=hold, by=by, until_ns=until_ns))
+
+    # --- money in transit ---
+
+    def send(
+        self, source: int, destination: int, amount: Amount, *, through: int, up_to: bool = False, id: int | None = None
+    ) -> Outcome:
+        """Send money through an IN_TRANSIT account, where it waits; `confirm` or `reject` names the send's `id`.
+
+        `up_to` sends what is available, at most `amount`.
+        """
+        minor = self._minor(source, amount)
+        record = operations.send(
+            self._id(id), source=source, destination=destination, through=through, amount=minor, up_to=up_to
+        )
+        return self._submit_record(record)
+
+    def confirm(self, sent: int, *, id: int | None = None) -> Outcome:
+        """Confirm that what was sent has arrived."""
+        return self._submit_record(operations.confirm(self._id(id), sent=sent))
+
+    def reject(self, sent: int, *, id: int | None = None) -> Outcome:
+        """Return what was sent to its source."""
+        return self._submit_record(operations.reject(self._id(id), sent=sent))
+
+    # --- helpers ---
+
+    def _id(self, id: int | None) -> int:
+        return self.new_id() if id is None else id
+
+    # Amounts that are no text are checked with the other arguments, in `operations`.
+
+    def _minor(self, account: int, amount: Amount) -> int:
+        if not isinstance(amount, str):
+            return amount
+        return money.parse(amount, money.currency(self._currency_of(account)))
+
+    def _minor_of(self, original: int, amount: Amount) -> int:
+        if not isinstance(amount, str):
+            return amount
+        return money.parse(amount, money.currency(self._currency_of_operation(original)))
+
+
+class Chain(MoneyOperations[None]):
+    """Collects operations that are done whole or not at all when their `with` block ends. Made by `chain`."""
+
+    def __init__(self, ledger: MoneyOperations[Any]) -> None:
+        self.records: list[Array] = []
+        self.results: list[Result] = []  # of the operations in order, once they are done
+        self._ledger = ledger
+
+    def new_id(self) -> int:
+        """Return a fresh id, for an operation that may have to be sent again."""
+        return self._ledger.new_id()
+
+    def _submit_record(self, record: Array) -> None:
+        self.records.append(record)
+
+    def _currency_of(self, account: int) -> int:
+        return self._ledger._currency_of(account)
+
+    def _currency_of_operation(self, id: int) -> int:
+        for record in self.records:  # a chain may post what it holds
+            if int(record["id_high"][0]) << 64 | int(record["id_low"][0]) == id:
+                return self._currency_of(int(record["debit_high"][0]) << 64 | int(record["debit_low"][0]))
+        return self._ledger._currency_of_operation(id)
