@@ -254,10 +254,11 @@ class RealFile:
 
     def close(self) -> None:
         """See DiskFile."""
-        for descriptor in (self._descriptor, self._direct):
+        descriptors = self._descriptor, self._direct
+        self._descriptor = self._direct = -1  # first: after Ctrl-C a second call must not close another file's number
+        for descriptor in descriptors:
             if descriptor >= 0:
                 os.close(descriptor)
-        self._descriptor = self._direct = -1
 
 
 class RealDisk:

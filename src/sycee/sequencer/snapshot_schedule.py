@@ -25,12 +25,10 @@ PIECE_PAUSE_S_MAX: Final = 0.1
 def between_frames(queue: SubmissionQueue) -> Iterator[None]:
     """Hold the writer between two frames. Raises UnavailableError once the ledger is closed."""
     pause = Pause()
-    queue.put_call(pause)
-    try:
+    with pause.gate:
+        queue.put_call(pause)
         pause.begin()
         yield
-    finally:
-        pause.end()
 
 
 class SnapshotSchedule:
@@ -73,8 +71,9 @@ class SnapshotSchedule:
         unharmed), UsageError where there is no folder for snapshots or no frame yet.
         """
         with self._one_at_a_time:
-            writing, seen = self.begin(check_running), self._log.last_sequence
+            before = self._writing
             try:
+                writing, seen = self.begin(check_running), self._log.last_sequence
                 began = time.monotonic()
                 while writing.step():
                     if self._log.last_sequence != seen:
@@ -83,7 +82,9 @@ class SnapshotSchedule:
                         time.sleep(min(time.monotonic() - began, PIECE_PAUSE_S_MAX))
                     began = time.monotonic()
             finally:
-                writing.abandon()  # Ctrl-C may come in the pause
+                # Ctrl-C may come anywhere, also right after the snapshot was begun.
+                if self._writing is not None and self._writing is not before:
+                    self._writing.abandon()
             self._note_newest()
             return writing.name
 

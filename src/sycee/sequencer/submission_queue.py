@@ -164,17 +164,20 @@ class Call:
 
 
 class Pause:
-    """A call that holds the writer between two frames until the caller ends it."""
+    """A call that holds the writer between two frames while the caller holds `gate`, from before it is put.
+
+    A lock in a `with` block, since no signal handler can run between the block and the release.
+    """
 
     def __init__(self) -> None:
+        self.gate = Lock()
         self._ticket = Ticket()
-        self._ended = Lock()
-        self._ended.acquire()
 
     def run(self) -> None:
         """Let the caller go on, and wait for it."""
         self._ticket.finish(None)
-        self._ended.acquire()
+        with self.gate:
+            pass
 
     def fail(self, error: Exception) -> None:
         """Have `begin` raise `error`."""
@@ -183,10 +186,6 @@ class Pause:
     def begin(self) -> None:
         """Wait until the writer is held. Raises UnavailableError where there is no writer any more."""
         self._ticket.wait()
-
-    def end(self) -> None:
-        """Let the writer go on, also if it has not come to this pause yet."""
-        self._ended.release()
 
 
 class SubmissionQueue:

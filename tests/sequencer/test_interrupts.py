@@ -1,0 +1,240 @@
+"""Ctrl-C, or an exception in a signal handler, ends the call of the main thread alone: the ledger goes on.
+
+Python runs signal handlers on the main thread, after a call or a jump in its bytecode. So every such place in the code
+between a caller and the writer is tried in turn, which is each moment at which Ctrl-C could come.
+"""
+
+from __future__ import annotations
+
+import opcode
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
+
+import sycee
+from sycee.core.codes import Result
+from sycee.ledger import operations
+from sycee.sequencer.embedded import Ledger
+
+WAIT_S = 20.0
+SOURCES = str(Path(sycee.__file__).parent)
+POINTS_MAX = 100_000
+ONCE = {Result.CREATED, Result.EXISTS}
+# After these instructions the interpreter looks for signals; names differ a little between releases.
+CHECKED = ("CALL", "JUMP_BACKWARD", "RESUME")
+
+
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+class At:
+    """Raises where a signal could come for the n-th time in this package's code on this thread."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.seen = 0
+        self.place = ""
+        self._last: dict[FrameType, str] = {}
+
+    def __enter__(self) -> At:
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        if not frame.f_code.co_filename.startswith(SOURCES):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._step
+
+    def _step(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+        if event == "opcode":
+            before = self._last.get(frame, "RESUME")
+            self._last[frame] = opcode.opname[frame.f_code.co_code[frame.f_lasti]]
+            if before.startswith(CHECKED):
+                self.seen += 1
+                if self.seen == self.number:
+                    self.place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+                    sys.settrace(None)
+                    raise Interrupt
+        elif event == "return":
+            self._last.pop(frame, None)
+        return self._step
+
+
+def in_another_thread(work: Callable[[], Any], place: str) -> Any:
+    """What another thread's call returned. Fails where it waits forever."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()), daemon=True)
+    thread.start()
+    thread.join(WAIT_S)
+    assert found, f"after an interrupt at {place} the ledger answers no other thread"
+    return found[0]
+
+
+def points(call: Callable[[int], Any]) -> Iterator[tuple[int, str]]:
+    """Interrupt `call(number)` at each place in turn, of a long call at fewer later ones; the number, and the place."""
+    number = 0
+    while number < POINTS_MAX:
+        number += 1 + number // 200
+        at = At(number)
+        try:
+            with at:
+                call(number)
+        except Interrupt:
+            yield number, at.place
+            continue
+        if at.seen < number:
+            assert number > 20, "there were hardly any places"
+            return
+    raise AssertionError("there is no end of places")
+
+
+def is_idle(ledger: Ledger) -> bool:
+    """Whether nothing is admitted that is not answered."""
+    queue = ledger.sequencer._queue
+    deadline = time.monotonic() + WAIT_S
+    while (queue.operations, queue.bytes, len(queue)) != (0, 0, 0) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return (queue.operations, queue.bytes, len(queue)) == (0, 0, 0)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(tmp_path)
+    opened.submit(opening())
+    yield opened
+    in_another_thread(opened.check, "the end of the test")
+    digest = opened.digest()
+    opened.close()
+    with Ledger.open(tmp_path) as again:
+        assert again.digest() == digest
+
+
+def test_a_payment_interrupted_anywhere(ledger: Ledger) -> None:
+    """It was taken or was not, its id tells, and payments of other threads go on."""
+    taken = 0
+    for number, place in points(lambda number: ledger.transfer(TREASURY, ANN, 1, id=10_000 + number)):
+        done = in_another_thread(lambda number=number: ledger.transfer(TREASURY, BOB, 1, id=50_000 + number), place)
+        assert done is Result.CREATED
+        assert is_idle(ledger), place
+        found = ledger.result_of(10_000 + number)
+        taken += found is not None
+        assert ledger.transfer(TREASURY, ANN, 1, id=10_000 + number) in ONCE, place
+        assert ledger.result_of(10_000 + number).result is Result.CREATED, place  # type: ignore[union-attr]
+    assert taken, "no interrupt came after the operation was taken"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ledger: ledger.balance(ANN),
+        lambda ledger: ledger.statement(ANN),
+        lambda ledger: ledger.tick(),
+        lambda ledger: ledger.digest(),
+        lambda ledger: ledger.snapshot(),
+        lambda ledger: ledger.result_of(100),
+    ],
+    ids=["balance", "statement", "tick", "digest", "snapshot", "result_of"],
+)
+def test_any_other_call_interrupted_anywhere(ledger: Ledger, call: Callable[[Ledger], Any]) -> None:
+    for number, place in points(lambda _: call(ledger)):
+        done = in_another_thread(lambda number=number: ledger.transfer(TREASURY, BOB, 1, id=50_000 + number), place)
+        assert done is Result.CREATED
+        assert is_idle(ledger), place
+    call(ledger)
+
+
+@contextmanager
+def signals(interval_s: float) -> Iterator[None]:
+    """Inside, a signal's handler raises every now and then on this thread."""
+
+    def handler(number: int, frame: object) -> None:
+        raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, interval_s, interval_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_real_signals_while_many_threads_pay(ledger: Ledger) -> None:
+    """The main thread is interrupted every few milliseconds, wherever it is; the others see nothing of it."""
+    ended = threading.Event()
+    paid: list[int] = []
+    wrong: list[object] = []
+
+    def pays() -> None:
+        while not ended.is_set():
+            try:
+                paid.append(ledger.transfer(TREASURY, BOB, 1) is Result.CREATED)
+            except BaseException as error:
+                wrong.append(error)
+                return
+
+    threads = [threading.Thread(target=pays, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    interrupted, until_s, id = 0, time.monotonic() + 3.0, 10_000
+    while time.monotonic() < until_s:
+        id += 1
+        try:
+            with signals(0.003):
+                while True:
+                    ledger.transfer(TREASURY, ANN, 1, id=id)
+                    id += 1
+        except Interrupt:
+            interrupted += 1
+        in_another_thread(lambda number=id: ledger.transfer(TREASURY, ANN, 1, id=number), "a signal")
+    ended.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive(), "a thread waits forever"
+    assert not wrong
+    assert interrupted > 10
+    assert all(paid)
+    assert is_idle(ledger)
+    assert ledger.balance(BOB) == len(paid)
+
+
+def test_ctrl_c_while_the_disk_is_at_work(ledger: Ledger) -> None:
+    """KeyboardInterrupt comes to the thread that waits; its operation goes on and is found by its id."""
+    log = ledger.sequencer._writer._log
+    real, begun, may_end = log.append, threading.Event(), threading.Event()
+
+    def slow(**frame: Any) -> int:
+        begun.set()
+        assert may_end.wait(WAIT_S)
+        return real(**frame)
+
+    log.append = slow  # type: ignore[method-assign]
+    try:
+        main = threading.main_thread().ident
+        assert main is not None
+        waits = threading.Thread(target=lambda: (begun.wait(WAIT_S), signal.pthread_kill(main, signal.SIGINT)))
+        waits.start()
+        with pytest.raises(KeyboardInterrupt):
+            ledger.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
+        waits.join(WAIT_S)
+    finally:
+        may_end.set()
+        log.append = real  # type: ignore[method-assign]
+    found = ledger.result_of(900)
+    assert found is not None
+    assert found.result is Result.CREATED
+    assert ledger.transfer(TREASURY, SHOP, 1, id=900) is Result.EXISTS
