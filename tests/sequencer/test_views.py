@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tests.sequencer.gated import Place, run
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
+from tests.sequencer.test_verbs import END_NS, Market
 
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
@@ -150,6 +151,38 @@ def test_pages_of_a_statement(tmp_path: Path) -> None:
         assert third.cursor == 0
         with pytest.raises(UsageError, match="no account"):
             ledger.statement_page(99)
+
+
+def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    ledger, ann = market.ledger, market.ann
+    hold, payment, reversal = (ledger.new_id() for _ in range(3))
+    ledger.hold(ann, market.shop, 500, until_ns=END_NS, id=hold)
+    ledger.pay(ann, market.shop, 700, id=payment)
+    ledger.transfer(market.shop, market.bob, 600)
+    ledger.reverse(payment, 300, id=reversal)
+
+    async def main() -> None:
+        async with ledger.asynchronous() as door:
+            assert await door.account(ann) == ledger.account(ann)
+            assert await door.balance(ann) == ledger.balance(ann) == 10_000 - 700 + 100
+            assert await door.find_hold(hold) == ledger.find_hold(hold) is not None
+            assert await door.result_of(payment) == ledger.result_of(payment) is not None
+            assert await door.missing_of(reversal) == ledger.missing_of(reversal) == 200
+            assert await door.purse(1, 1) is ledger.purse(1, 1) is await door.purse(-1, 1) is None
+            assert (await door.find_hold(payment), await door.result_of(1)) == (None, None)
+            page = await door.statement_page(ann, lines=2)
+            assert page.lines.tolist() == ledger.statement_page(ann, lines=2).lines.tolist()
+            rest = await door.statement_page(ann, cursor=page.cursor)
+            assert [*rest.lines["amount"][::-1], *page.lines["amount"][::-1]] == [10_000, -700, 100]
+            for ask in (door.account(99), door.balance(99), door.statement_page(99), door.missing_of(payment)):
+                with pytest.raises(UsageError):
+                    await ask
+            with pytest.raises(UsageError, match=r"at_least = 0\.5 is no integer"):
+                await door.read(reading.accounts([ann]), at_least=0.5)  # type: ignore[arg-type]
+
+    with ledger:
+        run(main())
 
 
 def test_a_closed_door_reads_nothing(tmp_path: Path) -> None:
