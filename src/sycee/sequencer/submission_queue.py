@@ -154,10 +154,6 @@ class Call:
             outcome = error
         self._ticket.finish(outcome)
 
-    def fail(self, error: Exception) -> None:
-        """Have `wait` raise `error`."""
-        self._ticket.finish(error)
-
     def wait(self) -> Any:
         """Return the function's result, or raise its error."""
         return self._ticket.wait()
@@ -178,10 +174,6 @@ class Pause:
         self._ticket.finish(None)
         with self.gate:
             pass
-
-    def fail(self, error: Exception) -> None:
-        """Have `begin` raise `error`."""
-        self._ticket.finish(error)
 
     def begin(self) -> None:
         """Wait until the writer is held. Raises UnavailableError where there is no writer any more."""
