@@ -7,7 +7,8 @@ measured in the same run, in turns with the work, so that a busy machine slows b
 |---|---|
 | measure, runner, catalogue | what a benchmark is, how it becomes a row, which there are |
 | town, programmes, books | what is done: records, and new ledgers to submit them to |
-| ledger, drops, open_loop, starts, identifiers, draw, compliance, routes | the rows, a family each |
+| ledger, drops, open_loop, signed, starts, identifiers, draw, compliance, routes | the rows, a family each |
+| crowd | coroutines that come in an open loop, and the settings of a server's process |
 | peers, sqlite, postgresql | the same transfers in databases |
 | disk, memory | the limits |
 | stages | where the time of a durable frame goes |

@@ -26,15 +26,15 @@ def on_new_ledger(
     work: Callable[[Ledger], Timing],
     *,
     clock: Clock | None = None,
-    history_bytes: int | None = None,
+    **options: Any,
 ) -> Timing:
-    """What `work` measures on a ledger in a folder of its own on the disk to be measured.
+    """What `work` measures on a ledger in a folder of its own on the disk to be measured. `options`: of `Ledger.open`.
 
     Folder and memory are given back before this returns: what is measured next may need as much.
     """
     folder = setting.folder / "ledger"
     forget_peak()
-    with Ledger.open(folder, clock=clock, snapshot_frames=None, history_bytes=history_bytes) as ledger:
+    with Ledger.open(folder, clock=clock, snapshot_frames=None, **options) as ledger:
         timing = work(ledger)
     del ledger
     gc.collect()

@@ -9,7 +9,7 @@ from typing import Final
 from benchmarks.measure import Benchmark
 from sycee.core.errors import UsageError
 
-# One module for each family of rows. `open_loop`, which has single-open-loop, is passed over where it is not there.
+# One module for each family of rows.
 FAMILIES: Final = (
     "ledger",
     "drops",

@@ -1,142 +1,129 @@
-"""Single durable transfers that come when they come: asyncio callers in this process, in an open loop.
+"""Single durable transfers, and reads beside them, that come when they come: asyncio callers in an open loop.
 
-When each call is due is drawn beforehand, and what it took is counted from that moment, not from when it was sent: a
-call that is late because the ones before it were slow counts as slow. Where all callers are busy, one more is made; if
-there are very many, a call waits for a caller, and that counts as well.
+Ledger and callers share one process, which is set as a server would be (`crowd.as_a_server`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks import books, disk
+from benchmarks.crowd import Crowd, as_a_server, ms
 from benchmarks.measure import RATE, VALUE_MS, Benchmark, Goal, Setting, Timing
-from benchmarks.town import Town
+from benchmarks.town import Purpose, Town, ids_of, random_of
+from sycee.core import ids
 from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
 
 Array = np.ndarray[Any, Any]
+Work = Callable[[AsyncLedger, Town], Coroutine[Any, Any, Timing]]
 
 ACCOUNTS: Final = 10_000
 RATE_PER_S: Final = 50_000
+READS_PER_S: Final = 20_000
 WINDOW_S: Final = 3.0  # of which a rate is held or not
 LATE_MS: Final = 100.0  # p99 above it: the rate is not held. Below it a person takes an answer for immediate
 HELD: Final = 0.95  # of the rate that was offered must have been answered when the window ends
 FIRST_RATE_PER_S: Final = 40_000
 STEP: Final = 1.1
 TRIES: Final = 2  # at each rate: another process may have had the machine
-CALLERS_MAX: Final = 10_000  # more would only wait in another row
 SYNCS: Final = 1_000
 OPERATIONS_MAX: Final = 1 << 20  # nobody waits for a turn: what waits is in the figure anyway
-GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)  # Python looks for cycles now and then, not every 700 objects
-LOOK_AGAIN_S: Final = 0.0005  # shorter than an event loop can sleep: it looks again after its shortest sleep
-
-
-class Crowd:
-    """Callers of one ledger, as many as are needed, who transfer between wallets of a town."""
-
-    def __init__(self, door: AsyncLedger, town: Town) -> None:
-        self._door = door
-        self._drawn = chain.from_iterable(map(_payments, town.transfers()))
-        self._payments: list[tuple[int, int, int]] = []  # of this window, in order of coming
-        self._due_s: list[float] = []  # when each is due, since the start
-        self._next = 0  # which nobody has taken yet
-        self._start = 0.0
-        self._took_s: list[float] = []
-        self._idle: list[asyncio.Future[int]] = []
-        self._callers: list[asyncio.Task[None]] = []
-        self._ended: list[asyncio.Task[None]] = []  # by an error: a caller ends by nothing else
-
-    async def offer(self, rate_per_s: float, operations: int) -> Timing:
-        """Offer so many transfers at a rate, at random times. `batches_s`: what each took from when it was due."""
-        self._payments = [next(self._drawn) for _ in range(operations)]
-        moments = np.random.default_rng(operations).random(operations) * (operations / rate_per_s)
-        self._due_s, self._next, self._took_s = np.sort(moments).tolist(), 0, []
-        with _little_garbage():
-            self._start = perf_counter()
-            while len(self._took_s) < operations and not self._ended:
-                self._call()
-                await asyncio.sleep(LOOK_AGAIN_S)
-            timing = Timing(operations, perf_counter() - self._start, self._took_s)
-        for caller in self._ended:
-            caller.result()  # says what went wrong
-        return timing
-
-    def leave(self) -> None:
-        """Every caller goes home."""
-        for caller in self._callers:
-            caller.cancel()
-
-    def _call(self) -> None:
-        """See that somebody takes each transfer that is due by now."""
-        now_s = perf_counter() - self._start
-        while self._next < len(self._due_s) and self._due_s[self._next] <= now_s:
-            if self._idle:
-                self._idle.pop().set_result(self._next)
-            elif len(self._callers) < CALLERS_MAX:
-                caller = asyncio.create_task(self._caller(self._next))
-                caller.add_done_callback(self._ended.append)
-                self._callers.append(caller)
-            else:
-                return
-            self._next += 1
-
-    async def _caller(self, at: int) -> None:
-        """Do one after the other; rest where none is due."""
-        transfer, create_future = self._door.transfer, asyncio.get_running_loop().create_future
-        while True:
-            result = await transfer(*self._payments[at])
-            now_s = perf_counter() - self._start
-            self._took_s.append(now_s - self._due_s[at])
-            if result is not Result.CREATED:
-                raise UnavailableError(f"a transfer was answered {result.name}")
-            if self._next < len(self._due_s) and self._due_s[self._next] <= now_s:
-                at = self._next
-                self._next += 1
-            else:
-                turn = create_future()
-                self._idle.append(turn)
-                at = await turn
 
 
 def open_loop(setting: Setting, *, rate_per_s: int) -> Iterator[tuple[Timing, ...]]:
     """Offer transfers at one rate; the figure is the p99 above that of a block's own pwrite and fdatasync."""
+
+    async def offered(door: AsyncLedger, town: Town) -> Timing:
+        payers = _payers(door, town)
+        try:
+            payers.draw(rate_per_s, setting.operations)
+            with as_a_server():
+                return await payers.offer()
+        finally:
+            payers.leave()
+
     for _ in range(setting.repeats):
-        timing = _with_crowd(setting, lambda crowd: crowd.offer(rate_per_s, setting.operations))
+        timing = _on_new_ledger(setting, offered)
         limit = _synced(setting)
-        timing.value = _ms(timing, 99) - _ms(limit, 99)
+        timing.value = ms(timing, 99) - ms(limit, 99)
         timing.note = (
             f"{rate_per_s:,}/s offered, {timing.rate_per_s:,.0f}/s held; from when each was due: "
-            f"p50 {_ms(timing, 50):.2f} ms, p99 {_ms(timing, 99):.2f} ms, p99.9 {_ms(timing, 99.9):.2f} ms; "
-            f"pwrite and fdatasync of 4 KiB alone: p50 {_ms(limit, 50):.2f} ms, p99 {_ms(limit, 99):.2f} ms"
+            f"{_percentiles(timing)}; {_of_the_disk(limit)}"
         )
-        limit.value = _ms(limit, 99)
+        limit.value = ms(limit, 99)
+        yield timing, limit
+
+
+def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
+    """Offer transfers alone, then transfers and balance reads at once.
+
+    The figure is the reads' p99 above that of a block's own pwrite and fdatasync: a read waits for the frame that is
+    being written. The note has the transfers' p99 alone and beside the reads, in the same run.
+    """
+    each = setting.operations // 2
+    reads = max(1, each * READS_PER_S // RATE_PER_S)
+
+    async def offered(door: AsyncLedger, town: Town) -> Timing:
+        payers = _payers(door, town)
+        readers = Crowd(door.balance, _wallets(town), lambda balance: balance >= 0)
+        try:
+            payers.draw(RATE_PER_S, each)
+            with as_a_server():
+                alone = await payers.offer()
+            payers.draw(RATE_PER_S, each)
+            readers.draw(READS_PER_S, reads)
+            with as_a_server():
+                beside, timing = await asyncio.gather(payers.offer(), readers.offer())
+        finally:
+            payers.leave()
+            readers.leave()
+        timing.operations = setting.operations
+        timing.note = (
+            f"{READS_PER_S:,} reads/s offered, {reads / timing.total_s:,.0f}/s held: {_percentiles(timing)}; "
+            f"beside them {RATE_PER_S:,} transfers/s offered, {beside.rate_per_s:,.0f}/s held: p99 "
+            f"{ms(beside, 99):.2f} ms, {ms(beside, 99) / ms(alone, 99):.2f} times that without reads, "
+            f"{ms(alone, 99):.2f} ms"
+        )
+        return timing
+
+    for _ in range(setting.repeats):
+        timing = _on_new_ledger(setting, offered)
+        limit = _synced(setting)
+        timing.value = ms(timing, 99) - ms(limit, 99)
+        timing.note += f"; {_of_the_disk(limit)}"
+        limit.value = ms(limit, 99)
         yield timing, limit
 
 
 def highest_rate(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Offer more and more until a rate is not held; the figure is the highest that was."""
+
+    async def offered(door: AsyncLedger, town: Town) -> Timing:
+        payers = _payers(door, town)
+        try:
+            return await _highest(payers, setting)
+        finally:
+            payers.leave()
+
     for _ in range(setting.repeats):
-        timing = _with_crowd(setting, lambda crowd: _highest(crowd, setting))
+        timing = _on_new_ledger(setting, offered)
         timing.note = (
-            f"held for {WINDOW_S:g} s; from when each was due: p50 {_ms(timing, 50):.2f} ms, "
-            f"p99 {_ms(timing, 99):.2f} ms, which may be {LATE_MS:g} ms"
+            f"held for {WINDOW_S:g} s; from when each was due: p50 {ms(timing, 50):.2f} ms, "
+            f"p99 {ms(timing, 99):.2f} ms, which may be {LATE_MS:g} ms"
         )
         yield timing, _synced(setting)
 
 
-async def _highest(crowd: Crowd, setting: Setting) -> Timing:
+async def _highest(payers: Crowd, setting: Setting) -> Timing:
     best: Timing | None = None
     rate_per_s, left = FIRST_RATE_PER_S, setting.operations
     while True:
@@ -145,8 +132,10 @@ async def _highest(crowd: Crowd, setting: Setting) -> Timing:
         for _ in range(tries):
             setting.say(f"offering {rate_per_s:,}/s")
             left -= operations
-            timing = await crowd.offer(rate_per_s, operations)
-            if _ms(timing, 99) <= LATE_MS and timing.rate_per_s >= HELD * rate_per_s:
+            payers.draw(rate_per_s, operations)
+            with as_a_server():
+                timing = await payers.offer()
+            if ms(timing, 99) <= LATE_MS and timing.rate_per_s >= HELD * rate_per_s:
                 best, rate_per_s = timing, int(rate_per_s * STEP)
                 break
         else:
@@ -155,17 +144,13 @@ async def _highest(crowd: Crowd, setting: Setting) -> Timing:
             return best
 
 
-def _with_crowd(setting: Setting, work: Callable[[Crowd], Coroutine[Any, Any, Timing]]) -> Timing:
-    """Do it with callers of a new ledger, and look the ledger through afterwards."""
+def _on_new_ledger(setting: Setting, work: Work) -> Timing:
+    """Do it with a new ledger's coroutines, and check the ledger afterwards."""
     town = Town(ACCOUNTS, setting.operations)
 
     async def main(ledger: Ledger) -> Timing:
-        async with ledger.asynchronous(operations_max=OPERATIONS_MAX) as door:
-            crowd = Crowd(door, town)
-            try:
-                return await work(crowd)
-            finally:
-                crowd.leave()
+        async with ledger.asynchronous() as door:
+            return await work(door, town)
 
     def measured(ledger: Ledger) -> Timing:
         books.prepare(setting, ledger, town.opening())
@@ -173,26 +158,13 @@ def _with_crowd(setting: Setting, work: Callable[[Crowd], Coroutine[Any, Any, Ti
         books.check(setting, ledger, town.minted)
         return timing
 
-    return books.on_new_ledger(setting, measured)
+    return books.on_new_ledger(setting, measured, operations_max=OPERATIONS_MAX)
 
 
-@contextmanager
-def _little_garbage() -> Iterator[None]:
-    """As a server does before it serves: what is there already stays, and is not looked through again and again."""
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
-
-
-def _synced(setting: Setting) -> Timing:
-    setting.say("measuring the disk alone")
-    return disk.synced(setting.folder / "limit", SYNCS)
+def _payers(door: AsyncLedger, town: Town) -> Crowd:
+    """Callers who transfer between wallets of a town."""
+    payments = chain.from_iterable(map(_payments, town.transfers()))
+    return Crowd(door.transfer, payments, lambda result: result is Result.CREATED)
 
 
 def _payments(records: Array) -> Iterator[tuple[int, int, int]]:
@@ -207,8 +179,24 @@ def _payments(records: Array) -> Iterator[tuple[int, int, int]]:
     return zip(*sides, records["amount"].tolist(), strict=True)
 
 
-def _ms(timing: Timing, percentile: float) -> float:
-    return 1000 * float(np.percentile(timing.batches_s, percentile))
+def _wallets(town: Town) -> Iterator[tuple[int]]:
+    """Wallets, uniform random, as plain integers."""
+    wallets = [(ids.to_int(each),) for each in ids_of(Purpose.WALLET, np.arange(town.accounts))]
+    numbers = random_of(np.arange(town.paying), salt=4) % np.uint64(town.accounts)
+    return map(wallets.__getitem__, numbers.tolist())
+
+
+def _synced(setting: Setting) -> Timing:
+    setting.say("measuring the disk alone")
+    return disk.synced(setting.folder / "limit", SYNCS)
+
+
+def _percentiles(timing: Timing) -> str:
+    return ", ".join(f"p{each:g} {ms(timing, each):.2f} ms" for each in (50, 99, 99.9))
+
+
+def _of_the_disk(limit: Timing) -> str:
+    return f"pwrite and fdatasync of 4 KiB alone: p50 {ms(limit, 50):.2f} ms, p99 {ms(limit, 99):.2f} ms"
 
 
 BENCHMARKS: Final = (
@@ -222,6 +210,18 @@ BENCHMARKS: Final = (
         VALUE_MS,
         Goal(10),
         quick=3 * RATE_PER_S,
+    ),
+    Benchmark(
+        "reads-beside-writes",
+        f"{READS_PER_S:,} balance reads/s beside {RATE_PER_S:,} transfers/s of asyncio callers, offered in an open "
+        "loop: the reads' p99 above the disk's own",
+        ACCOUNTS,
+        20 * RATE_PER_S,
+        "pwrite + fdatasync of 4 KiB: p99",
+        reads_beside_writes,
+        VALUE_MS,
+        Goal(10),
+        quick=6 * RATE_PER_S,
     ),
     Benchmark(
         "single-highest-rate",

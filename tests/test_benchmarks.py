@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,7 @@ from benchmarks import (
     catalogue,
     charts,
     compliance,
+    crowd,
     draw,
     drops,
     first_run,
@@ -27,6 +31,7 @@ from benchmarks import (
     known_ids,
     ledger,
     measure,
+    open_loop,
     postgresql,
     report,
     signed,
@@ -37,6 +42,7 @@ from benchmarks import (
 )
 from benchmarks.measure import BATCH, MILLION, RATE, TOTAL_MS, Benchmark, Goal, Measure, Row, Setting, Timing
 
+from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +50,7 @@ MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}
 ISSUE = {
     *("transfers-10k", "transfers-1m", "transfers-100m", "pay-1m", "holds-10k", "drop-50k", "drop-1m", "drop-10m"),
     *("drop-100m", "ids-1b", "expire-1m", "replay", "journal-bytes", "restart-1m", "snapshot-1m", "memory-per-wallet"),
-    *("peer-sqlite", "peer-postgresql", "first-run"),
+    *("peer-sqlite", "peer-postgresql", "first-run", "single-open-loop", "reads-beside-writes", "signed-single"),
 }
 
 
@@ -69,6 +75,8 @@ SMALL: dict[str, Measure] = {
     "sqlite": partial(sqlite.transfers, size=100),
     "postgresql": partial(postgresql.transfers, size=100),
     "signed": partial(signed.signed_single, accounts=20),
+    "open loop": partial(open_loop.open_loop, rate_per_s=3_000),
+    "reads beside writes": open_loop.reads_beside_writes,
 }
 
 
@@ -128,6 +136,46 @@ def test_every_kind_of_row_checks_its_work(kind: str) -> None:
     assert work.total_s > 0 or work.value is not None
     assert all(limit.total_s > 0 or limit.value for limit in limits)
     assert limits
+
+
+def test_a_wrong_answer_ends_an_open_loop() -> None:
+    async def refused() -> Result:
+        await asyncio.sleep(0)
+        return Result.EXCEEDS_BALANCE
+
+    async def main() -> None:
+        callers = crowd.Crowd(refused, iter([()] * 3), lambda result: result is Result.CREATED)
+        callers.draw(1_000, 3)
+        await callers.offer()
+
+    with pytest.raises(UnavailableError, match="a call was answered EXCEEDS_BALANCE"):
+        asyncio.run(main())
+
+
+def test_an_open_loop_counts_from_when_each_call_was_due() -> None:
+    """A call that holds up the loop makes those late that were due meanwhile."""
+    calls = iter(range(10))
+
+    async def slow_first() -> bool:
+        if next(calls) == 0:
+            time.sleep(0.2)
+        return True
+
+    async def main() -> Timing:
+        callers = crowd.Crowd(slow_first, iter([()] * 10), bool)
+        callers.draw(100, 10)
+        return await callers.offer()
+
+    timing = asyncio.run(main())
+    assert timing.operations == len(timing.batches_s) == 10
+    assert sorted(timing.batches_s)[5] > 0.09
+
+
+def test_a_server_s_settings_end_with_it() -> None:
+    before = sys.getswitchinterval(), gc.get_threshold()
+    with crowd.as_a_server():
+        assert sys.getswitchinterval() == pytest.approx(crowd.SWITCH_S)
+    assert (sys.getswitchinterval(), gc.get_threshold()) == before
 
 
 # --- rows that are left out, or fail ---

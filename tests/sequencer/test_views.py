@@ -153,6 +153,17 @@ def test_pages_of_a_statement(tmp_path: Path) -> None:
             ledger.statement_page(99)
 
 
+def test_more_balances_at_once_than_one_pass_answers(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ledger.asynchronous() as door:
+            asked = [ANN, BOB] * reading.READS_MAX
+            assert await asyncio.gather(*map(door.balance, asked)) == [50, 0] * reading.READS_MAX
+
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        run(main())
+
+
 def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
     market = Market(tmp_path)
     ledger, ann = market.ledger, market.ann

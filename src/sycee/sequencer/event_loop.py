@@ -183,7 +183,7 @@ class LoopSubmitter:
         self._pending, self._pending_signed, self._pending_reads, self._pending_balances = [], [], [], []
         self._pending_operations = self._pending_bytes = 0
         if balances:
-            reads.append(self._balance_read(balances))
+            reads += self._balance_reads(balances)
         if reads:
             self._put(self._queue.put_reads, reads)
         if signed:
@@ -200,9 +200,13 @@ class LoopSubmitter:
         except UnavailableError as error:
             self._answered([(entry[1], own_error(error)) for entry in entries])
 
-    def _balance_read(self, balances: list[tuple[asyncio.Future[Any], int]]) -> Read:
-        futures, accounts = zip(*balances, strict=True)
-        return self, Group(futures), reading.accounts(accounts), 0
+    def _balance_reads(self, balances: list[tuple[asyncio.Future[Any], int]]) -> list[Read]:
+        """Return balances as reads of as many accounts as one pass answers."""
+        reads: list[Read] = []
+        for start in range(0, len(balances), reading.READS_MAX):
+            futures, accounts = zip(*balances[start : start + reading.READS_MAX], strict=True)
+            reads.append((self, Group(futures), reading.accounts(accounts), 0))
+        return reads
 
     def _grouped(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
         """Return single signed records as batches of many."""
