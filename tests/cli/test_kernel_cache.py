@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sycee.core import kernel_folder
+from sycee.core import kernel_build, kernel_folder
 
 pytestmark = pytest.mark.fast
 
@@ -96,6 +96,14 @@ def test_functions_that_only_kernels_call_have_no_wrappers() -> None:
         assert "@numba.njit" not in text, f"{source.name}: sycee.ledger.kernels.inner.njit compiles in half the time"
         assert "cache=True" not in text, f"{source.name}: sycee.core.compiled.entry has the cache that is shared"
         assert not re.search(r"from numba import .*\bnjit\b", text), f"{source.name}: likewise"
+
+
+def test_the_bar_counts_every_function_that_is_compiled() -> None:
+    for name in ("frames", "reading", "lookup"):
+        text = (kernel_folder.PACKAGE / "ledger" / "kernels" / f"{name}.py").read_text(encoding="utf-8")
+        wrapped = len(re.findall(r"^\w+ = (?:compiled\.|_)entry\(", text, re.MULTILINE))
+        decorated = len(re.findall(r"^@(?!intrinsic)", text, re.MULTILINE))
+        assert len(kernel_build.COMPILED_FUNCTION.findall(text)) == wrapped + decorated, name
 
 
 def test_equal_sources_elsewhere_share_the_folder(tmp_path: Path) -> None:

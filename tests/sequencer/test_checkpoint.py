@@ -19,7 +19,7 @@ from sycee.sequencer import checkpoint as checkpoints
 from sycee.sequencer.checkpoint import Checkpoint, Position
 
 KEY = SigningKey.derive(bytes(32))
-OTHER_KEY = SigningKey.derive(bytes([1]) * 32)
+OTHER_KEY = SigningKey.derive(bytes([201]) * 32)
 WITNESS = 0x0102030405060708090A0B0C0D0E0F10
 POSITION = Position(
     ledger_id=bytes(range(16)),

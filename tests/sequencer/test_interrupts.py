@@ -223,6 +223,8 @@ def test_ctrl_c_while_the_disk_is_at_work(ledger: Ledger) -> None:
         return real(**frame)
 
     log.append = slow  # type: ignore[method-assign]
+    # A shell that starts tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main = threading.main_thread().ident
         assert main is not None
@@ -232,6 +234,7 @@ def test_ctrl_c_while_the_disk_is_at_work(ledger: Ledger) -> None:
             ledger.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
         waits.join(WAIT_S)
     finally:
+        signal.signal(signal.SIGINT, before)
         may_end.set()
         log.append = real  # type: ignore[method-assign]
     found = ledger.result_of(900)

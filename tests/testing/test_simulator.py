@@ -67,8 +67,11 @@ def test_a_minute() -> None:
 
 
 @pytest.mark.soak
-def test_ten_minutes() -> None:
-    report = simulate(1_000_000, seconds=SOAK_SECONDS)
+@pytest.mark.parametrize("applies_first", [False, True])
+def test_ten_minutes(applies_first: bool) -> None:
+    """Of each order in which frames are applied and appended."""
+    parts = Parts(applies_first=applies_first)
+    report = simulate(1_000_000 + 500_000 * applies_first, seconds=SOAK_SECONDS, parts=parts)
     print(json.dumps(report.as_json(), indent=1))
     require_agreement(report)
     assert {code.name for code in Result} - report.answers.keys() <= {"CHAIN_OPEN"}  # no submission may end so

@@ -42,7 +42,7 @@ WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 WHAT: Final = "compiling kernels, once for this version on this machine"
 # A function that numba compiles by itself: by decorator, or wrapped where its types are known.
 COMPILED_FUNCTION: Final = re.compile(
-    r"^(@(njit|_plain|compiled\.\w+)\b|\w+(: Any)? = compiled\.entry\()", re.MULTILINE
+    r"^(@(njit|_plain|compiled\.\w+)\b|\w+(: Any)? = (compiled\.|_)entry\()", re.MULTILINE
 )
 START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -80,7 +80,7 @@ def _is_complete(folder: Path, module: str) -> bool:
 
 def _build(folder: Path, module: str) -> None:
     work = WORK.get(module, ((module,),)) if _cores() > 1 else ((module,),)
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile(dir=folder) as errors:
         workers = [_started(folder, names, errors) for names in work]
         try:
             with _progress(_count(work)) as advance:
@@ -108,7 +108,8 @@ def _cores() -> int:
 def _started(folder: Path, names: tuple[str, ...], errors: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a worker with the same search path for modules as this process."""
     command = [sys.executable, "-c", START, json.dumps(sys.path), str(folder), *names]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+    # Unbuffered: a line in a buffer would not wake `select`.
+    return subprocess.Popen(command, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
 
 
 def _watch(workers: list[subprocess.Popen[bytes]], advance: Callable[[int], None]) -> None:

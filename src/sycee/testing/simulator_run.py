@@ -50,6 +50,7 @@ class Parts:
 
     sequencer: Callable[..., Sequencer] = Sequencer
     disk: Callable[[], FakeDisk] = lambda: FakeDisk(folder="fake")
+    applies_first: bool | None = None  # frames are applied before they are appended; None: as the seed says
     # Reads a ledger's folder and gives its number of frames, its state digest and its movement digest.
     checker: Callable[[Path], tuple[int, bytes, bytes]] | None = None
 
@@ -115,7 +116,7 @@ class Run:
         self._parts = parts
         self._tells = tell
         self.clock = SimulatedClock(0)
-        applies_first = bool(plan.setting[0] & 0x40)
+        applies_first = bool(plan.setting[0] & 0x40) if parts.applies_first is None else parts.applies_first
         self.outcome.counts[f"histories that apply {'before the append' if applies_first else 'after the commit'}"] += 1
         self.machine = Machine(
             parts.disk(), parts.sequencer, self.clock, self.outcome.counts, self.tell, applies_first=applies_first
