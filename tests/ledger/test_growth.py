@@ -13,7 +13,8 @@ from tests.ledger.test_saving import require_same
 from sycee.core import ids, limits
 from sycee.core.codes import Result
 from sycee.ledger import kernels, layout, operations
-from sycee.ledger.layout import AccountKind
+from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.layout import AccountKind, Kind
 from sycee.ledger.state import LedgerState
 
 ACCOUNTS = 2_200
@@ -383,17 +384,28 @@ def test_legs_are_counted_to_65_535_and_stop_there() -> None:
     state.check()
 
 
-@pytest.mark.parametrize("transfers", [1, 30, 500, 2_000])
-def test_where_transfers_have_room_at_a_glance_nothing_grows_for_them(transfers: int) -> None:
-    """What `reserve` looks at for most frames comes to the same as all that it could look at."""
+@pytest.mark.parametrize("count", [1, 30, 500, 2_000])
+@pytest.mark.parametrize(("kind", "movements_each"), [(Kind.TRANSFER, 1), (Kind.PAY, 17)])
+def test_where_a_short_check_finds_room_nothing_grows(kind: Kind, movements_each: int, count: int) -> None:
+    """The short check of `reserve` for most frames agrees with the whole one, which a batch of unknown kinds takes."""
     state, glances = LedgerState(), set()
     for _ in range(20):
-        frame = operations.transfer(ids.generate(transfers, time_ms=1_800_000_000_000), debit=1, credit=2, amount=1)
-        before = [table.shape for table in state.tables]
-        has_room = state._has_room(transfers)
+        some = ids.generate(count, time_ms=1_800_000_000_000)
+        if kind is Kind.TRANSFER:
+            frame = operations.transfer(some, debit=1, credit=2, amount=1)
+        else:
+            frame = operations.pay(some, payer=1, payee=2, amount=1)
+        before = shapes(state)
+        has_room = state._has_room(count, movements_each * count)
         glances.add(has_room)
-        assert state.reserve(frame) == transfers
-        assert ([table.shape for table in state.tables] == before) or not has_room
+        known = PreparedBatch(frame, kinds=1 << kind)
+        assert has_room == (state.reserve(known) == movements_each * count and shapes(state) == before)
+        assert state.reserve(frame) == movements_each * count
+        assert shapes(state) == before or not has_room
         sequence = state.sequence + 1
         state.apply(sequence, 1_800_000_000_000 * 1_000_000 + sequence, frame)
-    assert glances == ({True} if transfers == 1 else {True, False})
+    assert glances == ({True} if count == 1 else {True, False})
+
+
+def shapes(state: LedgerState) -> list[tuple[int, ...]]:
+    return [table.shape for table in state.tables]

@@ -60,7 +60,8 @@ _UNDO_TABLES: Final = {
     "undo_holds": ("undo_holds", "undo_hold_rows"),
     "undo_values": ("undo_values",),
 }
-_TRANSFERS: Final = 1 << Kind.TRANSFER  # as kinds: nothing else
+# The most movements of one operation, by the kinds of a batch that make movements alone and are asked for most often.
+_MOVEMENTS_EACH: Final = {1 << kind: TABLE[kind].grows["movements"] for kind in (Kind.TRANSFER, Kind.PAY)}
 _PAY_LEGS_MAX: Final = TABLE[Kind.PAY].grows["movements"]
 # Rows that one operation of each kind may add, at most: (kinds, tables) i8.
 _GROWS: Final = tuple(dict.fromkeys(name for row in TABLE.values() for name in row.grows))
@@ -94,9 +95,10 @@ class Growth:
         """
         batch = as_batch(batch)
         operations = batch.operations
-        if batch.kinds == _TRANSFERS and self._has_room(operations.size):
+        movements = operations.size * _MOVEMENTS_EACH.get(batch.kinds, 0)
+        if movements and self._has_room(operations.size, movements):
             self.settle_history()
-            return operations.size
+            return movements
         needs, in_use = self._needs(operations), self._in_use()
         for name, most in _ROWS_MAX.items():
             if needs[name] > most:
@@ -129,25 +131,25 @@ class Growth:
         self.settle_history()
         return needs["movements"] - in_use["movements"]
 
-    def _has_room(self, transfers: int) -> bool:
-        """Whether nothing need grow for so many transfers, which is so for most frames; memory is made ready for more.
+    def _has_room(self, operations: int, movements: int) -> bool:
+        """Return whether no table need grow for operations that only make movements, as for most frames.
 
-        All that `reserve` would look at for them, in a fifth of the time.
+        Checks all that `reserve` would check for them, in a fifth of the time, and makes memory ready for more.
         """
         tables = self.tables
         counters, newest = tables.counters, tables.generations
-        movements, bound = int(counters[kernels.MOVEMENTS]), int(counters[kernels.BOUND])
+        moved, bound = int(counters[kernels.MOVEMENTS]), int(counters[kernels.BOUND])
         if (
             counters[kernels.LINKS]
-            or movements + transfers > tables.movements.size
-            or bound + transfers > min(tables.bound.size, limits.BOUND_MAX)
-            or (bound + transfers > limits.SLOT_ROWS_MAX and tables.stray_highs.size == 1)
-            or bound + transfers - int(newest[kernels.RECENT_FIRST]) > kernels.generation_rows()
-            or int(newest[kernels.STRAYS]) + transfers > (tables.bound_slots.size - 1) * SLOTS_LOAD_MAX
-            or int(newest[kernels.RECENT]) + transfers > generations.capacity(tables.recent_slots)
+            or moved + movements > tables.movements.size
+            or bound + operations > min(tables.bound.size, limits.BOUND_MAX)
+            or (bound + operations > limits.SLOT_ROWS_MAX and tables.stray_highs.size == 1)
+            or bound + operations - int(newest[kernels.RECENT_FIRST]) > kernels.generation_rows()
+            or int(newest[kernels.STRAYS]) + operations > (tables.bound_slots.size - 1) * SLOTS_LOAD_MAX
+            or int(newest[kernels.RECENT]) + operations > generations.capacity(tables.recent_slots)
         ):
             return False
-        self._growing["movements"].use(movements)
+        self._growing["movements"].use(moved)
         self._growing["bound"].use(bound)
         return True
 
