@@ -19,6 +19,7 @@ from sycee.ledger import batch as batches
 from sycee.ledger import layout, operations
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import ENVELOPE
+from sycee.ledger.layout import Kind
 
 Array = np.ndarray[Any, Any]
 TAKEN, INVALID, UNKNOWN = Result.CREATED, Result.SIGNATURE_INVALID, Result.SIGNER_NOT_FOUND
@@ -231,3 +232,11 @@ def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
 def test_what_does_not_stand_alone_is_refused(record: bytes, envelope: bytes, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         batches.prepare_signed([record], [envelope])
+
+
+def test_a_joined_batch_has_the_kinds_of_its_parts() -> None:
+    pay = PreparedBatch(operations.pay(1, payer=1, payee=2, amount=1), kinds=1 << Kind.PAY)
+    transfer = PreparedBatch(operations.transfer(2, debit=1, credit=2, amount=1), kinds=1 << Kind.TRANSFER)
+    unknown = PreparedBatch(operations.define_group(3, group=1))
+    assert batches.concatenate([pay, transfer]).kinds == 1 << Kind.PAY | 1 << Kind.TRANSFER
+    assert batches.concatenate([pay, unknown, transfer]).kinds == 0

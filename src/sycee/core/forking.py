@@ -40,10 +40,13 @@ class Owner:
         if self._forks != _forks:
             raise self._refusal(what)
 
-    def check_for_writing(self, what: str) -> None:
-        """Raise like `check`, also after a fork that bypassed Python: one system call, 0.1 µs."""
+    def check_for_writing(self, *names: object) -> None:
+        """Raise like `check`, also after a fork that bypassed Python: one system call, 0.1 µs.
+
+        `names`: parts of the object's path, joined only for the message.
+        """
         if os.getpid() != self.process:
-            raise self._refusal(what)
+            raise self._refusal("/".join(map(str, names)))
 
     def _refusal(self, what: str) -> UnavailableError:
         return UnavailableError(

@@ -165,7 +165,7 @@ class RealFile:
 
     def pwrite(self, data: memoryview, offset: int) -> None:
         """See DiskFile."""
-        self._owner.check_for_writing(self._path)
+        self._owner.check_for_writing(self._folder, self.name)
         try:
             written = self._write_past_cache(data, offset)
             # A short write is no failure: the kernel took what it could, and says why at the next call.
@@ -211,7 +211,7 @@ class RealFile:
 
     def zero_fill(self, size_bytes: int, *, written: bool = True) -> None:
         """See DiskFile."""
-        self._owner.check_for_writing(self._path)
+        self._owner.check_for_writing(self._folder, self.name)
         try:
             # Ask for all the space first: a full disk then says so before we have written most of it.
             os.posix_fallocate(self._descriptor, 0, size_bytes)
@@ -228,7 +228,7 @@ class RealFile:
 
     def fdatasync(self) -> None:
         """See DiskFile."""
-        self._owner.check_for_writing(self._path)
+        self._owner.check_for_writing(self._folder, self.name)
         try:
             os.fdatasync(self._descriptor)
             is_there = self._is_there()

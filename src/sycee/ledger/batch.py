@@ -261,8 +261,14 @@ def concatenate(batches: Sequence[PreparedBatch]) -> PreparedBatch:
         return batches[0]
     operations = np.concatenate([batch.operations for batch in batches])
     has_units = any(batch.same_unit is not None for batch in batches)
+    kinds = 0
+    for batch in batches:
+        if not batch.kinds:
+            kinds = 0
+            break
+        kinds |= batch.kinds
     if not has_units and not any(batch.envelopes.size for batch in batches):
-        return PreparedBatch(operations)
+        return PreparedBatch(operations, kinds=kinds)
     starts = np.cumsum([0, *(batch.size for batch in batches[:-1])])
     shifts = np.repeat(starts, [batch.envelopes.size for batch in batches])
     same_unit = [np.zeros(batch.size, np.bool_) if batch.same_unit is None else batch.same_unit for batch in batches]

@@ -59,12 +59,12 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         frames. Raises UsageError for records that no frame can hold, UnavailableError where memory or the disk cannot
         hold them, and once this or the ledger is closed.
         """
-        answers: Array = await self._submitter.submit(b"", self._prepared(records, envelopes))
+        answers: Array = await self._submitter.submit(self._prepared(records, envelopes))
         return answers
 
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
         """Submit operations at once; return the future of their answers. UnavailableError while the queue is full."""
-        return self._submitter.submit_nowait(b"", self._prepared(records, envelopes))
+        return self._submitter.submit_nowait(self._prepared(records, envelopes))
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
         """Submit one record of 128 bytes with one envelope of 104 bytes; return its Result once it is durable.
@@ -175,7 +175,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     def _submit_plain(self, record: bytes) -> Coroutine[Any, Any, Result]:
         if self._signs:
             return self._submit_record(np.frombuffer(record, layout.OPERATION))
-        return self._submitter.submit(record, None)
+        return self._submitter.submit_single(record)
 
     async def _submit_record(self, record: Array) -> Result:
         return Result(int((await self.submit(record))["code"][0]))

@@ -88,17 +88,31 @@ class LoopSubmitter:
         """Copy and check a batch. Raises UsageError as `Admission.prepare` does."""
         return self._admission.prepare(operations, envelopes)
 
-    async def submit(self, record: bytes, batch: PreparedBatch | None) -> Any:
-        """Return the outcome once it is durable; wait for space, in order of arrival, while the queue is full."""
+    async def submit(self, batch: PreparedBatch) -> Any:
+        """Return a batch's answers once it is durable; wait for space, in order of arrival, while the queue is full."""
         self._owner.check("the ledger")
         if self._must_wait():
             await self._wait_for_space()
         elif self._is_closed:
             raise _closed()
-        return await self._enter(record, batch)
+        return await self._enter(batch)
 
-    def submit_nowait(self, record: bytes, batch: PreparedBatch | None) -> asyncio.Future[Any]:
-        """Return the future of the outcome. Raises UnavailableError while the queue is full."""
+    async def submit_single(self, record: bytes) -> Result:
+        """Submit one TRANSFER or PAY, RECORD_BYTES linked to nothing; return its Result once it is durable."""
+        self._owner.check("the ledger")
+        if self._must_wait():
+            await self._wait_for_space()
+        elif self._is_closed:
+            raise _closed()
+        future = self._future()
+        self._pending_operations += 1
+        self._pending_bytes += RECORD_BYTES
+        self._pending.append((self, future, record, None))
+        result: Result = await future
+        return result
+
+    def submit_nowait(self, batch: PreparedBatch) -> asyncio.Future[Any]:
+        """Return the future of a batch's answers. Raises UnavailableError while the queue is full."""
         self._owner.check("the ledger")
         if self._is_closed:
             raise _closed()
@@ -108,13 +122,13 @@ class LoopSubmitter:
                 f"the ledger is busy: {waiting[0]:,} operations of {waiting[1]:,} bytes wait for the disk",
                 hint="nothing was written: send it again in a moment, or use `submit`, which waits for space",
             )
-        return self._enter(record, batch)
+        return self._enter(batch)
 
     def _must_wait(self) -> bool:
         # A new caller goes behind those that wait, and behind those that were let in and have not put their entry yet.
-        return bool(self._waiters or self._admitted) or not self._queue.has_space(
-            self._pending_operations, self._pending_bytes
-        )
+        if self._waiters or self._admitted:
+            return True
+        return not self._queue.has_space(self._pending_operations, self._pending_bytes)
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
         """Submit one record with one envelope, which covers it alone; return its Result once it is durable.
@@ -155,12 +169,12 @@ class LoopSubmitter:
             raise _closed()
         return self._future()
 
-    def _enter(self, record: bytes, batch: PreparedBatch | None) -> asyncio.Future[Any]:
+    def _enter(self, batch: PreparedBatch) -> asyncio.Future[Any]:
         future = self._future()
         operations, size = size_of(batch)
         self._pending_operations += operations
         self._pending_bytes += size
-        self._pending.append((self, future, record, batch))
+        self._pending.append((self, future, b"", batch))
         return future
 
     def _future(self) -> asyncio.Future[Any]:
@@ -267,15 +281,19 @@ class LoopSubmitter:
 
     def _answered(self, outcomes: list[tuple[Any, Any]]) -> None:
         """Hand outcomes to callers; an exception is raised in its caller."""
+        self._unanswered -= len(outcomes)
         for token, outcome in outcomes:
-            if isinstance(token, Group):
-                self._unanswered -= len(token.futures)
+            if type(outcome) is Result:  # one payment's, as most are
+                if not token.done():
+                    token.set_result(outcome)
+            elif isinstance(token, Group):
+                self._unanswered -= len(token.futures) - 1
                 for future, each in zip(token.futures, _of_group(token, outcome), strict=True):
                     _set(future, each)
             else:
-                self._unanswered -= 1
                 _set(token, outcome)
-        self._admit()
+        if self._waiters or self._idle:
+            self._admit()
 
     async def aclose(self) -> None:
         """Accept nothing more; return when everything that was submitted before is answered."""

@@ -323,11 +323,19 @@ def _joined(entries: list[ReadyEntry]) -> PreparedBatch:
 
 
 def _plain(records: list[bytes]) -> PreparedBatch:
-    return PreparedBatch(np.frombuffer(bytearray().join(records), layout.OPERATION))
+    """Return records of one TRANSFER or PAY each, linked to nothing, as one batch."""
+    operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
+    kinds = operations["kind"]
+    if kinds.size == 1:
+        return PreparedBatch(operations, kinds=1 << kinds.item())
+    return PreparedBatch(operations, kinds=1 << int(kinds.min()) | 1 << int(kinds.max()))
 
 
 def _deliver(entries: list[Entry], outcomes: list[Any]) -> None:
     """Hand the outcomes to the receivers, one call for each."""
+    if len({entry[0] for entry in entries}) == 1:  # as always under a single event loop
+        entries[0][0].deliver(list(zip([entry[1] for entry in entries], outcomes, strict=True)))
+        return
     by_receiver: dict[Receiver, list[tuple[Any, Any]]] = {}
     for (receiver, token, _, _), outcome in zip(entries, outcomes, strict=True):
         by_receiver.setdefault(receiver, []).append((token, outcome))
