@@ -77,6 +77,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
                 f"submit_signed takes {RECORD_BYTES} and {ENVELOPE_BYTES} bytes; got {len(record)} and {len(envelope)}",
                 hint="`submit` takes several records, and envelopes that cover several",
             )
+        record, envelope = bytes(record), bytes(envelope)  # a bytearray could change before it is read
         kind, flags = _KIND_AND_FLAGS.unpack_from(record, 16)
         if kind <= Kind.UPGRADE or flags & layout.LINKED or _RANGE.unpack_from(envelope) != (0, 1):
             (answer,) = await self.submit(record, decode(envelope))
@@ -149,7 +150,8 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
         `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
         """
-        answers: Answers = await self._submitter.read(requests, at_least=checked(requests, at_least))
+        requests, at_least = checked(requests, at_least)
+        answers: Answers = await self._submitter.read(requests, at_least=at_least)
         return answers
 
     # --- closing ---

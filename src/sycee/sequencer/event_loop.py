@@ -57,6 +57,19 @@ class Group:
         return False
 
 
+class Early:
+    """The token of a read that waits for a frame."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self.future = future
+
+    def cancelled(self) -> bool:
+        """Return whether the caller gave up."""
+        return self.future.cancelled()
+
+
 class LoopSubmitter:
     """Puts operations and reads of one event loop's coroutines into the queue. For that loop's thread alone."""
 
@@ -77,8 +90,11 @@ class LoopSubmitter:
         self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # account of each
         self._will_flush = False
         self._unanswered = 0  # futures of this loop, pending ones included
-        self._waiters: deque[asyncio.Future[None]] = deque()  # callers that wait for space in the queue
+        # Callers that wait for space in the queue, with the operations and bytes of each.
+        self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()
         self._admitted = 0  # how many of them were let in and have not put their entry yet
+        self._admitted_operations = self._admitted_bytes = 0
+        self._early = 0  # reads that wait for a frame that may be long in coming
         self._is_closed = False
         self._idle: asyncio.Future[None] | None = None  # set when nothing is unanswered any more
 
@@ -92,7 +108,7 @@ class LoopSubmitter:
         """Return a batch's answers once it is durable; wait for space, in order of arrival, while the queue is full."""
         self._owner.check("the ledger")
         if self._must_wait():
-            await self._wait_for_space()
+            await self._wait_for_space(*size_of(batch))
         elif self._is_closed:
             raise _closed()
         return await self._enter(batch)
@@ -101,7 +117,7 @@ class LoopSubmitter:
         """Submit one TRANSFER or PAY, RECORD_BYTES linked to nothing; return its Result once it is durable."""
         self._owner.check("the ledger")
         if self._must_wait():
-            await self._wait_for_space()
+            await self._wait_for_space(1, RECORD_BYTES)
         elif self._is_closed:
             raise _closed()
         future = self._future()
@@ -138,7 +154,7 @@ class LoopSubmitter:
         """
         self._owner.check("the ledger")
         if self._must_wait():
-            await self._wait_for_space()
+            await self._wait_for_space(1, RECORD_BYTES + ENVELOPE_BYTES)
         elif self._is_closed:
             raise _closed()
         future = self._future()
@@ -151,7 +167,14 @@ class LoopSubmitter:
     def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[Any]:
         """Return the future of the Answers to requests, (n,) reading.READ. Raises UnavailableError once closed."""
         future = self._reader()
-        self._pending_reads.append((self, future, requests, at_least))
+        if not at_least:
+            self._pending_reads.append((self, future, requests, 0))
+            return future
+        # Counted apart: a caller may give up a read whose frame does not come, and `aclose` must not wait for it.
+        self._unanswered -= 1
+        self._early += 1
+        future.add_done_callback(self._early_read_ended)
+        self._pending_reads.append((self, Early(future), requests, at_least))
         return future
 
     def balance(self, account: int) -> asyncio.Future[Any]:
@@ -162,6 +185,10 @@ class LoopSubmitter:
         future = self._reader()
         self._pending_balances.append((future, account))
         return future
+
+    def _early_read_ended(self, _: asyncio.Future[Any]) -> None:
+        self._early -= 1
+        self._set_if_idle()
 
     def _reader(self) -> asyncio.Future[Any]:
         self._owner.check("the ledger")
@@ -206,6 +233,7 @@ class LoopSubmitter:
             if self._admission.has_workers:
                 entries = [self._verifying(entry) for entry in entries]
             self._put(self._queue.put, entries)
+        self._set_if_idle()
 
     def _put(self, put: Callable[[Any], None], entries: Sequence[Any]) -> None:
         """Put entries or reads, or answer all of them with an error if the queue is closed."""
@@ -229,7 +257,7 @@ class LoopSubmitter:
         while some := list(islice(rest, GROUP_MAX)):
             futures, records, envelopes = zip(*some, strict=True)
             made.append((self, Group(futures), b"", batches.prepare_signed(records, envelopes)))
-        self._unanswered -= len(signed) - sum(len(token.futures) for _, token, _, _ in made)
+        self._unanswered -= sum(each[0].cancelled() for each in signed)
         return made
 
     def _verifying(self, entry: Entry) -> Entry:
@@ -246,35 +274,44 @@ class LoopSubmitter:
         verifying.outcome = outcome
         self._queue.verified()
 
-    async def _wait_for_space(self) -> None:
+    async def _wait_for_space(self, operations: int, size: int) -> None:
         """Wait for space, in order of arrival. Raises UnavailableError once this is closed."""
         if self._is_closed:
             raise _closed()
         waiter = self._loop.create_future()
-        self._waiters.append(waiter)
+        self._waiters.append((waiter, operations, size))
         self._admit()
         try:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
-                self._enter_admitted()  # let in and cancelled in the same moment: the space is the next caller's
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
+                self._enter_admitted(operations, size)  # let in and cancelled in the same moment
+            else:
+                self._loop.call_soon(self._admit)
             raise
-        self._enter_admitted()
+        self._enter_admitted(operations, size)
 
-    def _enter_admitted(self) -> None:
+    def _enter_admitted(self, operations: int, size: int) -> None:
         self._admitted -= 1
+        self._admitted_operations -= operations
+        self._admitted_bytes -= size
         if not self._admitted:
             self._loop.call_soon(self._admit)
 
     def _admit(self) -> None:
-        """Let in as many waiters as there is space for if each puts one operation; a larger batch is let in as well."""
-        while self._waiters and self._queue.has_space(self._pending_operations + self._admitted, self._pending_bytes):
-            waiter = self._waiters.popleft()
+        """Let waiters in, in order, while the bound is not reached; the last of them may exceed it."""
+        while self._waiters:
+            waiter, operations, size = self._waiters[0]
             if not waiter.done():
+                if not self._queue.has_space(
+                    self._pending_operations + self._admitted_operations, self._pending_bytes + self._admitted_bytes
+                ):
+                    break
                 self._admitted += 1
+                self._admitted_operations += operations
+                self._admitted_bytes += size
                 waiter.set_result(None)
+            self._waiters.popleft()
         if self._waiters and not self._admitted and not self._pending and not self._queue.watch_space(self):
             self._loop.call_soon(self._admit)  # space was freed just now
         self._set_if_idle()
@@ -290,6 +327,9 @@ class LoopSubmitter:
                 self._unanswered -= len(token.futures) - 1
                 for future, each in zip(token.futures, _of_group(token, outcome), strict=True):
                     _set(future, each)
+            elif isinstance(token, Early):
+                self._unanswered += 1  # it was not counted
+                _set(token.future, outcome)
             else:
                 _set(token, outcome)
         if self._waiters or self._idle:
@@ -300,15 +340,18 @@ class LoopSubmitter:
         self._is_closed = True
         if not self._owner.is_here:
             return  # the callers are the parent's
-        while self._unanswered or self._waiters or self._admitted:
+        while self._is_busy():
             if self._idle is None:
                 self._idle = self._loop.create_future()
             await asyncio.shield(self._idle)
 
     def _set_if_idle(self) -> None:
-        if self._idle and not (self._unanswered or self._waiters or self._admitted):
+        if self._idle and not self._is_busy():
             self._idle.set_result(None)
             self._idle = None
+
+    def _is_busy(self) -> bool:
+        return bool(self._unanswered or self._early or self._waiters or self._admitted)
 
     # --- the writer's side ---
 
@@ -327,6 +370,8 @@ class LoopSubmitter:
 
 def _of_group(group: Group, outcome: Any) -> list[Any]:
     """Return the outcome of each coroutine of a group."""
+    if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+        return [outcome for _ in group.futures]
     if isinstance(outcome, Exception):
         return [own_error(outcome) for _ in group.futures]
     if isinstance(outcome, reading.Answers):

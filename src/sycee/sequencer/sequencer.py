@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
 from sycee.core.clock import Clock, RealClock
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.forking import Owner
 from sycee.journal.disk import Disk
 from sycee.ledger.envelopes import Envelope
@@ -30,7 +30,7 @@ from sycee.sequencer.frame_time import FrameTimes
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN, SnapshotSchedule, between_frames
-from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX, SubmissionQueue
+from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX, Call, SubmissionQueue
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
 from sycee.sequencer.writer import Writer
@@ -83,6 +83,7 @@ class Sequencer:
         self._findings = start.findings
         self._closing = threading.Lock()
         self._is_closed = False
+        self._close_call: Call | None = None
         self._reader = 0  # the thread that is inside `reading`, if any
         self._queue = SubmissionQueue(operations_max, bytes_max)
         self._snapshots = SnapshotSchedule(
@@ -126,7 +127,8 @@ class Sequencer:
     def frame_times(self) -> Array:
         """Return the times of frames by sequence: (durable_sequence + 1,) int64, nanoseconds; there is no frame 0."""
         self.check_process()
-        return self.state.frame_times
+        times: Array = self.state.frame_times[: self._writer.durable_sequence + 1]
+        return times
 
     @property
     def ledger_id(self) -> bytes:
@@ -183,7 +185,7 @@ class Sequencer:
         unharmed), UsageError where it has no folder for snapshots or no frame yet.
         """
         self._check_not_reading("snapshot")
-        return self._snapshots.write(self._writer.check_running)
+        return self._snapshots.write()
 
     def begin_snapshot(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.Writing:
         """Begin a snapshot of the state as of the newest frame, to be written by its steps, with frames between them.
@@ -191,7 +193,7 @@ class Sequencer:
         Raises UsageError where one is being written, else as `snapshot` does. Closing gives up one that is not done.
         """
         self._check_not_reading("begin_snapshot")
-        return self._snapshots.begin(self._writer.check_running, piece_bytes=piece_bytes)
+        return self._snapshots.begin(piece_bytes=piece_bytes)
 
     def position(self) -> Position:
         """Return the position after the newest frame, for a witness to sign. Raises UsageError before the first."""
@@ -224,15 +226,23 @@ class Sequencer:
         with self._closing:
             if self._is_closed:
                 return
-            self._is_closed = True
             # A snapshot that is being written behind is waited for: the next start begins with it.
             with self._snapshots.closing():
+                if self._close_call is None:
+                    call = Call(self._writer.close, always=True)
+                    with suppress(UnavailableError):  # closed by a call that Ctrl-C hit before it was noted here
+                        self._queue.put_call(call)
+                        self._close_call = call
                 try:
-                    self._queue.run(self._writer.close)
+                    if self._close_call is not None:
+                        self._close_call.wait()
                 finally:
-                    self._writer.join()
-                    self.admission.close()
-                    self.state.storage.close()
+                    # After Ctrl-C the writer still closes, as soon as it comes to it; another `close` waits for that.
+                    if self._close_call is None or self._close_call.is_done:
+                        self._is_closed = True
+                        self._writer.join()
+                        self.admission.close()
+                        self.state.storage.close()
 
     def _position(self) -> Position:
         if not self._writer.durable_sequence:

@@ -62,9 +62,10 @@ class SnapshotSchedule:
         self._counted_from = newest
         self._one_at_a_time = threading.Lock()
         self._writing: snapshots.Writing | None = None  # the snapshot that was begun last
-        self._is_closed = False
+        self._is_closing = False
+        self._behind: threading.Thread | None = None  # writes the snapshot of `every`
 
-    def write(self, check_running: Callable[[], None]) -> str:
+    def write(self) -> str:
         """Write a snapshot of the state as of the newest frame; return its file's name.
 
         Other threads' frames and reads go on meanwhile. Raises UnavailableError where the disk refuses (the ledger is
@@ -73,7 +74,7 @@ class SnapshotSchedule:
         with self._one_at_a_time:
             before = self._writing
             try:
-                writing, seen = self.begin(check_running), self._log.last_sequence
+                writing, seen = self.begin(), self._log.last_sequence
                 began = time.monotonic()
                 while writing.step():
                     if self._log.last_sequence != seen:
@@ -88,34 +89,35 @@ class SnapshotSchedule:
             self._note_newest()
             return writing.name
 
-    def begin(
-        self, check_running: Callable[[], None], *, piece_bytes: int = snapshots.PIECE_BYTES
-    ) -> snapshots.Writing:
+    def begin(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.Writing:
         """Begin a snapshot of the state as of the newest frame; its steps write it, with frames between them.
 
-        Raises UsageError where one is being written, else as `write` does.
+        Raises UsageError where one is being written, UnavailableError once the ledger closes, else as `write` does.
         """
-
-        @contextmanager
-        def checked() -> Iterator[None]:
-            with between_frames(self._queue):
-                check_running()
-                yield
-
-        with checked():
-            return self._begin(checked, piece_bytes)
+        with self._while_running():
+            if self._is_closing:
+                raise UnavailableError("the ledger is being closed", hint="open the ledger again")
+            return self._begin(self._while_running, piece_bytes)
 
     def frame_written(self, sequence: int) -> None:
         """Start a thread that writes a snapshot if enough frames came since the last. On the writer's thread."""
-        if self._every and sequence - self._counted_from >= self._every:
-            self._counted_from = sequence
-            threading.Thread(target=self._write_behind, name="sycee-snapshot", daemon=True).start()
+        if not self._every or sequence - self._counted_from < self._every:
+            return
+        if self._behind is not None and self._behind.is_alive():
+            return  # the next frame asks again
+        self._counted_from = sequence
+        self._behind = threading.Thread(target=self._write_behind, name="sycee-snapshot", daemon=True)
+        try:
+            self._behind.start()
+        except RuntimeError as error:  # the frame is committed: nothing may fail it now
+            self._behind = None
+            self._findings.append(f"no snapshot was written: {error}")
 
     @contextmanager
     def closing(self) -> Iterator[None]:
         """Wait for a snapshot that is written behind, give up one that a caller began, and let none begin inside."""
         with self._one_at_a_time:
-            self._is_closed = True
+            self._is_closing = True
             if self._writing is not None:
                 self._note_newest()
                 self._writing.abandon()
@@ -129,15 +131,25 @@ class SnapshotSchedule:
             return
         try:
             self._begin(nullcontext).run()
-        except UnavailableError as error:
+        except SyceeError as error:
             self._findings.append(f"no snapshot was written: {error.message}")
 
     def _write_behind(self) -> None:
         try:
-            self.write(lambda: None)
+            self.write()
         except SyceeError as error:
-            if not self._is_closed:
+            if not self._is_closing:
                 self._findings.append(f"no snapshot was written: {error.message}")
+
+    @contextmanager
+    def _while_running(self) -> Iterator[None]:
+        """Hold the writer of a ledger that runs between two frames. Raises UnavailableError where it does not run.
+
+        Without the check a snapshot could be of a state that is ahead of its log, after an append that failed.
+        """
+        with between_frames(self._queue):
+            self._queue.check_running()
+            yield
 
     def _begin(
         self,

@@ -94,6 +94,11 @@ class Writing:
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
         """Begin: the snapshot is of the state as it is now. Raises UnavailableError where there is no memory for it."""
+        if state.sequence != log.last_sequence:
+            raise UnavailableError(
+                f"no snapshot: the state is at frame {state.sequence}, and its log at {log.last_sequence}",
+                hint="open the ledger again",
+            )
         self.sequence = log.last_sequence
         self.name = ""  # of the file, once it is durable
         self._disk = disk

@@ -90,9 +90,10 @@ def total_size(entries: Sequence[Entry]) -> tuple[int, int]:
 class Ticket:
     """The token of a thread that blocks until its batch is answered."""
 
-    __slots__ = ("_done", "_is_withdrawn", "_outcome")
+    __slots__ = ("_done", "_is_withdrawn", "_outcome", "is_done")
 
     def __init__(self) -> None:
+        self.is_done = False
         self._outcome: Any = None
         self._is_withdrawn = False
         self._done = Lock()
@@ -101,6 +102,7 @@ class Ticket:
     def finish(self, outcome: Any) -> None:
         """Set the outcome and wake the thread."""
         self._outcome = outcome
+        self.is_done = True
         self._done.release()
 
     def wait(self) -> Any:
@@ -140,13 +142,20 @@ THREADS: Final = Threads()
 class Call:
     """A function that the writer runs between two frames, on its own thread."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], *, always: bool = False) -> None:
+        """`always`: run the function also if its caller gave up waiting."""
         self._function = function
+        self._always = always
         self._ticket = Ticket()
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether the function has run."""
+        return self._ticket.is_done
 
     def run(self) -> None:
         """Run the function, unless its caller gave up."""
-        if self._ticket.cancelled():
+        if self._ticket.cancelled() and not self._always:
             return
         try:
             outcome = self._function()
@@ -201,6 +210,7 @@ class SubmissionQueue:
         self._wake = Lock()
         self._wake.acquire()
         self._is_idle = False  # the writer waits for `_wake`
+        self.stopped: str | None = None  # why nothing more is written or read
         self._refusal: str | None = None  # why nothing is admitted any more
         self._owner = Owner()  # a forked child has no writer, and another thread may have held the lock at the fork
 
@@ -214,6 +224,11 @@ class SubmissionQueue:
         Exact under the lock; without it, a moment old.
         """
         return self.operations + operations < self._operations_max and self.bytes + size < self._bytes_max
+
+    def check_running(self) -> None:
+        """Raise UnavailableError if the ledger is closed or has stopped itself."""
+        if self.stopped is not None:
+            raise UnavailableError(self.stopped, hint="open the ledger again")
 
     # --- callers ---
 
@@ -378,6 +393,15 @@ class SubmissionQueue:
             self._refusal = reason
             self._space.notify_all()
             self._wake_writer()
+
+
+def deliver(entries: Sequence[tuple[Any, ...]], outcomes: Sequence[Any]) -> None:
+    """Hand the outcomes of entries, or of reads, to their receivers, one call for each receiver."""
+    by_receiver: dict[Receiver, list[tuple[Any, Any]]] = {}
+    for (receiver, token, *_), outcome in zip(entries, outcomes, strict=True):
+        by_receiver.setdefault(receiver, []).append((token, outcome))
+    for receiver, told in by_receiver.items():
+        receiver.deliver(told)
 
 
 def own_error(error: Exception) -> Exception:

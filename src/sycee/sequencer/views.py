@@ -14,7 +14,7 @@ from sycee.ledger import reading
 from sycee.ledger.operations import integer
 from sycee.ledger.reading import Answers
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket
+from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket, deliver
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ class Views:
         `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers,
         UnavailableError once the ledger is closed or has stopped.
         """
-        at_least = checked(requests, at_least)
+        requests, at_least = checked(requests, at_least)
         ticket = Ticket()
         self._queue.put_reads([(THREADS, ticket, requests, at_least)])
         answers: Answers = ticket.wait()
@@ -48,26 +48,34 @@ class Views:
 
     # --- the writer ---
 
-    def has_work(self, durable_sequence: int) -> bool:
-        """Return whether reads that arrived earlier can be answered now."""
-        return bool(self._backlog) or any(read[3] <= durable_sequence for read in self._early)
+    def has_work(self, durable_sequence: int, stopped: str | None) -> bool:
+        """Return whether reads that arrived earlier can be answered now, or refused."""
+        if self._backlog or (stopped is not None and self._early):
+            return True
+        return any(read[3] <= durable_sequence for read in self._early)
 
     def answer(self, durable_sequence: int, stopped: str | None) -> None:
         """Answer one pass of the reads that wait. On the writer's thread, between two frames."""
         waiting, self._early = [*self._early, *self._queue.take_reads()], []
+        withdrawn: list[Read] = []
         for read in waiting:
-            (self._early if read[3] > durable_sequence else self._backlog).append(read)
+            if read[1].cancelled():
+                withdrawn.append(read)
+            else:
+                (self._early if read[3] > durable_sequence else self._backlog).append(read)
+        if withdrawn:
+            deliver(withdrawn, [None for _ in withdrawn])
         if stopped is not None:
             self.refuse(stopped)
         elif self._backlog:
-            _deliver(*self._pass())
+            deliver(*self._pass())
 
     def refuse(self, reason: str) -> None:
         """Answer every read that waits with an UnavailableError."""
         reads = [*self._backlog, *self._early]
         self._backlog.clear()
         self._early = []
-        _deliver(reads, [UnavailableError(reason, hint="open the ledger again") for _ in reads])
+        deliver(reads, [UnavailableError(reason, hint="open the ledger again") for _ in reads])
 
     def _pass(self) -> tuple[list[Read], list[Any]]:
         """Return the reads of one pass and their answers."""
@@ -81,33 +89,38 @@ class Views:
             reads.append(self._backlog.popleft())
             count += requests.size
             lines += more_lines
+        return reads, self._answers(reads)
+
+    def _answers(self, reads: Sequence[Read]) -> list[Any]:
+        """Return the answers to each read, or an error for each that cannot be answered."""
         try:
             answers = reading.answer(self._state, np.concatenate([NO_READS, *(read[2] for read in reads)]))
         except Exception as error:
-            return reads, [error for _ in reads]
+            if len(reads) == 1:
+                return [error]
+            return [self._answers([read])[0] for read in reads]
         outcomes, end = [], 0
         for _, _, requests, _ in reads:
             start, end = end, end + requests.size
             outcomes.append(answers.part(start, end))
-        return reads, outcomes
+        return outcomes
 
 
-def checked(requests: Array, at_least: int) -> int:
-    """Return `at_least`. Raises UsageError where it is no frame, for no requests, or for more than one pass answers."""
+def checked(requests: Array, at_least: int) -> tuple[Array, int]:
+    """Return a copy of requests, and the frame that they wait for.
+
+    Raises UsageError for an array that holds no requests, for more than one pass answers, and for no frame.
+    """
     if getattr(requests, "dtype", None) != reading.READ or requests.ndim != 1:
         raise UsageError("read takes an array of requests", hint="the functions of sycee.ledger.reading make them")
+    requests = requests.copy()
+    if requests.size and int(requests["kind"].max()) > max(reading.ReadKind):
+        raise UsageError(
+            f"{requests['kind'].max()} is no kind of read", hint="the functions of sycee.ledger.reading make requests"
+        )
     if requests.size and reading.fitting(requests) < requests.size:
         raise UsageError(
             f"{requests.size:,} reads are more than one pass answers",
             hint=f"at most {reading.READS_MAX:,} reads, and pages of {reading.LINES_MAX:,} lines together",
         )
-    return integer("at_least", at_least, high=I64_MAX)
-
-
-def _deliver(reads: Sequence[Read], outcomes: list[Any]) -> None:
-    """Hand the outcomes to the receivers, one call for each."""
-    by_receiver: dict[Receiver, list[tuple[Any, Any]]] = {}
-    for (receiver, token, _, _), outcome in zip(reads, outcomes, strict=True):
-        by_receiver.setdefault(receiver, []).append((token, outcome))
-    for receiver, told in by_receiver.items():
-        receiver.deliver(told)
+    return requests, integer("at_least", at_least, high=I64_MAX)

@@ -30,7 +30,7 @@ from sycee.sequencer.frame_time import FrameTimes, next_time_ns
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SnapshotSchedule
-from sycee.sequencer.submission_queue import Entry, ReadyEntry, Receiver, SubmissionQueue, own_error
+from sycee.sequencer.submission_queue import Entry, ReadyEntry, SubmissionQueue, deliver, own_error
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
 
@@ -54,7 +54,6 @@ class Writer:
         overlap: Overlap | None,
     ) -> None:
         """Begin. `overlap`: applies frames while they are appended, where the log allows it; None: never."""
-        self.stopped: str | None = None  # why nothing more is written or read
         self.durable_sequence = log.last_sequence  # the newest frame that is committed and applied
         self.views = views
         self.ticker: Ticker | None = None
@@ -64,6 +63,7 @@ class Writer:
         self._times = times
         self._queue = queue
         self._snapshots = snapshots
+        self._is_closed = False
         self._is_in_step = True  # whether the state is known to be at the log's end
         self._overlap = overlap if log.apply_may_overlap else None
         # The thread holds the writer only while there is work, so that a ledger that was never closed can be collected.
@@ -71,10 +71,18 @@ class Writer:
         weakref.finalize(self, _end, queue, Owner()).atexit = False
         self._thread.start()
 
+    @property
+    def stopped(self) -> str | None:
+        """Return why nothing more is written or read; None while the ledger runs."""
+        return self._queue.stopped
+
+    @stopped.setter
+    def stopped(self, reason: str | None) -> None:
+        self._queue.stopped = reason
+
     def check_running(self) -> None:
         """Raise UnavailableError if the ledger is closed or has stopped itself."""
-        if self.stopped is not None:
-            raise UnavailableError(self.stopped, hint="open the ledger again")
+        self._queue.check_running()
 
     def tick(self) -> bool:
         """Write a frame that only moves time on, if something has fallen due; return whether it had. On the writer's
@@ -90,6 +98,9 @@ class Writer:
 
     def close(self) -> None:
         """Say in the log that all is well and let it go, with a snapshot if one is due. On the writer's thread."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             if self.stopped is None:
                 self._snapshots.write_at_close(self.durable_sequence)
@@ -120,7 +131,7 @@ class Writer:
             if isinstance(batch, PreparedBatch) and batch.buffer is not None:
                 self._log.release(batch.buffer)
         self._queue.answered(entries)
-        _deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
+        deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
 
     def fail(self, error: BaseException) -> None:
         """Stop the ledger after a defect of Sycee, so that later callers get an error instead of waiting for ever."""
@@ -133,7 +144,7 @@ class Writer:
         self.views.refuse(reason)
         entries = self._queue.take_rest()
         self._queue.answered(entries)
-        _deliver(entries, [UnavailableError(reason, hint="open the ledger again") for _ in entries])
+        deliver(entries, [UnavailableError(reason, hint="open the ledger again") for _ in entries])
 
     def _outcomes(self, entries: list[ReadyEntry]) -> list[Any]:
         """Return for each entry a Result, its answers, or the exception that its caller is to raise."""
@@ -299,7 +310,7 @@ def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
             writer.work()
         except BaseException as error:
             writer.fail(error)
-        has_more = writer.views.has_work(writer.durable_sequence)
+        has_more = writer.views.has_work(writer.durable_sequence, writer.stopped)
         del writer
     if (writer := reference()) is not None:
         writer.refuse_rest()
@@ -329,15 +340,3 @@ def _plain(records: list[bytes]) -> PreparedBatch:
     if kinds.size == 1:
         return PreparedBatch(operations, kinds=1 << kinds.item())
     return PreparedBatch(operations, kinds=1 << int(kinds.min()) | 1 << int(kinds.max()))
-
-
-def _deliver(entries: list[Entry], outcomes: list[Any]) -> None:
-    """Hand the outcomes to the receivers, one call for each."""
-    if len({entry[0] for entry in entries}) == 1:  # as always under a single event loop
-        entries[0][0].deliver(list(zip([entry[1] for entry in entries], outcomes, strict=True)))
-        return
-    by_receiver: dict[Receiver, list[tuple[Any, Any]]] = {}
-    for (receiver, token, _, _), outcome in zip(entries, outcomes, strict=True):
-        by_receiver.setdefault(receiver, []).append((token, outcome))
-    for receiver, told in by_receiver.items():
-        receiver.deliver(told)
