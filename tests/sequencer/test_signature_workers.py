@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -182,6 +183,72 @@ def test_where_no_worker_stays_this_process_verifies(monkeypatch: pytest.MonkeyP
     assert verifier.verify(jobs).result(WAIT_S) == expected
     assert "no process verifies signatures" in verifier.findings[0]
     verifier.close()
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_a_worker_that_cannot_be_replaced_leaves_its_requests_to_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = SignatureVerifier(1)
+    verifier.verify(job(1)).result(WAIT_S)
+    (process,) = verifier.process_ids
+    os.kill(process, signal.SIGSTOP)
+    jobs, expected = some_jobs(30)
+    waiting = verifier.verify(jobs)
+    monkeypatch.setattr(signature_workers.socket, "socketpair", refuse)
+    os.kill(process, signal.SIGKILL)
+    assert waiting.result(WAIT_S) == verifier.verify(jobs).result(WAIT_S) == expected
+    assert verifier.findings[-1] == "no process verifies signatures: Too many open files; this one does"
+    verifier.close()
+
+
+@pytest.mark.parametrize("refused", ["socket.socketpair", "threading.Thread.start"])
+def test_a_verifier_that_cannot_start_leaves_its_requests_to_their_callers(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier = SignatureVerifier(2)
+    jobs, expected = some_jobs(30)
+    with monkeypatch.context() as patched:
+        patched.setattr(refused, refuse)
+        assert [verifier.verify(jobs).result(0) for _ in range(3)] == [expected] * 3
+    assert len(verifier.findings) == 1
+    assert not verifier.process_ids
+    assert verifier.verify(jobs).result(WAIT_S) == expected
+    assert len(verifier.process_ids) == 2, "it starts as soon as it can"
+    verifier.close()
+
+
+@pytest.mark.parametrize("method", ["_answer", "_watched"])
+def test_requests_are_answered_after_the_thread_has_failed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = SignatureVerifier(2)
+    verifier.verify(job(1)).result(WAIT_S)
+    processes = verifier.process_ids
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    jobs, expected = some_jobs(30)
+    coming = [verifier.verify(jobs) for _ in range(20)]
+    monkeypatch.setattr(verifier, method, refuse)
+    for process in processes:
+        os.kill(process, signal.SIGCONT)
+    coming += [verifier.verify(jobs) for _ in range(20)]
+    assert [future.result(WAIT_S) for future in coming] == [expected] * 40
+    until(lambda: not any(is_running(process) for process in processes))
+    assert verifier.verify(jobs).result(0) == expected
+    assert "Too many open files" in verifier.findings[-1]
+    verifier.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        verifier.verify(jobs)
+
+
+def test_an_error_after_verification_reaches_the_caller(
+    verifier: SignatureVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = record(Kind.TRANSFER, 500, debit=PHONE, credit=SHOP, amount=1)
+    asked = batches.prepare(payment, [signed(payment, PHONE)])
+    monkeypatch.setattr(signatures.Jobs, "checks", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        verifier.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
 
 
 def test_a_worker_that_answers_nonsense_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

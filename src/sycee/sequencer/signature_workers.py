@@ -107,6 +107,7 @@ class SignatureVerifier:
         self._workers: list[_Worker] = []
         self._waiting: deque[_Request] = deque()  # that have jobs in no batch
         self._waiting_jobs = 0
+        self._unanswered: set[_Request] = set()
         self._failed_starts = 0
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -135,11 +136,12 @@ class SignatureVerifier:
             return coming
 
         def finish(verified: Future[bytes]) -> None:
-            error = verified.exception()
-            if error is not None:
+            try:
+                checked = replace(batch, checks=found.checks(verified.result()))
+            except BaseException as error:  # a future without an answer would keep its caller waiting
                 coming.set_exception(error)
             else:
-                coming.set_result(replace(batch, checks=found.checks(verified.result())))
+                coming.set_result(checked)
 
         coming.set_running_or_notify_cancel()
         self.verify(found.jobs.tobytes()).add_done_callback(finish)
@@ -156,24 +158,8 @@ class SignatureVerifier:
         request = _Request(jobs, count)
         request.future.set_running_or_notify_cancel()
         self._owner.check("the signature verifier")
-        if not count or not self._wanted:
-            if self._closed:
-                raise _closed()
+        if not self._enqueue(request):
             request.future.set_result(keys.verify_jobs(jobs))
-            return request.future
-        with self._lock:
-            if self._closed:
-                raise _closed()
-            if self._waiting_jobs + count > WAITING_JOBS_MAX:
-                raise UnavailableError(
-                    f"{self._waiting_jobs:,} signatures wait to be verified, and at most {WAITING_JOBS_MAX:,} may",
-                    hint="nothing was taken: send it again in a moment",
-                )
-            if self._thread is None:
-                self._start()
-            self._waiting.append(request)
-            self._waiting_jobs += count
-            self._send()
         return request.future
 
     def close(self) -> None:
@@ -187,24 +173,62 @@ class SignatureVerifier:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def _enqueue(self, request: _Request) -> bool:
+        """Queue a request for the workers; return False where the caller verifies it. Raises UnavailableError."""
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            if not request.left or not self._wanted:
+                return False
+            if self._waiting_jobs + request.left > WAITING_JOBS_MAX:
+                raise UnavailableError(
+                    f"{self._waiting_jobs:,} signatures wait to be verified, and at most {WAITING_JOBS_MAX:,} may",
+                    hint="nothing was taken: send it again in a moment",
+                )
+            if self._thread is None and not self._start():
+                return False
+            self._unanswered.add(request)
+            self._waiting.append(request)
+            self._waiting_jobs += request.left
+            self._send()
+        return True
+
     # --- under the lock ---
 
-    def _start(self) -> None:
-        """Start the thread and the processes."""
-        self._wake_out, self._wake_in = socket.socketpair()
-        for end in (self._wake_out, self._wake_in):
-            end.setblocking(False)
+    def _start(self) -> bool:
+        """Start the thread and the processes; return False where the system refuses the thread or its sockets."""
+        try:
+            self._wake_out, self._wake_in = socket.socketpair()
+            for end in (self._wake_out, self._wake_in):
+                end.setblocking(False)
+            thread = threading.Thread(target=self._run, name="sycee-signatures", daemon=True)
+            thread.start()  # it waits for the lock
+        except (OSError, RuntimeError, MemoryError) as error:
+            for end in (self._wake_out, self._wake_in):
+                if end is not None:
+                    end.close()
+            self._wake_out = self._wake_in = None
+            self._note_refusal(error)
+            return False
+        self._thread = thread
         for _ in range(self._wanted):
             self._start_worker()
-        self._thread = threading.Thread(target=self._run, name="sycee-signatures", daemon=True)
-        self._thread.start()
+        return True
+
+    def _note_refusal(self, error: BaseException) -> None:
+        """Add a finding, once: the system has no process or thread to spare, so this process verifies."""
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        finding = f"no process verifies signatures: {reason}; this one does"
+        if finding not in self.findings:
+            self.findings.append(finding)
 
     def _start_worker(self) -> None:
         """Start one process, unless too many in a row died before they answered."""
         if self._failed_starts >= STARTS_IN_A_ROW_MAX:
             return
-        ours, theirs = socket.socketpair()
+        sockets: tuple[socket.socket, ...] = ()
         try:
+            ours, theirs = sockets = socket.socketpair()
             # Nothing of this process but the module path: no environment, no file, no folder, no terminal's Ctrl-C.
             process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-m", "sycee.sequencer.signature_worker", str(theirs.fileno())],
@@ -216,14 +240,14 @@ class SignatureVerifier:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        except OSError as error:
-            ours.close()
+            ours.setblocking(False)
+        except (OSError, MemoryError) as error:
             self._failed_starts = STARTS_IN_A_ROW_MAX
-            self.findings.append(f"no process verifies signatures: {error.strerror}; this one does")
+            self._note_refusal(error)
+            for end in sockets:
+                end.close()
             return
-        finally:
-            theirs.close()
-        ours.setblocking(False)
+        theirs.close()
         self._workers.append(_Worker(process, ours))
 
     def _send(self) -> None:
@@ -275,7 +299,22 @@ class SignatureVerifier:
     # --- the verifier's thread ---
 
     def _run(self) -> None:
-        """Take answers and send batches until it is closed and nothing is left."""
+        """Serve requests. If that fails, verify the unanswered ones here; callers verify later ones themselves."""
+        try:
+            self._serve()
+        except BaseException as error:
+            with self._lock:
+                self._wanted = 0
+                self._note_refusal(error)
+                self._waiting.clear()
+                self._waiting_jobs = 0
+                unanswered, self._unanswered = self._unanswered, set()
+            for request in unanswered:
+                _answer_here(request)
+        self._end()
+
+    def _serve(self) -> None:
+        """Take answers and send batches until the verifier is closed and every request is answered."""
         assert self._wake_out is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_out, selectors.EVENT_READ)
@@ -286,8 +325,7 @@ class SignatureVerifier:
                     if self._closed and not is_busy:
                         break
                     done = [] if self._workers else self._all_here()
-                for request, outcomes in done:
-                    request.future.set_result(outcomes)
+                self._finish(done)
                 if done:
                     continue
                 for key, _ in selector.select(ANSWER_S_MAX / 4 if is_busy else None):
@@ -295,7 +333,13 @@ class SignatureVerifier:
                         with contextlib.suppress(BlockingIOError):
                             self._wake_out.recv(4096)
                 self._answer(watched)
-        self._end()
+
+    def _finish(self, answered: list[tuple[_Request, bytes]]) -> None:
+        """Give requests their answers, without the lock: their callers may ask again."""
+        for request, outcomes in answered:
+            with self._lock:
+                self._unanswered.discard(request)
+            request.future.set_result(outcomes)
 
     def _watched(self, selector: selectors.BaseSelector) -> list[_Worker]:
         """Have the selector watch the workers that there are; they."""
@@ -326,8 +370,7 @@ class SignatureVerifier:
             outcomes = keys.verify_jobs(batch.jobs())
             with self._lock:
                 finished += _note(batch, outcomes)
-        for request, answer in finished:
-            request.future.set_result(answer)
+        self._finish(finished)
 
     def _receive(self, worker: _Worker, finished: list[tuple[_Request, bytes]]) -> bool:
         """Take a worker's answers; False where it is gone, answers nonsense, or is too slow."""
@@ -406,6 +449,14 @@ def _note(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
         if not request.left:
             finished.append((request, bytes(request.outcomes)))
     return finished
+
+
+def _answer_here(request: _Request) -> None:
+    """Verify a whole request on this thread."""
+    try:
+        request.future.set_result(keys.verify_jobs(bytes(request.jobs)))
+    except BaseException as error:
+        request.future.set_exception(error)
 
 
 def _stop(worker: _Worker) -> None:
