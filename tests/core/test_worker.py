@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 
@@ -40,6 +41,31 @@ def test_what_the_work_holds_is_let_go_of_when_it_is_done() -> None:
     assert coming.result()
     worker.close()
     assert gone() is None
+
+
+def test_the_thread_of_a_worker_that_nothing_refers_to_ends() -> None:
+    worker = Worker("test-dropped")
+    assert worker.begin(lambda: 3).result() == 3
+    (thread,) = [each for each in threading.enumerate() if each.name == "test-dropped"]
+    last = worker.begin(lambda: "last")
+    del worker
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert last.result() == "last"
+
+
+def test_the_caller_runs_the_work_where_no_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker("test-worker")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_thread)
+        assert worker.begin(threading.get_ident).result() == threading.get_ident()
+    assert worker.begin(threading.get_ident).result() != threading.get_ident()
+    worker.close()
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_many_threads_share_a_worker_that_ends_when_all_is_done() -> None:

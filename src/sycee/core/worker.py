@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -54,7 +55,9 @@ class Coming(Generic[T]):
 
 
 class Worker:
-    """A thread that does one thing after another. It begins with the first, and is no reason to go on running."""
+    """A daemon thread that runs queued work in order. It starts with the first call and ends with `close`, or when the
+    worker is garbage-collected.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -65,6 +68,7 @@ class Worker:
         self._asked: SimpleQueue[Coming[Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        weakref.finalize(self, self._asked.put, None).atexit = False
 
     def begin(self, work: Callable[[], T]) -> Coming[T]:
         """Have it done, after what was asked for before."""
@@ -76,10 +80,23 @@ class Worker:
         """The same of what is known already as coming."""
         if self._thread is None:
             with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                    self._thread.start()
+                if not self._start():
+                    coming.run()
+                    return
         self._asked.put(coming)
+
+    def _start(self) -> bool:
+        """Start the thread, once; return False where the system refuses it. The caller then runs the work itself."""
+        if self._thread is not None:
+            return True
+        # The thread holds the queue only, so that a worker without an owner is collected and its thread ends.
+        thread = threading.Thread(target=_run_all, args=(self._asked,), name=self._name, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            return False
+        self._thread = thread
+        return True
 
     def close(self) -> None:
         """End the thread, after all that was asked for."""
@@ -88,10 +105,12 @@ class Worker:
             self._thread.join()
             self._thread = None
 
-    def _run(self) -> None:
-        while (coming := self._asked.get()) is not None:
-            coming.run()
-            del coming
+
+def _run_all(asked: SimpleQueue[Coming[Any] | None]) -> None:
+    """Run queued work until the sentinel None."""
+    while (coming := asked.get()) is not None:
+        coming.run()
+        del coming
 
 
 class Executor:
