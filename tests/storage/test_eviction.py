@@ -212,6 +212,37 @@ def test_nothing_leaves_for_a_history_that_is_closed(files: History, monkeypatch
     assert files.settled_bytes() == PAGE_BYTES
 
 
+def test_want_of_memory_while_a_piece_is_copied_refuses_no_frame(
+    files: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError
+
+    at_once(monkeypatch)
+    table = table_with(files)
+    with monkeypatch.context() as short:
+        short.setattr(history, "_write", refuse)
+        table.play(f"pass {LEAVES_NS}\n" + "transfer issuance treasury 1\n" * 5)
+    assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
+    assert files.refused == ""
+
+
+def test_an_error_of_a_copy_is_raised_once(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("a defect")
+
+    table = table_with(files)
+    state = table.sides.state
+    evicting = eviction.Eviction(files)
+    with monkeypatch.context() as defect:
+        defect.setattr(files, "_copy", refuse)
+        evicting.go_on(state.tables, LEAVES_NS)
+        with pytest.raises(ValueError, match="a defect"):
+            evicting.go_on(state.tables, LEAVES_NS, wait=True)
+    evicting.go_on(state.tables, LEAVES_NS, wait=True)
+    assert files.settled_bytes() == BLOCK_PAGES * PAGE_BYTES
+
+
 def test_small_blocks_stay(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eviction, "BLOCK_BYTES_MIN", (BLOCK_PAGES + 1) * PAGE_BYTES)
     assert gone_pages(table_with(files), LEAVES_NS) == 0

@@ -179,6 +179,50 @@ def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch:
     kept.close()
 
 
+@linux_only
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("a defect")])
+def test_an_error_of_a_job_is_raised_once_and_none_for_want_of_memory(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    array = table_of(100_000)
+    tables = {"run_ids": (array, len(array))}
+    kept = History(tmp_path, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_write", lambda *_: _raise(error))
+        kept.settle(tables)
+        if isinstance(error, ValueError):
+            with pytest.raises(ValueError, match="a defect"):
+                kept.settle(tables, wait=True)
+        else:
+            kept.settle(tables, wait=True)
+    assert memory_bytes(array, "Anonymous") >= array.nbytes
+    kept.settle(tables, wait=True)
+    assert memory_bytes(array, "Anonymous") < 4 << 20
+    assert kept.refused == ""
+    assert np.array_equal(array, table_of(100_000))
+    kept.close()
+
+
+@linux_only
+def test_rows_stay_in_memory_where_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = table_of(100_000)
+    for begin in (
+        lambda kept: kept.settle({"run_ids": (array, len(array))}, wait=True),
+        lambda kept: kept.copy("purses", array, 0, PAGE_BYTES, lambda _: True).result(0),
+    ):
+        kept = History(tmp_path, 0)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", lambda _: _raise(RuntimeError("can't start new thread")))
+            assert begin(kept) is None
+        assert kept.refused == f"old rows stay in memory: {tmp_path}: can't start new thread"
+        kept.close()
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def submit_transfers(ledger: Ledger, first: int) -> None:
     records: Any = operations.transfer(first, debit=1, credit=2, amount=1).repeat(500)
     records["id_low"] = np.arange(first, first + 500)

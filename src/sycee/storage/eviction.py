@@ -75,7 +75,8 @@ class Eviction:
             # Mapped while memory is made ready, it would hold up the frame for as long as a step of that takes.
             if not (wait or (self._copying.done() and reserved_arrays.is_ready())):
                 return
-            copied, self._copying = self._copying.result(), None
+            copying, self._copying = self._copying, None  # first: an error of this copy is raised once
+            copied = copying.result()
             programme, stop = self._due[0]
             if copied is None or not self._history.let_go(copied):
                 self._due.popleft()  # the rest waits for the next look

@@ -8,7 +8,8 @@ snapshots have everything, so it has no name, and is gone with the process.
 Of tables that are only appended to, old rows are final, and another thread does all of it. Rows that may still change
 it only copies to the file; between two frames they are compared with what was copied, and what is the same then goes.
 
-Where the system cannot do this, or the disk refuses, all stays in memory as it was.
+Where the system cannot do this, or the disk refuses, all rows stay in memory. Where memory runs out while rows are
+written, they stay in memory until the next attempt.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class History:
         """A new state uses this from now on, and no other: nothing of it is in files yet."""
         for job in (self._job, self._copying):
             if job is not None:
-                job.result()
+                job.exception()  # of the state before: only the end of the job matters
         self._job = self._copying = None
         self._close_files()
         self._settled = {}
@@ -105,14 +106,18 @@ class History:
             behind = sum(end - start for _, _, start, end in self._old(tables))
             if not (wait or self._job.done() or behind > max(self.hot_bytes, len(tables) * STRETCH_BYTES)):
                 return
-            self._job.result()
-            self._job = None
+            job, self._job = self._job, None  # first: an error of this job is raised once
+            job.result()
         least = mmap.PAGESIZE if wait else STRETCH_BYTES
         todo = [(name, array, end) for name, array, start, end in self._old(tables) if end - start >= least]
         if todo:
-            self._job = self._beside.submit(self._settle, todo)
-            if wait:
-                self._job.result()
+            try:
+                self._job = self._beside.submit(self._settle, todo)
+            except (RuntimeError, MemoryError) as error:  # the thread does not start
+                self._refuse(error)
+            else:
+                if wait:
+                    self._job.result()
 
     def take_in(self, tables: Tables) -> None:
         """Let the old ones of rows that are about to be filled, by any threads, go to the files as they are written.
@@ -152,7 +157,12 @@ class History:
 
         None where `may_go` says no of the rows that they are of, or where the disk refuses.
         """
-        self._copying = self._beside.submit(self._copy, name, array, start, stop, may_go)
+        try:
+            self._copying = self._beside.submit(self._copy, name, array, start, stop, may_go)
+        except (RuntimeError, MemoryError) as error:  # the thread does not start
+            self._refuse(error)
+            self._copying = Future()
+            self._copying.set_result(None)
         return self._copying
 
     def let_go(self, copied: Copied) -> bool:
@@ -201,6 +211,8 @@ class History:
         return found
 
     def _settle(self, todo: list[tuple[str, Array, int]]) -> None:
+        if not self.takes_rows:
+            return
         try:
             # Or memory that was asked for before would be given to what is mapped now.
             reserved_arrays.wait_until_ready()
@@ -208,6 +220,8 @@ class History:
                 self._settle_one(name, array, end)
         except OSError as error:
             self._refuse(error)
+        except MemoryError:
+            return  # the next job begins where this one stopped
 
     def _settle_one(self, name: str, array: Array, end: int) -> None:
         settled = self._file_of(name, array)
@@ -224,9 +238,9 @@ class History:
 
     def _copy(self, name: str, array: Array, start: int, stop: int, may_go: Callable[[Array], bool]) -> Copied | None:
         row_bytes = _row_bytes(array)
-        if not (self.takes_rows and may_go(array[start // row_bytes : -(-stop // row_bytes)])):
-            return None
         try:
+            if not (self.takes_rows and may_go(array[start // row_bytes : -(-stop // row_bytes)])):
+                return None
             reserved_arrays.wait_until_ready()  # as in _settle
             settled, content = self._file_of(name, array), np.empty(stop - start, np.uint8)
             # Torn, perhaps, by the frame that is just being applied: then memory is not the same any more.
@@ -237,7 +251,9 @@ class History:
             return Copied(name, settled.address, start, content)
         except OSError as error:
             self._refuse(error)
-            return None
+        except MemoryError:
+            pass  # the rows are found again at the next look
+        return None
 
     def _file_of(self, name: str, array: Array) -> _Settled:
         address = array.ctypes.data
@@ -254,8 +270,9 @@ class History:
         if room.f_bavail * room.f_frsize < size + FREE_BYTES_MIN:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _refuse(self, error: OSError) -> None:
-        self.refused = f"old rows stay in memory: {self._folder}: {error.strerror or error}"
+    def _refuse(self, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        self.refused = f"old rows stay in memory: {self._folder}: {reason}"
 
 
 def _row_bytes(array: Array) -> int:
