@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from threading import Thread
+
 import pytest
 from tests.journal.history import FIRST, Written, append, create, recover, run, small
 
 from sycee.core.errors import JournalDamaged, UnavailableError
-from sycee.journal import Journal
+from sycee.journal import Journal, RealDisk
+from sycee.journal.segments import segment_numbers
 from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
 pytestmark = pytest.mark.fast
+
+
+def test_a_frame_is_written_where_the_thread_for_the_spare_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    disk = RealDisk(tmp_path / "journal")
+    journal = create(disk)
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", refuse)
+        written = [append(journal, 30) for _ in range(40)]
+    written.append(append(journal, 30))
+    assert len(segment_numbers(disk)) > 1
+    journal.close(clean=False)
+    journal, found = recover(disk)
+    assert found == written
+    journal.close()
 
 
 def written_with(fault: tuple[str, int] | None, at: int) -> tuple[FakeDisk, list[Written]]:

@@ -129,8 +129,12 @@ class Spare:
         if not self._disk.concurrent:
             self._make_beside(written)
             return
-        self._thread = Thread(target=self._make_beside, args=(written,), name="sycee-journal-spare", daemon=True)
-        self._thread.start()
+        try:
+            thread = Thread(target=self._make_beside, args=(written,), name="sycee-journal-spare", daemon=True)
+            thread.start()
+        except (RuntimeError, MemoryError):
+            return  # the frame before is durable, so its writer must not see an error; the next frame tries again
+        self._thread = thread
 
     def take(self) -> DiskFile:
         """The file, under SPARE_NAME, full of zeros. Waits for it, or makes it now.
