@@ -13,13 +13,16 @@ import mmap
 import os
 import stat
 import time
+import weakref
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
 from sycee.core.errors import UnavailableError
 from sycee.core.forking import Owner, keep_from_children, no_fork
+
+T = TypeVar("T")
 
 LOCK_NAME: Final = "lock"
 BLOCK_BYTES: Final = 4096  # memory and places of direct writes are multiples of it on every disk of today
@@ -146,10 +149,11 @@ class RealFile:
     Whole blocks from a whole block of memory, as frames are, go to the disk past the system's cache, which would copy
     them first and write them at the fdatasync: half the speed, where another file is being zero-filled beside it.
 
-    A forked child may read and close its copy of the descriptor, and is refused everything else.
+    A forked child may read and close its copy of the descriptor, and is refused everything else. A file that is
+    garbage-collected is closed.
     """
 
-    __slots__ = ("_descriptor", "_direct", "_folder", "_looked_s", "_owner", "name")
+    __slots__ = ("__weakref__", "_descriptor", "_direct", "_finalizer", "_folder", "_looked_s", "_owner", "name")
 
     def __init__(self, folder: Path, name: str, descriptor: int, *, direct: bool = False) -> None:
         self.name = name
@@ -158,6 +162,7 @@ class RealFile:
         self._looked_s = 0.0
         self._descriptor = descriptor
         self._direct = _direct(f"/proc/self/fd/{descriptor}") if direct else -1
+        self._finalizer = _close_when_collected(self, self._descriptor, self._direct)
 
     @property
     def _path(self) -> str:
@@ -185,8 +190,10 @@ class RealFile:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
+            self._finalizer.detach()
             os.close(self._direct)
             self._direct = -1
+            self._finalizer = _close_when_collected(self, self._descriptor)
             return 0
 
     def pread_into(self, data: memoryview, offset: int) -> int:
@@ -254,6 +261,7 @@ class RealFile:
 
     def close(self) -> None:
         """See DiskFile."""
+        self._finalizer.detach()
         descriptors = self._descriptor, self._direct
         self._descriptor = self._direct = -1  # first: after Ctrl-C a second call must not close another file's number
         for descriptor in descriptors:
@@ -264,7 +272,8 @@ class RealFile:
 class RealDisk:
     """A Disk on a folder of the operating system's file system. Makes nothing until it is asked to.
 
-    A forked child may read through its copy, and is refused every change. The child's copy holds no lock.
+    A forked child may read through its copy, and is refused every change. The child's copy holds no lock. A disk that
+    is garbage-collected gives its lock back.
     """
 
     concurrent = True
@@ -275,6 +284,7 @@ class RealDisk:
         self._owner = Owner()
         self._lock_descriptor = -1
         self._folder_descriptor = -1
+        self._finalizer: weakref.finalize[..., RealDisk] | None = None
 
     def exists(self) -> bool:
         """See Disk."""
@@ -384,6 +394,7 @@ class RealDisk:
             self._unlock_folder()
             raise unavailable(error, "locking the folder", str(path)) from error
         self._lock_descriptor = descriptor
+        self._finalizer = _close_when_collected(self, descriptor, self._folder_descriptor)
 
     def locked_by(self) -> str:
         """Who owns the folder now, in words; empty where nobody does or it cannot be seen. Changes nothing."""
@@ -412,6 +423,9 @@ class RealDisk:
 
     def close_lock(self) -> None:
         """See HoldsLock."""
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
@@ -421,6 +435,24 @@ class RealDisk:
         if self._folder_descriptor >= 0:
             os.close(self._folder_descriptor)
             self._folder_descriptor = -1
+
+
+def _close_when_collected(owner: T, *descriptors: int) -> weakref.finalize[..., T]:
+    """Close descriptors when their owner is garbage-collected, unless the result is detached before.
+
+    Not `__del__`, which would run for each closed file too: Python drops a Ctrl-C that arrives there.
+    """
+    finalizer = weakref.finalize(owner, _close, descriptors)
+    finalizer.atexit = False
+    return finalizer
+
+
+def _close(descriptors: tuple[int, ...]) -> None:
+    with no_fork:  # some may hold a lock
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                with contextlib.suppress(OSError):  # closed behind the owner's back
+                    os.close(descriptor)
 
 
 def _direct(path: str) -> int:

@@ -198,9 +198,9 @@ class SignatureVerifier:
     def _start(self) -> bool:
         """Start the thread and the processes; return False where the system refuses the thread or its sockets."""
         try:
-            self._wake_out, self._wake_in = socket.socketpair()
-            for end in (self._wake_out, self._wake_in):
-                end.setblocking(False)
+            wakes = self._wake_out, self._wake_in = socket.socketpair()
+            for wake in wakes:
+                wake.setblocking(False)
             thread = threading.Thread(target=self._run, name="sycee-signatures", daemon=True)
             thread.start()  # it waits for the lock
         except (OSError, RuntimeError, MemoryError) as error:
