@@ -50,7 +50,7 @@ from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.keys import ALGORITHMS, SigningKey
-from sycee.ledger import authority, envelopes, layout
+from sycee.ledger import authority, envelopes, layout, signatures
 from sycee.ledger.layout import AccountKind, Kind, Reason, Role
 
 Array = np.ndarray[Any, Any]
@@ -61,6 +61,7 @@ TWO, OFFICER, STAFF, NOTHING, ANY = "two officers", "an officer", "any officer o
 OPERATOR, OWNER = "operator 7, or an officer", "operator 7"
 OPERATOR_8, OWNER_8 = "operator 8, or an officer", "operator 8"
 PHONES, CARDS = "the phone's key", "the card's key"
+PHONES_WITH_7 = "the phone's key and operator 7"
 
 # Who signs, and which of the needs above that is enough for. Anna twice is one person.
 GOOD_FOR: dict[tuple[int | str, ...], set[str]] = {
@@ -73,6 +74,7 @@ GOOD_FOR: dict[tuple[int | str, ...], set[str]] = {
     (WILL,): {NOTHING, ANY},
     (PHONE,): {NOTHING, ANY, PHONES},
     (CARD,): {NOTHING, ANY, CARDS},
+    (PHONE, OTTO): {NOTHING, ANY, PHONES_WITH_7},
 }
 
 TABLE = [
@@ -133,6 +135,9 @@ TABLE = [
     (CARDS, record(Kind.HOLD, debit=CARD, credit=SHOP, amount=1, until_ns=10**6)),
     (PHONES, record(Kind.SEND, debit=PHONE, credit=VAULT, reference=TRANSIT, amount=1)),
     (OWNER, record(Kind.STAGE, debit=PURSE, credit=VAULT, amount=1, number=1)),
+    (OWNER_8, record(Kind.STAGE, debit=SHOP, credit=PURSE, amount=1, number=1)),
+    (PHONES_WITH_7, record(Kind.STAGE, debit=PHONE, credit=SHOP, amount=1, number=1)),
+    (ANY, record(Kind.STAGE, debit=MISSING, credit=SHOP, amount=1, number=1)),
     (CARDS, record(Kind.POST, debit=CARD, reference=HELD, amount=1)),
     (OWNER_8, record(Kind.POST, debit=SHOP, reference=HELD, amount=1)),
     (CARDS, record(Kind.VOID, debit=CARD, reference=HELD)),
@@ -318,6 +323,35 @@ def test_two_officers_may_sign_different_ranges() -> None:
     again = signed(mints, ANNA, key=ANNAS_OTHER_KEY)
     assert shared().judge(mints, anna, again) == ["TWO_PERSONS_MUST_SIGN"] * 3
     assert shared().judge(mints, again, bert) == ["TWO_PERSONS_MUST_SIGN", "CREATED", "CREATED"]
+
+
+def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
+    """A customer with a key adds nothing alone, and the operator alone does not spend the customer's money."""
+    theirs = record(Kind.STAGE, 501, debit=PURSE, credit=SHOP, amount=50, number=1)
+    customers = record(Kind.STAGE, 502, debit=PHONE, credit=SHOP, amount=1, number=1)
+    alone = [(PHONE,), (OTTO,), (OTTO, ANNA), (PHONE, ANNA), (PHONE, OLGA), (PHONE, CARD), (ANNA, BERT)]
+    together = [(PHONE, OTTO), (OTTO, PHONE)]
+    for signers in alone + together:
+        expected = "CREATED" if signers in together else "NOT_AUTHORISED"
+        assert shared().judge(customers, *(signed(customers, each) for each in signers)) == [expected], signers
+    # The same where one envelope covers several records: the customer's signature is for its own record alone.
+    frame = np.concatenate([theirs, customers])
+    operators = signed(frame, OTTO)
+    assert shared().judge(frame, operators) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().judge(frame, operators, signed(customers, PHONE, first=1)) == ["CREATED", "CREATED"]
+    assert shared().judge(frame, signed(frame, PHONE), operators) == ["CREATED", "CREATED"]
+    assert shared().judge(frame, signed(frame, PHONE)) == ["NOT_AUTHORISED"] * 2
+    officers = [signed(frame, ANNA), signed(frame, BERT)]
+    assert shared().judge(frame, *officers) == ["NOT_AUTHORISED"] * 2
+    # And where every record has an envelope of the account that it debits, which is enough for payments.
+    by_cards = record(Kind.STAGE, 503, debit=CARD, credit=SHOP, amount=1, number=1)
+    frame = np.concatenate([customers, by_cards])
+    by_payers = [signed(customers, PHONE), signed(by_cards, CARD, first=1)]
+    checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, envelopes.as_array(by_payers)).verify()
+    codes = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, by_payers, checks=checks)
+    assert codes.tolist() == [Result.NOT_AUTHORISED] * 2
+    with pytest.raises(IntegrityError, match="it needs both the account itself and operator 7"):
+        authority.verify_frame(shared().state, LEDGER_ID, 9, NOW_NS, customers, [signed(customers, PHONE)])
 
 
 def test_what_is_malformed_or_known_needs_nothing() -> None:

@@ -162,6 +162,7 @@ def random_record(random: np.random.Generator) -> Array:
         lambda: record(Kind.TRANSFER, id, debit=debit, credit=credit, amount=1),
         lambda: record(Kind.PAY, id, debit=debit, credit=credit, amount=1),
         lambda: record(Kind.HOLD, id, debit=debit, credit=credit, amount=1, until_ns=10**6),
+        lambda: record(Kind.STAGE, id, debit=debit, credit=credit, amount=1, number=1),
         lambda: record(Kind.POST, id, debit=debit, reference=operation, amount=1),
         lambda: record(Kind.SEND, id, debit=debit, credit=credit, reference=one_of(TRANSIT, 601), amount=1),
         lambda: record(Kind.REFUND, id, reference=operation, amount=1),
@@ -235,7 +236,7 @@ class Plain:
         return accounts, (past is None and unclear) or len(accounts) > 1
 
     def needs(self, at: int) -> set[str] | None:
-        """Any one of these must have signed, "two" being two officers; None: nobody can."""
+        """Any one of these must have signed, "two" being two officers, "X and Y" both; None: nobody can."""
         one = self.frame[at]
         kind = Kind(int(one["kind"]))
         if not self.fresh[at]:
@@ -249,7 +250,7 @@ class Plain:
         if kind is Kind.OPEN_ACCOUNT:
             by_two = one["first"] in (AccountKind.ISSUANCE, AccountKind.VAULT)
             return {"two"} if by_two else {f"operator {one['count']}", "officer"}
-        owned = kind in (Kind.TRANSFER, Kind.PAY, Kind.HOLD, Kind.POST, Kind.SEND, Kind.REFUND, Kind.DROP)
+        owned = kind in (Kind.TRANSFER, Kind.PAY, Kind.HOLD, Kind.POST, Kind.SEND, Kind.REFUND, Kind.DROP, Kind.STAGE)
         accounts, unclear = self.named(one)
         if unclear:
             return None
@@ -264,6 +265,8 @@ class Plain:
         if not owned:
             return {f"operator {operator}", "officer"}
         (account,) = accounts
+        if kind is Kind.STAGE and account in (PHONE, CARD):
+            return {f"account {account} and operator {operator}"}
         return {f"account {account}"} if account in (PHONE, CARD) else {f"operator {operator}"}
 
     def chain_of(self, at: int) -> range:
@@ -300,10 +303,7 @@ class Plain:
             else:
                 whole = [self.is_whole(at, covered) for at in covered]
                 wanted = [self.needs(at) for at in covered]
-                good = [
-                    wants is not None and (not wants or bool(wants & mine) or (wants == {"two"} and "officer" in mine))
-                    for wants in wanted
-                ]
+                good = [wants is not None and (not wants or bool(halves(wants) & mine)) for wants in wanted]
                 good = [each and of_whole for each, of_whole in zip(good, whole, strict=True)]
                 verdict = Result.CREATED if any(good) else Result.NOT_AUTHORISED
             for at in covered:
@@ -323,7 +323,14 @@ class Plain:
             return "NOT_AUTHORISED"
         if wanted == {"two"}:
             return ("NOT_AUTHORISED", "TWO_PERSONS_MUST_SIGN", "CREATED")[min(officers, 2)]
+        if wanted and " and " in min(wanted):
+            return "CREATED" if halves(wanted) <= set().union(*signers) else "NOT_AUTHORISED"
         return "CREATED" if not wanted or any(wanted & roles for roles in signers) else "NOT_AUTHORISED"
+
+
+def halves(wanted: set[str]) -> set[str]:
+    """Whose signature is enough, or half of what is enough."""
+    return {"officer"} if wanted == {"two"} else {half for each in wanted for half in each.split(" and ")}
 
 
 # A signer, or two, for the last of what would do.
@@ -335,6 +342,8 @@ GOOD_SIGNERS = {
     "anybody": (WILL,),
     f"account {PHONE}": (PHONE,),
     f"account {CARD}": (CARD,),
+    f"account {PHONE} and operator 7": (PHONE, OTTO),
+    f"account {CARD} and operator 7": (OTTO, CARD),
 }
 
 

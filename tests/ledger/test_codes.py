@@ -145,7 +145,7 @@ def test_each_kind_stands_where_its_authority_is_documented() -> None:
     page = (REFERENCE / "authority.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\*\*.+?) \| (.+) \|$", page.split("## 3.")[1].split("## 4.")[0], re.MULTILINE)
     named = [{Kind[name] for name in re.findall(r"[A-Z_]+", text) if name in Kind.__members__} for _, text in rows]
-    two, officer, staff, operator, owner, _, nobody = named
+    two, officer, staff, operator, owner, owner_and_operator, _, nobody = named
 
     def of(*rules: Authority) -> set[Kind]:
         return {kind for kind, row in TABLE.items() if row.authority in rules}
@@ -157,6 +157,7 @@ def test_each_kind_stands_where_its_authority_is_documented() -> None:
     assert staff == of(Authority.STAFF)
     assert operator == of(Authority.ADMINISTRATION, Authority.NAMED_OPERATOR) | of_accounts
     assert owner == of(Authority.OWNER)
+    assert owner_and_operator == of(Authority.OWNER_AND_OPERATOR)
     assert nobody == of(Authority.FREE)
 
 

@@ -162,6 +162,27 @@ def test_threads_have_their_signatures_verified_too(ledger: Ledger) -> None:
     assert ledger.signed_by(ledger.signer_for(ANN, PHONE)).transfer(ANN, BOB, 3) is Result.CREATED
 
 
+def test_a_customer_does_not_spoil_its_operators_batch(ledger: Ledger) -> None:
+    """What the operator staged settles, whatever its customers, who have keys and no money, try to add."""
+    operator = Signer(60, SigningKey.derive(b"\x09" * 32))
+    officers(ledger).grant_role(operator.id, Role.OPERATOR, operator.key.public, operator=0)
+    customer = ledger.signer_for(ANN, PHONE)
+    theirs = operations.stage(1_000, batch=1, debit=TREASURY, credit=SHOP, amount=50)
+    customers = operations.stage(1_001, batch=1, debit=ANN, credit=SHOP, amount=1)
+
+    def answer(record: Array, *signers: Signer) -> Result:
+        return Result(int(ledger.signed_by(*signers).submit(record)["code"][0]))
+
+    assert answer(theirs, operator) is Result.CREATED
+    assert answer(customers, customer) is Result.NOT_AUTHORISED
+    assert answer(customers, operator) is Result.NOT_AUTHORISED
+    assert answer(operations.settle(1_002, batch=1, operator=0, payments=1, total=50), operator) is Result.CREATED
+    again = operations.stage(1_003, batch=2, debit=ANN, credit=SHOP, amount=1)
+    assert answer(again, operator, customer) is Result.CREATED
+    assert answer(operations.settle(1_004, batch=2, operator=0, payments=1, total=1), operator) is Result.CREATED
+    assert ledger.balance(SHOP) == 51
+
+
 def test_worker_processes_end_with_the_ledger(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, signature_workers=1) as ledger:
         ledger.submit(opening())

@@ -49,7 +49,8 @@ class Need(IntEnum):
     OWNER_OPERATOR = 5  # the operator of the number given: the account has no key
     OWNER_KEY = 6  # the account itself, in the row given
     TWO_OFFICERS = 7
-    NOBODY = 8  # it hangs on other records of its own frame in a way that only a later frame can judge
+    KEY_AND_OPERATOR = 8  # both the account itself, in the row given, and the operator of the number given
+    NOBODY = 9  # it hangs on other records of its own frame in a way that only a later frame can judge
 
 
 class Needs(NamedTuple):
@@ -94,12 +95,13 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     # The ledger itself writes an UPGRADE when a release knows newer rules; any other is refused, and binds its id.
     need[fresh & (rules == Authority.FREE) & (operations["number"] <= state.rules)] = Need.ANY_SIGNER
     administered = (rules >= Authority.ADMINISTRATION) & (rules <= Authority.GUARDED)
-    owned = rules == Authority.OWNER
+    owned = rules >= Authority.OWNER
     need[(rules == Authority.STAFF) | (administered & ~subjects.found)] = Need.STAFF
     need[administered & subjects.found] = Need.OPERATOR
     need[owned & ~subjects.found] = Need.ANY_SIGNER
     need[owned & subjects.found] = Need.OWNER_OPERATOR
     need[owned & subjects.keyed] = Need.OWNER_KEY
+    need[(rules == Authority.OWNER_AND_OPERATOR) & subjects.keyed] = Need.KEY_AND_OPERATOR
     issuance = subjects.found & (subjects.kind == AccountKind.ISSUANCE)
     guarded = (rules == Authority.GUARDED) & subjects.found & (subjects.kind == AccountKind.VAULT)
     strict = (subjects.kind == AccountKind.VAULT) | np.isin(operations["first"], _OFFICERS_REASONS)
@@ -297,7 +299,11 @@ _OFFICER_MAY: Final = np.isin(
 _STAFF_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF))
 _ANYBODY_MAY: Final = np.isin(list(Need), (Need.NOTHING, Need.ANY_SIGNER))
 _OF_ITS_CURRENCY: Final = np.isin(list(Need), (Need.OFFICER, Need.OPERATOR, Need.TWO_OFFICERS))
-_OF_ITS_OPERATOR: Final = np.isin(list(Need), (Need.OPERATOR, Need.OWNER_OPERATOR))
+_OF_ITS_OPERATOR: Final = np.isin(list(Need), (Need.OPERATOR, Need.OWNER_OPERATOR, Need.KEY_AND_OPERATOR))
+_OF_ITS_KEY: Final = np.isin(list(Need), (Need.OWNER_KEY, Need.KEY_AND_OPERATOR))
+# The halves of KEY_AND_OPERATOR, as bits.
+_KEYS_HALF: Final = 1
+_OPERATORS_HALF: Final = 2
 
 _WANTED: Final = {
     Need.ANY_SIGNER: "any signer that the ledger knows",
@@ -307,6 +313,7 @@ _WANTED: Final = {
     Need.OWNER_OPERATOR: "operator {operator}",
     Need.OWNER_KEY: "the account itself",
     Need.TWO_OFFICERS: "two officers of {officers}",
+    Need.KEY_AND_OPERATOR: "both the account itself and operator {operator}",
     Need.NOBODY: "a later frame, since it hangs on what this frame begins",
 }
 
@@ -464,6 +471,7 @@ class _Vouching:
         self.worst = np.full(operations.size, _TAKEN)
         self.satisfied = found.need == Need.NOTHING
         self.first_officer = np.full(operations.size, -1)  # who signed for it, as a number among the officers seen
+        self._halves = np.zeros(operations.size, np.uint8)  # which of the two signed, where KEY_AND_OPERATOR must
 
     def let_single(self, numbers: Array) -> None:
         """Have the envelopes that cover one record each vouch for it. numbers: (k,) which."""
@@ -473,7 +481,7 @@ class _Vouching:
         within = at < self.worst.size
         numbers, at = numbers[within], at[within]
         need, row, person = self._found.need[at], self._signers.row[numbers], self._signers.person[numbers]
-        vouched = (row >= 0) & (_ANYBODY_MAY[need] | ((need == Need.OWNER_KEY) & (self._found.row[at] == row)))
+        vouched = (row >= 0) & (_ANYBODY_MAY[need] | (_OF_ITS_KEY[need] & (self._found.row[at] == row)))
         for each in np.unique(person[person >= 0]).tolist():
             mine = person == each
             vouched[mine] = _vouches(self._signers.people[each], self._found, at[mine])
@@ -481,7 +489,10 @@ class _Vouching:
         vouched &= (at == 0) | (chains[at - 1] != chains[at])
         vouched &= (at == chains.size - 1) | (chains[np.minimum(at + 1, chains.size - 1)] != chains[at])
         two = vouched & (need == Need.TWO_OFFICERS)
-        self.satisfied[at[vouched & ~two]] = True
+        both = vouched & (need == Need.KEY_AND_OPERATOR)
+        self.satisfied[at[vouched & ~two & ~both]] = True
+        if both.any():
+            self._let_half(at[both], np.where(row[both] >= 0, _KEYS_HALF, _OPERATORS_HALF))
         for place, each in zip(at[two].tolist(), person[two].tolist(), strict=True):
             self._let_officer(slice(place, place + 1), np.ones(1, np.bool_), self._signers.people[each])
         self._settle(numbers, vouched)
@@ -498,9 +509,13 @@ class _Vouching:
             vouched = _vouches(signer, self._found, covered)
             vouched &= _covers_whole(self._chains, covered)
             two = vouched & (need == Need.TWO_OFFICERS)
-            self.satisfied[covered] |= vouched & ~two
+            both = vouched & (need == Need.KEY_AND_OPERATOR)
+            self.satisfied[covered] |= vouched & ~two & ~both
             if two.any():
                 self._let_officer(covered, two, signer)
+            if both.any():
+                half = _KEYS_HALF if row >= 0 else _OPERATORS_HALF
+                self._let_half(first + np.flatnonzero(both), np.full(np.count_nonzero(both), half))
             self._settle(np.array([number]), np.array([vouched.any()]))
         self.worst[covered] = np.minimum(self.worst[covered], _RANKS[self.verdicts[number]])
 
@@ -509,6 +524,11 @@ class _Vouching:
         officer, earlier = self._officers.setdefault(signer.id, len(self._officers)), self.first_officer[covered]
         self.satisfied[covered] |= two & (earlier >= 0) & (earlier != officer)
         earlier[two & (earlier < 0)] = officer
+
+    def _let_half(self, at: Array, halves: Array) -> None:
+        """Note which half signed for these operations; one may be named twice. The second half satisfies them."""
+        np.bitwise_or.at(self._halves, at, halves.astype(np.uint8))
+        self.satisfied[at] = self._halves[at] == _KEYS_HALF | _OPERATORS_HALF
 
     def _settle(self, numbers: Array, vouched: Array) -> None:
         """Refuse the envelopes that vouch for nothing: a mistake, or an attempt, that must not pass unseen."""
@@ -538,7 +558,7 @@ def _vouches(signer: Signer, found: Needs, at: slice | Array) -> Array:
     """For which of the operations `at` a signer has the authority, or one half of it."""
     need = found.need[at]
     if signer.row >= 0:
-        own: Array = (need == Need.OWNER_KEY) & (found.row[at] == signer.row)
+        own: Array = _OF_ITS_KEY[need] & (found.row[at] == signer.row)
         return _ANYBODY_MAY[need] | own
     is_staff = signer.currencies or signer.operators
     may: Array = (_OFFICER_MAY if signer.is_board else _STAFF_MAY if is_staff else _ANYBODY_MAY)[need]

@@ -39,6 +39,7 @@ class Authority(IntEnum):
     ADMINISTRATION = 6  # of the account's operator
     GUARDED = 7  # likewise, but of two officers where the account is the issuer's or a vault
     OWNER = 8
+    OWNER_AND_OPERATOR = 9  # of the account's operator, and of the account's own key if it has one
 
 
 class Subject(IntEnum):
@@ -296,7 +297,7 @@ TABLE: Final[dict[Kind, Row]] = {
     ),
     Kind.STAGE: Row(
         (BATCH, DEBIT, CREDIT, AMOUNT),
-        Authority.OWNER,
+        Authority.OWNER_AND_OPERATOR,
         Subject.DEBIT,
         different=_TWO,
         grows={"staged": 1, "batches": 1},

@@ -256,11 +256,12 @@ class Pen:
 
     def _signers(self, need: Need, now_ns: int) -> Iterator[tuple[int, SigningKey, int, int]]:
         """Who should sign, with which key, as an account of which currency and epoch, as far as we have the keys."""
-        if need.who == "key":
+        if need.who in ("key", "key and operator"):
             account = self._twin.accounts[need.account]
             key = private_keys().get((account.key_flags, account.key))
             if key is not None:
                 yield account.id, key, account.currency, account.key_epoch
+        if need.who == "key":
             return
         grants = [g for g in self._twin.grants.values() if g.counts(now_ns) and (g.flags, g.key) in private_keys()]
         officers = {
@@ -274,7 +275,7 @@ class Pen:
             chosen = [] if is_on(self._twin, now_ns) else list(officers.values())[:1]
         elif need.who == "two officers":
             chosen = list(officers.values())[:2]
-        elif need.who in ("own operator", "any"):
+        elif need.who in ("own operator", "key and operator", "any"):
             chosen = operators[:1]
         else:
             chosen = [*operators[: need.who != "officer"], *officers.values()][:1]

@@ -34,7 +34,9 @@ KEY_FLAGS: Final = (1, 2, 6)
 class Need(NamedTuple):
     """Who must sign: `who`, of the operator or the account that is named."""
 
-    who: str  # nobody, any, staff, officer, operator (or an officer), own operator, key, two officers, impossible
+    # nobody, any, staff, officer, operator (or an officer), own operator, key, key and operator, two officers,
+    # impossible
+    who: str
     operator: int = -1
     account: int = 0
     currency: int = 0  # whose officers may sign beside the board; 0 for none
@@ -122,6 +124,8 @@ class Judge:
             return Need("any")
         if subject.kind == AccountKind.ISSUANCE:
             return Need("two officers", currency=subject.currency)
+        if subject.has_key and kind is Kind.STAGE:
+            return Need("key and operator", subject.operator, subject.id)
         if subject.has_key:
             return Need("key", account=subject.id)
         return Need("own operator", subject.operator)
@@ -202,6 +206,7 @@ class Judge:
         worst = [Result.CREATED] * len(self._operations)
         satisfied = [need.who == "nobody" for need in self.needs]
         officers: list[set[int]] = [set() for _ in self._operations]
+        halves: list[set[str]] = [set() for _ in self._operations]
         for envelope in envelopes:
             verdict, signed = self._verdict(envelope)
             covered = range(envelope.first, envelope.first + envelope.count)
@@ -212,14 +217,16 @@ class Judge:
                 for at in vouched:
                     if self.needs[at].who == "two officers":
                         officers[at].add(signed.person)
+                    elif self.needs[at].who == "key and operator":
+                        halves[at].add("key" if signed.account else "operator")
                     else:
                         satisfied[at] = True
                 if not vouched:
                     verdict = Result.NOT_AUTHORISED
             for at in covered:
                 worst[at] = higher(worst[at], verdict)
-        for at, need in enumerate(self.needs):
-            if need.who == "two officers" and len(officers[at]) > 1:
+        for at in range(len(self.needs)):
+            if len(officers[at]) > 1 or len(halves[at]) > 1:
                 satisfied[at] = True
             if not satisfied[at]:
                 lacking = Result.TWO_PERSONS_MUST_SIGN if officers[at] else Result.NOT_AUTHORISED
@@ -284,12 +291,12 @@ def signed_message(ledger_id: bytes, envelope: Envelope, records: bytes) -> byte
 
 
 def vouches(signed: Signed, need: Need) -> bool:
-    """Whether a signer has the authority that is needed, or is one of two officers."""
+    """Whether a signer has the authority that is needed, or is one of the two that must sign."""
     if need.who in ("nobody", "any"):
         return True
     if signed.account:
-        return need == Need("key", account=signed.account)
-    if need.who in ("operator", "own operator") and need.operator in signed.operators:
+        return need.who in ("key", "key and operator") and need.account == signed.account
+    if need.who in ("operator", "own operator", "key and operator") and need.operator in signed.operators:
         return True
     if need.who == "staff":
         return signed.board or bool(signed.currencies | signed.operators)
