@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.sequencer.test_signature_workers import WAIT_S, is_running, some_jobs
 
 from sycee import AccountKind, Ledger
 from sycee.core.errors import UnavailableError
 from sycee.journal import RealDisk
+from sycee.sequencer.signature_workers import SignatureVerifier
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
 
@@ -62,6 +64,22 @@ def test_a_child_that_drops_its_copy_leaves_the_lock_to_its_parent(tmp_path: Pat
     other = subprocess.run([sys.executable, "-c", locking], capture_output=True, text=True, check=False)
     assert f"in use by the process with pid {os.getpid()}" in other.stderr
     disk.unlock()
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_verifier_that_is_dropped_answers_and_ends_its_thread_and_processes(is_busy: bool) -> None:
+    verifier = SignatureVerifier(2)
+    jobs, expected = some_jobs(300)
+    assert verifier.verify(jobs).result(WAIT_S) == expected
+    processes, thread = verifier.process_ids, verifier._thread
+    assert thread is not None
+    coming = [verifier.verify(jobs) for _ in range(20 * is_busy)]
+    del verifier
+    gc.collect()
+    assert [future.result(WAIT_S) for future in coming] == [expected] * len(coming)
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+    assert not any(is_running(process) for process in processes)
 
 
 @pytest.mark.parametrize("signature_workers", [0, 1])

@@ -22,7 +22,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -81,6 +81,15 @@ class _Worker:
     unsent: bytes = b""
     answered: bytearray = field(default_factory=bytearray)  # of the first batch
     is_proven: bool = False  # it answered once
+
+
+class _Turn(NamedTuple):
+    """One turn of the verifier's thread."""
+
+    watched: list[_Worker]
+    is_busy: bool  # a request has no answer yet
+    is_over: bool  # the verifier is closed, and every request has its answer
+    answered: list[tuple[_Request, bytes]]  # without a worker
 
 
 class SignatureVerifier:
@@ -201,7 +210,8 @@ class SignatureVerifier:
             wakes = self._wake_out, self._wake_in = socket.socketpair()
             for wake in wakes:
                 wake.setblocking(False)
-            thread = threading.Thread(target=self._run, name="sycee-signatures", daemon=True)
+            given = (weakref.ref(self), self._wake_out, self._workers, self._unanswered)
+            thread = threading.Thread(target=_run, args=given, name="sycee-signatures", daemon=True)
             thread.start()  # it waits for the lock
         except (OSError, RuntimeError, MemoryError) as error:
             for end in (self._wake_out, self._wake_in):
@@ -211,6 +221,7 @@ class SignatureVerifier:
             self._note_refusal(error)
             return False
         self._thread = thread
+        weakref.finalize(self, self._wake_in.close).atexit = False  # wakes the thread, which ends
         for _ in range(self._wanted):
             self._start_worker()
         return True
@@ -298,41 +309,21 @@ class SignatureVerifier:
 
     # --- the verifier's thread ---
 
-    def _run(self) -> None:
-        """Serve requests. If that fails, verify the unanswered ones here; callers verify later ones themselves."""
-        try:
-            self._serve()
-        except BaseException as error:
-            with self._lock:
-                self._wanted = 0
-                self._note_refusal(error)
-                self._waiting.clear()
-                self._waiting_jobs = 0
-                unanswered, self._unanswered = self._unanswered, set()
-            for request in unanswered:
-                _answer_here(request)
-        self._end()
+    def _next_turn(self, selector: selectors.BaseSelector) -> _Turn:
+        """Prepare what the thread waits for, or what it answers at once."""
+        with self._lock:
+            watched = self._watched(selector)
+            is_busy = any(worker.flight for worker in self._workers) or bool(self._waiting)
+            is_over = self._closed and not is_busy
+            return _Turn(watched, is_busy, is_over, [] if self._workers or is_over else self._all_here())
 
-    def _serve(self) -> None:
-        """Take answers and send batches until the verifier is closed and every request is answered."""
-        assert self._wake_out is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._wake_out, selectors.EVENT_READ)
-            while True:
-                with self._lock:
-                    watched = self._watched(selector)
-                    is_busy = any(worker.flight for worker in self._workers) or bool(self._waiting)
-                    if self._closed and not is_busy:
-                        break
-                    done = [] if self._workers else self._all_here()
-                self._finish(done)
-                if done:
-                    continue
-                for key, _ in selector.select(ANSWER_S_MAX / 4 if is_busy else None):
-                    if key.fileobj is self._wake_out:
-                        with contextlib.suppress(BlockingIOError):
-                            self._wake_out.recv(4096)
-                self._answer(watched)
+    def _give_up(self, error: BaseException) -> None:
+        """Have callers verify later requests themselves, after the thread failed."""
+        with self._lock:
+            self._wanted = 0
+            self._note_refusal(error)
+            self._waiting.clear()
+            self._waiting_jobs = 0
 
     def _finish(self, answered: list[tuple[_Request, bytes]]) -> None:
         """Give requests their answers, without the lock: their callers may ask again."""
@@ -414,18 +405,13 @@ class SignatureVerifier:
 
     def _end(self) -> None:
         with self._lock:
-            workers, self._workers = self._workers, []
+            workers = self._workers.copy()
+            self._workers.clear()
             for end in (self._wake_out, self._wake_in):
                 if end is not None:
                     end.close()
             self._wake_in = None
-        for worker in workers:
-            worker.connection.close()  # the worker reads the end and ends
-        for worker in workers:
-            try:
-                worker.process.wait(_CLOSE_S_MAX)
-            except subprocess.TimeoutExpired:
-                _stop(worker)
+        _end_workers(workers)
 
     def _forget(self) -> None:
         """In a fork's copy: let go of the sockets, so that the workers see their parent's end and not the copy's."""
@@ -436,6 +422,67 @@ class SignatureVerifier:
             if end is not None:
                 os.close(end.detach())
         self._workers, self._wake_out, self._wake_in, self._thread = [], None, None, None
+
+
+def _run(
+    reference: weakref.ref[SignatureVerifier],
+    wake_out: socket.socket,
+    workers: list[_Worker],
+    unanswered: set[_Request],
+) -> None:
+    """Serve requests on the verifier's thread until the verifier is closed or garbage-collected.
+
+    Without requests the thread holds a weak reference only. Requests without an answer are verified here at the end.
+    """
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(wake_out, selectors.EVENT_READ)
+            _serve(reference, selector, wake_out)
+    except BaseException as error:
+        verifier = reference()
+        if verifier is not None:
+            verifier._give_up(error)
+    while unanswered:
+        _answer_here(unanswered.pop())
+    verifier = reference()
+    if verifier is not None:
+        verifier._end()
+    else:
+        wake_out.close()
+        _end_workers(workers)
+
+
+def _serve(
+    reference: weakref.ref[SignatureVerifier], selector: selectors.BaseSelector, wake_out: socket.socket
+) -> None:
+    """Take answers and send batches until the verifier is collected, or closed with every request answered."""
+    while (verifier := reference()) is not None:
+        turn = verifier._next_turn(selector)
+        if turn.is_over:
+            return
+        if turn.answered:
+            verifier._finish(turn.answered)
+            continue
+        if not turn.is_busy:
+            verifier = None
+        for key, _ in selector.select(ANSWER_S_MAX / 4 if turn.is_busy else None):
+            if key.fileobj is wake_out:
+                with contextlib.suppress(BlockingIOError):
+                    wake_out.recv(4096)
+        verifier = reference()
+        if verifier is not None:
+            verifier._answer(turn.watched)
+
+
+def _end_workers(workers: list[_Worker]) -> None:
+    """Close the workers' sockets, and stop those that do not end by that."""
+    for worker in workers:
+        worker.connection.close()  # the worker reads the end and ends
+    for worker in workers:
+        try:
+            worker.process.wait(_CLOSE_S_MAX)
+        except subprocess.TimeoutExpired:
+            _stop(worker)
 
 
 def _note(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
