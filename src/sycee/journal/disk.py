@@ -37,7 +37,7 @@ Buffer = bytes | bytearray | memoryview | mmap.mmap
 class DiskFile(Protocol):
     """One open file. Offsets and sizes are bytes. Every method raises UnavailableError when the machine refuses."""
 
-    name: str  # for messages; whoever renames the file sets it
+    name: str  # for messages; set by the caller that renames the file
 
     def pwrite(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`. Durable only after `fdatasync`."""
@@ -54,7 +54,7 @@ class DiskFile(Protocol):
     def fdatasync(self) -> None:
         """Return once everything written so far, and the size, would be found after a power cut.
 
-        Raises UnavailableError also where the file was removed, replaced or moved meanwhile: nobody would find it.
+        Raises UnavailableError also where the file was removed, replaced or moved meanwhile: a start would not find it.
         """
 
     def close(self) -> None:
@@ -363,7 +363,7 @@ class RealDisk:
     def lock(self) -> None:
         """See Disk. The lock is the kernel's (flock), so a killed process leaves none behind.
 
-        It is on the file, which says whose it is, and on the folder, which nobody removes and makes anew unawares.
+        It is on the file, which holds the owner's process id, and on the folder, against removing and making it again.
         """
         self._owner.check_for_writing(self.folder)
         with no_fork:
@@ -397,7 +397,7 @@ class RealDisk:
         self._finalizer = _close_when_collected(self, descriptor, self._folder_descriptor)
 
     def locked_by(self) -> str:
-        """Who owns the folder now, in words; empty where nobody does or it cannot be seen. Changes nothing."""
+        """Return the folder's owner in words; empty where it has none or that cannot be read. Changes nothing."""
         try:
             descriptor = os.open(self._path / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:

@@ -53,14 +53,14 @@ assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
 Bytes = npt.NDArray[np.uint8]
 Buffer = bytes | memoryview
-Digest = bytes | Coming[bytes]  # one that nobody needs yet may still be worked out
+Digest = bytes | Coming[bytes]  # a Coming while a worker thread computes it
 
 
 class FrameKind(IntEnum):
     """What a frame is for. Numbers are for ever: they stand in journals."""
 
     OPERATIONS = 1
-    EMPTY = 2  # moves the ledger's time on when something falls due and nobody calls
+    EMPTY = 2  # moves the ledger's time on when something falls due without a call
     CLOSE = 3  # the last frame of a run that ended cleanly: everything before it was acknowledged
 
 

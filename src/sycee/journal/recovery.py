@@ -382,7 +382,7 @@ class Scan:
                 f"{tail.doubt}. It was the last to be written, and may have been acknowledged",
                 hint=f"Look for a better copy of the file. Without one, frame {self.sequence + 1} can be given up: by "
                 "`sycee restore --cut-tail` into a new folder, `sycee pilot --cut-tail`, or Ledger.open(..., "
-                "cut_tail=True); whoever had an answer to it must be asked.",
+                "cut_tail=True); ask every caller that had an answer to it.",
             )
         done = "would be cut at a start" if read_only else "cut"
         if tail.unfinished_segment:

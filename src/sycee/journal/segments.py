@@ -84,7 +84,7 @@ def decode_header(data: memoryview) -> SegmentHeader:
 
 
 def read_whole(file: DiskFile) -> Bytes:
-    """All bytes of a file, as a read-only array that nobody else writes to."""
+    """All bytes of a file, as a read-only array of its own."""
     data: Bytes = np.empty(file.size(), dtype=np.uint8)
     done = file.pread_into(data.data, 0)
     data = data[:done]
@@ -107,8 +107,8 @@ def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -
 class Spare:
     """The next segment, full of zeros under a temporary name before it is needed.
 
-    On a disk that takes work from two threads it is made beside the appends. Where that fails nobody is told, since
-    the frame whose write led here is durable: it is made again when it is asked for, and by then there may be room.
+    On a disk that takes work from two threads it is made beside the appends. A failure raises nothing, since the frame
+    whose write led here is durable: `take` tries again, and by then there may be room.
     """
 
     def __init__(self, disk: Disk, segment_bytes: int) -> None:
@@ -178,7 +178,7 @@ class Spare:
         file = self._disk.create(SPARE_NAME)
         try:
             file.zero_fill(self._least_bytes * (1 if written else LARGE_TIMES), written=written)
-            file.fdatasync()  # so that `publish`, which somebody waits for, has only a header to make durable
+            file.fdatasync()  # so that `publish`, for which a frame waits, has only a header to make durable
         except BaseException:
             file.close()
             with suppress(SyceeError):

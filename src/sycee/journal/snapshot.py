@@ -178,7 +178,7 @@ def write(
 class Writer:
     """A snapshot that is being written, its sections piece by piece in order.
 
-    Every method raises UnavailableError when the disk refuses; the ledger itself is unharmed, and whoever writes then
+    Every method raises UnavailableError when the disk refuses; the ledger itself is unharmed. The caller then
     calls `abandon`, so that no half of a snapshot is left.
     """
 

@@ -4,8 +4,8 @@ docs/reference/authority.md is exact. The first half of this file says whose sig
 who gave one. It is judged when a frame is made, against the state before it, and can be judged again by anybody who
 has the journal: the answer is never part of the state. Until two officers are named a ledger needs no signature.
 
-What an operation names may be opened or begun by another record of its own frame; then that record says who must sign,
-or, where two records differ, nobody can.
+Another record of the same frame may open or begin what an operation names. Then that record determines who must sign;
+where two such records differ, no signature is enough in this frame.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Envelopes = Array | Sequence[Envelope]
 class Need(IntEnum):
     """Who must have signed."""
 
-    NOTHING = 0  # nobody
+    NOTHING = 0  # no signature needed
     ANY_SIGNER = 1  # any signer that is known: the state will refuse the operation
     STAFF = 2  # any officer or operator
     OFFICER = 3
@@ -292,7 +292,7 @@ _RANKS: Final = np.array([PRECEDENCE.index(result) for result in sorted(Result)]
 _CODES: Final = np.array(PRECEDENCE, np.uint16)  # by rank
 _TAKEN: Final = PRECEDENCE.index(Result.CREATED)
 
-# What each need says to an officer of the board, to any other officer or operator, and to whoever is known at all.
+# What each need says to an officer of the board, to any other officer or operator, and to any other known signer.
 _OFFICER_MAY: Final = np.isin(
     list(Need), (Need.NOTHING, Need.ANY_SIGNER, Need.STAFF, Need.OFFICER, Need.OPERATOR, Need.TWO_OFFICERS)
 )
@@ -544,7 +544,7 @@ def _chains(operations: Array) -> Array:
 
 
 def _covers_whole(chains: Array, covered: slice) -> Array:
-    """Which of these operations have their whole chain among them: whoever signs for one signs for all of its chain."""
+    """Return which operations have their whole chain among these: a signature for one counts for all of its chain."""
     mine = chains[covered]
     whole = np.ones(mine.size, np.bool_)
     if covered.start > 0:

@@ -305,7 +305,7 @@ class Growth:
             wider = np.zeros(shape, np.uint64)
             wider[: bits.shape[0], : bits.shape[1]] = bits
             self.tables = self.tables._replace(group_bits=wider)
-            # Whoever copies the state goes on with the old bits, which nobody writes to any more.
+            # A copy of the state that has begun keeps reading the old bits, which no frame changes any more.
             self.tables.copying[kernels.COPIED_GROUP_BITS, kernels.COPY_END] = 0
 
 

@@ -50,7 +50,7 @@ def save(state: Book) -> tuple[dict[str, Array], dict[str, Any]]:
     sections |= {name: getattr(tables, name) for name in _WHOLE}
     sections["frame_times"] = state.frame_times
     sections["counters"] = tables.counters.copy()
-    sections["counters"][kernels.KEEPING] = 0  # whoever loads it neither is within a chain nor copies anything
+    sections["counters"][kernels.KEEPING] = 0  # a loaded state is within no chain and has no copy under way
     sections["content_key"] = tables.bound_slots[-1:]
     small = {
         "zones": {str(number): zone for number, zone in state.zones.items()},

@@ -247,7 +247,7 @@ class Signer:
 
 
 class Signers(NamedTuple):
-    """Who signed each of m envelopes. Where `code` is not CREATED nobody did."""
+    """Who signed each of m envelopes. Where `code` is not CREATED, the envelope has no valid signer."""
 
     code: Array  # (m,) u2 of Result
     row: Array  # (m,) i8: of the account that signed, -1 for none

@@ -1,9 +1,9 @@
-"""Blocks of purses leave memory when nobody is expected to write to them any more, and are read where they were.
+"""Evict blocks of purses from memory when no write to them is expected any more; their addresses stay the same.
 
 A programme's block is due when the longest refund window has passed since its end, and a piece of it goes when all its
 purses are expired. One may be written to all the same, by a late reversal or by the refund of a payee who has no
 window: no answer hangs on where its bytes stand. So a piece is copied to a file beside the frames, and between two
-frames it goes only if nobody has written to it meanwhile (`History.let_go`). What does not go waits for the next look.
+frames it is evicted only if no write has changed it since (`History.let_go`). Otherwise it waits for the next look.
 """
 
 from __future__ import annotations

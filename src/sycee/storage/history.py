@@ -1,8 +1,8 @@
 """Old rows in a working file instead of memory.
 
 Rows that were written once and are seldom read are copied to a file, and the addresses at which they stand are then
-mapped to that file. Whoever reads them sees the same bytes at the same place, kernels included, and the system may take
-their memory back whenever it needs it and read them again later. The file is no part of the ledger: the journal and the
+mapped to that file. Readers, kernels included, find the same bytes at the same addresses. The system may take the
+memory back whenever it needs it, and read the rows again later. The file is no part of the ledger: the journal and the
 snapshots have everything, so it has no name, and is gone with the process.
 
 Of tables that are only appended to, old rows are final, and another thread does all of it. Rows that may still change
@@ -168,7 +168,7 @@ class History:
     def let_go(self, copied: Copied) -> bool:
         """Read from the file what was copied to it, if memory has the same still; returns whether it has.
 
-        For between two frames. Whoever writes to it later has that page in memory again, which the file never sees.
+        For between two frames. A later write brings its page back into memory; the file does not change.
         """
         self._copying = None
         settled, size = self._settled.get(copied.name), copied.content.nbytes
@@ -230,7 +230,7 @@ class History:
             start, stop = settled.bytes, min(settled.bytes + PIECE_BYTES, end)
             self._check_room(stop - start)
             _write(file, content[start:stop], start)
-            # What the disk fails to write later, the system would forget, and nobody would be told.
+            # After this the system could drop bytes that the disk failed to write, without an error.
             os.fdatasync(file)
             _map(settled.address + start, stop - start, file, start)
             _advise(name, settled.address + start, stop - start)

@@ -67,7 +67,7 @@ class ReservedArray:
         """So many rows are in use: have memory for the next ones made ready, beside whatever is done meanwhile.
 
         `coming`: so many more are known to come at once, so that a small table too gets memory for them, and a large
-        one for all, or COMING_BYTES_MAX. Whoever writes them may begin at once.
+        one for all, or COMING_BYTES_MAX. The caller may write them at once.
         """
         used_bytes = rows * self._row_bytes
         if coming:
@@ -103,7 +103,7 @@ class ReservedArray:
 
 
 def is_ready() -> bool:
-    """Whether all memory that was asked for is there. Until then whoever maps or unmaps some waits for a step."""
+    """Return whether all memory that was asked for is there. Until then, mapping or unmapping waits for one step."""
     return _asked is None or _asked.done()
 
 
