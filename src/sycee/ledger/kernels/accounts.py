@@ -42,7 +42,7 @@ def open_account(tables, operation):
             suspense < 0
             or tables.accounts[suspense].kind != c.SUSPENSE
             or tables.accounts[suspense].currency != currency
-            # Of its own operator, or the issuer's, which has number 0: nobody's money ends with a stranger.
+            # Of the account's own operator, or of the issuer, number 0: no other operator may receive its money.
             or (tables.accounts[suspense].operator != 0 and tables.accounts[suspense].operator != operation.count)
         ):
             return c.SUSPENSE_NOT_FOUND

@@ -176,7 +176,7 @@ def _resolve(tables, operations, words, answers):
 
 @compiled.part
 def _judge_rare(tables, operation, words, i, kind, place, now_ns):
-    """Judge and do one operation of the kinds that are not the daily bread; FOR_PYTHON where Python does."""
+    """Resolve one operation of a rare kind; return FOR_PYTHON where Python code resolves the kind."""
     if kind == c.KIND_REFUND:
         return refund(tables, operation, place, now_ns)
     if kind == c.KIND_CLAIM:

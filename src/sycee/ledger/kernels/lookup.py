@@ -32,7 +32,7 @@ def _mix(x):
 def hash_id(slots, low, high):
     """64 bits of an id, mixed with the key that stands behind the slots.
 
-    The key is random for each process, so that nobody can choose ids that all land in one place.
+    The key is random for each process, so that no caller can choose ids that all share one slot.
     """
     key = slots[slots.size - 1]
     return _mix(_mix(low ^ key) + (high ^ (key * c.MIX_3)))
@@ -168,8 +168,8 @@ def is_above(tops, top, low, high):
 def index_ordered(slots, bound, frame_times, counted_from, first, end):
     """Note where the ids ordered by time among bound[first:end] stand, in slots that count from a row on.
 
-    An id that is greater than all before it needs no index to be found new, and most are; so they are noted only when
-    somebody asks for one that is not.
+    An id that is greater than all before it needs no index to be found new, and most are. So they are noted only when
+    an operation has an id that is not greater.
     """
     for row in range(first, end):
         low = bound[row].id_low

@@ -118,7 +118,7 @@ def warm_ids(tables, operations, start, stop):
         if not looks_ordered(operation.id_low, operation.id_high):
             slots = tables.bound_slots
         elif is_above(tables.tops, c.RECENT_TOP, operation.id_low, operation.id_high):
-            continue  # nobody looks there
+            continue  # such an id is not looked up there
         _fetch(slots, first_slot(slots, hash_id(slots, operation.id_low, operation.id_high)))
 
 

@@ -1,8 +1,8 @@
 """Rows as they were when the copying of the state began: kept before the first write to each.
 
 A snapshot is copied table by table while frames go on. A row that is written to before its turn has come goes to
-`kept` first, once; whoever copies puts it over what it read. Rows that were added since, and rows that are copied
-already, concern nobody. A table has room for each of its rows there: address space, until it is written to.
+`kept` first, once; the copying thread puts it over what it read. Rows that were added since, and rows that are copied
+already, are not kept. A table has room for each of its rows there: address space, until it is written to.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def arrive(tables, operation, place, confirmed):
         target, purpose = takes_or_suspense(tables, source_row, c.PURPOSE_REJECT, c.PURPOSE_REJECT_SUSPENSE)
     if overflows_debits(tables.accounts[through_row], amount):
         return c.OVERFLOWS_DEBITS
-    # What is on its way to whoever receives it was counted when it set out.
+    # Money in transit to this receiver was counted when the transit began.
     if target != destination_row and overflows_credits(tables.accounts[target], amount):
         return c.OVERFLOWS_CREDITS
     touch_account(tables, destination_row)
