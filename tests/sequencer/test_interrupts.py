@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
+from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 
 import sycee
 from sycee.core.codes import Result
@@ -175,6 +175,7 @@ def signals(interval_s: float) -> Iterator[None]:
 
 def test_real_signals_while_many_threads_pay(ledger: Ledger) -> None:
     """The main thread is interrupted every few milliseconds, wherever it is; the others see nothing of it."""
+    ledger.transfer(ISSUANCE, TREASURY, 10_000_000)  # a fast machine pays more than 10,000 times
     ended = threading.Event()
     paid: list[int] = []
     wrong: list[object] = []
