@@ -299,3 +299,44 @@ def test_times_of_frames_end_at_the_newest_committed_one() -> None:
     thread.join(WAIT_S)
     assert sequencer.frame_times.size == 4
     sequencer.close()
+
+
+def test_a_chain_takes_nothing_after_its_block() -> None:
+    place = Place()
+    with place.ledger.chain() as chain:
+        chain.transfer(TREASURY, SHOP, 1)
+    with pytest.raises(UsageError, match="this chain has ended"):
+        chain.transfer(TREASURY, SHOP, 1)
+    with pytest.raises(ZeroDivisionError), place.ledger.chain() as broken:
+        raise ZeroDivisionError
+    with pytest.raises(UsageError, match="this chain has ended"):
+        broken.transfer(TREASURY, SHOP, 1)
+
+    async def main() -> None:
+        async with place.ledger.asynchronous() as door:
+            async with door.chain() as other:
+                other.transfer(TREASURY, SHOP, 1)
+            with pytest.raises(UsageError, match="this chain has ended"):
+                other.transfer(TREASURY, SHOP, 1)
+
+    run(main())
+    assert place.ledger.balance(SHOP) == 2
+    place.ledger.close()
+
+
+def test_each_later_caller_is_told_how_to_rescue_a_ledger_that_stopped() -> None:
+    place = Place()
+    log = place.ledger.sequencer._log
+
+    def gone(**_: Any) -> int:
+        raise UnavailableError("the file was removed", hint="copy /proc/1/fd/9")
+
+    log.append = gone  # type: ignore[method-assign]
+    for use in (lambda: place.ledger.submit(payment(1)), lambda: place.ledger.balance(SHOP), place.ledger.tick):
+        with pytest.raises(UnavailableError) as caught:
+            use()
+        assert caught.value.hint == "copy /proc/1/fd/9"
+    place.ledger.close()
+    with pytest.raises(UnavailableError) as caught:
+        place.ledger.balance(SHOP)
+    assert caught.value.hint == "copy /proc/1/fd/9"

@@ -160,15 +160,23 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(verifier: Signa
     assert verifier.verify(jobs).result(WAIT_S) == expected
 
 
-def test_a_worker_that_stands_still_is_replaced(verifier: SignatureVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("requests", [1, 20])
+def test_a_worker_that_stands_still_is_replaced(
+    verifier: SignatureVerifier, count: int, requests: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no other worker answers meanwhile."""
     monkeypatch.setattr(signature_workers, "ANSWER_S_MAX", 0.4)
     verifier.verify(job(1)).result(WAIT_S)
-    stopped = verifier.process_ids[0]
-    os.kill(stopped, signal.SIGSTOP)
+    time.sleep(0.05)  # the verifier's thread waits for nothing in particular
+    stopped = verifier.process_ids[:count]
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
     jobs, expected = some_jobs(30)
-    coming = [verifier.verify(jobs) for _ in range(20)]
-    assert [future.result(WAIT_S) for future in coming] == [expected] * 20
-    until(lambda: not is_running(stopped))
+    coming = [verifier.verify(jobs) for _ in range(requests)]
+    assert [future.result(WAIT_S) for future in coming] == [expected] * requests
+    if count == 2:
+        until(lambda: not any(is_running(process) for process in stopped))
 
 
 def test_where_no_worker_stays_this_process_verifies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,16 +36,14 @@ class Admission:
         clock: Clock,
         *,
         signature_workers: int,
-        findings: list[str],
     ) -> None:
-        """`signature_workers`: processes that verify signatures, 0 for none. Replaced workers go to `findings`."""
+        """`signature_workers`: processes that verify signatures, 0 for none."""
         self.queue = queue
         self.has_workers = signature_workers > 0
         self._buffers = log.buffers
         self._ledger_id = log.ledger_id
         self._state = state
         self._clock = clock
-        self._findings = findings
         self._verifier = SignatureVerifier(signature_workers)
 
     def prepare(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> PreparedBatch:
@@ -86,10 +84,14 @@ class Admission:
         else:
             future.add_done_callback(finish)
 
+    @property
+    def findings(self) -> Sequence[str]:
+        """Return which workers were replaced, one sentence each."""
+        return self._verifier.findings
+
     def close(self) -> None:
         """End the worker processes."""
         self._verifier.close()
-        self._findings += self._verifier.findings
 
     def _verify(self, batch: PreparedBatch) -> Future[PreparedBatch]:
         return self._verifier.check(self._state, self._ledger_id, read_ns(self._clock), batch)

@@ -96,9 +96,12 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         An error inside the block does none of them.
         """
         chain = Chain(self)
-        yield chain
-        if chain.records:
-            chain.results = results_of(await self.submit(operations.chain(*chain.records)))
+        try:
+            yield chain
+        finally:
+            records = chain.end()
+        if records is not None:
+            chain.results = results_of(await self.submit(records))
 
     def signed_by(self, *signers: Signer) -> AsyncLedger:
         """Return this with other signers, all of whom sign each operation. `aclose` of either closes both."""

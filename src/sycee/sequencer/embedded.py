@@ -167,9 +167,12 @@ class Ledger(MoneyOperations[Result]):
         An error inside the block does none of them.
         """
         chain = Chain(self)
-        yield chain
-        if chain.records:
-            chain.results = results_of(self.submit(operations.chain(*chain.records)))
+        try:
+            yield chain
+        finally:
+            records = chain.end()
+        if records is not None:
+            chain.results = results_of(self.submit(records))
 
     def asynchronous(self) -> AsyncLedger:
         """Return this ledger for coroutines of the running event loop, to be used with `async with`.

@@ -9,6 +9,7 @@ import numpy as np
 
 from sycee.core import money
 from sycee.core.codes import Result
+from sycee.core.errors import UsageError
 from sycee.ledger import layout, operations, single_record
 
 Array = np.ndarray[Any, Any]
@@ -178,12 +179,23 @@ class Chain(MoneyOperations[None]):
         self.records: list[Array] = []
         self.results: list[Result] = []  # of the operations in order, once they are done
         self._ledger = ledger
+        self._is_over = False
+
+    def end(self) -> Array | None:
+        """Return the records as one chain, None if there are none; refuse operations that come later."""
+        self._is_over = True
+        return operations.chain(*self.records) if self.records else None
 
     def new_id(self) -> int:
         """Return a fresh id, for an operation that may have to be sent again."""
         return self._ledger.new_id()
 
     def _submit_record(self, record: Array) -> None:
+        if self._is_over:
+            raise UsageError(
+                "this chain has ended with its `with` block: another operation would never be submitted",
+                hint="call the ledger itself, or begin another chain",
+            )
         self.records.append(record)
 
     def _currency_of(self, account: int) -> int:

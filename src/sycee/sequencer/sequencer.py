@@ -109,9 +109,7 @@ class Sequencer:
             self.views,
             overlap=overlap or None,
         )
-        self.admission = Admission(
-            self._queue, log, self.state, clock, signature_workers=signature_workers, findings=self._findings
-        )
+        self.admission = Admission(self._queue, log, self.state, clock, signature_workers=signature_workers)
         self._ticker: Ticker | None = None
         if ticks:
             # The ticker's thread begins at once, and may write a frame before the writer knows the ticker.
@@ -139,7 +137,7 @@ class Sequencer:
     def findings(self) -> tuple[str, ...]:
         """Return what was cut, repaired or passed over when the log was opened, and since, one sentence each."""
         refused = self.state.storage.refused
-        return (*self._findings, refused) if refused else tuple(self._findings)
+        return (*self._findings, *self.admission.findings, *([refused] if refused else []))
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Submit operations, in order: (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.

@@ -272,13 +272,14 @@ class SignatureVerifier:
                 return
             even = -(-self._waiting_jobs // len(self._workers))
             batch = self._take(min(even, BATCH_JOBS_MAX))
+            waits_for_none = not any(each.flight for each in self._workers)
             worker.flight.append(batch)
             was_idle = not worker.unsent
             worker.unsent += COUNT.pack(batch.count) + batch.jobs()
             if was_idle:
                 self._push(worker)
-            if worker.unsent:
-                self._nudge()  # the thread sends the rest
+            if worker.unsent or waits_for_none:
+                self._nudge()  # the thread sends the rest, and counts from now how long a worker is silent
 
     def _take(self, count_max: int) -> _Batch:
         """The next jobs that wait, as a batch."""

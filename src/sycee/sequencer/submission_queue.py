@@ -211,6 +211,7 @@ class SubmissionQueue:
         self._wake.acquire()
         self._is_idle = False  # the writer waits for `_wake`
         self.stopped: str | None = None  # why nothing more is written or read
+        self.stop_hint = "open the ledger again"
         self._refusal: str | None = None  # why nothing is admitted any more
         self._owner = Owner()  # a forked child has no writer, and another thread may have held the lock at the fork
 
@@ -228,7 +229,11 @@ class SubmissionQueue:
     def check_running(self) -> None:
         """Raise UnavailableError if the ledger is closed or has stopped itself."""
         if self.stopped is not None:
-            raise UnavailableError(self.stopped, hint="open the ledger again")
+            raise self.stop_error()
+
+    def stop_error(self) -> UnavailableError:
+        """Return the error for callers of a ledger that is closed or has stopped itself."""
+        return UnavailableError(self.stopped or "the ledger is closed", hint=self.stop_hint)
 
     # --- callers ---
 
@@ -304,7 +309,7 @@ class SubmissionQueue:
 
     def _check_open(self) -> None:
         if self._refusal is not None:
-            raise UnavailableError(self._refusal, hint="open the ledger again")
+            raise UnavailableError(self._refusal, hint=self.stop_hint)
 
     # --- the writer ---
 

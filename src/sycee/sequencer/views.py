@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.ledger import reading
 from sycee.ledger.operations import integer
@@ -48,13 +48,13 @@ class Views:
 
     # --- the writer ---
 
-    def has_work(self, durable_sequence: int, stopped: str | None) -> bool:
+    def has_work(self, durable_sequence: int) -> bool:
         """Return whether reads that arrived earlier can be answered now, or refused."""
-        if self._backlog or (stopped is not None and self._early):
+        if self._backlog or (self._queue.stopped is not None and self._early):
             return True
         return any(read[3] <= durable_sequence for read in self._early)
 
-    def answer(self, durable_sequence: int, stopped: str | None) -> None:
+    def answer(self, durable_sequence: int) -> None:
         """Answer one pass of the reads that wait. On the writer's thread, between two frames."""
         waiting, self._early = [*self._early, *self._queue.take_reads()], []
         withdrawn: list[Read] = []
@@ -65,17 +65,17 @@ class Views:
                 (self._early if read[3] > durable_sequence else self._backlog).append(read)
         if withdrawn:
             deliver(withdrawn, [None for _ in withdrawn])
-        if stopped is not None:
-            self.refuse(stopped)
+        if self._queue.stopped is not None:
+            self.refuse()
         elif self._backlog:
             deliver(*self._pass())
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self) -> None:
         """Answer every read that waits with an UnavailableError."""
         reads = [*self._backlog, *self._early]
         self._backlog.clear()
         self._early = []
-        deliver(reads, [UnavailableError(reason, hint="open the ledger again") for _ in reads])
+        deliver(reads, [self._queue.stop_error() for _ in reads])
 
     def _pass(self) -> tuple[list[Read], list[Any]]:
         """Return the reads of one pass and their answers."""

@@ -123,7 +123,7 @@ class Writer:
         """Run the calls that wait, and write one frame of the entries that wait."""
         for call in self._queue.take_calls():
             call.run()
-        self.views.answer(self.durable_sequence, self.stopped)
+        self.views.answer(self.durable_sequence)
         taken, dropped = self._queue.take_frame()
         outcomes = self._outcomes(taken)
         entries: list[Entry] = [*taken, *(entry for entry, _ in dropped)]
@@ -140,11 +140,10 @@ class Writer:
 
     def refuse_rest(self) -> None:
         """Answer everything that waits with an error, after the queue was closed."""
-        reason = self.stopped or "the ledger is closed"
-        self.views.refuse(reason)
+        self.views.refuse()
         entries = self._queue.take_rest()
         self._queue.answered(entries)
-        deliver(entries, [UnavailableError(reason, hint="open the ledger again") for _ in entries])
+        deliver(entries, [self._queue.stop_error() for _ in entries])
 
     def _outcomes(self, entries: list[ReadyEntry]) -> list[Any]:
         """Return for each entry a Result, its answers, or the exception that its caller is to raise."""
@@ -282,6 +281,8 @@ class Writer:
                 answers = apply()
         except BaseException as error:
             self.stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
+            if isinstance(error, SyceeError) and error.hint:
+                self._queue.stop_hint = error.hint  # later callers need it as much: it may say how to rescue a file
             if isinstance(error, SyceeError) or not isinstance(error, Exception):
                 raise
             raise UnavailableError(self.stopped, hint="open the ledger again") from error
@@ -310,7 +311,7 @@ def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
             writer.work()
         except BaseException as error:
             writer.fail(error)
-        has_more = writer.views.has_work(writer.durable_sequence, writer.stopped)
+        has_more = writer.views.has_work(writer.durable_sequence)
         del writer
     if (writer := reference()) is not None:
         writer.refuse_rest()
