@@ -99,7 +99,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         try:
             yield chain
         finally:
-            records = chain.end()
+            records = chain._end()
         if records is not None:
             chain.results = results_of(await self.submit(records))
 

@@ -170,7 +170,7 @@ class Ledger(MoneyOperations[Result]):
         try:
             yield chain
         finally:
-            records = chain.end()
+            records = chain._end()
         if records is not None:
             chain.results = results_of(self.submit(records))
 

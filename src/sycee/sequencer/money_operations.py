@@ -181,7 +181,7 @@ class Chain(MoneyOperations[None]):
         self._ledger = ledger
         self._is_over = False
 
-    def end(self) -> Array | None:
+    def _end(self) -> Array | None:
         """Return the records as one chain, None if there are none; refuse operations that come later."""
         self._is_over = True
         return operations.chain(*self.records) if self.records else None
