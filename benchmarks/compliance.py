@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing
-from sycee.compliance import library, states
+from sycee.compliance import library, territories
 from sycee.compliance.enforcement import admission
 from sycee.compliance.facts import Element, Entity, Fact, Network
 from sycee.compliance.judging.judge import Judge
@@ -52,7 +52,7 @@ class Synthetic:
         self._random = np.random.default_rng(SEED)
         self._entities: dict[str, Entity] = {}
         values = {value for each in regimes.profiles for known in each.sets.values() for value in known}
-        spoken = sorted(values & states.codes())
+        spoken = sorted(values & territories.codes())
         self._states = [
             *self._random.choice(spoken, STATES).tolist(),
             *(f"X{letter}" for letter in ascii_uppercase[:STATES]),  # nobody's: user-assigned

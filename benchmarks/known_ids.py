@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.measure import BYTES, Benchmark, Goal, Setting, Timing
 from sycee.core.errors import UnavailableError, require
-from sycee.ledger import generations, kernels, layout
+from sycee.ledger import id_generations, kernels, layout
 from sycee.ledger.state import LedgerState
 from sycee.storage.history import History
 from sycee.storage.table_storage import TableStorage
@@ -39,7 +39,7 @@ OLD_LOOKUPS: Final = 20_000
 HOT_BYTES: Final = 256 << 20
 ID_BYTES: Final = 20  # in a run
 # What stays in memory of each id, and of the newest ids more: they share what is kept with rows that are not there.
-FENCE_BYTES: Final = 16 / generations.BLOCK_IDS
+FENCE_BYTES: Final = 16 / id_generations.BLOCK_IDS
 HOT_IDS: Final = HOT_BYTES // (layout.MOVEMENT.itemsize + layout.BOUND.itemsize + ID_BYTES)
 _STATUS: Final = Path("/proc/self/status")
 _IO: Final = Path("/proc/self/io")
@@ -90,10 +90,10 @@ def past(setting: Setting, history: History) -> LedgerState:
     state = LedgerState(TableStorage(history))
     for first in range(0, setting.operations, RUN_IDS):
         count = min(RUN_IDS, setting.operations - first)
-        at = generations.make_room(state, count)
+        at = id_generations.make_room(state, count)
         state.tables.run_ids[at : at + count] = made_ids(numbered(first, count))
         state.tables.run_rows[at : at + count] = np.arange(count, dtype=np.uint32)
-        generations.add_run(state.tables, first, count)
+        id_generations.add_run(state.tables, first, count)
         if first % (64 * RUN_IDS) == 0:
             setting.say(f"making ids: {first:,} are there")
         state.settle_history(wait=True)

@@ -23,9 +23,9 @@ from benchmarks.crowd import as_a_server
 from benchmarks.measure import RATE, Benchmark, Goal, Setting, Timing, peak_bytes
 from benchmarks.town import CURRENCY, FOREVER_NS, Purpose, Town, chunks, ids_of
 from sycee.core import ids, keys
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, require
 from sycee.core.keys import SigningKey
+from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
 from sycee.ledger import envelopes, operations, signatures
 from sycee.ledger.layout import Role

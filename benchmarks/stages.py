@@ -32,7 +32,7 @@ from sycee.journal.frame import FrameKind, Header
 from sycee.ledger import batch as batches
 from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.zones import calendar_entry
+from sycee.sequencer.time_zones import calendar_entry
 from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray[Any, Any]

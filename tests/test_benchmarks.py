@@ -42,8 +42,8 @@ from benchmarks import (
 )
 from benchmarks.measure import BATCH, MILLION, RATE, TOTAL_MS, Benchmark, Goal, Measure, Row, Setting, Timing
 
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.result_codes import Result
 
 ROOT = Path(__file__).resolve().parent.parent
 MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sycee import data
 from sycee.compliance import library
-from sycee.compliance.pages import profile_page
+from sycee.compliance.reports import profile_page
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "profiles"
 

@@ -7,7 +7,7 @@ this package costs next to nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sycee.core.codes import Result
+    from sycee.core.result_codes import Result
     from sycee.ledger.layout import AccountKind
     from sycee.sequencer.embedded import Ledger
     from sycee.sequencer.verify import verify
@@ -19,7 +19,7 @@ __all__ = ["AccountKind", "Ledger", "Result", "__version__", "verify"]
 _HOMES = {
     "AccountKind": "sycee.ledger.layout",
     "Ledger": "sycee.sequencer.embedded",
-    "Result": "sycee.core.codes",
+    "Result": "sycee.core.result_codes",
     "verify": "sycee.sequencer.verify",
 }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from tests.archive.worlds import Town, accounts_of, growing, some_world
 
-from sycee.archive import columns
+from sycee.archive import history_copy
 from sycee.archive.balances import balance_at, balances_at, balances_of
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
@@ -54,7 +54,7 @@ def test_balances_are_those_recorded_while_it_went_on(history: Any) -> None:
 
 
 def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "SLICE_ROWS", 3)
+    monkeypatch.setattr(history_copy, "SLICE_ROWS", 3)
     check_all_frames(random_history(7, 200), every=7)
 
 

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from tests.archive.worlds import DAY_NS, LEDGER_ID, Town, accounts_of, growing, replayed, rows, some_world
 
 from sycee.archive import export as exporting
-from sycee.archive import exporter, files, manifest, moments, tables
+from sycee.archive import exporter, manifest, parquet_files, tables, timestamps
 from sycee.archive.check import check
 from sycee.archive.export import export
 from sycee.archive.exporter import Exporter
+from sycee.archive.history_source import Replayed, currency_code
 from sycee.archive.manifest import Manifest, load
 from sycee.archive.query import Query
-from sycee.archive.reading import Replayed, currency_code
 from sycee.archive.schema import BY_DAY, REGISTERS
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
@@ -35,7 +35,7 @@ SHORT_DAY_NS = 40 * 10**9  # a random history of seed 7 takes a second or so a s
 @pytest.fixture
 def short_days(monkeypatch: pytest.MonkeyPatch) -> None:
     """A day passes in forty seconds, so that a random history has several."""
-    for module in (exporting, tables, moments):
+    for module in (exporting, tables, timestamps):
         monkeypatch.setattr(module, "NS_PER_DAY", SHORT_DAY_NS)
 
 
@@ -150,8 +150,8 @@ def test_exported_bit_by_bit_it_is_the_same(tmp_path: Path, every: int) -> None:
 def test_small_slices_and_row_groups_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = some_world()
     export(world, tmp_path / "whole")
-    monkeypatch.setattr(tables.columns, "SLICE_ROWS", 3)
-    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 5)
+    monkeypatch.setattr(tables.history_copy, "SLICE_ROWS", 3)
+    monkeypatch.setattr(parquet_files, "ROW_GROUP_ROWS", 5)
     monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 0)
     export(world, tmp_path / "parts")
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
@@ -426,7 +426,7 @@ def test_the_exporter_says_what_stands_in_its_way_and_tries_again(
         raise UnavailableError("the disk is full")
 
     with town.ledger as ledger:
-        monkeypatch.setattr(exporting.files, "write_file", full)
+        monkeypatch.setattr(exporting.parquet_files, "write_file", full)
         background = Exporter(ledger, tmp_path / "archive", every_s=0.01)
         assert failed.wait(10)
         with pytest.raises(UnavailableError, match="the disk is full"):

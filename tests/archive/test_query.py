@@ -43,7 +43,7 @@ def test_views_have_the_columns_that_the_schema_says(query: Query) -> None:
 def test_an_empty_archive_has_the_same_columns(tmp_path: Path) -> None:
     from tests.archive.worlds import LEDGER_ID
 
-    from sycee.archive.reading import Replayed
+    from sycee.archive.history_source import Replayed
     from sycee.ledger.state import LedgerState
 
     export(Replayed(LEDGER_ID, LedgerState()), tmp_path)

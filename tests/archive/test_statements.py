@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from tests.archive.worlds import DAY_NS, Town, accounts_of, moment, replayed, some_world, whole_statement
 
-from sycee.archive import columns, moments, statement_csv, statement_pdf
+from sycee.archive import history_copy, statement_csv, statement_pdf, timestamps
+from sycee.archive.history_source import Replayed
 from sycee.archive.packets import Packet
-from sycee.archive.reading import Replayed
 from sycee.archive.statements import Statement, statement, statement_of_year
 from sycee.core.errors import UsageError
-from sycee.sequencer.zones import calendar_entry
+from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.histories import histories
 
 
@@ -60,7 +60,7 @@ def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {account: statement(world, account).lines for account in accounts_of(world)}
     assert max(map(len, whole.values())) > 12
     for rows in (1, 2, 5):
-        monkeypatch.setattr(columns, "SLICE_ROWS", rows)
+        monkeypatch.setattr(history_copy, "SLICE_ROWS", rows)
         assert {account: statement(world, account).lines for account in whole} == whole
         check_against_the_ledger(world, 1_050, 1_100)
 
@@ -131,15 +131,15 @@ def test_what_is_no_account_is_said() -> None:
 
 def test_midnights_that_are_skipped_or_come_twice() -> None:
     # In Havana clocks go from midnight to one o'clock, and in autumn from one o'clock back to midnight.
-    assert moments.moment_ns("2026-03-08", "America/Havana") == moment("2026-03-08T05:00")
-    assert moments.moment_ns("2026-11-01", "America/Havana") == moment("2026-11-01T04:00")
+    assert timestamps.moment_ns("2026-03-08", "America/Havana") == moment("2026-03-08T05:00")
+    assert timestamps.moment_ns("2026-11-01", "America/Havana") == moment("2026-11-01T04:00")
 
 
 def test_local_days_are_those_of_the_sequencer() -> None:
     times = np.arange(moment("2025-12-31T00:00"), moment("2026-12-31T00:00"), 7_777 * 10**9)[::9]
     for zone in ("Asia/Shanghai", "America/Havana", "Pacific/Apia", "Australia/Lord_Howe"):
         expected = [calendar_entry(978, zone, time_ns).day for time_ns in times.tolist()]
-        assert moments.local_days(times, zone).tolist() == expected
+        assert timestamps.local_days(times, zone).tolist() == expected
 
 
 # --- packets ---

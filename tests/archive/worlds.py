@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from sycee import AccountKind, Ledger
-from sycee.archive.reading import Replayed
+from sycee.archive.history_source import Replayed
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import reads

@@ -32,7 +32,7 @@ from sycee.programmes import draw
 from sycee.programmes.definition import load
 from sycee.programmes.registration import Registrations
 from sycee.sandbox import assumptions, pilot, plan
-from sycee.sandbox.stream import Stream
+from sycee.sandbox.seeded_choices import Stream
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from tests.cli.calling import start
 
-from sycee.compliance.pages import json_form
+from sycee.compliance.reports import json_report
 from sycee.core.keys import SigningKey
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"
@@ -172,7 +172,7 @@ def test_check_writes_every_form(sycee: Any, tmp_path: Path) -> None:
         assert (said.code, said.out) == (1, "")
         assert f"Written to {path}" in said.err
         seen[form] = path.read_text(encoding="utf-8")
-    report = json_form.loads(seen["json"])
+    report = json_report.loads(seen["json"])
     assert json.loads(seen["sarif"])["version"] == "2.1.0"
     assert int(ET.fromstring(seen["junit"]).get("failures", "")) == len(report.stops)  # noqa: S314 - our own
     assert seen["html"].startswith("<!doctype html>")

@@ -93,13 +93,13 @@ def test_functions_that_only_kernels_call_have_no_wrappers() -> None:
     kernels = kernel_folder.PACKAGE / "ledger" / "kernels"
     for source in kernels.glob("*.py"):
         text = source.read_text(encoding="utf-8")
-        assert "@numba.njit" not in text, f"{source.name}: sycee.ledger.kernels.inner.njit compiles in half the time"
-        assert "cache=True" not in text, f"{source.name}: sycee.core.compiled.entry has the cache that is shared"
+        assert "@numba.njit" not in text, f"{source.name}: sycee.ledger.kernels.inline.njit compiles in half the time"
+        assert "cache=True" not in text, f"{source.name}: sycee.core.jit.entry has the cache that is shared"
         assert not re.search(r"from numba import .*\bnjit\b", text), f"{source.name}: likewise"
 
 
 def test_the_bar_counts_every_function_that_is_compiled() -> None:
-    for name in ("frames", "reading", "lookup"):
+    for name in ("frames", "queries", "lookup"):
         text = (kernel_folder.PACKAGE / "ledger" / "kernels" / f"{name}.py").read_text(encoding="utf-8")
         wrapped = len(re.findall(r"^\w+ = (?:compiled\.|_)entry\(", text, re.MULTILINE))
         decorated = len(re.findall(r"^@(?!intrinsic)", text, re.MULTILINE))

@@ -14,8 +14,8 @@ from typing import Any
 from tests.compliance import build
 from tests.compliance.build import AT
 
+from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Fact, Network, Value
-from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import Condition, List, Profile, Row, Rule, Touch
 from sycee.compliance.vocabulary import (
     AT_LEAST,

@@ -9,8 +9,8 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
-from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import DAYS, Condition, Library, Profile, Row, Rule
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS, Field

@@ -26,10 +26,10 @@ from tests.compliance.build import (
     without,
 )
 
+from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance, Network
 from sycee.compliance.judging.conditions import Conditions, Outcome, every, some
-from sycee.compliance.judging.known import Knowledge
-from sycee.compliance.paths import Roots
+from sycee.compliance.judging.effective_facts import Knowledge
 from sycee.compliance.profiles import Condition, List
 
 pytestmark = pytest.mark.fast

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compliance import declared
 
-from sycee.compliance import declarations, slips, states
+from sycee.compliance import declarations, territories, typos
 from sycee.compliance.facts import Assurance, Element
 from sycee.compliance.vocabulary import KINDS, Type
 from sycee.core import documents
@@ -302,14 +302,14 @@ def test_pieces_have_their_form() -> None:
 
 
 def test_states_are_those_of_the_standard_and_those_that_it_leaves_to_its_users() -> None:
-    codes = states.codes()
+    codes = territories.codes()
     assert len(codes) == 249 + 42
     assert {"AA", "QM", "QZ", "XA", "XK", "XZ", "ZZ"} <= codes
     assert codes.isdisjoint({"QL", "UK", "EU", "SU", "U1", "USA", "us", ""})
     two = {first + second for first in ascii_uppercase for second in ascii_uppercase}
-    assert {code for code in two if re.fullmatch(states.pattern(), code)} == codes
+    assert {code for code in two if re.fullmatch(territories.pattern(), code)} == codes
     for code in codes:
-        assert states.nearest(code.lower()) == code
+        assert territories.nearest(code.lower()) == code
     text = declared.toml({"network": declared.HEAD, "participants": [{"id": "a-bank", "operates_in": sorted(codes)}]})
     assert len(declarations.parse(text, "net.toml").entities["a-bank"].facts["operates_in"].value) == len(codes)
 
@@ -379,8 +379,8 @@ def test_what_is_nearly_declared_has_to_be_listed() -> None:
     ],
 )
 def test_ids_that_are_alike_on_purpose_are_no_slips(named: str, declared_id: str) -> None:
-    assert slips.meant(named, {declared_id}) is None
-    assert slips.meant(declared_id, {named}) is None
+    assert typos.meant(named, {declared_id}) is None
+    assert typos.meant(declared_id, {named}) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -403,7 +403,7 @@ def test_every_slip_in_a_word_is_found(data: st.DataObject) -> None:
     right = "-".join(words)
     wrong = "-".join((*words[:place], slip, *words[place + 1 :]))
     if wrong != right:
-        assert slips.meant(wrong, {right}) == right
+        assert typos.meant(wrong, {right}) == right
 
 
 # --- shares ---

@@ -13,8 +13,8 @@ import pytest
 from sycee.compliance import attestations, declarations, library
 from sycee.compliance.facts import Assurance, Network
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.pages.standing import ON_PATH
 from sycee.compliance.profiles import Library
+from sycee.compliance.reports.summary import ON_PATH
 from sycee.compliance.routing.routes import NearestMiss, Route, Router
 from sycee.compliance.verdicts import Finding, Force, Report, Verdict
 from sycee.core.keys import SigningKey

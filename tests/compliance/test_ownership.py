@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.compliance.build import AT, Maker, cloud, listing, network, organisation, participant, row, segment
 
-from sycee.compliance.judging.known import Knowledge
+from sycee.compliance.judging.effective_facts import Knowledge
 from sycee.compliance.judging.ownership import Register, Standing
 from sycee.compliance.profiles import Row
 

@@ -17,8 +17,8 @@ from tests.report.browser import opened
 from sycee.compliance import declarations, library
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.pages import layout, picture
-from sycee.compliance.pages.standing import Told
+from sycee.compliance.reports import layout, picture
+from sycee.compliance.reports.summary import Told
 from sycee.compliance.verdicts import Report
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"

@@ -15,10 +15,10 @@ from tests.compliance.build import AT
 from tests.compliance.naive import Naive
 
 from sycee.compliance.canonical import plain
+from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Element, Network
 from sycee.compliance.judging.conditions import every
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.paths import Roots
 from sycee.compliance.profiles import Library, Rule, put_together
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import LEVELS, LISTED

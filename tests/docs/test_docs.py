@@ -21,8 +21,8 @@ from cyclopts import App
 from tests.docs.pages import ROOT, Page, commands, page, shows
 
 from sycee import cli, data
-from sycee.core.codes import Result
 from sycee.core.documents import DocumentError
+from sycee.core.result_codes import Result
 from sycee.programmes import definition
 from sycee.sandbox import assumptions
 

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from blake3 import blake3
 
-from sycee.core.codes import Result
 from sycee.core.errors import require
+from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal, RealDisk
 from sycee.ledger import authority, operations
 from sycee.ledger.envelopes import Envelope, as_array
 from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.zones import calendar_of
+from sycee.sequencer.time_zones import calendar_of
 
 Array = np.ndarray[Any, Any]
 

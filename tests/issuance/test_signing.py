@@ -12,11 +12,11 @@ import pytest
 from sycee import verify
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import Refused, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX
-from sycee.issuance.bank import MINTING_RULE_SET, CentralBank
+from sycee.core.result_codes import Result
+from sycee.issuance.central_bank import MINTING_RULE_SET, CentralBank
 from sycee.issuance.signing import Signatures, grants, ranges
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sycee.core.codes import Result
 from sycee.core.keys import SigningKey
+from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, layout
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Role

@@ -55,13 +55,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tests.ledger.sides import Sides
+from tests.ledger.side_by_side import Sides
 from tests.ledger.verbs import Array, Verbs, amount_of, id_of, secret_of
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import layout
+from sycee.ledger.entities import Account
 from sycee.ledger.layout import HoldState, Purpose, PurseState, Reason, TransitState
-from sycee.ledger.values import Account
 
 # A small bank: money is made, a treasury has it, and whoever cannot be credited has a suspense account.
 BANK = """

@@ -27,9 +27,9 @@ from tests.ledger.signers import (
 )
 from tests.ledger.table import Table, play
 
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey
+from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, operations
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Reason, Role

@@ -38,7 +38,7 @@ from tests.ledger.signers import (
     signed,
 )
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import authority, kernels
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role

@@ -11,9 +11,9 @@ import pytest
 
 from sycee.core import ids
 from sycee.core.buffers import BufferPool
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.journal.frame import padded_bytes
 from sycee.ledger import batch as batches
 from sycee.ledger import layout, operations

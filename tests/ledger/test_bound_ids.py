@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.ledger.keeping import loaded
+from tests.ledger.saved_state import loaded
 
 from sycee.core import limits
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
-from sycee.ledger import generations, kernels, layout, operations
+from sycee.core.result_codes import Result
+from sycee.ledger import id_generations, kernels, layout, operations
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.book import join
 from sycee.ledger.kernels import constants, lookup, tables
@@ -281,7 +281,7 @@ def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
         raise MemoryError
 
     with monkeypatch.context() as short:
-        short.setattr(generations, "seal", fails)
+        short.setattr(id_generations, "seal", fails)
         for number in range(6):
             book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
         assert book.parts()[1] == 0
@@ -310,8 +310,8 @@ def test_keys_that_are_equal_do_not_put_ids_out_of_order() -> None:
     state.grow("frame_times", 3_000)
     state.tables.frame_times[:3_000] = (ids[:, 1] >> np.uint64(16)).astype(np.int64) * NS_PER_MS
     state.tables.counters[kernels.BOUND] = 3_000
-    rows = generations.make_room(state, 3_000)
-    assert generations.seal(state.tables, 0, 3_000, rows, 3_000) == 3_000
+    rows = id_generations.make_room(state, 3_000)
+    assert id_generations.seal(state.tables, 0, 3_000, rows, 3_000) == 3_000
     order = np.lexsort((ids[:, 0], ids[:, 1]))
     assert state.tables.run_ids[:3_000].tolist() == ids[order].tolist()
     assert state.tables.run_rows[:3_000].tolist() == order.tolist()

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.ledger.keeping import kept
+from tests.ledger.saved_state import kept
 from tests.ledger.table import play
 from tests.ledger.verbs import id_of
 
 from sycee.core import limits
 from sycee.core.errors import IntegrityError
 from sycee.ledger import kernels
+from sycee.ledger.invariants import exact_sum
 from sycee.ledger.layout import KeyFlag, Role
-from sycee.ledger.proofs import exact_sum
 from sycee.ledger.state import LedgerState
 
 # Accounts stand in the order of opening: issuance is row 0, suspense 1, treasury 2, ann 3, bob 4, shop 5, cafe 6.

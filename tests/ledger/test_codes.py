@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sycee.core.codes import FIRST_BINDING, PRECEDENCE, Result
+from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
 from sycee.ledger import layout
 from sycee.ledger.layout import (
     AccountKind,

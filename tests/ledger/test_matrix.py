@@ -13,7 +13,7 @@ from __future__ import annotations
 import pytest
 from tests.ledger.table import Table, play
 
-from sycee.core.codes import PRECEDENCE, Result
+from sycee.core.result_codes import PRECEDENCE, Result
 
 STATES = ("open", "debit", "credit", "closed", "full", "expired", "swept")
 # open      it has money, and its rule set is in force

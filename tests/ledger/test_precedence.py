@@ -1,7 +1,7 @@
 """Which code is given where several would do: the one that comes first in PRECEDENCE.
 
-tests/ledger/deserving.py has, for each kind of operation, ways to deserve each of its codes. Here every way is tried by
-itself, and every two of a kind that go together are put together, on kernels and twin.
+tests/ledger/precedence_cases.py lists, for each kind of operation, events that give each of its codes. Every event is
+tried alone, and every two of a kind that can be combined are combined, on kernels and twin.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.ledger.deserving import KINDS, SHARED, WORLD
+from tests.ledger.precedence_cases import KINDS, SHARED, WORLD
 from tests.ledger.table import Table
 from tests.ledger.verbs import Array, amount_of, id_of
 
-from sycee.core.codes import FIRST_BINDING, PRECEDENCE, Result
+from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
 from sycee.ledger import layout
 from sycee.ledger.layout import Kind
 

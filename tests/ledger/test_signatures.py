@@ -34,8 +34,8 @@ from tests.ledger.signers import (
 from tests.ledger.test_authority_frames import random_frame
 
 from sycee.core import keys
-from sycee.core.codes import Result
 from sycee.core.keys import SigningKey
+from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, kernels, signatures
 from sycee.ledger.envelopes import Envelope, as_array
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.ledger.table import play
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 
 
 def test_mint_transfer_and_supply() -> None:

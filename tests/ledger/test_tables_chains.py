@@ -7,7 +7,7 @@ import pytest
 from tests.ledger.table import BANK, Table, play
 from tests.ledger.test_tables_programmes import PACKETS
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 
 WAYS = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.ledger.verbs import Array, Verbs
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.layout import LINKED, Kind
 from sycee.ledger.operation_table import LINKABLE

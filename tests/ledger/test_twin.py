@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.ledger.sides import Sides
+from tests.ledger.side_by_side import Sides
 from tests.ledger.test_codes import SEEDS
 
 from sycee.testing.histories import Frame, histories, random_history
@@ -104,7 +104,7 @@ def test_interpreted_kernels_agree_too() -> None:
 BOUNDS_CHECKED = """
 import numpy as np
 from sycee.ledger import kernels, layout, operations
-from tests.ledger.test_growth import grow
+from tests.ledger.test_capacity import grow
 from tests.ledger.test_twin import agree_on
 agree_on(range(3_000_000, 3_000_040))
 grow()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.programmes import draw_checker
 
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.programmes import draw, merkle, published, rule
+from sycee.programmes import draw, draw_files, draw_rule, merkle
 from sycee.programmes.definition import DrawRule, Stratum
 from sycee.programmes.draw import Entries, Frozen
-from sycee.programmes.published import Beacon
+from sycee.programmes.draw_files import Beacon
 
 DUE_NS = 1_602_417_600 * 10**9
 FROZEN_NS = DUE_NS - 3_600 * 10**9
@@ -25,7 +25,7 @@ ONE = (Stratum("all", 20),)
 THREE = (Stratum("young", 5), Stratum("old", 7), Stratum("very-old", 30))
 
 
-def draw_rule(strata: tuple[Stratum, ...] = ONE, source: str = "sycee-replay") -> DrawRule:
+def make_rule(strata: tuple[Stratum, ...] = ONE, source: str = "sycee-replay") -> DrawRule:
     return DrawRule("sycee.draw.v1", strata, source, 7, DUE_NS, None)
 
 
@@ -43,7 +43,7 @@ def drawn(
     folder: Path | None, count: int = 100, strata: tuple[Stratum, ...] = ONE
 ) -> tuple[Entries, Frozen, draw.Winners]:
     entries = people(count, strata)
-    frozen = draw.freeze(folder, "test", draw_rule(strata), entries, frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze(folder, "test", make_rule(strata), entries, frozen_at_ns=FROZEN_NS)
     return entries, frozen, draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
 
 
@@ -76,10 +76,10 @@ def test_root_is_that_of_rfc_6962() -> None:
         assert merkle.root(items) == tree([item.tobytes() for item in items])
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, rule.PHONE_MAX))
+@given(st.integers(0, 2**64 - 1), st.integers(0, draw_rule.PHONE_MAX))
 def test_identity_texts_have_fixed_width(document: int, phone: int) -> None:
-    (text,) = rule.identity_texts(np.array([document], np.uint64), np.array([phone], np.uint64))
-    assert text.tobytes() == rule.identity_text(document, phone)
+    (text,) = draw_rule.identity_texts(np.array([document], np.uint64), np.array([phone], np.uint64))
+    assert text.tobytes() == draw_rule.identity_text(document, phone)
     assert len(text) == 51
 
 
@@ -90,10 +90,10 @@ def test_order_and_selection_hold_where_digests_begin_alike(ends: list[bytes], d
     array = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
     ordered = sorted(range(len(digests)), key=lambda place: (digests[place], place))
     count = data.draw(st.integers(0, len(digests)))
-    assert rule.smallest(array, count).tolist() == ordered[:count]
-    assert [digests[place] for place in rule.list_order(array, None)] == sorted(digests)
+    assert draw_rule.smallest(array, count).tolist() == ordered[:count]
+    assert [digests[place] for place in draw_rule.list_order(array, None)] == sorted(digests)
     increasing = [before < after for before, after in itertools.pairwise(digests)]
-    assert rule.is_increasing(array).tolist() == increasing
+    assert draw_rule.is_increasing(array).tolist() == increasing
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_progress_counts_hashes(tmp_path: Path) -> None:
     def progress(done: int, total: int) -> None:
         calls.append((done, total))
 
-    frozen = draw.freeze(tmp_path, "test", draw_rule(), people(999), frozen_at_ns=FROZEN_NS, progress=progress)
+    frozen = draw.freeze(tmp_path, "test", make_rule(), people(999), frozen_at_ns=FROZEN_NS, progress=progress)
     assert calls[-1] == (999 + 2 * 999 - 1, 999 + 2 * 999 - 1)
     assert calls == sorted(calls)
     draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
@@ -162,11 +162,11 @@ def test_fresh_salts_differ() -> None:
 
 def test_an_announcement_is_never_replaced(tmp_path: Path) -> None:
     entries = people(50)
-    draw.freeze(tmp_path, "test", draw_rule(), entries, frozen_at_ns=FROZEN_NS)
+    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    draw.freeze(tmp_path, "test", draw_rule(), entries, frozen_at_ns=FROZEN_NS)  # the same promise again is welcome
+    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)  # the same promise again is welcome
     with pytest.raises(UsageError, match="published already and says something else"):
-        draw.freeze(tmp_path, "test", draw_rule(), people(50, seed=2), frozen_at_ns=FROZEN_NS)
+        draw.freeze(tmp_path, "test", make_rule(), people(50, seed=2), frozen_at_ns=FROZEN_NS)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -187,14 +187,14 @@ def test_a_beacon_is_never_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_announced_beacon_draws(change: dict[str, object], message: str) -> None:
-    frozen = draw.freeze(None, "test", draw_rule(), people(30), frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze(None, "test", make_rule(), people(30), frozen_at_ns=FROZEN_NS)
     beacon = draw.replay_beacon(1, frozen.announcement)
     with pytest.raises(UsageError, match=message):
         draw.draw(frozen, replace(beacon, **change))  # type: ignore[arg-type]
 
 
 def test_a_real_source_takes_no_synthetic_beacon() -> None:
-    frozen = draw.freeze(None, "test", draw_rule(source="drand"), people(30), frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze(None, "test", make_rule(source="drand"), people(30), frozen_at_ns=FROZEN_NS)
     assert not frozen.announcement.synthetic
     with pytest.raises(UsageError, match="synthetic is True, but False was announced"):
         draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
@@ -219,7 +219,7 @@ def test_lists_that_cannot_be() -> None:
         (entries, (Stratum("a,b", 1),), FROZEN_NS, "not a name for a stratum"),
     ):
         with pytest.raises(UsageError, match=message):
-            draw.freeze(None, "test", draw_rule(strata), each, frozen_at_ns=frozen_at_ns)
+            draw.freeze(None, "test", make_rule(strata), each, frozen_at_ns=frozen_at_ns)
 
 
 # --- tampering ----------------------------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ def test_a_consistent_forgery_needs_the_announcement_from_outside(tmp_path: Path
     _, frozen, _ = drawn(tmp_path / "true")
     known = frozen.announcement.digest()
     assert draw.verify(tmp_path / "true", announced=known).ok
-    forged = draw.freeze(tmp_path / "forged", "test", draw_rule(), people(100, seed=9), frozen_at_ns=FROZEN_NS)
+    forged = draw.freeze(tmp_path / "forged", "test", make_rule(), people(100, seed=9), frozen_at_ns=FROZEN_NS)
     draw.draw(forged, draw.replay_beacon(1, forged.announcement))
     assert draw.verify(tmp_path / "forged").ok
     failed = [check.name for check in draw.verify(tmp_path / "forged", announced=known).checks if not check.passed]
@@ -374,8 +374,8 @@ def test_a_consistent_forgery_needs_the_announcement_from_outside(tmp_path: Path
 
 
 def test_a_damaged_list_is_not_drawn(tmp_path: Path) -> None:
-    frozen = draw.freeze(tmp_path, "test", draw_rule(), people(40), frozen_at_ns=FROZEN_NS)
-    path = tmp_path / published.ENTRIES
+    frozen = draw.freeze(tmp_path, "test", make_rule(), people(40), frozen_at_ns=FROZEN_NS)
+    path = tmp_path / draw_files.ENTRIES
     path.write_bytes(flipped(3)(path.read_bytes()))
     with pytest.raises(IntegrityError, match="was announced"):
         draw.draw(tmp_path, draw.replay_beacon(1, frozen.announcement))
@@ -407,7 +407,7 @@ def test_every_registrant_can_check_their_own_entry(tmp_path: Path) -> None:
 
 def test_an_entry_before_the_draw(tmp_path: Path) -> None:
     entries = people(10)
-    draw.freeze(tmp_path, "test", draw_rule(), entries, frozen_at_ns=FROZEN_NS)
+    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     result = draw.check_entry(tmp_path, *receipt(entries, 4))
     assert (result.ok, result.won, result.rank) == (True, None, None)
     assert [check.passed for check in result.checks] == [True, True, None, None]

@@ -11,7 +11,7 @@ import pytest
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, PurseState
 from sycee.programmes.definition import PacketClass, Programme, load

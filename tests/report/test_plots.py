@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sycee.core import money
-from sycee.report import flow, parts, plots
-from sycee.report.parts import Level, Series
+from sycee.report import chart, plots, sankey
+from sycee.report.chart import Level, Series
 from sycee.report.plots import HOUR_NS
 
 pytestmark = pytest.mark.fast
@@ -37,8 +37,8 @@ def at(text: str) -> int:
     ],
 )
 def test_moments_are_shown_in_local_time(moment: str, zone: ZoneInfo, as_moment: str, as_end: str) -> None:
-    assert parts.shown(at(moment), zone) == as_moment
-    assert parts.shown_end(at(moment), zone) == as_end
+    assert chart.shown(at(moment), zone) == as_moment
+    assert chart.shown_end(at(moment), zone) == as_end
 
 
 def hours(count: int, name: str = "spent") -> plots.Figure:
@@ -79,7 +79,7 @@ def test_what_holds_nothing_says_so() -> None:
     none = np.zeros(0, np.int64)
     for figure in (
         hours(0),
-        flow.flow((("a", "b", 0),), currency=CNY),
+        sankey.flow((("a", "b", 0),), currency=CNY),
         plots.towers([], (("spent", (Series("spent", none, "first"),)),), currency=CNY, hint="in all"),
         plots.ranks(np.zeros(3, np.int64), currency=CNY, what="payee"),
         plots.lorenz(np.zeros(3, np.int64), what="payees"),
@@ -122,7 +122,7 @@ FLOWS = (
 
 
 def test_a_flow_reads_from_left_to_right_and_back_is_a_place_of_its_own() -> None:
-    trace = flow.flow(FLOWS, currency=CNY, back="{} (returned)")["data"][0]
+    trace = sankey.flow(FLOWS, currency=CNY, back="{} (returned)")["data"][0]
     names = [label.split("</b>")[0].removeprefix("<b>") for label in trace["node"]["label"]]
     assert set(names) == {"mint", "city", "vault", "packets", "wallets", "shops", "city (returned)"}
     place = dict(zip(names, zip(trace["node"]["x"], trace["node"]["y"], strict=True), strict=True))
@@ -138,7 +138,7 @@ def test_a_flow_reads_from_left_to_right_and_back_is_a_place_of_its_own() -> Non
 
 
 def test_a_stream_keeps_its_colour_until_it_meets_another() -> None:
-    trace = flow.flow(FLOWS, currency=CNY, back="{} (returned)")["data"][0]
+    trace = sankey.flow(FLOWS, currency=CNY, back="{} (returned)")["data"][0]
     names = [label.split("</b>")[0].removeprefix("<b>") for label in trace["node"]["label"]]
     assert dict(zip(names, trace["node"]["color"], strict=True)) == {
         "mint": "var(--neutral)",
@@ -153,7 +153,7 @@ def test_a_stream_keeps_its_colour_until_it_meets_another() -> None:
 
 @given(st.lists(st.tuples(*[st.sampled_from("abcde")] * 2, st.integers(0, 9)), max_size=14))
 def test_any_flow_can_be_drawn(flows: list[tuple[str, str, int]]) -> None:
-    drawn = flow.flow(flows, currency=JPY)["data"]
+    drawn = sankey.flow(flows, currency=JPY)["data"]
     if not any(minor for _, _, minor in flows):
         assert drawn == []
         return
@@ -206,7 +206,7 @@ def test_names_are_shown_with_their_tags_and_never_used_as_tags() -> None:
     series = Series(TAG, np.array([1], np.int64), "first")
     figures = [
         hours(2, TAG),
-        flow.flow(((TAG, "b", 1),), currency=CNY),
+        sankey.flow(((TAG, "b", 1),), currency=CNY),
         plots.towers([TAG], ((TAG, (series,)),), currency=CNY, hint=TAG),
         plots.ranks(np.array([1]), currency=CNY, what=TAG),
         plots.lorenz(np.array([1]), what=TAG),

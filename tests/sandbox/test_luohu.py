@@ -72,7 +72,7 @@ def test_going_on_after_the_end_changes_nothing(run: tuple[Path, dict[str, Any],
 
 def test_the_split_of_the_packets_closes(run: tuple[Path, dict[str, Any], str]) -> None:
     from sycee import Ledger
-    from sycee.sandbox.reading import left_of_packets
+    from sycee.sandbox.measurements import left_of_packets
 
     folder, _, _ = run
     with Ledger.open(folder / "data") as ledger:

@@ -11,13 +11,13 @@ import pytest
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX
-from sycee.issuance.bank import CentralBank
+from sycee.issuance.central_bank import CentralBank
 from sycee.ledger.layout import Kind
 from sycee.programmes.definition import load
 from sycee.programmes.registration import deduplicate
 from sycee.sandbox import assumptions, plan
 from sycee.sandbox.plan import HOUR_NS, MINUTE_NS, Merchants, Plan, Targets
-from sycee.sandbox.stream import Stream
+from sycee.sandbox.seeded_choices import Stream
 
 LUOHU = load("luohu-2020")
 ASSUMED = assumptions.load(LUOHU)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.sequencer.test_verbs import END_NS, Market
+from tests.sequencer.test_ledger_methods import END_NS, Market
 
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.keys import SigningKey
-from sycee.ledger import layout, operations, reading
+from sycee.ledger import layout, operations, queries
 from sycee.ledger.envelopes import ENVELOPE
 from sycee.ledger.layout import AccountKind, Reason, Role
 from sycee.sequencer.embedded import Ledger, Signer
@@ -95,7 +95,7 @@ class Arguments:
             "hold": hold,
             "reversal": reversal,
             "records": np.zeros(0, layout.OPERATION),
-            "requests": reading.accounts([self.town.ann]),
+            "requests": queries.accounts([self.town.ann]),
         }
 
     def of(self, name: str) -> tuple[dict[str, Any], list[str]]:

@@ -9,12 +9,12 @@ import pytest
 from tests.sequencer.small import SHOP, START_NS, TREASURY, opening, some_ids
 
 from sycee.core.clock import FixedClock, SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
+from sycee.core.result_codes import Result
 from sycee.journal import CalendarEntry, Journal
 from sycee.ledger import operations
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.zones import calendar_entry
+from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.disk import FakeDisk
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.sequencer.small import ANN, START_NS, TREASURY, Array, opening, start
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.testing.disk import FakeDisk
 

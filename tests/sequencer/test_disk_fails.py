@@ -6,9 +6,9 @@ import pytest
 from tests.sequencer.small import SHOP, START_NS, TREASURY, Array, first_results, opening, run, some_ids, start
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
 from sycee.ledger import operations
 from sycee.sequencer.sequencer import Sequencer

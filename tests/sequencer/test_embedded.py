@@ -9,9 +9,9 @@ import pytest
 from tests.sequencer.small import START_NS, UNTIL_NS
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import Refused, UsageError
 from sycee.core.ids import ID
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Block, Purpose, PurseState
 from sycee.sequencer.embedded import Ledger, Line

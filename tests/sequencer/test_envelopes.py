@@ -11,10 +11,10 @@ from tests.sequencer.small import ANN, BOB, ISSUANCE, LEDGER_ID, SHOP, START_NS,
 from tests.sequencer.test_threads import gathered
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX, I64_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import layout, operations
 from sycee.ledger.envelopes import ENVELOPE, Envelope, decode, sign

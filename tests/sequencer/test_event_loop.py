@@ -14,10 +14,10 @@ import pytest
 from tests.sequencer.gated import Place, run, seen, settled
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, Array, opening, some_ids
 
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind, Role

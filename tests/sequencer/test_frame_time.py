@@ -11,8 +11,8 @@ import pytest
 from tests.sequencer.small import ANN, BOB, START_NS, opening
 
 from sycee.core.clock import SimulatedClock, read_ns
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.result_codes import Result
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.frame_time import FIRST_TIME_NS_MAX, RELEASED_NS, next_time_ns
 

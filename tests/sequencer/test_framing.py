@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from tests.sequencer.small import LEDGER_ID, Array, first_results
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import batch as batches
 from sycee.ledger import kernels, layout
 from sycee.ledger.layout import Kind, Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.overlap import Overlap
-from sycee.sequencer.rules import RULES_VERSION
+from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.zones import zone_of
+from sycee.sequencer.time_zones import zone_of
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, cuts, histories, random_history
 

@@ -87,7 +87,7 @@ def test_groups_are_reckoned_before_they_are_journaled(tmp_path: Path, monkeypat
         with ledger.sequencer.reading() as state:
             assert state.tables.group_bits.shape[0] <= 2  # rows go by how many groups there are, not by their numbers
         ledger.submit(operations.join_group(51, group=4_096, account=wallet))
-        monkeypatch.setattr("sycee.ledger.growth.GROWTH_CHECKED_BYTES", 0)
+        monkeypatch.setattr("sycee.ledger.capacity.GROWTH_CHECKED_BYTES", 0)
         monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 20)
         frames = ledger.sequencer.durable_sequence
         many = np.array([(n, 9) for n in range(1, FRAME_RECORDS_MAX + 1)], ID)

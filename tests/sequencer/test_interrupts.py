@@ -21,7 +21,7 @@ import pytest
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 
 import sycee
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
 

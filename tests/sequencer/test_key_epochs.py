@@ -11,9 +11,9 @@ from tests.sequencer.small import ANN, LEDGER_ID, SHOP, Array
 from tests.sequencer.test_envelopes import ANNS_KEY, LATER_NS, OPERATOR, TAKEN, Town, by, by_ann, opening
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import layout, operations
 from sycee.ledger.envelopes import Envelope, decode, sign

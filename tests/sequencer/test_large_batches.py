@@ -14,8 +14,8 @@ from tests.sequencer.small import ANN, SHOP, TREASURY, opening
 
 from sycee.core import ids
 from sycee.core.buffers import BufferPool
-from sycee.core.codes import Result
 from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
 from sycee.ledger import kernels, layout, operations
 from sycee.ledger.layout import Kind

@@ -18,10 +18,10 @@ from tests.sequencer.gated import Place, run, settled
 from tests.sequencer.small import LEDGER_ID, SECOND_NS, SHOP, START_NS, TREASURY, Array, opening, some_ids
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import operations, reading
+from sycee.ledger import operations, queries
 from sycee.ledger.envelopes import ENVELOPE
 from sycee.sequencer import snapshot_schedule
 from sycee.sequencer.embedded import Ledger
@@ -82,7 +82,7 @@ def test_no_snapshot_is_of_a_state_ahead_of_its_log(overlap: bool, monkeypatch: 
     assert not kept.names()
     sequencer.close()
     reopened = Sequencer(Journal.open(disk.kill()), clock=clock, overlap=False, snapshot_disk=kept.kill())
-    assert reopened.read(reading.accounts([SHOP])).balances() == [1]
+    assert reopened.read(queries.accounts([SHOP])).balances() == [1]
     reopened.close()
 
 
@@ -124,7 +124,7 @@ def test_ctrl_c_in_close_still_closes(tmp_path: Path) -> None:
 def test_a_read_that_waits_for_a_frame_is_told_that_the_ledger_stopped() -> None:
     place = Place()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(place.ledger.read, reading.accounts([SHOP]), at_least=place.frames + 5)
+        waiting = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=place.frames + 5)
         time.sleep(0.05)
         with failing(place.ledger.sequencer), pytest.raises(UnavailableError):
             place.ledger.submit(payment(1))
@@ -135,7 +135,7 @@ def test_a_read_that_waits_for_a_frame_is_told_that_the_ledger_stopped() -> None
 
 def test_a_read_of_no_kind_is_refused_and_spoils_no_other() -> None:
     place = Place()
-    wrong = reading.accounts([SHOP])
+    wrong = queries.accounts([SHOP])
     wrong["kind"] = 200
     with pytest.raises(UsageError, match="200 is no kind of read"):
         place.ledger.read(wrong)
@@ -145,7 +145,7 @@ def test_a_read_of_no_kind_is_refused_and_spoils_no_other() -> None:
             with pytest.raises(UsageError, match="200 is no kind of read"):
                 await door.read(wrong)
             # A request is copied: a later change does not show.
-            asked = reading.accounts([SHOP])
+            asked = queries.accounts([SHOP])
             task = asyncio.create_task(door.read(asked))
             await asyncio.sleep(0)
             asked["kind"] = 200
@@ -164,7 +164,7 @@ def test_closing_waits_for_no_caller_that_gave_up() -> None:
     async def main() -> None:
         door = place.ledger.asynchronous()
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(door.read(reading.accounts([SHOP]), at_least=10**6), 0.05)
+            await asyncio.wait_for(door.read(queries.accounts([SHOP]), at_least=10**6), 0.05)
         signed = asyncio.create_task(door.submit_signed(record, envelope.tobytes()))
         await asyncio.sleep(0)
         signed.cancel()

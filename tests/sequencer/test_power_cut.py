@@ -8,8 +8,8 @@ import pytest
 from tests.sequencer.small import START_NS, Array, first_results, run, start, steps
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import TailInDoubt
+from sycee.core.result_codes import Result
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk, Loss, PowerCut
 

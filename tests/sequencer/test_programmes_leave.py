@@ -29,7 +29,7 @@ from sycee.archive.check import check
 from sycee.archive.export import export
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.layout import PURSE
 from sycee.sequencer.verify import verify

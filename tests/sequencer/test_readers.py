@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.sequencer.small import START_NS
 from tests.sequencer.test_embedded import SECOND_NS, Town
-from tests.sequencer.test_verbs import END_NS, Market
+from tests.sequencer.test_ledger_methods import END_NS, Market
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Kind
 from sycee.sequencer.embedded import Bound, Ledger

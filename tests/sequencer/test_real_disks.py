@@ -17,9 +17,9 @@ from tests.sequencer.small import SHOP, START_NS, TREASURY, Array, first_results
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import JournalDamaged, UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger

@@ -19,14 +19,14 @@ from tests.forked import MAY_FORK, in_child
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import SyceeError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import frame as journal_frame
 from sycee.ledger import operations
 from sycee.ledger import state as ledger_state
 from sycee.ledger.layout import AccountKind
-from sycee.sequencer import rules
+from sycee.sequencer import rules_version
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.restore import restore
 from sycee.sequencer.verify import verify
@@ -152,7 +152,7 @@ def journal_of_a_newer_version(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def newer_rules(monkeypatch: pytest.MonkeyPatch) -> str:
     with monkeypatch.context() as newer:
-        newer.setattr(rules, "RULES_VERSION", rules.RULES_VERSION + 1)
+        newer.setattr(rules_version, "RULES_VERSION", rules_version.RULES_VERSION + 1)
         ledger()
     return said(open_ledger)
 

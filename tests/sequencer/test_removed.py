@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.sequencer.small import ANN, BOB, opening
 
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError
+from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
 from sycee.journal import disk as disks
 from sycee.journal.disk import RealDisk

@@ -11,8 +11,8 @@ import pytest
 from tests.sequencer.small import START_NS, opening, run
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
+from sycee.core.result_codes import Result
 from sycee.journal import Frame, Journal, RealDisk
 from sycee.ledger import operations
 from sycee.ledger.state import LedgerState

@@ -13,10 +13,10 @@ import pytest
 from tests.sequencer.gated import run
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, Array, opening
 
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.envelopes import sign
 from sycee.ledger.layout import Role

@@ -13,8 +13,8 @@ from blake3 import blake3
 from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, SHOP, START_NS, TREASURY, run, some_ids, steps
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
 from sycee.journal.frame import Frame
@@ -24,7 +24,7 @@ from sycee.sequencer import snapshots
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.rules import RULES_VERSION
+from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.verify import Verification, verify

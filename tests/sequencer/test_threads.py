@@ -19,9 +19,9 @@ from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, Array, opening, some
 
 from sycee.core import ids
 from sycee.core.clock import RealClock
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import operations
 from sycee.sequencer.folders import journal_disk

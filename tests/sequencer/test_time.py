@@ -10,8 +10,8 @@ import pytest
 from tests.sequencer.small import ANN, SECOND_NS, SHOP, START_NS, opening, start
 
 from sycee.core.clock import FixedClock, RealClock, SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
 from sycee.ledger import operations
 from sycee.ledger.layout import HoldState

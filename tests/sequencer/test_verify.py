@@ -9,9 +9,9 @@ import pytest
 from tests.sequencer.small import START_NS, opening, run, some_ids, start, steps
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.journal.frame import Frame
 from sycee.ledger import operations

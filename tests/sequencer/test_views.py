@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from tests.sequencer.gated import Place, run
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
-from tests.sequencer.test_verbs import END_NS, Market
+from tests.sequencer.test_ledger_methods import END_NS, Market
 
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.ledger import operations, reading
+from sycee.core.result_codes import Result
+from sycee.ledger import operations, queries
 from sycee.sequencer.embedded import Ledger
 
 
 def test_an_answer_names_its_frame_and_cannot_be_changed(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
-        answers = ledger.read(np.concatenate([reading.accounts([ANN, 99, SHOP]), reading.operations([107, 12])]))
+        answers = ledger.read(np.concatenate([queries.accounts([ANN, 99, SHOP]), queries.operations([107, 12])]))
         assert answers.sequence == ledger.sequencer.durable_sequence
         assert answers.part(0, 3).balances() == [50, None, 0]
         assert answers.account(0) == ledger.account(ANN)
@@ -37,21 +37,21 @@ def test_an_answer_names_its_frame_and_cannot_be_changed(tmp_path: Path) -> None
             answers.accounts["credits_posted"] = 0
         (answer,) = ledger.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
         frame = int(answer["place"]) >> PLACE_INDEX_BITS
-        assert ledger.read(reading.accounts([SHOP]), at_least=frame).sequence == frame
+        assert ledger.read(queries.accounts([SHOP]), at_least=frame).sequence == frame
 
 
 def test_a_read_waits_for_the_frame_that_it_asks_for() -> None:
     place = Place()
     newest = place.frames
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(place.ledger.read, reading.accounts([SHOP]), at_least=newest + 2)
+        waiting = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=newest + 2)
         for id in (700, 701):
             assert not waiting.done()
             place.ledger.submit(operations.transfer(id, debit=TREASURY, credit=SHOP, amount=1))
         answers = waiting.result(60)
         assert (answers.sequence, answers.balance(0)) == (newest + 2, 2)
         # One that waits for a frame that never comes is told when the ledger is closed.
-        late = pool.submit(place.ledger.read, reading.accounts([SHOP]), at_least=newest + 100)
+        late = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=newest + 100)
         time.sleep(0.02)
         place.ledger.close()
         with pytest.raises(UnavailableError, match="the ledger is closed"):
@@ -63,9 +63,9 @@ def test_a_read_waits_for_the_frame_that_it_asks_for() -> None:
 def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
     passes: list[int] = []
-    answer = reading.answer
-    monkeypatch.setattr(reading, "answer", lambda state, asked: passes.append(asked.size) or answer(state, asked))
-    many = reading.accounts([ANN] * 3_000)
+    answer = queries.answer
+    monkeypatch.setattr(queries, "answer", lambda state, asked: passes.append(asked.size) or answer(state, asked))
+    many = queries.accounts([ANN] * 3_000)
     with ThreadPoolExecutor(6) as pool:
         with place.ledger.sequencer.reading():
             waiting = [pool.submit(place.ledger.read, many) for _ in range(6)]
@@ -74,7 +74,7 @@ def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: p
         assert {tuple(set(each.result(60).balances())) for each in waiting} == {(50,)}
     assert passes == [6_000] * 3
     with pytest.raises(UsageError, match="8,193 reads are more than one pass answers"):
-        place.ledger.read(reading.accounts([ANN] * 8_193))
+        place.ledger.read(queries.accounts([ANN] * 8_193))
     for wrong in ([ANN], np.zeros(3), None):
         with pytest.raises(UsageError, match="read takes an array of requests"):
             place.ledger.read(wrong)  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def test_coroutines_read_while_frames_are_written(tmp_path: Path) -> None:
     async def read(door: Any) -> None:
         newest = 0
         for _ in range(60):
-            answers = await door.read(reading.accounts(accounts))
+            answers = await door.read(queries.accounts(accounts))
             assert sum(answers.balances()) == 10_000
             assert answers.sequence >= newest
             newest = answers.sequence
@@ -124,7 +124,7 @@ def test_threads_read_while_frames_are_written(tmp_path: Path) -> None:
         def read() -> int:
             count = 0
             while not ended.is_set():
-                answers = ledger.read(reading.accounts([TREASURY, ANN, BOB, SHOP]))
+                answers = ledger.read(queries.accounts([TREASURY, ANN, BOB, SHOP]))
                 assert sum(each or 0 for each in answers.balances()) == 10_000
                 count += 1
             return count
@@ -156,8 +156,8 @@ def test_pages_of_a_statement(tmp_path: Path) -> None:
 def test_more_balances_at_once_than_one_pass_answers(tmp_path: Path) -> None:
     async def main() -> None:
         async with ledger.asynchronous() as door:
-            asked = [ANN, BOB] * reading.READS_MAX
-            assert await asyncio.gather(*map(door.balance, asked)) == [50, 0] * reading.READS_MAX
+            asked = [ANN, BOB] * queries.READS_MAX
+            assert await asyncio.gather(*map(door.balance, asked)) == [50, 0] * queries.READS_MAX
 
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
@@ -190,7 +190,7 @@ def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
                 with pytest.raises(UsageError):
                     await ask
             with pytest.raises(UsageError, match=r"at_least = 0\.5 is no integer"):
-                await door.read(reading.accounts([ann]), at_least=0.5)  # type: ignore[arg-type]
+                await door.read(queries.accounts([ann]), at_least=0.5)  # type: ignore[arg-type]
 
     with ledger:
         run(main())

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.ledger.keeping import kept
+from tests.ledger.saved_state import kept
 from tests.ledger.table import BANK, Table
-from tests.ledger.test_saving import require_same
+from tests.ledger.test_snapshot_tables import require_same
 from tests.storage.test_history import PAGE_BYTES, lose_writes, memory_bytes
 
 from sycee.ledger.state import LedgerState

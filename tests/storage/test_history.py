@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.ledger.keeping import kept
-from tests.ledger.test_saving import apply, require_same
+from tests.ledger.saved_state import kept
+from tests.ledger.test_snapshot_tables import apply, require_same
 
 from sycee import AccountKind, Ledger
 from sycee.core.errors import UnavailableError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.ledger.keeping import kept
-from tests.ledger.sides import Sides
-from tests.ledger.test_saving import require_same
+from tests.ledger.saved_state import kept
+from tests.ledger.side_by_side import Sides
+from tests.ledger.test_snapshot_tables import require_same
 
 from sycee.ledger import state as ledger_state
 from sycee.ledger.state import LedgerState

@@ -11,8 +11,8 @@ from blake3 import blake3
 from hypothesis import given, settings
 from tests.testing.naive_table import ACCOUNTS, PURSES, Table
 
-from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.errors import IntegrityError
+from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.layout import (
     AccountKind,
     HoldState,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sycee.cli import main
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import RECORD_BYTES
+from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.journal.recovery import Scan
 from sycee.ledger import authority
@@ -19,7 +19,7 @@ from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.layout import Kind
 from sycee.sequencer import frame_time, snapshots
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.zones import calendar_entry
+from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.disk import FakeDisk, FakeFile
 from sycee.testing.simulator import SEED_MAX, Failure, Parts, Report, plan_of, run, simulate
 

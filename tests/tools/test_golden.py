@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.golden import make
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
 from sycee.ledger.layout import Kind, Purpose
 from sycee.ledger.state import LedgerState

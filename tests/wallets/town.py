@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import OPERATION, AccountKind, Kind
 from sycee.sequencer.embedded import Ledger
 from sycee.wallets import tiers

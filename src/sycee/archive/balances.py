@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from sycee.archive import columns
-from sycee.archive.moments import I64_MIN
-from sycee.archive.reading import Reading, Source, currency_code, source_of
+from sycee.archive import history_copy
+from sycee.archive.history_source import Reading, Source, currency_code, source_of
+from sycee.archive.timestamps import I64_MIN
 from sycee.core import ids
 from sycee.core.errors import UsageError, require
 from sycee.core.limits import I64_MAX
+from sycee.ledger.invariants import exact_sum
 from sycee.ledger.layout import PURSE_BIT
 from sycee.ledger.operations import integer
-from sycee.ledger.proofs import exact_sum
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.reads import currency_number
 
@@ -56,12 +56,12 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
         if row < 0:
             raise UsageError(f"no account {ids.format(ids.from_int(number))}", hint="ids come from open_account")
         after = _frame(state, frame, time_ns)
-        at = columns.newest_movement(state, row)
+        at = history_copy.newest_movement(state, row)
     while True:
         with source.reading() as state:
-            numbers, at = columns.chain(state, row, at, after + 1)
-            if numbers.size < columns.SLICE_ROWS:
-                return columns.balance_after(state, row, at)
+            numbers, at = history_copy.chain(state, row, at, after + 1)
+            if numbers.size < history_copy.SLICE_ROWS:
+                return history_copy.balance_after(state, row, at)
 
 
 def balances_at(
@@ -84,7 +84,7 @@ def balances_of(ledger: Source, number: int, *, frame: int | None = None, time_n
             kept = ", ".join(currency_code(each) for each in state.zones) or "none"
             raise UsageError(f"this ledger does not keep {currency_code(number)}; its currencies: {kept}")
         after = _frame(state, frame, time_ns)
-        newest, until = state.movements.size, columns.movements_until(state, after)
+        newest, until = state.movements.size, history_copy.movements_until(state, after)
         own, purses = state.accounts, state.all_purses
         backwards = newest - until < until
         balances = (own["credits_posted"] - own["debits_posted"]) * backwards
@@ -97,8 +97,8 @@ def balances_of(ledger: Source, number: int, *, frame: int | None = None, time_n
         members = np.arange(purses.size) - state.tables.programmes["first_purse"][programmes]
         at_ns = int(state.frame_times[after])
     first, last, sign = (until, newest, -1) if backwards else (0, until, 1)
-    for start in range(first, last, columns.SLICE_ROWS):
-        _add(source, start, min(start + columns.SLICE_ROWS, last), sign, balances, left)
+    for start in range(first, last, history_copy.SLICE_ROWS):
+        _add(source, start, min(start + history_copy.SLICE_ROWS, last), sign, balances, left)
     found = Balances(
         currency=currency_code(number),
         frame=after,
@@ -130,6 +130,6 @@ def _frame(state: LedgerState, frame: int | None, time_ns: int | None) -> int:
     if (frame is None) == (time_ns is None):
         raise UsageError("name a frame or a moment, and not both", hint="frame=0 is before the first")
     if time_ns is not None:
-        return columns.frame_at(state, integer("time_ns", time_ns, I64_MIN, I64_MAX))
+        return history_copy.frame_at(state, integer("time_ns", time_ns, I64_MIN, I64_MAX))
     assert frame is not None
     return integer("frame", frame, high=state.sequence)

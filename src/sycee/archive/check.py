@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sycee.archive.balances import Balances, balances_of
-from sycee.archive.files import digest_of
+from sycee.archive.history_source import Source, source_of
 from sycee.archive.manifest import Manifest
+from sycee.archive.parquet_files import digest_of
 from sycee.archive.query import Query
-from sycee.archive.reading import Source, source_of
 from sycee.core import ids
 from sycee.core.errors import require
 

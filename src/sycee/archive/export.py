@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sycee.archive import columns, files, tables
+from sycee.archive import history_copy, parquet_files, tables
+from sycee.archive.history_source import Reading, Source, source_of
 from sycee.archive.manifest import Archive, Entry, Manifest
-from sycee.archive.moments import NS_PER_DAY, utc_day
-from sycee.archive.reading import Reading, Source, source_of
 from sycee.archive.schema import BY_DAY, REGISTERS
+from sycee.archive.timestamps import NS_PER_DAY, utc_day
 from sycee.core.errors import IntegrityError
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.folders import path_of
@@ -150,7 +150,7 @@ class Exporting:
 
         first_frame = self.manifest.frame + 1
         return [
-            files.write_file(
+            parquet_files.write_file(
                 self._archive.folder,
                 table,
                 watched(),
@@ -168,10 +168,10 @@ class Exporting:
         for table in BY_DAY:
             parts = [entry for entry in self.manifest.of(table) if entry.day == days[-1]]
             if len(parts) > 1:
-                whole = files.write_file(
+                whole = parquet_files.write_file(
                     self._archive.folder,
                     table,
-                    files.merged(self._archive.folder, parts),
+                    parquet_files.merged(self._archive.folder, parts),
                     day=days[-1],
                     first_frame=parts[0].first_frame,
                     last_frame=parts[-1].last_frame,
@@ -182,7 +182,7 @@ class Exporting:
         if self.manifest.registers_frame == goal.frame and self.manifest.of("accounts"):
             return
         added = [
-            files.write_file(
+            parquet_files.write_file(
                 self._archive.folder,
                 table,
                 tables.slices(self._source, table, 0, goal.registers[table], goal.zones),
@@ -224,14 +224,14 @@ def _span(state: LedgerState, manifest: Manifest, goal_frame: int) -> _Span:
     """The next frames, as far as they are of one day."""
     first = manifest.frame + 1
     day = int(state.frame_times[first]) // NS_PER_DAY
-    last = min(columns.frame_before(state, (day + 1) * NS_PER_DAY), goal_frame)
+    last = min(history_copy.frame_before(state, (day + 1) * NS_PER_DAY), goal_frame)
     return _Span(
         day=utc_day(day * NS_PER_DAY).isoformat(),
         last_frame=last,
         last_time_ns=int(state.frame_times[last]),
         rows={
-            "movements": (manifest.movements, columns.movements_until(state, last)),
-            "operations": (manifest.operations, columns.operations_until(state, last)),
+            "movements": (manifest.movements, history_copy.movements_until(state, last)),
+            "operations": (manifest.operations, history_copy.operations_until(state, last)),
             "frames": (manifest.frame, last),
         },
     )
@@ -255,7 +255,7 @@ def _check_same_history(manifest: Manifest, state: LedgerState) -> None:
     found = None
     if frame <= state.sequence:
         time_ns = int(state.frame_times[frame]) if frame else 0
-        found = (time_ns, columns.operations_until(state, frame), columns.movements_until(state, frame))
+        found = (time_ns, history_copy.operations_until(state, frame), history_copy.movements_until(state, frame))
     digest = state.movement_digest.hex()
     if found != known or (frame == state.sequence and manifest.movement_digest not in ("", digest)):
         raise IntegrityError(

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from sycee.archive.export import Exported, Exporting
 from sycee.core.errors import UsageError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.ledger.operations import shown
 from sycee.sequencer.embedded import Ledger
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sycee.archive.schema import TABLES
+from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
-from sycee.core.files import write_whole
-from sycee.core.forking import Owner, keep_from_children, no_fork
+from sycee.core.fork_guard import Owner, keep_from_children, no_fork
 
 MANIFEST_NAME: Final = "manifest.json"
 LOCK_NAME: Final = "lock"

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.archive import columns
-from sycee.archive.reading import Reading
+from sycee.archive import history_copy
+from sycee.archive.history_source import Reading
 from sycee.ledger.layout import PURSE_BIT, Purpose
 
 Array = np.ndarray[Any, Any]
@@ -47,8 +47,8 @@ def packets_of(source: Reading, row: int, first: int, end: int) -> list[Packet]:
             programme = int(state.all_purses["programme"][purse])
             member = purse - int(state.tables.programmes["first_purse"][programme])
         moved = _movements(source, purse | PURSE_BIT)
-        moved = moved[columns.frames_of(moved["place"]) < end]
-        is_inside = columns.frames_of(moved["place"]) >= first
+        moved = moved[history_copy.frames_of(moved["place"]) < end]
+        is_inside = history_copy.frames_of(moved["place"]) >= first
         sums = {
             name: int(
                 moved["amount"][is_inside & (moved[side] == purse | PURSE_BIT) & np.isin(moved["purpose"], of)].sum()
@@ -76,11 +76,11 @@ def _claimed_by(source: Reading, row: int) -> list[int]:
 def _movements(source: Reading, row: int) -> Array:
     """Every movement of a purse, newest first, as layout.MOVEMENT."""
     with source.reading() as state:
-        number = columns.newest_movement(state, row)
+        number = history_copy.newest_movement(state, row)
     slices: list[Array] = []
     while True:
         with source.reading() as state:
-            numbers, number = columns.chain(state, row, number, 0)
+            numbers, number = history_copy.chain(state, row, number, 0)
             slices.append(state.movements[numbers - 1])
-        if numbers.size < columns.SLICE_ROWS:
+        if numbers.size < history_copy.SLICE_ROWS:
             return np.concatenate(slices)

@@ -16,8 +16,8 @@ from typing import Any, Final, Self
 
 import duckdb
 
-from sycee.archive.files import digest_of
 from sycee.archive.manifest import DEFAULT_FOLDER, Manifest, load
+from sycee.archive.parquet_files import digest_of
 from sycee.archive.schema import TABLES, VIEWS, Column
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.sequencer.folders import path_of

@@ -6,9 +6,9 @@ import csv
 import io
 from typing import Final
 
-from sycee.archive.moments import exact_text
-from sycee.archive.reading import currency_of
+from sycee.archive.history_source import currency_of
 from sycee.archive.statements import Statement
+from sycee.archive.timestamps import exact_text
 from sycee.core import ids, money
 from sycee.ledger.layout import Purpose
 

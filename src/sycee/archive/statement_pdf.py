@@ -16,9 +16,9 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
-from sycee.archive.moments import local_time, utc_text
-from sycee.archive.reading import currency_of
+from sycee.archive.history_source import currency_of
 from sycee.archive.statements import Statement, Total
+from sycee.archive.timestamps import local_time, utc_text
 from sycee.core import ids, money
 
 WIDTH, HEIGHT = A4  # points, as all lengths here

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from sycee.archive import columns
-from sycee.archive.moments import Moment, Period, local_days
+from sycee.archive import history_copy
+from sycee.archive.history_source import Reading, Source, source_of
 from sycee.archive.packets import Packet, packets_of
-from sycee.archive.reading import Reading, Source, source_of
+from sycee.archive.timestamps import Moment, Period, local_days
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.ledger.layout import AccountKind, Purpose
@@ -195,18 +195,18 @@ def _read(source: Reading, account: int, period: Period, *, with_packets: bool, 
         zone = state.zones[currency]
         basis = basis_of(source, state, with_state_digest=with_state_digest)
         # Frames from `first` on, and before `end`.
-        first = 1 if period.from_ns is None else columns.frame_before(state, period.from_ns) + 1
-        end = state.sequence + 1 if period.until_ns is None else columns.frame_before(state, period.until_ns) + 1
-        number = columns.newest_movement(state, row)
+        first = 1 if period.from_ns is None else history_copy.frame_before(state, period.from_ns) + 1
+        end = state.sequence + 1 if period.until_ns is None else history_copy.frame_before(state, period.until_ns) + 1
+        number = history_copy.newest_movement(state, row)
     slices: list[Array] = []
     while True:
         with source.reading() as state:
-            numbers, number = columns.chain(state, row, number, first)
-            if numbers.size < columns.SLICE_ROWS:
-                opening = columns.balance_after(state, row, number)
-            part = columns.movement_rows(state, numbers)
+            numbers, number = history_copy.chain(state, row, number, first)
+            if numbers.size < history_copy.SLICE_ROWS:
+                opening = history_copy.balance_after(state, row, number)
+            part = history_copy.movement_rows(state, numbers)
         slices.append(part[part["frame"] < end])
-        if numbers.size < columns.SLICE_ROWS:
+        if numbers.size < history_copy.SLICE_ROWS:
             break
     rows = np.ascontiguousarray(np.concatenate(slices)[::-1])
     packets = packets_of(source, row, first, end) if with_packets else []

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.archive import columns
-from sycee.archive.files import Values, arrow_table
-from sycee.archive.moments import NS_PER_DAY, local_days
-from sycee.archive.reading import Reading, currency_code, currency_of
-from sycee.core.codes import Result
+from sycee.archive import history_copy
+from sycee.archive.history_source import Reading, currency_code, currency_of
+from sycee.archive.parquet_files import Values, arrow_table
+from sycee.archive.timestamps import NS_PER_DAY, local_days
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Block, Kind, Purpose, PurseState
 from sycee.ledger.state import LedgerState
 
@@ -44,14 +44,14 @@ def slices(
 
     zones: the time zone of each currency.
     """
-    for start in range(first, end, columns.SLICE_ROWS):
+    for start in range(first, end, history_copy.SLICE_ROWS):
         with source.reading() as state:
-            copied = COPIES[table](state, start, min(start + columns.SLICE_ROWS, end))
+            copied = COPIES[table](state, start, min(start + history_copy.SLICE_ROWS, end))
         yield arrow_table(table, _finished(copied, zones) if table == "movements" else copied)
 
 
 def _movements(state: LedgerState, first: int, end: int) -> Copies:
-    rows = columns.movement_rows(state, np.arange(first + 1, end + 1))
+    rows = history_copy.movement_rows(state, np.arange(first + 1, end + 1))
     no_purse = ~(rows["debit_is_purse"] | rows["credit_is_purse"])
     return {
         **_numbers(rows, "number", "frame", "frame_index", "amount", "debit_balance", "credit_balance", "leg"),
@@ -77,7 +77,7 @@ def _finished(copied: Copies, zones: Mapping[int, str]) -> Copies:
 
 def _operations(state: LedgerState, first: int, end: int) -> Copies:
     bound = state.bound[first:end].copy()
-    frames = columns.frames_of(bound["place"])
+    frames = history_copy.frames_of(bound["place"])
     return {
         "operation": Values(bound["id_low"], bound["id_high"]),
         "frame": Values(frames),

@@ -21,25 +21,25 @@ from sycee.core.errors import UsageError
 if TYPE_CHECKING:
     from sycee.compliance.facts import Network
     from sycee.compliance.judging.cases import Case, Outcome
-    from sycee.compliance.pages.standing import Told
     from sycee.compliance.profiles import Library
+    from sycee.compliance.reports.summary import Told
     from sycee.compliance.verdicts import Finding
 
 app = App(name="compliance", help="Judge declared facts under several regimes at once.")
 # Imported only when they are called; the help is repeated here for the same reason.
 app.command(
-    "sycee.cli.compliance_ways:routes",
+    "sycee.cli.compliance_routes:routes",
     name="routes",
     help="Find a way for a flow under all regimes, or the nearest miss.\n\n"
     "What is not said of a flow is unknown. Exit code 1 where there is no route.",
 )
 app.command(
-    "sycee.cli.compliance_ways:split",
+    "sycee.cli.compliance_routes:split",
     name="split",
     help="See the network in two blocs: who can still pay whom, at what cost.",
 )
 app.command(
-    "sycee.cli.compliance_ways:diff",
+    "sycee.cli.compliance_routes:diff",
     name="diff",
     help="Tell what is judged otherwise when something changes.\n\n"
     "What is not given afterwards stays as it was before. Exit code 1 where something stops now that did not.",
@@ -95,7 +95,7 @@ def check(
     else:
         write(output, said)
     if picture is not None:
-        from sycee.compliance.pages import picture as drawing
+        from sycee.compliance.reports import picture as drawing
 
         write(picture, drawing.svg(told))
     if output is not None:
@@ -116,8 +116,8 @@ def explain(
     json_: AsJson = False,
 ) -> int:
     """Tell all that was found of one subject: the evidence, who controls whom, the list's row, what would change it."""
-    from sycee.compliance.pages import json_form, text
-    from sycee.compliance.pages.standing import counted, visible
+    from sycee.compliance.reports import json_report, text
+    from sycee.compliance.reports.summary import counted, visible
 
     declared, library, day = loaded([network], profile, list_, at)
     of_subject = _of_subject(declared, library, day, subject)
@@ -125,7 +125,7 @@ def explain(
     if not findings:
         raise _no_such_rule(library, subject, rule) if rule else _nothing_judged(declared, library, day, subject)
     if json_:
-        _print_json({"subject": subject, "at": day.isoformat(), "findings": [json_form.finding(x) for x in findings]})
+        _print_json({"subject": subject, "at": day.isoformat(), "findings": [json_report.finding(x) for x in findings]})
     else:
         entity = declared.entities.get(subject.rpartition(" @ ")[2])
         place = f", declared at {entity.place}" if entity else ""
@@ -231,7 +231,7 @@ def judged(
 ) -> Told:
     """All findings, with what they were made from."""
     from sycee.compliance.judging.judge import Judge
-    from sycee.compliance.pages.standing import Told
+    from sycee.compliance.reports.summary import Told
     from sycee.compliance.verdicts import Report
     from sycee.compliance.vocabulary import FLOW
 
@@ -296,7 +296,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def write(path: Path, content: str) -> None:
     """Put a text into a file, whole or not at all."""
-    from sycee.core.files import write_whole
+    from sycee.core.atomic_files import write_whole
 
     check_place(path)
     write_whole(path, content.encode())
@@ -315,15 +315,15 @@ def progress(what: str) -> Iterator[Any]:
 
 
 def _said(told: Told, form: Form, everything: bool, width: int | None) -> str:
-    from sycee.compliance.pages import json_form, junit, sarif, text
+    from sycee.compliance.reports import json_report, junit, sarif, text
 
     if form == "text":
         return text.text(told, everything=everything, width=width or text.WIDTH)
     if form == "html":
-        from sycee.compliance.pages import html
+        from sycee.compliance.reports import html
 
         return html.render(told)
-    return {"json": json_form.dumps, "sarif": sarif.dumps, "junit": junit.xml}[form](told)
+    return {"json": json_report.dumps, "sarif": sarif.dumps, "junit": junit.xml}[form](told)
 
 
 def _of_subject(network: Network, library: Library, day: date, subject: str) -> Sequence[Finding]:
@@ -378,7 +378,7 @@ def _no_such_rule(library: Library, subject: str, rule: str) -> UsageError:
 
 def _split_applying(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
     """Those that apply, the worst first, and the rest."""
-    from sycee.compliance.pages.standing import worst_first
+    from sycee.compliance.reports.summary import worst_first
     from sycee.compliance.verdicts import Verdict
 
     applying = [each for each in findings if each.verdict is not Verdict.NOT_APPLICABLE]
@@ -406,7 +406,7 @@ def _case(case: Case, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _print_case(case: Case, outcomes: Sequence[Outcome]) -> None:
-    from sycee.compliance.pages.text import wrapped
+    from sycee.compliance.reports.text import wrapped
 
     wrong = [each for each in outcomes if not each.passed]
     mark = "FAILED" if wrong else "ok"

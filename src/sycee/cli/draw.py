@@ -111,7 +111,7 @@ def entry(
 
 def _existing(folder: Path) -> Path:
     """The folder, if it holds an announcement: without one there is nothing to check, and nothing was promised."""
-    from sycee.programmes.published import ANNOUNCEMENT
+    from sycee.programmes.draw_files import ANNOUNCEMENT
 
     hint = f"name the folder that holds {ANNOUNCEMENT}"
     if not folder.is_dir():

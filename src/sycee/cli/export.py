@@ -14,7 +14,7 @@ from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.archive.export import Exported, Exporting
-    from sycee.archive.reading import Replayed
+    from sycee.archive.history_source import Replayed
 
 
 def _folder(_: Any, tokens: Sequence[Token]) -> Path:
@@ -57,7 +57,7 @@ def export(
 
 def replayed(folder: Path) -> Replayed:
     """The ledger in a folder, with a word on stderr while it is read."""
-    from sycee.archive.reading import replayed as read
+    from sycee.archive.history_source import replayed as read
 
     talk = console(stderr=True)
     with talk.status("reading the ledger") as status:
@@ -100,7 +100,7 @@ def _show(made: Exported, proved: tuple[str, ...], *, json_: bool) -> None:
             )
         )
         return
-    from sycee.archive.moments import utc_text
+    from sycee.archive.timestamps import utc_text
 
     terminal = console()
     until = f" of {utc_text(made.time_ns)}" if made.frame else ""

@@ -35,8 +35,8 @@ def query(
     It stands where the last `sycee export` ended. DuckDB reads the archive's files and nothing else: no other file, no
     network, no extension.
     """
-    from sycee.archive.moments import utc_text
     from sycee.archive.query import Query
+    from sycee.archive.timestamps import utc_text
     from sycee.core.errors import UsageError
 
     if csv_ and json_:

@@ -74,7 +74,7 @@ def _files(found: Statement, csv_: Path | None, pdf: Path | None, title: str | N
 
 
 def _write(path: Path, content: bytes) -> None:
-    from sycee.core.files import write_whole
+    from sycee.core.atomic_files import write_whole
 
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{path} is no place for a file", hint="name a file in a folder that is there")
@@ -85,8 +85,8 @@ def _show(found: Statement) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from sycee.archive.moments import local_time
-    from sycee.archive.reading import currency_of
+    from sycee.archive.history_source import currency_of
+    from sycee.archive.timestamps import local_time
     from sycee.cli.query import print_table
     from sycee.core import ids, money
 
@@ -127,7 +127,7 @@ def _show(found: Statement) -> None:
 
 
 def _as_json(found: Statement) -> dict[str, Any]:
-    from sycee.archive.reading import currency_of
+    from sycee.archive.history_source import currency_of
     from sycee.core import ids
 
     def id_of(number: int) -> str | None:

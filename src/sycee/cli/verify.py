@@ -40,7 +40,7 @@ def verify(
     from sycee.core import money
     from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
     from sycee.journal.journal import Journal
-    from sycee.programmes.published import WINNERS
+    from sycee.programmes.draw_files import WINNERS
     from sycee.programmes.service import check_cohort
     from sycee.sandbox.pilot import DRAW_FOLDER, PROGRAMME_NUMBER
     from sycee.sequencer import checkpoint as checkpoints

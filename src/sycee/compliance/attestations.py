@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sycee.compliance import reading
+from sycee.compliance import common_fields
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Network, Value
 from sycee.compliance.vocabulary import KINDS, ORGANISATION
@@ -43,17 +43,17 @@ def read(table: Table, as_of: date, source: str) -> Written:
 
     DocumentError says what cannot be, and where. Subject, facts and signature are judged later, by `checked`.
     """
-    day = reading.optional_day(table, "as_of", as_of) or as_of
+    day = common_fields.optional_day(table, "as_of", as_of) or as_of
     attestation = Attestation(
-        subject=reading.name(table, "subject"),
+        subject=common_fields.name(table, "subject"),
         topics=_names(table, "topics"),
         facts=table.texts("facts", default=()),
         assurance=WORDS[table.choice("assurance", tuple(WORDS))],
-        by=reading.name(table, "by"),
+        by=common_fields.name(table, "by"),
         as_of=day,
-        expires=reading.until(table, "expires", day),
+        expires=common_fields.until(table, "expires", day),
         signed="signature" in table,
-        source=reading.optional(table, "source", source),
+        source=common_fields.optional(table, "source", source),
         place=f"{table.file}:{table.line()}",
     )
     if not attestation.topics and not attestation.facts:
@@ -213,7 +213,7 @@ def _check_signing(network: Network, attestation: Attestation, private_key: Sign
     if not attestation.topics and not attestation.facts:
         raise UsageError("nothing to vouch for", hint="name topics, or facts of the subject")
     for topic in attestation.topics:
-        if not reading.TOPIC.fullmatch(topic):
+        if not common_fields.TOPIC.fullmatch(topic):
             raise UsageError(f'"{topic}" is no topic', hint='such as "inventory-complete"')
     if attestation.assurance not in SIGNED:
         words = ", ".join(each.word for each in SIGNED)
@@ -254,7 +254,7 @@ def _references(value: Value) -> tuple[str, ...]:
 def _names(table: Table, key: str) -> tuple[str, ...]:
     topics = table.texts(key, default=())
     for topic in topics:
-        if not reading.TOPIC.fullmatch(topic):
+        if not common_fields.TOPIC.fullmatch(topic):
             right = 'small letters, digits and dashes, such as "inventory-complete"'
             raise table.error(key, f"found {documents.found(topic)}", right=right)
     return topics

@@ -21,7 +21,7 @@ from typing import Final
 
 from blake3 import blake3
 
-from sycee.compliance import attestations, profiles, reading, slips
+from sycee.compliance import attestations, common_fields, profiles, typos
 from sycee.compliance.attestations import Written
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
@@ -105,7 +105,7 @@ class _Reader:
         _check_assurance(self.head)
         self.undeclared = frozenset(self.head.texts("undeclared", default=(), empty=True))
         self.about = _About(
-            source=reading.optional(self.head, "source"),
+            source=common_fields.optional(self.head, "source"),
             as_of=self.head.day("as_of"),
             expires=None,
             synthetic=self.head.boolean("synthetic", False),
@@ -117,7 +117,7 @@ class _Reader:
 
     def read(self) -> Network:
         """The whole network."""
-        name, title = reading.name(self.head, "id"), self.head.text("title")
+        name, title = common_fields.name(self.head, "id"), self.head.text("title")
         self.head.finish()
         written: list[Written] = []
         adoptions: list[Adoption] = []
@@ -157,7 +157,7 @@ class _Reader:
         return heads[0]
 
     def _entity(self, kind: Kind, table: Table) -> None:
-        name = reading.name(table, "id")
+        name = common_fields.name(table, "id")
         if name in self.tables_of:
             first = self.tables_of[name]
             problem = f"{documents.found(name)} stands in {first.file}:{first.line('id')} already"
@@ -168,7 +168,7 @@ class _Reader:
         self.entities[name] = Entity(
             kind=kind.name,
             id=name,
-            name=reading.optional(table, "name", name),
+            name=common_fields.optional(table, "name", name),
             facts=self._facts(table, kind.fields, about, about_fields),
             synthetic=about.synthetic,
             place=about.place,
@@ -177,11 +177,11 @@ class _Reader:
 
     def _about(self, table: Table, default: _About) -> _About:
         _check_assurance(table)
-        as_of = reading.optional_day(table, "as_of", default.as_of)
+        as_of = common_fields.optional_day(table, "as_of", default.as_of)
         return _About(
-            source=reading.optional(table, "source", default.source),
+            source=common_fields.optional(table, "source", default.source),
             as_of=as_of or default.as_of,
-            expires=reading.until(table, "expires", as_of) or default.expires,
+            expires=common_fields.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
             place=default.place or f"{table.file}:{table.line()}",
         )
@@ -231,8 +231,8 @@ class _Reader:
         return value
 
     def _element(self, table: Table, field: Field, about: _About) -> Element:
-        from_date = reading.optional_day(table, "from")
-        until_date = reading.until(table, "until", from_date)
+        from_date = common_fields.optional_day(table, "from")
+        until_date = common_fields.until(table, "until", from_date)
         facts = self._facts(table, field.fields, about, {})
         table.finish()
         return Element(facts, from_date, until_date, about.place)
@@ -246,16 +246,16 @@ class _Reader:
     def _waiver(self, table: Table) -> Waiver:
         from_date, subject = table.day("from"), table.text("subject")
         for each in subject.split(ON_A_PATH):
-            reading.check_name(table, "subject", each)
+            common_fields.check_name(table, "subject", each)
             self.mentions.append(_Mention(table, "subject", each))
         table.day("until")  # a waiver without an end would be a change of the rule
         waiver = Waiver(
-            rule=reading.rule_name(table, "rule"),
+            rule=common_fields.rule_name(table, "rule"),
             subject=subject,
             role=table.text("role"),
             reason=table.text("reason"),
             from_date=from_date,
-            until_date=reading.until(table, "until", from_date) or from_date,
+            until_date=common_fields.until(table, "until", from_date) or from_date,
         )
         table.finish()
         return waiver
@@ -266,7 +266,7 @@ class _Reader:
             entity = self.entities.get(mention.id)
             if entity is None:
                 if mention.id not in near_ids:
-                    near_ids[mention.id] = slips.meant(mention.id, self.entities)
+                    near_ids[mention.id] = typos.meant(mention.id, self.entities)
                 near = near_ids[mention.id]
                 if near and mention.id not in self.undeclared:
                     right = f'did you mean "{near}"? If not, add it to undeclared in [network]'
@@ -327,14 +327,14 @@ def _a(kind: str) -> str:
 
 def _text(table: Table, field: Field) -> str:
     value = table.text(field.name)
-    reading.check_text(table, field.name, value, field)
+    common_fields.check_text(table, field.name, value, field)
     return value
 
 
 def _texts(table: Table, field: Field) -> tuple[str, ...]:
     values = table.texts(field.name, empty=True)
     for value in values:
-        reading.check_text(table, field.name, value, field)
+        common_fields.check_text(table, field.name, value, field)
     return values
 
 

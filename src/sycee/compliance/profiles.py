@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sycee.compliance import paths, reading
+from sycee.compliance import common_fields, fact_paths
 from sycee.compliance.canonical import digest
 from sycee.compliance.facts import CONTROL_BP, Adoption, Assurance
 from sycee.compliance.verdicts import Force
@@ -286,13 +286,13 @@ def read_list(path: Path) -> List:
 
 def parse_list(table: Table) -> List:
     """A list out of a document. DocumentError says what cannot be, and where."""
-    name = reading.name(table, "id")
-    title, publisher, note = table.text("title"), table.text("publisher"), reading.optional(table, "note")
+    name = common_fields.name(table, "id")
+    title, publisher, note = table.text("title"), table.text("publisher"), common_fields.optional(table, "note")
     as_of = table.day("as_of")
-    valid_until = reading.until(table, "valid_until", as_of)
+    valid_until = common_fields.until(table, "valid_until", as_of)
     complete = table.boolean("complete")
     sources = _sources(table)
-    rows = tuple(_row(each, sources) for each in reading.optional_tables(table, "rows"))
+    rows = tuple(_row(each, sources) for each in common_fields.optional_tables(table, "rows"))
     table.finish()
     if complete and not rows:
         right = "its [[rows]], or complete = false: a whole list of nobody would let everybody through"
@@ -301,17 +301,17 @@ def parse_list(table: Table) -> List:
 
 
 def _row(table: Table, sources: tuple[Source, ...]) -> Row:
-    from_date = reading.optional_day(table, "from")
+    from_date = common_fields.optional_day(table, "from")
     row = Row(
         party=table.text("party"),
         also=table.texts("also", default=()),
         status=table.choice("status", ROW_STATUSES, "listed"),
-        parts=reading.words(table, "parts", PARTS),
-        purposes=reading.words(table, "purposes", PURPOSES),
+        parts=common_fields.words(table, "parts", PARTS),
+        purposes=common_fields.words(table, "purposes", PURPOSES),
         from_date=from_date,
-        until_date=reading.until(table, "until", from_date),
+        until_date=common_fields.until(table, "until", from_date),
         source=table.choice("source", [source.id for source in sources]),
-        note=reading.optional(table, "note"),
+        note=common_fields.optional(table, "note"),
         place=f"{table.file}:{table.line()}",
     )
     table.finish()
@@ -323,7 +323,7 @@ class _ProfileReader:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.id = reading.name(table, "id")
+        self.id = common_fields.name(table, "id")
         self.sources = _sources(table)
         self.sets: dict[str, tuple[str, ...]] = {}
         if "sets" in table:
@@ -341,15 +341,15 @@ class _ProfileReader:
             status=table.choice("status", STATUSES),
             issuer=table.text("issuer"),
             effective_from=effective_from,
-            effective_until=reading.until(table, "effective_until", effective_from),
+            effective_until=common_fields.until(table, "effective_until", effective_from),
             reviewed=table.day("reviewed"),
             summary=table.text("summary"),
             limits=table.text("limits"),
             sources=self.sources,
             sets=self.sets,
-            adoptions=tuple(adoption(each, self.id) for each in reading.optional_tables(table, "adoptions")),
-            supporters=tuple(self._supporter(each) for each in reading.optional_tables(table, "supporters")),
-            touches=tuple(self._touch(each) for each in reading.optional_tables(table, "touches")),
+            adoptions=tuple(adoption(each, self.id) for each in common_fields.optional_tables(table, "adoptions")),
+            supporters=tuple(self._supporter(each) for each in common_fields.optional_tables(table, "supporters")),
+            touches=tuple(self._touch(each) for each in common_fields.optional_tables(table, "touches")),
             rules=tuple(self._rule(each) for each in table.tables("rules")),
             place=f"{table.file}:{table.line()}",
         )
@@ -366,7 +366,7 @@ class _ProfileReader:
             by=table.text("by"),
             relation=table.text("relation"),
             from_date=from_date,
-            until_date=reading.until(table, "until", from_date),
+            until_date=common_fields.until(table, "until", from_date),
             source=table.choice("source", [source.id for source in self.sources]),
         )
         table.finish()
@@ -374,62 +374,62 @@ class _ProfileReader:
 
     def _touch(self, table: Table) -> Touch:
         level = table.choice("level", tuple(LEVELS))
-        return Touch(level, self._condition(table, paths.Roots(level)))
+        return Touch(level, self._condition(table, fact_paths.Roots(level)))
 
     def _rule(self, table: Table) -> Rule:
         level = table.choice("level", tuple(LEVELS))
-        each = reading.optional(table, "each")
-        subject = paths.Roots(level)
+        each = common_fields.optional(table, "each")
+        subject = fact_paths.Roots(level)
         if each:
-            paths.check_each(table, "each", each, subject)
-        element = paths.Roots(level, each)
+            fact_paths.check_each(table, "each", each, subject)
+        element = fact_paths.Roots(level, each)
         if "flow" in table and level not in PATH_LEVELS:
             raise table.error("flow", "is about what lies on the path of a flow", right='say it in "when"')
         rule = Rule(
-            id=f"{self.id}/{reading.name(table, 'id')}",
+            id=f"{self.id}/{common_fields.name(table, 'id')}",
             title=table.text("title"),
             level=level,
             addressee=table.choice("addressee", ADDRESSEES),
             kind=table.choice("kind", RULE_KINDS),
             source=table.choice("source", [source.id for source in self.sources]),
-            clause=reading.optional(table, "clause"),
+            clause=common_fields.optional(table, "clause"),
             remedy=table.text("remedy"),
-            interpretation=reading.optional(table, "interpretation"),
+            interpretation=common_fields.optional(table, "interpretation"),
             when_unknown=table.choice("when_unknown", ("unknown", "fail"), "unknown"),
-            flow=self._conditions(table, "flow", paths.Roots("flow")),
+            flow=self._conditions(table, "flow", fact_paths.Roots("flow")),
             when=self._conditions(table, "when", subject),
             unless=self._conditions(table, "unless", subject),
             each=each,
             where=self._conditions(table, "where", element) if each else (),
             require=self._conditions(table, "require", element),
-            complete=reading.optional(table, "complete"),
-            basis=reading.optional(table, "basis"),
+            complete=common_fields.optional(table, "complete"),
+            basis=common_fields.optional(table, "basis"),
             place=f"{table.file}:{table.line()}",
         )
         if rule.basis:
-            paths.check(table, "basis", rule.basis, element)
+            fact_paths.check(table, "basis", rule.basis, element)
         if not rule.require:
             raise table.error(None, 'has no "require"', right="say what must hold: require = [{ fact = …, test = … }]")
         table.finish()
         return rule
 
-    def _conditions(self, table: Table, key: str, roots: paths.Roots) -> tuple[Condition, ...]:
-        return tuple(self._condition(each, roots) for each in reading.optional_tables(table, key))
+    def _conditions(self, table: Table, key: str, roots: fact_paths.Roots) -> tuple[Condition, ...]:
+        return tuple(self._condition(each, roots) for each in common_fields.optional_tables(table, key))
 
-    def _condition(self, table: Table, roots: paths.Roots) -> Condition:
+    def _condition(self, table: Table, roots: fact_paths.Roots) -> Condition:
         place = f"{table.file}:{table.line()}"
         if "any" in table:
             any_of = tuple(self._condition(each, roots) for each in table.tables("any"))
             table.finish()
             return Condition(any_of=any_of, place=place)
         test = table.choice("test", tuple(TESTS))
-        fact = "" if test == ATTESTED else paths.check(table, "fact", table.text("fact"), roots)
+        fact = "" if test == ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
         arguments = self._arguments(table, test, roots)
         negate = table.boolean("negate", False)
         table.finish()
         return Condition(fact=fact, test=test, negate=negate, place=place, **arguments)  # type: ignore[arg-type]
 
-    def _arguments(self, table: Table, test: str, roots: paths.Roots) -> dict[str, object]:
+    def _arguments(self, table: Table, test: str, roots: fact_paths.Roots) -> dict[str, object]:
         if test in SETS:
             return self._set(table, roots)
         if test in LISTED:
@@ -458,7 +458,7 @@ class _ProfileReader:
             }
         return {}
 
-    def _set(self, table: Table, roots: paths.Roots) -> dict[str, object]:
+    def _set(self, table: Table, roots: fact_paths.Roots) -> dict[str, object]:
         given = [key for key in ("set", "values", "facts") if key in table]
         for key in ("set", "values", "facts"):
             table.offer(key)
@@ -476,12 +476,12 @@ class _ProfileReader:
         self._check_values(table, "set", self.sets[name], roots)
         return {"values": frozenset(self.sets[name]), "set_name": name}
 
-    def _check_values(self, table: Table, key: str, values: Sequence[str], roots: paths.Roots) -> None:
+    def _check_values(self, table: Table, key: str, values: Sequence[str], roots: fact_paths.Roots) -> None:
         """A value that the fact can never have would make a test that never finds it."""
-        fields = paths.fields(table, "fact", table.text("fact"), roots)
+        fields = fact_paths.fields(table, "fact", table.text("fact"), roots)
         for value in values:
             for each in fields:
-                reading.check_text(table, key, value, each)
+                common_fields.check_text(table, key, value, each)
 
     def _holidays(self, table: Table) -> frozenset[str]:
         if "holidays" not in table:
@@ -494,20 +494,22 @@ class _ProfileReader:
                 raise table.error("holidays", f"found {documents.found(day)}", right=right)
         return frozenset(days)
 
-    def _path(self, table: Table, key: str, roots: paths.Roots) -> str:
-        return paths.check(table, key, table.text(key), roots) if key in table else reading.optional(table, key)
+    def _path(self, table: Table, key: str, roots: fact_paths.Roots) -> str:
+        return (
+            fact_paths.check(table, key, table.text(key), roots) if key in table else common_fields.optional(table, key)
+        )
 
 
 def adoption(table: Table, profile: str = "") -> Adoption:
     """An adoption out of a table, of this profile, or of the one that it names itself."""
     from_date = table.day("from")
     made = Adoption(
-        profile=profile or reading.name(table, "profile"),
+        profile=profile or common_fields.name(table, "profile"),
         by=table.text("by"),
         basis=table.text("basis"),
         from_date=from_date,
-        until_date=reading.until(table, "until", from_date),
-        source=reading.optional(table, "source"),
+        until_date=common_fields.until(table, "until", from_date),
+        source=common_fields.optional(table, "source"),
     )
     table.finish()
     return made
@@ -545,7 +547,7 @@ def _sources(table: Table) -> tuple[Source, ...]:
     for each in table.tables("sources"):
         sources.append(
             Source(
-                reading.name(each, "id"),
+                common_fields.name(each, "id"),
                 each.text("title"),
                 each.text("publisher"),
                 each.day("date"),

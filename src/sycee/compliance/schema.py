@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sycee.compliance import attestations, declarations, profiles, states, vocabulary
+from sycee.compliance import attestations, declarations, profiles, territories, vocabulary
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, TESTS, Field, Kind, Type
 
 Schema = dict[str, Any]
@@ -27,7 +27,7 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
     "name": {"type": "string", "pattern": f"^{vocabulary.NAME}$"},
     "rule_name": {"type": "string", "pattern": f"^{vocabulary.RULE_NAME}$"},
     "topic": {"type": "string", "pattern": f"^{vocabulary.TOPIC}$"},
-    "state": {"type": "string", "pattern": f"^({states.pattern()})$"},
+    "state": {"type": "string", "pattern": f"^({territories.pattern()})$"},
     "path": {"type": "string", "pattern": f"^{_PATH}$"},
     "date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     "moment": {"type": "string", "format": "date-time", "pattern": f"^{_MOMENT}$"},

@@ -1,6 +1,6 @@
 """What can go wrong outside the ledger's own refusals.
 
-A refusal by the ledger is a code (`sycee.core.codes.Result`), never an exception. An exception says that a
+A refusal by the ledger is a code (`sycee.core.result_codes.Result`), never an exception. An exception says that a
 caller, a file or the machine broke a promise; it carries what to do next and the exit code of the command line::
 
     SyceeError            exit 1
@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sycee.core.codes import Result
+    from sycee.core.result_codes import Result
 
 
 class SyceeError(Exception):

@@ -1,7 +1,7 @@
 """Compile a module's kernels in worker processes, once for each version on each machine.
 
 Two workers start on different functions. Each takes what the other has compiled from the cache, and waits where the
-other is at work on the function that it needs (`compiled._Cache`). This process shows how far they are and compiles
+other is at work on the function that it needs (`jit._Cache`). This process shows how far they are and compiles
 nothing, so that Ctrl-C ends all three at once.
 """
 
@@ -23,7 +23,7 @@ from typing import IO, Any, Final
 
 from numba.core import event
 
-from sycee.core import compiled, kernel_folder
+from sycee.core import jit, kernel_folder
 
 LEDGER: Final = "sycee.ledger.kernels.frames"
 # What each worker compiles: a module's entries, or one part of a module, named behind a colon. The second list takes
@@ -33,7 +33,7 @@ WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         (LEDGER,),
         (
             f"{LEDGER}:_judge_rare",
-            "sycee.ledger.kernels.reading",
+            "sycee.ledger.kernels.queries",
             "sycee.programmes.sha256",
             "sycee.compliance.routing.route_kernel",
         ),
@@ -41,9 +41,7 @@ WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 WHAT: Final = "compiling kernels, once for this version on this machine"
 # A function that numba compiles by itself: by decorator, or wrapped where its types are known.
-COMPILED_FUNCTION: Final = re.compile(
-    r"^(@(njit|_plain|compiled\.\w+)\b|\w+(: Any)? = (compiled\.|_)entry\()", re.MULTILINE
-)
+COMPILED_FUNCTION: Final = re.compile(r"^(@(njit|_plain|jit\.\w+)\b|\w+(: Any)? = (jit\.|_)entry\()", re.MULTILINE)
 START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from sycee.core import kernel_build; kernel_build.work(*sys.argv[2:])"
@@ -55,7 +53,7 @@ def ensure(module: str) -> None:
 
     Where no worker can be started, or one fails, nothing is raised: the module compiles its entries itself.
     """
-    if compiled.IS_INTERPRETED or compiled.Mode.is_worker:
+    if jit.IS_INTERPRETED or jit.Mode.is_worker:
         return
     folder = kernel_folder.folder()
     if folder is None or _is_complete(folder, module) or not _can_start_workers():
@@ -175,8 +173,8 @@ def work(folder: str, *names: str) -> None:
     """Compile in this process, a worker: a module's entries, or one part of a module, named behind a colon."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     kernel_folder.handed_over = Path(folder)
-    compiled.Mode.is_worker = True
+    jit.Mode.is_worker = True
     with event.install_listener("numba:compile", _Reporter()):
         for name in names:
-            module, _, compiled.Mode.part = name.partition(":")
+            module, _, jit.Mode.part = name.partition(":")
             importlib.import_module(module)

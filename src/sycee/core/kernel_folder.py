@@ -29,8 +29,8 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent
 # What is compiled, and what feeds constants and record types to it: a test checks that nothing is missing.
 KERNEL_SOURCES: Final = (
     "compliance/routing/route_kernel.py",
-    "core/codes.py",
-    "core/compiled.py",
+    "core/result_codes.py",
+    "core/jit.py",
     "core/limits.py",
     "ledger/kernels",
     "ledger/layout.py",

@@ -20,7 +20,7 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from sycee.core.errors import UnavailableError
-from sycee.core.forking import Owner, keep_from_children, no_fork
+from sycee.core.fork_guard import Owner, keep_from_children, no_fork
 
 T = TypeVar("T")
 

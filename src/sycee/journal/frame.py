@@ -28,7 +28,7 @@ from sycee.core.limits import (
     I64_MAX,
     RECORD_BYTES,
 )
-from sycee.core.worker import Coming
+from sycee.core.worker_thread import Coming
 
 FORMAT_VERSION: Final = 1
 FRAME_MAGIC: Final = b"SYCEEFRM"

@@ -11,9 +11,9 @@ import numpy as np
 
 from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.core.errors import JournalDamaged, UnavailableError, UsageError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, RECORD_BYTES, SEGMENT_BYTES
-from sycee.core.worker import Worker
+from sycee.core.worker_thread import Worker
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from sycee.core import ids
-from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
+from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger import envelopes as sealed
 from sycee.ledger import kernels, signatures
 from sycee.ledger.envelopes import Envelope

@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core.buffers import BufferPool, FrameBuffer
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import (
     ENVELOPE_BYTES,
@@ -23,6 +22,7 @@ from sycee.core.limits import (
     FRAME_TRAILER_BYTES,
     RECORD_BYTES,
 )
+from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
 from sycee.ledger.signatures import CHECK

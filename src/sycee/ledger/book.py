@@ -7,12 +7,12 @@ from typing import Any
 import blake3
 import numpy as np
 
-from sycee.core.worker import Coming
+from sycee.core.worker_thread import Coming
 from sycee.ledger import kernels, layout
-from sycee.ledger.growth import Growth
+from sycee.ledger.capacity import Growth
+from sycee.ledger.entities import Account, Grant, Hold, Purse, Transit
 from sycee.ledger.layout import KeyFlag
 from sycee.ledger.storage import Storage
-from sycee.ledger.values import Account, Grant, Hold, Purse, Transit
 
 Array = np.ndarray[Any, Any]
 

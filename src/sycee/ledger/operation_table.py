@@ -1,6 +1,6 @@
 """The table of operations: one row per kind, from which all that can be read off a kind follows.
 
-The kernels' shape checks (`kernels/shape.py`), the room that a frame needs (`growth.py`), whose signature an operation
+The kernels' shape checks (`kernels/shape.py`), the capacity a frame needs (`capacity.py`), whose signature an operation
 needs (`authority.py`) and the table of kinds in docs/reference/ledger.md are derived from these rows. A new operation
 is a row here, a branch in the kernels and a table of tests. The naive twin and tools/checker.py do not read this table.
 """

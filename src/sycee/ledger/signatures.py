@@ -20,14 +20,14 @@ import numpy as np
 from blake3 import blake3
 
 from sycee.core import keys
-from sycee.core.codes import Result
 from sycee.core.limits import KEY_BYTES, RECORD_BYTES
+from sycee.core.result_codes import Result
 from sycee.ledger import envelopes as sealed
 from sycee.ledger import kernels
 from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
 if TYPE_CHECKING:
-    from sycee.ledger.values import Grant
+    from sycee.ledger.entities import Grant
 
 Array = np.ndarray[Any, Any]
 

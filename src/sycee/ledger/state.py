@@ -14,11 +14,11 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
-from sycee.core.codes import Result
-from sycee.ledger import digest, kernels, layout, proofs, saving
+from sycee.core.result_codes import Result
+from sycee.ledger import digest, invariants, kernels, layout, snapshot_tables
+from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.book import Book
-from sycee.ledger.definitions import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
 from sycee.ledger.layout import Kind, PostFlag
 from sycee.ledger.storage import Section, Storage
 
@@ -148,18 +148,18 @@ class LedgerState(Book):
 
     def check(self) -> None:
         """Recompute what must always hold, from the tables and from the movements. Raises IntegrityError."""
-        proofs.check(self)
+        invariants.check(self)
 
     def save(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """All of it, for a snapshot: arrays by name, and small values that JSON can hold."""
-        return saving.save(self)
+        return snapshot_tables.save(self)
 
     @classmethod
     def load(
         cls, sections: Mapping[str, Section], small: Mapping[str, Any], storage: Storage | None = None
     ) -> LedgerState:
         """The state that was saved. Raises IntegrityError where it cannot be."""
-        return saving.load(lambda: cls(storage), sections, small)
+        return snapshot_tables.load(lambda: cls(storage), sections, small)
 
 
 def _words(operations: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from sycee.core.worker import Coming
+from sycee.core.worker_thread import Coming
 
 if TYPE_CHECKING:
     from sycee.ledger.kernels import Tables

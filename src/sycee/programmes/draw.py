@@ -2,7 +2,7 @@
 
 `freeze` commits to the list and promises a future round of a public beacon; `draw` finds the winners once that round is
 known. `verify` recomputes everything from the published files alone, and `check_entry` answers one registrant. What
-stands in the files is specified in docs/reference/draw.md; the computation itself is `sycee.programmes.rule`.
+stands in the files is specified in docs/reference/draw.md; the computation itself is `sycee.programmes.draw_rule`.
 
 With a folder each step writes its files and the next may run in another process; without one the same code works in
 memory. `progress(done, total)` counts hashes.
@@ -21,12 +21,12 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UsageError, require
-from sycee.core.files import write_whole
-from sycee.programmes import merkle, published, rule, sha256
+from sycee.programmes import draw_files, draw_rule, merkle, sha256
 from sycee.programmes.definition import REPLAY_BEACON, DrawRule
+from sycee.programmes.draw_files import Announcement, Beacon, StratumAnnounced
 from sycee.programmes.merkle import Proof
-from sycee.programmes.published import Announcement, Beacon, StratumAnnounced
 from sycee.programmes.sha256 import Bytes, Progress
 
 WINNERS_HEADER: Final = "rank,stratum,index,commitment,ticket\n"
@@ -83,7 +83,7 @@ class Winners:
 def freeze(
     folder: Path | None,
     programme: str,
-    draw_rule: DrawRule,
+    rule: DrawRule,
     entries: Entries,
     *,
     frozen_at_ns: int,
@@ -94,54 +94,54 @@ def freeze(
     UsageError if the beacon may be known already, an entry stands twice, a stratum is empty or unknown, or the folder
     holds another announcement.
     """
-    if frozen_at_ns >= draw_rule.beacon_due_ns:
+    if frozen_at_ns >= rule.beacon_due_ns:
         raise UsageError(
-            f"the list would be frozen at {published.moment_text(frozen_at_ns)}, but the beacon is due "
-            f"{published.moment_text(draw_rule.beacon_due_ns)} and may be known",
+            f"the list would be frozen at {draw_files.moment_text(frozen_at_ns)}, but the beacon is due "
+            f"{draw_files.moment_text(rule.beacon_due_ns)} and may be known",
             hint="name a round that is still to come",
         )
-    counts = _entries_per_stratum(draw_rule, entries)
+    counts = _entries_per_stratum(rule, entries)
     steps = _Steps(progress, len(entries) + merkle.hashes_needed(len(entries)))
-    unordered = rule.commitments(entries.documents, entries.phones, entries.salts, progress=steps.part())
-    order = rule.list_order(unordered, entries.strata if len(counts) > 1 else None)
+    unordered = draw_rule.commitments(entries.documents, entries.phones, entries.salts, progress=steps.part())
+    order = draw_rule.list_order(unordered, entries.strata if len(counts) > 1 else None)
     commitments = unordered[order]
     del unordered
     _check_list(commitments, order, counts)
     root = merkle.root(commitments, progress=steps.part())
     announcement = Announcement(
         programme=programme,
-        rule=draw_rule.rule,
+        rule=rule.rule,
         strata=tuple(
             # With more packets than people everyone wins, and the announcement says so.
             StratumAnnounced(stratum.name, count, min(count, stratum.winners))
-            for stratum, count in zip(draw_rule.strata, counts, strict=True)
+            for stratum, count in zip(rule.strata, counts, strict=True)
         ),
         root=root,
-        beacon_source=draw_rule.beacon_source,
-        beacon_round=draw_rule.beacon_round,
-        beacon_due_ns=draw_rule.beacon_due_ns,
+        beacon_source=rule.beacon_source,
+        beacon_round=rule.beacon_round,
+        beacon_due_ns=rule.beacon_due_ns,
         frozen_at_ns=frozen_at_ns,
-        synthetic=draw_rule.beacon_source == REPLAY_BEACON,
+        synthetic=rule.beacon_source == REPLAY_BEACON,
     )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         # The promise is looked at first: were it another, not a byte of the old list may be touched.
-        path = folder / published.ANNOUNCEMENT
+        path = folder / draw_files.ANNOUNCEMENT
         if path.exists():
-            published.publish_once(path, announcement.content())
-        write_whole(folder / published.ENTRIES, commitments.data)
-        published.publish_once(path, announcement.content())
+            draw_files.publish_once(path, announcement.content())
+        write_whole(folder / draw_files.ENTRIES, commitments.data)
+        draw_files.publish_once(path, announcement.content())
     return Frozen(announcement, commitments, order, folder)
 
 
 def read_frozen(folder: Path, *, progress: Progress | None = None) -> Frozen:
     """Read a frozen list back. IntegrityError if the files are damaged or the list does not lead to the root."""
-    announcement = published.read_announcement(folder)
-    commitments = published.read_digests(folder / published.ENTRIES, announcement.entries)
+    announcement = draw_files.read_announcement(folder)
+    commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
     root = merkle.root(commitments, progress=progress)
     require(
         root == announcement.root,
-        f"{published.ENTRIES}: its root is {root.hex()}, but {announcement.root.hex()} was announced",
+        f"{draw_files.ENTRIES}: its root is {root.hex()}, but {announcement.root.hex()} was announced",
     )
     return Frozen(announcement, commitments, None, folder)
 
@@ -156,18 +156,18 @@ def draw(source: Path | Frozen, beacon: Beacon, *, progress: Progress | None = N
     complaint = _beacon_complaint(announcement, beacon)
     if complaint is not None:
         raise UsageError(f"this beacon is not the one announced: {complaint}", hint="give the round that was promised")
-    if len(beacon.value) != published.BEACON_BYTES:
+    if len(beacon.value) != draw_files.BEACON_BYTES:
         raise UsageError(
-            f"the beacon has {len(beacon.value)} bytes, not {published.BEACON_BYTES}",
+            f"the beacon has {len(beacon.value)} bytes, not {draw_files.BEACON_BYTES}",
             hint="docs/reference/draw.md says how the value of a longer or shorter beacon is made",
         )
     if frozen.folder is not None:
-        published.publish_once(frozen.folder / published.BEACON, beacon.content())
-    tickets = rule.tickets(beacon.value, announcement.root, frozen.commitments, progress=progress)
+        draw_files.publish_once(frozen.folder / draw_files.BEACON, beacon.content())
+    tickets = draw_rule.tickets(beacon.value, announcement.root, frozen.commitments, progress=progress)
     winners = _select(announcement, beacon, tickets, frozen.order)
     if frozen.folder is not None:
-        write_whole(frozen.folder / published.TICKETS, tickets.data)
-        write_whole(frozen.folder / published.WINNERS, winners_csv(winners, frozen.commitments))
+        write_whole(frozen.folder / draw_files.TICKETS, tickets.data)
+        write_whole(frozen.folder / draw_files.WINNERS, winners_csv(winners, frozen.commitments))
     return winners
 
 
@@ -221,8 +221,8 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     newspaper, a notary): without it nobody can see an announcement that was replaced as a whole.
     """
     checks = _Checks()
-    announcement = checks.run("announcement", lambda: published.read_announcement(folder), _announcement_detail)
-    digest = _file_digest(folder / published.ANNOUNCEMENT)
+    announcement = checks.run("announcement", lambda: draw_files.read_announcement(folder), _announcement_detail)
+    digest = _file_digest(folder / draw_files.ANNOUNCEMENT)
     if announced is not None:
         checks.add(
             "announcement as known outside",
@@ -238,7 +238,7 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     steps = _Steps(progress, merkle.hashes_needed(entries) + entries)
     commitments = checks.run(
         "entries",
-        lambda: published.read_digests(folder / published.ENTRIES, entries),
+        lambda: draw_files.read_digests(folder / draw_files.ENTRIES, entries),
         lambda _: f"{entries} commitments, as announced",
     )
     if commitments is None:
@@ -248,13 +248,13 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
         root = merkle.root(commitments, progress=steps.part())
         detail = f"{root.hex()}, as announced"
         if root != announcement.root:
-            detail = f"{published.ENTRIES} leads to {root.hex()}, but {announcement.root.hex()} was announced"
+            detail = f"{draw_files.ENTRIES} leads to {root.hex()}, but {announcement.root.hex()} was announced"
         checks.add("root", root == announcement.root, detail)
     beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
     if commitments is None or beacon is None:
         checks.skip(("tickets", "winners"), f"no {'entries' if commitments is None else 'beacon'} to compute them from")
         return Verification(checks.done(), announcement, digest)
-    tickets = rule.tickets(beacon.value, announcement.root, commitments, progress=steps.part())
+    tickets = draw_rule.tickets(beacon.value, announcement.root, commitments, progress=steps.part())
     checks.run("tickets", lambda: _check_tickets(folder, tickets), str)
     expected = winners_csv(_select(announcement, beacon, tickets, None), commitments)
     checks.run("winners", lambda: _check_winners(folder, expected, announcement.winners), str)
@@ -290,19 +290,19 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     Keys and salt are those of the registrant's receipt; they are compared on this machine and sent nowhere.
     IntegrityError if announcement or list cannot be read, UsageError for keys that cannot be.
     """
-    if len(salt) != rule.SALT_BYTES or not 0 <= document < 1 << 64 or not 0 <= phone <= rule.PHONE_MAX:
+    if len(salt) != draw_rule.SALT_BYTES or not 0 <= document < 1 << 64 or not 0 <= phone <= draw_rule.PHONE_MAX:
         raise UsageError(
             f"document {document}, phone {phone} and a salt of {len(salt)} bytes are no entry",
             hint="copy document, phone and the salt of 64 hexadecimal digits from the receipt as they are",
         )
-    announcement = published.read_announcement(folder)
-    commitments = published.read_digests(folder / published.ENTRIES, announcement.entries)
-    own = hashlib.sha256(rule.ENTRY_TAG + salt + rule.identity_text(document, phone)).digest()
+    announcement = draw_files.read_announcement(folder)
+    commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
+    own = hashlib.sha256(draw_rule.ENTRY_TAG + salt + draw_rule.identity_text(document, phone)).digest()
     checks = _Checks()
-    matches = np.flatnonzero((rule.words(commitments) == np.frombuffer(own, dtype=">u8")).all(axis=1))
+    matches = np.flatnonzero((draw_rule.words(commitments) == np.frombuffer(own, dtype=">u8")).all(axis=1))
     if not len(matches):
         checks.add(
-            "in the list", False, f"{own.hex()} is not in {published.ENTRIES}; compare the receipt's digits first"
+            "in the list", False, f"{own.hex()} is not in {draw_files.ENTRIES}; compare the receipt's digits first"
         )
         checks.skip(("proof", "ticket", "winners"), "there is no entry to check")
         return EntryCheck(checks.done(), own, None, None, (), None, None, None)
@@ -312,26 +312,26 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     proof = merkle.proof(merkle.levels(commitments), index)
     root = merkle.proven_root(own, proof)
     checks.add("proof", root == announcement.root, f"{len(proof)} hashes lead to {root.hex()}")
-    if not (folder / published.BEACON).exists():
-        checks.skip(("ticket", "winners"), f"not drawn yet: due {published.moment_text(announcement.beacon_due_ns)}")
+    if not (folder / draw_files.BEACON).exists():
+        checks.skip(("ticket", "winners"), f"not drawn yet: due {draw_files.moment_text(announcement.beacon_due_ns)}")
         return EntryCheck(checks.done(), own, index, stratum.name, proof, None, None, None)
 
     beacon = _published_beacon(folder, announcement)
-    ticket = hashlib.sha256(rule.TICKET_TAG + beacon.value + announcement.root + own).digest()
-    tickets = published.read_digests(folder / published.TICKETS, announcement.entries)
+    ticket = hashlib.sha256(draw_rule.TICKET_TAG + beacon.value + announcement.root + own).digest()
+    tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
     listed = tickets[index].tobytes()
-    says = "as listed" if listed == ticket else f"but {published.TICKETS} has {listed.hex()} at {index}"
+    says = "as listed" if listed == ticket else f"but {draw_files.TICKETS} has {listed.hex()} at {index}"
     checks.add("ticket", listed == ticket, f"{ticket.hex()}, {says}")
     rank = _rank(tickets[span], index - span.start, ticket)
     won = rank <= stratum.winners
-    lines = published.read(folder / published.WINNERS).decode("ascii", "replace").splitlines()
+    lines = draw_files.read(folder / draw_files.WINNERS).decode("ascii", "replace").splitlines()
     own_lines = [line for line in lines if own.hex() in line]
     right = [f"{rank},{stratum.name},{index},{own.hex()},{ticket.hex()}"] if won else []
     checks.add(
         "winners",
         own_lines == right,
         f"rank {rank} of {stratum.entries} with {stratum.winners} winners: {'won' if won else 'not won'}; "
-        f"{published.WINNERS} {'has it' if own_lines else 'does not have it'}"
+        f"{draw_files.WINNERS} {'has it' if own_lines else 'does not have it'}"
         + ("" if own_lines == right else " in this form"),
     )
     return EntryCheck(checks.done(), own, index, stratum.name, proof, ticket, rank, won)
@@ -342,7 +342,7 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
 
 def fresh_salts(count: int) -> Bytes:
     """`count` salts of 256 bits from the operating system's generator: uint8 [count, 32]."""
-    return np.frombuffer(secrets.token_bytes(count * rule.SALT_BYTES), dtype=np.uint8).reshape(count, -1)
+    return np.frombuffer(secrets.token_bytes(count * draw_rule.SALT_BYTES), dtype=np.uint8).reshape(count, -1)
 
 
 def replay_salts(seed: int, count: int) -> Bytes:
@@ -414,32 +414,32 @@ def _require(checks: tuple[Check, ...], what: str) -> None:
         raise IntegrityError(message, hint="compare with a copy of the folder from somewhere else")
 
 
-def _entries_per_stratum(draw_rule: DrawRule, entries: Entries) -> list[int]:
-    for stratum in draw_rule.strata:
-        published.check_stratum_name(stratum.name)
+def _entries_per_stratum(rule: DrawRule, entries: Entries) -> list[int]:
+    for stratum in rule.strata:
+        draw_files.check_stratum_name(stratum.name)
     if entries.strata is None:
-        if len(draw_rule.strata) != 1:
+        if len(rule.strata) != 1:
             raise UsageError(
-                f"the draw has {len(draw_rule.strata)} strata, but the entries name none",
+                f"the draw has {len(rule.strata)} strata, but the entries name none",
                 hint="give `strata`: for each entry its place in the rule's list",
             )
         counts = [len(entries)]
     else:
-        counts = np.bincount(entries.strata, minlength=len(draw_rule.strata)).tolist()
-        if len(entries.strata) != len(entries) or len(counts) > len(draw_rule.strata):
+        counts = np.bincount(entries.strata, minlength=len(rule.strata)).tolist()
+        if len(entries.strata) != len(entries) or len(counts) > len(rule.strata):
             raise UsageError(
                 f"{len(entries.strata)} strata up to number {len(counts) - 1} for {len(entries)} entries, "
-                f"but the draw has {len(draw_rule.strata)}",
+                f"but the draw has {len(rule.strata)}",
                 hint="give every entry one stratum of the rule, counted from 0",
             )
-    for stratum, count in zip(draw_rule.strata, counts, strict=True):
+    for stratum, count in zip(rule.strata, counts, strict=True):
         if count == 0:
             raise UsageError(f"stratum {stratum.name} has no entries", hint="leave it out, or wait for registrations")
     return counts
 
 
 def _check_list(commitments: Bytes, order: NDArray[np.int64], counts: list[int]) -> None:
-    is_greater = rule.is_increasing(commitments)
+    is_greater = draw_rule.is_increasing(commitments)
     is_greater[np.cumsum(counts)[:-1] - 1] = True  # where the next stratum starts, the order starts again
     equal = np.flatnonzero(~is_greater)
     if len(equal):
@@ -452,7 +452,7 @@ def _check_list(commitments: Bytes, order: NDArray[np.int64], counts: list[int])
 def _select(announcement: Announcement, beacon: Beacon, tickets: Bytes, order: NDArray[np.int64] | None) -> Winners:
     index, rank, strata = [], [], []
     for place, (stratum, span) in enumerate(announcement.spans()):
-        index.append(rule.smallest(tickets[span], stratum.winners) + span.start)
+        index.append(draw_rule.smallest(tickets[span], stratum.winners) + span.start)
         rank.append(np.arange(1, stratum.winners + 1, dtype=np.int64))
         strata.append(np.full(stratum.winners, place, dtype=np.uint8))
     places = np.concatenate(index)
@@ -479,16 +479,16 @@ def _beacon_complaint(announcement: Announcement, beacon: Beacon) -> str | None:
 
 
 def _published_beacon(folder: Path, announcement: Announcement) -> Beacon:
-    beacon = published.read_beacon(folder / published.BEACON)
+    beacon = draw_files.read_beacon(folder / draw_files.BEACON)
     complaint = _beacon_complaint(announcement, beacon)
-    require(complaint is None, f"{published.BEACON}: {complaint}")
+    require(complaint is None, f"{draw_files.BEACON}: {complaint}")
     return beacon
 
 
 def _announcement_detail(announcement: Announcement) -> str:
     return (
         f"{announcement.programme}: {announcement.winners} of {announcement.entries} win, "
-        f"frozen {published.moment_text(announcement.frozen_at_ns)}"
+        f"frozen {draw_files.moment_text(announcement.frozen_at_ns)}"
     )
 
 
@@ -499,30 +499,30 @@ def _beacon_detail(beacon: Beacon) -> str:
 
 def _check_order(checks: _Checks, announcement: Announcement, commitments: Bytes) -> None:
     for stratum, span in announcement.spans():
-        falls = np.flatnonzero(~rule.is_increasing(commitments[span]))
+        falls = np.flatnonzero(~draw_rule.is_increasing(commitments[span]))
         if len(falls):
             index = span.start + int(falls[0]) + 1
             checks.add(
-                "list order", False, f"{published.ENTRIES}: entry {index} ({stratum.name}) is not above the one before"
+                "list order", False, f"{draw_files.ENTRIES}: entry {index} ({stratum.name}) is not above the one before"
             )
             return
     checks.add("list order", True, "commitments increase in each stratum, so none stands twice in it")
 
 
 def _check_tickets(folder: Path, expected: Bytes) -> str:
-    listed = published.read_digests(folder / published.TICKETS, len(expected))
-    wrong = np.flatnonzero((rule.words(listed) != rule.words(expected)).any(axis=1))
+    listed = draw_files.read_digests(folder / draw_files.TICKETS, len(expected))
+    wrong = np.flatnonzero((draw_rule.words(listed) != draw_rule.words(expected)).any(axis=1))
     if len(wrong):
         index = int(wrong[0])
         raise IntegrityError(
-            f"{published.TICKETS}: {len(wrong)} tickets are wrong, the first at {index}: "
+            f"{draw_files.TICKETS}: {len(wrong)} tickets are wrong, the first at {index}: "
             f"{listed[index].tobytes().hex()}, computed {expected[index].tobytes().hex()}"
         )
     return f"{len(expected)} tickets, each as computed"
 
 
 def _check_winners(folder: Path, expected: bytes, count: int) -> str:
-    listed = published.read(folder / published.WINNERS)
+    listed = draw_files.read(folder / draw_files.WINNERS)
     if listed != expected:
         listed_lines, expected_lines = listed.split(b"\n"), expected.split(b"\n")
         pairs = zip(listed_lines, expected_lines, strict=False)
@@ -531,7 +531,7 @@ def _check_winners(folder: Path, expected: bytes, count: int) -> str:
         found = listed_lines[line].decode("utf-8", "replace") if line < len(listed_lines) else ""
         right = expected_lines[line].decode() if line < len(expected_lines) else ""
         raise IntegrityError(
-            f"{published.WINNERS}: {max(len(listed_lines) - 2, 0)} winners, computed {count}; "
+            f"{draw_files.WINNERS}: {max(len(listed_lines) - 2, 0)} winners, computed {count}; "
             f'line {line + 1} is "{found}", computed "{right}"'
         )
     return f"{count} winners, each as computed"
@@ -539,7 +539,7 @@ def _check_winners(folder: Path, expected: bytes, count: int) -> str:
 
 def _rank(tickets: Bytes, index: int, ticket: bytes) -> int:
     """The rank, from 1, of the ticket at `index`: how many come before it, equal ones in list order."""
-    columns, own = rule.words(tickets), np.frombuffer(ticket, dtype=">u8")
+    columns, own = draw_rule.words(tickets), np.frombuffer(ticket, dtype=">u8")
     before = np.arange(len(tickets)) < index
     for column in (3, 2, 1, 0):
         before = (columns[:, column] < own[column]) | ((columns[:, column] == own[column]) & before)

@@ -13,7 +13,7 @@ from sycee.core.errors import IntegrityError
 from sycee.ledger import operations
 from sycee.ledger.layout import RuleFlag
 from sycee.ledger.state import LedgerState
-from sycee.programmes import published
+from sycee.programmes import draw_files
 from sycee.programmes.definition import Programme
 
 Array = np.ndarray[Any, Any]
@@ -119,7 +119,7 @@ def member_ids(commitments: Array) -> Array:
 
 def check_cohort(state: LedgerState, number: int, draw_folder: Path) -> str:
     """The cohort of a programme is the published list of winners, by rank; says so. Raises IntegrityError."""
-    commitments = published.read_winners(draw_folder)
+    commitments = draw_files.read_winners(draw_folder)
     purses = state.purses(number) if number < state.tables.programmes.size else state.tables.purses[:0]
     drawn = member_ids(commitments)
     if purses.size == 0:

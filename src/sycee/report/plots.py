@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from sycee.core.money import Currency
-from sycee.report import parts
+from sycee.report import chart
+from sycee.report.chart import Level, Series, local
 from sycee.report.page import Figure
-from sycee.report.parts import Level, Series, local
 
 Array = np.ndarray[Any, Any]
 
@@ -43,9 +43,9 @@ def hours(
 ) -> Figure:
     """Money by hour as stacked bars, and below on the same days its running totals against a level."""
     if not len(starts_ns):
-        return parts.nothing()
+        return chart.nothing()
     bars, lines = _stack(starts_ns, stacked, currency, zone), _totals(starts_ns, running, currency, zone)
-    deadline = parts.axis_time(deadline_ns, zone)
+    deadline = chart.axis_time(deadline_ns, zone)
     highest = max([level.minor, *(int(series.values.sum()) for series in running)])
     first = local(int(starts_ns[0]), zone).replace(tzinfo=None)
     last = local(max(deadline_ns, int(starts_ns[-1]) + HOUR_NS), zone).replace(tzinfo=None)
@@ -55,43 +55,43 @@ def hours(
     every = math.ceil(len(days) / DAYS_NAMED_MAX)
     return {
         "data": bars + lines,
-        "layout": parts.layout(
+        "layout": chart.layout(
             barmode="stack",
             bargap=0.12,
-            xaxis=parts.axis(
+            xaxis=chart.axis(
                 type="date",
                 anchor="y2",
-                range=[parts.axis_text(first), parts.axis_text(last + (last - first) / 60)],
-                tickvals=[parts.axis_text(start + (end - start) / 2) for start, end in days[::every]],
+                range=[chart.axis_text(first), chart.axis_text(last + (last - first) / 60)],
+                tickvals=[chart.axis_text(start + (end - start) / 2) for start, end in days[::every]],
                 ticktext=[f"{start:%a}<br>{start.day} {start:%b}" for start, _ in days[::every]],
                 tickangle=0,
                 ticks="",
                 showgrid=False,
             ),
-            yaxis=parts.axis(
-                domain=[0.46, 1], title=parts.title(f"by hour, {currency.code}"), tickformat=parts.ticks(bars)
+            yaxis=chart.axis(
+                domain=[0.46, 1], title=chart.title(f"by hour, {currency.code}"), tickformat=chart.ticks(bars)
             ),
-            yaxis2=parts.axis(
+            yaxis2=chart.axis(
                 domain=[0, 0.36],
-                title=parts.title(f"in all, {currency.code}"),
+                title=chart.title(f"in all, {currency.code}"),
                 range=[0, 1.18 * highest / 10**currency.digits],
                 tickformat="~s",
                 nticks=5,
             ),
-            legend=parts.legend(),
+            legend=chart.legend(),
             margin={"l": 64, "r": 16, "t": 44, "b": 44},
             shapes=[
                 *(
-                    parts.line(
-                        {"x0": parts.axis_text(end), "x1": parts.axis_text(end), "yref": "paper", "y0": 0, "y1": 1},
+                    chart.line(
+                        {"x0": chart.axis_text(end), "x1": chart.axis_text(end), "yref": "paper", "y0": 0, "y1": 1},
                         "grid",
                         "solid",
                     )
                     | {"layer": "below"}
                     for _, end in days[:-1]
                 ),
-                parts.line({"x0": deadline, "x1": deadline, "yref": "paper", "y0": 0, "y1": 1}, "warning", "solid"),
-                parts.line(
+                chart.line({"x0": deadline, "x1": deadline, "yref": "paper", "y0": 0, "y1": 1}, "warning", "solid"),
+                chart.line(
                     {
                         "xref": "paper",
                         "x0": 0,
@@ -105,11 +105,11 @@ def hours(
                 ),
             ],
             annotations=[
-                parts.note(
+                chart.note(
                     "deadline", x=deadline, yref="paper", y=1, xanchor="right", yanchor="bottom", shade="warning"
                 ),
-                parts.note(
-                    f"{level.name} {parts.amount(level.minor, currency)}",
+                chart.note(
+                    f"{level.name} {chart.amount(level.minor, currency)}",
                     xref="paper",
                     x=0.005,
                     yref="y2",
@@ -138,16 +138,16 @@ def left_over(
     top = max(int(counts.max()) * 4 // 3, 1) if counts.any() else max(at_none, at_whole, 1)
     scale = 10**currency.digits
     spans = [
-        f"{parts.amount(int(low), currency)} to {parts.amount(int(high), currency)}" for low, high in pairwise(edges)
+        f"{chart.amount(int(low), currency)} to {chart.amount(int(high), currency)}" for low, high in pairwise(edges)
     ]
     data: list[dict[str, Any]] = [
         {
             "type": "bar",
-            "name": parts.plain(in_part),
+            "name": chart.plain(in_part),
             "x": [float(edge + step / 2) / scale for edge in edges[:-1]],
             "y": [int(count) for count in counts],
             "width": [float(step) / scale] * len(counts),
-            "marker": {"color": parts.colour("second"), "line": {"width": 1, "color": parts.colour("surface")}},
+            "marker": {"color": chart.colour("second"), "line": {"width": 1, "color": chart.colour("surface")}},
             "customdata": [f"left {span}: <b>{count:,}</b>" for span, count in zip(spans, counts, strict=True)],
             "hovertemplate": "%{customdata}<extra></extra>",
         }
@@ -161,35 +161,35 @@ def left_over(
         data.append(
             {
                 "type": "bar",
-                "name": parts.plain(name),
+                "name": chart.plain(name),
                 "x": [float(place) / scale],
                 "y": [min(count, top)],
                 "width": [float(step) * 0.9 / scale],
-                "marker": {"color": parts.colour(colour), "pattern": {"shape": "/" if cut else "", "solidity": 0.35}},
-                "customdata": [f"{parts.plain(name)}: <b>{count:,}</b>" + (" (bar cut)" if cut else "")],
+                "marker": {"color": chart.colour(colour), "pattern": {"shape": "/" if cut else "", "solidity": 0.35}},
+                "customdata": [f"{chart.plain(name)}: <b>{count:,}</b>" + (" (bar cut)" if cut else "")],
                 "hovertemplate": "%{customdata}<extra></extra>",
             }
         )
-        text = f"<b>{count:,}</b> {parts.plain(name)}" + ("<br>bar cut" if cut else "")
+        text = f"<b>{count:,}</b> {chart.plain(name)}" + ("<br>bar cut" if cut else "")
         notes.append(
-            parts.note(text, x=float(place) / scale, y=min(count, top), xanchor=anchor, yanchor="bottom", escaped=True)
+            chart.note(text, x=float(place) / scale, y=min(count, top), xanchor=anchor, yanchor="bottom", escaped=True)
         )
         notes[-1]["align"] = anchor
         notes[-1]["xshift"] = -8 if anchor == "left" else 8
     return {
         "data": data,
-        "layout": parts.layout(
+        "layout": chart.layout(
             showlegend=False,
             bargap=0,
-            xaxis=parts.axis(
-                title=parts.title(f"left, {currency.code}"),
+            xaxis=chart.axis(
+                title=chart.title(f"left, {currency.code}"),
                 range=[float(-1.8 * step) / scale, float(whole_minor + 1.8 * step) / scale],
                 tickvals=[whole_minor * quarter / 4 / scale for quarter in range(5)],
                 tickformat=",~f",
                 showgrid=False,
                 zeroline=False,
             ),
-            yaxis=parts.axis(title=parts.title("how many"), range=[0, 1.22 * top], tickformat=",d"),
+            yaxis=chart.axis(title=chart.title("how many"), range=[0, 1.22 * top], tickformat=",d"),
             margin={"l": 60, "r": 12, "t": 12, "b": 48},
             annotations=notes,
         ),
@@ -201,7 +201,7 @@ def towers(
 ) -> Figure:
     """Money by category: for each one a bar per group, each bar made of its series. `hint` names the axis."""
     if not categories:
-        return parts.nothing()
+        return chart.nothing()
     data = []
     for number, (group, members) in enumerate(groups):
         base = np.zeros(len(categories), np.int64)
@@ -209,15 +209,15 @@ def towers(
             data.append(
                 {
                     "type": "bar",
-                    "name": parts.plain(series.name),
-                    "x": [parts.plain(category) for category in categories],
-                    "y": parts.major(series.values, currency),
-                    "base": parts.major(base, currency),
+                    "name": chart.plain(series.name),
+                    "x": [chart.plain(category) for category in categories],
+                    "y": chart.major(series.values, currency),
+                    "base": chart.major(base, currency),
                     "offsetgroup": str(number),
-                    "marker": {"color": parts.colour(series.colour)},
+                    "marker": {"color": chart.colour(series.colour)},
                     "customdata": [
-                        f"<b>{parts.plain(category)}</b>, {parts.plain(group)}<br>{parts.plain(series.name)}: "
-                        f"<b>{parts.amount(value, currency)}</b>"
+                        f"<b>{chart.plain(category)}</b>, {chart.plain(group)}<br>{chart.plain(series.name)}: "
+                        f"<b>{chart.amount(value, currency)}</b>"
                         for category, value in zip(categories, series.values, strict=True)
                     ],
                     "hovertemplate": "%{customdata}<extra></extra>",
@@ -226,15 +226,15 @@ def towers(
             base = base + series.values
     return {
         "data": data,
-        "layout": parts.layout(
+        "layout": chart.layout(
             barmode="group",
             bargap=0.3,
             bargroupgap=0.06,
-            xaxis=parts.axis(type="category", showgrid=False),
-            yaxis=parts.axis(
-                title=parts.title(f"{hint}, {currency.code}"), tickformat=parts.ticks(data), rangemode="tozero"
+            xaxis=chart.axis(type="category", showgrid=False),
+            yaxis=chart.axis(
+                title=chart.title(f"{hint}, {currency.code}"), tickformat=chart.ticks(data), rangemode="tozero"
             ),
-            legend=parts.legend(),
+            legend=chart.legend(),
             margin={"l": 64, "r": 12, "t": 44, "b": 36},
         ),
         "narrow": {"margin": {"l": 52, "r": 8, "t": 64, "b": 36}, "font.size": 11},
@@ -245,7 +245,7 @@ def ranks(descending_minor: Array, *, currency: Currency, what: str) -> Figure:
     """What the one at each rank got, both axes logarithmic. A straight line would be a power law."""
     got = descending_minor[descending_minor > 0]
     if not len(got):
-        return parts.nothing()
+        return chart.nothing()
     places = ranks_shown(len(got))
     values = [int(got[place - 1]) for place in places]
     return {
@@ -255,19 +255,19 @@ def ranks(descending_minor: Array, *, currency: Currency, what: str) -> Figure:
                 "mode": "lines",
                 "x": places,
                 "y": [value / 10**currency.digits for value in values],
-                "line": {"color": parts.colour("third"), "width": 2.5},
+                "line": {"color": chart.colour("third"), "width": 2.5},
                 "customdata": [
-                    f"rank {place:,}: <b>{parts.amount(value, currency)}</b>"
+                    f"rank {place:,}: <b>{chart.amount(value, currency)}</b>"
                     for place, value in zip(places, values, strict=True)
                 ],
                 "hovertemplate": "%{customdata}<extra></extra>",
             }
         ],
-        "layout": parts.layout(
+        "layout": chart.layout(
             showlegend=False,
-            xaxis=parts.axis(type="log", title=parts.title(f"rank of the {what}, log scale"), dtick=1, tickformat=",d"),
-            yaxis=parts.axis(
-                type="log", title=parts.title(f"received, {currency.code}, log scale"), dtick=1, tickformat=",~f"
+            xaxis=chart.axis(type="log", title=chart.title(f"rank of the {what}, log scale"), dtick=1, tickformat=",d"),
+            yaxis=chart.axis(
+                type="log", title=chart.title(f"received, {currency.code}, log scale"), dtick=1, tickformat=",~f"
             ),
             margin={"l": 72, "r": 16, "t": 12, "b": 48},
         ),
@@ -278,7 +278,7 @@ def ranks(descending_minor: Array, *, currency: Currency, what: str) -> Figure:
 def lorenz(descending_minor: Array, *, what: str) -> Figure:
     """Which share of the money the lower part got, against equal shares."""
     if not descending_minor.any():
-        return parts.nothing()
+        return chart.nothing()
     counts, shares = lorenz_points(descending_minor)
     return {
         "data": [
@@ -287,7 +287,7 @@ def lorenz(descending_minor: Array, *, what: str) -> Figure:
                 "mode": "lines",
                 "x": [0, 1],
                 "y": [0, 1],
-                "line": {"color": parts.colour("quiet"), "width": 1.5, "dash": "dot"},
+                "line": {"color": chart.colour("quiet"), "width": 1.5, "dash": "dot"},
                 "hoverinfo": "skip",
             },
             {
@@ -296,18 +296,18 @@ def lorenz(descending_minor: Array, *, what: str) -> Figure:
                 "x": counts,
                 "y": shares,
                 "fill": "tonexty",
-                "fillcolor": parts.colour("third-soft"),
-                "line": {"color": parts.colour("third"), "width": 2.5},
-                "hovertemplate": f"the lower %{{x:.0%}} of the {parts.plain(what)} received %{{y:.1%}}<extra></extra>",
+                "fillcolor": chart.colour("third-soft"),
+                "line": {"color": chart.colour("third"), "width": 2.5},
+                "hovertemplate": f"the lower %{{x:.0%}} of the {chart.plain(what)} received %{{y:.1%}}<extra></extra>",
             },
         ],
-        "layout": parts.layout(
+        "layout": chart.layout(
             showlegend=False,
-            xaxis=parts.axis(title=parts.title(f"share of the {what}, smallest first"), range=[0, 1], tickformat=".0%"),
-            yaxis=parts.axis(title=parts.title("share of the money"), range=[0, 1.01], tickformat=".0%"),
+            xaxis=chart.axis(title=chart.title(f"share of the {what}, smallest first"), range=[0, 1], tickformat=".0%"),
+            yaxis=chart.axis(title=chart.title("share of the money"), range=[0, 1.01], tickformat=".0%"),
             margin={"l": 60, "r": 20, "t": 12, "b": 48},
             annotations=[
-                parts.note("if all were equal", x=0.5, y=0.5, xanchor="right", yanchor="bottom", shade="quiet"),
+                chart.note("if all were equal", x=0.5, y=0.5, xanchor="right", yanchor="bottom", shade="quiet"),
             ],
         ),
         "narrow": {"font.size": 11},
@@ -353,17 +353,17 @@ def gini(descending_minor: Array) -> float:
 
 
 def _stack(starts_ns: Array, stacked: Sequence[Series], currency: Currency, zone: ZoneInfo) -> list[dict[str, Any]]:
-    middles = [parts.axis_time(int(start) + HOUR_NS // 2, zone) for start in starts_ns]
+    middles = [chart.axis_time(int(start) + HOUR_NS // 2, zone) for start in starts_ns]
     spans = [_hour(int(start), zone) for start in starts_ns]
     return [
         {
             "type": "bar",
-            "name": parts.plain(series.name),
+            "name": chart.plain(series.name),
             "x": middles,
-            "y": parts.major(series.values, currency),
-            "marker": {"color": parts.colour(series.colour), "line": {"width": 0}},
+            "y": chart.major(series.values, currency),
+            "marker": {"color": chart.colour(series.colour), "line": {"width": 0}},
             "customdata": [
-                f"{span}<br>{parts.plain(series.name)}: <b>{parts.amount(value, currency)}</b>"
+                f"{span}<br>{chart.plain(series.name)}: <b>{chart.amount(value, currency)}</b>"
                 for span, value in zip(spans, series.values, strict=True)
             ],
             "hovertemplate": "%{customdata}<extra></extra>",
@@ -377,18 +377,18 @@ def _totals(starts_ns: Array, running: Sequence[Series], currency: Currency, zon
     lines: list[dict[str, Any]] = []
     for series in running:
         totals = np.concatenate([np.zeros(1, np.int64), np.cumsum(series.values, dtype=np.int64)])
-        name = parts.plain(series.name)
+        name = chart.plain(series.name)
         lines.append(
             {
                 "type": "scatter",
                 "mode": "lines",
                 "name": name,
-                "x": [parts.axis_time(end, zone) for end in ends_ns],
-                "y": parts.major(totals, currency),
+                "x": [chart.axis_time(end, zone) for end in ends_ns],
+                "y": chart.major(totals, currency),
                 "yaxis": "y2",
-                "line": {"color": parts.colour(series.colour), "width": 2.5, "dash": "dash" if lines else "solid"},
+                "line": {"color": chart.colour(series.colour), "width": 2.5, "dash": "dash" if lines else "solid"},
                 "customdata": [
-                    f"until {parts.shown_end(end, zone)}<br>{name}: <b>{parts.amount(value, currency)}</b>"
+                    f"until {chart.shown_end(end, zone)}<br>{name}: <b>{chart.amount(value, currency)}</b>"
                     for end, value in zip(ends_ns, totals, strict=True)
                 ],
                 "hovertemplate": "%{customdata}<extra></extra>",

@@ -21,21 +21,21 @@ from typing import Any, Final, Protocol
 import blake3
 import numpy as np
 
-from sycee.core import files, ids
+from sycee.core import atomic_files, ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.issuance.bank import CentralBank
+from sycee.core.result_codes import Result
+from sycee.issuance.central_bank import CentralBank
 from sycee.issuance.signing import Signatures
-from sycee.programmes import draw, published
+from sycee.programmes import draw, draw_files
 from sycee.programmes.definition import DrawRule, Programme
 from sycee.programmes.registration import deduplicate, duplicates_csv
 from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sandbox import assumptions as assumed
-from sycee.sandbox import plan, reading
-from sycee.sandbox.authorities import Authorities, check_signatures, signed
+from sycee.sandbox import measurements, plan
 from sycee.sandbox.outcome import Outcome, Phase
-from sycee.sandbox.stream import Stream
+from sycee.sandbox.replay_signers import Authorities, check_signatures, signed
+from sycee.sandbox.seeded_choices import Stream
 from sycee.sequencer.embedded import Ledger
 
 Array = np.ndarray[Any, Any]
@@ -150,7 +150,7 @@ def run(
         topped_up = plan.top_ups_by_operator(timeline, bank)
         _issue(ledger, clock, phases, programme, bank, topped_up, seed_bytes, authorities)
         _spend(signed(ledger, clock, *authorities.operators), clock, phases, timeline)
-        before = reading.left_of_packets(ledger, live.number)
+        before = measurements.left_of_packets(ledger, live.number)
         _expire(signed(ledger, clock, authorities.treasury), clock, phases, programme, live, seed_bytes)
         with phases("checking every cent", None, ""):
             ledger.check()
@@ -161,7 +161,7 @@ def run(
         with phases("checking every signature", None, "signatures"):
             found = check_signatures(folder, bank, authorities, digest)
         phases.done[-1] = _counted(phases.done[-1], found.by_signer.total())
-        return reading.outcome(
+        return measurements.outcome(
             ledger,
             programme,
             assumptions,
@@ -208,7 +208,7 @@ def _register_and_draw(
     with phases("registration", None, "entries"):
         registered = plan.registrations(programme, assumptions, targets, stream, scale)
         checked = deduplicate(registered)
-        files.write_whole(folder / DUPLICATES, duplicates_csv(checked.duplicates))
+        atomic_files.write_whole(folder / DUPLICATES, duplicates_csv(checked.duplicates))
     phases.done[-1] = _counted(phases.done[-1], len(registered))
     standing = checked.standing
     entries = draw.Entries(
@@ -263,7 +263,7 @@ def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: in
     if folder.exists() and set(folder.iterdir()) - set(_half_written(folder, MANIFEST)):
         raise UsageError(f"{folder} is not empty and holds no replay", hint="name an empty folder for --data")
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, (json.dumps(mine, indent=2) + "\n").encode())
+    atomic_files.write_whole(path, (json.dumps(mine, indent=2) + "\n").encode())
 
 
 def _half_written(folder: Path, *names: str) -> list[Path]:
@@ -273,7 +273,7 @@ def _half_written(folder: Path, *names: str) -> list[Path]:
 
 def _sweep(folder: Path) -> None:
     """Remove what runs that were killed left half-written."""
-    names = (published.ANNOUNCEMENT, published.ENTRIES, published.BEACON, published.TICKETS, published.WINNERS)
+    names = (draw_files.ANNOUNCEMENT, draw_files.ENTRIES, draw_files.BEACON, draw_files.TICKETS, draw_files.WINNERS)
     for path in (*_half_written(folder, MANIFEST, DUPLICATES), *_half_written(folder / DRAW_FOLDER, *names)):
         path.unlink()
 

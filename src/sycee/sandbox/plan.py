@@ -16,13 +16,13 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.errors import UsageError
-from sycee.issuance.bank import CentralBank
+from sycee.issuance.central_bank import CentralBank
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.programmes.definition import Programme
 from sycee.programmes.registration import Registrations
 from sycee.sandbox.assumptions import Assumptions
-from sycee.sandbox.stream import Stream, split_evenly
+from sycee.sandbox.seeded_choices import Stream, split_evenly
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from sycee.core import money
-from sycee.report import flow, page, parts, plots
+from sycee.report import chart, page, plots, sankey
+from sycee.report.chart import Level, Series
 from sycee.report.page import (
     Beside,
     Block,
@@ -29,8 +30,7 @@ from sycee.report.page import (
     Verdict,
     columns,
 )
-from sycee.report.parts import Level, Series
-from sycee.sandbox import report_end
+from sycee.sandbox import report_appendix
 from sycee.sandbox.outcome import Array, Comparison, Outcome, Role
 
 
@@ -54,7 +54,7 @@ def report_page(outcome: Outcome) -> Page:
         facts=(
             (
                 f"spending window, {programme.zone.key} time",
-                f"{parts.shown(window.from_ns, programme.zone)} to {parts.shown_end(window.until_ns, programme.zone)}",
+                f"{chart.shown(window.from_ns, programme.zone)} to {chart.shown_end(window.until_ns, programme.zone)}",
             ),
             ("funded by", programme.funder.name),
             ("scale", "full size" if outcome.scale == 1 else f"{outcome.scale:g} of the published size"),
@@ -68,9 +68,9 @@ def report_page(outcome: Outcome) -> Page:
             _flow(outcome),
             _operators(outcome),
             _merchants(outcome),
-            report_end.proof(outcome),
-            report_end.run(outcome),
-            report_end.reading(outcome),
+            report_appendix.proof(outcome),
+            report_appendix.run(outcome),
+            report_appendix.reading(outcome),
         ),
         footer=f"Programme {programme.name}, seed {outcome.seed}. This page is one file and needs no network.",
     )
@@ -224,7 +224,7 @@ def _hours(outcome: Outcome) -> Section:
     if packets + own:
         place = int(both.argmax())
         busiest = (
-            f" The busiest hour began {parts.shown(int(hours.start_ns[place]), programme.zone)} "
+            f" The busiest hour began {chart.shown(int(hours.start_ns[place]), programme.zone)} "
             f"with {_money(outcome, int(both[place]))}; "
             f"the last {min(len(both), 24)} hours brought "
             f"{_percent(int(both[-24:].sum()), packets + own, 'of all spending')}."
@@ -239,7 +239,7 @@ def _hours(outcome: Outcome) -> Section:
                 f"Spent by hour, {programme.zone.key} time",
                 f"{_money(outcome, packets)} of packet money and {_money(outcome, own)} of own money were spent in "
                 f"{int(hours.payments.sum()):,} payments before "
-                f"{parts.shown_end(programme.expires_ns, programme.zone)}.{busiest} "
+                f"{chart.shown_end(programme.expires_ns, programme.zone)}.{busiest} "
                 f"{int(hours.claims.sum()):,} packets were claimed, worth {_money(outcome, int(claimed_minor.sum()))}.",
                 figure,
                 height=520,
@@ -252,7 +252,7 @@ def _hours(outcome: Outcome) -> Section:
 def _by_hour(outcome: Outcome) -> Table:
     hours, zone, code = outcome.hours, outcome.programme.zone, outcome.programme.currency.code
     rows = tuple(
-        (parts.shown(int(start), zone), f"{claims:,}", f"{payments:,}", _amount(outcome, packet), _amount(outcome, own))
+        (chart.shown(int(start), zone), f"{claims:,}", f"{payments:,}", _amount(outcome, packet), _amount(outcome, own))
         for start, claims, payments, packet, own in zip(
             hours.start_ns, hours.claims, hours.payments, hours.packets_minor, hours.own_minor, strict=True
         )
@@ -343,8 +343,8 @@ def _flow(outcome: Outcome) -> Section:
                 "flow",
                 "From mint to return",
                 f"{sentence[:1].upper()}{sentence[1:]}." if flows else "No money moved.",
-                flow.flow(flows, currency=currency, back="{} (returned)"),
-                height=flow.HEIGHT,
+                sankey.flow(flows, currency=currency, back="{} (returned)"),
+                height=sankey.HEIGHT,
                 width_min=820,
             ),
             Table(

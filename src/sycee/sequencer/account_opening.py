@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.core.codes import Result
 from sycee.core.errors import Refused
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.sequencer import Sequencer
 

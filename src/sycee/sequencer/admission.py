@@ -14,11 +14,11 @@ from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import rules
+from sycee.sequencer import rules_version
 from sycee.sequencer.log import Log
 from sycee.sequencer.signature_workers import SignatureVerifier
 from sycee.sequencer.submission_queue import SubmissionQueue
-from sycee.sequencer.zones import check_zones
+from sycee.sequencer.time_zones import check_zones
 
 Array = np.ndarray[Any, Any]
 
@@ -56,7 +56,7 @@ class Admission:
             defines = kinds.size and (kinds.item() if kinds.size == 1 else int(kinds.min())) <= Kind.UPGRADE
         if defines:
             check_zones(batch.operations)
-            rules.check_upgrades(batch.operations)
+            rules_version.check_upgrades(batch.operations)
         return batch
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:

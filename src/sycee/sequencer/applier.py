@@ -13,7 +13,7 @@ from sycee.ledger import batch as batches
 from sycee.ledger import layout
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import rules
+from sycee.sequencer import rules_version
 
 Array = np.ndarray[Any, Any]
 
@@ -63,15 +63,15 @@ class Applier:
         if frame.movement_digest != self.state.movement_digest:
             raise _other_movements(self.state, frame)
         self.apply(frame.kind, frame.sequence, frame.time_ns, batch, frame.calendar)
-        rules.check_rules(self.state)
+        rules_version.check_rules(self.state)
 
 
 def _other_movements(state: LedgerState, frame: Frame) -> Exception:
-    if state.rules < rules.RULES_OLDEST:
+    if state.rules < rules_version.RULES_OLDEST:
         return UnavailableError(
-            f"this ledger follows version {state.rules} of the rules, older than {rules.RULES_OLDEST}, the oldest that "
-            "this release replays",
-            hint=f"Sycee {rules.RELEASES[state.rules]} replays it. Nothing was changed.",
+            f"this ledger follows version {state.rules} of the rules, older than {rules_version.RULES_OLDEST}, "
+            "the oldest that this release replays",
+            hint=f"Sycee {rules_version.RELEASES[state.rules]} replays it. Nothing was changed.",
         )
     return IntegrityError(
         f"{frame.place}: frame {frame.sequence}: this release computes other movements for the frames before it than "

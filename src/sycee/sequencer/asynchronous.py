@@ -11,15 +11,15 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
+from sycee.core.result_codes import Result
 from sycee.ledger import layout, operations
 from sycee.ledger.batch import PreparedBatch, results_of
+from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.envelopes import Envelope, decode
 from sycee.ledger.layout import Kind
-from sycee.ledger.reading import Answers, Page
-from sycee.ledger.values import Account, Hold, Purse
+from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.money_operations import Chain, MoneyOperations
@@ -149,7 +149,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         return await self._ask(reads.missing(reversal))
 
     async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer many reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+        """Answer many reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
 
         `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
         """

@@ -17,8 +17,8 @@ from typing import Any, Final
 from blake3 import blake3
 
 from sycee.core import ids
+from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.core.files import write_whole
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.journal import Mark
 from sycee.ledger.layout import Role

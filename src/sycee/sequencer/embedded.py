@@ -17,18 +17,18 @@ from typing import Any, Final, Self
 import numpy as np
 
 from sycee.core.clock import Clock, RealClock
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.memory import total_bytes
+from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.batch import results_of
+from sycee.ledger.entities import Account, Hold, Purse, Transit
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Block, Reason, Role
 from sycee.ledger.operations import integer, shown
-from sycee.ledger.reading import Answers, Page
-from sycee.ledger.values import Account, Hold, Purse, Transit
+from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads, snapshots
 from sycee.sequencer.account_opening import SuspenseAccounts, check_opened
 from sycee.sequencer.asynchronous import AsyncLedger
@@ -424,7 +424,7 @@ class Ledger(MoneyOperations[Result]):
         return self._ask(reads.purse(programme, member))
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer many reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+        """Answer many reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
 
         `at_least`: wait until this frame is committed. Reads of all callers that wait share one pass between two
         frames. Raises UsageError for more than one pass answers.

@@ -25,12 +25,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
+from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
-from sycee.ledger import reading
+from sycee.ledger import queries
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
@@ -245,9 +245,9 @@ class LoopSubmitter:
     def _balance_reads(self, balances: list[tuple[asyncio.Future[Any], int]]) -> list[Read]:
         """Return balances as reads of as many accounts as one pass answers."""
         reads: list[Read] = []
-        for start in range(0, len(balances), reading.READS_MAX):
-            futures, accounts = zip(*balances[start : start + reading.READS_MAX], strict=True)
-            reads.append((self, Group(futures), reading.accounts(accounts), 0))
+        for start in range(0, len(balances), queries.READS_MAX):
+            futures, accounts = zip(*balances[start : start + queries.READS_MAX], strict=True)
+            reads.append((self, Group(futures), queries.accounts(accounts), 0))
         return reads
 
     def _grouped(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
@@ -374,7 +374,7 @@ def _of_group(group: Group, outcome: Any) -> list[Any]:
         return [outcome for _ in group.futures]
     if isinstance(outcome, Exception):
         return [own_error(outcome) for _ in group.futures]
-    if isinstance(outcome, reading.Answers):
+    if isinstance(outcome, queries.Answers):
         return outcome.balances()
     return batches.results_of(outcome)
 

@@ -9,7 +9,7 @@ from sycee.core import limits
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError
 from sycee.journal.frame import CalendarEntry
-from sycee.sequencer.zones import EPOCH, calendar_of
+from sycee.sequencer.time_zones import EPOCH, calendar_of
 
 NS_PER_S: Final = 10**9
 # When this file was written. The machine's clock was set wrong where it says less; a battery that is empty says 1970.

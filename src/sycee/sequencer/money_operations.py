@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from sycee.core import money
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
+from sycee.core.result_codes import Result
 from sycee.ledger import layout, operations, single_record
 
 Array = np.ndarray[Any, Any]

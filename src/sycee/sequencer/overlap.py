@@ -7,7 +7,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
-from sycee.core.worker import Coming, Worker
+from sycee.core.worker_thread import Coming, Worker
 
 Task = Callable[[], Any]
 

@@ -15,15 +15,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from sycee.core import money
-from sycee.core.codes import Result
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
-from sycee.ledger import layout, reading
+from sycee.core.result_codes import Result
+from sycee.ledger import layout, queries
+from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.layout import AccountKind, Kind, Purpose
 from sycee.ledger.operations import integer, shown
-from sycee.ledger.reading import Answers, Page
+from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState
-from sycee.ledger.values import Account, Hold, Purse
 
 Array = np.ndarray[Any, Any]
 Found = TypeVar("Found")
@@ -64,19 +64,19 @@ class Query(NamedTuple, Generic[Found]):
 def account(account: int) -> Query[Account]:
     """Query an account; the value raises UsageError where there is none."""
     number = integer("account", account)
-    return Query(reading.accounts([number]), lambda answers: _existing(answers.account(0), number))
+    return Query(queries.accounts([number]), lambda answers: _existing(answers.account(0), number))
 
 
 def balance(account: int) -> Query[int]:
     """Query an account's balance in minor units; the value raises UsageError where there is no such account."""
     number = integer("account", account)
-    return Query(reading.accounts([number]), lambda answers: _existing(answers.balance(0), number))
+    return Query(queries.accounts([number]), lambda answers: _existing(answers.balance(0), number))
 
 
 def statement_page(account: int, *, lines: int, cursor: int) -> Query[Page]:
     """Query one page of a statement; the value raises UsageError where there is no such account or cursor."""
     number = integer("account", account)
-    requests = reading.statement(number, lines=lines, cursor=cursor)
+    requests = queries.statement(number, lines=lines, cursor=cursor)
     return Query(requests, lambda answers: _existing(answers.page(0), number))
 
 
@@ -86,13 +86,13 @@ def purse(programme: int, member: int) -> Query[Purse | None]:
         integer(name, value, -I64_MAX, I64_MAX) for name, value in (("programme", programme), ("member", member))
     )
     if not (0 <= programme < 1 << 32 and member >= 0):
-        return Query(reading.purses([]), lambda _: None)
-    return Query(reading.purses([(programme, member)]), lambda answers: answers.purse(0))
+        return Query(queries.purses([]), lambda _: None)
+    return Query(queries.purses([(programme, member)]), lambda answers: answers.purse(0))
 
 
 def hold(hold: int) -> Query[Hold | None]:
     """Query what an operation holds, None where it made no hold."""
-    return Query(reading.holds([integer("hold", hold)]), lambda answers: answers.hold(0))
+    return Query(queries.holds([integer("hold", hold)]), lambda answers: answers.hold(0))
 
 
 def operation(id: int) -> Query[Bound | None]:
@@ -103,7 +103,7 @@ def operation(id: int) -> Query[Bound | None]:
         found = answers.operation(0)
         return found and Bound(id=number, kind=found.kind, result=found.result, time_ns=found.time_ns)
 
-    return Query(reading.operations([number]), decode)
+    return Query(queries.operations([number]), decode)
 
 
 def missing(reversal: int) -> Query[int]:
@@ -119,7 +119,7 @@ def missing(reversal: int) -> Query[int]:
             )
         return int(found.record["detail"])
 
-    return Query(reading.operations([number]), decode)
+    return Query(queries.operations([number]), decode)
 
 
 # --- functions over the whole state, between two frames ---

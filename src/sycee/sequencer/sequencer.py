@@ -17,10 +17,10 @@ import numpy as np
 
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.journal.disk import Disk
 from sycee.ledger.envelopes import Envelope
-from sycee.ledger.reading import Answers
+from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.admission import Admission
@@ -155,7 +155,7 @@ class Sequencer:
         return self.admission.submit(operations, envelopes)
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer reads, (n,) sycee.ledger.reading.READ, from one committed frame, which the answers name.
+        """Answer reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
 
         `at_least`: wait until this frame is committed. Reads of many callers share one pass between two frames. Raises
         UsageError for more than one pass answers, UnavailableError once the ledger is closed or has stopped.

@@ -28,7 +28,7 @@ import numpy as np
 
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.ledger import signatures
 from sycee.ledger.batch import PreparedBatch
 from sycee.sequencer.signature_worker import BATCH_JOBS_MAX, COUNT

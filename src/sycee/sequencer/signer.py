@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.ledger.entities import Account
 from sycee.ledger.operations import integer
-from sycee.ledger.values import Account
 
 
 @dataclass(frozen=True, slots=True)

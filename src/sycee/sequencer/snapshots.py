@@ -20,7 +20,7 @@ from sycee.journal.disk import Disk
 from sycee.journal.frame import Frame, Mark
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
-from sycee.ledger import kernels, layout, proofs
+from sycee.ledger import invariants, kernels, layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.log import Log
@@ -186,7 +186,7 @@ def state_of(snapshot: Snapshot, history: History | None = None) -> LedgerState:
     if (state.rules, state.movement_digest) != (snapshot.rules, snapshot.movement_digest):
         raise IntegrityError("its tables are not those that its head names")
     try:
-        proofs.check_sums(state)
+        invariants.check_sums(state)
     except IntegrityError as error:
         raise files.SnapshotDamaged(
             f"{snapshot.path}: the snapshot keeps wrong books: {error.message}",

@@ -13,7 +13,7 @@ from threading import Condition, Lock
 from typing import Any, Final, Protocol, TypeAlias
 
 from sycee.core.errors import SyceeError, UnavailableError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
 

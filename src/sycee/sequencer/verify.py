@@ -21,7 +21,7 @@ from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position, agrees, granted_keys
 from sycee.sequencer.checkpoint import verify as verify_checkpoint
 from sycee.sequencer.folders import journal_disk, snapshot_disk
-from sycee.sequencer.zones import calendar_of
+from sycee.sequencer.time_zones import calendar_of
 from sycee.storage.table_storage import TableStorage
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.ledger import reading
+from sycee.ledger import queries
 from sycee.ledger.operations import integer
-from sycee.ledger.reading import Answers
+from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket, deliver
 
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 # Who asks, for what, (n,) reading.READ, and the oldest frame that the answer may rest on; 0 for any.
 Read: TypeAlias = tuple[Receiver, Any, Array, int]
-NO_READS: Final = np.zeros(0, reading.READ)
+NO_READS: Final = np.zeros(0, queries.READ)
 
 
 class Views:
@@ -83,8 +83,8 @@ class Views:
         count = lines = 0
         while self._backlog:
             requests = self._backlog[0][2]
-            more_lines = reading.page_lines(requests)
-            if reads and (count + requests.size > reading.READS_MAX or lines + more_lines > reading.LINES_MAX):
+            more_lines = queries.page_lines(requests)
+            if reads and (count + requests.size > queries.READS_MAX or lines + more_lines > queries.LINES_MAX):
                 break
             reads.append(self._backlog.popleft())
             count += requests.size
@@ -94,7 +94,7 @@ class Views:
     def _answers(self, reads: Sequence[Read]) -> list[Any]:
         """Return the answers to each read, or an error for each that cannot be answered."""
         try:
-            answers = reading.answer(self._state, np.concatenate([NO_READS, *(read[2] for read in reads)]))
+            answers = queries.answer(self._state, np.concatenate([NO_READS, *(read[2] for read in reads)]))
         except Exception as error:
             if len(reads) == 1:
                 return [error]
@@ -111,16 +111,16 @@ def checked(requests: Array, at_least: int) -> tuple[Array, int]:
 
     Raises UsageError for an array that holds no requests, for more than one pass answers, and for no frame.
     """
-    if getattr(requests, "dtype", None) != reading.READ or requests.ndim != 1:
-        raise UsageError("read takes an array of requests", hint="the functions of sycee.ledger.reading make them")
+    if getattr(requests, "dtype", None) != queries.READ or requests.ndim != 1:
+        raise UsageError("read takes an array of requests", hint="the functions of sycee.ledger.queries make them")
     requests = requests.copy()
-    if requests.size and int(requests["kind"].max()) > max(reading.ReadKind):
+    if requests.size and int(requests["kind"].max()) > max(queries.ReadKind):
         raise UsageError(
-            f"{requests['kind'].max()} is no kind of read", hint="the functions of sycee.ledger.reading make requests"
+            f"{requests['kind'].max()} is no kind of read", hint="the functions of sycee.ledger.queries make requests"
         )
-    if requests.size and reading.fitting(requests) < requests.size:
+    if requests.size and queries.fitting(requests) < requests.size:
         raise UsageError(
             f"{requests.size:,} reads are more than one pass answers",
-            hint=f"at most {reading.READS_MAX:,} reads, and pages of {reading.LINES_MAX:,} lines together",
+            hint=f"at most {queries.READS_MAX:,} reads, and pages of {queries.LINES_MAX:,} lines together",
         )
     return requests, integer("at_least", at_least, high=I64_MAX)

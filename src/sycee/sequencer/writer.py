@@ -16,15 +16,15 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core.clock import read_ns
-from sycee.core.codes import Result
 from sycee.core.errors import SyceeError, UnavailableError
-from sycee.core.forking import Owner
+from sycee.core.fork_guard import Owner
 from sycee.core.memory import available_bytes
+from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.ledger import authority, kernels, layout
 from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
-from sycee.sequencer import rules
+from sycee.sequencer import rules_version
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.frame_time import FrameTimes, next_time_ns
 from sycee.sequencer.log import Log
@@ -247,8 +247,10 @@ class Writer:
 
     def _follow_rules(self) -> None:
         """Write an UPGRADE frame if older rules than this release's held so far."""
-        if self._state.rules < rules.RULES_VERSION:
-            self._commit(FrameKind.OPERATIONS, self._next_ns(), PreparedBatch(rules.upgrade_record(self._state)))
+        if self._state.rules < rules_version.RULES_VERSION:
+            self._commit(
+                FrameKind.OPERATIONS, self._next_ns(), PreparedBatch(rules_version.upgrade_record(self._state))
+            )
 
     def _next_ns(self) -> int:
         return next_time_ns(self._times.clock, self._log.last_time_ns)

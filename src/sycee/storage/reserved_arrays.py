@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.core.worker import Executor
+from sycee.core.worker_thread import Executor
 
 Array = np.ndarray[Any, Any]
 

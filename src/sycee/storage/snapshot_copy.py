@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sycee.core.errors import UnavailableError
-from sycee.ledger import kernels, saving
+from sycee.ledger import kernels, snapshot_tables
 from sycee.storage.reserved_arrays import ReservedArray
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SnapshotCopy:
 
     def __init__(self, state: LedgerState) -> None:
         """Begin. Raises UnavailableError where there is no address space for what is kept meanwhile."""
-        sections, self.small = saving.save(state)
+        sections, self.small = snapshot_tables.save(state)
         self.rules, self.movement_digest = state.rules, state.movement_digest
         # What changes comes first, so that the ledger is done keeping pre-images as soon as can be. The views of the
         # large tables stay what they are however these grow, for a growing array never moves.

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from sycee.core.worker import Coming, Executor, Worker
+from sycee.core.worker_thread import Coming, Executor, Worker
 from sycee.ledger import kernels
 from sycee.ledger.storage import Pending, Section
 from sycee.storage.eviction import Eviction

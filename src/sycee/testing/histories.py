@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sycee.core.codes import Result
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import LINKED, AccountKind, HoldState, Kind, PurseState, TransitState
 from sycee.testing.histories_money import Steps
 from sycee.testing.histories_stage import SETTING_BYTES

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import HoldState, Purpose, Role
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from blake3 import blake3
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.testing.naive_book import Book
 from sycee.testing.naive_programmes import id_bytes
 from sycee.testing.naive_rows import Movement, Row, Rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import HoldFlag, HoldState, PostFlag
 from sycee.testing.naive_book import Book, Refusal, refuse
 from sycee.testing.naive_limits import waterfall, waterfall_is_possible

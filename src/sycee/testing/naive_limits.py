@@ -5,8 +5,8 @@ A function named `forbids_…` gives the code that stands against something, or 
 
 from __future__ import annotations
 
-from sycee.core.codes import Result
 from sycee.core.limits import I64_MAX
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Purpose, RuleFlag
 from sycee.testing.naive_book import Book, period_numbers, refuse
 from sycee.testing.naive_record import Operation

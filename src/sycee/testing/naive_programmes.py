@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from blake3 import blake3
 
-from sycee.core.codes import Result
 from sycee.core.limits import I64_MAX
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Purpose, PurseState
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import forbids_amount, use_up

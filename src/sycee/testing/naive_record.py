@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sycee.core import limits
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
 
 # Where each field lies: the first byte of it and the first byte after it. Some kinds lay others over these.

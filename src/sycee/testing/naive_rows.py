@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sycee.core.codes import Result
 from sycee.core.limits import I64_MAX
+from sycee.core.result_codes import Result
 from sycee.ledger.layout import PURSE_BIT, AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 
 # ("account", id) or ("purse", programme, member)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.limits import I64_MAX
+from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import forbids_amount, forbids_payee, forbids_receiving, is_in_force, use_up

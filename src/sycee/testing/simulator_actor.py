@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sycee.core.keys import SigningKey
 from sycee.ledger.envelopes import Envelope, sign
 from sycee.ledger.layout import Kind, Role
-from sycee.sequencer.rules import RULES_VERSION
+from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.testing.histories import Builder
 from sycee.testing.histories_stage import SETTING_BYTES as STAGE_BYTES
 from sycee.testing.histories_steps import PEOPLE

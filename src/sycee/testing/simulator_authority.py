@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from sycee.core.codes import PRECEDENCE, Result
 from sycee.core.keys import PublicKey
+from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Reason, Role
 from sycee.testing.naive import NaiveLedger, chains

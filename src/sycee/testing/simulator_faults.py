@@ -25,7 +25,7 @@ from sycee.sequencer.restore import restore
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.snapshots import Writing
 from sycee.sequencer.verify import verify
-from sycee.testing import simulator_words as words
+from sycee.testing import simulator_text as words
 from sycee.testing.disk import SECTOR_BYTES, FakeDisk, Loss, PowerCut
 from sycee.testing.histories_world import Dice
 from sycee.testing.simulator_actor import TURNS, ZONES, Actor

@@ -18,15 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sycee.core.clock import SimulatedClock
-from sycee.core.codes import Result
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.ledger import batch
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import OPERATION, Kind
 from sycee.sequencer.sequencer import Sequencer
-from sycee.testing import simulator_words as words
+from sycee.testing import simulator_text as words
 from sycee.testing.disk import FakeDisk, PowerCut
 from sycee.testing.histories_world import Dice
 from sycee.testing.naive import Answer

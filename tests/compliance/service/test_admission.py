@@ -9,7 +9,7 @@ from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, De
 from tests.database.places import opened
 
 from sycee.compliance.enforcement.admission import Change
-from sycee.compliance.enforcement.prepared import Prepared
+from sycee.compliance.enforcement.judge_cache import Prepared
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.core.errors import UnavailableError, UsageError

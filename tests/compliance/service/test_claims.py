@@ -13,7 +13,7 @@ from tests.compliance import build
 
 from sycee import data
 from sycee.compliance import declarations, library
-from sycee.compliance.enforcement import decisions, questions
+from sycee.compliance.enforcement import decisions, payment_flow
 from sycee.compliance.enforcement.decisions import Told
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
@@ -55,7 +55,7 @@ def test_nothing_changes_between_turning_days() -> None:
 def test_what_no_rule_looks_at_changes_no_answer() -> None:
     """So that payments which differ in nothing else are of one class."""
     network, regimes = example()
-    counts = questions.looked_at(regimes)
+    counts = payment_flow.looked_at(regimes)
     assert {"from", "to", "via", "classes", "purpose", "stored"} <= counts
     assert "amount_minor" not in counts
     day = network.as_of
@@ -70,7 +70,7 @@ def test_what_no_rule_looks_at_changes_no_answer() -> None:
 
 def test_what_a_rule_takes_as_its_basis_is_looked_at() -> None:
     regime = build.profile(build.rule("flow", build.condition("incidental", "is-true"), basis="purpose"))
-    assert {"incidental", "purpose"} <= questions.looked_at(build.library(regime))
+    assert {"incidental", "purpose"} <= payment_flow.looked_at(build.library(regime))
 
 
 @pytest.mark.parametrize("profile", data.names("profiles"))
@@ -78,7 +78,7 @@ def test_each_profile_looks_at_facts_of_flows_that_are_found(profile: str) -> No
     """Of each profile by itself too: what is dropped is only what it does not look at."""
     network, _ = example()
     regimes = library.load([profile])
-    counts = questions.looked_at(regimes)
+    counts = payment_flow.looked_at(regimes)
     judge = Judge(network, regimes, network.as_of)
     for flow in network.of_kind("flow"):
         bare = replace(flow, facts={name: each for name, each in flow.facts.items() if name in counts})

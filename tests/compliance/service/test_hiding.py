@@ -14,9 +14,9 @@ from tests.compliance import build, generate
 from tests.compliance.build import AT
 from tests.compliance.test_properties import hidden
 
-from sycee.compliance.enforcement import admission, crossing
-from sycee.compliance.enforcement.crossing import Standing
-from sycee.compliance.enforcement.prepared import Prepared
+from sycee.compliance.enforcement import admission, cross_border
+from sycee.compliance.enforcement.cross_border import Standing
+from sycee.compliance.enforcement.judge_cache import Prepared
 from sycee.compliance.facts import Fact, Network, Waiver
 from sycee.compliance.profiles import Library, put_together
 from sycee.core.documents import DocumentError
@@ -81,9 +81,9 @@ def outcomes(network: Network, library: Library, flow: str, facts: dict[str, Any
     try:
         found = prepared.answer(prepared.question(flow, facts))
     except (UsageError, DocumentError):
-        return of_parties, crossing.REFUSED
+        return of_parties, cross_border.REFUSED
     stood = [Standing(each, admission.ADMIT, "") for each in (found.sender, found.receiver)]
-    return of_parties, crossing.decide("", found, stood).outcome
+    return of_parties, cross_border.decide("", found, stood).outcome
 
 
 @seldom
@@ -97,7 +97,7 @@ def test_hiding_a_fact_admits_and_clears_nobody(seed: int) -> None:
         after, then = outcomes(network, library, flow, facts)
         for old, new in zip(before, after, strict=True):
             assert old in admission.ADMITTED or new not in admission.ADMITTED
-        assert cleared == crossing.CLEARED or then != crossing.CLEARED
+        assert cleared == cross_border.CLEARED or then != cross_border.CLEARED
         before, cleared = after, then
 
 
@@ -122,4 +122,6 @@ def test_the_worlds_of_the_property_are_of_both_kinds() -> None:
         random, network, library = world(seed)
         of_parties, cleared = outcomes(network, library, random.choice(("flow-0", "flow-1")), asked(random))
         found.update([*of_parties, cleared])
-    assert min(found[each] for each in (admission.ADMIT, admission.REFUSE, crossing.CLEARED, crossing.REFUSED)) > 5
+    assert (
+        min(found[each] for each in (admission.ADMIT, admission.REFUSE, cross_border.CLEARED, cross_border.REFUSED)) > 5
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy
 from alembic import op
 
-from sycee.database.appending import only_added_to
+from sycee.database.append_only import only_added_to
 
 revision = "0001"
 down_revision = None

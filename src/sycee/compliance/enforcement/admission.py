@@ -15,7 +15,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any, Final
 
-from sycee.compliance.enforcement import decisions, reasons
+from sycee.compliance.enforcement import decisions, reason_codes
 from sycee.compliance.enforcement.decisions import Inputs, Let, Told
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing import parties
@@ -107,7 +107,7 @@ def decide(judge: Judge, turning: Sequence[date], participant: str, findings: Se
         findings=decisions.told(findings),
         waivers=waivers,
         missing=tuple(sorted({path for each in stops for path in each.missing})),
-        reason_code=reasons.code_of(*(each.verdict.word for each in stops)),
+        reason_code=reason_codes.code_of(*(each.verdict.word for each in stops)),
         until=next_day(turning, judge.at),
         messages=tuple(each.message for each in stops),
     )
@@ -116,7 +116,7 @@ def decide(judge: Judge, turning: Sequence[date], participant: str, findings: Se
 def gone(judge: Judge, participant: str) -> Admission:
     """The decision on one who asked to be admitted and is declared no more."""
     report = decisions.report_of(judge.network, judge.library, judge.at, ())
-    code = reasons.code_of(reasons.NOT_ADMITTED)
+    code = reason_codes.code_of(reason_codes.NOT_ADMITTED)
     says = f"{participant} is declared no more"
     return Admission(participant, REFUSE, decisions.inputs_of(report), (), (), (participant,), code, None, (says,))
 

@@ -23,12 +23,12 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.compliance.declarations import ON_A_PATH
-from sycee.compliance.enforcement import admission, crossing, decisions, log, replaying, versions
+from sycee.compliance.enforcement import admission, cross_border, decision_log, decision_replay, decisions, versions
 from sycee.compliance.enforcement.admission import Admission, Change
-from sycee.compliance.enforcement.crossing import ComplianceRecord, Refusal
+from sycee.compliance.enforcement.cross_border import ComplianceRecord, Refusal
+from sycee.compliance.enforcement.decision_log import Appeal, Kept, Round
 from sycee.compliance.enforcement.decisions import text
-from sycee.compliance.enforcement.log import Appeal, Kept, Round
-from sycee.compliance.enforcement.prepared import Prepared, Shelf
+from sycee.compliance.enforcement.judge_cache import Prepared, Shelf
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.enforcement.versions import Basis, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
@@ -170,7 +170,7 @@ class Compliance:
             return self._prepared(basis, stamp).admission(participant)
 
         def keep(connection: Connection, made: Admission) -> Admission:
-            log.add_admissions(connection, [made], log.ASKED, stamp)
+            decision_log.add_admissions(connection, [made], decision_log.ASKED, stamp)
             return made
 
         return self._settled(versions.basis, make, keep)
@@ -188,13 +188,13 @@ class Compliance:
         def make(basis: Basis) -> _Found:
             prepared = self._prepared(basis, stamp)
             with reading(self._engine) as connection:
-                participants = log.applicants(connection)
+                participants = decision_log.applicants(connection)
             return _Found(basis, prepared, {each: prepared.findings_if_declared(each) for each in participants})
 
         def keep(connection: Connection, found: _Found) -> tuple[Change, ...]:
-            changes, made = found.otherwise_than(log.newest_records(connection))
-            log.add_admissions(connection, made, log.JUDGED_AGAIN, stamp)
-            log.add_round(connection, found.basis, today, len(found.participants), len(made), stamp)
+            changes, made = found.otherwise_than(decision_log.newest_records(connection))
+            decision_log.add_admissions(connection, made, decision_log.JUDGED_AGAIN, stamp)
+            decision_log.add_round(connection, found.basis, today, len(found.participants), len(made), stamp)
             return changes
 
         return self._settled(versions.basis, make, keep)
@@ -202,7 +202,7 @@ class Compliance:
     def due(self) -> bool:
         """Whether something changed, or a day began, since everybody was judged again."""
         with reading(self._engine) as connection:
-            basis, last = versions.basis(connection), log.last_round(connection)
+            basis, last = versions.basis(connection), decision_log.last_round(connection)
         today = versions.day_of(self._clock.now_ns())
         now = (basis.network.digest, basis.library.digest, today)
         return last is None or (last.network, last.library, last.day) != now
@@ -210,17 +210,17 @@ class Compliance:
     def last_round(self) -> Round | None:
         """The last time that everybody was judged again."""
         with reading(self._engine) as connection:
-            return log.last_round(connection)
+            return decision_log.last_round(connection)
 
-    def standing(self, participant: str) -> crossing.Standing:
+    def standing(self, participant: str) -> cross_border.Standing:
         """Where a participant stands: the outcome and the digest of its newest admission."""
         with reading(self._engine) as connection:
-            return log.standing(connection, text("participant", participant))
+            return decision_log.standing(connection, text("participant", participant))
 
     def admissions(self, participant: str) -> list[Kept]:
         """All decisions about a participant, the first one first."""
         with reading(self._engine) as connection:
-            return log.admissions(connection, text("participant", participant))
+            return decision_log.admissions(connection, text("participant", participant))
 
     # --- appeals ---
 
@@ -229,14 +229,16 @@ class Compliance:
         stamp, why = self._stamp(by), _said("reason", reason)
 
         def work(connection: Connection) -> int:
-            return log.add_appeal(connection, log.of_digest(connection, text("digest", decision)).digest, why, stamp)
+            return decision_log.add_appeal(
+                connection, decision_log.of_digest(connection, text("digest", decision)).digest, why, stamp
+            )
 
         return write(self._engine, work)
 
     def appeals(self) -> list[Appeal]:
         """All appeals, the first one first. `granted` is None for those that wait."""
         with reading(self._engine) as connection:
-            return log.appeals(connection)
+            return decision_log.appeals(connection)
 
     def decide_appeal(
         self, number: int, *, granted: bool, role: str, reason: str, by: str, until: date | None = None
@@ -255,10 +257,10 @@ class Compliance:
         answer = {"granted": granted, "role": role, "reason": reason, "until": until}
 
         def look(connection: Connection) -> tuple[Basis, Appeal, Kept]:
-            asked = log.appeal(connection, number)
+            asked = decision_log.appeal(connection, number)
             if asked.granted is not None:
                 raise UsageError(f"appeal {number} was answered", hint="a new appeal may be made")
-            return versions.basis(connection), asked, log.of_digest(connection, asked.decision)
+            return versions.basis(connection), asked, decision_log.of_digest(connection, asked.decision)
 
         def make(seen: tuple[Basis, Appeal, Kept]) -> _Let | None:
             if not granted:
@@ -274,12 +276,12 @@ class Compliance:
             return _Let(basis, network, waivers, made)
 
         def keep(connection: Connection, let: _Let | None) -> Admission | None:
-            log.add_answer(connection, number, **answer, stamp=stamp)  # type: ignore[arg-type]
+            decision_log.add_answer(connection, number, **answer, stamp=stamp)  # type: ignore[arg-type]
             if let is None:
                 return None
             _keep_waivers(connection, let, stamp=stamp)
             if let.admission is not None:
-                log.add_admissions(connection, [let.admission], log.APPEAL, stamp)
+                decision_log.add_admissions(connection, [let.admission], decision_log.APPEAL, stamp)
             return let.admission
 
         return self._settled(look, make, keep)
@@ -299,14 +301,14 @@ class Compliance:
         text("flow", flow)
         text("payment", payment)
 
-        def make(basis: Basis) -> crossing.Answer:
+        def make(basis: Basis) -> cross_border.Answer:
             prepared = self._prepared(basis, stamp)
             return prepared.answer(prepared.question(flow, facts or {}))
 
-        def keep(connection: Connection, found: crossing.Answer) -> ComplianceRecord | Refusal:
-            standings = [log.standing(connection, each) for each in found.parties]
-            made = crossing.decide(payment, found, standings)
-            log.add_crossing(connection, made, stamp)
+        def keep(connection: Connection, found: cross_border.Answer) -> ComplianceRecord | Refusal:
+            standings = [decision_log.standing(connection, each) for each in found.parties]
+            made = cross_border.decide(payment, found, standings)
+            decision_log.add_crossing(connection, made, stamp)
             return made
 
         return self._settled(versions.basis, make, keep)
@@ -314,16 +316,16 @@ class Compliance:
     def crossings(self, payment: str) -> list[Kept]:
         """All answers for a payment, the first one first."""
         with reading(self._engine) as connection:
-            return log.crossings(connection, text("payment", payment))
+            return decision_log.crossings(connection, text("payment", payment))
 
     # --- proof ---
 
     def replay(self, digest: str) -> Admission | ComplianceRecord | Refusal:
         """Judge a kept decision again, from the kept texts. IntegrityError if it comes to anything else, or they do."""
         with reading(self._engine) as connection:
-            kept = log.of_digest(connection, text("digest", digest))
-            replaying.require_standings(connection, kept.record)
-        return replaying.again(Shelf(self._engine), kept.record)
+            kept = decision_log.of_digest(connection, text("digest", digest))
+            decision_replay.require_standings(connection, kept.record)
+        return decision_replay.again(Shelf(self._engine), kept.record)
 
     def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
         """Judge a record that came with a payment again, by its digests, from the versions kept here.
@@ -331,7 +333,7 @@ class Compliance:
         Where the parties stood is taken from the record. UsageError for what is no record; IntegrityError for one that
         was changed, or comes to anything else; UnavailableError where a version that it names was never kept here.
         """
-        return replaying.again(self._shelf, record)
+        return decision_replay.again(self._shelf, record)
 
     # --- inside ---
 

@@ -33,7 +33,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sycee import data
-from sycee.compliance import declarations, library, profiles, reading
+from sycee.compliance import common_fields, declarations, library, profiles
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
@@ -182,11 +182,11 @@ def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
 
 def parse(table: Table, folder: Path) -> Case:
     """A case out of a document; paths in it start at the folder."""
-    name, title, source = reading.name(table, "id"), table.text("title"), table.text("source")
+    name, title, source = common_fields.name(table, "id"), table.text("title"), table.text("source")
     at_hand = table.boolean("at_hand") if "at_hand" in table else None
     table.offer("at_hand")
     at = table.day("at")
-    own = [profiles.parse_list(each) for each in reading.optional_tables(table, "lists")]
+    own = [profiles.parse_list(each) for each in common_fields.optional_tables(table, "lists")]
     files = [folder / each for each in table.texts("list_files", default=())]
     regimes = library.load([_placed(each, folder) for each in table.texts("profiles")], [*files, *own])
     expected = table.tables("expect")
@@ -221,14 +221,14 @@ def _expectation(table: Table, at: date, regimes: Library, network: Network) -> 
         subject=subject,
         rule=rule,
         verdict=_VERDICTS[table.choice("verdict", tuple(_VERDICTS))],
-        at=reading.optional_day(table, "at") or at,
+        at=common_fields.optional_day(table, "at") or at,
         force=_FORCES[table.choice("force", tuple(_FORCES))] if "force" in table else None,
         stops=table.boolean("stops") if "stops" in table else None,
         missing=table.texts("missing", default=()),
         conflicts_with=table.texts("conflicts_with", default=()),
-        row=reading.optional(table, "row"),
-        chain=reading.optional(table, "chain"),
-        says=reading.optional(table, "says"),
+        row=common_fields.optional(table, "row"),
+        chain=common_fields.optional(table, "chain"),
+        says=common_fields.optional(table, "says"),
         place=f"{table.file}:{table.line()}",
     )
     for key in ("force", "stops"):

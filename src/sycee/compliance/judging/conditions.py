@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sycee.compliance import paths
+from sycee.compliance import fact_paths
+from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.deadlines import Deadline
-from sycee.compliance.judging.known import NOWHERE, Knowledge, Known, Node, Path, Walk
+from sycee.compliance.judging.effective_facts import NOWHERE, Knowledge, Known, Node, Path, Walk
 from sycee.compliance.judging.ownership import Limit, Register, Truth
-from sycee.compliance.paths import Roots
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence
 from sycee.compliance.vocabulary import (
@@ -120,7 +120,7 @@ class Conditions:
 
     def go(self, path: str, roots: Roots) -> Go:
         """A path as a function of a frame."""
-        name, steps = paths.split(path, roots)
+        name, steps = fact_paths.split(path, roots)
         start, way = _STARTS[name], Path.of(tuple(steps))
 
         def go(frame: Frame) -> Walk:
@@ -273,7 +273,7 @@ class Conditions:
         whole, _, last = condition.fact.rpartition(".")
         path = whole if last in MOMENTS else condition.fact
         go = self.go(path, roots) if path else None
-        start = _STARTS[paths.split(condition.fact, roots)[0]]
+        start = _STARTS[fact_paths.split(condition.fact, roots)[0]]
 
         def answer(frame: Frame) -> Outcome:
             here = frame[start]
@@ -295,7 +295,7 @@ class Conditions:
 
 def starts_of(condition: Condition, roots: Roots) -> set[str]:
     """What a condition starts at: `subject`, `element`, `flow`."""
-    starts = {paths.split(path, roots)[0] for path in _paths(condition) if path}
+    starts = {fact_paths.split(path, roots)[0] for path in _paths(condition) if path}
     if condition.test == ATTESTED and not condition.of:
         starts.add("subject")
     for each in condition.any_of:

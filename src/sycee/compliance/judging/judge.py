@@ -14,8 +14,8 @@ from typing import Final
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging import conflicts
 from sycee.compliance.judging.conditions import Conditions, Outcome, every
+from sycee.compliance.judging.effective_facts import Knowledge, Node, Path
 from sycee.compliance.judging.findings import Claim, Writer, unasked
-from sycee.compliance.judging.known import Knowledge, Node, Path
 from sycee.compliance.judging.naming import check_names
 from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.judging.rules import Part, Ready, Touching, undecided

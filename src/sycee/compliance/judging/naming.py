@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from sycee import data
-from sycee.compliance import slips
+from sycee.compliance import typos
 from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library
 from sycee.core.errors import UsageError
@@ -35,7 +35,7 @@ def check_names(network: Network, library: Library, at: date, waivers: Iterable[
         profile, _, rule = waiver.rule.partition("/")
         if profile in judging:
             # Another version may have a rule that this one has not, of a name much like those of others.
-            meant = slips.meant(
+            meant = typos.meant(
                 rule, {name.partition("/")[2] for name in library.rules if name.startswith(f"{profile}/")}
             )
             near = meant and f"{profile}/{meant}"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sycee.compliance.facts import Assurance
-from sycee.compliance.judging.known import Knowledge, Known, Node
+from sycee.compliance.judging.effective_facts import Knowledge, Known, Node
 from sycee.compliance.profiles import List, Row, key_of
 from sycee.compliance.verdicts import Evidence
 from sycee.compliance.vocabulary import BASIS_POINTS, ORGANISATION

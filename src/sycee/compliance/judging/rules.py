@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.conditions import Conditions, Frame, Go, Outcome, Test, every, no, starts_of
 from sycee.compliance.judging.conflicts import Concerned
-from sycee.compliance.judging.known import Node
+from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.ownership import Truth
-from sycee.compliance.paths import Roots, split
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numba import int32, int64, njit, types, uint64, void
 
-from sycee.core import compiled, kernel_build
+from sycee.core import jit, kernel_build
 
 NO_WAY: Final = -1
 FAR: Final = 1 << 62  # the distance of what cannot be reached; every weight of a way is below it
@@ -58,7 +58,7 @@ def _pop(heap: Any, size: Any, keys: Any) -> Any:
     return size
 
 
-@compiled.entry(
+@jit.entry(
     void(int32[::1], int32[::1], int32[::1], int64[::1], int64, int64[::1]),
     error_model="numpy",
 )
@@ -131,7 +131,7 @@ def _usable(class_masks: Any, without: Any) -> Any:
     return usable
 
 
-@compiled.entry(
+@jit.entry(
     int64(
         int32[::1],
         int32[::1],

@@ -14,14 +14,14 @@ from datetime import date
 from typing import Any, Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
+from sycee.compliance.judging.effective_facts import Node, Path
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.judging.known import Node, Path
 from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.profiles import Library
-from sycee.compliance.routing import parties, ways
-from sycee.compliance.routing.marks import Marking
+from sycee.compliance.routing import parties, path_search
 from sycee.compliance.routing.parties import known
-from sycee.compliance.routing.ways import COST, Graph, Link, Marks, Masks, Way
+from sycee.compliance.routing.path_search import COST, Graph, Link, Marks, Masks, Way
+from sycee.compliance.routing.regime_masks import Marking
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
 from sycee.core.documents import nearest
@@ -207,7 +207,7 @@ class Router:
     def _search(self, question: _Question, considered: int, *, nearest_miss: bool = True) -> Way | None:
         if question.source < 0 or question.target < 0:
             return None
-        return ways.best(
+        return path_search.best(
             self.graph,
             question.marks,
             question.base,

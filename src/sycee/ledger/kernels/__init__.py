@@ -8,7 +8,7 @@ int64; an index out of range reads garbage, so rows come only from our own table
 of `Tables`, a hundred words, so what a transfer or a pay runs through says `forceinline`. Everything is compiled into
 the few eager functions of `frames`. Only those can be called from Python: all others are decorated by `inner.njit`,
 which halves the time that compiling takes. numba's cache sees edits in `frames` only, which is why
-`sycee.core.compiled`, imported here before numba, keys its folder by the digest of all sources.
+`sycee.core.jit`, imported here before numba, keys its folder by the digest of all sources.
 
 `apply` stops early at an operation that Python handles (definitions and seals, which are rare); the state does so and
 goes on behind it. Tables never grow inside: `LedgerState.reserve` made room before the frame was journaled.

@@ -6,7 +6,7 @@ import numpy as np
 
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, insert
 from sycee.ledger.kernels.undo import touch_account, touch_copied
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sycee.core import limits
-from sycee.core.codes import Result
+from sycee.core.result_codes import Result
 from sycee.ledger import layout
 from sycee.ledger.layout import (
     AccountKind,

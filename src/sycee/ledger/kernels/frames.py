@@ -7,7 +7,7 @@ from functools import partial
 import numba
 import numpy as np
 
-from sycee.core import compiled, kernel_build, limits
+from sycee.core import jit, kernel_build, limits
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.accounts import (
@@ -20,7 +20,7 @@ from sycee.ledger.kernels.accounts import (
     set_rule_set,
 )
 from sycee.ledger.kernels.holds import extend, let_time_pass, make_hold, many_holds, post, push_time_out, void
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import (
     bind,
     content,
@@ -174,7 +174,7 @@ def _resolve(tables, operations, words, answers):
     return pending
 
 
-@compiled.part
+@jit.part
 def _judge_rare(tables, operation, words, i, kind, place, now_ns):
     """Resolve one operation of a rare kind; return FOR_PYTHON where Python code resolves the kind."""
     if kind == c.KIND_REFUND:
@@ -435,12 +435,12 @@ _answers_type = numba.from_dtype(layout.ANSWER)[::1]
 _i64 = numba.int64
 # Without numba's counting of references: nothing is allocated here, the caller keeps every array alive, and counting
 # all of `Tables` up and down at each inner call would cost twenty times what a transfer does.
-_entry = partial(compiled.entry, _nrt=False)
+_entry = partial(jit.entry, _nrt=False)
 
 kernel_build.ensure(__name__)
 
 _source_type = numba.types.Array(numba.uint64, 2, "C", readonly=True)  # or not
-compiled.compile_part(_judge_rare, (_tables_type, _operations_type.dtype, _words_type, _i64, _i64, numba.uint64, _i64))
+jit.compile_part(_judge_rare, (_tables_type, _operations_type.dtype, _words_type, _i64, _i64, numba.uint64, _i64))
 take = _entry(numba.types.Tuple((_i64, numba.boolean, numba.boolean))(_source_type, _operations_type, _words_type))(
     _take
 )

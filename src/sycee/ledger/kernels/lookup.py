@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
-from sycee.ledger.kernels.runs import find_in_runs
+from sycee.ledger.kernels.inline import njit
+from sycee.ledger.kernels.sorted_runs import find_in_runs
 
 
 @njit(forceinline=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.movements import (
     available,
@@ -16,7 +16,7 @@ from sycee.ledger.kernels.movements import (
     overflows_credits,
     overflows_debits,
 )
-from sycee.ledger.kernels.originals import note_refund, paid_by, refunded_of
+from sycee.ledger.kernels.original_payments import note_refund, paid_by, refunded_of
 from sycee.ledger.kernels.prefetch import AHEAD_MASK
 from sycee.ledger.kernels.rules import (
     FITS,

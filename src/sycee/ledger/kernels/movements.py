@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.undo import touch_account, touch_purse
 
 

@@ -19,7 +19,7 @@ from numba.np import arrayobj
 
 from sycee.core import limits
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import first_slot, guess, hash_id, is_above, looks_ordered
 
 CHUNK: Final = 16  # operations that are looked ahead for at once

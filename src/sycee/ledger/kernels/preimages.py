@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 
 
 @intrinsic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.money import takes_or_suspense
 from sycee.ledger.kernels.movements import left_in, move_from_purse, move_to_purse, overflows_debits

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.undo import touch_account
 

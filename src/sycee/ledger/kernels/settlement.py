@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, first_slot, hash_id, insert, remove
 from sycee.ledger.kernels.movements import move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.rules import FITS, giving, giving_to, in_force, receiving, use_up

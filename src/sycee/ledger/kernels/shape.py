@@ -9,7 +9,7 @@ import numpy as np
 from sycee.core import limits
 from sycee.ledger import layout, operation_table
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.operation_table import TABLE
 
 _ALL: Final = 0xFFFFFFFFFFFFFFFF

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.inner import njit
+from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import remove, remove_bound
 from sycee.ledger.kernels.preimages import keep_first
 

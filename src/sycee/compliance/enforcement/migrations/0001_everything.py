@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Integer, String, Text
 
-from sycee.database.appending import only_added_to
+from sycee.database.append_only import only_added_to
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,215 @@
+"""The rare operations, which Python handles: definitions, roles, programmes, seals. Checks in order of precedence.
+
+Each takes the state, the frame's operations, the index of its own and the frame's time, and returns a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from sycee.core import limits
+from sycee.core.result_codes import Result
+from sycee.ledger import kernels, layout
+from sycee.ledger.book import Book
+from sycee.ledger.entities import Grant
+from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
+
+Array = np.ndarray[Any, Any]
+
+OFFICERS_MIN: Final = 2  # persons whose signatures minting needs; with so many authority is on
+
+
+def _bytes(operations: Array, at: int, start: int, stop: int) -> bytes:
+    return operations[at : at + 1].view(np.ndarray).view(np.uint8)[start:stop].tobytes()
+
+
+def _define_currency(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    number = int(operations["number"][at])
+    if number in state.zones:
+        return Result.CURRENCY_EXISTS
+    if len(state.zones) >= limits.CURRENCIES_MAX:
+        return Result.TOO_MANY_CURRENCIES
+    zone = _bytes(operations, at, 32, 32 + limits.ZONE_BYTES_MAX)
+    state.zones[number] = zone.rstrip(b"\0").decode("latin-1")
+    state.tables.issuance[number] = -1
+    return Result.CREATED
+
+
+def _define_group(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    number = int(operations["number"][at])
+    if number in state.groups:
+        return Result.GROUP_EXISTS
+    state.groups[number] = len(state.groups)
+    state.tables.group_rows[number] = len(state.groups)
+    return Result.CREATED
+
+
+def _define_rule_set(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    definition = _bytes(operations, at, 0, limits.RECORD_BYTES)
+    record = rules_of(definition)
+    number = int(record["number"])
+    if any(group and group not in state.groups for group in record["groups"].tolist()):
+        return Result.GROUP_NOT_FOUND
+    current = state.rule_sets.get(number)
+    effective_ns = int(record["effective_ns"])
+    if current is not None and effective_ns <= now_ns:
+        return Result.RULE_SET_EXISTS
+    if current is None and effective_ns > now_ns:
+        return Result.RULE_SET_NOT_FOUND
+    if current is not None:
+        fixed = ("from_ns", "until_ns", "return_low", "return_high")
+        if any(record[name] != rules_of(current)[name] for name in fixed):
+            return Result.RULE_SET_MUST_KEEP_WINDOW
+    if record["return_low"] or record["return_high"]:
+        row = state.row(int(record["return_high"]) << 64 | int(record["return_low"]))
+        if row < 0 or state.tables.accounts["kind"][row] == AccountKind.IN_TRANSIT:
+            return Result.RETURN_ACCOUNT_NOT_FOUND
+    if current is None:
+        put_in_force(state, number, definition)
+    else:
+        state.coming[number] = definition
+    return Result.CREATED
+
+
+def rules_of(definition: bytes) -> Any:
+    """The record that defined a rule set, as layout.RULE_SET_OPERATION."""
+    return np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
+
+
+def put_in_force(state: Book, number: int, definition: bytes) -> None:
+    """Let a rule set's definition take effect."""
+    record = rules_of(definition)
+    state.grow("rule_sets", number + 1)
+    rules = state.tables.rule_sets.view(np.ndarray)[number]
+    for name in layout.RULE_SET.names or ():
+        if name in (layout.RULE_SET_OPERATION.names or ()):
+            rules[name] = record[name]
+    rules["payment_min"] = 0
+    if int(record["flags"]) & RuleFlag.PAYMENT_MIN:
+        rules["payment_min"], rules["refund_reserve"] = record["refund_reserve"], 0
+    rules["defined"] = 1
+    rules["return_row"] = 0
+    if record["return_low"] or record["return_high"]:
+        rules["return_row"] = state.row(int(record["return_high"]) << 64 | int(record["return_low"]))
+    state.rule_sets[number] = definition
+    state.coming.pop(number, None)
+
+
+def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    record = operations[at]
+    currency, person, key = int(record["number"]), _id(record, "debit"), _bytes(operations, at, 48, 80)
+    if currency and currency not in state.zones:
+        return Result.CURRENCY_NOT_FOUND
+    others = (grant for grant in state.grants.values() if grant.person != person and grant.key == key)
+    if any(not grant.revoked and now_ns < grant.until_ns for grant in others):
+        return Result.KEY_IS_ANOTHERS
+    grant = Grant(
+        id=_id(record, "id"),
+        person=person,
+        role=Role(int(record["first"])),
+        flags=KeyFlag(int(record["flags"])),
+        key=key,
+        operator=int(record["count"]),
+        from_ns=int(record["from_ns"]),
+        until_ns=int(record["until_ns"]),
+        currency=currency,
+    )
+    state.grants[grant.id] = grant
+    state.authority_on = state.authority_on or officers(state, now_ns) >= OFFICERS_MIN
+    return Result.CREATED
+
+
+def officers(state: Book, now_ns: int, but: int = 0) -> int:
+    """How many persons are officers of the board now, leaving out one grant."""
+    grants = (grant for grant in state.grants.values() if grant.id != but)
+    return len({grant.person for grant in grants if grant.is_board and grant.counts(now_ns)})
+
+
+def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    grant = state.grants.get(_id(operations[at], "reference"))
+    if grant is None:
+        return Result.GRANT_NOT_FOUND
+    if grant.revoked:
+        return Result.GRANT_REVOKED
+    if state.authority_on and grant.is_board and officers(state, now_ns, grant.id) < OFFICERS_MIN:
+        return Result.OFFICERS_MUST_REMAIN
+    state.grants[grant.id] = replace(grant, revoked=True)
+    return Result.CREATED
+
+
+def _upgrade(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    number = int(operations["number"][at])
+    if number <= state.rules:
+        return Result.RULES_NOT_NEWER
+    state.rules = number
+    state.release = _bytes(operations, at, 32, 32 + limits.RELEASE_BYTES_MAX).rstrip(b"\0").decode("latin-1")
+    return Result.CREATED
+
+
+def _open_programme(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    record = operations[at]
+    number, rule_set = int(record["number"]), int(record["rule_set"])
+    if rule_set not in state.rule_sets:
+        return Result.RULE_SET_NOT_FOUND
+    if state.has_programme(number):
+        return Result.PROGRAMME_EXISTS
+    definition = rules_of(state.rule_sets[rule_set])
+    if not (definition["return_low"] or definition["return_high"]):
+        return Result.RETURN_ACCOUNT_NOT_FOUND
+    funder = state.row(_id(record, "debit"))
+    if funder < 0:
+        return Result.DEBIT_ACCOUNT_NOT_FOUND
+    accounts = state.accounts
+    currency = accounts["currency"][funder]
+    if accounts["currency"][int(state.tables.rule_sets["return_row"][rule_set])] != currency:
+        return Result.CURRENCIES_MUST_MATCH
+    if accounts["kind"][funder] == AccountKind.IN_TRANSIT:
+        return Result.ACCOUNT_IS_IN_TRANSIT
+    first, count = int(state.tables.counters[kernels.PURSES]), int(record["count"])
+    state.grow("purses", first + count)
+    state.grow("programmes", number + 1)
+    state.tables.purses["programme"][first : first + count] = number
+    state.tables.counters[kernels.PURSES] = first + count
+    programme = state.tables.programmes.view(np.ndarray)[number]
+    programme["defined"] = 1
+    programme["rule_set"], programme["funder"], programme["currency"] = rule_set, funder, currency
+    programme["count"], programme["first_purse"] = count, first
+    programme["claim_from_ns"], programme["claim_until_ns"] = record["from_ns"], record["until_ns"]
+    return Result.CREATED
+
+
+def _seal_cohort(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+    record = operations[at]
+    number = int(record["number"])
+    if not state.has_programme(number):
+        return Result.PROGRAMME_NOT_FOUND
+    programme = state.tables.programmes.view(np.ndarray)[number]
+    if programme["sealed"]:
+        return Result.COHORT_SEALED
+    if programme["filled"] != programme["count"]:
+        return Result.COHORT_INCOMPLETE
+    if _bytes(operations, at, 32, 64) != state.cohort_digest(number):
+        return Result.COHORT_DIGEST_DIFFERS
+    programme["sealed"] = 1
+    programme["seal_low"], programme["seal_high"] = record["id_low"], record["id_high"]
+    return Result.CREATED
+
+
+def _id(record: Any, name: str) -> int:
+    return int(record[f"{name}_high"]) << 64 | int(record[f"{name}_low"])
+
+
+HANDLERS: Final[dict[Kind, Callable[[Book, Array, int, int], Result]]] = {
+    Kind.DEFINE_CURRENCY: _define_currency,
+    Kind.DEFINE_GROUP: _define_group,
+    Kind.DEFINE_RULE_SET: _define_rule_set,
+    Kind.GRANT_ROLE: _grant_role,
+    Kind.REVOKE_ROLE: _revoke_role,
+    Kind.UPGRADE: _upgrade,
+    Kind.OPEN_PROGRAMME: _open_programme,
+    Kind.SEAL_COHORT: _seal_cohort,
+}

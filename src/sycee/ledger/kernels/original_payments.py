@@ -1,0 +1,57 @@
+"""What an operation paid, and how much of it came back since. Bound rows stay as they are, so both stand elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inline import njit
+from sycee.ledger.kernels.lookup import first_slot, hash_id, insert
+from sycee.ledger.kernels.undo import touch_value
+
+
+@njit
+def paid_by(tables, bound_row):
+    """(number of the first movement, how many, their sum): of a HOLD what POST_HOLDS posted of it, 0 for nothing."""
+    bound = tables.bound[bound_row]
+    if bound.kind != c.KIND_HOLD:
+        return bound.first_movement, np.int64(bound.movements), bound.amount
+    if bound.result != c.CREATED:
+        return np.int64(0), np.int64(0), np.int64(0)
+    hold = tables.holds[bound.detail]
+    return hold.first_movement, np.int64(hold.movements), hold.posted
+
+
+@njit
+def refund_row(tables, bound_row):
+    """Row among the refunds, or -1 where nothing came back."""
+    slots = tables.refund_slots
+    mask = np.int64(slots.size - 2)
+    at = first_slot(slots, hash_id(slots, np.uint64(bound_row), c.ZERO))
+    while slots[at] != c.ZERO:
+        row = np.int64(slots[at] & c.LOW32) - 1
+        if np.int64(tables.refunds[row].bound) == bound_row:
+            return row
+        at = (at + 1) & mask
+    return np.int64(-1)
+
+
+@njit
+def refunded_of(tables, bound_row):
+    """How much came back so far of a bound operation."""
+    row = refund_row(tables, bound_row)
+    return tables.refunds[row].refunded if row >= 0 else np.int64(0)
+
+
+@njit
+def note_refund(tables, bound_row, amount):
+    """More of it came back."""
+    row = refund_row(tables, bound_row)
+    if row < 0:
+        row = tables.counters[c.REFUNDS]
+        tables.refunds[row].bound = bound_row
+        tables.refunds[row].refunded = 0
+        insert(tables.refund_slots, np.uint64(bound_row), c.ZERO, row)
+        tables.counters[c.REFUNDS] = row + 1
+    touch_value(tables, c.VALUE_REFUNDED, row, tables.refunds[row].refunded)
+    tables.refunds[row].refunded += amount

@@ -1,0 +1,67 @@
+"""Sorted runs of ids that were bound a while ago: 20 bytes each, found by their own time.
+
+A run holds the ids ordered by time of one contiguous range of bound rows. Ids are nearly in order when they are bound,
+so one id lies in the range of one or two runs, whichever way the ranges overlap: `reach_min` and `reach_max` never go
+down from one run to the next, and between them bisection finds the stretch of runs that may hold an id. A fence is kept
+for each block of 256 ids: bisection between them costs no more than one page of `run_ids`, wherever that is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.inline import njit
+
+
+@njit(forceinline=True)
+def _is_less(ids, at, low, high):
+    """Is the id at this place less than the given one?"""
+    return ids[at, 1] < high or (ids[at, 1] == high and ids[at, 0] < low)
+
+
+@njit
+def _find_in_run(run, run_ids, run_rows, fences, low, high):
+    """Row of the id in one run, or -1."""
+    end = run.first + np.int64(run.count)
+    # The last block whose first id is not greater.
+    least = run.first >> c.BLOCK_BITS
+    most = (end - 1) >> c.BLOCK_BITS
+    while least < most:
+        middle = (least + most + 1) >> 1
+        if _is_less(fences, middle, low, high) or (fences[middle, 1] == high and fences[middle, 0] == low):
+            least = middle
+        else:
+            most = middle - 1
+    at = least << c.BLOCK_BITS
+    most = min(at + (1 << c.BLOCK_BITS), end)
+    end = most
+    while at < most:
+        middle = (at + most) >> 1
+        if _is_less(run_ids, middle, low, high):
+            at = middle + 1
+        else:
+            most = middle
+    if at < end and run_ids[at, 1] == high and run_ids[at, 0] == low:
+        return run.first_row + np.int64(run_rows[at])
+    return np.int64(-1)
+
+
+@njit
+def find_in_runs(runs, count, run_ids, run_rows, fences, low, high):
+    """Row of the id in the first `count` runs, or -1."""
+    at = np.int64(0)
+    most = count
+    while at < most:
+        middle = (at + most) >> 1
+        if runs[middle].reach_max < high:
+            at = middle + 1
+        else:
+            most = middle
+    while at < count and runs[at].reach_min <= high:
+        if runs[at].min_high <= high <= runs[at].max_high:
+            row = _find_in_run(runs[at], run_ids, run_rows, fences, low, high)
+            if row >= 0:
+                return row
+        at += 1
+    return np.int64(-1)

@@ -1,0 +1,260 @@
+"""What a replay came to, read from the ledger: every figure from its movements and purses, none from the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.issuance.central_bank import CentralBank, Party
+from sycee.ledger.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseState
+from sycee.ledger.state import LedgerState
+from sycee.programmes.definition import Figure, Programme
+from sycee.programmes.service import LiveProgramme
+from sycee.sandbox.assumptions import Assumptions
+from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role, SignerRow
+from sycee.sandbox.plan import HOUR_NS, Merchants, Targets
+from sycee.sequencer.embedded import Ledger
+
+Array = np.ndarray[Any, Any]
+
+
+def left_of_packets(ledger: Ledger, programme: int) -> Array:
+    """What is left in each claimed packet, in minor units; after expiry, what was returned of it."""
+    with ledger.sequencer.reading() as state:
+        purses = state.purses(programme)
+        claimed = purses[purses["wallet"] > 0]
+        left: Array = claimed["dropped"] - claimed["spent"] + claimed["refunded"]
+    return left
+
+
+def outcome(
+    ledger: Ledger,
+    programme: Programme,
+    assumptions: Assumptions,
+    targets: Targets,
+    bank: CentralBank,
+    live: LiveProgramme,
+    merchants: Merchants,
+    *,
+    seed: int,
+    scale: float,
+    registered: int,
+    duplicates: int,
+    left_minor: Array,
+    draw_root: str,
+    draw_beacon: str,
+    digest: str,
+    phases: tuple[Phase, ...],
+    mint_officers: int,
+    signers: tuple[SignerRow, ...],
+) -> Outcome:
+    """Read everything that the closing table and the report show."""
+    with ledger.sequencer.reading() as state:
+        book = _Book(state, bank, live, np.array(ledger.sequencer.frame_times))
+        purses = state.purses(live.number)
+        paid_from_packets = np.unique(book.of(Purpose.PAY_PURSE)["place"]).size
+        found = {
+            "registered": registered,
+            "winners": int(np.count_nonzero(purses["state"] != PurseState.EMPTY)),
+            "claimed": int(np.count_nonzero(purses["wallet"])),
+            "payments": paid_from_packets,
+            "merchants": int(np.count_nonzero(state.accounts["payee"])),
+            "budget": book.total(Purpose.DROP),
+            "minted": book.gross_issuance(),
+            "mint_officers": mint_officers,
+            "spent_from_packets": book.total(Purpose.PAY_PURSE),
+            "spent_own": book.total(Purpose.PAY_OWN),
+            "returned": book.total(Purpose.RETURN),
+        }
+        received = book.received(merchants)
+        return Outcome(
+            programme=programme,
+            scale=scale,
+            seed=seed,
+            comparisons=_comparisons(programme, targets, found, scale),
+            hours=book.hours(programme),
+            left_minor=left_minor,
+            unclaimed=int(np.count_nonzero(purses["wallet"] == 0)),
+            packet_minor=targets.packet,
+            flows=book.flows(programme, found),
+            operators=book.operators(programme, merchants, received[0]),
+            merchant_received_minor=received[0][received[2]],
+            merchant_payments=received[1][received[2]],
+            duplicates=duplicates,
+            draw_root=draw_root,
+            draw_beacon=draw_beacon,
+            synthetic=True,
+            operations=state.bound.size,
+            movements=state.movements.size,
+            digest=digest,
+            phases=phases,
+            signers=signers,
+        )
+
+
+_TITLES = {
+    "registered": "people registered",
+    "winners": "winners drawn",
+    "claimed": "packets claimed",
+    "payments": "payments from packets",
+    "merchants": "merchants taking part",
+    "budget": "budget dropped",
+    "minted": "minted, gross",
+    "mint_officers": "officers on each mint",
+    "spent_from_packets": "spent from packets",
+    "spent_own": "own money spent besides",
+    "returned": "returned to the funder",
+}
+_MONEY = frozenset({"budget", "minted", "spent_from_packets", "spent_own", "returned"})
+# The replay is made so that most come out. What it drops and mints it passes on; what is left over nobody tells it.
+_ROLES = {"budget": Role.FOLLOWS, "minted": Role.FOLLOWS, "returned": Role.FOUND}
+
+
+def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], scale: float) -> tuple[Comparison, ...]:
+    budget = targets.packet * targets.winners
+    scaled = {
+        "registered": targets.registered,
+        "winners": targets.winners,
+        "claimed": targets.claimed,
+        "payments": targets.payments,
+        "merchants": targets.merchants,
+        "budget": budget,
+        "spent_from_packets": targets.spent_from_packets,
+        "spent_own": targets.spent_own,
+        "returned": budget - targets.spent_from_packets,
+    }
+    rows = []
+    for name, ledger in found.items():
+        figure: Figure | None = getattr(programme.published, name, None)
+        is_derived = name == "minted" or (figure is not None and figure.provenance.mark == "derived")
+        source = _source(figure) if figure else ""
+        if name == "minted":
+            expected, source = budget + targets.spent_own, "derived: budget and own money topped up"
+        elif figure is None:
+            expected = None
+        else:
+            # At another size the published figure is scaled, and the source says so.
+            expected = figure.value if scale == 1 else scaled[name]
+            source += "" if scale == 1 else f"; times {scale:g}"
+        role = _ROLES.get(name, Role.INPUT)
+        rows.append(Comparison(name, _TITLES[name], expected, ledger, name in _MONEY, role, source, is_derived))
+    return tuple(rows)
+
+
+def _source(figure: Figure) -> str:
+    source, mark = figure.provenance.source, figure.provenance.mark
+    return f"derived: {source}" if mark == "derived" else f"{source} [{mark}]"
+
+
+class _Book:
+    """The movements of one replay, cut in the ways that the outcome needs."""
+
+    def __init__(self, state: LedgerState, bank: CentralBank, live: LiveProgramme, frame_times: Array) -> None:
+        self.state, self.bank, self.live = state, bank, live
+        self.movements = state.movements
+        self.accounts = state.accounts
+        self.frame_times = frame_times
+        self.times = self.time_of(self.movements["place"])  # (movements,) int64
+
+    def of(self, purpose: Purpose) -> Array:
+        chosen: Array = self.movements[self.movements["purpose"] == purpose]
+        return chosen
+
+    def total(self, purpose: Purpose) -> int:
+        return int(self.of(purpose)["amount"].sum())
+
+    def gross_issuance(self) -> int:
+        account = self.state.account(self.bank.issuance)
+        return account.debits_posted if account else 0
+
+    def hours(self, programme: Programme) -> Hours:
+        window = programme.spending
+        start = np.arange(window.from_ns, window.until_ns, HOUR_NS)
+        own, packets = (self.movements["purpose"] == purpose for purpose in (Purpose.PAY_OWN, Purpose.PAY_PURSE))
+        bound = self.state.bound
+
+        def by_hour(times: Array, weights: Array | None = None) -> Array:
+            hour = (times - window.from_ns) // HOUR_NS
+            inside = (hour >= 0) & (hour < start.size)
+            counted = np.zeros(start.size, np.int64)
+            np.add.at(counted, hour[inside], 1 if weights is None else weights[inside])
+            return counted
+
+        paid_at = np.unique(self.movements["place"][packets], return_index=True)[1]
+        claims = bound[(bound["kind"] == Kind.CLAIM) & (bound["result"] == 0)]
+        return Hours(
+            start_ns=start,
+            packets_minor=by_hour(self.times[packets], self.movements["amount"][packets]),
+            own_minor=by_hour(self.times[own], self.movements["amount"][own]),
+            payments=by_hour(self.times[packets][paid_at]),
+            claims=by_hour(self.time_of(claims["place"])),
+        )
+
+    def time_of(self, places: Array) -> Array:
+        times: Array = self.frame_times[(places >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
+        return times
+
+    def received(self, merchants: Merchants) -> tuple[Array, Array, Array]:
+        """Per merchant: minor units, payments; and the order from the largest down."""
+        rows = self.state.rows(merchants.accounts)
+        paid = np.isin(self.movements["purpose"], (Purpose.PAY_OWN, Purpose.PAY_PURSE))
+        size = self.accounts.size
+        minor, payments = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        np.add.at(minor, self.movements["credit_row"][paid], self.movements["amount"][paid])
+        first_leg = paid & (self.movements["leg"] == 0)
+        np.add.at(payments, self.movements["credit_row"][first_leg], 1)
+        return minor[rows], payments[rows], np.argsort(-minor[rows], kind="stable")
+
+    def operators(self, programme: Programme, merchants: Merchants, received: Array) -> tuple[OperatorRow, ...]:
+        is_wallet = self.accounts["kind"] == AccountKind.WALLET
+        rows = []
+        for place, (operator, party) in enumerate(zip(programme.operators, self.bank.operators, strict=True)):
+            mine = is_wallet & (self.accounts["operator"] == place + 1)
+            rows.append(
+                OperatorRow(
+                    name=operator.name,
+                    title=operator.title,
+                    wallets=int(np.count_nonzero(mine)),
+                    issued_minor=self._credited(party),
+                    topped_up_minor=self._debited(party),
+                    spent_packets_minor=self._spent_by(mine, Purpose.PAY_PURSE),
+                    spent_own_minor=self._spent_by(mine, Purpose.PAY_OWN),
+                    received_minor=int(received[merchants.operators == place].sum()),
+                )
+            )
+        return tuple(rows)
+
+    def _credited(self, party: Party) -> int:
+        account = self.state.account(party.money)
+        return account.credits_posted if account else 0
+
+    def _debited(self, party: Party) -> int:
+        account = self.state.account(party.money)
+        return account.debits_posted if account else 0
+
+    def _spent_by(self, mine: Array, purpose: Purpose) -> int:
+        """What the chosen accounts spent: of their own, or of the purses they claimed."""
+        chosen = self.of(purpose)
+        rows = chosen["debit_row"].astype(np.int64)
+        if purpose is Purpose.PAY_PURSE:
+            rows = self.state.tables.purses["wallet"][rows - PURSE_BIT].astype(np.int64) - 1
+        return int(chosen["amount"][mine[rows]].sum())
+
+    def flows(self, programme: Programme, found: dict[str, int]) -> tuple[tuple[str, str, int], ...]:
+        """Mint to return: (from, to, minor units), in the order of a reader's eye."""
+        funder, packets, vaults = programme.funder.name, "packets", "operators' vaults"
+        wallets, shops = "own money in wallets", "merchants"
+        topped_up = sum(self._debited(party) for party in self.bank.operators)
+        issued = sum(self._credited(party) for party in self.bank.operators)
+        flows = (
+            ("issuance", funder, found["budget"]),
+            ("issuance", vaults, issued),
+            (funder, packets, found["budget"]),
+            (vaults, wallets, topped_up),
+            (packets, shops, found["spent_from_packets"]),
+            (wallets, shops, found["spent_own"]),
+            (packets, f"{funder} (returned)", found["returned"]),
+        )
+        return tuple(flow for flow in flows if flow[2] > 0)

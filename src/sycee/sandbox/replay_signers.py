@@ -1,0 +1,144 @@
+"""Who signs in a replay, and whether the ledger holds every signature that it needs.
+
+A replay's officers and operators are as synthetic as its people: ids and keys follow from the seed, so that whoever
+runs it again signs the same bytes. They show how a ledger is run; they prove nothing about who ran it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from blake3 import blake3
+
+from sycee.core import ids
+from sycee.core.clock import Clock
+from sycee.core.errors import require
+from sycee.core.keys import SEED_BYTES, SigningKey
+from sycee.core.result_codes import Result
+from sycee.issuance.central_bank import CentralBank
+from sycee.issuance.signing import Signatures, grants
+from sycee.journal.frame import FrameKind
+from sycee.journal.journal import Journal
+from sycee.ledger import authority, envelopes, layout
+from sycee.ledger.layout import Kind
+from sycee.ledger.state import LedgerState
+from sycee.programmes.definition import Programme
+from sycee.sandbox.outcome import SignerRow
+from sycee.sequencer.applier import Applier
+from sycee.sequencer.embedded import Ledger, Signer
+from sycee.sequencer.folders import journal_disk
+from sycee.storage.table_storage import TableStorage
+
+Array = np.ndarray[Any, Any]
+
+OFFICERS: Final = 2  # what makes money needs two persons; a third would sign nothing in a replay
+# Simulated time goes from frame to frame in leaps, and a run that goes on later signs with the same times again.
+SIGNED_FOR_NS: Final = 3_600 * 10**9
+
+_KEY_CONTEXT: Final = "sycee 2026-11-25 sandbox: synthetic keys of a replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Two officers of the central bank, and whoever signs for each operator; the last is the funder's treasury."""
+
+    officers: tuple[Signer, ...]
+    operators: tuple[Signer, ...]  # of operator number 1 and up
+    titles: tuple[str, ...]  # of officers, then operators
+
+    @classmethod
+    def derive(cls, programme: Programme, seed: bytes, *, time_ms: int) -> Authorities:
+        """Persons and keys that follow from the seed, marked synthetic."""
+        titles = [f"officer {number} of the central bank" for number in range(1, OFFICERS + 1)]
+        titles += [operator.title for operator in programme.operators] + [programme.funder.name]
+        persons = ids.derive(seed, "persons who sign", len(titles), time_ms=time_ms)
+        keys = blake3(seed, derive_key_context=_KEY_CONTEXT).digest(SEED_BYTES * len(titles))
+        signers = [
+            Signer(ids.to_int(person), SigningKey.derive(keys[SEED_BYTES * place : SEED_BYTES * (place + 1)]))
+            for place, person in enumerate(persons)
+        ]
+        return cls(tuple(signers[:OFFICERS]), tuple(signers[OFFICERS:]), tuple(titles))
+
+    @property
+    def treasury(self) -> Signer:
+        """Who signs for the funder."""
+        return self.operators[-1]
+
+    def grants(self, operation_ids: Array, *, from_ns: int, until_ns: int) -> Array:
+        """Every role, for the whole replay. operation_ids: (officers and operators,) ID."""
+        operators = dict(enumerate(self.operators, 1))
+        return grants(operation_ids, officers=self.officers, operators=operators, from_ns=from_ns, until_ns=until_ns)
+
+
+def signed(ledger: Ledger, clock: Clock, *signers: Signer) -> Signatures:
+    """The ledger, with these who sign what is submitted to it."""
+    return Signatures(ledger, ledger.ledger_id, signers, clock, signed_for_ns=SIGNED_FOR_NS)
+
+
+@dataclass(slots=True)
+class Signed:
+    """What the journal of a replay holds of signatures, each judged again."""
+
+    by_signer: Counter[int] = field(default_factory=Counter)  # envelopes
+    mint_officers: int = 0  # how many different officers signed each mint, at the least
+
+    def rows(self, authorities: Authorities) -> tuple[SignerRow, ...]:
+        """How many of whom, in the order of the authorities."""
+        signers = (*authorities.officers, *authorities.operators)
+        return tuple(
+            SignerRow(
+                title,
+                ids.format(ids.from_int(signer.id)),
+                "officer" if place < OFFICERS else "operator",
+                self.by_signer[signer.id],
+            )
+            for place, (title, signer) in enumerate(zip(authorities.titles, signers, strict=True))
+        )
+
+
+def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, digest: bytes) -> Signed:
+    """Read the journal of `folder` from its first byte and judge every signature, as `sycee verify --authority` does.
+
+    `digest`: the state that it must come to. Raises IntegrityError with the frame and operation that does not hold.
+    """
+    state, report = LedgerState(TableStorage()), authority.Report()
+    officers = {officer.id for officer in authorities.officers}
+    mints: dict[int, int] = {}
+    journal = Journal.open(journal_disk(folder), read_only=True)
+    try:
+        for frame in journal.recover():
+            if frame.kind is FrameKind.OPERATIONS:
+                records = frame.records.reshape(-1).view(layout.OPERATION).copy()
+                sealed = envelopes.decode(frame.envelopes)
+                authority.verify_frame(state, journal.ledger_id, frame.sequence, frame.time_ns, records, sealed, report)
+                mints |= _mints(records, sealed, bank.issuance, officers)
+            Applier(state).replay(frame)
+    finally:
+        journal.close()
+    require(state.digest() == digest, "the journal, read again, comes to another state than the one in memory")
+    done = [count for operation, count in mints.items() if _succeeded(state, operation)]
+    return Signed(report.by_signer, min(done, default=0))
+
+
+def _mints(records: Array, sealed: Array, issuance: int, officers: set[int]) -> dict[int, int]:
+    """Per operation that makes money: how many different officers signed it."""
+    makes = (records["debit_low"] == issuance & 2**64 - 1) & (records["debit_high"] == issuance >> 64)
+    found = {}
+    for at in np.flatnonzero(makes & np.isin(records["kind"], (Kind.TRANSFER, Kind.PAY))).tolist():
+        covers = sealed[(sealed["first"] <= at) & (at < sealed["first"].astype(np.int64) + sealed["count"])]
+        signed = {envelopes.signer_of(envelope) for envelope in covers}
+        found[_operation_id(records, at)] = len(signed & officers)
+    return found
+
+
+def _operation_id(records: Array, at: int) -> int:
+    return int(records["id_high"][at]) << 64 | int(records["id_low"][at])
+
+
+def _succeeded(state: LedgerState, operation: int) -> bool:
+    bound = state.bound_of(operation)
+    return bound is not None and int(bound["result"]) == Result.CREATED

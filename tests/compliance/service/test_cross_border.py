@@ -1,0 +1,399 @@
+"""Before a payment crosses a border: cleared with a record that travels, or refused, and both can be judged again."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk, rule
+from tests.database.places import opened
+
+from sycee.compliance.enforcement import admission, cross_border, decision_replay, decisions, reason_codes
+from sycee.compliance.enforcement.cross_border import ComplianceRecord, Refusal
+from sycee.compliance.enforcement.judge_cache import Prepared
+from sycee.compliance.enforcement.service import Compliance
+from sycee.compliance.enforcement.tables import SCHEMA
+from sycee.compliance.verdicts import ENGINE
+from sycee.core.clock import SimulatedClock
+from sycee.core.documents import DocumentError
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.database.migrations import upgrade
+
+
+@pytest.fixture
+def admitted(desk: Desk) -> Desk:
+    for each in "ab":
+        desk.compliance.admit(f"bank-{each}", by="desk")
+    return desk
+
+
+def clear(desk: Desk, flow: str = "retail", facts: dict[str, Any] | None = None) -> ComplianceRecord | Refusal:
+    return desk.compliance.clear(flow, facts, payment="payment-1", by="gateway")
+
+
+# --- cleared and refused ---
+
+
+def test_cleared(admitted: Desk) -> None:
+    made = clear(admitted)
+    assert isinstance(made, ComplianceRecord)
+    answer = made.answer
+    assert answer.route is not None
+    assert (answer.route.via, answer.route.cost) == (("short-way",), 1)
+    regimes = [(each.profile, each.version, each.force, each.applies) for each in answer.regimes]
+    assert regimes == [("first-law", 1, "enforced", "yes"), ("first-pledge", 2, "advised", "yes")]
+    assert answer.verdicts == {"pass": 6, "unknown": 1, "fail": 1}
+    assert answer.until == date(2027, 1, 1)
+    assert made.reason_code == ""
+    assert made.holds(TODAY)
+    assert made.holds(date(2026, 12, 31))
+    assert not made.holds(date(2027, 1, 1))
+    assert not made.holds(TODAY - timedelta(days=1))
+
+
+def test_another_route_where_the_best_is_excluded(admitted: Desk) -> None:
+    admitted.use(("PARTY", "carrier-two"))
+    made = clear(admitted)
+    assert isinstance(made, ComplianceRecord)
+    assert made.answer.route is not None
+    assert made.answer.route.via == ("long-way",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "message"),
+    [
+        ("cost = 5", "cost = 5\n", "", ""),
+        ('operator = "carrier-one"', 'operator = "carrier-two"', "RR04", "rule carrier"),
+        ('operator = "carrier-one"\n', "", "RR05", "long-way.operator"),
+        ('stored = [{ at = "hub-a" }]\ncurrency', "currency", "RR05", "retail"),
+    ],
+)
+def test_what_stops_a_flow(admitted: Desk, old: str, new: str, code: str, message: str) -> None:
+    """`carrier-two` is excluded, so that only the long way is left."""
+    admitted.declare((old, new))
+    admitted.use(("PARTY", "carrier-two"))
+    made = clear(admitted)
+    assert made.reason_code == code
+    assert isinstance(made, Refusal) == bool(code)
+    assert message in " ".join(made.messages)
+    assert bool(made.answer.missing) == (code == "RR05")
+    assert admitted.compliance.replay(made.digest).digest == made.digest
+
+
+def test_a_cost_that_nobody_declared(admitted: Desk) -> None:
+    admitted.declare(("cost = 1\n", ""), ("cost = 5\n", ""))
+    made = clear(admitted)
+    assert (made.outcome, made.reason_code) == ("refused", "RR05")
+    assert "short-way.cost" in made.answer.missing or "long-way.cost" in made.answer.missing
+
+
+def test_no_route(admitted: Desk) -> None:
+    admitted.compliance.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
+    admitted.compliance.admit("bank-c", by="desk")
+    made = clear(admitted, "to-nowhere")
+    assert (made.outcome, made.reason_code, made.answer.route) == ("refused", "ED01", None)
+    assert [each.rule for each in made.answer.waivers] == ["first-law/exit"]
+
+
+def test_who_was_never_admitted_or_is_no_more(admitted: Desk) -> None:
+    assert clear(admitted, "to-nowhere").reason_code == "AGNT"
+    admitted.use(("PARTY", "owner-b"))
+    made = clear(admitted)  # stopped before anybody was judged again
+    assert made.reason_code == "RR04"
+    admitted.compliance.rejudge(by="night")
+    made = clear(admitted)
+    assert made.reason_code == "AGNT"
+    assert made.messages[0] == "bank-b is not admitted"
+
+
+def test_both_answers_are_kept(admitted: Desk) -> None:
+    first = clear(admitted)
+    admitted.use(("PARTY", "owner-b"))
+    second = clear(admitted)
+    kept = admitted.compliance.crossings("payment-1")
+    assert [(each.outcome, each.digest, each.who) for each in kept] == [
+        ("cleared", first.digest, "gateway"),
+        ("refused", second.digest, "gateway"),
+    ]
+    assert [dict(each.record) for each in kept] == [first.record, second.record]
+
+
+# --- questions ---
+
+
+def test_facts_of_the_payment_stand_in_place_of_those_declared(admitted: Desk) -> None:
+    facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
+    admitted.declare(('[[facilities]]\nid = "hub-c"', facility))
+    assert clear(admitted).outcome == "cleared"
+    made = clear(admitted, facts={"stored": [{"at": "hub-z"}]})
+    assert (made.outcome, made.reason_code) == ("refused", "RR04")
+    assert made.record["flow"]["facts"] == {"stored": [{"at": "hub-z"}]}
+    assert admitted.again().verify_record(made.json()).digest == made.digest
+    element = {"at": "hub-z", "until": "2026-11-01"}  # no more
+    assert clear(admitted, facts={"stored": [{"at": "hub-a"}, element]}).outcome == "cleared"
+
+
+def test_a_flow_that_was_declared_nowhere(admitted: Desk) -> None:
+    facts = {"from": "bank-a", "to": "bank-b", "purpose": "payment", "stored": [{"at": "hub-a"}]}
+    made = clear(admitted, "", facts)
+    assert made.outcome == "cleared"
+    assert made.record["flow"]["facts"] == {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-a"}]}
+    assert admitted.compliance.replay(made.digest).digest == made.digest
+    assert clear(admitted, "", {**facts, "stored": []}).outcome == "cleared"
+    assert clear(admitted, "", {"from": "bank-a", "to": "bank-b"}).answer.missing == ("asked.stored",)
+
+
+def test_an_id_that_nobody_declares_is_unknown(admitted: Desk) -> None:
+    made = clear(admitted, facts={"stored": [{"at": "elsewhere"}]})
+    assert (made.reason_code, made.answer.missing) == ("RR05", ("elsewhere.state",))
+
+
+def test_a_waiver_of_a_flow_is_not_for_a_payment_that_says_otherwise(admitted: Desk) -> None:
+    facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
+    admitted.declare(('[[facilities]]\nid = "hub-c"', facility), ('stored = [{ at = "hub-a" }]\ncurrency', "currency"))
+    assert clear(admitted).reason_code == "RR05"
+    admitted.compliance.waive("first-law/stored", "retail", role="head", reason="so", until=NEXT_YEAR, by="eve")
+    assert clear(admitted).outcome == "cleared"
+    same = {"from": "bank-a", "to": "bank-b", "amount_minor": 5}
+    assert clear(admitted, facts=same).outcome == "cleared"
+    made = clear(admitted, facts={"stored": [{"at": "hub-z"}]})
+    assert (made.reason_code, made.answer.waivers) == ("RR04", ())
+    made = clear(admitted, facts={"from": "bank-b", "to": "bank-a"})
+    assert (made.reason_code, made.answer.missing) == ("RR05", ("asked.stored",))
+
+
+@pytest.mark.parametrize("flow", ["", "retail"])
+def test_an_appeal_lets_nothing_through_that_was_not_declared(admitted: Desk, flow: str) -> None:
+    """A waiver for what payments with facts of their own are called would be one for all of them."""
+    admitted.declare(('[[facilities]]\nid = "hub-c"\nstate = "BB"', '[[facilities]]\nid = "hub-c"\nstate = "ZZ"'))
+    made = clear(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-c"}]})
+    assert made.reason_code == "RR04"
+    number = admitted.compliance.appeal(made.digest, reason="please", by="bank-a")
+    with pytest.raises(UsageError, match="asked is declared nowhere") as caught:
+        admitted.compliance.decide_appeal(number, granted=True, role="head", reason="so", until=NEXT_YEAR, by="eve")
+    assert caught.value.hint
+    assert admitted.compliance.network().waivers == ()
+    assert [each.granted for each in admitted.compliance.appeals()] == [None]
+
+
+@pytest.mark.parametrize("subject", ["asked", "asked @ short-way"])
+def test_nobody_declares_what_is_only_asked_about(admitted: Desk, subject: str) -> None:
+    waiver = f'[[waivers]]\nrule = "first-law/stored"\nsubject = "{subject}"\nrole = "head"\nreason = "so"\n'
+    flow = '[[flows]]\nid = "retail"'
+    admitted.declare((flow, f"{waiver}from = 2026-01-01\nuntil = 2027-01-01\n\n{flow}"))
+    with pytest.raises(UsageError, match='"asked" is declared'):
+        clear(admitted, "", {"from": "bank-a", "to": "bank-b"})
+
+
+def test_a_record_holds_no_longer_than_the_facts_of_the_payment(admitted: Desk) -> None:
+    admitted.add(rule("access", "flow", 'each = "accessors"\nrequire = [{ fact = "permissions", test = "declared" }]'))
+    permission = {"state": "BB", "name": "a permission", "until": "2026-11-28"}
+    facts = {"accessors": [{"party": "owner-a", "state": "AA", "permissions": [permission]}]}
+    made = clear(admitted, facts=facts)
+    assert isinstance(made, ComplianceRecord)
+    assert made.answer.until == date(2026, 11, 28)
+    assert not made.holds(date(2026, 11, 28))
+    assert admitted.compliance.replay(made.digest).digest == made.digest
+    admitted.clock.advance(3 * DAY_NS)
+    assert clear(admitted, facts=facts).outcome == "refused"
+
+
+def test_payments_that_differ_in_nothing_that_counts_are_one_class(
+    admitted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+    best = Prepared._router.func  # type: ignore[attr-defined]
+
+    def counted(prepared: Prepared) -> Any:
+        router = best(prepared)
+        find = router.best
+        router.best = lambda flow: searched.append(flow.id) or find(flow)
+        return router
+
+    monkeypatch.setattr(Prepared._router, "func", counted)
+    answers = [clear(admitted, facts={"amount_minor": each}).answer for each in (1, 2, 3)]
+    assert answers[0] is answers[1] is answers[2]
+    assert len(searched) == 1
+    clear(admitted, facts={"stored": [{"at": "hub-b"}]})
+    assert len(searched) == 2
+    admitted.add(rule("amount", "flow", 'require = [{ fact = "amount_minor", test = "at-most", limit = 2 }]'))
+    outcomes = [clear(admitted, facts={"amount_minor": each}).outcome for each in (1, 2, 3)]
+    assert outcomes == ["cleared", "cleared", "refused"]
+    assert len(searched) == 5
+
+
+def test_an_answer_is_never_of_other_versions_or_another_day(admitted: Desk) -> None:
+    other = admitted.again()
+    first = clear(admitted).answer
+    assert clear(admitted).answer is first
+    other.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
+    second = clear(admitted).answer
+    assert second.inputs.network != first.inputs.network
+    admitted.clock.advance(DAY_NS)
+    third = clear(admitted).answer
+    assert third.inputs.day == TODAY + timedelta(days=1)
+    admitted.clock.advance(40 * DAY_NS)
+    assert clear(admitted).reason_code == "RR05"  # the list has expired
+
+
+@pytest.mark.parametrize(
+    ("flow", "facts", "error", "message"),
+    [
+        ("retial", {}, UsageError, "retial is no flow that was declared"),
+        ("bank-a", {}, UsageError, "bank-a is no flow"),
+        ("", {"from": "bank-a"}, UsageError, 'does not say "to"'),
+        ("retail", {"amount": 5}, UsageError, 'a flow has no "amount"'),
+        ("retail", {"amount_minor": "5"}, DocumentError, "amount_minor"),
+        ("retail", {"amount_minor": 1.5}, DocumentError, "amount_minor"),
+        ("retail", {"stored": [{"at = 1 } ]": "x"}]}, DocumentError, "stored"),
+        ("retail", {"stored": None}, UsageError, "None is no fact"),
+        ("retail", {"id": "other"}, UsageError, 'a flow has no "id"'),
+        ("retail", {"stored": [{"at": "owner-a"}]}, UsageError, "owner-a is no cloud or facility"),
+        ("retail", {"via": ["a-b"]}, UsageError, "it is chosen here"),
+        ("retail", {"accessors": [{"party": "carier-one"}]}, UsageError, "carier-one is no organisation"),
+        ("retail", {"to": "bnak-b"}, UsageError, "bnak-b is no participant"),
+        ("", {"from": "hub-a", "to": "bank-b"}, UsageError, "hub-a is no participant"),
+        ("", {"from": "bank-a", "to": "nobody"}, UsageError, "nobody is no participant"),
+    ],
+)
+def test_questions_that_cannot_be(
+    tmp_path: Path, flow: str, facts: dict[str, Any], error: type[Exception], message: str
+) -> None:
+
+    with opened(tmp_path / "kept.db") as engine:
+        desk = Desk.of(engine, "", tmp_path, SimulatedClock(NOON))
+        with pytest.raises(error, match=message) as caught:
+            clear(desk, flow, facts)
+        assert caught.value.hint  # type: ignore[attr-defined]
+        assert desk.compliance.crossings("payment-1") == []
+
+
+# --- proof ---
+
+
+def test_a_record_travels_and_is_verified_elsewhere(admitted: Desk, tmp_path: Path) -> None:
+    """The receiver keeps the same versions, brought by itself, in a database of its own."""
+    record = clear(admitted).json()
+    with opened(tmp_path / "receiver.db") as engine:
+        upgrade(engine, SCHEMA)
+        receiver = Compliance(engine)
+        with pytest.raises(UnavailableError, match="no network with the digest"):
+            receiver.verify_record(record)
+        receiver.declare({"as-it-came.toml": NETWORK.encode()}, by="receiver")
+        names = [admitted.folder / name for name in ("law.toml", "pledge.toml")]
+        receiver.use(names, [admitted.folder / "excluded.toml"], by="receiver")
+        made = receiver.verify_record(record)
+    assert isinstance(made, ComplianceRecord)
+    assert made.json() == record
+
+
+@pytest.mark.parametrize("name", ["payment", "outcome", "route", "regimes", "standings", "until", "flow"])
+def test_a_record_that_was_changed(admitted: Desk, name: str) -> None:
+    record = clear(admitted).record
+    changed = {**record, name: {"id": "to-nowhere"} if name == "flow" else "another"}
+    with pytest.raises(IntegrityError, match="its digest is not that of its content"):
+        admitted.compliance.verify_record(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("outcome", "refused"), ("reason_code", "RR04"), ("until", "2030-01-01"), ("route", None)]
+)
+def test_a_record_that_was_forged_whole(admitted: Desk, name: str, value: object) -> None:
+    """Its digest is of its content, but nobody who judges comes to it."""
+    forged = {**clear(admitted).record, name: value}
+    forged["digest"] = decisions.digest_of(forged)
+    with pytest.raises(IntegrityError, match=f"judged again, the record is otherwise in: {name}"):
+        admitted.compliance.verify_record(forged)
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["", "[]", "{}", '{"format": "another"}', b"\xff", "null", "[" * 100_000, '{"a": "\\ud800"}', {"a": {1}}, None],
+)
+def test_what_is_no_record(admitted: Desk, record: Any) -> None:
+    with pytest.raises(UsageError, match="no record"):
+        admitted.compliance.verify_record(record)
+
+
+@pytest.mark.parametrize("missing", ["inputs", "flow", "standings", "payment"])
+def test_a_record_that_lacks_something(admitted: Desk, missing: str) -> None:
+    lacking = {name: each for name, each in clear(admitted).record.items() if name != missing}
+    lacking["digest"] = decisions.digest_of(lacking)
+    with pytest.raises(UsageError, match="no record"):
+        admitted.compliance.verify_record(lacking)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("standings", [], UsageError),
+        ("standings", [5], UsageError),
+        ("standings", None, UsageError),
+        ("flow", {"id": "retail", "facts": ["purpose"], "digest": ""}, UsageError),
+        ("flow", "retail", UsageError),
+        ("inputs", {"network": 5, "library": "", "day": "2026-11-25", "engine": ENGINE}, UsageError),
+        ("inputs", {"network": "", "library": "", "day": 5, "engine": ENGINE}, UsageError),
+        ("payment", "another", None),
+    ],
+)
+def test_a_record_of_another_form(admitted: Desk, name: str, value: object, error: type[Exception] | None) -> None:
+    forged = {**clear(admitted).record, name: value}
+    forged["digest"] = decisions.digest_of(forged)
+    if error is None:  # the reference is whatever the caller says
+        assert admitted.compliance.verify_record(forged).record == forged
+        return
+    with pytest.raises(error):
+        admitted.compliance.verify_record(forged)
+
+
+def test_a_record_names_the_standings_of_its_parties_and_no_others(admitted: Desk) -> None:
+    record = clear(admitted).record
+    forged = {
+        **record,
+        "standings": [*record["standings"], {"participant": "bank-c", "outcome": "admit", "digest": ""}],
+    }
+    forged["digest"] = decisions.digest_of(forged)
+    with pytest.raises(IntegrityError, match="otherwise in: standings"):
+        admitted.compliance.verify_record(forged)
+
+
+def test_every_decision_can_be_judged_again_later(admitted: Desk) -> None:
+    made = [clear(admitted), clear(admitted, "to-nowhere"), clear(admitted, facts={"stored": []})]
+    digests = [each.digest for each in made]
+    digests += [admitted.compliance.standing(f"bank-{each}").digest for each in "ab"]
+    admitted.clock.advance(100 * DAY_NS)
+    admitted.use(("PARTY", "owner-b"))
+    admitted.declare(("exit_terms = true", "exit_terms = false"))
+    later = admitted.again()
+    assert [later.replay(each).digest for each in digests] == digests
+
+
+def test_a_decision_by_another_engine_is_not_judged_by_this_one(
+    admitted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = clear(admitted)
+    monkeypatch.setattr(decision_replay, "ENGINE", "sycee.compliance.v2")
+    with pytest.raises(UnavailableError, match=r"made by the engine sycee\.compliance\.v1"):
+        admitted.compliance.replay(made.digest)
+
+
+def test_a_record_has_one_form(admitted: Desk) -> None:
+    record = clear(admitted).json()
+    assert json.dumps(json.loads(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False) == record
+    assert json.loads(record)["format"] == cross_border.FORMAT
+
+
+# --- reason codes ---
+
+
+def test_every_reason_has_a_code_with_its_source() -> None:
+    found = reason_codes.reasons()
+    assert tuple(found) == reason_codes.PRECEDENCE
+    assert all(len(each.code) == 4 and each.interpretation for each in found.values())
+    assert reason_codes.code_of("unknown", "fail", "conflict") == "RR04"
+    assert reason_codes.code_of("unknown", reason_codes.NOT_ADMITTED) == "AGNT"
+    assert reason_codes.code_of() == ""
+    assert admission.REFUSE == "refuse"

@@ -1,0 +1,460 @@
+"""Reports as text, JSON, SARIF, JUnit and HTML: of the example, and of findings with hostile words in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.compliance import build
+from tests.report.browser import opened
+
+from sycee.compliance import declarations, library
+from sycee.compliance.facts import Assurance, Waiver
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.reports import html, json_report, junit, picture, sarif, text
+from sycee.compliance.reports.summary import Told, shown
+from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
+from sycee.core.errors import IntegrityError, UsageError
+
+EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"
+HOSTILE: Final = """</script><script>document.title="run"</script><img src=x onerror='document.title="run"'>\x07]]>"""
+DAY: Final = date(2026, 11, 25)
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    network = declarations.load([EXAMPLE])
+    regimes = library.load(["clean-network-2020", "data-security-initiative-2020"])
+    return Told(network, regimes, Judge(network, regimes, network.as_of).report())
+
+
+def finding(verdict: Verdict, force: Force = Force.ENFORCED, subject: str = "bank", **about: Any) -> Finding:
+    return Finding("regime", 1, "regime/rule", "A title", "participant", subject, verdict, force, **about)
+
+
+def made(*findings: Finding, **profile: Any) -> Told:
+    """Findings of a regime with one rule on one bank, as if they had been judged."""
+    network = build.network(bank=build.participant(state="AA"))
+    bank = replace(network.entities["bank"], place="banks of all/declared.toml:7")
+    network = replace(network, entities={"bank": bank})
+    rule = build.rule("participant", build.condition("state", "declared"))
+    regimes = build.library(build.profile(rule, **profile))
+    return Told(network, regimes, Report(network.digest, regimes.digest, DAY, findings))
+
+
+# --- in words ---
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "says"),
+    [
+        ([Verdict.PASS], "meets profile regime version 1 on declared facts as of 2026-11-25"),
+        (
+            [Verdict.PASS, Verdict.ATTESTED, Verdict.ATTESTED, Verdict.WAIVED],
+            (
+                "is let off 1 finding of profile regime version 1 and meets the rest on declared facts as of "
+                "2026-11-25, by 2 attestations"
+            ),
+        ),
+        (
+            [Verdict.WAIVED, Verdict.WAIVED],
+            "is let off 2 findings of profile regime version 1 on declared facts as of 2026-11-25",
+        ),
+        (
+            [Verdict.PASS, Verdict.ATTESTED],
+            "meets profile regime version 1 on declared facts as of 2026-11-25, by 1 attestation",
+        ),
+        ([Verdict.UNKNOWN, Verdict.PASS], "is not known to meet profile regime version 1 on declared facts as of …"),
+        ([Verdict.CONFLICT, Verdict.UNKNOWN], "a person has to decide whether it meets profile regime version 1 …"),
+        ([Verdict.FAIL, Verdict.CONFLICT], "does not meet profile regime version 1 on declared facts as of …"),
+        ([Verdict.NOT_APPLICABLE], "profile regime version 1 is about nothing here on declared facts as of …"),
+        ([], "profile regime version 1 is about nothing here on declared facts as of …"),
+    ],
+)
+def test_what_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
+    (standing,) = made(*(finding(verdict) for verdict in verdicts)).standings
+    assert standing.sentence.startswith(says.rstrip("…"))
+    assert standing.worst is max(verdicts, default=Verdict.NOT_APPLICABLE)
+
+
+def test_a_regime_that_is_not_in_effect_says_so() -> None:
+    (standing,) = made(effective_from=date(2030, 1, 1)).standings
+    assert standing.sentence == "profile regime version 1 is not in effect on 2026-11-25"
+
+
+def test_no_page_says_legal(told: Told) -> None:
+    # The fields of a flow are `legal_bases`, and some regimes speak of a legal basis: those are theirs.
+    for said in (text.text(told), html.render(told), junit.xml(told)):
+        assert not re.search(r"\b(?:is|are|was) (?:il)?legal\b", said)
+
+
+def test_what_stops_comes_first_and_of_that_the_worst() -> None:
+    told = made(
+        finding(Verdict.FAIL, Force.ADVISED, "one"),
+        finding(Verdict.UNKNOWN, subject="two"),
+        finding(Verdict.PASS, subject="three"),
+        finding(Verdict.FAIL, subject="four"),
+    )
+    assert list(told.by_subject) == ["four", "two", "one", "three"]
+    assert told.stopped == "2 findings on 2 subjects stop under what is enforced on 2026-11-25."
+    assert made(finding(Verdict.PASS)).stopped == "Nothing stops under what is enforced on 2026-11-25."
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "said"),
+    [
+        (None, "", "undeclared"),
+        (True, "", "yes"),
+        ((), "", "none"),
+        (("AA", "BB"), "", "AA, BB"),
+        (30, "bank.vulnerability_notice_days", "30"),
+        (1_577_836_800_000_000_000, "flow.processed[0].returned_at", "2020-01-01 00:00:00 UTC"),
+        (date(2020, 1, 2), "", "2020-01-02"),
+        ((build.element(since=date(2020, 1, 1), owner="holding", share_bp=5),), "", None),
+    ],
+)
+def test_values_for_people(value: Any, path: str, said: str | None) -> None:
+    assert shown(value, path) == (said or "(owner holding; share_bp 5; from 2020-01-01)")
+
+
+# --- text ---
+
+
+def test_text_tells_what_to_look_at_and_counts_the_rest(told: Told) -> None:
+    said = text.text(told)
+    assert "tropic-east-us-br (segment, synthetic): Tropic East US–BR" in said
+    assert "FAIL, stops: clean-network-2020/carrier" in said
+    assert "WAIVED: data-security-initiative-2020/dsi-4a" in said
+    assert "until 2021-03-01 by head of compliance" in " ".join(said.split())
+    assert "  ATTESTED" not in said
+    assert "findings more: passed, attested or not applicable" in said
+    assert told.report.digest in said
+    everything = text.text(told, everything=True)
+    assert everything.count("\n  NOT-APPLICABLE: ") == sum(
+        each.verdict is Verdict.NOT_APPLICABLE for each in told.report.findings
+    )
+
+
+def test_lines_of_text_are_short_but_for_names(told: Told) -> None:
+    long = [line for line in text.text(told).splitlines() if len(line) > text.WIDTH and line.startswith("      ")]
+    assert long == []
+
+
+def test_evidence_is_told_once_and_its_source_below() -> None:
+    fact = Evidence("bank.state", "AA", "a form", DAY, Assurance.DECLARED, True)
+    other = Evidence("bank.gateway", "hub", "a visit", None, Assurance.OBSERVED, False)
+    lines = text.finding(finding(Verdict.FAIL, evidence=(fact, fact, other)))
+    assert lines[1:4] == [
+        "      - bank.state = AA: holds",
+        "      - bank.gateway = hub: does not hold (a visit, observed)",
+        "      facts: a form, as of 2026-11-25, declared, unless said",
+    ]
+
+
+# --- JSON ---
+
+
+def test_json_comes_back_with_its_digest(told: Told) -> None:
+    report = json_report.loads(json_report.dumps(told))
+    assert report.digest == told.report.digest
+    assert report == told.report
+
+
+def test_json_names_profiles_counts_and_reasons(told: Told) -> None:
+    members = json.loads(json_report.dumps(told))
+    assert members["form"] == json_report.FORM
+    assert [each["id"] for each in members["profiles"]] == [each.id for each in told.library.profiles]
+    assert members["stops"] == len(told.report.stops)
+    for each in members["findings"]:
+        assert bool(each["reason_code"]) == each["stops"]
+
+
+def test_a_changed_report_is_found(told: Told) -> None:
+    members = json.loads(json_report.dumps(told))
+    bad = next(each for each in members["findings"] if each["verdict"] == "fail")
+    bad["verdict"] = "pass"
+    with pytest.raises(IntegrityError, match="its findings make"):
+        json_report.loads(json.dumps(members))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"form": "other"}', "nothing"])
+def test_what_is_no_report_is_a_usage_error(content: str) -> None:
+    with pytest.raises(UsageError):
+        json_report.loads(content)
+
+
+def test_another_form_is_a_usage_error(told: Told) -> None:
+    members = json.loads(json_report.dumps(told)) | {"form": "sycee.compliance.report.v0"}
+    with pytest.raises(UsageError, match="v0"):
+        json_report.loads(json.dumps(members))
+
+
+# --- SARIF: what the schema of SARIF 2.1.0 allows of the objects that we use, and what it and the standard require ---
+
+TEXT: Final = {"text": str}
+SARIF: Final[Mapping[str, Mapping[str, Any]]] = {
+    "log": {"$schema": str, "version": str, "runs": ["run"]},
+    "run": {
+        "tool": "tool",
+        "automationDetails": {"id": str},
+        "invocations": [{"executionSuccessful": bool}],
+        "columnKind": str,
+        "results": ["result"],
+        "properties": None,
+    },
+    "tool": {"driver": {"name": str, "fullName": str, "semanticVersion": str, "rules": ["rule"]}},
+    "rule": {
+        "id": str,
+        "name": str,
+        "shortDescription": TEXT,
+        "fullDescription": TEXT,
+        "help": TEXT,
+        "defaultConfiguration": {"level": str},
+        "properties": None,
+    },
+    "result": {
+        "ruleId": str,
+        "ruleIndex?": int,
+        "kind": str,
+        "level": str,
+        "message": TEXT,
+        "locations": ["location"],
+        "partialFingerprints": None,
+        "suppressions?": [{"kind": str, "status": str, "justification": str}],
+        "properties": None,
+    },
+    "location": {
+        "logicalLocations": [{"name": str, "fullyQualifiedName": str, "kind": str}],
+        "physicalLocation?": {"artifactLocation": {"uri": str}, "region": {"startLine": int}},
+    },
+}
+
+
+def conforms(value: Any, shape: Any, where: str = "log") -> None:
+    if shape is None:
+        assert isinstance(value, dict), where
+    elif isinstance(shape, str):
+        conforms(value, SARIF[shape], where)
+    elif isinstance(shape, list):
+        assert isinstance(value, list), where
+        for number, each in enumerate(value):
+            conforms(each, shape[0], f"{where}[{number}]")
+    elif isinstance(shape, Mapping):
+        assert isinstance(value, dict), where
+        allowed = {name.rstrip("?"): each for name, each in shape.items()}
+        assert set(value) <= set(allowed), where
+        assert {name for name in shape if not name.endswith("?")} <= set(value), where
+        for name, each in value.items():
+            conforms(each, allowed[name], f"{where}.{name}")
+    else:
+        assert type(value) is shape, where
+
+
+def test_sarif_is_what_its_schema_allows(told: Told) -> None:
+    log = json.loads(sarif.dumps(told))
+    conforms(log, "log")
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    assert run["columnKind"] in ("utf16CodeUnits", "unicodeCodePoints")
+    rules = run["tool"]["driver"]["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    prints = set()
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["kind"] in ("notApplicable", "pass", "fail", "review", "open", "informational")
+        assert result["level"] in ("none", "note", "warning", "error")
+        # 3.27.10: only what fails has a level.
+        assert (result["kind"] == "fail") == (result["level"] != "none")
+        prints.add(result["partialFingerprints"]["finding/v1"])
+    assert len(prints) == len(run["results"])
+
+
+def test_sarif_leads_to_the_line_of_the_declaration(told: Told) -> None:
+    (run,) = sarif.log(told)["runs"]
+    found = 0
+    for result in run["results"]:
+        (location,) = result["locations"]
+        place = location["physicalLocation"]
+        (logical,) = location["logicalLocations"]
+        path = Path(place["artifactLocation"]["uri"].removeprefix("file://"))
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[place["region"]["startLine"]] == f'id = "{logical["name"]}"'
+        found += 1
+    assert found > 400
+
+
+@pytest.mark.parametrize(
+    ("verdict", "force", "kind", "level"),
+    [
+        (Verdict.FAIL, Force.ENFORCED, "fail", "error"),
+        (Verdict.CONFLICT, Force.ENFORCED, "fail", "error"),
+        (Verdict.UNKNOWN, Force.ENFORCED, "fail", "error"),
+        (Verdict.FAIL, Force.ADVISED, "fail", "warning"),
+        (Verdict.CONFLICT, Force.ADVISED, "review", "none"),
+        (Verdict.UNKNOWN, Force.ADVISED, "open", "none"),
+        (Verdict.WAIVED, Force.ENFORCED, "fail", "warning"),
+        (Verdict.ATTESTED, Force.ENFORCED, "informational", "none"),
+        (Verdict.PASS, Force.ENFORCED, "pass", "none"),
+    ],
+)
+def test_sarif_kind_and_level(verdict: Verdict, force: Force, kind: str, level: str) -> None:
+    ((result,),) = (run["results"] for run in sarif.log(made(finding(verdict, force)))["runs"])
+    assert (result["kind"], result["level"]) == (kind, level)
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri == "banks%20of%20all/declared.toml"
+
+
+def test_sarif_leaves_out_what_does_not_apply_and_suppresses_what_is_waived() -> None:
+    waiver = Waiver("regime/rule", "bank", "head", "a reason", DAY, date(2027, 1, 1))
+    told = made(finding(Verdict.NOT_APPLICABLE), finding(Verdict.WAIVED, waiver=waiver))
+    ((result,),) = (run["results"] for run in sarif.log(told)["runs"])
+    assert result["suppressions"] == [
+        {"kind": "external", "status": "accepted", "justification": "a reason (head, until 2027-01-01)"}
+    ]
+
+
+# --- JUnit ---
+
+
+def parsed(told: Told) -> ET.Element:
+    return ET.fromstring(junit.xml(told))  # noqa: S314 - our own
+
+
+def test_junit_counts_what_it_holds(told: Told) -> None:
+    root = parsed(told)
+    assert root.tag == "testsuites"
+    assert int(root.get("failures", "")) == len(told.report.stops)
+    assert int(root.get("tests", "")) == len(told.report.findings)
+    assert [suite.get("name") for suite in root] == [
+        f"{each.id} version {each.version}" for each in told.library.profiles
+    ]
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert int(suite.get("tests", "")) == len(cases)
+        assert int(suite.get("failures", "")) == len(suite.findall("testcase/failure"))
+        assert int(suite.get("skipped", "")) == len(suite.findall("testcase/skipped"))
+        names = [(case.get("classname"), case.get("name")) for case in cases]
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "force", "child"),
+    [
+        (Verdict.FAIL, Force.ENFORCED, "failure"),
+        (Verdict.UNKNOWN, Force.ENFORCED, "failure"),
+        (Verdict.CONFLICT, Force.ENFORCED, "failure"),
+        (Verdict.FAIL, Force.ADVISED, "skipped"),
+        (Verdict.WAIVED, Force.ENFORCED, "skipped"),
+        (Verdict.NOT_APPLICABLE, Force.ENFORCED, "skipped"),
+        (Verdict.ATTESTED, Force.ENFORCED, "system-out"),
+        (Verdict.PASS, Force.ENFORCED, None),
+    ],
+)
+def test_junit_outcomes(verdict: Verdict, force: Force, child: str | None) -> None:
+    root = parsed(made(finding(verdict, force, message="why")))
+    (case,) = root.iter("testcase")
+    assert [each.tag for each in case] == ([child] if child else [])
+    assert (case.get("file"), case.get("line")) == ("banks of all/declared.toml", "7")
+
+
+# --- hostile words, in all of them ---
+
+
+def hostile() -> Told:
+    evidence = Evidence(HOSTILE, HOSTILE, HOSTILE, DAY, Assurance.DECLARED, False, HOSTILE)
+    waiver = Waiver("regime/rule", "bank", HOSTILE, HOSTILE, DAY, date(2027, 1, 1))
+    about: dict[str, Any] = {
+        "message": HOSTILE,
+        "evidence": (evidence,),
+        "chain": (HOSTILE,),
+        "list_row": HOSTILE,
+        "missing": (HOSTILE,),
+        "remedy": HOSTILE,
+        "interpretation": HOSTILE,
+        "conflicts_with": (HOSTILE,),
+        "waiver": waiver,
+    }
+    told = made(*(finding(verdict, **about) for verdict in Verdict), title=HOSTILE, limits=HOSTILE, issuer=HOSTILE)
+    bank = replace(told.network.entities["bank"], name=HOSTILE)
+    return replace(told, network=replace(told.network, title=HOSTILE, entities={"bank": bank}))
+
+
+def test_hostile_words_are_words() -> None:
+    told = hostile()
+    page = html.render(told)
+    assert "<script" not in page
+    assert not re.search(r"<img src=x", page)
+    root = parsed(told)
+    assert len(list(root.iter("testcase"))) == len(Verdict)
+    assert HOSTILE in json.loads(sarif.dumps(told))["runs"][0]["results"][0]["message"]["text"]
+    assert json_report.loads(json_report.dumps(told)).findings[-1].message == HOSTILE
+
+
+UNSEEN: Final = "RED\x1b[31m\x00\x9b\u202e\nPASS: all\u2028\ufffe"
+
+
+def test_characters_that_nobody_sees_are_escapes_on_every_page() -> None:
+    """A name may not command a terminal, forge a line, turn the direction of writing or break a document."""
+    about: dict[str, Any] = {"message": UNSEEN, "remedy": UNSEEN, "list_row": UNSEEN, "chain": (UNSEEN,)}
+    about |= {"evidence": (Evidence("bank.state", UNSEEN, UNSEEN, DAY, holds=False),)}
+    told = made(finding(Verdict.FAIL, **about), title=UNSEEN, issuer=UNSEEN)
+    bank = replace(told.network.entities["bank"], name=UNSEEN)
+    told = replace(told, network=replace(told.network, title=UNSEEN, entities={"bank": bank}))
+    pages = {"text": text.text(told), "svg": picture.svg(told), "junit": junit.xml(told), "html": html.render(told)}
+    for name, said in pages.items():
+        assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u202e\ufffe]", said), name
+        assert r"RED\x1b[31m\x00\x9b\u202e" in said, name
+    assert not re.search(r"^ *PASS", pages["text"], re.MULTILINE)
+    for name in ("svg", "junit"):
+        ET.fromstring(pages[name])  # noqa: S314 - our own
+
+
+def test_of_very_many_the_worst_are_shown(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "SUBJECTS_MAX", 5)
+    monkeypatch.setattr(html, "DRAWN_MAX", 100)
+    page = html.render(told)
+    assert "101 participants and places are too many to be drawn" in page
+    assert re.search(r"Of \d+ subjects the worst 5 are here", page)
+    assert "the worst 5 of 41" in page
+    anchors = set(re.findall(r' id="([^"]+)"', page))
+    assert {link for link in re.findall(r'href="#([^"]+)"', page) if link not in anchors} == set()
+
+
+# --- the page, in a browser ---
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_the_page_asks_for_nothing_and_fits(told: Told, tmp_path: Path, width: int, scheme: str) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html.render(told), encoding="utf-8")
+    with opened(path, width=width, scheme=scheme) as seen:
+        assert seen.requests == [path.as_uri()]
+        assert seen.complaints == []
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert seen.page.locator(".picture svg").count() == 1
+        assert seen.page.locator("script").count() == 0
+        # Every link within the page leads somewhere.
+        dead = seen.page.evaluate(
+            "[...document.querySelectorAll('a[href^=\"#\"]')]"
+            ".filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).map(a => a.hash)"
+        )
+        assert dead == []
+
+
+def test_a_link_of_the_matrix_opens_its_findings(told: Told, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html.render(told), encoding="utf-8")
+    with opened(path) as seen:
+        seen.page.locator(".matrix summary").first.click()
+        link = seen.page.locator(".matrix li a").first
+        target = link.get_attribute("href")
+        link.click()
+        assert target
+        seen.page.wait_for_function("id => document.getElementById(id).parentElement.open", arg=target[1:])

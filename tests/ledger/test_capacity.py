@@ -1,0 +1,411 @@
+"""Tables that outgrow what they began with, and the chains through them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from tests.ledger.saved_state import loaded
+from tests.ledger.side_by_side import Sides
+from tests.ledger.test_snapshot_tables import require_same
+
+from sycee.core import ids, limits
+from sycee.core.result_codes import Result
+from sycee.ledger import kernels, layout, operations
+from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.layout import AccountKind, Kind
+from sycee.ledger.state import LedgerState
+
+ACCOUNTS = 2_200
+PAYS = 3_000
+MEMBERS = 2_500
+ISSUANCE, SUSPENSE, FUNDER, WAY, VAULT = 1, 2, 3, 4, 5
+
+
+@cache
+def grown() -> Sides:
+    return grow()
+
+
+def some_ids(purpose: str, count: int) -> np.ndarray:
+    return ids.derive(b"growth", purpose, count, time_ms=1)
+
+
+def grow() -> Sides:
+    """One ledger with more of everything than the first tables hold, on both sides."""
+    sides = Sides(known_apart=False)
+    first = kernels.empty_tables()
+    accounts = some_ids("accounts", ACCOUNTS)
+    frames = [
+        operations.define_currency(some_ids("currency", 1), currency=156, zone="UTC"),
+        operations.open_account(some_ids("issuance", 1), account=ISSUANCE, currency=156, kind=AccountKind.ISSUANCE),
+        operations.open_account(some_ids("suspense", 1), account=SUSPENSE, currency=156, kind=AccountKind.SUSPENSE),
+        operations.open_account(
+            some_ids("funder", 1), account=FUNDER, currency=156, kind=AccountKind.FUNDER, suspense=SUSPENSE
+        ),
+        operations.open_account(
+            some_ids("open", ACCOUNTS), account=accounts, currency=156, kind=AccountKind.WALLET, suspense=SUSPENSE
+        ),
+        operations.transfer(some_ids("mint", 1), debit=ISSUANCE, credit=FUNDER, amount=10**9),
+        operations.transfer(some_ids("to each", ACCOUNTS), debit=FUNDER, credit=accounts, amount=100),
+    ]
+    # Groups: first a few accounts, then more than one word and than sixteen words hold; and a group of a high number.
+    groups = np.array([1, 2, 300, 4_096])
+    frames.append(operations.define_group(some_ids("groups", 4), group=groups))
+    for group, count in ((1, 10), (300, 70), (4_096, 1_100), (2, ACCOUNTS)):
+        joins = some_ids(f"join {group}", count)
+        frames.append(operations.join_group(joins, group=group, account=accounts[:count]))
+    frames.append(operations.leave_group(some_ids("leave", 3), group=4_096, account=accounts[[0, 63, 1_090]]))
+    # Rule sets and programmes beyond 16, in no order.
+    for number in (17, 40, 3, 65_535):
+        frames.append(
+            operations.define_rule_set(
+                some_ids(f"rules {number}", 1), rule_set=number, groups=[4_096], from_ns=0, until_ns=1_000,
+                return_account=FUNDER,
+            )
+        )  # fmt: skip
+    for number, rule_set in ((40, 17), (17, 65_535), (3, 3)):
+        frames += programme(number, rule_set, 100)
+    frames += programme(5, 40, MEMBERS)
+    frames.append(
+        operations.claim(
+            some_ids("claims", ACCOUNTS), programme=5, member=np.arange(ACCOUNTS),
+            member_id=some_ids("members 5", MEMBERS)[:ACCOUNTS], wallet=accounts,
+        )
+    )  # fmt: skip
+    random = np.random.default_rng(5)
+    pairs = random.integers(0, ACCOUNTS, (2, PAYS))
+    pairs[1, pairs[0] == pairs[1]] = (pairs[0, pairs[0] == pairs[1]] + 1) % ACCOUNTS
+    frames.append(
+        operations.pay(
+            some_ids("pays", PAYS), payer=accounts[pairs[0]], payee=accounts[pairs[1]],
+            amount=random.integers(1, 60, PAYS),
+        )
+    )  # fmt: skip
+    for now_ns, frame in enumerate(frames, 1):
+        sides.frame(now_ns, frame)
+    grow_holds(sides, accounts)
+    grow_ways(sides, accounts)
+    grow_batches(sides, accounts)
+    grow_chains(sides, accounts)
+    sides.frame(1_000, operations.expire(some_ids("expire", 1), programme=5, first=0, count=MEMBERS))
+    tables = sides.state.tables
+    for name in (
+        *("accounts", "purses", "movements", "bound", "account_slots", "bound_slots", "rule_sets", "programmes"),
+        *("holds", "hold_legs", "time_outs", "transits", "batches", "staged", "gross", "keys", "undo_accounts"),
+        *("refunds", "refund_slots", "recent_slots", "batch_slots"),
+        *("undo_account_rows", "undo_purses", "undo_purse_rows", "undo_holds", "undo_hold_rows", "undo_values"),
+    ):
+        assert getattr(tables, name).size > getattr(first, name).size, f"{name} did not grow"
+    assert tables.group_bits.shape > first.group_bits.shape
+    assert tables.group_bits.shape[1] > first.group_bits.shape[1]
+    return sides
+
+
+def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
+    """Holds of purses and of own money: some, then many; posted one by one and in bulk, let go, and timed out."""
+    random = np.random.default_rng(6)
+    for part, count in enumerate((100, 3_000)):
+        payers = random.integers(0, ACCOUNTS, count)
+        payees = (payers + random.integers(1, 40, count)) % 40  # so that few get many
+        payees[payees == payers] = 41
+        sides.frame(
+            100,
+            operations.hold(
+                some_ids(f"holds {part}", count), payer=accounts[payers], payee=accounts[payees],
+                amount=random.integers(1, 30, count), until_ns=random.integers(500, 900, count),
+            ),
+        )  # fmt: skip
+        sides.frame(
+            101,
+            operations.post(
+                some_ids(f"posts {part}", count // 3), hold=some_ids(f"holds {part}", count)[: count // 3],
+                by=accounts[payees[: count // 3]], amount=random.integers(1, 30, count // 3), lets_go=part == 1,
+            ),
+        )  # fmt: skip
+        sides.frame(
+            102,
+            operations.extend(
+                some_ids(f"extensions {part}", count // 2), hold=some_ids(f"holds {part}", count)[count // 2 :],
+                by=accounts[payers[count // 2 :]], until_ns=950,
+            ),
+        )  # fmt: skip
+    state = sides.state
+    made = state.bound[["id_low", "id_high"]][state.holds["bound"]]
+    first, last = (int(row["id_high"]) << 64 | int(row["id_low"]) for row in (made[0], made[-1]))
+    before = state.movements.size
+    sides.frame(103, operations.post_holds(some_ids("bulk posts", 15), first=first, last=last, by=accounts[:15]))
+    assert state.movements.size > before + 200
+    sides.frame(104, operations.void_holds(some_ids("bulk voids", 10), first=first, last=last, by=accounts[10:20]))
+    assert {1, 2} == set(state.holds["state"].tolist()) - {0}
+    sides.frame(600, operations.set_key(some_ids("key", 1), account=accounts[0], key=bytes([7] * 32), flags=1))
+    assert np.count_nonzero(state.holds["state"] == layout.HoldState.TIMED_OUT) > 50
+
+
+def grow_ways(sides: Sides, accounts: np.ndarray) -> None:
+    """Sends, confirms and rejects; then wallets that are full, and flow over to the bank."""
+    sides.frame(
+        601,
+        np.concatenate(
+            [
+                operations.open_account(
+                    some_ids("way", 1), account=WAY, currency=156, kind=AccountKind.IN_TRANSIT, suspense=SUSPENSE
+                ),
+                operations.open_account(
+                    some_ids("vault", 1), account=VAULT, currency=156, kind=AccountKind.VAULT, suspense=SUSPENSE
+                ),
+                operations.link_account(some_ids("way to vault", 1), account=WAY, to=VAULT),
+            ]
+        ),
+    )
+    for part, count in enumerate((60, ACCOUNTS)):
+        sent = some_ids(f"sent {part}", count)
+        sides.frame(
+            602, operations.send(sent, source=accounts[:count], destination=VAULT, through=WAY, amount=3 + part)
+        )
+        sides.frame(603, operations.confirm(some_ids(f"confirm {part}", count // 3), sent=sent[: count // 3]))
+        sides.frame(604, operations.reject(some_ids(f"reject {part}", count // 3), sent=sent[-(count // 3) :]))
+    sides.frame(
+        605,
+        operations.define_rule_set(
+            some_ids("rules 50", 1), rule_set=50, from_ns=0, until_ns=10**6, balance_max=120, day_max=10**9
+        ),
+    )
+    sides.frame(606, operations.set_rule_set(some_ids("under 50", ACCOUNTS), account=accounts, rule_set=50))
+    sides.frame(607, operations.link_account(some_ids("to the way", ACCOUNTS), account=accounts, to=WAY))
+    before = sides.state.transits.size
+    full = operations.transfer(some_ids("full", ACCOUNTS), debit=FUNDER, credit=accounts, amount=100)
+    sides.frame(608, full, ((156, 5, 4, 3),))
+    assert sides.state.transits.size > before + ACCOUNTS // 2
+
+
+def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
+    """A batch of thousands of payments that settles on the net effect, many batches at once, and keys."""
+    random = np.random.default_rng(7)
+    for batch, count in ((1, 50), (2, 3_000), (3, 5)):
+        payers = random.integers(0, ACCOUNTS, count)
+        payees = (payers + 1 + random.integers(0, 2_000, count)) % ACCOUNTS
+        amount = random.integers(1, 20, count)
+        staged = operations.stage(
+            some_ids(f"stage {batch}", count), batch=batch, debit=accounts[payers], credit=accounts[payees],
+            amount=amount,
+        )  # fmt: skip
+        sides.frame(609, staged)
+        # Whoever would be over a limit is let off it: what is looked at here is that thousands fit.
+        sides.frame(610, operations.set_rule_set(some_ids(f"free {batch}", ACCOUNTS), account=accounts, rule_set=0))
+        settled = operations.settle(
+            some_ids(f"settle {batch}", 1), batch=batch, payments=count, total=int(amount.sum())
+        )
+        assert sides.frame(611, settled)[0][0] in (Result.CREATED, Result.EXCEEDS_BALANCE)
+    assert np.count_nonzero(sides.state.movements["purpose"] == layout.Purpose.SETTLEMENT) >= 3_000
+    for part, count in enumerate((30, 1_000)):
+        sides.frame(
+            612,
+            operations.set_key(
+                some_ids(f"keys {part}", count), account=accounts[:count], key=bytes([part + 1] * 32), flags=1
+            ),
+        )
+
+
+def grow_chains(sides: Sides, accounts: np.ndarray) -> None:
+    """Long chains that are undone, and the same ones done."""
+    for part, count in enumerate((5, 150)):
+        pays = some_ids(f"pays of chain {part}", count)
+        good = [
+            operations.pay(pays, payer=accounts[:count], payee=accounts[1_000 : 1_000 + count], amount=20),
+            operations.refund(some_ids(f"refunds of chain {part}", count), original=pays, amount=10),
+            operations.hold(
+                some_ids(f"holds of chain {part}", count), payer=accounts[500 : 500 + count], payee=FUNDER, amount=9,
+                until_ns=990,
+            ),
+            operations.post(
+                some_ids(f"posts of chain {part}", count), hold=some_ids(f"holds of chain {part}", count), by=FUNDER,
+                amount=4,
+            ),
+            operations.send(
+                some_ids(f"sends of chain {part}", count), source=FUNDER, destination=VAULT, through=WAY, amount=1
+            ),
+        ]  # fmt: skip
+        bad = operations.transfer(some_ids(f"bad {part}", 1), debit=WAY, credit=VAULT, amount=1)
+        retried = operations.chain(*good)
+        retried["id_low"] ^= np.uint64(1 << 40)  # other ids, and so other originals and holds
+        chosen = np.isin(retried["kind"], (layout.Kind.REFUND, layout.Kind.POST))
+        retried["reference_low"][chosen] ^= np.uint64(1 << 40)
+        before = sides.state.movements.size
+        codes = {code for code, _ in sides.frame(613, operations.chain(*good, bad))}
+        assert codes == {Result.LINKED_FAILED, Result.ACCOUNT_IS_IN_TRANSIT}
+        assert sides.state.movements.size == before
+        assert {code for code, _ in sides.frame(614, retried)} == {Result.CREATED}
+        assert sides.state.movements.size >= before + 4 * count
+
+
+def programme(number: int, rule_set: int, members: int, funder: int = FUNDER) -> list[np.ndarray]:
+    cohort = some_ids(f"members {number}", members)
+    seal = some_ids(f"seal {number}", 1)
+    return [
+        operations.open_programme(
+            some_ids(f"programme {number}", 1), programme=number, funder=funder, rule_set=rule_set, members=members,
+            claim_from_ns=0, claim_until_ns=900,
+        ),
+        operations.add_members(
+            some_ids(f"add {number}", operations.add_members_records(members)), programme=number, members=cohort
+        ),
+        operations.seal_cohort(seal, programme=number, digest=operations.cohort_digest(cohort)),
+        operations.drop(some_ids(f"drop {number}", 1), programme=number, first=0, count=members, amount=50, seal=seal),
+    ]  # fmt: skip
+
+
+def test_everything_grows_and_the_sides_agree() -> None:
+    sides = grown()
+    bound = sides.state.bound
+    assert np.count_nonzero(bound["result"] == Result.CREATED) > 10_000
+    assert np.count_nonzero(bound["result"] == Result.EXCEEDS_BALANCE) > 20
+    paid = sides.state.movements["purpose"] == layout.Purpose.PAY_PURSE
+    assert np.count_nonzero(paid) > 1_000
+
+
+def test_a_chain_is_exactly_the_movements_that_name_the_account() -> None:
+    state = grown().state
+    movements = state.movements
+    for row in range(state.accounts.size):
+        named = (movements["debit_row"] == row) | (movements["credit_row"] == row)
+        numbers = (np.flatnonzero(named) + 1)[::-1].tolist()
+        assert state.movement_numbers(row) == numbers
+        assert state.movement_numbers(row, newest=3) == numbers[:3]
+    for number in range(0, int(state.tables.counters[kernels.PURSES]), 7):
+        row = number | layout.PURSE_BIT
+        at, chain = int(state.tables.purses[number]["last_movement"]), []
+        while at:
+            chain.append(at)
+            movement = movements[at - 1]
+            at = int(movement["debit_previous" if movement["debit_row"] == row else "credit_previous"])
+        named = (movements["debit_row"] == row) | (movements["credit_row"] == row)
+        assert chain == (np.flatnonzero(named) + 1)[::-1].tolist()
+
+
+def test_what_is_loaded_goes_on_growing() -> None:
+    state = grown().state
+    again = loaded(state)
+    require_same(state, again)
+    count = 5_000
+    ids = np.arange(1, count + 1)
+    records = operations.transfer(
+        np.array([(number, 1 << 40) for number in ids.tolist()], [("low", "<u8"), ("high", "<u8")]),
+        debit=3,
+        credit=2,
+        amount=1,
+    )
+    again.reserve(records)
+    codes = again.apply(state.sequence + 1, 2_000, records)["code"]
+    assert set(codes.tolist()) == {Result.CREATED}
+    again.check()
+    assert state.sequence + 1 == again.sequence
+
+
+def test_one_frame_may_outgrow_every_table_at_once() -> None:
+    """A frame is applied in one go: tables grow in the middle of it, and nothing is done twice."""
+    frames = [
+        operations.define_currency(some_ids("currency", 1), currency=156, zone="UTC"),
+        operations.open_account(some_ids("issuance", 1), account=ISSUANCE, currency=156, kind=AccountKind.ISSUANCE),
+        operations.open_account(some_ids("suspense", 1), account=SUSPENSE, currency=156, kind=AccountKind.SUSPENSE),
+        operations.open_account(
+            some_ids("funder", 1), account=FUNDER, currency=156, kind=AccountKind.FUNDER, suspense=SUSPENSE
+        ),
+        operations.transfer(some_ids("mint", 1), debit=ISSUANCE, credit=FUNDER, amount=10**9),
+        operations.define_rule_set(
+            some_ids("rules", 1), rule_set=600, from_ns=0, until_ns=9, return_account=FUNDER
+        ),
+        *programme(700, 600, 20_000),
+        operations.define_group(some_ids("group", 1), group=4_000),
+        operations.open_account(
+            some_ids("open", 1_100), account=some_ids("accounts", 1_100), currency=156, kind=AccountKind.WALLET,
+            suspense=SUSPENSE,
+        ),
+        operations.join_group(some_ids("joins", 1_100), group=4_000, account=some_ids("accounts", 1_100)),
+        operations.open_account(
+            some_ids("way", 1), account=WAY, currency=156, kind=AccountKind.IN_TRANSIT, suspense=SUSPENSE
+        ),
+        operations.open_account(
+            some_ids("vault", 1), account=VAULT, currency=156, kind=AccountKind.VAULT, suspense=SUSPENSE
+        ),
+        operations.hold(
+            some_ids("holds", 300), payer=FUNDER, payee=some_ids("accounts", 300), amount=2, until_ns=900
+        ),
+        operations.post_holds(
+            some_ids("bulk", 1), first=number_of(some_ids("holds", 300)[0]), last=number_of(some_ids("holds", 300)[-1]),
+            by=FUNDER,
+        ),
+        operations.send(some_ids("sends", 300), source=FUNDER, destination=VAULT, through=WAY, amount=1),
+        operations.confirm(some_ids("confirms", 300), sent=some_ids("sends", 300)),
+        operations.stage(
+            some_ids("stages", 300), batch=1, debit=FUNDER, credit=some_ids("accounts", 300), amount=3
+        ),
+        operations.settle(some_ids("settle", 1), batch=1, payments=300, total=900),
+        operations.set_key(some_ids("keys", 100), account=some_ids("accounts", 100), key=bytes([7] * 32), flags=1),
+        operations.chain(
+            operations.transfer(some_ids("back", 200), debit=some_ids("accounts", 200), credit=FUNDER, amount=1),
+            operations.transfer(some_ids("and back", 1), debit=FUNDER, credit=VAULT, amount=1),
+        ),
+    ]  # fmt: skip
+    frame = np.concatenate(frames)
+    assert frame.size <= limits.FRAME_RECORDS_MAX
+    sides = Sides()
+    assert {code for code, _ in sides.frame(1, frame)} == {Result.CREATED}
+    assert sides.state.movements.size == 20_001 + 4 * 300 + 201
+    one_by_one = LedgerState()
+    alone = frame.size - 201  # but for the chain, which must be in one frame
+    for at in range(alone):
+        one_by_one.reserve(frame[at : at + 1])
+        one_by_one.apply(at + 1, 1, frame[at : at + 1])
+    one_by_one.reserve(frame[alone:])
+    one_by_one.apply(alone + 1, 1, frame[alone:])
+    assert one_by_one.digest() == sides.state.digest()
+
+
+def number_of(id: np.void) -> int:
+    return int(id["high"]) << 64 | int(id["low"])
+
+
+def test_legs_are_counted_to_65_535_and_stop_there() -> None:
+    members = 70_000
+    state = LedgerState()
+    frames = [
+        operations.define_currency(some_ids("currency", 1), currency=156, zone="UTC"),
+        operations.open_account(some_ids("issuance", 1), account=ISSUANCE, currency=156, kind=AccountKind.ISSUANCE),
+        operations.define_rule_set(some_ids("rules", 1), rule_set=1, from_ns=0, until_ns=900, return_account=ISSUANCE),
+        *programme(1, 1, members, funder=ISSUANCE),
+    ]
+    for now_ns, frame in enumerate(frames, 1):
+        state.reserve(frame)
+        assert set(state.apply(now_ns, now_ns, frame)["code"].tolist()) == {Result.CREATED}
+    assert state.movements["leg"].tolist() == [min(leg, 65_535) for leg in range(members)]
+    assert state.supply(156) == 50 * members
+    state.check()
+
+
+@pytest.mark.parametrize("count", [1, 30, 500, 2_000])
+@pytest.mark.parametrize(("kind", "movements_each"), [(Kind.TRANSFER, 1), (Kind.PAY, 17)])
+def test_where_a_short_check_finds_room_nothing_grows(kind: Kind, movements_each: int, count: int) -> None:
+    """The short check of `reserve` for most frames agrees with the whole one, which a batch of unknown kinds takes."""
+    state, glances = LedgerState(), set()
+    for _ in range(20):
+        some = ids.generate(count, time_ms=1_800_000_000_000)
+        if kind is Kind.TRANSFER:
+            frame = operations.transfer(some, debit=1, credit=2, amount=1)
+        else:
+            frame = operations.pay(some, payer=1, payee=2, amount=1)
+        before = shapes(state)
+        has_room = state._has_room(count, movements_each * count)
+        glances.add(has_room)
+        known = PreparedBatch(frame, kinds=1 << kind)
+        assert has_room == (state.reserve(known) == movements_each * count and shapes(state) == before)
+        assert state.reserve(frame) == movements_each * count
+        assert shapes(state) == before or not has_room
+        sequence = state.sequence + 1
+        state.apply(sequence, 1_800_000_000_000 * 1_000_000 + sequence, frame)
+    assert glances == ({True} if count == 1 else {True, False})
+
+
+def shapes(state: LedgerState) -> list[tuple[int, ...]]:
+    return [table.shape for table in state.tables]

@@ -1,0 +1,226 @@
+"""Many reads in one pass, against the naive twin, over seeded histories; pages that stay while payments go on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.ledger.side_by_side import Sides
+from tests.ledger.signers import HELD, MISSING, PAID, PHONE, SHOP, SUSPENSE, make_world, record, shared
+
+from sycee.core.errors import UsageError
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.ledger import kernels, queries
+from sycee.ledger.layout import Kind
+from sycee.ledger.queries import Answers
+from sycee.testing import naive_reading
+from sycee.testing.histories import random_history
+from sycee.testing.naive_reading import Line
+
+Array = np.ndarray[Any, Any]
+
+SEEDS = range(60)
+OPERATIONS = 80
+
+
+class Told:
+    """A history on both sides, with what the twin does not keep: when each frame was, and whose each place is."""
+
+    def __init__(self, seed: int) -> None:
+        self.sides = Sides()
+        self.times_ns: dict[int, int] = {}
+        self.operations: dict[int, int] = {}
+        self.frames = random_history(seed, OPERATIONS)
+
+    def go(self, part: slice) -> None:
+        for now_ns, operations, calendar in self.frames[part]:
+            fresh = self.sides.state.resolve(operations)[0]["code"] == kernels.PENDING if operations.size else []
+            self.sides.frame(now_ns, operations, calendar)
+            sequence = self.sides.sequence
+            self.times_ns[sequence] = now_ns
+            for at, one in enumerate(operations[fresh] if operations.size else ()):
+                identifier = int(one["id_high"]) << 64 | int(one["id_low"])
+                self.operations[sequence << PLACE_INDEX_BITS | at] = identifier
+
+    def statement(self, account: int) -> list[Line]:
+        return naive_reading.statement(self.sides.twin, account, self.times_ns, self.operations)
+
+    def ask(self, requests: Array) -> Answers:
+        answers = queries.answer(self.sides.state, requests)
+        assert answers.sequence == self.sides.sequence
+        return answers
+
+
+def lines_of(page: queries.Page) -> list[Line]:
+    """Lines as the twin has them."""
+    return [
+        Line(
+            number=int(one["number"]),
+            time_ns=int(one["time_ns"]),
+            amount=int(one["amount"]),
+            balance=int(one["balance"]),
+            counterparty=int(one["counterparty_high"]) << 64 | int(one["counterparty_low"]),
+            operation=int(one["operation_high"]) << 64 | int(one["operation_low"]),
+            purpose=int(one["purpose"]),
+        )
+        for one in page.lines
+    ]
+
+
+def test_reads_of_seeded_histories_are_the_twins() -> None:
+    found = {"accounts": 0, "purses": 0, "holds": 0, "operations": 0, "lines": 0}
+    for seed in SEEDS:
+        told = Told(seed)
+        told.go(slice(None))
+        twin, random = told.sides.twin, np.random.default_rng(seed)
+        accounts = [*twin.accounts, MISSING]
+        operations = [*twin.bound, MISSING]
+        places = [*twin.purses, (1, 99), (77, 0), (1 << 20, 0)]
+        pages = [queries.statement(account, lines=int(random.integers(1, 9))) for account in accounts]
+        asked = np.concatenate(
+            [
+                queries.accounts(accounts),
+                queries.holds(operations),
+                queries.operations(operations),
+                queries.purses(places),
+                *pages,
+            ]
+        )
+        order = random.permutation(asked.size)
+        answers, at = told.ask(asked[order]), np.argsort(order).tolist()
+        for id in accounts:
+            said = naive_reading.account(twin, id)
+            here = at.pop(0)
+            assert answers.account(here) == said, seed
+            assert answers.balance(here) == (None if said is None else twin.balance(id))
+            found["accounts"] += said is not None
+        for id in operations:
+            hold = naive_reading.hold(twin, id)
+            assert answers.hold(at.pop(0)) == hold, seed
+            found["holds"] += hold is not None
+        for id in operations:
+            operation, bound = answers.operation(at.pop(0)), twin.bound.get(id)
+            assert (operation is None) == (bound is None)
+            if operation is not None and bound is not None:
+                assert (operation.kind, operation.result) == (bound.kind, bound.result)
+                place = int(operation.record["place"])
+                assert told.operations[place] == id
+                assert operation.time_ns == told.times_ns[place >> PLACE_INDEX_BITS]
+                found["operations"] += 1
+        for programme, member in places:
+            purse = naive_reading.purse(twin, programme, member)
+            assert answers.purse(at.pop(0)) == purse, seed
+            found["purses"] += purse is not None
+        for id, request in zip(accounts, pages, strict=True):
+            page = answers.page(at.pop(0))
+            assert (page is None) == (id not in twin.accounts)
+            if page is not None:
+                expected = naive_reading.page(told.statement(id), lines_max=int(request["lines"][0]))
+                assert (lines_of(page), page.cursor) == expected, seed
+                found["lines"] += page.lines.size
+    assert min(found.values()) > 200, found
+
+
+def test_pages_stay_while_payments_go_on() -> None:
+    """Whatever comes between two pages, they are those of the statement as it was at the first."""
+    paged = 0
+    for seed in range(100, 130):
+        told = Told(seed)
+        half = len(told.frames) // 2
+        told.go(slice(half))
+        left = {account: told.statement(account) for account in told.sides.twin.accounts}
+        cursors = dict.fromkeys(left, 0)
+        for at in range(half, len(told.frames)):
+            accounts = [account for account, cursor in cursors.items() if cursor >= 0]
+            if not accounts:
+                break
+            answers = told.ask(
+                np.concatenate([queries.statement(each, lines=2, cursor=cursors[each]) for each in accounts])
+            )
+            for i, account in enumerate(accounts):
+                page = answers.page(i)
+                assert page is not None
+                shown, left[account] = left[account][:2], left[account][2:]
+                assert lines_of(page) == shown, seed
+                assert (page.cursor == 0) == (not left[account])
+                cursors[account] = page.cursor or -1
+                paged += page.lines.size
+            told.go(slice(at, at + 1))
+    assert paged > 300
+
+
+def test_a_cursor_of_another_account_is_refused() -> None:
+    state = shared().state
+    page = queries.answer(state, queries.statement(PHONE, lines=1)).page(0)
+    assert page is not None
+    assert page.cursor > 0
+    for account, cursor in ((SUSPENSE, page.cursor), (PHONE, 10**9), (PHONE, 1)):
+        answers = queries.answer(state, queries.statement(account, lines=1, cursor=cursor))
+        with pytest.raises(UsageError, match=f"cursor {cursor} is no movement"):
+            answers.page(0)
+    assert queries.answer(state, queries.statement(MISSING, lines=1, cursor=page.cursor)).page(0) is None
+    empty = queries.answer(state, queries.statement(SUSPENSE, lines=1)).page(0)
+    assert empty is not None
+    assert (empty.lines.size, empty.cursor) == (0, 0)
+
+
+def test_answers_are_copies_that_nobody_writes_to() -> None:
+    world = make_world()
+    asked = np.concatenate([queries.accounts([SHOP]), queries.statement(SHOP, lines=9)])
+    answers = queries.answer(world.state, asked)
+    asked[:] = 0
+    before, lines = answers.account(0), answers.page(1)
+    assert before is not None
+    assert lines is not None
+    shown = lines.lines.tolist()
+    world.frame(30, record(Kind.PAY, 601, debit=PHONE, credit=SHOP, amount=7))
+    assert answers.account(0) == before
+    assert lines.lines.tolist() == shown
+    after = queries.answer(world.state, queries.accounts([SHOP]))
+    assert after.sequence == answers.sequence + 1
+    assert after.account(0) == replace(before, credits_posted=before.credits_posted + 7)
+    for name in ("requests", "found", "names", "accounts", "keys", "purses", "holds", "bound", "times", "lines"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(answers, name)[...] = 0
+
+
+def test_one_pass_answers_so_much() -> None:
+    page = queries.statement(PHONE, lines=queries.PAGE_LINES_MAX)
+    many = np.concatenate([queries.accounts([PHONE] * 5), *([page] * 20)])
+    fit = queries.fitting(many)
+    assert fit == 5 + queries.LINES_MAX // queries.PAGE_LINES_MAX
+    assert queries.fitting(many[5:6]) == 1
+    assert queries.fitting(queries.accounts([PHONE] * 9_000)) == queries.READS_MAX
+    with pytest.raises(UsageError, match="more than one pass"):
+        queries.answer(shared().state, many)
+    answers = queries.answer(shared().state, many[:fit])
+    pages = [answers.page(i) for i in range(5, fit)]
+    assert all(each is not None and each.lines.tolist() == pages[0].lines.tolist() for each in pages if pages[0])
+    assert queries.answer(shared().state, many[:0]).found.size == 0
+
+
+def test_what_is_no_request_is_refused() -> None:
+    with pytest.raises(UsageError, match="lines = 1001 does not fit its field, which takes 1 to 1000"):
+        queries.statement(PHONE, lines=1_001)
+    with pytest.raises(UsageError, match="lines = 0 does not fit"):
+        queries.statement(PHONE, lines=0)
+    with pytest.raises(UsageError, match="cursor = -1 does not fit"):
+        queries.statement(PHONE, lines=1, cursor=-1)
+    with pytest.raises(UsageError, match=f"id = {1 << 128} does not fit"):
+        queries.accounts([1 << 128])
+    with pytest.raises(UsageError, match="id = -1 does not fit"):
+        queries.holds([-1])
+    with pytest.raises(UsageError, match="id = 'x' is no integer"):
+        queries.operations(["x"])  # type: ignore[list-item]
+    assert np.array_equal(queries.accounts([np.uint64(5)]), queries.accounts([5]))  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="member -1 is no purse's place"):
+        queries.purses([(1, -1)])
+    wrong = queries.accounts([PHONE])
+    wrong["kind"] = 9
+    with pytest.raises(UsageError, match="9 is no kind"):
+        queries.answer(shared().state, wrong)
+    answers = queries.answer(shared().state, np.concatenate([queries.operations([PAID]), queries.holds([HELD])]))
+    with pytest.raises(UsageError, match="asked for OPERATION, not for HOLD"):
+        answers.hold(0)
