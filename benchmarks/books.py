@@ -11,14 +11,13 @@ import numpy as np
 
 from benchmarks.measure import BATCH, MILLION, Setting, Timing, batches_of, forget_peak, peak_bytes, settle, timed
 from benchmarks.town import CURRENCY
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock
 from sycee.core.errors import require
 from sycee.core.result_codes import Result
 from sycee.ledger.invariants import exact_sum
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 
 def on_new_ledger(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -12,13 +12,12 @@ from benchmarks import books, disk, memory
 from benchmarks.measure import MILLION, TOTAL_MS, Benchmark, Goal, Setting, Timing, peak_bytes, timed
 from benchmarks.programmes import Programme
 from benchmarks.town import Purpose, Town, chunks, ids_of
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import require
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind, PurseState
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 PACKET_MINOR: Final = 20_000
 SETTLED_PAYMENTS: Final = 10_000_000  # of one SETTLE, all or none: room for its movements is made beforehand

@@ -15,18 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from benchmarks.measure import BYTES, Benchmark, Goal, Setting, Timing
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, require
 from sycee.ledger import id_generations, kernels, layout
 from sycee.ledger.state import LedgerState
 from sycee.storage.history import History
 from sycee.storage.table_storage import TableStorage
-
-Array = np.ndarray[Any, Any]
 
 IDS: Final = 1_000_000_000
 RUN_IDS: Final = 1 << 20

@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from benchmarks import books, disk, memory
 from benchmarks.measure import BYTES, RATE, Benchmark, Goal, Setting, Timing, batches_of
 from benchmarks.programmes import TieredTown
 from benchmarks.town import Town
+from sycee.core.arrays import Array
 from sycee.core.limits import RECORD_BYTES
 from sycee.journal.journal import Journal
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer
-
-Array = np.ndarray[Any, Any]
 
 LIMIT: Final = "the slower of the same frames written and synced, and the same cache lines touched"
 MILLION: Final = 1_000_000

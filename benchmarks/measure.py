@@ -16,10 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.core.memory import available_bytes
-
-Array = np.ndarray[Any, Any]
 
 BATCH: Final = FRAME_RECORDS_MAX  # what fits one frame: 8,064 operations
 MILLION: Final = 124 * BATCH  # the whole number of frames that comes nearest to a million: 999,936 operations

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numba import njit
 
 from benchmarks.measure import BATCH, MILLION, Timing, timed
+from sycee.core.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Clock = Callable[[], float]
 
 SLOTS_LOAD_MAX: Final = 0.5

@@ -18,12 +18,12 @@ from benchmarks.crowd import Crowd, as_a_server, ms
 from benchmarks.measure import RATE, VALUE_MS, Benchmark, Goal, Setting, Timing
 from benchmarks.town import Purpose, Town, ids_of, random_of
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.core.result_codes import Result
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
 
-Array = np.ndarray[Any, Any]
 Work = Callable[[AsyncLedger, Town], Coroutine[Any, Any, Timing]]
 
 ACCOUNTS: Final = 10_000

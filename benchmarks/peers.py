@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from benchmarks import disk
 from benchmarks.measure import Setting, Timing
 from benchmarks.town import AMOUNT_MAX, WALLET_MINOR, Purpose, chunks, ids_of, random_of
-
-Array = np.ndarray[Any, Any]
+from sycee.core.arrays import Array
 
 ACCOUNTS: Final = 10_000
 MINTED: Final = ACCOUNTS * WALLET_MINOR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,11 +16,10 @@ from benchmarks.town import (
     ids_of,
     random_of,
 )
+from sycee.core.arrays import Array
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.wallets import tiers
-
-Array = np.ndarray[Any, Any]
 
 MERCHANTS: Final = 3_389  # as many as took part in Luohu
 PACKET_MINOR: Final = 20_000

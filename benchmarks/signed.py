@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from benchmarks.crowd import as_a_server
 from benchmarks.measure import RATE, Benchmark, Goal, Setting, Timing, peak_bytes
 from benchmarks.town import CURRENCY, FOREVER_NS, Purpose, Town, chunks, ids_of
 from sycee.core import ids, keys
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, require
 from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
@@ -31,8 +32,6 @@ from sycee.ledger import envelopes, operations, signatures
 from sycee.ledger.layout import Role
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 ACCOUNTS: Final = 1_000
 CALLERS: Final = 1_000  # each sends its next payment when its last one is durable

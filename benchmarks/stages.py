@@ -24,6 +24,7 @@ from benchmarks import books, memory
 from benchmarks.disk import SegmentWriter
 from benchmarks.measure import BATCH, batches_of, settle
 from benchmarks.town import Town, forget_moments
+from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool
 from sycee.core.errors import require
 from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES
@@ -34,8 +35,6 @@ from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.time_zones import calendar_entry
 from sycee.storage.table_storage import TableStorage
-
-Array = np.ndarray[Any, Any]
 
 ACCOUNTS: Final = (10_000, 1_000_000)
 OPERATIONS: Final = 2_000_000

@@ -12,17 +12,16 @@ import time
 from collections.abc import Iterator
 from enum import IntEnum
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from benchmarks.measure import BATCH, MILLION
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import require
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
-
-Array = np.ndarray[Any, Any]
 
 CURRENCY: Final = 156
 ZONE: Final = "Asia/Shanghai"

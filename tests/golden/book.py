@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from blake3 import blake3
 
+from sycee.core.arrays import Array
 from sycee.core.errors import require
 from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal, RealDisk
@@ -22,8 +22,6 @@ from sycee.ledger.envelopes import Envelope, as_array
 from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.time_zones import calendar_of
-
-Array = np.ndarray[Any, Any]
 
 SEGMENT_BYTES = 32 << 10  # seven frames of up to 27 records: most of these ledgers need more than one segment
 CURRENCY, ZONE = 999, "Etc/GMT-8"  # its days begin at 16:00 UTC, by no rule that could change

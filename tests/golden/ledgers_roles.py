@@ -5,8 +5,6 @@ Each function writes one ledger; amounts are minor units. Keys are derived from 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from blake3 import blake3
 from tests.golden.book import (
@@ -28,6 +26,7 @@ from tests.golden.book import (
     open_town,
 )
 
+from sycee.core.arrays import Array
 from sycee.core.ids import ID
 from sycee.core.keys import SigningKey
 from sycee.ledger import envelopes, layout
@@ -72,8 +71,6 @@ from sycee.ledger.operations import (
     void,
     void_holds,
 )
-
-Array = np.ndarray[Any, Any]
 
 CLAIMS_NS = at("2031-04-01T00:00:00"), at("2031-04-20T00:00:00")
 PROGRAMME_ENDS = "2031-05-01T00:00:00"

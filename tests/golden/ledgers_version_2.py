@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from tests.golden.book import (
     ANN,
     BOB,
@@ -22,6 +19,7 @@ from tests.golden.book import (
 )
 from tests.golden.ledgers_roles import CLERK, KEYS, OFFICER_1, OFFICER_2, OFFICER_3, cohort, member, signed
 
+from sycee.core.arrays import Array
 from sycee.ledger.layout import PayFlag, Role, RuleFlag
 from sycee.ledger.operations import (
     add_members,
@@ -43,8 +41,6 @@ from sycee.ledger.operations import (
     transfer,
     upgrade,
 )
-
-Array = np.ndarray[Any, Any]
 
 
 def version_2(book: Book) -> None:

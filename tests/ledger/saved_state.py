@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.ledger.verbs import Array
-
+from sycee.core.arrays import Array
 from sycee.ledger.state import LedgerState
 
 

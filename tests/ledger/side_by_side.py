@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.layout import Kind, Purpose
@@ -14,7 +15,6 @@ from sycee.ledger.state import Dates, LedgerState
 from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_rows import Movement, Row
 
-Array = np.ndarray[Any, Any]
 CHAIN_CODES = (Result.CHAIN_BROKEN, Result.CHAIN_OPEN, Result.CANNOT_BE_LINKED)
 KNOWN_CODES = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
 

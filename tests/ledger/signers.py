@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, layout
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Role
 from sycee.ledger.state import LedgerState
-
-Array = np.ndarray[Any, Any]
 
 LEDGER_ID = bytes(range(16))
 CURRENCY = 156

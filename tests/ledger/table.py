@@ -56,8 +56,9 @@ from typing import Any
 
 import numpy as np
 from tests.ledger.side_by_side import Sides
-from tests.ledger.verbs import Array, Verbs, amount_of, id_of, secret_of
+from tests.ledger.verbs import Verbs, amount_of, id_of, secret_of
 
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
 from sycee.ledger.entities import Account

@@ -46,14 +46,13 @@ from tests.ledger.signers import (
     signed,
 )
 
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.keys import ALGORITHMS, SigningKey
 from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, layout, signatures
 from sycee.ledger.layout import AccountKind, Kind, Reason, Role
-
-Array = np.ndarray[Any, Any]
 
 # --- the table ---
 

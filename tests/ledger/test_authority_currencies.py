@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from tests.ledger.signers import (
@@ -27,6 +25,7 @@ from tests.ledger.signers import (
 )
 from tests.ledger.table import Table, play
 
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
@@ -34,7 +33,6 @@ from sycee.ledger import authority, envelopes, operations
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Reason, Role
 
-Array = np.ndarray[Any, Any]
 EURO = 978
 # Two officers of each currency, and one person who is an officer of both.
 YUAN_1, YUAN_2, EURO_1, EURO_2, BOTH = range(61, 66)

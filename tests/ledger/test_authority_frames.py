@@ -38,12 +38,11 @@ from tests.ledger.signers import (
     signed,
 )
 
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import authority, kernels
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
-
-Array = np.ndarray[Any, Any]
 
 # --- what is begun in the same frame ---
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
@@ -21,7 +21,6 @@ from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import ENVELOPE
 from sycee.ledger.layout import Kind
 
-Array = np.ndarray[Any, Any]
 TAKEN, INVALID, UNKNOWN = Result.CREATED, Result.SIGNATURE_INVALID, Result.SIGNER_NOT_FOUND
 
 

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from tests.ledger.precedence_cases import KINDS, SHARED, WORLD
 from tests.ledger.table import Table
-from tests.ledger.verbs import Array, amount_of, id_of
+from tests.ledger.verbs import amount_of, id_of
 
+from sycee.core.arrays import Array
 from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
 from sycee.ledger import layout
 from sycee.ledger.layout import Kind

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from tests.ledger.side_by_side import Sides
 from tests.ledger.signers import HELD, MISSING, PAID, PHONE, SHOP, SUSPENSE, make_world, record, shared
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.ledger import kernels, queries
@@ -18,8 +18,6 @@ from sycee.ledger.queries import Answers
 from sycee.testing import naive_reading
 from sycee.testing.histories import random_history
 from sycee.testing.naive_reading import Line
-
-Array = np.ndarray[Any, Any]
 
 SEEDS = range(60)
 OPERATIONS = 80

@@ -34,13 +34,12 @@ from tests.ledger.signers import (
 from tests.ledger.test_authority_frames import random_frame
 
 from sycee.core import keys
+from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, kernels, signatures
 from sycee.ledger.envelopes import Envelope, as_array
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
-
-Array = np.ndarray[Any, Any]
 
 PAYMENT = record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=1)
 MINT = record(Kind.SET_RULE_SET, 501, debit=SHOP, rule_set=1)

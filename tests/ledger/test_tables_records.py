@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.ledger.verbs import Array, Verbs
+from tests.ledger.verbs import Verbs
 
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.layout import LINKED, Kind

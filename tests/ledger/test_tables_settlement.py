@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.ledger.side_by_side import Array, Sides
+from tests.ledger.side_by_side import Sides
 from tests.ledger.table import Table, play
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, operations
 from sycee.ledger.layout import AccountKind

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.ids import ID
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Block, KeyFlag, PayFlag, Reason, Role, RuleFlag, SettleFlag
 
-Array = np.ndarray[Any, Any]
 SIDES = {"debit": Block.DEBIT, "credit": Block.CREDIT, "both": Block.DEBIT | Block.CREDIT, "none": Block(0)}
 FLAGS = {"": 0, "purses": PayFlag.PURSES_ONLY, "own": PayFlag.OWN_ONLY}
 RULE_FLAGS = {"persons": RuleFlag.NO_PERSONS, "cash": RuleFlag.NO_CASH_OUT, "final": RuleFlag.FINAL}

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.programmes.definition import Programme
 from sycee.report.plots import HOUR_NS
-from sycee.sandbox.outcome import Array, Comparison, Hours, OperatorRow, Outcome, Phase, Role
+from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role
 
 
 def spread(total: int, weights: Array) -> Array:

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
-from tests.sequencer.small import SHOP, TREASURY, Array, opening
+from tests.sequencer.small import SHOP, TREASURY, opening
 
+from sycee.core.arrays import Array
 from sycee.journal import Journal
 from sycee.ledger import layout, operations
 from sycee.sequencer.embedded import Ledger

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.journal import Disk, Journal
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.sequencer import Sequencer
-
-Array = np.ndarray[Any, Any]
 
 LEDGER_ID = bytes(range(16))
 SEGMENT_BYTES = 48 << 10  # small, so that the history needs two

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import numpy as np
 import pytest
 from tests.sequencer.small import SHOP, TREASURY, opening, some_ids
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.journal import Journal
 from sycee.ledger import operations
@@ -45,7 +45,7 @@ class WatchedLog:
         return sequence
 
 
-def many() -> np.ndarray[Any, Any]:
+def many() -> Array:
     return operations.transfer(some_ids("many", COUNT), debit=TREASURY, credit=SHOP, amount=1)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.sequencer.small import ANN, START_NS, TREASURY, Array, opening, start
+from tests.sequencer.small import ANN, START_NS, TREASURY, opening, start
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.result_codes import Result
 from sycee.ledger import operations

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.sequencer.small import SHOP, START_NS, TREASURY, Array, first_results, opening, run, some_ids, start
+from tests.sequencer.small import SHOP, START_NS, TREASURY, first_results, opening, run, some_ids, start
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX

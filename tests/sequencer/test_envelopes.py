@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.sequencer.small import ANN, BOB, ISSUANCE, LEDGER_ID, SHOP, START_NS, SUSPENSE, TREASURY, Array, some_ids
+from tests.sequencer.small import ANN, BOB, ISSUANCE, LEDGER_ID, SHOP, START_NS, SUSPENSE, TREASURY, some_ids
 from tests.sequencer.test_threads import gathered
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey

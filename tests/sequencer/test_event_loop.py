@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.sequencer.gated import Place, run, seen, settled
-from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, Array, opening, some_ids
+from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening, some_ids
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX

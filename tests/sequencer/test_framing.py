@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sequencer.small import LEDGER_ID, Array, first_results
+from tests.sequencer.small import LEDGER_ID, first_results
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX

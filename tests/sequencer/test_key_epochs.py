@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.sequencer.small import ANN, LEDGER_ID, SHOP, Array
+from tests.sequencer.small import ANN, LEDGER_ID, SHOP
 from tests.sequencer.test_envelopes import ANNS_KEY, LATER_NS, OPERATOR, TAKEN, Town, by, by_ann, opening
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from tests.sequencer.small import ANN, SHOP, TREASURY, opening
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool
 from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
 from sycee.core.result_codes import Result
@@ -21,8 +21,6 @@ from sycee.ledger import kernels, layout, operations
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 POOL = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
 MANY = batches.BUFFERED_RECORDS_MIN

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.sequencer.gated import Place, run, settled
-from tests.sequencer.small import LEDGER_ID, SECOND_NS, SHOP, START_NS, TREASURY, Array, opening, some_ids
+from tests.sequencer.small import LEDGER_ID, SECOND_NS, SHOP, START_NS, TREASURY, opening, some_ids
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.result_codes import Result

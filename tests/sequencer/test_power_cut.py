@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from tests.sequencer.small import START_NS, Array, first_results, run, start, steps
+from tests.sequencer.small import START_NS, first_results, run, start, steps
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import TailInDoubt
 from sycee.core.result_codes import Result

@@ -18,7 +18,6 @@ from tests.sequencer.small import (
     START_NS,
     TREASURY,
     UNTIL_NS,
-    Array,
     opening,
     some_ids,
 )
@@ -28,6 +27,7 @@ from sycee import Ledger
 from sycee.archive.check import check
 from sycee.archive.export import export
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.result_codes import Result
 from sycee.ledger import operations

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from tests.docs.pages import ROOT
 from tests.sequencer.mounts import mounted, overcommitted, read_only, resize
-from tests.sequencer.small import SHOP, START_NS, TREASURY, Array, first_results, opening, run, some_ids
+from tests.sequencer.small import SHOP, START_NS, TREASURY, first_results, opening, run, some_ids
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import JournalDamaged, UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX

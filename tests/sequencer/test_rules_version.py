@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.sequencer.small import LEDGER_ID, START_NS, Array, opening, run, some_ids, start
+from tests.sequencer.small import LEDGER_ID, START_NS, opening, run, some_ids, start
 
 from sycee import __version__
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.result_codes import Result

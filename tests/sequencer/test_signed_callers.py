@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.sequencer.gated import run
-from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, Array, opening
+from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import PLACE_INDEX_BITS

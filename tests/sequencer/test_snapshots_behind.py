@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, START_NS, Array, opening
+from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, START_NS, opening
 from tests.sequencer.test_snapshots import name_of
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.journal import Journal

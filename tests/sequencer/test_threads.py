@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, Array, opening, some_ids
+from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening, some_ids
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import RealClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sycee.cli import main
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import RECORD_BYTES
 from sycee.core.result_codes import Result
@@ -22,8 +23,6 @@ from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.disk import FakeDisk, FakeFile
 from sycee.testing.simulator import SEED_MAX, Failure, Parts, Report, plan_of, run, simulate
-
-Array = np.ndarray[Any, Any]
 
 HISTORIES = 60  # about forty seconds of a quiet machine
 SOAK_SECONDS = 600

@@ -7,19 +7,18 @@ from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.result_codes import Result
 from sycee.ledger.layout import OPERATION, AccountKind, Kind
 from sycee.sequencer.embedded import Ledger
 from sycee.wallets import tiers
 from sycee.wallets.tiers import Preset, Tier
-
-Array = np.ndarray[Any, Any]
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FOREVER_NS = 2**63 - 1

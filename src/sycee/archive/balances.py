@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from sycee.archive import history_copy
 from sycee.archive.history_source import Reading, Source, currency_code, source_of
 from sycee.archive.timestamps import I64_MIN
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError, require
 from sycee.core.limits import I64_MAX
 from sycee.ledger.invariants import exact_sum
@@ -18,8 +18,6 @@ from sycee.ledger.layout import PURSE_BIT
 from sycee.ledger.operations import integer
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.reads import currency_number
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

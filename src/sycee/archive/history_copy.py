@@ -6,15 +6,14 @@ slice, with other frames coming in between, is still that of the frame at which 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.ledger.layout import PURSE_BIT
 from sycee.ledger.state import LedgerState
-
-Array = np.ndarray[Any, Any]
 
 SLICE_ROWS: Final = 8_192  # copied in a few milliseconds
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sycee.archive import history_copy
 from sycee.archive.history_source import Reading
+from sycee.core.arrays import Array
 from sycee.ledger.layout import PURSE_BIT, Purpose
-
-Array = np.ndarray[Any, Any]
 
 SCAN_PURSES: Final = 262_144  # looked through in a few milliseconds
 _SIDES: Final = (

@@ -17,10 +17,9 @@ from blake3 import blake3
 
 from sycee.archive.manifest import Entry
 from sycee.archive.schema import TABLES, Column
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UnavailableError, require
 from sycee.ledger.invariants import exact_sum
-
-Array = np.ndarray[Any, Any]
 
 ROW_GROUP_ROWS: Final = 131_072  # large enough to compress well, small enough that a query skips much
 COMPRESSION: Final = "zstd"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -17,13 +16,12 @@ from sycee.archive.history_source import Reading, Source, source_of
 from sycee.archive.packets import Packet, packets_of
 from sycee.archive.timestamps import Moment, Period, local_days
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.ledger.layout import AccountKind, Purpose
 from sycee.ledger.operations import integer
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Line
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from sycee.archive import history_copy
 from sycee.archive.history_source import Reading, currency_code, currency_of
 from sycee.archive.parquet_files import Values, arrow_table
 from sycee.archive.timestamps import NS_PER_DAY, local_days
+from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Block, Kind, Purpose, PurseState
 from sycee.ledger.state import LedgerState
 
-Array = np.ndarray[Any, Any]
 Copies = Mapping[str, Values]
 
 # Kinds whose amount is money asked for, once and for all. A HOLD's comes to count when it is posted, and changes then.

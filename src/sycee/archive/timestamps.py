@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.ledger.operations import integer, shown
 from sycee.sequencer.time_zones import EPOCH, zone_of
 
-Array = np.ndarray[Any, Any]
 Moment = int | date | str  # nanoseconds since 1970, a local date, or its ISO text
 
 NS_PER_S: Final = 10**9

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import mmap
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from sycee.core.arrays import Array
 
 KEPT_MAX: Final = 8  # free buffers that a pool keeps: a few frames are under way at a time
 

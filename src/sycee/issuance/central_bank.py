@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import Refused, UsageError, require
 from sycee.core.limits import I64_MAX, RULE_SETS_MAX
 from sycee.core.result_codes import Result
@@ -25,8 +26,6 @@ from sycee.issuance.signing import Submits
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 RESERVE_BOOK: Final = 1  # ISO 4217's numeric codes begin at 8
 # Rule sets of the bank's own limits are numbered from here on, out of the way of wallets' and programmes'.

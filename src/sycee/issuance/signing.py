@@ -7,11 +7,12 @@ records of several operators stand in one frame, each of those operators signs t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX, RECORD_BYTES
@@ -20,8 +21,6 @@ from sycee.ledger.batch import BODY_BYTES_MAX
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import Role
 from sycee.sequencer.embedded import SIGNED_FOR_NS, Signer
-
-Array = np.ndarray[Any, Any]
 
 OFFICERS_MIN: Final = 2  # from two persons on a ledger asks for signatures
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from blake3 import blake3
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
+from sycee.core.arrays import Bytes
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import (
     CALENDAR_ENTRIES_MAX,
@@ -51,7 +50,6 @@ _NO_CHECKSUM: Final = bytes(8)
 assert _HEADER.size == 136 and _CALENDAR_ENTRY.size == 16 and _CALENDAR_END <= _HEADER_CHECKSUM_AT
 assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
-Bytes = npt.NDArray[np.uint8]
 Buffer = bytes | memoryview
 Digest = bytes | Coming[bytes]  # a Coming while a worker thread computes it
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.core.errors import JournalDamaged, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
@@ -237,9 +238,9 @@ class Journal:
         *,
         kind: FrameKind,
         time_ns: int,
-        records: np.ndarray[Any, Any] | bytes = b"",
+        records: Array | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
-        envelopes: np.ndarray[Any, Any] | bytes = b"",
+        envelopes: Array | bytes = b"",
         movement_digest: Digest = NO_DIGEST,
         buffer: FrameBuffer | None = None,
     ) -> int:
@@ -264,9 +265,9 @@ class Journal:
         *,
         kind: FrameKind,
         time_ns: int,
-        records: np.ndarray[Any, Any] | bytes = b"",
+        records: Array | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
-        envelopes: np.ndarray[Any, Any] | bytes = b"",
+        envelopes: Array | bytes = b"",
         movement_digest: Digest = NO_DIGEST,
         buffer: FrameBuffer | None = None,
     ) -> PreparedFrame:
@@ -436,7 +437,7 @@ def _first_header(disk: Disk) -> SegmentHeader:
         file.close()
 
 
-def _as_bytes(records: np.ndarray[Any, Any] | bytes) -> memoryview:
+def _as_bytes(records: Array | bytes) -> memoryview:
     """Bytes, or any array, as flat bytes, without a copy if it is contiguous."""
     if isinstance(records, bytes):
         return memoryview(records)

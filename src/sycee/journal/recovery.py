@@ -16,12 +16,13 @@ from typing import Final, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from sycee.core.arrays import Bytes
 from sycee.core.errors import JournalDamaged, TailInDoubt, UnavailableError
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, FRAME_TRAILER_BYTES
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import Bytes, Flaw, Frame, FrameKind, Header, HeaderUnreadable, Mark, Place
+from sycee.journal.frame import Flaw, Frame, FrameKind, Header, HeaderUnreadable, Mark, Place
 from sycee.journal.segments import SEGMENT_HEADER_BYTES, SegmentHeader, segment_name
 
 _WORD_BYTES: Final = 8

@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from sycee.core.arrays import Bytes
 from sycee.core.errors import SyceeError
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import FORMAT_VERSION, Bytes, Flaw, checksum_holds, checksummed, newer
+from sycee.journal.frame import FORMAT_VERSION, Flaw, checksum_holds, checksummed, newer
 
 SEGMENT_MAGIC: Final = b"SYCEESEG"
 SEGMENT_HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # so that the first frame is aligned too

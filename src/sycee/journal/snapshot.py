@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from blake3 import blake3
 
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, SyceeError, UnavailableError
 from sycee.journal import snapshot_format as layout
 from sycee.journal.disk import Disk, DiskFile
@@ -26,7 +27,6 @@ from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark
 from sycee.journal.segments import TEMPORARY_SUFFIX
 from sycee.journal.snapshot_format import (
     HEADER_BYTES,
-    Array,
     SectionEntry,
     SnapshotHeader,
 )

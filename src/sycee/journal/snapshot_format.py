@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from blake3 import blake3
 
+from sycee.core.arrays import Array
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES
 from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark, checksum_holds, checksummed
 from sycee.journal.segments import LEDGER_ID_BYTES
@@ -27,8 +28,6 @@ HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # everything begins on a block of i
 _HEADER: Final = struct.Struct("<8sHHI16sIIQq32s32sQ")
 
 assert _HEADER.size == 128
-
-Array = np.ndarray[Any, Any]
 
 
 class OtherVersion(Exception):

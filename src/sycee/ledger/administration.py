@@ -12,13 +12,12 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.book import Book
 from sycee.ledger.entities import Grant
 from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
-
-Array = np.ndarray[Any, Any]
 
 OFFICERS_MIN: Final = 2  # persons whose signatures minting needs; with so many authority is on
 

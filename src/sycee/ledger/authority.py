@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.result_codes import PRECEDENCE, Result
@@ -32,7 +33,6 @@ from sycee.ledger.signatures import Signer, Signers
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
-Array = np.ndarray[Any, Any]
 Envelopes = Array | Sequence[Envelope]
 
 # --- whose signature an operation needs ---

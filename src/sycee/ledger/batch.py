@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.core.errors import UsageError
 from sycee.core.limits import (
@@ -26,8 +27,6 @@ from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
 from sycee.ledger.signatures import CHECK
-
-Array = np.ndarray[Any, Any]
 
 # Records and envelopes of one frame together.
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES

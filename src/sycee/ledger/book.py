@@ -7,14 +7,13 @@ from typing import Any
 import blake3
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.worker_thread import Coming
 from sycee.ledger import kernels, layout
 from sycee.ledger.capacity import Growth
 from sycee.ledger.entities import Account, Grant, Hold, Purse, Transit
 from sycee.ledger.layout import KeyFlag
 from sycee.ledger.storage import Storage
-
-Array = np.ndarray[Any, Any]
 
 
 class Book(Growth):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.ledger import id_generations, kernels
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 from sycee.ledger.operation_table import TABLE
 from sycee.ledger.storage import InMemory, Pending, Storage
-
-Array = np.ndarray[Any, Any]
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
 DROP_AHEAD_BYTES: Final = 64 << 20  # of movements, for which memory is made ready before a drop

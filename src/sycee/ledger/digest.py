@@ -14,10 +14,9 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.ledger import kernels, layout
 from sycee.ledger.book import Book
-
-Array = np.ndarray[Any, Any]
 
 PART_ROWS: Final = 1 << 17
 

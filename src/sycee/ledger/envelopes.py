@@ -9,16 +9,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from blake3 import blake3
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.keys import SIGNATURE_BYTES, SigningKey
-
-Array = np.ndarray[Any, Any]
 
 ENVELOPE: Final = np.dtype(
     [

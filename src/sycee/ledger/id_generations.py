@@ -7,14 +7,13 @@ one frame. No answer, no digest and no snapshot hangs on it.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.ledger import kernels
 from sycee.ledger.storage import Pending, Storage
-
-Array = np.ndarray[Any, Any]
 
 BLOCK_IDS: Final = 1 << kernels.BLOCK_BITS
 

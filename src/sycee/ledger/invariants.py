@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
 from sycee.ledger.book import Book
 from sycee.ledger.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
-
-Array = np.ndarray[Any, Any]
 
 PIECE_ROWS: Final = 1 << 20
 

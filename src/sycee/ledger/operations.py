@@ -16,12 +16,12 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import ID
 from sycee.ledger import layout
 from sycee.ledger.layout import AccountKind, Kind, RuleFlag
 
-Array = np.ndarray[Any, Any]
 Id = int | Array
 Number = int | Array
 P = ParamSpec("P")

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
@@ -29,7 +30,6 @@ from sycee.ledger.operations import integer
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
-Array = np.ndarray[Any, Any]
 
 __all__ = [
     "LINE",

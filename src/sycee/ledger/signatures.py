@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 from blake3 import blake3
 
 from sycee.core import keys
+from sycee.core.arrays import Array
 from sycee.core.limits import KEY_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
 from sycee.ledger import envelopes as sealed
@@ -28,8 +29,6 @@ from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
 if TYPE_CHECKING:
     from sycee.ledger.entities import Grant
-
-Array = np.ndarray[Any, Any]
 
 
 class Signing(Protocol):

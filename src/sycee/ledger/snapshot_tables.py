@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.ledger import kernels
 from sycee.ledger.book import Book
@@ -18,7 +19,6 @@ from sycee.ledger.entities import Grant
 from sycee.ledger.layout import KeyFlag, Role
 from sycee.ledger.storage import Section
 
-Array = np.ndarray[Any, Any]
 State = TypeVar("State", bound=Book)
 
 # The tables that are saved, and which counter says how much of them is in use.

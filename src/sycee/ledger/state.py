@@ -14,6 +14,7 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import digest, invariants, kernels, layout, snapshot_tables
 from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
@@ -22,7 +23,6 @@ from sycee.ledger.book import Book
 from sycee.ledger.layout import Kind, PostFlag
 from sycee.ledger.storage import Section, Storage
 
-Array = np.ndarray[Any, Any]
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
 DIGESTED_BESIDE_BYTES: Final = 1 << 17  # of movements; to hand less to a thread takes as long as to digest it

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.worker_thread import Coming
 
 if TYPE_CHECKING:
     from sycee.ledger.kernels import Tables
 
-Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.ledger import operations
 from sycee.ledger.layout import RuleFlag
 from sycee.ledger.state import LedgerState
 from sycee.programmes import draw_files
 from sycee.programmes.definition import Programme
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from sycee.core import money
+from sycee.core.arrays import Array
 from sycee.core.money import Currency
 from sycee.report.page import Figure
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

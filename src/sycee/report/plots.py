@@ -18,12 +18,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.money import Currency
 from sycee.report import chart
 from sycee.report.chart import Level, Series, local
 from sycee.report.page import Figure
-
-Array = np.ndarray[Any, Any]
 
 HOUR_NS: Final = 3_600_000_000_000
 CURVE_POINTS_MAX: Final = 160  # more would not be seen, and a page should not carry every payee of a city

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.issuance.central_bank import CentralBank, Party
 from sycee.ledger.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseState
@@ -16,8 +15,6 @@ from sycee.sandbox.assumptions import Assumptions
 from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role, SignerRow
 from sycee.sandbox.plan import HOUR_NS, Merchants, Targets
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 
 def left_of_packets(ledger: Ledger, programme: int) -> Array:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-import numpy as np
-
+from sycee.core.arrays import Array
 from sycee.programmes.definition import Programme
-
-Array = np.ndarray[Any, Any]
 
 
 class Role(StrEnum):

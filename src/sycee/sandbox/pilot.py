@@ -22,6 +22,7 @@ import blake3
 import numpy as np
 
 from sycee.core import atomic_files, ids
+from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.result_codes import Result
@@ -37,8 +38,6 @@ from sycee.sandbox.outcome import Outcome, Phase
 from sycee.sandbox.replay_signers import Authorities, check_signatures, signed
 from sycee.sandbox.seeded_choices import Stream
 from sycee.sequencer.embedded import Ledger
-
-Array = np.ndarray[Any, Any]
 
 MANIFEST: Final = "pilot.json"
 DRAW_FOLDER: Final = "draw"

@@ -10,11 +10,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.issuance.central_bank import CentralBank
 from sycee.ledger import operations
@@ -23,8 +24,6 @@ from sycee.programmes.definition import Programme
 from sycee.programmes.registration import Registrations
 from sycee.sandbox.assumptions import Assumptions
 from sycee.sandbox.seeded_choices import Stream, split_evenly
-
-Array = np.ndarray[Any, Any]
 
 HOUR_NS: Final = 3_600 * 10**9
 MINUTE_NS: Final = 60 * 10**9

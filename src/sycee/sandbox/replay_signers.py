@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from blake3 import blake3
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock
 from sycee.core.errors import require
 from sycee.core.keys import SEED_BYTES, SigningKey
@@ -32,8 +33,6 @@ from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.folders import journal_disk
 from sycee.storage.table_storage import TableStorage
-
-Array = np.ndarray[Any, Any]
 
 OFFICERS: Final = 2  # what makes money needs two persons; a third would sign nothing in a replay
 # Simulated time goes from frame to frame in leaps, and a run that goes on later signs with the same times again.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sycee.core import money
+from sycee.core.arrays import Array
 from sycee.report import chart, page, plots, sankey
 from sycee.report.chart import Level, Series
 from sycee.report.page import (
@@ -31,7 +32,7 @@ from sycee.report.page import (
     columns,
 )
 from sycee.sandbox import report_appendix
-from sycee.sandbox.outcome import Array, Comparison, Outcome, Role
+from sycee.sandbox.outcome import Comparison, Outcome, Role
 
 
 def write_report(outcome: Outcome, path: Path) -> None:

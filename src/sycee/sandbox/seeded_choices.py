@@ -6,14 +6,13 @@ every distribution is made of integer arithmetic.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import blake3
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.limits import I64_MAX
-
-Array = np.ndarray[Any, Any]
 
 _CONTEXT: Final = "sycee 2026-11-25 sandbox: choices of a replay"
 

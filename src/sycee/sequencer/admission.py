@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
@@ -19,8 +18,6 @@ from sycee.sequencer.log import Log
 from sycee.sequencer.signature_workers import SignatureVerifier
 from sycee.sequencer.submission_queue import SubmissionQueue
 from sycee.sequencer.time_zones import check_zones
-
-Array = np.ndarray[Any, Any]
 
 _DEFINITIONS: Final = (2 << Kind.UPGRADE) - 1  # as bits: the kinds up to UPGRADE
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UnavailableError
 from sycee.journal.frame import CalendarEntry, Frame, FrameKind
 from sycee.ledger import batch as batches
@@ -14,8 +14,6 @@ from sycee.ledger import layout
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules_version
-
-Array = np.ndarray[Any, Any]
 
 NO_ANSWERS = np.zeros(0, layout.ANSWER)
 

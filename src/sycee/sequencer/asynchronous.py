@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
@@ -27,8 +28,6 @@ from sycee.sequencer.reads import Bound, Found, Query
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
 from sycee.sequencer.views import checked
-
-Array = np.ndarray[Any, Any]
 
 _KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
 _RANGE: Final = struct.Struct("<HH")  # of an envelope: first and count

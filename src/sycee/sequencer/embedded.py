@@ -14,8 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import numpy as np
-
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey, SigningKey
@@ -46,7 +45,6 @@ from sycee.storage.history import History
 
 __all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
 
-Array = np.ndarray[Any, Any]
 
 BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT
 

@@ -23,8 +23,7 @@ from itertools import islice
 from threading import get_ident
 from typing import Any, Final
 
-import numpy as np
-
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
@@ -36,8 +35,6 @@ from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, Verifying, own_error, size_of
 from sycee.sequencer.views import Read, Views
-
-Array = np.ndarray[Any, Any]
 
 # Single signed records that are verified together: few enough for workers to share, so that verifying and writing
 # overlap; enough for the Python work of a group, some 100 µs, to be little for each.

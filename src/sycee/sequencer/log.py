@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
+from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.journal.frame import CalendarEntry, Digest, Frame, FrameKind, Mark
-
-Array = np.ndarray[Any, Any]
 
 
 class Log(Protocol):

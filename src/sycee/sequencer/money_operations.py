@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from sycee.core import money
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
 from sycee.ledger import layout, operations, single_record
 
-Array = np.ndarray[Any, Any]
 Amount = int | str
 Outcome = TypeVar("Outcome")
 

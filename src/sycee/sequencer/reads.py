@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from sycee.core import money
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
@@ -25,7 +26,6 @@ from sycee.ledger.operations import integer, shown
 from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState
 
-Array = np.ndarray[Any, Any]
 Found = TypeVar("Found")
 
 

@@ -7,17 +7,15 @@ a start with the new release is then an UPGRADE record, and a replay knows from 
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 from blake3 import blake3
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.ledger import operations
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
-
-Array = np.ndarray[Any, Any]
 
 RULES_VERSION: Final = 2  # what this release writes
 RULES_OLDEST: Final = 2  # the oldest that it replays

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import numpy as np
-
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
@@ -35,8 +34,6 @@ from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
 from sycee.sequencer.writer import Writer
 from sycee.storage.history import History
-
-Array = np.ndarray[Any, Any]
 
 
 class Sequencer:

@@ -7,18 +7,17 @@ nor the state, so any thread may use it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
 from sycee.ledger import batch
 from sycee.ledger.envelopes import Envelope, sign
 from sycee.sequencer.signer import Signer
-
-Array = np.ndarray[Any, Any]
 
 SIGNED_FOR_NS: Final = 300 * 10**9  # long enough for a busy ledger, too short for a signature to be kept for later
 

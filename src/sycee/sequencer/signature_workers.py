@@ -22,9 +22,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
@@ -36,7 +34,6 @@ from sycee.sequencer.signature_worker import BATCH_JOBS_MAX, COUNT
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
-Array = np.ndarray[Any, Any]
 
 WORKERS_MAX: Final = 64
 BATCHES_IN_FLIGHT: Final = 2  # of a worker: one that it verifies, one that waits for it

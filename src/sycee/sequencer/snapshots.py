@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError, UnavailableError
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
@@ -27,8 +28,6 @@ from sycee.sequencer.log import Log
 from sycee.storage.history import History
 from sycee.storage.snapshot_copy import CHANGING, SnapshotCopy
 from sycee.storage.table_storage import TableStorage
-
-Array = np.ndarray[Any, Any]
 
 # What hangs on how a state came about and not on what it is: the dates, since each frame brings its own, and the random
 # key that contents of retries are hashed with.

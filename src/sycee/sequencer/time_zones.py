@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.journal.frame import CalendarEntry
 from sycee.ledger.layout import Kind
-
-Array = np.ndarray[Any, Any]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

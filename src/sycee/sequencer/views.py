@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.ledger import queries
@@ -15,8 +16,6 @@ from sycee.ledger.operations import integer
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket, deliver
-
-Array = np.ndarray[Any, Any]
 
 # Who asks, for what, (n,) reading.READ, and the oldest frame that the answer may rest on; 0 for any.
 Read: TypeAlias = tuple[Receiver, Any, Array, int]

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import SyceeError, UnavailableError
 from sycee.core.fork_guard import Owner
@@ -33,8 +34,6 @@ from sycee.sequencer.snapshot_schedule import SnapshotSchedule
 from sycee.sequencer.submission_queue import Entry, ReadyEntry, SubmissionQueue, deliver, own_error
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
-
-Array = np.ndarray[Any, Any]
 
 NO_OPERATIONS: Final = PreparedBatch(np.zeros(0, layout.OPERATION))
 

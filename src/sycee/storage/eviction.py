@@ -11,16 +11,15 @@ from __future__ import annotations
 import mmap
 from collections import deque
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.ledger import kernels
 from sycee.ledger.layout import PURSE, PurseState
 from sycee.storage import reserved_arrays
 from sycee.storage.history import Copied, History
-
-Array = np.ndarray[Any, Any]
 
 PIECE_BYTES: Final = 2 << 20  # one large page, so that none is split; a frame waits a millisecond at most while it goes
 BLOCK_BYTES_MIN: Final = 1 << 20  # less is not worth a mapping of its own, of which a process has some 65,000

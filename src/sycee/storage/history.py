@@ -28,10 +28,10 @@ from typing import Any, BinaryIO, Final, cast
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.storage import reserved_arrays
 
-Array = np.ndarray[Any, Any]
 Tables = Mapping[str, tuple[Array, int]]  # by name, each with how many rows are final
 
 STRETCH_BYTES: Final = 64 << 20  # less is not worth a job

@@ -16,9 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.worker_thread import Executor
-
-Array = np.ndarray[Any, Any]
 
 # More than most machines' memory, and little enough for hundreds of ledgers in one process; halved until the system
 # agrees, since some systems grant only what they could also fill.

@@ -7,10 +7,11 @@ between two frames, every row that was written to since the beginning is put bac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.ledger import kernels, snapshot_tables
 from sycee.storage.reserved_arrays import ReservedArray
@@ -18,7 +19,6 @@ from sycee.storage.reserved_arrays import ReservedArray
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
-Array = np.ndarray[Any, Any]
 
 # In the order of kernels' COPIED_ constants, which number them.
 CHANGING: Final = (

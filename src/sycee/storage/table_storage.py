@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.worker_thread import Coming, Executor, Worker
 from sycee.ledger import kernels
 from sycee.ledger.storage import Pending, Section
@@ -16,7 +17,6 @@ from sycee.storage.eviction import Eviction
 from sycee.storage.history import History
 from sycee.storage.reserved_arrays import ReservedArray
 
-Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
 SETTLED_EVERY_ROWS: Final = 1 << 16  # to check whether old rows may go to disk costs microseconds

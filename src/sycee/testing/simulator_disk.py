@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from sycee.core.arrays import Array
 from sycee.core.buffers import FrameBuffer
 from sycee.journal.disk import Disk
 from sycee.journal.frame import NO_DIGEST, Digest, Frame, FrameKind, Mark, known
@@ -147,9 +148,9 @@ class WatchedJournal(Journal):
         *,
         kind: FrameKind,
         time_ns: int,
-        records: np.ndarray[Any, Any] | bytes = b"",
+        records: Array | bytes = b"",
         calendar: Sequence[tuple[int, int, int, int]] = (),
-        envelopes: np.ndarray[Any, Any] | bytes = b"",
+        envelopes: Array | bytes = b"",
         movement_digest: Digest = NO_DIGEST,
         buffer: FrameBuffer | None = None,
     ) -> int:

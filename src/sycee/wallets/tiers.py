@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sycee import data
 from sycee.core import documents, money
+from sycee.core.arrays import Array
 from sycee.core.documents import DocumentError, Table
 from sycee.core.errors import UsageError
 from sycee.core.ids import to_int
@@ -28,8 +29,6 @@ from sycee.core.limits import RULE_SETS_MAX
 from sycee.core.money import Currency
 from sycee.ledger import operations
 from sycee.ledger.layout import RuleFlag
-
-Array = np.ndarray[Any, Any]
 
 HOLDERS: Final = ("person", "merchant")
 MARKS: Final = ("1", "2", "assumed")  # read in one source, in two or more, chosen by us
