@@ -11,10 +11,10 @@ from tests.ledger.saved_state import loaded
 
 from sycee.core import limits
 from sycee.core.errors import UnavailableError
+from sycee.core.ids import of_record
 from sycee.core.result_codes import Result
 from sycee.ledger import id_generations, kernels, layout, operations
 from sycee.ledger.batch import PreparedBatch
-from sycee.ledger.book import join
 from sycee.ledger.kernels import constants, lookup, tables
 from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState
@@ -68,7 +68,7 @@ class Book:
         known = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
         for record, answer in zip(records, answers, strict=True):
             if answer["place"] and answer["code"] not in known:
-                self.places.setdefault(join(record["id_low"], record["id_high"]), int(answer["place"]))
+                self.places.setdefault(of_record(record, "id"), int(answer["place"]))
         return [Result(int(code)) for code in answers["code"]]
 
     def is_new_at_a_glance(self, records: Array) -> bool:
@@ -94,7 +94,7 @@ class Book:
         for id in random.Random(len(known)).sample(known, min(len(known), 20)):
             found = self.state.bound_of(id)
             assert found is not None
-            assert join(found["id_low"], found["id_high"]) == id
+            assert of_record(found, "id") == id
         assert [self.state.bound_of(id) for id in unknown[:20]] == [None] * len(unknown[:20])
 
     def parts(self) -> tuple[int, int, int]:

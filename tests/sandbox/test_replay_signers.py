@@ -89,7 +89,7 @@ def test_the_outcome_says_who_signed(ended: tuple[Path, Outcome]) -> None:
     folder, told = ended
     assert [row.title for row in told.signers] == list(AUTHORITIES.titles)
     assert [row.role for row in told.signers] == ["officer"] * 2 + ["operator"] * (len(LUOHU.operators) + 1)
-    assert told.signers[0].person == ids.format(ids.from_int(AUTHORITIES.officers[0].id))
+    assert told.signers[0].person == ids.format(AUTHORITIES.officers[0].id)
     # Opening, launch, the budget and its mint, and each operator's reserves and mint.
     assert told.signers[0].signatures == told.signers[1].signatures == 4 + 2 * len(LUOHU.operators)
     # Launch, mint, drop, expiry.

@@ -52,7 +52,7 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
     with source.reading() as state:
         row = state.row(number)
         if row < 0:
-            raise UsageError(f"no account {ids.format(ids.from_int(number))}", hint="ids come from open_account")
+            raise UsageError(f"no account {ids.format(number)}", hint="ids come from open_account")
         after = _frame(state, frame, time_ns)
         at = history_copy.newest_movement(state, row)
     while True:

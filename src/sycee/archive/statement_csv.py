@@ -50,10 +50,10 @@ def text(statement: Statement) -> str:
                 line.balance,
                 written(line.balance),
                 currency.code,
-                ids.format(ids.from_int(line.counterparty)) if line.counterparty else "",
+                ids.format(line.counterparty) if line.counterparty else "",
                 rows["programme"][at] if touches_purse[at] else "",
                 rows["member"][at] if touches_purse[at] else "",
-                ids.format(ids.from_int(line.operation)),
+                ids.format(line.operation),
             )
         )
     writer.writerow(frame(CLOSING, statement.closing))

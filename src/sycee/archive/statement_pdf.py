@@ -243,4 +243,4 @@ def _words(name: str) -> str:
 
 
 def _id(number: int) -> str:
-    return ids.format(ids.from_int(number))
+    return ids.format(number)

@@ -138,7 +138,7 @@ class Statement:
         return self._is_own("debit")
 
     def _is_own(self, side: str) -> Array:
-        rows, (low, high) = self.rows, _halves(self.account)
+        rows, (low, high) = self.rows, ids.split(self.account)
         is_own: Array = ~rows[f"{side}_is_purse"] & (rows[f"{side}_low"] == low) & (rows[f"{side}_high"] == high)
         return is_own
 
@@ -225,11 +225,5 @@ def basis_of(source: Reading, state: LedgerState, *, with_state_digest: bool = F
 def _row(state: LedgerState, account: int) -> int:
     row = state.row(account)
     if row < 0:
-        raise UsageError(
-            f"no account {ids.format(ids.from_int(account))}", hint="ids come from open_account, or from `sycee query`"
-        )
+        raise UsageError(f"no account {ids.format(account)}", hint="ids come from open_account, or from `sycee query`")
     return row
-
-
-def _halves(account: int) -> tuple[int, int]:
-    return account & 0xFFFFFFFFFFFFFFFF, account >> 64

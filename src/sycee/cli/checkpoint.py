@@ -40,7 +40,7 @@ def create(
     from sycee.core.keys import SigningKey
     from sycee.sequencer import checkpoint
 
-    person = ids.to_int(ids.parse(signer))
+    person = ids.parse(signer)
     signing_key = SigningKey.load(key)
     if out is not None and out.exists():
         raise UsageError(f"{out} is there already", hint="choose another name: an older checkpoint may be needed")
@@ -78,7 +78,7 @@ def verify(
         if json_:
             print(json.dumps({"ok": False, "error": error.message}))
         raise
-    signer = ids.format(ids.from_int(said.signer))
+    signer = ids.format(said.signer)
     if json_:
         print(json.dumps({"ok": True, "signer": signer, "key": str(public)} | _as_json(said)))
         return 0

@@ -40,7 +40,7 @@ def statement(
         raise UsageError("--year is a period by itself", hint="leave it out, or leave out --from and --until")
     if title is not None and pdf is None:
         raise UsageError("--title stands at the head of a PDF, and none is asked for", hint="name its file with --pdf")
-    number = ids.to_int(ids.parse(account))
+    number = ids.parse(account)
     ledger = replayed(folder)
     with_digest = pdf is not None or json_  # only there is it shown, and it takes a while
     if year is not None:
@@ -105,7 +105,7 @@ def _show(found: Statement) -> None:
             line.purpose.name.lower().replace("_", " "),
             written(line.amount),
             written(line.balance),
-            ids.format(ids.from_int(line.counterparty)) if line.counterparty else "a packet",
+            ids.format(line.counterparty) if line.counterparty else "a packet",
         )
     table.add_row("", "closing balance", "", written(found.closing), "")
     print_table(table)
@@ -131,7 +131,7 @@ def _as_json(found: Statement) -> dict[str, Any]:
     from sycee.core import ids
 
     def id_of(number: int) -> str | None:
-        return ids.format(ids.from_int(number)) if number else None
+        return ids.format(number) if number else None
 
     return {
         "account": id_of(found.account),

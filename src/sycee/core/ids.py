@@ -22,12 +22,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, SupportsInt, TypeAlias
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 
 ID: Final = np.dtype([("low", "<u8"), ("high", "<u8")])
@@ -42,6 +43,7 @@ RANDOM_BITS = 32
 _SEED_BYTES = 8  # of entropy for the counter's start
 _DERIVE_CONTEXT = "sycee 2026-11-25 ids: counter start and random bits"
 _TEXT = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_LOW_BITS: Final = 2**64 - 1
 _SHOWN_MAX = 60
 
 
@@ -81,33 +83,58 @@ def derive(seed: bytes, purpose: str, count: int, *, time_ms: Times) -> Ids:
     )
 
 
-def parse(text: str) -> np.void:
-    """Read an id as UUID text, 8-4-4-4-12 hexadecimal digits in either case. UsageError shows the text."""
+def parse(text: str) -> int:
+    """Read an id from UUID text: 8-4-4-4-12 hexadecimal digits in either case. UsageError for any other text."""
     if not _TEXT.fullmatch(text):
         shown = ascii(text) if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]!a}… ({len(text)} characters)"
         raise UsageError(f"{shown} is not an id", hint='an id looks like "01930e2c-5a00-7abc-8def-0123456789ab"')
-    return from_int(int(text.replace("-", ""), 16))
+    return int(text.replace("-", ""), 16)
 
 
-def format(id: np.void) -> str:
-    """Write an id as UUID text in lower case."""
-    digits = f"{to_int(id):032x}"
+def format(id: int | np.void) -> str:
+    """Return an id as UUID text in lower case."""
+    digits = f"{id if isinstance(id, int) else to_int(id):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def to_int(id: np.void) -> int:
-    """Return an id as one integer, which orders as ids do."""
-    return int(id["high"]) << 64 | int(id["low"])
+    """Return an id as one integer. Integers have the same order as ids."""
+    return join(id["low"], id["high"])
 
 
 def from_int(number: int) -> np.void:
-    """Return the id that is this integer, 0 to 2**128 - 1."""
+    """Return the id of dtype ID for an integer from 0 to 2**128 - 1."""
     if not 0 <= number < 2**128:
         raise UsageError(f"{number} does not fit the 128 bits of an id")
-    one = np.empty(1, dtype=ID)
-    one["low"], one["high"] = number & (2**64 - 1), number >> 64
-    scalar: np.void = one[0]
+    scalar: np.void = np.array([split(number)], dtype=ID)[0]
     return scalar
+
+
+def split(id: int) -> tuple[int, int]:
+    """Return the lower and the upper 64 bits of an id: (low, high)."""
+    return id & _LOW_BITS, id >> 64
+
+
+def join(low: SupportsInt, high: SupportsInt) -> int:
+    """Return the id of which these are the lower and the upper 64 bits."""
+    return int(high) << 64 | int(low)
+
+
+def of_record(record: Any, name: str) -> int:
+    """Return the id in the fields `{name}_low` and `{name}_high` of one record."""
+    return join(record[f"{name}_low"], record[f"{name}_high"])
+
+
+def of_records(records: Array, name: str) -> list[int]:
+    """Return the id in the fields `{name}_low` and `{name}_high` of each record: n integers for (n,) records."""
+    halves = zip(records[f"{name}_low"].tolist(), records[f"{name}_high"].tolist(), strict=True)
+    return [high << 64 | low for low, high in halves]
+
+
+def match(records: Array, name: str, id: int) -> NDArray[np.bool_]:
+    """Return which records have this id in the fields `{name}_low` and `{name}_high`: (n,) for (n,) records."""
+    low, high = split(id)
+    return np.asarray((records[f"{name}_low"] == low) & (records[f"{name}_high"] == high))
 
 
 def time_ms(ids: Ids | np.void) -> NDArray[np.int64]:

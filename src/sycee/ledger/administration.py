@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.core import limits
+from sycee.core import ids, limits
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
@@ -64,7 +64,7 @@ def _define_rule_set(state: Book, operations: Array, at: int, now_ns: int) -> Re
         if any(record[name] != rules_of(current)[name] for name in fixed):
             return Result.RULE_SET_MUST_KEEP_WINDOW
     if record["return_low"] or record["return_high"]:
-        row = state.row(int(record["return_high"]) << 64 | int(record["return_low"]))
+        row = state.row(ids.of_record(record, "return"))
         if row < 0 or state.tables.accounts["kind"][row] == AccountKind.IN_TRANSIT:
             return Result.RETURN_ACCOUNT_NOT_FOUND
     if current is None:
@@ -93,21 +93,21 @@ def put_in_force(state: Book, number: int, definition: bytes) -> None:
     rules["defined"] = 1
     rules["return_row"] = 0
     if record["return_low"] or record["return_high"]:
-        rules["return_row"] = state.row(int(record["return_high"]) << 64 | int(record["return_low"]))
+        rules["return_row"] = state.row(ids.of_record(record, "return"))
     state.rule_sets[number] = definition
     state.coming.pop(number, None)
 
 
 def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
-    currency, person, key = int(record["number"]), _id(record, "debit"), _bytes(operations, at, 48, 80)
+    currency, person, key = int(record["number"]), ids.of_record(record, "debit"), _bytes(operations, at, 48, 80)
     if currency and currency not in state.zones:
         return Result.CURRENCY_NOT_FOUND
     others = (grant for grant in state.grants.values() if grant.person != person and grant.key == key)
     if any(not grant.revoked and now_ns < grant.until_ns for grant in others):
         return Result.KEY_IS_ANOTHERS
     grant = Grant(
-        id=_id(record, "id"),
+        id=ids.of_record(record, "id"),
         person=person,
         role=Role(int(record["first"])),
         flags=KeyFlag(int(record["flags"])),
@@ -129,7 +129,7 @@ def officers(state: Book, now_ns: int, but: int = 0) -> int:
 
 
 def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
-    grant = state.grants.get(_id(operations[at], "reference"))
+    grant = state.grants.get(ids.of_record(operations[at], "reference"))
     if grant is None:
         return Result.GRANT_NOT_FOUND
     if grant.revoked:
@@ -159,7 +159,7 @@ def _open_programme(state: Book, operations: Array, at: int, now_ns: int) -> Res
     definition = rules_of(state.rule_sets[rule_set])
     if not (definition["return_low"] or definition["return_high"]):
         return Result.RETURN_ACCOUNT_NOT_FOUND
-    funder = state.row(_id(record, "debit"))
+    funder = state.row(ids.of_record(record, "debit"))
     if funder < 0:
         return Result.DEBIT_ACCOUNT_NOT_FOUND
     accounts = state.accounts
@@ -196,10 +196,6 @@ def _seal_cohort(state: Book, operations: Array, at: int, now_ns: int) -> Result
     programme["sealed"] = 1
     programme["seal_low"], programme["seal_high"] = record["id_low"], record["id_high"]
     return Result.CREATED
-
-
-def _id(record: Any, name: str) -> int:
-    return int(record[f"{name}_high"]) << 64 | int(record[f"{name}_low"])
 
 
 HANDLERS: Final[dict[Kind, Callable[[Book, Array, int, int], Result]]] = {

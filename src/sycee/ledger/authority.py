@@ -11,7 +11,7 @@ where two such records differ, no signature is enough in this frame.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -174,11 +174,11 @@ class _Subjects:
         if int(subjects.max(initial=0)) < Subject.PAYEE:
             return
         for index in np.flatnonzero(subjects == Subject.PAYEE).tolist():
-            self._note(index, *self._payee(_id(self._operations[index], "reference")))
+            self._note(index, *self._payee(ids.of_record(self._operations[index], "reference")))
         for index in np.flatnonzero(subjects == Subject.TRANSIT).tolist():
-            self._note(index, *self._through(_id(self._operations[index], "reference")))
+            self._note(index, *self._through(ids.of_record(self._operations[index], "reference")))
         for index in np.flatnonzero(subjects == Subject.REVERSED).tolist():
-            self.row[index] = self._paid(_id(self._operations[index], "reference"))
+            self.row[index] = self._paid(ids.of_record(self._operations[index], "reference"))
         programmes = subjects == Subject.FUNDER
         for number in np.unique(self._operations["number"][programmes]).tolist():
             row, accounts, unclear = self._funder(number)
@@ -190,7 +190,7 @@ class _Subjects:
         self.nobody[where] = unclear or len(accounts) > 1
         if len(accounts) == 1:
             (account,) = accounts
-            self._ids["low"][where], self._ids["high"][where] = account & (1 << 64) - 1, account >> 64
+            self._ids["low"][where], self._ids["high"][where] = ids.split(account)
 
     def _payee(self, original: int) -> tuple[int, set[int], bool]:
         """Who would give back a PAY, POST or HOLD: (row or -1, ids named in this frame, whether it cannot be told)."""
@@ -206,7 +206,7 @@ class _Subjects:
                 False,
             )
         records = self._frame.records(original)
-        payees = {_id(record, "credit") for record in records if record["kind"] in (Kind.PAY, Kind.HOLD)}
+        payees = {ids.of_record(record, "credit") for record in records if record["kind"] in (Kind.PAY, Kind.HOLD)}
         return -1, payees, any(record["kind"] == Kind.POST for record in records)
 
     def _paid(self, original: int) -> int:
@@ -225,7 +225,7 @@ class _Subjects:
         if transit is not None:
             return -1, {transit.through}, False
         records = self._frame.records(begun_by) if self._state.bound_of(begun_by) is None else []
-        accounts = {_id(record, "reference") for record in records if record["kind"] == Kind.SEND}
+        accounts = {ids.of_record(record, "reference") for record in records if record["kind"] == Kind.SEND}
         return -1, accounts, any(record["kind"] in (Kind.TRANSFER, Kind.PAY, Kind.POST) for record in records)
 
     def _funder(self, number: int) -> tuple[int, set[int], bool]:
@@ -235,7 +235,7 @@ class _Subjects:
 
     def _from_opening(self, index: int) -> None:
         """The account was not there before the frame: go by the records that open it, if they agree."""
-        openings = self._frame.openings(int(self._ids["high"][index]) << 64 | int(self._ids["low"][index]))
+        openings = self._frame.openings(ids.to_int(self._ids[index]))
         if len(openings) > 1:
             self.nobody[index] = True
         for operator, kind, currency in openings:
@@ -258,7 +258,7 @@ class _Frame:
             self._openings = {}
             records = self._operations[self._fresh & (self._operations["kind"] == Kind.OPEN_ACCOUNT)]
             said = (records[name].tolist() for name in ("count", "first", "number"))
-            for opened, operator, kind, currency in zip(_ids(records, "debit"), *said, strict=True):
+            for opened, operator, kind, currency in zip(ids.of_records(records, "debit"), *said, strict=True):
                 self._openings.setdefault(opened, set()).add((operator, kind, currency))
         return self._openings.get(account, set())
 
@@ -267,23 +267,14 @@ class _Frame:
         if self._places is None:
             self._places = {}
             fresh = np.flatnonzero(self._fresh)
-            for place, identifier in zip(fresh.tolist(), _ids(self._operations[fresh], "id"), strict=True):
+            for place, identifier in zip(fresh.tolist(), ids.of_records(self._operations[fresh], "id"), strict=True):
                 self._places.setdefault(identifier, []).append(place)
         return [self._operations[place] for place in self._places.get(operation, ())]
 
     def funders(self, programme: int) -> set[int]:
         """The funders that the frame's OPEN_PROGRAMMEs of this number name."""
         opened = self._fresh & (self._operations["kind"] == Kind.OPEN_PROGRAMME)
-        return set(_ids(self._operations[opened & (self._operations["number"] == programme)], "debit"))
-
-
-def _ids(records: Array, field: str) -> Iterable[int]:
-    halves = zip(records[f"{field}_low"].tolist(), records[f"{field}_high"].tolist(), strict=True)
-    return (high << 64 | low for low, high in halves)
-
-
-def _id(record: np.void, field: str) -> int:
-    return int(record[f"{field}_high"]) << 64 | int(record[f"{field}_low"])
+        return set(ids.of_records(self._operations[opened & (self._operations["number"] == programme)], "debit"))
 
 
 # --- who signed ---

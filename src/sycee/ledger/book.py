@@ -7,6 +7,7 @@ from typing import Any
 import blake3
 import numpy as np
 
+from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.worker_thread import Coming
 from sycee.ledger import kernels, layout
@@ -51,12 +52,12 @@ class Book(Growth):
 
     def row(self, account_id: int) -> int:
         """Row of an account, -1 where there is none."""
-        return int(self.rows(np.array([split(account_id)], dtype=[("low", "<u8"), ("high", "<u8")]))[0])
+        return int(self.rows(np.array([ids.split(account_id)], ids.ID))[0])
 
-    def rows(self, ids: Array) -> Array:
+    def rows(self, account_ids: Array) -> Array:
         """Account rows of many ids: (n,) records with `low` and `high` to (n,) int64, -1 where there is none."""
-        rows = np.empty(ids.size, np.int64)
-        low, high = np.ascontiguousarray(ids["low"]), np.ascontiguousarray(ids["high"])
+        rows = np.empty(account_ids.size, np.int64)
+        low, high = np.ascontiguousarray(account_ids["low"]), np.ascontiguousarray(account_ids["high"])
         tables = self.tables
         kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
         return rows
@@ -79,7 +80,7 @@ class Book(Growth):
     def account_id(self, row: int) -> int:
         """Id of the account in a row."""
         record = self.accounts[row]
-        return join(record["id_low"], record["id_high"])
+        return ids.of_record(record, "id")
 
     def key(self, row: int) -> tuple[KeyFlag, bytes]:
         """What an account's payments are signed with: flags and 32 bytes, or 0 and none."""
@@ -91,7 +92,7 @@ class Book(Growth):
 
     def bound_row(self, operation_id: int) -> int:
         """Row of an operation's id among the bound ones, -1 where it is not bound. O(1)."""
-        low, high = (np.array([half], np.uint64) for half in split(operation_id))
+        low, high = (np.array([half], np.uint64) for half in ids.split(operation_id))
         rows = np.empty(1, np.int64)
         kernels.bound_rows_of(self.tables, low, high, rows)
         return int(rows[0])
@@ -247,13 +248,3 @@ class Book(Growth):
         members = np.empty((purses.size, 2), np.uint64)
         members[:, 0], members[:, 1] = purses["member_low"], purses["member_high"]
         return blake3.blake3(members.tobytes()).digest()
-
-
-def split(identifier: int) -> tuple[int, int]:
-    """An id as (low, high) 64-bit halves."""
-    return identifier & 0xFFFFFFFFFFFFFFFF, identifier >> 64
-
-
-def join(low: Any, high: Any) -> int:
-    """An id from its 64-bit halves."""
-    return int(high) << 64 | int(low)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sycee.core import ids
 from sycee.ledger.layout import AccountKind, Block, HoldState, KeyFlag, PurseState, Reason, Role, TransitState
 
 _ACCOUNT_NUMBERS: Final = (
@@ -47,7 +48,7 @@ class Account:
     def of(cls, record: Any, *, suspense: int, link: int, key_flags: int, key: bytes) -> Account:
         """Read a layout.ACCOUNT record; the ids of the accounts that it names are given."""
         return cls(
-            id=_id(record, "id"),
+            id=ids.of_record(record, "id"),
             kind=AccountKind(int(record["kind"])),
             blocks=Block(int(record["blocks"])),
             debit_reasons=_reasons(record["debit_reasons"]),
@@ -92,7 +93,7 @@ class Purse:
         return cls(
             programme=programme,
             member=member,
-            member_id=_id(record, "member"),
+            member_id=ids.of_record(record, "member"),
             wallet=wallet,
             state=PurseState(int(record["state"])),
             **{name: int(record[name]) for name in _PURSE_AMOUNTS},
@@ -169,10 +170,6 @@ class Grant:
     def counts(self, now_ns: int) -> bool:
         """Whether it may be relied on at this time."""
         return not self.revoked and self.from_ns <= now_ns < self.until_ns
-
-
-def _id(record: Any, field: str) -> int:
-    return int(record[f"{field}_high"]) << 64 | int(record[f"{field}_low"])
 
 
 def _reasons(bits: Any) -> frozenset[Reason]:

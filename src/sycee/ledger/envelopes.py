@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from blake3 import blake3
 
-from sycee.core import limits
+from sycee.core import ids, limits
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.keys import SIGNATURE_BYTES, SigningKey
@@ -79,7 +79,7 @@ def as_array(envelopes: Array | Sequence[Envelope]) -> Array:
                 row[name] = getattr(envelope, name)
         except OverflowError as error:
             raise UsageError(f"an envelope's {name} = {getattr(envelope, name)} does not fit its field") from error
-        row["signer_low"], row["signer_high"] = envelope.signer & (1 << 64) - 1, envelope.signer >> 64
+        row["signer_low"], row["signer_high"] = ids.split(envelope.signer)
         row["signature"] = np.frombuffer(envelope.signature, np.uint8)
     return array
 
@@ -108,7 +108,7 @@ def from_row(row: np.void) -> Envelope:
 
 def signer_of(row: np.void) -> int:
     """The id of who signed."""
-    return int(row["signer_high"]) << 64 | int(row["signer_low"])
+    return ids.of_record(row, "signer")
 
 
 def records_digest(records: Array) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
@@ -246,10 +247,10 @@ class Answers:
         return int(self.found["at"][i])
 
     def _name(self, i: int, number: int) -> int:
-        return int(self.names[i, 2 * number + 1]) << 64 | int(self.names[i, 2 * number])
+        return ids.join(*self.names[i, 2 * number : 2 * number + 2])
 
     def _id(self, i: int) -> int:
-        return int(self.requests["id_high"][i]) << 64 | int(self.requests["id_low"][i])
+        return ids.of_record(self.requests[i], "id")
 
 
 def answer(state: LedgerState, requests: Array) -> Answers:

@@ -397,7 +397,7 @@ def _require_done(records: Array, answers: Array) -> None:
     if wrong.size:
         at = int(wrong[0])
         raise IntegrityError(
-            f"the replay's operation {int(records['id_high'][at]) << 64 | int(records['id_low'][at]):#x} "
+            f"the replay's operation {ids.of_record(records[at], 'id'):#x} "
             f"was answered {Result(int(codes[at])).name}; {wrong.size} of {records.size} failed"
         )
 

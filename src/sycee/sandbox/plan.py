@@ -260,14 +260,7 @@ def spending(
 def top_ups_by_operator(plan: Plan, bank: CentralBank) -> list[int]:
     """What each operator's customers top up, in minor units: what it must have issued to it."""
     records = plan.records
-    return [
-        int(
-            records["amount"][
-                (records["debit_low"] == (party.money & 2**64 - 1)) & (records["debit_high"] == party.money >> 64)
-            ].sum()
-        )
-        for party in bank.operators
-    ]
+    return [int(records["amount"][ids.match(records, "debit", party.money)].sum()) for party in bank.operators]
 
 
 def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tuple[Array, Array, Array]:

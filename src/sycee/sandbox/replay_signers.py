@@ -91,7 +91,7 @@ class Signed:
         return tuple(
             SignerRow(
                 title,
-                ids.format(ids.from_int(signer.id)),
+                ids.format(signer.id),
                 "officer" if place < OFFICERS else "operator",
                 self.by_signer[signer.id],
             )
@@ -125,17 +125,13 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
 
 def _mints(records: Array, sealed: Array, issuance: int, officers: set[int]) -> dict[int, int]:
     """Per operation that makes money: how many different officers signed it."""
-    makes = (records["debit_low"] == issuance & 2**64 - 1) & (records["debit_high"] == issuance >> 64)
+    makes = ids.match(records, "debit", issuance)
     found = {}
     for at in np.flatnonzero(makes & np.isin(records["kind"], (Kind.TRANSFER, Kind.PAY))).tolist():
         covers = sealed[(sealed["first"] <= at) & (at < sealed["first"].astype(np.int64) + sealed["count"])]
         signed = {envelopes.signer_of(envelope) for envelope in covers}
-        found[_operation_id(records, at)] = len(signed & officers)
+        found[ids.of_record(records[at], "id")] = len(signed & officers)
     return found
-
-
-def _operation_id(records: Array, at: int) -> int:
-    return int(records["id_high"][at]) << 64 | int(records["id_low"][at])
 
 
 def _succeeded(state: LedgerState, operation: int) -> bool:

@@ -93,7 +93,7 @@ class Checkpoint:
             "movement_digest": position.movement_digest.hex(),
             "sequence": str(position.sequence),
             "signature": self.signature.hex(),
-            "signer": ids.format(ids.from_int(self.signer)),
+            "signer": ids.format(self.signer),
             "state_digest": position.state_digest.hex(),
             "supply": {f"{number:03d}": str(amount) for number, amount in position.supply.items()},
             "time_ns": str(position.time_ns),
@@ -138,7 +138,7 @@ class Checkpoint:
             raise _bad("algorithm is neither ed25519 nor p256")
         if not isinstance(document["signer"], str):
             raise _bad("signer is not an id")
-        return cls(position, ids.to_int(ids.parse(document["signer"])), document["algorithm"], raw["signature"])
+        return cls(position, ids.parse(document["signer"]), document["algorithm"], raw["signature"])
 
 
 def signing_message(position: Position, signer: int) -> bytes:

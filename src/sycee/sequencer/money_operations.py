@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from sycee.core import money
+from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
@@ -203,6 +203,6 @@ class Chain(MoneyOperations[None]):
 
     def _currency_of_operation(self, id: int) -> int:
         for record in self.records:  # a chain may post what it holds
-            if int(record["id_high"][0]) << 64 | int(record["id_low"][0]) == id:
-                return self._currency_of(int(record["debit_high"][0]) << 64 | int(record["debit_low"][0]))
+            if ids.of_record(record[0], "id") == id:
+                return self._currency_of(ids.of_record(record[0], "debit"))
         return self._ledger._currency_of_operation(id)

@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from sycee.core import money
+from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
@@ -237,5 +237,5 @@ def _line(state: LedgerState, row: int, number: int) -> Line:
         amount=0 if other == row else -amount if went_out else amount,
         balance=int(movement["debit_balance" if went_out else "credit_balance"]),
         counterparty=0 if other & layout.PURSE_BIT else state.account_id(other),
-        operation=int(bound["id_high"]) << 64 | int(bound["id_low"]),
+        operation=ids.of_record(bound, "id"),
     )

@@ -198,7 +198,7 @@ class _Checkpoints:
                     f"{last_sequence}",
                     hint="Look for a better copy of the journal; frames that were there are missing from this one.",
                 )
-            signer = ids.format(ids.from_int(checkpoint.signer))
+            signer = ids.format(checkpoint.signer)
             now, then = granted_keys(state, checkpoint), self._keys_then[at]
             if not now and not then:
                 self.findings.append(

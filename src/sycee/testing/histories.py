@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from sycee.core import ids
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.result_codes import Result
 from sycee.ledger.layout import LINKED, AccountKind, HoldState, Kind, PurseState, TransitState
@@ -37,7 +38,6 @@ from sycee.testing.histories_world import (
     Record,
     account_id,
     cuts,
-    halves,
     is_linked,
     member_id,
     record,
@@ -208,7 +208,7 @@ class Builder(Steps):
         elif how == 3:
             row["amount"] = dice.pick(AMOUNTS)
         elif how == 4:
-            row["id_low"], row["id_high"] = halves(self._next_id)
+            row["id_low"], row["id_high"] = ids.split(self._next_id)
         if first < last:
             row["flags"] &= ~LINKED & 0xFFFF
         self._append(row)
@@ -322,7 +322,7 @@ def spoil(row: Record, dice: Dice) -> None:
     name, values = dice.pick(SPOILS)
     value = dice.pick(values)
     if name in ("id", "debit", "credit", "reference", "note"):
-        row[f"{name}_low"], row[f"{name}_high"] = halves(value)
+        row[f"{name}_low"], row[f"{name}_high"] = ids.split(value)
     elif name == "same":
         row["credit_low"], row["credit_high"] = row["debit_low"], row["debit_high"]
     elif name == "byte":

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from sycee.core import ids
 from sycee.core.limits import I64_MAX
 from sycee.ledger.layout import (
     HASH_WORD,
@@ -80,27 +81,22 @@ def record(kind: int, id: int, **fields: Any) -> Record:
     row["kind"] = kind
     for name, value in {"id": id, **fields}.items():
         if name in IDS:
-            row[f"{name}_low"], row[f"{name}_high"] = halves(value)
+            row[f"{name}_low"], row[f"{name}_high"] = ids.split(value)
         elif name in OVERLAYS:
             data = value.encode("ascii") if isinstance(value, str) else value
             raw[OVERLAYS[name] : OVERLAYS[name] + len(data)] = np.frombuffer(data, np.uint8)
         elif name == "members":
             for at, each in zip(MEMBER_WORDS, value, strict=False):
-                words[at : at + 2] = halves(each)
+                words[at : at + 2] = ids.split(each)
         elif name == "groups":
             rule_set["groups"][0, : len(value)] = value
         elif name == "return_account":
-            rule_set["return_low"], rule_set["return_high"] = halves(value)
+            rule_set["return_low"], rule_set["return_high"] = ids.split(value)
         elif name in RULE_SET_FIELDS:
             rule_set[name] = value
         else:
             row[name] = value
     return row
-
-
-def halves(id: int) -> tuple[int, int]:
-    """An id as a record keeps it: low half, high half."""
-    return id & (1 << 64) - 1, id >> 64
 
 
 def capped(value: int) -> int:
