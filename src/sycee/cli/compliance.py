@@ -17,6 +17,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli import console
 from sycee.core.errors import UsageError
+from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from sycee.compliance.facts import Network
@@ -117,7 +118,7 @@ def explain(
 ) -> int:
     """Tell all that was found of one subject: the evidence, who controls whom, the list's row, what would change it."""
     from sycee.compliance.reports import json_report, text
-    from sycee.compliance.reports.summary import counted, visible
+    from sycee.compliance.reports.summary import counted
 
     declared, library, day = loaded([network], profile, list_, at)
     of_subject = _of_subject(declared, library, day, subject)
@@ -129,7 +130,7 @@ def explain(
     else:
         entity = declared.entities.get(subject.rpartition(" @ ")[2])
         place = f", declared at {entity.place}" if entity else ""
-        lines = [visible(f"{subject}{place}, judged as of {day}")]
+        lines = [printable(f"{subject}{place}, judged as of {day}")]
         told, rest = (findings, []) if rule else _split_applying(findings)
         for each in told:
             lines += [*text.finding(each), *text.origin(library, each)]

@@ -25,6 +25,7 @@ from sycee.cli.compliance import (
 )
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
+from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from sycee.compliance.routing.routes import Answer
@@ -63,7 +64,6 @@ def routes(
     """
     from sycee.compliance.enforcement import payment_flow
     from sycee.compliance.reports import routes, text
-    from sycee.compliance.reports.summary import visible
     from sycee.compliance.routing.routes import NearestMiss, Router
 
     if (flow is None) == (from_ is None and to is None) or (flow is None and to is None):
@@ -92,7 +92,7 @@ def routes(
         print(json.dumps({"at": day.isoformat(), **routes.route_form(comparison)}, indent=2, ensure_ascii=False))
     else:
         what = declared.entities[flow].name if flow else f"{from_} to {to}"
-        head = text.wrapped([f"{visible(what)}, as of {day}"], columns())
+        head = text.wrapped([f"{printable(what)}, as of {day}"], columns())
         print(f"{head}{routes.route_text(comparison, columns())}", end="")
     return STOPPED if isinstance(comparison.together, NearestMiss) else 0
 

@@ -19,11 +19,11 @@ from sycee.compliance.reports.summary import (
     Standing,
     Told,
     counted,
-    visible,
     weight,
 )
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, PARTICIPANT
+from sycee.core.terminal_text import printable
 from sycee.report import page
 from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Stacks, Table, Tile, columns
 
@@ -35,7 +35,7 @@ DRAWN_MAX: Final = 1_000
 
 def render(told: Told, *, route: Sequence[str] = ()) -> str:
     """The page as HTML."""
-    return "\n".join(map(visible, page.render(of(told, route=route)).split("\n")))
+    return "\n".join(map(printable, page.render(of(told, route=route)).split("\n")))
 
 
 def of(told: Told, *, route: Sequence[str] = ()) -> Page:

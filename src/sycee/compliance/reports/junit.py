@@ -9,13 +9,14 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from sycee.compliance.reports import text
-from sycee.compliance.reports.summary import Standing, Told, visible
+from sycee.compliance.reports.summary import Standing, Told
 from sycee.compliance.verdicts import Finding, Force, Verdict
+from sycee.core.terminal_text import printable
 
 
 def xml(told: Told) -> str:
     """The report as one document with the root `testsuites`."""
-    root = ET.Element("testsuites", {"name": visible(f"compliance of {told.network.id}")})
+    root = ET.Element("testsuites", {"name": printable(f"compliance of {told.network.id}")})
     totals = {"tests": 0, "failures": 0, "skipped": 0}
     for standing in told.standings:
         suite, counts = _suite(told, standing)
@@ -56,7 +57,7 @@ def _suite(told: Told, standing: Standing) -> tuple[ET.Element, dict[str, int]]:
         "engine": report.engine,
     }
     for name, value in told_of.items():
-        ET.SubElement(properties, "property", {"name": name, "value": visible(value)})
+        ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
     suite.extend(cases)
     return suite, counts
 
@@ -64,10 +65,10 @@ def _suite(told: Told, standing: Standing) -> tuple[ET.Element, dict[str, int]]:
 def _case(told: Told, finding: Finding) -> ET.Element:
     entity = told.entity(finding.subject)
     file, _, line = (entity.place if entity else "").rpartition(":")
-    place = {"file": visible(file), "line": line} if file and line.isdigit() else {}
-    names = {"classname": finding.rule.replace("/", "."), "name": visible(finding.subject), "time": "0", **place}
+    place = {"file": printable(file), "line": line} if file and line.isdigit() else {}
+    names = {"classname": finding.rule.replace("/", "."), "name": printable(finding.subject), "time": "0", **place}
     case = ET.Element("testcase", names)
-    message = visible(finding.message or finding.title)
+    message = printable(finding.message or finding.title)
     if finding.stops:
         failure = ET.SubElement(case, "failure", {"message": message, "type": finding.verdict.word})
         failure.text = "\n".join(text.finding(finding))
@@ -84,7 +85,7 @@ def _skipped(finding: Finding, message: str) -> str:
         return "not applicable"
     if finding.verdict is Verdict.WAIVED:
         waiver = finding.waiver
-        return visible(f"waived by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else "waived")
+        return printable(f"waived by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else "waived")
     if finding.verdict.stops:
         force = "advised" if finding.force is Force.ADVISED else "not in effect"
         return f"{finding.verdict.word}, {force}: {message}"

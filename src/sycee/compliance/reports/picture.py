@@ -14,9 +14,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from sycee.compliance.facts import Entity
 from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange, value
-from sycee.compliance.reports.summary import WORST_FIRST, Told, counted, visible
+from sycee.compliance.reports.summary import WORST_FIRST, Told, counted
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import SEGMENT
+from sycee.core.terminal_text import printable
 
 WIDTH: Final = 1160
 MARGIN: Final = 12
@@ -100,7 +101,7 @@ def svg(told: Told, *, route: Sequence[str] = (), heading: bool = True) -> str:
     height = top + layout.height + LEGEND
     curves = _curves(layout, top)
     worst = _worst(told)
-    label = quoteattr(visible(_sentence(told, layout, route)))
+    label = quoteattr(printable(_sentence(told, layout, route)))
     size = f'viewBox="0 0 {WIDTH} {height:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="network" {size} role="img" aria-label={label}>',
@@ -110,7 +111,7 @@ def svg(told: Told, *, route: Sequence[str] = (), heading: bool = True) -> str:
     if heading:
         said = f"Declared facts judged as of {told.report.at}. {told.stopped}"
         parts += [
-            f'<text class="title" x="{MARGIN + 4}" y="25">{escape(visible(told.network.title))}</text>',
+            f'<text class="title" x="{MARGIN + 4}" y="25">{escape(printable(told.network.title))}</text>',
             f'<text class="soft" x="{MARGIN + 4}" y="45">{escape(said)}</text>',
         ]
     for side, column in enumerate(layout.columns):
@@ -197,7 +198,7 @@ def _row(row: Row, side: int, top: float, worst: Mapping[str, list[Finding]], to
         yield f'<text class="sign" x="{inner}" y="{y + 3.2:.1f}">{SIGNS[verdict]}</text>'
         yield (
             f'<text x="{inner - inwards * 14:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">'
-            f"{escape(_fitting(visible(row.facility.name), NAME_ROOM))}</text></g>"
+            f"{escape(_fitting(printable(row.facility.name), NAME_ROOM))}</text></g>"
         )
     for number, participant in enumerate(row.participants):
         line = y + ROW * number
@@ -212,7 +213,7 @@ def _row(row: Row, side: int, top: float, worst: Mapping[str, list[Finding]], to
         start = "start" if side == 0 else "end"
         yield (
             f'<text x="{x + inwards * 12:.1f}" y="{line + 4:.1f}" text-anchor="{start}">'
-            f"{escape(_fitting(visible(participant.name), NAME_ROOM))}</text></g>"
+            f"{escape(_fitting(printable(participant.name), NAME_ROOM))}</text></g>"
         )
 
 
@@ -286,7 +287,7 @@ def _title(entity: Entity, worst: Mapping[str, list[Finding]], told: Told) -> st
         lines.append("no rule applies")
     elif len(lines) == 1:
         lines.append("pass")
-    return f"<title>{escape(chr(10).join(map(visible, lines)))}</title>"
+    return f"<title>{escape(chr(10).join(map(printable, lines)))}</title>"
 
 
 def _sentence(told: Told, layout: Layout, route: Sequence[str]) -> str:

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from sycee.compliance.canonical import plain
 from sycee.compliance.reports import json_report, text
-from sycee.compliance.reports.summary import counted, visible
+from sycee.compliance.reports.summary import counted
 from sycee.compliance.routing.routes import Answer, Comparison, NearestMiss, Regime
 from sycee.compliance.routing.split import Bloc, Effect, Split, Summary
 from sycee.compliance.verdicts import Finding, Report, Verdict
+from sycee.core.terminal_text import printable
 
 
 def route_text(comparison: Comparison, width: int = text.WIDTH) -> str:
@@ -95,7 +96,7 @@ def changes_text(before: Report, after: Report, found: tuple[Change, ...], width
         mark = "stops now" if each.stops_now else "goes now" if each.goes_now else "changes"
         lines.append(f"  {mark}: {each.rule} on {each.subject}: {_word(each.before)} -> {_word(each.after)}")
         if each.after and each.after.verdict.stops and each.after.message:
-            lines.append(visible(f"      {each.after.message}"))
+            lines.append(printable(f"      {each.after.message}"))
     lines += ["", f"before {before.digest}", f"after  {after.digest}"]
     return text.wrapped(lines, width)
 

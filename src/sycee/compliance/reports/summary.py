@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +26,6 @@ MEANINGS: Final[Mapping[Verdict, str]] = {
     Verdict.NOT_APPLICABLE: "the rule is not about this, or exempts it",
 }
 
-_HIDDEN: Final = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -175,14 +173,6 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 def worst(findings: Sequence[Finding]) -> Verdict | None:
     """The worst verdict of findings; None where there are none."""
     return max((finding.verdict for finding in findings), default=None)
-
-
-def visible(said: str) -> str:
-    """A text as one line of characters that can be seen; all others are escapes.
-
-    These command a terminal, break a line, turn the direction of writing, or cannot stand in XML.
-    """
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
 
 
 def counted(count: int, what: str) -> str:

@@ -17,9 +17,9 @@ from sycee.compliance.reports.summary import (
     counted,
     outcome,
     shown,
-    visible,
 )
 from sycee.compliance.verdicts import Evidence, Finding, Force
+from sycee.core.terminal_text import printable
 
 WIDTH: Final = 80  # characters of a line, where no terminal says otherwise
 
@@ -27,7 +27,7 @@ WIDTH: Final = 80  # characters of a line, where no terminal says otherwise
 def text(told: Told, *, everything: bool = False, width: int = WIDTH) -> str:
     """The whole report, in lines of `width` characters. Without `everything`, what holds is only counted."""
     report = told.report
-    lines = [f"{visible(told.network.title)}, judged as of {report.at}", told.stopped, ""]
+    lines = [f"{printable(told.network.title)}, judged as of {report.at}", told.stopped, ""]
     for standing in told.standings:
         lines += _standing(standing)
     left_out = 0
@@ -64,13 +64,13 @@ def wrapped(lines: Iterable[str], width: int = WIDTH) -> str:
 def finding(found: Finding) -> list[str]:
     """One finding as lines of any length: verdict and rule, the sentence, the evidence, and what would change it."""
     stops = ", stops" if found.stops else ", advised" if found.force is Force.ADVISED else ""
-    lines = [visible(f"  {found.verdict.word.upper()}{stops}: {found.rule}, {found.title}")]
+    lines = [printable(f"  {found.verdict.word.upper()}{stops}: {found.rule}, {found.title}")]
     if found.message:
-        lines.append(visible(f"      {found.message}"))
+        lines.append(printable(f"      {found.message}"))
     lines += _facts(found.evidence)
     for name, texts in _more(found):
         for each in texts:
-            lines.append(visible(f"      {name}: {each}"))
+            lines.append(printable(f"      {name}: {each}"))
     return lines
 
 
@@ -84,7 +84,7 @@ def origin(library: Library, found: Finding) -> list[str]:
     clause = f", {rule.clause}" if rule.clause else ""
     hand = "" if source.at_hand else "; re-typed, the text was not at hand"
     kind = f"of a {profile.status}, addressed to a {rule.addressee}{clause}"
-    return [visible(f"      rule: {kind}: {source.title}, {source.publisher}, {source.date}{hand}")]
+    return [printable(f"      rule: {kind}: {source.title}, {source.publisher}, {source.date}{hand}")]
 
 
 def _more(found: Finding) -> Iterator[tuple[str, Iterable[str]]]:
@@ -116,7 +116,7 @@ def _subject(told: Told, subject: str) -> str:
     place = f"  [{entity.place}]" if entity and entity.place else ""
     synthetic = ", synthetic" if entity and entity.synthetic else ""
     kind = entity.kind if entity else "subject"
-    return visible(f"{subject} ({kind}{synthetic}){'' if name == subject else f': {name}'}{place}")
+    return printable(f"{subject} ({kind}{synthetic}){'' if name == subject else f': {name}'}{place}")
 
 
 def _facts(evidence: Sequence[Evidence]) -> list[str]:
@@ -128,7 +128,7 @@ def _facts(evidence: Sequence[Evidence]) -> list[str]:
         own = "" if each.value is None or backing(each) == usual else f" ({backing(each)})"
         note = f"; {each.note}" if each.note else ""
         said = f"{each.path} = {shown(each.value, each.path)}: {outcome(each)}{note}{own}"
-        lines.append(visible(f"      - {said}"))
+        lines.append(printable(f"      - {said}"))
     if usual:
-        lines.append(visible(f"      facts: {usual}{'' if len(backings) == 1 else ', unless said'}"))
+        lines.append(printable(f"      facts: {usual}{'' if len(backings) == 1 else ', unless said'}"))
     return lines
