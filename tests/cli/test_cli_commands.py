@@ -102,7 +102,7 @@ def test_the_table_is_whole_on_any_terminal(
     rows = {line.split("  ")[0]: line.split() for line in said.out.splitlines()}
     assert rows["budget dropped"][2:] == ["20,000.00", "20,000.00", "equal", "follows"]
     assert rows["minted, gross"][2:] == ["21,802.00", "derived", "21,802.00", "equal", "follows"]
-    assert rows["returned to the funder"][-4:] == ["derived", rows["returned to the funder"][-3], "equal", "found"]
+    assert rows["returned to the funder"][-4:] == ["derived", rows["returned to the funder"][-3], "equal", "computed"]
     # At full size, and with a figure that differs, it is at its widest.
     full = outcomes.outcome(load("luohu-2020"))
     wrong = replace(full, comparisons=tuple(replace(each, ledger=each.ledger + 1) for each in full.comparisons))

@@ -118,7 +118,7 @@ def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outco
 
 def comparisons(programme: Programme) -> tuple[Comparison, ...]:
     """Every published figure, found on the ledger as published."""
-    roles = {"budget": Role.FOLLOWS, "returned": Role.FOUND}
+    roles = {"budget": Role.FOLLOWS, "returned": Role.COMPUTED}
     moneys = {"budget", "spent_from_packets", "spent_own", "returned"}
     rows = []
     for name in programme.published.__slots__:

@@ -71,7 +71,7 @@ def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
         "full size",
         f"people, salts and beacon are synthetic, derived from seed {told.seed}",
         "All 9 figures agree with what was published or follows from it, to the cent.",
-        "Given to the replay: 7; following from what it was given: 1; found by the ledger itself: 1.",
+        "Given to the replay: 7; following from what it was given: 1; computed by the ledger: 1.",
         "derived: budget less what was spent from packets",
         "Marks of the sources. [2]: read in two or more sources that look independent. [1]: read in one.",
         told.draw_root,

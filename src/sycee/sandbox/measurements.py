@@ -106,7 +106,7 @@ _TITLES = {
 }
 _MONEY = frozenset({"budget", "minted", "spent_from_packets", "spent_own", "returned"})
 # The replay is made so that most come out. What it drops and mints it passes on; what is left over nobody tells it.
-_ROLES = {"budget": Role.FOLLOWS, "minted": Role.FOLLOWS, "returned": Role.FOUND}
+_ROLES = {"budget": Role.FOLLOWS, "minted": Role.FOLLOWS, "returned": Role.COMPUTED}
 
 
 def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], scale: float) -> tuple[Comparison, ...]:

@@ -12,9 +12,9 @@ from sycee.programmes.definition import Programme
 class Role(StrEnum):
     """How a figure came about."""
 
-    INPUT = "input"  # the replay was made so that it comes out
-    FOLLOWS = "follows"  # it follows from inputs that the replay passed on as they are
-    FOUND = "found"  # the ledger came to it by itself
+    INPUT = "input"  # the replay reproduces a published figure
+    FOLLOWS = "follows"  # arithmetic over inputs that the replay passes on unchanged
+    COMPUTED = "computed"  # computed by the ledger
 
 
 @dataclass(frozen=True, slots=True)

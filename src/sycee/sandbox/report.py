@@ -107,12 +107,12 @@ def _verdict(outcome: Outcome) -> Verdict:
             False,
             f"{len(wrong)} of {len(compared)} figures differ from what was published or follows from it: {names}.",
         )
-    given, follow, found = (sum(comparison.role is role for comparison in compared) for role in Role)
+    given, follow, computed = (sum(comparison.role is role for comparison in compared) for role in Role)
     return Verdict(
         True,
         f"All {len(compared)} figures agree with what was published or follows from it, to the {_smallest(outcome)}. "
         f"Given to the replay: {given}; following from what it was given: {follow}; "
-        f"found by the ledger itself: {found}.",
+        f"computed by the ledger: {computed}.",
     )
 
 
@@ -181,7 +181,7 @@ def _figures(outcome: Outcome) -> Section:
             Paragraph(
                 "A figure marked “input” was known to the replay, which was made so that it comes out; the ledger "
                 "still had to carry it out and count it. One marked “follows” follows from such inputs, which the "
-                "replay passed on. One marked “found” the ledger came to by itself, by its own rules."
+                "replay passed on. One marked “computed” was computed by the ledger, by its own rules."
             ),
             Table(
                 "What was published, and what the ledger holds at the end",
