@@ -62,6 +62,17 @@ def test_what_an_account_cannot_take_goes_to_its_operator_or_the_issuer(town: To
     assert "same currency and operator" in str(refused.value.hint)
 
 
+@pytest.mark.parametrize("operator", [-1, 2**32])
+def test_an_operator_out_of_range_is_refused_with_the_range_of_its_field(town: Town, operator: int) -> None:
+    calls = (
+        lambda: town.ledger.open_account("CNY", AccountKind.WALLET, operator=operator),
+        lambda: town.ledger.accounts(operator=operator),
+    )
+    for call in calls:
+        with pytest.raises(UsageError, match=rf"^operator = {operator} does not fit .* 0 to 4294967295$"):
+            call()
+
+
 def test_opening_is_safe_to_send_again(town: Town) -> None:
     ledger = town.ledger
     account, asked = ledger.new_id(), ledger.new_id()

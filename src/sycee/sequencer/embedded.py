@@ -222,7 +222,7 @@ class Ledger(MoneyOperations[Result]):
                 hint="choose the account's id, too: account=ledger.new_id(), kept before the call",
             )
         number, kind = reads.currency_number(currency), reads.account_kind(kind)
-        operator, account = integer("operator", operator), self._id(account)
+        operator, account = integer("operator", operator, high=2**32 - 1), self._id(account)
         suspense = integer("suspense", suspense)
         if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
             suspense = self._suspense.find(number, operator) or self.open_account(
