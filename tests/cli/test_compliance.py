@@ -211,7 +211,7 @@ def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path:
         (["routes", "BANKS"], "name FROM and TO"),
         (["routes", "BANKS", "first-bank"], "name FROM and TO"),
         (["routes", "BANKS", "--flow", "wagse"], "wages"),
-        (["routes", "BANKS", "frist-bank", "second-bank"], "did you mean first-bank?"),
+        (["routes", "BANKS", "frist-bank", "second-bank"], 'did you mean "first-bank"?'),
         (["routes", "BANKS", "first-bank", "hub-bb"], "hub-bb is no participant"),
         (["routes", "BANKS", "first-bank", "second-bank", "--origin", "USA"], 'did you mean "US"?'),
         (["routes", "BANKS", "first-bank", "second-bank", "--flow", "wages"], "name FROM and TO"),
@@ -300,7 +300,7 @@ def test_lines_are_as_long_as_the_terminal_is_wide(
     ("subject", "says"),
     [
         ("hub-aa", "error: no rule is about hub-aa: none of these profiles judges a facility\nhint: they judge: part"),
-        ("first-bnk", "Did you mean first-bank?"),
+        ("first-bnk", 'did you mean "first-bank"?'),
         ("wages @ line", "nothing was judged of line on the path of wages"),
     ],
 )
@@ -349,7 +349,7 @@ def test_explain_knows_what_lies_on_a_path(sycee: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "says"), [("carier", "did you mean carrier?"), ("dsi-4a", "about something else than tropic-east-us-br")]
+    ("rule", "says"), [("carier", 'did you mean "carrier"?'), ("dsi-4a", "about something else than tropic-east-us-br")]
 )
 def test_explain_of_another_rule(sycee: Any, rule: str, says: str) -> None:
     said = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", rule, *BOTH)
@@ -423,7 +423,7 @@ def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
     ]
     assert [list(blocs.values()).count(bloc) for bloc in ("first", "second", "both", "between")] == [5, 8, 0, 28]
     wrong = sycee(*words, "--first-state", "USA")
-    assert (wrong.code, "did you mean US?" in wrong.err) == (2, True)
+    assert (wrong.code, 'did you mean "US"?' in wrong.err) == (2, True)
 
 
 # --- diff ---

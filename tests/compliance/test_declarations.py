@@ -8,11 +8,9 @@ from pathlib import Path
 from string import ascii_uppercase
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.compliance import declared
 
-from sycee.compliance import declarations, territories, typos
+from sycee.compliance import declarations, territories
 from sycee.compliance.facts import Assurance, Element
 from sycee.compliance.vocabulary import KINDS, Type
 from sycee.core import documents
@@ -364,46 +362,6 @@ def test_what_is_nearly_declared_has_to_be_listed() -> None:
     with pytest.raises(DocumentError, match='found "holdings", which is not declared'):
         declarations.parse(text, "net.toml")
     declarations.parse(changed("synthetic = true", 'synthetic = true\nundeclared = ["holdings"]', text), "net.toml")
-
-
-@pytest.mark.parametrize(
-    ("named", "declared_id"),
-    [
-        ("bank-0041", "bank-0042"),
-        ("carrier-a", "carrier-b"),
-        ("gateway-aa-1", "gateway-ab-1"),
-        ("east-gateway", "west-gateway"),
-        ("bank-1-1", "bank-11"),
-        ("ann", "anna"),
-        ("first-bank", "first-bank-company"),
-    ],
-)
-def test_ids_that_are_alike_on_purpose_are_no_slips(named: str, declared_id: str) -> None:
-    assert typos.meant(named, {declared_id}) is None
-    assert typos.meant(declared_id, {named}) is None
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_every_slip_in_a_word_is_found(data: st.DataObject) -> None:
-    words = data.draw(st.lists(st.text("abcdefg", min_size=5, max_size=8), min_size=1, max_size=3))
-    place = data.draw(st.integers(0, len(words) - 1))
-    word = words[place]
-    letter = data.draw(st.integers(0, len(word) - 2))
-    slip = data.draw(
-        st.sampled_from(
-            [
-                word[:letter] + word[letter + 1 :],
-                word[:letter] + "z" + word[letter:],
-                word[:letter] + "z" + word[letter + 1 :],
-                word[:letter] + word[letter + 1] + word[letter] + word[letter + 2 :],
-            ]
-        )
-    )
-    right = "-".join(words)
-    wrong = "-".join((*words[:place], slip, *words[place + 1 :]))
-    if wrong != right:
-        assert typos.meant(wrong, {right}) == right
 
 
 # --- shares ---

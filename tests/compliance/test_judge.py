@@ -402,10 +402,10 @@ def test_the_order_of_files_and_profiles_changes_no_digest() -> None:
 @pytest.mark.parametrize(
     ("adopted", "waived", "hint"),
     [
-        ("regim", "", 'Did you mean "regime"?'),
-        ("clean-network-202", "", 'Did you mean "clean-network-2020"?'),  # shipped, and not judging here
-        ("", "regime/landing-station", 'Did you mean "regime/landing-stations"?'),
-        ("", "regme/landing-stations", 'Did you mean "regime/landing-stations"?'),
+        ("regim", "", 'did you mean "regime"?'),
+        ("clean-network-202", "", 'did you mean "clean-network-2020"?'),  # shipped, and not judging here
+        ("", "regime/landing-station", 'did you mean "regime/landing-stations"?'),
+        ("", "regme/landing-stations", 'did you mean "regime/landing-stations"?'),
         ("regime", "regime/landing-stations", ""),
         ("clean-network-2020", "clean-network-2020/anything", ""),
         ("another-law", "another-law/rule", ""),  # of a profile that is somebody's own, and not judging here
@@ -430,8 +430,8 @@ def test_a_slip_disarms_no_regime(adopted: str, waived: str, hint: str) -> None:
 
 def test_who_is_not_there_is_named_with_the_nearest() -> None:
     asked = judge(declared(), profile(rule("facility", AT_HOME)))
-    with pytest.raises(UsageError, match="Nothing with the id bonk is declared") as error:
+    with pytest.raises(UsageError, match="no entity has the id bonk") as error:
         asked.findings("bonk")
-    assert error.value.hint == "Did you mean bank?"
+    assert error.value.hint == 'did you mean "bank"?'
     with pytest.raises(UsageError, match="bank is a participant, not a flow"):
         asked.flow("bank")

@@ -407,7 +407,7 @@ def test_a_pledge_that_nobody_adopted_advises_and_can_be_asked_about() -> None:
     assert router.alone(paying("near"))["regime"].edges == ("long",)
     with pytest.raises(UsageError, match="no profile regimen is in effect") as unknown:
         router.best(paying("near"), as_if_enforced=["regimen"])
-    assert unknown.value.hint == "did you mean regime?"
+    assert unknown.value.hint == 'did you mean "regime"?'
 
 
 def test_what_a_participant_does_not_meet_refuses_every_way() -> None:

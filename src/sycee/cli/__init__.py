@@ -6,7 +6,6 @@ stdout is data, stderr is talk: what a command found goes to the one; progress, 
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, UnknownCommandError
 
+from sycee.core import typos
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -226,8 +226,8 @@ def _unknown_command(word: str, group: App) -> str:
     if word.startswith("-"):
         return f"there is no option {word}"
     names = [name for name in group if not name.startswith("-")]
-    near = difflib.get_close_matches(word, names, n=1)
-    suggestion = f'; did you mean "{near[0]}"?' if near else f": there are {', '.join(names)}"
+    near = typos.nearest(word, names)
+    suggestion = f'; did you mean "{near}"?' if near else f": there are {', '.join(names)}"
     return f'there is no command "{word}"{suggestion}'
 
 

@@ -347,13 +347,13 @@ def _nothing_judged(network: Network, library: Library, day: date, subject: str)
     """Why nothing was: it does not lie on the path, lies on paths only, or no rule is about such things."""
     from sycee.compliance.judging.judge import Judge
     from sycee.compliance.vocabulary import LEVELS
-    from sycee.core.documents import nearest
+    from sycee.core import typos
 
     flow, on_path, place = subject.partition(" @ ")
     if on_path:
         judged_there = [each.subject for each in Judge(network, library, day).flow(flow)]
         there = list(dict.fromkeys(each.partition(" @ ")[2] for each in judged_there if " @ " in each))
-        near = nearest(place, there)
+        near = typos.nearest(place, there)
         right = f'did you mean "{flow} @ {near}"?' if near else f"there: {', '.join(there) or 'nothing that is judged'}"
         return UsageError(f"nothing was judged of {place} on the path of {flow}", hint=right)
     kind = network.entities[subject].kind
@@ -368,13 +368,12 @@ def _nothing_judged(network: Network, library: Library, day: date, subject: str)
 
 
 def _no_such_rule(library: Library, subject: str, rule: str) -> UsageError:
-    from sycee.core.documents import nearest
+    from sycee.core import typos
 
     names = [*library.rules, *(each.partition("/")[2] for each in library.rules)]
     if rule in names:
         return UsageError(f"the rule {rule} is about something else than {subject}", hint="leave it out to see all")
-    near = nearest(rule, names)
-    return UsageError(f"there is no rule {rule}", hint=f"did you mean {near}?" if near else "leave it out to see all")
+    return UsageError(f"there is no rule {rule}", hint=typos.hint(rule, names, "leave it out to see all"))
 
 
 def _split_applying(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:

@@ -135,7 +135,7 @@ def _states(codes: list[str]) -> list[str]:
     for code in codes:
         if code not in territories.codes():
             near = territories.nearest(code)
-            hint = f"did you mean {near}?" if near else "two capital letters, as declarations have it"
+            hint = f'did you mean "{near}"?' if near else "two capital letters, as declarations have it"
             raise UsageError(f"{code} is the code of no state", hint=hint)
     return codes
 

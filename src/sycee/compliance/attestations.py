@@ -18,7 +18,7 @@ from sycee.compliance import common_fields
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Network, Value
 from sycee.compliance.vocabulary import KINDS, ORGANISATION
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
@@ -180,8 +180,7 @@ def _problem(network: Network, attestation: Attestation) -> _Problem | None:
     declared = subject.facts if subject else {}
     for name in attestation.facts:
         if name not in declared:
-            near = documents.nearest(name, declared)
-            right = f'did you mean "{near}"?' if near else f"declared of it: {', '.join(declared) or 'nothing'}"
+            right = typos.hint(name, declared, f"declared of it: {', '.join(declared) or 'nothing'}")
             return _Problem("facts", f"{attestation.subject} does not declare {documents.found(name)}", right)
     if attestation.assurance in SIGNED:
         answering = own(network, subject) if subject else frozenset()
@@ -198,18 +197,13 @@ def _problem(network: Network, attestation: Attestation) -> _Problem | None:
 
 def _check_signing(network: Network, attestation: Attestation, private_key: SigningKey) -> None:
     if attestation.subject not in network.entities:
-        near = documents.nearest(attestation.subject, network.entities)
-        raise UsageError(
-            f'the network declares no "{attestation.subject}"',
-            hint=f'did you mean "{near}"?' if near else "declare it first: what is not there cannot be vouched for",
-        )
+        otherwise = "declare it first: what is not there cannot be vouched for"
+        hint = typos.hint(attestation.subject, network.entities, otherwise)
+        raise UsageError(f'the network declares no "{attestation.subject}"', hint=hint)
     organisations = [each.id for each in network.of_kind(ORGANISATION)]
     if attestation.by not in organisations:
-        near = documents.nearest(attestation.by, organisations)
-        raise UsageError(
-            f'the network declares no organisation "{attestation.by}"',
-            hint=f'did you mean "{near}"?' if near else "declare it first, with the key that it signs with",
-        )
+        hint = typos.hint(attestation.by, organisations, "declare it first, with the key that it signs with")
+        raise UsageError(f'the network declares no organisation "{attestation.by}"', hint=hint)
     if not attestation.topics and not attestation.facts:
         raise UsageError("nothing to vouch for", hint="name topics, or facts of the subject")
     for topic in attestation.topics:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sycee.compliance import territories, vocabulary
 from sycee.compliance.vocabulary import Field, Type
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 
 NAME: Final = re.compile(vocabulary.NAME)
@@ -60,7 +60,7 @@ def check_text(table: Table, key: str, value: str, field: Field) -> None:
 def check_word(table: Table, key: str, value: str, words: tuple[str, ...]) -> None:
     """DocumentError at `key` unless the value is one of the words, or a profile's own: PROFILE/WORD."""
     if value not in words and not RULE_NAME.fullmatch(value):
-        near = documents.nearest(value, words)
+        near = typos.nearest(value, words)
         known = ", ".join(f'"{word}"' for word in words)
         right = f"one of {known}, or PROFILE/WORD, a profile's own" + (f'; did you mean "{near}"?' if near else "")
         raise table.error(key, f"found {documents.found(value)}", right=right)

@@ -21,12 +21,12 @@ from typing import Final
 
 from blake3 import blake3
 
-from sycee.compliance import attestations, common_fields, profiles, typos
+from sycee.compliance import attestations, common_fields, profiles
 from sycee.compliance.attestations import Written
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
 from sycee.compliance.vocabulary import BASIS_POINTS, BY_PLURAL, KINDS, ORGANISATION, Field, Kind, Type
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
@@ -266,7 +266,7 @@ class _Reader:
             entity = self.entities.get(mention.id)
             if entity is None:
                 if mention.id not in near_ids:
-                    near_ids[mention.id] = typos.meant(mention.id, self.entities)
+                    near_ids[mention.id] = typos.corrected(mention.id, self.entities)
                 near = near_ids[mention.id]
                 if near and mention.id not in self.undeclared:
                     right = f'did you mean "{near}"? If not, add it to undeclared in [network]'

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sycee.compliance.vocabulary import FLOW, KINDS, LEVELS, PATH_LEVELS, Field, Type
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 
 _REFERENCES = (Type.REFERENCE, Type.REFERENCES)
@@ -67,8 +67,7 @@ def _follow(table: Table, key: str, path: str, roots: Roots) -> list[Field]:
         found = [each for each in fields if each.name == step]
         if not found:
             known = sorted({each.name for each in fields})
-            near = documents.nearest(step, known)
-            right = f'did you mean "{near}"?' if near else f"known here: {', '.join(known) or 'nothing'}"
+            right = typos.hint(step, known, f"known here: {', '.join(known) or 'nothing'}")
             where = ".".join(steps[:position]) or start
             raise table.error(key, f"{documents.found(path)}: {where} has no {documents.found(step)}", right=right)
         fields = _below(found)

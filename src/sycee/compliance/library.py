@@ -8,7 +8,7 @@ from pathlib import Path
 from sycee import data
 from sycee.compliance import profiles as regimes
 from sycee.compliance.profiles import Library, List
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.errors import UsageError
 
 
@@ -31,8 +31,7 @@ def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> L
     shipped = [_shipped(name) for name in data.names("lists") if name not in given]
     library = regimes.put_together(read, [*shipped, *own])
     for name in given.keys() - library.lists.keys():
-        near = documents.nearest(name, library.lists)
-        right = f'did you mean "{near}"?' if near else f"lists named: {', '.join(library.lists) or 'none'}"
+        right = typos.hint(name, library.lists, f"lists named: {', '.join(library.lists) or 'none'}")
         raise UsageError(f'{given[name]}: no profile named here looks at the list "{name}"', hint=right)
     return library
 

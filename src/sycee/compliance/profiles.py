@@ -35,7 +35,7 @@ from sycee.compliance.vocabulary import (
     SETS,
     TESTS,
 )
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
@@ -263,7 +263,7 @@ def put_together(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
             raise UsageError(f"The profile {profile.id} was given twice.", hint="Name each profile once.")
         named |= lists_of(profile)
         for name in sorted(named - by_id.keys()):
-            near = documents.nearest(name, by_id)
+            near = typos.nearest(name, by_id)
             right = f"Give it with --list FILE{f'; or did you mean {near}?' if near else '.'}"
             raise UsageError(f"The profile {profile.id} names the list {name}, which was not found.", hint=right)
     return Library(tuple(profiles), {name: by_id[name] for name in sorted(named)})

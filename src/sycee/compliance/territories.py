@@ -12,7 +12,7 @@ from importlib import resources
 from itertools import groupby
 from typing import Any
 
-from sycee.core import documents
+from sycee.core import typos
 
 
 @cache
@@ -34,7 +34,7 @@ def nearest(code: str) -> str | None:
     upper = code.upper()
     if upper in codes():
         return upper
-    return of_three.get(upper) or documents.nearest(upper, codes())
+    return of_three.get(upper) or typos.nearest(upper, codes())
 
 
 @cache

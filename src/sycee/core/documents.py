@@ -18,7 +18,6 @@ counts yuan or fen.
 from __future__ import annotations
 
 import codecs
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sycee.core import money
+from sycee.core import money, typos
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.money import Currency
 
@@ -240,8 +239,8 @@ class Table:
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             from zoneinfo import available_timezones
 
-            near = nearest(value, available_timezones())
-            right = f'did you mean "{near}"?' if near else 'a name of the time-zone database, such as "Asia/Shanghai"'
+            otherwise = 'a name of the time-zone database, such as "Asia/Shanghai"'
+            right = typos.hint(value, available_timezones(), otherwise)
             raise self.error(key, f"{found(value)} is not a known time zone", right=right) from error
 
     def currency(self, key: str) -> Currency:
@@ -257,7 +256,7 @@ class Table:
         """A text out of `choices`."""
         value = self._take(key, _one_of(choices), _MISSING if default is None else default)
         if not isinstance(value, str) or value not in choices:
-            near = nearest(value, choices) if isinstance(value, str) else None
+            near = typos.nearest(value, choices) if isinstance(value, str) else None
             raise self._wrong(key, value, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
         return value
 
@@ -282,7 +281,7 @@ class Table:
             if item in value[:position]:
                 raise self.error(key, f"{found(item)} stands in the list twice", right="each text once")
             if choices is not None and item not in choices:
-                near = nearest(item, choices)
+                near = typos.nearest(item, choices)
                 raise self._wrong(key, item, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
         return tuple(value)
 
@@ -308,16 +307,17 @@ class Table:
             if key in self._taken:
                 continue
             # A key that was asked for but is not written is the likelier meaning of a slip.
-            near = nearest(key, self._taken - self._values.keys()) or nearest(key, self._taken)
-            known = ", ".join(sorted(self._taken))
-            right = f'did you mean "{near}"?' if near else f"known here: {known}"
+            words = self._taken - self._values.keys()
+            if typos.nearest(key, words) is None:
+                words = self._taken
+            right = typos.hint(key, words, f"known here: {', '.join(sorted(self._taken))}")
             raise self.error(key, f"unknown key, found {found(self._values[key])}", right=right)
 
     def _take(self, key: str, right: str, default: object) -> Any:
         self._taken.add(key)
         value = self._values.get(key, default)
         if value is _MISSING:
-            near = nearest(key, self._values.keys() - self._taken)
+            near = typos.nearest(key, self._values.keys() - self._taken)
             where = f"[{dotted(self.keys)}]" if self.keys else "the document"
             missing = dotted((*self.keys, key))
             if near:
@@ -396,12 +396,6 @@ def _between(least: int | None, most: int | None) -> str:
 
 def _one_of(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(f'"{choice}"' for choice in choices)
-
-
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The one of `words` that `word` was most likely meant to be; None if none is near."""
-    matches = difflib.get_close_matches(word.casefold(), {each.casefold(): each for each in words}, n=1, cutoff=0.6)
-    return next((each for each in sorted(words) if each.casefold() == matches[0]), None) if matches else None
 
 
 def _offset(moment: datetime) -> str:

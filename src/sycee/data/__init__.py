@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
@@ -39,7 +39,6 @@ def file(folder: str, source: Path | str, what: str) -> tuple[str, bytes]:
         return text, documents.content(Path(source))
     shipped = names(folder)
     if text not in shipped:
-        near = documents.nearest(text, shipped)
-        hint = f'did you mean "{near}"?' if near else f"{folder} shipped: {', '.join(shipped)}; a path ends in .toml"
+        hint = typos.hint(text, shipped, f"{folder} shipped: {', '.join(shipped)}; a path ends in .toml")
         raise UsageError(f'there is no {what} "{text}"', hint=hint)
     return f"{text}.toml", content(folder, text)

@@ -21,7 +21,7 @@ from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing import parties
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import PARTICIPANT
-from sycee.core.documents import nearest
+from sycee.core import typos
 from sycee.core.errors import UsageError
 
 FORMAT: Final = "sycee.compliance-admission.v1"
@@ -84,8 +84,8 @@ def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...]:
     """
     entity = judge.network.entities.get(participant)
     if entity is None or entity.kind != PARTICIPANT:
-        near = nearest(participant, [each.id for each in judge.network.of_kind(PARTICIPANT)])
-        hint = f"did you mean {near}?" if near else "a participant is declared before it is admitted"
+        participants = [each.id for each in judge.network.of_kind(PARTICIPANT)]
+        hint = typos.hint(participant, participants, "a participant is declared before it is admitted")
         raise UsageError(f"{participant} is no participant that was declared", hint=hint)
     return tuple(each for each in parties.findings(judge, participant) if applies(each))
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
-from sycee.compliance import canonical, declarations, fact_paths, typos
+from sycee.compliance import canonical, declarations, fact_paths
 from sycee.compliance.enforcement import decisions
 from sycee.compliance.facts import Element, Entity, Fact, Network
 from sycee.compliance.profiles import Condition, Library
 from sycee.compliance.routing.parties import known
 from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.errors import UsageError
 
 ASKED: Final = "asked"  # what a flow is called that was not declared so
@@ -58,8 +58,8 @@ def asked(network: Network, library: Library, day: date, id: str, facts: Mapping
     if id:
         entity = network.entities.get(id)
         if entity is None or entity.kind != FLOW:
-            near = documents.nearest(id, [each.id for each in network.of_kind(FLOW)])
-            hint = f"did you mean {near}?" if near else "name a flow of the declarations, or give all facts"
+            flows = [each.id for each in network.of_kind(FLOW)]
+            hint = typos.hint(id, flows, "name a flow of the declarations, or give all facts")
             raise UsageError(f"{id} is no flow that was declared", hint=hint)
         base = entity
     waived = {name for each in network.waivers for name in each.subject.split(declarations.ON_A_PATH)}
@@ -123,8 +123,7 @@ def _read(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:
         raise UsageError(f"{facts!r} are no facts", hint="give a mapping of the names of facts to their values")
     for name in facts:
         if name not in _FIELDS:
-            near = documents.nearest(str(name), _FIELDS)
-            hint = f"did you mean {near}?" if near else f"known: {', '.join(_FIELDS)}"
+            hint = typos.hint(str(name), _FIELDS, f"known: {', '.join(_FIELDS)}")
             raise UsageError(f"a flow has no {documents.found(name)}", hint=hint)
     head = f'network = {{ id = "{ASKED}", title = "{ASKED}", as_of = {day.isoformat()} }}\n'
     try:
@@ -150,11 +149,11 @@ def _check_references(network: Network, fields: Iterable[Field], facts: Mapping[
 
 def _check_reference(network: Network, field: Field, id: str) -> None:
     entity = network.entities.get(id)
-    if entity is None and PARTICIPANT not in field.kinds and not typos.meant(id, network.entities):
+    if entity is None and PARTICIPANT not in field.kinds and not typos.corrected(id, network.entities):
         return  # nobody knows what it stands for
     if entity is None or entity.kind not in field.kinds:
-        near = documents.nearest(id, [each.id for kind in field.kinds for each in network.of_kind(kind)])
-        hint = f"did you mean {near}?" if near else f"{field.name}: {field.meaning}"
+        declared = [each.id for kind in field.kinds for each in network.of_kind(kind)]
+        hint = typos.hint(id, declared, f"{field.name}: {field.meaning}")
         raise UsageError(f"{id} is no {' or '.join(field.kinds)} that was declared", hint=hint)
 
 

@@ -35,8 +35,8 @@ from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import Finding
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
+from sycee.core import typos
 from sycee.core.clock import Clock, RealClock
-from sycee.core.documents import nearest
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.database.migrations import require_current
 from sycee.database.transactions import reading, write
@@ -431,8 +431,7 @@ def _waivers_for(
 
 def _known(what: str, name: str, names: Mapping[str, object]) -> None:
     if name not in names:
-        near = nearest(name, names)
-        raise UsageError(f"there is no {what} {name}", hint=f"did you mean {near}?" if near else f"name a {what}")
+        raise UsageError(f"there is no {what} {name}", hint=typos.hint(name, names, f"name a {what}"))
 
 
 def _about(rule: Rule, subject: str, network: Network) -> None:

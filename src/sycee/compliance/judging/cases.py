@@ -39,7 +39,7 @@ from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FLOW
-from sycee.core import documents
+from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
@@ -239,6 +239,5 @@ def _expectation(table: Table, at: date, regimes: Library, network: Network) -> 
 
 def _check(table: Table, key: str, value: str, known: Collection[str]) -> None:
     if value not in known:
-        near = documents.nearest(value, known)
-        right = f'did you mean "{near}"?' if near else f"known here: {', '.join(sorted(known)) or 'nothing'}"
+        right = typos.hint(value, known, f"known here: {', '.join(sorted(known)) or 'nothing'}")
         raise table.error(key, f"found {documents.found(value)}, which is not there", right=right)

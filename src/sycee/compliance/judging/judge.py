@@ -22,7 +22,7 @@ from sycee.compliance.judging.rules import Part, Ready, Touching, undecided
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, KINDS, SEGMENT, SPAN
-from sycee.core.documents import nearest
+from sycee.core import typos
 from sycee.core.errors import UsageError
 
 _EDGES: Final = (SPAN, SEGMENT)
@@ -194,9 +194,8 @@ class Judge:
         else:
             entity = self.network.entities.get(subject)
         if entity is None:
-            near = nearest(str(subject), self.network.entities)
-            hint = f"Did you mean {near}?" if near else "Subjects are the ids of what is declared."
-            raise UsageError(f"Nothing with the id {subject} is declared.", hint=hint)
+            hint = typos.hint(str(subject), self.network.entities, "a subject is the id of a declared entity")
+            raise UsageError(f"no entity has the id {subject}", hint=hint)
         if kind and entity.kind != kind:
             raise UsageError(f"{entity.id} is a {entity.kind}, not a {kind}.", hint=f"Give the id of a {kind}.")
         return entity

@@ -6,18 +6,17 @@ that is nearly that of a profile or a rule would silently adopt or waive nothing
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
 from sycee import data
-from sycee.compliance import typos
 from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library
+from sycee.core import typos
 from sycee.core.errors import UsageError
 
-LIKENESS_MIN: Final = 0.85  # of two profiles, as difflib has it: a wrong year in a name is a slip too
+RATIO_MIN: Final = 0.85  # similarity of two profiles' names; a wrong year is a typing error too
 
 
 def check_names(network: Network, library: Library, at: date, waivers: Iterable[Waiver] = ()) -> None:
@@ -35,7 +34,7 @@ def check_names(network: Network, library: Library, at: date, waivers: Iterable[
         profile, _, rule = waiver.rule.partition("/")
         if profile in judging:
             # Another version may have a rule that this one has not, of a name much like those of others.
-            meant = typos.meant(
+            meant = typos.corrected(
                 rule, {name.partition("/")[2] for name in library.rules if name.startswith(f"{profile}/")}
             )
             near = meant and f"{profile}/{meant}"
@@ -53,10 +52,9 @@ def _meant(profile: str, judging: set[str]) -> str | None:
     known = judging | set(data.names("profiles"))
     if profile in known:
         return None
-    near = difflib.get_close_matches(profile, sorted(known), n=1, cutoff=LIKENESS_MIN)
-    return near[0] if near else None
+    return typos.nearest(profile, known, ratio_min=RATIO_MIN)
 
 
 def _error(what: str, name: str, near: str) -> UsageError:
-    hint = f'Did you mean "{near}"? If not, judge by the profile that is meant too.'
-    return UsageError(f'{what} "{name}", which is not there.', hint=hint)
+    hint = f'did you mean "{near}"? If not, judge by the profile that is meant too'
+    return UsageError(f'{what} "{name}", which is not there', hint=hint)

@@ -24,7 +24,7 @@ from sycee.compliance.routing.path_search import COST, Graph, Link, Marks, Masks
 from sycee.compliance.routing.regime_masks import Marking
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
-from sycee.core.documents import nearest
+from sycee.core import typos
 from sycee.core.errors import IntegrityError, UsageError
 
 _FROM: Final = Path.of(("from", "gateway"))
@@ -173,8 +173,7 @@ class Router:
         in_effect, bits = self._marking.bits, 0
         for profile in profiles:
             if profile not in in_effect:
-                near = nearest(profile, in_effect)
-                hint = f"did you mean {near}?" if near else f"in effect: {', '.join(in_effect) or 'none'}"
+                hint = typos.hint(profile, in_effect, f"in effect: {', '.join(in_effect) or 'none'}")
                 raise UsageError(f"no profile {profile} is in effect on {self.judge.at}", hint=hint)
             bits |= in_effect[profile]
         return bits
