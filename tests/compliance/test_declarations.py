@@ -172,7 +172,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
         declarations.load([tmp_path])
     with pytest.raises(UsageError, match="no declaration was named"):
         declarations.load([])
-    with pytest.raises(DocumentError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
         declarations.load([tmp_path / "none.toml"])
 
 

@@ -203,8 +203,12 @@ def test_syntax_errors_have_line_text_and_advice(text: str, line: int, hint: str
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
         documents.read(tmp_path / "none.toml")
+    with (tmp_path / "huge.toml").open("wb") as file:
+        file.truncate(8 << 30)
+    with pytest.raises(UsageError, match="larger than 67,108,864 bytes"):
+        documents.read(tmp_path / "huge.toml")
     path = tmp_path / "latin.toml"
     path.write_bytes(b'a = 1\nb = "\xfc"\n')
     with pytest.raises(DocumentError, match=":2: byte 0xfc is not UTF-8"):

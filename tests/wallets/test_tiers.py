@@ -129,7 +129,7 @@ def test_a_name_that_is_not_shipped() -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
         tiers.load(tmp_path / "none.toml")
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sycee.archive.schema import TABLES
-from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner, keep_from_children, no_fork
+from sycee.core.output_files import write_file
 
 MANIFEST_NAME: Final = "manifest.json"
 LOCK_NAME: Final = "lock"
@@ -169,7 +169,7 @@ class Archive:
                 _fsync_folder(folder)
         except OSError as error:
             raise UnavailableError(f"{self.folder} cannot be written: {error.strerror or error}") from error
-        write_whole(self.folder / MANIFEST_NAME, self.manifest.text().encode())
+        write_file(self.folder / MANIFEST_NAME, self.manifest.text().encode())
         self._waiting, self._named = 0, named
 
     def sweep(self) -> None:

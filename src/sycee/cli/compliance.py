@@ -297,10 +297,10 @@ def _same(one: Path, other: Path) -> bool:
 
 def write(path: Path, content: str) -> None:
     """Put a text into a file, whole or not at all."""
-    from sycee.core.atomic_files import write_whole
+    from sycee.core.output_files import write_file
 
     check_place(path)
-    write_whole(path, content.encode())
+    write_file(path, content.encode())
 
 
 @contextmanager

@@ -74,11 +74,11 @@ def _files(found: Statement, csv_: Path | None, pdf: Path | None, title: str | N
 
 
 def _write(path: Path, content: bytes) -> None:
-    from sycee.core.atomic_files import write_whole
+    from sycee.core.output_files import write_file
 
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{path} is no place for a file", hint="name a file in a folder that is there")
-    write_whole(path, content)
+    write_file(path, content)
 
 
 def _show(found: Statement) -> None:

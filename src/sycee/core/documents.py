@@ -29,7 +29,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sycee.core import money, typos
 from sycee.core.errors import SyceeError, UsageError
+from sycee.core.input_files import read_bytes
 from sycee.core.money import Currency
+
+DOCUMENT_BYTES_MAX: Final = 64 << 20  # declarations of half a million entities; a parsed one needs ten times as much
 
 Key = str | int
 Keys = tuple[Key, ...]
@@ -62,18 +65,13 @@ class DocumentError(UsageError):
 
 
 def read(path: Path) -> Table:
-    """Read the TOML file at `path`. DocumentError if it cannot be read, is not UTF-8 or is not TOML."""
+    """Read the TOML file at `path`. DocumentError if it is not UTF-8 or not TOML, else errors as `content`."""
     return parse(content(path), str(path))
 
 
 def content(path: Path) -> bytes:
-    """The bytes of the file at `path`, for whoever keeps them too. DocumentError if it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DocumentError(
-            str(path), 0, "", f"cannot be read: {error.strerror or error}", right="name a TOML file that exists"
-        ) from error
+    """Return the bytes of the TOML file at `path`. Errors as `input_files.read_bytes`."""
+    return read_bytes(path, DOCUMENT_BYTES_MAX, "TOML file")
 
 
 def parse(content: bytes | str, file: str) -> Table:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import KEY_BYTES
+from sycee.core.output_files import sync_folder
 
 ED25519: Final = 1  # flags: what the 32 bytes of a public key are
 P256: Final = 2  # the x of a point, big-endian
@@ -160,7 +161,7 @@ class SigningKey:
                 file.write(_SYNTHETIC_MARK * self.synthetic + content)
                 file.flush()
                 os.fsync(descriptor)
-            _make_durable(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             path.unlink(missing_ok=True)
             raise UnavailableError(f"the key file {path} cannot be written: {error.strerror}") from error
@@ -268,11 +269,3 @@ def _private_from(content: bytes, path: Path) -> _Private:
 def _as_der(signature: bytes) -> bytes:
     half = SIGNATURE_BYTES // 2
     return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
-
-
-def _make_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

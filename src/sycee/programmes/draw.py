@@ -21,8 +21,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.core.output_files import write_file
 from sycee.programmes import draw_files, draw_rule, merkle, sha256
 from sycee.programmes.definition import REPLAY_BEACON, DrawRule
 from sycee.programmes.draw_files import Announcement, Beacon, StratumAnnounced
@@ -129,7 +129,7 @@ def freeze(
         path = folder / draw_files.ANNOUNCEMENT
         if path.exists():
             draw_files.publish_once(path, announcement.content())
-        write_whole(folder / draw_files.ENTRIES, commitments.data)
+        write_file(folder / draw_files.ENTRIES, commitments.data)
         draw_files.publish_once(path, announcement.content())
     return Frozen(announcement, commitments, order, folder)
 
@@ -166,8 +166,8 @@ def draw(source: Path | Frozen, beacon: Beacon, *, progress: Progress | None = N
     tickets = draw_rule.tickets(beacon.value, announcement.root, frozen.commitments, progress=progress)
     winners = _select(announcement, beacon, tickets, frozen.order)
     if frozen.folder is not None:
-        write_whole(frozen.folder / draw_files.TICKETS, tickets.data)
-        write_whole(frozen.folder / draw_files.WINNERS, winners_csv(winners, frozen.commitments))
+        write_file(frozen.folder / draw_files.TICKETS, tickets.data)
+        write_file(frozen.folder / draw_files.WINNERS, winners_csv(winners, frozen.commitments))
     return winners
 
 

@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.core.output_files import write_file
 from sycee.programmes.definition import DRAW_RULES
 from sycee.programmes.sha256 import DIGEST_BYTES, Bytes
 
@@ -209,7 +209,7 @@ def publish_once(path: Path, content: bytes) -> None:
                 hint="a published promise is never replaced; use another folder for another draw",
             )
         return
-    write_whole(path, content)
+    write_file(path, content)
 
 
 def check_stratum_name(name: str) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import blake3
 import numpy as np
 
-from sycee.core import atomic_files, ids
+from sycee.core import ids, output_files
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UsageError
@@ -207,7 +207,7 @@ def _register_and_draw(
     with phases("registration", None, "entries"):
         registered = plan.registrations(programme, assumptions, targets, stream, scale)
         checked = deduplicate(registered)
-        atomic_files.write_whole(folder / DUPLICATES, duplicates_csv(checked.duplicates))
+        output_files.write_file(folder / DUPLICATES, duplicates_csv(checked.duplicates))
     phases.done[-1] = _counted(phases.done[-1], len(registered))
     standing = checked.standing
     entries = draw.Entries(
@@ -262,11 +262,11 @@ def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: in
     if folder.exists() and set(folder.iterdir()) - set(_half_written(folder, MANIFEST)):
         raise UsageError(f"{folder} is not empty and holds no replay", hint="name an empty folder for --data")
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_files.write_whole(path, (json.dumps(mine, indent=2) + "\n").encode())
+    output_files.write_file(path, (json.dumps(mine, indent=2) + "\n").encode())
 
 
 def _half_written(folder: Path, *names: str) -> list[Path]:
-    """What `files.write_whole` leaves of these files where it is killed: a part under a temporary name."""
+    """What `output_files.write_file` leaves of these files where it is killed: a part under a temporary name."""
     return [path for name in names for path in folder.glob(f".{name}-*")]
 
 

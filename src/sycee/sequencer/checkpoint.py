@@ -17,9 +17,9 @@ from typing import Any, Final
 from blake3 import blake3
 
 from sycee.core import ids
-from sycee.core.atomic_files import write_whole
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
+from sycee.core.output_files import write_file
 from sycee.journal import Mark
 from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
@@ -102,7 +102,7 @@ class Checkpoint:
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all. Raises UnavailableError where the disk refuses."""
-        write_whole(Path(path), self.text().encode("ascii"))
+        write_file(Path(path), self.text().encode("ascii"))
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
