@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.sequencer.small import ANN, START_NS, TREASURY, opening, start
@@ -10,6 +12,7 @@ from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.result_codes import Result
 from sycee.ledger import operations
+from sycee.sequencer.embedded import Ledger
 from sycee.testing.disk import FakeDisk
 
 DIFFERS = Result.EXISTS_WITH_DIFFERENT_CONTENT  # the known one was in no chain when it was bound
@@ -41,3 +44,19 @@ def test_an_id_that_is_bound_behind_a_broken_chain_is_not_known_in_it() -> None:
     assert answers["code"].tolist() == [DIFFERS, Result.CHAIN_BROKEN, Result.CREATED]
     assert answers["place"][1] == 0
     sequencer.close()
+
+
+def test_an_error_inside_a_chain_reaches_the_caller_and_nothing_is_done(tmp_path: Path) -> None:
+    """The error of the block, not one of the unfinished chain, which is never built."""
+    with Ledger.open(tmp_path) as ledger:
+        ledger.submit(opening())
+        with pytest.raises(KeyError, match="stock"):
+            fail_inside_a_chain(ledger)
+        assert ledger.balance(ANN) == 50
+
+
+def fail_inside_a_chain(ledger: Ledger) -> None:
+    with ledger.chain() as chain:
+        chain.transfer(TREASURY, ANN, 5)
+        chain.records.append(np.zeros(1))  # would make the chain invalid
+        raise KeyError("stock")

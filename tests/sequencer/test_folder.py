@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.journal import Journal
 from sycee.ledger import operations
 from sycee.sequencer.applier import Applier
-from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.embedded import AsyncLedger, Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer
 
@@ -105,6 +106,43 @@ def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
     for use in (ledger.digest, lambda: ledger.submit(opening()), ledger.check):
         with pytest.raises(UnavailableError, match="the ledger is closed"):
             use()
+
+
+def test_a_with_block_on_a_closed_ledger_raises(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        pass
+    with pytest.raises(UnavailableError, match="the ledger is closed") as caught, ledger:
+        raise AssertionError("the block must not run")
+    assert caught.value.hint == "open the ledger again"
+
+
+def test_an_async_with_block_on_a_closed_ledger_raises(tmp_path: Path) -> None:
+    async def enter(asynchronous: AsyncLedger) -> None:
+        async with asynchronous:
+            raise AssertionError("the block must not run")
+
+    async def use(ledger: Ledger) -> None:
+        ended, left = ledger.asynchronous(), ledger.asynchronous()
+        await ended.aclose()
+        with pytest.raises(UnavailableError, match="closed"):
+            await enter(ended)
+        ledger.close()
+        with pytest.raises(UnavailableError, match="the ledger is closed"):
+            await enter(left)
+        with pytest.raises(UnavailableError, match="the ledger is closed"):
+            ledger.asynchronous()
+
+    asyncio.run(use(Ledger.open(tmp_path)))
+
+
+def test_create_false_opens_an_existing_ledger_only(tmp_path: Path) -> None:
+    folder = tmp_path / "typing-error"
+    with pytest.raises(UsageError, match="typing-error holds no ledger") as caught:
+        Ledger.open(folder, create=False)
+    assert "create=True" in str(caught.value.hint)
+    assert not folder.exists()
+    Ledger.open(folder).close()
+    Ledger.open(folder, create=False).close()
 
 
 def test_what_is_no_operation_is_refused(tmp_path: Path) -> None:

@@ -94,13 +94,10 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
         An error inside the block does none of them.
         """
-        chain = Chain(self)
-        try:
+        with Chain(self) as chain:
             yield chain
-        finally:
-            records = chain._end()
-        if records is not None:
-            chain.results = results_of(await self.submit(records))
+        if chain.records:
+            chain.results = results_of(await self.submit(chain.linked()))
 
     def signed_by(self, *signers: Signer) -> AsyncLedger:
         """Return this with other signers, all of whom sign each operation. `aclose` of either closes both."""
@@ -163,6 +160,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         await self._submitter.aclose()
 
     async def __aenter__(self) -> Self:
+        self._submitter.check_open()
         return self
 
     async def __aexit__(
@@ -187,7 +185,10 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     def _prepared(self, records: Array | bytes, envelopes: Array | Sequence[Envelope]) -> PreparedBatch:
         if isinstance(records, bytes):
             if len(records) % RECORD_BYTES:
-                raise UsageError(f"{len(records)} bytes are no operations of {RECORD_BYTES} bytes each")
+                raise UsageError(
+                    f"records has {len(records)} bytes, which is not a multiple of {RECORD_BYTES}",
+                    hint="join whole operations: array.tobytes() of what the functions of ledger.operations return",
+                )
             records = np.frombuffer(records, layout.OPERATION)
         return self._submitter.prepare(records, self._session.envelopes_of(records, envelopes))
 

@@ -145,7 +145,10 @@ def signing_message(position: Position, signer: int) -> bytes:
     """The 32 bytes that are signed: BLAKE3-256 of the canonical message. Raises UsageError for what it cannot hold."""
     digests = (position.frame_digest, position.movement_digest, position.state_digest)
     if len(position.ledger_id) != LEDGER_ID_BYTES or any(len(digest) != DIGEST_BYTES for digest in digests):
-        raise UsageError(f"a checkpoint has a ledger id of {LEDGER_ID_BYTES} bytes and digests of {DIGEST_BYTES}")
+        raise UsageError(
+            f"a checkpoint needs a ledger id of {LEDGER_ID_BYTES} bytes and digests of {DIGEST_BYTES} bytes",
+            hint="use the position that Sequencer.position returns",
+        )
     try:
         message = _FIXED.pack(
             FORMAT.encode(),
@@ -158,7 +161,10 @@ def signing_message(position: Position, signer: int) -> bytes:
             len(position.supply),
         ) + b"".join(_SUPPLY.pack(number, amount) for number, amount in sorted(position.supply.items()))
     except (struct.error, OverflowError) as error:
-        raise UsageError(f"a checkpoint cannot hold these numbers: {error}") from error
+        raise UsageError(
+            f"a checkpoint cannot store these numbers: {error}",
+            hint="use the position that Sequencer.position returns, and a signer's id of 128 bits",
+        ) from error
     return blake3(message).digest()
 
 

@@ -74,6 +74,7 @@ class Ledger(MoneyOperations[Result]):
         cls,
         folder: str | Path,
         *,
+        create: bool = True,
         clock: Clock | None = None,
         cut_tail: bool = False,
         ticks: bool = False,
@@ -84,8 +85,9 @@ class Ledger(MoneyOperations[Result]):
         bytes_max: int = BYTES_MAX,
         signature_workers: int = 0,
     ) -> Self:
-        """Open the ledger in `folder`, made if absent, and bring its state up to its last frame.
+        """Open the ledger in `folder`, created if absent, and bring its state up to its last frame.
 
+        - `create`: False opens an existing ledger only, so that a misspelt folder is an error and no new ledger.
         - `ticks`: start a thread that ends holds and changes rule sets at their time even if no operation arrives.
         - `snapshot_frames`: write a snapshot at close if at least this many frames came since the last; None: never.
         - `snapshot_every`: write one on a thread after this many frames, while the ledger goes on; None: never.
@@ -96,9 +98,9 @@ class Ledger(MoneyOperations[Result]):
         - `signature_workers`: processes that verify signatures, at most one for each processor; 0: this process does.
         - `cut_tail`: give up a last group of frames that is complete but wrong (see TailInDoubt).
 
-        Raises UnavailableError where another process has the folder open, a newer release wrote it or the disk
-        refuses, JournalDamaged where acknowledged bytes are damaged or missing, TailInDoubt where only a person can
-        decide about the last group. `findings` lists what was cut or repaired.
+        Raises UsageError if `create` is False and `folder` holds no ledger; UnavailableError if another process has
+        the folder open, a newer release wrote it or the disk refuses; JournalDamaged if acknowledged bytes are
+        damaged or missing; TailInDoubt if only a person can decide about the last group. `findings` lists each repair.
         """
         if clock is not None and not isinstance(clock, Clock):
             raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
@@ -116,7 +118,7 @@ class Ledger(MoneyOperations[Result]):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
         sequencer = Sequencer(
-            snapshots.journal_in(journal_disk(folder), kept, cut_tail=cut_tail),
+            snapshots.journal_in(journal_disk(folder), kept, create=create, cut_tail=cut_tail),
             clock=clock,
             snapshot_disk=kept,
             snapshot_frames=snapshot_frames,
@@ -135,6 +137,7 @@ class Ledger(MoneyOperations[Result]):
         self.sequencer.close()
 
     def __enter__(self) -> Self:
+        self.sequencer.check_running()
         return self
 
     def __exit__(
@@ -164,21 +167,19 @@ class Ledger(MoneyOperations[Result]):
 
         An error inside the block does none of them.
         """
-        chain = Chain(self)
-        try:
+        with Chain(self) as chain:
             yield chain
-        finally:
-            records = chain._end()
-        if records is not None:
-            chain.results = results_of(self.submit(records))
+        if chain.records:
+            chain.results = results_of(self.submit(chain.linked()))
 
     def asynchronous(self) -> AsyncLedger:
         """Return this ledger for coroutines of the running event loop, to be used with `async with`.
 
-        Raises UsageError where no event loop runs.
+        Raises UsageError where no event loop runs, UnavailableError once the ledger is closed or has stopped.
         """
         self.sequencer.check_process()
-        return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission, self.sequencer.views))
+        self.sequencer.check_running()
+        return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission))
 
     def new_id(self) -> int:
         """Return a fresh id, for an operation that may have to be sent again, or for an account."""

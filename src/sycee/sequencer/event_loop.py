@@ -34,7 +34,7 @@ from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, Verifying, own_error, size_of
-from sycee.sequencer.views import Read, Views
+from sycee.sequencer.views import Read
 
 # Single signed records that are verified together: few enough for workers to share, so that verifying and writing
 # overlap; enough for the Python work of a group, some 100 µs, to be little for each.
@@ -70,11 +70,10 @@ class Early:
 class LoopSubmitter:
     """Puts operations and reads of one event loop's coroutines into the queue. For that loop's thread alone."""
 
-    def __init__(self, admission: Admission, views: Views) -> None:
+    def __init__(self, admission: Admission) -> None:
         """Belong to the running event loop. Raises UsageError where none runs."""
         self._admission = admission
         self._queue = admission.queue
-        self._views = views
         self._owner = Owner()
         try:
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
@@ -331,6 +330,12 @@ class LoopSubmitter:
                 _set(token, outcome)
         if self._waiters or self._idle:
             self._admit()
+
+    def check_open(self) -> None:
+        """Raise UnavailableError once this or the ledger is closed, or the ledger has stopped."""
+        if self._is_closed:
+            raise _closed()
+        self._queue.check_running()
 
     async def aclose(self) -> None:
         """Accept nothing more; return when everything that was submitted before is answered."""

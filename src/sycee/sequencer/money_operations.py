@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -181,10 +181,15 @@ class Chain(MoneyOperations[None]):
         self._ledger = ledger
         self._is_over = False
 
-    def _end(self) -> Array | None:
-        """Return the records as one chain, None if there are none; refuse operations that come later."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._is_over = True
-        return operations.chain(*self.records) if self.records else None
+
+    def linked(self) -> Array:
+        """Return the records, linked to one chain: (n,) layout.OPERATION."""
+        return operations.chain(*self.records)
 
     def new_id(self) -> int:
         """Return a fresh id, for an operation that may have to be sent again."""

@@ -256,6 +256,10 @@ class Sequencer:
 
         return self._queue.run(checked)
 
+    def check_running(self) -> None:
+        """Raise UnavailableError once the ledger is closed or has stopped. Uses no lock, also in a forked child."""
+        self._queue.check_running()
+
     def check_process(self) -> None:
         """Raise UnavailableError in a forked child, before any lock: another thread may have held it at the fork."""
         self._owner.check("the ledger")

@@ -160,7 +160,10 @@ class SignatureVerifier:
         """
         count, rest = divmod(len(jobs), keys.JOB.size)
         if rest:
-            raise UsageError(f"{len(jobs)} bytes are no signature jobs of {keys.JOB.size} bytes each")
+            raise UsageError(
+                f"jobs has {len(jobs)} bytes, which is not a multiple of {keys.JOB.size}",
+                hint="join whole jobs, each packed with keys.JOB",
+            )
         request = _Request(jobs, count)
         request.future.set_running_or_notify_cancel()
         self._owner.check("the signature verifier")

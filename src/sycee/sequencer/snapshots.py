@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from sycee.core.arrays import Array
-from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError, UnavailableError
+from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError, UnavailableError, UsageError
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
 from sycee.journal.frame import Frame, Mark
@@ -216,11 +217,12 @@ def difference(snapshot: Snapshot, state: LedgerState, frame: Frame) -> str:
     return ""
 
 
-def journal_in(disk: Disk, kept: Disk, *, cut_tail: bool = False) -> Journal:
-    """The journal on `disk`, opened, or made where there is none; `kept` is the disk of the ledger's snapshots.
+def journal_in(disk: Disk, kept: Disk, *, create: bool = True, cut_tail: bool = False) -> Journal:
+    """Open the journal on `disk`, or create one if there is none and `create` is True.
 
-    Raises JournalDamaged where there is none but snapshots are: the ledger that they are of has lost its journal. Else
-    what `Journal.open` and `Journal.create` raise.
+    `kept` is the disk of the ledger's snapshots. Raises JournalDamaged if there are snapshots but no journal: the
+    journal was lost. Raises UsageError if `create` is False and there is neither; else as `Journal.open` and
+    `Journal.create`.
     """
     if Journal.exists(disk):
         return Journal.open(disk, cut_tail=cut_tail)
@@ -229,6 +231,11 @@ def journal_in(disk: Disk, kept: Disk, *, cut_tail: bool = False) -> Journal:
             f"{disk.folder} holds no journal, and {kept.folder}/{names[-1]} says that there was one",
             hint="Nothing was changed. Put the journal back from a copy. For a new ledger choose another folder, or "
             "move the snapshots away.",
+        )
+    if not create:
+        raise UsageError(
+            f"{Path(disk.folder).parent} holds no ledger",
+            hint="correct the folder's name, or create a ledger there with create=True",
         )
     return Journal.create(disk)
 

@@ -414,6 +414,9 @@ def own_error(error: Exception) -> Exception:
     if isinstance(error, SyceeError):
         own: Exception = copy(error)
     else:
-        own = UnavailableError(f"the ledger could not write this: {str(error) or type(error).__name__}")
+        own = UnavailableError(
+            f"the ledger could not write this: {str(error) or type(error).__name__}",
+            hint="look the operation up by its id, or send it again under the same id",
+        )
     own.__cause__ = error
     return own
