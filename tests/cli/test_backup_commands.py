@@ -291,7 +291,7 @@ def test_an_interrupt_after_the_restore_says_that_it_is_done(
     monkeypatch.setattr("sycee.cli.restore._show", stop)
     said = sycee("restore", finished, tmp_path / "again")
     assert said.code == 130
-    assert f"interrupted, but {tmp_path / 'again'} holds the ledger: what comes now is epoch 2\n" in said.err
+    assert f"interrupted; {tmp_path / 'again'} holds the ledger: what comes now is epoch 2\n" in said.err
     monkeypatch.setattr(LedgerState, "digest", stop)
     said = sycee("restore", finished, tmp_path / "once more")
     assert said.code == 130

@@ -93,6 +93,15 @@ def test_ctrl_c_ends_the_workers_and_the_command(tmp_path: Path) -> None:
     assert compiled_files(tmp_path) == []
 
 
+def test_ctrl_c_in_a_program_that_imports_sycee_gives_a_readable_error(tmp_path: Path) -> None:
+    process = started(KERNEL, tmp_path)
+    assert process.stderr is not None
+    assert process.stderr.readline() == LINE
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert said.splitlines()[-1] == "KeyboardInterrupt: the next start compiles the kernels that are missing"
+
+
 def children(parent: int) -> list[int]:
     """The workers of a process, as soon as there is one."""
     file = Path(f"/proc/{parent}/task/{parent}/children")

@@ -183,7 +183,8 @@ def _run(tokens: list[str]) -> int:
         return _say(UnavailableError(f"{error.filename}: {error.strerror}", hint=_hint_of_disk(error)))
     except KeyboardInterrupt as interrupt:
         # A command that had done its work by then says so itself.
-        sys.stderr.write(f"\ninterrupted{interrupt.args[0] if interrupt.args else _left_behind(tokens)}\n")
+        left = f"; {interrupt.args[0]}" if interrupt.args else _left_behind(tokens)
+        sys.stderr.write(f"\ninterrupted{left}\n")
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 

@@ -50,7 +50,7 @@ def export(
             with console(stderr=True).status("comparing the archive with the ledger"):
                 proved = check(ledger, made.folder)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(": the archive is whole; the same command goes on from where it stopped") from None
+        raise KeyboardInterrupt("the archive is whole; the same command goes on from where it stopped") from None
     _show(made, proved, json_=json_)
     return 0
 

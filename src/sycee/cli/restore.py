@@ -39,7 +39,7 @@ def restore(
     except KeyboardInterrupt:
         if made is None:
             raise
-        raise KeyboardInterrupt(f", but {target} holds the ledger: what comes now is epoch {made.epoch}") from None
+        raise KeyboardInterrupt(f"{target} holds the ledger: what comes now is epoch {made.epoch}") from None
 
 
 def _show(made: Restored, source: Path, target: Path, *, json_: bool) -> int:

@@ -84,7 +84,7 @@ def _build(folder: Path, module: str) -> None:
             with _progress(_count(work)) as advance:
                 _watch(workers, advance)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("; the next start compiles the kernels that are missing") from None
+            raise KeyboardInterrupt("the next start compiles the kernels that are missing") from None
         finally:
             for worker in workers:
                 worker.kill()
