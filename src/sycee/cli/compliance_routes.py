@@ -81,7 +81,7 @@ def routes(
     declared, library, day = loaded([network], profile, list_, at)
     given = {name: value for name, value in said.items() if value is not None}
     try:
-        question = payment_flow.asked(declared, library, day, flow or "", given)
+        question = payment_flow.flow_class(declared, library, day, flow or "", given)
     except DocumentError as error:
         raise _of_option(error) from error
     with console(stderr=True).status("looking for ways"):

@@ -64,8 +64,8 @@ def _answer(compliance: Compliance, folder: Path) -> None:
     compliance.decide_appeal(1, granted=True, role="board", reason="a month", until=until, by="eve")
 
 
-def _clear(compliance: Compliance, folder: Path) -> None:
-    compliance.clear("retail", payment="payment-1", by="gateway")
+def _screen(compliance: Compliance, folder: Path) -> None:
+    compliance.screen("retail", payment="payment-1", by="gateway")
 
 
 ACTS = {
@@ -75,7 +75,7 @@ ACTS = {
     "rejudge": _rejudge,
     "waive": _waive,
     "answer": _answer,
-    "clear": _clear,
+    "screen": _screen,
 }
 
 
@@ -113,7 +113,7 @@ def act_many_times(where: str, folder: Path, name: str, times: int) -> None:
             compliance.waive("first-law/exit", "bank-c", role=name, reason=str(number), until=NEXT_YEAR, by=name)
             for bank in "abc":
                 compliance.admit(f"bank-{bank}", by=name)
-            compliance.clear("retail", payment=f"{name}-{number}", by=name)
+            compliance.screen("retail", payment=f"{name}-{number}", by=name)
             compliance.rejudge(by=name)
 
 

@@ -9,7 +9,7 @@ from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, De
 from tests.database.places import opened
 
 from sycee.compliance.enforcement.admission import Change
-from sycee.compliance.enforcement.judge_cache import Prepared
+from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.core.errors import UnavailableError, UsageError
@@ -18,7 +18,7 @@ from sycee.database.migrations import upgrade
 
 def everybody(desk: Desk) -> list[str]:
     """Where each bank stands."""
-    return [desk.compliance.standing(f"bank-{each}").outcome for each in "abc"]
+    return [desk.compliance.admission_status(f"bank-{each}").outcome for each in "abc"]
 
 
 def admit_all(desk: Desk) -> None:
@@ -117,7 +117,7 @@ def test_who_is_no_participant(desk: Desk) -> None:
     for name in ("bank-x", "hub-a"):
         with pytest.raises(UsageError, match=f"{name} is no participant"):
             desk.compliance.admit(name, by="desk")
-    assert desk.compliance.standing("bank-x").outcome == ""
+    assert desk.compliance.admission_status("bank-x").outcome == ""
 
 
 def test_before_anything_was_declared_or_used(where: str) -> None:
@@ -180,7 +180,7 @@ def test_who_was_refused_is_judged_again_too(desk: Desk) -> None:
     desk.declare(("exit_terms = false", "exit_terms = true"))
     (change,) = desk.compliance.rejudge(by="night")
     assert (change.participant, change.outcome_before, change.outcome) == ("bank-c", "refuse", "admit")
-    assert desk.compliance.standing("bank-c").outcome == "admit"
+    assert desk.compliance.admission_status("bank-c").outcome == "admit"
 
 
 def test_time_alone_changes_what_holds(desk: Desk) -> None:
@@ -214,34 +214,34 @@ def test_who_is_declared_no_more_is_refused(desk: Desk) -> None:
     changes = desk.compliance.rejudge(by="night")
     assert {(each.participant, each.outcome, each.after) for each in changes} == {("bank-b", "refuse", "")}
     assert everybody(desk)[1] == "refuse"
-    digest = desk.compliance.standing("bank-b").digest
+    digest = desk.compliance.admission_status("bank-b").digest
     assert desk.compliance.replay(digest).digest == digest
 
 
 def test_what_judges_may_change_while_it_judges(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The decision that is kept is by what is the newest when it is kept."""
     judged: list[str] = []
-    admission = Prepared.admission
+    admission = JudgeCache.admission
 
-    def overtaken(prepared: Prepared, participant: str) -> object:
+    def overtaken(prepared: JudgeCache, participant: str) -> object:
         if not judged:
             judged.append(participant)
             desk.use(("PARTY", "owner-b"))
         return admission(prepared, participant)
 
-    monkeypatch.setattr(Prepared, "admission", overtaken)
+    monkeypatch.setattr(JudgeCache, "admission", overtaken)
     assert desk.compliance.admit("bank-b", by="desk").outcome == "refuse"
     assert len(desk.compliance.admissions("bank-b")) == 1
 
 
 def test_what_judges_never_stays_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    admission = Prepared.admission
+    admission = JudgeCache.admission
 
-    def overtaken(prepared: Prepared, participant: str) -> object:
+    def overtaken(prepared: JudgeCache, participant: str) -> object:
         desk.compliance.waive("first-law/exit", "bank-c", role="head", reason="why", until=NEXT_YEAR, by="eve")
         return admission(prepared, participant)
 
-    monkeypatch.setattr(Prepared, "admission", overtaken)
+    monkeypatch.setattr(JudgeCache, "admission", overtaken)
     with pytest.raises(UnavailableError, match="what judges changed 10 times while it judged"):
         desk.compliance.admit("bank-b", by="desk")
     assert desk.compliance.admissions("bank-b") == []
@@ -259,7 +259,7 @@ def test_an_appeal_that_is_granted(desk: Desk) -> None:
     )
     assert admission is not None
     assert admission.outcome == "conditional"
-    assert desk.compliance.standing("bank-c").digest == admission.digest
+    assert desk.compliance.admission_status("bank-c").digest == admission.digest
     assert [each.cause for each in desk.compliance.admissions("bank-c")] == ["asked", "appeal"]
     assert [each.granted for each in desk.compliance.appeals()] == [True]
     assert desk.compliance.replay(admission.digest) == admission

@@ -25,13 +25,13 @@ def waive(compliance: Compliance, **given: Any) -> None:
 
 
 CALLS: list[Callable[[Compliance], object]] = [
-    *(lambda it, by=by: it.clear("retail", by=by) for by in (HALF, NUL, None, 5, " ")),
-    *(lambda it, name=name: it.clear("retail", payment=name, by="x") for name in (HALF, NUL, None, 5)),
-    *(lambda it, flow=flow: it.clear(flow, by="x") for flow in (HALF, NUL, None, ["retail"])),
-    *(lambda it, facts=facts: it.clear("retail", facts, by="x") for facts in ([1], "stored", 5, {5: 5}, {HALF: 1})),
-    *(lambda it, stored=stored: it.clear("retail", {"stored": stored}, by="x") for stored in (HALF, [HALF], DEEP)),
-    *(lambda it, each=each: it.clear("retail", {"amount_minor": each}, by="x") for each in (float("nan"), object())),
-    *(lambda it, purpose=purpose: it.clear("retail", {"purpose": purpose}, by="x") for purpose in (HALF, NUL, "\x7f")),
+    *(lambda it, by=by: it.screen("retail", by=by) for by in (HALF, NUL, None, 5, " ")),
+    *(lambda it, name=name: it.screen("retail", payment=name, by="x") for name in (HALF, NUL, None, 5)),
+    *(lambda it, flow=flow: it.screen(flow, by="x") for flow in (HALF, NUL, None, ["retail"])),
+    *(lambda it, facts=facts: it.screen("retail", facts, by="x") for facts in ([1], "stored", 5, {5: 5}, {HALF: 1})),
+    *(lambda it, stored=stored: it.screen("retail", {"stored": stored}, by="x") for stored in (HALF, [HALF], DEEP)),
+    *(lambda it, each=each: it.screen("retail", {"amount_minor": each}, by="x") for each in (float("nan"), object())),
+    *(lambda it, purpose=purpose: it.screen("retail", {"purpose": purpose}, by="x") for purpose in (HALF, NUL, "\x7f")),
     *(lambda it, name=name: it.admit(name, by="x") for name in (None, 5, HALF, NUL, "", ["bank-a"])),
     *(
         lambda it, until=until: waive(it, until=until)
@@ -42,8 +42,8 @@ CALLS: list[Callable[[Compliance], object]] = [
     *(lambda it, name=name: waive(it, role=name) for name in (None, HALF, NUL, "")),
     *(lambda it, name=name: it.appeal(name, reason="so", by="x") for name in (None, HALF, "", "0" * 64)),
     *(lambda it, name=name: it.replay(name) for name in (None, HALF, "")),
-    *(lambda it, name=name: it.standing(name) for name in (None, HALF, NUL)),
-    *(lambda it, name=name: it.crossings(name) for name in (None, HALF, NUL)),
+    *(lambda it, name=name: it.admission_status(name) for name in (None, HALF, NUL)),
+    *(lambda it, name=name: it.screenings(name) for name in (None, HALF, NUL)),
     *(
         lambda it, until=until: it.decide_appeal(1, granted=True, **LET | {"until": until})
         for until in ("2027-01-01", 5)
@@ -62,6 +62,6 @@ def test_whatever_is_given(desk: Desk) -> None:
         assert getattr(caught.value, "hint", "") or getattr(caught.value, "right", "")
         assert str(caught.value).encode("utf-8", "backslashreplace")
     assert desk.compliance.versions("network") == versions
-    assert desk.compliance.crossings("") == []
+    assert desk.compliance.screenings("") == []
     assert len(desk.compliance.admissions("bank-c")) == 1
     assert [each.granted for each in desk.compliance.appeals()] == [None]

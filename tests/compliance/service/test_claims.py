@@ -14,7 +14,7 @@ from tests.compliance import build
 from sycee import data
 from sycee.compliance import declarations, library
 from sycee.compliance.enforcement import decisions, payment_flow
-from sycee.compliance.enforcement.decisions import Told
+from sycee.compliance.enforcement.decisions import RecordedFinding
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
@@ -28,18 +28,18 @@ def example() -> tuple[Network, Library]:
     return declarations.load([EXAMPLE]), library.load(data.names("profiles"))
 
 
-def all_told(network: Network, day: date) -> tuple[Told, ...]:
-    return decisions.told(Judge(network, example()[1], day).report().findings)
+def all_told(network: Network, day: date) -> tuple[RecordedFinding, ...]:
+    return decisions.recorded_findings(Judge(network, example()[1], day).report().findings)
 
 
 def spans() -> list[tuple[date, date]]:
-    """From a turning day to the last day before the next, where there is any between them."""
+    """From a change day to the last day before the next, where there is any between them."""
     network, regimes = example()
-    days = sorted(decisions.turning_days(network) | decisions.turning_days(regimes))
+    days = sorted(decisions.change_days(network) | decisions.change_days(regimes))
     return [(one, other - DAY) for one, other in pairwise(days) if other - one > DAY and one >= date(2020, 1, 1)]
 
 
-def test_nothing_changes_between_turning_days() -> None:
+def test_nothing_changes_between_change_days() -> None:
     """A decision holds until the day that it names: time alone changes nothing before it."""
     network, _ = example()
     told = set()
@@ -55,7 +55,7 @@ def test_nothing_changes_between_turning_days() -> None:
 def test_what_no_rule_looks_at_changes_no_answer() -> None:
     """So that payments which differ in nothing else are of one class."""
     network, regimes = example()
-    counts = payment_flow.looked_at(regimes)
+    counts = payment_flow.fields_read(regimes)
     assert {"from", "to", "via", "classes", "purpose", "stored"} <= counts
     assert "amount_minor" not in counts
     day = network.as_of
@@ -64,13 +64,13 @@ def test_what_no_rule_looks_at_changes_no_answer() -> None:
     for flow in network.of_kind("flow"):
         bare = replace(flow, facts={name: each for name, each in flow.facts.items() if name in counts})
         dropped += len(flow.facts) - len(bare.facts)
-        assert decisions.told(judge.flow(bare)) == decisions.told(judge.flow(flow))
+        assert decisions.recorded_findings(judge.flow(bare)) == decisions.recorded_findings(judge.flow(flow))
     assert dropped > 0
 
 
 def test_what_a_rule_takes_as_its_basis_is_looked_at() -> None:
     regime = build.profile(build.rule("flow", build.condition("incidental", "is-true"), basis="purpose"))
-    assert {"incidental", "purpose"} <= payment_flow.looked_at(build.library(regime))
+    assert {"incidental", "purpose"} <= payment_flow.fields_read(build.library(regime))
 
 
 @pytest.mark.parametrize("profile", data.names("profiles"))
@@ -78,8 +78,8 @@ def test_each_profile_looks_at_facts_of_flows_that_are_found(profile: str) -> No
     """Of each profile by itself too: what is dropped is only what it does not look at."""
     network, _ = example()
     regimes = library.load([profile])
-    counts = payment_flow.looked_at(regimes)
+    counts = payment_flow.fields_read(regimes)
     judge = Judge(network, regimes, network.as_of)
     for flow in network.of_kind("flow"):
         bare = replace(flow, facts={name: each for name, each in flow.facts.items() if name in counts})
-        assert decisions.told(judge.flow(bare)) == decisions.told(judge.flow(flow))
+        assert decisions.recorded_findings(judge.flow(bare)) == decisions.recorded_findings(judge.flow(flow))

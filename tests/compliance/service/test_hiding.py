@@ -1,4 +1,4 @@
-"""Nobody is admitted, and nothing cleared, by leaving a fact unsaid."""
+"""Nobody is admitted, and nothing permitted, by leaving a fact unsaid."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.compliance import build, generate
 from tests.compliance.build import AT
 from tests.compliance.test_properties import hidden
 
-from sycee.compliance.enforcement import admission, cross_border
-from sycee.compliance.enforcement.cross_border import Standing
-from sycee.compliance.enforcement.judge_cache import Prepared
+from sycee.compliance.enforcement import admission, screening
+from sycee.compliance.enforcement.judge_cache import JudgeCache
+from sycee.compliance.enforcement.screening import AdmissionStatus
 from sycee.compliance.facts import Fact, Network, Waiver
 from sycee.compliance.profiles import Library, put_together
 from sycee.core.documents import DocumentError
@@ -76,29 +76,29 @@ def asked(random: Random) -> dict[str, Any]:
 
 def outcomes(network: Network, library: Library, flow: str, facts: dict[str, Any]) -> tuple[list[str], str]:
     """Of both participants, and of a payment between them if both were admitted whatever they are."""
-    prepared = Prepared(network, library, AT, ())
+    prepared = JudgeCache(network, library, AT, ())
     of_parties = [prepared.admission(each).outcome if each in network.entities else "" for each in PARTIES]
     try:
-        found = prepared.answer(prepared.question(flow, facts))
+        found = prepared.flow_result(prepared.flow_class(flow, facts))
     except (UsageError, DocumentError):
-        return of_parties, cross_border.REFUSED
-    stood = [Standing(each, admission.ADMIT, "") for each in (found.sender, found.receiver)]
-    return of_parties, cross_border.decide("", found, stood).outcome
+        return of_parties, screening.REFUSED
+    stood = [AdmissionStatus(each, admission.ADMIT, "") for each in (found.sender, found.receiver)]
+    return of_parties, screening.decide("", found, stood).outcome
 
 
 @seldom
 @given(seed=worlds)
-def test_hiding_a_fact_admits_and_clears_nobody(seed: int) -> None:
+def test_hiding_a_fact_admits_and_permits_nobody(seed: int) -> None:
     random, network, library = world(seed)
     flow, facts = random.choice(("flow-0", "flow-1")), asked(random)
-    before, cleared = outcomes(network, library, flow, facts)
+    before, permitted = outcomes(network, library, flow, facts)
     for _ in range(4):
         network = hidden(random, network)
         after, then = outcomes(network, library, flow, facts)
         for old, new in zip(before, after, strict=True):
             assert old in admission.ADMITTED or new not in admission.ADMITTED
-        assert cleared == cross_border.CLEARED or then != cross_border.CLEARED
-        before, cleared = after, then
+        assert permitted == screening.PERMITTED or then != screening.PERMITTED
+        before, permitted = after, then
 
 
 @pytest.mark.parametrize("field", ["apps", "organisation"])
@@ -113,15 +113,13 @@ def test_hiding_apps_or_organisation_admits_nobody(field: str) -> None:
         purse=build.app(publisher="firm"),
     )
     for declared in (network, build.without(network, "bank", field)):
-        assert Prepared(declared, build.library(regime), AT, ()).admission("bank").outcome == admission.REFUSE
+        assert JudgeCache(declared, build.library(regime), AT, ()).admission("bank").outcome == admission.REFUSE
 
 
 def test_the_worlds_of_the_property_are_of_both_kinds() -> None:
     found: Counter[str] = Counter()
     for seed in range(60):
         random, network, library = world(seed)
-        of_parties, cleared = outcomes(network, library, random.choice(("flow-0", "flow-1")), asked(random))
-        found.update([*of_parties, cleared])
-    assert (
-        min(found[each] for each in (admission.ADMIT, admission.REFUSE, cross_border.CLEARED, cross_border.REFUSED)) > 5
-    )
+        of_parties, permitted = outcomes(network, library, random.choice(("flow-0", "flow-1")), asked(random))
+        found.update([*of_parties, permitted])
+    assert min(found[each] for each in (admission.ADMIT, admission.REFUSE, screening.PERMITTED, screening.REFUSED)) > 5

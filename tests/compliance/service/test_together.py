@@ -33,7 +33,7 @@ def test_killed_in_the_middle(desk: Desk, act: str) -> None:
     """Killed before every statement and commit in turn: all of it is kept, or nothing."""
     for each in "ac":
         desk.compliance.admit(f"bank-{each}", by="desk")
-    desk.compliance.appeal(desk.compliance.standing("bank-c").digest, reason="please", by="bank-c")
+    desk.compliance.appeal(desk.compliance.admission_status("bank-c").digest, reason="please", by="bank-c")
     if act == "rejudge":
         desk.use(("PARTY", "owner-a"))
     before = state(desk)
@@ -63,9 +63,9 @@ def test_two_processes_beside_one_another(desk: Desk) -> None:
     kept = [each for bank in "abc" for each in desk.compliance.admissions(f"bank-{bank}") if each.cause == "asked"]
     assert len(kept) == 2 * 3 * times
     answers = [
-        each for name in ("one", "two") for n in range(times) for each in desk.compliance.crossings(f"{name}-{n}")
+        each for name in ("one", "two") for n in range(times) for each in desk.compliance.screenings(f"{name}-{n}")
     ]
-    assert [each.outcome for each in answers] == ["cleared"] * 2 * times
+    assert [each.outcome for each in answers] == ["permitted"] * 2 * times
     for each in (kept[0], kept[-1], answers[0], answers[-1]):
         assert desk.compliance.replay(each.digest).digest == each.digest
     desk.compliance.rejudge(by="desk")
@@ -90,10 +90,10 @@ def test_threads_share_one_service(desk: Desk) -> None:
         compliance = desk.compliance
         if number % 5 == 0:
             compliance.waive("first-law/exit", "bank-c", role="head", reason=str(number), until=NEXT_YEAR, by="eve")
-        return compliance.clear("retail", {"amount_minor": number}, payment=str(number), by="gateway").digest
+        return compliance.screen("retail", {"amount_minor": number}, payment=str(number), by="gateway").digest
 
     with ThreadPoolExecutor(4) as pool:
         digests = list(pool.map(ask, range(20)))
     assert len(set(digests)) == 20
-    assert [desk.compliance.crossings(str(number))[0].digest for number in range(20)] == digests
+    assert [desk.compliance.screenings(str(number))[0].digest for number in range(20)] == digests
     assert desk.compliance.replay(digests[7]).digest == digests[7]

@@ -47,7 +47,7 @@ def test_migrations_come_to_the_tables_of_this_release(where: str) -> None:
 def test_every_table_is_only_added_to(desk: Desk) -> None:
     desk.compliance.admit("bank-a", by="desk")
     refused = desk.compliance.admit("bank-c", by="desk")
-    desk.compliance.clear("retail", by="desk")
+    desk.compliance.screen("retail", by="desk")
     number = desk.compliance.appeal(refused.digest, reason="please", by="bank-c")
     desk.compliance.decide_appeal(number, granted=True, role="officer", reason="for once", until=NEXT_YEAR, by="o")
     desk.compliance.rejudge(by="desk")
@@ -257,6 +257,6 @@ def test_what_lies_on_a_path_is_waived_by_place_by_flow_or_by_both(desk: Desk, s
     for each in "ab":
         desk.compliance.admit(f"bank-{each}", by="desk")
     desk.compliance.waive("first-law/carrier", subject, role="head", reason="so", until=NEXT_YEAR, by="eve")
-    answer = desk.compliance.clear("retail", by="gateway").answer
+    answer = desk.compliance.screen("retail", by="gateway").result
     assert answer.route is not None
     assert answer.route.via == ("short-way",)

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from sycee.compliance.enforcement import decisions, reason_codes
-from sycee.compliance.enforcement.decisions import Inputs, Let, Told
+from sycee.compliance.enforcement.decisions import Inputs, RecordedFinding, RecordedWaiver
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing import parties
 from sycee.compliance.verdicts import Finding, Force, Verdict
@@ -42,8 +42,8 @@ class Admission:
     participant: str
     outcome: str
     inputs: Inputs
-    findings: tuple[Told, ...]
-    waivers: tuple[Let, ...]
+    findings: tuple[RecordedFinding, ...]
+    waivers: tuple[RecordedWaiver, ...]
     missing: tuple[str, ...]
     reason_code: str
     until: date | None
@@ -53,7 +53,7 @@ class Admission:
     def record(self) -> dict[str, Any]:
         """What is kept and can be sent, as JSON has it."""
         content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "messages"}
-        return decisions.sealed(FORMAT, content, self.messages)
+        return decisions.build_record(FORMAT, content, self.messages)
 
     @property
     def digest(self) -> str:
@@ -95,20 +95,20 @@ def applies(finding: Finding) -> bool:
     return finding.force is not Force.NONE and finding.verdict is not Verdict.NOT_APPLICABLE
 
 
-def decide(judge: Judge, turning: Sequence[date], participant: str, findings: Sequence[Finding]) -> Admission:
-    """The decision that findings come to. `turning` are the days on which time alone may change it."""
+def decide(judge: Judge, change_days: Sequence[date], participant: str, findings: Sequence[Finding]) -> Admission:
+    """The decision that findings come to. `change_days` are the days on which time alone may change it."""
     report = decisions.report_of(judge.network, judge.library, judge.at, findings)
-    stops = decisions.stops_of(report)
-    waivers = decisions.let(each for each in findings if each.force is Force.ENFORCED)
+    stops = decisions.stopping_findings(report)
+    waivers = decisions.recorded_waivers(each for each in findings if each.force is Force.ENFORCED)
     return Admission(
         participant=participant,
         outcome=outcome_of(findings),
         inputs=decisions.inputs_of(report),
-        findings=decisions.told(findings),
+        findings=decisions.recorded_findings(findings),
         waivers=waivers,
         missing=tuple(sorted({path for each in stops for path in each.missing})),
         reason_code=reason_codes.code_of(*(each.verdict.word for each in stops)),
-        until=next_day(turning, judge.at),
+        until=next_day(change_days, judge.at),
         messages=tuple(each.message for each in stops),
     )
 
@@ -131,10 +131,10 @@ def outcome_of(findings: Iterable[Finding]) -> str:
     return CONDITIONAL if conditional else ADMIT
 
 
-def next_day(turning: Sequence[date], day: date) -> date | None:
+def next_day(change_days: Sequence[date], day: date) -> date | None:
     """The first of these days after this one."""
-    place = bisect_right(turning, day)
-    return turning[place] if place < len(turning) else None
+    place = bisect_right(change_days, day)
+    return change_days[place] if place < len(change_days) else None
 
 
 def changes(before: str, participant: str, outcome: str, findings: Iterable[Finding]) -> tuple[Change, ...]:

@@ -1,4 +1,4 @@
-"""Every decision as it is kept: who stands where, what was cleared or refused, who appealed. Only added to."""
+"""Every decision as it is kept: who stands where, what was permitted or refused, who appealed. Only added to."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from sqlalchemy import Row, func, insert, select
 from sqlalchemy.engine import Connection
 
 from sycee.compliance.enforcement.admission import Admission
-from sycee.compliance.enforcement.cross_border import ComplianceRecord, Refusal, Standing
-from sycee.compliance.enforcement.decisions import text_of
-from sycee.compliance.enforcement.tables import ADMISSIONS, ANSWERS, APPEALS, CROSSINGS, ROUNDS
-from sycee.compliance.enforcement.versions import Basis, Stamp
+from sycee.compliance.enforcement.decisions import record_text
+from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, ComplianceRecord, Refusal
+from sycee.compliance.enforcement.tables import ADMISSIONS, APPEAL_DECISIONS, APPEALS, ROUNDS, SCREENINGS
+from sycee.compliance.enforcement.versions import CurrentVersions, Stamp
 from sycee.core.errors import UsageError
 
-ASKED: Final = "asked"
-JUDGED_AGAIN: Final = "judged-again"
-APPEAL: Final = "appeal"
+CAUSE_REQUEST: Final = "asked"
+CAUSE_REJUDGED: Final = "judged-again"
+CAUSE_APPEAL: Final = "appeal"
+
+_OUTCOMES: Final = {word: outcome for outcome, word in STORED_OUTCOMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredDecision:
     """One decision as it was kept. `about` is the participant, or the caller's reference of the payment."""
 
     number: int
@@ -67,12 +69,12 @@ class Appeal:
 
 def add_admissions(connection: Connection, made: Iterable[Admission], cause: str, stamp: Stamp) -> None:
     """Keep decisions about participants. The newest of each is where it stands."""
-    rows = [{"participant": each.participant, "cause": cause, **stamp.row, **_decided(each)} for each in made]
+    rows = [{"participant": each.participant, "cause": cause, **stamp.row, **_decision_row(each)} for each in made]
     if rows:
         connection.execute(insert(ADMISSIONS), rows)
 
 
-def standing(connection: Connection, participant: str) -> Standing:
+def admission_status(connection: Connection, participant: str) -> AdmissionStatus:
     """Where a participant stands."""
     newest = (
         select(ADMISSIONS.c.outcome, ADMISSIONS.c.digest)
@@ -81,7 +83,7 @@ def standing(connection: Connection, participant: str) -> Standing:
         .limit(1)
     )
     row = connection.execute(newest).first()
-    return Standing(participant, row.outcome, row.digest) if row else Standing(participant)
+    return AdmissionStatus(participant, row.outcome, row.digest) if row else AdmissionStatus(participant)
 
 
 def applicants(connection: Connection) -> list[str]:
@@ -96,13 +98,15 @@ def newest_records(connection: Connection) -> dict[str, str]:
     return {row.participant: row.record for row in connection.execute(query)}
 
 
-def admissions(connection: Connection, participant: str) -> list[Kept]:
+def admissions(connection: Connection, participant: str) -> list[StoredDecision]:
     """All decisions about a participant, the first one first."""
     query = select(ADMISSIONS).where(ADMISSIONS.c.participant == participant).order_by(ADMISSIONS.c.number)
-    return [_kept(row, row.participant, row.cause) for row in connection.execute(query)]
+    return [_stored_decision(row, row.participant, row.cause) for row in connection.execute(query)]
 
 
-def add_round(connection: Connection, basis: Basis, day: date, judged: int, changed: int, stamp: Stamp) -> None:
+def add_round(
+    connection: Connection, basis: CurrentVersions, day: date, judged: int, changed: int, stamp: Stamp
+) -> None:
     """Keep that everybody was judged again."""
     connection.execute(
         insert(ROUNDS).values(
@@ -127,28 +131,28 @@ def last_round(connection: Connection) -> Round | None:
 # --- crossings ---
 
 
-def add_crossing(connection: Connection, made: ComplianceRecord | Refusal, stamp: Stamp) -> None:
+def add_screening(connection: Connection, made: ComplianceRecord | Refusal, stamp: Stamp) -> None:
     """Keep an answer, given or refused."""
-    row = {"payment": made.payment, "flow": made.answer.flow["digest"], **stamp.row, **_decided(made)}
-    connection.execute(insert(CROSSINGS).values(row))
+    row = {"payment": made.payment, "flow": made.result.flow["digest"], **stamp.row, **_decision_row(made)}
+    connection.execute(insert(SCREENINGS).values(row))
 
 
-def crossings(connection: Connection, payment: str) -> list[Kept]:
+def screenings(connection: Connection, payment: str) -> list[StoredDecision]:
     """All answers for a payment, the first one first."""
-    query = select(CROSSINGS).where(CROSSINGS.c.payment == payment).order_by(CROSSINGS.c.number)
-    return [_kept(row, row.payment, "") for row in connection.execute(query)]
+    query = select(SCREENINGS).where(SCREENINGS.c.payment == payment).order_by(SCREENINGS.c.number)
+    return [_stored_decision(row, row.payment, "") for row in connection.execute(query)]
 
 
 # --- both ---
 
 
-def of_digest(connection: Connection, digest: str) -> Kept:
+def of_digest(connection: Connection, digest: str) -> StoredDecision:
     """The first decision whose record has this digest. UsageError if none has."""
-    for table, about in ((ADMISSIONS, "participant"), (CROSSINGS, "payment")):
+    for table, about in ((ADMISSIONS, "participant"), (SCREENINGS, "payment")):
         query = select(table).where(table.c.digest == digest).order_by(table.c.number).limit(1)
         row = connection.execute(query).first()
         if row is not None:
-            return _kept(row, getattr(row, about), getattr(row, "cause", ""))
+            return _stored_decision(row, getattr(row, about), getattr(row, "cause", ""))
     raise UsageError(f"no decision has the digest {digest}", hint="it is in the record, 64 hexadecimal digits")
 
 
@@ -172,8 +176,8 @@ def appeal(connection: Connection, number: int) -> Appeal:
 def appeals(connection: Connection) -> list[Appeal]:
     """All appeals, the first one first."""
     query = (
-        select(APPEALS, ANSWERS.c.granted)
-        .join_from(APPEALS, ANSWERS, APPEALS.c.number == ANSWERS.c.appeal, isouter=True)
+        select(APPEALS, APPEAL_DECISIONS.c.granted)
+        .join_from(APPEALS, APPEAL_DECISIONS, APPEALS.c.number == APPEAL_DECISIONS.c.appeal, isouter=True)
         .order_by(APPEALS.c.number)
     )
     return [
@@ -182,12 +186,12 @@ def appeals(connection: Connection) -> list[Appeal]:
     ]
 
 
-def add_answer(
+def add_appeal_decision(
     connection: Connection, number: int, *, granted: bool, role: str, reason: str, until: date | None, stamp: Stamp
 ) -> None:
     """Keep what a person answered."""
     connection.execute(
-        insert(ANSWERS).values(
+        insert(APPEAL_DECISIONS).values(
             appeal=number,
             granted=granted,
             role=role,
@@ -198,18 +202,13 @@ def add_answer(
     )
 
 
-def _decided(made: Admission | ComplianceRecord | Refusal) -> dict[str, str]:
-    inputs = made.inputs if isinstance(made, Admission) else made.answer.inputs
-    return {
-        "outcome": made.outcome,
-        "network": inputs.network,
-        "library": inputs.library,
-        "day": inputs.day.isoformat(),
-        "reason_code": made.reason_code,
-        "digest": made.digest,
-        "record": text_of(made.record),
-    }
+def _decision_row(made: Admission | ComplianceRecord | Refusal) -> dict[str, str]:
+    record = made.record
+    inputs = {name: record["inputs"][name] for name in ("network", "library", "day")}
+    own = {name: record[name] for name in ("outcome", "reason_code", "digest")}
+    return {**inputs, **own, "record": record_text(record)}
 
 
-def _kept(row: Row[Any], about: str, cause: str) -> Kept:
-    return Kept(row.number, about, cause, row.outcome, row.digest, json.loads(row.record), row.who, row.at_ns)
+def _stored_decision(row: Row[Any], about: str, cause: str) -> StoredDecision:
+    outcome = _OUTCOMES.get(row.outcome, row.outcome)
+    return StoredDecision(row.number, about, cause, outcome, row.digest, json.loads(row.record), row.who, row.at_ns)

@@ -8,19 +8,21 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from sycee.compliance.enforcement import admission, cross_border, decision_log, decisions
+from sycee.compliance.enforcement import admission, decision_log, decisions, screening
 from sycee.compliance.enforcement.admission import Admission
-from sycee.compliance.enforcement.cross_border import ComplianceRecord, Refusal, Standing
-from sycee.compliance.enforcement.judge_cache import Prepared, Shelf
+from sycee.compliance.enforcement.judge_cache import JudgeCache, VersionCache
+from sycee.compliance.enforcement.screening import AdmissionStatus, ComplianceRecord, Refusal
 from sycee.compliance.verdicts import ENGINE
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError, require
 
 
-def again(shelf: Shelf, record: str | bytes | Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
+def again(
+    version_cache: VersionCache, record: str | bytes | Mapping[str, Any]
+) -> Admission | ComplianceRecord | Refusal:
     """Judge what a record says on what it names. Raises as `Compliance.verify_record`."""
-    content = decisions.opened(record, (admission.FORMAT, cross_border.FORMAT))
+    content = decisions.parse_record(record, (admission.FORMAT, screening.FORMAT))
     try:
-        made = _made(shelf, content)
+        made = _made(version_cache, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"what was given is no record: it lacks or misspells {error}"
         raise UsageError(message, hint="give it as it came") from error
@@ -29,17 +31,17 @@ def again(shelf: Shelf, record: str | bytes | Mapping[str, Any]) -> Admission | 
     return made
 
 
-def _made(shelf: Shelf, content: Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
+def _made(version_cache: VersionCache, content: Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
     inputs = content["inputs"]
     if inputs["engine"] != ENGINE:
         message = f"the record was made by the engine {inputs['engine']}, and this one is {ENGINE}"
         raise UnavailableError(message, hint="judge it again with the release that made it")
-    network, library = (decisions.text(name, inputs[name]) for name in ("network", "library"))
-    prepared = shelf.prepared(network, library, date.fromisoformat(inputs["day"]))
-    return _admission(prepared, content) if content["format"] == admission.FORMAT else _crossing(prepared, content)
+    network, library = (decisions.storable_text(name, inputs[name]) for name in ("network", "library"))
+    prepared = version_cache.judge_cache(network, library, date.fromisoformat(inputs["day"]))
+    return _admission(prepared, content) if content["format"] == admission.FORMAT else _screening(prepared, content)
 
 
-def require_standings(connection: Connection, record: Mapping[str, Any]) -> None:
+def require_admissions(connection: Connection, record: Mapping[str, Any]) -> None:
     """IntegrityError if a record rests on an admission that was not kept."""
     for each in record.get("standings", ()):
         if each["digest"]:
@@ -48,17 +50,17 @@ def require_standings(connection: Connection, record: Mapping[str, Any]) -> None
             require(same, f"{each['participant']} was not admitted as the record says")
 
 
-def _admission(prepared: Prepared, content: Mapping[str, Any]) -> Admission:
+def _admission(prepared: JudgeCache, content: Mapping[str, Any]) -> Admission:
     participant = content["participant"]
     found = prepared.findings_if_declared(participant)
     return prepared.gone(participant) if found is None else prepared.admission(participant, found)
 
 
-def _crossing(prepared: Prepared, content: Mapping[str, Any]) -> ComplianceRecord | Refusal:
-    question = prepared.question(content["flow"]["id"], content["flow"]["facts"])
-    found = prepared.answer(question)
-    stood = {each["participant"]: Standing(**each) for each in content["standings"]}
-    return cross_border.decide(content["payment"], found, [stood[each] for each in found.parties])
+def _screening(prepared: JudgeCache, content: Mapping[str, Any]) -> ComplianceRecord | Refusal:
+    question = prepared.flow_class(content["flow"]["id"], content["flow"]["facts"])
+    found = prepared.flow_result(question)
+    stood = {each["participant"]: AdmissionStatus(**each) for each in content["standings"]}
+    return screening.decide(content["payment"], found, [stood[each] for each in found.parties])
 
 
 def _otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -35,7 +35,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RecordedFinding:
     """One finding in a record. `missing` are the paths of facts that would decide."""
 
     rule: str
@@ -47,7 +47,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Let:
+class RecordedWaiver:
     """A waiver that a decision rests on."""
 
     rule: str
@@ -63,7 +63,7 @@ def report_of(network: Network, library: Library, day: date, findings: Iterable[
     return Report(network.digest, library.digest, day, tuple(once.values()))
 
 
-def stops_of(report: Report) -> tuple[Finding, ...]:
+def stopping_findings(report: Report) -> tuple[Finding, ...]:
     """The findings that keep something from going on, the worst first."""
     return tuple(sorted(report.stops, key=lambda each: -each.verdict))
 
@@ -73,28 +73,28 @@ def inputs_of(report: Report) -> Inputs:
     return Inputs(report.network, report.library, report.digest, report.at, report.engine)
 
 
-def told(findings: Iterable[Finding]) -> tuple[Told, ...]:
+def recorded_findings(findings: Iterable[Finding]) -> tuple[RecordedFinding, ...]:
     """Findings as records have them, in an order of their own."""
     rows = (
-        Told(each.rule, each.version, each.subject, each.verdict.word, each.force.word, each.missing)
+        RecordedFinding(each.rule, each.version, each.subject, each.verdict.word, each.force.word, each.missing)
         for each in findings
     )
     return tuple(sorted(rows, key=lambda each: (each.rule, each.subject)))
 
 
-def stops(told: Mapping[str, Any]) -> bool:
+def stops(recorded: Mapping[str, Any]) -> bool:
     """Whether a finding, as a record has it, keeps its subject from going on."""
-    return told["force"] == Force.ENFORCED.word and Verdict[told["verdict"].replace("-", "_").upper()].stops
+    return recorded["force"] == Force.ENFORCED.word and Verdict[recorded["verdict"].replace("-", "_").upper()].stops
 
 
-def let(findings: Iterable[Finding]) -> tuple[Let, ...]:
+def recorded_waivers(findings: Iterable[Finding]) -> tuple[RecordedWaiver, ...]:
     """The waivers that findings rest on, each once."""
     waivers = {each.waiver for each in findings if each.verdict is Verdict.WAIVED and each.waiver}
-    rows = (Let(each.rule, each.subject, each.role, each.reason, each.until_date) for each in waivers)
+    rows = (RecordedWaiver(each.rule, each.subject, each.role, each.reason, each.until_date) for each in waivers)
     return tuple(sorted(rows, key=lambda each: (each.rule, each.subject)))
 
 
-def counted(findings: Iterable[Finding]) -> Mapping[str, int]:
+def verdict_counts(findings: Iterable[Finding]) -> Mapping[str, int]:
     """How many findings came to each verdict, but for what is not applicable; from the best to the worst."""
     counts = dict.fromkeys(list(Verdict)[1:], 0)
     for each in findings:
@@ -103,7 +103,7 @@ def counted(findings: Iterable[Finding]) -> Mapping[str, int]:
     return {verdict.word: count for verdict, count in counts.items() if count}
 
 
-def turning_days(said: Network | Library | Mapping[str, Fact]) -> frozenset[date]:
+def change_days(said: Network | Library | Mapping[str, Fact]) -> frozenset[date]:
     """Every day that is named anywhere in this.
 
     Time alone changes a judgement only on such a day: something begins, ends or expires. Days that change nothing are
@@ -138,7 +138,7 @@ def _fields_of(kind: type) -> tuple[str, ...]:
 # --- what callers give ---
 
 
-def text(what: str, given: object) -> str:
+def storable_text(what: str, given: object) -> str:
     """A text that every database can keep. UsageError for anything else."""
     if not isinstance(given, str):
         raise UsageError(f"{what} is {given!r}, and no text", hint=f"give {what} as a text")
@@ -150,27 +150,27 @@ def text(what: str, given: object) -> str:
 # --- records ---
 
 
-def digest_of(content: Mapping[str, Any]) -> str:
+def record_digest(content: Mapping[str, Any]) -> str:
     """BLAKE3 over a record in its canonical form, without messages."""
     return canonical.digest({name: each for name, each in content.items() if name not in _NOT_DIGESTED})
 
 
-def sealed(format: str, content: Mapping[str, Any], messages: Iterable[str]) -> dict[str, Any]:
+def build_record(format: str, content: Mapping[str, Any], messages: Iterable[str]) -> dict[str, Any]:
     """A record as JSON has it, with its format, digest and messages."""
     plain = {"format": format, **canonical.plain(content)}
-    return {**plain, "digest": digest_of(plain), "messages": list(messages)}
+    return {**plain, "digest": record_digest(plain), "messages": list(messages)}
 
 
-def text_of(record: Mapping[str, Any]) -> str:
+def record_text(record: Mapping[str, Any]) -> str:
     """A record as it is kept and sent: one line, its keys sorted."""
     return canonical.canonical(record).decode()
 
 
-def opened(record: str | bytes | Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:
+def parse_record(record: str | bytes | Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:
     """A record that came from somewhere. UsageError if it is none; IntegrityError if its digest is of other content."""
     try:
         content = dict(json.loads(record)) if isinstance(record, str | bytes) else dict(record)
-        digest = digest_of(content)
+        digest = record_digest(content)
     except (ValueError, TypeError, RecursionError) as error:
         raise UsageError("what was given is no record: it is not a JSON object", hint="give it as it came") from error
     known = tuple(formats)

@@ -15,10 +15,10 @@ from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy.engine import Engine
 
-from sycee.compliance.enforcement import admission, cross_border, decisions, payment_flow, versions
+from sycee.compliance.enforcement import admission, decisions, payment_flow, screening, versions
 from sycee.compliance.enforcement.admission import Admission
-from sycee.compliance.enforcement.cross_border import Answer
-from sycee.compliance.enforcement.payment_flow import Question
+from sycee.compliance.enforcement.payment_flow import FlowClass
+from sycee.compliance.enforcement.screening import FlowResult
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
@@ -32,23 +32,23 @@ from sycee.database.transactions import reading
 K = TypeVar("K")
 V = TypeVar("V")
 
-KEPT_MAX: Final = 6  # the newest network and library, those before while they are asked for, and those of a record
-ANSWERS_MAX: Final = 100_000  # classes of flows; some 2 KB each
+CACHED_MAX: Final = 6  # the newest network and library, those before while they are asked for, and those of a record
+FLOW_RESULTS_MAX: Final = 100_000  # classes of flows; some 2 KB each
 
 
-class Prepared:
+class JudgeCache:
     """One network under one library on a day. Several threads may ask.
 
-    `turning` are the days on which time alone may change what is found.
+    `change_days` are the days on which time alone may change what is found.
     """
 
-    def __init__(self, network: Network, library: Library, day: date, turning: Iterable[date]) -> None:
+    def __init__(self, network: Network, library: Library, day: date, change_days: Iterable[date]) -> None:
         self.network = network
         self.library = library
         self.day = day
-        self._turning = sorted(turning)
+        self._change_days = sorted(change_days)
         self._judge = Judge(network, library, day)
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._flow_results: OrderedDict[str, FlowResult] = OrderedDict()
         self._lock = threading.RLock()
 
     @cached_property
@@ -65,7 +65,7 @@ class Prepared:
         """What that comes to, or what it did come to if it is given. UsageError if it is no participant."""
         with self._lock:
             known = self.findings(participant) if found is None else found
-            return admission.decide(self._judge, self._turning, participant, known)
+            return admission.decide(self._judge, self._change_days, participant, known)
 
     def findings_if_declared(self, participant: str) -> tuple[Finding, ...] | None:
         """The same; None if it is declared no more."""
@@ -76,46 +76,46 @@ class Prepared:
         """What it comes to that a participant is declared no more."""
         return admission.gone(self._judge, participant)
 
-    def question(self, flow: str, facts: Mapping[str, Any]) -> Question:
+    def flow_class(self, flow: str, facts: Mapping[str, Any]) -> FlowClass:
         """The question whether a declared flow, with these facts, may go."""
-        return payment_flow.asked(self.network, self.library, self.day, flow, facts)
+        return payment_flow.flow_class(self.network, self.library, self.day, flow, facts)
 
-    def answer(self, question: Question) -> Answer:
+    def flow_result(self, flow_class: FlowClass) -> FlowResult:
         """What is found for a class of flows: once, and then from memory."""
         with self._lock:
-            found = self._answers.get(question.digest)
+            found = self._flow_results.get(flow_class.digest)
             if found is None:
-                best = self._router.best(question.entity)
-                found = cross_border.answer(self._router.judge, self._turning, question, best)
-                self._answers[question.digest] = found
-                if len(self._answers) > ANSWERS_MAX:
-                    self._answers.popitem(last=False)
+                best = self._router.best(flow_class.entity)
+                found = screening.flow_result(self._router.judge, self._change_days, flow_class, best)
+                self._flow_results[flow_class.digest] = found
+                if len(self._flow_results) > FLOW_RESULTS_MAX:
+                    self._flow_results.popitem(last=False)
             return found
 
 
-class Shelf:
+class VersionCache:
     """The last few of what was prepared, out of a database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.RLock()
         self._said: OrderedDict[str, Network | Library] = OrderedDict()  # digests of networks and libraries never meet
-        self._turning: OrderedDict[str, frozenset[date]] = OrderedDict()
-        self._prepared: OrderedDict[tuple[str, str, date], Prepared] = OrderedDict()
+        self._change_days: OrderedDict[str, frozenset[date]] = OrderedDict()
+        self._judge_caches: OrderedDict[tuple[str, str, date], JudgeCache] = OrderedDict()
 
-    def prepared(self, network: str, library: str, day: date) -> Prepared:
+    def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
         """The network and the library of these digests, as of a day. UnavailableError if one was never kept here."""
         with self._lock:
             return _kept(
-                self._prepared,
+                self._judge_caches,
                 (network, library, day),
-                lambda: self.prepare(self.network(network), self.library(library), day),
+                lambda: self.new_judge_cache(self.network(network), self.library(library), day),
             )
 
-    def prepare(self, network: Network, library: Library, day: date) -> Prepared:
+    def new_judge_cache(self, network: Network, library: Library, day: date) -> JudgeCache:
         """These, which need not have been kept."""
         with self._lock:
-            return Prepared(network, library, day, self._days(network) | self._days(library))
+            return JudgeCache(network, library, day, self._days(network) | self._days(library))
 
     def network(self, digest: str) -> Network:
         """The network of this digest. UnavailableError if it was never kept here."""
@@ -127,13 +127,13 @@ class Shelf:
         with self._lock:
             return cast(Library, _kept(self._said, digest, partial(self._read, LIBRARY, digest)))
 
-    def put(self, said: Network | Library) -> None:
+    def add(self, said: Network | Library) -> None:
         """Hold what was just made of texts that are kept: it need not be read back."""
         with self._lock:
             _kept(self._said, said.digest, lambda: said)
 
     def _days(self, said: Network | Library) -> frozenset[date]:
-        return _kept(self._turning, said.digest, partial(decisions.turning_days, said))
+        return _kept(self._change_days, said.digest, partial(decisions.change_days, said))
 
     def _read(self, kind: str, digest: str) -> Network | Library:
         with reading(self._engine) as connection:
@@ -148,7 +148,7 @@ def _kept(shelf: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
     """What stands under a key, made if it does not; what was longest not asked for goes."""
     if key not in shelf:
         shelf[key] = make()
-        while len(shelf) > KEPT_MAX:
+        while len(shelf) > CACHED_MAX:
             shelf.popitem(last=False)
     shelf.move_to_end(key)
     return shelf[key]

@@ -25,7 +25,7 @@ from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
 from sycee.core import documents, typos
 from sycee.core.errors import UsageError
 
-ASKED: Final = "asked"  # what a flow is called that was not declared so
+UNDECLARED_FLOW: Final = "asked"  # what a flow is called that was not declared so
 
 # Routes start, end and lead by these, whatever the rules look at.
 _ALWAYS: Final = ("from", "to", "via")
@@ -34,7 +34,7 @@ _FIELDS: Final = {field.name: field for field in KINDS[FLOW].fields}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FlowClass:
     """One class of flows. `id` is of the flow that was declared, or empty; `facts` are what the payment adds to it.
 
     `digest` names the class: it is of `id` and those of the `facts` that count. `entity` is what is judged; it has the
@@ -47,14 +47,14 @@ class Question:
     entity: Entity
 
 
-def asked(network: Network, library: Library, day: date, id: str, facts: Mapping[str, Any]) -> Question:
+def flow_class(network: Network, library: Library, day: date, id: str, facts: Mapping[str, Any]) -> FlowClass:
     """The question whether this flow may go, with further facts of this payment, or others in place of those declared.
 
     `facts` have the names and forms of a declaration's [[flows]]; days and moments may be texts. UsageError for a flow
     or a party that was not declared, with the nearest that was, and for an id of what cannot stand there; DocumentError
     for a fact that cannot be.
     """
-    base = Entity(FLOW, ASKED, ASKED, {})
+    base = Entity(FLOW, UNDECLARED_FLOW, UNDECLARED_FLOW, {})
     if id:
         entity = network.entities.get(id)
         if entity is None or entity.kind != FLOW:
@@ -63,14 +63,16 @@ def asked(network: Network, library: Library, day: date, id: str, facts: Mapping
             raise UsageError(f"{id} is no flow that was declared", hint=hint)
         base = entity
     waived = {name for each in network.waivers for name in each.subject.split(declarations.ON_A_PATH)}
-    if ASKED in network.entities or ASKED in network.attested or ASKED in waived:
-        raise UsageError(f'"{ASKED}" is declared: it is what flows are called that are only asked about', hint="rename")
+    if UNDECLARED_FLOW in network.entities or UNDECLARED_FLOW in network.attested or UNDECLARED_FLOW in waived:
+        raise UsageError(
+            f'"{UNDECLARED_FLOW}" is declared: it is what flows are called that are only asked about', hint="rename"
+        )
     given = _read(facts, day) if facts else {}
     if "via" in given:
         hint = "leave out via; the answer has the route"
         raise UsageError("a payment cannot say its way: it is chosen here", hint=hint)
     _check_references(network, KINDS[FLOW].fields, given)
-    counts = looked_at(library)
+    counts = fields_read(library)
     kept = {name: each for name, each in facts.items() if name in counts}
     said = {**base.facts, **{name: replace(given[name], source="the payment") for name in kept}}
     for name in ("from", "to"):
@@ -79,11 +81,11 @@ def asked(network: Network, library: Library, day: date, id: str, facts: Mapping
     digest = canonical.digest({"id": id, "facts": {name: given[name].value for name in kept}})
     # Lists of tables are never the same: they come from elsewhere.
     as_declared = all(given[name].value == known(base, name, day) for name in kept)
-    judged = Entity(FLOW, base.id, base.id, said) if as_declared else Entity(FLOW, ASKED, ASKED, said)
-    return Question(id, canonical.plain(kept), digest, judged)
+    name = base.id if as_declared else UNDECLARED_FLOW
+    return FlowClass(id, canonical.plain(kept), digest, Entity(FLOW, name, name, said))
 
 
-def looked_at(library: Library) -> frozenset[str]:
+def fields_read(library: Library) -> frozenset[str]:
     """The fields of flows that rules and regimes look at, and those that routes do."""
     found = set(_ALWAYS)
     for profile in library.profiles:
@@ -125,13 +127,13 @@ def _read(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:
         if name not in _FIELDS:
             hint = typos.hint(str(name), _FIELDS, f"known: {', '.join(_FIELDS)}")
             raise UsageError(f"a flow has no {documents.found(name)}", hint=hint)
-    head = f'network = {{ id = "{ASKED}", title = "{ASKED}", as_of = {day.isoformat()} }}\n'
+    head = f'network = {{ id = "{UNDECLARED_FLOW}", title = "{UNDECLARED_FLOW}", as_of = {day.isoformat()} }}\n'
     try:
         body = "".join(f"{name} = {_written(each)}\n" for name, each in facts.items())
-        network = declarations.parse(f'{head}[[flows]]\nid = "{ASKED}"\n{body}', "the payment")
+        network = declarations.parse(f'{head}[[flows]]\nid = "{UNDECLARED_FLOW}"\n{body}', "the payment")
     except RecursionError as error:
         raise UsageError("the facts are too deep", hint="no fact has more than two lists, one in the other") from error
-    return network.entities[ASKED].facts
+    return network.entities[UNDECLARED_FLOW].facts
 
 
 def _check_references(network: Network, fields: Iterable[Field], facts: Mapping[str, Fact]) -> None:
@@ -162,7 +164,7 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        decisions.text("a fact", value)
+        decisions.storable_text("a fact", value)
         return value if _DAY_OR_MOMENT.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{json.dumps(str(name))} = {_written(each)}' for name, each in value.items())} }}"

@@ -23,14 +23,14 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.compliance.declarations import ON_A_PATH
-from sycee.compliance.enforcement import admission, cross_border, decision_log, decision_replay, decisions, versions
+from sycee.compliance.enforcement import admission, decision_log, decision_replay, decisions, screening, versions
 from sycee.compliance.enforcement.admission import Admission, Change
-from sycee.compliance.enforcement.cross_border import ComplianceRecord, Refusal
-from sycee.compliance.enforcement.decision_log import Appeal, Kept, Round
-from sycee.compliance.enforcement.decisions import text
-from sycee.compliance.enforcement.judge_cache import Prepared, Shelf
+from sycee.compliance.enforcement.decision_log import Appeal, Round, StoredDecision
+from sycee.compliance.enforcement.decisions import storable_text
+from sycee.compliance.enforcement.judge_cache import JudgeCache, VersionCache
+from sycee.compliance.enforcement.screening import ComplianceRecord, Refusal
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
-from sycee.compliance.enforcement.versions import Basis, File, Stamp, Version
+from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import Finding
@@ -59,7 +59,7 @@ class Compliance:
         require_current(engine, SCHEMA)
         self._engine = engine
         self._clock = clock or RealClock()
-        self._shelf = Shelf(engine)
+        self._version_cache = VersionCache(engine)
 
     # --- what judges ---
 
@@ -73,7 +73,7 @@ class Compliance:
         if isinstance(files, Mapping):
             texts = [File(versions.DECLARATION, name, content) for name, content in files.items()]
         else:
-            texts = versions.declared(files)
+            texts = versions.declaration_files(files)
 
         def look(connection: Connection) -> tuple[Version | None, list[Waiver]]:
             last = versions.newest(connection, NETWORK)
@@ -83,10 +83,10 @@ class Compliance:
             return versions.network_of(texts, seen[1])
 
         def keep(connection: Connection, network: Network) -> tuple[Version, Network]:
-            return versions.keep(connection, network, texts, stamp), network
+            return versions.store(connection, network, texts, stamp), network
 
-        version, network = self._settled(look, make, keep)
-        self._shelf.put(network)
+        version, network = self._store_if_current(look, make, keep)
+        self._version_cache.add(network)
         return version
 
     def use(self, profiles: Sequence[str | Path], lists: Sequence[Path] = (), *, by: str) -> Version:
@@ -96,9 +96,9 @@ class Compliance:
         cannot be; then nothing changed.
         """
         stamp = self._stamp(by)
-        files = versions.used(profiles, lists)
+        files = versions.library_files(profiles, lists)
         library = versions.library_of(files)
-        return write(self._engine, lambda connection: versions.keep(connection, library, files, stamp))
+        return write(self._engine, lambda connection: versions.store(connection, library, files, stamp))
 
     def renew(self, *, by: str) -> tuple[Version, Version]:
         """Keep the newest network and library as this release reads their texts.
@@ -107,19 +107,19 @@ class Compliance:
         """
         stamp = self._stamp(by)
 
-        def make(basis: Basis) -> list[Network | Library]:
+        def make(basis: CurrentVersions) -> list[Network | Library]:
             with reading(self._engine) as connection:
-                return [versions.said_by(connection, each) for each in (basis.network, basis.library)]
+                return [versions.parse(connection, each) for each in (basis.network, basis.library)]
 
         def keep(connection: Connection, said: list[Network | Library]) -> tuple[Version, Version]:
-            basis = versions.basis(connection)
+            basis = versions.current(connection)
             pairs = zip((basis.network, basis.library), said, strict=True)
             network, library = (
-                versions.keep(connection, each, versions.files_of(connection, old), stamp) for old, each in pairs
+                versions.store(connection, each, versions.files_of(connection, old), stamp) for old, each in pairs
             )
             return network, library
 
-        return self._settled(versions.basis, make, keep)
+        return self._store_if_current(versions.current, make, keep)
 
     def waive(self, rule: str, subject: str, *, role: str, reason: str, until: date, by: str) -> Version:
         """Let a subject off a rule, PROFILE/RULE, from today until a day, excluded: a new version of the network.
@@ -129,30 +129,33 @@ class Compliance:
         """
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
-        names = text("rule", rule), text("subject", subject)
-        waiver = Waiver(*names, _said("role", role), _said("reason", reason), today, _day(until))
+        names = storable_text("rule", rule), storable_text("subject", subject)
+        waiver = Waiver(*names, _required_text("role", role), _required_text("reason", reason), today, _day(until))
         if until < today:
             raise UsageError(f"a waiver until {until} ends before it begins", hint=f"today is {today}")
 
-        def make(basis: Basis) -> _Let:
-            network, library = self._shelf.network(basis.network.digest), self._shelf.library(basis.library.digest)
+        def make(basis: CurrentVersions) -> _NewWaivers:
+            network, library = (
+                self._version_cache.network(basis.network.digest),
+                self._version_cache.library(basis.library.digest),
+            )
             # What was waived can be taken back, though its rule or subject is no more.
             if until > today or names not in [(each.rule, each.subject) for each in network.waivers]:
-                _known("rule", rule, library.rules)
+                _require_named("rule", rule, library.rules)
                 for each in subject.split(ON_A_PATH):
-                    _known("subject", each, network.entities)
-                _about(library.rules[rule], subject, network)
-            return _Let(basis, versions.with_waivers(network, [waiver]), (waiver,))
+                    _require_named("subject", each, network.entities)
+                _require_level(library.rules[rule], subject, network)
+            return _NewWaivers(basis, versions.with_waivers(network, [waiver]), (waiver,))
 
-        return self._settled(versions.basis, make, partial(_keep_waivers, stamp=stamp))
+        return self._store_if_current(versions.current, make, partial(_store_waivers, stamp=stamp))
 
     def network(self, as_of: date | Version | None = None) -> Network:
         """The network that judges now, at the end of an earlier day (UTC), or of a version. UsageError if none was."""
-        return self._shelf.network(self._version(NETWORK, as_of).digest)
+        return self._version_cache.network(self._version(NETWORK, as_of).digest)
 
     def library(self, as_of: date | Version | None = None) -> Library:
         """The library that judges now, at the end of an earlier day (UTC), or of a version. UsageError if none was."""
-        return self._shelf.library(self._version(LIBRARY, as_of).digest)
+        return self._version_cache.library(self._version(LIBRARY, as_of).digest)
 
     def versions(self, kind: str) -> list[Version]:
         """All versions of the "network" or of the "library", the first one first."""
@@ -164,16 +167,16 @@ class Compliance:
     def admit(self, participant: str, *, by: str) -> Admission:
         """Judge a participant and keep what it came to. UsageError if it was not declared as one."""
         stamp = self._stamp(by)
-        text("participant", participant)
+        storable_text("participant", participant)
 
-        def make(basis: Basis) -> Admission:
-            return self._prepared(basis, stamp).admission(participant)
+        def make(basis: CurrentVersions) -> Admission:
+            return self._judge_cache(basis, stamp).admission(participant)
 
         def keep(connection: Connection, made: Admission) -> Admission:
-            decision_log.add_admissions(connection, [made], decision_log.ASKED, stamp)
+            decision_log.add_admissions(connection, [made], decision_log.CAUSE_REQUEST, stamp)
             return made
 
-        return self._settled(versions.basis, make, keep)
+        return self._store_if_current(versions.current, make, keep)
 
     def rejudge(self, *, by: str) -> tuple[Change, ...]:
         """Judge everybody again who ever asked to be admitted, by what judges now, and keep what is otherwise.
@@ -185,24 +188,24 @@ class Compliance:
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
 
-        def make(basis: Basis) -> _Found:
-            prepared = self._prepared(basis, stamp)
+        def make(basis: CurrentVersions) -> _Rejudgement:
+            prepared = self._judge_cache(basis, stamp)
             with reading(self._engine) as connection:
                 participants = decision_log.applicants(connection)
-            return _Found(basis, prepared, {each: prepared.findings_if_declared(each) for each in participants})
+            return _Rejudgement(basis, prepared, {each: prepared.findings_if_declared(each) for each in participants})
 
-        def keep(connection: Connection, found: _Found) -> tuple[Change, ...]:
+        def keep(connection: Connection, found: _Rejudgement) -> tuple[Change, ...]:
             changes, made = found.otherwise_than(decision_log.newest_records(connection))
-            decision_log.add_admissions(connection, made, decision_log.JUDGED_AGAIN, stamp)
+            decision_log.add_admissions(connection, made, decision_log.CAUSE_REJUDGED, stamp)
             decision_log.add_round(connection, found.basis, today, len(found.participants), len(made), stamp)
             return changes
 
-        return self._settled(versions.basis, make, keep)
+        return self._store_if_current(versions.current, make, keep)
 
     def due(self) -> bool:
         """Whether something changed, or a day began, since everybody was judged again."""
         with reading(self._engine) as connection:
-            basis, last = versions.basis(connection), decision_log.last_round(connection)
+            basis, last = versions.current(connection), decision_log.last_round(connection)
         today = versions.day_of(self._clock.now_ns())
         now = (basis.network.digest, basis.library.digest, today)
         return last is None or (last.network, last.library, last.day) != now
@@ -212,25 +215,25 @@ class Compliance:
         with reading(self._engine) as connection:
             return decision_log.last_round(connection)
 
-    def standing(self, participant: str) -> cross_border.Standing:
+    def admission_status(self, participant: str) -> screening.AdmissionStatus:
         """Where a participant stands: the outcome and the digest of its newest admission."""
         with reading(self._engine) as connection:
-            return decision_log.standing(connection, text("participant", participant))
+            return decision_log.admission_status(connection, storable_text("participant", participant))
 
-    def admissions(self, participant: str) -> list[Kept]:
+    def admissions(self, participant: str) -> list[StoredDecision]:
         """All decisions about a participant, the first one first."""
         with reading(self._engine) as connection:
-            return decision_log.admissions(connection, text("participant", participant))
+            return decision_log.admissions(connection, storable_text("participant", participant))
 
     # --- appeals ---
 
     def appeal(self, decision: str, *, reason: str, by: str) -> int:
         """Ask that a person looks at a decision, named by its digest. Gives the appeal's number."""
-        stamp, why = self._stamp(by), _said("reason", reason)
+        stamp, why = self._stamp(by), _required_text("reason", reason)
 
         def work(connection: Connection) -> int:
             return decision_log.add_appeal(
-                connection, decision_log.of_digest(connection, text("digest", decision)).digest, why, stamp
+                connection, decision_log.of_digest(connection, storable_text("digest", decision)).digest, why, stamp
             )
 
         return write(self._engine, work)
@@ -253,42 +256,46 @@ class Compliance:
         today = versions.day_of(stamp.at_ns)
         if not isinstance(granted, bool):
             raise UsageError(f"granted is {granted!r}", hint="an appeal is granted, True, or not, False")
-        role, reason, until = _said("role", role), _said("reason", reason), None if until is None else _day(until)
+        role, reason, until = (
+            _required_text("role", role),
+            _required_text("reason", reason),
+            None if until is None else _day(until),
+        )
         answer = {"granted": granted, "role": role, "reason": reason, "until": until}
 
-        def look(connection: Connection) -> tuple[Basis, Appeal, Kept]:
+        def look(connection: Connection) -> tuple[CurrentVersions, Appeal, StoredDecision]:
             asked = decision_log.appeal(connection, number)
             if asked.granted is not None:
                 raise UsageError(f"appeal {number} was answered", hint="a new appeal may be made")
-            return versions.basis(connection), asked, decision_log.of_digest(connection, asked.decision)
+            return versions.current(connection), asked, decision_log.of_digest(connection, asked.decision)
 
-        def make(seen: tuple[Basis, Appeal, Kept]) -> _Let | None:
+        def make(seen: tuple[CurrentVersions, Appeal, StoredDecision]) -> _NewWaivers | None:
             if not granted:
                 return None
             basis, _, decision = seen
-            declared = self._shelf.network(basis.network.digest)
+            declared = self._version_cache.network(basis.network.digest)
             waivers = _waivers_for(decision, declared, role, reason, today, until)
             network = versions.with_waivers(declared, waivers)
             made = None
             if decision.record["format"] == admission.FORMAT:
-                library = self._shelf.library(basis.library.digest)
-                made = self._shelf.prepare(network, library, today).admission(decision.about)
-            return _Let(basis, network, waivers, made)
+                library = self._version_cache.library(basis.library.digest)
+                made = self._version_cache.new_judge_cache(network, library, today).admission(decision.about)
+            return _NewWaivers(basis, network, waivers, made)
 
-        def keep(connection: Connection, let: _Let | None) -> Admission | None:
-            decision_log.add_answer(connection, number, **answer, stamp=stamp)  # type: ignore[arg-type]
+        def keep(connection: Connection, let: _NewWaivers | None) -> Admission | None:
+            decision_log.add_appeal_decision(connection, number, **answer, stamp=stamp)  # type: ignore[arg-type]
             if let is None:
                 return None
-            _keep_waivers(connection, let, stamp=stamp)
+            _store_waivers(connection, let, stamp=stamp)
             if let.admission is not None:
-                decision_log.add_admissions(connection, [let.admission], decision_log.APPEAL, stamp)
+                decision_log.add_admissions(connection, [let.admission], decision_log.CAUSE_APPEAL, stamp)
             return let.admission
 
-        return self._settled(look, make, keep)
+        return self._store_if_current(look, make, keep)
 
     # --- payments ---
 
-    def clear(
+    def screen(
         self, flow: str = "", facts: Mapping[str, Any] | None = None, *, payment: str = "", by: str
     ) -> ComplianceRecord | Refusal:
         """Ask whether a payment may cross, before money moves: the record that travels with it, or a refusal.
@@ -298,34 +305,34 @@ class Compliance:
         answers are kept. UsageError or DocumentError for a question that cannot be; that is not kept.
         """
         stamp = self._stamp(by)
-        text("flow", flow)
-        text("payment", payment)
+        storable_text("flow", flow)
+        storable_text("payment", payment)
 
-        def make(basis: Basis) -> cross_border.Answer:
-            prepared = self._prepared(basis, stamp)
-            return prepared.answer(prepared.question(flow, facts or {}))
+        def make(basis: CurrentVersions) -> screening.FlowResult:
+            prepared = self._judge_cache(basis, stamp)
+            return prepared.flow_result(prepared.flow_class(flow, facts or {}))
 
-        def keep(connection: Connection, found: cross_border.Answer) -> ComplianceRecord | Refusal:
-            standings = [decision_log.standing(connection, each) for each in found.parties]
-            made = cross_border.decide(payment, found, standings)
-            decision_log.add_crossing(connection, made, stamp)
+        def keep(connection: Connection, found: screening.FlowResult) -> ComplianceRecord | Refusal:
+            statuses = [decision_log.admission_status(connection, each) for each in found.parties]
+            made = screening.decide(payment, found, statuses)
+            decision_log.add_screening(connection, made, stamp)
             return made
 
-        return self._settled(versions.basis, make, keep)
+        return self._store_if_current(versions.current, make, keep)
 
-    def crossings(self, payment: str) -> list[Kept]:
+    def screenings(self, payment: str) -> list[StoredDecision]:
         """All answers for a payment, the first one first."""
         with reading(self._engine) as connection:
-            return decision_log.crossings(connection, text("payment", payment))
+            return decision_log.screenings(connection, storable_text("payment", payment))
 
     # --- proof ---
 
     def replay(self, digest: str) -> Admission | ComplianceRecord | Refusal:
         """Judge a kept decision again, from the kept texts. IntegrityError if it comes to anything else, or they do."""
         with reading(self._engine) as connection:
-            kept = decision_log.of_digest(connection, text("digest", digest))
-            decision_replay.require_standings(connection, kept.record)
-        return decision_replay.again(Shelf(self._engine), kept.record)
+            kept = decision_log.of_digest(connection, storable_text("digest", digest))
+            decision_replay.require_admissions(connection, kept.record)
+        return decision_replay.again(VersionCache(self._engine), kept.record)
 
     def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
         """Judge a record that came with a payment again, by its digests, from the versions kept here.
@@ -333,12 +340,12 @@ class Compliance:
         Where the parties stood is taken from the record. UsageError for what is no record; IntegrityError for one that
         was changed, or comes to anything else; UnavailableError where a version that it names was never kept here.
         """
-        return decision_replay.again(self._shelf, record)
+        return decision_replay.again(self._version_cache, record)
 
     # --- inside ---
 
     def _stamp(self, by: str) -> Stamp:
-        return Stamp(_said("by", by), self._clock.now_ns())
+        return Stamp(_required_text("by", by), self._clock.now_ns())
 
     def _version(self, kind: str, as_of: date | Version | None) -> Version:
         if isinstance(as_of, Version):
@@ -356,10 +363,10 @@ class Compliance:
             )
         return found
 
-    def _prepared(self, basis: Basis, stamp: Stamp) -> Prepared:
-        return self._shelf.prepared(basis.network.digest, basis.library.digest, versions.day_of(stamp.at_ns))
+    def _judge_cache(self, basis: CurrentVersions, stamp: Stamp) -> JudgeCache:
+        return self._version_cache.judge_cache(basis.network.digest, basis.library.digest, versions.day_of(stamp.at_ns))
 
-    def _settled(
+    def _store_if_current(
         self, look: Callable[[Connection], S], make: Callable[[S], P], keep: Callable[[Connection, P], R]
     ) -> R:
         """Make something of what is seen, outside of any transaction, and keep it if the same is still seen then."""
@@ -377,21 +384,21 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Let:
+class _NewWaivers:
     """A network with waivers that are about to be kept, and an admission under it."""
 
-    basis: Basis
+    basis: CurrentVersions
     network: Network
     waivers: Sequence[Waiver]
     admission: Admission | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Rejudgement:
     """What was found for everybody. None for one who is declared no more."""
 
-    basis: Basis
-    prepared: Prepared
+    basis: CurrentVersions
+    prepared: JudgeCache
     participants: Mapping[str, tuple[Finding, ...] | None]
 
     def otherwise_than(self, records: Mapping[str, str]) -> tuple[tuple[Change, ...], list[Admission]]:
@@ -408,14 +415,14 @@ class _Found:
         return tuple(changes), made
 
 
-def _keep_waivers(connection: Connection, let: _Let, *, stamp: Stamp) -> Version:
+def _store_waivers(connection: Connection, let: _NewWaivers, *, stamp: Stamp) -> Version:
     """A new version of the network: the same texts, and more waivers."""
     files = versions.files_of(connection, let.basis.network)
-    return versions.keep(connection, let.network, files, stamp, let.waivers)
+    return versions.store(connection, let.network, files, stamp, let.waivers)
 
 
 def _waivers_for(
-    decision: Kept, network: Network, role: str, reason: str, today: date, until: date | None
+    decision: StoredDecision, network: Network, role: str, reason: str, today: date, until: date | None
 ) -> list[Waiver]:
     if until is None or until <= today:
         raise UsageError("an appeal is granted until a day", hint=f"until=…, after today, {today}")
@@ -429,12 +436,12 @@ def _waivers_for(
     return [Waiver(each["rule"], each["subject"], role, reason, today, until) for each in stops]
 
 
-def _known(what: str, name: str, names: Mapping[str, object]) -> None:
+def _require_named(what: str, name: str, names: Mapping[str, object]) -> None:
     if name not in names:
         raise UsageError(f"there is no {what} {name}", hint=typos.hint(name, names, f"name a {what}"))
 
 
-def _about(rule: Rule, subject: str, network: Network) -> None:
+def _require_level(rule: Rule, subject: str, network: Network) -> None:
     """UsageError unless the rule is about such a subject: of what lies on a path, the place, the flow, or both."""
     kinds = [network.entities[each].kind for each in subject.split(ON_A_PATH)]
     about = [[kind] for kind in LEVELS[rule.level]]
@@ -451,9 +458,9 @@ def _day(until: object) -> date:
     return until
 
 
-def _said(what: str, given: object) -> str:
+def _required_text(what: str, given: object) -> str:
     """A text that is not empty, without blanks around it."""
-    said = text(what, given).strip()
+    said = storable_text(what, given).strip()
     if not said:
         raise UsageError(f"{what} is empty", hint="say who, which role or why: it is kept with the decision")
     return said

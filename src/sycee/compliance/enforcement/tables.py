@@ -100,7 +100,7 @@ ADMISSIONS: Final = _table(
     *_decided(),
 )
 Index("compliance_admissions_newest", ADMISSIONS.c.participant, ADMISSIONS.c.number)
-CROSSINGS: Final = _table(
+SCREENINGS: Final = _table(
     "crossings",
     Column("number", NUMBER, primary_key=True),
     Column("payment", Text, nullable=False, index=True),
@@ -123,7 +123,7 @@ APPEALS: Final = _table(
     Column("decision", DIGEST, nullable=False),
     Column("reason", Text, nullable=False),
 )
-ANSWERS: Final = _table(
+APPEAL_DECISIONS: Final = _table(
     "answers",
     Column("appeal", NUMBER, ForeignKey("compliance_appeals.number"), primary_key=True, autoincrement=False),
     Column("granted", Boolean, nullable=False),

@@ -76,7 +76,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class CurrentVersions:
     """What judges: a version of each."""
 
     network: Version
@@ -96,12 +96,12 @@ def end_of(day: date) -> int:
 # --- texts ---
 
 
-def declared(paths: Sequence[Path]) -> list[File]:
+def declaration_files(paths: Sequence[Path]) -> list[File]:
     """The declarations in these files and folders. UsageError or DocumentError if they cannot be read."""
     return [File(DECLARATION, name, content) for name, content in declarations.read_files(paths).items()]
 
 
-def used(names: Sequence[str | Path], lists: Sequence[Path]) -> list[File]:
+def library_files(names: Sequence[str | Path], lists: Sequence[Path]) -> list[File]:
     """Profiles, shipped or of a path, and the lists that they look at: those given, and shipped ones beside them."""
     library.load(names, lists)  # says what cannot be
     regimes = [File(PROFILE, *data.file("profiles", each, PROFILE)) for each in names]
@@ -157,14 +157,14 @@ def of_kind(connection: Connection, kind: str) -> list[Version]:
     return [_of_row(row) for row in connection.execute(query)]
 
 
-def basis(connection: Connection) -> Basis:
+def current(connection: Connection) -> CurrentVersions:
     """What judges now. UsageError if nothing was declared, or no profile is used."""
     network, library = newest(connection, NETWORK), newest(connection, LIBRARY)
     if network is None:
         raise UsageError("nothing has been declared yet", hint="declare(files, by=…) comes first")
     if library is None:
         raise UsageError("no profile is used yet", hint="use(profiles, lists, by=…) comes first")
-    return Basis(network, library)
+    return CurrentVersions(network, library)
 
 
 def files_of(connection: Connection, version: Version) -> list[File]:
@@ -199,7 +199,7 @@ def read(connection: Connection, version: Version) -> Network | Library:
 
     UnavailableError if that may be because another engine read them.
     """
-    said = said_by(connection, version)
+    said = parse(connection, version)
     if said.digest != version.digest:
         name = f"version {version.number} of the {version.kind}"
         if version.engine != ENGINE:
@@ -209,7 +209,7 @@ def read(connection: Connection, version: Version) -> Network | Library:
     return said
 
 
-def said_by(connection: Connection, version: Version) -> Network | Library:
+def parse(connection: Connection, version: Version) -> Network | Library:
     """What the texts of a version say to this engine, whatever its digest."""
     files = files_of(connection, version)
     if version.kind == NETWORK:
@@ -217,7 +217,7 @@ def said_by(connection: Connection, version: Version) -> Network | Library:
     return library_of(files)
 
 
-def keep(
+def store(
     connection: Connection,
     said: Network | Library,
     files: Sequence[File],

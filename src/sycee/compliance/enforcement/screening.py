@@ -14,20 +14,22 @@ from typing import Any, Final
 
 from sycee.compliance import canonical
 from sycee.compliance.enforcement import admission, decisions, reason_codes
-from sycee.compliance.enforcement.decisions import Inputs, Let, Told
-from sycee.compliance.enforcement.payment_flow import Question
+from sycee.compliance.enforcement.decisions import Inputs, RecordedFinding, RecordedWaiver
+from sycee.compliance.enforcement.payment_flow import FlowClass
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing.routes import NearestMiss, Route
 from sycee.compliance.verdicts import Force, Report, Verdict
 
 FORMAT: Final = "sycee.compliance-crossing.v1"
 
-CLEARED: Final = "cleared"
+PERMITTED: Final = "permitted"
 REFUSED: Final = "refused"
+# Outcomes in records and tables. Digests of records that were sent cover these words, and triggers forbid updates.
+STORED_OUTCOMES: Final = {PERMITTED: "cleared", REFUSED: "refused"}
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedRegime:
     """A profile that applies to the flow on its route, or may; `applies` is "yes" or "unknown".
 
     `force` is how it binds. `touched_by` is what first made it apply: the flow itself, or what lies on the route.
@@ -41,7 +43,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class BestRoute:
     """The best way there is: spans and segments in order, and what they cost. `digest` is of `via`."""
 
     via: tuple[str, ...]
@@ -50,7 +52,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AdmissionStatus:
     """Where a party stands: its newest admission's outcome and digest; both empty if it never asked."""
 
     participant: str
@@ -64,7 +66,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FlowResult:
     """What is found for a class of flows on a day, whoever pays: it is the same for every payment of the class.
 
     `route` is None where nothing joins the two. `verdicts` counts what applies; `findings` are those that do not hold,
@@ -75,11 +77,11 @@ class Answer:
     sender: str
     receiver: str
     inputs: Inputs
-    route: Way | None
-    regimes: tuple[Applied, ...]
+    route: BestRoute | None
+    regimes: tuple[AppliedRegime, ...]
     verdicts: Mapping[str, int]
-    findings: tuple[Told, ...]
-    waivers: tuple[Let, ...]
+    findings: tuple[RecordedFinding, ...]
+    waivers: tuple[RecordedWaiver, ...]
     missing: tuple[str, ...]
     until: date | None
     whys: tuple[str, ...] = ()  # why it is refused whoever pays: reasons by when they are given
@@ -92,15 +94,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class Screening:
     """One answer to one payment: a `ComplianceRecord`, or a `Refusal`.
 
-    `payment` is the caller's own reference. `reason_code` is ISO 20022's, empty if cleared.
+    `payment` is the caller's own reference. `reason_code` is ISO 20022's, empty if permitted.
     """
 
     payment: str
-    answer: Answer
-    standings: tuple[Standing, ...]
+    result: FlowResult
+    statuses: tuple[AdmissionStatus, ...]
     outcome: str
     reason_code: str
     messages: tuple[str, ...]
@@ -108,18 +110,18 @@ class Crossing:
     @cached_property
     def record(self) -> dict[str, Any]:
         """What is kept, and travels with the payment, as JSON has it."""
-        answer = {
-            name: getattr(self.answer, name)
-            for name in self.answer.__dataclass_fields__
+        result = {
+            name: getattr(self.result, name)
+            for name in self.result.__dataclass_fields__
             if name not in ("whys", "messages")
         }
         own = {
             "payment": self.payment,
-            "outcome": self.outcome,
+            "outcome": STORED_OUTCOMES[self.outcome],
             "reason_code": self.reason_code,
-            "standings": self.standings,
+            "standings": self.statuses,
         }
-        return decisions.sealed(FORMAT, answer | own, self.messages)
+        return decisions.build_record(FORMAT, result | own, self.messages)
 
     @property
     def digest(self) -> str:
@@ -128,44 +130,48 @@ class Crossing:
 
     def json(self) -> str:
         """The record as one line of text."""
-        return decisions.text_of(self.record)
+        return decisions.record_text(self.record)
 
 
-class ComplianceRecord(Crossing):
-    """The payment may go, on `answer.route`, until `answer.until`: it meets the profiles on declared facts."""
+class ComplianceRecord(Screening):
+    """The payment may go, on `result.route`, until `result.until`: it meets the profiles on declared facts."""
 
     def holds(self, day: date) -> bool:
         """Whether time alone has not put it in doubt on this day."""
-        return self.answer.inputs.day <= day and (self.answer.until is None or day < self.answer.until)
+        return self.result.inputs.day <= day and (self.result.until is None or day < self.result.until)
 
 
-class Refusal(Crossing):
-    """The payment may not go. `messages` say why, `answer.missing` names the facts that would decide."""
+class Refusal(Screening):
+    """The payment may not go. `messages` say why, `result.missing` names the facts that would decide."""
 
 
-def answer(judge: Judge, turning: Sequence[date], question: Question, found: Route | NearestMiss) -> Answer:
+def flow_result(
+    judge: Judge, change_days: Sequence[date], flow_class: FlowClass, found: Route | NearestMiss
+) -> FlowResult:
     """What is found for a class of flows: for the parties, and for the flow on the best route there is."""
-    flow = question.entity
+    flow = flow_class.entity
     sender, receiver = (str(flow.facts[end].value) for end in ("from", "to"))
-    days = sorted(decisions.turning_days(flow.facts))  # of the flow itself: a payment's own are in no network
-    until = (admission.next_day(each, judge.at) for each in (turning, days))
+    days = sorted(decisions.change_days(flow.facts))  # of the flow itself: a payment's own are in no network
+    until = (admission.next_day(each, judge.at) for each in (change_days, days))
     findings = [each for each in found.findings if admission.applies(each)]
     report = decisions.report_of(judge.network, judge.library, judge.at, findings)
     worse = [each for each in report.findings if each.verdict > Verdict.ATTESTED]
     whys, missing, messages = _against(found, report)
-    return Answer(
-        flow={"id": question.id, "facts": question.facts, "digest": question.digest},
+    return FlowResult(
+        flow={"id": flow_class.id, "facts": flow_class.facts, "digest": flow_class.digest},
         sender=sender,
         receiver=receiver,
         inputs=decisions.inputs_of(report),
-        route=Way(found.edges, found.cost, canonical.digest(found.edges)) if _joined(found) else None,
+        route=BestRoute(found.edges, found.cost, canonical.digest(found.edges)) if _joined(found) else None,
         regimes=tuple(
-            Applied(each.profile, each.version, each.force.word, "yes" if each.applies else "unknown", each.touched_by)
+            AppliedRegime(
+                each.profile, each.version, each.force.word, "yes" if each.applies else "unknown", each.touched_by
+            )
             for each in found.regimes
         ),
-        verdicts=decisions.counted(report.findings),
-        findings=decisions.told(worse),
-        waivers=decisions.let(each for each in worse if each.force is Force.ENFORCED),
+        verdicts=decisions.verdict_counts(report.findings),
+        findings=decisions.recorded_findings(worse),
+        waivers=decisions.recorded_waivers(each for each in worse if each.force is Force.ENFORCED),
         missing=missing,
         until=min((day for day in until if day), default=None),
         whys=whys,
@@ -173,14 +179,14 @@ def answer(judge: Judge, turning: Sequence[date], question: Question, found: Rou
     )
 
 
-def decide(payment: str, found: Answer, standings: Sequence[Standing]) -> ComplianceRecord | Refusal:
-    """The answer to one payment: cleared if nothing is against it and both parties are admitted."""
-    outside = [each.participant for each in standings if not each.admitted]
+def decide(payment: str, found: FlowResult, statuses: Sequence[AdmissionStatus]) -> ComplianceRecord | Refusal:
+    """The result for one payment: permitted if nothing is against it and both parties are admitted."""
+    outside = [each.participant for each in statuses if not each.admitted]
     whys = (*found.whys, *(reason_codes.NOT_ADMITTED for _ in outside))
     messages = (*(f"{each} is not admitted" for each in outside), *found.messages)
     made = Refusal if whys else ComplianceRecord
-    outcome = REFUSED if whys else CLEARED
-    return made(payment, found, tuple(standings), outcome, reason_codes.code_of(*whys), messages)
+    outcome = REFUSED if whys else PERMITTED
+    return made(payment, found, tuple(statuses), outcome, reason_codes.code_of(*whys), messages)
 
 
 def _joined(found: Route | NearestMiss) -> bool:
@@ -189,7 +195,7 @@ def _joined(found: Route | NearestMiss) -> bool:
 
 def _against(found: Route | NearestMiss, report: Report) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """What is against it: why, which facts are missing that would decide, and the same in sentences."""
-    stops = decisions.stops_of(report)
+    stops = decisions.stopping_findings(report)
     whys = [each.verdict.word for each in stops]
     missing = [path for each in stops for path in each.missing]
     messages = [each.message for each in stops]

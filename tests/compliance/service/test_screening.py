@@ -1,4 +1,4 @@
-"""Before a payment crosses a border: cleared with a record that travels, or refused, and both can be judged again."""
+"""Before a payment crosses a border: permitted with a record that travels, or refused, and both can be judged again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk, rule
 from tests.database.places import opened
 
-from sycee.compliance.enforcement import admission, cross_border, decision_replay, decisions, reason_codes
-from sycee.compliance.enforcement.cross_border import ComplianceRecord, Refusal
-from sycee.compliance.enforcement.judge_cache import Prepared
+from sycee.compliance.enforcement import admission, decision_replay, decisions, reason_codes, screening
+from sycee.compliance.enforcement.judge_cache import JudgeCache
+from sycee.compliance.enforcement.screening import ComplianceRecord, Refusal
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.compliance.verdicts import ENGINE
@@ -21,6 +21,7 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.documents import DocumentError
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.database.migrations import upgrade
+from sycee.database.transactions import reading
 
 
 @pytest.fixture
@@ -30,17 +31,17 @@ def admitted(desk: Desk) -> Desk:
     return desk
 
 
-def clear(desk: Desk, flow: str = "retail", facts: dict[str, Any] | None = None) -> ComplianceRecord | Refusal:
-    return desk.compliance.clear(flow, facts, payment="payment-1", by="gateway")
+def screen(desk: Desk, flow: str = "retail", facts: dict[str, Any] | None = None) -> ComplianceRecord | Refusal:
+    return desk.compliance.screen(flow, facts, payment="payment-1", by="gateway")
 
 
-# --- cleared and refused ---
+# --- permitted and refused ---
 
 
-def test_cleared(admitted: Desk) -> None:
-    made = clear(admitted)
+def test_permitted(admitted: Desk) -> None:
+    made = screen(admitted)
     assert isinstance(made, ComplianceRecord)
-    answer = made.answer
+    answer = made.result
     assert answer.route is not None
     assert (answer.route.via, answer.route.cost) == (("short-way",), 1)
     regimes = [(each.profile, each.version, each.force, each.applies) for each in answer.regimes]
@@ -56,10 +57,10 @@ def test_cleared(admitted: Desk) -> None:
 
 def test_another_route_where_the_best_is_excluded(admitted: Desk) -> None:
     admitted.use(("PARTY", "carrier-two"))
-    made = clear(admitted)
+    made = screen(admitted)
     assert isinstance(made, ComplianceRecord)
-    assert made.answer.route is not None
-    assert made.answer.route.via == ("long-way",)
+    assert made.result.route is not None
+    assert made.result.route.via == ("long-way",)
 
 
 @pytest.mark.parametrize(
@@ -75,50 +76,62 @@ def test_what_stops_a_flow(admitted: Desk, old: str, new: str, code: str, messag
     """`carrier-two` is excluded, so that only the long way is left."""
     admitted.declare((old, new))
     admitted.use(("PARTY", "carrier-two"))
-    made = clear(admitted)
+    made = screen(admitted)
     assert made.reason_code == code
     assert isinstance(made, Refusal) == bool(code)
     assert message in " ".join(made.messages)
-    assert bool(made.answer.missing) == (code == "RR05")
+    assert bool(made.result.missing) == (code == "RR05")
     assert admitted.compliance.replay(made.digest).digest == made.digest
 
 
 def test_a_cost_that_nobody_declared(admitted: Desk) -> None:
     admitted.declare(("cost = 1\n", ""), ("cost = 5\n", ""))
-    made = clear(admitted)
+    made = screen(admitted)
     assert (made.outcome, made.reason_code) == ("refused", "RR05")
-    assert "short-way.cost" in made.answer.missing or "long-way.cost" in made.answer.missing
+    assert "short-way.cost" in made.result.missing or "long-way.cost" in made.result.missing
 
 
 def test_no_route(admitted: Desk) -> None:
     admitted.compliance.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
     admitted.compliance.admit("bank-c", by="desk")
-    made = clear(admitted, "to-nowhere")
-    assert (made.outcome, made.reason_code, made.answer.route) == ("refused", "ED01", None)
-    assert [each.rule for each in made.answer.waivers] == ["first-law/exit"]
+    made = screen(admitted, "to-nowhere")
+    assert (made.outcome, made.reason_code, made.result.route) == ("refused", "ED01", None)
+    assert [each.rule for each in made.result.waivers] == ["first-law/exit"]
 
 
 def test_who_was_never_admitted_or_is_no_more(admitted: Desk) -> None:
-    assert clear(admitted, "to-nowhere").reason_code == "AGNT"
+    assert screen(admitted, "to-nowhere").reason_code == "AGNT"
     admitted.use(("PARTY", "owner-b"))
-    made = clear(admitted)  # stopped before anybody was judged again
+    made = screen(admitted)  # stopped before anybody was judged again
     assert made.reason_code == "RR04"
     admitted.compliance.rejudge(by="night")
-    made = clear(admitted)
+    made = screen(admitted)
     assert made.reason_code == "AGNT"
     assert made.messages[0] == "bank-b is not admitted"
 
 
 def test_both_answers_are_kept(admitted: Desk) -> None:
-    first = clear(admitted)
+    first = screen(admitted)
     admitted.use(("PARTY", "owner-b"))
-    second = clear(admitted)
-    kept = admitted.compliance.crossings("payment-1")
+    second = screen(admitted)
+    kept = admitted.compliance.screenings("payment-1")
     assert [(each.outcome, each.digest, each.who) for each in kept] == [
-        ("cleared", first.digest, "gateway"),
+        ("permitted", first.digest, "gateway"),
         ("refused", second.digest, "gateway"),
     ]
     assert [dict(each.record) for each in kept] == [first.record, second.record]
+
+
+def test_stored_words_are_those_of_the_first_release(admitted: Desk) -> None:
+    """Records that were sent say "cleared": their digests cover the word."""
+    permitted = screen(admitted)
+    refused = screen(admitted, "to-nowhere")
+    assert [each.record["outcome"] for each in (permitted, refused)] == ["cleared", "refused"]
+    with reading(admitted.engine) as connection:
+        rows = connection.exec_driver_sql("SELECT outcome FROM compliance_crossings ORDER BY number").scalars().all()
+    assert rows == ["cleared", "refused"]
+    assert [each.outcome for each in admitted.compliance.screenings("payment-1")] == ["permitted", "refused"]
+    assert admitted.compliance.verify_record(permitted.json()).outcome == "permitted"
 
 
 # --- questions ---
@@ -127,49 +140,49 @@ def test_both_answers_are_kept(admitted: Desk) -> None:
 def test_facts_of_the_payment_stand_in_place_of_those_declared(admitted: Desk) -> None:
     facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
     admitted.declare(('[[facilities]]\nid = "hub-c"', facility))
-    assert clear(admitted).outcome == "cleared"
-    made = clear(admitted, facts={"stored": [{"at": "hub-z"}]})
+    assert screen(admitted).outcome == "permitted"
+    made = screen(admitted, facts={"stored": [{"at": "hub-z"}]})
     assert (made.outcome, made.reason_code) == ("refused", "RR04")
     assert made.record["flow"]["facts"] == {"stored": [{"at": "hub-z"}]}
     assert admitted.again().verify_record(made.json()).digest == made.digest
     element = {"at": "hub-z", "until": "2026-11-01"}  # no more
-    assert clear(admitted, facts={"stored": [{"at": "hub-a"}, element]}).outcome == "cleared"
+    assert screen(admitted, facts={"stored": [{"at": "hub-a"}, element]}).outcome == "permitted"
 
 
 def test_a_flow_that_was_declared_nowhere(admitted: Desk) -> None:
     facts = {"from": "bank-a", "to": "bank-b", "purpose": "payment", "stored": [{"at": "hub-a"}]}
-    made = clear(admitted, "", facts)
-    assert made.outcome == "cleared"
+    made = screen(admitted, "", facts)
+    assert made.outcome == "permitted"
     assert made.record["flow"]["facts"] == {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-a"}]}
     assert admitted.compliance.replay(made.digest).digest == made.digest
-    assert clear(admitted, "", {**facts, "stored": []}).outcome == "cleared"
-    assert clear(admitted, "", {"from": "bank-a", "to": "bank-b"}).answer.missing == ("asked.stored",)
+    assert screen(admitted, "", {**facts, "stored": []}).outcome == "permitted"
+    assert screen(admitted, "", {"from": "bank-a", "to": "bank-b"}).result.missing == ("asked.stored",)
 
 
 def test_an_id_that_nobody_declares_is_unknown(admitted: Desk) -> None:
-    made = clear(admitted, facts={"stored": [{"at": "elsewhere"}]})
-    assert (made.reason_code, made.answer.missing) == ("RR05", ("elsewhere.state",))
+    made = screen(admitted, facts={"stored": [{"at": "elsewhere"}]})
+    assert (made.reason_code, made.result.missing) == ("RR05", ("elsewhere.state",))
 
 
 def test_a_waiver_of_a_flow_is_not_for_a_payment_that_says_otherwise(admitted: Desk) -> None:
     facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
     admitted.declare(('[[facilities]]\nid = "hub-c"', facility), ('stored = [{ at = "hub-a" }]\ncurrency', "currency"))
-    assert clear(admitted).reason_code == "RR05"
+    assert screen(admitted).reason_code == "RR05"
     admitted.compliance.waive("first-law/stored", "retail", role="head", reason="so", until=NEXT_YEAR, by="eve")
-    assert clear(admitted).outcome == "cleared"
+    assert screen(admitted).outcome == "permitted"
     same = {"from": "bank-a", "to": "bank-b", "amount_minor": 5}
-    assert clear(admitted, facts=same).outcome == "cleared"
-    made = clear(admitted, facts={"stored": [{"at": "hub-z"}]})
-    assert (made.reason_code, made.answer.waivers) == ("RR04", ())
-    made = clear(admitted, facts={"from": "bank-b", "to": "bank-a"})
-    assert (made.reason_code, made.answer.missing) == ("RR05", ("asked.stored",))
+    assert screen(admitted, facts=same).outcome == "permitted"
+    made = screen(admitted, facts={"stored": [{"at": "hub-z"}]})
+    assert (made.reason_code, made.result.waivers) == ("RR04", ())
+    made = screen(admitted, facts={"from": "bank-b", "to": "bank-a"})
+    assert (made.reason_code, made.result.missing) == ("RR05", ("asked.stored",))
 
 
 @pytest.mark.parametrize("flow", ["", "retail"])
 def test_an_appeal_lets_nothing_through_that_was_not_declared(admitted: Desk, flow: str) -> None:
     """A waiver for what payments with facts of their own are called would be one for all of them."""
     admitted.declare(('[[facilities]]\nid = "hub-c"\nstate = "BB"', '[[facilities]]\nid = "hub-c"\nstate = "ZZ"'))
-    made = clear(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-c"}]})
+    made = screen(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-c"}]})
     assert made.reason_code == "RR04"
     number = admitted.compliance.appeal(made.digest, reason="please", by="bank-a")
     with pytest.raises(UsageError, match="asked is declared nowhere") as caught:
@@ -185,58 +198,58 @@ def test_nobody_declares_what_is_only_asked_about(admitted: Desk, subject: str) 
     flow = '[[flows]]\nid = "retail"'
     admitted.declare((flow, f"{waiver}from = 2026-01-01\nuntil = 2027-01-01\n\n{flow}"))
     with pytest.raises(UsageError, match='"asked" is declared'):
-        clear(admitted, "", {"from": "bank-a", "to": "bank-b"})
+        screen(admitted, "", {"from": "bank-a", "to": "bank-b"})
 
 
 def test_a_record_holds_no_longer_than_the_facts_of_the_payment(admitted: Desk) -> None:
     admitted.add(rule("access", "flow", 'each = "accessors"\nrequire = [{ fact = "permissions", test = "declared" }]'))
     permission = {"state": "BB", "name": "a permission", "until": "2026-11-28"}
     facts = {"accessors": [{"party": "owner-a", "state": "AA", "permissions": [permission]}]}
-    made = clear(admitted, facts=facts)
+    made = screen(admitted, facts=facts)
     assert isinstance(made, ComplianceRecord)
-    assert made.answer.until == date(2026, 11, 28)
+    assert made.result.until == date(2026, 11, 28)
     assert not made.holds(date(2026, 11, 28))
     assert admitted.compliance.replay(made.digest).digest == made.digest
     admitted.clock.advance(3 * DAY_NS)
-    assert clear(admitted, facts=facts).outcome == "refused"
+    assert screen(admitted, facts=facts).outcome == "refused"
 
 
 def test_payments_that_differ_in_nothing_that_counts_are_one_class(
     admitted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched = []
-    best = Prepared._router.func  # type: ignore[attr-defined]
+    best = JudgeCache._router.func  # type: ignore[attr-defined]
 
-    def counted(prepared: Prepared) -> Any:
+    def counted(prepared: JudgeCache) -> Any:
         router = best(prepared)
         find = router.best
         router.best = lambda flow: searched.append(flow.id) or find(flow)
         return router
 
-    monkeypatch.setattr(Prepared._router, "func", counted)
-    answers = [clear(admitted, facts={"amount_minor": each}).answer for each in (1, 2, 3)]
+    monkeypatch.setattr(JudgeCache._router, "func", counted)
+    answers = [screen(admitted, facts={"amount_minor": each}).result for each in (1, 2, 3)]
     assert answers[0] is answers[1] is answers[2]
     assert len(searched) == 1
-    clear(admitted, facts={"stored": [{"at": "hub-b"}]})
+    screen(admitted, facts={"stored": [{"at": "hub-b"}]})
     assert len(searched) == 2
     admitted.add(rule("amount", "flow", 'require = [{ fact = "amount_minor", test = "at-most", limit = 2 }]'))
-    outcomes = [clear(admitted, facts={"amount_minor": each}).outcome for each in (1, 2, 3)]
-    assert outcomes == ["cleared", "cleared", "refused"]
+    outcomes = [screen(admitted, facts={"amount_minor": each}).outcome for each in (1, 2, 3)]
+    assert outcomes == ["permitted", "permitted", "refused"]
     assert len(searched) == 5
 
 
 def test_an_answer_is_never_of_other_versions_or_another_day(admitted: Desk) -> None:
     other = admitted.again()
-    first = clear(admitted).answer
-    assert clear(admitted).answer is first
+    first = screen(admitted).result
+    assert screen(admitted).result is first
     other.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
-    second = clear(admitted).answer
+    second = screen(admitted).result
     assert second.inputs.network != first.inputs.network
     admitted.clock.advance(DAY_NS)
-    third = clear(admitted).answer
+    third = screen(admitted).result
     assert third.inputs.day == TODAY + timedelta(days=1)
     admitted.clock.advance(40 * DAY_NS)
-    assert clear(admitted).reason_code == "RR05"  # the list has expired
+    assert screen(admitted).reason_code == "RR05"  # the list has expired
 
 
 @pytest.mark.parametrize(
@@ -266,9 +279,9 @@ def test_questions_that_cannot_be(
     with opened(tmp_path / "kept.db") as engine:
         desk = Desk.of(engine, "", tmp_path, SimulatedClock(NOON))
         with pytest.raises(error, match=message) as caught:
-            clear(desk, flow, facts)
+            screen(desk, flow, facts)
         assert caught.value.hint  # type: ignore[attr-defined]
-        assert desk.compliance.crossings("payment-1") == []
+        assert desk.compliance.screenings("payment-1") == []
 
 
 # --- proof ---
@@ -276,7 +289,7 @@ def test_questions_that_cannot_be(
 
 def test_a_record_travels_and_is_verified_elsewhere(admitted: Desk, tmp_path: Path) -> None:
     """The receiver keeps the same versions, brought by itself, in a database of its own."""
-    record = clear(admitted).json()
+    record = screen(admitted).json()
     with opened(tmp_path / "receiver.db") as engine:
         upgrade(engine, SCHEMA)
         receiver = Compliance(engine)
@@ -292,7 +305,7 @@ def test_a_record_travels_and_is_verified_elsewhere(admitted: Desk, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["payment", "outcome", "route", "regimes", "standings", "until", "flow"])
 def test_a_record_that_was_changed(admitted: Desk, name: str) -> None:
-    record = clear(admitted).record
+    record = screen(admitted).record
     changed = {**record, name: {"id": "to-nowhere"} if name == "flow" else "another"}
     with pytest.raises(IntegrityError, match="its digest is not that of its content"):
         admitted.compliance.verify_record(changed)
@@ -303,8 +316,8 @@ def test_a_record_that_was_changed(admitted: Desk, name: str) -> None:
 )
 def test_a_record_that_was_forged_whole(admitted: Desk, name: str, value: object) -> None:
     """Its digest is of its content, but nobody who judges comes to it."""
-    forged = {**clear(admitted).record, name: value}
-    forged["digest"] = decisions.digest_of(forged)
+    forged = {**screen(admitted).record, name: value}
+    forged["digest"] = decisions.record_digest(forged)
     with pytest.raises(IntegrityError, match=f"judged again, the record is otherwise in: {name}"):
         admitted.compliance.verify_record(forged)
 
@@ -320,8 +333,8 @@ def test_what_is_no_record(admitted: Desk, record: Any) -> None:
 
 @pytest.mark.parametrize("missing", ["inputs", "flow", "standings", "payment"])
 def test_a_record_that_lacks_something(admitted: Desk, missing: str) -> None:
-    lacking = {name: each for name, each in clear(admitted).record.items() if name != missing}
-    lacking["digest"] = decisions.digest_of(lacking)
+    lacking = {name: each for name, each in screen(admitted).record.items() if name != missing}
+    lacking["digest"] = decisions.record_digest(lacking)
     with pytest.raises(UsageError, match="no record"):
         admitted.compliance.verify_record(lacking)
 
@@ -340,8 +353,8 @@ def test_a_record_that_lacks_something(admitted: Desk, missing: str) -> None:
     ],
 )
 def test_a_record_of_another_form(admitted: Desk, name: str, value: object, error: type[Exception] | None) -> None:
-    forged = {**clear(admitted).record, name: value}
-    forged["digest"] = decisions.digest_of(forged)
+    forged = {**screen(admitted).record, name: value}
+    forged["digest"] = decisions.record_digest(forged)
     if error is None:  # the reference is whatever the caller says
         assert admitted.compliance.verify_record(forged).record == forged
         return
@@ -350,20 +363,20 @@ def test_a_record_of_another_form(admitted: Desk, name: str, value: object, erro
 
 
 def test_a_record_names_the_standings_of_its_parties_and_no_others(admitted: Desk) -> None:
-    record = clear(admitted).record
+    record = screen(admitted).record
     forged = {
         **record,
         "standings": [*record["standings"], {"participant": "bank-c", "outcome": "admit", "digest": ""}],
     }
-    forged["digest"] = decisions.digest_of(forged)
+    forged["digest"] = decisions.record_digest(forged)
     with pytest.raises(IntegrityError, match="otherwise in: standings"):
         admitted.compliance.verify_record(forged)
 
 
 def test_every_decision_can_be_judged_again_later(admitted: Desk) -> None:
-    made = [clear(admitted), clear(admitted, "to-nowhere"), clear(admitted, facts={"stored": []})]
+    made = [screen(admitted), screen(admitted, "to-nowhere"), screen(admitted, facts={"stored": []})]
     digests = [each.digest for each in made]
-    digests += [admitted.compliance.standing(f"bank-{each}").digest for each in "ab"]
+    digests += [admitted.compliance.admission_status(f"bank-{each}").digest for each in "ab"]
     admitted.clock.advance(100 * DAY_NS)
     admitted.use(("PARTY", "owner-b"))
     admitted.declare(("exit_terms = true", "exit_terms = false"))
@@ -374,16 +387,16 @@ def test_every_decision_can_be_judged_again_later(admitted: Desk) -> None:
 def test_a_decision_by_another_engine_is_not_judged_by_this_one(
     admitted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = clear(admitted)
+    made = screen(admitted)
     monkeypatch.setattr(decision_replay, "ENGINE", "sycee.compliance.v2")
     with pytest.raises(UnavailableError, match=r"made by the engine sycee\.compliance\.v1"):
         admitted.compliance.replay(made.digest)
 
 
 def test_a_record_has_one_form(admitted: Desk) -> None:
-    record = clear(admitted).json()
+    record = screen(admitted).json()
     assert json.dumps(json.loads(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False) == record
-    assert json.loads(record)["format"] == cross_border.FORMAT
+    assert json.loads(record)["format"] == screening.FORMAT
 
 
 # --- reason codes ---
