@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.measure import Benchmark, Goal, Setting, Timing, Unit
 from sycee.compliance.facts import Element, Entity, Fact, Network
-from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, Touch, put_together
+from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, Touch, build_library
 from sycee.compliance.routing.routes import Route, Router
 from sycee.core.errors import require
 
@@ -121,7 +121,7 @@ class Synthetic:
             rows = tuple(Row(f"organisation-{each}", (), "listed", (), (), None, None, "text") for each in listed)
             lists.append(List(f"list-{number}", "", "", AT, None, True, (_SOURCE,), rows))
             profiles.append(_profile(f"regime-{number}", home, f"list-{number}"))
-        return put_together(profiles, lists)
+        return build_library(profiles, lists)
 
 
 _SOURCE: Final = Source("text", "made up", "nobody", AT, True)

@@ -70,7 +70,7 @@ def _names(names: list[str]) -> str:
 
 def _table(kind: Kind) -> str:
     rows = [row for field in kind.fields for row in _rows(field, "")]
-    answers = " or ".join(f"`{name}`" for name in kind.answering)
+    answers = " or ".join(f"`{name}`" for name in kind.responsible)
     who = f"\nWho answers for it: {answers}.\n" if answers else ""
     return "\n".join(
         [

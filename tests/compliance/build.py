@@ -22,7 +22,7 @@ from sycee.compliance.facts import (
     Network,
     Waiver,
 )
-from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, Touch, put_together
+from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, Touch, build_library
 from sycee.compliance.vocabulary import KINDS
 
 AT = date(2026, 11, 25)
@@ -177,7 +177,7 @@ def listing(*rows: Row, id: str = "list", **about: Any) -> List:
 
 
 def library(*parts: Profile | List) -> Library:
-    return put_together(
+    return build_library(
         [each for each in parts if isinstance(each, Profile)], [each for each in parts if isinstance(each, List)]
     )
 

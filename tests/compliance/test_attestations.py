@@ -203,12 +203,14 @@ def test_a_signature_where_none_is_needed_has_to_be_right_too() -> None:
 def test_everything_has_somebody_who_answers_for_it() -> None:
     whole = declared.whole()
     for kind in KINDS.values():
-        for name in kind.answering:
+        for name in kind.responsible:
             if kind.field(name).kinds == ("organisation",):  # type: ignore[union-attr]
                 whole[kind.plural][0][name] = ["owner-a"] if name == "owners" else f"{name.replace('_', '-')}-a"
     read = declarations.parse(declared.toml(whole), "net.toml")
-    answering = {kind: sorted(attestations.own(read, read.entities[f"first-{kind}"])) for kind in KINDS}
-    assert answering == {
+    responsible = {
+        kind: sorted(attestations.responsible_organisations(read, read.entities[f"first-{kind}"])) for kind in KINDS
+    }
+    assert responsible == {
         "organisation": ["first-organisation"],
         "facility": ["operator-a", "owner-a"],
         "span": ["operator-a", "owner-a"],

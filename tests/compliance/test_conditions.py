@@ -28,8 +28,8 @@ from tests.compliance.build import (
 
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance, Network
-from sycee.compliance.judging.conditions import Conditions, Outcome, every, some
-from sycee.compliance.judging.effective_facts import Knowledge
+from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, conjunction, disjunction
+from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.profiles import Condition, List
 
 pytestmark = pytest.mark.fast
@@ -37,10 +37,10 @@ pytestmark = pytest.mark.fast
 HOUR_NS = 3600 * 10**9
 
 
-def ask(declared: Network, subject: str, asked: Condition, *lists: List, at: date = AT) -> Outcome:
-    knowledge = Knowledge(declared, at)
+def ask(declared: Network, subject: str, asked: Condition, *lists: List, at: date = AT) -> ConditionResult:
+    knowledge = EffectiveNetwork(declared, at)
     node = knowledge.node(subject)
-    test = Conditions(knowledge, {each.id: each for each in lists}).ready(asked, Roots(node.kind))
+    test = ConditionCompiler(knowledge, {each.id: each for each in lists}).ready(asked, Roots(node.kind))
     return test((node, node, node if node.kind == "flow" else None))
 
 
@@ -200,7 +200,12 @@ def test_elements_count_from_a_day_until_another() -> None:
 def test_one_of_several_will_do() -> None:
     yes, no, open_ = (condition("state", "any-in", values=[state]) for state in ("AA", "BB", "CC"))
     unknown = replace(open_, fact="owner.state")
-    for conditions, truth in [((no, yes), True), ((unknown, yes), True), ((no, unknown), None), ((no, no), False)]:
+    for conditions, truth in [
+        ((no, yes), True),
+        ((unknown, yes), True),
+        ((no, unknown), None),
+        ((no, no), False),
+    ]:
         assert ask(place(), "hub", either(*conditions)).truth is truth
 
 
@@ -444,8 +449,8 @@ def test_known_less_is_never_the_opposite() -> None:
 
 
 def test_conjunction_and_disjunction() -> None:
-    assert [every(each) for each in ([], [True, None], [None, False])] == [True, None, False]
-    assert [some(each) for each in ([], [False, None], [None, True])] == [False, None, True]
+    assert [conjunction(each) for each in ([], [True, None], [None, False])] == [True, None, False]
+    assert [disjunction(each) for each in ([], [False, None], [None, True])] == [False, None, True]
 
 
 def test_other_kinds_have_other_fields() -> None:

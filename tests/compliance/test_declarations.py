@@ -96,7 +96,7 @@ def test_no_field_has_the_name_of_what_every_entity_has() -> None:
         assert {field.name for field in kind.fields} & entity == set()
         for field in kind.fields:
             assert {each.name for each in field.fields} & {"from", "until"} == set()
-        assert all(kind.field(name) for name in kind.answering)
+        assert all(kind.field(name) for name in kind.responsible)
 
 
 def test_what_is_left_out_is_unknown_and_an_empty_list_is_said() -> None:
@@ -178,7 +178,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
 
 def test_a_network_within_another_document() -> None:
     table = documents.parse('title = "A case"\n' + NETWORK, "case.toml")
-    assert declarations.within(table).digest == declarations.parse(NETWORK, "net.toml").digest
+    assert declarations.parse_embedded(table).digest == declarations.parse(NETWORK, "net.toml").digest
     assert table.text("title") == "A case"
     table.finish()
 

@@ -14,9 +14,8 @@ from sycee.compliance import attestations, declarations, library
 from sycee.compliance.facts import Assurance, Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
-from sycee.compliance.reports.summary import ON_PATH
 from sycee.compliance.routing.routes import NearestMiss, Route, Router
-from sycee.compliance.verdicts import Finding, Force, Report, Verdict
+from sycee.compliance.verdicts import ON_PATH, Finding, Force, Report, Verdict
 from sycee.core.keys import SigningKey
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"

@@ -350,7 +350,7 @@ def test_a_rule_may_look_at_the_flow_that_passes() -> None:
         "pay @ two": Verdict.PASS,
     }
     assert asked_judge.findings("one") == ()
-    assert asked_judge.element_truth(asked_judge.path_rules()[0], "one") is None
+    assert asked_judge.element_verdict(asked_judge.path_rules()[0], "one") is None
 
 
 def test_a_flow_may_be_a_question() -> None:

@@ -62,7 +62,7 @@ def test_a_list_of_ones_own_takes_the_place_of_a_shipped_one(tmp_path: Path) -> 
 def test_a_list_that_nobody_names_changes_no_digest(tmp_path: Path) -> None:
     read = [profiles.read_list(tmp_path / "a.toml")] if written(tmp_path, a={}) else []
     other = [profiles.parse_profile(documents.parse(data.content("profiles", "gdpr-transfers"), "it.toml"))]
-    assert profiles.put_together(other, read).digest == profiles.put_together(other, []).digest
+    assert profiles.build_library(other, read).digest == profiles.build_library(other, []).digest
 
 
 def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:

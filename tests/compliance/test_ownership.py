@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.compliance.build import AT, Maker, cloud, listing, network, organisation, participant, row, segment
 
-from sycee.compliance.judging.effective_facts import Knowledge
-from sycee.compliance.judging.ownership import Register, Standing
+from sycee.compliance.judging.effective_facts import EffectiveNetwork
+from sycee.compliance.judging.ownership import ListLookup, ListMatch
 from sycee.compliance.profiles import Row
 
 pytestmark = pytest.mark.fast
@@ -22,10 +22,10 @@ def owned(*shares: tuple[str, int], dispersed_bp: int | None = None, **about: An
     return organisation(owners=owners, dispersed_bp=dispersed_bp, **about)
 
 
-def standing(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> Standing:
+def standing(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ListMatch:
     """Of the organisation `firm`."""
     declared = network(**organisations)
-    return Register(listing(*rows), Knowledge(declared, at), control_bp).standing("firm")
+    return ListLookup(listing(*rows), EffectiveNetwork(declared, at), control_bp).standing("firm")
 
 
 BAD = row("bad")
@@ -163,7 +163,7 @@ def test_names_are_compared_by_what_they_say(name: str) -> None:
 def test_a_party_goes_by_its_own_name_too() -> None:
     made = network(firm=organisation(), holding=owned(("firm", 10_000)))
     called = replace(made, entities={**made.entities, "firm": replace(made.entities["firm"], name="Bad Firm Ltd")})
-    register = Register(listing(row("Bad  firm ltd")), Knowledge(called, AT), 5000)
+    register = ListLookup(listing(row("Bad  firm ltd")), EffectiveNetwork(called, AT), 5000)
     assert register.standing("firm").truth is True
     assert ("firm.name", "Bad Firm Ltd") in {(each.path, each.value) for each in register.standing("firm").facts}
     assert register.standing("holding").truth is True
@@ -172,7 +172,7 @@ def test_a_party_goes_by_its_own_name_too() -> None:
 def test_only_an_organisation_stands_on_a_list_by_its_facts() -> None:
     """Whatever else is named where one belongs says nothing of itself: all is missing."""
     made = network(firm=segment(owners=()), vault=cloud(), pay=participant())
-    register = Register(listing(BAD), Knowledge(made, AT), 5000)
+    register = ListLookup(listing(BAD), EffectiveNetwork(made, AT), 5000)
     for wrong in made.entities:
         assert (register.standing(wrong).truth, register.standing(wrong).missing) == (
             None,
@@ -195,9 +195,11 @@ def test_an_owner_who_left_leaves_shares_that_nobody_declared() -> None:
 
 
 def test_the_answer_is_kept() -> None:
-    register = Register(listing(BAD), Knowledge(network(firm=organisation()), AT), 5000)
+    register = ListLookup(listing(BAD), EffectiveNetwork(network(firm=organisation()), AT), 5000)
     limit = (frozenset({"storage"}), True)
     assert register.standing("firm") is register.standing("firm", limit, None)
-    limited = Register(listing(row("firm", parts=("storage",))), Knowledge(network(firm=organisation()), AT), 5000)
+    limited = ListLookup(
+        listing(row("firm", parts=("storage",))), EffectiveNetwork(network(firm=organisation()), AT), 5000
+    )
     assert limited.standing("firm", limit, None).truth is True
     assert limited.standing("firm", (frozenset(), True), None).truth is False

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sycee.compliance.routing import path_search
-from sycee.compliance.routing.path_search import COST, Graph, Link, Marks, Masks, Way
+from sycee.compliance.routing.path_search import COST, Graph, Link, Masks, MaskTable, Path
 from sycee.core.errors import UnavailableError, UsageError
 
 REGIMES = 3
@@ -29,7 +29,7 @@ def masks(draw: st.DrawFn) -> Masks:
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> tuple[Graph, Marks]:
+def networks(draw: st.DrawFn) -> tuple[Graph, MaskTable]:
     places = draw(st.integers(2, 6))
     ends = st.tuples(st.integers(0, places - 1), st.integers(0, places - 1)).filter(lambda pair: pair[0] != pair[1])
     drawn = draw(st.lists(st.tuples(ends, st.sampled_from((0, 1, 1, 2, 3, None))), min_size=1, max_size=11))
@@ -41,7 +41,7 @@ def networks(draw: st.DrawFn) -> tuple[Graph, Marks]:
         if link.cost is None:
             drawn_masks[places + number] |= Masks(0, 0, 0, COST)
     of_all = np.arange(places + len(links), dtype=np.int32)
-    return graph, Marks(of_all[:places], of_all[places:], np.array(drawn_masks, np.uint64))
+    return graph, MaskTable(of_all[:places], of_all[places:], np.array(drawn_masks, np.uint64))
 
 
 def every_way(graph: Graph, source: int, target: int) -> Iterator[tuple[int, ...]]:
@@ -57,7 +57,7 @@ def every_way(graph: Graph, source: int, target: int) -> Iterator[tuple[int, ...
         yield tuple(key for *_, key in way)
 
 
-def together(graph: Graph, marks: Marks, base: Masks, source: int, links: tuple[int, ...]) -> Masks:
+def together(graph: Graph, marks: MaskTable, base: Masks, source: int, links: tuple[int, ...]) -> Masks:
     """What a way does, part by part."""
     done, at = base, source
     for part in (marks.of_places[at], *(number for link in links for number in _parts(graph, marks, link))):
@@ -65,7 +65,7 @@ def together(graph: Graph, marks: Marks, base: Masks, source: int, links: tuple[
     return done
 
 
-def _parts(graph: Graph, marks: Marks, link: int) -> tuple[int, ...]:
+def _parts(graph: Graph, marks: MaskTable, link: int) -> tuple[int, ...]:
     ends = graph.links[link]
     return marks.of_links[link], marks.of_places[ends.one], marks.of_places[ends.other]
 
@@ -88,7 +88,7 @@ def order(graph: Graph, links: tuple[int, ...], done: Masks) -> tuple[object, ..
 )
 @settings(max_examples=200, deadline=None)
 def test_the_best_way_is_the_first_of_all_ways(
-    network: tuple[Graph, Marks], base: Masks, considered: int, ends: tuple[int, int]
+    network: tuple[Graph, MaskTable], base: Masks, considered: int, ends: tuple[int, int]
 ) -> None:
     graph, marks = network
     source, target = (end % len(graph.places) for end in ends)
@@ -111,17 +111,19 @@ def test_the_best_way_is_the_first_of_all_ways(
     assert found.weight >> graph.shift == first[2]
 
 
-def line(*costs: int | None) -> tuple[Graph, Marks]:
+def line(*costs: int | None) -> tuple[Graph, MaskTable]:
     """Places in a row, each link between two neighbours; nothing touches anything."""
     graph = Graph(
         [f"place-{n}" for n in range(len(costs) + 1)], [Link(f"link-{n}", n, n + 1, c) for n, c in enumerate(costs)]
     )
     rows = [Masks(0, 0, 0, COST if link.cost is None else 0) for link in graph.links]
     classes = np.arange(len(costs), dtype=np.int32)
-    return graph, Marks(np.full(len(costs) + 1, len(costs), np.int32), classes, np.array([*rows, Masks()], np.uint64))
+    return graph, MaskTable(
+        np.full(len(costs) + 1, len(costs), np.int32), classes, np.array([*rows, Masks()], np.uint64)
+    )
 
 
-def best(network: tuple[Graph, Marks], considered: int = ALL) -> Way:
+def best(network: tuple[Graph, MaskTable], considered: int = ALL) -> Path:
     graph, marks = network
     found = path_search.best(graph, marks, Masks(COST, COST, 0, 0), considered, 0, len(graph.places) - 1)
     assert found is not None

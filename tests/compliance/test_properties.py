@@ -17,9 +17,9 @@ from tests.compliance.naive import Naive
 from sycee.compliance.canonical import plain
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Element, Network
-from sycee.compliance.judging.conditions import every
+from sycee.compliance.judging.conditions import conjunction
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.profiles import Library, Rule, put_together
+from sycee.compliance.profiles import Library, Rule, build_library
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import LEVELS, LISTED
 
@@ -34,7 +34,7 @@ seldom = settings(max_examples=60, deadline=None, suppress_health_check=[HealthC
 def world(seed: int) -> tuple[Random, Network, Library]:
     random = Random(seed)
     network = generate.network(random)
-    return random, network, put_together(generate.profiles(random), generate.lists(random))
+    return random, network, build_library(generate.profiles(random), generate.lists(random))
 
 
 def found(network: Network, library: Library) -> dict[tuple[str, str], Finding]:
@@ -163,8 +163,8 @@ def test_an_expired_list_says_nothing(seed: int) -> None:
     regime = build.profile(build.rule(level, condition))
     old = [replace(each, valid_until=AT) for each in generate.lists(random)]
     fresh = [build.listing(id=id) for id in generate.LISTS]
-    after = found(network, put_together([regime], old))
-    for name, finding in found(network, put_together([regime], fresh)).items():
+    after = found(network, build_library([regime], old))
+    for name, finding in found(network, build_library([regime], fresh)).items():
         named = any(each.path.startswith("list ") for each in after[name].evidence)
         assert after[name].verdict is (Verdict.UNKNOWN if named else finding.verdict)
 
@@ -198,10 +198,10 @@ def test_the_parts_of_a_question_make_the_whole(seed: int) -> None:
         regimes = judge.regimes(flow.id)
         for finding in whole:
             rule, place = rules[finding.rule], finding.subject.partition(" @ ")[2]
-            alone = judge.element_truth(rule, place)
+            alone = judge.element_verdict(rule, place)
             if alone is None or finding.verdict is Verdict.CONFLICT:
                 continue
-            applies = every([regimes[finding.profile], judge.flow_truth(rule, flow.id)])
+            applies = conjunction([regimes[finding.profile], judge.covers_flow(rule, flow.id)])
             of_flow = Verdict.ATTESTED if finding.verdict is Verdict.ATTESTED and alone is Verdict.PASS else alone
             assert finding.verdict is expected(applies, of_flow, rule)  # somebody may vouch for what the flow is
 
@@ -224,7 +224,10 @@ def test_touches_add_up(seed: int) -> None:
         named = network.entities  # a place where an edge belongs touches nothing
         places = {place for level, place in told if place in named and named[place].kind in LEVELS[level]}
         for profile, applies in judge.regimes(flow.id).items():
-            touched = [judge.touch_flow(profile, flow.id), *(judge.touch_truth(profile, p, flow.id) for p in places)]
+            touched = [
+                judge.touched_by_flow(profile, flow.id),
+                *(judge.touched_by_element(profile, p, flow.id) for p in places),
+            ]
             if True in touched:
                 assert applies
             if applies is False:

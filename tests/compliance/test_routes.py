@@ -33,7 +33,7 @@ from tests.compliance.build import (
 
 from sycee.compliance.facts import Adoption, Entity, Network, Waiver
 from sycee.compliance.profiles import Library, Rule
-from sycee.compliance.routing.routes import Answer, NearestMiss, Route, Router
+from sycee.compliance.routing.routes import NearestMiss, Route, Router, RouteResult
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import PATH_LEVELS
 from sycee.core.errors import IntegrityError, UsageError
@@ -177,7 +177,7 @@ def order(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[Any, .
     return len(broken), len(lacking) + no_cost, sum(cost.value for cost in costs if cost), len(via), via
 
 
-def agrees(router: Router, answer: Answer, under: set[str]) -> None:
+def agrees(router: Router, answer: RouteResult, under: set[str]) -> None:
     """The answer is the first of all ways, and says of it what the judge does."""
     possible = [order(router, via, under) for via in every_way(router.judge.network)]
     if not possible:

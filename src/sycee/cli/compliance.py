@@ -21,7 +21,7 @@ from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from sycee.compliance.facts import Network
-    from sycee.compliance.judging.cases import Case, Outcome
+    from sycee.compliance.judging.cases import Case, ExpectationResult
     from sycee.compliance.profiles import Library
     from sycee.compliance.reports.summary import Told
     from sycee.compliance.verdicts import Finding
@@ -385,7 +385,7 @@ def _split_applying(findings: Sequence[Finding]) -> tuple[list[Finding], list[Fi
     return worst_first(applying), [each for each in findings if each.verdict is Verdict.NOT_APPLICABLE]
 
 
-def _case(case: Case, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _case(case: Case, outcomes: Sequence[ExpectationResult]) -> dict[str, Any]:
     return {
         "id": case.id,
         "title": case.title,
@@ -405,7 +405,7 @@ def _case(case: Case, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _print_case(case: Case, outcomes: Sequence[Outcome]) -> None:
+def _print_case(case: Case, outcomes: Sequence[ExpectationResult]) -> None:
     from sycee.compliance.reports.text import wrapped
 
     wrong = [each for each in outcomes if not each.passed]

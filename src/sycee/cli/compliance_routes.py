@@ -28,7 +28,7 @@ from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
-    from sycee.compliance.routing.routes import Answer
+    from sycee.compliance.routing.routes import RouteResult
 
 
 def routes(
@@ -188,7 +188,7 @@ def _draw(
     profiles: list[str] | None,
     lists: list[Path] | None,
     at: str | None,
-    answer: Answer,
+    answer: RouteResult,
     file: Path,
 ) -> None:
     from sycee.compliance.reports import picture

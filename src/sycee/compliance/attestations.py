@@ -30,7 +30,7 @@ WORDS: Final = {each.word: each for each in Assurance}
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class UnverifiedAttestation:
     """An attestation as a file has it, before anybody looked at its signature."""
 
     attestation: Attestation
@@ -38,10 +38,10 @@ class Written:
     table: Table
 
 
-def read(table: Table, as_of: date, source: str) -> Written:
+def read(table: Table, as_of: date, source: str) -> UnverifiedAttestation:
     """An attestation out of a table; `as_of` and `source` are the network's, where it says none of its own.
 
-    DocumentError says what cannot be, and where. Subject, facts and signature are judged later, by `checked`.
+    DocumentError says what cannot be, and where. Subject, facts and signature are judged later, by `verified`.
     """
     day = common_fields.optional_day(table, "as_of", as_of) or as_of
     attestation = Attestation(
@@ -61,10 +61,10 @@ def read(table: Table, as_of: date, source: str) -> Written:
         raise table.error(None, "says neither which topics nor which facts it is of", right=right)
     signature = _signature(table)
     table.finish()
-    return Written(attestation, signature, table)
+    return UnverifiedAttestation(attestation, signature, table)
 
 
-def checked(written: Written, network: Network) -> Attestation:
+def verified(written: UnverifiedAttestation, network: Network) -> Attestation:
     """The attestation, when all that it says of this network holds. DocumentError if it does not.
 
     Its facts are declared, its signature is there where one is needed, and verifies, and what is self-signed is by the
@@ -141,7 +141,7 @@ def sign(
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def anybodys(key: bytes) -> bool:
+def has_small_order(key: bytes) -> bool:
     """Whether an Ed25519 public key, 32 bytes, is one of the few points of small order, for which anybody can sign.
 
     These are the points that come to nothing when they are doubled three times. On the curve of RFC 8032 they are those
@@ -152,17 +152,17 @@ def anybodys(key: bytes) -> bool:
     return y * (square - 1) * (-121_665 * square * square + 2 * 121_666 * square - 121_666) % ((1 << 255) - 19) == 0
 
 
-def own(network: Network, entity: Entity) -> frozenset[str]:
+def responsible_organisations(network: Network, entity: Entity) -> frozenset[str]:
     """The ids of the organisations that answer for it; none where that is not declared."""
     if entity.kind == ORGANISATION:
         return frozenset((entity.id,))
-    answering: set[str] = set()
-    for name in KINDS[entity.kind].answering:
+    responsible: set[str] = set()
+    for name in KINDS[entity.kind].responsible:
         fact = entity.facts.get(name)
         for reference in _references(fact.value) if fact else ():
             other = network.entities.get(reference)
-            answering |= own(network, other) if other else {reference}
-    return frozenset(answering)
+            responsible |= responsible_organisations(network, other) if other else {reference}
+    return frozenset(responsible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +183,10 @@ def _problem(network: Network, attestation: Attestation) -> _Problem | None:
             right = typos.hint(name, declared, f"declared of it: {', '.join(declared) or 'nothing'}")
             return _Problem("facts", f"{attestation.subject} does not declare {documents.found(name)}", right)
     if attestation.assurance in SIGNED:
-        answering = own(network, subject) if subject else frozenset()
-        itself, says_itself = attestation.by in answering, attestation.assurance is Assurance.SELF_SIGNED
+        responsible = responsible_organisations(network, subject) if subject else frozenset()
+        itself, says_itself = attestation.by in responsible, attestation.assurance is Assurance.SELF_SIGNED
         if says_itself and not itself:
-            who = ", ".join(sorted(answering)) or "whoever answers for it, which is not declared"
+            who = ", ".join(sorted(responsible)) or "whoever answers for it, which is not declared"
             what = f"{attestation.by} does not answer for {attestation.subject}"
             return _Problem("by", what, f'by {who}; or assurance = "third-party"')
         if itself and not says_itself:

@@ -22,15 +22,14 @@ from typing import Final
 from blake3 import blake3
 
 from sycee.compliance import attestations, common_fields, profiles
-from sycee.compliance.attestations import Written
+from sycee.compliance.attestations import UnverifiedAttestation
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
+from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import BASIS_POINTS, BY_PLURAL, KINDS, ORGANISATION, Field, Kind, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
-
-ON_A_PATH: Final = " @ "  # FLOW @ ENTITY: the subject of a rule about what lies on a flow's path
 
 
 def load(paths: Sequence[Path]) -> Network:
@@ -64,7 +63,7 @@ def parse_files(files: Mapping[str, bytes | str]) -> Network:
     return _Reader([documents.parse(content, file) for file, content in files.items()], whole=True).read()
 
 
-def within(table: Table) -> Network:
+def parse_embedded(table: Table) -> Network:
     """The network that a document declares beside other things, which are left for the caller to read and finish."""
     return _Reader([table]).read()
 
@@ -119,7 +118,7 @@ class _Reader:
         """The whole network."""
         name, title = common_fields.name(self.head, "id"), self.head.text("title")
         self.head.finish()
-        written: list[Written] = []
+        written: list[UnverifiedAttestation] = []
         adoptions: list[Adoption] = []
         waivers: list[Waiver] = []
         for document in self.tables:
@@ -141,7 +140,7 @@ class _Reader:
         # In an order of their own, so that the digest does not hang on how the files are laid out.
         return replace(
             network,
-            attestations=tuple(sorted((attestations.checked(each, network) for each in written), key=canonical)),
+            attestations=tuple(sorted((attestations.verified(each, network) for each in written), key=canonical)),
             adoptions=tuple(sorted(adoptions, key=canonical)),
             waivers=tuple(sorted(waivers, key=canonical)),
         )
@@ -237,7 +236,7 @@ class _Reader:
         table.finish()
         return Element(facts, from_date, until_date, about.place)
 
-    def _attestation(self, table: Table) -> Written:
+    def _attestation(self, table: Table) -> UnverifiedAttestation:
         written = attestations.read(table, self.about.as_of, self.about.source)
         self.mentions.append(_Mention(table, "subject", written.attestation.subject))
         self.mentions.append(_Mention(table, "by", written.attestation.by, (ORGANISATION,)))
@@ -245,7 +244,7 @@ class _Reader:
 
     def _waiver(self, table: Table) -> Waiver:
         from_date, subject = table.day("from"), table.text("subject")
-        for each in subject.split(ON_A_PATH):
+        for each in subject.split(ON_PATH):
             common_fields.check_name(table, "subject", each)
             self.mentions.append(_Mention(table, "subject", each))
         table.day("until")  # a waiver without an end would be a change of the rule
@@ -294,7 +293,7 @@ class _Reader:
 
     def _check_key(self, organisation: Entity) -> None:
         fact = organisation.facts.get("key")
-        if fact is not None and attestations.anybodys(bytes.fromhex(str(fact.value))):
+        if fact is not None and attestations.has_small_order(bytes.fromhex(str(fact.value))):
             problem = "is a point of small order: anybody can sign with it"
             raise self.tables_of[organisation.id].error("key", problem, right="a key that `sycee key new` made")
 

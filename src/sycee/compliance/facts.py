@@ -77,6 +77,11 @@ class Entity:
     synthetic: bool = False
     place: str = ""
 
+    def value_on(self, name: str, at: date) -> Value | None:
+        """Return the value of a fact on a day; None if it is not declared or has expired."""
+        fact = self.facts.get(name)
+        return None if fact is None or (fact.expires is not None and at >= fact.expires) else fact.value
+
 
 @dataclass(frozen=True, slots=True)
 class Attestation:

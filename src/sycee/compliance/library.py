@@ -29,7 +29,7 @@ def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> L
         twice = next(each.id for place, each in enumerate(own) if each.id in [one.id for one in own[:place]])
         raise UsageError(f'the list "{twice}" was given twice', hint="name each list once")
     shipped = [_shipped(name) for name in data.names("lists") if name not in given]
-    library = regimes.put_together(read, [*shipped, *own])
+    library = regimes.build_library(read, [*shipped, *own])
     for name in given.keys() - library.lists.keys():
         right = typos.hint(name, library.lists, f"lists named: {', '.join(library.lists) or 'none'}")
         raise UsageError(f'{given[name]}: no profile named here looks at the list "{name}"', hint=right)

@@ -170,7 +170,7 @@ class Profile:
         return Force.ENFORCED if self.status != "pledge" or adopted else Force.ADVISED
 
 
-def key_of(name: str) -> str:
+def normalized_name(name: str) -> str:
     """What names are compared by: letters and signs alone, not how they are written.
 
     Wide and narrow forms, small and great letters, and blanks of any kind and number are the same, and what nobody can
@@ -228,7 +228,7 @@ class List:
         names: dict[str, list[Row]] = {}
         for row in self.rows:
             for name in (row.party, *row.also):
-                names.setdefault(key_of(name), []).append(row)
+                names.setdefault(normalized_name(name), []).append(row)
         return {name: tuple(rows) for name, rows in names.items()}
 
 
@@ -251,7 +251,7 @@ class Library:
         return {rule.id: rule for profile in self.profiles for rule in profile.rules}
 
 
-def put_together(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
+def build_library(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
     """A library, with no list that nobody names: its digest would change with what it does not look at.
 
     UsageError if a profile comes twice, or one of its rules names a list that is not among them.
@@ -261,7 +261,7 @@ def put_together(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
     for position, profile in enumerate(profiles):
         if profile.id in [each.id for each in profiles[:position]]:
             raise UsageError(f"The profile {profile.id} was given twice.", hint="Name each profile once.")
-        named |= lists_of(profile)
+        named |= list_ids(profile)
         for name in sorted(named - by_id.keys()):
             near = typos.nearest(name, by_id)
             right = f"Give it with --list FILE{f'; or did you mean {near}?' if near else '.'}"
@@ -529,7 +529,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def lists_of(profile: Profile) -> set[str]:
+def list_ids(profile: Profile) -> set[str]:
     """The ids of the lists that its conditions name."""
     waiting = [touch.condition for touch in profile.touches]
     for rule in profile.rules:

@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sycee.compliance import attestations, declarations, profiles, territories, vocabulary
+from sycee.compliance import attestations, profiles, territories, vocabulary
+from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, TESTS, Field, Kind, Type
 
 Schema = dict[str, Any]
@@ -206,7 +207,7 @@ def _attestation() -> Schema:
 
 
 def _waiver() -> Schema:
-    subject = f"^{vocabulary.NAME}({declarations.ON_A_PATH}{vocabulary.NAME})?$"
+    subject = f"^{vocabulary.NAME}({ON_PATH}{vocabulary.NAME})?$"
     return _object(
         {
             "rule": _ref("rule_name"),

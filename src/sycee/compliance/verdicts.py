@@ -12,6 +12,7 @@ from sycee.compliance.canonical import digest
 from sycee.compliance.facts import Assurance, Value, Waiver
 
 ENGINE: Final = "sycee.compliance.v1"  # changes when the same input may be judged otherwise
+ON_PATH: Final = " @ "  # FLOW @ ENTITY is the subject of a rule about an element on the path of a flow
 
 
 class Verdict(IntEnum):

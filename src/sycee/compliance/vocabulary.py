@@ -81,7 +81,7 @@ class Kind:
     plural: str
     meaning: str
     fields: tuple[Field, ...]
-    answering: tuple[str, ...] = ()
+    responsible: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field | None:
         """The field of this name."""
@@ -208,7 +208,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("owner", "whose it is", ORGANISATION),
                 _EQUIPMENT,
             ),
-            answering=("operator", "owner"),
+            responsible=("operator", "owner"),
         ),
         Kind(
             SPAN,
@@ -222,7 +222,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _COST,
                 _LATENCY,
             ),
-            answering=("operator", "owner"),
+            responsible=("operator", "owner"),
         ),
         Kind(
             SEGMENT,
@@ -240,7 +240,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _COST,
                 _LATENCY,
             ),
-            answering=("operator", "owners"),
+            responsible=("operator", "owners"),
         ),
         Kind(
             CLOUD,
@@ -254,7 +254,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("key_custody", "who holds the keys to what is stored", ORGANISATION),
                 _references("accessible_to", "who else can read what is stored", ORGANISATION),
             ),
-            answering=("operator", "operator_of_record"),
+            responsible=("operator", "operator_of_record"),
         ),
         Kind(
             STORE,
@@ -264,7 +264,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("operator", "who runs it", ORGANISATION),
                 _states("serves", "where people can install from it"),
             ),
-            answering=("operator",),
+            responsible=("operator",),
         ),
         Kind(
             APP,
@@ -275,7 +275,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _references("stores", "where it is offered", STORE),
                 _references("preinstalled_by", "makers that deliver it with their devices", ORGANISATION),
             ),
-            answering=("publisher",),
+            responsible=("publisher",),
         ),
         Kind(
             PARTICIPANT,
@@ -307,7 +307,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _integer("vulnerability_notice_days", "how soon it tells of a vulnerability, in days"),
                 _states("storage_required_by", "states that ask it to store at home what arises abroad"),
             ),
-            answering=("organisation",),
+            responsible=("organisation",),
         ),
         Kind(
             FLOW,
@@ -362,7 +362,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _text("channel", "of data for law enforcement: the treaty or agreement that is used"),
                 _references("via", "the spans and segments that it takes, in order", SPAN, SEGMENT),
             ),
-            answering=("from",),
+            responsible=("from",),
         ),
     )
 }

@@ -18,7 +18,7 @@ from sycee.compliance.enforcement import admission, screening
 from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.enforcement.screening import AdmissionStatus
 from sycee.compliance.facts import Fact, Network, Waiver
-from sycee.compliance.profiles import Library, put_together
+from sycee.compliance.profiles import Library, build_library
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
 
@@ -49,7 +49,7 @@ def world(seed: int) -> tuple[Random, Network, Library]:
     rules = [
         replace(generate.rule(random, f"rule-{number}"), kind="checked") for number in range(random.choice((1, 2)))
     ]
-    library = put_together([build.profile(*rules, id="one")], generate.lists(random))
+    library = build_library([build.profile(*rules, id="one")], generate.lists(random))
     subjects = (*PARTIES, "flow-0", "flow-1", "span-0", "app-0", "organisation-0", "flow-0 @ facility-0")
     waivers = [
         Waiver(name, random.choice(subjects), "head", "so", AT, AT.replace(year=2030))

@@ -20,7 +20,7 @@ from sycee.compliance import canonical, declarations, fact_paths
 from sycee.compliance.enforcement import decisions
 from sycee.compliance.facts import Element, Entity, Fact, Network
 from sycee.compliance.profiles import Condition, Library
-from sycee.compliance.routing.parties import known
+from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
 from sycee.core import documents, typos
 from sycee.core.errors import UsageError
@@ -62,7 +62,7 @@ def flow_class(network: Network, library: Library, day: date, id: str, facts: Ma
             hint = typos.hint(id, flows, "name a flow of the declarations, or give all facts")
             raise UsageError(f"{id} is no flow that was declared", hint=hint)
         base = entity
-    waived = {name for each in network.waivers for name in each.subject.split(declarations.ON_A_PATH)}
+    waived = {name for each in network.waivers for name in each.subject.split(ON_PATH)}
     if UNDECLARED_FLOW in network.entities or UNDECLARED_FLOW in network.attested or UNDECLARED_FLOW in waived:
         raise UsageError(
             f'"{UNDECLARED_FLOW}" is declared: it is what flows are called that are only asked about', hint="rename"
@@ -80,7 +80,7 @@ def flow_class(network: Network, library: Library, day: date, id: str, facts: Ma
             raise UsageError(f'the flow does not say "{name}"', hint="name a flow that was declared, or both parties")
     digest = canonical.digest({"id": id, "facts": {name: given[name].value for name in kept}})
     # Lists of tables are never the same: they come from elsewhere.
-    as_declared = all(given[name].value == known(base, name, day) for name in kept)
+    as_declared = all(given[name].value == base.value_on(name, day) for name in kept)
     name = base.id if as_declared else UNDECLARED_FLOW
     return FlowClass(id, canonical.plain(kept), digest, Entity(FLOW, name, name, said))
 

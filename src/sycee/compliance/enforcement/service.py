@@ -22,7 +22,6 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
-from sycee.compliance.declarations import ON_A_PATH
 from sycee.compliance.enforcement import admission, decision_log, decision_replay, decisions, screening, versions
 from sycee.compliance.enforcement.admission import Admission, Change
 from sycee.compliance.enforcement.decision_log import Appeal, Round, StoredDecision
@@ -33,7 +32,7 @@ from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library, Rule
-from sycee.compliance.verdicts import Finding
+from sycee.compliance.verdicts import ON_PATH, Finding
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
 from sycee.core import typos
 from sycee.core.clock import Clock, RealClock
@@ -142,7 +141,7 @@ class Compliance:
             # What was waived can be taken back, though its rule or subject is no more.
             if until > today or names not in [(each.rule, each.subject) for each in network.waivers]:
                 _require_named("rule", rule, library.rules)
-                for each in subject.split(ON_A_PATH):
+                for each in subject.split(ON_PATH):
                     _require_named("subject", each, network.entities)
                 _require_level(library.rules[rule], subject, network)
             return _NewWaivers(basis, versions.with_waivers(network, [waiver]), (waiver,))
@@ -429,7 +428,7 @@ def _waivers_for(
     stops = [each for each in decision.record["findings"] if decisions.stops(each)]
     if not stops:
         raise UsageError("no rule stopped this decision that could be waived", hint="answer it with granted=False")
-    for name in (name for each in stops for name in each["subject"].split(ON_A_PATH)):
+    for name in (name for each in stops for name in each["subject"].split(ON_PATH)):
         if name not in network.entities:
             problem = f"{name} is declared nowhere: a waiver would let through whatever else comes to be called so"
             raise UsageError(problem, hint="declare it and ask again, or answer with granted=False")
@@ -443,12 +442,12 @@ def _require_named(what: str, name: str, names: Mapping[str, object]) -> None:
 
 def _require_level(rule: Rule, subject: str, network: Network) -> None:
     """UsageError unless the rule is about such a subject: of what lies on a path, the place, the flow, or both."""
-    kinds = [network.entities[each].kind for each in subject.split(ON_A_PATH)]
+    kinds = [network.entities[each].kind for each in subject.split(ON_PATH)]
     about = [[kind] for kind in LEVELS[rule.level]]
     if rule.level in PATH_LEVELS:
         about += [[FLOW], *([FLOW, *each] for each in about)]
     if kinds not in about:
-        forms = " or ".join(ON_A_PATH.join(each).upper() for each in about)
+        forms = " or ".join(ON_PATH.join(each).upper() for each in about)
         raise UsageError(f"{rule.id} is not about {subject} ({kinds[-1]})", hint=f"it can be waived for: {forms}")
 
 

@@ -130,7 +130,7 @@ def library_of(files: Sequence[File]) -> Library:
     """The library of these texts."""
     read = {role: [each for each in files if each.role == role] for role in (PROFILE, LIST)}
     regimes = [profiles.parse_profile(documents.parse(each.content, each.name)) for each in read[PROFILE]]
-    return profiles.put_together(regimes, [_list(each) for each in read[LIST]])
+    return profiles.build_library(regimes, [_list(each) for each in read[LIST]])
 
 
 def _list(file: File) -> profiles.List:

@@ -37,13 +37,12 @@ from sycee.compliance import common_fields, declarations, library, profiles
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
-from sycee.compliance.verdicts import Finding, Force, Verdict
+from sycee.compliance.verdicts import ON_PATH, Finding, Force, Verdict
 from sycee.compliance.vocabulary import FLOW
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
-ON_PATH = " @ "
 _VERDICTS = {verdict.word: verdict for verdict in Verdict}
 _FORCES = {force.word: force for force in Force}
 
@@ -93,7 +92,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExpectationResult:
     """What came of an expectation: the finding, if there is one, and what is otherwise in it."""
 
     expectation: Expectation
@@ -119,15 +118,15 @@ class Case:
     expectations: tuple[Expectation, ...]
     place: str = field(default="", compare=False)
 
-    def run(self, regimes: Library | None = None) -> tuple[Outcome, ...]:
+    def run(self, regimes: Library | None = None) -> tuple[ExpectationResult, ...]:
         """Judge it, and compare. `regimes` are others in place of its own, as those that a test has spoilt."""
         findings = _Findings(self.network, self.library if regimes is None else regimes)
         return tuple(self._outcome(each, findings) for each in self.expectations)
 
     @staticmethod
-    def _outcome(expectation: Expectation, findings: _Findings) -> Outcome:
+    def _outcome(expectation: Expectation, findings: _Findings) -> ExpectationResult:
         found = findings.of(expectation)
-        return Outcome(expectation, found, expectation.problems(found))
+        return ExpectationResult(expectation, found, expectation.problems(found))
 
     @cached_property
     def rules(self) -> frozenset[str]:
@@ -190,7 +189,7 @@ def parse(table: Table, folder: Path) -> Case:
     files = [folder / each for each in table.texts("list_files", default=())]
     regimes = library.load([_placed(each, folder) for each in table.texts("profiles")], [*files, *own])
     expected = table.tables("expect")
-    network = declarations.within(table)
+    network = declarations.parse_embedded(table)
     table.finish()
     expectations = tuple(_expectation(each, at, regimes, network) for each in expected)
     return Case(name, title, source, at_hand, regimes, network, expectations, f"{table.file}:{table.line()}")

@@ -14,19 +14,19 @@ from typing import Final
 
 from sycee.compliance.facts import Waiver
 from sycee.compliance.profiles import Condition, Rule
-from sycee.compliance.verdicts import Finding, Verdict
+from sycee.compliance.verdicts import ON_PATH, Finding, Verdict
 from sycee.compliance.vocabulary import ANY_IN, LEVELS, NONE_IN, SETS
 
 _MET: Final = (Verdict.PASS, Verdict.ATTESTED)
 
 # For each rule, the rules that contradict it, each with the facts over which they do.
-Pairs = Mapping[str, Mapping[str, frozenset[str]]]
+Contradictions = Mapping[str, Mapping[str, frozenset[str]]]
 # Facts that are known to have a value, each with the id of the element, or the subject, that a rule asks it of.
-Concerned = frozenset[tuple[str, str]]
-_NOBODY: Final[Concerned] = frozenset()
+ContestedFacts = frozenset[tuple[str, str]]
+_NOBODY: Final[ContestedFacts] = frozenset()
 
 
-def pairs(rules: Iterable[Rule]) -> Pairs:
+def pairs(rules: Iterable[Rule]) -> Contradictions:
     """For each rule, those of other profiles that ask the same fact of the same thing for what it then cannot be."""
     asking = [(rule, asked) for rule in rules for asked in [_asked(rule)] if asked]
     found: dict[str, dict[str, frozenset[str]]] = {}
@@ -75,15 +75,15 @@ class Waivers:
 
     def of(self, finding: Finding) -> Waiver | None:
         """The one that lets this finding's subject off its rule."""
-        subjects = dict.fromkeys((finding.subject, *finding.subject.split(" @ ")))
+        subjects = dict.fromkeys((finding.subject, *finding.subject.split(ON_PATH)))
         found = (self._by_name.get((finding.rule, subject)) for subject in subjects)
         return next((each for each in found if each is not None), None)
 
 
 def settle(
     findings: list[Finding],
-    concerned: Mapping[str, Concerned],
-    conflicts: Pairs,
+    concerned: Mapping[str, ContestedFacts],
+    conflicts: Contradictions,
     waivers: Waivers,
 ) -> list[Finding]:
     """The findings of one subject, with waivers and conflicts.
@@ -113,7 +113,7 @@ def settle(
     return settled
 
 
-def _of_both(one: Concerned, other: Concerned, facts: frozenset[str]) -> bool:
+def _of_both(one: ContestedFacts, other: ContestedFacts, facts: frozenset[str]) -> bool:
     return any(fact in facts for _, fact in one & other)
 
 

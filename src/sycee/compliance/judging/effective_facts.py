@@ -27,26 +27,26 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
 
 
-class Path:
+class FactPath:
     """A path of facts, a step at a time. Equal paths, and equal ends of paths, are one object: `Path.of`."""
 
     __slots__ = ("name", "rest")
-    _made: dict[tuple[str, ...], Path] = {}  # noqa: RUF012  (one table for all)
+    _made: dict[tuple[str, ...], FactPath] = {}  # noqa: RUF012  (one table for all)
 
-    def __init__(self, name: str, rest: Path | None) -> None:
+    def __init__(self, name: str, rest: FactPath | None) -> None:
         self.name = name
         self.rest = rest
 
     @classmethod
-    def of(cls, steps: tuple[str, ...]) -> Path:
+    def of(cls, steps: tuple[str, ...]) -> FactPath:
         """The path of these steps; at least one."""
         made = cls._made.get(steps)
         if made is None:
-            made = cls._made[steps] = Path(steps[0], cls.of(steps[1:]) if len(steps) > 1 else None)
+            made = cls._made[steps] = FactPath(steps[0], cls.of(steps[1:]) if len(steps) > 1 else None)
         return made
 
 
-class Known:
+class EffectiveFact:
     """One fact that is known. Tests look at `values`; `nodes` are the elements or entities that it leads to."""
 
     __slots__ = (
@@ -102,20 +102,20 @@ class Known:
                 self._refuted = evidence
         return evidence
 
-    def noted(self, note: str) -> Known:
+    def noted(self, note: str) -> EffectiveFact:
         """The same fact with a note."""
-        return Known(self.path, self.value, self.values, self.source, self.as_of, self.assurance, note=note)
+        return EffectiveFact(self.path, self.value, self.values, self.source, self.as_of, self.assurance, note=note)
 
 
-class Walk:
+class ResolvedPath:
     """Where a path led: the facts at its end, those passed on the way, and the paths of what is missing."""
 
     __slots__ = ("_held", "_refuted", "leaves", "missing", "way")
 
     def __init__(
         self,
-        leaves: tuple[Known, ...] = (),
-        way: tuple[Known, ...] = (),
+        leaves: tuple[EffectiveFact, ...] = (),
+        way: tuple[EffectiveFact, ...] = (),
         missing: tuple[str, ...] = (),
     ) -> None:
         self.leaves = leaves
@@ -136,7 +136,7 @@ class Walk:
         return evidence
 
 
-NOWHERE: Final = Walk()
+NO_FACTS: Final = ResolvedPath()
 
 
 class Node:
@@ -144,7 +144,7 @@ class Node:
 
     __slots__ = ("_fields", "_knowledge", "_known", "_named", "_walks", "facts", "id", "kind", "outcomes", "owner")
 
-    def __init__(self, knowledge: Knowledge, label: str, kind: str, facts: Any, owner: str, named: str) -> None:
+    def __init__(self, knowledge: EffectiveNetwork, label: str, kind: str, facts: Any, owner: str, named: str) -> None:
         self.id = label
         self.kind = kind  # "" where nothing is declared
         self.owner = owner  # the id of the entity that it is, or is a part of
@@ -153,10 +153,10 @@ class Node:
         self.facts = facts
         self._named = named  # the path of fields from the entity to this element, with a dot behind it
         self._fields = _FIELDS.get(kind)
-        self._known: dict[str, Known | None] = {}
-        self._walks: dict[Path, Walk] = {}
+        self._known: dict[str, EffectiveFact | None] = {}
+        self._walks: dict[FactPath, ResolvedPath] = {}
 
-    def get(self, name: str) -> Known | None:
+    def get(self, name: str) -> EffectiveFact | None:
         """The fact of this name, if it is known."""
         known = self._known.get(name)
         if known is None and name not in self._known:
@@ -174,39 +174,39 @@ class Node:
         """Whether such a fact can be declared here. A facility has no operator of record: that is not a gap."""
         return self._fields is None or name in self._fields
 
-    def declared_elements(self, name: str) -> int:
+    def declared_count(self, name: str) -> int:
         """How many elements a list has that is known, of whatever time."""
         fact = self.facts.get(name)
         return len(fact.value) if fact is not None and type(fact.value) is tuple else 0
 
-    def walk(self, path: Path) -> Walk:
+    def walk(self, path: FactPath) -> ResolvedPath:
         """Follow a path from here."""
         walk = self._walks.get(path)
         if walk is None:
             walk = self._walks[path] = self._walk(path)
         return walk
 
-    def _walk(self, path: Path) -> Walk:
+    def _walk(self, path: FactPath) -> ResolvedPath:
         known = self.get(path.name)
         if known is None:
-            return Walk((), (), (f"{self.id}.{path.name}",)) if self.may_have(path.name) else NOWHERE
+            return ResolvedPath((), (), (f"{self.id}.{path.name}",)) if self.may_have(path.name) else NO_FACTS
         if path.rest is None:
-            return Walk((known,))
+            return ResolvedPath((known,))
         nodes = known.nodes
         if not nodes:
-            return Walk((), (known,))
-        way: tuple[Known, ...] = (known,) if known.refers else ()
+            return ResolvedPath((), (known,))
+        way: tuple[EffectiveFact, ...] = (known,) if known.refers else ()
         if len(nodes) == 1:
             walk = nodes[0].walk(path.rest)
-            return Walk(walk.leaves, way + walk.way, walk.missing) if way else walk
+            return ResolvedPath(walk.leaves, way + walk.way, walk.missing) if way else walk
         walks = [node.walk(path.rest) for node in nodes]
-        return Walk(
+        return ResolvedPath(
             tuple([leaf for walk in walks for leaf in walk.leaves]),
             way + tuple([passed for walk in walks for passed in walk.way]),
             tuple([gap for walk in walks for gap in walk.missing]),
         )
 
-    def _make(self, name: str, fact: Fact) -> Known | None:
+    def _make(self, name: str, fact: Fact) -> EffectiveFact | None:
         knowledge = self._knowledge
         if fact.expires is not None and knowledge.at >= fact.expires:
             return None
@@ -227,7 +227,7 @@ class Node:
         assurance = fact.assurance
         if knowledge.vouched and (vouched := knowledge.vouched.get(self.owner)):
             assurance = _strongest(assurance, vouched, f"{self._named}{name}")
-        return Known(path, value, values, fact.source, fact.as_of, assurance, nodes, bool(kinds))
+        return EffectiveFact(path, value, values, fact.source, fact.as_of, assurance, nodes, bool(kinds))
 
     def _elements(self, name: str, path: str, elements: tuple[Any, ...]) -> tuple[Node, ...]:
         knowledge = self._knowledge
@@ -241,7 +241,7 @@ class Node:
         )
 
 
-class Knowledge:
+class EffectiveNetwork:
     """A network on a day."""
 
     def __init__(self, network: Network, at: date) -> None:

@@ -8,9 +8,9 @@ from datetime import date
 from typing import Final
 
 from sycee.compliance.facts import Assurance, Value
-from sycee.compliance.judging.conditions import Outcome
+from sycee.compliance.judging.conditions import ConditionResult
 from sycee.compliance.judging.ownership import Truth
-from sycee.compliance.judging.rules import Part, Ready, verdict_of, weakest
+from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of, weakest_assurance
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 
 _FINDING: Final = tuple.__new__  # takes a third of the time that a call with eighteen arguments does
@@ -19,7 +19,7 @@ _VALUES_TOLD_MAX: Final = 5  # in one sentence
 
 
 @dataclass(slots=True)
-class Claim:
+class Precondition:
     """Whether a rule applies, but for what the subject itself decides: its regime touches it, and so does its flow."""
 
     truth: Truth
@@ -30,33 +30,37 @@ class Claim:
     touches: bool = True  # false where the regime does not touch it at all
 
 
-class Writer:
+class FindingWriter:
     """Writes the findings of one day. `forces` are of the profiles that judge, by their rules' full names."""
 
     def __init__(self, at: date, forces: dict[str, Force]) -> None:
         self._on = at.isoformat()
         self._forces = forces
 
-    def claim(self, touch: Outcome, flow: Iterable[Outcome] = ()) -> Claim:
+    def claim(self, touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -> Precondition:
         """Put together why a rule applies."""
         if touch.truth is False:
-            return Claim(False, touch.evidence, (), weakest(touch.evidence), touches=False)
+            return Precondition(False, touch.evidence, (), weakest_assurance(touch.evidence), touches=False)
         outcomes = [touch]
         for outcome in flow:
             if outcome.truth is False:
-                return Claim(False, outcome.evidence, (), weakest(outcome.evidence))
+                return Precondition(False, outcome.evidence, (), weakest_assurance(outcome.evidence))
             outcomes.append(outcome)
         if len(outcomes) == 1:
-            return Claim(touch.truth, touch.applying, touch.missing, weakest(touch.evidence), touch.vouched)
+            return Precondition(
+                touch.truth, touch.applying, touch.missing, weakest_assurance(touch.evidence), touch.vouched
+            )
         evidence = tuple([each for outcome in outcomes for each in outcome.applying])
         missing = tuple([gap for outcome in outcomes for gap in outcome.missing])
         truth: Truth = None if any(outcome.truth is None for outcome in outcomes) else True
-        return Claim(truth, evidence, missing, weakest(evidence), any(outcome.vouched for outcome in outcomes))
+        return Precondition(
+            truth, evidence, missing, weakest_assurance(evidence), any(outcome.vouched for outcome in outcomes)
+        )
 
-    def write(self, ready: Ready, subject: str, claim: Claim, part: Part) -> Finding:
+    def write(self, ready: CompiledRule, subject: str, claim: Precondition, part: RuleResult) -> Finding:
         """The finding of one rule on one subject."""
         if claim.truth is False:
-            return unasked(ready, subject, claim)
+            return not_applicable(ready, subject, claim)
         if part.applies is False:
             why = ready.is_not_about
             if part.exempt is not None:
@@ -78,17 +82,17 @@ class Writer:
         told = (subject, verdict, ready.force, message, evidence, part.chain, part.row, missing, assurance)
         return _FINDING(Finding, (*head, *told, rule.remedy, rule.interpretation, names, None))
 
-    def _binds(self, name: str, ready: Ready) -> bool:
+    def _binds(self, name: str, ready: CompiledRule) -> bool:
         """Whether a basis is a rule of another regime that is in effect."""
         other = self._forces.get(name, Force.NONE)
         return other is not Force.NONE and not name.startswith(f"{ready.profile.id}/")
 
     def _message(
         self,
-        ready: Ready,
+        ready: CompiledRule,
         subject: str,
         verdict: Verdict,
-        part: Part,
+        part: RuleResult,
         missing: tuple[str, ...],
         names: tuple[str, ...],
     ) -> str:
@@ -104,7 +108,7 @@ class Writer:
         return f"{subject} {excluded} {ready.name} because {_reason(part)}."
 
 
-def unasked(ready: Ready, subject: str, claim: Claim) -> Finding:
+def not_applicable(ready: CompiledRule, subject: str, claim: Precondition) -> Finding:
     """The finding where the claim is false. Most are such: they are made of what all findings of a rule share."""
     head, tail = ready.shared
     why = subject + (ready.is_not_about if claim.touches else ready.does_not_touch)
@@ -112,7 +116,7 @@ def unasked(ready: Ready, subject: str, claim: Claim) -> Finding:
     return _FINDING(Finding, head + told + tail)
 
 
-def _not_applicable(ready: Ready, subject: str, part: Part, why: str) -> Finding:
+def _not_applicable(ready: CompiledRule, subject: str, part: RuleResult, why: str) -> Finding:
     head, tail = ready.shared
     told = (subject, _NOT_APPLICABLE, ready.force, subject + why, part.evidence, (), part.row, (), part.assurance)
     return _FINDING(Finding, head + told + tail)
@@ -124,13 +128,13 @@ def _weaker(one: Assurance | None, other: Assurance | None) -> Assurance | None:
     return min(one, other)
 
 
-def _reason(part: Part) -> str:
+def _reason(part: RuleResult) -> str:
     row = (f"on list {part.row}",) if part.row else ()
     reasons = (*([_facts(part.against)] if part.against else []), *part.chain, *row)
     return "; ".join(reasons) or "its facts say otherwise"
 
 
-def _gaps(missing: tuple[str, ...], part: Part) -> str:
+def _gaps(missing: tuple[str, ...], part: RuleResult) -> str:
     if missing:
         return f"{_several(missing)} {'is' if len(missing) == 1 else 'are'} not declared"
     notes = tuple(

@@ -13,25 +13,25 @@ from typing import Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging import conflicts
-from sycee.compliance.judging.conditions import Conditions, Outcome, every
-from sycee.compliance.judging.effective_facts import Knowledge, Node, Path
-from sycee.compliance.judging.findings import Claim, Writer, unasked
-from sycee.compliance.judging.naming import check_names
+from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, conjunction
+from sycee.compliance.judging.effective_facts import EffectiveNetwork, FactPath, Node
+from sycee.compliance.judging.findings import FindingWriter, Precondition, not_applicable
+from sycee.compliance.judging.name_check import check_names
 from sycee.compliance.judging.ownership import Truth
-from sycee.compliance.judging.rules import Part, Ready, Touching, undecided
+from sycee.compliance.judging.rules import CompiledRule, CompiledTouches, RuleResult, combine_undecided
 from sycee.compliance.profiles import Library, Rule
-from sycee.compliance.verdicts import Finding, Force, Report, Verdict
+from sycee.compliance.verdicts import ON_PATH, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, KINDS, SEGMENT, SPAN
 from sycee.core import typos
 from sycee.core.errors import UsageError
 
 _EDGES: Final = (SPAN, SEGMENT)
 _FACILITY: Final = (FACILITY,)
-_FROM: Final = Path.of(("from", "gateway"))
-_TO: Final = Path.of(("to", "gateway"))
-_ENDS: Final = Path.of(("ends",))
-_ALWAYS: Final = Outcome(True)
-_NEVER: Final = Outcome(False)
+_FROM: Final = FactPath.of(("from", "gateway"))
+_TO: Final = FactPath.of(("to", "gateway"))
+_ENDS: Final = FactPath.of(("ends",))
+_ALWAYS: Final = ConditionResult(True)
+_NEVER: Final = ConditionResult(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Judge:
 
     `waivers` are further ones beside those of the network. A subject is the id of an entity; a flow may also be given
     as an entity that is in no network: a question. UsageError for a subject that is not there, and for an adoption or
-    a waiver with a slip in its name (`naming.check_names`).
+    a waiver with a slip in its name (`name_check.check_names`).
     """
 
     def __init__(self, network: Network, library: Library, at: date, waivers: Iterable[Waiver] = ()) -> None:
@@ -60,23 +60,23 @@ class Judge:
         self.network = network
         self.library = library
         self.at = at
-        self._knowledge = Knowledge(network, at)
-        conditions = Conditions(self._knowledge, library.lists)
-        self._touching: dict[str, Touching] = {}
+        self._knowledge = EffectiveNetwork(network, at)
+        conditions = ConditionCompiler(self._knowledge, library.lists)
+        self._touching: dict[str, CompiledTouches] = {}
         self._force: dict[str, Force] = {}
-        self._ready: dict[str, Ready] = {}
+        self._ready: dict[str, CompiledRule] = {}
         for profile in library.profiles:
-            self._touching[profile.id] = Touching(profile, conditions)
+            self._touching[profile.id] = CompiledTouches(profile, conditions)
             self._force[profile.id] = force = profile.force(at, network.adoptions)
             for rule in profile.rules:
-                self._ready[rule.id] = Ready(profile, rule, force, conditions)
+                self._ready[rule.id] = CompiledRule(profile, rule, force, conditions)
         self._on_path = [ready for ready in self._ready.values() if ready.on_path]
-        self._on_path_of: dict[tuple[str, ...], list[Ready]] = {
+        self._on_path_of: dict[tuple[str, ...], list[CompiledRule]] = {
             kinds: [ready for ready in self._on_path if not set(kinds).isdisjoint(ready.kinds)]
             for kinds in [(FACILITY,), (SPAN,), (SEGMENT,), _EDGES]
         }
         self._by_kind = {kind: [each for each in self._ready.values() if kind in each.kinds] for kind in KINDS}
-        self._writer = Writer(at, {name: ready.force for name, ready in self._ready.items()})
+        self._writer = FindingWriter(at, {name: ready.force for name, ready in self._ready.items()})
         in_effect = [ready.rule for ready in self._ready.values() if ready.force is not Force.NONE]
         self._conflicts = conflicts.pairs(in_effect)
         for name, others in self._conflicts.items():
@@ -90,7 +90,7 @@ class Judge:
         """Every rule on one subject. Of what can lie on a path, those that say something of it whatever passes."""
         entity = self._entity(subject)
         if entity.kind == FLOW:
-            passage = self._passage(self.asked(entity), None)
+            passage = self._passage(self.flow_node(entity), None)
             return tuple(self._of_flow(passage, self._claims(self._regimes(passage))))
         node = self._knowledge.node(entity.id) if isinstance(subject, str) else self._knowledge.fresh(entity)
         claims = self._claims({name: self._alone(name, node) for name in self._touching})
@@ -99,33 +99,33 @@ class Judge:
 
     def flow(self, flow: str | Entity | Node, via: Sequence[str] | None = None) -> tuple[Finding, ...]:
         """Every rule on a flow and on all that lies on its path. `via`: spans and segments, for those declared."""
-        passage = self._passage(self.asked(flow), via)
+        passage = self._passage(self.flow_node(flow), via)
         node, touches = passage.flow, self._regimes(passage)
         of_profiles = self._claims(touches)
         findings = self._of_flow(passage, of_profiles)
-        claims: dict[Ready, Claim] = {}
+        claims: dict[CompiledRule, Precondition] = {}
         for ready in self._on_path:
             claim = of_profiles[ready.profile.id]
             if ready.flow and claim.truth is not False:
                 about = [test((node, node, node)) for test in ready.flow]
                 claim = self._writer.claim(touches[ready.profile.id], about)
             claims[ready] = claim
-        asked_of: dict[tuple[str, ...], list[tuple[Ready, Claim]]] = {}
+        asked_of: dict[tuple[str, ...], list[tuple[CompiledRule, Precondition]]] = {}
         for place, kinds in passage.places:
             asked = asked_of.get(kinds)
             if asked is None:
                 asked = asked_of[kinds] = [(ready, claims[ready]) for ready in self._on_path_of[kinds]]
-            findings += self._judged(f"{node.id} @ {place.id}", asked, place, node)
+            findings += self._judged(f"{node.id}{ON_PATH}{place.id}", asked, place, node)
         for ready, claim in claims.items() if passage.missing else ():
             missing = dict.fromkeys(gap for kind in ready.kinds for gap in passage.missing.get(kind, ()))
             if missing:
-                finding = self._writer.write(ready, node.id, claim, Part(None, None, missing=tuple(missing)))
+                finding = self._writer.write(ready, node.id, claim, RuleResult(None, None, missing=tuple(missing)))
                 findings += conflicts.settle([finding], {}, {}, self._waivers)
         return tuple(findings)
 
     def regimes(self, flow: str | Entity, via: Sequence[str] | None = None) -> Mapping[str, Truth]:
         """Which profiles apply to a flow on its path: true, false, or None where that is unknown."""
-        passage = self._passage(self.asked(flow), via)
+        passage = self._passage(self.flow_node(flow), via)
         return {name: outcome.truth for name, outcome in self._regimes(passage).items()}
 
     def report(self) -> Report:
@@ -141,11 +141,11 @@ class Judge:
         """The rules on what lies on the path of a flow, of profiles in effect."""
         return tuple(ready.rule for ready in self._on_path if ready.force is not Force.NONE)
 
-    def asked(self, flow: str | Entity | Node) -> Node:
+    def flow_node(self, flow: str | Entity | Node) -> Node:
         """A flow made ready, for who asks several things of it: what was once looked at is kept there."""
         return flow if isinstance(flow, Node) else self._knowledge.fresh(self._entity(flow, FLOW))
 
-    def element_truth(self, rule: Rule, subject: str | Node, flow: Node | None = None) -> Verdict | None:
+    def element_verdict(self, rule: Rule, subject: str | Node, flow: Node | None = None) -> Verdict | None:
         """What a rule comes to for something if its regime applies, and on a path if the rule is about the flow.
 
         None where that takes the flow and none is given. Together with the truth T of `flow_truth` and what touches the
@@ -156,15 +156,15 @@ class Judge:
         if ready.reads_flow and flow is None:
             return None
         node = subject if isinstance(subject, Node) else self._knowledge.named(subject, ready.kinds)
-        finding = self._writer.write(ready, node.id, Claim(True), ready.part(node, flow))
+        finding = self._writer.write(ready, node.id, Precondition(True), ready.part(node, flow))
         return conflicts.settle([finding], {}, {}, self._waivers)[0].verdict
 
-    def flow_truth(self, rule: Rule, flow: str | Entity | Node) -> Truth:
+    def covers_flow(self, rule: Rule, flow: str | Entity | Node) -> Truth:
         """Whether a flow is one that a rule on its path is about: the rule's `flow` conditions."""
-        node = self.asked(flow)
-        return every([test((node, node, node)).truth for test in self._ready[rule.id].flow])
+        node = self.flow_node(flow)
+        return conjunction([test((node, node, node)).truth for test in self._ready[rule.id].flow])
 
-    def touch_truth(self, profile: str, place: str, flow: str | Entity | Node | None = None) -> Truth:
+    def touched_by_element(self, profile: str, place: str, flow: str | Entity | Node | None = None) -> Truth:
         """Whether a place or an edge makes a profile apply to whatever flow passes; false where it cannot.
 
         `flow` is for profiles that look at the flow there too; without it such an answer is unknown. What is declared
@@ -173,17 +173,17 @@ class Judge:
         if self._force[profile] is Force.NONE:
             return False
         node = self._knowledge.named(place, (FACILITY, *_EDGES))
-        passing = None if flow is None else self.asked(flow)
+        passing = None if flow is None else self.flow_node(flow)
         return self._touching[profile].of(node, (node.kind or FACILITY,), passing).truth
 
-    def touch_flow(self, profile: str, flow: str | Entity | Node) -> Truth:
+    def touched_by_flow(self, profile: str, flow: str | Entity | Node) -> Truth:
         """Whether a flow by itself, wherever it goes, makes a profile apply. True where the profile asks nothing."""
         if self._force[profile] is Force.NONE:
             return False
         touching = self._touching[profile]
         if not touching.of_flows:
             return True
-        node = self.asked(flow)
+        node = self.flow_node(flow)
         return touching.of(node, (FLOW,), node).truth
 
     # --- inside ---
@@ -204,7 +204,7 @@ class Judge:
         missing: dict[str, list[str]] = {SPAN: [], SEGMENT: [], FACILITY: []}
         places: dict[str, tuple[Node, tuple[str, ...]]] = {}
 
-        def add_facilities(node: Node, path: Path) -> None:
+        def add_facilities(node: Node, path: FactPath) -> None:
             walk = node.walk(path)
             missing[FACILITY] += walk.missing
             for leaf in walk.leaves:
@@ -230,23 +230,25 @@ class Judge:
                     gaps.append(gap)
         return _Passage(flow, tuple(places.values()), {kind: tuple(gaps) for kind, gaps in missing.items() if gaps})
 
-    def _claims(self, touches: Mapping[str, Outcome]) -> dict[str, Claim]:
+    def _claims(self, touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
         """Why the rules of each profile apply, where nothing but its touching them says so."""
         return {name: self._writer.claim(touch) for name, touch in touches.items()}
 
-    def _of_flow(self, passage: _Passage, claims: Mapping[str, Claim]) -> list[Finding]:
+    def _of_flow(self, passage: _Passage, claims: Mapping[str, Precondition]) -> list[Finding]:
         """The rules on the flow itself. `claims` are of the profiles."""
         asked = [(ready, claims[ready.profile.id]) for ready in self._by_kind[FLOW]]
         return self._judged(passage.flow.id, asked, passage.flow, passage.flow)
 
-    def _judged(self, subject: str, asked: list[tuple[Ready, Claim]], node: Node, flow: Node | None) -> list[Finding]:
+    def _judged(
+        self, subject: str, asked: list[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
+    ) -> list[Finding]:
         """The findings of one subject, with what its rules mean for one another."""
         write = self._writer.write
         findings: list[Finding] = []
-        concerned: dict[str, conflicts.Concerned] = {}
+        concerned: dict[str, conflicts.ContestedFacts] = {}
         for ready, claim in asked:
             if claim.truth is False:
-                findings.append(unasked(ready, subject, claim))
+                findings.append(not_applicable(ready, subject, claim))
                 continue
             part = ready.part(node, flow)
             if part.concerned and claim.truth and part.applies:
@@ -256,10 +258,10 @@ class Judge:
             return findings
         return conflicts.settle(findings, concerned, self._conflicts, self._waivers)
 
-    def _regimes(self, passage: _Passage) -> Mapping[str, Outcome]:
+    def _regimes(self, passage: _Passage) -> Mapping[str, ConditionResult]:
         return {name: self._regime(name, passage) for name in self._touching}
 
-    def _regime(self, profile: str, passage: _Passage) -> Outcome:
+    def _regime(self, profile: str, passage: _Passage) -> ConditionResult:
         """Whether a profile applies to a flow: by what the flow is, or by anything on its path."""
         touching = self._touching[profile]
         if self._force[profile] is Force.NONE:
@@ -278,10 +280,10 @@ class Judge:
             outcomes.append(outcome)
         for kind, gaps in passage.missing.items():
             if touching.has(kind):
-                outcomes.append(Outcome(None, missing=gaps))
-        return undecided(outcomes)
+                outcomes.append(ConditionResult(None, missing=gaps))
+        return combine_undecided(outcomes)
 
-    def _alone(self, profile: str, node: Node) -> Outcome:
+    def _alone(self, profile: str, node: Node) -> ConditionResult:
         """Whether a profile applies to something by itself, whatever passes there."""
         if self._force[profile] is Force.NONE:
             return _NEVER

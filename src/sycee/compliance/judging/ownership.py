@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sycee.compliance.facts import Assurance
-from sycee.compliance.judging.effective_facts import Knowledge, Known, Node
-from sycee.compliance.profiles import List, Row, key_of
+from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
+from sycee.compliance.profiles import List, Row, normalized_name
 from sycee.compliance.verdicts import Evidence
 from sycee.compliance.vocabulary import BASIS_POINTS, ORGANISATION
 
@@ -24,11 +24,11 @@ Limit = tuple[frozenset[str], bool] | None
 
 
 @dataclass(slots=True)
-class Standing:
+class ListMatch:
     """Whether an organisation stands on a list. `facts` are what was looked at, the list itself first."""
 
     truth: Truth
-    facts: tuple[Known, ...]
+    facts: tuple[EffectiveFact, ...]
     missing: tuple[str, ...] = ()
     chain: tuple[str, ...] = ()
     row: str = ""
@@ -54,10 +54,10 @@ class _Holder:
     undeclared_bp: int  # what could be anyone's
 
 
-class Register:
+class ListLookup:
     """One list, on a day, asked with one threshold of control."""
 
-    def __init__(self, listed: List, knowledge: Knowledge, control_bp: int) -> None:
+    def __init__(self, listed: List, knowledge: EffectiveNetwork, control_bp: int) -> None:
         at = knowledge.at
         self.list = listed
         self._knowledge = knowledge
@@ -70,9 +70,9 @@ class Register:
         rows = {name: tuple(row for row in rows if row.in_force(at)) for name, rows in listed.rows_of.items()}
         self._rows = {name: found for name, found in rows.items() if found}
         self.limited = any(row.parts or row.purposes for found in self._rows.values() for row in found)
-        self._standings: dict[tuple[str, Limit, Limit], Standing] = {}
+        self._standings: dict[tuple[str, Limit, Limit], ListMatch] = {}
 
-    def standing(self, organisation: str, parts: Limit = None, purposes: Limit = None) -> Standing:
+    def standing(self, organisation: str, parts: Limit = None, purposes: Limit = None) -> ListMatch:
         """Of one organisation. `parts` and `purposes` are what rows that are limited to some must meet."""
         key = (organisation, parts, purposes) if self.limited else (organisation, None, None)
         standing = self._standings.get(key)
@@ -80,9 +80,9 @@ class Register:
             standing = self._standings[key] = self._judge(organisation, parts, purposes)
         return standing
 
-    def _judge(self, organisation: str, parts: Limit, purposes: Limit) -> Standing:
+    def _judge(self, organisation: str, parts: Limit, purposes: Limit) -> ListMatch:
         if self._silent:
-            return Standing(None, (self._looked(organisation, self._silent),))
+            return ListMatch(None, (self._looked(organisation, self._silent),))
         holders = self._holders(organisation, parts, purposes)
         controlled = self._controlled(holders)
         if organisation in controlled:
@@ -95,7 +95,7 @@ class Register:
             if advice is not None:
                 note = f"{advice.party} is {advice.status} on it, which decides nothing"
             row = "" if advice is None else self._told(advice)
-            return Standing(False, (self._looked(organisation, note, advice), *facts), row=row)
+            return ListMatch(False, (self._looked(organisation, note, advice), *facts), row=row)
         missing = self._missing(organisation, holders, possible)
         pending = next((each.row for each in holders.values() if each.row is not None and each.direct is None), None)
         row = "" if pending is None else self._told(pending)
@@ -107,7 +107,7 @@ class Register:
             note = "a circle of owners holds it that nobody outside is shown to control"
         else:
             note = "its rows are some of many: who is not among them may yet be listed"
-        return Standing(None, (self._looked(organisation, note, pending), *facts), missing=missing, row=row)
+        return ListMatch(None, (self._looked(organisation, note, pending), *facts), missing=missing, row=row)
 
     def _holders(self, organisation: str, parts: Limit, purposes: Limit) -> dict[str, _Holder]:
         """The organisation and all above it, each once."""
@@ -141,7 +141,7 @@ class Register:
         """Whether it stands on the list by its id, its name or an identifier; the row; what is missing to tell."""
         identifiers = node.get("identifiers")
         names = [node.id, node.name, *(identifiers.values if identifiers is not None else ())]
-        rows = {id(row): row for name in names for row in self._rows.get(key_of(name), ())}
+        rows = {id(row): row for name in names for row in self._rows.get(normalized_name(name), ())}
         open_row: Row | None = None
         advice: Row | None = None
         for row in rows.values():
@@ -196,9 +196,9 @@ class Register:
 
     def _stands(
         self, organisation: str, holders: dict[str, _Holder], controlled: dict[str, tuple[str, ...]]
-    ) -> Standing:
+    ) -> ListMatch:
         chain: list[str] = []
-        facts: list[Known] = []
+        facts: list[EffectiveFact] = []
         rows: list[Row] = []
         seen: set[str] = set()
 
@@ -221,7 +221,7 @@ class Register:
         climb(organisation)
         note = rows[0].note or f"{rows[0].party} stands on it"
         looked = self._looked(organisation, note, rows[0])
-        return Standing(
+        return ListMatch(
             True, (looked, *self._behind(facts)), chain=tuple(chain), row="; ".join(self._told(row) for row in rows)
         )
 
@@ -244,9 +244,9 @@ class Register:
                 waiting += [owner for owner, _ in within]
         return tuple(found)
 
-    def _looked(self, organisation: str, note: str, row: Row | None = None) -> Known:
+    def _looked(self, organisation: str, note: str, row: Row | None = None) -> EffectiveFact:
         """That the list was asked about it. A list is no declaration: it makes a finding no weaker."""
-        return Known(
+        return EffectiveFact(
             f"list {self.list.id}",
             organisation,
             (organisation,),
@@ -256,7 +256,7 @@ class Register:
             note=note,
         )
 
-    def _behind(self, facts: Iterable[Known]) -> tuple[Known, ...]:
+    def _behind(self, facts: Iterable[EffectiveFact]) -> tuple[EffectiveFact, ...]:
         """The facts that were weighed to tell who stands there, marked so: no condition is about them."""
         return tuple(fact.noted(f"weighed for list {self.list.id}") for fact in facts)
 
@@ -265,12 +265,14 @@ class Register:
         return f"{self.list.id}: {row.party}{status}{_limits(row)}"
 
 
-def _called(node: Node, row: Row) -> list[Known]:
+def _called(node: Node, row: Row) -> list[EffectiveFact]:
     """The facts by which it is the party of a row; its id alone is none."""
     identifiers = node.get("identifiers")
     found = [] if identifiers is None else [identifiers]
-    if node.name != node.id and key_of(node.name) in {key_of(each) for each in (row.party, *row.also)}:
-        found.append(Known(f"{node.id}.name", node.name, (node.name,)))
+    if node.name != node.id and normalized_name(node.name) in {
+        normalized_name(each) for each in (row.party, *row.also)
+    }:
+        found.append(EffectiveFact(f"{node.id}.name", node.name, (node.name,)))
     return found
 
 
@@ -296,19 +298,19 @@ def _meet(of_row: tuple[str, ...], limit: Limit) -> Truth:
 
 def _ever(node: Node) -> bool:
     """Whether any owner was declared, of whatever time: an owner who left is not the same as having none."""
-    return node.declared_elements("owners") > 0
+    return node.declared_count("owners") > 0
 
 
-def _weighed(node: Node) -> list[Known]:
+def _weighed(node: Node) -> list[EffectiveFact]:
     """The facts that were weighed of an organisation that does not, or not surely, stand there."""
     found = [node.get(name) for name in ("identifiers", "owners", "dispersed_bp")]
     return [known for known in found if known is not None]
 
 
-def _shares(node: Node, within: tuple[str, ...]) -> list[Known]:
+def _shares(node: Node, within: tuple[str, ...]) -> list[EffectiveFact]:
     """The facts of the shares that decided."""
     owners = node.get("owners")
-    found: list[Known] = []
+    found: list[EffectiveFact] = []
     for owner in owners.nodes if owners is not None else ():
         who, share = owner.get("owner"), owner.get("share_bp")
         if who is not None and share is not None and who.values[0] in within:

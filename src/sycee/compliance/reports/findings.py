@@ -7,13 +7,12 @@ from typing import Final
 
 from sycee.compliance.reports.picture import SIGNS
 from sycee.compliance.reports.summary import (
-    ON_PATH,
     TO_LOOK_AT,
     WORST_FIRST,
     Told,
     shown,
 )
-from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
+from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
 from sycee.report.page import Block, Chip, Facts, Fold, Mark, Paragraph, Table, columns
 
 COLOURS: Final[Mapping[Verdict, str]] = {

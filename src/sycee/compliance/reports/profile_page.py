@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 
 from sycee.compliance.facts import CONTROL_BP
-from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, lists_of
+from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, list_ids
 from sycee.compliance.vocabulary import (
     ALL_IN,
     ANY_IN,
@@ -103,7 +103,7 @@ def index(profiles: Iterable[Profile]) -> str:
 
 def page(profile: Profile, lists: Mapping[str, List]) -> str:
     """The page of one profile. `lists` are those that its rules look at; others are left out."""
-    used = [lists[name] for name in sorted(lists_of(profile))]
+    used = [lists[name] for name in sorted(list_ids(profile))]
     lines = [
         f"# {profile.title}",
         "",

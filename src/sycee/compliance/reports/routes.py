@@ -9,7 +9,7 @@ from typing import Any, Final
 from sycee.compliance.canonical import plain
 from sycee.compliance.reports import json_report, text
 from sycee.compliance.reports.summary import counted
-from sycee.compliance.routing.routes import Answer, Comparison, NearestMiss, Regime
+from sycee.compliance.routing.routes import Comparison, NearestMiss, Regime, RouteResult
 from sycee.compliance.routing.split import Bloc, Effect, Split, Summary
 from sycee.compliance.verdicts import Finding, Report, Verdict
 from sycee.core.terminal_text import printable
@@ -197,7 +197,7 @@ def _word(finding: Finding | None) -> str:
     return f"{finding.verdict.word} ({finding.force.word})"
 
 
-def _answer(answer: Answer) -> Iterator[str]:
+def _answer(answer: RouteResult) -> Iterator[str]:
     way = " > ".join(answer.edges)
     if not isinstance(answer, NearestMiss):
         yield f"a route, cost {answer.cost:,}: {way or 'both enter at the same place'}"
@@ -217,7 +217,7 @@ def _regime(regime: Regime, flow: str) -> str:
     return f"{regime.profile} version {regime.version} {applies} by {what} ({regime.force.word})"
 
 
-def _form(answer: Answer) -> dict[str, Any]:
+def _form(answer: RouteResult) -> dict[str, Any]:
     miss = isinstance(answer, NearestMiss)
     members: dict[str, Any] = {
         "route": not miss,

@@ -10,10 +10,9 @@ from typing import Final
 
 from sycee.compliance.facts import Element, Entity, Network, Value
 from sycee.compliance.profiles import Library, Profile, Rule
-from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
+from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
 
-ON_PATH: Final = " @ "  # FLOW @ ENTITY: what lies on the path of a flow
 WORST_FIRST: Final = tuple(sorted(Verdict, reverse=True))
 TO_LOOK_AT: Final = frozenset(verdict for verdict in Verdict if verdict >= Verdict.WAIVED)
 MEANINGS: Final[Mapping[Verdict, str]] = {

@@ -7,10 +7,9 @@ which nothing is known. Whatever they may turn out to be, knowing more of it can
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Final
 
-from sycee.compliance.facts import Entity, Value
+from sycee.compliance.facts import Entity
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.verdicts import Finding
 from sycee.compliance.vocabulary import APP, ORGANISATION
@@ -25,16 +24,10 @@ def findings(judge: Judge, participant: str) -> tuple[Finding, ...]:
     )
 
 
-def known(entity: Entity, name: str, at: date) -> Value | None:
-    """The value of a fact on a day; None where it is not declared, or has expired."""
-    fact = entity.facts.get(name)
-    return None if fact is None or (fact.expires is not None and at >= fact.expires) else fact.value
-
-
 def _related(judge: Judge, participant: str) -> Iterator[Entity]:
     entities = judge.network.entities
     for field, kind in _RELATED.items():
-        value = known(entities[participant], field, judge.at)
+        value = entities[participant].value_on(field, judge.at)
         ids = (f"{participant}.{field}",) if value is None else value if isinstance(value, tuple) else (value,)
         for id in dict.fromkeys(map(str, ids)):
             entity = entities.get(id)

@@ -99,7 +99,7 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class MaskTable:
     """What places and links do to regimes. Those that do the same are of one class."""
 
     of_places: Numbers  # [places], the class of each
@@ -108,7 +108,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Path:
     """A way, by the numbers of its links and places, and what all of it does, with what the flow does by itself."""
 
     links: tuple[int, ...]
@@ -128,7 +128,7 @@ class _Limits(NamedTuple):
 class _Search:
     """One question to one graph."""
 
-    def __init__(self, graph: Graph, marks: Marks, base: Masks, considered: int, source: int, target: int) -> None:
+    def __init__(self, graph: Graph, marks: MaskTable, base: Masks, considered: int, source: int, target: int) -> None:
         self.graph, self.marks, self.considered = graph, marks, considered
         self.source, self.target = source, target
         one, other = marks.masks[marks.of_places[[source, target]]].tolist()
@@ -137,7 +137,7 @@ class _Search:
         places = len(graph.places)
         self.out = (np.empty(places, np.int32), np.empty(places, np.int32), np.empty(len(base), np.uint64))
 
-    def least(self, without: Masks) -> Way | None:
+    def least(self, without: Masks) -> Path | None:
         """The least way on which nothing does what is not allowed."""
         if any(each & start for each, start in zip(without, self.start, strict=True)):
             return None
@@ -161,12 +161,12 @@ class _Search:
         links, places, done = self.out
         ids = links[:found].tolist()
         masks = self.start | (Masks(*done.tolist()) & self.considered)
-        return Way(tuple(ids), tuple(places[: found + 1].tolist()), int(graph.weights[ids].sum()), masks)
+        return Path(tuple(ids), tuple(places[: found + 1].tolist()), int(graph.weights[ids].sum()), masks)
 
 
 def best(
     graph: Graph,
-    marks: Marks,
+    marks: MaskTable,
     base: Masks,
     considered: int,
     source: int,
@@ -175,7 +175,7 @@ def best(
     broken: int = 0,
     lacking: int = 0,
     nearest_miss: bool = True,
-) -> Way | None:
+) -> Path | None:
     """The best way from one place to another: fewest regimes broken, then fewest that lack a fact, then least weight.
 
     Equal ones go by the ids of their links from the start on. `base` is what the flow does by itself, and only regimes
@@ -184,9 +184,9 @@ def best(
     """
     search = _Search(graph, marks, base, considered, source, target)
     ticks = count()
-    waiting: list[tuple[tuple[int, int, int, tuple[int, ...]], int, _Limits, Way | None]] = []
+    waiting: list[tuple[tuple[int, int, int, tuple[int, ...]], int, _Limits, Path | None]] = []
 
-    def wait(limits: _Limits, way: Way | None, at_least: Way | None) -> None:
+    def wait(limits: _Limits, way: Path | None, at_least: Path | None) -> None:
         """Have it looked at in its turn. A way of fewer possibilities is no less than `at_least`."""
         known = (0, ()) if at_least is None else (at_least.weight, at_least.links)
         key = (limits.broken.bit_count(), limits.lacking.bit_count(), *known)

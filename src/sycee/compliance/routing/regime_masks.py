@@ -23,8 +23,8 @@ from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.profiles import Condition, Profile, Rule
-from sycee.compliance.routing.path_search import COST, REGIMES_MAX, Graph, Marks, Masks, Numbers
-from sycee.compliance.verdicts import Force, Verdict
+from sycee.compliance.routing.path_search import COST, REGIMES_MAX, Graph, Masks, MaskTable, Numbers
+from sycee.compliance.verdicts import ON_PATH, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, LEVELS, PATH_LEVELS
 from sycee.core.errors import UsageError
 
@@ -60,7 +60,7 @@ class _Table:
         )
 
 
-class Marking:
+class MaskBuilder:
     """A judge's network as marks on a graph. `profiles` are those in effect; each has the bit of its place there."""
 
     def __init__(self, judge: Judge, graph: Graph, waivers: Iterable[Waiver] = ()) -> None:
@@ -89,20 +89,20 @@ class Marking:
         self._kinds = [entities[name].kind if name in entities else FACILITY for name in self._names]
         self._fixed = self._columns(None)
         self._tables: OrderedDict[str, _Table] = OrderedDict()
-        self._marks: OrderedDict[tuple[str, tuple[Truth, ...]], Marks] = OrderedDict()
+        self._marks: OrderedDict[tuple[str, tuple[Truth, ...]], MaskTable] = OrderedDict()
 
-    def of(self, flow: Node) -> tuple[Marks, Masks]:
+    def of(self, flow: Node) -> tuple[MaskTable, Masks]:
         """The marks of places and links for a flow, and what it does by itself, wherever it goes."""
         key, table = self._table(flow)
         waived = self._waived.rules(flow.id)
-        about = tuple([False if rule.id in waived else self.judge.flow_truth(rule, flow) for rule in self.rules])
+        about = tuple([False if rule.id in waived else self.judge.covers_flow(rule, flow) for rule in self.rules])
         own = self._waived.applied(table, flow.id, self._names, self._rule_names)
         if own is not table:
             return self._folded(own, about), self._by_itself(flow)
         marks = _kept(self._marks, (key, about), lambda: self._folded(table, about))
         return marks, self._by_itself(flow)
 
-    def _folded(self, table: _Table, about: tuple[Truth, ...]) -> Marks:
+    def _folded(self, table: _Table, about: tuple[Truth, ...]) -> MaskTable:
         """The marks of a table, where so much is true of what each rule says that the flow must be."""
         surely, perhaps = (np.array([each is truth for each in about], np.bool_) for truth in (True, None))
         stops, fails = table.rules != _MET, table.rules == _FAILS
@@ -113,17 +113,17 @@ class Marking:
             _bits((fails & surely) | (stops & perhaps & self._stern), self._rule_bits),
             _bits(stops & (surely | perhaps), self._rule_bits) | table.no_cost * np.uint64(COST),
         ]
-        return Marks(table.of_places, table.of_links, np.stack(masks, axis=1))
+        return MaskTable(table.of_places, table.of_links, np.stack(masks, axis=1))
 
     def _by_itself(self, flow: Node) -> Masks:
         touched = reached = COST  # a cost that is missing is missed under whatever regime
         failed = dirty = 0
         for name, bit in self.bits.items():
-            truth = self.judge.touch_flow(name, flow)
+            truth = self.judge.touched_by_flow(name, flow)
             touched |= bit if truth else 0
             reached |= bit if truth is not False else 0
         for rule in self.flow_rules:
-            code, bit = _code(self.judge.element_truth(rule, flow)), self.bits[_profile(rule)]
+            code, bit = _code(self.judge.element_verdict(rule, flow)), self.bits[_profile(rule)]
             failed |= bit if code == _FAILS else 0
             dirty |= bit if code != _MET else 0
         return Masks(touched, reached, failed, dirty)
@@ -152,11 +152,11 @@ class Marking:
                 continue
             if column < len(self.profiles):
                 profile = self.profiles[column].id
-                rows[:, column] = [_CODES[judge.touch_truth(profile, name, flow)] for name in self._names]
+                rows[:, column] = [_CODES[judge.touched_by_element(profile, name, flow)] for name in self._names]
             else:
                 rule = self.rules[column - len(self.profiles)]
                 rows[:, column] = [
-                    _code(judge.element_truth(rule, name, flow)) if kind in LEVELS[rule.level] else _MET
+                    _code(judge.element_verdict(rule, name, flow)) if kind in LEVELS[rule.level] else _MET
                     for name, kind in zip(self._names, self._kinds, strict=True)
                 ]
         rows[len(self.graph.places) :, -1] = [link.cost is None for link in self.graph.links]
@@ -170,7 +170,7 @@ class _Waived:
         self._rules: dict[str, set[str]] = {}
         self._places: dict[str, list[tuple[str, str]]] = {}
         for each in waivers:
-            flow, _, place = each.subject.partition(" @ ")
+            flow, _, place = each.subject.partition(ON_PATH)
             if place:
                 self._places.setdefault(flow, []).append((place, each.rule))
             else:

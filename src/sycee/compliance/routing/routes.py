@@ -14,21 +14,20 @@ from datetime import date
 from typing import Any, Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
-from sycee.compliance.judging.effective_facts import Node, Path
+from sycee.compliance.judging.effective_facts import FactPath, Node
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.profiles import Library
 from sycee.compliance.routing import parties, path_search
-from sycee.compliance.routing.parties import known
-from sycee.compliance.routing.path_search import COST, Graph, Link, Marks, Masks, Way
-from sycee.compliance.routing.regime_masks import Marking
-from sycee.compliance.verdicts import Finding, Force, Verdict
+from sycee.compliance.routing.path_search import COST, Graph, Link, Masks, MaskTable, Path
+from sycee.compliance.routing.regime_masks import MaskBuilder
+from sycee.compliance.verdicts import ON_PATH, Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
 from sycee.core import typos
 from sycee.core.errors import IntegrityError, UsageError
 
-_FROM: Final = Path.of(("from", "gateway"))
-_TO: Final = Path.of(("to", "gateway"))
+_FROM: Final = FactPath.of(("from", "gateway"))
+_TO: Final = FactPath.of(("to", "gateway"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Regime:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class FlowPath:
     """A flow on a way. `places` are the facilities in order, gateways included; `edges` lead from each to the next.
 
     `under` are the profiles that could stop it. `cost` is the sum of what is declared. `findings` are those of the two
@@ -64,12 +63,12 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Route(Passage):
+class Route(FlowPath):
     """A way that nothing stops, and the best of them: least cost, then fewest edges, then first by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
-class NearestMiss(Passage):
+class NearestMiss(FlowPath):
     """The way that comes nearest: fewest regimes broken, then fewest that lack a fact, then as for routes.
 
     A regime is `broken` if it surely applies and one of its rules does not hold or is in conflict; it is `lacking` if
@@ -86,16 +85,16 @@ class NearestMiss(Passage):
     remedies: tuple[str, ...]
 
 
-Answer = Route | NearestMiss
+RouteResult = Route | NearestMiss
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A flow under no regime, under each alone, and under all that are enforced together."""
 
-    free: Answer
-    alone: Mapping[str, Answer]
-    together: Answer
+    free: RouteResult
+    alone: Mapping[str, RouteResult]
+    together: RouteResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class _Question:
     flow: Node
     source: int  # the places of its participants' gateways; -1 where one is not known
     target: int
-    marks: Marks
+    marks: MaskTable
     base: Masks
     broken: int  # what its participants, their organisations and apps do not meet, whatever the way
     lacking: int
@@ -125,11 +124,11 @@ class Router:
         waivers = tuple(waivers)
         self.judge = Judge(network, library, at, waivers)
         self.graph, self.unplaced = _graph(network, at)
-        self._marking = Marking(self.judge, self.graph, waivers)
+        self._marking = MaskBuilder(self.judge, self.graph, waivers)
         self._numbers = {name: number for number, name in enumerate(self.graph.places)}
         self._participants: dict[str, tuple[int, int, tuple[Finding, ...]]] = {}
 
-    def best(self, flow: str | Entity, *, as_if_enforced: Collection[str] = ()) -> Answer:
+    def best(self, flow: str | Entity, *, as_if_enforced: Collection[str] = ()) -> RouteResult:
         """The best route of a flow, or the nearest miss. A flow is the id of one declared, or one made up to ask.
 
         The profiles of `as_if_enforced` stop it too, though they only advise. UsageError for one that is not in effect
@@ -137,11 +136,11 @@ class Router:
         """
         return self._answer(self._question(flow), self._marking.enforced | self.bits(as_if_enforced))
 
-    def under(self, flow: str | Entity, profiles: Collection[str]) -> Answer:
+    def under(self, flow: str | Entity, profiles: Collection[str]) -> RouteResult:
         """The same under these profiles and no others, as if they were enforced."""
         return self._answer(self._question(flow), self.bits(profiles))
 
-    def alone(self, flow: str | Entity) -> Mapping[str, Answer]:
+    def alone(self, flow: str | Entity) -> Mapping[str, RouteResult]:
         """The best under each profile in effect as if it alone were enforced."""
         return self.compare(flow).alone
 
@@ -179,7 +178,7 @@ class Router:
         return bits
 
     def _question(self, flow: str | Entity) -> _Question:
-        node = self.judge.asked(flow)
+        node = self.judge.flow_node(flow)
         source, target = (self._gateway(node, path) for path in (_FROM, _TO))
         marks, base = self._marking.of(node)
         broken = lacking = 0
@@ -190,7 +189,7 @@ class Router:
             broken, lacking, admitted = broken | breaks, lacking | lacks, admitted + findings
         return _Question(node, source, target, marks, base, broken, lacking & ~broken, admitted, {})
 
-    def _gateway(self, flow: Node, path: Path) -> int:
+    def _gateway(self, flow: Node, path: FactPath) -> int:
         found = [value for leaf in flow.walk(path).leaves for value in leaf.values]
         return self._numbers[found[0]] if found else -1
 
@@ -203,7 +202,7 @@ class Router:
             self._participants[party] = (*self._stopped(findings, None), findings)
         return self._participants[party]
 
-    def _search(self, question: _Question, considered: int, *, nearest_miss: bool = True) -> Way | None:
+    def _search(self, question: _Question, considered: int, *, nearest_miss: bool = True) -> Path | None:
         if question.source < 0 or question.target < 0:
             return None
         return path_search.best(
@@ -218,7 +217,7 @@ class Router:
             nearest_miss=nearest_miss,
         )
 
-    def _answer(self, question: _Question, considered: int) -> Answer:
+    def _answer(self, question: _Question, considered: int) -> RouteResult:
         """The best under the regimes of `considered`."""
         way = self._search(question, considered)
         edges = () if way is None else tuple(self.graph.links[link].id for link in way.links)
@@ -236,7 +235,7 @@ class Router:
         broken = (broken | question.broken) & considered
         lacking = (lacking | question.lacking) & (considered | COST) & ~broken
         numbers = way.places if way is not None else [end for end in (question.source, question.target) if end >= 0]
-        passage = Passage(
+        passage = FlowPath(
             flow=question.flow.id,
             under=self._names(considered),
             edges=edges,
@@ -250,7 +249,7 @@ class Router:
         return self._nearest(question, passage, broken, lacking, joined=way is not None)
 
     def _nearest(
-        self, question: _Question, passage: Passage, broken: int, lacking: int, *, joined: bool
+        self, question: _Question, passage: FlowPath, broken: int, lacking: int, *, joined: bool
     ) -> NearestMiss:
         """A way that is no route, with what stops it."""
         names = self._names(broken | lacking)
@@ -295,9 +294,9 @@ class Router:
     def _before_conflict(self, finding: Finding, flow: Node | None) -> Verdict:
         """What a rule comes to where no other regime is heard: one that is met is not broken by another that is not."""
         rule = self.judge.library.rules[finding.rule]
-        name = finding.subject.rpartition(" @ ")[2]
+        name = finding.subject.rpartition(ON_PATH)[2]
         subject = flow if flow is not None and flow.id == name else name
-        verdict = self.judge.element_truth(rule, subject, flow)
+        verdict = self.judge.element_verdict(rule, subject, flow)
         return finding.verdict if verdict is None else verdict
 
     def _regimes(self, question: _Question, places: Sequence[int], links: Sequence[int]) -> tuple[Regime, ...]:
@@ -321,15 +320,15 @@ class Router:
         return tuple(regimes)
 
 
-def _fields(passage: Passage) -> dict[str, Any]:
+def _fields(passage: FlowPath) -> dict[str, Any]:
     return {each.name: getattr(passage, each.name) for each in fields(passage)}
 
 
 def _graph(network: Network, at: date) -> tuple[Graph, tuple[str, ...]]:
     """The network as places and links, and the spans and segments of which nobody knows what they join."""
     edges = [each for kind in (SPAN, SEGMENT) for each in network.of_kind(kind)]
-    ends = {edge.id: known(edge, "ends", at) for edge in edges}
-    gateways = [known(each, "gateway", at) for each in network.of_kind(PARTICIPANT)]
+    ends = {edge.id: edge.value_on("ends", at) for edge in edges}
+    gateways = [each.value_on("gateway", at) for each in network.of_kind(PARTICIPANT)]
     places = {each.id for each in network.of_kind(FACILITY)}
     places |= {str(gateway) for gateway in gateways if gateway is not None}
     joined = {edge: joins for edge, joins in ends.items() if isinstance(joins, tuple) and len(set(joins)) == 2}
@@ -338,7 +337,7 @@ def _graph(network: Network, at: date) -> tuple[Graph, tuple[str, ...]]:
     links = []
     for edge in edges:
         if edge.id in joined:
-            cost = known(edge, "cost", at)
+            cost = edge.value_on("cost", at)
             one, other = (numbers[str(end)] for end in dict.fromkeys(joined[edge.id]))
             links.append(Link(edge.id, one, other, cost if isinstance(cost, int) else None))
     return Graph(list(numbers), links), tuple(edge for edge, joins in ends.items() if joins is None)

@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Final
 
 from sycee.compliance.facts import Element, Entity, Fact, Value
-from sycee.compliance.routing.parties import known
 from sycee.compliance.routing.routes import Router
 from sycee.compliance.vocabulary import FLOW, PARTICIPANT
 from sycee.core.errors import UsageError
@@ -168,8 +167,8 @@ def payment(router: Router, source: str, target: str, facts: Mapping[str, Fact] 
     under contracts in both states, and nobody else reads it. What of this is not declared is unknown of the payment.
     """
     entities, at = router.judge.network.entities, router.judge.at
-    states = [known(entities[each], "state", at) for each in (source, target)]
-    gateways = [known(entities[each], "gateway", at) for each in (source, target)]
+    states = [entities[each].value_on("state", at) for each in (source, target)]
+    gateways = [entities[each].value_on("gateway", at) for each in (source, target)]
     made: dict[str, Value] = {
         "from": source,
         "to": target,
@@ -202,8 +201,8 @@ def _element(**facts: Value) -> Element:
 def _states(router: Router, participant: str) -> set[str]:
     """Where a participant takes part, and where its organisation is at home, as far as that is declared."""
     entities, at = router.judge.network.entities, router.judge.at
-    organisation = entities.get(str(known(entities[participant], "organisation", at)))
-    homes = [known(each, "state", at) for each in (entities[participant], organisation) if each is not None]
+    organisation = entities.get(str(entities[participant].value_on("organisation", at)))
+    homes = [each.value_on("state", at) for each in (entities[participant], organisation) if each is not None]
     return {str(home) for home in homes if home is not None}
 
 
