@@ -10,12 +10,12 @@ from sycee.archive import history_copy
 from sycee.archive.history_source import Reading, Source, currency_code, source_of
 from sycee.archive.timestamps import I64_MIN
 from sycee.core import ids
+from sycee.core.arguments import check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError, require
 from sycee.core.limits import I64_MAX
 from sycee.ledger.invariants import exact_sum
 from sycee.ledger.layout import PURSE_BIT
-from sycee.ledger.operations import integer
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.reads import currency_number
 
@@ -35,7 +35,7 @@ class Balances:
 
     def balance(self, account: int) -> int:
         """Of one account. Raises UsageError where it is none of this currency."""
-        one = ids.from_int(integer("account", account))
+        one = ids.from_int(check_integer("account", account))
         found = np.flatnonzero((self.accounts["low"] == one["low"]) & (self.accounts["high"] == one["high"]))
         if not found.size:
             raise UsageError(f"no account {ids.format(one)} of {self.currency}", hint="ids come from open_account")
@@ -47,7 +47,7 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
 
     At a moment means after all frames that are not later. Raises UsageError where there is no such account or frame.
     """
-    number = integer("account", account)
+    number = check_integer("account", account)
     source = source_of(ledger)
     with source.reading() as state:
         row = state.row(number)
@@ -128,6 +128,6 @@ def _frame(state: LedgerState, frame: int | None, time_ns: int | None) -> int:
     if (frame is None) == (time_ns is None):
         raise UsageError("name a frame or a moment, and not both", hint="frame=0 is before the first")
     if time_ns is not None:
-        return history_copy.frame_at(state, integer("time_ns", time_ns, I64_MIN, I64_MAX))
+        return history_copy.frame_at(state, check_integer("time_ns", time_ns, I64_MIN, I64_MAX))
     assert frame is not None
-    return integer("frame", frame, high=state.sequence)
+    return check_integer("frame", frame, high=state.sequence)

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from sycee.archive.export import Exported, Exporting
+from sycee.core.arguments import short_repr
 from sycee.core.errors import UsageError
 from sycee.core.fork_guard import Owner
-from sycee.ledger.operations import shown
 from sycee.sequencer.embedded import Ledger
 
 EVERY_S: Final = 60.0  # a few files of a day at most each minute, which are made one when it is over
@@ -28,7 +28,9 @@ class Exporter:
         """  # fmt: skip
         number: object = every_s
         if not isinstance(number, (int, float)) or isinstance(number, bool) or not number > 0:
-            raise UsageError(f"every_s = {shown(number)} is no number of seconds", hint="give one that is more than 0")
+            raise UsageError(
+                f"every_s = {short_repr(number)} is no number of seconds", hint="give one that is more than 0"
+            )
         self._owner = Owner()
         self._exporting = Exporting(ledger, folder)
         self._every_s = min(float(every_s), threading.TIMEOUT_MAX)

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from sycee.core.arguments import check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.ledger.operations import integer, shown
 from sycee.sequencer.time_zones import EPOCH, zone_of
 
 Moment = int | date | str  # nanoseconds since 1970, a local date, or its ISO text
@@ -47,7 +47,7 @@ class Period:
     @classmethod
     def of_year(cls, zone: str, year: int) -> Period:
         """A calendar year of a zone. Raises UsageError for what is none."""
-        number = integer("year", year, YEAR_MIN, YEAR_MAX - 1)
+        number = check_integer("year", year, YEAR_MIN, YEAR_MAX - 1)
         return cls(moment_ns(date(number, 1, 1), zone), moment_ns(date(number + 1, 1, 1), zone))
 
 
@@ -57,7 +57,7 @@ def moment_ns(moment: Moment, zone: str) -> int:
         try:
             moment = date.fromisoformat(moment)
         except ValueError as error:
-            raise UsageError(f"{shown(moment)} is no date", hint='a date looks like "2026-03-31"') from error
+            raise UsageError(f"{short_repr(moment)} is no date", hint='a date looks like "2026-03-31"') from error
     if isinstance(moment, date) and not isinstance(moment, datetime):
         if not YEAR_MIN <= moment.year <= YEAR_MAX:
             raise UsageError(
@@ -66,7 +66,7 @@ def moment_ns(moment: Moment, zone: str) -> int:
         # Where midnight is skipped or comes twice in a zone, the earlier reading is when the day begins.
         local = datetime(moment.year, moment.month, moment.day, tzinfo=zone_of(zone))
         return (local.astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * 1_000
-    return integer("moment", moment, I64_MIN, I64_MAX)
+    return check_integer("moment", moment, I64_MIN, I64_MAX)
 
 
 def local_time(time_ns: int, zone: str) -> datetime:

@@ -16,6 +16,7 @@ import blake3
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arguments import ID_MAX, check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import ID
@@ -26,8 +27,6 @@ Id = int | Array
 Number = int | Array
 P = ParamSpec("P")
 
-ID_MAX: Final = 2**128 - 1
-_SHOWN_MAX: Final = 60  # characters of a wrong value that an error repeats
 _PLAIN: Final = {"bool": (bool, np.bool_), "bytes": (bytes,), "bytes | None": (bytes, type(None)), "str": (str,)}
 
 
@@ -59,15 +58,15 @@ def _checked(build: Callable[P, Array]) -> Callable[P, Array]:
 def _check(name: str, value: object, annotation: str) -> None:
     if annotation in _PLAIN:
         if not isinstance(value, _PLAIN[annotation]):
-            raise UsageError(f"{name} = {shown(value)} is no {annotation.split()[0]}", hint=f"give {annotation}")
+            raise UsageError(f"{name} = {short_repr(value)} is no {annotation.split()[0]}", hint=f"give {annotation}")
     elif annotation == "Array":
         if not isinstance(value, np.ndarray) or value.dtype != ID or value.ndim != 1:
             raise UsageError(f"{name} is no array of ids", hint="give a one-dimensional array of sycee.core.ids.ID")
     elif annotation.startswith("Sequence"):
         if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(value) == 0:
-            raise UsageError(f"{name} = {shown(value)} is no list", hint="give a list of integers")
+            raise UsageError(f"{name} = {short_repr(value)} is no list", hint="give a list of integers")
         for each in value:
-            integer(name, each, *_range(name, annotation))
+            check_integer(name, each, *_range(name, annotation))
     elif isinstance(value, (np.ndarray, np.void)) and annotation in ("Id", "Number"):
         if annotation == "Id" and value.dtype == ID:
             return
@@ -75,9 +74,9 @@ def _check(name: str, value: object, annotation: str) -> None:
             wanted = "sycee.core.ids.ID" if annotation == "Id" else "integers"
             raise UsageError(f"{name} is an array of {value.dtype}", hint=f"give an int, or an array of {wanted}")
         for extreme in (value.min(), value.max()) if value.size else ():
-            integer(name, extreme, *_range(name, annotation))
+            check_integer(name, extreme, *_range(name, annotation))
     else:
-        integer(name, value, *_range(name, annotation))
+        check_integer(name, value, *_range(name, annotation))
 
 
 def _range(name: str, annotation: str) -> tuple[int, int]:
@@ -87,32 +86,6 @@ def _range(name: str, annotation: str) -> tuple[int, int]:
     if name in ("amount", "refund_reserve", "total") or name.endswith(("_ns", "_max", "_min")):
         return -limits.I64_MAX - 1, limits.I64_MAX
     return 0, 2**16 - 1 if name in ("flags", "sides", "groups") else 2**32 - 1
-
-
-def integer(name: str, value: object, low: int = 0, high: int = ID_MAX) -> int:
-    """The argument `name` as an int from `low` to `high`, by default an id. UsageError for all else, bools too."""
-    # np.timedelta64 is a np.integer to Python, and its unit would be lost.
-    if not isinstance(value, (int, np.integer)) or isinstance(value, (bool, np.timedelta64)):
-        raise UsageError(
-            f"{name} = {shown(value)} is no integer from {low} to {high}",
-            hint="give an int: minor units for money, nanoseconds for a time, the number itself for an id",
-        )
-    if not low <= value <= high:
-        raise UsageError(
-            f"{name} = {shown(value)} does not fit its field, which takes {low} to {high}",
-            hint="give one in that range: check the unit, and that no two arguments are swapped",
-        )
-    return int(value)
-
-
-def shown(value: object) -> str:
-    """A value as an error repeats it: in one short line, whatever it is."""
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"a number of {value.bit_length():,} bits"  # Python refuses to write a very long one down
-    if not isinstance(value, (int, float, str, bytes, np.generic, type(None))):
-        return f"a {type(value).__name__}"
-    text = str(value) if isinstance(value, (int, np.integer)) else repr(value)
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
 
 @_checked

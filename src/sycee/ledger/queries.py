@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.arguments import check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
@@ -26,7 +27,6 @@ from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.kernels import queries as kernel
 from sycee.ledger.kernels.queries import FOUND, LINE, NAMES, READ
 from sycee.ledger.layout import Kind
-from sycee.ledger.operations import integer
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -112,8 +112,8 @@ def statement(account: int, *, lines: int, cursor: int = 0) -> Array:
     cursor: of the page before, 0 for the first. Raises UsageError for more than PAGE_LINES_MAX lines or none.
     """
     asked = _by_id(ReadKind.STATEMENT, [account])
-    asked["lines"] = integer("lines", lines, low=1, high=PAGE_LINES_MAX)
-    asked["cursor"] = integer("cursor", cursor, high=I64_MAX)
+    asked["lines"] = check_integer("lines", lines, low=1, high=PAGE_LINES_MAX)
+    asked["cursor"] = check_integer("cursor", cursor, high=I64_MAX)
     return asked
 
 
@@ -123,7 +123,9 @@ def _by_id(kind: ReadKind, ids: Sequence[int]) -> Array:
     try:
         halves = b"".join([each.to_bytes(16, "little") for each in ids])
     except (OverflowError, AttributeError, TypeError):
-        halves = b"".join([integer("id", each).to_bytes(16, "little") for each in ids])  # raises, or is a NumPy integer
+        halves = b"".join(
+            [check_integer("id", each).to_bytes(16, "little") for each in ids]
+        )  # raises, or is a NumPy integer
     words = np.frombuffer(halves, np.uint64)
     asked["id_low"], asked["id_high"] = words[::2], words[1::2]
     return asked

@@ -11,11 +11,12 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from sycee.core.arguments import check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
-from sycee.ledger import layout, operations
+from sycee.ledger import layout
 from sycee.ledger.batch import PreparedBatch, results_of
 from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.envelopes import Envelope, decode
@@ -111,7 +112,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     async def balance(self, account: int) -> int:
         """Return an account's balance in minor units. Raises UsageError where there is no such account."""
-        number = operations.integer("account", account)
+        number = check_integer("account", account)
         balance: int | None = await self._submitter.balance(number)
         if balance is None:
             raise reads.no_account(number)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from sycee.core.arguments import check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UsageError
@@ -26,7 +27,6 @@ from sycee.ledger.batch import results_of
 from sycee.ledger.entities import Account, Hold, Purse, Transit
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Block, Reason, Role
-from sycee.ledger.operations import integer, shown
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads, snapshots
 from sycee.sequencer.account_opening import SuspenseAccounts, check_opened
@@ -103,17 +103,17 @@ class Ledger(MoneyOperations[Result]):
         damaged or missing; TailInDoubt if only a person can decide about the last group. `findings` lists each repair.
         """
         if clock is not None and not isinstance(clock, Clock):
-            raise UsageError(f"{shown(clock)} is no clock", hint="leave it out for the machine's own")
+            raise UsageError(f"{short_repr(clock)} is no clock", hint="leave it out for the machine's own")
         if snapshot_frames is not None:
-            integer("snapshot_frames", snapshot_frames, high=I64_MAX)
+            check_integer("snapshot_frames", snapshot_frames, high=I64_MAX)
         if snapshot_every is not None:
-            integer("snapshot_every", snapshot_every, low=1, high=I64_MAX)
+            check_integer("snapshot_every", snapshot_every, low=1, high=I64_MAX)
         if history_bytes is None:
             history_bytes = total_bytes() // 8
-        integer("history_bytes", history_bytes, high=I64_MAX)
-        integer("operations_max", operations_max, low=1, high=I64_MAX)
-        integer("bytes_max", bytes_max, low=1, high=I64_MAX)
-        integer("signature_workers", signature_workers, high=WORKERS_MAX)
+        check_integer("history_bytes", history_bytes, high=I64_MAX)
+        check_integer("operations_max", operations_max, low=1, high=I64_MAX)
+        check_integer("bytes_max", bytes_max, low=1, high=I64_MAX)
+        check_integer("signature_workers", signature_workers, high=WORKERS_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
@@ -223,8 +223,8 @@ class Ledger(MoneyOperations[Result]):
                 hint="choose the account's id, too: account=ledger.new_id(), kept before the call",
             )
         number, kind = reads.currency_number(currency), reads.account_kind(kind)
-        operator, account = integer("operator", operator, high=2**32 - 1), self._id(account)
-        suspense = integer("suspense", suspense)
+        operator, account = check_integer("operator", operator, high=2**32 - 1), self._id(account)
+        suspense = check_integer("suspense", suspense)
         if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
             suspense = self._suspense.find(number, operator) or self.open_account(
                 currency, AccountKind.SUSPENSE, operator=operator
@@ -385,7 +385,7 @@ class Ledger(MoneyOperations[Result]):
         wanted = {
             "currency": None if currency is None else reads.currency_number(currency),
             "kind": None if kind is None else int(reads.account_kind(kind)),
-            "operator": None if operator is None else integer("operator", operator, high=2**32 - 1),
+            "operator": None if operator is None else check_integer("operator", operator, high=2**32 - 1),
         }
         with self.sequencer.reading() as state:
             return reads.accounts(state, wanted, currency)
@@ -404,9 +404,9 @@ class Ledger(MoneyOperations[Result]):
 
     def statement(self, account: int, *, newest: int | None = None) -> list[Line]:
         """Return an account's movements, oldest first; with `newest` only that many of the latest. O(lines)."""
-        number = integer("account", account)
+        number = check_integer("account", account)
         if newest is not None:
-            newest = integer("newest", newest, high=I64_MAX)
+            newest = check_integer("newest", newest, high=I64_MAX)
         with self.sequencer.reading() as state:
             return reads.statement(state, number, newest=newest)
 
@@ -454,7 +454,7 @@ class Ledger(MoneyOperations[Result]):
 
     def find_transit(self, sent: int) -> Transit | None:
         """Return the money that a send or waterfall put in transit, or None."""
-        number = integer("sent", sent)
+        number = check_integer("sent", sent)
         with self.sequencer.reading() as state:
             return state.transit_of(number)
 
@@ -513,6 +513,6 @@ class Ledger(MoneyOperations[Result]):
 def _check_public(key: PublicKey) -> None:
     if not isinstance(key, PublicKey):
         raise UsageError(
-            f"{shown(key)} is no PublicKey",
+            f"{short_repr(key)} is no PublicKey",
             hint="give SigningKey.public, or PublicKey.parse of its text; never a private key",
         )

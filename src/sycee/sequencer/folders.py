@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sycee.core.arguments import short_repr
 from sycee.core.errors import UsageError
 from sycee.journal.disk import RealDisk
-from sycee.ledger.operations import shown
 
 
 def journal_disk(folder: str | Path) -> RealDisk:
@@ -22,5 +22,5 @@ def snapshot_disk(folder: str | Path) -> RealDisk:
 def path_of(folder: object) -> Path:
     """Return the folder as a Path. Raises UsageError for anything that is no path."""
     if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
-        raise UsageError(f"{shown(folder)} is no folder", hint="give a path, as a text or a Path")
+        raise UsageError(f"{short_repr(folder)} is no folder", hint="give a path, as a text or a Path")
     return Path(folder)

@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from sycee.core import ids, money
+from sycee.core.arguments import check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
@@ -22,7 +23,6 @@ from sycee.core.result_codes import Result
 from sycee.ledger import layout, queries
 from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.layout import AccountKind, Kind, Purpose
-from sycee.ledger.operations import integer, shown
 from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState
 
@@ -63,19 +63,19 @@ class Query(NamedTuple, Generic[Found]):
 
 def account(account: int) -> Query[Account]:
     """Query an account; the value raises UsageError where there is none."""
-    number = integer("account", account)
+    number = check_integer("account", account)
     return Query(queries.accounts([number]), lambda answers: _existing(answers.account(0), number))
 
 
 def balance(account: int) -> Query[int]:
     """Query an account's balance in minor units; the value raises UsageError where there is no such account."""
-    number = integer("account", account)
+    number = check_integer("account", account)
     return Query(queries.accounts([number]), lambda answers: _existing(answers.balance(0), number))
 
 
 def statement_page(account: int, *, lines: int, cursor: int) -> Query[Page]:
     """Query one page of a statement; the value raises UsageError where there is no such account or cursor."""
-    number = integer("account", account)
+    number = check_integer("account", account)
     requests = queries.statement(number, lines=lines, cursor=cursor)
     return Query(requests, lambda answers: _existing(answers.page(0), number))
 
@@ -83,7 +83,7 @@ def statement_page(account: int, *, lines: int, cursor: int) -> Query[Page]:
 def purse(programme: int, member: int) -> Query[Purse | None]:
     """Query what a member holds of a programme, None where there is no such purse."""
     programme, member = (
-        integer(name, value, -I64_MAX, I64_MAX) for name, value in (("programme", programme), ("member", member))
+        check_integer(name, value, -I64_MAX, I64_MAX) for name, value in (("programme", programme), ("member", member))
     )
     if not (0 <= programme < 1 << 32 and member >= 0):
         return Query(queries.purses([]), lambda _: None)
@@ -92,12 +92,12 @@ def purse(programme: int, member: int) -> Query[Purse | None]:
 
 def hold(hold: int) -> Query[Hold | None]:
     """Query what an operation holds, None where it made no hold."""
-    return Query(queries.holds([integer("hold", hold)]), lambda answers: answers.hold(0))
+    return Query(queries.holds([check_integer("hold", hold)]), lambda answers: answers.hold(0))
 
 
 def operation(id: int) -> Query[Bound | None]:
     """Query what an operation's id is bound to, None where nothing is."""
-    number = integer("id", id)
+    number = check_integer("id", id)
 
     def decode(answers: Answers) -> Bound | None:
         found = answers.operation(0)
@@ -108,7 +108,7 @@ def operation(id: int) -> Query[Bound | None]:
 
 def missing(reversal: int) -> Query[int]:
     """Query the claim that a reverse left, in minor units; the value raises UsageError where no reverse was done."""
-    number = integer("reversal", reversal)
+    number = check_integer("reversal", reversal)
 
     def decode(answers: Answers) -> int:
         found = answers.operation(0)
@@ -164,7 +164,7 @@ def statement(state: LedgerState, account: int, *, newest: int | None = None) ->
 
 def currency_of_operation(state: LedgerState, id: int) -> int:
     """Return the number of the currency that an operation moved or held. Raises UsageError where it did neither."""
-    number = integer("id", id)
+    number = check_integer("id", id)
     hold, bound = state.hold(number), state.bound_of(number)
     if hold is not None:
         return int(state.accounts["currency"][state.row(hold.payer)])
@@ -186,7 +186,7 @@ def currency_number(currency: str) -> int:
     """Return the ISO 4217 number of a currency's code. Raises UsageError where there is no such code."""
     if not isinstance(currency, str):
         raise UsageError(
-            f"{shown(currency)} is no currency code", hint='codes are three letters, such as "CNY" or "EUR"'
+            f"{short_repr(currency)} is no currency code", hint='codes are three letters, such as "CNY" or "EUR"'
         )
     return money.currency(currency).numeric
 
@@ -195,7 +195,7 @@ def account_kind(kind: AccountKind) -> AccountKind:
     """Return `kind`. Raises UsageError where it is no AccountKind."""
     if not isinstance(kind, AccountKind):
         raise UsageError(
-            f"{shown(kind)} is no AccountKind",
+            f"{short_repr(kind)} is no AccountKind",
             hint=f"use {', '.join(f'AccountKind.{each.name}' for each in AccountKind)}",
         )
     return kind

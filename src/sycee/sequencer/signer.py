@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sycee.core.arguments import check_integer
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.ledger.entities import Account
-from sycee.ledger.operations import integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Signer:
     key_epoch: int = 0  # how often the account's key was set
 
     def __post_init__(self) -> None:
-        integer("id", self.id)
-        integer("currency", self.currency, high=2**16 - 1)
-        integer("key_epoch", self.key_epoch, high=2**32 - 1)
+        check_integer("id", self.id)
+        check_integer("currency", self.currency, high=2**16 - 1)
+        check_integer("key_epoch", self.key_epoch, high=2**32 - 1)
         _check_private(self.key)
 
     @classmethod

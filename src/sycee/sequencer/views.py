@@ -8,11 +8,11 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from sycee.core.arguments import check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.ledger import queries
-from sycee.ledger.operations import integer
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket, deliver
@@ -122,4 +122,4 @@ def checked(requests: Array, at_least: int) -> tuple[Array, int]:
             f"{requests.size:,} reads are more than one pass answers",
             hint=f"at most {queries.READS_MAX:,} reads, and pages of {queries.LINES_MAX:,} lines together",
         )
-    return requests, integer("at_least", at_least, high=I64_MAX)
+    return requests, check_integer("at_least", at_least, high=I64_MAX)
