@@ -120,7 +120,7 @@ class _Frames:
         marks.append(_both())
         calendar = tuple(calendar_entry(currency, zone, now_ns) for currency, zone in state.zones.items())
         marks.append(_both())
-        answers = state.apply(self._sequence, now_ns, asked.known_new(), calendar)
+        answers = state.apply(self._sequence, now_ns, asked.with_all_new(), calendar)
         marks.append(_both())
         header = Header(
             self._sequence, FrameKind.OPERATIONS, now_ns, self._sequence - 1, 1, self._digest, calendar, taken.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sycee.ledger.operation_table import TABLE, documented
+from sycee.ledger.operation_table import TABLE, reference_row
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "ledger.md"
 HEAD = "| kind | no. |"
@@ -15,7 +15,7 @@ def made(text: str) -> str:
     before, found, rest = text.partition(HEAD)
     table, gap, after = rest.partition("\n\n")
     head = table.splitlines()[:2]
-    return before + found + "\n".join([*head, *(documented(kind) for kind in TABLE)]) + gap + after
+    return before + found + "\n".join([*head, *(reference_row(kind) for kind in TABLE)]) + gap + after
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ class Book:
         now_ns, rows = at(moment), np.concatenate(records)
         wanted = codes.split() or ["CREATED"] * rows.size
         calendar = calendar_of(self.state.zones, now_ns)
-        judged = authority.judge(self.state, self.ledger_id, now_ns, rows, signed)
+        judged = authority.authorise(self.state, self.ledger_id, now_ns, rows, signed)
         require(not judged.any(), f"{moment}: signatures: {_names(judged)}")
         self.state.reserve(rows)
         self._journal.append(

@@ -17,10 +17,10 @@ from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import MINTING_RULE_SET, CentralBank
-from sycee.issuance.signing import Signatures, grants, ranges
+from sycee.issuance.signing import SigningLedger, grants, ranges
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import AccountKind
-from sycee.sequencer.embedded import SIGNED_FOR_NS, Ledger, Signer
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger, Signer
 
 SEED, CNY, START_NS = b"a signed bank", 156, 1_602_000_000 * 10**9
 YEAR_NS = 366 * 86_400 * 10**9
@@ -52,8 +52,8 @@ class House:
     clock: SimulatedClock
     bank: CentralBank
 
-    def by(self, *signers: Signer) -> Signatures:
-        return Signatures(self.ledger, self.ledger.ledger_id, signers, self.clock)
+    def by(self, *signers: Signer) -> SigningLedger:
+        return SigningLedger(self.ledger, self.ledger.ledger_id, signers, self.clock)
 
     @property
     def supply(self) -> int:
@@ -121,14 +121,14 @@ def test_without_any_signature_nothing_is_minted(house: House) -> None:
 
 
 def test_a_signature_grows_old(house: House) -> None:
-    late = Signatures(house.ledger, house.ledger.ledger_id, (ANNA, BERT, OTTO), SimulatedClock(START_NS))
-    house.clock.set(START_NS + SIGNED_FOR_NS)
+    late = SigningLedger(house.ledger, house.ledger.ledger_id, (ANNA, BERT, OTTO), SimulatedClock(START_NS))
+    house.clock.set(START_NS + SIGNATURE_VALIDITY_NS)
     with pytest.raises(Refused, match="SIGNATURE_EXPIRED"):
         house.bank.issue(late, some_ids("issued", 2), house.bank.operators[0], 3_000)
 
 
 def test_a_signature_for_another_ledger(house: House) -> None:
-    elsewhere = Signatures(house.ledger, bytes(16), (ANNA, BERT, OTTO), house.clock)
+    elsewhere = SigningLedger(house.ledger, bytes(16), (ANNA, BERT, OTTO), house.clock)
     with pytest.raises(Refused, match="SIGNATURE_INVALID"):
         house.bank.issue(elsewhere, some_ids("issued", 2), house.bank.operators[0], 3_000)
 
@@ -146,7 +146,7 @@ def test_redeeming_takes_the_operator_and_the_banks_desk(house: House) -> None:
 @pytest.mark.parametrize("signers", [(ANNA,), (OTTO,)])
 def test_limits_are_changed_by_two_officers_alone(house: House, signers: tuple[Signer, ...]) -> None:
     bank = house.bank
-    changes: list[Callable[[Signatures], None]] = [
+    changes: list[Callable[[SigningLedger], None]] = [
         lambda by: bank.cap_minting(by, some_ids("cap", 2), 1_000),
         lambda by: bank.set_quota(by, some_ids("quota", 2), 1, 700),
         lambda by: bank.change_cap(by, one_id("cap later"), 2_000, effective_ns=START_NS + YEAR_NS),

@@ -101,10 +101,10 @@ class World:
         answers = self.state.apply(self.sequence, now_ns, operations, ((CURRENCY, 1, 1, 1),))
         assert [Result(int(code)).name for code in answers["code"]] == ["CREATED"] * operations.size
 
-    def judge(
+    def authorise(
         self, operations: Array, *signed: Envelope, now_ns: int = NOW_NS, ledger_id: bytes = LEDGER_ID
     ) -> list[str]:
-        codes = authority.judge(self.state, ledger_id, now_ns, operations, signed)
+        codes = authority.authorise(self.state, ledger_id, now_ns, operations, signed)
         assert codes.dtype == np.uint16
         return [Result(int(code)).name for code in codes]
 

@@ -170,12 +170,12 @@ def test_each_kind_needs_whom_the_table_says(need: str, operation: Array) -> Non
         expected = "CREATED" if need in good_for else "NOT_AUTHORISED"
         if need == TWO and expected != "CREATED" and ANNA in signers:
             expected = "TWO_PERSONS_MUST_SIGN"
-        assert shared().judge(operation, *given) == [expected], signers
+        assert shared().authorise(operation, *given) == [expected], signers
 
 
 @pytest.mark.parametrize(("need", "operation"), TABLE, ids=[f"{Kind(int(o['kind'][0])).name}-{n}" for n, o in TABLE])
 def test_before_there_are_two_officers_nothing_is_needed(need: str, operation: Array) -> None:
-    assert silent().judge(operation) == ["CREATED"]
+    assert silent().authorise(operation) == ["CREATED"]
 
 
 @cache
@@ -213,23 +213,23 @@ BY_PHONE = signed(PAYMENT, PHONE)
     ],
 )
 def test_a_changed_envelope_is_refused(changed: dict[str, Any], code: str) -> None:
-    assert shared().judge(PAYMENT, replace(BY_PHONE, **changed)) == [code]
+    assert shared().authorise(PAYMENT, replace(BY_PHONE, **changed)) == [code]
 
 
 def test_reserved_bytes_are_zero() -> None:
     array = envelopes.as_array([BY_PHONE])
     array["reserved"] = 1
-    assert authority.judge(shared().state, LEDGER_ID, NOW_NS, PAYMENT, array).tolist() == [Result.SIGNATURE_INVALID]
+    assert authority.authorise(shared().state, LEDGER_ID, NOW_NS, PAYMENT, array).tolist() == [Result.SIGNATURE_INVALID]
 
 
 def test_an_envelope_is_void_from_its_last_moment_on() -> None:
-    assert shared().judge(PAYMENT, BY_PHONE, now_ns=UNTIL_NS - 1) == ["CREATED"]
-    assert shared().judge(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
+    assert shared().authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS - 1) == ["CREATED"]
+    assert shared().authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
     # Of two things that are wrong the code that stands higher is given.
     broken = replace(BY_PHONE, signature=bytes(64))
-    assert shared().judge(PAYMENT, broken, now_ns=UNTIL_NS) == ["SIGNATURE_INVALID"]
+    assert shared().authorise(PAYMENT, broken, now_ns=UNTIL_NS) == ["SIGNATURE_INVALID"]
     unknown = replace(BY_PHONE, signer=MISSING)
-    assert shared().judge(PAYMENT, unknown, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
+    assert shared().authorise(PAYMENT, unknown, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
 
 
 @pytest.mark.parametrize("signer", [PHONE, CARD, ANNA, BERT])
@@ -238,16 +238,16 @@ def test_a_signature_is_for_one_ledger_one_record_and_one_range(signer: int) -> 
     operation = record(Kind.TRANSFER, debit=signer if signer > 10 else ISSUANCE, credit=SHOP, amount=5)
     given = signed(operation, signer)
     good = ["CREATED"] if signer > 10 else ["TWO_PERSONS_MUST_SIGN"]
-    assert shared().judge(operation, given) == good
-    assert shared().judge(operation, given, ledger_id=bytes(16)) == ["SIGNATURE_INVALID"]
+    assert shared().authorise(operation, given) == good
+    assert shared().authorise(operation, given, ledger_id=bytes(16)) == ["SIGNATURE_INVALID"]
     for other in (
         record(Kind.TRANSFER, 501, debit=int(operation["debit_low"][0]), credit=SHOP, amount=5),
         record(Kind.TRANSFER, debit=int(operation["debit_low"][0]), credit=SHOP, amount=6),
         record(Kind.TRANSFER, debit=int(operation["debit_low"][0]), credit=PURSE, amount=5),
     ):
-        assert shared().judge(other, given) == ["SIGNATURE_INVALID"]
+        assert shared().authorise(other, given) == ["SIGNATURE_INVALID"]
         both = np.concatenate([operation, other])
-        assert shared().judge(both, replace(given, count=2)) == ["SIGNATURE_INVALID"] * 2
+        assert shared().authorise(both, replace(given, count=2)) == ["SIGNATURE_INVALID"] * 2
     assert key.public.flags == given.flags
 
 
@@ -259,40 +259,46 @@ def test_who_signs_for_one_of_a_chain_signs_for_all_of_it() -> None:
     ])  # fmt: skip
     chain["flags"][0] = layout.LINKED
     by_both = [signed(chain, PHONE), signed(chain, OTTO)]
-    assert shared().judge(chain, *by_both) == ["CREATED", "CREATED"]
-    assert shared().judge(chain, signed(chain[:1], PHONE), by_both[1]) == ["NOT_AUTHORISED", "CREATED"]
-    assert shared().judge(chain, by_both[0], signed(chain[1:], OTTO, first=1)) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(chain, *by_both) == ["CREATED", "CREATED"]
+    assert shared().authorise(chain, signed(chain[:1], PHONE), by_both[1]) == ["NOT_AUTHORISED", "CREATED"]
+    assert shared().authorise(chain, by_both[0], signed(chain[1:], OTTO, first=1)) == ["CREATED", "NOT_AUTHORISED"]
     # What stands alone was signed alone, and does not vouch once it is the end of a chain.
-    assert shared().judge(chain[1:], signed(chain[1:], OTTO)) == ["CREATED"]
+    assert shared().authorise(chain[1:], signed(chain[1:], OTTO)) == ["CREATED"]
 
 
 def test_where_a_record_stands_in_its_frame_is_not_signed() -> None:
     operations = np.concatenate([record(Kind.UPGRADE, 501, number=2, debit=1), PAYMENT])
-    assert shared().judge(operations, replace(BY_PHONE, first=1)) == ["CREATED", "CREATED"]
-    assert shared().judge(operations, BY_PHONE) == ["SIGNATURE_INVALID", "NOT_AUTHORISED"]
+    assert shared().authorise(operations, replace(BY_PHONE, first=1)) == ["CREATED", "CREATED"]
+    assert shared().authorise(operations, BY_PHONE) == ["SIGNATURE_INVALID", "NOT_AUTHORISED"]
 
 
 def test_a_range_beyond_the_frame_refuses_what_it_reaches() -> None:
     operations = np.concatenate([record(Kind.UPGRADE, 501, number=2, debit=1), PAYMENT])
     beyond = replace(signed(operations, PHONE), first=1)
-    assert shared().judge(operations, beyond) == ["CREATED", "SIGNATURE_INVALID"]
-    assert shared().judge(operations, replace(BY_PHONE, first=1), replace(BY_PHONE, first=2)) == ["CREATED", "CREATED"]
-    assert shared().judge(operations, replace(BY_PHONE, first=1), replace(BY_PHONE, count=0)) == ["CREATED", "CREATED"]
+    assert shared().authorise(operations, beyond) == ["CREATED", "SIGNATURE_INVALID"]
+    assert shared().authorise(operations, replace(BY_PHONE, first=1), replace(BY_PHONE, first=2)) == [
+        "CREATED",
+        "CREATED",
+    ]
+    assert shared().authorise(operations, replace(BY_PHONE, first=1), replace(BY_PHONE, count=0)) == [
+        "CREATED",
+        "CREATED",
+    ]
 
 
 def test_a_good_envelope_does_not_mend_a_bad_one() -> None:
     stranger = signed(PAYMENT, NOBODY)
-    assert shared().judge(PAYMENT, BY_PHONE, stranger) == ["SIGNER_NOT_FOUND"]
-    assert shared().judge(PAYMENT, stranger, BY_PHONE) == ["SIGNER_NOT_FOUND"]
+    assert shared().authorise(PAYMENT, BY_PHONE, stranger) == ["SIGNER_NOT_FOUND"]
+    assert shared().authorise(PAYMENT, stranger, BY_PHONE) == ["SIGNER_NOT_FOUND"]
     free = record(Kind.UPGRADE, number=2, debit=1)
-    assert shared().judge(free, signed(free, NOBODY)) == ["SIGNER_NOT_FOUND"]
+    assert shared().authorise(free, signed(free, NOBODY)) == ["SIGNER_NOT_FOUND"]
 
 
 def test_who_has_authority_for_nothing_of_it_signs_in_vain() -> None:
-    assert shared().judge(PAYMENT, BY_PHONE, signed(PAYMENT, CARD)) == ["NOT_AUTHORISED"]
+    assert shared().authorise(PAYMENT, BY_PHONE, signed(PAYMENT, CARD)) == ["NOT_AUTHORISED"]
     two = np.concatenate([PAYMENT, record(Kind.PAY, 501, debit=CARD, credit=SHOP, amount=5)])
-    assert shared().judge(two, signed(two, PHONE), signed(two, CARD)) == ["CREATED", "CREATED"]
-    assert shared().judge(two, signed(two, PHONE)) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(two, signed(two, PHONE), signed(two, CARD)) == ["CREATED", "CREATED"]
+    assert shared().authorise(two, signed(two, PHONE)) == ["CREATED", "NOT_AUTHORISED"]
 
 
 def test_an_operators_bulk_is_one_envelope_for_what_is_its() -> None:
@@ -307,21 +313,21 @@ def test_an_operators_bulk_is_one_envelope_for_what_is_its() -> None:
     )
     by_otto = signed(bulk, OTTO)
     expected = ["CREATED", "CREATED", "NOT_AUTHORISED", "CREATED", "NOT_AUTHORISED"]
-    assert shared().judge(bulk, by_otto) == expected
+    assert shared().authorise(bulk, by_otto) == expected
     by_olga = signed(bulk[2:3], OLGA, first=2)
     by_phone = replace(BY_PHONE, first=4)
-    assert shared().judge(bulk, by_otto, by_olga, by_phone) == ["CREATED"] * 5
+    assert shared().authorise(bulk, by_otto, by_olga, by_phone) == ["CREATED"] * 5
 
 
 def test_two_officers_may_sign_different_ranges() -> None:
     mints = np.concatenate([record(Kind.TRANSFER, 501 + n, debit=ISSUANCE, credit=VAULT, amount=1) for n in range(3)])
     anna, bert = signed(mints[:2], ANNA), signed(mints[1:], BERT, first=1)
     expected = ["TWO_PERSONS_MUST_SIGN", "CREATED", "TWO_PERSONS_MUST_SIGN"]
-    assert shared().judge(mints, anna, bert) == expected
-    assert shared().judge(mints, bert, anna) == expected
+    assert shared().authorise(mints, anna, bert) == expected
+    assert shared().authorise(mints, bert, anna) == expected
     again = signed(mints, ANNA, key=ANNAS_OTHER_KEY)
-    assert shared().judge(mints, anna, again) == ["TWO_PERSONS_MUST_SIGN"] * 3
-    assert shared().judge(mints, again, bert) == ["TWO_PERSONS_MUST_SIGN", "CREATED", "CREATED"]
+    assert shared().authorise(mints, anna, again) == ["TWO_PERSONS_MUST_SIGN"] * 3
+    assert shared().authorise(mints, again, bert) == ["TWO_PERSONS_MUST_SIGN", "CREATED", "CREATED"]
 
 
 def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
@@ -332,22 +338,22 @@ def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
     together = [(PHONE, OTTO), (OTTO, PHONE)]
     for signers in alone + together:
         expected = "CREATED" if signers in together else "NOT_AUTHORISED"
-        assert shared().judge(customers, *(signed(customers, each) for each in signers)) == [expected], signers
+        assert shared().authorise(customers, *(signed(customers, each) for each in signers)) == [expected], signers
     # The same where one envelope covers several records: the customer's signature is for its own record alone.
     frame = np.concatenate([theirs, customers])
     operators = signed(frame, OTTO)
-    assert shared().judge(frame, operators) == ["CREATED", "NOT_AUTHORISED"]
-    assert shared().judge(frame, operators, signed(customers, PHONE, first=1)) == ["CREATED", "CREATED"]
-    assert shared().judge(frame, signed(frame, PHONE), operators) == ["CREATED", "CREATED"]
-    assert shared().judge(frame, signed(frame, PHONE)) == ["NOT_AUTHORISED"] * 2
+    assert shared().authorise(frame, operators) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(frame, operators, signed(customers, PHONE, first=1)) == ["CREATED", "CREATED"]
+    assert shared().authorise(frame, signed(frame, PHONE), operators) == ["CREATED", "CREATED"]
+    assert shared().authorise(frame, signed(frame, PHONE)) == ["NOT_AUTHORISED"] * 2
     officers = [signed(frame, ANNA), signed(frame, BERT)]
-    assert shared().judge(frame, *officers) == ["NOT_AUTHORISED"] * 2
+    assert shared().authorise(frame, *officers) == ["NOT_AUTHORISED"] * 2
     # And where every record has an envelope of the account that it debits, which is enough for payments.
     by_cards = record(Kind.STAGE, 503, debit=CARD, credit=SHOP, amount=1, number=1)
     frame = np.concatenate([customers, by_cards])
     by_payers = [signed(customers, PHONE), signed(by_cards, CARD, first=1)]
     checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, envelopes.as_array(by_payers)).verify()
-    codes = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, by_payers, checks=checks)
+    codes = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, by_payers, checks=checks)
     assert codes.tolist() == [Result.NOT_AUTHORISED] * 2
     with pytest.raises(IntegrityError, match="it needs both the account itself and operator 7"):
         authority.verify_frame(shared().state, LEDGER_ID, 9, NOW_NS, customers, [signed(customers, PHONE)])
@@ -362,10 +368,10 @@ def test_what_is_malformed_or_known_needs_nothing() -> None:
         ]
     )
     again = record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100)
-    assert shared().judge(again) == ["CREATED"]
-    assert shared().judge(bulk, signed(bulk[:2], OTTO)) == ["CREATED", "CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(again) == ["CREATED"]
+    assert shared().authorise(bulk, signed(bulk[:2], OTTO)) == ["CREATED", "CREATED", "NOT_AUTHORISED"]
     # Even under an envelope that is no good: what they are answered does not hang on it.
-    assert shared().judge(bulk, signed(bulk[:2], NOBODY)) == ["CREATED", "SIGNER_NOT_FOUND", "NOT_AUTHORISED"]
+    assert shared().authorise(bulk, signed(bulk[:2], NOBODY)) == ["CREATED", "SIGNER_NOT_FOUND", "NOT_AUTHORISED"]
 
 
 # --- time, keys and grants ---
@@ -375,11 +381,11 @@ def test_a_new_key_ends_the_old_ones_signatures() -> None:
     world = make_world()
     new = SigningKey.derive(b"\xbb" * 32, "p256")
     world.frame(30, record(Kind.SET_KEY, 401, debit=PHONE, key=new))
-    assert world.judge(PAYMENT, BY_PHONE) == ["KEY_EPOCH_DIFFERS"]
+    assert world.authorise(PAYMENT, BY_PHONE) == ["KEY_EPOCH_DIFFERS"]
     renewed = envelopes.sign(PAYMENT, LEDGER_ID, PHONE, new, UNTIL_NS, currency=CURRENCY, key_epoch=2)
-    assert world.judge(PAYMENT, renewed) == ["CREATED"]
+    assert world.authorise(PAYMENT, renewed) == ["CREATED"]
     old_key = envelopes.sign(PAYMENT, LEDGER_ID, PHONE, KEYS[PHONE], UNTIL_NS, currency=CURRENCY, key_epoch=2)
-    assert world.judge(PAYMENT, old_key) == ["SIGNATURE_INVALID"]
+    assert world.authorise(PAYMENT, old_key) == ["SIGNATURE_INVALID"]
 
 
 def test_grants_count_for_their_time_until_they_are_revoked() -> None:
@@ -387,18 +393,18 @@ def test_grants_count_for_their_time_until_they_are_revoked() -> None:
     group = record(Kind.DEFINE_GROUP, number=3)
     by_anna, by_carl = signed(group, ANNA, until_ns=10**9), signed(group, NOBODY, until_ns=10**9)
     world.frame(30, granting(401, NOBODY, Role.OFFICER, KEYS[NOBODY], from_ns=50))
-    assert world.judge(group, by_carl, now_ns=49) == ["SIGNER_NOT_FOUND"]
-    assert world.judge(group, by_carl, now_ns=50) == ["CREATED"]
-    assert world.judge(group, by_anna, now_ns=UNTIL_NS - 1) == ["CREATED"]
-    assert world.judge(group, by_anna, now_ns=UNTIL_NS) == ["SIGNER_NOT_FOUND"]
+    assert world.authorise(group, by_carl, now_ns=49) == ["SIGNER_NOT_FOUND"]
+    assert world.authorise(group, by_carl, now_ns=50) == ["CREATED"]
+    assert world.authorise(group, by_anna, now_ns=UNTIL_NS - 1) == ["CREATED"]
+    assert world.authorise(group, by_anna, now_ns=UNTIL_NS) == ["SIGNER_NOT_FOUND"]
     world.frame(60, record(Kind.REVOKE_ROLE, 402, reference=GRANT))
-    assert world.judge(group, by_anna, now_ns=70) == ["SIGNATURE_INVALID"]
-    assert world.judge(group, signed(group, ANNA, key=ANNAS_OTHER_KEY), now_ns=70) == ["CREATED"]
+    assert world.authorise(group, by_anna, now_ns=70) == ["SIGNATURE_INVALID"]
+    assert world.authorise(group, signed(group, ANNA, key=ANNAS_OTHER_KEY), now_ns=70) == ["CREATED"]
 
 
 def test_authority_stays_on_when_all_grants_have_ended() -> None:
     group = record(Kind.DEFINE_GROUP, number=3)
-    assert shared().judge(group, now_ns=UNTIL_NS + 10) == ["NOT_AUTHORISED"]
+    assert shared().authorise(group, now_ns=UNTIL_NS + 10) == ["NOT_AUTHORISED"]
 
 
 def test_authority_is_on_from_the_frame_in_which_the_second_officer_counts() -> None:
@@ -406,18 +412,18 @@ def test_authority_is_on_from_the_frame_in_which_the_second_officer_counts() -> 
     world.frame(
         20, granting(201, ANNA, Role.OFFICER, KEYS[ANNA]), granting(202, BERT, Role.OFFICER, KEYS[BERT], from_ns=50)
     )
-    assert world.judge(PAYMENT, now_ns=49) == ["CREATED"]
-    assert world.judge(PAYMENT, now_ns=50) == ["NOT_AUTHORISED"]
+    assert world.authorise(PAYMENT, now_ns=49) == ["CREATED"]
+    assert world.authorise(PAYMENT, now_ns=50) == ["NOT_AUTHORISED"]
 
 
 def test_before_authority_is_on_signatures_are_looked_at_all_the_same() -> None:
     world = open_world()
-    assert world.judge(PAYMENT, BY_PHONE) == ["CREATED"]
-    assert world.judge(PAYMENT, replace(BY_PHONE, signature=bytes(64))) == ["SIGNATURE_INVALID"]
-    assert world.judge(PAYMENT, signed(PAYMENT, ANNA)) == ["SIGNER_NOT_FOUND"]
-    assert world.judge(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
+    assert world.authorise(PAYMENT, BY_PHONE) == ["CREATED"]
+    assert world.authorise(PAYMENT, replace(BY_PHONE, signature=bytes(64))) == ["SIGNATURE_INVALID"]
+    assert world.authorise(PAYMENT, signed(PAYMENT, ANNA)) == ["SIGNER_NOT_FOUND"]
+    assert world.authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
     # Who signs has no authority that could be missing, since nothing is needed.
-    assert world.judge(PAYMENT, signed(PAYMENT, CARD)) == ["CREATED"]
+    assert world.authorise(PAYMENT, signed(PAYMENT, CARD)) == ["CREATED"]
 
 
 def test_an_operation_cannot_rest_on_a_grant_of_its_own_frame() -> None:
@@ -426,7 +432,7 @@ def test_an_operation_cannot_rest_on_a_grant_of_its_own_frame() -> None:
     )
     both = [signed(operations[:1], person) for person in (ANNA, BERT)]
     own = signed(operations[1:], NOBODY, first=1)
-    assert shared().judge(operations, *both, own) == ["CREATED", "SIGNER_NOT_FOUND"]
+    assert shared().authorise(operations, *both, own) == ["CREATED", "SIGNER_NOT_FOUND"]
 
 
 # --- verifying a journal ---
@@ -516,7 +522,7 @@ def test_the_signed_message_is_as_documented() -> None:
         (lambda: envelopes.sign(PAYMENT[:0], LEDGER_ID, ANNA, KEYS[ANNA], 1), "covers 1 to 8,064 records, not 0"),
         (lambda: envelopes.sign(PAYMENT, b"", ANNA, KEYS[ANNA], 1), "16 bytes, not 0"),
         (lambda: envelopes.sign(PAYMENT, LEDGER_ID, ANNA, KEYS[ANNA], 1 << 63), "cannot hold these numbers"),
-        (lambda: authority.judge(shared().state, b"", NOW_NS, PAYMENT, [BY_PHONE]), "16 bytes, not 0"),
+        (lambda: authority.authorise(shared().state, b"", NOW_NS, PAYMENT, [BY_PHONE]), "16 bytes, not 0"),
     ],
 )
 def test_what_cannot_be_written_down_is_refused(make: Any, says: str) -> None:
@@ -541,9 +547,9 @@ def test_a_full_frame_is_judged_under_a_few_envelopes(algorithm: str) -> None:
         envelopes.sign(payments[at : at + 2_016], LEDGER_ID, NOBODY, key, UNTIL_NS, first=at)
         for at in range(0, 8_064, 2_016)
     ]
-    assert not authority.judge(world.state, LEDGER_ID, NOW_NS, payments, bulk).any()
+    assert not authority.authorise(world.state, LEDGER_ID, NOW_NS, payments, bulk).any()
     payments["amount"][4_000] = 2
-    codes = authority.judge(world.state, LEDGER_ID, NOW_NS, payments, bulk)
+    codes = authority.authorise(world.state, LEDGER_ID, NOW_NS, payments, bulk)
     assert codes.any()
     assert not codes[:2_016].any()
     assert codes[2_016:4_032].all()

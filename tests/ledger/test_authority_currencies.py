@@ -80,7 +80,7 @@ def by(records: Array, *persons: int) -> list[Envelope]:
 
 def judge(operation: Array, *persons: int) -> str:
     """What the last of the records is answered."""
-    return WORLD.judge(operation, *by(operation, *persons))[-1]
+    return WORLD.authorise(operation, *by(operation, *persons))[-1]
 
 
 def mint(currency: int) -> Array:
@@ -155,14 +155,14 @@ def test_what_begins_in_the_same_frame_is_of_the_currency_that_its_opening_says(
     both = np.concatenate([opening(501, 91, AccountKind.VAULT), opening(503, 91, AccountKind.VAULT, currency=CURRENCY)])
     rules = record(Kind.SET_RULE_SET, 502, debit=91, rule_set=1)
     frame = np.concatenate([both, rules])
-    answers = WORLD.judge(frame, *by(frame, ANNA, BERT))
+    answers = WORLD.authorise(frame, *by(frame, ANNA, BERT))
     assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]  # nobody can tell
 
 
 def test_a_reversal_of_what_its_own_frame_pays_is_the_boards() -> None:
     frame = np.concatenate([mint(EURO), record(Kind.REVERSE, 501, reference=500, amount=1)])
-    assert WORLD.judge(frame, *by(frame, EURO_1, EURO_2)) == ["CREATED", "NOT_AUTHORISED"]
-    assert WORLD.judge(frame, *by(frame, ANNA, BERT)) == ["CREATED", "CREATED"]
+    assert WORLD.authorise(frame, *by(frame, EURO_1, EURO_2)) == ["CREATED", "NOT_AUTHORISED"]
+    assert WORLD.authorise(frame, *by(frame, ANNA, BERT)) == ["CREATED", "CREATED"]
 
 
 def test_verifying_says_whose_officers_were_needed() -> None:

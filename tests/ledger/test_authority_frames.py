@@ -51,13 +51,13 @@ def test_an_account_opened_in_the_frame_is_its_operators() -> None:
     opened = opening(501, 601, AccountKind.WALLET, 7)
     spent = record(Kind.TRANSFER, 502, debit=601, credit=PURSE, amount=1)
     frame = np.concatenate([opened, spent, record(Kind.SET_KEY, 503, debit=601, key=KEYS[NOBODY])])
-    assert shared().judge(frame, signed(frame, OTTO)) == ["CREATED"] * 3
+    assert shared().authorise(frame, signed(frame, OTTO)) == ["CREATED"] * 3
     first = signed(opened, OTTO)
     for person, code in ((WILL, "NOT_AUTHORISED"), (OLGA, "NOT_AUTHORISED"), (OTTO, "CREATED")):
-        assert shared().judge(frame[:2], first, signed(spent, person, first=1)) == ["CREATED", code]
+        assert shared().authorise(frame[:2], first, signed(spent, person, first=1)) == ["CREATED", code]
     # Somebody else's opening of the same id: which one succeeds cannot be told before the frame is applied.
     rival = np.concatenate([opening(504, 601, AccountKind.WALLET, 8), frame[:2]])
-    answers = shared().judge(rival, signed(rival[:1], OLGA), signed(rival[1:], OTTO, first=1))
+    answers = shared().authorise(rival, signed(rival[:1], OLGA), signed(rival[1:], OTTO, first=1))
     assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]
 
 
@@ -65,8 +65,8 @@ def test_an_issuance_account_opened_in_the_frame_is_two_officers() -> None:
     frame = np.concatenate(
         [opening(501, COIN, AccountKind.ISSUANCE, 7), record(Kind.TRANSFER, 502, debit=COIN, credit=VAULT, amount=1)]
     )
-    assert shared().judge(frame, signed(frame, OTTO)) == ["NOT_AUTHORISED"] * 2
-    assert shared().judge(frame, signed(frame, ANNA), signed(frame, BERT)) == ["CREATED"] * 2
+    assert shared().authorise(frame, signed(frame, OTTO)) == ["NOT_AUTHORISED"] * 2
+    assert shared().authorise(frame, signed(frame, ANNA), signed(frame, BERT)) == ["CREATED"] * 2
 
 
 def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
@@ -76,43 +76,46 @@ def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
             record(Kind.ADD_MEMBERS, 502, number=2, count=1, debit=1),
         ]
     )
-    assert shared().judge(frame, signed(frame, OTTO)) == ["CREATED", "CREATED"]
+    assert shared().authorise(frame, signed(frame, OTTO)) == ["CREATED", "CREATED"]
     theirs = signed(frame[1:], OLGA, first=1)
-    assert shared().judge(frame, signed(frame[:1], OTTO), theirs) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(frame, signed(frame[:1], OTTO), theirs) == ["CREATED", "NOT_AUTHORISED"]
 
 
 def test_a_drop_from_issuance_makes_money_and_is_two_officers() -> None:
     world = make_world()
     world.frame(30, record(Kind.OPEN_PROGRAMME, 501, number=2, debit=ISSUANCE, rule_set=1, count=1, until_ns=9))
     drop = record(Kind.DROP, number=2, count=1, amount=1, reference=SEALED)
-    assert world.judge(drop, signed(drop, OTTO)) == ["NOT_AUTHORISED"]
-    assert world.judge(drop, signed(drop, ANNA)) == ["TWO_PERSONS_MUST_SIGN"]
-    assert world.judge(drop, signed(drop, ANNA), signed(drop, BERT)) == ["CREATED"]
+    assert world.authorise(drop, signed(drop, OTTO)) == ["NOT_AUTHORISED"]
+    assert world.authorise(drop, signed(drop, ANNA)) == ["TWO_PERSONS_MUST_SIGN"]
+    assert world.authorise(drop, signed(drop, ANNA), signed(drop, BERT)) == ["CREATED"]
 
 
 def test_a_refund_out_of_issuance_makes_money_and_is_two_officers() -> None:
     world = make_world()
     world.frame(30, record(Kind.PAY, 501, debit=PHONE, credit=ISSUANCE, amount=1))
     refund = record(Kind.REFUND, reference=501, amount=1)
-    assert world.judge(refund, signed(refund, OTTO)) == ["NOT_AUTHORISED"]
-    assert world.judge(refund, signed(refund, ANNA), signed(refund, BERT)) == ["CREATED"]
+    assert world.authorise(refund, signed(refund, OTTO)) == ["NOT_AUTHORISED"]
+    assert world.authorise(refund, signed(refund, ANNA), signed(refund, BERT)) == ["CREATED"]
 
 
 def test_what_refers_to_its_own_frame_goes_by_that_record() -> None:
     pay = record(Kind.PAY, 501, debit=PHONE, credit=SHOP, amount=5)
     refund = record(Kind.REFUND, 502, reference=501, amount=5)
     frame = np.concatenate([pay, refund])
-    assert shared().judge(frame, signed(pay, PHONE), signed(refund, OLGA, first=1)) == ["CREATED", "CREATED"]
-    assert shared().judge(frame, signed(frame, PHONE)) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(frame, signed(pay, PHONE), signed(refund, OLGA, first=1)) == ["CREATED", "CREATED"]
+    assert shared().authorise(frame, signed(frame, PHONE)) == ["CREATED", "NOT_AUTHORISED"]
     send = record(Kind.SEND, 501, debit=PHONE, credit=VAULT, reference=TRANSIT, amount=5)
     confirm = record(Kind.CONFIRM, 502, reference=501)
     frame = np.concatenate([send, confirm])
-    assert shared().judge(frame, signed(send, PHONE), signed(confirm, OTTO, first=1)) == ["CREATED", "CREATED"]
-    assert shared().judge(frame, signed(send, PHONE), signed(confirm, OLGA, first=1)) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(frame, signed(send, PHONE), signed(confirm, OTTO, first=1)) == ["CREATED", "CREATED"]
+    assert shared().authorise(frame, signed(send, PHONE), signed(confirm, OLGA, first=1)) == [
+        "CREATED",
+        "NOT_AUTHORISED",
+    ]
     # Whether a pay sends something on its way, and whose hold is posted, is only known afterwards.
     frame = np.concatenate([pay, confirm])
     officer = signed(confirm, ANNA, first=1)
-    assert shared().judge(frame, signed(pay, PHONE), officer) == ["CREATED", "NOT_AUTHORISED"]
+    assert shared().authorise(frame, signed(pay, PHONE), officer) == ["CREATED", "NOT_AUTHORISED"]
 
 
 def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
@@ -132,7 +135,7 @@ def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
         signed(frame[3:4], PHONE, first=3),
         signed(frame[5:6], OLGA, first=5),
     ]
-    codes = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given)
+    codes = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given)
     assert codes.tolist() == [Result.NOT_AUTHORISED, 0] * 3
     kept = [replace(envelope, first=envelope.first // 2) for envelope in given]
     authority.verify_frame(shared().state, LEDGER_ID, 9, NOW_NS, frame[codes == 0], kept)
@@ -375,7 +378,7 @@ def test_random_frames_are_judged_as_the_reference_reads() -> None:
     for seed in SEEDS:
         frame, given = random_frame(seed)
         plain = Plain(frame, given)
-        answers = shared().judge(frame, *given)
+        answers = shared().authorise(frame, *given)
         assert answers == plain.codes(), seed
         seen.update(answers)
     assert seen == {"CREATED", "SIGNATURE_INVALID", "NOT_AUTHORISED", "TWO_PERSONS_MUST_SIGN"}
@@ -391,7 +394,7 @@ def test_what_is_left_of_random_frames_verifies() -> None:
         frame, given = random_frame(seed)
         fresh = shared().state.resolve(frame)[0]["code"] == kernels.PENDING
         given = [one for one in given if fresh[one.first : one.first + one.count].any()]
-        out = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given) != 0
+        out = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given) != 0
         ranges = [slice(envelope.first, envelope.first + envelope.count) for envelope in given]
         ranges += [slice(at, at + 2) for at in np.flatnonzero(frame["flags"] & LINKED).tolist()]
         while any(out[covered].any() and not out[covered].all() for covered in ranges):

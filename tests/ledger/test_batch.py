@@ -41,7 +41,7 @@ def shape(asked: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
     """Of each piece, how many operations it has, and signer, first and count of its envelopes."""
     found = []
     for piece in asked.split_into_frames():
-        envelopes = piece.written_envelopes()[["signer_low", "first", "count"]].tolist()
+        envelopes = piece.frame_envelopes()[["signer_low", "first", "count"]].tolist()
         found.append((piece.operations.size, envelopes))
     return found
 
@@ -162,11 +162,11 @@ def test_what_is_known_keeps_its_answer_and_refuses_nothing() -> None:
 def test_an_envelope_on_known_operations_alone_glues_nothing() -> None:
     asked = batches.prepare(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
     fresh = np.array([False, False, False, True, False, False])
-    left = asked.drop_settled_envelopes(fresh)
+    left = asked.drop_answered_envelopes(fresh)
     assert left.same_unit is not None
     assert left.same_unit.tolist() == [False, False, False, True, False, True]
-    assert left.written_envelopes()[["signer_low", "first", "count"]].tolist() == [(2, 2, 2)]
-    assert asked.drop_settled_envelopes(fresh & False).envelopes.size == 0
+    assert left.frame_envelopes()[["signer_low", "first", "count"]].tolist() == [(2, 2, 2)]
+    assert asked.drop_answered_envelopes(fresh & False).envelopes.size == 0
 
 
 def test_whole_units_and_only() -> None:
@@ -207,14 +207,14 @@ def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
     plain = batches.concatenate([batches.prepare(made[at : at + 1], envelopes[at : at + 1]) for at in range(made.size)])
     for asked in (short, plain):
         assert asked.operations.tobytes() == made.tobytes()
-        assert asked.written_envelopes()["first"].tolist() == [0, 1, 2, 3, 4]
+        assert asked.frame_envelopes()["first"].tolist() == [0, 1, 2, 3, 4]
         assert asked.envelopes["signer_low"].tolist() == envelopes["signer_low"].tolist()
         assert asked.same_unit is None
         assert asked.unit_starts().tolist() == [0, 1, 2, 3, 4]
     between = batches.concatenate([batches.prepare(records(3)), short, batches.prepare(records(2), ranges((0, 2)))])
-    assert between.written_envelopes()["first"].tolist() == [3, 4, 5, 6, 7, 8]
+    assert between.frame_envelopes()["first"].tolist() == [3, 4, 5, 6, 7, 8]
     assert between.unit_starts().tolist() == list(range(9))
-    assert between.select(np.arange(10) > 4).written_envelopes()["first"].tolist() == [0, 1, 2, 3]
+    assert between.select(np.arange(10) > 4).frame_envelopes()["first"].tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

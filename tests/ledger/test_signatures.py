@@ -51,7 +51,7 @@ def checked(world: World, frame: Array, *given: Envelope) -> Array:
 
 
 def judged(world: World, frame: Array, checks: Array | None, *given: Envelope) -> list[str]:
-    codes = authority.judge(world.state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
+    codes = authority.authorise(world.state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
     return [Result(int(code)).name for code in codes]
 
 
@@ -77,7 +77,7 @@ def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list
         in_line.clear()
         assert judged(shared(), frame, checked(shared(), frame, *given), *given) == alone, seed
         fresh = shared().state.resolve(frame)[0]["code"] == kernels.PENDING
-        again = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given, fresh=fresh)
+        again = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, fresh=fresh)
         assert [Result(int(code)).name for code in again] == alone
         seen += len(given)
     assert seen > 600
@@ -96,7 +96,7 @@ def test_a_signature_that_fails_costs_the_writer_nothing(in_line: list[bytes]) -
     for signer, frame in ((PHONE, PAYMENT), (OTTO, MINT), (ANNA, MINT)):
         forged = replace(signed(frame, signer), signature=bytes(64))
         checks = checked(shared(), frame, forged)
-        assert checks["outcome"].tolist() == [signatures.FAILS]
+        assert checks["outcome"].tolist() == [signatures.INVALID]
         in_line.clear()
         assert judged(shared(), frame, checks, forged) == ["SIGNATURE_INVALID"]
         assert not in_line
@@ -106,7 +106,7 @@ def test_a_check_is_not_trusted_for_another_key(in_line: list[bytes]) -> None:
     """Whatever a check says of some other key, the answer is that of a ledger without checks."""
     good, forged = signed(PAYMENT, PHONE), replace(signed(PAYMENT, PHONE), signature=bytes(64))
     for envelope, code in ((good, "CREATED"), (forged, "SIGNATURE_INVALID")):
-        for outcome in (signatures.HOLDS, signatures.FAILS, signatures.NOT_TRIED):
+        for outcome in (signatures.VALID, signatures.INVALID, signatures.NOT_TRIED):
             checks = np.zeros(1, signatures.CHECK)
             checks["key"], checks["outcome"] = np.void(KEYS[CARD].public.key), outcome
             in_line.clear()
@@ -118,7 +118,7 @@ def test_a_key_that_was_replaced_between_admission_and_writer() -> None:
     world = make_world()
     new = SigningKey.derive(b"\x77" * 32)
     old, checks = signed(PAYMENT, PHONE), checked(world, PAYMENT, signed(PAYMENT, PHONE))
-    assert checks["outcome"].tolist() == [signatures.HOLDS]
+    assert checks["outcome"].tolist() == [signatures.VALID]
     assert judged(world, PAYMENT, checks, old) == ["CREATED"]
     world.frame(30, record(Kind.SET_KEY, 601, debit=PHONE, key=new))
     assert judged(world, PAYMENT, checks, old) == ["KEY_EPOCH_DIFFERS"]
@@ -168,7 +168,7 @@ def test_a_grant_that_came_or_ended_between_admission_and_writer() -> None:
     world.frame(30, late)
     assert judged(world, MINT, checks, envelope) == ["CREATED"]
     checks = checked(world, MINT, envelope)
-    codes = authority.judge(world.state, LEDGER_ID, 5_000, MINT, [envelope], checks=checks)
+    codes = authority.authorise(world.state, LEDGER_ID, 5_000, MINT, [envelope], checks=checks)
     assert codes.tolist() == [Result.SIGNATURE_EXPIRED]
 
 
@@ -271,7 +271,7 @@ CHANGES = {
     "a signer without a key": lambda frame, given, checks: _set(given, "signer_low", SHOP),
     "it ends now": lambda frame, given, checks: _set(given, "valid_until_ns", NOW_NS),
     "not tried": lambda frame, given, checks: _set(checks, "outcome", signatures.NOT_TRIED),
-    "it failed": lambda frame, given, checks: _set(checks, "outcome", signatures.FAILS),
+    "it failed": lambda frame, given, checks: _set(checks, "outcome", signatures.INVALID),
     "tried under another key": lambda frame, given, checks: _set(checks, "key", np.void(KEYS[CARD].public.key)),
 }  # fmt: skip
 
@@ -286,10 +286,12 @@ def test_the_short_way_for_payments_says_what_the_long_one_says(change: str, mon
     given = as_array([signed(frame[at : at + 1], PHONE, first=at) for at in range(3)])
     checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given).verify()
     CHANGES[change](frame, given, checks)
-    short = signatures.all_by_payers(shared().state, NOW_NS, frame, given, checks)
-    codes = authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
-    monkeypatch.setattr(signatures, "all_by_payers", lambda *_: False)
-    assert codes.tolist() == authority.judge(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks).tolist()
+    short = signatures.all_signed_by_payers(shared().state, NOW_NS, frame, given, checks)
+    codes = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
+    monkeypatch.setattr(signatures, "all_signed_by_payers", lambda *_: False)
+    assert (
+        codes.tolist() == authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks).tolist()
+    )
     alone = change in ("nothing", "another kind", "an unknown kind", "an id that is known")
     assert short == alone  # the kinds and known ids are the caller's to look at
 
@@ -301,7 +303,7 @@ def test_money_out_of_issuance_is_no_payment() -> None:
     mint = record(Kind.TRANSFER, 602, debit=ISSUANCE, credit=SHOP, amount=1)
     envelope = signed(mint, ISSUANCE, key=KEYS[CARD])
     checks = checked(world, mint, envelope)
-    assert checks["outcome"].tolist() == [signatures.HOLDS]
+    assert checks["outcome"].tolist() == [signatures.VALID]
     assert judged(world, mint, checks, envelope) == ["NOT_AUTHORISED"]
 
 

@@ -286,7 +286,7 @@ def test_signatures_are_judged_before_there_are_officers_too() -> None:
 def test_verify_finds_what_was_never_signed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal that somebody wrote past the sequencer: its checksums hold, its authority does not."""
     with pytest.MonkeyPatch.context() as careless:
-        careless.setattr("sycee.ledger.authority.judge", lambda *a, **_: np.zeros(a[3].size, np.uint16))
+        careless.setattr("sycee.ledger.authority.authorise", lambda *a, **_: np.zeros(a[3].size, np.uint16))
         assert town.submit(mint(800)) == [TAKEN]
     monkeypatch.setattr(verify_module, "journal_disk", lambda _: town.disk.kill())
     monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: FakeDisk(folder="fake/snapshots"))

@@ -72,7 +72,7 @@ def test_verify_names_an_envelope_of_another_epoch(
     renewal = set_key(601, NEW_KEYS[0])
     assert town.submit(renewal, by(OPERATOR, renewal)) == [TAKEN]
     with pytest.MonkeyPatch.context() as careless:
-        careless.setattr("sycee.ledger.authority.judge", lambda *a, **_: np.zeros(a[3].size, np.uint16))
+        careless.setattr("sycee.ledger.authority.authorise", lambda *a, **_: np.zeros(a[3].size, np.uint16))
         assert town.submit(pay(700), signed(pay(700), key, epoch)) == [TAKEN]
     frame = town.frames()
     monkeypatch.setattr(verify_module, "journal_disk", lambda _: town.disk.kill())

@@ -114,13 +114,13 @@ def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifi
     for each in (verifier, SignatureVerifier(0)):
         checked = each.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
         assert checked.checks is not None
-        assert checked.checks["outcome"].tolist() == [signatures.HOLDS] * 4
+        assert checked.checks["outcome"].tolist() == [signatures.VALID] * 4
         assert checked.operations is asked.operations
         # The checks go where their envelopes go.
         part = checked.slice(0, 3).select(np.ones(3, np.bool_))
         twice = batches.concatenate([part, batches.prepare(frame[:1], given[:1])])
         assert twice.checks is not None
-        assert twice.checks["outcome"].tolist() == [signatures.HOLDS] * 4 + [signatures.NOT_TRIED]
+        assert twice.checks["outcome"].tolist() == [signatures.VALID] * 4 + [signatures.NOT_TRIED]
     unsigned = batches.prepare(frame)
     assert verifier.check(shared().state, LEDGER_ID, NOW_NS, unsigned).result(0) is unsigned
 
@@ -137,10 +137,10 @@ def test_the_ranges_of_joined_submissions_are_their_own(verifier: SignatureVerif
     for asked in (batches.concatenate(parts), short, batches.concatenate([short, *parts, short])):
         checked = verifier.check(shared().state, LEDGER_ID, NOW_NS, asked).result(WAIT_S)
         assert checked.checks is not None
-        assert checked.checks["outcome"].tolist() == [signatures.HOLDS] * asked.envelopes.size
+        assert checked.checks["outcome"].tolist() == [signatures.VALID] * asked.envelopes.size
     answers = [
-        authority.judge(
-            shared().state, LEDGER_ID, NOW_NS, piece.operations, piece.written_envelopes(), checks=piece.checks
+        authority.authorise(
+            shared().state, LEDGER_ID, NOW_NS, piece.operations, piece.frame_envelopes(), checks=piece.checks
         )
         for piece in verifier.check(shared().state, LEDGER_ID, NOW_NS, short).result(WAIT_S).split_into_frames()
     ]

@@ -192,7 +192,7 @@ def test_signatures_that_nobody_looks_at_are_found(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_envelope_that_is_dropped_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PreparedBatch, "written_envelopes", lambda self: self.envelopes[:0])
+    monkeypatch.setattr(PreparedBatch, "frame_envelopes", lambda self: self.envelopes[:0])
     failure = found()
     assert failure.what in ("other envelopes were journaled", "other operations were journaled")
 

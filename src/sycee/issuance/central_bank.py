@@ -6,7 +6,7 @@ money out of the issuance account, as one chain: both or neither. At any moment 
 `converted`.
 
 Once a ledger has named officers, what they and the parties submit is signed: every method takes the ledger, or
-`signing.Signatures` before it, and says who must sign. The limits are rule sets like any other, so that they are
+`signing.SigningLedger` before it, and says who must sign. The limits are rule sets like any other, so that they are
 journaled, dated, and changed by two officers alone.
 """
 
@@ -22,7 +22,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import Refused, UsageError, require
 from sycee.core.limits import I64_MAX, RULE_SETS_MAX
 from sycee.core.result_codes import Result
-from sycee.issuance.signing import Submits
+from sycee.issuance.signing import Submitter
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
@@ -124,7 +124,7 @@ class CentralBank:
             )
         return np.concatenate(records)
 
-    def credit_reserves(self, ledger: Submits, operation_id: int, party: Party, amount: int) -> None:
+    def credit_reserves(self, ledger: Submitter, operation_id: int, party: Party, amount: int) -> None:
         """Record reserves, in minor units, that a party brings from the settlement system. Two officers sign.
 
         Raises Refused.
@@ -132,7 +132,7 @@ class CentralBank:
         record = operations.transfer(operation_id, debit=self.reserve_issuance, credit=party.reserve, amount=amount)
         _submit(ledger, record, "reserves not recorded")
 
-    def issue(self, ledger: Submits, operation_ids: Array, party: Party, amount: int) -> None:
+    def issue(self, ledger: Submitter, operation_ids: Array, party: Party, amount: int) -> None:
         """Issue `amount` minor units of digital money to a party against its reserves. operation_ids: (2,) ID.
 
         Two officers and the party's operator sign. Both transfers are one chain, so that there is never money without
@@ -145,7 +145,7 @@ class CentralBank:
         )
         _submit(ledger, chain, "nothing issued: reserves not taken", "nothing issued: money not made")
 
-    def redeem(self, ledger: Submits, operation_ids: Array, party: Party, amount: int) -> None:
+    def redeem(self, ledger: Submitter, operation_ids: Array, party: Party, amount: int) -> None:
         """Take back `amount` minor units of digital money from a party and give it its reserves again.
 
         operation_ids: (2,) ID. The party's operator signs, and the operator of the bank's own accounts, number 0.
@@ -158,18 +158,18 @@ class CentralBank:
         )
         _submit(ledger, chain, "nothing redeemed: money not taken", "nothing redeemed: reserves not given")
 
-    def cap_minting(self, ledger: Submits, operation_ids: Array, day_max: int) -> None:
+    def cap_minting(self, ledger: Submitter, operation_ids: Array, day_max: int) -> None:
         """Let at most `day_max` minor units be issued on one local day, from now on. operation_ids: (2,) ID.
 
         Two officers sign. For a cap that is there already see `change_cap`. Raises Refused, UsageError for no amount.
         """
         self._limit(ledger, operation_ids, MINTING_RULE_SET, self.issuance, "minting not capped", day_max=day_max)
 
-    def change_cap(self, ledger: Submits, operation_id: int, day_max: int, *, effective_ns: int) -> None:
+    def change_cap(self, ledger: Submitter, operation_id: int, day_max: int, *, effective_ns: int) -> None:
         """Another daily cap, in minor units, from a time to come on. Two officers sign. Raises Refused, UsageError."""
         _define(ledger, operation_id, MINTING_RULE_SET, "cap not changed", effective_ns=effective_ns, day_max=day_max)
 
-    def set_quota(self, ledger: Submits, operation_ids: Array, operator: int, balance_max: int) -> None:
+    def set_quota(self, ledger: Submitter, operation_ids: Array, operator: int, balance_max: int) -> None:
         """Let the vault of operator number `operator` hold at most `balance_max` minor units, from now on.
 
         operation_ids: (2,) ID; operators are numbered from 1. Two officers sign. For a quota that is there already
@@ -179,7 +179,7 @@ class CentralBank:
         self._limit(ledger, operation_ids, rule_set, vault, "quota not set", balance_max=balance_max)
 
     def change_quota(
-        self, ledger: Submits, operation_id: int, operator: int, balance_max: int, *, effective_ns: int
+        self, ledger: Submitter, operation_id: int, operator: int, balance_max: int, *, effective_ns: int
     ) -> None:
         """Another quota, in minor units, from a time to come on. Two officers sign. Raises Refused, UsageError.
 
@@ -194,7 +194,7 @@ class CentralBank:
         return QUOTA_RULE_SET_FIRST + operator - 1
 
     def _limit(
-        self, ledger: Submits, operation_ids: Array, rule_set: int, account: int, refused: str, **maximum: Any
+        self, ledger: Submitter, operation_ids: Array, rule_set: int, account: int, refused: str, **maximum: Any
     ) -> None:
         """Define a rule set and let an account live under it."""
         define_id, set_id = (ids.to_int(identifier) for identifier in operation_ids)
@@ -211,7 +211,7 @@ class CentralBank:
 
 
 def _define(
-    ledger: Submits, operation_id: int, rule_set: int, refused: str, *, effective_ns: int = 0, **maximum: Any
+    ledger: Submitter, operation_id: int, rule_set: int, refused: str, *, effective_ns: int = 0, **maximum: Any
 ) -> None:
     if min(maximum.values()) <= 0:
         raise UsageError(f"{refused}: a limit is at least 1 minor unit", hint="block an account that may do nothing")
@@ -221,7 +221,7 @@ def _define(
     _submit(ledger, record, refused)
 
 
-def _submit(ledger: Submits, records: Array, *refused: str) -> None:
+def _submit(ledger: Submitter, records: Array, *refused: str) -> None:
     """Submit what must succeed, now or in an earlier call; `refused`: what to say of each record. Raises Refused."""
     answers = ledger.submit(records)
     codes = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])

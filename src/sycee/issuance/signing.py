@@ -1,7 +1,7 @@
 """Signatures over what is submitted: whose keys this program holds, and which records each of them signs.
 
-`Signatures` stands where a bare ledger would. Few signatures go a long way: one covers thousands of records, and where
-records of several operators stand in one frame, each of those operators signs the frame once.
+`SigningLedger` replaces a plain ledger in every call that submits. One signature covers thousands of records: where one
+frame holds records of several operators, each of these operators signs the frame once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from sycee.ledger import envelopes, layout, operations
 from sycee.ledger.batch import BODY_BYTES_MAX
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import Role
-from sycee.sequencer.embedded import SIGNED_FOR_NS, Signer
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Signer
 
 OFFICERS_MIN: Final = 2  # from two persons on a ledger asks for signatures
 
 
-class Submits(Protocol):
+class Submitter(Protocol):
     """Whatever takes operations: a ledger, or signatures before one."""
 
     def submit(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
@@ -33,7 +33,7 @@ class Submits(Protocol):
         ...
 
 
-class Signatures:
+class SigningLedger:
     """A ledger to submit to, and those who sign what is submitted.
 
     All sign all, unless `by` says whose each record is. Every signer must have a say in something that it signs, so
@@ -42,14 +42,14 @@ class Signatures:
 
     def __init__(
         self,
-        ledger: Submits,
+        ledger: Submitter,
         ledger_id: bytes,
         signers: Sequence[Signer],
         clock: Clock,
         *,
-        signed_for_ns: int = SIGNED_FOR_NS,
+        validity_ns: int = SIGNATURE_VALIDITY_NS,
     ) -> None:
-        """`clock`: the ledger's own. A signature is void `signed_for_ns` after it was given.
+        """`clock`: the ledger's own. A signature is void `validity_ns` after it was given.
 
         Raises UsageError where nobody signs, or one signer is named twice.
         """
@@ -63,7 +63,7 @@ class Signatures:
         self._ledger_id = ledger_id
         self._signers = tuple(signers)
         self._clock = clock
-        self._signed_for_ns = signed_for_ns
+        self._validity_ns = validity_ns
 
     def submit(self, records: Array, envelopes: Array | Sequence[Envelope] = (), *, by: Array | None = None) -> Array:
         """Sign the records and submit them: (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
@@ -80,7 +80,7 @@ class Signatures:
 
     def sign(self, records: Array, *, by: Array | None = None) -> list[Envelope]:
         """The envelopes alone, with ranges that count from the first record."""
-        until_ns = read_ns(self._clock) + self._signed_for_ns
+        until_ns = read_ns(self._clock) + self._validity_ns
         made = []
         for start, end in ranges(records, len(self._signers)):
             places = range(len(self._signers)) if by is None else np.unique(by[start:end]).tolist()

@@ -49,7 +49,7 @@ def _define_group(state: Book, operations: Array, at: int, now_ns: int) -> Resul
 
 def _define_rule_set(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     definition = _bytes(operations, at, 0, limits.RECORD_BYTES)
-    record = rules_of(definition)
+    record = rule_set_record(definition)
     number = int(record["number"])
     if any(group and group not in state.groups for group in record["groups"].tolist()):
         return Result.GROUP_NOT_FOUND
@@ -61,27 +61,27 @@ def _define_rule_set(state: Book, operations: Array, at: int, now_ns: int) -> Re
         return Result.RULE_SET_NOT_FOUND
     if current is not None:
         fixed = ("from_ns", "until_ns", "return_low", "return_high")
-        if any(record[name] != rules_of(current)[name] for name in fixed):
+        if any(record[name] != rule_set_record(current)[name] for name in fixed):
             return Result.RULE_SET_MUST_KEEP_WINDOW
     if record["return_low"] or record["return_high"]:
         row = state.row(ids.of_record(record, "return"))
         if row < 0 or state.tables.accounts["kind"][row] == AccountKind.IN_TRANSIT:
             return Result.RETURN_ACCOUNT_NOT_FOUND
     if current is None:
-        put_in_force(state, number, definition)
+        activate_rule_set(state, number, definition)
     else:
         state.coming[number] = definition
     return Result.CREATED
 
 
-def rules_of(definition: bytes) -> Any:
+def rule_set_record(definition: bytes) -> Any:
     """The record that defined a rule set, as layout.RULE_SET_OPERATION."""
     return np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
 
 
-def put_in_force(state: Book, number: int, definition: bytes) -> None:
+def activate_rule_set(state: Book, number: int, definition: bytes) -> None:
     """Let a rule set's definition take effect."""
-    record = rules_of(definition)
+    record = rule_set_record(definition)
     state.grow("rule_sets", number + 1)
     rules = state.tables.rule_sets.view(np.ndarray)[number]
     for name in layout.RULE_SET.names or ():
@@ -118,13 +118,13 @@ def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
         currency=currency,
     )
     state.grants[grant.id] = grant
-    state.authority_on = state.authority_on or officers(state, now_ns) >= OFFICERS_MIN
+    state.authority_on = state.authority_on or count_officers(state, now_ns) >= OFFICERS_MIN
     return Result.CREATED
 
 
-def officers(state: Book, now_ns: int, but: int = 0) -> int:
+def count_officers(state: Book, now_ns: int, excluding: int = 0) -> int:
     """How many persons are officers of the board now, leaving out one grant."""
-    grants = (grant for grant in state.grants.values() if grant.id != but)
+    grants = (grant for grant in state.grants.values() if grant.id != excluding)
     return len({grant.person for grant in grants if grant.is_board and grant.counts(now_ns)})
 
 
@@ -134,7 +134,7 @@ def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result
         return Result.GRANT_NOT_FOUND
     if grant.revoked:
         return Result.GRANT_REVOKED
-    if state.authority_on and grant.is_board and officers(state, now_ns, grant.id) < OFFICERS_MIN:
+    if state.authority_on and grant.is_board and count_officers(state, now_ns, grant.id) < OFFICERS_MIN:
         return Result.OFFICERS_MUST_REMAIN
     state.grants[grant.id] = replace(grant, revoked=True)
     return Result.CREATED
@@ -156,7 +156,7 @@ def _open_programme(state: Book, operations: Array, at: int, now_ns: int) -> Res
         return Result.RULE_SET_NOT_FOUND
     if state.has_programme(number):
         return Result.PROGRAMME_EXISTS
-    definition = rules_of(state.rule_sets[rule_set])
+    definition = rule_set_record(state.rule_sets[rule_set])
     if not (definition["return_low"] or definition["return_high"]):
         return Result.RETURN_ACCOUNT_NOT_FOUND
     funder = state.row(ids.of_record(record, "debit"))

@@ -336,7 +336,7 @@ class _Judgement:
     verdicts: Array  # (m,) u2: per envelope, on the envelope itself
 
 
-def judge(
+def authorise(
     state: LedgerState,
     ledger_id: bytes,
     now_ns: int,
@@ -365,7 +365,7 @@ def judge(
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
     are_payments = bool(_IS_OWNERS[operations["kind"]].all())
-    if are_payments and signatures.all_by_payers(state, now_ns, operations, array, checks):
+    if are_payments and signatures.all_signed_by_payers(state, now_ns, operations, array, checks):
         return np.zeros(operations.size, np.uint16)
     return _judge(state, ledger_id, now_ns, operations, array, checks, fresh).codes
 
@@ -438,7 +438,7 @@ def _judge(
     if fresh is None:
         fresh = state.resolve(operations)[0]["code"] == kernels.PENDING
     found = _needs(state, operations, fresh & authority_is_on(state, now_ns))
-    signers = signatures.judge_signers(state, ledger_id, now_ns, operations, envelopes, checks)
+    signers = signatures.find_signers(state, ledger_id, now_ns, operations, envelopes, checks)
     vouching = _Vouching(operations, envelopes, found, signers)
     single = envelopes["count"] == 1
     vouching.let_single(np.flatnonzero(single))

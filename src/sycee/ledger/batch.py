@@ -68,7 +68,7 @@ class PreparedBatch:
         """Bytes that the batch takes of a frame's body."""
         return self.operations.size * RECORD_BYTES + self.envelopes.size * ENVELOPE_BYTES
 
-    def known_new(self) -> PreparedBatch:
+    def with_all_new(self) -> PreparedBatch:
         """Return the same batch, with `all_new` set."""
         return replace(self, all_new=True)
 
@@ -102,7 +102,7 @@ class PreparedBatch:
             None if self.checks is None else self.checks[chosen],
         )
 
-    def drop_settled_envelopes(self, fresh: Array) -> PreparedBatch:
+    def drop_answered_envelopes(self, fresh: Array) -> PreparedBatch:
         """Return the batch without envelopes whose range holds no `fresh` operation, (n,) bool.
 
         Such an envelope signs only operations that are answered already, so it must not tie others to them.
@@ -121,7 +121,7 @@ class PreparedBatch:
             checks=None if self.checks is None else self.checks[chosen],
         )
 
-    def written_envelopes(self) -> Array:
+    def frame_envelopes(self) -> Array:
         """Return the envelopes as a frame keeps them: (m,) envelopes.ENVELOPE with ranges within this batch."""
         if not self.envelopes.size:
             return self.envelopes

@@ -60,14 +60,17 @@ _UNDO_TABLES: Final = {
     "undo_values": ("undo_values",),
 }
 # The most movements of one operation, by the kinds of a batch that make movements alone and are asked for most often.
-_MOVEMENTS_EACH: Final = {1 << kind: TABLE[kind].grows["movements"] for kind in (Kind.TRANSFER, Kind.PAY)}
-_PAY_LEGS_MAX: Final = TABLE[Kind.PAY].grows["movements"]
+_MOVEMENTS_EACH: Final = {1 << kind: TABLE[kind].rows_added["movements"] for kind in (Kind.TRANSFER, Kind.PAY)}
+_PAY_LEGS_MAX: Final = TABLE[Kind.PAY].rows_added["movements"]
 # Rows that one operation of each kind may add, at most: (kinds, tables) i8.
-_GROWS: Final = tuple(dict.fromkeys(name for row in TABLE.values() for name in row.grows))
+_GROWS: Final = tuple(dict.fromkeys(name for row in TABLE.values() for name in row.rows_added))
 _GROWTH: Final = np.array(
-    [[TABLE[Kind(kind)].grows.get(name, 0) if kind in TABLE else 0 for name in _GROWS] for kind in range(kernels.KINDS)]
+    [
+        [TABLE[Kind(kind)].rows_added.get(name, 0) if kind in TABLE else 0 for name in _GROWS]
+        for kind in range(kernels.KINDS)
+    ]
 )
-_OVERFLOWING: Final = [kind for kind, row in TABLE.items() if row.overflows]
+_OVERFLOWING: Final = [kind for kind, row in TABLE.items() if row.may_overflow]
 
 
 class Growth:

@@ -65,8 +65,8 @@ class Row:
     flags: tuple[int, ...] = (0,)  # the values that `flags` may have, LINKED apart
     linkable: bool = False  # it may stand in a chain: it writes to a few rows
     different: tuple[str, ...] = ()  # ids that must differ from each other
-    grows: dict[str, int] = field(default_factory=dict)  # rows that one operation may add, at most, by table
-    overflows: bool = False  # a waterfall may follow it: one movement and one transit more
+    rows_added: dict[str, int] = field(default_factory=dict)  # rows that one operation may add, at most, by table
+    may_overflow: bool = False  # a waterfall may follow it: one movement and one transit more
 
     def uses(self, name: str) -> Field | None:
         """Return the field of this name; None if the kind does not use it."""
@@ -121,8 +121,8 @@ TABLE: Final[dict[Kind, Row]] = {
         (_number(CURRENCY_MAX, "ISO 4217 numeric code"), Field("zone", "name of the time zone, ASCII, zero-padded")),
         Authority.OFFICER,
     ),
-    Kind.DEFINE_GROUP: Row((GROUP,), Authority.OFFICER, grows={"groups": 1}),
-    Kind.JOIN_GROUP: Row((GROUP, ACCOUNT), Authority.ADMINISTRATION, Subject.DEBIT, grows={"payees": 1}),
+    Kind.DEFINE_GROUP: Row((GROUP,), Authority.OFFICER, rows_added={"groups": 1}),
+    Kind.JOIN_GROUP: Row((GROUP, ACCOUNT), Authority.ADMINISTRATION, Subject.DEBIT, rows_added={"payees": 1}),
     Kind.LEAVE_GROUP: Row((GROUP, ACCOUNT), Authority.ADMINISTRATION, Subject.DEBIT),
     Kind.DEFINE_RULE_SET: Row(
         (Field("rules", "all fields of §4"), _number(limits.RULE_SETS_MAX, "the rule set"), FROM, UNTIL),
@@ -155,7 +155,7 @@ TABLE: Final[dict[Kind, Row]] = {
         ),
         Authority.NEW_ACCOUNT,
         different=_TWO,
-        grows={"accounts": 1},
+        rows_added={"accounts": 1},
     ),
     Kind.BLOCK_ACCOUNT: Row((ACCOUNT, REASON, SIDES), Authority.ADMINISTRATION, Subject.DEBIT, flags=(1, 2, 3)),
     Kind.UNBLOCK_ACCOUNT: Row((ACCOUNT, REASON, SIDES), Authority.ADMINISTRATION, Subject.DEBIT, flags=(1, 2, 3)),
@@ -166,7 +166,7 @@ TABLE: Final[dict[Kind, Row]] = {
         Authority.GUARDED,
         Subject.DEBIT,
         flags=(0, *_KEY_FLAGS),
-        grows={"keys": 1},
+        rows_added={"keys": 1},
     ),
     Kind.LINK_ACCOUNT: Row(
         (ACCOUNT, Field("credit", "the account it is linked to, or zero for none", may_be_zero=True)),
@@ -212,8 +212,8 @@ TABLE: Final[dict[Kind, Row]] = {
         Subject.DEBIT,
         linkable=True,
         different=_TWO,
-        grows={"movements": 1},
-        overflows=True,
+        rows_added={"movements": 1},
+        may_overflow=True,
     ),
     Kind.PAY: Row(
         (
@@ -225,15 +225,15 @@ TABLE: Final[dict[Kind, Row]] = {
         flags=(0, 1, 2),
         linkable=True,
         different=_TWO,
-        grows={"movements": _LEGS},
-        overflows=True,
+        rows_added={"movements": _LEGS},
+        may_overflow=True,
     ),
     Kind.REFUND: Row(
         (Field("reference", "id of the PAY or POST"), AMOUNT),
         Authority.OWNER,
         Subject.PAYEE,
         linkable=True,
-        grows={"movements": _RETRACED, "refunds": 1},
+        rows_added={"movements": _RETRACED, "refunds": 1},
     ),
     Kind.HOLD: Row(
         (
@@ -246,7 +246,7 @@ TABLE: Final[dict[Kind, Row]] = {
         flags=(0, 1, 2, 4, 5, 6, 8, 9, 10),
         linkable=True,
         different=_TWO,
-        grows={"holds": 1, "hold_legs": limits.PURSES_PER_WALLET_MAX, "time_outs": 1},
+        rows_added={"holds": 1, "hold_legs": limits.PURSES_PER_WALLET_MAX, "time_outs": 1},
     ),
     Kind.POST: Row(
         (
@@ -257,8 +257,8 @@ TABLE: Final[dict[Kind, Row]] = {
         Subject.DEBIT,
         flags=(0, 1, 2, 3),
         linkable=True,
-        grows={"movements": _LEGS},
-        overflows=True,
+        rows_added={"movements": _LEGS},
+        may_overflow=True,
     ),
     Kind.VOID: Row((HOLD, ASKS), Authority.OWNER, Subject.DEBIT, linkable=True),
     Kind.EXTEND: Row(
@@ -266,7 +266,7 @@ TABLE: Final[dict[Kind, Row]] = {
         Authority.OWNER,
         Subject.DEBIT,
         linkable=True,
-        grows={"time_outs": 1},
+        rows_added={"time_outs": 1},
     ),
     Kind.POST_HOLDS: Row(HOLDS, Authority.OWNER, Subject.REFERENCE),
     Kind.VOID_HOLDS: Row(HOLDS, Authority.OWNER, Subject.REFERENCE),
@@ -275,7 +275,7 @@ TABLE: Final[dict[Kind, Row]] = {
         Authority.TWO_OFFICERS,
         Subject.REVERSED,
         linkable=True,
-        grows={"movements": _RETRACED, "refunds": 1},
+        rows_added={"movements": _RETRACED, "refunds": 1},
     ),
     Kind.SEND: Row(
         (
@@ -287,20 +287,20 @@ TABLE: Final[dict[Kind, Row]] = {
         flags=(0, 1),
         linkable=True,
         different=(*_TWO, "reference"),
-        grows={"movements": 1, "transits": 1},
+        rows_added={"movements": 1, "transits": 1},
     ),
     Kind.CONFIRM: Row(
-        (SENT,), Authority.ADMINISTRATION, Subject.TRANSIT, linkable=True, grows={"movements": 1}
+        (SENT,), Authority.ADMINISTRATION, Subject.TRANSIT, linkable=True, rows_added={"movements": 1}
     ),
     Kind.REJECT: Row(
-        (SENT,), Authority.ADMINISTRATION, Subject.TRANSIT, linkable=True, grows={"movements": 1}
+        (SENT,), Authority.ADMINISTRATION, Subject.TRANSIT, linkable=True, rows_added={"movements": 1}
     ),
     Kind.STAGE: Row(
         (BATCH, DEBIT, CREDIT, AMOUNT),
         Authority.OWNER_AND_OPERATOR,
         Subject.DEBIT,
         different=_TWO,
-        grows={"staged": 1, "batches": 1},
+        rows_added={"staged": 1, "batches": 1},
     ),
     Kind.SETTLE: Row(
         (
@@ -346,7 +346,7 @@ def _plain(name: str) -> tuple[int, int]:
     return int(begin), int(begin) + int(dtype.itemsize)
 
 
-def documented(kind: Kind) -> str:
+def reference_row(kind: Kind) -> str:
     """Return the kind's line in the table of docs/reference/ledger.md, section 1."""
     row = TABLE[kind]
     cell = ""

@@ -5,7 +5,7 @@ frame and costs next to nothing. So the two are apart:
 
     admission   find_jobs: the key that counts now, which may be stale -> jobs -> keys.verify_jobs, in any process
     admission   jobs.checks: which key was tried for each envelope, and whether the signature holds under it
-    writer      judge_signers: is that the key that counts in this frame? Else verify again, in line
+    writer      find_signers: is that the key that counts in this frame? Else verify again, in line
 
 A check is never trusted for another key than the one that was tried, so it does not matter how stale the look-up was.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sycee.ledger.entities import Grant
 
 
-class Signing(Protocol):
+class SigningState(Protocol):
     """The part of a state that decides about signatures: accounts with their keys, and grants."""
 
     tables: kernels.Tables
@@ -41,8 +41,8 @@ class Signing(Protocol):
 # What became of the signature of one envelope, under which key. With NOT_TRIED the key means nothing.
 CHECK: Final = np.dtype([("key", "V32"), ("outcome", "u1"), ("reserved", "u1", 7)])
 NOT_TRIED: Final = 0
-HOLDS: Final = 1
-FAILS: Final = 2  # under the key; of a person who has several, under `_name` of all of them
+VALID: Final = 1
+INVALID: Final = 2  # under the key; of a person who has several, under `_name` of all of them
 
 # keys.JOB as numpy has it, with the message's parts as docs/reference/authority.md section 2 names them.
 JOB: Final = np.dtype(
@@ -86,7 +86,7 @@ class Jobs:
         checks = np.zeros(self.count, CHECK)
         holds = np.frombuffer(outcomes, np.uint8) != 0
         # Later jobs of one envelope would overwrite earlier ones: those that fail are written first.
-        for outcome, chosen in ((FAILS, ~holds), (HOLDS, holds)):
+        for outcome, chosen in ((INVALID, ~holds), (VALID, holds)):
             at = self.envelopes[chosen]
             checks["key"][at], checks["outcome"][at] = self.jobs["key"][chosen], outcome
         if self.envelopes.size > np.count_nonzero(checks["outcome"]):
@@ -99,12 +99,12 @@ class Jobs:
         for at, key in zip(self.envelopes.tolist(), self.jobs["key"], strict=True):
             tried.setdefault(at, []).append(key.tobytes())
         for at, several in tried.items():
-            if len(several) > 1 and checks["outcome"][at] == FAILS:
+            if len(several) > 1 and checks["outcome"][at] == INVALID:
                 checks["key"][at] = np.void(_name(several))
 
 
 def find_jobs(
-    state: Signing,
+    state: SigningState,
     ledger_id: bytes,
     now_ns: int,
     operations: Array,
@@ -122,7 +122,7 @@ def find_jobs(
     """
     tables, grants = state.tables, tuple(state.grants.values())
     firsts = envelopes["first"].astype(np.int64) if firsts is None else firsts
-    sound = is_sound(envelopes, firsts, operations.size)
+    sound = are_well_formed(envelopes, firsts, operations.size)
     by_account = np.flatnonzero(sound & (envelopes["currency"] != 0))
     at, found = by_account, np.zeros(0, "V32")
     if by_account.size:
@@ -181,7 +181,7 @@ def _digests(operations: Array, firsts: Array, counts: Array) -> Iterable[bytes]
         yield digest
 
 
-def is_sound(envelopes: Array, firsts: Array, operations: int) -> Array:
+def are_well_formed(envelopes: Array, firsts: Array, operations: int) -> Array:
     """Which envelopes may hold at all, (m,) bool: docs/reference/authority.md section 4, rule 1."""
     flags = envelopes["flags"]
     known = (flags == KEY_FLAGS[0]) | (flags == KEY_FLAGS[1]) | (flags == KEY_FLAGS[2])
@@ -254,8 +254,8 @@ class Signers(NamedTuple):
     people: list[Signer]
 
 
-def judge_signers(
-    state: Signing,
+def find_signers(
+    state: SigningState,
     ledger_id: bytes,
     now_ns: int,
     operations: Array,
@@ -271,7 +271,7 @@ def judge_signers(
     if checks is None:
         checks = np.zeros(size, CHECK)
     found = Signers(np.full(size, Result.SIGNATURE_INVALID, np.uint16), np.full(size, -1), np.full(size, -1), [])
-    sound = is_sound(envelopes, envelopes["first"].astype(np.int64), operations.size)
+    sound = are_well_formed(envelopes, envelopes["first"].astype(np.int64), operations.size)
     by_account = np.flatnonzero(sound & (envelopes["currency"] != 0))
     verify = _Verifying(ledger_id, operations, envelopes)
     if by_account.size:
@@ -284,7 +284,9 @@ def judge_signers(
     return found
 
 
-def all_by_payers(state: Signing, now_ns: int, operations: Array, envelopes: Array, checks: Array | None) -> bool:
+def all_signed_by_payers(
+    state: SigningState, now_ns: int, operations: Array, envelopes: Array, checks: Array | None
+) -> bool:
     """Return whether each operation carries one good envelope of its own, in order, by the account in its `debit`.
 
     So it is in most frames of signed payments, and then nothing else need be looked at. False where anything is not so,
@@ -301,7 +303,7 @@ def all_by_payers(state: Signing, now_ns: int, operations: Array, envelopes: Arr
     good = (operations["debit_low"] == low) & (operations["debit_high"] == high)
     good &= (operations["flags"] & LINKED == 0) & (envelopes["reserved"] == 0)
     good &= (envelopes["first"] == np.arange(rows.size)) & (envelopes["count"] == 1)
-    good &= (envelopes["valid_until_ns"] > now_ns) & (checks["outcome"] == HOLDS)
+    good &= (envelopes["valid_until_ns"] > now_ns) & (checks["outcome"] == VALID)
     good &= (account["kind"] != _ISSUANCE) & (account["key"] != 0) & (account["key_epoch"] == envelopes["key_epoch"])
     # No account has currency 0, which a person's envelope has.
     good &= account["currency"] == envelopes["currency"]
@@ -314,7 +316,7 @@ def all_by_payers(state: Signing, now_ns: int, operations: Array, envelopes: Arr
 
 
 def _judge_accounts(
-    state: Signing, envelopes: Array, at: Array, checks: Array, verify: _Verifying, found: Signers
+    state: SigningState, envelopes: Array, at: Array, checks: Array, verify: _Verifying, found: Signers
 ) -> None:
     """Say which of the envelopes `at` were signed by the accounts that they name."""
     asked, checked = envelopes[at], checks[at]
@@ -328,7 +330,7 @@ def _judge_accounts(
     codes[rows < 0] = Result.SIGNER_NOT_FOUND
     is_same_key = (checked["outcome"] != NOT_TRIED) & (checked["key"] == key)
     open_ = codes == Result.CREATED
-    codes[open_ & is_same_key & (checked["outcome"] == FAILS)] = Result.SIGNATURE_INVALID
+    codes[open_ & is_same_key & (checked["outcome"] == INVALID)] = Result.SIGNATURE_INVALID
     for place in np.flatnonzero(open_ & ~is_same_key).tolist():
         if not verify.holds(int(at[place]), key[place].tobytes()):
             codes[place] = Result.SIGNATURE_INVALID
@@ -337,7 +339,7 @@ def _judge_accounts(
 
 
 def _judge_people(
-    state: Signing,
+    state: SigningState,
     now_ns: int,
     envelopes: Array,
     at: Array,
@@ -356,9 +358,9 @@ def _judge_people(
             continue
         granted = people[person].get(flags, {})
         outcome, key = int(check["outcome"]), check["key"].tobytes()
-        if not granted or (outcome == FAILS and key == _name(granted)):
+        if not granted or (outcome == INVALID and key == _name(granted)):
             continue
-        if outcome != HOLDS or key not in granted:
+        if outcome != VALID or key not in granted:
             key = next((each for each in granted if verify.holds(place, each)), b"")
             if not key:
                 continue

@@ -17,7 +17,7 @@ from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import digest, invariants, kernels, layout, snapshot_tables
-from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, officers, put_in_force, rules_of
+from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, activate_rule_set, count_officers, rule_set_record
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.book import Book
 from sycee.ledger.layout import Kind, PostFlag
@@ -127,16 +127,16 @@ class LedgerState(Book):
                 self.tables.calendar[currency] = tuple(date)
         if self.coming:
             for number, definition in sorted(self.coming.items()):
-                if int(rules_of(definition)["effective_ns"]) <= now_ns:
-                    put_in_force(self, number, definition)
+                if int(rule_set_record(definition)["effective_ns"]) <= now_ns:
+                    activate_rule_set(self, number, definition)
         if self.grants and not self.authority_on:
-            self.authority_on = officers(self, now_ns) >= OFFICERS_MIN
+            self.authority_on = count_officers(self, now_ns) >= OFFICERS_MIN
         if self.tables.counters[kernels.TIME_OUTS]:
             kernels.pass_time(self.tables, now_ns)
 
     def next_due_ns(self) -> int | None:
         """When something falls due next by itself: a hold's end, a rule set's coming version. None for nothing."""
-        due = [int(rules_of(definition)["effective_ns"]) for definition in self.coming.values()]
+        due = [int(rule_set_record(definition)["effective_ns"]) for definition in self.coming.values()]
         kernels.pass_time(self.tables, -limits.I64_MAX)  # ends nothing, but drops stale entries from the top
         if self.tables.counters[kernels.TIME_OUTS]:
             due.append(int(self.tables.time_outs["until_ns"][0]))

@@ -27,7 +27,7 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import CentralBank
-from sycee.issuance.signing import Signatures
+from sycee.issuance.signing import SigningLedger
 from sycee.programmes import draw, draw_files
 from sycee.programmes.definition import DrawRule, Programme
 from sycee.programmes.registration import deduplicate, duplicates_csv
@@ -369,7 +369,7 @@ def _issue(
             advance(at + 1)
 
 
-def _spend(operators: Signatures, clock: SimulatedClock, phases: _Phases, timeline: plan.Plan) -> None:
+def _spend(operators: SigningLedger, clock: SimulatedClock, phases: _Phases, timeline: plan.Plan) -> None:
     """Each operator signs, once a frame, for what its wallets do in it."""
     with phases("claims and payments", timeline.records.size, "operations") as advance:
         done = 0
@@ -380,7 +380,12 @@ def _spend(operators: Signatures, clock: SimulatedClock, phases: _Phases, timeli
 
 
 def _expire(
-    treasury: Signatures, clock: SimulatedClock, phases: _Phases, programme: Programme, live: LiveProgramme, seed: bytes
+    treasury: SigningLedger,
+    clock: SimulatedClock,
+    phases: _Phases,
+    programme: Programme,
+    live: LiveProgramme,
+    seed: bytes,
 ) -> None:
     """At the deadline, to the nanosecond, everything left goes home."""
     one = ids.derive(seed, "programme expired", 1, time_ms=programme.expires_ns // 10**6)[0]

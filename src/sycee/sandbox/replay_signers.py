@@ -21,7 +21,7 @@ from sycee.core.errors import require
 from sycee.core.keys import SEED_BYTES, SigningKey
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import CentralBank
-from sycee.issuance.signing import Signatures, grants
+from sycee.issuance.signing import SigningLedger, grants
 from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
 from sycee.ledger import authority, envelopes, layout
@@ -36,7 +36,7 @@ from sycee.storage.table_storage import TableStorage
 
 OFFICERS: Final = 2  # what makes money needs two persons; a third would sign nothing in a replay
 # Simulated time goes from frame to frame in leaps, and a run that goes on later signs with the same times again.
-SIGNED_FOR_NS: Final = 3_600 * 10**9
+SIGNATURE_VALIDITY_NS: Final = 3_600 * 10**9
 
 _KEY_CONTEXT: Final = "sycee 2026-11-25 sandbox: synthetic keys of a replay"
 
@@ -73,9 +73,9 @@ class Authorities:
         return grants(operation_ids, officers=self.officers, operators=operators, from_ns=from_ns, until_ns=until_ns)
 
 
-def signed(ledger: Ledger, clock: Clock, *signers: Signer) -> Signatures:
+def signed(ledger: Ledger, clock: Clock, *signers: Signer) -> SigningLedger:
     """The ledger, with these who sign what is submitted to it."""
-    return Signatures(ledger, ledger.ledger_id, signers, clock, signed_for_ns=SIGNED_FOR_NS)
+    return SigningLedger(ledger, ledger.ledger_id, signers, clock, validity_ns=SIGNATURE_VALIDITY_NS)
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ class Applier:
         batch = batches.from_frame(frame.records)
         if frame.kind is FrameKind.OPERATIONS:
             if batch.in_order and self.state.is_new(batch.operations):
-                batch = batch.known_new()
+                batch = batch.with_all_new()
             self.reserve(batch)
         # Compared only now: the digest of the frame before is computed on another thread meanwhile.
         if frame.movement_digest != self.state.movement_digest:

@@ -36,14 +36,14 @@ from sycee.sequencer.folders import journal_disk, path_of, snapshot_disk
 from sycee.sequencer.money_operations import Chain, MoneyOperations
 from sycee.sequencer.reads import Bound, Found, Line, Query
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.session import SIGNED_FOR_NS, Session
+from sycee.sequencer.session import SIGNATURE_VALIDITY_NS, Session
 from sycee.sequencer.signature_workers import WORKERS_MAX
 from sycee.sequencer.signer import Signer
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN
 from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
 from sycee.storage.history import History
 
-__all__ = ["SIGNED_FOR_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
+__all__ = ["SIGNATURE_VALIDITY_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
 
 
 BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT

@@ -19,7 +19,7 @@ from sycee.ledger import batch
 from sycee.ledger.envelopes import Envelope, sign
 from sycee.sequencer.signer import Signer
 
-SIGNED_FOR_NS: Final = 300 * 10**9  # long enough for a busy ledger, too short for a signature to be kept for later
+SIGNATURE_VALIDITY_NS: Final = 300 * 10**9  # longer than any queue, too short to reuse a signature later
 
 
 class Session:
@@ -55,7 +55,7 @@ class Session:
         return envelopes if len(envelopes) or not self._signers else self._signed(records)
 
     def _signed(self, records: Array) -> list[Envelope]:
-        until_ns = read_ns(self._clock) + SIGNED_FOR_NS
+        until_ns = read_ns(self._clock) + SIGNATURE_VALIDITY_NS
         made: list[Envelope] = []
         start = 0
         for piece in batch.prepare(records).split_into_frames():

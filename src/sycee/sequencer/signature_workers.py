@@ -99,7 +99,7 @@ class SignatureVerifier:
         coming.add_done_callback(enqueue)            # or asyncio.wrap_future(coming), or coming.result()
 
     and `enqueue` gives `coming.result()`, the same batch with its `checks`, to the writer, whose
-    `authority.judge(..., checks=batch.checks)` verifies again what was checked under a key that no longer counts.
+    `authority.authorise(..., checks=batch.checks)` verifies again what was checked under a key that no longer counts.
     """
 
     def __init__(self, workers: int = 0) -> None:

@@ -195,16 +195,16 @@ class Writer:
         """Answer a batch that fits one frame, and journal those of its operations that are new."""
         is_unsigned = not batch.envelopes.size and not self._state.grants
         if is_unsigned and batch.in_order and self._state.is_new(batch.operations):
-            return self._write(batch.known_new())
+            return self._write(batch.with_all_new())
         answers, pending = self._state.resolve(batch.operations)
         if not pending:
             return answers
         if is_unsigned and pending == answers.size:
-            return self._write(batch.known_new())
+            return self._write(batch.with_all_new())
         self._follow_rules()
         now_ns = self._next_ns()
         pends = answers["code"] == kernels.PENDING
-        batch = batch.drop_settled_envelopes(pends)
+        batch = batch.drop_answered_envelopes(pends)
         kept = batch.expand_to_units(pends)
         if not is_unsigned:
             kept = self._authorised(batch, answers, kept, now_ns)
@@ -223,12 +223,12 @@ class Writer:
         """Return which of the `kept` operations may be journaled, (n,) bool; set the answers of the others."""
         part = batch.select(kept)
         fresh = answers["code"][kept] == kernels.PENDING
-        codes = authority.judge(
+        codes = authority.authorise(
             self._state,
             self._log.ledger_id,
             now_ns,
             part.operations,
-            part.written_envelopes(),
+            part.frame_envelopes(),
             checks=part.checks,
             fresh=fresh,
         )
@@ -265,7 +265,7 @@ class Writer:
             time_ns=now_ns,
             records=batch.operations,
             calendar=calendar,
-            envelopes=batch.written_envelopes(),
+            envelopes=batch.frame_envelopes(),
             movement_digest=self._state.coming_digest,
             buffer=batch.buffer,
         )

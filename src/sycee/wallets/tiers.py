@@ -32,9 +32,9 @@ from sycee.ledger.layout import RuleFlag
 
 HOLDERS: Final = ("person", "merchant")
 MARKS: Final = ("1", "2", "assumed")  # read in one source, in two or more, chosen by us
-GIVING: Final = ("single", "day", "month", "year")  # from the shortest period to the longest
-LIMITS: Final = ("balance", *GIVING)
-ASKED: Final = ("asked_from", "asked_until")
+SPENDING_LIMITS: Final = ("single", "day", "month", "year")  # from the shortest period to the longest
+LIMITS: Final = ("balance", *SPENDING_LIMITS)
+PROPOSED_RANGE: Final = ("asked_from", "asked_until")
 REFUND_DAYS_MAX: Final = 49_710  # a rule set keeps its refund window as 32 bits of seconds
 SECONDS_PER_DAY: Final = 86_400
 
@@ -287,7 +287,7 @@ def _check_limits(table: Table, maxima: dict[str, int], unlimited: tuple[str, ..
         if maxima[limit]:
             right = f"take {documents.found(limit)} out of one of the two"
             raise table.error("unlimited", f"{limit} is limited on line {table.line(limit)}", right=right)
-    given = [limit for limit in GIVING if maxima[limit]]
+    given = [limit for limit in SPENDING_LIMITS if maxima[limit]]
     for shorter, longer in pairwise(given):
         if maxima[shorter] > maxima[longer]:
             shown, bound = money.format(maxima[shorter], currency), money.format(maxima[longer], currency)
@@ -300,7 +300,7 @@ def _check_limits(table: Table, maxima: dict[str, int], unlimited: tuple[str, ..
 
 def _asked(table: Table, balance_max_minor: int, currency: Currency) -> tuple[int, int] | None:
     """The range of balances under discussion, around the one that is taken."""
-    least, most = ASKED
+    least, most = PROPOSED_RANGE
     if not _written(table, least) and not _written(table, most):
         return None
     least_minor, most_minor = table.money(least, currency), table.money(most, currency)
@@ -312,7 +312,7 @@ def _asked(table: Table, balance_max_minor: int, currency: Currency) -> tuple[in
 
 
 def _unverified(table: Table) -> tuple[str, ...]:
-    unverified = table.texts("unverified", choices=("identity", *LIMITS, *ASKED), default=())
+    unverified = table.texts("unverified", choices=("identity", *LIMITS, *PROPOSED_RANGE), default=())
     for key in unverified:
         if key not in table:
             right = f"add {key}, or take it out of `unverified`"
