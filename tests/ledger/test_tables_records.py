@@ -10,7 +10,7 @@ from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.layout import LINKED, Kind
-from sycee.ledger.operation_table import LINKABLE
+from sycee.ledger.operation_table import TABLE
 from sycee.ledger.state import LedgerState
 from sycee.testing.naive import NaiveLedger
 
@@ -105,7 +105,7 @@ def test_a_kind_knows_its_flags_and_no_others(line: str, used: str, flags: str) 
     record = Verbs().record(line)
     kind = Kind(int(record["kind"][0]))
     known = set(map(int, flags.split()))
-    known |= {flag | LINKED for flag in known} if kind in LINKABLE else set()
+    known |= {flag | LINKED for flag in known} if TABLE[kind].linkable else set()
     records = np.repeat(record, len(FLAGS))
     records["flags"] = FLAGS
     refused = [flag for flag, code in zip(FLAGS, answers(records), strict=True) if code is Result.FLAGS_UNKNOWN]
