@@ -174,7 +174,7 @@ def holds(book: Book) -> None:
         post(new(), hold=first, by=ANN, amount=4_000),
         post(new(), hold=first, by=SHOP, amount=6_001),
         post(new(), hold=third, by=SHOP, amount=5_000),
-        post(new(), hold=third, by=BOB, amount=2_000, lets_go=True),
+        post(new(), hold=third, by=BOB, amount=2_000, release_rest=True),
         post(new(), hold=third, by=BOB, amount=1),
         post(new(), hold=locked, by=SHOP, amount=3_000),
         post(new(), hold=locked, by=SHOP, amount=1_000, secret=SECRET),

@@ -115,7 +115,7 @@ def _let_go(book: Book) -> None:
     book.frame(
         "2032-01-06T00:00:01",
         set_rule_set(new(), account=VAULT, rule_set=4),
-        post(new(), hold=held, by=ANN, amount=600, lets_go=True),
+        post(new(), hold=held, by=ANN, amount=600, release_rest=True),
     )
 
 

@@ -121,7 +121,7 @@ def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
             101,
             operations.post(
                 some_ids(f"posts {part}", count // 3), hold=some_ids(f"holds {part}", count)[: count // 3],
-                by=accounts[payees[: count // 3]], amount=random.integers(1, 30, count // 3), lets_go=part == 1,
+                by=accounts[payees[: count // 3]], amount=random.integers(1, 30, count // 3), release_rest=part == 1,
             ),
         )  # fmt: skip
         sides.frame(

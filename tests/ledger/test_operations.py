@@ -18,8 +18,9 @@ from sycee.ledger.layout import AccountKind, Block, Reason, Role
 I64_MIN = -I64_MAX - 1
 SAMPLES: dict[str, Any] = {
     "zone": "Asia/Shanghai", "release": "sycee 1", "key": bytes(32), "digest": bytes(32), "hash_lock": b"",
-    "secret": bytes(32), "up_to": True, "lets_go": True, "discard": True, "groups": [1], "kind": AccountKind.WALLET,
-    "role": Role.OFFICER, "sides": Block.DEBIT, "reason": Reason.REQUEST, "refund_reserve": 0, "payment_min": 0,
+    "secret": bytes(32), "up_to": True, "release_rest": True, "discard": True, "groups": [1],
+    "kind": AccountKind.WALLET, "role": Role.OFFICER, "sides": Block.DEBIT, "reason": Reason.REQUEST,
+    "refund_reserve": 0, "payment_min": 0,
 }  # fmt: skip
 NOT_INTEGERS = (
     0.5,

@@ -258,7 +258,7 @@ class Verbs:
             hold=id_of(hold),
             by=self.account(by),
             amount=amount_of(amount),
-            lets_go=rest == "rest",
+            release_rest=rest == "rest",
             secret=secret_of(secret) if secret else None,
         )
 

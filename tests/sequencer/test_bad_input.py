@@ -29,7 +29,7 @@ NOT_NUMBERS = (
 )
 FLOATS_AND_BOOLS = (0.5, 2.0, float("nan"), float("inf"), np.float64(2), True, np.True_)
 FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # nothing can be given to these
-BOOLS = {"lets_go", "up_to"}
+BOOLS = {"release_rest", "up_to"}
 
 
 NOT_ENVELOPES = (

@@ -52,7 +52,7 @@ def test_a_hold_is_posted_in_parts_and_the_rest_let_go(town: Market) -> None:
     assert ledger.post(hold, "40.01", by=town.shop) is Result.EXCEEDS_HELD
     assert ledger.extend(hold, by=town.ann, until_ns=END_NS + 1) is Result.CREATED
     posted = ledger.new_id()
-    assert ledger.post(hold, 1_500, by=town.shop, lets_go=True, id=posted) is Result.CREATED
+    assert ledger.post(hold, 1_500, by=town.shop, release_rest=True, id=posted) is Result.CREATED
     assert state_of(ledger, hold) is HoldState.POSTED
     assert (ledger.account(town.ann).available, ledger.balance(town.shop)) == (6_500, 3_500)
     assert ledger.refund(posted, "15.00") is Result.CREATED
@@ -187,7 +187,7 @@ def test_a_chain_may_post_what_it_holds(town: Market) -> None:
     with ledger.chain() as chain:
         hold = chain.new_id()
         chain.hold(town.ann, town.shop, "30.00", until_ns=END_NS, id=hold)
-        chain.post(hold, "12.00", by=town.shop, lets_go=True)
+        chain.post(hold, "12.00", by=town.shop, release_rest=True)
     assert chain.results == [Result.CREATED, Result.CREATED]
     assert ledger.balance(town.shop) == 1_200
     assert ledger.account(town.ann).debits_pending == 0

@@ -107,17 +107,17 @@ class MoneyOperations(ABC, Generic[Outcome]):
         amount: Amount,
         *,
         by: int,
-        lets_go: bool = False,
+        release_rest: bool = False,
         secret: bytes | None = None,
         id: int | None = None,
     ) -> Outcome:
         """Pay what is held, or part of it, asked for by the account `by`: payer or payee.
 
         Of a three-party hold: the third account; of a hash-locked one: the payee, who knows the secret.
-        `lets_go` releases the rest; `secret`, 32 bytes, opens a hash-locked hold.
+        `release_rest` releases the rest; `secret`, 32 bytes, opens a hash-locked hold.
         """
         minor = self._minor_of(hold, amount)
-        record = operations.post(self._id(id), hold=hold, by=by, amount=minor, lets_go=lets_go, secret=secret)
+        record = operations.post(self._id(id), hold=hold, by=by, amount=minor, release_rest=release_rest, secret=secret)
         return self._submit_record(record)
 
     def void(self, hold: int, *, by: int, id: int | None = None) -> Outcome:
