@@ -34,7 +34,7 @@ def compare(folder: Path, winners: str) -> tuple[str, ...]:
     draw = folder.parent / "draw"
     draw.mkdir(exist_ok=True)
     (draw / "winners.csv").write_text(winners)
-    return verify(folder, also=[partial(check_cohort, number=1, draw_folder=draw)]).proved
+    return verify(folder, extra_checks=[partial(check_cohort, number=1, draw_folder=draw)]).proved
 
 
 def test_the_members_are_the_published_winners(folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_signed_message_is_as_documented() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_checkpoint_is_saved_read_back_and_verified(tmp_path: Path, algorithm: str) -> None:
     key = SigningKey.generate(algorithm)
-    made = checkpoints.make(POSITION, WITNESS, key)
+    made = checkpoints.sign(POSITION, WITNESS, key)
     made.save(tmp_path / "checkpoint.json")
     content = (tmp_path / "checkpoint.json").read_bytes()
     assert content.isascii()
@@ -55,7 +55,7 @@ def test_a_checkpoint_is_saved_read_back_and_verified(tmp_path: Path, algorithm:
     read = Checkpoint.load(tmp_path / "checkpoint.json")
     assert read == made
     checkpoints.verify(read, key.public)
-    checkpoints.agrees(read, POSITION)
+    checkpoints.check_agreement(read, POSITION)
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -74,11 +74,11 @@ CHANGES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[f"{name}-{n}" for n, c in enumerate(CHANGES) for name in c])
 def test_whatever_differs_is_named_and_breaks_the_signature(change: dict[str, Any]) -> None:
-    made = checkpoints.make(POSITION, WITNESS, KEY)
+    made = checkpoints.sign(POSITION, WITNESS, KEY)
     other = replace(POSITION, **change)
     (name,) = change
     with pytest.raises(IntegrityError, match=f"frame 7 is not the one that was signed: its {name} is"):
-        checkpoints.agrees(made, other)
+        checkpoints.check_agreement(made, other)
     with pytest.raises(IntegrityError, match="is not signed by the key"):
         checkpoints.verify(replace(made, position=other), KEY.public)
 
@@ -88,12 +88,12 @@ def test_every_field_of_a_position_is_compared() -> None:
 
 
 def test_signer_algorithm_signature_and_key_must_be_the_ones() -> None:
-    made = checkpoints.make(POSITION, WITNESS, KEY)
+    made = checkpoints.sign(POSITION, WITNESS, KEY)
     for wrong in (
         replace(made, signer=WITNESS + 1),
         replace(made, algorithm="p256"),
         replace(made, signature=bytes(64)),
-        checkpoints.make(POSITION, WITNESS, OTHER_KEY),
+        checkpoints.sign(POSITION, WITNESS, OTHER_KEY),
     ):
         with pytest.raises(IntegrityError, match=f"is not signed by the key {KEY.public}") as caught:
             checkpoints.verify(wrong, KEY.public)
@@ -101,7 +101,7 @@ def test_signer_algorithm_signature_and_key_must_be_the_ones() -> None:
 
 
 def changed(**members: Any) -> str:
-    document = json.loads(checkpoints.make(POSITION, WITNESS, KEY).text())
+    document = json.loads(checkpoints.sign(POSITION, WITNESS, KEY).text())
     return json.dumps({name: value for name, value in {**document, **members}.items() if value is not None})
 
 
@@ -158,7 +158,7 @@ def test_numbers_may_be_json_numbers() -> None:
 )
 def test_what_cannot_be_signed_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="a checkpoint"):
-        checkpoints.make(replace(POSITION, **change), WITNESS, KEY)
+        checkpoints.sign(replace(POSITION, **change), WITNESS, KEY)
 
 
 def test_a_ledgers_own_position_and_its_witness() -> None:
@@ -167,15 +167,15 @@ def test_a_ledgers_own_position_and_its_witness() -> None:
     position = Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark)
     assert position.supply == {signers.CURRENCY: world.state.supply(signers.CURRENCY)}
     assert (position.sequence, position.time_ns, position.frame_digest) == mark
-    made = checkpoints.make(position, signers.WILL, signers.KEYS[signers.WILL])
-    (key,) = checkpoints.granted_keys(world.state, made)
+    made = checkpoints.sign(position, signers.WILL, signers.KEYS[signers.WILL])
+    (key,) = checkpoints.witness_keys(world.state, made)
     checkpoints.verify(made, key)
-    checkpoints.agrees(made, Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark))
+    checkpoints.check_agreement(made, Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark))
     # Officers are no witnesses, and a grant that did not count at the checkpoint's time gives no key.
-    assert checkpoints.granted_keys(world.state, replace(made, signer=signers.ANNA)) == ()
+    assert checkpoints.witness_keys(world.state, replace(made, signer=signers.ANNA)) == ()
     later = replace(made, position=replace(position, time_ns=signers.UNTIL_NS))
-    assert checkpoints.granted_keys(world.state, later) == ()
+    assert checkpoints.witness_keys(world.state, later) == ()
     world.frame(30, signers.granting(401, signers.OTTO, Role.WITNESS, OTHER_KEY))
     moved = Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark)
     with pytest.raises(IntegrityError, match=r"its state_digest is|its movement_digest is"):
-        checkpoints.agrees(made, moved)
+        checkpoints.check_agreement(made, moved)

@@ -68,7 +68,9 @@ class Ledger:
         del self.frames[:count]
 
 
-def begun(ledger: Ledger, disk: FakeDisk, dice: random.Random, piece_bytes: int = PIECE_BYTES) -> snapshots.Writing:
+def begun(
+    ledger: Ledger, disk: FakeDisk, dice: random.Random, piece_bytes: int = PIECE_BYTES
+) -> snapshots.SnapshotTask:
     """A snapshot of the ledger as it is, whose every step may find that frames came between what it read and locked."""
 
     @contextmanager
@@ -77,7 +79,7 @@ def begun(ledger: Ledger, disk: FakeDisk, dice: random.Random, piece_bytes: int 
         yield
 
     at = cast(Log, At(ledger.state.sequence))
-    return snapshots.Writing(disk, at, ledger.state, between_frames, piece_bytes=piece_bytes)
+    return snapshots.SnapshotTask(disk, at, ledger.state, between_frames, piece_bytes=piece_bytes)
 
 
 def require_as_at(cut: int, history: list[Asked], disk: FakeDisk) -> LedgerState:
@@ -88,7 +90,7 @@ def require_as_at(cut: int, history: list[Asked], disk: FakeDisk) -> LedgerState
     assert found is not None, findings
     with found:
         assert snapshots.difference(found, then.state, cast(Frame, At(cut))) == ""
-        loaded = snapshots.state_of(found)
+        loaded = snapshots.load_state(found)
     assert loaded.digest() == then.state.digest()
     assert loaded.movement_digest == then.state.movement_digest
     loaded.check()
@@ -173,7 +175,7 @@ def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
         ledger = Ledger(list(frames))
         ledger.go_on(cut)
         disk = FakeDisk(folder="fake/snapshots")
-        writing = snapshots.Writing(disk, cast(Log, At(cut)), ledger.state, nullcontext)
+        writing = snapshots.SnapshotTask(disk, cast(Log, At(cut)), ledger.state, nullcontext)
         ledger.go_on(len(ledger.frames))
         writing.run()
         require_as_at(cut, frames, disk)
@@ -198,7 +200,7 @@ def test_who_joins_a_first_group_was_in_none_before() -> None:
             ledger = Ledger(list(frames))
             ledger.go_on(cut)
             disk = FakeDisk(folder="fake/snapshots")
-            writing = snapshots.Writing(disk, cast(Log, At(cut)), ledger.state, nullcontext, piece_bytes=512)
+            writing = snapshots.SnapshotTask(disk, cast(Log, At(cut)), ledger.state, nullcontext, piece_bytes=512)
             for _ in range(pieces_before):
                 writing.step()
             ledger.go_on(len(ledger.frames))
@@ -214,7 +216,7 @@ def test_what_was_given_up_leaves_nothing() -> None:
     writing = begun(ledger, disk, random.Random(1))
     for _ in range(5):
         assert writing.step()
-    assert writing.goes_on
+    assert writing.is_running
     assert len(disk.names()) == 1
     writing.abandon()
     writing.abandon()
@@ -222,7 +224,7 @@ def test_what_was_given_up_leaves_nothing() -> None:
     assert disk.names() == []
     assert not ledger.state.tables.counters[kernels.KEEPING]
     cut = ledger.state.sequence
-    snapshots.Writing(disk, cast(Log, At(cut)), ledger.state, nullcontext).run()
+    snapshots.SnapshotTask(disk, cast(Log, At(cut)), ledger.state, nullcontext).run()
     require_as_at(cut, history, disk)
 
 
@@ -235,7 +237,7 @@ def test_a_full_disk_ends_it_and_the_ledger_goes_on(space_bytes: int) -> None:
     writing = begun(ledger, disk, random.Random(1))
     with pytest.raises(UnavailableError, match=r"the snapshot of frame .* failed: .*no space"):
         writing.run()
-    assert not writing.goes_on
+    assert not writing.is_running
     assert disk.names() == []
     assert not ledger.state.tables.counters[kernels.KEEPING]
     ledger.go_on(len(ledger.frames))

@@ -24,7 +24,7 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.time_zones import zone_of
+from sycee.sequencer.time_zones import zone_info
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, cuts, histories, random_history
 
@@ -67,7 +67,7 @@ def is_taken(operations: Array, at: int) -> bool:
     if kind != Kind.DEFINE_CURRENCY:
         return True
     try:
-        zone_of(operations[at : at + 1].view("u1")[32:80].tobytes().rstrip(b"\0").decode("latin-1") or "UTC")
+        zone_info(operations[at : at + 1].view("u1")[32:80].tobytes().rstrip(b"\0").decode("latin-1") or "UTC")
     except UsageError:
         return False
     return True

@@ -55,7 +55,7 @@ def failing(sequencer: Sequencer) -> Iterator[None]:
 def test_no_snapshot_is_of_a_state_ahead_of_its_log(overlap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that writes one starts late, and meanwhile a frame is applied whose append fails."""
     disk, kept, clock = FakeDisk(), FakeDisk(), SimulatedClock(START_NS)
-    may_write, write_behind = threading.Event(), snapshot_schedule.SnapshotSchedule._write_behind
+    may_write, write_behind = threading.Event(), snapshot_schedule.SnapshotSchedule._write_in_background
     ended = threading.Event()
 
     def late(schedule: snapshot_schedule.SnapshotSchedule) -> None:
@@ -63,7 +63,7 @@ def test_no_snapshot_is_of_a_state_ahead_of_its_log(overlap: bool, monkeypatch: 
         write_behind(schedule)
         ended.set()
 
-    monkeypatch.setattr(snapshot_schedule.SnapshotSchedule, "_write_behind", late)
+    monkeypatch.setattr(snapshot_schedule.SnapshotSchedule, "_write_in_background", late)
     sequencer = Sequencer(
         Journal.create(disk, ledger_id=LEDGER_ID),
         clock=clock,
@@ -250,7 +250,7 @@ def test_one_snapshot_is_written_behind_at_a_time(monkeypatch: pytest.MonkeyPatc
     sequencer, _ = scheduled(snapshot_every=1, snapshot_frames=None)
     may_write, begun = threading.Event(), []
     monkeypatch.setattr(
-        snapshot_schedule.SnapshotSchedule, "_write_behind", lambda _: (begun.append(1), may_write.wait(WAIT_S))
+        snapshot_schedule.SnapshotSchedule, "_write_in_background", lambda _: (begun.append(1), may_write.wait(WAIT_S))
     )
     sequencer.submit(opening())
     for id in range(900, 930):

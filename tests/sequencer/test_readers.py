@@ -111,20 +111,20 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
     before = ledger.balance(town.ann)
     # Done, though Bob has nothing: not a unit moves, and all of it is a claim.
     assert ledger.reverse(wrong, "10.00", id=nothing) is Result.CREATED
-    assert ledger.missing_of(nothing) == 1_000
+    assert ledger.unrecovered_of(nothing) == 1_000
     assert (ledger.balance(town.ann), ledger.balance(town.bob)) == (before, 0)
     assert ledger.transfer(town.shop, town.bob, "4.00") is Result.CREATED
     assert ledger.reverse(wrong, "10.00", id=rest) is Result.CREATED
-    assert (ledger.missing_of(rest), ledger.balance(town.ann)) == (600, before + 400)
+    assert (ledger.unrecovered_of(rest), ledger.balance(town.ann)) == (600, before + 400)
     assert ledger.transfer(town.shop, town.bob, "6.00") is Result.CREATED
-    assert ledger.reverse(wrong, ledger.missing_of(rest), id=whole) is Result.CREATED
-    assert (ledger.missing_of(whole), ledger.balance(town.ann)) == (0, before + 1_000)
-    assert ledger.missing_of(nothing) == 1_000, "a claim stays on record as it was"
+    assert ledger.reverse(wrong, ledger.unrecovered_of(rest), id=whole) is Result.CREATED
+    assert (ledger.unrecovered_of(whole), ledger.balance(town.ann)) == (0, before + 1_000)
+    assert ledger.unrecovered_of(nothing) == 1_000, "a claim stays on record as it was"
     refused = ledger.new_id()
     assert ledger.reverse(wrong, 1, id=refused) is Result.EXCEEDS_REFUNDABLE
     for other in (wrong, refused, 12345):
         with pytest.raises(UsageError, match="no reverse was done under the id") as error:
-            ledger.missing_of(other)
+            ledger.unrecovered_of(other)
         assert error.value.hint
     ledger.check()
 

@@ -60,7 +60,7 @@ def checkpoint_of(folder: Path, at: int) -> Checkpoint:
     mark = Mark(frame.sequence, frame.time_ns, frame.digest)
     position = Position.of(state, ledger_id=journal.ledger_id, epoch=frame.epoch, mark=mark)
     journal.close()
-    return checkpoints.make(position, WITNESS, KEYS[WITNESS])
+    return checkpoints.sign(position, WITNESS, KEYS[WITNESS])
 
 
 def is_the_payment(frame: Frame) -> bool:

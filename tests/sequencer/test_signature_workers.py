@@ -227,7 +227,7 @@ def test_a_verifier_that_cannot_start_leaves_its_requests_to_their_callers(
     verifier.close()
 
 
-@pytest.mark.parametrize("method", ["_answer", "_watched"])
+@pytest.mark.parametrize("method", ["_answer", "_update_selector"])
 def test_requests_are_answered_after_the_thread_has_failed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     verifier = SignatureVerifier(2)
     verifier.verify(job(1)).result(WAIT_S)

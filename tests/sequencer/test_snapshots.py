@@ -536,7 +536,7 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
     state = Folder(folder.journal.kill()).open().state
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
         mark, digest = good.mark, good.movement_digest
-        kept = snapshots.state_of(good)
+        kept = snapshots.load_state(good)
     what = change(kept)
     sections, small = kept.save()
     files.write(

@@ -143,7 +143,7 @@ def test_a_ledger_that_stops_leaves_no_half_of_one() -> None:
     with pytest.raises(UnavailableError, match="the ledger stopped at frame"):
         writing.run()
     assert kept.names() == []
-    assert not writing.goes_on
+    assert not writing.is_running
     sequencer.close()
 
 

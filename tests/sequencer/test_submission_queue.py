@@ -11,36 +11,43 @@ from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger import batch as batches
 from sycee.ledger import layout
-from sycee.sequencer.submission_queue import THREADS, Entry, SubmissionQueue, Ticket, Verifying, total_size
+from sycee.sequencer.submission_queue import (
+    THREAD_RECEIVER,
+    Entry,
+    PendingVerification,
+    SubmissionQueue,
+    Ticket,
+    total_size,
+)
 
 RECORD = bytes(RECORD_BYTES)
 
 
 def plain() -> Entry:
-    return THREADS, Ticket(), RECORD, None
+    return THREAD_RECEIVER, Ticket(), RECORD, None
 
 
 def of(count: int) -> Entry:
-    return THREADS, Ticket(), b"", batches.PreparedBatch(np.zeros(count, layout.OPERATION))
+    return THREAD_RECEIVER, Ticket(), b"", batches.PreparedBatch(np.zeros(count, layout.OPERATION))
 
 
 def taken(queue: SubmissionQueue) -> list[Any]:
     """The tokens of the next frame."""
-    return [token for _, token, _, _ in queue.take_frame()[0]]
+    return [token for _, token, _, _ in queue.pop_frame()[0]]
 
 
 def test_a_frame_ends_before_an_entry_that_is_being_verified() -> None:
     queue = SubmissionQueue()
     first, slow, last = plain(), of(3), plain()
     assert isinstance(slow[3], batches.PreparedBatch)
-    verifying = Verifying(slow[3])
+    verifying = PendingVerification(slow[3])
     queue.put([first, (*slow[:3], verifying), last])
-    assert queue.take()
+    assert queue.wait_for_work()
     assert taken(queue) == [first[1]]
     assert taken(queue) == []
     verifying.outcome = slow[3]
-    queue.verified()
-    assert queue.take()
+    queue.notify_verified()
+    assert queue.wait_for_work()
     assert taken(queue) == [slow[1], last[1]]
 
 
@@ -48,11 +55,11 @@ def test_an_entry_that_cannot_be_verified_leaves_with_its_error() -> None:
     queue = SubmissionQueue()
     first = of(1)
     assert isinstance(first[3], batches.PreparedBatch)
-    verifying = Verifying(first[3])
+    verifying = PendingVerification(first[3])
     verifying.outcome = UnavailableError("no worker")
     queue.put([(*first[:3], verifying), plain()])
-    assert queue.take()
-    frame, dropped = queue.take_frame()
+    assert queue.wait_for_work()
+    frame, dropped = queue.pop_frame()
     assert len(frame) == 1
     assert [(entry[1], outcome) for entry, outcome in dropped] == [(first[1], verifying.outcome)]
 
@@ -61,7 +68,7 @@ def test_a_frame_holds_what_fits_and_a_larger_entry_alone() -> None:
     queue = SubmissionQueue()
     entries = [of(FRAME_RECORDS_MAX - 1), plain(), plain(), of(FRAME_RECORDS_MAX + 5), plain()]
     queue.put(entries)
-    assert queue.take()
+    assert queue.wait_for_work()
     tokens = [token for _, token, _, _ in entries]
     assert [taken(queue) for _ in range(4)] == [tokens[:2], tokens[2:3], tokens[3:4], tokens[4:]]
 
@@ -73,11 +80,11 @@ def test_counts_are_freed_when_entries_are_answered_or_withdrawn() -> None:
     assert (queue.operations, queue.bytes) == total_size(entries) == (5, 4 * RECORD_BYTES)
     assert not queue.has_space()
     entries[1][1]._is_withdrawn = True
-    assert queue.take()
-    frame, dropped = queue.take_frame()
+    assert queue.wait_for_work()
+    frame, dropped = queue.pop_frame()
     assert len(frame) == 2
     assert dropped == [(entries[1], None)]
-    queue.answered([*frame, entries[1]])
+    queue.free_space([*frame, entries[1]])
     assert (queue.operations, queue.bytes) == (0, 0)
 
 
@@ -85,10 +92,10 @@ def test_a_closed_queue_admits_nothing_and_ends() -> None:
     queue = SubmissionQueue()
     waiting = of(1)
     assert isinstance(waiting[3], batches.PreparedBatch)
-    queue.put([(*waiting[:3], Verifying(waiting[3]))])
+    queue.put([(*waiting[:3], PendingVerification(waiting[3]))])
     queue.close("the ledger is closed")
     for use in (lambda: queue.put([plain()]), lambda: queue.run(int), lambda: queue.put_reads([])):
         with pytest.raises(UnavailableError, match="the ledger is closed"):
             use()
-    assert not queue.take()
-    assert [entry[1] for entry in queue.take_rest()] == [waiting[1]]
+    assert not queue.wait_for_work()
+    assert [entry[1] for entry in queue.pop_all()] == [waiting[1]]

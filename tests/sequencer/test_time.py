@@ -173,7 +173,7 @@ class Stopped:
 
 
 def test_a_ledger_that_stopped_is_asked_again_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticker_module, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(ticker_module, "WAIT_S_MAX", 0.05)
     stopped = Stopped()
     ticker = Ticker(stopped, RealClock())
     eventually(lambda: stopped.ticks > 2)

@@ -19,7 +19,7 @@ from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.applier import Applier
-from sycee.sequencer.checkpoint import Checkpoint, Position, make
+from sycee.sequencer.checkpoint import Checkpoint, Position, sign
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.verify import Verification, verify
@@ -164,7 +164,7 @@ def witnessed(folder: Path, key: SigningKey = KEY) -> Checkpoint:
         ledger.submit(grant)
         position = ledger.sequencer.position()
         ledger.submit(operations.define_group(some_ids("group", 1), group=1))
-    return make(position, WITNESS, key)
+    return sign(position, WITNESS, key)
 
 
 def test_a_checkpoint_that_agrees_is_proved(tmp_path: Path) -> None:
@@ -173,10 +173,10 @@ def test_a_checkpoint_that_agrees_is_proved(tmp_path: Path) -> None:
     assert "the checkpoint at frame 3, signed by witness 00000000-0000-0000-0000-00000000004d, agrees" in proved
     position = replace(checkpoint.position, state_digest=bytes(32))
     with pytest.raises(IntegrityError, match="frame 3 is not the one that was signed: its state_digest is"):
-        verify(tmp_path, checkpoints=[make(position, WITNESS, KEY)])
+        verify(tmp_path, checkpoints=[sign(position, WITNESS, KEY)])
     position = replace(checkpoint.position, sequence=9)
     with pytest.raises(IntegrityError, match="signed at frame 9, and the journal ends with frame 5"):
-        verify(tmp_path, checkpoints=[make(position, WITNESS, KEY)])
+        verify(tmp_path, checkpoints=[sign(position, WITNESS, KEY)])
 
 
 def test_a_checkpoint_of_another_hand(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_checkpoint_of_another_hand(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="the checkpoint at frame 3 is not signed by the key"):
         verify(tmp_path, checkpoints=[witnessed(tmp_path, other)])
     with Ledger.open(tmp_path) as ledger:
-        checkpoint = make(ledger.sequencer.position(), WITNESS + 1, other)
+        checkpoint = sign(ledger.sequencer.position(), WITNESS + 1, other)
     found = verify(tmp_path, checkpoints=[checkpoint])
     assert "the ledger knows no witness 00000000-0000-0000-0000-00000000004e" in found.findings[0]
 
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
     for frame in journal.recover():
         Applier(state).replay(frame)
     assert frame is not None
-    checkpoint = make(Position.of(state, ledger_id=journal.ledger_id, epoch=1, mark=journal.mark), WITNESS, KEY)
+    checkpoint = sign(Position.of(state, ledger_id=journal.ledger_id, epoch=1, mark=journal.mark), WITNESS, KEY)
     path = tmp_path / "journal" / SEGMENT
     content = bytearray(path.read_bytes())
     content[frame.place.offset + 4096 - 30] ^= 1
@@ -211,7 +211,7 @@ def test_a_witness_whose_grant_was_revoked_since(tmp_path: Path) -> None:
     checkpoint = witnessed(tmp_path)
     with Ledger.open(tmp_path) as ledger:
         assert ledger.submit(operations.revoke_role(2, grant=1))["code"].tolist() == [Result.CREATED]
-        too_late = make(ledger.sequencer.position(), WITNESS, KEY)
+        too_late = sign(ledger.sequencer.position(), WITNESS, KEY)
     found = verify(tmp_path, checkpoints=[checkpoint])
     assert not any("checkpoint" in sentence for sentence in found.proved)
     assert "agrees and its signature holds, but the grant of witness " in found.findings[0]

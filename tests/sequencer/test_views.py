@@ -179,14 +179,14 @@ def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
             assert await door.balance(ann) == ledger.balance(ann) == 10_000 - 700 + 100
             assert await door.find_hold(hold) == ledger.find_hold(hold) is not None
             assert await door.result_of(payment) == ledger.result_of(payment) is not None
-            assert await door.missing_of(reversal) == ledger.missing_of(reversal) == 200
+            assert await door.unrecovered_of(reversal) == ledger.unrecovered_of(reversal) == 200
             assert await door.purse(1, 1) is ledger.purse(1, 1) is await door.purse(-1, 1) is None
             assert (await door.find_hold(payment), await door.result_of(1)) == (None, None)
             page = await door.statement_page(ann, lines=2)
             assert page.lines.tolist() == ledger.statement_page(ann, lines=2).lines.tolist()
             rest = await door.statement_page(ann, cursor=page.cursor)
             assert [*rest.lines["amount"][::-1], *page.lines["amount"][::-1]] == [10_000, -700, 100]
-            for ask in (door.account(99), door.balance(99), door.statement_page(99), door.missing_of(payment)):
+            for ask in (door.account(99), door.balance(99), door.statement_page(99), door.unrecovered_of(payment)):
                 with pytest.raises(UsageError):
                     await ask
             with pytest.raises(UsageError, match=r"at_least = 0\.5 is no integer"):

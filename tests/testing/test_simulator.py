@@ -208,7 +208,7 @@ def test_a_calendar_of_another_zone_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    state_of = snapshots.state_of
+    state_of = snapshots.load_state
 
     def forgetful(snapshot: Any, history: Any = None) -> Any:
         state = state_of(snapshot, history)

@@ -22,7 +22,7 @@ from sycee.archive.schema import BY_DAY, REGISTERS
 from sycee.archive.timestamps import NS_PER_DAY, utc_day
 from sycee.core.errors import IntegrityError
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.folders import path_of
+from sycee.sequencer.folders import folder_path
 
 Progress = Callable[[int, int], None]  # movements and operations written so far, and of how many
 
@@ -83,7 +83,7 @@ class Exporting:
 
     def __init__(self, ledger: Source, folder: str | Path) -> None:
         self._source: Reading = source_of(ledger)
-        self._archive = Archive(path_of(folder), self._source.ledger_id)
+        self._archive = Archive(folder_path(folder), self._source.ledger_id)
 
     @property
     def manifest(self) -> Manifest:

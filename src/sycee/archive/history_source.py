@@ -69,7 +69,7 @@ def replayed(folder: str | Path, *, progress: Callable[[int], None] | None = Non
     log.progress = progress
     kept: Disk = snapshot_disk(folder)
     try:
-        start = snapshots.start(log, kept if kept.exists() else None)
+        start = snapshots.recover_state(log, kept if kept.exists() else None)
     finally:
         log.close()
     return Replayed(log.ledger_id, start.state, tuple(start.findings))

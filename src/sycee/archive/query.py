@@ -20,7 +20,7 @@ from sycee.archive.manifest import DEFAULT_FOLDER, Manifest, load
 from sycee.archive.parquet_files import digest_of
 from sycee.archive.schema import TABLES, VIEWS, Column
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
-from sycee.sequencer.folders import path_of
+from sycee.sequencer.folders import folder_path
 
 # What stands in a query's way when it is opened; the rest is set once the views are there.
 _CONFIG: Final[dict[str, Any]] = {
@@ -66,7 +66,7 @@ class Answer:
 
 def archive_in(place: str | Path) -> Path:
     """The folder of the archive that is meant: this, or the one in a ledger's folder. Raises UsageError."""
-    folder = path_of(place)
+    folder = folder_path(place)
     for each in (folder, folder / DEFAULT_FOLDER):
         if load(each) is not None:
             return each

@@ -13,7 +13,7 @@ from sycee.core.arguments import check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.sequencer.time_zones import EPOCH, zone_of
+from sycee.sequencer.time_zones import EPOCH, zone_info
 
 Moment = int | date | str  # nanoseconds since 1970, a local date, or its ISO text
 
@@ -64,14 +64,14 @@ def moment_ns(moment: Moment, zone: str) -> int:
                 f"{moment} does not fit 64 bits of nanoseconds", hint=f"years go from {YEAR_MIN} to {YEAR_MAX}"
             )
         # Where midnight is skipped or comes twice in a zone, the earlier reading is when the day begins.
-        local = datetime(moment.year, moment.month, moment.day, tzinfo=zone_of(zone))
+        local = datetime(moment.year, moment.month, moment.day, tzinfo=zone_info(zone))
         return (local.astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * 1_000
     return check_integer("moment", moment, I64_MIN, I64_MAX)
 
 
 def local_time(time_ns: int, zone: str) -> datetime:
     """A moment as the clocks of a zone show it, to the microsecond."""
-    return (EPOCH + timedelta(microseconds=time_ns // 1_000)).astimezone(zone_of(zone))
+    return (EPOCH + timedelta(microseconds=time_ns // 1_000)).astimezone(zone_info(zone))
 
 
 def local_days(times_ns: Array, zone: str) -> Array:
@@ -86,7 +86,7 @@ def local_days(times_ns: Array, zone: str) -> Array:
 
 
 def _days(minutes: Iterable[int], zone: str) -> Iterable[int]:
-    there = zone_of(zone)
+    there = zone_info(zone)
     for minute in minutes:
         yield (EPOCH + timedelta(minutes=minute)).astimezone(there).toordinal() - EPOCH.toordinal()
 

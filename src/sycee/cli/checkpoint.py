@@ -46,9 +46,9 @@ def create(
         raise UsageError(f"{out} is there already", hint="choose another name: an older checkpoint may be needed")
     with console(stderr=True).status("reading the journal"):
         state, position = _position(folder)
-    made = checkpoint.make(position, person, signing_key)
+    made = checkpoint.sign(position, person, signing_key)
     talk = console(stderr=True)
-    if signing_key.public not in checkpoint.granted_keys(state, made):
+    if signing_key.public not in checkpoint.witness_keys(state, made):
         note = f"the ledger knows no witness {signer} with this key: who checks it needs {signing_key.public}"
         talk.print(f"note: {note}", markup=False, soft_wrap=True)
     if out is None:

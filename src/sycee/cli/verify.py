@@ -56,7 +56,9 @@ def verify(
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
     # Beside a pilot's ledger lies its draw: whoever was paid must be who was drawn.
     draw = folder / DRAW_FOLDER
-    also = [partial(check_cohort, number=PROGRAMME_NUMBER, draw_folder=draw)] if (draw / WINNERS).is_file() else []
+    extra_checks = (
+        [partial(check_cohort, number=PROGRAMME_NUMBER, draw_folder=draw)] if (draw / WINNERS).is_file() else []
+    )
     try:
         if witness is not None:
             checkpoints.verify(said[0], witness)
@@ -64,7 +66,7 @@ def verify(
             found = reread(
                 folder,
                 progress=lambda frames: status.update(f"{frames:,} frames read"),
-                also=also,
+                extra_checks=extra_checks,
                 authority=authority,
                 checkpoints=said,
             )

@@ -59,12 +59,12 @@ class Applier:
             self.reserve(batch)
         # Compared only now: the digest of the frame before is computed on another thread meanwhile.
         if frame.movement_digest != self.state.movement_digest:
-            raise _other_movements(self.state, frame)
+            raise _movements_error(self.state, frame)
         self.apply(frame.kind, frame.sequence, frame.time_ns, batch, frame.calendar)
         rules_version.check_rules(self.state)
 
 
-def _other_movements(state: LedgerState, frame: Frame) -> Exception:
+def _movements_error(state: LedgerState, frame: Frame) -> Exception:
     if state.rules < rules_version.RULES_OLDEST:
         return UnavailableError(
             f"this ledger follows version {state.rules} of the rules, older than {rules_version.RULES_OLDEST}, "

@@ -28,7 +28,7 @@ from sycee.sequencer.money_operations import Chain, MoneyOperations
 from sycee.sequencer.reads import Bound, Found, Query
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
-from sycee.sequencer.views import checked
+from sycee.sequencer.views import check_requests
 
 _KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
 _RANGE: Final = struct.Struct("<HH")  # of an envelope: first and count
@@ -120,37 +120,37 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     async def account(self, account: int) -> Account:
         """Return an account as of the newest committed frame. Raises UsageError where there is none."""
-        return await self._ask(reads.account(account))
+        return await self._query(reads.account(account))
 
     async def statement_page(self, account: int, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
         `cursor`: of the page before, 0 for the first. Raises UsageError as `Ledger.statement_page` does.
         """
-        return await self._ask(reads.statement_page(account, lines=lines, cursor=cursor))
+        return await self._query(reads.statement_page(account, lines=lines, cursor=cursor))
 
     async def purse(self, programme: int, member: int) -> Purse | None:
         """Return what a member holds of a programme, or None."""
-        return await self._ask(reads.purse(programme, member))
+        return await self._query(reads.purse(programme, member))
 
     async def find_hold(self, hold: int) -> Hold | None:
         """Return what an operation holds, or None."""
-        return await self._ask(reads.hold(hold))
+        return await self._query(reads.hold(hold))
 
     async def result_of(self, id: int) -> Bound | None:
         """Return the first answer under this id, however often it was sent again; None where nothing is bound to it."""
-        return await self._ask(reads.operation(id))
+        return await self._query(reads.operation(id))
 
-    async def missing_of(self, reversal: int) -> int:
+    async def unrecovered_of(self, reversal: int) -> int:
         """Return the claim that the reverse of this id left, in minor units. Raises UsageError where none was done."""
-        return await self._ask(reads.missing(reversal))
+        return await self._query(reads.missing(reversal))
 
     async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
         """Answer many reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
 
         `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
         """
-        requests, at_least = checked(requests, at_least)
+        requests, at_least = check_requests(requests, at_least)
         answers: Answers = await self._submitter.read(requests, at_least=at_least)
         return answers
 
@@ -171,7 +171,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     # --- helpers ---
 
-    async def _ask(self, query: Query[Found]) -> Found:
+    async def _query(self, query: Query[Found]) -> Found:
         answers: Answers = await self._submitter.read(query.requests)
         return query.decode(answers)
 

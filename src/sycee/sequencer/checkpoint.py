@@ -135,9 +135,9 @@ class Checkpoint:
             supply=_supply(document["supply"]),
         )
         if document["algorithm"] not in ("ed25519", "p256"):
-            raise _bad("algorithm is neither ed25519 nor p256")
+            raise _invalid("algorithm is neither ed25519 nor p256")
         if not isinstance(document["signer"], str):
-            raise _bad("signer is not an id")
+            raise _invalid("signer is not an id")
         return cls(position, ids.parse(document["signer"]), document["algorithm"], raw["signature"])
 
 
@@ -168,7 +168,7 @@ def signing_message(position: Position, signer: int) -> bytes:
     return blake3(message).digest()
 
 
-def make(position: Position, signer: int, key: SigningKey) -> Checkpoint:
+def sign(position: Position, signer: int, key: SigningKey) -> Checkpoint:
     """Sign a position. `signer`: the person's id, under which the ledger knows `key` as a witness's."""
     return Checkpoint(position, signer, _algorithm(key.public), key.sign(signing_message(position, signer)))
 
@@ -184,7 +184,7 @@ def verify(checkpoint: Checkpoint, public_key: PublicKey) -> None:
         )
 
 
-def granted_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey, ...]:
+def witness_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey, ...]:
     """The keys that a ledger knows for a checkpoint's signer as a witness, at the checkpoint's time.
 
     `state`: at or after the checkpoint. Whoever distrusts the ledger takes the key from the witness instead.
@@ -197,7 +197,7 @@ def granted_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey,
     )
 
 
-def agrees(checkpoint: Checkpoint, replayed: Position) -> None:
+def check_agreement(checkpoint: Checkpoint, replayed: Position) -> None:
     """Raise IntegrityError unless a replay came to the same place; `replayed` is its position after that frame.
 
     The message names the first field that differs, and both values.
@@ -220,22 +220,22 @@ def _shown(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _bad(problem: str) -> UsageError:
+def _invalid(problem: str) -> UsageError:
     return UsageError(f"this is no checkpoint: {problem}", hint="fetch the file again from where it was published")
 
 
 def _document(content: str | bytes) -> dict[str, Any]:
     wanted = {*_HEX_FIELDS, "algorithm", "epoch", "format", "sequence", "signer", "supply", "time_ns"}
     if len(content) > FILE_BYTES_MAX:
-        raise _bad(f"it is longer than {FILE_BYTES_MAX:,} bytes")
+        raise _invalid(f"it is longer than {FILE_BYTES_MAX:,} bytes")
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _bad(f"it is not JSON ({error})") from error
+        raise _invalid(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _bad(f"its format is not {FORMAT}")
+        raise _invalid(f"its format is not {FORMAT}")
     if wrong := wanted.symmetric_difference(document):
-        raise _bad(f"{', '.join(sorted(wrong))} is missing or does not belong there")
+        raise _invalid(f"{', '.join(sorted(wrong))} is missing or does not belong there")
     return document
 
 
@@ -246,7 +246,7 @@ def _hex(document: Mapping[str, Any], name: str, size: int) -> bytes:
     except ValueError:
         value = b""
     if len(value) != size:
-        raise _bad(f"{name} is not {2 * size} hexadecimal digits")
+        raise _invalid(f"{name} is not {2 * size} hexadecimal digits")
     return value
 
 
@@ -255,17 +255,17 @@ def _number(value: Any, name: str, least: int, most: int) -> int:
     if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isascii():
         value = int(value) if value.removeprefix("-").isdigit() else None
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _bad(f"{name} is not a whole number from {least} to {most}")
+        raise _invalid(f"{name} is not a whole number from {least} to {most}")
     return value
 
 
 def _supply(value: Any) -> dict[int, int]:
     if not isinstance(value, dict):
-        raise _bad("supply is not an object of currency numbers and amounts")
+        raise _invalid("supply is not an object of currency numbers and amounts")
     supply = {
         _number(number, "a currency in supply", 1, 999): _number(amount, f"supply of {number}", -(2**63), 2**63 - 1)
         for number, amount in value.items()
     }
     if len(supply) != len(value):
-        raise _bad("supply names a currency twice")
+        raise _invalid("supply names a currency twice")
     return supply

@@ -32,7 +32,7 @@ from sycee.sequencer import reads, snapshots
 from sycee.sequencer.account_opening import SuspenseAccounts, check_opened
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.event_loop import LoopSubmitter
-from sycee.sequencer.folders import journal_disk, path_of, snapshot_disk
+from sycee.sequencer.folders import folder_path, journal_disk, snapshot_disk
 from sycee.sequencer.money_operations import Chain, MoneyOperations
 from sycee.sequencer.reads import Bound, Found, Line, Query
 from sycee.sequencer.sequencer import Sequencer
@@ -118,14 +118,14 @@ class Ledger(MoneyOperations[Result]):
             raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
         kept = snapshot_disk(folder)
         sequencer = Sequencer(
-            snapshots.journal_in(journal_disk(folder), kept, create=create, cut_tail=cut_tail),
+            snapshots.open_journal(journal_disk(folder), kept, create=create, cut_tail=cut_tail),
             clock=clock,
             snapshot_disk=kept,
             snapshot_frames=snapshot_frames,
             snapshot_every=snapshot_every,
             trust_snapshots=not cut_tail,
             ticks=ticks,
-            history=History(path_of(folder), history_bytes),
+            history=History(folder_path(folder), history_bytes),
             operations_max=operations_max,
             bytes_max=bytes_max,
             signature_workers=signature_workers,
@@ -369,11 +369,11 @@ class Ledger(MoneyOperations[Result]):
 
     def account(self, account: int) -> Account:
         """Return an account as of the newest committed frame. Raises UsageError where there is none."""
-        return self._ask(reads.account(account))
+        return self._query(reads.account(account))
 
     def balance(self, account: int) -> int:
         """Return an account's balance in minor units. Raises UsageError where there is no such account."""
-        return self._ask(reads.balance(account))
+        return self._query(reads.balance(account))
 
     def accounts(
         self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
@@ -382,13 +382,13 @@ class Ledger(MoneyOperations[Result]):
 
         O(accounts), and no frame is written meanwhile: of a million accounts, select a part.
         """
-        wanted = {
+        filters = {
             "currency": None if currency is None else reads.currency_number(currency),
             "kind": None if kind is None else int(reads.account_kind(kind)),
             "operator": None if operator is None else check_integer("operator", operator, high=2**32 - 1),
         }
         with self.sequencer.reading() as state:
-            return reads.accounts(state, wanted, currency)
+            return reads.accounts(state, filters, currency)
 
     def issuance(self, currency: str) -> int:
         """Return the id of the currency's one issuance account. Raises UsageError where none is open."""
@@ -416,11 +416,11 @@ class Ledger(MoneyOperations[Result]):
         `cursor`: of the page before, 0 for the first. A page stays the same whatever is written later. Raises
         UsageError where there is no such account, for a cursor of another statement, and for too many lines.
         """
-        return self._ask(reads.statement_page(account, lines=lines, cursor=cursor))
+        return self._query(reads.statement_page(account, lines=lines, cursor=cursor))
 
     def purse(self, programme: int, member: int) -> Purse | None:
         """Return what a member holds of a programme, or None."""
-        return self._ask(reads.purse(programme, member))
+        return self._query(reads.purse(programme, member))
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
         """Answer many reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
@@ -438,19 +438,19 @@ class Ledger(MoneyOperations[Result]):
         None means that the operation never arrived, was malformed, or was not journaled for want of a signature or a
         whole chain: send it.
         """
-        return self._ask(reads.operation(id))
+        return self._query(reads.operation(id))
 
-    def missing_of(self, reversal: int) -> int:
+    def unrecovered_of(self, reversal: int) -> int:
         """Return the claim that the reverse of this id left: the amount it did not find, in minor units.
 
         The claim is recorded once and does not change. To collect it, send another `reverse` of the same original.
         Raises UsageError where no reverse of this id was done.
         """
-        return self._ask(reads.missing(reversal))
+        return self._query(reads.missing(reversal))
 
     def find_hold(self, hold: int) -> Hold | None:
         """Return what an operation holds, or None."""
-        return self._ask(reads.hold(hold))
+        return self._query(reads.hold(hold))
 
     def find_transit(self, sent: int) -> Transit | None:
         """Return the money that a send or waterfall put in transit, or None."""
@@ -496,7 +496,7 @@ class Ledger(MoneyOperations[Result]):
 
     # --- helpers ---
 
-    def _ask(self, query: Query[Found]) -> Found:
+    def _query(self, query: Query[Found]) -> Found:
         return query.decode(self.sequencer.read(query.requests))
 
     def _submit_record(self, record: Array) -> Result:

@@ -33,15 +33,15 @@ from sycee.ledger import queries
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
-from sycee.sequencer.submission_queue import Entry, Verifying, own_error, size_of
+from sycee.sequencer.submission_queue import Entry, PendingVerification, copy_error, size_of
 from sycee.sequencer.views import Read
 
 # Single signed records that are verified together: few enough for workers to share, so that verifying and writing
 # overlap; enough for the Python work of a group, some 100 µs, to be little for each.
-GROUP_MAX: Final = 64
+GROUP_RECORDS_MAX: Final = 64
 
 
-class Group:
+class GroupToken:
     """The token of several coroutines whose operations, or reads, travel together."""
 
     __slots__ = ("futures",)
@@ -54,7 +54,7 @@ class Group:
         return False
 
 
-class Early:
+class DeferredToken:
     """The token of a read that waits for a frame."""
 
     __slots__ = ("future",)
@@ -90,7 +90,7 @@ class LoopSubmitter:
         self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()
         self._admitted = 0  # how many of them were let in and have not put their entry yet
         self._admitted_operations = self._admitted_bytes = 0
-        self._early = 0  # reads that wait for a frame that may be long in coming
+        self._deferred = 0  # reads that wait for a frame that may be long in coming
         self._is_closed = False
         self._idle: asyncio.Future[None] | None = None  # set when nothing is unanswered any more
 
@@ -107,7 +107,7 @@ class LoopSubmitter:
             await self._wait_for_space(*size_of(batch))
         elif self._is_closed:
             raise _closed()
-        return await self._enter(batch)
+        return await self._add_pending(batch)
 
     async def submit_single(self, record: bytes) -> Result:
         """Submit one TRANSFER or PAY, RECORD_BYTES linked to nothing; return its Result once it is durable."""
@@ -134,7 +134,7 @@ class LoopSubmitter:
                 f"the ledger is busy: {waiting[0]:,} operations of {waiting[1]:,} bytes wait for the disk",
                 hint="nothing was written: send it again in a moment, or use `submit`, which waits for space",
             )
-        return self._enter(batch)
+        return self._add_pending(batch)
 
     def _must_wait(self) -> bool:
         # A new caller goes behind those that wait, and behind those that were let in and have not put their entry yet.
@@ -162,15 +162,15 @@ class LoopSubmitter:
 
     def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[Any]:
         """Return the future of the Answers to requests, (n,) reading.READ. Raises UnavailableError once closed."""
-        future = self._reader()
+        future = self._read_future()
         if not at_least:
             self._pending_reads.append((self, future, requests, 0))
             return future
         # Counted apart: a caller may give up a read whose frame does not come, and `aclose` must not wait for it.
         self._unanswered -= 1
-        self._early += 1
-        future.add_done_callback(self._early_read_ended)
-        self._pending_reads.append((self, Early(future), requests, at_least))
+        self._deferred += 1
+        future.add_done_callback(self._end_deferred_read)
+        self._pending_reads.append((self, DeferredToken(future), requests, at_least))
         return future
 
     def balance(self, account: int) -> asyncio.Future[Any]:
@@ -178,21 +178,21 @@ class LoopSubmitter:
 
         Balances that one iteration of the loop asks for are one request.
         """
-        future = self._reader()
+        future = self._read_future()
         self._pending_balances.append((future, account))
         return future
 
-    def _early_read_ended(self, _: asyncio.Future[Any]) -> None:
-        self._early -= 1
+    def _end_deferred_read(self, _: asyncio.Future[Any]) -> None:
+        self._deferred -= 1
         self._set_if_idle()
 
-    def _reader(self) -> asyncio.Future[Any]:
+    def _read_future(self) -> asyncio.Future[Any]:
         self._owner.check("the ledger")
         if self._is_closed:
             raise _closed()
         return self._future()
 
-    def _enter(self, batch: PreparedBatch) -> asyncio.Future[Any]:
+    def _add_pending(self, batch: PreparedBatch) -> asyncio.Future[Any]:
         future = self._future()
         operations, size = size_of(batch)
         self._pending_operations += operations
@@ -224,10 +224,10 @@ class LoopSubmitter:
         if reads:
             self._put(self._queue.put_reads, reads)
         if signed:
-            entries += self._grouped(signed)
+            entries += self._group_signed(signed)
         if entries:
             if self._admission.has_workers:
-                entries = [self._verifying(entry) for entry in entries]
+                entries = [self._start_verification(entry) for entry in entries]
             self._put(self._queue.put, entries)
         self._set_if_idle()
 
@@ -236,39 +236,39 @@ class LoopSubmitter:
         try:
             put(entries)
         except UnavailableError as error:
-            self._answered([(entry[1], own_error(error)) for entry in entries])
+            self._deliver_outcomes([(entry[1], copy_error(error)) for entry in entries])
 
     def _balance_reads(self, balances: list[tuple[asyncio.Future[Any], int]]) -> list[Read]:
         """Return balances as reads of as many accounts as one pass answers."""
         reads: list[Read] = []
         for start in range(0, len(balances), queries.READS_MAX):
             futures, accounts = zip(*balances[start : start + queries.READS_MAX], strict=True)
-            reads.append((self, Group(futures), queries.accounts(accounts), 0))
+            reads.append((self, GroupToken(futures), queries.accounts(accounts), 0))
         return reads
 
-    def _grouped(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
+    def _group_signed(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
         """Return single signed records as batches of many."""
         made: list[Entry] = []
         rest = iter([each for each in signed if not each[0].cancelled()])
-        while some := list(islice(rest, GROUP_MAX)):
+        while some := list(islice(rest, GROUP_RECORDS_MAX)):
             futures, records, envelopes = zip(*some, strict=True)
-            made.append((self, Group(futures), b"", batches.prepare_signed(records, envelopes)))
+            made.append((self, GroupToken(futures), b"", batches.prepare_signed(records, envelopes)))
         self._unanswered -= sum(each[0].cancelled() for each in signed)
         return made
 
-    def _verifying(self, entry: Entry) -> Entry:
+    def _start_verification(self, entry: Entry) -> Entry:
         """Have an entry's signatures verified, if it has some, while it waits in the queue."""
         receiver, token, record, batch = entry
         if not isinstance(batch, PreparedBatch) or not batch.envelopes.size:
             return entry
-        verifying = Verifying(batch)
-        self._admission.verify(batch, partial(self._verified, verifying))
+        verifying = PendingVerification(batch)
+        self._admission.verify(batch, partial(self._store_verification, verifying))
         return receiver, token, record, verifying
 
-    def _verified(self, verifying: Verifying, outcome: PreparedBatch | BaseException) -> None:
+    def _store_verification(self, verifying: PendingVerification, outcome: PreparedBatch | BaseException) -> None:
         """Set the outcome of a verification. On the verifier's thread."""
         verifying.outcome = outcome
-        self._queue.verified()
+        self._queue.notify_verified()
 
     async def _wait_for_space(self, operations: int, size: int) -> None:
         """Wait for space, in order of arrival. Raises UnavailableError once this is closed."""
@@ -281,13 +281,13 @@ class LoopSubmitter:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
-                self._enter_admitted(operations, size)  # let in and cancelled in the same moment
+                self._leave_admission(operations, size)  # let in and cancelled in the same moment
             else:
                 self._loop.call_soon(self._admit)
             raise
-        self._enter_admitted(operations, size)
+        self._leave_admission(operations, size)
 
-    def _enter_admitted(self, operations: int, size: int) -> None:
+    def _leave_admission(self, operations: int, size: int) -> None:
         self._admitted -= 1
         self._admitted_operations -= operations
         self._admitted_bytes -= size
@@ -312,18 +312,18 @@ class LoopSubmitter:
             self._loop.call_soon(self._admit)  # space was freed just now
         self._set_if_idle()
 
-    def _answered(self, outcomes: list[tuple[Any, Any]]) -> None:
+    def _deliver_outcomes(self, outcomes: list[tuple[Any, Any]]) -> None:
         """Hand outcomes to callers; an exception is raised in its caller."""
         self._unanswered -= len(outcomes)
         for token, outcome in outcomes:
             if type(outcome) is Result:  # one payment's, as most are
                 if not token.done():
                     token.set_result(outcome)
-            elif isinstance(token, Group):
+            elif isinstance(token, GroupToken):
                 self._unanswered -= len(token.futures) - 1
-                for future, each in zip(token.futures, _of_group(token, outcome), strict=True):
+                for future, each in zip(token.futures, _group_outcomes(token, outcome), strict=True):
                     _set(future, each)
-            elif isinstance(token, Early):
+            elif isinstance(token, DeferredToken):
                 self._unanswered += 1  # it was not counted
                 _set(token.future, outcome)
             else:
@@ -353,13 +353,13 @@ class LoopSubmitter:
             self._idle = None
 
     def _is_busy(self) -> bool:
-        return bool(self._unanswered or self._early or self._waiters or self._admitted)
+        return bool(self._unanswered or self._deferred or self._waiters or self._admitted)
 
     # --- the writer's side ---
 
     def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
         """Have the loop answer its callers. Called by the writer."""
-        self._call(self._answered, outcomes)
+        self._call(self._deliver_outcomes, outcomes)
 
     def space_freed(self) -> None:
         """Have the loop let waiters in. Called by the writer."""
@@ -370,12 +370,12 @@ class LoopSubmitter:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _of_group(group: Group, outcome: Any) -> list[Any]:
+def _group_outcomes(group: GroupToken, outcome: Any) -> list[Any]:
     """Return the outcome of each coroutine of a group."""
     if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
         return [outcome for _ in group.futures]
     if isinstance(outcome, Exception):
-        return [own_error(outcome) for _ in group.futures]
+        return [copy_error(outcome) for _ in group.futures]
     if isinstance(outcome, queries.Answers):
         return outcome.balances()
     return batches.results_of(outcome)

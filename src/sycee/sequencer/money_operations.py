@@ -65,7 +65,7 @@ class MoneyOperations(ABC, Generic[Outcome]):
         """Take back part or all of a transfer, pay or post by authority, as far as the payee has it available.
 
         CREATED does not mean that money moved: what the payee does not have is left as a claim on record, even all of
-        it. `missing_of` returns the claim by this reverse's `id`; another reverse collects it later.
+        it. `unrecovered_of` returns the claim by this reverse's `id`; another reverse collects it later.
         """
         minor = self._minor_of(original, amount)
         return self._submit_record(operations.reverse(self._id(id), original=original, amount=minor))

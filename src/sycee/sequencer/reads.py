@@ -125,13 +125,13 @@ def missing(reversal: int) -> Query[int]:
 # --- functions over the whole state, between two frames ---
 
 
-def accounts(state: LedgerState, wanted: dict[str, int | None], currency: str | None) -> list[Account]:
-    """Return the accounts whose fields have the `wanted` values, None for any, in order of opening. O(accounts)."""
+def accounts(state: LedgerState, filters: dict[str, int | None], currency: str | None) -> list[Account]:
+    """Return the accounts whose fields have the `filters` values, None for any, in order of opening. O(accounts)."""
     if currency is not None:
         check_defined(state, currency)
     rows = state.accounts
     chosen = np.ones(rows.size, np.bool_)
-    for field, value in wanted.items():
+    for field, value in filters.items():
         if value is not None:
             chosen &= rows[field] == value
     ids = [state.account_id(row) for row in np.flatnonzero(chosen).tolist()]

@@ -20,7 +20,7 @@ from sycee.journal.disk import RealDisk
 from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
-from sycee.sequencer.folders import journal_disk, path_of
+from sycee.sequencer.folders import folder_path, journal_disk
 from sycee.storage.table_storage import TableStorage
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -55,10 +55,10 @@ def restore(
     TailInDoubt or IntegrityError where the journal does not prove itself or changes meanwhile, UnavailableError where
     a disk refuses. Whatever is raised, `target` then holds no ledger.
     """
-    source_disk, target_folder = journal_disk(source), path_of(target)
+    source_disk, target_folder = journal_disk(source), folder_path(target)
     if not Journal.exists(source_disk):
         raise UsageError(f"{source} holds no ledger", hint="name the folder that holds the copy's folder `journal`")
-    _require_free(target_folder)
+    _require_empty(target_folder)
     owner = source_disk.locked_by()
     state, original = _read(source_disk, cut_tail=cut_tail, progress=progress)
     digest = state.digest().hex()
@@ -86,7 +86,10 @@ def restore(
             last_time_ns=journal.last_time_ns,
             epoch=epoch,
             digest=digest,
-            findings=(*original.findings, *_of_running(source_disk.folder, owner or source_disk.locked_by(), original)),
+            findings=(
+                *original.findings,
+                *_in_use_finding(source_disk.folder, owner or source_disk.locked_by(), original),
+            ),
         )
         is_being_named = True
         whole.rename(_PARTIAL_NAME, _NAME)
@@ -102,7 +105,7 @@ def restore(
     return restored
 
 
-def _of_running(folder: str, owner: str, original: Journal) -> list[str]:
+def _in_use_finding(folder: str, owner: str, original: Journal) -> list[str]:
     """The sentence about a source that was open while it was copied; none where nobody had it open."""
     if not owner:
         return []
@@ -110,7 +113,7 @@ def _of_running(folder: str, owner: str, original: Journal) -> list[str]:
     return [f"{said} {original.last_sequence} is not in the copy. Stop that process, or two ledgers go on from here"]
 
 
-def _require_free(target: Path) -> None:
+def _require_empty(target: Path) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     hint = "name a folder that is empty or not there yet"

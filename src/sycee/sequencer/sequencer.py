@@ -68,7 +68,7 @@ class Sequencer:
         the log does not prove itself, UnavailableError where a newer release wrote it.
         """
         try:
-            start = snapshots.start(log, snapshot_disk, trusted=trust_snapshots, history=history)
+            start = snapshots.recover_state(log, snapshot_disk, trusted=trust_snapshots, history=history)
         except BaseException:
             if history:
                 history.close()
@@ -182,7 +182,7 @@ class Sequencer:
         self._check_not_reading("snapshot")
         return self._snapshots.write()
 
-    def begin_snapshot(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.Writing:
+    def begin_snapshot(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.SnapshotTask:
         """Begin a snapshot of the state as of the newest frame, to be written by its steps, with frames between them.
 
         Raises UsageError where one is being written, else as `snapshot` does. Closing gives up one that is not done.

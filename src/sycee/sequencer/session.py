@@ -52,9 +52,9 @@ class Session:
         Raises UsageError where `records` is no array, or `envelopes` neither an array nor a list of Envelope.
         """
         _check_submission(records, envelopes)
-        return envelopes if len(envelopes) or not self._signers else self._signed(records)
+        return envelopes if len(envelopes) or not self._signers else self._sign(records)
 
-    def _signed(self, records: Array) -> list[Envelope]:
+    def _sign(self, records: Array) -> list[Envelope]:
         until_ns = read_ns(self._clock) + SIGNATURE_VALIDITY_NS
         made: list[Envelope] = []
         start = 0

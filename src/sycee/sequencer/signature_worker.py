@@ -23,7 +23,7 @@ BATCH_JOBS_MAX: Final = 128  # 14 ms of Ed25519: what waits behind a batch is st
 _KINDS: Final = ("ed25519", "p256")
 
 
-def _shut_the_doors() -> None:
+def _restrict_process() -> None:
     """Have the system refuse this process every new file, socket, core dump and larger file."""
     for algorithm in _KINDS:
         public = keys.SigningKey.derive(bytes(keys.SEED_BYTES), algorithm).public
@@ -48,7 +48,7 @@ def main(descriptor: int) -> None:
     """Verify batches until the parent closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the socket
     with socket.socket(fileno=descriptor) as connection:
-        _shut_the_doors()
+        _restrict_process()
         try:
             while True:
                 (count,) = COUNT.unpack(_read(connection, COUNT.size))

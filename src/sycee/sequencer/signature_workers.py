@@ -46,12 +46,12 @@ _CLOSE_S_MAX: Final = 5.0
 class _Request:
     """Signatures that one caller wants verified. For the verifier's lock, but for `future`."""
 
-    __slots__ = ("future", "jobs", "left", "outcomes", "taken")
+    __slots__ = ("batched", "future", "jobs", "outcomes", "unanswered")
 
     def __init__(self, jobs: bytes, count: int) -> None:
         self.jobs = memoryview(jobs)
-        self.left = count  # that are not answered
-        self.taken = 0  # that are in a batch
+        self.unanswered = count  # that are not answered
+        self.batched = 0  # that are in a batch
         self.outcomes = bytearray(count)
         self.future: Future[bytes] = Future()
 
@@ -74,13 +74,13 @@ class _Batch:
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: socket.socket
-    flight: deque[_Batch] = field(default_factory=deque)
+    in_flight: deque[_Batch] = field(default_factory=deque)
     unsent: bytes = b""
     answered: bytearray = field(default_factory=bytearray)  # of the first batch
     is_proven: bool = False  # it answered once
 
 
-class _Turn(NamedTuple):
+class _Step(NamedTuple):
     """One turn of the verifier's thread."""
 
     watched: list[_Worker]
@@ -178,7 +178,7 @@ class SignatureVerifier:
         with self._lock:
             self._closed = True
             thread = self._thread
-            self._nudge()
+            self._wake_thread()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
@@ -187,9 +187,9 @@ class SignatureVerifier:
         with self._lock:
             if self._closed:
                 raise _closed()
-            if not request.left or not self._wanted:
+            if not request.unanswered or not self._wanted:
                 return False
-            if self._waiting_jobs + request.left > WAITING_JOBS_MAX:
+            if self._waiting_jobs + request.unanswered > WAITING_JOBS_MAX:
                 raise UnavailableError(
                     f"{self._waiting_jobs:,} signatures wait to be verified, and at most {WAITING_JOBS_MAX:,} may",
                     hint="nothing was taken: send it again in a moment",
@@ -198,7 +198,7 @@ class SignatureVerifier:
                 return False
             self._unanswered.add(request)
             self._waiting.append(request)
-            self._waiting_jobs += request.left
+            self._waiting_jobs += request.unanswered
             self._send()
         return True
 
@@ -218,7 +218,7 @@ class SignatureVerifier:
                 if end is not None:
                     end.close()
             self._wake_out = self._wake_in = None
-            self._note_refusal(error)
+            self._add_finding(error)
             return False
         self._thread = thread
         weakref.finalize(self, self._wake_in.close).atexit = False  # wakes the thread, which ends
@@ -226,7 +226,7 @@ class SignatureVerifier:
             self._start_worker()
         return True
 
-    def _note_refusal(self, error: BaseException) -> None:
+    def _add_finding(self, error: BaseException) -> None:
         """Add a finding, once: the system has no process or thread to spare, so this process verifies."""
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         finding = f"no process verifies signatures: {reason}; this one does"
@@ -254,7 +254,7 @@ class SignatureVerifier:
             ours.setblocking(False)
         except (OSError, MemoryError) as error:
             self._failed_starts = STARTS_IN_A_ROW_MAX
-            self._note_refusal(error)
+            self._add_finding(error)
             for end in sockets:
                 end.close()
             return
@@ -264,32 +264,32 @@ class SignatureVerifier:
     def _send(self) -> None:
         """Give what waits to the workers that have room, in even parts."""
         while self._waiting:
-            worker = min(self._workers, key=lambda each: len(each.flight), default=None)
+            worker = min(self._workers, key=lambda each: len(each.in_flight), default=None)
             if worker is None:
-                self._nudge()  # the thread verifies
+                self._wake_thread()  # the thread verifies
                 return
-            if len(worker.flight) >= BATCHES_IN_FLIGHT:
+            if len(worker.in_flight) >= BATCHES_IN_FLIGHT:
                 return
             even = -(-self._waiting_jobs // len(self._workers))
-            batch = self._take(min(even, BATCH_JOBS_MAX))
-            waits_for_none = not any(each.flight for each in self._workers)
-            worker.flight.append(batch)
+            batch = self._next_batch(min(even, BATCH_JOBS_MAX))
+            waits_for_none = not any(each.in_flight for each in self._workers)
+            worker.in_flight.append(batch)
             was_idle = not worker.unsent
             worker.unsent += COUNT.pack(batch.count) + batch.jobs()
             if was_idle:
-                self._push(worker)
+                self._send_unsent(worker)
             if worker.unsent or waits_for_none:
-                self._nudge()  # the thread sends the rest, and counts from now how long a worker is silent
+                self._wake_thread()  # the thread sends the rest, and counts from now how long a worker is silent
 
-    def _take(self, count_max: int) -> _Batch:
+    def _next_batch(self, count_max: int) -> _Batch:
         """The next jobs that wait, as a batch."""
         parts: list[_Part] = []
         count = 0
         while self._waiting and count < count_max:
             request = self._waiting[0]
-            start, total = request.taken, len(request.outcomes)
+            start, total = request.batched, len(request.outcomes)
             end = min(total, start + count_max - count)
-            request.taken = end
+            request.batched = end
             parts.append((request, start, end))
             count += end - start
             if end == total:
@@ -298,42 +298,42 @@ class SignatureVerifier:
         return _Batch(parts, count, time.monotonic())
 
     @staticmethod
-    def _push(worker: _Worker) -> None:
+    def _send_unsent(worker: _Worker) -> None:
         """Send what the worker's socket takes. One that is gone is found by its thread."""
         with contextlib.suppress(OSError):
             worker.unsent = worker.unsent[worker.connection.send(worker.unsent) :]
 
-    def _nudge(self) -> None:
+    def _wake_thread(self) -> None:
         if self._wake_in is not None:
             with contextlib.suppress(OSError):  # full: the thread will wake
                 self._wake_in.send(b"\0")
 
     # --- the verifier's thread ---
 
-    def _next_turn(self, selector: selectors.BaseSelector) -> _Turn:
+    def _next_step(self, selector: selectors.BaseSelector) -> _Step:
         """Prepare what the thread waits for, or what it answers at once."""
         with self._lock:
-            watched = self._watched(selector)
-            is_busy = any(worker.flight for worker in self._workers) or bool(self._waiting)
+            watched = self._update_selector(selector)
+            is_busy = any(worker.in_flight for worker in self._workers) or bool(self._waiting)
             is_over = self._closed and not is_busy
-            return _Turn(watched, is_busy, is_over, [] if self._workers or is_over else self._all_here())
+            return _Step(watched, is_busy, is_over, [] if self._workers or is_over else self._verify_waiting())
 
-    def _give_up(self, error: BaseException) -> None:
+    def _disable_workers(self, error: BaseException) -> None:
         """Have callers verify later requests themselves, after the thread failed."""
         with self._lock:
             self._wanted = 0
-            self._note_refusal(error)
+            self._add_finding(error)
             self._waiting.clear()
             self._waiting_jobs = 0
 
-    def _finish(self, answered: list[tuple[_Request, bytes]]) -> None:
+    def _complete(self, answered: list[tuple[_Request, bytes]]) -> None:
         """Give requests their answers, without the lock: their callers may ask again."""
         for request, outcomes in answered:
             with self._lock:
                 self._unanswered.discard(request)
             request.future.set_result(outcomes)
 
-    def _watched(self, selector: selectors.BaseSelector) -> list[_Worker]:
+    def _update_selector(self, selector: selectors.BaseSelector) -> list[_Worker]:
         """Have the selector watch the workers that there are; they."""
         known = {key.fileobj: key for key in selector.get_map().values() if key.fileobj is not self._wake_out}
         for connection in known.keys() - {worker.connection for worker in self._workers}:
@@ -353,37 +353,37 @@ class SignatureVerifier:
         with self._lock:
             for worker in watched:
                 if worker.unsent:
-                    self._push(worker)
+                    self._send_unsent(worker)
                 if not self._receive(worker, finished):
-                    lost += worker.flight
+                    lost += worker.in_flight
                     self._replace(worker)
             self._send()
         for batch in lost:
             outcomes = keys.verify_jobs(batch.jobs())
             with self._lock:
-                finished += _note(batch, outcomes)
-        self._finish(finished)
+                finished += _store_outcomes(batch, outcomes)
+        self._complete(finished)
 
     def _receive(self, worker: _Worker, finished: list[tuple[_Request, bytes]]) -> bool:
         """Take a worker's answers; False where it is gone, answers nonsense, or is too slow."""
         try:
             came = worker.connection.recv(1 << 16)
         except BlockingIOError:
-            return not worker.flight or time.monotonic() - worker.flight[0].sent_s < ANSWER_S_MAX
+            return not worker.in_flight or time.monotonic() - worker.in_flight[0].sent_s < ANSWER_S_MAX
         except OSError:
             return False
         worker.answered += came
-        if not came or len(worker.answered) > sum(batch.count for batch in worker.flight):
+        if not came or len(worker.answered) > sum(batch.count for batch in worker.in_flight):
             return False
         if worker.answered.translate(None, b"\0\1"):
             return False
-        while worker.flight and len(worker.answered) >= worker.flight[0].count:
-            batch = worker.flight.popleft()
-            finished += _note(batch, bytes(worker.answered[: batch.count]))
+        while worker.in_flight and len(worker.answered) >= worker.in_flight[0].count:
+            batch = worker.in_flight.popleft()
+            finished += _store_outcomes(batch, bytes(worker.answered[: batch.count]))
             del worker.answered[: batch.count]
             worker.is_proven, self._failed_starts = True, 0
-            if worker.flight:
-                worker.flight[0].sent_s = time.monotonic()
+            if worker.in_flight:
+                worker.in_flight[0].sent_s = time.monotonic()
         return True
 
     def _replace(self, worker: _Worker) -> None:
@@ -396,12 +396,12 @@ class SignatureVerifier:
         if not self._closed:
             self._start_worker()
 
-    def _all_here(self) -> list[tuple[_Request, bytes]]:
+    def _verify_waiting(self) -> list[tuple[_Request, bytes]]:
         """Where no worker can be had: verify what waits on this thread."""
         finished: list[tuple[_Request, bytes]] = []
         while self._waiting:
-            batch = self._take(BATCH_JOBS_MAX)
-            finished += _note(batch, keys.verify_jobs(batch.jobs()))
+            batch = self._next_batch(BATCH_JOBS_MAX)
+            finished += _store_outcomes(batch, keys.verify_jobs(batch.jobs()))
         return finished
 
     def _end(self) -> None:
@@ -414,7 +414,7 @@ class SignatureVerifier:
             self._wake_in = None
         _end_workers(workers)
 
-    def _forget(self) -> None:
+    def _close_after_fork(self) -> None:
         """In a fork's copy: let go of the sockets, so that the workers see their parent's end and not the copy's."""
         self._closed = True
         for worker in self._workers:
@@ -442,9 +442,9 @@ def _run(
     except BaseException as error:
         verifier = reference()
         if verifier is not None:
-            verifier._give_up(error)
+            verifier._disable_workers(error)
     while unanswered:
-        _answer_here(unanswered.pop())
+        _verify_request(unanswered.pop())
     verifier = reference()
     if verifier is not None:
         verifier._end()
@@ -458,21 +458,21 @@ def _serve(
 ) -> None:
     """Take answers and send batches until the verifier is collected, or closed with every request answered."""
     while (verifier := reference()) is not None:
-        turn = verifier._next_turn(selector)
-        if turn.is_over:
+        step = verifier._next_step(selector)
+        if step.is_over:
             return
-        if turn.answered:
-            verifier._finish(turn.answered)
+        if step.answered:
+            verifier._complete(step.answered)
             continue
-        if not turn.is_busy:
+        if not step.is_busy:
             verifier = None
-        for key, _ in selector.select(ANSWER_S_MAX / 4 if turn.is_busy else None):
+        for key, _ in selector.select(ANSWER_S_MAX / 4 if step.is_busy else None):
             if key.fileobj is wake_out:
                 with contextlib.suppress(BlockingIOError):
                     wake_out.recv(4096)
         verifier = reference()
         if verifier is not None:
-            verifier._answer(turn.watched)
+            verifier._answer(step.watched)
 
 
 def _end_workers(workers: list[_Worker]) -> None:
@@ -486,20 +486,20 @@ def _end_workers(workers: list[_Worker]) -> None:
             _stop(worker)
 
 
-def _note(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
+def _store_outcomes(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
     """Write a batch's answers where they belong; the requests that are done by it, with all of theirs."""
     finished = []
     at = 0
     for request, start, end in batch.parts:
         request.outcomes[start:end] = outcomes[at : at + end - start]
         at += end - start
-        request.left -= end - start
-        if not request.left:
+        request.unanswered -= end - start
+        if not request.unanswered:
             finished.append((request, bytes(request.outcomes)))
     return finished
 
 
-def _answer_here(request: _Request) -> None:
+def _verify_request(request: _Request) -> None:
     """Verify a whole request on this thread."""
     try:
         request.future.set_result(keys.verify_jobs(bytes(request.jobs)))
@@ -523,7 +523,7 @@ _open: Final[weakref.WeakSet[SignatureVerifier]] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for verifier in list(_open):
-        verifier._forget()
+        verifier._close_after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

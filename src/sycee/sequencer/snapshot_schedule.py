@@ -60,10 +60,10 @@ class SnapshotSchedule:
         self._at_close = at_close
         self._every = every
         self._counted_from = newest
-        self._one_at_a_time = threading.Lock()
-        self._writing: snapshots.Writing | None = None  # the snapshot that was begun last
+        self._write_lock = threading.Lock()
+        self._writing: snapshots.SnapshotTask | None = None  # the snapshot that was begun last
         self._is_closing = False
-        self._behind: threading.Thread | None = None  # writes the snapshot of `every`
+        self._background: threading.Thread | None = None  # writes the snapshot of `every`
 
     def write(self) -> str:
         """Write a snapshot of the state as of the newest frame; return its file's name.
@@ -71,7 +71,7 @@ class SnapshotSchedule:
         Other threads' frames and reads go on meanwhile. Raises UnavailableError where the disk refuses (the ledger is
         unharmed), UsageError where there is no folder for snapshots or no frame yet.
         """
-        with self._one_at_a_time:
+        with self._write_lock:
             before = self._writing
             try:
                 writing, seen = self.begin(), self._log.last_sequence
@@ -89,7 +89,7 @@ class SnapshotSchedule:
             self._note_newest()
             return writing.name
 
-    def begin(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.Writing:
+    def begin(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.SnapshotTask:
         """Begin a snapshot of the state as of the newest frame; its steps write it, with frames between them.
 
         Raises UsageError where one is being written, UnavailableError once the ledger closes, else as `write` does.
@@ -103,20 +103,20 @@ class SnapshotSchedule:
         """Start a thread that writes a snapshot if enough frames came since the last. On the writer's thread."""
         if not self._every or sequence - self._counted_from < self._every:
             return
-        if self._behind is not None and self._behind.is_alive():
+        if self._background is not None and self._background.is_alive():
             return  # the next frame asks again
         self._counted_from = sequence
-        self._behind = threading.Thread(target=self._write_behind, name="sycee-snapshot", daemon=True)
+        self._background = threading.Thread(target=self._write_in_background, name="sycee-snapshot", daemon=True)
         try:
-            self._behind.start()
+            self._background.start()
         except RuntimeError as error:  # the frame is committed: nothing may fail it now
-            self._behind = None
+            self._background = None
             self._findings.append(f"no snapshot was written: {error}")
 
     @contextmanager
     def closing(self) -> Iterator[None]:
         """Wait for a snapshot that is written behind, give up one that a caller began, and let none begin inside."""
-        with self._one_at_a_time:
+        with self._write_lock:
             self._is_closing = True
             if self._writing is not None:
                 self._note_newest()
@@ -134,7 +134,7 @@ class SnapshotSchedule:
         except SyceeError as error:
             self._findings.append(f"no snapshot was written: {error.message}")
 
-    def _write_behind(self) -> None:
+    def _write_in_background(self) -> None:
         try:
             self.write()
         except SyceeError as error:
@@ -155,17 +155,17 @@ class SnapshotSchedule:
         self,
         pause: Callable[[], AbstractContextManager[None]],
         piece_bytes: int = snapshots.PIECE_BYTES,
-    ) -> snapshots.Writing:
+    ) -> snapshots.SnapshotTask:
         """Begin a snapshot; the writer is held, or this is its thread."""
         if self._disk is None or not self._log.last_sequence:
             raise UsageError(
                 "there is nothing to keep a snapshot of" if self._disk else "it has no folder for snapshots",
                 hint="a ledger of a folder keeps snapshots once it has a frame",
             )
-        if self._writing is not None and self._writing.goes_on:
+        if self._writing is not None and self._writing.is_running:
             raise UsageError("a snapshot is being written", hint="wait until it is done")
         self._note_newest()
-        self._writing = snapshots.Writing(self._disk, self._log, self._state, pause, piece_bytes=piece_bytes)
+        self._writing = snapshots.SnapshotTask(self._disk, self._log, self._state, pause, piece_bytes=piece_bytes)
         return self._writing
 
     def _note_newest(self) -> None:

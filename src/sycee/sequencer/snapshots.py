@@ -40,7 +40,7 @@ PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(slots=True)
-class Start:
+class RecoveredState:
     """A state that is at its log's end."""
 
     state: LedgerState
@@ -48,7 +48,9 @@ class Start:
     snapshot_sequence: int = 0  # the frame of the snapshot that it began with, 0 for none
 
 
-def start(log: Log, disk: Disk | None, *, trusted: bool = True, history: History | None = None) -> Start:
+def recover_state(
+    log: Log, disk: Disk | None, *, trusted: bool = True, history: History | None = None
+) -> RecoveredState:
     """Read a log to its end, from the newest good snapshot on `disk` if there is one and it is `trusted`.
 
     Where it is not, all is replayed, and each good snapshot still says which frame was durable. The one of a frame that
@@ -58,11 +60,13 @@ def start(log: Log, disk: Disk | None, *, trusted: bool = True, history: History
     state, mark, findings = LedgerState(TableStorage(history)), None, list[str]()
     frames = log.recover()
     if disk is not None and trusted:
-        state, mark, findings = _newest(log, disk, history)
+        state, mark, findings = _load_newest(log, disk, history)
         if mark is not None:
             frames = log.recover(after=mark)
     elif disk is not None:
-        kept = {snapshot.mark: snapshot.name for snapshot in _closed(files.all_good(disk, log.ledger_id, findings))}
+        kept = {
+            snapshot.mark: snapshot.name for snapshot in _closing_each(files.all_good(disk, log.ledger_id, findings))
+        }
 
         def give_up(sequence: int) -> None:
             for mark, name in kept.items():
@@ -74,10 +78,10 @@ def start(log: Log, disk: Disk | None, *, trusted: bool = True, history: History
         frames = log.recover(known=list(kept), give_up=give_up)
     for frame in frames:
         Applier(state).replay(frame)
-    return Start(state, [*findings, *log.findings], mark.sequence if mark else 0)
+    return RecoveredState(state, [*findings, *log.findings], mark.sequence if mark else 0)
 
 
-class Writing:
+class SnapshotTask:
     """A snapshot that is being written, step by step, while frames go on between the steps and beside them.
 
     `between_frames` gives a context in which no frame is applied; it raises where the ledger has stopped. Making one
@@ -107,13 +111,13 @@ class Writing:
         self._piece_bytes = piece_bytes
         self._copying = SnapshotCopy(state)
         self._writer: files.Writer | None = None
-        self._is_given_up = False
+        self._is_abandoned = False
         self._steps = self._all_steps()
 
     def step(self) -> bool:
         """Write a piece more; False when all is done. Raises UnavailableError when the disk refuses."""
         try:
-            return self.goes_on and next(self._steps, False)
+            return self.is_running and next(self._steps, False)
         except BaseException:
             self.abandon()
             raise
@@ -125,15 +129,15 @@ class Writing:
         return self.name
 
     @property
-    def goes_on(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it is neither done nor given up."""
-        return not (self.name or self._is_given_up)
+        return not (self.name or self._is_abandoned)
 
     def abandon(self) -> None:
         """Give it up, and leave nothing of it. Does nothing when it is done."""
-        if not self.goes_on:
+        if not self.is_running:
             return
-        self._is_given_up = True
+        self._is_abandoned = True
         with suppress(UnavailableError):  # a ledger that has stopped keeps nothing any more
             self._end_copying()
         if self._writer is not None:
@@ -176,7 +180,7 @@ class Writing:
         del kept  # gigabytes, perhaps: given back while frames go on
 
 
-def state_of(snapshot: Snapshot, history: History | None = None) -> LedgerState:
+def load_state(snapshot: Snapshot, history: History | None = None) -> LedgerState:
     """The state that a snapshot keeps. Raises IntegrityError where it does not hold together.
 
     Digests prove that the bytes are those that were written; that all books sum to zero is checked again here, since a
@@ -217,7 +221,7 @@ def difference(snapshot: Snapshot, state: LedgerState, frame: Frame) -> str:
     return ""
 
 
-def journal_in(disk: Disk, kept: Disk, *, create: bool = True, cut_tail: bool = False) -> Journal:
+def open_journal(disk: Disk, kept: Disk, *, create: bool = True, cut_tail: bool = False) -> Journal:
     """Open the journal on `disk`, or create one if there is none and `create` is True.
 
     `kept` is the disk of the ledger's snapshots. Raises JournalDamaged if there are snapshots but no journal: the
@@ -262,19 +266,19 @@ def _bytes_of(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def _closed(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
+def _closing_each(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
     """The same snapshots, each let go of when it was looked at."""
     for snapshot in found:
         with snapshot:
             yield snapshot
 
 
-def _newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState, Mark | None, list[str]]:
+def _load_newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState, Mark | None, list[str]]:
     """The state of the newest snapshot that can be used, read and checked in one go."""
     findings: list[str] = []
-    for snapshot in _closed(files.all_good(disk, log.ledger_id, findings, sections_too=False)):
+    for snapshot in _closing_each(files.all_good(disk, log.ledger_id, findings, sections_too=False)):
         try:
-            return state_of(snapshot, history), snapshot.mark, findings
+            return load_state(snapshot, history), snapshot.mark, findings
         except (files.SnapshotDamaged, UnavailableError) as error:
             findings.append(files.passed_over(error))
         except (SyceeError, KeyError, ValueError, TypeError) as error:

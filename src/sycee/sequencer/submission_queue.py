@@ -22,7 +22,7 @@ from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
 OPERATIONS_MAX: Final = 8 * FRAME_RECORDS_MAX
 BYTES_MAX: Final = 16 << 20
 # Ctrl-C may come to a caller after its entry is queued and before the writer is woken: the writer then looks by itself.
-LOST_WAKE_S: Final = 1.0
+WAKE_TIMEOUT_S: Final = 1.0
 
 
 class Token(Protocol):
@@ -45,7 +45,7 @@ class Receiver(Protocol):
         ...
 
 
-class Verifying:
+class PendingVerification:
     """A batch whose signatures are being verified."""
 
     __slots__ = ("batch", "outcome")
@@ -58,18 +58,18 @@ class Verifying:
 # The record of one TRANSFER or PAY, whose caller is told a Result, or any batch, whose caller is told its answers. A
 # plain tuple: one is made for each single payment.
 ReadyEntry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | None]
-Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | Verifying | None]
+Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | PendingVerification | None]
 _SINGLE: Final = 1, RECORD_BYTES
 
 
 def _is_ready(entry: Entry) -> bool:
     """Return whether the writer can take an entry, or drop it."""
-    return not isinstance(entry[3], Verifying) or entry[3].outcome is not None or entry[1].cancelled()
+    return not isinstance(entry[3], PendingVerification) or entry[3].outcome is not None or entry[1].cancelled()
 
 
-def size_of(batch: PreparedBatch | Verifying | None) -> tuple[int, int]:
+def size_of(batch: PreparedBatch | PendingVerification | None) -> tuple[int, int]:
     """Return the operations and bytes that an entry counts for. An empty batch counts as one operation."""
-    if isinstance(batch, Verifying):
+    if isinstance(batch, PendingVerification):
         batch = batch.batch
     return _SINGLE if batch is None else (max(batch.size, 1), batch.body_bytes)
 
@@ -124,7 +124,7 @@ class Ticket:
         return self._is_withdrawn
 
 
-class Threads:
+class ThreadReceiver:
     """The receiver of all entries that threads put: each is answered through its ticket."""
 
     def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
@@ -136,7 +136,7 @@ class Threads:
         """Do nothing: blocked threads wait on the queue's own condition."""
 
 
-THREADS: Final = Threads()
+THREAD_RECEIVER: Final = ThreadReceiver()
 
 
 class Call:
@@ -244,7 +244,7 @@ class SubmissionQueue:
         with self._lock:
             while not self.has_space() and self._refusal is None:
                 self._space.wait()
-            self._put([(THREADS, ticket, b"", batch)])
+            self._put([(THREAD_RECEIVER, ticket, b"", batch)])
         return ticket.wait()
 
     def put(self, entries: Sequence[Entry]) -> None:
@@ -275,7 +275,7 @@ class SubmissionQueue:
             self._reads += reads
             self._wake_writer()
 
-    def verified(self) -> None:
+    def notify_verified(self) -> None:
         """Learn that the signatures of an entry were verified: the writer may wait for it."""
         with self._lock:
             self._wake_writer()
@@ -313,7 +313,7 @@ class SubmissionQueue:
 
     # --- the writer ---
 
-    def take(self, *, has_more: bool = False) -> bool:
+    def wait_for_work(self, *, has_more: bool = False) -> bool:
         """Wait until a call, a read or an entry is there; False once the queue is closed and empty.
 
         `has_more`: do not wait, since the writer has work left over.
@@ -328,21 +328,21 @@ class SubmissionQueue:
                 if self._refusal is not None:
                     return False
                 self._is_idle = True
-            self._wake.acquire(timeout=LOST_WAKE_S)
+            self._wake.acquire(timeout=WAKE_TIMEOUT_S)
 
-    def take_calls(self) -> list[Call | Pause]:
+    def pop_calls(self) -> list[Call | Pause]:
         """Return the calls that wait, without waiting."""
         with self._lock:
             calls, self._calls = self._calls, []
         return calls
 
-    def take_reads(self) -> list[Any]:
+    def pop_reads(self) -> list[Any]:
         """Return the reads that wait, without waiting."""
         with self._lock:
             reads, self._reads = self._reads, []
         return reads
 
-    def take_frame(self) -> tuple[list[ReadyEntry], list[tuple[Entry, Any]]]:
+    def pop_frame(self) -> tuple[list[ReadyEntry], list[tuple[Entry, Any]]]:
         """Return entries of the backlog that fit one frame, or one entry that may be larger.
 
         Also returns entries that leave the queue unwritten, each with its outcome: None for one that was withdrawn, an
@@ -359,7 +359,7 @@ class SubmissionQueue:
             if token.cancelled():
                 dropped.append((backlog.popleft(), None))
                 continue
-            if isinstance(batch, Verifying):
+            if isinstance(batch, PendingVerification):
                 if batch.outcome is None:
                     break
                 if isinstance(batch.outcome, BaseException):
@@ -375,13 +375,13 @@ class SubmissionQueue:
             size += more_size
         return taken, dropped
 
-    def take_rest(self) -> list[Entry]:
-        """Return every entry that waits, after `take` returned False."""
+    def pop_all(self) -> list[Entry]:
+        """Return every entry that waits, after `wait_for_work` returned False."""
         rest = list(self._backlog)
         self._backlog.clear()
         return rest
 
-    def answered(self, entries: Sequence[Entry]) -> None:
+    def free_space(self, entries: Sequence[Entry]) -> None:
         """Free the space of entries that were answered or withdrawn, and tell callers that wait for space."""
         operations, size = total_size(entries)
         with self._lock:
@@ -409,7 +409,7 @@ def deliver(entries: Sequence[tuple[Any, ...]], outcomes: Sequence[Any]) -> None
         receiver.deliver(told)
 
 
-def own_error(error: Exception) -> Exception:
+def copy_error(error: Exception) -> Exception:
     """Return a copy of an error for one of several callers, whose traceback the others do not share."""
     if isinstance(error, SyceeError):
         own: Exception = copy(error)

@@ -9,11 +9,11 @@ from sycee.core.clock import Clock
 from sycee.core.errors import UnavailableError
 
 # Somebody may set the machine's clock: it is looked at again at least so often.
-LOOK_AGAIN_S: Final = 60.0
+WAIT_S_MAX: Final = 60.0
 NS_PER_S: Final = 1_000_000_000
 
 
-class Ticking(Protocol):
+class Tickable(Protocol):
     """What has a time at which something falls due."""
 
     def tick(self) -> bool:
@@ -28,7 +28,7 @@ class Ticking(Protocol):
 class Ticker:
     """Waits for what falls due next, ticks, and waits again, from the start until `stop`."""
 
-    def __init__(self, ticking: Ticking, clock: Clock) -> None:
+    def __init__(self, ticking: Tickable, clock: Clock) -> None:
         self._ticking = ticking
         self._clock = clock
         self._changed = threading.Event()
@@ -37,7 +37,7 @@ class Ticker:
         self._thread = threading.Thread(target=self._run, name="sycee-ticker", daemon=True)
         self._thread.start()
 
-    def due(self, due_ns: int | None) -> None:
+    def reschedule(self, due_ns: int | None) -> None:
         """Say when something falls due next. Only what is earlier than before wakes the thread: frames are many."""
         if due_ns is not None and (self._waits_for_ns is None or due_ns < self._waits_for_ns):
             self._waits_for_ns = due_ns
@@ -56,9 +56,9 @@ class Ticker:
             try:
                 self._ticking.tick()
                 due_ns = self._waits_for_ns = self._ticking.next_due_ns()
-                wait_s = LOOK_AGAIN_S if due_ns is None else (due_ns - self._clock.now_ns()) / NS_PER_S
+                wait_s = WAIT_S_MAX if due_ns is None else (due_ns - self._clock.now_ns()) / NS_PER_S
             except UnavailableError:
                 # A clock gone wild, or a ledger that stopped: the next caller is told. Here time goes on as it can.
-                wait_s = LOOK_AGAIN_S
+                wait_s = WAIT_S_MAX
             if not self._ending:
-                self._changed.wait(min(max(wait_s, 0.0), LOOK_AGAIN_S))
+                self._changed.wait(min(max(wait_s, 0.0), WAIT_S_MAX))

@@ -23,7 +23,7 @@ from sycee.ledger.layout import Kind
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def zone_of(name: str) -> ZoneInfo:
+def zone_info(name: str) -> ZoneInfo:
     """The time zone with this name in the time-zone database. Raises UsageError where there is none.
 
     A name that only this machine knows, such as "localtime", is none: a ledger may move.
@@ -40,7 +40,7 @@ def _zone_names() -> frozenset[str]:
 
 def calendar_entry(currency: int, zone: str, now_ns: int) -> CalendarEntry:
     """Local day (since 1970-01-01), month (since January 1970) and year of a moment."""
-    local = (EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone_of(zone))
+    local = (EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone_info(zone))
     month = (local.year - 1970) * 12 + local.month - 1
     return CalendarEntry(currency=currency, day=local.toordinal() - EPOCH.toordinal(), month=month, year=local.year)
 
@@ -58,4 +58,4 @@ def check_zones(operations: Array) -> None:
     for at in np.flatnonzero(kinds == Kind.DEFINE_CURRENCY):
         text = operations[at : at + 1].view(np.uint8)[32 : 32 + limits.ZONE_BYTES_MAX].tobytes().rstrip(b"\0")
         if text and text[0]:
-            zone_of(text.decode("latin-1"))
+            zone_info(text.decode("latin-1"))

@@ -18,7 +18,7 @@ from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.applier import Applier
-from sycee.sequencer.checkpoint import Checkpoint, Position, agrees, granted_keys
+from sycee.sequencer.checkpoint import Checkpoint, Position, check_agreement, witness_keys
 from sycee.sequencer.checkpoint import verify as verify_checkpoint
 from sycee.sequencer.folders import journal_disk, snapshot_disk
 from sycee.sequencer.time_zones import calendar_of
@@ -46,21 +46,21 @@ def verify(
     folder: str | Path,
     *,
     progress: Callable[[int], None] | None = None,
-    also: Sequence[Callable[[LedgerState], str]] = (),
+    extra_checks: Sequence[Callable[[LedgerState], str]] = (),
     authority: bool = False,
     checkpoints: Sequence[Checkpoint] = (),
 ) -> Verification:
     """Replay the journal in `folder` without writing to it, and recompute every balance and purse.
 
-    `also` are further checks of the replayed state: each raises IntegrityError or returns what it proved. `authority`
-    judges every signature again, and that every operation had those it needs. `checkpoints` say where the ledger stood
-    once: each must agree with the replay, and is believed if a witness of the ledger signed it. Snapshots are compared
-    with the replay and never used by it.
+    - `extra_checks`: called with the replayed state; each raises IntegrityError or returns what it proved.
+    - `authority`: verify every signature again, and that every operation has the signatures it needs.
+    - `checkpoints`: each must agree with the replay; it counts as proof if a witness of the ledger signed it.
+    - `progress`: called with the number of frames read so far.
 
     Raises IntegrityError (JournalDamaged, TailInDoubt) with what does not hold and where, UsageError where there is
     no ledger, UnavailableError where a newer release wrote it. The folder is neither locked nor changed, so where a
     process is writing to it the last frame may still be on its way, and is then named among the findings or is in
-    doubt. `progress(frames)` says how many frames were read.
+    doubt.
     """
     disk = journal_disk(folder)
     if not Journal.exists(disk):
@@ -117,7 +117,7 @@ def verify(
             *(report.sentences() if authority else ()),
             *kept.sentences(),
             *signed.proved,
-            *(check(state) for check in also),
+            *(check(state) for check in extra_checks),
         ),
         findings=(*findings, *kept.findings, *signed.findings),
     )
@@ -185,8 +185,8 @@ class _Checkpoints:
         position = Position.of(state, ledger_id=ledger_id, epoch=frame.epoch, mark=mark)
         for at, checkpoint in enumerate(self._all):
             if checkpoint.position.sequence == frame.sequence:
-                agrees(checkpoint, position)
-                self._keys_then[at] = granted_keys(state, checkpoint)
+                check_agreement(checkpoint, position)
+                self._keys_then[at] = witness_keys(state, checkpoint)
 
     def check_end(self, state: LedgerState, last_sequence: int) -> None:
         """Say who signed them. Raises IntegrityError where one is of a frame that is not there, or signed wrongly."""
@@ -199,7 +199,7 @@ class _Checkpoints:
                     hint="Look for a better copy of the journal; frames that were there are missing from this one.",
                 )
             signer = ids.format(checkpoint.signer)
-            now, then = granted_keys(state, checkpoint), self._keys_then[at]
+            now, then = witness_keys(state, checkpoint), self._keys_then[at]
             if not now and not then:
                 self.findings.append(
                     f"the checkpoint at frame {position.sequence} agrees, but the ledger knows no witness {signer}: "

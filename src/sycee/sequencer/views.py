@@ -15,7 +15,7 @@ from sycee.core.limits import I64_MAX
 from sycee.ledger import queries
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
-from sycee.sequencer.submission_queue import THREADS, Receiver, SubmissionQueue, Ticket, deliver
+from sycee.sequencer.submission_queue import THREAD_RECEIVER, Receiver, SubmissionQueue, Ticket, deliver
 
 # Who asks, for what, (n,) reading.READ, and the oldest frame that the answer may rest on; 0 for any.
 Read: TypeAlias = tuple[Receiver, Any, Array, int]
@@ -29,7 +29,7 @@ class Views:
         self._queue = queue
         self._state = state
         self._backlog: deque[Read] = deque()  # for the writer alone
-        self._early: list[Read] = []  # that ask for a frame that is not committed yet
+        self._deferred: list[Read] = []  # that ask for a frame that is not committed yet
 
     # --- callers ---
 
@@ -39,9 +39,9 @@ class Views:
         `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers,
         UnavailableError once the ledger is closed or has stopped.
         """
-        requests, at_least = checked(requests, at_least)
+        requests, at_least = check_requests(requests, at_least)
         ticket = Ticket()
-        self._queue.put_reads([(THREADS, ticket, requests, at_least)])
+        self._queue.put_reads([(THREAD_RECEIVER, ticket, requests, at_least)])
         answers: Answers = ticket.wait()
         return answers
 
@@ -49,19 +49,19 @@ class Views:
 
     def has_work(self, durable_sequence: int) -> bool:
         """Return whether reads that arrived earlier can be answered now, or refused."""
-        if self._backlog or (self._queue.stopped is not None and self._early):
+        if self._backlog or (self._queue.stopped is not None and self._deferred):
             return True
-        return any(read[3] <= durable_sequence for read in self._early)
+        return any(read[3] <= durable_sequence for read in self._deferred)
 
     def answer(self, durable_sequence: int) -> None:
         """Answer one pass of the reads that wait. On the writer's thread, between two frames."""
-        waiting, self._early = [*self._early, *self._queue.take_reads()], []
+        waiting, self._deferred = [*self._deferred, *self._queue.pop_reads()], []
         withdrawn: list[Read] = []
         for read in waiting:
             if read[1].cancelled():
                 withdrawn.append(read)
             else:
-                (self._early if read[3] > durable_sequence else self._backlog).append(read)
+                (self._deferred if read[3] > durable_sequence else self._backlog).append(read)
         if withdrawn:
             deliver(withdrawn, [None for _ in withdrawn])
         if self._queue.stopped is not None:
@@ -71,9 +71,9 @@ class Views:
 
     def refuse(self) -> None:
         """Answer every read that waits with an UnavailableError."""
-        reads = [*self._backlog, *self._early]
+        reads = [*self._backlog, *self._deferred]
         self._backlog.clear()
-        self._early = []
+        self._deferred = []
         deliver(reads, [self._queue.stop_error() for _ in reads])
 
     def _pass(self) -> tuple[list[Read], list[Any]]:
@@ -105,7 +105,7 @@ class Views:
         return outcomes
 
 
-def checked(requests: Array, at_least: int) -> tuple[Array, int]:
+def check_requests(requests: Array, at_least: int) -> tuple[Array, int]:
     """Return a copy of requests, and the frame that they wait for.
 
     Raises UsageError for an array that holds no requests, for more than one pass answers, and for no frame.

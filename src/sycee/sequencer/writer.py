@@ -31,7 +31,7 @@ from sycee.sequencer.frame_time import FrameTimes, next_time_ns
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SnapshotSchedule
-from sycee.sequencer.submission_queue import Entry, ReadyEntry, SubmissionQueue, deliver, own_error
+from sycee.sequencer.submission_queue import Entry, ReadyEntry, SubmissionQueue, copy_error, deliver
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
 
@@ -63,11 +63,11 @@ class Writer:
         self._queue = queue
         self._snapshots = snapshots
         self._is_closed = False
-        self._is_in_step = True  # whether the state is known to be at the log's end
+        self._state_matches_log = True  # whether the state is known to be at the log's end
         self._overlap = overlap if log.apply_may_overlap else None
         # The thread holds the writer only while there is work, so that a ledger that was never closed can be collected.
         self._thread = Thread(target=_run, args=(queue, weakref.ref(self)), name="sycee-writer", daemon=True)
-        weakref.finalize(self, _end, queue, Owner()).atexit = False
+        weakref.finalize(self, _close_dropped, queue, Owner()).atexit = False
         self._thread.start()
 
     @property
@@ -91,7 +91,7 @@ class Writer:
         due_ns = self._state.next_due_ns()
         if due_ns is None or due_ns > read_ns(self._times.clock):
             return False
-        self._follow_rules()
+        self._upgrade_rules()
         self._commit(FrameKind.EMPTY, self._next_ns(), NO_OPERATIONS)
         return True
 
@@ -109,7 +109,7 @@ class Writer:
             if self._overlap:
                 self._overlap.close()
             # Where the state stopped elsewhere than the log, no CLOSE frame would agree with a replay.
-            self._log.close(clean=self._is_in_step, movement_digest=self._state.movement_digest)
+            self._log.close(clean=self._state_matches_log, movement_digest=self._state.movement_digest)
 
     def join(self) -> None:
         """Wait until the thread has ended, after `close`."""
@@ -120,28 +120,28 @@ class Writer:
 
     def work(self) -> None:
         """Run the calls that wait, and write one frame of the entries that wait."""
-        for call in self._queue.take_calls():
+        for call in self._queue.pop_calls():
             call.run()
         self.views.answer(self.durable_sequence)
-        taken, dropped = self._queue.take_frame()
+        taken, dropped = self._queue.pop_frame()
         outcomes = self._outcomes(taken)
         entries: list[Entry] = [*taken, *(entry for entry, _ in dropped)]
         for _, _, _, batch in entries:
             if isinstance(batch, PreparedBatch) and batch.buffer is not None:
                 self._log.release(batch.buffer)
-        self._queue.answered(entries)
+        self._queue.free_space(entries)
         deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
 
     def fail(self, error: BaseException) -> None:
         """Stop the ledger after a defect of Sycee, so that later callers get an error instead of waiting for ever."""
         self.stopped = self.stopped or f"the ledger stopped: {str(error) or type(error).__name__}"
-        self._is_in_step = False
+        self._state_matches_log = False
 
-    def refuse_rest(self) -> None:
+    def refuse_all(self) -> None:
         """Answer everything that waits with an error, after the queue was closed."""
         self.views.refuse()
-        entries = self._queue.take_rest()
-        self._queue.answered(entries)
+        entries = self._queue.pop_all()
+        self._queue.free_space(entries)
         deliver(entries, [self._queue.stop_error() for _ in entries])
 
     def _outcomes(self, entries: list[ReadyEntry]) -> list[Any]:
@@ -149,12 +149,12 @@ class Writer:
         if not entries:
             return []
         try:
-            answers = self._answers(_joined(entries))
+            answers = self._answers(_join_entries(entries))
         except Exception as error:
             if len(entries) == 1:
                 return [error]
             if self.stopped is not None:
-                return [own_error(error) for _ in entries]
+                return [copy_error(error) for _ in entries]
             # Nothing was written. One of the entries asked for more than there is: each is tried by itself.
             return [self._outcomes([entry])[0] for entry in entries]
         except BaseException as error:
@@ -201,13 +201,13 @@ class Writer:
             return answers
         if is_unsigned and pending == answers.size:
             return self._write(batch.with_all_new())
-        self._follow_rules()
+        self._upgrade_rules()
         now_ns = self._next_ns()
         pends = answers["code"] == kernels.PENDING
         batch = batch.drop_answered_envelopes(pends)
         kept = batch.expand_to_units(pends)
         if not is_unsigned:
-            kept = self._authorised(batch, answers, kept, now_ns)
+            kept = self._authorise(batch, answers, kept, now_ns)
             if not kept.any():
                 return answers
         answers[kept] = self._commit(FrameKind.OPERATIONS, now_ns, batch.select(kept))
@@ -216,10 +216,10 @@ class Writer:
 
     def _write(self, batch: PreparedBatch) -> Array:
         """Journal a whole batch that needs no signature; return its answers."""
-        self._follow_rules()
+        self._upgrade_rules()
         return self._commit(FrameKind.OPERATIONS, self._next_ns(), batch)
 
-    def _authorised(self, batch: PreparedBatch, answers: Array, kept: Array, now_ns: int) -> Array:
+    def _authorise(self, batch: PreparedBatch, answers: Array, kept: Array, now_ns: int) -> Array:
         """Return which of the `kept` operations may be journaled, (n,) bool; set the answers of the others."""
         part = batch.select(kept)
         fresh = answers["code"][kept] == kernels.PENDING
@@ -244,7 +244,7 @@ class Writer:
         stays[places[part.expand_to_units(refused)]] = False
         return stays
 
-    def _follow_rules(self) -> None:
+    def _upgrade_rules(self) -> None:
         """Write an UPGRADE frame if older rules than this release's held so far."""
         if self._state.rules < rules_version.RULES_VERSION:
             self._commit(
@@ -272,7 +272,7 @@ class Writer:
         apply = partial(self._applier.apply, kind, sequence, now_ns, batch, calendar)
         answers: Array
         # From here on both log and state must reach this frame: an error in between stops the ledger.
-        self._is_in_step = False
+        self._state_matches_log = False
         try:
             # A pay may make seventeen movements and makes one or two; a drop makes as many as it may.
             if self._overlap and max(batch.size, movements // 16) >= self._overlap.records_min:
@@ -287,15 +287,15 @@ class Writer:
             if isinstance(error, SyceeError) or not isinstance(error, Exception):
                 raise
             raise UnavailableError(self.stopped, hint="open the ledger again") from error
-        self._is_in_step = True
+        self._state_matches_log = True
         self.durable_sequence = sequence
         if self.ticker:
-            self.ticker.due(self._state.next_due_ns())
+            self.ticker.reschedule(self._state.next_due_ns())
         self._snapshots.frame_written(sequence)
         return answers
 
 
-def _end(queue: SubmissionQueue, owner: Owner) -> None:
+def _close_dropped(queue: SubmissionQueue, owner: Owner) -> None:
     """End the thread of a writer that was dropped. A forked child has no such thread, and must not touch its locks."""
     if owner.is_here:
         queue.close("the ledger was dropped without being closed")
@@ -304,7 +304,7 @@ def _end(queue: SubmissionQueue, owner: Owner) -> None:
 def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
     """Run a writer's thread until its queue is closed."""
     has_more = False
-    while queue.take(has_more=has_more):
+    while queue.wait_for_work(has_more=has_more):
         writer = reference()
         if writer is None:
             return  # callers hold the ledger while they wait, so that none waits
@@ -315,10 +315,10 @@ def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
         has_more = writer.views.has_work(writer.durable_sequence)
         del writer
     if (writer := reference()) is not None:
-        writer.refuse_rest()
+        writer.refuse_all()
 
 
-def _joined(entries: list[ReadyEntry]) -> PreparedBatch:
+def _join_entries(entries: list[ReadyEntry]) -> PreparedBatch:
     """Return entries as one batch, in order."""
     parts: list[PreparedBatch] = []
     records: list[bytes] = []
@@ -327,15 +327,15 @@ def _joined(entries: list[ReadyEntry]) -> PreparedBatch:
             records.append(record)
             continue
         if records:
-            parts.append(_plain(records))
+            parts.append(_join_records(records))
             records = []
         parts.append(batch)
     if records:
-        parts.append(_plain(records))
+        parts.append(_join_records(records))
     return batches.concatenate(parts)
 
 
-def _plain(records: list[bytes]) -> PreparedBatch:
+def _join_records(records: list[bytes]) -> PreparedBatch:
     """Return records of one TRANSFER or PAY each, linked to nothing, as one batch."""
     operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
     kinds = operations["kind"]

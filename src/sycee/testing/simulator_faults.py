@@ -23,7 +23,7 @@ from sycee.journal.frame import FrameKind
 from sycee.sequencer.overlap import Overlap, Task
 from sycee.sequencer.restore import restore
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.snapshots import Writing
+from sycee.sequencer.snapshots import SnapshotTask
 from sycee.sequencer.verify import verify
 from sycee.testing import simulator_text as words
 from sycee.testing.disk import SECTOR_BYTES, FakeDisk, Loss, PowerCut
@@ -93,7 +93,7 @@ class Machine:
         self._tell = tell
         self._sequencer: Sequencer | None = None
         self._keeps_snapshots = False
-        self._writing: Writing | None = None  # a snapshot that is being written while the ledger goes on
+        self._writing: SnapshotTask | None = None  # a snapshot that is being written while the ledger goes on
         self._writing_dice = Dice(b"")
         self._dice = Dice(b"")  # of the power cut that is to come
         self._trouble = ""  # why the disk may refuse
@@ -131,7 +131,7 @@ class Machine:
                 writing.step()
         except UnavailableError as error:
             self.refused(error)
-        if not writing.goes_on:
+        if not writing.is_running:
             self._writing = None
             if writing.name:
                 self._counts["snapshots written behind"] += 1

@@ -25,7 +25,7 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer.frame_time import FIRST_TIME_NS_MAX
 from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.time_zones import zone_of
+from sycee.sequencer.time_zones import zone_info
 from sycee.testing.naive import Answer, NaiveLedger
 from sycee.testing.naive_record import Operation
 from sycee.testing.simulator_authority import Judge, chains_of
@@ -232,7 +232,7 @@ class Oracle:
 
 def _is_zone(name: bytes) -> bool:
     try:
-        zone_of(name.decode("latin-1"))
+        zone_info(name.decode("latin-1"))
     except Exception:
         return False
     return True
