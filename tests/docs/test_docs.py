@@ -313,7 +313,16 @@ def test_the_example_programme_has_every_key() -> None:
     import tomllib
 
     shown = keys_of(tomllib.loads(example_programme()))
-    optional = {"source", "mark", "published", "value", *definition._COUNT_ROLES, *definition._MONEY_ROLES}
+    optional = {
+        "source",
+        "mark",
+        "published",
+        "sources",
+        "address",
+        "value",
+        *definition._COUNT_ROLES,
+        *definition._MONEY_ROLES,
+    }
     assert keys_read() - optional - shown == set()
 
 

@@ -119,6 +119,12 @@ GALLERY = [
     ("a part of a fen", ('amount = "200.00"', 'amount = "200.005"'), '"200.005" is no amount of CNY', '"200.00"'),
     ("nothing to hand out", ("count = 50_000", "count = 0"), "packets[1].count: found 0", "a whole number from 1 to"),
     (
+        "an address that is none on the web",
+        ('"https://it.cointelegraph.com/', '"javascript:it.cointelegraph.com/'),
+        'sources[5].address: found "javascript:',
+        '"https://…"',
+    ),
+    (
         "registration ends before it starts",
         ("until = 2020-10-11T08:00:00", "until = 2020-10-08T08:00:00"),
         "registration.until: ends 2020-10-08 08:00:00+08:00, not after it starts, 2020-10-09 00:00:00+08:00 (line",

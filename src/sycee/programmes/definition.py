@@ -40,6 +40,14 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A page that figures were read in: the name that `Provenance.source` cites, and its address on the web."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """From `from_ns` (included) until `until_ns` (excluded)."""
 
@@ -170,6 +178,7 @@ class Programme:
     merchants: tuple[MerchantGroup, ...]
     operators: tuple[Operator, ...]
     published: Published
+    sources: tuple[Source, ...]
 
 
 def load(source: Path | str) -> Programme:
@@ -231,7 +240,9 @@ def define(table: Table) -> Programme:
         merchants=merchants,
         operators=operators,
         published=published,
+        sources=tuple(_source(each) for each in table.tables("sources")) if "sources" in table else (),
     )
+    table.offer("sources")
     table.finish()
     return programme
 
@@ -259,6 +270,13 @@ def _finished(table: Table, value: _T) -> _T:
     """`value`, once `table` has nothing left that nobody asked for."""
     table.finish()
     return value
+
+
+def _source(table: Table) -> Source:
+    source = Source(table.text("name"), table.text("address"))
+    if not source.address.startswith(("https://", "http://")):
+        raise table.error("address", f"found {documents.found(source.address)}", right='an address, "https://…"')
+    return _finished(table, source)
 
 
 def _funder(table: Table) -> Funder:
