@@ -16,7 +16,7 @@ from sycee.core.errors import IntegrityError, SyceeError, UnavailableError, Usag
 pytestmark = pytest.mark.fast
 
 HEAVY = (
-    *("numba", "numpy", "plotly", "jinja2", "tree_sitter", "blake3"),
+    *("numba", "numpy", "matplotlib", "jinja2", "tree_sitter", "blake3"),
     *("duckdb", "pyarrow", "reportlab", "sqlalchemy", "alembic"),
 )
 

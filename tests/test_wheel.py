@@ -26,7 +26,7 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     )
     ours = {name.removeprefix("src/") for name in listed.stdout.split() if (ROOT / name).exists()}
     assert packed == ours
-    assert {Path(name).suffix for name in ours} >= {".py", ".toml", ".jinja", ".css", ".js"}
+    assert {Path(name).suffix for name in ours} >= {".py", ".toml", ".jinja", ".css"}
 
 
 def test_the_wheel_runs_by_itself(tmp_path: Path) -> None:

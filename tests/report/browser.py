@@ -46,7 +46,7 @@ def need_chromium() -> None:
 
 @contextmanager
 def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[Opened]:
-    """Open the page and wait until its plots are drawn."""
+    """Open the page."""
     need_chromium()
     from playwright.sync_api import sync_playwright
 
@@ -64,8 +64,7 @@ def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[
                 lambda message: seen.complaints.append(message.text) if message.type in ("error", "warning") else None,
             )
             seen.page.add_init_script(REFUSALS)
-            seen.page.goto(path.as_uri())
-            seen.page.wait_for_selector("html[data-drawn]", state="attached", timeout=PATIENCE_MS)
+            seen.page.goto(path.as_uri(), timeout=PATIENCE_MS)
             yield seen
         finally:
             browser.close()

@@ -10,7 +10,7 @@ from tests.report.browser import opened
 from tests.report.test_page import ATTACK, HOSTILE, made
 
 from sycee.core.errors import IntegrityError
-from sycee.report import page
+from sycee.report import chart, page
 from sycee.report.page import Cell, Chip, Fold, Matrix, Paragraph, Picture, Stack, Stacks
 
 GOOD, BAD = Chip("✓", "good", "third"), Chip("✗", "bad", "warning", link="why")
@@ -43,7 +43,7 @@ def test_a_row_of_a_matrix_has_a_cell_for_each_column() -> None:
 
 
 def test_plots_within_a_fold_are_found() -> None:
-    plot = page.Plot("line", "A line", "From 1 to 2.", {"data": [], "layout": {}})
+    plot = page.Plot("line", "A line", "From 1 to 2.", chart.nothing)
     assert page.plots_in(made(Fold("more", (Fold("still more", (plot,)),)))) == [plot]
 
 

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.dates import num2date
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from sycee.core import money
+from sycee.core.errors import IntegrityError
 from sycee.report import chart, plots, sankey
-from sycee.report.chart import Level, Series
+from sycee.report.chart import Drawing, Level, Series
 from sycee.report.plots import HOUR_NS
 
 pytestmark = pytest.mark.fast
@@ -37,11 +43,33 @@ def at(text: str) -> int:
     ],
 )
 def test_moments_are_shown_in_local_time(moment: str, zone: ZoneInfo, as_moment: str, as_end: str) -> None:
-    assert chart.shown(at(moment), zone) == as_moment
-    assert chart.shown_end(at(moment), zone) == as_end
+    assert chart.moment_text(at(moment), zone) == as_moment
+    assert chart.end_text(at(moment), zone) == as_end
 
 
-def hours(count: int, name: str = "spent") -> plots.Figure:
+def drawn(drawing: Drawing, *, narrow: bool = False) -> Figure:
+    figure = Figure(figsize=(9, 4))
+    drawing(figure, narrow)
+    return figure
+
+
+def texts(figure: Figure) -> list[str]:
+    """Every text of a figure that is not an axis's number, in the order of drawing."""
+    found = [text for text in figure.findobj(Text) if text.get_text()]
+    ticks = {tick for axes in figure.axes for tick in (*axes.get_yticklabels(), *axes.get_xticklabels(minor=True))}
+    return [text.get_text() for text in found if text not in ticks]
+
+
+def bars(axes: Axes) -> list[list[tuple[float, float, float]]]:
+    """(middle, bottom, height) of each bar, by series."""
+    return [
+        [(bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_height()) for bar in series]
+        for series in axes.containers
+        if isinstance(series, BarContainer)
+    ]
+
+
+def hours(count: int, name: str = "spent") -> Drawing:
     starts = at("2020-10-12T10:00:00") + np.arange(count, dtype=np.int64) * HOUR_NS
     series = Series(name, np.arange(count, dtype=np.int64) * 100, "first")
     return plots.hours(
@@ -55,50 +83,63 @@ def hours(count: int, name: str = "spent") -> plots.Figure:
     )
 
 
-def test_hours_stand_in_local_time_and_running_totals_start_at_nothing() -> None:
-    bar, line = hours(3)["data"]
-    assert bar["x"] == ["2020-10-12T18:30:00", "2020-10-12T19:30:00", "2020-10-12T20:30:00"]
-    assert bar["y"] == [0.0, 1.0, 2.0]
-    assert bar["customdata"][1] == "Mon 12 Oct, 19:00–20:00<br>spent: <b>CNY 1.00</b>"
-    assert line["x"][0] == "2020-10-12T18:00:00"
-    assert line["y"] == [0.0, 0.0, 1.0, 3.0]
+def test_hours_are_in_local_time_and_running_totals_start_at_nothing() -> None:
+    above, below = drawn(hours(3)).axes
+    (series,) = bars(above)
+    middles = [num2date(middle).replace(tzinfo=None) for middle, _, _ in series]
+    assert [f"{middle:%Y-%m-%dT%H:%M}" for middle in middles] == [
+        "2020-10-12T18:30",
+        "2020-10-12T19:30",
+        "2020-10-12T20:30",
+    ]
+    assert [height for _, _, height in series] == [0.0, 1.0, 2.0]
+    line = below.lines[0]
+    assert line.get_xdata()[0] == datetime.fromisoformat("2020-10-12T18:00:00")
+    assert list(line.get_ydata()) == [0.0, 0.0, 1.0, 3.0]
 
 
 def test_days_are_named_with_their_weekday() -> None:
-    axis = hours(150)["layout"]["xaxis"]
-    weekdays = enumerate(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], 12)
-    assert axis["ticktext"] == [f"{weekday}<br>{day} Oct" for day, weekday in weekdays]
-    assert len(axis["tickvals"]) == 7
+    axes = drawn(hours(150)).axes[1]
+    weekdays = list(enumerate(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], 12))
+    assert [label.get_text() for label in axes.get_xticklabels()] == [f"{name}\n{day} Oct" for day, name in weekdays]
+    assert len(axes.get_xticks()) == 7
+    axes = drawn(hours(150), narrow=True).axes[1]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [f"{name}\n{day}" for day, name in weekdays]
 
 
 def test_a_long_window_names_some_of_its_days() -> None:
-    assert len(hours(24 * 40)["layout"]["xaxis"]["tickvals"]) <= plots.DAYS_NAMED_MAX
+    assert len(drawn(hours(24 * 40)).axes[1].get_xticks()) <= plots.DAYS_NAMED_MAX
 
 
 def test_what_holds_nothing_says_so() -> None:
     none = np.zeros(0, np.int64)
-    for figure in (
+    for drawing in (
         hours(0),
         sankey.flow((("a", "b", 0),), currency=CNY),
-        plots.towers([], (("spent", (Series("spent", none, "first"),)),), currency=CNY, hint="in all"),
-        plots.ranks(np.zeros(3, np.int64), currency=CNY, what="payee"),
-        plots.lorenz(np.zeros(3, np.int64), what="payees"),
+        plots.grouped_bars([], ((Series("spent", none, "first"),),), currency=CNY, label="in all"),
+        plots.ranks(np.zeros(3, np.int64), currency=CNY, receiver="payee"),
+        plots.lorenz(np.zeros(3, np.int64), receivers="payees"),
     ):
-        assert figure["data"] == []
-        assert figure["layout"]["annotations"][0]["text"] == "nothing to show"
+        figure = drawn(drawing)
+        assert figure.axes == []
+        assert texts(figure) == ["nothing to show"]
 
 
 def test_what_was_left_is_binned_and_its_ends_called_out() -> None:
     left = np.array([0] * 40_000 + [20_000] * 1_500 + [1_000, 1_001, 19_999], np.int64)
-    figure = plots.left_over(left, 20_000, currency=CNY, emptied="emptied", untouched="not touched", in_part="in part")
-    part, emptied, untouched = figure["data"]
-    assert sum(part["y"]) == 3
-    assert len(part["y"]) == plots.BINS
-    assert emptied["customdata"] == ["emptied: <b>40,000</b> (bar cut)"]
-    assert untouched["customdata"] == ["not touched: <b>1,500</b> (bar cut)"]
-    assert emptied["y"][0] < 10
-    texts = [note["text"] for note in figure["layout"]["annotations"]]
-    assert texts == ["<b>40,000</b> emptied<br>bar cut", "<b>1,500</b> not touched<br>bar cut"]
+    figure = drawn(plots.left_over(left, 20_000, currency=CNY, emptied="emptied", untouched="not touched"))
+    part, emptied, untouched = bars(figure.axes[0])
+    assert sum(height for _, _, height in part) == 3
+    assert len(part) == plots.BINS
+    assert emptied[0][0] < 0 < 200 < untouched[0][0]
+    assert emptied[0][2] < 10
+    assert "40,000 emptied, bar cut" in texts(figure)
+    assert "1,500 not touched, bar cut" in texts(figure)
+
+
+def test_amounts_that_are_no_integers_are_refused() -> None:
+    with pytest.raises(IntegrityError, match="minor units are integers"):
+        chart.major(np.array([1.0, float("nan")]), CNY)
 
 
 @given(st.lists(st.integers(0, 7), max_size=60), st.integers(1, 7))
@@ -121,51 +162,57 @@ FLOWS = (
 )
 
 
-def test_a_flow_reads_from_left_to_right_and_back_is_a_place_of_its_own() -> None:
-    trace = sankey.flow(FLOWS, currency=CNY, back="{} (returned)")["data"][0]
-    names = [label.split("</b>")[0].removeprefix("<b>") for label in trace["node"]["label"]]
-    assert set(names) == {"mint", "city", "vault", "packets", "wallets", "shops", "city (returned)"}
-    place = dict(zip(names, zip(trace["node"]["x"], trace["node"]["y"], strict=True), strict=True))
-    link = trace["link"]
-    assert all(
-        place[names[source]][0] < place[names[target]][0]
-        for source, target in zip(link["source"], link["target"], strict=True)
-    )
-    assert place["shops"][0] == place["city (returned)"][0]
-    assert place["city (returned)"][1] < place["shops"][1]  # else own money would cross what is returned
-    assert sorted(link["value"]) == [0.2, 0.2, 0.2, 0.3, 0.7, 1.0, 1.0]
-    assert "<b>city (returned)</b><br>CNY 0.30" in trace["node"]["label"]
+def test_a_flow_reads_from_left_to_right_and_back_is_a_node_of_its_own() -> None:
+    diagram = sankey.arrange(FLOWS, "{} (returned)")
+    nodes = diagram.nodes
+    assert set(nodes) == {"mint", "city", "vault", "packets", "wallets", "shops", "city (returned)"}
+    assert all(nodes[each.source].column < nodes[each.target].column for each in diagram.streams)
+    assert nodes["shops"].column == nodes["city (returned)"].column
+    assert nodes["city (returned)"].top < nodes["shops"].top  # else own money would cross what is returned
+    scale = nodes["mint"].height / 120
+    heights = sorted(each.height / scale for each in diagram.streams)
+    assert heights == pytest.approx([20, 20, 20, 30, 70, 100, 100])
+    shown = texts(drawn(sankey.flow(FLOWS, currency=CNY, back="{} (returned)")))
+    assert shown[shown.index("city (returned)") + 1] == "CNY 0.30"
+
+
+def test_streams_of_a_node_do_not_overlap() -> None:
+    diagram = sankey.arrange(FLOWS, "{} (returned)")
+    for side, top in (("source", "source_top"), ("target", "target_top")):
+        for name, node in diagram.nodes.items():
+            streams = [each for each in diagram.streams if getattr(each, side) == name]
+            edges = sorted((getattr(each, top), getattr(each, top) + each.height) for each in streams)
+            assert all(end == pytest.approx(start) for (_, end), (start, _) in pairwise(edges))
+            assert all(node.top - 1e-9 <= start and end <= node.top + node.height + 1e-9 for start, end in edges)
 
 
 def test_a_stream_keeps_its_colour_until_it_meets_another() -> None:
-    trace = sankey.flow(FLOWS, currency=CNY, back="{} (returned)")["data"][0]
-    names = [label.split("</b>")[0].removeprefix("<b>") for label in trace["node"]["label"]]
-    assert dict(zip(names, trace["node"]["color"], strict=True)) == {
-        "mint": "var(--neutral)",
-        "city": "var(--first)",
-        "packets": "var(--first)",
-        "city (returned)": "var(--first)",
-        "vault": "var(--second)",
-        "wallets": "var(--second)",
-        "shops": "var(--meeting)",
+    nodes = sankey.arrange(FLOWS, "{} (returned)").nodes
+    assert {name: node.colour for name, node in nodes.items()} == {
+        "mint": "neutral",
+        "city": "first",
+        "packets": "first",
+        "city (returned)": "first",
+        "vault": "second",
+        "wallets": "second",
+        "shops": "meeting",
     }
 
 
 @given(st.lists(st.tuples(*[st.sampled_from("abcde")] * 2, st.integers(0, 9)), max_size=14))
-def test_any_flow_can_be_drawn(flows: list[tuple[str, str, int]]) -> None:
-    drawn = sankey.flow(flows, currency=JPY)["data"]
+def test_any_flow_can_be_arranged(flows: list[tuple[str, str, int]]) -> None:
+    diagram = sankey.arrange(flows, "{} (again)")
     if not any(minor for _, _, minor in flows):
-        assert drawn == []
+        assert diagram == sankey.Diagram({}, ())
         return
-    (trace,) = drawn
-    assert sum(trace["link"]["value"]) == sum(minor for _, _, minor in flows)
-    assert all(0 < value < 1 for value in (*trace["node"]["x"], *trace["node"]["y"]))
+    assert len(diagram.streams) == sum(minor > 0 for _, _, minor in flows)
+    assert all(0 <= node.top <= node.top + node.height < 1 + 1e-9 for node in diagram.nodes.values())
 
 
 def test_own_money_stands_on_packet_money() -> None:
     packets, own = (Series(name, np.array([300, 100]), "first") for name in ("packets", "own"))
-    data = plots.towers(["A", "B"], (("spent", (packets, own)),), currency=CNY, hint="in all")["data"]
-    assert [trace["base"] for trace in data] == [[0.0, 0.0], [3.0, 1.0]]
+    figure = drawn(plots.grouped_bars(["A", "B"], ((packets, own),), currency=CNY, label="in all"))
+    assert [[bottom for _, bottom, _ in series] for series in bars(figure.axes[0])] == [[0.0, 0.0], [3.0, 1.0]]
 
 
 @given(AMOUNTS)
@@ -193,25 +240,26 @@ def test_ranks_are_few_and_hold_the_first_and_the_last(count: int) -> None:
 
 def test_a_curve_of_a_million_payees_stays_small() -> None:
     amounts = np.arange(1_000_000, 0, -1, dtype=np.int64)
-    for figure in (plots.ranks(amounts, currency=CNY, what="payee"), plots.lorenz(amounts, what="payees")):
-        assert len(json.dumps(figure)) < 40_000
+    for drawing in (plots.ranks(amounts, currency=CNY, receiver="payee"), plots.lorenz(amounts, receivers="payees")):
+        assert len(chart.svg(drawing, name="plot", width=500, height=300)) < 40_000
 
 
 def test_payees_without_a_payment_are_no_points_of_a_logarithm() -> None:
-    figure = plots.ranks(np.array([9, 3, 0, 0], np.int64), currency=JPY, what="payee")
-    assert figure["data"][0]["y"] == [9.0, 3.0]
+    figure = drawn(plots.ranks(np.array([9, 3, 0, 0], np.int64), currency=JPY, receiver="payee"))
+    assert list(figure.axes[0].lines[0].get_ydata()) == [9.0, 3.0]
 
 
 def test_names_are_shown_with_their_tags_and_never_used_as_tags() -> None:
     series = Series(TAG, np.array([1], np.int64), "first")
-    figures = [
+    drawings = [
         hours(2, TAG),
         sankey.flow(((TAG, "b", 1),), currency=CNY),
-        plots.towers([TAG], ((TAG, (series,)),), currency=CNY, hint=TAG),
-        plots.ranks(np.array([1]), currency=CNY, what=TAG),
-        plots.lorenz(np.array([1]), what=TAG),
-        plots.left_over(np.array([0]), 5, currency=CNY, emptied=TAG, untouched=TAG, in_part=TAG),
+        plots.grouped_bars([TAG], ((series,),), currency=CNY, label=TAG),
+        plots.ranks(np.array([1]), currency=CNY, receiver=TAG),
+        plots.lorenz(np.array([1]), receivers=TAG),
+        plots.left_over(np.array([0]), 5, currency=CNY, emptied=TAG, untouched=TAG),
     ]
-    for figure in figures:
-        assert "<b onclick" not in json.dumps(figure)
-        assert "&lt;b" in json.dumps(figure)
+    for drawing in drawings:
+        svg = chart.svg(drawing, name="plot", width=900, height=400)
+        assert "<b onclick" not in svg
+        assert "&lt;b" in svg

@@ -17,6 +17,10 @@ from sycee.report.page import Plot, Tiles, Verdict
 from sycee.sandbox.outcome import Hours, Outcome, SignerRow
 from sycee.sandbox.report import report_page, write_report
 
+# Shapes whose fill is a variable that the page does not define: the browser falls back to black.
+WITHOUT_COLOUR = """plot => [...plot.querySelectorAll('[style*="var(--"]')].flatMap(each =>
+    [...each.getAttribute("style").matchAll(/var\\((--[a-z-]+)\\)/g)]
+        .filter(match => !getComputedStyle(each).getPropertyValue(match[1])).map(match => match[1]))"""
 PLOTS = ["hours", "left", "flow", "operators", "lorenz", "ranks"]
 
 
@@ -158,11 +162,22 @@ def test_names_may_carry_their_unit(told: Outcome) -> None:
     assert report_page(replace(told, comparisons=rows)).opening == report_page(told).opening
 
 
-def test_a_page_carries_bins_and_no_city(told: Outcome, written: Path) -> None:
-    html = written.read_text(encoding="utf-8")
-    assert html.count("plotly.js v") == 1
-    assert sum(len(data) for data in re.findall(r'application/json"[^>]*>(.*?)</script>', html)) < 200_000
-    assert written.stat().st_size < 6_000_000
+def test_a_page_carries_bins_and_no_city(written: Path) -> None:
+    assert written.stat().st_size < 500_000
+
+
+def test_the_sources_of_published_figures_are_linked(told: Outcome, written: Path) -> None:
+    html = unescape(written.read_text(encoding="utf-8"))
+    cited = " ".join(comparison.source for comparison in told.comparisons)
+    assert len(told.programme.sources) == 6
+    for source in told.programme.sources:
+        assert f'<a href="{source.address}">{source.address}</a>' in html
+    assert sum(source.name in cited for source in told.programme.sources) == 5  # the sixth names the banks
+
+
+def test_each_plot_of_synthetic_data_is_marked_so(told: Outcome) -> None:
+    assert {plot.badge for plot in plots_of(told).values()} == {"synthetic data"}
+    assert {plot.badge for plot in plots_of(replace(told, synthetic=False)).values()} == {""}
 
 
 def nothing(told: Outcome) -> Outcome:
@@ -194,18 +209,16 @@ def test_it_opens_in_a_browser_without_a_network(written: Path, width: int, sche
     with opened(written, width=width, scheme=scheme) as seen:
         for name in PLOTS:
             plot = seen.page.locator(f"#plot-{name}")
-            assert plot.locator("svg.main-svg").count() > 0, name
-            assert plot.locator("path").count() > 1, name
+            assert plot.locator("svg:visible").count() == 1, name
+            assert plot.locator("svg:visible path").count() > 1, name
             assert plot.get_attribute("aria-label")
-            assert "var(--" not in plot.evaluate("each => each.innerHTML"), "a colour was not found"
-        assert seen.page.locator("#plot-flow .sankey-node").count() == 7
+            assert plot.evaluate(WITHOUT_COLOUR) == [], "a colour was not found"
         # What is wider than the screen scrolls within the page and never the page itself.
         assert seen.page.evaluate("document.documentElement.scrollWidth") == width
-        # Printing redraws on white, and gives the screen back afterwards.
-        seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert seen.page.evaluate("document.documentElement.hasAttribute('data-paper')")
-        seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert not seen.page.evaluate("document.documentElement.hasAttribute('data-paper')")
+        # Paper has the light colours and the wide drawings.
+        seen.page.emulate_media(media="print", color_scheme=scheme)
+        assert seen.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--ink')") == "#1b2730"
+        assert seen.page.locator(".plot .narrow").first.is_hidden()
         assert seen.complaints == []
         assert seen.requests == [written.as_uri()]
 
@@ -219,7 +232,7 @@ def test_a_hostile_programme_does_nothing(told: Outcome, tmp_path: Path) -> None
     flows = ((hostile, "shops", 5), ("shops", hostile, 2))
     write_report(replace(told, programme=programme, operators=operators, flows=flows), tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert html.count("<script>") == 2
+    assert "<script" not in html
     assert "<b onmouseover" not in html
     with opened(tmp_path / "report.html") as seen:
         assert seen.page.locator("h1").inner_text() == hostile

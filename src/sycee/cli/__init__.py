@@ -38,7 +38,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
-# Registered by name: `sycee --help` imports none of these, and so neither numba nor numpy nor plotly.
+# Registered by name: `sycee --help` imports none of these, and so neither numba nor numpy nor matplotlib.
 # The help is repeated here for the same reason.
 app.command(
     "sycee.cli.pilot:app",

@@ -1,28 +1,58 @@
-"""What figures are put together from: names and colours, money and moments on axes, layouts, notes.
+"""Drawings as SVG text: colours of the page, money and moments on axes, and the call of matplotlib.
 
-Money comes in minor units. It is drawn in major units, where a float is near enough for a pixel, and shown by
-`money.format`, exactly. `plain` escapes text, because plots understand a few tags. Colours are names that the page's
-style defines.
+A `Drawing` fills an empty matplotlib figure. `svg` calls it and returns SVG whose text follows the font of the page and
+whose colours are CSS variables of the page, so that one SVG serves the light, the dark and the printed page. matplotlib
+knows no CSS variable: `colour` returns a placeholder, and `svg` replaces it.
+
+Money is in minor units. Axes show major units as floats, accurate to a pixel; texts show exact amounts.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from sycee.core import money
+import numpy as np
+from numpy.typing import NDArray
+
 from sycee.core.arrays import Array
+from sycee.core.errors import require
 from sycee.core.money import Currency
-from sycee.report.page import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Drawing: TypeAlias = "Callable[[Figure, bool], None]"  # (empty figure, whether it is for a narrow screen)
+
+# Colours that style.css defines as CSS variables.
+COLOURS: Final = (
+    *("ink", "soft", "quiet", "line", "grid", "surface", "warning", "neutral", "meeting"),
+    *("first", "second", "third", "fourth", "fifth", "sixth"),
+    *("neutral-soft", "meeting-soft", "first-soft", "second-soft", "third-soft"),
+    *("fourth-soft", "fifth-soft", "sixth-soft"),
+)
+FONT_SIZE: Final = 12  # CSS pixels in a drawing of its full width
+
+_PLACEHOLDERS: Final = {name: f"#fe00{number:02x}" for number, name in enumerate(COLOURS)}
+_POINTS_PER_INCH: Final = 72  # matplotlib's SVG has one unit a point
+# The declaration and the document type; ids without a reference; fonts; a style that would apply to the whole page.
+_UNWANTED: Final = re.compile(
+    r"""\A.*?(?=<svg)|\ id="[^"]+_[0-9]+"|\ xmlns:xlink="[^"]*"|<defs>\s*<style[^>]*>.*?</style>\s*</defs>"""
+    r"""|(?<=;)\ ?font-family:[^;"]*;?|(?<=<svg)\ height="[^"]*"|(?<=<svg)\ width="[^"]*\"""",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Named values, one per hour or per category; `colour` is a name among the page's colours."""
+    """Named values, one per hour or per category; `colour` is one of COLOURS."""
 
     name: str
     values: Array
@@ -31,119 +61,103 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A named amount that does not change, drawn as a line."""
+    """A named constant amount, drawn as a line."""
 
     name: str
     minor: int
 
 
+def svg(drawing: Drawing, *, name: str, width: int, height: int, narrow: bool = False) -> str:
+    """Return the SVG element of a drawing, `width` × `height` CSS pixels in its own coordinates.
+
+    `name` is unique in the page: references inside the SVG are derived from it. Equal arguments give equal bytes.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    ink, soft, line = colour("ink"), colour("soft"), colour("line")
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": f"{name}{width}",
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+        "font.size": FONT_SIZE,
+        "text.color": ink,
+        "axes.labelcolor": soft,
+        "axes.edgecolor": line,
+        "axes.facecolor": "none",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.axisbelow": True,
+        "grid.color": colour("grid"),
+        "grid.linewidth": 1,
+        "hatch.color": colour("surface"),
+        "hatch.linewidth": 2,
+        "legend.frameon": False,
+        "xtick.color": line,
+        "ytick.color": line,
+        "ytick.major.size": 0,
+        "xtick.labelcolor": ink,
+        "ytick.labelcolor": ink,
+    }
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # matplotlib measures with its own font; the browser shows a missing character with another font.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
+        figure.patch.set_visible(False)
+        drawing(figure, narrow)
+        content = StringIO()
+        figure.savefig(content, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = _UNWANTED.sub("", content.getvalue()).replace("xlink:href", "href")
+    for shade, placeholder in _PLACEHOLDERS.items():
+        text = text.replace(placeholder, f"var(--{shade})")
+    return text
+
+
+def colour(name: str) -> str:
+    """Return the placeholder of one of COLOURS for matplotlib."""
+    return _PLACEHOLDERS[name]
+
+
+def nothing(figure: Figure, narrow: bool) -> None:
+    """Draw "nothing to show" instead of an empty frame."""
+    figure.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=colour("soft"))
+
+
+def show_magnitudes(axes: Axes) -> None:
+    """Label the vertical axis with thousands in full below a million, else as in 1.2M."""
+    from matplotlib.ticker import EngFormatter, StrMethodFormatter
+
+    highest = axes.get_ylim()[1]
+    axes.yaxis.set_major_formatter(EngFormatter(sep="") if highest >= 1_000_000 else StrMethodFormatter("{x:,.10g}"))
+
+
 def local(moment_ns: int, zone: ZoneInfo) -> datetime:
-    """A moment as the clocks of `zone` show it."""
+    """Return a moment in the local time of `zone`."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment_ns // 1_000_000_000)).astimezone(zone)
 
 
-def shown(moment_ns: int, zone: ZoneInfo) -> str:
-    """A moment for people, such as "Mon 12 Oct 2020, 18:00"."""
+def on_axis(moment_ns: int, zone: ZoneInfo) -> datetime:
+    """Return a moment for an axis: local time without a zone, which every reader sees the same."""
+    return local(moment_ns, zone).replace(tzinfo=None)
+
+
+def moment_text(moment_ns: int, zone: ZoneInfo) -> str:
+    """Return a moment for a reader, such as "Mon 12 Oct 2020, 18:00"."""
     moment = local(moment_ns, zone)
     return f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M}"
 
 
-def shown_end(moment_ns: int, zone: ZoneInfo) -> str:
-    """The end of a window for people: midnight is 24:00 of the day that ends."""
+def end_text(moment_ns: int, zone: ZoneInfo) -> str:
+    """Return the end of a window for a reader: midnight is 24:00 of the day that ends."""
     moment = local(moment_ns, zone)
     if (moment.hour, moment.minute, moment.second) != (0, 0, 0):
-        return shown(moment_ns, zone)
+        return moment_text(moment_ns, zone)
     before = moment - timedelta(days=1)
     return f"{before:%a} {before.day} {before:%b %Y}, 24:00"
 
 
-def plain(text: str) -> str:
-    """Text that a plot shows as it is, tags and all."""
-    return html.escape(text, quote=False)
-
-
-def amount(minor: Any, currency: Currency) -> str:
-    """Minor units for a reader, such as "CNY 1,234.50"."""
-    return money.format(minor, currency, code=True)
-
-
-def major(minor: Array, currency: Currency) -> list[float]:
-    """Minor units for an axis, in major units."""
-    return [int(value) / 10**currency.digits for value in minor]
-
-
-def axis_text(moment: datetime) -> str:
-    """As an axis wants it: without a zone, so that it shows the same to readers anywhere."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def axis_time(moment_ns: int, zone: ZoneInfo) -> str:
-    """A moment for an axis, as the clocks of `zone` show it."""
-    return axis_text(local(moment_ns, zone))
-
-
-def colour(name: str) -> str:
-    """A colour by its name in the page's style, for the page to resolve."""
-    return f"var(--{name})"
-
-
-def layout(**more: Any) -> dict[str, Any]:
-    """A layout on the page's ground and in its ink; `more` wins."""
-    keys: dict[str, Any] = {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": colour("ink"), "size": 13},
-        "hoverlabel": {"bgcolor": colour("surface"), "bordercolor": colour("line"), "font": {"color": colour("ink")}},
-        "hovermode": "closest",
-        "dragmode": False,
-    }
-    return keys | more
-
-
-def nothing() -> Figure:
-    """A figure without data, which would be an empty frame, or more than plotly can draw, says so instead."""
-    words = note("nothing to show", xref="paper", yref="paper", x=0.5, y=0.5, shade="soft")
-    return {"data": [], "layout": layout(xaxis={"visible": False}, yaxis={"visible": False}, annotations=[words])}
-
-
-def axis(**more: Any) -> dict[str, Any]:
-    """A quiet axis that a finger cannot drag; `more` wins."""
-    keys: dict[str, Any] = {
-        "gridcolor": colour("grid"),
-        "zerolinecolor": colour("line"),
-        "linecolor": colour("line"),
-        "tickcolor": colour("line"),
-        "fixedrange": True,
-        "automargin": True,
-    }
-    return keys | more
-
-
-def ticks(traces: Sequence[dict[str, Any]]) -> str:
-    """Thousands in full while they are few digits, then 1.2M."""
-    highest = max((value for trace in traces for value in trace["y"]), default=0.0)
-    return "~s" if highest >= 1_000_000 else ",~f"
-
-
-def title(text: str) -> dict[str, Any]:
-    """An axis's title."""
-    return {"text": plain(text), "font": {"size": 12, "color": colour("soft")}, "standoff": 8}
-
-
-def legend() -> dict[str, Any]:
-    """A legend in a row above the plot."""
-    return {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
-
-
-def line(ends: dict[str, Any], shade: str, dash: str) -> dict[str, Any]:
-    """A straight line between two ends, in the colour named `shade`."""
-    return {"type": "line", "line": {"color": colour(shade), "width": 1.5, "dash": dash}} | ends
-
-
-def note(text: str, *, shade: str = "ink", escaped: bool = False, **place: Any) -> dict[str, Any]:
-    """Words in a plot, in the colour named `shade`; `escaped` text may hold tags, its names went through `plain`."""
-    return {
-        "text": text if escaped else plain(text),
-        "showarrow": False,
-        "font": {"size": 12, "color": colour(shade)},
-    } | place
+def major(minor: Array, currency: Currency) -> NDArray[np.float64]:
+    """Return minor units (any integers) in major units, for an axis."""
+    require(np.issubdtype(minor.dtype, np.integer), f"minor units are integers, not {minor.dtype}")
+    return minor.astype(np.float64) / np.float64(10**currency.digits)

@@ -1,26 +1,31 @@
 """One self-contained HTML page: tiles, tables and plots, in sections.
 
-A `Page` is a value made of the blocks below. `render` gives its HTML, `write` puts it in a file atomically. The file
-holds its own styles, plots and the plotting library, once; its content security policy forbids every connection and
-every script but the two it was made with, so that a title from somebody's file can never run, even if escaping failed.
+A `Page` is a value made of the blocks below. `render` returns its HTML; `write` replaces a file by it atomically. The
+file holds its own styles and drawings. Its content security policy forbids every connection and every script, so that
+text from a file can never run as code, even if escaping failed.
 
-Text is always plain text; it is escaped here. Where plots take text, `plots` escapes it.
+Text is always plain text; it is escaped here, and in drawings by matplotlib.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Final
 
-from sycee.core.errors import UnavailableError, UsageError, require
+from sycee.core import output_files
+from sycee.core.errors import require
+from sycee.report import chart
+from sycee.report.chart import Drawing
 
-Figure = dict[str, Any]  # data, layout and perhaps `narrow`: see plots
+NARROW_WIDTH: Final = 400  # CSS pixels of a drawing for narrow screens
+# No script runs, and nothing is fetched or sent. matplotlib's SVG needs inline styles.
+POLICY: Final = (
+    "default-src 'none'; script-src 'none'; style-src 'unsafe-inline'; "
+    "connect-src 'none'; base-uri 'none'; form-action 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A cell that leads to an address on the web."""
+
+    text: str
+    url: str
+
+    def __post_init__(self) -> None:
+        require(self.url.startswith(("https://", "http://")), f"{self.url!r} is not an address on the web")
+
+
+CellValue = str | Mark | Link
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column's title, and whether it holds figures (set flush right), short words (never broken) or text."""
 
@@ -120,8 +139,8 @@ class Table:
 
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str | Mark, ...], ...]
-    total: tuple[str | Mark, ...] | None = None
+    rows: tuple[tuple[CellValue, ...], ...]
+    total: tuple[CellValue, ...] | None = None
     folded: str = ""
     stacked: bool = False
     kind: ClassVar = "table"
@@ -133,15 +152,29 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture. `sentence` tells its numbers to whoever cannot see it, and to everybody below it."""
+    """A plot, drawn once for wide screens and once for narrow ones.
+
+    `sentence` gives its numbers in words: below the plot, and to readers who cannot see it. `badge` is shown beside the
+    title, such as "synthetic data".
+    """
 
     name: str  # small letters and hyphens, unique in the page
     title: str
     sentence: str
-    figure: Figure
-    height: int = 380  # CSS pixels
-    width_min: int = 0  # below this the plot scrolls sideways within the page
+    drawing: Drawing
+    width: int = 900  # CSS pixels of the drawing, which is scaled to the page
+    height: int = 380
+    width_min: int = 0  # CSS pixels; a narrower screen scrolls the wide drawing sideways, and there is no narrow one
+    badge: str = ""
     kind: ClassVar = "plot"
+
+    def drawings(self) -> list[tuple[str, str]]:
+        """Return (CSS class, SVG) of each drawing."""
+        wide = chart.svg(self.drawing, name=self.name, width=self.width, height=self.height)
+        if self.width_min:
+            return [("", wide)]
+        narrow = chart.svg(self.drawing, name=self.name, width=NARROW_WIDTH, height=self.height, narrow=True)
+        return [("wide", wide), ("narrow", narrow)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,69 +341,23 @@ def plots_in(page: Page) -> list[Plot]:
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    # Imported here: a command line that writes no report should not wait for them.
+    # Imported here: a command that writes no report should not wait for them.
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    plots = plots_in(page)
-    names = [plot.name for plot in plots]
+    names = [plot.name for plot in plots_in(page)]
     require(len(set(names)) == len(names), f"plots share a name: {sorted(names)}")
-
-    scripts = [_script(get_plotlyjs()), _script(_part("plots.js"))] if plots else []
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # NaN is no JSON, and a browser would show an empty plot instead of saying why.
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
-    return environment.from_string(_part("template.html.jinja")).render(
-        page=page,
-        policy=_policy(scripts),
-        style=Markup(_part("style.css")),  # noqa: S704 - our own file
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and plotly's
-        drawing=Markup,
-    )
+    template = environment.from_string(_part("template.html.jinja"))
+    style = Markup(_part("style.css"))  # noqa: S704 - our own file
+    return template.render(page=page, policy=POLICY, style=style, drawing=Markup)
 
 
 def write(page: Page, path: Path) -> None:
-    """Render the page and put it at `path`, whole or not at all; what was there before stays until then.
-
-    UsageError where `path` cannot be a file, UnavailableError where the disk refuses.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", hint="name a file, such as report.html")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {path.parent}", hint="make it first, or name a file elsewhere")
-    content = render(page).encode("utf-8")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UnavailableError(
-            f"{path} cannot be written: {error.strerror or error}", hint="free some space, or name a file elsewhere"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Render the page and write it to `path`, whole or not at all. Raises like `core.output_files.write_file`."""
+    output_files.require_place(path)
+    output_files.write_file(path, render(page).encode("utf-8"))
 
 
 def _part(name: str) -> str:
     return resources.files("sycee.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _script(source: str) -> str:
-    """A script as it will stand in the page, with the line ends that a browser sees when it checks the hash."""
-    source = source.replace("\r\n", "\n").replace("\r", "\n")
-    require("</script" not in source.lower() and "<!--" not in source, "a script would end before its end")
-    return source
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """Nothing may be fetched or sent, and only these very scripts may run. Plotly sets styles as it draws."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes) or "'none'"
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
-        "connect-src 'none'; base-uri 'none'; form-action 'none'"
-    )

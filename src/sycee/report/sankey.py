@@ -1,167 +1,205 @@
-"""Money on its way, as a Sankey picture: every stream from where it begins to where it ends."""
+"""Sankey diagram of money: streams from left to right, as wide as their amounts."""
 
 from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from sycee.core import money
 from sycee.core.money import Currency
 from sycee.report import chart
-from sycee.report.page import Figure
+from sycee.report.chart import Drawing
 
-STREAMS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")  # the page's colours, told apart by anyone
-HEIGHT: Final = 460  # CSS pixels of the picture with its margins; its places are worked out for this height
-MARGIN: Final = 30
-PAD: Final = 46  # between places of one column: room for a label of three lines
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STREAMS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")  # told apart by the colour-blind
+HEIGHT: Final = 400  # CSS pixels of the drawing
+PADDING: Final = 0.13  # between nodes of a column, as a share of the height: space for a label of three lines
+NODE_WIDTH: Final = 0.016  # as a share of the drawing's width
+COLUMN_SPAN: Final = 0.86  # share of the width between the first and the last column; labels need the rest
 LABEL_CHARACTERS: Final = 22  # a longer name is broken into lines
 
+Link: TypeAlias = tuple[str, str, int]  # source, target, minor units
 
-def flow(flows: Sequence[tuple[str, str, int]], *, currency: Currency, back: str = "{} (again)") -> Figure:
-    """Money on its way as a Sankey picture.
 
-    A stream keeps its colour until it meets another. Where money comes back to where it was before, that place is shown
-    a second time, named by `back`, since the picture reads from left to right.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Place of an account: column from 0 (left), top edge and height as shares of the drawing's height."""
+
+    column: int
+    top: float
+    height: float
+    minor: int  # money through it
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Band between two nodes. `source_top` and `target_top` are its upper edges there, `height` is its width."""
+
+    source: str
+    target: str
+    source_top: float
+    target_top: float
+    height: float
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """Nodes by name, and the streams between them."""
+
+    nodes: dict[str, Node]
+    streams: tuple[Stream, ...]
+
+
+def flow(flows: Sequence[Link], *, currency: Currency, back: str = "{} (again)") -> Drawing:
+    """Draw flows (source, target, minor units). See `arrange`."""
+    diagram = arrange(flows, back)
+    if not diagram.nodes:
+        return chart.nothing
+    last = max(node.column for node in diagram.nodes.values())
+
+    def left(node: Node) -> float:
+        return COLUMN_SPAN * node.column / last
+
+    def draw(figure: Figure, narrow: bool) -> None:
+        from matplotlib.patches import PathPatch, Rectangle
+        from matplotlib.path import Path
+
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.set_xlim(0, 1)
+        axes.set_ylim(1, 0)
+        curve = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
+        for stream in diagram.streams:
+            start, end = left(diagram.nodes[stream.source]) + NODE_WIDTH, left(diagram.nodes[stream.target])
+            middle = (start + end) / 2
+            upper, lower = (
+                [(start, first), (middle, first), (middle, second), (end, second)]
+                for first, second in (
+                    (stream.source_top, stream.target_top),
+                    (stream.source_top + stream.height, stream.target_top + stream.height),
+                )
+            )
+            outline = Path([*upper, *reversed(lower), upper[0]], curve)
+            axes.add_patch(PathPatch(outline, facecolor=chart.colour(f"{stream.colour}-soft"), edgecolor="none"))
+        for name, node in diagram.nodes.items():
+            corner = (left(node), node.top)
+            axes.add_patch(Rectangle(corner, NODE_WIDTH, node.height, color=chart.colour(node.colour), linewidth=0))
+            lines = textwrap.wrap(name, LABEL_CHARACTERS)
+            place = (left(node) + NODE_WIDTH + 0.008, node.top + node.height / 2)
+            for number, text in enumerate((*lines, money.format(node.minor, currency, code=True))):
+                offset = (0, (len(lines) / 2 - number) * 1.3 * chart.FONT_SIZE)
+                weight = "bold" if number < len(lines) else "normal"
+                axes.annotate(text, place, offset, textcoords="offset points", va="center", weight=weight)
+
+    return draw
+
+
+def arrange(flows: Sequence[Link], back: str) -> Diagram:
+    """Place nodes and streams; flows of nothing are left out.
+
+    A node is to the right of all its sources; money that goes no further ends in the last column. Nodes of a column are
+    in the order of their sources, so that few streams cross. A stream keeps its colour until it meets another. Where
+    money returns to an earlier account, that account is shown a second time, named by `back`.
     """
-    links = _unrolled([(source, target, minor) for source, target, minor in flows if minor > 0], back)
+    links = _without_cycles([link for link in flows if link[2] > 0], back)
     if not links:
-        return chart.nothing()
+        return Diagram({}, ())
     names = list(dict.fromkeys(name for source, target, _ in links for name in (source, target)))
-    into: dict[str, int] = defaultdict(int)
-    out: dict[str, int] = defaultdict(int)
+    incoming: dict[str, int] = defaultdict(int)
+    outgoing: dict[str, int] = defaultdict(int)
     for source, target, minor in links:
-        out[source] += minor
-        into[target] += minor
+        outgoing[source] += minor
+        incoming[target] += minor
+    through = {name: max(incoming[name], outgoing[name]) for name in names}
     colours = _stream_colours(links)
-    through = {name: max(into[name], out[name]) for name in names}
-    places = places_of(links, through)
-    # Plotly lays the streams of one place side by side in the order of these lists.
-    names.sort(key=lambda name: places[name])
-    links.sort(key=lambda link: (places[link[0]], places[link[1]]))
-    number = {name: index for index, name in enumerate(names)}
-    return {
-        "data": [
-            {
-                "type": "sankey",
-                "orientation": "h",
-                "arrangement": "fixed",
-                "valueformat": ",.2f",
-                "textfont": {"color": chart.colour("ink"), "shadow": "none"},
-                "node": {
-                    "label": [f"<b>{_broken(name)}</b><br>{chart.amount(through[name], currency)}" for name in names],
-                    "color": [chart.colour(colours[name]) for name in names],
-                    "customdata": [f"{chart.plain(name)}: {chart.amount(through[name], currency)}" for name in names],
-                    "hovertemplate": "%{customdata}<extra></extra>",
-                    "x": [places[name][0] for name in names],
-                    "y": [places[name][1] for name in names],
-                    "pad": PAD,
-                    "thickness": 16,
-                    "line": {"width": 0},
-                },
-                "link": {
-                    "source": [number[source] for source, _, _ in links],
-                    "target": [number[target] for _, target, _ in links],
-                    "value": [minor / 10**currency.digits for _, _, minor in links],
-                    "color": [
-                        chart.colour(f"{_link_colour(colours, source, target)}-soft") for source, target, _ in links
-                    ],
-                    "customdata": [
-                        f"{chart.plain(source)} → {chart.plain(target)}<br><b>{chart.amount(minor, currency)}</b>"
-                        for source, target, minor in links
-                    ],
-                    "hovertemplate": "%{customdata}<extra></extra>",
-                },
-            }
-        ],
-        "layout": chart.layout(margin={"l": 8, "r": 8, "t": MARGIN, "b": MARGIN}),
-    }
+    scale, nodes = _nodes(links, through, colours)
+
+    below: dict[tuple[str, bool], float] = {}  # upper edge of the next stream: (node, whether it enters)
+    streams = []
+    for source, target, minor in sorted(links, key=lambda link: (nodes[link[0]].top, nodes[link[1]].top)):
+        source_top = below.get((source, False), nodes[source].top)
+        target_top = below.get((target, True), nodes[target].top)
+        height = minor * scale
+        below[source, False], below[target, True] = source_top + height, target_top + height
+        shade = colours[target] if colours[source] == "neutral" else colours[source]
+        streams.append(Stream(source, target, source_top, target_top, height, shade))
+    return Diagram(nodes, tuple(streams))
 
 
-def places_of(links: Sequence[tuple[str, str, int]], through: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Where the centre of each place of a flow stands, from 0 to 1, left to right and top to bottom.
-
-    A place stands right of all that feed it; money that goes no further stands at the right edge. Within a column,
-    places are in the order of what feeds them, so that streams cross as little as they must.
-    """
+def _nodes(links: Sequence[Link], through: dict[str, int], colours: dict[str, str]) -> tuple[float, dict[str, Node]]:
+    """Return the height of one minor unit, and the nodes."""
     depth = dict.fromkeys(through, 0)
-    for _ in through:  # links have no circles, so this many rounds settle every depth
+    for _ in through:  # links have no cycles, so this many iterations find every depth
         for source, target, _minor in links:
             depth[target] = max(depth[target], depth[source] + 1)
     deepest = max(depth.values())
-    going = {source for source, _, _ in links}
-    column = {name: depth[name] if name in going else deepest for name in through}
+    sources = {source for source, _, _ in links}
+    column = {name: depth[name] if name in sources else deepest for name in through}
     columns = [[name for name in through if column[name] == number] for number in range(deepest + 1)]
+    scale = min(max(1 - PADDING * (len(names) - 1), 0.1) / sum(through[name] for name in names) for names in columns)
 
-    pad = PAD / (HEIGHT - 2 * MARGIN)
-    scale = min(max(1 - pad * (len(names) - 1), 0.1) / sum(through[name] for name in names) for names in columns)
-    places: dict[str, tuple[float, float]] = {}
+    nodes: dict[str, Node] = {}
     for number, names in enumerate(columns):
-        feeds = {
-            name: [(places[source][1], minor) for source, target, minor in links if target == name] for name in names
-        }
+        fed = {name: [(nodes[source], minor) for source, target, minor in links if target == name] for name in names}
         mean = {
-            name: sum(y * m for y, m in fed) / sum(m for _, m in fed) if fed else 0.0 for name, fed in feeds.items()
+            name: sum((node.top + node.height / 2) * minor for node, minor in fed[name])
+            / max(sum(minor for _, minor in fed[name]), 1)
+            for name in names
         }
-        height = {name: through[name] * scale for name in names}
-        top = (1 - sum(height.values()) - pad * (len(names) - 1)) / 2
-        for name in sorted(names, key=mean.__getitem__):  # stable: roots stay in the order given
-            # Neither 0 nor 1: plotly takes 0 for "not given".
-            x, y = number / max(deepest, 1), top + height[name] / 2
-            places[name] = (min(max(x, 0.001), 0.999), min(max(y, 0.001), 0.999))
-            top += height[name] + pad
-    return places
+        top = (1 - sum(through[name] for name in names) * scale - PADDING * (len(names) - 1)) / 2
+        for name in sorted(names, key=mean.__getitem__):  # stable: nodes without a source stay in the given order
+            nodes[name] = Node(number, top, through[name] * scale, through[name], colours[name])
+            top += nodes[name].height + PADDING
+    return scale, nodes
 
 
-def _unrolled(links: Sequence[tuple[str, str, int]], back: str) -> list[tuple[str, str, int]]:
-    """The same links without circles: one that leads back to where its money was before ends in a place of its own."""
+def _without_cycles(links: Sequence[Link], back: str) -> list[Link]:
+    """Return the links; one that closes a cycle ends in a node of its own, named by `back`."""
     after: dict[str, set[str]] = defaultdict(set)
-    unrolled = []
+    found = []
     for source, target, minor in links:
-        if source == target or source in _reached(after, target):
+        if source == target or source in _reachable(after, target):
             target = back.format(target)
         after[source].add(target)
-        unrolled.append((source, target, minor))
-    return unrolled
-
-
-def _reached(after: dict[str, set[str]], start: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        for name in after.get(waiting.pop(), ()):
-            if name not in found:
-                found.add(name)
-                waiting.append(name)
+        found.append((source, target, minor))
     return found
 
 
-def _stream_colours(links: Sequence[tuple[str, str, int]]) -> dict[str, str]:
-    """A colour for each place: its stream's where one stream alone feeds it, else that of a meeting."""
-    feeds: dict[str, list[str]] = defaultdict(list)
+def _reachable(after: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = after.get(waiting.pop(), set()) - found
+        found |= new
+        waiting.extend(new)
+    return found
+
+
+def _stream_colours(links: Sequence[Link]) -> dict[str, str]:
+    """Return a colour per node: that of its stream, or `meeting` where several streams feed it."""
+    sources: dict[str, list[str]] = defaultdict(list)
     names = list(dict.fromkeys(name for source, target, _ in links for name in (source, target)))
     for source, target, _ in links:
-        feeds[target].append(source)
+        sources[target].append(source)
     streams: Iterable[str] = iter(STREAMS)
-    roots = {name for name in names if not feeds[name]}
+    roots = {name for name in names if not sources[name]}
     colours = dict.fromkeys(roots, "neutral")
     waiting = [name for name in names if name not in roots]
     while waiting:
         for name in list(waiting):
-            if any(source not in colours for source in feeds[name]):
+            if any(source not in colours for source in sources[name]):
                 continue
             waiting.remove(name)
-            fed = {colours[source] for source in feeds[name]}
-            if set(feeds[name]) <= roots:
+            if set(sources[name]) <= roots:
                 colours[name] = next(iter(streams), "neutral")
             else:
+                fed = {colours[source] for source in sources[name]}
                 colours[name] = fed.pop() if len(fed) == 1 else "meeting"
     return colours
-
-
-def _link_colour(colours: dict[str, str], source: str, target: str) -> str:
-    return colours[target] if colours[source] == "neutral" else colours[source]
-
-
-def _broken(name: str) -> str:
-    return "<br>".join(chart.plain(line) for line in textwrap.wrap(name, LABEL_CHARACTERS))

@@ -17,6 +17,7 @@ from sycee.report.chart import Level, Series
 from sycee.report.page import (
     Beside,
     Block,
+    Link,
     Mark,
     Notice,
     Page,
@@ -43,7 +44,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
 def report_page(outcome: Outcome) -> Page:
     """The report as a value: what it says, before it becomes HTML."""
     programme = outcome.programme
-    window = programme.spending
+    window, zone = programme.spending, programme.zone
     opening: tuple[Block, ...] = (_verdict(outcome), *_synthetic(outcome), _tiles(outcome))
     return Page(
         kicker="Sycee pilot replay",
@@ -54,8 +55,8 @@ def report_page(outcome: Outcome) -> Page:
         ),
         facts=(
             (
-                f"spending window, {programme.zone.key} time",
-                f"{chart.shown(window.from_ns, programme.zone)} to {chart.shown_end(window.until_ns, programme.zone)}",
+                f"spending window, {zone.key} time",
+                f"{chart.moment_text(window.from_ns, zone)} to {chart.end_text(window.until_ns, zone)}",
             ),
             ("funded by", programme.funder.name),
             ("scale", "full size" if outcome.scale == 1 else f"{outcome.scale:g} of the published size"),
@@ -127,6 +128,11 @@ def _synthetic(outcome: Outcome) -> tuple[Notice, ...]:
     )
 
 
+def _badge(outcome: Outcome) -> str:
+    """The note beside the title of each plot."""
+    return "synthetic data" if outcome.synthetic else ""
+
+
 def _by_name(outcome: Outcome) -> dict[str, Comparison]:
     return {comparison.name.removesuffix("_minor"): comparison for comparison in outcome.comparisons}
 
@@ -190,8 +196,16 @@ def _figures(outcome: Outcome) -> Section:
                 stacked=True,
             ),
             Paragraph(f"Marks of the sources. {_MARKS}"),
+            *_sources(outcome),
         ),
     )
+
+
+def _sources(outcome: Outcome) -> tuple[Table, ...]:
+    if not outcome.programme.sources:
+        return ()
+    rows = tuple((source.name, Link(source.address, source.address)) for source in outcome.programme.sources)
+    return (Table("Where the published figures were read", columns("source", "address"), rows, stacked=True),)
 
 
 def _value(outcome: Outcome, comparison: Comparison, value: int) -> str:
@@ -225,7 +239,7 @@ def _hours(outcome: Outcome) -> Section:
     if packets + own:
         place = int(both.argmax())
         busiest = (
-            f" The busiest hour began {chart.shown(int(hours.start_ns[place]), programme.zone)} "
+            f" The busiest hour began {chart.moment_text(int(hours.start_ns[place]), programme.zone)} "
             f"with {_money(outcome, int(both[place]))}; "
             f"the last {min(len(both), 24)} hours brought "
             f"{_percent(int(both[-24:].sum()), packets + own, 'of all spending')}."
@@ -240,10 +254,11 @@ def _hours(outcome: Outcome) -> Section:
                 f"Spent by hour, {programme.zone.key} time",
                 f"{_money(outcome, packets)} of packet money and {_money(outcome, own)} of own money were spent in "
                 f"{int(hours.payments.sum()):,} payments before "
-                f"{chart.shown_end(programme.expires_ns, programme.zone)}.{busiest} "
+                f"{chart.end_text(programme.expires_ns, programme.zone)}.{busiest} "
                 f"{int(hours.claims.sum()):,} packets were claimed, worth {_money(outcome, int(claimed_minor.sum()))}.",
                 figure,
-                height=520,
+                height=430,
+                badge=_badge(outcome),
             ),
             _by_hour(outcome),
         ),
@@ -252,10 +267,11 @@ def _hours(outcome: Outcome) -> Section:
 
 def _by_hour(outcome: Outcome) -> Table:
     hours, zone, code = outcome.hours, outcome.programme.zone, outcome.programme.currency.code
+    starts = [chart.moment_text(int(start), zone) for start in hours.start_ns]
     rows = tuple(
-        (chart.shown(int(start), zone), f"{claims:,}", f"{payments:,}", _amount(outcome, packet), _amount(outcome, own))
+        (start, f"{claims:,}", f"{payments:,}", _amount(outcome, packet), _amount(outcome, own))
         for start, claims, payments, packet, own in zip(
-            hours.start_ns, hours.claims, hours.payments, hours.packets_minor, hours.own_minor, strict=True
+            starts, hours.claims, hours.payments, hours.packets_minor, hours.own_minor, strict=True
         )
     )
     return Table(
@@ -315,19 +331,29 @@ def _packets(outcome: Outcome) -> Section:
                         "left",
                         "Claimed packets by what was left",
                         sentence,
-                        plots.left_over(
-                            left,
-                            whole,
-                            currency=currency,
-                            emptied="emptied",
-                            untouched="not touched",
-                            in_part="used in part",
-                        ),
+                        plots.left_over(left, whole, currency=currency, emptied="emptied", untouched="not touched"),
+                        width=500,
                         height=330,
+                        badge=_badge(outcome),
                     ),
                 )
             ),
+            _by_amount_left(outcome),
         ),
+    )
+
+
+def _by_amount_left(outcome: Outcome) -> Table:
+    counts, edges = plots.bins(outcome.left_minor, outcome.packet_minor)
+    code = outcome.programme.currency.code
+    return Table(
+        "Claimed packets used in part, by what was left",
+        columns(f">left, {code}, from", f">to, {code}", ">packets"),
+        tuple(
+            (_amount(outcome, round(low)), _amount(outcome, round(high)), f"{count:,}")
+            for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        ),
+        folded="The numbers behind this plot",
     )
 
 
@@ -347,6 +373,7 @@ def _flow(outcome: Outcome) -> Section:
                 sankey.flow(flows, currency=currency, back="{} (returned)"),
                 height=sankey.HEIGHT,
                 width_min=820,
+                badge=_badge(outcome),
             ),
             Table(
                 "Each stream, as the ledger counts it",
@@ -391,20 +418,17 @@ def _operators(outcome: Outcome) -> Section:
     def series(name: str, field: str, colour: str) -> Series:
         return Series(name, np.array(amounts(field), np.int64), colour)
 
-    figure = plots.towers(
+    figure = plots.grouped_bars(
         [operator.name for operator in operators],
         (
             (
-                "spent by its wallets",
-                (
-                    series("packet money spent", "spent_packets_minor", "first"),
-                    series("own money spent", "spent_own_minor", "second"),
-                ),
+                series("packet money spent", "spent_packets_minor", "first"),
+                series("own money spent", "spent_own_minor", "second"),
             ),
-            ("received by its merchants", (series("received by merchants", "received_minor", "third"),)),
+            (series("received by merchants", "received_minor", "third"),),
         ),
         currency=outcome.programme.currency,
-        hint="in all",
+        label="in all",
     )
     return Section(
         "operators",
@@ -416,7 +440,8 @@ def _operators(outcome: Outcome) -> Section:
                 "Spent by each bank's wallets, received by its merchants",
                 f"{parts}. {_money(outcome, spent)} spent and {_money(outcome, received)} received in all.",
                 figure,
-                height=340,
+                height=320,
+                badge=_badge(outcome),
             ),
             Table(
                 f"Wallets, and money in {code}, by bank",
@@ -459,19 +484,46 @@ def _merchants(outcome: Outcome) -> Section:
                         "lorenz",
                         "Share of the money against share of the merchants",
                         lorenz_sentence,
-                        plots.lorenz(received, what="merchants"),
+                        plots.lorenz(received, receivers="merchants"),
+                        width=500,
                         height=340,
+                        badge=_badge(outcome),
                     ),
                     Plot(
                         "ranks",
                         "Received by each merchant, largest first",
                         rank_sentence,
-                        plots.ranks(received, currency=outcome.programme.currency, what="merchant"),
+                        plots.ranks(received, currency=outcome.programme.currency, receiver="merchant"),
+                        width=500,
                         height=340,
+                        badge=_badge(outcome),
                     ),
                 )
             ),
+            _by_rank(outcome),
         ),
+    )
+
+
+def _by_rank(outcome: Outcome) -> Table:
+    """The amounts behind the curves, at ranks of about equal distance on a logarithmic axis."""
+    received, code = outcome.merchant_received_minor, outcome.programme.currency.code
+    total = int(received.sum())
+    running = np.cumsum(received, dtype=np.int64)
+    places = sorted({round(place) for place in np.geomspace(1, len(received), 30)}) if len(received) else []
+    return Table(
+        "Received by rank",
+        columns("rank", f">received, {code}", ">all ranks up to it", ">share of the money"),
+        tuple(
+            (
+                f"{place:,}",
+                _amount(outcome, int(received[place - 1])),
+                _amount(outcome, int(running[place - 1])),
+                _percent(int(running[place - 1]), total, ""),
+            )
+            for place in places
+        ),
+        folded="The numbers behind these plots",
     )
 
 

@@ -30,7 +30,7 @@ def proof(outcome: Outcome) -> Section:
                     ),
                     (
                         "beacon due",
-                        f"{chart.shown(rule.beacon_due_ns, outcome.programme.zone)}, after the root was fixed",
+                        f"{chart.moment_text(rule.beacon_due_ns, outcome.programme.zone)}, after the root was fixed",
                     ),
                     ("state digest at the end", outcome.digest),
                 ),
