@@ -34,8 +34,8 @@ class Sides:
         """Apply one frame to both; returns (code, first code) of each operation, on which they agree."""
         self.sequence += 1
         if not operations.size:
-            self.state.pass_time(now_ns, calendar, sequence=self.sequence)
-            self.twin.pass_time(now_ns, calendar)
+            self.state.advance_time(now_ns, calendar, sequence=self.sequence)
+            self.twin.advance_time(now_ns, calendar)
             self.compare()
             return []
         answers, pending = self.state.resolve(operations)
@@ -52,8 +52,10 @@ class Sides:
         if self.known_apart:
             codes = iter(known)
             answers[fresh] = applied
-            wanted = self.twin.look_again(operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh])
-            self.state.look_again(operations, answers)
+            wanted = self.twin.answer_after_frame(
+                operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh]
+            )
+            self.state.answer_after_frame(operations, answers)
             assert as_results(answers) == wanted
         else:
             same = ["code", "first_code", "place"]

@@ -1,12 +1,12 @@
-"""The ledger's naive twin: the same rules in dictionaries and plain integers, slow and obviously right.
+"""Naive twin of the ledger: the same rules in dictionaries and plain integers, slow and obviously right.
 
-It is written from docs/reference/ledger.md alone, in the order of that page, and shares no code with the kernels
-but the lists of numbers in `core` and `ledger.layout`. Where twin and kernel differ, one of them or the page is wrong.
+Written from docs/reference/ledger.md alone, in the order of that page. The twin shares no code with the kernels except
+the enums in `core` and `ledger.layout`. If twin and kernel differ, the twin, the kernel or the page is wrong.
 
-Every operation is one function that reads as its paragraph does: refusals in their order, then what changes. Nothing
-is changed before the last refusal. Each part of the page has a file: `naive_record` reads records and finds them
-malformed, `naive_book` is what is kept and how time passes, `naive_accounts`, `naive_limits`, `naive_programmes`,
-`naive_pays`, `naive_holds` and `naive_transits` are the operations, `naive_digest` and `naive_check` the sums.
+Each operation is one function in the order of its paragraph: refusals by precedence, then changes. No value changes
+before the last refusal. One file per part of the page: `naive_record` reads records and finds malformed ones,
+`naive_book` holds the state and advances time, `naive_accounts`, `naive_limits`, `naive_programmes`, `naive_pays`,
+`naive_holds` and `naive_transits` are the operations, `naive_digest` and `naive_check` compute the sums.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sycee.testing.naive_rows import Bound, Purse
 
 __all__ = ["Answer", "NaiveLedger", "cohort_digest"]
 
-Answer: TypeAlias = tuple[Result, Result]  # the code, and the first code where the id was known
+Answer: TypeAlias = tuple[Result, Result]  # the code, and the first code of a bound id
 
 JUDGES: dict[Kind, Callable[[Book, Operation], None]] = {
     Kind.DEFINE_CURRENCY: naive_accounts.define_currency,
@@ -73,7 +73,7 @@ JUDGES: dict[Kind, Callable[[Book, Operation], None]] = {
 
 
 class NaiveLedger(Book):
-    """The state machine of docs/reference/ledger.md."""
+    """State machine of docs/reference/ledger.md."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,51 +84,52 @@ class NaiveLedger(Book):
     def apply(
         self, sequence: int, now_ns: int, records: npt.NDArray[Any], calendar: Iterable[Day] = ()
     ) -> list[Answer]:
-        """Apply one frame: an array of layout.OPERATION, its time in nanoseconds, and of each currency that was
-        defined before it the day, month and year. Gives (code, first code) for each operation.
+        """Apply one frame and return (code, first code) for each operation.
+
+        Arguments: an array of layout.OPERATION, the frame's time in nanoseconds, and (currency, day, month, year) for
+        each currency that an earlier frame defined.
         """
-        self.pass_time(now_ns, calendar)
+        self.advance_time(now_ns, calendar)
         operations = [Operation.read(record.tobytes()) for record in np.ascontiguousarray(records)]
         first_movement = len(self.movements)
         answers: list[Answer] = []
-        for together in chains(operations):
+        for unit in chains(operations):
             self.place = sequence << limits.PLACE_INDEX_BITS | len(answers)
-            if is_chain(together):
-                answers += self._chain(together)
+            if is_chain(unit):
+                answers += self._chain(unit)
             else:
-                answers.append(self._known(together[0]) or (self._judge(together[0]), Result.CREATED))
+                answers.append(self._bound_result(unit[0]) or (self._judge(unit[0]), Result.CREATED))
         if operations:
             codes = [code for code, _ in answers]
             self._movement_digest.add_frame(self, sequence, codes, self.movements[first_movement:])
         return answers
 
     def resolve(self, records: npt.NDArray[Any]) -> list[Answer | None]:
-        """What can be answered without judging: malformed, known, broken chains. None is for what must be judged.
-        Changes nothing.
-        """
+        """Return the results that need no state change: malformed, bound or broken chain; None for the rest."""
         operations = [Operation.read(record.tobytes()) for record in np.ascontiguousarray(records)]
         answers: list[Answer | None] = []
-        for together in chains(operations):
-            answers += self._resolve_chain(together) if is_chain(together) else [self._known(together[0])]
+        for unit in chains(operations):
+            answers += self._resolve_chain(unit) if is_chain(unit) else [self._bound_result(unit[0])]
         return answers
 
-    def look_again(self, records: npt.NDArray[Any], answers: list[Answer]) -> list[Answer]:
-        """The answers to a submission, after the frame that was made of it: of an operation in a broken chain whose id
-        was bound by one before it, that it is known.
+    def answer_after_frame(self, records: npt.NDArray[Any], answers: list[Answer]) -> list[Answer]:
+        """Correct the results of a submission after its frame was applied.
+
+        An operation of a broken chain is answered EXISTS if an earlier operation of the frame bound its id.
         """
         operations = [Operation.read(record.tobytes()) for record in np.ascontiguousarray(records)]
         bound: set[int] = set()
-        said = []
+        corrected = []
         for operation, answer in zip(operations, answers, strict=True):
-            known = answer[0] is Result.CHAIN_BROKEN and operation.id in bound
-            said.append((self._known(operation) or answer) if known else answer)
+            is_bound = answer[0] is Result.CHAIN_BROKEN and operation.id in bound
+            corrected.append((self._bound_result(operation) or answer) if is_bound else answer)
             if answer[0].binds:
                 bound.add(operation.id)
-        return said
+        return corrected
 
     # ── §2 Ids, once ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def _known(self, operation: Operation) -> Answer | None:
+    def _bound_result(self, operation: Operation) -> Answer | None:
         refusal = malformed(operation)
         if refusal is not None:
             return refusal, Result.CREATED
@@ -139,7 +140,7 @@ class NaiveLedger(Book):
         return Result.EXISTS if same else Result.EXISTS_WITH_DIFFERENT_CONTENT, bound.result
 
     def _judge(self, operation: Operation) -> Result:
-        """Do it if nothing stands against it, and bind its id to what came of it."""
+        """Apply the operation unless a rule refuses it, and bind its id to the result."""
         self.leg = 0
         result = Result.CREATED
         try:
@@ -155,30 +156,30 @@ class NaiveLedger(Book):
     # ── §9 Chains ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _chain(self, chain: list[Operation]) -> list[Answer]:
-        """All of it or nothing."""
+        """Apply all operations of a chain, or none."""
         before = [answer for answer in self._resolve_chain(chain) if answer is not None]
         if before:
             return before
         first_place = self.place
-        remembered = self.remember()
+        saved = self.savepoint()
         for index, operation in enumerate(chain):
             self.place = first_place + index
             if operation.id in [earlier.id for earlier in chain[:index]]:
-                self.restore(remembered)
+                self.restore(saved)
                 return all_but(chain, index, Result.CHAIN_REPEATS_AN_ID, Result.CHAIN_BROKEN)
             result = self._judge(operation)
             if result is not Result.CREATED:
-                self.restore(remembered)
+                self.restore(saved)
                 answers = all_but(chain, index, result, Result.LINKED_FAILED)
                 for each, (code, _) in zip(chain, answers, strict=True):
-                    if each.id not in self.bound:  # an id that comes twice is bound to the first of its answers
+                    if each.id not in self.bound:  # an id that occurs twice is bound to its first result
                         self._bind(each, code)
                 return answers
         return [(Result.CREATED, Result.CREATED)] * len(chain)
 
     def _resolve_chain(self, chain: list[Operation]) -> list[Answer | None]:
-        """What stands against a chain before its first operation; only None if nothing does."""
-        answers = [self._known(operation) for operation in chain]
+        """Return the results of a chain that is refused as a whole; None for each operation if it is not."""
+        answers = [self._bound_result(operation) for operation in chain]
         for index, operation in enumerate(chain):
             if answers[index] is None and not operation.is_linked and operation.kind not in LINKABLE:
                 answers[index] = Result.CANNOT_BE_LINKED, Result.CREATED
@@ -188,38 +189,38 @@ class NaiveLedger(Book):
             return answers
         return [answer or (Result.CHAIN_BROKEN, Result.CREATED) for answer in answers]
 
-    # ── Questions ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Queries ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def balance(self, account_id: int) -> int:
-        """Credits less debits of one account, in minor units."""
+        """Return credits less debits of one account, in minor units."""
         return self.accounts[account_id].balance
 
     def purse(self, programme: int, member: int) -> Purse:
-        """One member's purse, as it is now."""
+        """Return the purse of one member."""
         return self.purses[programme, member]
 
     def supply(self, currency: int) -> int:
-        """Money in circulation, in minor units: the debit balance of the currency's issuance account."""
+        """Return the money in circulation in minor units: the debit balance of the currency's issuance account."""
         return -sum(
             a.balance for a in self.accounts.values() if (a.kind, a.currency) == (AccountKind.ISSUANCE, currency)
         )
 
     def check(self) -> None:
-        """Add everything up again; raise IntegrityError, naming the row, where a sum is off."""
+        """Recompute every sum; raise IntegrityError with the row where a sum is wrong."""
         check(self)
 
     def digest(self) -> bytes:
-        """State digest, §12."""
+        """Return the state digest, §12."""
         return state_digest(self)
 
     @property
     def movement_digest(self) -> bytes:
-        """Movement digest as it is after the newest frame, §13."""
+        """Return the movement digest after the newest frame, §13."""
         return self._movement_digest.value
 
 
 def chains(operations: list[Operation]) -> list[list[Operation]]:
-    """Cut a frame into what stands or falls together: chains, and operations that stand alone."""
+    """Split a frame into units that are applied together: chains and single operations."""
     parts: list[list[Operation]] = []
     open_chain = False
     for operation in operations:
@@ -231,11 +232,11 @@ def chains(operations: list[Operation]) -> list[list[Operation]]:
     return parts
 
 
-def is_chain(together: list[Operation]) -> bool:
-    """True for more than one operation, and for one that is linked to nothing because the frame ends."""
-    return together[0].is_linked
+def is_chain(unit: list[Operation]) -> bool:
+    """Return whether a unit is a chain: several operations, or one linked operation at the end of the frame."""
+    return unit[0].is_linked
 
 
 def all_but(chain: list[Operation], index: int, code: Result, others: Result) -> list[Answer]:
-    """One answer for one operation of a chain, and another for all the others."""
+    """Return results of a chain: `code` at position `index`, `others` elsewhere."""
     return [(code if at == index else others, Result.CREATED) for at in range(len(chain))]

@@ -1,4 +1,4 @@
-"""The naive twin on currencies, groups and accounts (docs/reference/ledger.md §3), roles and rules (§11)."""
+"""Naive twin: currencies, groups and accounts (docs/reference/ledger.md §3), roles and rules (§11)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sycee.testing.naive_limits import (
     forbids_payee,
     forbids_receiving,
     is_in_force,
-    use_up,
+    count_use,
     waterfall,
     waterfall_is_possible,
 )
@@ -21,34 +21,34 @@ CURRENCIES_MAX = 16
 
 
 def define_currency(book: Book, operation: Operation) -> None:
-    """A currency and its time zone."""
+    """Define a currency and its time zone."""
     refuse(Result.CURRENCY_EXISTS, operation.number in book.currencies)
     refuse(Result.TOO_MANY_CURRENCIES, len(book.currencies) == CURRENCIES_MAX)
     book.currencies[operation.number] = operation.field("zone")
 
 
 def define_group(book: Book, operation: Operation) -> None:
-    """A group of payees, without members so far."""
+    """Define an empty group of payees."""
     refuse(Result.GROUP_EXISTS, operation.number in book.groups)
     book.groups[operation.number] = set()
 
 
 def join_group(book: Book, operation: Operation) -> None:
-    """One more member."""
+    """Add a member to a group."""
     refuse(Result.GROUP_NOT_FOUND, operation.number not in book.groups)
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     book.groups[operation.number].add(account.id)
 
 
 def leave_group(book: Book, operation: Operation) -> None:
-    """One member less."""
+    """Remove a member from a group."""
     refuse(Result.GROUP_NOT_FOUND, operation.number not in book.groups)
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     book.groups[operation.number].discard(account.id)
 
 
 def open_account(book: Book, operation: Operation) -> None:
-    """An account without money."""
+    """Open an account with a zero balance."""
     kind, currency = AccountKind(operation.first), operation.number
     issuances = {account.currency for account in book.accounts.values() if account.kind == AccountKind.ISSUANCE}
     refuse(Result.CURRENCY_NOT_FOUND, currency not in book.currencies)
@@ -72,7 +72,7 @@ def open_account(book: Book, operation: Operation) -> None:
 
 
 def block_account(book: Book, operation: Operation) -> None:
-    """One more reason, on one side or both."""
+    """Add a block reason to one side or both."""
     account = _blockable(book, operation)
     if operation.flags & Block.DEBIT:
         account.debit_reasons |= 1 << operation.first - 1
@@ -81,7 +81,7 @@ def block_account(book: Book, operation: Operation) -> None:
 
 
 def unblock_account(book: Book, operation: Operation) -> None:
-    """One reason less, on one side or both."""
+    """Remove a block reason from one side or both."""
     account = _blockable(book, operation)
     if operation.flags & Block.DEBIT:
         account.debit_reasons &= ~(1 << operation.first - 1)
@@ -97,7 +97,7 @@ def _blockable(book: Book, operation: Operation) -> Account:
 
 
 def close_account(book: Book, operation: Operation) -> None:
-    """The end of an account that has nothing and waits for nothing."""
+    """Close an account that has a zero balance and nothing pending."""
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     refuse(Result.ACCOUNT_MUST_STAY_OPEN, account.kind in SELF_SUSPENDED)
     refuse(Result.ACCOUNT_CLOSED, account.closed)
@@ -107,7 +107,7 @@ def close_account(book: Book, operation: Operation) -> None:
 
 
 def set_rule_set(book: Book, operation: Operation) -> None:
-    """Other rules from now on; what was used stays used."""
+    """Set the rule set of an account; amounts used so far still count."""
     refuse(Result.RULE_SET_NOT_FOUND, operation.rule_set != 0 and operation.rule_set not in book.rule_sets)
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     refuse(Result.ACCOUNT_CLOSED, account.closed)
@@ -115,7 +115,7 @@ def set_rule_set(book: Book, operation: Operation) -> None:
 
 
 def set_key(book: Book, operation: Operation) -> None:
-    """Another key, or none; the epoch says how often."""
+    """Set or remove the key of an account and increase its key epoch."""
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     refuse(Result.ACCOUNT_CLOSED, account.closed)
     account.key, account.key_flags = operation.field("key"), operation.flags
@@ -123,7 +123,7 @@ def set_key(book: Book, operation: Operation) -> None:
 
 
 def link_account(book: Book, operation: Operation) -> None:
-    """Where what is too much goes, or nowhere."""
+    """Set or remove the bank account that receives the excess over a limit."""
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     if operation.credit != 0:
         other = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
@@ -134,11 +134,11 @@ def link_account(book: Book, operation: Operation) -> None:
     account.link = operation.credit
 
 
-# ── What TRANSFER, PAY and HOLD have in common ───────────────────────────────────────────────────────────────────
+# ── Shared by TRANSFER, PAY and HOLD ───────────────────────────────────────────────────────────────────────────
 
 
 def check_between(debit: Account, credit: Account) -> None:
-    """Refuse if no money may go from one account to the other, whatever the amount and the rules."""
+    """Refuse if no amount may be paid from one account to the other, whatever the rule sets."""
     refuse(Result.CURRENCIES_MUST_MATCH, debit.currency != credit.currency)
     refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (debit.kind, credit.kind))
     refuse(Result.DEBIT_ACCOUNT_CLOSED, debit.closed)
@@ -148,7 +148,7 @@ def check_between(debit: Account, credit: Account) -> None:
 
 
 def transfer(book: Book, operation: Operation) -> None:
-    """One movement, then perhaps one of what is too much. It never touches purses."""
+    """Make one movement, then send any excess to the bank. Purses are not used."""
     debit = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
     credit = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
     amount = operation.amount
@@ -159,7 +159,7 @@ def transfer(book: Book, operation: Operation) -> None:
     refuse(Result.OVERFLOWS_CREDITS, credit.overflows_credits(amount))
     refuse_for(forbids_amount(book, debit, amount))
     refuse_for(forbids_receiving(book, credit, amount))
-    use_up(book, debit, amount)
+    count_use(book, debit, amount)
     possible = waterfall_is_possible(book, credit, amount)
     book.move([(debit, credit, amount, Purpose.TRANSFER)])
     if possible:
@@ -173,7 +173,7 @@ def transfer(book: Book, operation: Operation) -> None:
 
 
 def grant_role(book: Book, operation: Operation) -> None:
-    """A role for a person's key; the second officer turns authority on."""
+    """Grant a role to a person's key; the second officer turns authority on."""
     refuse(Result.CURRENCY_NOT_FOUND, operation.number != 0 and operation.number not in book.currencies)
     for other in book.grants.values():
         counts_yet = not other.revoked and book.now < other.until_ns
@@ -190,11 +190,11 @@ def grant_role(book: Book, operation: Operation) -> None:
         from_ns=operation.from_ns,
         until_ns=operation.until_ns,
     )
-    book.turn_authority_on()
+    book.update_authority()
 
 
 def revoke_role(book: Book, operation: Operation) -> None:
-    """A grant that counts no more."""
+    """Revoke a grant."""
     refuse(Result.GRANT_NOT_FOUND, operation.reference not in book.grants)
     grant = book.grants[operation.reference]
     refuse(Result.GRANT_REVOKED, grant.revoked)
@@ -205,6 +205,6 @@ def revoke_role(book: Book, operation: Operation) -> None:
 
 
 def upgrade(book: Book, operation: Operation) -> None:
-    """Newer rules."""
+    """Follow a newer version of the rules."""
     refuse(Result.RULES_NOT_NEWER, operation.number <= book.rules)
     book.rules = operation.number

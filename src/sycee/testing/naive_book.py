@@ -1,6 +1,6 @@
-"""The naive twin's book: all that it keeps, how time passes, how money moves, how a chain is undone.
+"""State of the naive twin, advancing time, moving money, and undoing chains.
 
-What each operation does to it is in the other files of this name, one for each part of docs/reference/ledger.md.
+The operations are in the other naive files, one for each part of docs/reference/ledger.md.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from sycee.testing.naive_rows import (
     Transit,
 )
 
-LEG_MAX = 65_535  # legs are counted in sixteen bits and stop there
-# What the kinds that may stand in a chain change, beside the list of movements.
+LEG_MAX = 65_535  # leg numbers have sixteen bits and stop at the maximum
+# The tables, except movements, that operations allowed in chains may change.
 CHANGED_BY_CHAINS = ("accounts", "purses", "holds", "transits", "pays", "refunded", "bound")
 
-Day: TypeAlias = tuple[int, int, int, int]  # currency, and its day, month and year number
+Day: TypeAlias = tuple[int, int, int, int]  # currency, day, month and year number
 
 
 class Refusal(Exception):
-    """Why an operation is not done. It is raised before anything was changed."""
+    """Refusal of an operation, raised before any change."""
 
     def __init__(self, code: Result) -> None:
         super().__init__(code.name)
@@ -47,98 +47,100 @@ class Refusal(Exception):
 
 
 def refuse(code: Result, condition: object) -> None:
-    """Refuse with this code where the condition holds."""
+    """Raise Refusal(code) if the condition holds."""
     if condition:
         raise Refusal(code)
 
 
 def refuse_for(code: Result | None) -> None:
-    """Refuse with this code if there is one."""
+    """Raise Refusal(code) unless the code is None."""
     if code is not None:
         raise Refusal(code)
 
 
 class Book:
-    """Everything the state machine of docs/reference/ledger.md keeps, in dictionaries."""
+    """All state of docs/reference/ledger.md, in dictionaries."""
 
     def __init__(self) -> None:
-        self.currencies: dict[int, bytes] = {}  # number to name of the zone, 48 bytes
+        self.currencies: dict[int, bytes] = {}  # number to name of the time zone, 48 bytes
         self.groups: dict[int, set[int]] = {}
         self.rule_sets: dict[int, RuleSet] = {}
         self.accounts: dict[int, Account] = {}
         self.programmes: dict[int, Programme] = {}
         self.purses: dict[PurseKey, Purse] = {}
-        self.holds: dict[int, Hold] = {}  # in the order in which they were made
+        self.holds: dict[int, Hold] = {}  # in the order of creation
         self.transits: dict[int, Transit] = {}
-        self.batches: dict[int, Batch] = {}  # those that are open
+        self.batches: dict[int, Batch] = {}  # open batches only
         self.newest_batch = 0
         self.grants: dict[int, Grant] = {}
         self.authority_on = False
-        self.rules = 0  # version, by the last UPGRADE
+        self.rules = 0  # version, set by the last UPGRADE
         self.bound: dict[int, Bound] = {}
-        self.pays: dict[int, Pay] = {}  # each TRANSFER, PAY and POST that succeeded, by the operation's id
-        self.refunded: dict[int, int] = {}  # what came back of these, and what was missing of a REVERSE
+        self.pays: dict[int, Pay] = {}  # each successful TRANSFER, PAY and POST, by the operation's id
+        self.refunded: dict[
+            int, int
+        ] = {}  # the amount of these that was refunded or reversed, or was missing at a REVERSE
         self.movements: list[Movement] = []
         self.now = 0
         self.calendar: dict[int, Three] = {}
         self.place = 0
         self.leg = 0
 
-    # ── Looking up ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── Lookup ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def account_or(self, code: Result, id: int) -> Account:
-        """The account of this id, or a refusal with this code."""
+        """Return the account with this id, or raise Refusal(code)."""
         refuse(code, id not in self.accounts)
         return self.accounts[id]
 
     def rules_of(self, account: Account) -> Rules | None:
-        """The rules that an account lives under, in the version in effect; None if it lives under none."""
+        """Return the version in effect of an account's rule set; None without a rule set."""
         return self.rule_sets[account.rule_set].current if account.rule_set != 0 else None
 
     def rules_of_programme(self, programme: int) -> Rules:
-        """The same of a programme's purses."""
+        """Return the version in effect of a programme's rule set."""
         return self.rule_sets[self.programmes[programme].rule_set].current
 
     def is_expired(self, programme: int) -> bool:
-        """True from the end of a programme's rule set on."""
+        """Return whether the programme's rule set has ended."""
         return self.now >= self.rules_of_programme(programme).until_ns
 
     def purses_of(self, wallet: Account) -> list[Purse]:
-        """All purses that were ever claimed for it."""
+        """Return all purses claimed for this wallet, including empty ones."""
         return [purse for purse in self.purses.values() if purse.wallet == wallet.id]
 
     def purses_in(self, operation: Operation) -> list[Purse]:
-        """The purses that an operation names by `number`, `first` and `count`."""
+        """Return the purses that an operation names by `number`, `first` and `count`."""
         return [self.purses[operation.number, operation.first + at] for at in range(operation.count)]
 
     def receiver(self, account: Account, purpose: Purpose, otherwise: Purpose) -> tuple[Account, Purpose]:
-        """The account if it can be credited, else its operator's suspense account; and the purpose that says so."""
+        """Return the account, or its suspense account if it is closed or blocked; and the purpose to record."""
         if account.closed or account.credit_reasons:
             return self.accounts[account.suspense], otherwise
         return account, purpose
 
     def return_account(self, programme: int) -> tuple[Account, Purpose]:
-        """Who gets the rest of a programme's purses."""
+        """Return the account for the rest of a programme's purses, and the purpose to record."""
         account = self.accounts[self.rules_of_programme(programme).return_account]
         return self.receiver(account, Purpose.RETURN, Purpose.RETURN_SUSPENSE)
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def pass_time(self, now_ns: int, calendar: Iterable[Day] = ()) -> None:
-        """Begin a frame: what was to come takes effect, and holds that are over are let go."""
+    def advance_time(self, now_ns: int, calendar: Iterable[Day] = ()) -> None:
+        """Begin a frame: put scheduled rule sets into effect and release holds that have ended."""
         self.now = now_ns
         self.calendar = {currency: (day, month, year) for currency, day, month, year in calendar}
         for rule_set in self.rule_sets.values():
             if rule_set.coming is not None and rule_set.coming.effective_ns <= now_ns:
                 rule_set.current, rule_set.coming = rule_set.coming, None
-        self.turn_authority_on()
-        # `sorted` keeps the order of making among equal ends.
+        self.update_authority()
+        # `sorted` is stable: holds with equal ends are released in the order of creation.
         for hold in sorted(self.holds.values(), key=lambda hold: hold.end_ns):
             if hold.state is HoldState.OPEN and hold.end_ns <= now_ns:
-                self.let_go(hold, HoldState.TIMED_OUT)
+                self.release(hold, HoldState.TIMED_OUT)
 
     def officers(self, without: int = 0) -> set[int]:
-        """The persons who are officers of the board, of no single currency, now, were it not for one grant."""
+        """Return the persons who are board officers now, leaving out one grant."""
         return {
             grant.person
             for grant in self.grants.values()
@@ -146,19 +148,19 @@ class Book:
             if grant.counts(self.now) and grant.id != without
         }
 
-    def turn_authority_on(self) -> None:
-        """Two officers are enough; from then on it stays on."""
+    def update_authority(self) -> None:
+        """Turn authority on, for good, once there are two board officers."""
         self.authority_on = self.authority_on or len(self.officers()) >= 2
 
-    def let_go(self, hold: Hold, state: HoldState) -> None:
-        """What is still held is pending no more, and what of it was used up comes back."""
+    def release(self, hold: Hold, state: HoldState) -> None:
+        """Release the rest of a hold, and subtract it from the limits it was counted in."""
         if hold.counted:
-            self.give_back(self.accounts[hold.payer], hold.own, hold.periods)
-        self.keep(hold, tuple((purse, 0) for purse, _ in hold.legs))
+            self.subtract_use(self.accounts[hold.payer], hold.own, hold.periods)
+        self.set_legs(hold, tuple((purse, 0) for purse, _ in hold.legs))
         hold.state = state
 
-    def keep(self, hold: Hold, legs: Legs) -> None:
-        """Change what a hold keeps, and with it what is pending on both sides."""
+    def set_legs(self, hold: Hold, legs: Legs) -> None:
+        """Set the legs of a hold, and the pending amounts on both sides."""
         for sign, changed in ((-1, hold.legs), (1, legs)):
             for purse, part in changed:
                 if purse is None:
@@ -168,8 +170,8 @@ class Book:
                 self.accounts[hold.payee].credits_pending += sign * part
         hold.legs = legs
 
-    def give_back(self, account: Account, amount: int, periods: Three) -> None:
-        """Take an amount from what was used in those of the periods that the account is still in."""
+    def subtract_use(self, account: Account, amount: int, periods: Three) -> None:
+        """Subtract an amount from the use of those periods that are still current for the account."""
         day, month, year = (
             used - amount if then == now else used
             for used, then, now in zip(account.used, periods, account.periods, strict=True)
@@ -179,11 +181,11 @@ class Book:
     # ── Movements ────────────────────────────────────────────────────────────────────────────────────────────
 
     def move(self, plan: Plan) -> None:
-        """Make these movements, in this order."""
+        """Make these movements, in order."""
         for debit, credit, amount, purpose in plan:
-            debit.give(amount, purpose)
-            credit.receive(amount, purpose)
-            # Both balances are taken after both sides: they agree where a suspense account refunds itself.
+            debit.debit(amount, purpose)
+            credit.credit(amount, purpose)
+            # Both balances are read after both changes: they agree if a suspense account refunds itself.
             self.movements.append(
                 Movement(
                     debit.row, credit.row, amount, purpose, debit.balance, credit.balance, self.place,
@@ -194,19 +196,19 @@ class Book:
 
     # ── Chains ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def remember(self) -> dict[str, Any]:
-        """All that a chain may change, copied row by row."""
+    def savepoint(self) -> dict[str, Any]:
+        """Return a copy, row by row, of all state that a chain may change."""
         rows = {name: {key: copy.copy(row) for key, row in getattr(self, name).items()} for name in CHANGED_BY_CHAINS}
         return {**rows, "movements": list(self.movements)}
 
-    def restore(self, remembered: dict[str, Any]) -> None:
-        """Be again what was remembered."""
-        for name, value in remembered.items():
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Restore a copy made by `savepoint`."""
+        for name, value in saved.items():
             setattr(self, name, value)
 
 
 def period_numbers(calendar: dict[int, Three], account: Account) -> Iterator[tuple[int, int]]:
-    """Of day, month and year: the number that holds now and what the account used in it so far."""
+    """Yield for day, month and year: the current number, and the amount used in it."""
     today = calendar.get(account.currency, (0, 0, 0))
     for number, before, used in zip(today, account.periods, account.used, strict=True):
         yield (number, 0) if number > before else (before, used)

@@ -1,4 +1,4 @@
-"""The naive twin adds everything up again and says where a sum is off."""
+"""Naive twin: recompute every sum and report the row where one is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETURNS = (Purpose.RETURN, Purpose.RETURN_SUSPENSE)
 
 
 def check(book: Book) -> None:
-    """Raise IntegrityError, naming the row, where what a row says is not what movements, holds and transits say."""
+    """Raise IntegrityError with the row whose values differ from its movements, holds or transits."""
     moved = _check_movements(book)
     sums: dict[int, int] = defaultdict(int)
     for account in book.accounts.values():
@@ -30,11 +30,11 @@ def check(book: Book) -> None:
 
 
 def _check_movements(book: Book) -> dict[tuple[Row, str], int]:
-    """Add up the movements: of each row what it gave and received, by the names of the fields that count it."""
+    """Return the debits and credits of each row by field name, summed over the movements."""
     moved: dict[tuple[Row, str], int] = defaultdict(int)
     balances: dict[Row, int] = defaultdict(int)
     for movement in book.movements:
-        # Messages are made only where they are needed: this runs through all movements after every frame.
+        # Messages are built on failure only: this loop runs over all movements after every frame.
         if movement.amount <= 0:
             raise IntegrityError(f"{movement} moves nothing")
         is_return, is_drop = movement.purpose in RETURNS, movement.purpose is Purpose.DROP
@@ -44,9 +44,9 @@ def _check_movements(book: Book) -> dict[tuple[Row, str], int]:
         moved[movement.credit, "credits_posted"] += movement.amount
         balances[movement.debit] -= movement.amount
         balances[movement.credit] += movement.amount
-        for row, said in ((movement.debit, movement.debit_balance), (movement.credit, movement.credit_balance)):
-            # What is left of a purse is less by what holds kept at the time, and holds leave no movement.
-            if not (said == balances[row] if row[0] == "account" else 0 <= said <= balances[row]):
+        for row, stated in ((movement.debit, movement.debit_balance), (movement.credit, movement.credit_balance)):
+            # Open holds reduce the balance of a purse and leave no movement.
+            if not (stated == balances[row] if row[0] == "account" else 0 <= stated <= balances[row]):
                 raise IntegrityError(f"{row}: balance after {movement}, where {balances[row]} was moved")
     return moved
 
@@ -76,10 +76,10 @@ def _check_purse(purse: Purse, moved: dict[tuple[Row, str], int]) -> None:
 
 
 def _check_pending(book: Book) -> None:
-    """What is pending is what open holds keep and open transits bring."""
+    """Compare pending amounts with open holds and open transits."""
     debits: dict[int, int] = defaultdict(int)
     credits: dict[int, int] = defaultdict(int)
-    kept: dict[PurseKey, int] = defaultdict(int)
+    reserved: dict[PurseKey, int] = defaultdict(int)
     for hold in book.holds.values():
         name = ("hold", hold.id)
         require(all(part >= 0 for _, part in hold.legs), f"{name}: a leg holds less than nothing")
@@ -88,7 +88,7 @@ def _check_pending(book: Book) -> None:
         debits[hold.payer] += hold.own
         credits[hold.payee] += hold.held
         for leg, part in hold.purse_legs:
-            kept[leg] += part
+            reserved[leg] += part
     for transit in book.transits.values():
         if transit.state is TransitState.OPEN:
             credits[transit.destination] += transit.amount
@@ -97,11 +97,13 @@ def _check_pending(book: Book) -> None:
         wanted = (debits[account.id], credits[account.id])
         require(pending == wanted, f"{account.row}: pending {pending}, holds and transits say {wanted}")
     for key, purse in book.purses.items():
-        require(purse.pending == kept[key], f"{purse.row}: pending {purse.pending}, holds keep {kept[key]}")
+        require(
+            purse.pending == reserved[key], f"{purse.row}: pending {purse.pending}, open holds reserve {reserved[key]}"
+        )
 
 
 def _check_transits(book: Book) -> None:
-    """What an IN_TRANSIT account has is what is on its way through it."""
+    """Compare the balance of each IN_TRANSIT account with its open transits."""
     under_way: dict[int, int] = defaultdict(int)
     for transit in book.transits.values():
         if transit.state is TransitState.OPEN:

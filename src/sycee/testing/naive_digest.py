@@ -1,4 +1,4 @@
-"""The naive twin's bytes: state digest (docs/reference/ledger.md §12), movements and their digest (§6, §13)."""
+"""Naive twin: state digest (docs/reference/ledger.md §12), bytes of movements and their digest (§6, §13)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sycee.testing.naive_rows import Movement, Row, Rules
 
 
 def state_digest(book: Book) -> bytes:
-    """BLAKE3-256 over the whole state, in the order of numbers and ids."""
+    """Return BLAKE3-256 over the whole state, in the order of numbers and ids."""
     digest = blake3(b"sycee.state.v3")
     for section in SECTIONS:
         rows = list(section(book))
@@ -156,15 +156,15 @@ SECTIONS = (
 
 
 class MovementDigest:
-    """The running digest of what operations did. It numbers movements, from 1, as it is told of them."""
+    """Running digest of all movements. Movements are numbered from 1 in the order of `add_frame`."""
 
     def __init__(self) -> None:
         self.value = bytes(32)
         self._count = 0
-        self._newest: dict[Row, int] = {}  # of each row, the number of its newest movement
+        self._newest: dict[Row, int] = {}  # number of the newest movement of each row
 
     def add_frame(self, book: Book, sequence: int, codes: Iterable[Result], movements: Iterable[Movement]) -> None:
-        """One frame with operations: its number, the codes of all its operations and all its movements."""
+        """Add a frame: its number, the codes of all its operations and all its movements."""
         digest = blake3(self.value + struct.pack("<Q", sequence))
         digest.update(b"".join(struct.pack("<H", code) for code in codes))
         digest.update(b"".join(self._encode(book, movement) for movement in movements))
@@ -184,7 +184,7 @@ class MovementDigest:
 
 
 def row_number(book: Book, row: Row) -> int:
-    """The number that a movement's bytes give to a row."""
+    """Return the row number used in the bytes of a movement."""
     if len(row) == 2:
         return book.accounts[row[1]].row_number
     return book.purses[row[1], row[2]].row_number

@@ -1,4 +1,4 @@
-"""The naive twin on holds (docs/reference/ledger.md §7)."""
+"""Naive twin: holds (docs/reference/ledger.md §7)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sycee.core.result_codes import Result
 from sycee.ledger.layout import HoldFlag, HoldState, PostFlag
 from sycee.testing.naive_book import Book, Refusal, refuse
 from sycee.testing.naive_limits import waterfall, waterfall_is_possible
-from sycee.testing.naive_pays import check_paying, payer_and_payee, paying, use_up_own
+from sycee.testing.naive_pays import check_paying, payer_and_payee, paying, count_own_use
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Hold, Legs, Pay
 
 
 def hold(book: Book, operation: Operation) -> None:
-    """What a pay would take is kept ready instead."""
+    """Reserve the money that a PAY would debit."""
     payer, payee = payer_and_payee(book, operation)
     three_party = bool(operation.flags & HoldFlag.THREE_PARTY)
     hash_locked = bool(operation.flags & HoldFlag.HASH_LOCKED)
@@ -22,7 +22,7 @@ def hold(book: Book, operation: Operation) -> None:
         book.account_or(Result.RELEASER_NOT_FOUND, operation.reference)
     refuse(Result.HOLD_MUST_END_LATER, operation.until_ns <= book.now)
     legs = check_paying(book, operation, payer, payee)
-    counted, periods = use_up_own(book, payer, legs)
+    counted, periods = count_own_use(book, payer, legs)
     made = Hold(
         id=operation.id,
         payer=payer.id,
@@ -36,11 +36,11 @@ def hold(book: Book, operation: Operation) -> None:
         periods=periods,
     )
     book.holds[made.id] = made
-    book.keep(made, legs)
+    book.set_legs(made, legs)
 
 
 def _end(book: Book, until_ns: int, legs: Legs) -> int:
-    """That time, or the earliest end of the purses used if that is earlier."""
+    """Return the requested end, or the earliest end of the purses used if it is earlier."""
     ends = [book.rules_of_programme(purse[0]).until_ns for purse, _ in legs if purse is not None]
     return min([until_ns, *ends])
 
@@ -59,16 +59,16 @@ def _check_open(held: Hold) -> None:
 
 
 def post(book: Book, operation: Operation) -> None:
-    """Some of what is held is paid, or all, and perhaps the rest let go."""
+    """Pay a part of a hold or all of it; release the rest on request."""
     held = _hold(book, operation.reference)
     secret = operation.field("secret") if operation.flags & PostFlag.PREIMAGE else None
     _check_post(book, held, operation.debit, secret, operation.amount)
     payee = book.accounts[held.payee]
     done = held.held if operation.flags & PostFlag.LETS_GO else operation.amount
     possible = waterfall_is_possible(book, payee, operation.amount, pending_no_more=done)
-    taken = _take(book, held, operation.amount)
+    taken = _pay_from_legs(book, held, operation.amount)
     if operation.flags & PostFlag.LETS_GO:
-        book.let_go(held, HoldState.POSTED)
+        book.release(held, HoldState.POSTED)
     if possible:
         waterfall(book, operation.id, payee, operation.amount)
     book.pays[operation.id] = Pay(held.payer, held.payee, operation.amount, taken, book.now)
@@ -92,16 +92,16 @@ def _check_post(book: Book, held: Hold, asks: int, secret: bytes | None, amount:
     refuse(Result.EXCEEDS_HELD, amount > held.held)
 
 
-def _take(book: Book, held: Hold, amount: int) -> Legs:
-    """Pay so much of what is held, from the legs in their order; gives what was taken of each that gave something."""
+def _pay_from_legs(book: Book, held: Hold, amount: int) -> Legs:
+    """Debit `amount` from the legs of a hold in their order; return the legs that paid."""
     taken: list[tuple[tuple[int, int] | None, int]] = []
     for purse, part in held.legs:
         taken.append((purse, min(part, amount)))
         amount -= min(part, amount)
     for leg in taken:
-        # One leg at a time: what it gives is pending no more in the moment in which it moves.
+        # One leg at a time: its amount stops being pending at the moment it is paid.
         rest = tuple((purse, part - (leg[1] if purse == leg[0] else 0)) for purse, part in held.legs)
-        book.keep(held, rest)
+        book.set_legs(held, rest)
         book.move(paying(book, book.accounts[held.payer], book.accounts[held.payee], (leg,)))
     if held.held == 0:
         held.state = HoldState.POSTED
@@ -109,10 +109,10 @@ def _take(book: Book, held: Hold, amount: int) -> Legs:
 
 
 def void(book: Book, operation: Operation) -> None:
-    """The payee, or the third account, lets all of it go."""
+    """Release a hold, requested by the payee or the third account."""
     held = _hold(book, operation.reference)
     _check_void(held, operation.debit)
-    book.let_go(held, HoldState.VOIDED)
+    book.release(held, HoldState.VOIDED)
 
 
 def _check_void(held: Hold, asks: int) -> None:
@@ -122,7 +122,7 @@ def _check_void(held: Hold, asks: int) -> None:
 
 
 def extend(book: Book, operation: Operation) -> None:
-    """The payer gives it a later end."""
+    """Extend the end of a hold, requested by the payer."""
     held = _hold(book, operation.reference)
     refuse(Result.NOT_A_PARTY_TO_HOLD, operation.debit != held.payer)
     _check_open(held)
@@ -143,22 +143,22 @@ def _from_first_to_last(book: Book, operation: Operation) -> list[Hold]:
 
 
 def post_holds(book: Book, operation: Operation) -> None:
-    """Every hold of a range that the one who asks could post is posted whole."""
+    """Post in full every hold of a range that the requester may post."""
     for held in _from_first_to_last(book, operation):
         try:
             _check_post(book, held, operation.reference, None, held.held)
         except Refusal:
             continue
         amount = held.held
-        taken = _take(book, held, amount)
+        taken = _pay_from_legs(book, held, amount)
         book.pays[held.id] = Pay(held.payer, held.payee, amount, taken, book.now)
 
 
 def void_holds(book: Book, operation: Operation) -> None:
-    """Every hold of a range that the one who asks could void is voided."""
+    """Void every hold of a range that the requester may void."""
     for held in _from_first_to_last(book, operation):
         try:
             _check_void(held, operation.reference)
         except Refusal:
             continue
-        book.let_go(held, HoldState.VOIDED)
+        book.release(held, HoldState.VOIDED)

@@ -1,6 +1,6 @@
-"""The naive twin on rule sets (docs/reference/ledger.md §4): their definition, and what they forbid.
+"""Naive twin: rule sets (docs/reference/ledger.md §4), their definition and the limits they set.
 
-A function named `forbids_…` gives the code that stands against something, or None.
+A function named `forbids_…` returns the code of the rule that refuses, or None.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from sycee.testing.naive_rows import Account, Rules, RuleSet, Three, Transit
 
 
 def define_rule_set(book: Book, operation: Operation) -> None:
-    """A first version, or the one to come."""
-    known = book.rule_sets.get(operation.number)
+    """Define the first version of a rule set, or schedule the next."""
+    existing = book.rule_sets.get(operation.number)
     rules = read_rules(operation)
     refuse(Result.GROUP_NOT_FOUND, any(group != 0 and group not in book.groups for group in rules.groups))
-    refuse(Result.RULE_SET_EXISTS, known is not None and rules.effective_ns <= book.now)
-    refuse(Result.RULE_SET_NOT_FOUND, known is None and rules.effective_ns > book.now)
-    if known is not None:
-        has = known.current
+    refuse(Result.RULE_SET_EXISTS, existing is not None and rules.effective_ns <= book.now)
+    refuse(Result.RULE_SET_NOT_FOUND, existing is None and rules.effective_ns > book.now)
+    if existing is not None:
+        has = existing.current
         same = (has.from_ns, has.until_ns, has.return_account) == (rules.from_ns, rules.until_ns, rules.return_account)
         refuse(Result.RULE_SET_MUST_KEEP_WINDOW, not same)
     if rules.return_account != 0:
         account = book.account_or(Result.RETURN_ACCOUNT_NOT_FOUND, rules.return_account)
         refuse(Result.RETURN_ACCOUNT_NOT_FOUND, account.kind == AccountKind.IN_TRANSIT)
-    if known is None:
+    if existing is None:
         book.rule_sets[operation.number] = RuleSet(rules)
     else:
-        known.coming = rules
+        existing.coming = rules
 
 
 def read_rules(operation: Operation) -> Rules:
-    """The record of DEFINE_RULE_SET as its own layout reads it."""
+    """Read a DEFINE_RULE_SET record by its own layout."""
     has_payment_min = bool(operation.flags & RuleFlag.PAYMENT_MIN)
     amount = operation.signed("refund_reserve")
     return Rules(
@@ -53,16 +53,16 @@ def read_rules(operation: Operation) -> Rules:
     )
 
 
-# ── In force, and giving to a payee ──────────────────────────────────────────────────────────────────────────────
+# ── In force, and payees ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def is_in_force(book: Book, rules: Rules | None) -> bool:
-    """True within the window of the rules, and where there are none."""
+    """Return whether the time is within the window of the rules; True without rules."""
     return rules is None or rules.from_ns <= book.now < rules.until_ns
 
 
 def forbids_payee(book: Book, rules: Rules | None, payee: Account) -> Result | None:
-    """Why money under these rules may not reach this payee."""
+    """Return the code if money under these rules may not reach this payee."""
     if rules is None:
         return None
     groups = [group for group in rules.groups if group != 0]
@@ -75,11 +75,13 @@ def forbids_payee(book: Book, rules: Rules | None, payee: Account) -> Result | N
     return None
 
 
-# ── Giving an amount ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── Outgoing amounts ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def forbids_amount(book: Book, account: Account, amount: int, *, single: bool = True) -> Result | None:
-    """Why an account may not give this much of its own now; `single` False leaves the single limit out."""
+    """Return the code if an account may not give this amount of its own money now. `single=False` skips the single
+    limit.
+    """
     if not account.has(amount):
         return Result.EXCEEDS_BALANCE
     rules = book.rules_of(account)
@@ -97,8 +99,8 @@ def forbids_amount(book: Book, account: Account, amount: int, *, single: bool = 
     return None
 
 
-def use_up(book: Book, account: Account, amount: int) -> tuple[bool, Three]:
-    """Count what an account gives. Says whether it was counted, and if so in which day, month and year."""
+def count_use(book: Book, account: Account, amount: int) -> tuple[bool, Three]:
+    """Count an outgoing amount in the limits; return whether it was counted, and its day, month and year."""
     if account.rule_set == 0:
         return False, (0, 0, 0)
     (day, day_used), (month, month_used), (year, year_used) = period_numbers(book.calendar, account)
@@ -107,11 +109,11 @@ def use_up(book: Book, account: Account, amount: int) -> tuple[bool, Three]:
     return True, account.periods
 
 
-# ── Receiving, and what is too much ──────────────────────────────────────────────────────────────────────────────
+# ── Incoming amounts and the excess ──────────────────────────────────────────────────────────────────────────
 
 
 def forbids_receiving(book: Book, account: Account, amount: int, *, waterfall: bool = True) -> Result | None:
-    """Why an account may not receive this much; `waterfall` False is where none could begin."""
+    """Return the code if an account may not receive this amount. `waterfall=False`: the excess cannot be sent on."""
     rules = book.rules_of(account)
     if rules is None or rules.balance_max == 0:
         return None
@@ -123,9 +125,9 @@ def forbids_receiving(book: Book, account: Account, amount: int, *, waterfall: b
 
 
 def waterfall_is_possible(book: Book, account: Account, amount: int, *, pending_no_more: int = 0) -> bool:
-    """True if what is too much of this amount could go on its way to the bank.
+    """Return whether the excess of this amount could be sent to the bank.
 
-    `pending_no_more`: how much of the account's credits pending the operation ends.
+    `pending_no_more`: the part of the account's pending credits that the operation ends.
     """
     if account.link == 0:
         return False
@@ -147,14 +149,14 @@ def waterfall_is_possible(book: Book, account: Account, amount: int, *, pending_
 
 
 def excess_of(book: Book, account: Account) -> int:
-    """What an account has, with what is on its way to it, above its highest balance; negative where it is below."""
+    """Return balance plus pending credits above the highest balance; negative below it."""
     rules = book.rules_of(account)
     most = 0 if rules is None else rules.balance_max
     return account.balance + account.credits_pending - most
 
 
 def waterfall(book: Book, id: int, account: Account, amount: int) -> None:
-    """Send on what is too much, of an amount that was just received by the operation of this id."""
+    """Send the excess of an amount just received by the operation of this id to the bank."""
     rules = book.rules_of(account)
     if rules is None or rules.balance_max == 0:
         return

@@ -1,4 +1,4 @@
-"""The naive twin on what pays and comes back (docs/reference/ledger.md §5): PAY, REFUND, REVERSE."""
+"""Naive twin: PAY, REFUND, REVERSE (docs/reference/ledger.md §5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sycee.testing.naive_limits import (
     forbids_payee,
     forbids_receiving,
     is_in_force,
-    use_up,
+    count_use,
     waterfall,
     waterfall_is_possible,
 )
@@ -22,10 +22,10 @@ SECOND_NS = 1_000_000_000
 
 
 def pay(book: Book, operation: Operation) -> None:
-    """Purses first and own money after, and perhaps what is too much for the payee goes on its way."""
+    """Pay from purses first, then from own money; send any excess of the payee to its bank."""
     payer, payee = payer_and_payee(book, operation)
     legs = check_paying(book, operation, payer, payee)
-    use_up_own(book, payer, legs)
+    count_own_use(book, payer, legs)
     possible = waterfall_is_possible(book, payee, operation.amount)
     book.move(paying(book, payer, payee, legs))
     if possible:
@@ -34,18 +34,18 @@ def pay(book: Book, operation: Operation) -> None:
 
 
 def payer_and_payee(book: Book, operation: Operation) -> tuple[Account, Account]:
-    """The two accounts of a PAY or HOLD."""
+    """Return the two accounts of a PAY or HOLD."""
     payer = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
     payee = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
     return payer, payee
 
 
 def check_paying(book: Book, operation: Operation, payer: Account, payee: Account) -> Legs:
-    """All of PAY's refusals but those of accounts that are not there; gives what would be taken from where."""
+    """Check PAY's refusals except missing accounts; return the amounts per purse and own money."""
     check_between(payer, payee)
     amount = operation.amount
     refuse(Result.RULE_SET_NOT_IN_FORCE, not is_in_force(book, book.rules_of(payee)))
-    purse_legs, own = _lay(book, operation, payer, payee)
+    purse_legs, own = _split(book, operation, payer, payee)
     purses_only = bool(operation.flags & PayFlag.PURSES_ONLY)
     if own > 0 and not purses_only:
         refuse_for(forbids_payee(book, book.rules_of(payer), payee))
@@ -60,8 +60,8 @@ def check_paying(book: Book, operation: Operation, payer: Account, payee: Accoun
     return (*legs, (None, own)) if own > 0 else legs
 
 
-def _lay(book: Book, operation: Operation, payer: Account, payee: Account) -> tuple[list[tuple[Purse, int]], int]:
-    """What each purse gives of the amount, and what is left for own money."""
+def _split(book: Book, operation: Operation, payer: Account, payee: Account) -> tuple[list[tuple[Purse, int]], int]:
+    """Return the amount from each purse, and the rest from own money."""
     own = operation.amount
     purse_legs = []
     for purse in [] if operation.flags & PayFlag.OWN_ONLY else usable_purses(book, payer, payee, own):
@@ -74,7 +74,7 @@ def _lay(book: Book, operation: Operation, payer: Account, payee: Account) -> tu
 
 
 def usable_purses(book: Book, payer: Account, payee: Account, amount: int) -> list[Purse]:
-    """The payer's purses that may pay this payee so much now: earliest end first, then programme, then member."""
+    """Return the payer's purses that may pay this amount to this payee: by earliest end, programme, member."""
     usable = []
     for purse in book.purses_of(payer):
         rules = book.rules_of_programme(purse.programme)
@@ -85,14 +85,14 @@ def usable_purses(book: Book, payer: Account, payee: Account, amount: int) -> li
     return [purse for *_, purse in sorted(usable, key=lambda entry: entry[:3])]
 
 
-def use_up_own(book: Book, payer: Account, legs: Legs) -> tuple[bool, tuple[int, int, int]]:
-    """Count the own money among what is paid or held."""
+def count_own_use(book: Book, payer: Account, legs: Legs) -> tuple[bool, tuple[int, int, int]]:
+    """Count the own money of a PAY or HOLD in the limits."""
     own = sum(part for purse, part in legs if purse is None)
-    return use_up(book, payer, own) if own > 0 else (False, (0, 0, 0))
+    return count_use(book, payer, own) if own > 0 else (False, (0, 0, 0))
 
 
 def paying(book: Book, payer: Account, payee: Account, legs: Legs) -> Plan:
-    """The movements of a PAY or POST."""
+    """Return the movements of a PAY or POST."""
     return [
         (payer, payee, part, Purpose.PAY_OWN) if purse is None else (book.purses[purse], payee, part, Purpose.PAY_PURSE)
         for purse, part in legs
@@ -100,14 +100,14 @@ def paying(book: Book, payer: Account, payee: Account, legs: Legs) -> Plan:
     ]
 
 
-# ── What comes back ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── Refunds and reversals ────────────────────────────────────────────────────────────────────────────────────
 
 REFUND = (Purpose.REFUND_OWN, Purpose.REFUND_SUSPENSE, Purpose.REFUND_PURSE)
 REVERSAL = (Purpose.REVERSAL_OWN, Purpose.REVERSAL_SUSPENSE, Purpose.REVERSAL_PURSE)
 
 
 def refund(book: Book, operation: Operation) -> None:
-    """The payee gives back a part of a pay: own money first, then purses, last to first."""
+    """Refund a part of a pay: own money first, then purses from the last."""
     original = _original(book, operation, (Kind.PAY, Kind.POST, Kind.HOLD), Result.ORIGINAL_IS_NOT_A_PAY)
     payee, amount = book.accounts[original.payee], operation.amount
     refuse(Result.DEBIT_ACCOUNT_CLOSED, payee.closed)
@@ -115,18 +115,18 @@ def refund(book: Book, operation: Operation) -> None:
     rules, passed = book.rules_of(payee), book.now - original.paid_ns
     if rules is not None and rules.refund_window_s != 0:
         refuse(Result.REFUND_WINDOW_CLOSED, passed >= rules.refund_window_s * SECOND_NS)
-    _check_giving_back(book, operation, original)
+    _check_refundable(book, operation, original)
     refuse(Result.EXCEEDS_BALANCE, not payee.has(amount))
     _give_back(book, operation.reference, original, amount, REFUND)
 
 
 def reverse(book: Book, operation: Operation) -> None:
-    """By authority: what the payee has of it comes back, and what is missing is a claim on record."""
+    """Reverse by authority as far as the payee has the money; the rest is a claim on record."""
     reversible = (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.HOLD)
     original = _original(book, operation, reversible, Result.ORIGINAL_NOT_REVERSIBLE)
     refuse(Result.ORIGINAL_NOT_REVERSIBLE, original.final)
     payee, amount = book.accounts[original.payee], operation.amount
-    _check_giving_back(book, operation, original)
+    _check_refundable(book, operation, original)
     taken = amount if payee.kind == AccountKind.ISSUANCE else max(0, min(amount, payee.available))
     _give_back(book, operation.reference, original, taken, REVERSAL)
     book.refunded[operation.id] = amount - taken
@@ -136,29 +136,29 @@ def _original(book: Book, operation: Operation, kinds: tuple[Kind, ...], otherwi
     refuse(Result.ORIGINAL_NOT_FOUND, operation.reference not in book.bound)
     bound = book.bound[operation.reference]
     refuse(otherwise, bound.kind not in kinds)
-    # A hold that was posted by a POST, or not at all, is none.
+    # A hold that a POST posted, or no operation posted, has no entry.
     refuse(otherwise, bound.kind is Kind.HOLD and operation.reference not in book.pays)
     refuse(Result.ORIGINAL_WAS_REFUSED, bound.result is not Result.CREATED)
     return book.pays[operation.reference]
 
 
-def _check_giving_back(book: Book, operation: Operation, original: Pay) -> None:
-    """The refusals that REFUND and REVERSE share, judged for the operation's whole amount."""
+def _check_refundable(book: Book, operation: Operation, original: Pay) -> None:
+    """Check the refusals shared by REFUND and REVERSE, for the operation's whole amount."""
     amount, refunded = operation.amount, book.refunded.get(operation.reference, 0)
     refuse(Result.EXCEEDS_REFUNDABLE, refunded + amount > original.amount)
-    plan = _plan_back(book, original, refunded, amount, REFUND)
+    plan = _refund_plan(book, original, refunded, amount, REFUND)
     refuse(Result.OVERFLOWS_DEBITS, book.accounts[original.payee].overflows_debits(amount))
     refuse(Result.OVERFLOWS_CREDITS, any(receiver.overflows_credits(amount) for _, receiver, _, _ in plan))
 
 
 def _give_back(book: Book, original_id: int, original: Pay, amount: int, purposes: tuple[Purpose, ...]) -> None:
     refunded = book.refunded.get(original_id, 0)
-    book.move(_plan_back(book, original, refunded, amount, purposes))
+    book.move(_refund_plan(book, original, refunded, amount, purposes))
     book.refunded[original_id] = refunded + amount
 
 
-def _plan_back(book: Book, original: Pay, refunded: int, amount: int, purposes: tuple[Purpose, ...]) -> Plan:
-    """Lay the legs end to end, own money first, then purses last to first; take [refunded, refunded + amount)."""
+def _refund_plan(book: Book, original: Pay, refunded: int, amount: int, purposes: tuple[Purpose, ...]) -> Plan:
+    """Return the part [refunded, refunded + amount) of the legs: own money first, then purses from the last."""
     to_own, to_suspense, to_purse = purposes
     payer, payee = book.accounts[original.payer], book.accounts[original.payee]
     own_legs = [leg for leg in original.legs if leg[0] is None]

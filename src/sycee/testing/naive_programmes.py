@@ -1,4 +1,4 @@
-"""The naive twin on programmes and purses (docs/reference/ledger.md §5): all of it but what pays and comes back."""
+"""Naive twin: programmes and purses (docs/reference/ledger.md §5), except payments and refunds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Purpose, PurseState
 from sycee.testing.naive_book import Book, refuse, refuse_for
-from sycee.testing.naive_limits import forbids_amount, use_up
+from sycee.testing.naive_limits import forbids_amount, count_use
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Programme, Purse
 
@@ -18,12 +18,12 @@ PURSES_PER_WALLET_MAX = 16
 
 
 def id_bytes(id: int) -> bytes:
-    """An id in 16 bytes, low half first."""
+    """Return an id as 16 bytes, low half first."""
     return id.to_bytes(16, "little")
 
 
 def cohort_digest(member_ids: Iterable[int]) -> bytes:
-    """What SEAL_COHORT must name: BLAKE3-256 over the member ids in order."""
+    """Return the digest that SEAL_COHORT must name: BLAKE3-256 over the member ids in order."""
     return blake3(b"".join(map(id_bytes, member_ids))).digest()
 
 
@@ -33,7 +33,7 @@ def _programme(book: Book, operation: Operation) -> Programme:
 
 
 def open_programme(book: Book, operation: Operation) -> None:
-    """A programme, and a purse for each of its members to come."""
+    """Open a programme with a purse for each future member."""
     refuse(Result.RULE_SET_NOT_FOUND, operation.rule_set not in book.rule_sets)
     refuse(Result.PROGRAMME_EXISTS, operation.number in book.programmes)
     returns_to = book.rule_sets[operation.rule_set].current.return_account
@@ -55,7 +55,7 @@ def open_programme(book: Book, operation: Operation) -> None:
 
 
 def add_members(book: Book, operation: Operation) -> None:
-    """The ids of the next members."""
+    """Add the ids of the next members."""
     programme = _programme(book, operation)
     refuse(Result.COHORT_SEALED, programme.sealed)
     refuse(Result.MEMBER_NOT_FOUND, operation.first + operation.count > programme.count)
@@ -66,7 +66,7 @@ def add_members(book: Book, operation: Operation) -> None:
 
 
 def seal_cohort(book: Book, operation: Operation) -> None:
-    """The cohort is what its digest says, for ever."""
+    """Fix the cohort by its digest, for good."""
     programme = _programme(book, operation)
     refuse(Result.COHORT_SEALED, programme.sealed)
     refuse(Result.COHORT_INCOMPLETE, programme.filled != programme.count)
@@ -76,7 +76,7 @@ def seal_cohort(book: Book, operation: Operation) -> None:
 
 
 def drop(book: Book, operation: Operation) -> None:
-    """The same to each of a range of members who got nothing so far, or to none."""
+    """Pay the same amount to each member of a range, or to none; members already paid are skipped."""
     programme, amount = _programme(book, operation), operation.amount
     refuse(Result.COHORT_NOT_SEALED, not programme.sealed)
     refuse(Result.SEAL_DIFFERS, programme.seal != operation.reference)
@@ -93,7 +93,7 @@ def drop(book: Book, operation: Operation) -> None:
     balance_max = book.rules_of_programme(operation.number).balance_max
     refuse(Result.EXCEEDS_BALANCE_LIMIT, balance_max != 0 and amount > balance_max)
     if to_fill:
-        use_up(book, funder, total)
+        count_use(book, funder, total)
     for purse in to_fill:
         purse.state = PurseState.DROPPED
     book.move([(funder, purse, amount, Purpose.DROP) for purse in to_fill])
@@ -122,7 +122,7 @@ def claim(book: Book, operation: Operation) -> None:
 
 
 def expire(book: Book, operation: Operation) -> None:
-    """What is left of a range of purses goes back."""
+    """Return the rest of a range of purses."""
     programme = _programme(book, operation)
     refuse(Result.COHORT_NOT_SEALED, not programme.sealed)
     refuse(Result.MEMBER_NOT_FOUND, operation.first + operation.count > programme.count)

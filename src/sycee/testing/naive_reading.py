@@ -1,4 +1,4 @@
-"""What the naive twin answers to reads, in loops: accounts, purses, holds, pages of statements."""
+"""Naive twin: reads in loops: accounts, purses, holds, pages of statements."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sycee.testing.naive_book import Book
 
 
 class Line(NamedTuple):
-    """One line of a statement. Amounts in minor units: positive came in, negative went out."""
+    """One line of a statement. Amounts in minor units: positive incoming, negative outgoing."""
 
-    number: int  # of the movement, from 1
+    number: int  # number of the movement, from 1
     time_ns: int
     amount: int
-    balance: int  # after it
+    balance: int  # balance after the movement
     counterparty: int  # account id; 0 where the other side is a purse
-    operation: int  # id of the operation that made it
+    operation: int  # id of the operation of the movement
     purpose: int
 
 
 def account(book: Book, id: int) -> Account | None:
-    """The account with this id, or None."""
+    """Return the account with this id, or None."""
     found = book.accounts.get(id)
     if found is None:
         return None
@@ -61,7 +61,7 @@ def account(book: Book, id: int) -> Account | None:
 
 
 def purse(book: Book, programme: int, member: int) -> Purse | None:
-    """The purse of a member of a programme, or None."""
+    """Return the purse of a member of a programme, or None."""
     found = book.purses.get((programme, member))
     if found is None:
         return None
@@ -80,7 +80,7 @@ def purse(book: Book, programme: int, member: int) -> Purse | None:
 
 
 def hold(book: Book, id: int) -> Hold | None:
-    """The hold that this operation made, or None."""
+    """Return the hold made by this operation, or None."""
     found = book.holds.get(id)
     if found is None:
         return None
@@ -98,7 +98,7 @@ def hold(book: Book, id: int) -> Hold | None:
 
 
 def statement(book: Book, id: int, times_ns: Mapping[int, int], operations: Mapping[int, int]) -> list[Line]:
-    """All lines of an account, newest first. times_ns: by sequence of the frame; operations: ids by place."""
+    """Return all lines of an account, newest first. `times_ns` is indexed by frame, `operations` by place."""
     lines = []
     row = "account", id
     for number, movement in enumerate(book.movements, start=1):
@@ -121,7 +121,7 @@ def statement(book: Book, id: int, times_ns: Mapping[int, int], operations: Mapp
 
 
 def page(lines: list[Line], *, lines_max: int, cursor: int = 0) -> tuple[list[Line], int]:
-    """At most so many of these lines, newest first, after the one that `cursor` numbers; and the next cursor."""
+    """Return up to `lines_max` lines, newest first, after the line numbered `cursor`; and the next cursor."""
     rest = [line for line in lines if not cursor or line.number < cursor]
     shown = rest[:lines_max]
     return shown, shown[-1].number if len(rest) > len(shown) else 0

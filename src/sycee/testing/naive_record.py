@@ -1,4 +1,4 @@
-"""How the naive twin reads one record of 128 bytes, and what it finds malformed (docs/reference/ledger.md §1, §2)."""
+"""Naive twin: read a record of 128 bytes and find it malformed (docs/reference/ledger.md §1, §2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sycee.core import limits
 from sycee.core.result_codes import Result
 from sycee.ledger.layout import LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
 
-# Where each field lies: the first byte of it and the first byte after it. Some kinds lay others over these.
+# The first byte of each field and the byte after it. Some kinds use other fields at these places.
 FIELDS = {
     "amount": (24, 32),
     "debit": (32, 48),
@@ -27,7 +27,7 @@ FIELDS = {
     "key": (48, 80),
     "hash": (64, 96),
     "secret": (80, 112),
-    # those of DEFINE_RULE_SET
+    # fields of DEFINE_RULE_SET
     "effective_ns": (24, 32),
     "groups": (32, 40),
     "refund_reserve": (40, 48),
@@ -39,11 +39,11 @@ FIELDS = {
     "month_max": (112, 120),
     "year_max": (120, 128),
 }
-ALWAYS_USED = range(24)  # id, kind, flags and code: an unknown flag has a code of its own
+ALWAYS_USED = range(24)  # id, kind, flags and code: an unknown flag has its own code
 MEMBER_BYTES = (32, 48, 64, 96, 112)
 RULE_SET_AMOUNTS = ("refund_reserve", "balance_max", "single_max", "day_max", "month_max", "year_max")
 
-# The fields that each kind uses beside those of every kind.
+# The fields that each kind uses besides the fields of every kind.
 USED: dict[Kind, tuple[str, ...]] = {
     Kind.DEFINE_CURRENCY: ("number", "zone", "note"),
     Kind.DEFINE_GROUP: ("number", "note"),
@@ -72,7 +72,7 @@ USED: dict[Kind, tuple[str, ...]] = {
     Kind.PAY: ("debit", "credit", "amount", "note"),
     Kind.REFUND: ("reference", "amount", "note"),
     Kind.HOLD: ("debit", "credit", "amount", "until_ns", "note"),  # and by its flags, below
-    Kind.POST: ("reference", "debit", "amount", "note"),  # likewise
+    Kind.POST: ("reference", "debit", "amount", "note"),  # as above
     Kind.VOID: ("reference", "debit", "note"),
     Kind.EXTEND: ("reference", "debit", "until_ns", "note"),
     Kind.POST_HOLDS: ("debit", "credit", "reference", "note"),
@@ -84,7 +84,7 @@ USED: dict[Kind, tuple[str, ...]] = {
     Kind.STAGE: ("debit", "credit", "amount", "number", "note"),
     Kind.SETTLE: ("number", "first", "count", "amount", "note"),
 }  # fmt: skip
-# What `flags` may be; LINKED comes to it where a kind may stand in a chain.
+# The flags allowed for each kind; LINKED is added for kinds allowed in chains.
 FLAGS_ALLOWED: dict[Kind, tuple[int, ...]] = {
     Kind.DEFINE_RULE_SET: tuple(range(16)),
     Kind.GRANT_ROLE: (1, 2, 6),
@@ -135,13 +135,13 @@ NAMES_TWO_ACCOUNTS = (
     Kind.TRANSFER, Kind.PAY, Kind.OPEN_ACCOUNT, Kind.LINK_ACCOUNT, Kind.HOLD, Kind.SEND, Kind.STAGE,
 )  # fmt: skip
 
-# These are their own suspense account: they take what could be credited nowhere else, or are where money ends.
+# Accounts of these kinds have no suspense account: they are one, or money ends there.
 SELF_SUSPENDED = (AccountKind.ISSUANCE, AccountKind.SUSPENSE)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One record, read. An id is one Python int."""
+    """One parsed record. An id is one Python int."""
 
     record: bytes
     id: int
@@ -160,7 +160,7 @@ class Operation:
 
     @classmethod
     def read(cls, record: bytes) -> Operation:
-        """Read 128 bytes as the table of §1 does."""
+        """Parse 128 bytes by the table of §1."""
 
         def unsigned(name: str) -> int:
             return int.from_bytes(record[slice(*FIELDS[name])], "little")
@@ -186,35 +186,35 @@ class Operation:
         )
 
     def field(self, name: str) -> bytes:
-        """The bytes of a field that only some kinds have."""
+        """Return the bytes of a field that only some kinds have."""
         return self.record[slice(*FIELDS[name])]
 
     def signed(self, name: str) -> int:
-        """Such a field as a signed number."""
+        """Return such a field as a signed number."""
         return int.from_bytes(self.field(name), "little", signed=True)
 
     def unsigned(self, name: str) -> int:
-        """Such a field as an id or an unsigned number."""
+        """Return such a field as an id or an unsigned number."""
         return int.from_bytes(self.field(name), "little")
 
     @property
     def is_linked(self) -> bool:
-        """True if it stands or falls with the operation after it."""
+        """Return whether the operation is linked to the next one."""
         return bool(self.flags & LINKED)
 
     @property
     def content(self) -> bytes:
-        """What a retry must repeat to be the same request."""
+        """Return the bytes that a retry must repeat to be the same request."""
         return self.record[16:128]
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """DEFINE_RULE_SET: four groups, 0 for none."""
+        """Return the four groups of DEFINE_RULE_SET, 0 for none."""
         return tuple(int.from_bytes(self.record[at : at + 2], "little") for at in range(32, 40, 2))
 
     @property
     def members(self) -> list[int]:
-        """ADD_MEMBERS: the first `count` of its ids; none while `count` is out of range."""
+        """Return the first `count` ids of ADD_MEMBERS; none if `count` is out of range."""
         if self.count > len(MEMBER_BYTES):
             return []
         return [int.from_bytes(self.record[at : at + 16], "little") for at in MEMBER_BYTES[: self.count]]
@@ -225,7 +225,7 @@ _ALL_BYTES = frozenset(range(limits.RECORD_BYTES))
 
 
 def malformed(operation: Operation) -> Result | None:
-    """What is wrong with the bytes alone; None if the state must judge."""
+    """Return the code of a malformed record; None if the state must decide."""
     if operation.id == 0:
         return Result.ID_MUST_NOT_BE_ZERO
     if operation.kind not in _KINDS:
@@ -254,7 +254,7 @@ def malformed(operation: Operation) -> Result | None:
 
 
 def _names_unknown(operation: Operation, kind: Kind) -> Result | None:
-    """The second half of `malformed`: kinds, reasons and roles, windows, names and keys."""
+    """Check the second half of `malformed`: kinds, reasons and roles, windows, names and keys."""
     if kind is Kind.OPEN_ACCOUNT and operation.first not in tuple(AccountKind):
         return Result.ACCOUNT_KIND_UNKNOWN
     if kind in HAS_REASON and operation.first not in tuple(Reason):
@@ -272,7 +272,7 @@ def _names_unknown(operation: Operation, kind: Kind) -> Result | None:
 
 
 def numbers_in_range(operation: Operation, kind: Kind) -> bool:
-    """True if the numbers of things that this kind names can be such numbers."""
+    """Return whether the numbers that this kind names are in range."""
     if kind in NUMBER_MAX and not 1 <= operation.number <= NUMBER_MAX[kind]:
         return False
     if kind is Kind.GRANT_ROLE and operation.number > 999:
@@ -285,7 +285,7 @@ def numbers_in_range(operation: Operation, kind: Kind) -> bool:
 
 
 def used_bytes(operation: Operation, kind: Kind) -> set[int]:
-    """The places of the bytes that may be other than zero."""
+    """Return the positions of the bytes that may be other than zero."""
     names = set(USED[kind])
     if kind is Kind.OPEN_ACCOUNT and operation.first in SELF_SUSPENDED:
         names.remove("credit")
@@ -305,7 +305,7 @@ def used_bytes(operation: Operation, kind: Kind) -> set[int]:
     for name in names:
         used.update(range(*FIELDS[name]))
     if kind is Kind.ADD_MEMBERS:
-        # Which ids are unused cannot be said while `count` is out of range: then none is judged, nor looked at.
+        # With `count` out of range the unused ids are undefined: none is checked.
         in_range = 1 <= operation.count <= len(MEMBER_BYTES)
         for at in MEMBER_BYTES[: operation.count] if in_range else MEMBER_BYTES:
             used.update(range(at, at + 16))
@@ -313,7 +313,7 @@ def used_bytes(operation: Operation, kind: Kind) -> set[int]:
 
 
 def ids_needed(operation: Operation, kind: Kind) -> list[int]:
-    """The ids that must name something."""
+    """Return the ids that must not be zero."""
     if kind is Kind.ADD_MEMBERS:
         return operation.members
     named = {"debit": operation.debit, "credit": operation.credit, "reference": operation.reference}

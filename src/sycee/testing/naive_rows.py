@@ -1,7 +1,7 @@
-"""What the naive twin keeps: accounts, purses, rule sets, holds, transits, bound ids and movements, in plain ints.
+"""Rows of the naive twin: accounts, purses, rule sets, holds, transits, bound ids and movements, in plain ints.
 
-Rows name each other by id and never hold one another, and what they hold is immutable: so a shallow copy of a row
-is a whole copy of it, and a chain is undone by putting the copies back.
+Rows refer to each other by id, and their values are immutable. A shallow copy of a row is therefore a full copy, and a
+chain is undone by restoring the copies.
 """
 
 from __future__ import annotations
@@ -16,139 +16,139 @@ from sycee.ledger.layout import PURSE_BIT, AccountKind, HoldState, Kind, Purpose
 # ("account", id) or ("purse", programme, member)
 Row: TypeAlias = tuple[str, int] | tuple[str, int, int]
 PurseKey: TypeAlias = tuple[int, int]  # programme, member
-Three: TypeAlias = tuple[int, int, int]  # of the day, of the month, of the year
-Legs: TypeAlias = tuple[tuple[PurseKey | None, int], ...]  # where money comes from, and how much; None is own money
+Three: TypeAlias = tuple[int, int, int]  # values of the day, the month and the year
+Legs: TypeAlias = tuple[tuple[PurseKey | None, int], ...]  # source of money and its amount; None is own money
 
 
 @dataclass
 class Account:
-    """What stands in one account. Debits and credits only grow."""
+    """One account. Debits and credits only grow."""
 
     id: int
-    number: int  # its place in the order of opening, from 0
+    number: int  # position in the order of opening, from 0
     currency: int
     kind: int
     operator: int
     rule_set: int
-    suspense: int  # id of the account that takes what this one cannot
+    suspense: int  # id of the suspense account
     link: int = 0
     debit_reasons: int = 0  # bit r - 1 is set for reason r
     credit_reasons: int = 0
-    closed: int = 0  # the reason, 0 while it is open
+    closed: int = 0  # the reason, 0 while the account is open
     debits_posted: int = 0
     credits_posted: int = 0
     debits_pending: int = 0
     credits_pending: int = 0
     used: Three = (0, 0, 0)
-    periods: Three = (0, 0, 0)  # the numbers of the day, month and year in which that was used
+    periods: Three = (0, 0, 0)  # the numbers of the day, month and year of `used`
     key: bytes = bytes(32)
     key_flags: int = 0
     key_epoch: int = 0
 
     @property
     def row(self) -> Row:
-        """The name of this row in movements and messages."""
+        """Return the name of this row in movements and messages."""
         return "account", self.id
 
     @property
     def row_number(self) -> int:
-        """The number of this row in the bytes of a movement."""
+        """Return the number of this row in the bytes of a movement."""
         return self.number
 
     @property
     def balance(self) -> int:
-        """Credits less debits, as posted."""
+        """Return credits less debits, posted."""
         return self.credits_posted - self.debits_posted
 
     @property
     def available(self) -> int:
-        """What may still be given away."""
+        """Return the amount that may still be debited."""
         return self.balance - self.debits_pending
 
     def has(self, amount: int) -> bool:
-        """True if `amount` may be taken; issuance is unbounded below."""
+        """Return whether `amount` may be debited; issuance has no lower bound."""
         return self.kind == AccountKind.ISSUANCE or self.available >= amount
 
     def overflows_debits(self, amount: int) -> bool:
-        """True if debits would pass what 64 bits hold."""
+        """Return whether debits would exceed 64 bits."""
         return self.debits_posted + self.debits_pending + amount > I64_MAX
 
     def overflows_credits(self, amount: int) -> bool:
-        """True if credits would pass what 64 bits hold."""
+        """Return whether credits would exceed 64 bits."""
         return self.credits_posted + self.credits_pending + amount > I64_MAX
 
-    def give(self, amount: int, purpose: Purpose) -> None:
-        """Be debited."""
+    def debit(self, amount: int, purpose: Purpose) -> None:
+        """Debit this account."""
         self.debits_posted += amount
 
-    def receive(self, amount: int, purpose: Purpose) -> None:
-        """Be credited."""
+    def credit(self, amount: int, purpose: Purpose) -> None:
+        """Credit this account."""
         self.credits_posted += amount
 
 
 @dataclass
 class Purse:
-    """What one member holds of one programme."""
+    """Money of one member in one programme."""
 
     programme: int
     member: int
-    number: int  # its place in the order of opening, from 0
+    number: int  # position in the order of opening, from 0
     member_id: int = 0
-    wallet: int = 0  # id of the account it was claimed for, 0 for none
+    wallet: int = 0  # id of the wallet that claimed it, 0 for none
     state: PurseState = PurseState.EMPTY
     dropped: int = 0
     spent: int = 0
     refunded: int = 0
     returned: int = 0
-    pending: int = 0  # what open holds keep of it
+    pending: int = 0  # amount reserved by open holds
 
     @property
     def key(self) -> PurseKey:
-        """What it is found under."""
+        """Return the key of this purse."""
         return self.programme, self.member
 
     @property
     def row(self) -> Row:
-        """The name of this row in movements and messages."""
+        """Return the name of this row in movements and messages."""
         return "purse", self.programme, self.member
 
     @property
     def row_number(self) -> int:
-        """The number of this row in the bytes of a movement."""
+        """Return the number of this row in the bytes of a movement."""
         return PURSE_BIT | self.number
 
     @property
     def posted(self) -> int:
-        """What came in less what went out, held or not."""
+        """Return incoming less outgoing money, whether reserved or not."""
         return self.dropped - self.spent + self.refunded - self.returned
 
     @property
     def left(self) -> int:
-        """What may still be spent of it."""
+        """Return the amount that may still be spent."""
         return self.posted - self.pending
 
     @property
     def balance(self) -> int:
-        """A purse's balance in movements is what is left of it."""
+        """Return the balance shown in movements: the amount that may still be spent."""
         return self.left
 
     def overflows_debits(self, amount: int) -> bool:
-        """True if what was spent would pass what 64 bits hold."""
+        """Return whether the amount spent would exceed 64 bits."""
         return self.spent + self.pending + amount > I64_MAX
 
     def overflows_credits(self, amount: int) -> bool:
-        """True if what was refunded would pass what 64 bits hold."""
+        """Return whether the amount refunded would exceed 64 bits."""
         return self.refunded + amount > I64_MAX
 
-    def give(self, amount: int, purpose: Purpose) -> None:
-        """Be debited: what does not return was spent."""
+    def debit(self, amount: int, purpose: Purpose) -> None:
+        """Debit this purse: returned for a RETURN, spent otherwise."""
         if purpose in (Purpose.RETURN, Purpose.RETURN_SUSPENSE):
             self.returned += amount
         else:
             self.spent += amount
 
-    def receive(self, amount: int, purpose: Purpose) -> None:
-        """Be credited: what is not dropped is refunded."""
+    def credit(self, amount: int, purpose: Purpose) -> None:
+        """Credit this purse: dropped for a DROP, refunded otherwise."""
         if purpose is Purpose.DROP:
             self.dropped += amount
         else:
@@ -157,7 +157,7 @@ class Purse:
 
 @dataclass(frozen=True)
 class Rules:
-    """One version of a rule set. A maximum, reserve or window of 0 is none, and so is a group."""
+    """One version of a rule set. A maximum, reserve, window or group of 0 is absent."""
 
     flags: int
     groups: tuple[int, ...]
@@ -175,7 +175,7 @@ class Rules:
 
 @dataclass
 class RuleSet:
-    """What is in effect under a number, and what will be."""
+    """The version in effect of a rule set, and the scheduled one."""
 
     current: Rules
     coming: Rules | None = None
@@ -183,7 +183,7 @@ class RuleSet:
 
 @dataclass
 class Programme:
-    """A cohort, under one rule set. Its purses are with all others."""
+    """A cohort under one rule set. Its purses are in `Book.purses`."""
 
     rule_set: int
     funder: int
@@ -198,7 +198,7 @@ class Programme:
 
 @dataclass(frozen=True)
 class Bound:
-    """What is remembered of an operation whose id is bound."""
+    """The stored result of an operation whose id is bound."""
 
     content: bytes  # bytes 16 to 127 of the record
     kind: Kind
@@ -207,51 +207,51 @@ class Bound:
 
 @dataclass(frozen=True)
 class Pay:
-    """What refunds and reversals need to know of a TRANSFER, PAY or POST, or of a HOLD that POST_HOLDS posted."""
+    """Data for refunds and reversals of a TRANSFER, PAY or POST, or of a HOLD that POST_HOLDS posted."""
 
     payer: int
     payee: int
     amount: int
-    legs: Legs  # as they were paid
+    legs: Legs  # in the order of payment
     paid_ns: int
     final: bool = False  # a TRANSFER that cannot be reversed
 
 
 @dataclass
 class Hold:
-    """Money kept ready. `legs` is what it still holds, purses first, in the order in which it is taken."""
+    """Money reserved for a payee. `legs` is the amount still reserved: purses first, in the order of payment."""
 
     id: int
     payer: int
     payee: int
-    third: int  # id of the account that releases it, 0 for none
-    hash: bytes  # SHA-256 of the secret, zero unless it is hash-locked
+    third: int  # id of the account that may release the hold, 0 for none
+    hash: bytes  # SHA-256 of the secret, zero without a hash lock
     hash_locked: bool
     end_ns: int
     legs: Legs
     state: HoldState = HoldState.OPEN
     counted: bool = False
-    periods: Three = (0, 0, 0)  # the payer's, as they were when it was held, if it was counted
+    periods: Three = (0, 0, 0)  # the payer's periods when the hold was made, if it was counted
 
     @property
     def held(self) -> int:
-        """What it still holds, of purses and of own money."""
+        """Return the amount still reserved, of purses and own money."""
         return sum(part for _, part in self.legs)
 
     @property
     def own(self) -> int:
-        """What it still holds of own money."""
+        """Return the amount of own money still reserved."""
         return sum(part for purse, part in self.legs if purse is None)
 
     @property
     def purse_legs(self) -> list[tuple[PurseKey, int]]:
-        """Which purses it was laid on, and what it still holds of each."""
+        """Return the purses of the hold and the amount still reserved in each."""
         return [(purse, part) for purse, part in self.legs if purse is not None]
 
 
 @dataclass
 class Transit:
-    """Money on its way through an IN_TRANSIT account."""
+    """Money in an IN_TRANSIT account."""
 
     id: int
     source: int
@@ -259,26 +259,26 @@ class Transit:
     destination: int
     amount: int
     counted: bool = False
-    periods: Three = (0, 0, 0)  # the giver's, as they were then, if it was counted
+    periods: Three = (0, 0, 0)  # the giver's periods at that time, if the amount was counted
     state: TransitState = TransitState.OPEN
 
 
 @dataclass
 class Batch:
-    """Payments of one operator that wait to be settled together: debit, credit, amount."""
+    """Payments of one operator that will be settled together: debit, credit, amount."""
 
     operator: int
     payments: list[tuple[int, int, int]] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """Their control sum, over all currencies."""
+        """Return the control sum over all currencies."""
         return sum(amount for *_, amount in self.payments)
 
 
 @dataclass
 class Grant:
-    """A role that a person's key has for a while."""
+    """A role granted to a person's key for a period."""
 
     id: int
     person: int
@@ -286,19 +286,19 @@ class Grant:
     flags: int
     key: bytes
     operator: int
-    currency: int  # of an officer, 0 for all
+    currency: int  # of an officer, 0 for all currencies
     from_ns: int
     until_ns: int
     revoked: bool = False
 
     def counts(self, now_ns: int) -> bool:
-        """True if the person has the role at that time."""
+        """Return whether the grant is in force at that time."""
         return not self.revoked and self.from_ns <= now_ns < self.until_ns
 
 
 @dataclass(frozen=True)
 class Movement:
-    """What one leg of one operation did to two rows."""
+    """One movement: one leg of one operation on two rows."""
 
     debit: Row
     credit: Row

@@ -1,4 +1,4 @@
-"""The naive twin on money on its way (docs/reference/ledger.md §8) and on settlement batches (§10)."""
+"""Naive twin: transits (docs/reference/ledger.md §8) and settlement batches (§10)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
 from sycee.testing.naive_book import Book, refuse, refuse_for
-from sycee.testing.naive_limits import forbids_amount, forbids_payee, forbids_receiving, is_in_force, use_up
+from sycee.testing.naive_limits import forbids_amount, forbids_payee, forbids_receiving, is_in_force, count_use
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Account, Batch, Transit
 
 
 def send(book: Book, operation: Operation) -> None:
-    """Money leaves an account and waits in one that is IN_TRANSIT."""
+    """Move money to an IN_TRANSIT account until it is confirmed or rejected."""
     source = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
     destination = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
     through = book.account_or(Result.TRANSIT_ACCOUNT_NOT_FOUND, operation.reference)
@@ -35,7 +35,7 @@ def send(book: Book, operation: Operation) -> None:
     refuse(Result.OVERFLOWS_CREDITS, destination.overflows_credits(amount) or through.overflows_credits(amount))
     refuse_for(forbids_amount(book, source, amount))
     refuse_for(forbids_receiving(book, destination, amount, waterfall=False))
-    counted, periods = use_up(book, source, amount)
+    counted, periods = count_use(book, source, amount)
     destination.credits_pending += amount
     book.move([(source, through, amount, Purpose.SEND)])
     book.transits[operation.id] = Transit(operation.id, source.id, through.id, destination.id, amount, counted, periods)
@@ -49,7 +49,7 @@ def _up_to(book: Book, source: Account, amount: int) -> int:
 
 
 def confirm(book: Book, operation: Operation) -> None:
-    """It arrives where it was sent."""
+    """Move the money of a transit to its destination."""
     transit = _open_transit(book, operation)
     destination = book.accounts[transit.destination]
     receiver, purpose = book.receiver(destination, Purpose.CONFIRM, Purpose.CONFIRM_SUSPENSE)
@@ -58,13 +58,13 @@ def confirm(book: Book, operation: Operation) -> None:
 
 
 def reject(book: Book, operation: Operation) -> None:
-    """It returns to where it came from."""
+    """Return the money of a transit to its source."""
     transit = _open_transit(book, operation)
     source = book.accounts[transit.source]
     receiver, purpose = book.receiver(source, Purpose.REJECT, Purpose.REJECT_SUSPENSE)
     _finish(book, transit, receiver, purpose)
     if transit.counted:
-        book.give_back(source, transit.amount, transit.periods)
+        book.subtract_use(source, transit.amount, transit.periods)
     transit.state = TransitState.REJECTED
 
 
@@ -78,7 +78,7 @@ def _open_transit(book: Book, operation: Operation) -> Transit:
 def _finish(book: Book, transit: Transit, receiver: Account, purpose: Purpose) -> None:
     through, destination = book.accounts[transit.through], book.accounts[transit.destination]
     refuse(Result.OVERFLOWS_DEBITS, through.overflows_debits(transit.amount))
-    # The transit is among the destination's credits pending: there, it would count twice.
+    # The transit is part of the destination's pending credits and would be counted twice there.
     more = 0 if receiver is destination else transit.amount
     refuse(Result.OVERFLOWS_CREDITS, receiver.overflows_credits(more))
     destination.credits_pending -= transit.amount
@@ -89,7 +89,7 @@ def _finish(book: Book, transit: Transit, receiver: Account, purpose: Purpose) -
 
 
 def stage(book: Book, operation: Operation) -> None:
-    """A payment waits in a batch, which begins with it if the number is the next."""
+    """Stage a payment in a batch; the next number begins a new batch."""
     debit = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
     credit = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
     is_next = operation.number == book.newest_batch + 1
@@ -111,7 +111,7 @@ def _open_batch(book: Book, number: int) -> Batch:
 
 
 def settle(book: Book, operation: Operation) -> None:
-    """All payments of a batch at once, judged by what each account gives or gets in the end; or none, ever."""
+    """Settle all payments of a batch, limits checked on each account's net, or refuse it for good."""
     batch = _open_batch(book, operation.number)
     refuse(Result.BATCH_OF_ANOTHER_OPERATOR, operation.first != batch.operator)
     refuse(Result.BATCH_DIFFERS, (operation.count, operation.amount) != (len(batch.payments), batch.total))
@@ -130,7 +130,7 @@ def _settle(book: Book, batch: Batch) -> None:
     refuse_for(min(codes, key=PRECEDENCE.index, default=None))
     for id in gives:
         if gives[id] > gets[id]:
-            use_up(book, book.accounts[id], gives[id] - gets[id])
+            count_use(book, book.accounts[id], gives[id] - gets[id])
     book.move(
         [(book.accounts[debit], book.accounts[credit], amount, Purpose.SETTLEMENT)
          for debit, credit, amount in batch.payments]
@@ -138,7 +138,7 @@ def _settle(book: Book, batch: Batch) -> None:
 
 
 def _forbids_settling(book: Book, account: Account, gives: int, gets: int) -> Iterator[Result]:
-    """Every code that one account of a batch gives; `settle` takes the highest of all accounts."""
+    """Yield every code that one account of a batch gives; `settle` returns the highest of all accounts."""
     net = gets - gives
     if gives > 0 and account.closed:
         yield Result.DEBIT_ACCOUNT_CLOSED

@@ -522,7 +522,7 @@ class Machine:
         """What the clock says when it is not wild."""
         return self._clock.now_ns() if self._right_ns is None else self._right_ns
 
-    def pass_time(self, ns: int) -> None:
+    def advance_time(self, ns: int) -> None:
         """Let the clock go on by so many nanoseconds, at least 0, and never beyond the latest."""
         self.set_clock_right()
         self._clock.set(min(self._clock.now_ns() + max(0, ns), LATEST_NS))

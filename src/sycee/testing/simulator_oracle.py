@@ -108,7 +108,7 @@ class Oracle:
         self._digest = b""
         if frame.kind is not FrameKind.OPERATIONS:
             demand(not frame.records, "a frame without operations has some", f"frame {frame.sequence}")
-            self.twin.pass_time(frame.time_ns, frame.calendar)
+            self.twin.advance_time(frame.time_ns, frame.calendar)
             return []
         records = np.frombuffer(frame.records, OPERATION)
         answers = self.twin.apply(frame.sequence, frame.time_ns, records, frame.calendar)

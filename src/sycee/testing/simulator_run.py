@@ -183,7 +183,7 @@ class Run:
                 now_ns = self._oracle.time_of_next(self.machine.right_ns())
                 self._ask(group.records, tuple(self._pen.envelopes(group.records, now_ns, dice)))
             if group.passes_ns:
-                self.machine.pass_time(group.passes_ns)
+                self.machine.advance_time(group.passes_ns)
         self.machine.set_clock_right()
 
     def _ask(self, records: Records, envelopes: tuple[Envelope, ...]) -> None:
@@ -273,7 +273,7 @@ class Run:
             if answer[0].binds:
                 places[at] = frames[0].sequence << PLACE_INDEX_BITS | index
         demand(len(answers) == len(records), "there are more or fewer answers than operations")
-        right = self._oracle.twin.look_again(records, [answer for answer in said if answer is not None])
+        right = self._oracle.twin.answer_after_frame(records, [answer for answer in said if answer is not None])
         for record, answer, right_one, place in zip(records, answers, right, places, strict=True):
             self._compare_answer(record, answer, right_one, place)
 
@@ -293,7 +293,7 @@ class Run:
         sequencer = self.machine.running()
         due_ns = sequencer.next_due_ns()  # checked after every frame
         if due_ns is not None and dice.below(3) < 2:
-            self.machine.pass_time(max(0, due_ns - self.machine.right_ns()) - dice.pick((0, 0, 1)))
+            self.machine.advance_time(max(0, due_ns - self.machine.right_ns()) - dice.pick((0, 0, 1)))
         clock_ns = self.clock.now_ns()
         is_due = due_ns is not None and due_ns <= clock_ns
         now_ns = self._oracle.time_of_next(clock_ns)
