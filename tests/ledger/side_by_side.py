@@ -55,7 +55,7 @@ class Sides:
             wanted = self.twin.answer_after_frame(
                 operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh]
             )
-            self.state.answer_after_frame(operations, answers)
+            self.state.look_again(operations, answers)
             assert as_results(answers) == wanted
         else:
             same = ["code", "first_code", "place"]

@@ -1,1 +1,1 @@
-"""What a ledger is tested with, and part of the product: the naive twin, random histories, simulated machines."""
+"""Test tools that are part of the product: the naive twin, random histories, simulated machines."""

@@ -1,11 +1,12 @@
-"""A disk in memory that forgets like a real one.
+"""Simulated disk in memory that loses unsynced data like a real one.
 
-What was written since a file's last fdatasync is *pending*: after `crash` each 512-byte sector of each pending write
-is there or not, whatever its neighbours do, and so is each name made, changed or removed since the last fsync of the
-folder. `kill -9` is no such test: the kernel's memory outlives the process (that is `kill` here).
+Data written since a file's last fdatasync is *pending*. After `crash` each 512-byte sector of a pending write is
+present or lost, independently of its neighbours. The same applies to each name created, changed or removed since the
+folder's last fsync. `kill -9` of a real process does not test this, because the kernel's memory survives the process;
+`kill` simulates that case.
 
-It also does what good disks do rarely and bad ones do often: a write that lands elsewhere or nowhere and says that all
-went well, bytes that change by themselves. `faults` counts what it did, so that a test can show that it did it.
+The disk also simulates defective hardware: a write that reports success and is lost or written to another place, and
+bits that change. `faults` counts these events, so that a test can show that they happened.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ import numpy as np
 from sycee.core.errors import UnavailableError
 from sycee.journal.disk import removed, unavailable
 
-SECTOR_BYTES: Final = 512  # the most that a disk writes whole or not at all
+SECTOR_BYTES: Final = 512  # the largest unit that a disk writes atomically
 
 
 class PowerCut(BaseException):
-    """The machine is off. Not an Exception, since nothing that handles errors can handle this."""
+    """Power cut of the simulated machine. Not an Exception, because no error handler can handle it."""
 
 
 class Loss(Enum):
-    """What a power cut does to each write that was pending."""
+    """Effect of a power cut on each pending write."""
 
     RANDOM = "each sector kept or lost by itself"
     LOST = "all lost"
@@ -40,12 +41,12 @@ class Loss(Enum):
 
 
 class _Inode:
-    """A file apart from its names."""
+    """A file without its names."""
 
     def __init__(self, durable: bytes = b"") -> None:
-        self.durable = bytearray(durable)  # on the platter
-        self.cached = bytearray(durable)  # what a read sees
-        self.pending: list[tuple[int, bytes]] = []  # writes that lie between the two, in order
+        self.durable = bytearray(durable)  # durable content
+        self.cached = bytearray(durable)  # content as seen by reads
+        self.pending: list[tuple[int, bytes]] = []  # pending writes, in order
 
     def write(self, offset: int, data: bytes) -> None:
         _overlay(self.cached, offset, data)
@@ -75,7 +76,7 @@ class _Inode:
 
 
 class FakeFile:
-    """A DiskFile of a FakeDisk."""
+    """DiskFile of a FakeDisk."""
 
     def __init__(self, disk: FakeDisk, name: str, inode: _Inode) -> None:
         self.name = name
@@ -83,31 +84,31 @@ class FakeFile:
         self._inode = inode
 
     def pwrite(self, data: memoryview, offset: int) -> None:
-        """See DiskFile. A power cut during it leaves the write pending, so that any part of it may be there."""
+        """Implement DiskFile. A power cut during the call leaves the write pending: any part of it may be present."""
         self._disk._reserve(self.name, len(self._inode.cached), offset + len(data))
         self._disk._write(self._inode, offset, bytes(data))
         self._disk._done("pwrite")
 
     def pread_into(self, data: memoryview, offset: int) -> int:
-        """See DiskFile."""
+        """Implement DiskFile."""
         self._disk._alive()
         found = bytes(self._inode.cached[offset : offset + len(data)])
         data[: len(found)] = found
         return len(found)
 
     def size(self) -> int:
-        """See DiskFile."""
+        """Implement DiskFile."""
         self._disk._alive()
         return len(self._inode.cached)
 
     def zero_fill(self, size_bytes: int, *, written: bool = True) -> None:
-        """See DiskFile. Zeros that were not written are read all the same."""
+        """Implement DiskFile. Ranges that were never written read as zeros anyway."""
         self._disk._reserve(self.name, len(self._inode.cached), size_bytes)
         self._inode.write(0, bytes(size_bytes))
         self._disk._done("zero_fill")
 
     def fdatasync(self) -> None:
-        """See DiskFile. When it fails the pending writes are dropped, and a second call would succeed."""
+        """Implement DiskFile. On failure the pending writes are dropped; a second call would succeed."""
         self._disk._done("fdatasync")
         if self._disk._sync_fails():
             self._inode.pending.clear()
@@ -118,21 +119,25 @@ class FakeFile:
         self._inode.sync()
 
     def close(self) -> None:
-        """See DiskFile."""
+        """Implement DiskFile."""
 
 
 class FakeDisk:
-    """A Disk in memory.
+    """Disk in memory.
 
-    `cut_after`: so many operations that change something are carried out, then PowerCut is raised in the next one
-    while it is under way. `space_bytes`: what fits all files together. `fail_sync_at`: the number, from 1, of the
-    fdatasync that fails. `read_only`: nothing may be changed. `misdirected`: by the number of a pwrite, from 1, where
-    it lands instead of where it should, as (name of the file, offset in bytes); None for nowhere. It reports success.
-    All may be set at any time; `operations` counts what was done, `faults` what went wrong, and the disks that come
-    of this one by `crash` and `kill` go on counting in the same `faults`.
+    All attributes may be set at any time:
+    - `cut_after`: number of modifying operations before PowerCut is raised during the next one.
+    - `space_bytes`: total space for all files.
+    - `fail_sync_at`: number, from 1, of the fdatasync that fails.
+    - `read_only`: refuse every modification.
+    - `misdirected`: actual target (file name, offset in bytes) of a pwrite by its number from 1; None: the write is
+      lost. The pwrite reports success.
+
+    `operations` counts modifying operations, `faults` counts faults; disks created by `crash` and `kill` share
+    `faults`.
     """
 
-    concurrent = False  # so that the order of operations, and with it every power cut, can be repeated
+    concurrent = False  # makes the order of operations, and so every power cut, reproducible
 
     def __init__(
         self,
@@ -154,26 +159,26 @@ class FakeDisk:
         self.faults: Counter[str] = Counter()
         self._names: dict[str, _Inode] = {}
         self._durable_names: dict[str, _Inode] = {}
-        self._pending_names: list[tuple[str, str, _Inode]] = []  # name that goes, name that comes, the file
+        self._pending_names: list[tuple[str, str, _Inode]] = []  # removed name, new name, file
         self._locked = False
         self._off = False
 
     def exists(self) -> bool:
-        """See Disk. The folder is always there."""
+        """Implement Disk. The folder always exists."""
         self._alive()
         return True
 
     def make_folder(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._writable("making the folder")
 
     def names(self) -> list[str]:
-        """See Disk."""
+        """Implement Disk."""
         self._alive()
         return sorted(self._names)
 
     def create(self, name: str) -> FakeFile:
-        """See Disk."""
+        """Implement Disk."""
         self._writable("making the file", name)
         if name in self._names:
             raise unavailable(FileExistsError(errno.EEXIST, ""), "making the file", self._path(name))
@@ -183,32 +188,32 @@ class FakeDisk:
         return FakeFile(self, name, inode)
 
     def open(self, name: str, *, writable: bool) -> FakeFile:
-        """See Disk."""
+        """Implement Disk."""
         self._alive()
         if writable:
             self._writable("opening the file", name)
         return FakeFile(self, name, self._inode(name, "opening the file"))
 
     def rename(self, old: str, new: str) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._writable(f"renaming {old} to {new}")
         self._change_name(old, new, self._inode(old, f"renaming to {new}"))
         self._done("rename")
 
     def unlink(self, name: str) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._writable("removing the file", name)
         self._change_name(name, "", self._inode(name, "removing the file"))
         self._done("unlink")
 
     def fsync_folder(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._done("fsync_folder")
         self._durable_names = dict(self._names)
         self._pending_names.clear()
 
     def lock(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._writable("opening the lock")
         if self._locked:
             raise UnavailableError(
@@ -218,11 +223,11 @@ class FakeDisk:
         self._locked = True
 
     def unlock(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._locked = False
 
     def crash(self, seed: int = 0, loss: Loss = Loss.RANDOM) -> FakeDisk:
-        """The disk as the next start finds it after a power cut now. The same seed gives the same disk."""
+        """Return the disk after a power cut now. The same seed returns the same disk."""
         random = np.random.default_rng(seed)
         names = dict(self._durable_names)
         self.faults["power cut"] += 1
@@ -244,7 +249,7 @@ class FakeDisk:
         return after
 
     def kill(self) -> FakeDisk:
-        """The disk as the next process finds it after this one was killed: nothing lost, what is pending stays so."""
+        """Return the disk after a kill of the process: nothing is lost, pending data stays pending."""
         after = self._successor()
         after._names = self._names
         after._durable_names = self._durable_names
@@ -257,9 +262,9 @@ class FakeDisk:
         return after
 
     def rot(self, seed: int, *, bits: int = 1, name: str = "") -> list[tuple[str, int]]:
-        """Turn so many random bits over, for good, in the file `name` or anywhere; says which file and byte each hit.
+        """Flip `bits` random durable bits, in the file `name` or anywhere; return file and byte of each.
 
-        The same seed on the same content hits the same bits. Empty files have none; a disk without bytes is left alone.
+        The same seed on the same content flips the same bits. Empty files and an empty disk are left unchanged.
         """
         random = np.random.default_rng(seed)
         files = [one for one in ([name] if name else sorted(self._names)) if self._names[one].cached]
@@ -274,11 +279,11 @@ class FakeDisk:
         return hits
 
     def content(self, name: str) -> bytes:
-        """What a read of the whole file gives."""
+        """Return the content of a whole file as seen by reads."""
         return bytes(self._inode(name, "reading").cached)
 
     def damage(self, name: str, offset: int, xor: int) -> None:
-        """Change one byte, for good, by exclusive or."""
+        """Change one durable byte by exclusive or."""
         inode = self._inode(name, "damaging")
         self.faults["byte damaged"] += 1
         inode.cached[offset] ^= xor
@@ -286,11 +291,11 @@ class FakeDisk:
             inode.durable[offset] ^= xor
 
     def replace(self, name: str, content: bytes) -> None:
-        """Make a file what `content` says, for good; for damage that is more than a byte."""
+        """Replace the durable content of a file, for damage larger than one byte."""
         self._names[name] = self._durable_names[name] = _Inode(content)
 
     def remove(self, name: str) -> None:
-        """Lose a file, for good."""
+        """Remove a file durably."""
         del self._names[name]
         self._durable_names.pop(name, None)
 
@@ -326,7 +331,7 @@ class FakeDisk:
             raise unavailable(OSError(errno.ENOSPC, ""), f"writing up to byte {new_size_bytes}", self._path(name))
 
     def _write(self, inode: _Inode, offset: int, data: bytes) -> None:
-        """Do a pwrite where it should be done, or where the disk's firmware does it instead."""
+        """Write at the requested place, or at the misdirected place."""
         number = self.operations["pwrite"] + 1
         if number not in self.misdirected:
             inode.write(offset, data)
@@ -336,7 +341,7 @@ class FakeDisk:
             self.faults["write lost"] += 1
             return
         self.faults["write misdirected"] += 1
-        # What firmware does is on the platter, and in what a later read sees, whatever is synced or not.
+        # A misdirected write is durable and visible at once, whether synced or not.
         for content in (self._inode(elsewhere[0], "writing").cached, self._inode(elsewhere[0], "writing").durable):
             _overlay(content, elsewhere[1], data)
 
@@ -344,7 +349,7 @@ class FakeDisk:
         return self.operations["fdatasync"] == self.fail_sync_at
 
     def _done(self, operation: str) -> None:
-        """Count an operation; cut the power in it when its turn has come."""
+        """Count an operation; raise PowerCut at the configured one."""
         self._alive()
         if self.cut_after is not None and self.operations.total() >= self.cut_after:
             self._off = True
@@ -359,7 +364,7 @@ def _overlay(content: bytearray, offset: int, data: bytes) -> None:
 
 
 def _kept(random: np.random.Generator, loss: Loss, sectors: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which sectors of one pending write reached the platter."""
+    """Return which sectors of one pending write became durable."""
     if loss is Loss.SHUFFLED:
         return np.full(sectors, random.integers(0, 2) > 0)
     if loss is Loss.RANDOM:
@@ -368,7 +373,7 @@ def _kept(random: np.random.Generator, loss: Loss, sectors: int) -> np.ndarray[t
         return np.zeros(sectors, dtype=np.bool_)
     if loss is Loss.KEPT:
         return np.ones(sectors, dtype=np.bool_)
-    some = int(random.integers(0, sectors))  # at least one is missing
+    some = int(random.integers(0, sectors))  # at least one is lost
     index = np.arange(sectors)
     return index < some if loss is Loss.FIRST else index >= sectors - some
 

@@ -1,9 +1,9 @@
-"""Random histories of a small world: frames of operations that succeed often enough to go deep, and fail in every way.
+"""Random histories of a small world: frames of operations that often succeed and fail in every way.
 
-A history is built from bytes alone: one string of them sets the stage, one more says each step. So the same builder
-serves a seed (`random_history`) and hypothesis (`histories`), which shrinks a failure by dropping steps and by making
-bytes smaller; 0 is always the plainest choice. Who is in the world is in `histories_world`, how the stage is set in
-`histories_stage`, what each kind of operation may look like in `histories_steps` and `histories_money`.
+A history is built from bytes: one string configures the stage, one more configures each step. The same builder serves a
+seed (`random_history`) and hypothesis (`histories`), which shrinks a failure by dropping steps and lowering bytes; 0 is
+always the simplest choice. `histories_world` defines accounts and ids, `histories_stage` the setup, `histories_steps`
+and `histories_money` the fields of each kind of operation.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ __all__ = [
 STEP_BYTES = 40
 Choices: TypeAlias = tuple[Kind | str, ...]
 
-# What a step may be, as often as it stands here: an operation, or one of those that `Builder` explains.
+# Possible steps; repeated entries are more frequent. A step is an operation or a method of `Builder`.
 COMMON: Choices = (
     *[Kind.PAY] * 9, *[Kind.REFUND] * 6, *[Kind.CLAIM] * 4, *[Kind.EXPIRE] * 3, *[Kind.DROP] * 3, *[Kind.TRANSFER] * 6,
     *[Kind.BLOCK_ACCOUNT] * 3, *[Kind.UNBLOCK_ACCOUNT] * 3, *[Kind.CLOSE_ACCOUNT] * 3, *[Kind.OPEN_ACCOUNT] * 2,
@@ -68,7 +68,7 @@ COMMON: Choices = (
     *["repeat"] * 6, *["leave"] * 2, *["chain"] * 8, *["wait"] * 2, *["overfill"] * 2, *["spend"] * 4, *["refill"] * 4,
     *["strand"] * 4, *["recover"] * 6, *["packet"] * 6,
 )  # fmt: skip
-# What most steps of some histories are about.
+# The theme of most steps, in some histories.
 PURSES: Choices = (
     *[Kind.PAY] * 20, *[Kind.REFUND] * 14, *[Kind.CLAIM] * 10, *[Kind.EXPIRE] * 8, *[Kind.DROP] * 8, *["packet"] * 16,
 )  # fmt: skip
@@ -89,12 +89,12 @@ DEFINITIONS: Choices = (
     *[Kind.DEFINE_CURRENCY] * 8, *[Kind.OPEN_ACCOUNT] * 12, *[Kind.OPEN_PROGRAMME] * 3, *[Kind.ADD_MEMBERS] * 3,
 )  # fmt: skip
 THEMES: tuple[Choices, ...] = ((), PURSES, HOLDS, WAYS, LIMITS, SETTLING, CHAINS, LIMITS, DEFINITIONS)
-# How many accounts of a kind there should be for something to happen.
+# Number of accounts of a kind that most steps need.
 WANTED = {
     AccountKind.FUNDER: 1, AccountKind.VAULT: 2, AccountKind.WALLET: 3, AccountKind.MERCHANT: 2,
     AccountKind.IN_TRANSIT: 2,
 }  # fmt: skip
-# What there must be for a step to make sense; where there is none, it is made instead.
+# Requirements of a step; if they are missing, the step creates them.
 NEEDS: dict[Kind, Kind] = {
     Kind.REFUND: Kind.PAY, Kind.REVERSE: Kind.PAY, Kind.POST: Kind.HOLD, Kind.VOID: Kind.HOLD, Kind.EXTEND: Kind.HOLD,
     Kind.POST_HOLDS: Kind.HOLD, Kind.VOID_HOLDS: Kind.HOLD, Kind.CONFIRM: Kind.SEND, Kind.REJECT: Kind.SEND,
@@ -103,10 +103,10 @@ NEEDS: dict[Kind, Kind] = {
 
 
 class Builder(Steps):
-    """Builds one history: sets the stage, then takes steps."""
+    """Builder of one history: set up the stage, then add steps."""
 
     def step(self, data: bytes) -> None:
-        """Let time pass or not, then add the operation that these bytes say."""
+        """Advance time or not, then add the operation chosen by these bytes."""
         dice = Dice(data)
         passed = dice.pick((*[0] * 12, 1, 1, 1, 1, 2, 5, 9))
         if passed:
@@ -142,7 +142,7 @@ class Builder(Steps):
         return any(not self._guide.is_expired(number) for number in self._guide.programmes)
 
     def _season(self, dice: Dice) -> None:
-        """Another programme, when those before are over, and money for it."""
+        """Open another programme and fund it, once the earlier programmes have ended."""
         for number, purse in sorted({purse.programme: purse for purse in self._guide.purses.values()}.items()):
             if purse.state is not PurseState.EXPIRED and self._guide.programmes[number].sealed:
                 self._emit(Kind.EXPIRE, number=number, count=purse.member + 1)
@@ -158,7 +158,7 @@ class Builder(Steps):
         self._seal_and_drop(number)
 
     def _recover(self, dice: Dice) -> None:
-        """What has gone wrong with accounts is put right here and there: new ones, fewer blocks, other rules."""
+        """Repair some accounts: open new ones, remove blocks, change rules."""
         guide = self._guide
         for kind, wanted in WANTED.items():
             if len(self._open_ones(kind, CURRENCIES[0])) < wanted and guide.currencies:
@@ -177,17 +177,19 @@ class Builder(Steps):
             self._emit(Kind.SET_RULE_SET, debit=account.id, rule_set=dice.pick((PERSONS, SHOPS, 0)))
 
     def _refill(self, dice: Dice) -> None:
-        """New money for somebody."""
+        """Mint new money for an account."""
         debit, credit = account_id(0, ISSUANCE), self._account(dice, ANN, BOB, CAT, FUNDER, BANK, SHOP)
         self._emit(Kind.TRANSFER, debit=debit, credit=credit, amount=dice.pick((100, 30, 200)))
 
     def _wait(self, dice: Dice) -> None:
-        """Frames without operations."""
+        """Add frames without operations."""
         for _ in range(dice.pick((1, 2, 1))):
             self._pass(dice.pick((1, 3, 7)))
 
     def _repeat(self, dice: Dice) -> None:
-        """The same request again, another under its id, or its content under a new id; of a chain, all or one."""
+        """Repeat a request, reuse its id for other content, or repeat its content under a new id; of a chain, all or
+        one.
+        """
         said = [*(frame.records[at : at + 1] for frame in self._done for at in range(len(frame.records))), *self._rows]
         if not said:
             return
@@ -214,7 +216,7 @@ class Builder(Steps):
         self._append(row)
 
     def _leave(self, dice: Dice) -> None:
-        """An account gives all it has to another and mostly is closed: what comes back later finds it so."""
+        """Empty an account and mostly close it, so that later refunds find it closed."""
         debit = self._who(dice.pick((SHOP, ANN, RETURN, CAFE, FUNDER, BOB)))
         credit = self._who(dice.pick((CAT, BOB, FUNDER)))
         if debit != credit and debit in self._guide.accounts and self._guide.accounts[debit].available > 0:
@@ -223,7 +225,7 @@ class Builder(Steps):
             self._emit(Kind.CLOSE_ACCOUNT, debit=debit, first=3)
 
     def _strand(self, dice: Dice) -> None:
-        """Somebody to whom something may come back can no longer be credited; then perhaps it does come back."""
+        """Block or close an account that may receive money back; then perhaps return money to it."""
         under_way = [transit for transit in self._guide.transits.values() if transit.state is TransitState.OPEN]
         pays = self._open_pays(transfers=True)
         ended = [
@@ -256,7 +258,7 @@ class Builder(Steps):
             self._emit(Kind.UNBLOCK_ACCOUNT, debit=receiver, flags=2, first=reason)
 
     def _spend(self, dice: Dice) -> None:
-        """Somebody who may live under limits spends own money."""
+        """Spend own money of an account that may have limits."""
         debit, credit = self._who(dice.pick((ANN, ANN, BOB, CAT))), self._who(dice.pick((SHOP, CAFE)))
         amount = dice.pick((25, 45, 10, 30, 1))
         if dice.one_in(4):
@@ -268,7 +270,7 @@ class Builder(Steps):
             self._emit(Kind.TRANSFER, debit=debit, credit=credit, amount=amount)
 
     def _packet(self, dice: Dice) -> None:
-        """Somebody who has a purse spends of it, or holds of it."""
+        """Spend from a purse, or hold money of it."""
         claimed = [
             purse for purse in self._guide.purses.values() if purse.state is PurseState.CLAIMED and purse.left > 0
         ]
@@ -287,14 +289,15 @@ class Builder(Steps):
             self._emit(Kind.PAY, **fields)
 
     def _overfill(self, dice: Dice) -> None:
-        """A wallet gets more than it may hold, if it may not hold everything."""
+        """Pay a wallet more than its highest balance, if it has one."""
         credit = self._who(dice.pick((ANN, SHOP, CAT)))
         debit = self._who(dice.pick((FUNDER, BOB, FUNDER)))
         kind = dice.pick((Kind.TRANSFER, Kind.PAY))
         self._emit(kind, debit=debit, credit=credit, amount=dice.pick((100, 60, 250)))
 
 
-# Ways to make a record wrong: the field and the values it may get. `same` copies debit over credit, `byte` changes any.
+# Changes that make a record wrong: a field and its possible values. `same` copies debit to credit, `byte` changes any
+# byte.
 SPOILS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("id", (0,)),
     ("kind", (0, 99)),
@@ -318,7 +321,7 @@ SPOILS: tuple[tuple[str, tuple[int, ...]], ...] = (
 
 
 def spoil(row: Record, dice: Dice) -> None:
-    """Make one field of a record wrong, or at least other."""
+    """Change one field of a record to a wrong or different value."""
     name, values = dice.pick(SPOILS)
     value = dice.pick(values)
     if name in ("id", "debit", "credit", "reference", "note"):
@@ -329,13 +332,13 @@ def spoil(row: Record, dice: Dice) -> None:
         row.view("u1")[24 + dice.below(104)] ^= dice.below(255) + 1
     else:
         row[name] = value
-    # A programme of millions of members would be well-formed, and no test could hold it.
+    # A programme with millions of members would be well-formed but too large for a test.
     if row["kind"][0] == Kind.OPEN_PROGRAMME and 7 < row["count"][0] <= COHORT_MEMBERS_MAX:
         row["count"] = COHORT_MEMBERS_MAX + 1
 
 
 def build(setting: bytes, steps: Iterable[bytes]) -> list[Frame]:
-    """The history that these bytes say: frames, times rising."""
+    """Return the history for these bytes: frames with increasing times."""
     builder = Builder(setting)
     for step in steps:
         builder.step(step)
@@ -343,13 +346,13 @@ def build(setting: bytes, steps: Iterable[bytes]) -> list[Frame]:
 
 
 def random_history(seed: int, operations: int) -> list[Frame]:
-    """A history of a set-up frame and about `operations` random operations, the same for the same seed."""
+    """Return a setup frame and about `operations` random operations; the same seed gives the same history."""
     dice = random.Random(seed)
     return build(dice.randbytes(SETTING_BYTES), [dice.randbytes(STEP_BYTES) for _ in range(operations)])
 
 
 def histories(operations_max: int = 60) -> SearchStrategy[list[Frame]]:
-    """The same for hypothesis, which must be installed: it shrinks by dropping steps and by plainer choices."""
+    """Return a hypothesis strategy of histories; hypothesis must be installed."""
     from hypothesis import strategies
 
     setting = strategies.binary(min_size=SETTING_BYTES, max_size=SETTING_BYTES)
@@ -358,7 +361,7 @@ def histories(operations_max: int = 60) -> SearchStrategy[list[Frame]]:
 
 
 def coverage(many: Iterable[list[Frame]]) -> Counter[tuple[str, Result]]:
-    """How often each kind of operation was answered with each code; kinds that are none count as UNKNOWN."""
+    """Count the results of each kind of operation by code; unknown kinds count as UNKNOWN."""
     names = {int(kind): kind.name for kind in Kind}
     counts: Counter[tuple[str, Result]] = Counter()
     for history in many:

@@ -1,4 +1,4 @@
-"""Steps of random histories, the second half: holds, money on its way, batches, and chains."""
+"""Steps of random histories, second half: holds, transits, batches and chains."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LAST_BATCH = (1 << 32) - 1
 
 
 class Steps(PlainSteps):
-    """The fields of every kind of operation, and whole chains of them."""
+    """Fields of every kind of operation, and whole chains."""
 
     # ── Holds ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -56,7 +56,7 @@ class Steps(PlainSteps):
         return fields
 
     def _a_hold(self, dice: Dice) -> Hold | None:
-        """Mostly one that is open, at times one that is done."""
+        """Return a hold, mostly an open one."""
         holds = list(self._guide.holds.values())
         still = [hold for hold in holds if hold.state is HoldState.OPEN]
         if still and not dice.one_in(10):
@@ -64,7 +64,7 @@ class Steps(PlainSteps):
         return dice.newest(holds) if holds else None
 
     def _releaser(self, dice: Dice, hold: Hold) -> int:
-        """Who may post and void it, or now and then somebody else."""
+        """Return the account that may post and void the hold, or sometimes another one."""
         if dice.one_in(10):
             return self._account(dice, ANN, BOB, CAFE, STRANGER)
         return hold.third or hold.payee
@@ -116,7 +116,7 @@ class Steps(PlainSteps):
 
     _step_void_holds = _step_post_holds
 
-    # ── Money on its way ─────────────────────────────────────────────────────────────────────────────────────
+    # ── Transits ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _step_send(self, dice: Dice) -> dict[str, Any]:
         debit = self._account(dice, SHOP, BANK, ANN, BOB, BANK, CAFE, ISSUANCE)
@@ -164,7 +164,7 @@ class Steps(PlainSteps):
             fields |= {"first": batch.operator, "count": len(batch.payments), "amount": batch.total}
             named = {id for payment in batch.payments for id in payment[:2]}
             if any(self._guide.accounts[id].closed for id in named) and not dice.one_in(3):
-                fields["flags"] = 1  # it could never be settled
+                fields["flags"] = 1  # otherwise it could never be settled
         if dice.one_in(7):
             wrong = dice.pick(("count", "amount", "first"))
             fields[wrong] = capped(fields[wrong] + 1)
@@ -173,17 +173,17 @@ class Steps(PlainSteps):
     # ── Chains ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _chain(self, dice: Dice) -> None:
-        """A chain, most times one that can be done; then perhaps something that spoils it."""
+        """Add a chain that mostly succeeds, and sometimes an operation that breaks it."""
         links = dice.pick((self._held, self._paid_on, self._any_links, self._sent, self._any_links))(dice)
         wrong = dice.below(12)
-        if wrong == 11:  # the id of an earlier one
+        if wrong == 11:  # the id of an earlier operation
             links.append((Kind.TRANSFER, {"debit": self._who(BOB), "credit": self._who(CAT), "amount": 1}))
             links[-1][1]["id"] = self._next_id
-        elif wrong == 10:  # a kind that cannot be linked, or is not even well-formed
+        elif wrong == 10:  # a kind that cannot be linked, or a malformed record
             links.append((Kind.DEFINE_GROUP, {"number": dice.pick((9, 10, 0))}))
-        elif wrong == 9:  # one that is refused
+        elif wrong == 9:  # a refused operation
             links.insert(dice.below(len(links) + 1), (Kind.CONFIRM, {"reference": 999_999}))
-        elif wrong == 8:  # a known one
+        elif wrong == 8:  # a bound id
             known = list(self._guide.bound)
             links.insert(
                 dice.below(len(links)), (Kind.VOID, {"id": dice.newest(known or [5]), "reference": 1, "debit": 1})
@@ -194,10 +194,10 @@ class Steps(PlainSteps):
                 fields["flags"] = fields.get("flags", 0) | LINKED
             self._emit(kind, **fields)
         if open_end and dice.below(3) < 2:
-            self._pass(1)  # else what comes next is its end
+            self._pass(1)  # otherwise the next operation ends the chain
 
     def _held(self, dice: Dice) -> list[tuple[Kind, dict[str, Any]]]:
-        """Hold some, post of it, and perhaps void the rest or give something back."""
+        """Hold money, post a part, and perhaps void the rest or refund some."""
         debit, credit = self._who(dice.pick((ANN, BOB))), self._who(dice.pick((SHOP, CAFE)))
         hold = {"debit": debit, "credit": credit, "amount": dice.pick((30, 10, 50)), "flags": dice.pick((0, 0, 1, 2))}
         hold["until_ns"] = self._ns(self._ticks + 5)
@@ -212,7 +212,7 @@ class Steps(PlainSteps):
         return [(Kind.HOLD, hold), (Kind.POST, post), *([dice.pick(more)] if dice.below(2) else [])]
 
     def _paid_on(self, dice: Dice) -> list[tuple[Kind, dict[str, Any]]]:
-        """What one gets the next gives on; and perhaps it all comes back."""
+        """Pass money on from account to account, and perhaps return all of it."""
         amount = dice.pick((20, 40, 60))
         ann, bob, cat = (self._who(number) for number in (ANN, BOB, CAT))
         links: list[tuple[Kind, dict[str, Any]]] = [
@@ -224,7 +224,7 @@ class Steps(PlainSteps):
         return links
 
     def _sent(self, dice: Dice) -> list[tuple[Kind, dict[str, Any]]]:
-        """Sent, and at once confirmed or rejected."""
+        """Send money and confirm or reject it at once."""
         fields = self._step_send(dice)
         done = dice.pick((Kind.CONFIRM, Kind.REJECT))
         return [(Kind.SEND, fields), (done, {"reference": self._ids(1)[0]})]
@@ -234,7 +234,7 @@ class Steps(PlainSteps):
         return [(kind, getattr(self, f"_step_{kind.name.lower()}")(dice)) for kind in kinds]
 
     def _ids(self, count: int) -> list[int]:
-        """The ids that the next operations of this frame will get."""
+        """Return the ids of the next operations of this frame."""
         ids, id = [], self._next_id
         for at in range(count):
             ids.append(id)

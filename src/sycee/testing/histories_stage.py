@@ -1,7 +1,7 @@
-"""The stage of a random history: what its setting bytes choose, and the operations that set it up.
+"""Stage of a random history: choices of its setting bytes, and the operations that set it up.
 
-A naive ledger, the guide, runs along, so that steps can aim: to refund a pay that stands, to close an account that
-is empty.
+A naive ledger, the guide, applies the same operations, so that steps can be aimed, for example at an open pay or an
+empty account.
 """
 
 from __future__ import annotations
@@ -54,24 +54,24 @@ SETTING_BYTES = 64
 
 
 class Stage:
-    """The frames so far, and the guide that has seen them. Making one sets the stage."""
+    """Frames so far, and the guide that applied them. Creating a Stage sets it up."""
 
     def __init__(self, setting: bytes) -> None:
         self._guide = NaiveLedger()
         self._done: list[Frame] = []
-        self._rows: list[Record] = []  # of the frame that is being made
-        self._waiting: list[Record] = []  # rows of a chain whose last has not come
+        self._rows: list[Record] = []  # records of the current frame
+        self._waiting: list[Record] = []  # rows of a chain without its last operation so far
         self._ticks = 0
         self._calendar: tuple[tuple[int, int, int, int], ...] = ()
         self._next_id = 1
-        self._seasons: dict[int, tuple[int, int]] = {}  # window, in ticks, of each programme that steps set up later
+        self._seasons: dict[int, tuple[int, int]] = {}  # window, in ticks, of each programme opened by later steps
         self._choose(Dice(setting))
         self._set_up()
 
     def _choose(self, dice: Dice) -> None:
-        self._bareness = dice.pick((*[0] * 40, 1, 2))  # 0 all is set up, 1 no programmes, 2 nothing
-        self._crowded = dice.one_in(5)  # so many purses that one wallet can hold too many
-        self._huge = dice.pick((None, None, None, ANN, FUNDER))  # who starts with most of what 64 bits hold
+        self._bareness = dice.pick((*[0] * 40, 1, 2))  # 0: everything is set up, 1: no programmes, 2: nothing
+        self._crowded = dice.one_in(5)  # enough purses that one wallet can have too many
+        self._huge = dice.pick((None, None, None, ANN, FUNDER))  # the account that starts near the 64-bit maximum
         self._many_currencies = dice.one_in(4)
         self._currencies = 2 - dice.one_in(3)
         self._tick_ns = dice.pick((1, 1, SECOND_NS // 2))
@@ -80,15 +80,15 @@ class Stage:
         self._until = [dice.pick((30, 12, 20, 60, 200)) for _ in range(3)]
         self._from = [-dice.pick((10, 10, 0, -8)) for _ in range(3)]
         self._returns_to = dice.pick((RETURN, FUNDER, RETURN, SHOP))
-        self._late = dice.pick((0, 0, 4)) * (not self._crowded)  # how long the second programme's claims must wait
+        self._late = dice.pick((0, 0, 4)) * (not self._crowded)  # delay, in ticks, of the second programme's claims
         self._dropped_part = dice.pick((1, 1, 2))  # the first drop is for all, or for this part of the members
-        self._last = dice.pick(("sealed", "sealed", "filled", "opened"))  # how far the last programme is set up
+        self._last = dice.pick(("sealed", "sealed", "filled", "opened"))  # setup steps done for the last programme
         self._purse_rules = [
             {
                 "flags": dice.pick((0, 0, 0, 1, 2, 8, 8, 10)),
                 "single_max": dice.pick((0, 0, 20)),
                 "balance_max": dice.pick((0, 40)),
-                "refund_reserve": dice.pick((0, 0, 10, 25)),  # with flag 8 the least payment
+                "refund_reserve": dice.pick((0, 0, 10, 25)),  # with flag 8: the least payment
             }
             for _ in range(3)
         ]
@@ -100,13 +100,13 @@ class Stage:
             SHOP: dice.pick((0, SHOPS, SHOPS, 0, BRIEF)),
             CAFE: dice.pick((0, SHOPS, 0, BRIEF)),
         }
-        # What most steps are about; `histories` knows the themes. A crowded wallet is about purses.
+        # The theme of most steps; `histories` lists the themes. A crowded wallet uses purses.
         self._theme = 1 if self._crowded else dice.below(9)
         self._lives_under[FUNDER] = dice.pick((0, 0, 0, 0, PERSONS, SHOPS))
         self._lives_under[BANK] = dice.pick((0, 0, SHOPS, BRIEF))
 
     def _limits(self, number: int, dice: Dice) -> dict[str, Any]:
-        """What a rule set of accounts says; dice that always show 0 make one that forbids nothing."""
+        """Return the fields of an account's rule set; all-zero dice give one without limits."""
         day, month, year = dice.pick(((0, 0, 0), (90, 150, 0), (60, 0, 0), (0, 70, 100), (0, 0, 70), (50, 80, 110)))
         fields: dict[str, Any] = {}
         if number in (PERSONS, NARROW):
@@ -124,7 +124,7 @@ class Stage:
         return {**fields, "from_ns": self._ns(start), "until_ns": self._ns(end)}
 
     def _ns(self, ticks: int) -> int:
-        """Time of so many ticks after the start."""
+        """Return the time of `ticks` after the start, in nanoseconds."""
         return START_NS + ticks * self._tick_ns
 
     @property
@@ -134,7 +134,7 @@ class Stage:
     # ── Frames ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def frames(self) -> list[Frame]:
-        """The history so far."""
+        """Return the history so far."""
         self._flush()
         return [*self._done, self._frame()]
 
@@ -143,7 +143,7 @@ class Stage:
         return Frame(self._now_ns, rows, self._calendar)
 
     def _pass(self, ticks: int) -> None:
-        """End the frame and begin another, so many ticks later."""
+        """End the frame and begin another `ticks` later."""
         self._flush()
         self._done.append(self._frame())
         self._rows = []
@@ -152,14 +152,14 @@ class Stage:
         self._guide.advance_time(self._now_ns, self._calendar)
 
     def _flush(self) -> None:
-        """Show the guide what waits: a chain is judged when it is whole, or when its frame ends."""
+        """Apply pending records to the guide: a chain when it is complete or its frame ends."""
         if self._waiting:
             rows = np.concatenate(self._waiting)
             self._waiting = []
             self._guide.apply(len(self._done) + 1, self._now_ns, rows, self._calendar)
 
     def _emit(self, kind: Kind, **fields: Any) -> int:
-        """Add an operation, under the next id if no other is among the fields; gives its id."""
+        """Add an operation and return its id: the given id or the next one."""
         id: int = fields.pop("id", self._next_id)
         self._append(record(kind, id, **fields))
         return id
@@ -172,10 +172,10 @@ class Stage:
         self._next_id = self._id_after(self._next_id, len(self._rows))
 
     def _id_after(self, id: int, rows: int) -> int:
-        """Some ids are above 64 bits, and their order is not the order in which they come."""
+        """Return the next id. Some ids exceed 64 bits and are not in order of creation."""
         return rows * 7 % 11 << 64 | (id & 0xFFFF_FFFF) + 1
 
-    # ── Setting up ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── Setup ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _set_up(self) -> None:
         if self._bareness == 2:
@@ -237,10 +237,12 @@ class Stage:
         debit, credit = account_id(currency, ISSUANCE), self._who(number, currency)
         self._emit(Kind.TRANSFER, debit=debit, credit=credit, amount=amount)
 
-    # ── The fields of what is set up, for steps too ──────────────────────────────────────────────────────────
+    # ── Fields of setup operations, also for steps ───────────────────────────────────────────────────────────
 
     def _who(self, number: int, currency: int = 0) -> int:
-        """Id of this account; where it is closed, of an open one of its kind, so that long histories go on."""
+        """Return the id of this account, or of an open one of its kind if it is closed, so that long histories
+        continue.
+        """
         id = account_id(currency, number)
         account = self._guide.accounts.get(id)
         if account is None or not account.closed:

@@ -1,6 +1,6 @@
-"""Steps of random histories, the first half: definitions, accounts, roles, programmes, and what moves money plainly.
+"""Steps of random histories, first half: definitions, accounts, roles, programmes, plain payments.
 
-A step gives the fields of one operation. Most aim at success by asking the guide, some at one refusal, some at none.
+A step returns the fields of one operation. Most steps use the guide to succeed, some aim at one refusal, some at none.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ PEOPLE = (901, 902 << 64 | 5, 903)
 
 
 class PlainSteps(Stage):
-    """The fields of what is not held, not on its way and not in a batch."""
+    """Fields of operations without holds, transits and batches."""
 
-    # ── What steps choose ────────────────────────────────────────────────────────────────────────────────────
+    # ── Choices ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _account(self, dice: Dice, *numbers: int) -> int:
-        """Mostly one of these; at times anyone, of the other currency, money's way, or nobody."""
+        """Return mostly one of these accounts; sometimes any, foreign, transit or unknown account."""
         number = dice.pick(numbers)
         strange = dice.below(90)
         if strange == 89:
@@ -64,14 +64,14 @@ class PlainSteps(Stage):
         return account_id(currency, number) if dice.one_in(12) else self._who(number, currency)
 
     def _other(self, dice: Dice, than: int, *numbers: int) -> int:
-        """The same, mostly not the account that it must be different from."""
+        """Return one of these accounts, mostly different from `than`."""
         id = self._account(dice, *numbers)
         if id == than and not dice.one_in(10):
             return next((other for other in map(self._who, numbers) if other != than), id)
         return id
 
     def _accounts_where(self, dice: Dice, chosen: list[Account]) -> int | None:
-        """Two times in three one of those chosen, if there are any."""
+        """Return, two times in three, one of the accounts that fulfil the condition, if there are any."""
         return dice.newest(chosen).id if dice.below(3) < 2 and chosen else None
 
     def _amount(self, dice: Dice, debit: int) -> int:
@@ -105,7 +105,7 @@ class PlainSteps(Stage):
         number = dice.pick((PERSONS, SHOPS, 4, 5, 1, 2, 3, 6, NARROW, BRIEF))
         fields = self._rules(number)
         if number in self._guide.rule_sets and not dice.one_in(6):
-            # A version to come: what it allows is more or less than now.
+            # A scheduled version allows more or less than the current one.
             fields["effective_ns"] = self._ns(self._ticks + dice.pick((1, 3, 0, 8)))
             fields |= {"single_max": dice.pick((0, 20, 100)), "balance_max": dice.pick((0, 60, 300))}
             fields |= {"day_max": dice.pick((0, 40, 200)), "refund_reserve": dice.pick((0, 30))}
@@ -245,7 +245,7 @@ class PlainSteps(Stage):
             waiting = [p.member for p in dropped if p.programme == number]
             if waiting:
                 fields = self._claim_of(number, dice.pick(waiting), ANN)
-        # Three in four go to a wallet of the programme's currency, and most of these to Ann.
+        # Three of four go to a wallet of the programme's currency, most of these to Ann.
         if dice.below(4) == 3:
             fields["credit"] = self._account(dice, BOB, CAT, ANN)
         if dice.one_in(12):
@@ -261,7 +261,7 @@ class PlainSteps(Stage):
         count = 0 if dice.one_in(30) else dice.pick((size - first, max(1, (size - first) // 2), size - first, 1))
         return {"number": number, "first": first, "count": count + (1 if dice.one_in(16) else 0)}
 
-    # ── Money that moves, and comes back ─────────────────────────────────────────────────────────────────────
+    # ── Payments and refunds ─────────────────────────────────────────────────────────────────────────────────
 
     def _step_transfer(self, dice: Dice) -> dict[str, Any]:
         debit = self._account(dice, ANN, ISSUANCE, BOB, SHOP, CAT, FUNDER, SUSPENSE, ANN)
@@ -271,7 +271,7 @@ class PlainSteps(Stage):
     def _step_pay(self, dice: Dice) -> dict[str, Any]:
         debit = self._account(dice, ANN, ANN, BOB, ANN, CAT)
         credit = self._other(dice, debit, SHOP, CAFE, SHOP, SHOP, BOB, SUSPENSE, ANN, RESERVE)
-        if self._currencies == 2 and dice.one_in(8):  # the other currency has purses of its own
+        if self._currencies == 2 and dice.one_in(8):  # the other currency has separate purses
             debit, credit = account_id(1, ANN), account_id(1, CAFE)
         flags = dice.pick((0, 0, 0, 0, 0, 1, 2))
         return {"debit": debit, "credit": credit, "flags": flags, "amount": self._amount(dice, debit)}
@@ -288,7 +288,7 @@ class PlainSteps(Stage):
         if strange == 13 and refused:
             return {"reference": dice.newest(refused), "amount": 1}
         if strange >= 14 or not open_pays:
-            # Any of the newest, which are pays, refused pays and others; or nothing.
+            # Any of the newest operations: pays, refused pays and others; or none.
             known = [*self._guide.bound][-20:]
             return {
                 "reference": 999_999 if strange == 14 or not known else dice.pick(known),
@@ -299,7 +299,7 @@ class PlainSteps(Stage):
         return {"reference": id, "amount": max(1, capped(dice.pick((left, left // 2, 1, left // 3, left, left + 1))))}
 
     def _open_pays(self, *, transfers: bool = False) -> list[tuple[int, Pay]]:
-        """What can still come back, of pays and posts, or of transfers too."""
+        """Return pays and posts (and transfers, on request) with a part that is not yet refunded."""
         return [
             (id, pay)
             for id, pay in self._guide.pays.items()

@@ -1,4 +1,4 @@
-"""The small world of random histories: who is in it, how a record is written, what its calendar says, and dice."""
+"""Small world of random histories: accounts, records, calendar and dice."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from sycee.ledger.layout import (
 )
 
 Record: TypeAlias = npt.NDArray[Any]  # one OPERATION, shape (1,)
-Day: TypeAlias = tuple[int, int, int, int]  # currency, and its day, month and year number
+Day: TypeAlias = tuple[int, int, int, int]  # currency, day, month and year number
 Chosen = TypeVar("Chosen")
 
 
 class Frame(NamedTuple):
-    """What one frame brings. Without records only time passes."""
+    """Content of one frame. Without records it only advances time."""
 
     now_ns: int
     records: npt.NDArray[Any]  # OPERATION
-    calendar: tuple[Day, ...]  # of the currencies that were defined before it
+    calendar: tuple[Day, ...]  # of the currencies defined before it
 
 
 START_NS: Final = 1_000
-FAR_TICKS: Final = 10**6  # later than any history goes
+FAR_TICKS: Final = 10**6  # later than the end of any history
 SECOND_NS: Final = 10**9
 CURRENCIES: Final = (156, 978)
 
-# Numbers of a currency's accounts; `account_id` makes ids of them.
+# Account numbers of a currency; `account_id` converts them to ids.
 (
     ISSUANCE, SUSPENSE, FUNDER, RETURN, ANN, BOB, CAT, SHOP, CAFE, OTHER_SUSPENSE, WAY, BANK, RESERVE, OTHER_WAY,
 ) = range(14)  # fmt: skip
@@ -50,9 +50,9 @@ KINDS: Final = (
     AccountKind.IN_TRANSIT, AccountKind.VAULT, AccountKind.RESERVE, AccountKind.IN_TRANSIT,
 )  # fmt: skip
 NEW_ACCOUNTS: Final = range(14, 20)
-STRANGER: Final = 77  # nobody has this number
-OPERATOR, OTHER_OPERATOR = 9, 8  # the second has one wallet, CAT; OTHER_SUSPENSE is the issuer's own
-# Rule sets of accounts; those of programmes have the programmes' numbers.
+STRANGER: Final = 77  # an unused number
+OPERATOR, OTHER_OPERATOR = 9, 8  # the second currency has one wallet, CAT; OTHER_SUSPENSE belongs to the issuer
+# Rule sets of accounts; programmes' rule sets have the programmes' numbers.
 PERSONS, SHOPS, NARROW, BRIEF = 11, 12, 13, 14
 ACCOUNT_RULES: Final = (PERSONS, SHOPS, NARROW, BRIEF)
 AMOUNTS: Final = (1, 10, 25, 30, 2, 7, 50, 3, 45, 100)
@@ -61,7 +61,7 @@ SECRETS: Final = tuple(bytes([at]) * 32 for at in range(3))
 HASHES: Final = tuple(hashlib.sha256(secret).digest() for secret in SECRETS)
 
 IDS: Final = ("id", "debit", "credit", "reference", "note")
-# Overlays of bytes, with the first byte of each.
+# Overlapping fields, with the first byte of each.
 OVERLAYS: Final = {
     "zone": 32, "release": 32, "digest": 32, "key": 8 * KEY_WORD, "hash": 8 * HASH_WORD, "secret": 8 * SECRET_WORD,
 }  # fmt: skip
@@ -72,8 +72,9 @@ RULE_SET_FIELDS: Final = (
 
 
 def record(kind: int, id: int, **fields: Any) -> Record:
-    """One operation. Ids are Python ints; `zone`, `release` are text, `digest`, `key`, `hash`, `secret` bytes;
-    `members`, `groups`, `return_account` and the amounts of a rule set lie over other fields.
+    """Return one operation. Ids are Python ints; `zone`, `release` are text, `digest`, `key`, `hash`, `secret` bytes.
+
+    `members`, `groups`, `return_account` and the amounts of a rule set overlap other fields.
     """
     row = np.zeros(1, OPERATION)
     words, raw = row.view("<u8"), row.view("u1")
@@ -100,38 +101,38 @@ def record(kind: int, id: int, **fields: Any) -> Record:
 
 
 def capped(value: int) -> int:
-    """The number, or the greatest that a record can hold."""
+    """Return the number, or the maximum of the field."""
     return min(value, I64_MAX)
 
 
 def is_linked(row: Record) -> bool:
-    """True if this record makes a chain with the one after it."""
+    """Return whether this record is linked to the next one."""
     return bool(row["flags"][0] & LINKED)
 
 
 def cuts(records: npt.NDArray[Any]) -> list[int]:
-    """Where a frame of these records may be cut into more frames: before its first, after its last, between chains."""
+    """Return the positions at which these records may be split into frames: start, end, and between chains."""
     linked = [bool(flags & LINKED) for flags in records["flags"].tolist()]
     return [0, *(at for at in range(1, len(records)) if not linked[at - 1]), len(records)] if linked else [0]
 
 
 def account_id(currency: int, number: int) -> int:
-    """Ids whose order by low half, by high half and by number all differ."""
+    """Return an id; the orders by low half, by high half and by number all differ."""
     number += 100 * currency + 100
     return number if number % 2 else number << 64 | 1_000 - number
 
 
 def member_id(programme: int, member: int) -> int:
-    """The person behind a purse: never an account's id."""
+    """Return the id of the person with a purse, never equal to an account id."""
     number = 10_000 * programme + member
     return number if member % 3 else number << 64 | 77_777_777_777 - number
 
 
 def calendar_at(ticks: int, currencies: Iterable[int], *, backwards: int) -> tuple[Day, ...]:
-    """A calendar with short days, months and years, for so many ticks after the start.
+    """Return a calendar with short days, months and years, `ticks` after the start.
 
-    It differs from currency to currency; that of the currency `backwards` once goes back, as a zone does that crosses
-    the date line.
+    It differs between currencies. The calendar of the currency `backwards` goes back once, like a zone that crosses the
+    date line.
     """
     days = []
     for currency in sorted(currencies):
@@ -143,26 +144,26 @@ def calendar_at(ticks: int, currencies: Iterable[int], *, backwards: int) -> tup
 
 
 class Dice:
-    """Choices read from bytes; when they run out every choice is the first."""
+    """Choices read from bytes; after the last byte every choice is the first option."""
 
     def __init__(self, data: bytes) -> None:
         self._data = iter(data)
 
     def below(self, bound: int) -> int:
-        """A number from 0 to bound − 1, at most 65,535: one byte says it, or two where it may be large."""
+        """Return a number from 0 to bound − 1, at most 65,535, read from one byte, or from two for large bounds."""
         number = next(self._data, 0)
         if bound > 100:
             number = number << 8 | next(self._data, 0)
         return number % bound
 
     def one_in(self, bound: int) -> bool:
-        """True rarely, and never where the bytes are zero."""
+        """Return True rarely, and never for zero bytes."""
         return self.below(bound) == bound - 1
 
     def pick(self, options: Sequence[Chosen]) -> Chosen:
-        """One of the options."""
+        """Return one of the options."""
         return options[self.below(len(options))]
 
     def newest(self, options: Sequence[Chosen]) -> Chosen:
-        """One of the options, the last if the bytes are zero."""
+        """Return one of the options, the last for zero bytes."""
         return options[-1 - self.below(min(len(options), 200))]

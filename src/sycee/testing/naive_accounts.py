@@ -6,11 +6,11 @@ from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Block, Purpose, Role, RuleFlag
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import (
+    count_use,
     forbids_amount,
     forbids_payee,
     forbids_receiving,
     is_in_force,
-    count_use,
     waterfall,
     waterfall_is_possible,
 )

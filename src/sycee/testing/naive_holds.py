@@ -8,7 +8,7 @@ from sycee.core.result_codes import Result
 from sycee.ledger.layout import HoldFlag, HoldState, PostFlag
 from sycee.testing.naive_book import Book, Refusal, refuse
 from sycee.testing.naive_limits import waterfall, waterfall_is_possible
-from sycee.testing.naive_pays import check_paying, payer_and_payee, paying, count_own_use
+from sycee.testing.naive_pays import check_paying, count_own_use, payer_and_payee, paying
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Hold, Legs, Pay
 

@@ -7,11 +7,11 @@ from sycee.ledger.layout import AccountKind, Kind, PayFlag, Purpose, PurseState
 from sycee.testing.naive_accounts import check_between
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import (
+    count_use,
     forbids_amount,
     forbids_payee,
     forbids_receiving,
     is_in_force,
-    count_use,
     waterfall,
     waterfall_is_possible,
 )

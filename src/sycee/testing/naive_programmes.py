@@ -10,7 +10,7 @@ from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.ledger.layout import AccountKind, Purpose, PurseState
 from sycee.testing.naive_book import Book, refuse, refuse_for
-from sycee.testing.naive_limits import forbids_amount, count_use
+from sycee.testing.naive_limits import count_use, forbids_amount
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Programme, Purse
 

@@ -8,7 +8,7 @@ from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
 from sycee.testing.naive_book import Book, refuse, refuse_for
-from sycee.testing.naive_limits import forbids_amount, forbids_payee, forbids_receiving, is_in_force, count_use
+from sycee.testing.naive_limits import count_use, forbids_amount, forbids_payee, forbids_receiving, is_in_force
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Account, Batch, Transit
 

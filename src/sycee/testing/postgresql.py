@@ -1,6 +1,6 @@
-"""A PostgreSQL server of one's own: in a folder, over a socket in the file system, gone with its context.
+"""Temporary PostgreSQL server in a folder, reached over a Unix socket and removed with its context.
 
-The server refuses to run as root; started by root, it runs as a user with no rights.
+The server refuses to run as root; for root it runs as an unprivileged user.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Final
 
 from sycee.core.errors import UnavailableError
 
-USER: Final = "sycee"  # of the database
-UNPRIVILEGED: Final = "nobody"  # whom the server runs as where we are root
+USER: Final = "sycee"  # database user
+UNPRIVILEGED: Final = "nobody"  # system user of the server if this process is root
 HINT: Final = "apt-get install postgresql brings it"
 
 
 @contextmanager
 def cluster(folder: Path, settings: Sequence[str] = ()) -> Iterator[Path]:
-    """A server that has only this folder, which is made and removed; gives the folder of its socket.
+    """Start a server in this new folder; yield the folder of its socket, and remove both at the end.
 
-    `settings` are `NAME=VALUE`. Other users must be able to pass through the folders above. Raises UnavailableError
-    where there is no PostgreSQL, or it does not start.
+    `settings` are `NAME=VALUE`. Other users need execute permission on the parent folders. Raises UnavailableError if
+    PostgreSQL is missing or does not start.
     """
     command("postgres")
     folder.mkdir()
-    sockets = Path(tempfile.mkdtemp(prefix="sycee-"))  # the path of a socket may not be long
+    sockets = Path(tempfile.mkdtemp(prefix="sycee-"))  # the path of a socket has a length limit
     if os.geteuid() == 0:
         for owned in (folder, sockets):
             shutil.chown(owned, UNPRIVILEGED)
@@ -51,13 +51,13 @@ def cluster(folder: Path, settings: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def url(sockets: Path, database: str = "postgres") -> str:
-    """What SQLAlchemy reaches it by."""
+    """Return the SQLAlchemy URL."""
     return f"postgresql://{USER}@/{database}?host={sockets}"
 
 
 def run(program: str, *arguments: str, folder: Path | None = None) -> str:
-    """Run a program of PostgreSQL to its end; what it said. Raises UnavailableError where it fails."""
-    with tempfile.TemporaryFile("w+") as said:  # no pipe: the server keeps its parent's open
+    """Run a PostgreSQL program and return its output. Raises UnavailableError if it fails."""
+    with tempfile.TemporaryFile("w+") as said:  # no pipe: the server would keep its parent's pipe open
         done = subprocess.run(
             [*command(program), *arguments],
             stdin=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ def run(program: str, *arguments: str, folder: Path | None = None) -> str:
 
 
 def command(program: str) -> list[str]:
-    """How to call a program of the newest PostgreSQL that is here. Raises UnavailableError where there is none."""
+    """Return the path of a program of the newest installed PostgreSQL. Raises UnavailableError if there is none."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
     path = next((str(each / program) for each in folders if (each / program).exists()), None) or shutil.which(program)
     if path is None or not (folders or shutil.which("postgres")):

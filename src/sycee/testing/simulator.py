@@ -1,8 +1,8 @@
-"""A whole ledger simulated: real sequencer, real journal, fake disk, fake clock, and everything that can go wrong.
+"""Simulator of a whole ledger: real sequencer and journal, fake disk, fake clock, and injected faults.
 
-One seed is one history: what is asked, how it is signed, what the clock says, when the power goes, which bytes rot.
-Beside it runs the naive twin, which is given exactly the frames that were journaled; after every frame and every
-restart the two must agree. docs/internals/simulator.md says what is simulated, and how to read a failure.
+One seed is one history: requests, signatures, clock, power cuts, bit rot. The naive twin applies exactly the journaled
+frames; after every frame and every restart the two must agree. docs/internals/simulator.md describes the simulation and
+how to read a failure.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ from sycee.testing.simulator_shrink import shrink
 __all__ = ["Failure", "Outcome", "Parts", "Plan", "Report", "find_checker", "plan_of", "run", "simulate"]
 
 SEED_MAX: Final = 2**63 - 1
-# Another checker rereads every so manyth history: it takes longer than the history.
+# The independent checker rereads one of this many histories: it is slower than the history.
 CHECKER_EVERY: Final = 8
 COLLECT_EVERY: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A history in which something was not as it must be."""
+    """A history that broke a promise."""
 
     seed: int
-    what: str  # which promise was broken
+    what: str  # the broken promise
     detail: str
-    story: tuple[str, ...]  # the shortest history found that breaks it, in words
-    steps: int  # of the history as it was
-    steps_left: int  # of the shortest
-    runs: int  # that shrinking took
+    story: tuple[str, ...]  # the shortest failing history found, as text
+    steps: int  # steps of the original history
+    steps_left: int  # steps of the shortest history
+    runs: int  # runs used by shrinking
 
     @property
     def command(self) -> str:
-        """What repeats it."""
+        """Return the command that repeats the failure."""
         return f"sycee simulate --seed {self.seed} --histories 1"
 
     def text(self) -> str:
-        """All of it, for people."""
+        """Return the failure as text for people."""
         return "\n".join((
             f"seed {self.seed}: {self.what}",
             f"  {self.detail}",
@@ -61,19 +61,19 @@ class Failure:
 
 @dataclass(slots=True)
 class Report:
-    """What a number of histories came to."""
+    """Summary of several histories."""
 
-    seed: int  # of the first
+    seed: int  # seed of the first history
     histories: int = 0
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)  # by kind
     answers: Counter[str] = field(default_factory=Counter)  # by code
-    faults: Counter[str] = field(default_factory=Counter)  # what the disk did
+    faults: Counter[str] = field(default_factory=Counter)  # faults of the disk
     failure: Failure | None = None
 
     def add(self, outcome: Outcome) -> None:
-        """Count one more history."""
+        """Add the outcome of one history."""
         self.histories += 1
         self.counts += outcome.counts
         self.operations += outcome.operations
@@ -81,7 +81,7 @@ class Report:
         self.faults += outcome.faults
 
     def as_json(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+        """Return the report as values for JSON."""
         failure = self.failure
         return {
             "ok": failure is None,
@@ -114,11 +114,11 @@ def simulate(
     shrink_seconds: float = 60.0,
     progress: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Run the histories of `seed`, `seed` + 1 and so on, until so many seconds are over or so many histories run.
+    """Run the histories of `seed`, `seed` + 1 and so on, for `seconds` or `histories` of them.
 
-    The first failure ends it, and is shrunk for at most `shrink_seconds`. `parts` are what it is run with, where not
-    the real ones; `progress` is called after each history. Raises UsageError for a seed below 0 or beyond 63 bits,
-    where there is no end, and where nothing would be run.
+    The first failure ends the run and is shrunk for up to `shrink_seconds`. `parts` replace real components in tests;
+    `progress` is called after each history. Raises UsageError for a seed outside 0 to 2⁶³ − 1, without any limit, and
+    for a limit of zero.
     """
     _check(seed, seconds, histories)
     report = Report(seed)
@@ -134,7 +134,7 @@ def simulate(
         report.add(outcome)
         report.seconds = time.monotonic() - start
         if report.histories % COLLECT_EVERY == 0:
-            # What a history leaves refers to itself; Python alone would come round to it gigabytes later.
+            # A history leaves reference cycles; without this call Python collects them gigabytes later.
             gc.collect()
         if progress is not None:
             progress(report)
@@ -165,7 +165,7 @@ def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_seconds: float) -
     assert outcome.failure is not None
     plan = plan_of(seed)
     shrunk = shrink(plan, parts, outcome, seconds=shrink_seconds)
-    # A failure that does not come again hangs on something else than the seed: then the first telling must do.
+    # A failure that is not reproducible depends on more than the seed: report the first run.
     told = shrunk.outcome if shrunk.outcome.failure is not None else run(plan, parts, tell=True)
     return Failure(
         seed,
@@ -180,7 +180,7 @@ def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_seconds: float) -
 
 @cache
 def find_checker() -> Callable[[Path], tuple[int, bytes, bytes]] | None:
-    """The checker of `tools/checker.py`, which knows our documents and none of our code; None outside a checkout."""
+    """Return the checker of `tools/checker.py`, which shares no code with Sycee; None outside a checkout."""
     path = Path(__file__).parents[3] / "tools" / "checker.py"
     if not path.is_file():
         return None

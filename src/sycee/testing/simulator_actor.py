@@ -1,6 +1,6 @@
-"""Who asks the simulated ledger: the random steps of `histories`, in real time zones, and the keys to sign them with.
+"""Requests to the simulated ledger: random steps of `histories` in real time zones, with keys to sign them.
 
-The steps are guided by the twin of what was really journaled, so after a power cut they aim at what is left.
+Steps are guided by the twin of the journaled frames, so after a power cut they continue from the remaining state.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SETTING_BYTES: Final = STAGE_BYTES + 16
 
 ZONES: Final = ("Asia/Shanghai", "Europe/Paris", "America/New_York", "Pacific/Auckland")
 _ZONES_OF_STEPS: Final = (b"Asia/Shanghai", b"UTC", b"Europe/Zurich")
-# Moments shortly before which a history begins: midnights, ends of months and years, changes to and from summer time.
+# Histories begin shortly before these moments: midnights, ends of months and years, changes of summer time.
 TURNS: Final = tuple(
     int(datetime.fromisoformat(text).timestamp()) * 10**9
     for text in (
@@ -58,30 +58,30 @@ FAR_NS: Final = 60 * 366 * 86_400 * 10**9
 OFFICERS: Final = (901, 902 << 64 | 5)
 OPERATOR: Final = 903
 STRANGER: Final = 904  # has no grant
-OPERATOR_NUMBER: Final = 9  # that of all accounts of the stage
+OPERATOR_NUMBER: Final = 9  # key of all accounts of the stage
 
 
 @cache
 def ring() -> tuple[SigningKey, ...]:
-    """The keys that anybody has in a simulated world, the same in every run."""
+    """Return all keys of the simulated world, the same in every run."""
     return tuple(SigningKey.derive(bytes([at]) * 32, "p256" if at % 3 == 1 else "ed25519") for at in range(8))
 
 
 @cache
 def private_keys() -> dict[tuple[int, bytes], SigningKey]:
-    """The private key of each public one."""
+    """Return the private key of each public key."""
     return {(int(key.public.flags), key.public.key): key for key in ring()}
 
 
 class Group(NamedTuple):
-    """What is submitted together, and how much time passes after it."""
+    """One submission, and the time that passes after it."""
 
     records: npt.NDArray[Any]
     passes_ns: int
 
 
 class Actor(Builder):
-    """Makes the records of one history. Making one sets the stage; `first` is what sets it."""
+    """Source of the records of one history. Creating an Actor sets the stage; `first` contains its operations."""
 
     def __init__(self, setting: bytes, twin: NaiveLedger) -> None:
         dice = Dice(setting[STAGE_BYTES:])
@@ -121,19 +121,19 @@ class Actor(Builder):
     # ── Steps ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ask(self, data: bytes, now_ns: int) -> None:
-        """Add the operation that these bytes say, made at this time, to what will be submitted next."""
+        """Add the operation chosen by these bytes at this time to the next submission."""
         self._ticks = (now_ns - self.start_ns) // self.pace_ns
         self.step(data)
 
     def take(self) -> list[Group]:
-        """What was asked since, in the order in which it is to be submitted."""
+        """Return and clear the waiting submissions, in order."""
         if self._rows:
             self._groups.append(self._gathered(0))
         groups, self._groups = self._groups, []
         return groups
 
     def remember(self, now_ns: int, records: npt.NDArray[Any]) -> None:
-        """Know what was submitted, so that it may be asked for again."""
+        """Record a submission, so that a later step may repeat it."""
         self._done.append(Frame(now_ns, records, ()))
 
     def _gathered(self, passes_ns: int) -> Group:
@@ -149,7 +149,7 @@ class Actor(Builder):
 
     def _flush(self) -> None:
         if self._is_set_up:
-            self._waiting = []  # the guide sees only what was journaled
+            self._waiting = []  # the guide applies journaled frames only
         else:
             super()._flush()
 
@@ -171,7 +171,9 @@ class Actor(Builder):
     def _with_real_key(self, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
         if fields["flags"] and any(fields["key"]) and not dice.one_in(8):
             keys = ring()
-            if "first" in fields and not dice.one_in(6):  # a key is one person's: mostly nobody else is granted these
+            if "first" in fields and not dice.one_in(
+                6
+            ):  # a key belongs to one person: mostly no other person is granted these
                 at = PEOPLE.index(fields["debit"])
                 keys = (keys[at], keys[5 + at])
             public = dice.pick(keys).public
@@ -180,12 +182,12 @@ class Actor(Builder):
 
     def _step_upgrade(self, dice: Dice) -> dict[str, Any]:
         fields = super()._step_upgrade(dice)
-        # To what no release knows nobody gets: the sequencer takes no such submission at all.
+        # Skip upgrades to an unknown version: the sequencer refuses the whole submission.
         return fields if dice.one_in(4) else {**fields, "number": min(fields["number"], RULES_VERSION)}
 
 
 class Pen:
-    """Signs submissions: mostly as they should be, at times in each wrong way."""
+    """Signer of submissions: mostly correct signatures, sometimes each kind of wrong one."""
 
     WRONG: Final = (
         "nobody",
@@ -203,10 +205,10 @@ class Pen:
     def __init__(self, twin: NaiveLedger, ledger_id: bytes) -> None:
         self._twin = twin
         self._ledger_id = ledger_id
-        self._overheard: Envelope | None = None  # one that was sent earlier
+        self._overheard: Envelope | None = None  # an earlier envelope
 
     def envelopes(self, records: npt.NDArray[Any], now_ns: int, dice: Dice) -> list[Envelope]:
-        """Envelopes for a submission that will be judged at this time; none where nobody needs them, mostly."""
+        """Return envelopes for a submission that will be checked at this time; mostly none if none is needed."""
         on = is_on(self._twin, now_ns)
         if not on and not dice.one_in(12):
             return []
@@ -255,7 +257,7 @@ class Pen:
         return made
 
     def _signers(self, need: Need, now_ns: int) -> Iterator[tuple[int, SigningKey, int, int]]:
-        """Who should sign, with which key, as an account of which currency and epoch, as far as we have the keys."""
+        """Return the required signers with key, account currency and epoch, as far as their keys are available."""
         if need.who in ("key", "key and operator"):
             account = self._twin.accounts[need.account]
             key = private_keys().get((account.key_flags, account.key))
@@ -271,7 +273,7 @@ class Pen:
         }
         operators = [g for g in grants if g.role == Role.OPERATOR and need.operator in (g.operator, -1)]
         chosen: Sequence[Grant]
-        if need.who == "nobody":  # while authority is off a signature is looked at all the same
+        if need.who == "nobody":  # with authority off, signatures are still verified
             chosen = [] if is_on(self._twin, now_ns) else list(officers.values())[:1]
         elif need.who == "two officers":
             chosen = list(officers.values())[:2]
@@ -286,7 +288,7 @@ class Pen:
 def _ranges(
     operations: Sequence[Operation], needs: Sequence[Need], *, together: bool
 ) -> Iterator[tuple[int, int, Need]]:
-    """Who signs what: each chain whole for all whom it needs; the rest one by one, or together where the same sign."""
+    """Return signers and ranges: each chain as a whole; other records one by one, or together for equal signers."""
     first = 0
     for at, chain in enumerate([*chains_of(operations), range(len(operations), 0)]):
         if at < max(first, chain.start):
@@ -302,7 +304,7 @@ def _ranges(
 
 
 def _tampered(envelope: Envelope, dice: Dice) -> Envelope:
-    """The envelope with one thing in it changed after it was signed."""
+    """Return the envelope with one change made after signing."""
     changes: dict[str, Any] = dice.pick((
         {"signature": bytes([envelope.signature[0] ^ 1]) + envelope.signature[1:]},
         {"valid_until_ns": envelope.valid_until_ns + 1},

@@ -1,7 +1,7 @@
-"""Who must sign what and who did, told naively from docs/reference/authority.md, for the simulator.
+"""Naive check of signatures, written from docs/reference/authority.md, for the simulator.
 
-It shares no code with `sycee.ledger.authority`, and asks the naive twin where that asks the tables. Where the two
-differ, one of them or the page is wrong.
+Shares no code with `sycee.ledger.authority`, and queries the naive twin where that module queries the tables. If the
+two differ, one of them or the page is wrong.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ KEY_FLAGS: Final = (1, 2, 6)
 
 
 class Need(NamedTuple):
-    """Who must sign: `who`, of the operator or the account that is named."""
+    """Required signers: `who`, of the named operator or account."""
 
     # nobody, any, staff, officer, operator (or an officer), own operator, key, key and operator, two officers,
     # impossible
     who: str
     operator: int = -1
     account: int = 0
-    currency: int = 0  # whose officers may sign beside the board; 0 for none
+    currency: int = 0  # currency whose officers may sign besides the board; 0 for none
 
 
 NOBODY: Final = Need("nobody")
 
 
 class Subject(NamedTuple):
-    """The account by which an operation is judged."""
+    """The account that decides the signers of an operation."""
 
     id: int
     kind: int
@@ -56,23 +56,23 @@ class Subject(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """As what an envelope that holds speaks."""
+    """The role in which a valid envelope counts."""
 
     person: int = 0
     account: int = 0
     board: bool = False
-    currencies: frozenset[int] = frozenset()  # of which it is an officer
+    currencies: frozenset[int] = frozenset()  # currency of the officer
     operators: frozenset[int] = frozenset()
 
 
 def is_on(twin: NaiveLedger, now_ns: int) -> bool:
-    """Whether a frame of this time needs signatures."""
+    """Return whether a frame at this time needs signatures."""
     board = [g for g in twin.grants.values() if g.role == Role.OFFICER and not g.currency]
     return twin.authority_on or len({g.person for g in board if g.counts(now_ns)}) > 1
 
 
 class Judge:
-    """Judges the operations of one frame, as it was gathered, against the twin as it was before it."""
+    """Check of the operations of one frame against the twin before the frame."""
 
     def __init__(
         self, twin: NaiveLedger, ledger_id: bytes, now_ns: int, operations: Sequence[Operation], fresh: Sequence[bool]
@@ -87,7 +87,7 @@ class Judge:
         on = is_on(twin, now_ns)
         self.needs = [self._need(each) if on and new else NOBODY for each, new in zip(operations, fresh, strict=True)]
 
-    # ── §3 What each operation needs ─────────────────────────────────────────────────────────────────────────
+    # ── §3 Signatures needed by each operation ───────────────────────────────────────────────────────────────
 
     def _need(self, operation: Operation) -> Need:
         kind = Kind(operation.kind)
@@ -131,8 +131,8 @@ class Judge:
         return Need("own operator", subject.operator)
 
     def _subjects(self, operation: Operation) -> set[Subject] | None:
-        """The accounts that it may be judged by: none, one, or, where the frame's records differ, more; None where
-        it cannot be told.
+        """Return the accounts that may decide the signers: none, one, or several if records of the frame differ; None
+        if unknown.
         """
         kind = Kind(operation.kind)
         if kind is Kind.REFUND:
@@ -165,7 +165,7 @@ class Judge:
         }
 
     def _currency_paid(self, original: int) -> int:
-        """Of what an operation of an earlier frame paid; 0 where it paid nothing."""
+        """Return the currency paid by an operation of an earlier frame; 0 if it paid nothing."""
         if original in self._twin.holds:
             return self._twin.accounts[self._twin.holds[original].payee].currency
         paid = self._twin.pays.get(original)
@@ -199,10 +199,10 @@ class Judge:
             return {programme.funder}
         return {each.debit for each in self._new if each.kind == Kind.OPEN_PROGRAMME and each.number == number}
 
-    # ── §4 Who has signed ────────────────────────────────────────────────────────────────────────────────────
+    # ── §4 Signatures present ────────────────────────────────────────────────────────────────────────────────
 
     def codes(self, envelopes: Iterable[Envelope]) -> list[Result]:
-        """What is said to each operation: CREATED where nothing speaks against it."""
+        """Return the code of each operation: CREATED if its signatures suffice."""
         worst = [Result.CREATED] * len(self._operations)
         satisfied = [need.who == "nobody" for need in self.needs]
         officers: list[set[int]] = [set() for _ in self._operations]
@@ -272,7 +272,7 @@ class Judge:
 
 
 def chains_of(operations: Sequence[Operation]) -> list[range]:
-    """Of each operation the chain that it stands in; one that stands alone is a chain of its own."""
+    """Return the chain of each operation; a single operation is its own chain."""
     found: list[range] = []
     for chain in chains(list(operations)):
         found += [range(len(found), len(found) + len(chain))] * len(chain)
@@ -280,7 +280,7 @@ def chains_of(operations: Sequence[Operation]) -> list[range]:
 
 
 def signed_message(ledger_id: bytes, envelope: Envelope, records: bytes) -> bytes:
-    """The 112 bytes that are signed, §2."""
+    """Return the 112 bytes that are signed, §2."""
     return (
         b"sycee.envelope.v1".ljust(32, b"\0")
         + ledger_id
@@ -291,7 +291,7 @@ def signed_message(ledger_id: bytes, envelope: Envelope, records: bytes) -> byte
 
 
 def vouches(signed: Signed, need: Need) -> bool:
-    """Whether a signer has the authority that is needed, or is one of the two that must sign."""
+    """Return whether a signer has the needed authority, or is one of the two that must sign."""
     if need.who in ("nobody", "any"):
         return True
     if signed.account:
@@ -305,5 +305,5 @@ def vouches(signed: Signed, need: Need) -> bool:
 
 
 def higher(one: Result, other: Result) -> Result:
-    """The one of two codes that is given where both apply."""
+    """Return the code with the higher precedence."""
     return min(one, other, key=PRECEDENCE.index)

@@ -1,6 +1,6 @@
-"""The simulator's machine: one fake disk with the two folders of a ledger, and a journal that is looked over.
+"""Disk of the simulator: one fake disk with both folders of a ledger, and a journal whose appends are recorded.
 
-Journal and snapshots share a disk, so that power cuts, a lack of space and writes that land elsewhere hit both.
+Journal and snapshots share the disk, so that power cuts, full disks and misdirected writes affect both.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sycee.testing.disk import SECTOR_BYTES, FakeDisk, FakeFile
 JOURNAL: Final = "journal"
 SNAPSHOTS: Final = "snapshots"
 LEDGER_ID: Final = bytes(range(16))
-# Room for some fifteen frames: a history needs several segments.
+# Space for about fifteen frames: a history needs several segments.
 SEGMENT_BYTES: Final = 64 << 10
 
 
 class Folder:
-    """A folder of a fake disk, as a Disk of its own."""
+    """One folder of a fake disk, as a Disk."""
 
     concurrent = False
 
@@ -37,55 +37,55 @@ class Folder:
         self._prefix = f"{name}/"
 
     def exists(self) -> bool:
-        """See Disk."""
+        """Implement Disk."""
         return self._disk.exists()
 
     def make_folder(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._disk.make_folder()
 
     def names(self) -> list[str]:
-        """See Disk."""
+        """Implement Disk."""
         return [name.removeprefix(self._prefix) for name in self._disk.names() if name.startswith(self._prefix)]
 
     def create(self, name: str) -> FakeFile:
-        """See Disk."""
+        """Implement Disk."""
         return self._named(self._disk.create(self._prefix + name), name)
 
     def open(self, name: str, *, writable: bool) -> FakeFile:
-        """See Disk."""
+        """Implement Disk."""
         return self._named(self._disk.open(self._prefix + name, writable=writable), name)
 
     def rename(self, old: str, new: str) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._disk.rename(self._prefix + old, self._prefix + new)
 
     def unlink(self, name: str) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._disk.unlink(self._prefix + name)
 
     def fsync_folder(self) -> None:
-        """See Disk. It makes the names of the other folder durable too, as most file systems do."""
+        """Implement Disk. The other folder's names become durable too, as on most file systems."""
         self._disk.fsync_folder()
 
     def lock(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._disk.lock()
 
     def unlock(self) -> None:
-        """See Disk."""
+        """Implement Disk."""
         self._disk.unlock()
 
     def content(self, name: str) -> bytes:
-        """See FakeDisk."""
+        """Return the content of a file; see FakeDisk."""
         return self._disk.content(self._prefix + name)
 
     def replace(self, name: str, content: bytes) -> None:
-        """See FakeDisk."""
+        """Replace the content of a file; see FakeDisk."""
         self._disk.replace(self._prefix + name, content)
 
     def remove(self, name: str) -> None:
-        """See FakeDisk."""
+        """Remove a file; see FakeDisk."""
         self._disk.remove(self._prefix + name)
 
     def _named(self, file: FakeFile, name: str) -> FakeFile:
@@ -94,7 +94,7 @@ class Folder:
 
 
 class Written(NamedTuple):
-    """A frame as it was asked for, or as it was read back."""
+    """A frame as submitted, or as read back."""
 
     sequence: int
     kind: FrameKind
@@ -106,7 +106,7 @@ class Written(NamedTuple):
 
     @classmethod
     def of(cls, frame: Frame) -> Written:
-        """What stands in a frame that was read."""
+        """Return the content of a frame that was read."""
         return cls(
             frame.sequence,
             frame.kind,
@@ -120,15 +120,15 @@ class Written(NamedTuple):
 
 @dataclass(slots=True)
 class Watch:
-    """What the journal was asked to write, kept by somebody whom no power cut reaches."""
+    """Record of the journal's appends that survives power cuts."""
 
-    durable: list[Written] = field(default_factory=list)  # what `append` came back from
-    in_flight: Written | None = None  # what it did not come back from
-    after: int = 0  # the frame of the snapshot that the newest start began with
+    durable: list[Written] = field(default_factory=list)  # appends that returned
+    in_flight: Written | None = None  # the append that did not return
+    after: int = 0  # frame of the snapshot that the newest start used
 
 
 class WatchedJournal(Journal):
-    """A journal whose appends somebody sees."""
+    """Journal that records its appends."""
 
     watch: Watch
 
@@ -139,7 +139,7 @@ class WatchedJournal(Journal):
         known: Sequence[Mark] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """See Journal."""
+        """Recover the journal; see Journal."""
         self.watch.after = after.sequence if after else 0
         return super().recover(after, known=known, give_up=give_up)
 
@@ -154,7 +154,7 @@ class WatchedJournal(Journal):
         movement_digest: Digest = NO_DIGEST,
         buffer: FrameBuffer | None = None,
     ) -> int:
-        """See Journal."""
+        """Append a frame; see Journal."""
         movement_digest = known(movement_digest)
         written = Written(
             self.last_sequence + 1,
@@ -181,7 +181,7 @@ class WatchedJournal(Journal):
 
 
 def open_journal(disk: Disk, watch: Watch, *, cut_tail: bool) -> WatchedJournal:
-    """The journal on this disk, made if there is none."""
+    """Open the journal on this disk; create it if there is none."""
     if Journal.exists(disk):
         journal = WatchedJournal.open(disk, cut_tail=cut_tail)
     else:
@@ -192,15 +192,15 @@ def open_journal(disk: Disk, watch: Watch, *, cut_tail: bool) -> WatchedJournal:
 
 
 def read_all(disk: Disk, *, cut_tail: bool = False) -> list[Written]:
-    """Every frame that stands on this disk, from the first byte on. Raises what `Journal.recover` raises."""
+    """Return every frame on this disk. Raises the errors of `Journal.recover`."""
     journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
     return [Written.of(frame) for frame in journal.recover()]
 
 
 def cut_off(disk: Folder, first: int, *, fill_until: int = 0) -> None:
-    """Take every frame from `first` on from a journal, without a trace; then write empty ones up to `fill_until`.
+    """Remove all frames from `first` on without a trace; then write empty frames up to `fill_until`.
 
-    What is left is a whole journal: nothing but what somebody remembers of it says that there was another end.
+    The result is a valid journal: only an external record shows that it had another end.
     """
     journal = Journal.open(disk, read_only=True)
     frames = list(journal.recover())
@@ -214,32 +214,32 @@ def cut_off(disk: Folder, first: int, *, fill_until: int = 0) -> None:
     for _ in journal.recover():
         pass
     for frame in frames[first - 1 : fill_until]:
-        # A nanosecond later, so that not even an empty frame is what it was.
+        # One nanosecond later, so that even an empty frame differs from the original.
         journal.append(kind=FrameKind.EMPTY, time_ns=frame.time_ns + 1, movement_digest=frame.movement_digest)
     journal.close(clean=False)
 
 
 @dataclass(slots=True)
 class Damage:
-    """Bytes that are no longer what was written, and how to put them right again."""
+    """Damaged bytes and their original values."""
 
     disk: FakeDisk
     name: str
     offset: int = 0
     good: bytes = b""
     bad: bytes = b""
-    is_lost: bool = False  # the whole file, whose content was `good`
+    is_lost: bool = False  # the whole file, with content `good`
 
     @classmethod
     def bit(cls, disk: FakeDisk, name: str, offset: int, bit: int) -> Damage:
-        """Turn one bit over."""
+        """Flip one bit."""
         good = disk.content(name)[offset]
         disk.damage(name, offset, 1 << bit)
         return cls(disk, name, offset, bytes([good]), bytes([good ^ 1 << bit]))
 
     @classmethod
     def sector(cls, disk: FakeDisk, name: str, sector: int, value: int) -> Damage:
-        """Make every byte of a sector the same."""
+        """Set every byte of a sector to one value."""
         offset = sector * SECTOR_BYTES
         good = disk.content(name)[offset : offset + SECTOR_BYTES]
         for at, byte in enumerate(good):
@@ -249,14 +249,14 @@ class Damage:
 
     @classmethod
     def lost(cls, disk: FakeDisk, name: str) -> Damage:
-        """Lose a whole file."""
+        """Remove a whole file."""
         good = disk.content(name)
         disk.remove(name)
         disk.faults["file lost"] += 1
         return cls(disk, name, good=good, is_lost=True)
 
     def heal(self) -> None:
-        """Put it right, unless somebody wrote something else there meanwhile."""
+        """Restore the original bytes, unless something else was written there meanwhile."""
         disk = self.disk
         if self.is_lost:
             disk.replace(self.name, self.good)
@@ -271,7 +271,7 @@ class Damage:
 
 
 def copy_out(disk: FakeDisk, folder: Path) -> None:
-    """Write what stands on the disk into a real folder."""
+    """Copy the disk's files to a real folder."""
     for name in disk.names():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -279,7 +279,7 @@ def copy_out(disk: FakeDisk, folder: Path) -> None:
 
 
 def copy_in(folder: Path, disk: FakeDisk) -> None:
-    """Make the disk hold what is in a real folder, and nothing else."""
+    """Replace the disk's files by those of a real folder."""
     for name in disk.names():
         disk.remove(name)
     for path in sorted(folder.rglob("*")):

@@ -1,8 +1,8 @@
-"""The simulated machine: what goes wrong with disk, power and clock, and what must hold at the next start.
+"""Simulated machine: faults of disk, power and clock, and the checks at the next start.
 
-Faults are of three sorts. What an honest disk may do – lose what was never made durable, refuse – must cost nothing
-that was acknowledged. Damage to what was durable must be found, or be harmless. Of a disk that says "written" and did
-not write, the same is asked, but for one thing that no journal can know: whether the very last frames were once there.
+There are three classes of faults. Allowed behaviour of a correct disk (losing unsynced data, refusing) must lose
+nothing acknowledged. Damage to durable data must be detected or be harmless. The same is required after a false success
+of a write, with one exception that no journal can detect: whether the very last frames ever existed.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ from sycee.testing.simulator_disk import (
 from sycee.testing.simulator_oracle import SECOND_NS, Oracle, demand
 
 YEAR_NS: Final = 366 * 86_400 * SECOND_NS
-LATEST_NS: Final = 2**62  # no history goes further; what lies beyond is for clocks that went wild
+LATEST_NS: Final = 2**62  # the end of all histories; later times are for wild clocks
 _LOSSES: Final = (Loss.RANDOM, Loss.RANDOM, Loss.LOST, Loss.KEPT, Loss.FIRST, Loss.LAST, Loss.SHUFFLED)
 
 
 class Ended(Exception):
-    """The history cannot go on, and nothing is wrong: a lying disk was found out."""
+    """The history cannot continue, without a failure: a false success of the disk was detected."""
 
 
 class ApplyFirst(Overlap):
-    """Runs the applier's task to its end before the log's, on the calling thread, for frames of any size."""
+    """Executor that finishes the applier's task before the log's, on the calling thread, for frames of any size."""
 
     def __init__(self) -> None:
         super().__init__(records_min=0)
@@ -67,7 +67,7 @@ class ApplyFirst(Overlap):
 
 
 class Machine:
-    """Disk, clock and the ledger's process, and the oracle that looks on."""
+    """Disk, clock and ledger process, with the oracle."""
 
     def __init__(
         self,
@@ -79,9 +79,10 @@ class Machine:
         *,
         applies_first: bool = False,
     ) -> None:
-        """`applies_first`: frames are applied before they are appended, the worst order where both overlap.
+        """Create the machine.
 
-        Otherwise each frame is applied after it is committed.
+        `applies_first`: apply each frame before it is appended, the worst order where both overlap. Otherwise apply it
+        after the commit.
         """
         self.disk = disk
         self.watch = Watch()
@@ -93,36 +94,36 @@ class Machine:
         self._tell = tell
         self._sequencer: Sequencer | None = None
         self._keeps_snapshots = False
-        self._writing: SnapshotTask | None = None  # a snapshot that is being written while the ledger goes on
+        self._writing: SnapshotTask | None = None  # a snapshot being written while the ledger continues
         self._writing_dice = Dice(b"")
-        self._dice = Dice(b"")  # of the power cut that is to come
-        self._trouble = ""  # why the disk may refuse
+        self._dice = Dice(b"")  # operations until the scheduled power cut
+        self._trouble = ""  # reason for which the disk may refuse
         self._stays_in_trouble = False
         self._damage: list[Damage] = []
         self._may_end_with_close = False
-        self._right_ns: int | None = None  # what a wild clock should say
+        self._right_ns: int | None = None  # time of the wild clock
 
     # ── The process ──────────────────────────────────────────────────────────────────────────────────────────
 
     def running(self) -> Sequencer:
-        """The ledger, started if it is not."""
+        """Return the ledger, after starting it if necessary."""
         if self._sequencer is None:
             self._start(Dice(b""))
         assert self._sequencer is not None
         return self._sequencer
 
     def new_frames(self) -> list[Written]:
-        """Durable frames that the oracle has not seen."""
+        """Return durable frames that the oracle has not applied."""
         return self.watch.durable[len(self.oracle.frames) :]
 
     def happen(self, what: str, dice: Dice) -> None:
-        """Let one of the things happen that `simulator_plan` names."""
+        """Make one of the events of `simulator_plan` happen."""
         self._counts[f"step: {what}"] += 1
         self._tell(f"{what}")
         getattr(self, f"_{what.replace(' ', '_').replace('-', '_')}")(dice)
 
     def write_on(self) -> None:
-        """Write some more of the snapshot that was begun, if one was."""
+        """Write another part of a snapshot in progress."""
         writing, sequencer = self._writing, self._sequencer
         if writing is None or sequencer is None:
             return
@@ -140,7 +141,7 @@ class Machine:
                 self.oracle.check(sequencer)
 
     def refused(self, error: UnavailableError) -> None:
-        """The disk refused something: the ledger stopped itself, or goes on unharmed."""
+        """Handle a refusal of the disk: the ledger has stopped, or continues without harm."""
         demand(self._trouble, "the ledger gave up without a reason", error)
         self._tell(f"refused: {error.message}")
         self._counts["refusals of the disk"] += 1
@@ -150,7 +151,7 @@ class Machine:
         try:
             self._sequencer.next_due_ns()
         except UnavailableError:
-            # The process ends, cleanly or not, and somebody starts it again.
+            # End the process, cleanly or not, and start it again.
             with_power = self._dice.below(2) == 0
             self._halt("kill" if with_power else "cut now", self._dice)
             self._start(self._dice)
@@ -158,12 +159,12 @@ class Machine:
             self.oracle.check(self._sequencer)
 
     def power_cut(self) -> None:
-        """The power went; it comes again, and the ledger is started."""
+        """Handle a power cut and start the ledger again."""
         self._crash()
         self._start(self._dice)
 
     def disarm(self) -> None:
-        """Let nothing more go wrong."""
+        """Cancel all scheduled faults."""
         self._lift()
         self.disk.cut_after = None
         self.disk.misdirected.clear()
@@ -185,10 +186,10 @@ class Machine:
         self.disk = self.disk.crash(seed, loss)
         self._stay_in_trouble()
         if self._dice.one_in(4):
-            self.disk.cut_after = self._dice.below(12)  # once more, in the start
+            self.disk.cut_after = self._dice.below(12)  # a second fault, during the start
 
     def _halt(self, how: str, dice: Dice) -> None:
-        """End the process, if it runs: by a clean close, by kill or by a power cut."""
+        """End a running process by a clean close, a kill or a power cut."""
         sequencer, self._sequencer, self._writing = self._sequencer, None, None
         if how == "close" and sequencer is not None:
             try:
@@ -203,7 +204,7 @@ class Machine:
             return
         if how == "kill":
             self._counts["kills"] += 1
-        # What was closed well outlives a power cut whole.
+        # A cleanly closed ledger survives a power cut whole.
         is_cut = how == "close" and dice.below(2) == 1
         self.disk = self.disk.crash(dice.below(256), Loss.LOST) if is_cut else self.disk.kill()
         self._stay_in_trouble()
@@ -255,7 +256,7 @@ class Machine:
         )
 
     def _compare_with_disk(self) -> None:
-        """Read the whole journal again: nothing acknowledged is lost, what was on its way is there whole or not."""
+        """Reread the journal: acknowledged frames are present, and an unfinished append is present whole or absent."""
         durable = self.watch.durable
         found: list[Written] | None = None
         while found is None:
@@ -280,7 +281,7 @@ class Machine:
         self._take_new()
 
     def _is_explained(self, error: IntegrityError) -> bool:
-        """Whether damage was done that this error names; it is put right then, or the history ends."""
+        """Return whether injected damage explains this error; then repair it or end the history."""
         if self._damage:
             self._counts["damage that was found"] += 1
             self._tell(f"found: {error.message}")
@@ -299,7 +300,7 @@ class Machine:
         self._damage.clear()
 
     def _stay_in_trouble(self) -> None:
-        """A disk that is full or read-only may stay so for one more start; then somebody has seen to it."""
+        """Let a full or read-only disk stay so for one more start, then repair it."""
         if self._trouble == "full" and self._stays_in_trouble:
             self.disk.space_bytes = self._used_bytes()
         elif self._trouble == "read-only" and self._stays_in_trouble:
@@ -316,7 +317,7 @@ class Machine:
     def _used_bytes(self) -> int:
         return sum(len(self.disk.content(name)) for name in self.disk.names())
 
-    # ── What may happen ──────────────────────────────────────────────────────────────────────────────────────
+    # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _close(self, dice: Dice) -> None:
         self.running()
@@ -351,7 +352,7 @@ class Machine:
             self.oracle.check(sequencer)
 
     def _snapshot_behind(self, dice: Dice) -> None:
-        """Begin one that is written between the steps that follow."""
+        """Begin a snapshot that is written between the following steps."""
         if self._writing is not None:
             return
         try:
@@ -386,7 +387,7 @@ class Machine:
         self._start(dice)
 
     def _sector(self, dice: Dice) -> None:
-        # After a clean end alone: a last frame without one that loses content and trailer at once looks torn.
+        # Only after a clean end: otherwise a last frame without content and trailer looks torn.
         self.running()
         self._halt("close", dice)
         name = self._a_file(dice)
@@ -409,7 +410,7 @@ class Machine:
         self._start(dice)
 
     def _lie(self, dice: Dice) -> None:
-        """One of the next writes lands nowhere, or in another place."""
+        """Lose or misdirect one of the next writes, with a reported success."""
         number = self.disk.operations["pwrite"] + dice.pick((1, 1, 2, 3))
         segments = [name for name in self.disk.names() if name.endswith(".segment")]
         target = None
@@ -419,7 +420,7 @@ class Machine:
         self.disk.misdirected[number] = target
 
     def _restore(self, dice: Dice) -> None:
-        """The folder is copied to another machine, which begins a new epoch."""
+        """Copy the folder to another machine, which begins a new epoch."""
         self.running()
         self._halt(dice.pick(("close", "kill")), dice)
         with tempfile.TemporaryDirectory(prefix="sycee-simulator-") as temporary:
@@ -429,8 +430,8 @@ class Machine:
                 restored = restore(source, target, cut_tail=self.watch.in_flight is not None)
             except IntegrityError as error:
                 demand(self._is_explained(error), "a sound ledger cannot be restored", error)
-                raise  # nothing is damaged here but by a lying disk, and then the history ended
-            self.disk = self.disk.crash(loss=Loss.KEPT)  # another machine knows nothing that was pending here
+                raise  # only a false success of the disk damages anything here, and that ends the history
+            self.disk = self.disk.crash(loss=Loss.KEPT)  # the other machine has no pending writes
             copy_in(target, self.disk)
         self._counts["new epochs"] += 1
         self._tell(f"the ledger is restored elsewhere, epoch {restored.epoch}")
@@ -438,9 +439,9 @@ class Machine:
         self._start(dice)
 
     def _cut_short(self, dice: Dice) -> None:
-        """On a copy of the disk the journal loses its end behind a good snapshot, or gets another: a start must see it.
+        """Cut or replace the end of a copied journal behind a good snapshot: a start must detect it.
 
-        The ledger itself goes on as if nothing had happened.
+        The ledger itself continues unchanged.
         """
         if self._sequencer is None or self._damage or self._lied():
             return
@@ -466,7 +467,7 @@ class Machine:
                 trust_snapshots=trusts,
             )
         except (IntegrityError, UnavailableError):
-            # Unavailable: where the first frame is another, none says which rules hold.
+            # UnavailableError: with another first frame the version of the rules is unknown.
             return
         what = "is another" if exchanged else "is gone"
         demand(False, "a ledger starts without frames that its snapshot has", f"frame {first} {what}")
@@ -479,7 +480,7 @@ class Machine:
         return dice.pick(names) if names else ""
 
     def _a_sector(self, name: str, dice: Dice) -> int:
-        """Mostly one that was written to, at times the first after these."""
+        """Return mostly a written sector, sometimes the first one after them."""
         content = self.disk.content(name)
         written = -(-len(content.rstrip(b"\0")) // SECTOR_BYTES)
         sector = (dice.below(256) << 8 | dice.below(256)) % (written + 8)
@@ -488,7 +489,7 @@ class Machine:
     # ── The clock ────────────────────────────────────────────────────────────────────────────────────────────
 
     def turn_clock(self, dice: Dice, actor: Actor) -> None:
-        """Let the clock go on, jump, stand still, go back, or go wild until `set_clock_right`."""
+        """Advance, jump, stop, reverse the clock, or make it wild until `set_clock_right`."""
         now_ns = max(self._clock.now_ns(), self.oracle.last_time_ns)
         how = dice.pick(("tick", "tick", "midnight", "midnight", "due", "due", "back", "turn", "year", "wild", "hour"))
         before, zone = dice.pick((0, 1, 1, -1)), ZoneInfo(ZONES[dice.below(len(ZONES))])
@@ -519,16 +520,16 @@ class Machine:
         self._tell(f"the clock says {words.moment(self._clock.now_ns())} ({how})")
 
     def right_ns(self) -> int:
-        """What the clock says when it is not wild."""
+        """Return the time of the clock when it is not wild."""
         return self._clock.now_ns() if self._right_ns is None else self._right_ns
 
     def advance_time(self, ns: int) -> None:
-        """Let the clock go on by so many nanoseconds, at least 0, and never beyond the latest."""
+        """Advance the clock by `nanoseconds` ≥ 0, up to the latest time."""
         self.set_clock_right()
         self._clock.set(min(self._clock.now_ns() + max(0, ns), LATEST_NS))
 
     def set_clock_right(self) -> None:
-        """End the wildness, if there is any."""
+        """Reset a wild clock."""
         if self._right_ns is not None:
             self._clock.set(self._right_ns)
             self._right_ns = None
@@ -536,7 +537,7 @@ class Machine:
     # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def check_folder(self, checker: Callable[[Path], tuple[int, bytes, bytes]] | None) -> None:
-        """End cleanly, and let `verify` and another checker reread everything from the disk."""
+        """Close the ledger, then reread the disk with `verify` and the independent checker."""
         self.running()
         self._halt("close", Dice(b""))
         oracle = self.oracle
@@ -550,7 +551,7 @@ class Machine:
                 demand(found.digest == oracle.digest().hex(), "verify comes to another state")
                 demand(found.frames == len(oracle.frames), "verify counts other frames", found.frames)
             except SyceeError as error:
-                # Without the name of the folder, which is another each time.
+                # Without the folder's name, which differs between runs.
                 said = error.message.replace(str(folder), "fake")
                 demand(self._lied() and isinstance(error, IntegrityError), "verify finds damage", said)
                 raise Ended("a lying disk was found out") from error
@@ -562,7 +563,7 @@ class Machine:
 
 
 def next_local(now_ns: int, zone: ZoneInfo, *, year: bool) -> int:
-    """Nanoseconds of the next midnight in a zone, or of its next New Year's Day."""
+    """Return the next local midnight in a zone, or its next New Year's Day, in nanoseconds."""
     local = datetime.fromtimestamp(now_ns // SECOND_NS, zone)
     day = local.date().replace(month=1, day=1, year=local.year + 1) if year else local.date() + timedelta(days=1)
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * SECOND_NS

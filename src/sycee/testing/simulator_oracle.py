@@ -1,7 +1,7 @@
-"""What the simulated ledger must say: the naive twin, given exactly the frames that were journaled.
+"""Oracle: the expected behaviour of the simulated ledger, from the naive twin of the journaled frames.
 
-The oracle also knows what a submission must be answered and which of it must be journaled, in which order; it works
-that out from the twin, the naive judge of signatures and docs/reference/authority.md, never from the sequencer.
+The oracle also computes the results of a submission and the operations to be journaled, in order, from the twin, the
+naive check of signatures and docs/reference/authority.md, never from the sequencer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NO_PLACE: Final = 0
 
 
 class Difference(Exception):
-    """The ledger did something else than it must. `what` says in few words which promise was broken."""
+    """Unexpected behaviour of the ledger. `what` names the broken promise in a few words."""
 
     def __init__(self, what: str, detail: str = "") -> None:
         super().__init__(f"{what}: {detail}" if detail else what)
@@ -45,48 +45,48 @@ class Difference(Exception):
 
 
 def demand(condition: object, what: str, detail: object = "") -> None:
-    """Raise Difference unless the condition holds."""
+    """Raise Difference unless the condition is true."""
     if not condition:
         raise Difference(what, str(detail))
 
 
 class Expected(NamedTuple):
-    """What a submission should come to."""
+    """Expected result of a submission."""
 
-    answers: list[Answer | None]  # None where the frame's own answer counts
-    journaled: list[int]  # which of its operations are journaled, in order
-    envelopes: bytes  # as the frame should keep them
-    needs_frame: bool  # whether anything is new, so that time and memory matter even if all of it is refused
+    answers: list[Answer | None]  # None if the frame's own result counts
+    journaled: list[int]  # indexes of the operations to journal, in order
+    envelopes: bytes  # envelopes as the frame must contain them
+    needs_frame: bool  # whether any operation is new, so that time and memory matter even if all are refused
 
 
 class Oracle:
-    """The twin, the frames that made it, and what follows from them."""
+    """The twin, its frames, and the expectations derived from them."""
 
     def __init__(self, ledger_id: bytes) -> None:
         self.twin = NaiveLedger()
         self.frames: list[Written] = []
-        self.places: dict[int, int] = {}  # of each bound id
+        self.places: dict[int, int] = {}  # place of each bound id
         self._ledger_id = ledger_id
         self._digest = b""
 
     @property
     def last_time_ns(self) -> int:
-        """Time of the newest frame, 0 before the first."""
+        """Return the time of the newest frame, 0 before the first."""
         return self.frames[-1].time_ns if self.frames else 0
 
     def time_of_next(self, clock_ns: int) -> int:
-        """Nanoseconds that the next frame must carry."""
+        """Return the time that the next frame must carry, in nanoseconds."""
         return max(clock_ns, self.last_time_ns + 1)
 
     def is_wild(self, clock_ns: int) -> bool:
-        """Whether the clock is so far ahead that no frame may be made."""
+        """Return whether the clock is too far ahead for any frame."""
         last_ns = self.last_time_ns
         if not last_ns:
             return clock_ns > FIRST_TIME_NS_MAX
         return clock_ns > limits.FRAME_TIME_NS_MAX or clock_ns > last_ns + limits.CLOCK_AHEAD_NS_MAX
 
     def next_due_ns(self) -> int | None:
-        """When something falls due next by itself."""
+        """Return the time of the next due event."""
         due = [each.coming.effective_ns for each in self.twin.rule_sets.values() if each.coming is not None]
         due += [hold.end_ns for hold in self.twin.holds.values() if hold.state is HoldState.OPEN]
         return min(due, default=None)
@@ -94,7 +94,7 @@ class Oracle:
     # ── Frames ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def take(self, frame: Written) -> list[Answer]:
-        """Give the twin a frame that was journaled, and its answers."""
+        """Apply a journaled frame and compare its results."""
         demand(frame.sequence == len(self.frames) + 1, "a frame is out of order", f"{frame.sequence}")
         demand(frame.time_ns > self.last_time_ns, "time went back", f"frame {frame.sequence} at {frame.time_ns}")
         demand(
@@ -133,7 +133,7 @@ class Oracle:
     # ── Submissions ──────────────────────────────────────────────────────────────────────────────────────────
 
     def usage_error(self, records: npt.NDArray[Any]) -> str:
-        """Why a submission can be taken by no ledger, or nothing."""
+        """Return the usage error of a submission that every ledger must refuse, or None."""
         operations = [Operation.read(each.tobytes()) for each in records]
         if operations and operations[-1].is_linked:
             return "its last operation is linked to nothing"
@@ -147,16 +147,16 @@ class Oracle:
         return ""
 
     def expected(self, records: npt.NDArray[Any], envelopes: Sequence[Envelope], now_ns: int) -> Expected:
-        """What must be answered and journaled, if a frame of this time is made of it."""
+        """Return the results and journaled operations of a submission, if its frame has this time."""
         resolved = self.twin.resolve(records)
         if all(answer is not None for answer in resolved):
             return Expected(resolved, [], b"", needs_frame=False)
         operations = [Operation.read(each.tobytes()) for each in records]
-        # An envelope over nothing new holds nothing up, whatever it is worth.
+        # An envelope over no new operation delays nothing, valid or not.
         envelopes = [each for each in envelopes if None in resolved[each.first : each.first + each.count]]
         unit_of = _units(operations, envelopes)
         alive = {unit_of[at] for at, answer in enumerate(resolved) if answer is None}
-        # What is not journaled is not in the frame that is judged.
+        # Operations that are not journaled are not in the checked frame.
         kept = [at for at in range(len(operations)) if unit_of[at] in alive]
         place = {at: index for index, at in enumerate(kept)}
         moved = [replace(each, first=place[each.first]) for each in envelopes if each.first in place]
@@ -190,26 +190,26 @@ class Oracle:
         )
 
     def place_of(self, record: np.void) -> int:
-        """Where an operation's id was bound, 0 if it is not."""
+        """Return the place where an id was bound, 0 if it is unbound."""
         return self.places.get(int.from_bytes(record.tobytes()[:16], "little"), NO_PLACE)
 
     # ── The state ────────────────────────────────────────────────────────────────────────────────────────────
 
     def digest(self) -> bytes:
-        """The twin's state digest."""
+        """Return the twin's state digest."""
         if not self._digest:
             self._digest = self.twin.digest()
         return self._digest
 
     def check(self, sequencer: Sequencer) -> None:
-        """Compare the ledger's state with the twin's, and let both add everything up again."""
+        """Compare the ledger's state with the twin's, and let both recompute their sums."""
         demand(
             sequencer.durable_sequence == len(self.frames),
             "another frame is the newest",
             f"{sequencer.durable_sequence}, not {len(self.frames)}",
         )
         said_ns, due_ns = sequencer.next_due_ns(), self.next_due_ns()
-        # It may be said too early: a hold that was let go, or undone with its chain, is forgotten when its end comes.
+        # The due time may be early: the end of a hold that was released or undone is still scheduled.
         in_time = due_ns is None or (said_ns is not None and said_ns <= due_ns)
         demand(in_time, "something falls due earlier than is said", f"{said_ns}, not {due_ns}")
         with sequencer.reading() as state:
@@ -218,7 +218,7 @@ class Oracle:
             demand(state.frame_times[1:].tolist() == times[1:], "the times of frames differ")
 
     def check_state(self, state: LedgerState) -> None:
-        """The same of a state by itself."""
+        """Compare one state with the twin's."""
         demand(state.movement_digest == self.twin.movement_digest, "the movement digests differ")
         demand(state.digest() == self.digest(), "the state digests differ", differences(state, self.twin))
         demand(state.bound.size == len(self.twin.bound), "other ids are bound")
@@ -239,8 +239,8 @@ def _is_zone(name: bytes) -> bool:
 
 
 def _units(operations: Sequence[Operation], envelopes: Sequence[Envelope]) -> list[int]:
-    """Of each operation the number of what must be journaled together with it."""
-    glued = [False] * len(operations)  # to the operation before it
+    """Return for each operation the number of the unit that must be journaled with it."""
+    glued = [False] * len(operations)  # linked to the operation before it
     for at, (one, _) in enumerate(pairwise(operations), 1):
         glued[at] = one.is_linked
     for envelope in envelopes:
@@ -253,7 +253,7 @@ def _units(operations: Sequence[Operation], envelopes: Sequence[Envelope]) -> li
 
 
 def differences(state: LedgerState, twin: NaiveLedger) -> str:
-    """Which accounts and purses differ, in words, as far as these are what differs."""
+    """Return the differing accounts and purses as text, as far as these differ."""
     found = []
     for id, account in twin.accounts.items():
         other = state.account(id)

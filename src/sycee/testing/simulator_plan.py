@@ -1,6 +1,7 @@
-"""What one simulated history will do, made from its seed alone before anything is run: a setting and a list of steps.
+"""Plan of one simulated history, made from its seed before the run: a setting and a list of steps.
 
-Each step has bytes of its own to choose by, so that the others do the same when it is dropped; shrinking rests on it.
+Each step has its own bytes for choices, so that dropping one step leaves the others unchanged; shrinking relies on
+this.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from sycee.testing.histories import STEP_BYTES
 from sycee.testing.simulator_actor import SETTING_BYTES
 
 FAULT_BYTES: Final = 16
-BEHIND_BYTES: Final = 64  # for how much of a snapshot is written at each of the steps that follow
+BEHIND_BYTES: Final = 64  # part of a snapshot written at each of the following steps
 ASKS_MIN, ASKS_MAX = 60, 220
 ASKS_PER_SUBMISSION: Final = (1, 1, 2, 3, 4, 6, 9)
 CUT_SHORT_TIMES: Final = 2
 SNAPSHOTS_BEHIND: Final = 3
 
-# What may happen between two submissions, as often as it stands here.
+# Possible events between two submissions; repeated entries are more frequent.
 CALM: Final = (*["clock"] * 10, *["tick"] * 3, *["resend"] * 3, *["snapshot"] * 2, *["close"] * 2, "restore")
 POWER: Final = (*["cut"] * 8, *["cut now"] * 3, *["kill"] * 3)
 REFUSING: Final = (*["sync fails"] * 4, *["full"] * 4, *["read-only"] * 2)
 ROT: Final = (*["rot"] * 5, *["sector"] * 2, *["file lost"] * 2)
 LIES: Final = ("lie",) * 6
-# How a history is: what may happen in it, and in one of how many places something does.
+# Settings of a history: its possible events, and one event in this many steps.
 MOODS: Final = (
     (CALM, 3),
     ((*CALM, *POWER), 2),
@@ -37,22 +38,22 @@ MOODS: Final = (
 
 
 class Step(NamedTuple):
-    """`what` is "ask" for an operation, "submit" to submit what was asked, or something that happens."""
+    """One step: `what` is "ask" for an operation, "submit" to submit the waiting operations, or an event."""
 
     what: str
     data: bytes
 
 
 class Plan(NamedTuple):
-    """One history."""
+    """Plan of one history."""
 
     setting: bytes
     steps: tuple[Step, ...]
-    stage: tuple[int, ...] | None = None  # which of the operations that set the stage are asked for; None for all
+    stage: tuple[int, ...] | None = None  # indexes of the setup operations to submit; None for all
 
 
 def plan_of(seed: int) -> Plan:
-    """The history of this seed."""
+    """Return the plan for this seed."""
     dice = random.Random(f"sycee.simulator {seed}")
     happenings, rarity = dice.choice(MOODS)
     steps: list[Step] = []
@@ -64,7 +65,7 @@ def plan_of(seed: int) -> Plan:
         steps += [Step("ask", dice.randbytes(STEP_BYTES)) for _ in range(count)]
         steps.append(Step("submit", dice.randbytes(2 * FAULT_BYTES)))
         asks -= count
-    # Drawn apart from the rest: it looks at a copy of the disk, and whatever else happens stays what it is without it.
+    # Drawn separately: it uses a copy of the disk, and other events stay the same without it.
     dice_apart = random.Random(f"sycee.simulator cut short {seed}")
     for _ in range(CUT_SHORT_TIMES):
         steps.insert(dice_apart.randrange(len(steps) + 1), Step("cut short", dice_apart.randbytes(FAULT_BYTES)))

@@ -1,7 +1,7 @@
-"""One simulated history: a real sequencer and journal on a fake disk under a fake clock, beside the oracle.
+"""Run of one simulated history: a real sequencer and journal on a fake disk under a fake clock, with the oracle.
 
-What is asked and what goes wrong stands in the plan; `Run` does it step by step. After every frame and every restart
-it compares everything with the oracle, and raises Difference at the first thing that is not as it must be.
+`Run` executes the plan step by step. After every frame and every restart it compares everything with the oracle, and
+raises Difference at the first deviation.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ from sycee.testing.simulator_plan import Plan, Step
 Records = npt.NDArray[Any]
 
 ATTEMPTS_MAX: Final = 40
-# By the machine, which also ends processes on the disk's crash, and turns over every byte of a bad sector.
+# By the machine, which also crashes processes and flips every byte of a bad sector.
 COUNTED_OTHERWISE: Final = ("power cut", "byte damaged")
 _KINDS: Final = {int(kind): kind.name for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a history is run with; tests put in parts that are defective."""
+    """Components of a run; tests replace them by defective ones."""
 
     sequencer: Callable[..., Sequencer] = Sequencer
     disk: Callable[[], FakeDisk] = lambda: FakeDisk(folder="fake")
-    applies_first: bool | None = None  # frames are applied before they are appended; None: as the seed says
-    # Reads a ledger's folder and gives its number of frames, its state digest and its movement digest.
+    applies_first: bool | None = None  # frames are applied before they are appended; None: chosen by the seed
+    # Reads a ledger's folder; returns its number of frames, state digest and movement digest.
     checker: Callable[[Path], tuple[int, bytes, bytes]] | None = None
 
 
 class Submission(NamedTuple):
-    """What somebody asks for, and will ask for again until there is an answer."""
+    """A submission that is repeated until it is answered."""
 
     records: Records
     envelopes: tuple[Envelope, ...]
@@ -64,11 +64,11 @@ class Submission(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one history."""
+    """Outcome of one history."""
 
     failure: Difference | None = None
-    ended: str = ""  # why it could not be finished, if so, though nothing is wrong
-    steps: int = 0  # how many were begun
+    ended: str = ""  # reason for an early end without a failure
+    steps: int = 0  # steps begun
     counts: Counter[str] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
@@ -77,13 +77,13 @@ class Outcome:
 
 
 def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> Outcome:
-    """Run one history; `tell` keeps its story in words.
+    """Run one history; `tell` records its events as text.
 
-    Never raises what went wrong with the ledger: that is the outcome's `failure`.
+    Never raises the ledger's failure: the outcome's `failure` contains it.
     """
     history = Run(plan, parts or Parts(), tell=tell)
     outcome = history.outcome
-    # No submission here is long; in every other history they are taken as long ones are.
+    # All submissions here are short; every other history treats them as long ones.
     buffered_records_min = 1 if plan.setting < b"\x80" else batch.BUFFERED_RECORDS_MIN
     try:
         with patch.object(batch, "BUFFERED_RECORDS_MIN", buffered_records_min):
@@ -108,7 +108,7 @@ def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> Outcom
 
 
 class Run:
-    """A history while it runs."""
+    """A running history."""
 
     def __init__(self, plan: Plan, parts: Parts, *, tell: bool) -> None:
         self.outcome = Outcome()
@@ -130,12 +130,12 @@ class Run:
         self.clock.set(self._actor.start_ns)
 
     def tell(self, sentence: str) -> None:
-        """Add to the story."""
+        """Record an event."""
         if self._tells:
             self.outcome.story.append(sentence)
 
     def run(self) -> None:
-        """All steps, then a clean end. Raises Difference."""
+        """Run all steps, then close cleanly. Raises Difference."""
         for step in self._plan.steps:
             self.outcome.steps += 1
             self._do(step)
@@ -166,7 +166,7 @@ class Run:
             self.machine.power_cut()
         self._insist()
 
-    # ── Asking ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Submissions ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _set_up(self) -> None:
         if not self._is_set_up:
@@ -194,7 +194,7 @@ class Run:
         self._insist()
 
     def _insist(self) -> None:
-        """Whoever got no answer asks again, until there is one or the whole submission was refused."""
+        """Repeat a submission until it is answered or refused as a whole."""
         for _ in range(ATTEMPTS_MAX):
             if self._unanswered is None:
                 return
@@ -205,13 +205,13 @@ class Run:
         raise Difference("a request is never answered", f"not in {ATTEMPTS_MAX} attempts")
 
     def _send(self, submission: Submission) -> None:
-        """Submit, and compare what comes of it."""
+        """Submit and compare the results."""
         sequencer = self.machine.running()
         records, envelopes = submission
         usage = self._oracle.usage_error(records)
         now_ns = self._oracle.time_of_next(self.clock.now_ns())
         if not self._oracle.twin.rules:
-            now_ns += 1  # a frame of its own says first which rules hold
+            now_ns += 1  # a separate frame first states the version of the rules
         expected = self._oracle.expected(records, envelopes, now_ns)
         wild = expected.needs_frame and self._oracle.is_wild(self.clock.now_ns())
         try:
@@ -246,7 +246,7 @@ class Run:
             self._unanswered = None
 
     def _refused(self, submission: Submission, sentence: str, count: str) -> None:
-        """The ledger took nothing of it and goes on."""
+        """Check a submission that was refused as a whole; the ledger continues."""
         demand(len(self.machine.watch.durable) == len(self._oracle.frames), "something was written after all")
         self.outcome.counts[count] += 1
         self.tell(f"a submission of {len(submission.records)} operations: {sentence}")

@@ -1,6 +1,6 @@
-"""A failing history made short: steps are dropped as long as it fails in the same way.
+"""Shrink a failing history: drop steps as long as it fails in the same way.
 
-Every step chooses by bytes of its own, so what is left does what it did, or close to it.
+Every step chooses by its own bytes, so the remaining steps behave as before, or nearly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Part = TypeVar("Part")
 
 
 class Shrunk(NamedTuple):
-    """The shortest history found, what it did, and how many runs that took."""
+    """The shortest history found, its events, and the number of runs."""
 
     plan: Plan
     outcome: Outcome
@@ -38,7 +38,7 @@ class _Shrinker:
         self._until = time.monotonic() + seconds
 
     def fails(self, plan: Plan) -> bool:
-        """Whether this history fails as the first did; it is kept then."""
+        """Return whether this history fails like the first; store it if it does."""
         self.runs += 1
         failure = run(plan, self._parts).failure
         if failure is None or failure.what != self._what:
@@ -51,7 +51,7 @@ class _Shrinker:
         return self.runs < RUNS_MAX and time.monotonic() < self._until
 
     def drop(self, parts: tuple[Part, ...], plan_with: Callable[[tuple[Part, ...]], Plan]) -> None:
-        """Drop ever smaller runs of some parts of the history, until none of them can be missed."""
+        """Drop ever smaller runs of some parts of the history, until every part is needed."""
         size = len(parts) // 2 or len(parts)
         while size and self.may_go_on:
             dropped = False
@@ -71,13 +71,13 @@ class _Shrinker:
         self.drop(self.plan.steps, lambda steps: self.plan._replace(steps=steps))
 
     def drop_stage(self) -> None:
-        """Drop operations that set the stage."""
+        """Drop setup operations."""
         first = Actor(self.plan.setting, NaiveLedger()).first
         stage = self.plan.stage if self.plan.stage is not None else tuple(range(len(first)))
         self.drop(stage, lambda left: self.plan._replace(stage=left))
 
     def make_plain(self) -> None:
-        """Make the setting and the choices of the steps plainer: 0 is always the plainest."""
+        """Simplify the setting and the choices of the steps: 0 is the simplest."""
         setting = self.plan.setting
         for at in range(0, len(setting), SETTING_BLOCK_BYTES):
             if self.may_go_on and any(setting[at : at + SETTING_BLOCK_BYTES]):
@@ -91,10 +91,10 @@ class _Shrinker:
 
 
 def shrink(plan: Plan, parts: Parts, outcome: Outcome, *, seconds: float = 60.0) -> Shrunk:
-    """The shortest history that fails as `outcome` did, as far as it is found in so many seconds."""
+    """Return the shortest history that fails like `outcome`, found within `seconds`."""
     assert outcome.failure is not None
     shrinker = _Shrinker(plan, parts, outcome.failure, seconds)
-    shrinker.fails(plan._replace(steps=plan.steps[: outcome.steps]))  # what came after it did not matter
+    shrinker.fails(plan._replace(steps=plan.steps[: outcome.steps]))  # later steps did not matter
     shrinker.drop_steps()
     shrinker.make_plain()
     shrinker.drop_stage()

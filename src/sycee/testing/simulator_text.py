@@ -1,4 +1,4 @@
-"""A simulated history in words: operations by kind, accounts by name, times as dates."""
+"""Text of a simulated history: operations by kind, accounts by name, times as dates."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _NUMBERS: Final = ("amount", "number", "first", "count", "rule_set", "from_ns", 
 
 
 def moment(time_ns: int) -> str:
-    """A time to the nanosecond."""
+    """Return a time to the nanosecond."""
     second, rest = divmod(time_ns, 10**9)
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}.{rest:09} UTC"
 
 
 def operation(record: npt.NDArray[Any] | np.void) -> str:
-    """One operation: its kind, and what of its fields is not zero."""
+    """Return the kind of an operation and its non-zero fields."""
     read = Operation.read(record.tobytes())
     try:
         kind = Kind(read.kind)
@@ -61,7 +61,7 @@ def operation(record: npt.NDArray[Any] | np.void) -> str:
 
 
 def answered(record: npt.NDArray[Any] | np.void, code: int, first: int = 0) -> str:
-    """An operation and what it was answered."""
+    """Return an operation and its result."""
     again = f" (first {Result(first).name})" if code in (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT) else ""
     return f"{operation(record)}: {Result(code).name}{again}"
 
