@@ -38,7 +38,7 @@ def growing(history: Sequence[Frame]) -> Iterator[Replayed]:
             state.reserve(records)
             state.apply(sequence, now_ns, records.copy(), calendar)
         else:
-            state.advance_time(now_ns, calendar, sequence=sequence)
+            state.pass_time(now_ns, calendar, sequence=sequence)
         yield world
 
 

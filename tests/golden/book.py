@@ -99,7 +99,7 @@ class Book:
         calendar = calendar_of(self.state.zones, now_ns)
         digest = self.state.movement_digest
         self._journal.append(kind=FrameKind.EMPTY, time_ns=now_ns, calendar=calendar, movement_digest=digest)
-        self.state.advance_time(now_ns, calendar, sequence=self._journal.last_sequence)
+        self.state.pass_time(now_ns, calendar, sequence=self._journal.last_sequence)
         self._note()
 
     def begin_epoch(self) -> None:
@@ -109,7 +109,7 @@ class Book:
     def close(self) -> None:
         """End the journal with its CLOSE frame, and check all that must hold of the ledger."""
         self._journal.close(movement_digest=self.state.movement_digest)
-        self.state.advance_time(self._journal.last_time_ns, sequence=self._journal.last_sequence)
+        self.state.pass_time(self._journal.last_time_ns, sequence=self._journal.last_sequence)
         self._note()
         self.state.check()
 

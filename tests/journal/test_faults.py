@@ -93,7 +93,7 @@ def test_bit_rot_is_found_or_harmless(seed: int) -> None:
     disk = FakeDisk()
     written: list[Written] = []
     run(disk, written)
-    hits = disk.rot(seed, bits=1 + seed % 3)
+    hits = disk.flip_bits(seed, bits=1 + seed % 3)
     assert disk.faults["byte damaged"] == len(hits) == 1 + seed % 3
     says, found = outcome(disk)
     if says:
@@ -104,11 +104,11 @@ def test_bit_rot_is_found_or_harmless(seed: int) -> None:
 
 def test_bit_rot_can_be_repeated_and_needs_bytes() -> None:
     disks = [FakeDisk(), FakeDisk()]
-    assert disks[0].rot(3) == []
+    assert disks[0].flip_bits(3) == []
     for disk in disks:
         run(disk, [])
-    assert disks[0].rot(3, bits=5) == disks[1].rot(3, bits=5)
-    assert {name for name, _ in disks[0].rot(4, bits=9, name=FIRST)} == {FIRST}
+    assert disks[0].flip_bits(3, bits=5) == disks[1].flip_bits(3, bits=5)
+    assert {name for name, _ in disks[0].flip_bits(4, bits=9, name=FIRST)} == {FIRST}
 
 
 def test_shuffled_writes_and_everything_else_is_counted() -> None:

@@ -171,7 +171,7 @@ def test_bit_rot_in_both_leaves_none() -> None:
     write(disk, 6)
     write(disk, 7)
     for name in disk.names():
-        disk.rot(1, bits=3, name=name)
+        disk.flip_bits(1, bits=3, name=name)
     found, findings = newest(disk)
     assert found is None
     assert [finding.split(":")[0] for finding in findings] == [f"{FOLDER}/{name_of(n)}" for n in (7, 6)]

@@ -34,8 +34,8 @@ class Sides:
         """Apply one frame to both; returns (code, first code) of each operation, on which they agree."""
         self.sequence += 1
         if not operations.size:
-            self.state.advance_time(now_ns, calendar, sequence=self.sequence)
-            self.twin.advance_time(now_ns, calendar)
+            self.state.pass_time(now_ns, calendar, sequence=self.sequence)
+            self.twin.pass_time(now_ns, calendar)
             self.compare()
             return []
         answers, pending = self.state.resolve(operations)

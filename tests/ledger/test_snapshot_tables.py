@@ -47,7 +47,7 @@ def apply(state: LedgerState, sequence: int, frame: Frame) -> list[Any]:
     """What the sequencer does with a frame; every answer, and what the state is after it."""
     now_ns, records, calendar = frame
     if not records.size:
-        state.advance_time(now_ns, calendar, sequence=sequence)
+        state.pass_time(now_ns, calendar, sequence=sequence)
         return [state.digest()]
     answers, _ = state.resolve(records)
     state.reserve(records)
@@ -147,7 +147,7 @@ def test_stale_ends_of_holds_are_forgotten() -> None:
     """)
     again = loaded(table.sides.state)
     assert again.next_due_ns() == 70
-    again.advance_time(70, sequence=table.sides.sequence + 1)
+    again.pass_time(70, sequence=table.sides.sequence + 1)
     assert again.next_due_ns() == 200
     again.check()
 

@@ -64,7 +64,7 @@ class Ledger:
                 self.state.reserve(records)
                 self.state.apply(sequence, now_ns, records, calendar)
             else:
-                self.state.advance_time(now_ns, calendar, sequence=sequence)
+                self.state.pass_time(now_ns, calendar, sequence=sequence)
         del self.frames[:count]
 
 

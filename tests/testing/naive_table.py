@@ -138,7 +138,7 @@ class Table:
 
     def _pass(self, now: str) -> None:
         self.now_ns = int(now)
-        self.ledger.advance_time(self.now_ns, self.calendar)
+        self.ledger.pass_time(self.now_ns, self.calendar)
 
     def _chain(self) -> None:
         self.chain = []

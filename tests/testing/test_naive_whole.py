@@ -543,5 +543,5 @@ def test_the_movement_digest_is_made_of_codes_and_movements() -> None:
     codes = np.array([Result.EXCEEDS_BALANCE, Result.CREATED], "<u2")
     said = before + sequence.to_bytes(8, "little") + codes.tobytes() + rows.tobytes()
     assert ledger.movement_digest == blake3(said).digest()
-    ledger.advance_time(6)
+    ledger.pass_time(6)
     assert ledger.movement_digest == blake3(said).digest()

@@ -232,7 +232,7 @@ def written(folder: Path, seed: int, operations: int) -> list[tuple[int, bytes, 
         if records.size:
             state.apply(sequence, now_ns, records, calendar)
         else:
-            state.advance_time(now_ns, calendar, sequence=sequence)
+            state.pass_time(now_ns, calendar, sequence=sequence)
         said.append((sequence, state.movement_digest, state.digest()))
     journal.close(movement_digest=state.movement_digest)
     return said

@@ -261,7 +261,7 @@ class FakeDisk:
         after.faults = self.faults
         return after
 
-    def rot(self, seed: int, *, bits: int = 1, name: str = "") -> list[tuple[str, int]]:
+    def flip_bits(self, seed: int, *, bits: int = 1, name: str = "") -> list[tuple[str, int]]:
         """Flip `bits` random durable bits, in the file `name` or anywhere; return file and byte of each.
 
         The same seed on the same content flips the same bits. Empty files and an empty disk are left unchanged.

@@ -149,7 +149,7 @@ class Stage:
         self._rows = []
         self._ticks += ticks
         self._calendar = calendar_at(self._ticks, self._guide.currencies, backwards=self._backwards)
-        self._guide.advance_time(self._now_ns, self._calendar)
+        self._guide.pass_time(self._now_ns, self._calendar)
 
     def _flush(self) -> None:
         """Apply pending records to the guide: a chain when it is complete or its frame ends."""

@@ -89,7 +89,7 @@ class NaiveLedger(Book):
         Arguments: an array of layout.OPERATION, the frame's time in nanoseconds, and (currency, day, month, year) for
         each currency that an earlier frame defined.
         """
-        self.advance_time(now_ns, calendar)
+        self.pass_time(now_ns, calendar)
         operations = [Operation.read(record.tobytes()) for record in np.ascontiguousarray(records)]
         first_movement = len(self.movements)
         answers: list[Answer] = []

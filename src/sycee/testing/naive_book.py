@@ -126,7 +126,7 @@ class Book:
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def advance_time(self, now_ns: int, calendar: Iterable[Day] = ()) -> None:
+    def pass_time(self, now_ns: int, calendar: Iterable[Day] = ()) -> None:
         """Begin a frame: put scheduled rule sets into effect and release holds that have ended."""
         self.now = now_ns
         self.calendar = {currency: (day, month, year) for currency, day, month, year in calendar}

@@ -62,7 +62,7 @@ OPERATOR_NUMBER: Final = 9  # key of all accounts of the stage
 
 
 @cache
-def ring() -> tuple[SigningKey, ...]:
+def key_ring() -> tuple[SigningKey, ...]:
     """Return all keys of the simulated world, the same in every run."""
     return tuple(SigningKey.derive(bytes([at]) * 32, "p256" if at % 3 == 1 else "ed25519") for at in range(8))
 
@@ -70,7 +70,7 @@ def ring() -> tuple[SigningKey, ...]:
 @cache
 def private_keys() -> dict[tuple[int, bytes], SigningKey]:
     """Return the private key of each public key."""
-    return {(int(key.public.flags), key.public.key): key for key in ring()}
+    return {(int(key.public.flags), key.public.key): key for key in key_ring()}
 
 
 class Group(NamedTuple):
@@ -109,30 +109,30 @@ class Actor(Builder):
         for at, person in enumerate((*OFFICERS, OPERATOR)):
             role = Role.OPERATOR if person == OPERATOR else Role.OFFICER
             number = OPERATOR_NUMBER if role == Role.OPERATOR else 0
-            public = ring()[at].public
+            public = key_ring()[at].public
             self._emit(
                 Kind.GRANT_ROLE, debit=person, key=public.key, flags=public.flags, first=role, count=number,
                 from_ns=self._ns(-10), until_ns=self._ns(FAR_TICKS),
             )  # fmt: skip
         for number, at in ((ANN, 3), (SHOP, 4)):
-            public = ring()[at].public
+            public = key_ring()[at].public
             self._emit(Kind.SET_KEY, debit=account_id(0, number), key=public.key, flags=public.flags)
 
     # ── Steps ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def ask(self, data: bytes, now_ns: int) -> None:
+    def add_operation(self, data: bytes, now_ns: int) -> None:
         """Add the operation chosen by these bytes at this time to the next submission."""
         self._ticks = (now_ns - self.start_ns) // self.pace_ns
         self.step(data)
 
-    def take(self) -> list[Group]:
+    def next_submission(self) -> list[Group]:
         """Return and clear the waiting submissions, in order."""
         if self._rows:
             self._groups.append(self._gathered(0))
         groups, self._groups = self._groups, []
         return groups
 
-    def remember(self, now_ns: int, records: npt.NDArray[Any]) -> None:
+    def record(self, now_ns: int, records: npt.NDArray[Any]) -> None:
         """Record a submission, so that a later step may repeat it."""
         self._done.append(Frame(now_ns, records, ()))
 
@@ -170,7 +170,7 @@ class Actor(Builder):
 
     def _with_real_key(self, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
         if fields["flags"] and any(fields["key"]) and not dice.one_in(8):
-            keys = ring()
+            keys = key_ring()
             if "first" in fields and not dice.one_in(
                 6
             ):  # a key belongs to one person: mostly no other person is granted these
@@ -240,7 +240,7 @@ class Pen:
         if wrong == "one officer":
             signers = signers[:1]
         if wrong == "stranger":
-            signers = [dice.pick(((STRANGER, ring()[7], 0, 0), (OFFICERS[0], ring()[7], 0, 0), *signers))]
+            signers = [dice.pick(((STRANGER, key_ring()[7], 0, 0), (OFFICERS[0], key_ring()[7], 0, 0), *signers))]
         until_ns = now_ns + dice.pick((10**15, 1, 10**18)) if wrong != "expired" else now_ns - dice.pick((0, 1, 10**9))
         covered = records[first : first + count]
         ledger_id = bytes(16) if wrong == "elsewhere" else self._ledger_id

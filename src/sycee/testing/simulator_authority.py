@@ -213,7 +213,7 @@ class Judge:
             if signed is not None:
                 mine = [(at, self._chains[at]) for at in covered]
                 whole = [at for at, it in mine if covered.start <= it.start and it.stop <= covered.stop]
-                vouched = [at for at in whole if vouches(signed, self.needs[at])]
+                vouched = [at for at in whole if is_authorised(signed, self.needs[at])]
                 for at in vouched:
                     if self.needs[at].who == "two officers":
                         officers[at].add(signed.person)
@@ -290,7 +290,7 @@ def signed_message(ledger_id: bytes, envelope: Envelope, records: bytes) -> byte
     )
 
 
-def vouches(signed: Signed, need: Need) -> bool:
+def is_authorised(signed: Signed, need: Need) -> bool:
     """Return whether a signer has the needed authority, or is one of the two that must sign."""
     if need.who in ("nobody", "any"):
         return True

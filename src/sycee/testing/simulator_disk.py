@@ -197,7 +197,7 @@ def read_all(disk: Disk, *, cut_tail: bool = False) -> list[Written]:
     return [Written.of(frame) for frame in journal.recover()]
 
 
-def cut_off(disk: Folder, first: int, *, fill_until: int = 0) -> None:
+def remove_end(disk: Folder, first: int, *, fill_until: int = 0) -> None:
     """Remove all frames from `first` on without a trace; then write empty frames up to `fill_until`.
 
     The result is a valid journal: only an external record shows that it had another end.
@@ -255,7 +255,7 @@ class Damage:
         disk.faults["file lost"] += 1
         return cls(disk, name, good=good, is_lost=True)
 
-    def heal(self) -> None:
+    def repair(self) -> None:
         """Restore the original bytes, unless something else was written there meanwhile."""
         disk = self.disk
         if self.is_lost:

@@ -39,11 +39,11 @@ from sycee.testing.simulator_disk import (
     Written,
     copy_in,
     copy_out,
-    cut_off,
     open_journal,
     read_all,
+    remove_end,
 )
-from sycee.testing.simulator_oracle import SECOND_NS, Oracle, demand
+from sycee.testing.simulator_oracle import SECOND_NS, Oracle, expect
 
 YEAR_NS: Final = 366 * 86_400 * SECOND_NS
 LATEST_NS: Final = 2**62  # the end of all histories; later times are for wild clocks
@@ -116,13 +116,13 @@ class Machine:
         """Return durable frames that the oracle has not applied."""
         return self.watch.durable[len(self.oracle.frames) :]
 
-    def happen(self, what: str, dice: Dice) -> None:
+    def apply_event(self, what: str, dice: Dice) -> None:
         """Make one of the events of `simulator_plan` happen."""
         self._counts[f"step: {what}"] += 1
         self._tell(f"{what}")
         getattr(self, f"_{what.replace(' ', '_').replace('-', '_')}")(dice)
 
-    def write_on(self) -> None:
+    def continue_snapshot(self) -> None:
         """Write another part of a snapshot in progress."""
         writing, sequencer = self._writing, self._sequencer
         if writing is None or sequencer is None:
@@ -137,12 +137,12 @@ class Machine:
             if writing.name:
                 self._counts["snapshots written behind"] += 1
                 self._tell(f"{writing.name} is written, {len(self.oracle.frames) - writing.sequence} frames behind")
-                demand(writing.name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
+                expect(writing.name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
                 self.oracle.check(sequencer)
 
     def refused(self, error: UnavailableError) -> None:
         """Handle a refusal of the disk: the ledger has stopped, or continues without harm."""
-        demand(self._trouble, "the ledger gave up without a reason", error)
+        expect(self._trouble, "the ledger gave up without a reason", error)
         self._tell(f"refused: {error.message}")
         self._counts["refusals of the disk"] += 1
         self._take_new()
@@ -153,7 +153,7 @@ class Machine:
         except UnavailableError:
             # End the process, cleanly or not, and start it again.
             with_power = self._dice.below(2) == 0
-            self._halt("kill" if with_power else "cut now", self._dice)
+            self._end_process("kill" if with_power else "cut now", self._dice)
             self._start(self._dice)
         else:
             self.oracle.check(self._sequencer)
@@ -163,7 +163,7 @@ class Machine:
         self._crash()
         self._start(self._dice)
 
-    def disarm(self) -> None:
+    def cancel_faults(self) -> None:
         """Cancel all scheduled faults."""
         self._lift()
         self.disk.cut_after = None
@@ -171,7 +171,7 @@ class Machine:
 
     def _take_new(self) -> None:
         for frame in self.new_frames():
-            self.oracle.take(frame)
+            self.oracle.apply(frame)
 
     def _crash(self) -> None:
         loss = self._dice.pick(_LOSSES)
@@ -188,14 +188,14 @@ class Machine:
         if self._dice.one_in(4):
             self.disk.cut_after = self._dice.below(12)  # a second fault, during the start
 
-    def _halt(self, how: str, dice: Dice) -> None:
+    def _end_process(self, how: str, dice: Dice) -> None:
         """End a running process by a clean close, a kill or a power cut."""
         sequencer, self._sequencer, self._writing = self._sequencer, None, None
         if how == "close" and sequencer is not None:
             try:
                 sequencer.close()
             except UnavailableError as error:
-                demand(self._trouble, "the ledger cannot be closed", error)
+                expect(self._trouble, "the ledger cannot be closed", error)
         self._take_new()
         if how == "cut now":
             self._dice = dice
@@ -224,13 +224,13 @@ class Machine:
                 self.disk.cut_after = None
             except TailInDoubt as error:
                 if not self._is_explained(error):
-                    demand(not cut_tail and self.watch.in_flight, "an end is in doubt that nobody wrote", error)
+                    expect(not cut_tail and self.watch.in_flight, "an end is in doubt that nobody wrote", error)
                     self._counts["ends in doubt that were cut"] += 1
                     cut_tail = True
             except IntegrityError as error:
-                demand(self._is_explained(error), "a sound ledger is called damaged", error)
+                expect(self._is_explained(error), "a sound ledger is called damaged", error)
             except UnavailableError as error:
-                demand(self._trouble, "the ledger does not start without a reason", error)
+                expect(self._trouble, "the ledger does not start without a reason", error)
                 self._counts["starts that the disk refused"] += 1
                 self._lift()
         self._compare_with_disk()
@@ -263,11 +263,11 @@ class Machine:
             try:
                 found = read_all(Folder(self.disk, JOURNAL))
             except IntegrityError as error:
-                demand(self._is_explained(error), "a ledger was started whose journal is damaged", error)
+                expect(self._is_explained(error), "a ledger was started whose journal is damaged", error)
         if len(found) < len(durable) and found == durable[: len(found)] and self._lied():
             raise Ended("a lying disk lost the end without a trace")
         same = found[: len(durable)] == durable
-        demand(same, "what was acknowledged is lost", f"{len(found)} frames of {len(durable)}")
+        expect(same, "what was acknowledged is lost", f"{len(found)} frames of {len(durable)}")
         more, in_flight = found[len(durable) :], self.watch.in_flight
         if in_flight is not None:
             self._counts[f"frames on their way that {'came through' if more else 'were lost'}"] += 1
@@ -275,7 +275,7 @@ class Machine:
             durable.append(more.pop(0))
         if more and self._may_end_with_close and more[0].kind is FrameKind.CLOSE:
             durable.append(more.pop(0))
-        demand(not more, "there is a frame that nobody wrote", f"{len(more)}")
+        expect(not more, "there is a frame that nobody wrote", f"{len(more)}")
         self.watch.in_flight = None
         self._may_end_with_close = False
         self._take_new()
@@ -296,7 +296,7 @@ class Machine:
 
     def _heal(self) -> None:
         for damage in self._damage:
-            damage.heal()
+            damage.repair()
         self._damage.clear()
 
     def _stay_in_trouble(self) -> None:
@@ -321,11 +321,11 @@ class Machine:
 
     def _close(self, dice: Dice) -> None:
         self.running()
-        self._halt("close", dice)
+        self._end_process("close", dice)
         self._start(dice)
 
     def _kill(self, dice: Dice) -> None:
-        self._halt("kill", dice)
+        self._end_process("kill", dice)
         self._start(dice)
 
     def _cut(self, dice: Dice) -> None:
@@ -343,12 +343,12 @@ class Machine:
         try:
             name = sequencer.snapshot()
         except UsageError as error:
-            demand(not self._keeps_snapshots or not self.oracle.frames, "a snapshot is refused", error)
+            expect(not self._keeps_snapshots or not self.oracle.frames, "a snapshot is refused", error)
         except UnavailableError as error:
             self.refused(error)
         else:
             self._counts["snapshots"] += 1
-            demand(name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
+            expect(name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
             self.oracle.check(sequencer)
 
     def _snapshot_behind(self, dice: Dice) -> None:
@@ -358,7 +358,7 @@ class Machine:
         try:
             self._writing = self.running().begin_snapshot(piece_bytes=dice.pick((512, 128, 4_096)))
         except UsageError as error:
-            demand(not self._keeps_snapshots or not self.oracle.frames, "a snapshot is refused", error)
+            expect(not self._keeps_snapshots or not self.oracle.frames, "a snapshot is refused", error)
         self._writing_dice = dice
 
     def _sync_fails(self, dice: Dice) -> None:
@@ -376,7 +376,7 @@ class Machine:
         self.disk.read_only = True
 
     def _rot(self, dice: Dice) -> None:
-        self._halt(dice.pick(("close", "kill", "cut now")), dice)
+        self._end_process(dice.pick(("close", "kill", "cut now")), dice)
         name = self._a_file(dice)
         if name:
             offset = self._a_sector(name, dice) * SECTOR_BYTES + (dice.below(2) << 8 | dice.below(256))
@@ -389,7 +389,7 @@ class Machine:
     def _sector(self, dice: Dice) -> None:
         # Only after a clean end: otherwise a last frame without content and trailer looks torn.
         self.running()
-        self._halt("close", dice)
+        self._end_process("close", dice)
         name = self._a_file(dice)
         if name and self.watch.in_flight is None and self._ended_cleanly():
             sector = self._a_sector(name, dice)
@@ -399,7 +399,7 @@ class Machine:
         self._start(dice)
 
     def _file_lost(self, dice: Dice) -> None:
-        self._halt(dice.pick(("close", "kill")), dice)
+        self._end_process(dice.pick(("close", "kill")), dice)
         names = self.disk.names()
         journal = [name for name in names if name.startswith(JOURNAL) and name.endswith(".segment")]
         candidates = [*journal[:-1], *(name for name in names if name.startswith(SNAPSHOTS))]
@@ -422,14 +422,14 @@ class Machine:
     def _restore(self, dice: Dice) -> None:
         """Copy the folder to another machine, which begins a new epoch."""
         self.running()
-        self._halt(dice.pick(("close", "kill")), dice)
+        self._end_process(dice.pick(("close", "kill")), dice)
         with tempfile.TemporaryDirectory(prefix="sycee-simulator-") as temporary:
             source, target = Path(temporary) / "source", Path(temporary) / "target"
             copy_out(self.disk, source)
             try:
                 restored = restore(source, target, cut_tail=self.watch.in_flight is not None)
             except IntegrityError as error:
-                demand(self._is_explained(error), "a sound ledger cannot be restored", error)
+                expect(self._is_explained(error), "a sound ledger cannot be restored", error)
                 raise  # only a false success of the disk damages anything here, and that ends the history
             self.disk = self.disk.crash(loss=Loss.KEPT)  # the other machine has no pending writes
             copy_in(target, self.disk)
@@ -454,7 +454,7 @@ class Machine:
         newest = snapshot.mark.sequence
         first = max(1, newest - dice.below(3))
         exchanged = dice.below(2) == 1
-        cut_off(journal, first, fill_until=newest if exchanged else 0)
+        remove_end(journal, first, fill_until=newest if exchanged else 0)
         self._counts["journals exchanged behind a snapshot" if exchanged else "journals cut behind a snapshot"] += 1
         trusts = dice.below(3) > 0
         try:
@@ -470,7 +470,7 @@ class Machine:
             # UnavailableError: with another first frame the version of the rules is unknown.
             return
         what = "is another" if exchanged else "is gone"
-        demand(False, "a ledger starts without frames that its snapshot has", f"frame {first} {what}")
+        expect(False, "a ledger starts without frames that its snapshot has", f"frame {first} {what}")
 
     def _ended_cleanly(self) -> bool:
         return bool(self.watch.durable) and self.watch.durable[-1].kind is FrameKind.CLOSE
@@ -488,7 +488,7 @@ class Machine:
 
     # ── The clock ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def turn_clock(self, dice: Dice, actor: Actor) -> None:
+    def change_clock(self, dice: Dice, actor: Actor) -> None:
         """Advance, jump, stop, reverse the clock, or make it wild until `set_clock_right`."""
         now_ns = max(self._clock.now_ns(), self.oracle.last_time_ns)
         how = dice.pick(("tick", "tick", "midnight", "midnight", "due", "due", "back", "turn", "year", "wild", "hour"))
@@ -539,7 +539,7 @@ class Machine:
     def check_folder(self, checker: Callable[[Path], tuple[int, bytes, bytes]] | None) -> None:
         """Close the ledger, then reread the disk with `verify` and the independent checker."""
         self.running()
-        self._halt("close", Dice(b""))
+        self._end_process("close", Dice(b""))
         oracle = self.oracle
         with tempfile.TemporaryDirectory(prefix="sycee-simulator-") as temporary:
             folder = Path(temporary)
@@ -548,17 +548,17 @@ class Machine:
                 return
             try:
                 found = verify(folder, authority=True)
-                demand(found.digest == oracle.digest().hex(), "verify comes to another state")
-                demand(found.frames == len(oracle.frames), "verify counts other frames", found.frames)
+                expect(found.digest == oracle.digest().hex(), "verify comes to another state")
+                expect(found.frames == len(oracle.frames), "verify counts other frames", found.frames)
             except SyceeError as error:
                 # Without the folder's name, which differs between runs.
                 said = error.message.replace(str(folder), "fake")
-                demand(self._lied() and isinstance(error, IntegrityError), "verify finds damage", said)
+                expect(self._lied() and isinstance(error, IntegrityError), "verify finds damage", said)
                 raise Ended("a lying disk was found out") from error
             if checker is not None:
                 self._counts["folders that the checker agreed on"] += 1
                 wanted = (len(oracle.frames), oracle.digest(), oracle.twin.movement_digest)
-                demand(checker(folder) == wanted, "the checker comes to something else")
+                expect(checker(folder) == wanted, "the checker comes to something else")
         self._counts["folders verified"] += 1
 
 

@@ -44,7 +44,7 @@ class Difference(Exception):
         self.detail = detail
 
 
-def demand(condition: object, what: str, detail: object = "") -> None:
+def expect(condition: object, what: str, detail: object = "") -> None:
     """Raise Difference unless the condition is true."""
     if not condition:
         raise Difference(what, str(detail))
@@ -93,11 +93,11 @@ class Oracle:
 
     # ── Frames ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, frame: Written) -> list[Answer]:
+    def apply(self, frame: Written) -> list[Answer]:
         """Apply a journaled frame and compare its results."""
-        demand(frame.sequence == len(self.frames) + 1, "a frame is out of order", f"{frame.sequence}")
-        demand(frame.time_ns > self.last_time_ns, "time went back", f"frame {frame.sequence} at {frame.time_ns}")
-        demand(
+        expect(frame.sequence == len(self.frames) + 1, "a frame is out of order", f"{frame.sequence}")
+        expect(frame.time_ns > self.last_time_ns, "time went back", f"frame {frame.sequence} at {frame.time_ns}")
+        expect(
             frame.movement_digest == self.twin.movement_digest,
             "the header names other movements",
             f"frame {frame.sequence}",
@@ -107,8 +107,8 @@ class Oracle:
         self.frames.append(frame)
         self._digest = b""
         if frame.kind is not FrameKind.OPERATIONS:
-            demand(not frame.records, "a frame without operations has some", f"frame {frame.sequence}")
-            self.twin.advance_time(frame.time_ns, frame.calendar)
+            expect(not frame.records, "a frame without operations has some", f"frame {frame.sequence}")
+            self.twin.pass_time(frame.time_ns, frame.calendar)
             return []
         records = np.frombuffer(frame.records, OPERATION)
         answers = self.twin.apply(frame.sequence, frame.time_ns, records, frame.calendar)
@@ -124,7 +124,7 @@ class Oracle:
             local = datetime.fromtimestamp(frame.time_ns // SECOND_NS, ZoneInfo(zone.rstrip(b"\0").decode()))
             day = local.date().toordinal() - datetime(1970, 1, 1).toordinal()  # noqa: DTZ001 - a date alone
             wanted.append((currency, day, (local.year - 1970) * 12 + local.month - 1, local.year))
-        demand(
+        expect(
             sorted(frame.calendar) == sorted(wanted),
             "the frame has other local dates",
             f"frame {frame.sequence} at {frame.time_ns}: {frame.calendar}, not {wanted}",
@@ -203,7 +203,7 @@ class Oracle:
 
     def check(self, sequencer: Sequencer) -> None:
         """Compare the ledger's state with the twin's, and let both recompute their sums."""
-        demand(
+        expect(
             sequencer.durable_sequence == len(self.frames),
             "another frame is the newest",
             f"{sequencer.durable_sequence}, not {len(self.frames)}",
@@ -211,21 +211,21 @@ class Oracle:
         said_ns, due_ns = sequencer.next_due_ns(), self.next_due_ns()
         # The due time may be early: the end of a hold that was released or undone is still scheduled.
         in_time = due_ns is None or (said_ns is not None and said_ns <= due_ns)
-        demand(in_time, "something falls due earlier than is said", f"{said_ns}, not {due_ns}")
+        expect(in_time, "something falls due earlier than is said", f"{said_ns}, not {due_ns}")
         with sequencer.reading() as state:
             self.check_state(state)
             times = [0, *(frame.time_ns for frame in self.frames)]
-            demand(state.frame_times[1:].tolist() == times[1:], "the times of frames differ")
+            expect(state.frame_times[1:].tolist() == times[1:], "the times of frames differ")
 
     def check_state(self, state: LedgerState) -> None:
         """Compare one state with the twin's."""
-        demand(state.movement_digest == self.twin.movement_digest, "the movement digests differ")
-        demand(state.digest() == self.digest(), "the state digests differ", differences(state, self.twin))
-        demand(state.bound.size == len(self.twin.bound), "other ids are bound")
-        demand(state.movements.size == len(self.twin.movements), "there are other movements")
+        expect(state.movement_digest == self.twin.movement_digest, "the movement digests differ")
+        expect(state.digest() == self.digest(), "the state digests differ", differences(state, self.twin))
+        expect(state.bound.size == len(self.twin.bound), "other ids are bound")
+        expect(state.movements.size == len(self.twin.movements), "there are other movements")
         for currency in self.twin.currencies:
             supply = self.twin.supply(currency)
-            demand(state.supply(currency) == supply, "the supply differs", f"currency {currency}: {supply}")
+            expect(state.supply(currency) == supply, "the supply differs", f"currency {currency}: {supply}")
         state.check()
         self.twin.check()
 

@@ -33,7 +33,7 @@ from sycee.testing.naive import Answer
 from sycee.testing.simulator_actor import Actor, Pen
 from sycee.testing.simulator_disk import LEDGER_ID, Written
 from sycee.testing.simulator_faults import Ended, Machine
-from sycee.testing.simulator_oracle import Difference, Expected, demand
+from sycee.testing.simulator_oracle import Difference, Expected, expect
 from sycee.testing.simulator_plan import Plan, Step
 
 Records = npt.NDArray[Any]
@@ -140,17 +140,17 @@ class Run:
             self.outcome.steps += 1
             self._do(step)
         self._do(Step("submit", b""))
-        self.machine.disarm()
+        self.machine.cancel_faults()
         self._do(Step("close", b""))
         self.machine.check_folder(self._parts.checker)
 
     def _do(self, step: Step) -> None:
         dice = Dice(step.data)
         try:
-            self.machine.write_on()
+            self.machine.continue_snapshot()
             if step.what == "ask":
                 self._set_up()
-                self._actor.ask(step.data, max(self.machine.right_ns(), self._oracle.last_time_ns))
+                self._actor.add_operation(step.data, max(self.machine.right_ns(), self._oracle.last_time_ns))
             elif step.what == "submit":
                 self._submit(dice)
             elif step.what == "resend":
@@ -159,12 +159,12 @@ class Run:
             elif step.what == "tick":
                 self._tick(dice)
             elif step.what == "clock":
-                self.machine.turn_clock(dice, self._actor)
+                self.machine.change_clock(dice, self._actor)
             else:
-                self.machine.happen(step.what, dice)
+                self.machine.apply_event(step.what, dice)
         except PowerCut:
             self.machine.power_cut()
-        self._insist()
+        self._submit_until_answered()
 
     # ── Submissions ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +178,7 @@ class Run:
                 self._ask(stage, ())
 
     def _submit(self, dice: Dice) -> None:
-        for group in self._actor.take():
+        for group in self._actor.next_submission():
             if len(group.records):
                 now_ns = self._oracle.time_of_next(self.machine.right_ns())
                 self._ask(group.records, tuple(self._pen.envelopes(group.records, now_ns, dice)))
@@ -189,11 +189,11 @@ class Run:
     def _ask(self, records: Records, envelopes: tuple[Envelope, ...]) -> None:
         submission = Submission(records, envelopes)
         self._said.append(submission)
-        self._actor.remember(self.clock.now_ns(), records)
+        self._actor.record(self.clock.now_ns(), records)
         self._unanswered = submission
-        self._insist()
+        self._submit_until_answered()
 
-    def _insist(self) -> None:
+    def _submit_until_answered(self) -> None:
         """Repeat a submission until it is answered or refused as a whole."""
         for _ in range(ATTEMPTS_MAX):
             if self._unanswered is None:
@@ -217,7 +217,7 @@ class Run:
         try:
             answers = sequencer.submit(records, envelopes)
         except UsageError as error:
-            demand(usage, "a good submission is called wrong", error)
+            expect(usage, "a good submission is called wrong", error)
             self._refused(submission, f"refused as a whole: {error.message}", "submissions refused as a whole")
             return
         except UnavailableError as error:
@@ -227,8 +227,8 @@ class Run:
                 self._refused(submission, f"refused: {error.message}", "submissions refused for a wild clock")
             return
         self._tell_answers(records, answers)
-        demand(not usage, "a submission was taken that is wrong", usage)
-        demand(not wild, "a wild clock was followed")
+        expect(not usage, "a submission was taken that is wrong", usage)
+        expect(not wild, "a wild clock was followed")
         self._done(submission)
         self._compare(records, answers, expected, now_ns)
         self.outcome.counts["submissions"] += 1
@@ -247,7 +247,7 @@ class Run:
 
     def _refused(self, submission: Submission, sentence: str, count: str) -> None:
         """Check a submission that was refused as a whole; the ledger continues."""
-        demand(len(self.machine.watch.durable) == len(self._oracle.frames), "something was written after all")
+        expect(len(self.machine.watch.durable) == len(self._oracle.frames), "something was written after all")
         self.outcome.counts[count] += 1
         self.tell(f"a submission of {len(submission.records)} operations: {sentence}")
         self._done(submission)
@@ -256,23 +256,23 @@ class Run:
     def _compare(self, records: Records, answers: Records, expected: Expected, now_ns: int) -> None:
         frames = self.machine.new_frames()
         if expected.needs_frame and not self._oracle.twin.rules:
-            demand(frames and _is_upgrade(frames[0]), "no frame says which rules hold")
-            self._oracle.take(frames.pop(0))
-        demand(len(frames) == bool(expected.journaled), "other operations were journaled", f"{len(frames)} frames")
+            expect(frames and _is_upgrade(frames[0]), "no frame says which rules hold")
+            self._oracle.apply(frames.pop(0))
+        expect(len(frames) == bool(expected.journaled), "other operations were journaled", f"{len(frames)} frames")
         taken: list[Answer] = []
         if frames:
             wanted = records[expected.journaled].tobytes()
-            demand(frames[0].records == wanted, "other operations were journaled", f"frame {frames[0].sequence}")
-            demand(frames[0].envelopes == expected.envelopes, "other envelopes were journaled")
-            demand(frames[0].time_ns == now_ns, "the frame has another time", f"{frames[0].time_ns}, not {now_ns}")
-            taken = self._oracle.take(frames[0])
+            expect(frames[0].records == wanted, "other operations were journaled", f"frame {frames[0].sequence}")
+            expect(frames[0].envelopes == expected.envelopes, "other envelopes were journaled")
+            expect(frames[0].time_ns == now_ns, "the frame has another time", f"{frames[0].time_ns}, not {now_ns}")
+            taken = self._oracle.apply(frames[0])
         said: list[Answer | None] = list(expected.answers)
         places = [self._oracle.place_of(record) for record in records]
         for index, (at, answer) in enumerate(zip(expected.journaled, taken, strict=True)):
             said[at] = answer
             if answer[0].binds:
                 places[at] = frames[0].sequence << PLACE_INDEX_BITS | index
-        demand(len(answers) == len(records), "there are more or fewer answers than operations")
+        expect(len(answers) == len(records), "there are more or fewer answers than operations")
         right = self._oracle.twin.answer_after_frame(records, [answer for answer in said if answer is not None])
         for record, answer, right_one, place in zip(records, answers, right, places, strict=True):
             self._compare_answer(record, answer, right_one, place)
@@ -285,7 +285,7 @@ class Run:
             wanted = words.answered(record, *right).rpartition(": ")[2]
             raise Difference("an answer differs", f"{words.answered(record, code, first)}, not {wanted}")
         if code.binds or code in (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT):
-            demand(int(answer["place"]) == place, "an answer names another place", f"{answer['place']}, not {place}")
+            expect(int(answer["place"]) == place, "an answer names another place", f"{answer['place']}, not {place}")
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,12 +303,12 @@ class Run:
             if not (is_due and self._oracle.is_wild(clock_ns)):
                 self.machine.refused(error)
             return
-        demand(ticked == is_due, "time was moved on wrongly", f"at {clock_ns}, due at {due_ns}")
+        expect(ticked == is_due, "time was moved on wrongly", f"at {clock_ns}, due at {due_ns}")
         frames = self.machine.new_frames()
-        demand(len(frames) == ticked, "time was moved on wrongly", f"{len(frames)} frames")
+        expect(len(frames) == ticked, "time was moved on wrongly", f"{len(frames)} frames")
         for frame in frames:
-            demand(frame.kind is FrameKind.EMPTY and frame.time_ns == now_ns, "time was moved on wrongly")
-            self._oracle.take(frame)
+            expect(frame.kind is FrameKind.EMPTY and frame.time_ns == now_ns, "time was moved on wrongly")
+            self._oracle.apply(frame)
             self.outcome.counts["frames that only moved time on"] += 1
             self.tell(f"frame {frame.sequence} at {words.moment(frame.time_ns)}: time alone")
         self._oracle.check(sequencer)
