@@ -52,7 +52,7 @@ class Sides:
         if self.known_apart:
             codes = iter(known)
             answers[fresh] = applied
-            wanted = self.twin.answer_after_frame(
+            wanted = self.twin.resolve_broken_chains(
                 operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh]
             )
             self.state.look_again(operations, answers)

@@ -112,7 +112,7 @@ class NaiveLedger(Book):
             answers += self._resolve_chain(unit) if is_chain(unit) else [self._bound_result(unit[0])]
         return answers
 
-    def answer_after_frame(self, records: npt.NDArray[Any], answers: list[Answer]) -> list[Answer]:
+    def resolve_broken_chains(self, records: npt.NDArray[Any], answers: list[Answer]) -> list[Answer]:
         """Correct the results of a submission after its frame was applied.
 
         An operation of a broken chain is answered EXISTS if an earlier operation of the frame bound its id.
