@@ -186,7 +186,7 @@ def test_signatures_that_nobody_looks_at_are_found(monkeypatch: pytest.MonkeyPat
     def nobody_looks(*arguments: Any, **options: Any) -> Array:
         return np.zeros(arguments[3].size, np.uint16)
 
-    monkeypatch.setattr(authority, "judge", nobody_looks)
+    monkeypatch.setattr(authority, "authorise", nobody_looks)
     failure = found()
     assert failure.what == "other operations were journaled"
 
@@ -208,14 +208,14 @@ def test_a_calendar_of_another_zone_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    state_of = snapshots.load_state
+    load_state = snapshots.load_state
 
     def forgetful(snapshot: Any, history: Any = None) -> Any:
-        state = state_of(snapshot, history)
+        state = load_state(snapshot, history)
         state.accounts["day_used"] = 0
         return state
 
-    monkeypatch.setattr(snapshots, "state_of", forgetful)
+    monkeypatch.setattr(snapshots, "load_state", forgetful)
     failure = found(first=100)
     # By the state after a start, or by the replay at the end, which compares snapshots.
     assert failure.what in ("the state digests differ", "an answer differs", "verify finds damage")
@@ -260,7 +260,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_shows_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authority, "judge", lambda *arguments, **_: np.zeros(arguments[3].size, np.uint16))
+    monkeypatch.setattr(authority, "authorise", lambda *arguments, **_: np.zeros(arguments[3].size, np.uint16))
     assert main(["simulate", "--seed", "1", "--histories", "30"]) == 3
     text = capsys.readouterr().out
     assert "other operations were journaled" in text
