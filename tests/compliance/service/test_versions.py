@@ -151,7 +151,7 @@ def test_texts_that_no_longer_say_what_was_kept_are_found(desk: Desk) -> None:
     forge = "UPDATE compliance_contents SET content = replace(content, 'exit_terms = false', 'exit_terms = true')"
     for statement in (drop, forge):
         write(desk.engine, lambda connection, said=statement: connection.exec_driver_sql(said))
-    with pytest.raises(IntegrityError, match="version 1 of the network was kept as"):
+    with pytest.raises(IntegrityError, match="version 1 of the network was stored with the digest"):
         desk.again().network()
 
 
@@ -170,7 +170,7 @@ def test_after_a_release_that_reads_the_same_texts_otherwise(desk: Desk) -> None
         connection.execute(tables.FILES.insert().values(row))
 
     write(desk.engine, by_another)
-    with pytest.raises(UnavailableError, match=r"was kept by the engine sycee\.compliance\.v0") as caught:
+    with pytest.raises(UnavailableError, match=r"was stored by the engine sycee\.compliance\.v0") as caught:
         desk.compliance.rejudge(by="night")
     assert "renew()" in str(caught.value.hint)
     renewed, library = desk.compliance.renew(by="operator")

@@ -1,1 +1,1 @@
-"""The service that remembers: what was declared, who is admitted, what crossed a border, and all it decided."""
+"""The compliance service: stored versions, admissions, screenings of payments, and their replay."""

@@ -1,4 +1,4 @@
-"""Every decision as it is kept: who stands where, what was permitted or refused, who appealed. Only added to."""
+"""Rows of decisions and appeals: admissions, screenings, rejudge rounds. Rows are only added."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import ColumnElement, Table, func, insert, select
 from sqlalchemy.engine import Connection
 
 from sycee.compliance.enforcement.admission import Admission
-from sycee.compliance.enforcement.decisions import record_text
-from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, ComplianceRecord, Refusal
+from sycee.compliance.enforcement.decisions import Decision
+from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, Screening
 from sycee.compliance.enforcement.tables import ADMISSIONS, APPEAL_DECISIONS, APPEALS, ROUNDS, SCREENINGS
 from sycee.compliance.enforcement.versions import CurrentVersions, Stamp
 from sycee.core.errors import UsageError
@@ -27,7 +27,7 @@ _OUTCOMES: Final = {word: outcome for outcome, word in STORED_OUTCOMES.items()}
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """One decision as it was kept. `about` is the participant, or the caller's reference of the payment."""
+    """One stored decision. `about` is the participant, or the caller's reference of the payment."""
 
     number: int
     about: str
@@ -41,7 +41,7 @@ class StoredDecision:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One time that everybody was judged again: on what, how many, and for how many something changed."""
+    """One call of `rejudge`: digests of its inputs, the day, and the numbers of participants judged and changed."""
 
     network: str
     library: str
@@ -54,7 +54,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Appeal:
-    """Somebody asks a person to look at a decision. `granted` is None until that is answered."""
+    """A request that a person reviews a decision. `granted` is None until it is decided."""
 
     number: int
     decision: str
@@ -64,151 +64,133 @@ class Appeal:
     granted: bool | None = None
 
 
-# --- admissions ---
-
-
-def add_admissions(connection: Connection, made: Iterable[Admission], cause: str, stamp: Stamp) -> None:
-    """Keep decisions about participants. The newest of each is where it stands."""
-    rows = [{"participant": each.participant, "cause": cause, **stamp.row, **_decision_row(each)} for each in made]
+def add_admissions(connection: Connection, decisions: Iterable[Admission], cause: str, stamp: Stamp) -> None:
+    """Store decisions about participants. The newest of each gives its status."""
+    rows = [{"participant": each.participant, "cause": cause, **stamp.row, **_decision_row(each)} for each in decisions]
     if rows:
         connection.execute(insert(ADMISSIONS), rows)
 
 
 def admission_status(connection: Connection, participant: str) -> AdmissionStatus:
-    """Where a participant stands."""
+    """Return a participant's status."""
     newest = (
         select(ADMISSIONS.c.outcome, ADMISSIONS.c.digest)
         .where(ADMISSIONS.c.participant == participant)
         .order_by(ADMISSIONS.c.number.desc())
         .limit(1)
     )
-    row = connection.execute(newest).first()
-    return AdmissionStatus(participant, row.outcome, row.digest) if row else AdmissionStatus(participant)
+    return AdmissionStatus(participant, *(connection.execute(newest).first() or ()))
 
 
 def applicants(connection: Connection) -> list[str]:
-    """Every participant about which anything was decided, whatever became of it."""
+    """Return every participant with a decision, sorted."""
     return sorted(connection.scalars(select(ADMISSIONS.c.participant).distinct()))
 
 
 def newest_records(connection: Connection) -> dict[str, str]:
-    """The newest record of each participant, as text."""
+    """Return the newest record of each applicant, as text."""
     newest = select(func.max(ADMISSIONS.c.number)).group_by(ADMISSIONS.c.participant)
     query = select(ADMISSIONS.c.participant, ADMISSIONS.c.record).where(ADMISSIONS.c.number.in_(newest))
     return {row.participant: row.record for row in connection.execute(query)}
 
 
 def admissions(connection: Connection, participant: str) -> list[StoredDecision]:
-    """All decisions about a participant, the first one first."""
-    query = select(ADMISSIONS).where(ADMISSIONS.c.participant == participant).order_by(ADMISSIONS.c.number)
-    return [_stored_decision(row, row.participant, row.cause) for row in connection.execute(query)]
+    """Return all decisions about a participant, the oldest first."""
+    return _decisions(connection, ADMISSIONS, ADMISSIONS.c.participant == participant)
 
 
 def add_round(
-    connection: Connection, basis: CurrentVersions, day: date, judged: int, changed: int, stamp: Stamp
+    connection: Connection, versions: CurrentVersions, day: date, judged: int, changed: int, stamp: Stamp
 ) -> None:
-    """Keep that everybody was judged again."""
-    connection.execute(
-        insert(ROUNDS).values(
-            network=basis.network.digest,
-            library=basis.library.digest,
-            day=day.isoformat(),
-            judged=judged,
-            changed=changed,
-            **stamp.row,
-        )
-    )
+    """Store that all applicants were judged again."""
+    inputs = {"network": versions.network.digest, "library": versions.library.digest, "day": day.isoformat()}
+    connection.execute(insert(ROUNDS).values(judged=judged, changed=changed, **inputs, **stamp.row))
 
 
 def last_round(connection: Connection) -> Round | None:
-    """The last time that everybody was judged again."""
+    """Return the newest rejudge round."""
     row = connection.execute(select(ROUNDS).order_by(ROUNDS.c.number.desc()).limit(1)).first()
     if row is None:
         return None
-    return Round(row.network, row.library, date.fromisoformat(row.day), row.judged, row.changed, row.who, row.at_ns)
+    _, network, library, day, *rest = row
+    return Round(network, library, date.fromisoformat(day), *rest)
 
 
-# --- crossings ---
-
-
-def add_screening(connection: Connection, made: ComplianceRecord | Refusal, stamp: Stamp) -> None:
-    """Keep an answer, given or refused."""
-    row = {"payment": made.payment, "flow": made.result.flow["digest"], **stamp.row, **_decision_row(made)}
-    connection.execute(insert(SCREENINGS).values(row))
+def add_screening(connection: Connection, screening: Screening, stamp: Stamp) -> None:
+    """Store a decision about a payment."""
+    row = {"payment": screening.payment, "flow": screening.result.flow["digest"], **stamp.row}
+    connection.execute(insert(SCREENINGS).values(row | _decision_row(screening)))
 
 
 def screenings(connection: Connection, payment: str) -> list[StoredDecision]:
-    """All answers for a payment, the first one first."""
-    query = select(SCREENINGS).where(SCREENINGS.c.payment == payment).order_by(SCREENINGS.c.number)
-    return [_stored_decision(row, row.payment, "") for row in connection.execute(query)]
-
-
-# --- both ---
+    """Return all decisions about a payment, the oldest first."""
+    return _decisions(connection, SCREENINGS, SCREENINGS.c.payment == payment)
 
 
 def of_digest(connection: Connection, digest: str) -> StoredDecision:
-    """The first decision whose record has this digest. UsageError if none has."""
-    for table, about in ((ADMISSIONS, "participant"), (SCREENINGS, "payment")):
-        query = select(table).where(table.c.digest == digest).order_by(table.c.number).limit(1)
-        row = connection.execute(query).first()
-        if row is not None:
-            return _stored_decision(row, getattr(row, about), getattr(row, "cause", ""))
-    raise UsageError(f"no decision has the digest {digest}", hint="it is in the record, 64 hexadecimal digits")
-
-
-# --- appeals ---
+    """Return the oldest decision with this digest. Raise UsageError if there is none."""
+    for table in (ADMISSIONS, SCREENINGS):
+        if found := _decisions(connection, table, table.c.digest == digest, limit=1):
+            return found[0]
+    raise UsageError(f"no decision has the digest {digest}", hint='it is "digest" of a record, 64 hexadecimal digits')
 
 
 def add_appeal(connection: Connection, decision: str, reason: str, stamp: Stamp) -> int:
-    """Keep an appeal; its number."""
+    """Store an appeal and return its number."""
     row = insert(APPEALS).values(decision=decision, reason=reason, **stamp.row)
     return int(connection.execute(row.returning(APPEALS.c.number)).scalar_one())
 
 
-def appeal(connection: Connection, number: int) -> Appeal:
-    """An appeal, with what was answered. UsageError if there is none of this number."""
-    found = [each for each in appeals(connection) if each.number == number]
-    if not found:
-        raise UsageError(f"there is no appeal {number}", hint="appeal() gave its number")
-    return found[0]
-
-
 def appeals(connection: Connection) -> list[Appeal]:
-    """All appeals, the first one first."""
+    """Return all appeals, the oldest first."""
     query = (
         select(APPEALS, APPEAL_DECISIONS.c.granted)
         .join_from(APPEALS, APPEAL_DECISIONS, APPEALS.c.number == APPEAL_DECISIONS.c.appeal, isouter=True)
         .order_by(APPEALS.c.number)
     )
-    return [
-        Appeal(row.number, row.decision, row.reason, row.who, row.at_ns, row.granted)
-        for row in connection.execute(query)
-    ]
+    return [Appeal(*row) for row in connection.execute(query)]
+
+
+def open_appeal(connection: Connection, number: int) -> Appeal:
+    """Return an appeal that is not decided. Raise UsageError if there is none with this number."""
+    found = next((each for each in appeals(connection) if each.number == number), None)
+    if found is None:
+        raise UsageError(f"there is no appeal {number}", hint="appeals() lists them")
+    if found.granted is not None:
+        raise UsageError(f"appeal {number} is already decided", hint="make a new appeal")
+    return found
 
 
 def add_appeal_decision(
     connection: Connection, number: int, *, granted: bool, role: str, reason: str, until: date | None, stamp: Stamp
 ) -> None:
-    """Keep what a person answered."""
-    connection.execute(
-        insert(APPEAL_DECISIONS).values(
-            appeal=number,
-            granted=granted,
-            role=role,
-            reason=reason,
-            until_day=until.isoformat() if until else None,
-            **stamp.row,
+    """Store a person's decision about an appeal."""
+    row = {"appeal": number, "granted": granted, "role": role, "reason": reason}
+    until_day = until.isoformat() if until else None
+    connection.execute(insert(APPEAL_DECISIONS).values(until_day=until_day, **row, **stamp.row))
+
+
+def _decision_row(decision: Decision) -> dict[str, str]:
+    record = decision.record
+    row = {name: record["inputs"][name] for name in ("network", "library", "day")}
+    return row | {name: record[name] for name in ("outcome", "reason_code", "digest")} | {"record": decision.json()}
+
+
+def _decisions(
+    connection: Connection, table: Table, where: ColumnElement[bool], limit: int | None = None
+) -> list[StoredDecision]:
+    is_admission = table is ADMISSIONS
+    query = select(table).where(where).order_by(table.c.number).limit(limit)
+    return [
+        StoredDecision(
+            row.number,
+            row.participant if is_admission else row.payment,
+            row.cause if is_admission else "",
+            _OUTCOMES.get(row.outcome, row.outcome),
+            row.digest,
+            json.loads(row.record),
+            row.who,
+            row.at_ns,
         )
-    )
-
-
-def _decision_row(made: Admission | ComplianceRecord | Refusal) -> dict[str, str]:
-    record = made.record
-    inputs = {name: record["inputs"][name] for name in ("network", "library", "day")}
-    own = {name: record[name] for name in ("outcome", "reason_code", "digest")}
-    return {**inputs, **own, "record": record_text(record)}
-
-
-def _stored_decision(row: Row[Any], about: str, cause: str) -> StoredDecision:
-    outcome = _OUTCOMES.get(row.outcome, row.outcome)
-    return StoredDecision(row.number, about, cause, outcome, row.digest, json.loads(row.record), row.who, row.at_ns)
+        for row in connection.execute(query)
+    ]

@@ -1,4 +1,4 @@
-"""Judging again, from what was kept: the same inputs must come to the same decision, on any machine."""
+"""Replay of stored decisions: the same inputs must give the same decision, on any machine."""
 
 from __future__ import annotations
 
@@ -8,61 +8,48 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from sycee.compliance.enforcement import admission, decision_log, decisions, screening
+from sycee.compliance.enforcement import decision_log, decisions, screening
 from sycee.compliance.enforcement.admission import Admission
-from sycee.compliance.enforcement.judge_cache import JudgeCache, VersionCache
-from sycee.compliance.enforcement.screening import AdmissionStatus, ComplianceRecord, Refusal
+from sycee.compliance.enforcement.judge_cache import VersionCache
+from sycee.compliance.enforcement.screening import AdmissionStatus, ComplianceRecord, Refusal, Screening
 from sycee.compliance.verdicts import ENGINE
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError, require
 
 
-def again(
+def replay(
     version_cache: VersionCache, record: str | bytes | Mapping[str, Any]
 ) -> Admission | ComplianceRecord | Refusal:
-    """Judge what a record says on what it names. Raises as `Compliance.verify_record`."""
-    content = decisions.parse_record(record, (admission.FORMAT, screening.FORMAT))
+    """Judge a record again from the versions that it names. Raise as `Compliance.verify_record`."""
+    content = decisions.parse_record(record, (Admission.FORMAT, Screening.FORMAT))
     try:
-        made = _made(version_cache, content)
+        decision = _decide(version_cache, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"what was given is no record: it lacks or misspells {error}"
-        raise UsageError(message, hint="give it as it came") from error
-    if made.digest != content["digest"]:
-        raise IntegrityError(f"judged again, the record is otherwise in: {', '.join(_otherwise(content, made.record))}")
-    return made
+        raise UsageError(f"no record: a member is missing or malformed: {error}", hint="give it as it came") from error
+    if decision.digest != content["digest"]:
+        names = (content.keys() | decision.record.keys()) - {"digest", "messages"}
+        different = sorted(name for name in names if content.get(name) != decision.record.get(name))
+        raise IntegrityError(f"judging the record again gives different {', '.join(different)}")
+    return decision
 
 
-def _made(version_cache: VersionCache, content: Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
+def _decide(version_cache: VersionCache, content: Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
     inputs = content["inputs"]
     if inputs["engine"] != ENGINE:
-        message = f"the record was made by the engine {inputs['engine']}, and this one is {ENGINE}"
+        message = f"the record was made by the engine {inputs['engine']}; this one is {ENGINE}"
         raise UnavailableError(message, hint="judge it again with the release that made it")
     network, library = (decisions.storable_text(name, inputs[name]) for name in ("network", "library"))
-    prepared = version_cache.judge_cache(network, library, date.fromisoformat(inputs["day"]))
-    return _admission(prepared, content) if content["format"] == admission.FORMAT else _screening(prepared, content)
+    cache = version_cache.judge_cache(network, library, date.fromisoformat(inputs["day"]))
+    if content["format"] == Admission.FORMAT:
+        return cache.admission_by(content["participant"], cache.findings(content["participant"]))
+    result = cache.flow_result(cache.flow_class(content["flow"]["id"], content["flow"]["facts"]))
+    statuses = {each["participant"]: AdmissionStatus(**each) for each in content["standings"]}
+    return screening.decide(content["payment"], result, [statuses[each] for each in result.parties])
 
 
 def require_admissions(connection: Connection, record: Mapping[str, Any]) -> None:
-    """IntegrityError if a record rests on an admission that was not kept."""
+    """Raise IntegrityError if a record names an admission that is not stored."""
     for each in record.get("standings", ()):
         if each["digest"]:
-            kept = decision_log.of_digest(connection, each["digest"])
-            same = (kept.about, kept.outcome) == (each["participant"], each["outcome"])
-            require(same, f"{each['participant']} was not admitted as the record says")
-
-
-def _admission(prepared: JudgeCache, content: Mapping[str, Any]) -> Admission:
-    participant = content["participant"]
-    found = prepared.findings_if_declared(participant)
-    return prepared.gone(participant) if found is None else prepared.admission(participant, found)
-
-
-def _screening(prepared: JudgeCache, content: Mapping[str, Any]) -> ComplianceRecord | Refusal:
-    question = prepared.flow_class(content["flow"]["id"], content["flow"]["facts"])
-    found = prepared.flow_result(question)
-    stood = {each["participant"]: AdmissionStatus(**each) for each in content["standings"]}
-    return screening.decide(content["payment"], found, [stood[each] for each in found.parties])
-
-
-def _otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    names = (before.keys() | after.keys()) - {"digest", "messages"}
-    return sorted(name for name in names if before.get(name) != after.get(name))
+            stored = decision_log.of_digest(connection, each["digest"])
+            same = (stored.about, stored.outcome) == (each["participant"], each["outcome"])
+            require(same, f"the record names an admission of {each['participant']} that is not stored")

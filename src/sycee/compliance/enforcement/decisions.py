@@ -1,7 +1,7 @@
-"""What a decision says, whatever it is about: what it was judged on, what was found, until when it holds.
+"""Parts that admissions and screenings share: inputs, recorded findings and waivers, and the record.
 
-A decision is its record: JSON that names everything needed to judge again, and a digest over it. Sentences for people
-go along and are no part of the digest.
+A record is JSON that names everything needed to judge again, and a digest over that. It also holds messages for people,
+which the digest does not cover.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
-from functools import cache
-from typing import Any, Final
+from functools import cache, cached_property
+from typing import Any, ClassVar, Final
 
 from sycee.compliance import canonical
 from sycee.compliance.facts import Fact, Network
@@ -25,7 +25,7 @@ _DAYLESS: Final = (str, int, bool, type(None))  # most of the million values of 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What was judged: digests of the network, of the library, and of all findings, as of a day (UTC), by an engine."""
+    """Digests of the network, of the library and of the report of all findings; the day (UTC) and the engine."""
 
     network: str
     library: str
@@ -36,7 +36,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class RecordedFinding:
-    """One finding in a record. `missing` are the paths of facts that would decide."""
+    """A finding in a record. `missing` holds the paths of the facts that would decide."""
 
     rule: str
     version: int
@@ -44,6 +44,16 @@ class RecordedFinding:
     verdict: str
     force: str
     missing: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the verdict, with its force unless that is "enforced"."""
+        return self.verdict if self.force == Force.ENFORCED.word else f"{self.verdict} ({self.force})"
+
+    @property
+    def stops(self) -> bool:
+        """Return whether the finding stops its subject."""
+        return self.force == Force.ENFORCED.word and Verdict[self.verdict.replace("-", "_").upper()].stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +67,49 @@ class RecordedWaiver:
     until: date
 
 
+class Decision:
+    """Base class of admissions and screenings, which are data classes."""
+
+    FORMAT: ClassVar[str]
+
+    def _content(self) -> dict[str, Any]:
+        """Return the content of the record without format and digest, as JSON values."""
+        return dict(canonical.plain(self))
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The decision as JSON values, to be stored and sent."""
+        content = {"format": self.FORMAT, **self._content()}
+        return {**content, "digest": record_digest(content)}
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that identifies the decision."""
+        return str(self.record["digest"])
+
+    def json(self) -> str:
+        """Return the record as one line of JSON with sorted keys."""
+        return canonical.canonical(self.record).decode()
+
+
 def report_of(network: Network, library: Library, day: date, findings: Iterable[Finding]) -> Report:
-    """The findings of a decision as a report, whose digest names them. A finding that was made twice counts once."""
-    once = {(each.rule, each.subject, each.verdict): each for each in findings}
-    return Report(network.digest, library.digest, day, tuple(once.values()))
-
-
-def stopping_findings(report: Report) -> tuple[Finding, ...]:
-    """The findings that keep something from going on, the worst first."""
-    return tuple(sorted(report.stops, key=lambda each: -each.verdict))
+    """Return findings as a report, whose digest identifies them. Equal findings count once."""
+    unique = {(each.rule, each.subject, each.verdict): each for each in findings}
+    return Report(network.digest, library.digest, day, tuple(unique.values()))
 
 
 def inputs_of(report: Report) -> Inputs:
-    """What a report was made of."""
+    """Return the inputs of a report."""
     return Inputs(report.network, report.library, report.digest, report.at, report.engine)
 
 
+def stopping_findings(report: Report) -> tuple[Finding, ...]:
+    """Return the findings that stop their subject, the worst first."""
+    return tuple(sorted(report.stops, key=lambda each: -each.verdict))
+
+
 def recorded_findings(findings: Iterable[Finding]) -> tuple[RecordedFinding, ...]:
-    """Findings as records have them, in an order of their own."""
+    """Return findings in the form of records, sorted by rule and subject."""
     rows = (
         RecordedFinding(each.rule, each.version, each.subject, each.verdict.word, each.force.word, each.missing)
         for each in findings
@@ -82,20 +117,19 @@ def recorded_findings(findings: Iterable[Finding]) -> tuple[RecordedFinding, ...
     return tuple(sorted(rows, key=lambda each: (each.rule, each.subject)))
 
 
-def stops(recorded: Mapping[str, Any]) -> bool:
-    """Whether a finding, as a record has it, keeps its subject from going on."""
-    return recorded["force"] == Force.ENFORCED.word and Verdict[recorded["verdict"].replace("-", "_").upper()].stops
-
-
 def recorded_waivers(findings: Iterable[Finding]) -> tuple[RecordedWaiver, ...]:
-    """The waivers that findings rest on, each once."""
-    waivers = {each.waiver for each in findings if each.verdict is Verdict.WAIVED and each.waiver}
+    """Return the distinct waivers that enforced findings rest on, sorted by rule and subject."""
+    waivers = {
+        each.waiver
+        for each in findings
+        if each.waiver and each.verdict is Verdict.WAIVED and each.force is Force.ENFORCED
+    }
     rows = (RecordedWaiver(each.rule, each.subject, each.role, each.reason, each.until_date) for each in waivers)
     return tuple(sorted(rows, key=lambda each: (each.rule, each.subject)))
 
 
 def verdict_counts(findings: Iterable[Finding]) -> Mapping[str, int]:
-    """How many findings came to each verdict, but for what is not applicable; from the best to the worst."""
+    """Return the number of findings per verdict that occurs, from best to worst, without `not-applicable`."""
     counts = dict.fromkeys(list(Verdict)[1:], 0)
     for each in findings:
         if each.verdict in counts:
@@ -103,13 +137,13 @@ def verdict_counts(findings: Iterable[Finding]) -> Mapping[str, int]:
     return {verdict.word: count for verdict, count in counts.items() if count}
 
 
-def change_days(said: Network | Library | Mapping[str, Fact]) -> frozenset[date]:
-    """Every day that is named anywhere in this.
+def change_days(source: Network | Library | Mapping[str, Fact]) -> frozenset[date]:
+    """Return every day that occurs in `source`: the days on which a verdict may change.
 
-    Time alone changes a judgement only on such a day: something begins, ends or expires. Days that change nothing are
-    among them, so a decision may be said to hold for less long than it would, and never for longer.
+    Time alone changes a verdict only on a day on which something begins, ends or expires. Some of these days change
+    nothing, so a decision may name an end that is too early, never one that is too late.
     """
-    return frozenset(_days(said))
+    return frozenset(_days(source))
 
 
 def _days(value: Any) -> Iterator[date]:
@@ -135,49 +169,37 @@ def _fields_of(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
-# --- what callers give ---
-
-
-def storable_text(what: str, given: object) -> str:
-    """A text that every database can keep. UsageError for anything else."""
-    if not isinstance(given, str):
-        raise UsageError(f"{what} is {given!r}, and no text", hint=f"give {what} as a text")
-    if "\0" in given or any("\ud800" <= each <= "\udfff" for each in given):
-        raise UsageError(f"{what} has characters that cannot be kept: {given!r}", hint="give it as text in UTF-8")
-    return given
-
-
-# --- records ---
+def storable_text(name: str, value: object) -> str:
+    """Return `value`, a text that every database can store. Raise UsageError, with the argument's name, otherwise."""
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be a text; got {value!r}", hint=f"give {name} as a str")
+    if "\0" in value or any("\ud800" <= each <= "\udfff" for each in value):
+        raise UsageError(
+            f"{name} has characters that a database cannot store: {value!r}",
+            hint="leave out NUL characters and lone surrogates",
+        )
+    return value
 
 
 def record_digest(content: Mapping[str, Any]) -> str:
-    """BLAKE3 over a record in its canonical form, without messages."""
+    """Return the BLAKE3 digest of a record in canonical form, without its digest and messages."""
     return canonical.digest({name: each for name, each in content.items() if name not in _NOT_DIGESTED})
 
 
-def build_record(format: str, content: Mapping[str, Any], messages: Iterable[str]) -> dict[str, Any]:
-    """A record as JSON has it, with its format, digest and messages."""
-    plain = {"format": format, **canonical.plain(content)}
-    return {**plain, "digest": record_digest(plain), "messages": list(messages)}
-
-
-def record_text(record: Mapping[str, Any]) -> str:
-    """A record as it is kept and sent: one line, its keys sorted."""
-    return canonical.canonical(record).decode()
-
-
 def parse_record(record: str | bytes | Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:
-    """A record that came from somewhere. UsageError if it is none; IntegrityError if its digest is of other content."""
+    """Return the content of a record that came from outside.
+
+    Raise UsageError if it is not a record of one of these formats, IntegrityError if its digest does not match.
+    """
     try:
         content = dict(json.loads(record)) if isinstance(record, str | bytes) else dict(record)
         digest = record_digest(content)
     except (ValueError, TypeError, RecursionError) as error:
-        raise UsageError("what was given is no record: it is not a JSON object", hint="give it as it came") from error
-    known = tuple(formats)
-    if content.get("format") not in known:
-        raise UsageError(
-            f"what was given is no record: its format is {content.get('format')!r}", hint=f"known: {', '.join(known)}"
-        )
+        raise UsageError("no record: the value is not a JSON object", hint="give the record as it came") from error
+    allowed = tuple(formats)
+    if content.get("format") not in allowed:
+        message = f"no record: the format is {content.get('format')!r}"
+        raise UsageError(message, hint=f"known formats: {', '.join(allowed)}")
     if content.get("digest") != digest:
-        raise IntegrityError("the record was changed: its digest is not that of its content")
+        raise IntegrityError("the record was changed: its digest is not the digest of its content")
     return content

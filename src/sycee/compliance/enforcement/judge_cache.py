@@ -1,7 +1,7 @@
-"""What judges, made ready: a network and a library as of a day, with what was already found under them.
+"""Caches of stored networks and libraries, of judges over them, and of results per flow class.
 
-Reading a large network takes seconds and judging by it milliseconds, so the last few are kept, by their digests. What
-was found is kept with what it was found under, and so is never an answer under anything else.
+Reading a large network takes seconds, judging by it milliseconds. So the last few are cached by their digests. A result
+is cached with the network, library and day that it depends on, and is never returned for others.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from sycee.database.transactions import reading
 K = TypeVar("K")
 V = TypeVar("V")
 
-CACHED_MAX: Final = 6  # the newest network and library, those before while they are asked for, and those of a record
-FLOW_RESULTS_MAX: Final = 100_000  # classes of flows; some 2 KB each
+CACHED_MAX: Final = 6  # newest network and library, those before while in use, those of a record
+FLOW_RESULTS_MAX: Final = 100_000  # some 2 KB each
 
 
 class JudgeCache:
-    """One network under one library on a day. Several threads may ask.
+    """A judge and a router for one network, library and day, with cached flow results. Thread-safe.
 
-    `change_days` are the days on which time alone may change what is found.
+    `change_days` are the days on which time alone may change a verdict.
     """
 
     def __init__(self, network: Network, library: Library, day: date, change_days: Iterable[date]) -> None:
@@ -53,102 +53,104 @@ class JudgeCache:
 
     @cached_property
     def _router(self) -> Router:
-        """Made when a payment first asks: it looks at every place and link."""
+        """The router, made on first use because it evaluates every place and link."""
         return Router(self.network, self.library, self.day)
 
-    def findings(self, participant: str) -> tuple[Finding, ...]:
-        """What is found for a participant. UsageError if it is none."""
+    def admission(self, participant: str) -> Admission:
+        """Return the decision about a participant. Raise UsageError if it is not declared."""
+        with self._lock:
+            findings = admission.findings_of(self._judge, participant)
+        return self.admission_by(participant, findings)
+
+    def findings(self, participant: str) -> tuple[Finding, ...] | None:
+        """Return the findings that apply to a participant, None if it is not declared."""
+        entity = self.network.entities.get(participant)
+        if entity is None or entity.kind != PARTICIPANT:
+            return None
         with self._lock:
             return admission.findings_of(self._judge, participant)
 
-    def admission(self, participant: str, found: tuple[Finding, ...] | None = None) -> Admission:
-        """What that comes to, or what it did come to if it is given. UsageError if it is no participant."""
-        with self._lock:
-            known = self.findings(participant) if found is None else found
-            return admission.decide(self._judge, self._change_days, participant, known)
-
-    def findings_if_declared(self, participant: str) -> tuple[Finding, ...] | None:
-        """The same; None if it is declared no more."""
-        entity = self.network.entities.get(participant)
-        return self.findings(participant) if entity is not None and entity.kind == PARTICIPANT else None
-
-    def gone(self, participant: str) -> Admission:
-        """What it comes to that a participant is declared no more."""
-        return admission.gone(self._judge, participant)
+    def admission_by(self, participant: str, findings: tuple[Finding, ...] | None) -> Admission:
+        """Return the decision that follows from what `findings` returned."""
+        if findings is None:
+            return admission.refuse_undeclared(self._judge, participant)
+        return admission.decide(self._judge, self._change_days, participant, findings)
 
     def flow_class(self, flow: str, facts: Mapping[str, Any]) -> FlowClass:
-        """The question whether a declared flow, with these facts, may go."""
+        """Return the class of a payment with these facts under a declared flow. Raise as `payment_flow.flow_class`."""
         return payment_flow.flow_class(self.network, self.library, self.day, flow, facts)
 
     def flow_result(self, flow_class: FlowClass) -> FlowResult:
-        """What is found for a class of flows: once, and then from memory."""
+        """Return the cached result for a class of flows; compute it on first use."""
         with self._lock:
-            found = self._flow_results.get(flow_class.digest)
-            if found is None:
+            result = self._flow_results.get(flow_class.digest)
+            if result is None:
                 best = self._router.best(flow_class.entity)
-                found = screening.flow_result(self._router.judge, self._change_days, flow_class, best)
-                self._flow_results[flow_class.digest] = found
+                result = screening.flow_result(self._router.judge, self._change_days, flow_class, best)
+                self._flow_results[flow_class.digest] = result
                 if len(self._flow_results) > FLOW_RESULTS_MAX:
                     self._flow_results.popitem(last=False)
-            return found
+            return result
 
 
 class VersionCache:
-    """The last few of what was prepared, out of a database."""
+    """Least-recently-used cache of networks, libraries and judges of one database. Thread-safe.
+
+    Each lookup by digest raises UnavailableError if the database has no version with it.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.RLock()
-        self._said: OrderedDict[str, Network | Library] = OrderedDict()  # digests of networks and libraries never meet
+        self._versions: OrderedDict[str, Network | Library] = OrderedDict()  # their digests never collide
         self._change_days: OrderedDict[str, frozenset[date]] = OrderedDict()
         self._judge_caches: OrderedDict[tuple[str, str, date], JudgeCache] = OrderedDict()
 
     def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
-        """The network and the library of these digests, as of a day. UnavailableError if one was never kept here."""
+        """Return the judge for the network and the library with these digests, as of a day."""
         with self._lock:
-            return _kept(
+            return _cached(
                 self._judge_caches,
                 (network, library, day),
                 lambda: self.new_judge_cache(self.network(network), self.library(library), day),
             )
 
     def new_judge_cache(self, network: Network, library: Library, day: date) -> JudgeCache:
-        """These, which need not have been kept."""
+        """Return a judge for a network and a library that need not be stored."""
         with self._lock:
             return JudgeCache(network, library, day, self._days(network) | self._days(library))
 
     def network(self, digest: str) -> Network:
-        """The network of this digest. UnavailableError if it was never kept here."""
+        """Return the network with this digest."""
         with self._lock:
-            return cast(Network, _kept(self._said, digest, partial(self._read, NETWORK, digest)))
+            return cast(Network, _cached(self._versions, digest, partial(self._read, NETWORK, digest)))
 
     def library(self, digest: str) -> Library:
-        """The library of this digest. UnavailableError if it was never kept here."""
+        """Return the library with this digest."""
         with self._lock:
-            return cast(Library, _kept(self._said, digest, partial(self._read, LIBRARY, digest)))
+            return cast(Library, _cached(self._versions, digest, partial(self._read, LIBRARY, digest)))
 
-    def add(self, said: Network | Library) -> None:
-        """Hold what was just made of texts that are kept: it need not be read back."""
+    def add(self, version: Network | Library) -> None:
+        """Cache a network or library that was stored a moment ago, so that it is not read back."""
         with self._lock:
-            _kept(self._said, said.digest, lambda: said)
+            _cached(self._versions, version.digest, lambda: version)
 
-    def _days(self, said: Network | Library) -> frozenset[date]:
-        return _kept(self._change_days, said.digest, partial(decisions.change_days, said))
+    def _days(self, version: Network | Library) -> frozenset[date]:
+        return _cached(self._change_days, version.digest, partial(decisions.change_days, version))
 
     def _read(self, kind: str, digest: str) -> Network | Library:
         with reading(self._engine) as connection:
             version = versions.of_digest(connection, kind, digest)
             if version is None:
-                message = f"no {kind} with the digest {digest[:16]}… was kept here"
+                message = f"this database has no {kind} with the digest {digest[:16]}…"
                 raise UnavailableError(message, hint="ask where the record was made")
             return versions.read(connection, version)
 
 
-def _kept(shelf: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
-    """What stands under a key, made if it does not; what was longest not asked for goes."""
-    if key not in shelf:
-        shelf[key] = make()
-        while len(shelf) > CACHED_MAX:
-            shelf.popitem(last=False)
-    shelf.move_to_end(key)
-    return shelf[key]
+def _cached(cache: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+    if key not in cache:
+        cache[key] = make()
+        while len(cache) > CACHED_MAX:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]

@@ -1,4 +1,4 @@
-"""Why something was refused, as a status reason of ISO 20022: data, each code with its source and our reading of it."""
+"""Reasons of refusal as ISO 20022 status reasons: shipped data, each code with its source and our interpretation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sycee.core import documents
 
 NOT_ADMITTED: Final = "not-admitted"
 NO_ROUTE: Final = "no-route"
-# What comes first is given where several hold. The last three are verdicts.
+# The first reason that applies is reported. The last three are verdicts.
 PRECEDENCE: Final = (NOT_ADMITTED, NO_ROUTE, "fail", "conflict", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One code of ExternalStatusReason1Code, and when it is given."""
+    """One code of ExternalStatusReason1Code; `when` is the reason of `PRECEDENCE` that it reports."""
 
     when: str
     code: str
@@ -29,21 +29,15 @@ class Reason:
 
 @cache
 def reasons() -> Mapping[str, Reason]:
-    """The reasons by when they are given: one for each of `PRECEDENCE`."""
+    """Return the shipped codes by reason, in order of precedence."""
     table = documents.parse(data.content("iso20022", "status-reasons"), "status-reasons.toml")
     found = {
-        each.choice("when", PRECEDENCE): Reason(
-            each.text("when"),
-            each.text("code"),
-            each.text("name"),
-            each.text("source"),
-            each.text("interpretation"),
-        )
+        each.choice("when", PRECEDENCE): Reason(**{name: each.text(name) for name in Reason.__slots__})
         for each in table.tables("reasons")
     }
     return {when: found[when] for when in PRECEDENCE}
 
 
-def code_of(*whys: str) -> str:
-    """The code for the first of these in the order of precedence; nothing for none."""
-    return next((reason.code for when, reason in reasons().items() if when in whys), "")
+def code_of(*given: str) -> str:
+    """Return the code of the first of the given reasons in order of precedence; an empty text without reasons."""
+    return next((reason.code for when, reason in reasons().items() if when in given), "")

@@ -1,7 +1,7 @@
-"""What compliance remembers: every version that judged, and every decision. All of it is only added to.
+"""SQL tables of the compliance service: versions and decisions. Rows are only added.
 
-A version is of the network (declarations, and the waivers granted since) or of the library (profiles and lists). Its
-texts are kept by their digest, so a file that stays the same from version to version is kept once.
+A version is of the network (declarations and granted waivers) or of the library (profiles and lists). Texts are stored
+by digest, so a file that several versions share is stored once.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ LIBRARY: Final = "library"
 
 DIGEST: Final = String(64)  # BLAKE3, hexadecimal
 DAY: Final = String(10)  # ISO 8601
-NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # what SQLite counts up by itself
+NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite auto-increments INTEGER only
 
 
 def _table(name: str, *columns: Column[object] | CheckConstraint | Index) -> Table:
-    """A table of which each row says who made it, and when, in nanoseconds since 1970-01-01T00:00Z."""
+    """Return a table with columns for author and time, in nanoseconds since 1970-01-01T00:00Z."""
     who = (Column("who", Text, nullable=False), Column("at_ns", BigInteger, nullable=False))
     return Table(f"compliance_{name}", METADATA, *columns, *who)
 
 
 def _decided() -> tuple[Column[object], ...]:
-    """What every decision says: on which inputs, as of which day, and the record whose digest names it."""
+    """Return the columns of every decision: its inputs, the day, and the record that the digest identifies."""
     return (
         Column("outcome", Text, nullable=False),
         Column("network", DIGEST, nullable=False),
@@ -61,13 +61,13 @@ CONTENTS: Final = Table(
     Column("digest", DIGEST, primary_key=True),
     Column("content", Text, nullable=False),
 )
-# Numbered without gaps, networks and libraries together, in the order in which they came to hold.
+# Networks and libraries share one sequence of numbers without gaps.
 VERSIONS: Final = _table(
     "versions",
     Column("number", NUMBER, primary_key=True, autoincrement=False),
     Column("kind", Text, CheckConstraint(f"kind IN ('{NETWORK}', '{LIBRARY}')"), nullable=False),
     Column("digest", DIGEST, nullable=False, index=True),
-    Column("engine", Text, nullable=False),  # another one may read another content out of the same texts
+    Column("engine", Text, nullable=False),  # another engine may read the same texts differently
 )
 FILES: Final = Table(
     "compliance_files",
@@ -78,7 +78,7 @@ FILES: Final = Table(
     Column("name", Text, nullable=False),
     Column("content", DIGEST, ForeignKey("compliance_contents.digest"), nullable=False),
 )
-# Of the waivers for a rule and a subject the newest counts, in the version that brought it and in all after that.
+# The newest waiver for a rule and a subject is valid, from the version that added it.
 WAIVERS: Final = Table(
     "compliance_waivers",
     METADATA,
@@ -91,7 +91,7 @@ WAIVERS: Final = Table(
     Column("from_day", DAY, nullable=False),
     Column("until_day", DAY, nullable=False),
 )
-# The newest of a participant is where it stands. `cause` is "asked", "judged-again" or "appeal".
+# The newest row of a participant gives its status. `cause` is "asked", "judged-again" or "appeal".
 ADMISSIONS: Final = _table(
     "admissions",
     Column("number", NUMBER, primary_key=True),
@@ -104,10 +104,10 @@ SCREENINGS: Final = _table(
     "crossings",
     Column("number", NUMBER, primary_key=True),
     Column("payment", Text, nullable=False, index=True),
-    Column("flow", DIGEST, nullable=False),  # of the class of flows
+    Column("flow", DIGEST, nullable=False),  # digest of the flow class
     *_decided(),
 )
-# Each time that everybody was judged again, also where nothing changed.
+# One row per call of `rejudge`, also where nothing changed.
 ROUNDS: Final = _table(
     "rounds",
     Column("number", NUMBER, primary_key=True),

@@ -1,18 +1,18 @@
-"""Every version of what judges, kept as it was written: of the network, and of the library.
+"""Versions of the network and of the library, stored as they were written.
 
-A version is its texts and the waivers granted until then. It is read back by parsing the texts again, and is only used
-if that gives the digest that was kept with it.
+A version is its texts and the waivers granted until then. It is read back by parsing the texts again, and used only if
+that gives the digest that was stored with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from sycee import data
@@ -35,7 +35,7 @@ _DAY_NS: Final = 86_400 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One text. `role` is "declaration", "profile" or "list"; `name` is what errors call it, and no part of digests."""
+    """One text. `role` is "declaration", "profile" or "list"; `name` is for errors and no part of digests."""
 
     role: str
     name: str
@@ -43,28 +43,28 @@ class File:
 
     @property
     def digest(self) -> str:
-        """BLAKE3 of the text."""
+        """Return the BLAKE3 digest of the text."""
         return declarations.text_digest(self.content)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who does something, and when: nanoseconds since 1970-01-01T00:00Z."""
+    """Author and time of a change: columns of each row. Nanoseconds since 1970-01-01T00:00Z."""
 
     who: str
     at_ns: int
 
     @property
     def row(self) -> Mapping[str, Any]:
-        """As tables have it."""
-        return {"who": self.who, "at_ns": self.at_ns}
+        """Return the columns of a row."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of the network or of the library: who brought it, when, and the digest of what it says.
+    """One version of the network or of the library: digest, author and time.
 
-    `engine` is the one that read the texts so (`verdicts.ENGINE`).
+    `engine` is the name of the one that read the texts (`verdicts.ENGINE`).
     """
 
     number: int
@@ -77,48 +77,47 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class CurrentVersions:
-    """What judges: a version of each."""
+    """The versions in use: the newest of each kind."""
 
     network: Version
     library: Version
 
 
 def day_of(ns: int) -> date:
-    """The day of a moment, in UTC."""
+    """Return the day of a moment, in UTC."""
     return _EPOCH + timedelta(days=ns // _DAY_NS)
-
-
-def end_of(day: date) -> int:
-    """The moment at which a day has passed, in UTC."""
-    return ((day - _EPOCH).days + 1) * _DAY_NS
 
 
 # --- texts ---
 
 
 def declaration_files(paths: Sequence[Path]) -> list[File]:
-    """The declarations in these files and folders. UsageError or DocumentError if they cannot be read."""
+    """Return the declarations in files and folders. Raise UsageError or DocumentError if one cannot be read."""
     return [File(DECLARATION, name, content) for name, content in declarations.read_files(paths).items()]
 
 
 def library_files(names: Sequence[str | Path], lists: Sequence[Path]) -> list[File]:
-    """Profiles, shipped or of a path, and the lists that they look at: those given, and shipped ones beside them."""
-    library.load(names, lists)  # says what cannot be
-    regimes = [File(PROFILE, *data.file("profiles", each, PROFILE)) for each in names]
-    own = [File(LIST, str(path), documents.content(path)) for path in lists]
-    given = {_list(each).id for each in own}
-    shipped = [File(LIST, *data.file("lists", name, LIST)) for name in data.names("lists") if name not in given]
-    named = library_of([*regimes, *own, *shipped]).lists
-    return [*regimes, *(each for each in (*own, *shipped) if _list(each).id in named)]
+    """Return profiles, by name or path, and the lists they use: first the given ones, then shipped ones.
+
+    Raise UsageError or DocumentError as `library.load`.
+    """
+    used = library.load(names, lists).lists
+    given = [File(LIST, str(path), documents.content(path)) for path in lists]
+    missing = used.keys() - {profiles.parse_list(documents.parse(each.content, each.name)).id for each in given}
+    return [
+        *(File(PROFILE, *data.file("profiles", each, PROFILE)) for each in names),
+        *given,
+        *(File(LIST, *data.file("lists", each, LIST)) for each in data.names("lists") if each in missing),
+    ]
 
 
 def network_of(files: Sequence[File], granted: Iterable[Waiver]) -> Network:
-    """The network that these texts declare, with waivers granted since."""
+    """Return the network that these texts declare, with waivers granted later."""
     return with_waivers(declarations.parse_files({each.name: each.content for each in files}), granted)
 
 
 def with_waivers(network: Network, granted: Iterable[Waiver]) -> Network:
-    """A network with waivers granted since. For a rule and a subject the newest counts, and none that was before it."""
+    """Return a network with further waivers. The newest for a rule and a subject replaces all earlier ones."""
     newest = {(each.rule, each.subject): each for each in granted}
     if not newest:
         return network
@@ -127,48 +126,46 @@ def with_waivers(network: Network, granted: Iterable[Waiver]) -> Network:
 
 
 def library_of(files: Sequence[File]) -> Library:
-    """The library of these texts."""
-    read = {role: [each for each in files if each.role == role] for role in (PROFILE, LIST)}
-    regimes = [profiles.parse_profile(documents.parse(each.content, each.name)) for each in read[PROFILE]]
-    return profiles.build_library(regimes, [_list(each) for each in read[LIST]])
+    """Return the library of these texts."""
+    tables = [(each.role, documents.parse(each.content, each.name)) for each in files]
+    regimes = [profiles.parse_profile(table) for role, table in tables if role == PROFILE]
+    return profiles.build_library(regimes, [profiles.parse_list(table) for role, table in tables if role == LIST])
 
 
-def _list(file: File) -> profiles.List:
-    return profiles.parse_list(documents.parse(file.content, file.name))
+# --- rows ---
 
 
-# --- kept ---
-
-
-def newest(connection: Connection, kind: str, *, before_ns: int | None = None) -> Version | None:
-    """The last version of a kind, or the last one that came before a moment."""
-    which = VERSIONS.c.kind == kind
-    return _version(connection, which if before_ns is None else which & (VERSIONS.c.at_ns < before_ns))
+def newest(connection: Connection, kind: str, *, until: date | None = None) -> Version | None:
+    """Return the newest version of a kind, or the newest at the end of the day `until`, in UTC."""
+    where = VERSIONS.c.kind == kind
+    if until is not None:
+        where &= VERSIONS.c.at_ns < ((until - _EPOCH).days + 1) * _DAY_NS
+    return _newest(connection, where)
 
 
 def of_digest(connection: Connection, kind: str, digest: str) -> Version | None:
-    """A version that says what has this digest: the last, if several do."""
-    return _version(connection, (VERSIONS.c.kind == kind) & (VERSIONS.c.digest == digest))
+    """Return the newest version with this digest."""
+    return _newest(connection, (VERSIONS.c.kind == kind) & (VERSIONS.c.digest == digest))
 
 
 def of_kind(connection: Connection, kind: str) -> list[Version]:
-    """All versions of a kind, the first one first."""
+    """Return all versions of a kind, the oldest first."""
     query = select(VERSIONS).where(VERSIONS.c.kind == kind).order_by(VERSIONS.c.number)
-    return [_of_row(row) for row in connection.execute(query)]
+    return [Version(*row) for row in connection.execute(query)]
 
 
 def current(connection: Connection) -> CurrentVersions:
-    """What judges now. UsageError if nothing was declared, or no profile is used."""
+    """Return the versions in use. Raise UsageError if nothing is declared or no profile is in use."""
     network, library = newest(connection, NETWORK), newest(connection, LIBRARY)
     if network is None:
-        raise UsageError("nothing has been declared yet", hint="declare(files, by=…) comes first")
+        raise UsageError("nothing is declared yet", hint="call declare(files, by=…) first")
     if library is None:
-        raise UsageError("no profile is used yet", hint="use(profiles, lists, by=…) comes first")
+        raise UsageError("no profile is in use yet", hint="call use(profiles, lists, by=…) first")
     return CurrentVersions(network, library)
 
 
 def files_of(connection: Connection, version: Version) -> list[File]:
-    """The texts of a version, in their order."""
+    """Return the texts of a version, in order."""
     query = (
         select(FILES.c.role, FILES.c.name, CONTENTS.c.content)
         .join_from(FILES, CONTENTS, FILES.c.content == CONTENTS.c.digest)
@@ -179,38 +176,34 @@ def files_of(connection: Connection, version: Version) -> list[File]:
 
 
 def granted(connection: Connection, until: int) -> list[Waiver]:
-    """The waivers granted in versions up to this number, in their order."""
+    """Return the waivers granted in versions up to the number `until`, in order."""
     query = select(WAIVERS).where(WAIVERS.c.version <= until).order_by(WAIVERS.c.version, WAIVERS.c.position)
     return [
-        Waiver(
-            row.rule,
-            row.subject,
-            row.role,
-            row.reason,
-            date.fromisoformat(row.from_day),
-            date.fromisoformat(row.until_day),
-        )
-        for row in connection.execute(query)
+        Waiver(rule, subject, role, reason, date.fromisoformat(first), date.fromisoformat(end))
+        for _, _, rule, subject, role, reason, first, end in connection.execute(query)
     ]
 
 
 def read(connection: Connection, version: Version) -> Network | Library:
-    """What a version says. IntegrityError if its texts no longer say what has its digest.
+    """Return the network or library of a version.
 
-    UnavailableError if that may be because another engine read them.
+    Raise IntegrityError if its texts no longer give the stored digest; UnavailableError if they may do so because
+    another engine read them.
     """
-    said = parse(connection, version)
-    if said.digest != version.digest:
+    parsed = parse(connection, version)
+    if parsed.digest != version.digest:
         name = f"version {version.number} of the {version.kind}"
         if version.engine != ENGINE:
-            message = f"{name} was kept by the engine {version.engine}, and {ENGINE} reads its texts otherwise"
-            raise UnavailableError(message, hint="renew() keeps the newest versions as this release reads them")
-        raise IntegrityError(f"{name} was kept as {version.digest[:16]}… and its texts now say {said.digest[:16]}…")
-    return said
+            message = f"{name} was stored by the engine {version.engine}, and {ENGINE} reads its texts differently"
+            raise UnavailableError(message, hint="renew() stores the newest versions as this release reads them")
+        raise IntegrityError(
+            f"{name} was stored with the digest {version.digest[:16]}…; its texts now give {parsed.digest[:16]}…"
+        )
+    return parsed
 
 
 def parse(connection: Connection, version: Version) -> Network | Library:
-    """What the texts of a version say to this engine, whatever its digest."""
+    """Return what this engine reads in the texts of a version, without a check of the digest."""
     files = files_of(connection, version)
     if version.kind == NETWORK:
         return network_of(files, granted(connection, version.number))
@@ -219,42 +212,36 @@ def parse(connection: Connection, version: Version) -> Network | Library:
 
 def store(
     connection: Connection,
-    said: Network | Library,
+    content: Network | Library,
     files: Sequence[File],
     stamp: Stamp,
     waivers: Sequence[Waiver] = (),
 ) -> Version:
-    """Add a version. One that says the same in the same texts as the last is no new one: that is given back."""
-    kind, digest = NETWORK if isinstance(said, Network) else LIBRARY, said.digest
+    """Add a version and return it; return the newest one if that has the same digest and texts."""
+    kind, digest = NETWORK if isinstance(content, Network) else LIBRARY, content.digest
     last = newest(connection, kind)
-    if last and last.digest == digest and not waivers and _texts(files_of(connection, last)) == _texts(files):
+    if last and last.digest == digest and not waivers and _digests(files_of(connection, last)) == _digests(files):
         return last
     number = (connection.scalar(select(func.max(VERSIONS.c.number))) or 0) + 1
-    connection.execute(VERSIONS.insert().values(number=number, kind=kind, digest=digest, engine=ENGINE, **stamp.row))
+    version = Version(number, kind, digest, ENGINE, stamp.who, stamp.at_ns)
+    connection.execute(VERSIONS.insert().values(asdict(version)))
     contents = {each.digest: each.content.decode() for each in files}
-    there = set(connection.scalars(select(CONTENTS.c.digest).where(CONTENTS.c.digest.in_(contents))))
-    _insert(connection, CONTENTS, ({"digest": each, "content": contents[each]} for each in contents.keys() - there))
+    stored = set(connection.scalars(select(CONTENTS.c.digest).where(CONTENTS.c.digest.in_(contents))))
+    _insert(connection, CONTENTS, ({"digest": each, "content": contents[each]} for each in contents.keys() - stored))
     rows = [{"role": each.role, "name": each.name, "content": each.digest} for each in files]
     _insert(connection, FILES, ({"version": number, "position": place} | row for place, row in enumerate(rows)))
     _insert(connection, WAIVERS, (_waiver_row(number, place, each) for place, each in enumerate(waivers)))
-    return Version(number, kind, digest, ENGINE, stamp.who, stamp.at_ns)
+    return version
 
 
-def _texts(files: Iterable[File]) -> list[tuple[str, str, str]]:
+def _digests(files: Iterable[File]) -> list[tuple[str, str, str]]:
     return [(each.role, each.name, each.digest) for each in files]
 
 
 def _waiver_row(version: int, position: int, waiver: Waiver) -> Mapping[str, object]:
-    return {
-        "version": version,
-        "position": position,
-        "rule": waiver.rule,
-        "subject": waiver.subject,
-        "role": waiver.role,
-        "reason": waiver.reason,
-        "from_day": waiver.from_date.isoformat(),
-        "until_day": waiver.until_date.isoformat(),
-    }
+    row = asdict(waiver)
+    days = {f"{name}_day": row.pop(f"{name}_date").isoformat() for name in ("from", "until")}
+    return {"version": version, "position": position, **row, **days}
 
 
 def _insert(connection: Connection, table: Any, rows: Iterable[Mapping[str, object]]) -> None:
@@ -262,10 +249,6 @@ def _insert(connection: Connection, table: Any, rows: Iterable[Mapping[str, obje
         connection.execute(table.insert(), listed)
 
 
-def _version(connection: Connection, which: ColumnElement[bool]) -> Version | None:
-    row = connection.execute(select(VERSIONS).where(which).order_by(VERSIONS.c.number.desc()).limit(1)).first()
-    return _of_row(row) if row else None
-
-
-def _of_row(row: Row[Any]) -> Version:
-    return Version(row.number, row.kind, row.digest, row.engine, row.who, row.at_ns)
+def _newest(connection: Connection, where: ColumnElement[bool]) -> Version | None:
+    row = connection.execute(select(VERSIONS).where(where).order_by(VERSIONS.c.number.desc()).limit(1)).first()
+    return Version(*row) if row else None

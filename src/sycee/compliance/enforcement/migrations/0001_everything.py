@@ -1,6 +1,6 @@
-"""The tables of the first release.
+"""Tables of the first release.
 
-They are written out, not taken from `tables`: that says how they are now, this how they were made.
+They are defined here and not imported from `tables`, which describes the tables of the current release.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TABLES = (
 
 
 def upgrade() -> None:
-    """Make them, only added to."""
+    """Create the tables and their triggers against changes."""
     _versions()
     _decisions()
     only_added_to(op.get_bind(), *(f"compliance_{name}" for name in TABLES))

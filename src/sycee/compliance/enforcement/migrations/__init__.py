@@ -1,1 +1,1 @@
-"""The history of compliance's tables, one revision after the other. A revision that was released stays as it is."""
+"""Alembic revisions of the compliance tables, in order. A released revision is never changed."""
