@@ -8,6 +8,7 @@ import pytest
 from sycee.core import documents, money
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
+from sycee.core.toml_lines import KeyLines
 
 pytestmark = pytest.mark.fast
 
@@ -49,10 +50,10 @@ def test_lines_are_the_same_in_whichever_order_they_are_asked_for() -> None:
         ("l", 0, "m", 0, "k"): 9, ("l", 0, "m", 1): 10, ("l", 0, "m", 1, "k"): 11, ("l", 0, "none"): 0,
     }  # fmt: skip
     for order in (list(lines), list(lines)[::-1]):
-        places = documents._Places(text.encode())
+        places = KeyLines(text.encode())
         assert {keys: places.line(keys) for keys in order} == lines
     for keys, line in lines.items():
-        assert documents._Places(text.encode()).line(keys) == line
+        assert KeyLines(text.encode()).line(keys) == line
 
 
 def test_paths_count_tables_from_one() -> None:
@@ -92,7 +93,7 @@ def test_without_a_zone_a_moment_has_its_offset() -> None:
     ("text", "zone", "problem", "right"),
     [
         ("2020-03-29T02:30:00", BERLIN, "does not exist in Europe/Berlin", "2020-03-29T02:30:00+01:00"),
-        ("2020-10-25T02:30:00", BERLIN, "comes twice in Europe/Berlin", "2020-10-25T02:30:00+02:00"),
+        ("2020-10-25T02:30:00", BERLIN, "exists twice in Europe/Berlin", "2020-10-25T02:30:00+02:00"),
         ("2020-10-12", BEIJING, "found 2020-10-12", "a date alone"),
         ('"2020-10-18 24:01"', BEIJING, "does not exist", "24:00"),
         ('"2020-02-30 24:00"', BEIJING, "does not exist", "24:00"),
@@ -143,17 +144,22 @@ def test_types() -> None:
         ("i = 10", lambda t: t.integer("i", most=9), "found 10", "at most 9"),
         ('c = "rad"', lambda t: t.choice("c", ("red", "blue")), 'found "rad"', 'did you mean "red"?'),
         ('c = "a\\nb"', lambda t: t.choice("c", ("red",)), 'found "a\\nb"', 'one of "red"'),
-        ('l = ["a", "a"]', lambda t: t.texts("l"), '"a" stands in the list twice', "once"),
+        ('l = ["a", "a"]', lambda t: t.texts("l"), '"a" is in the list twice', "once"),
         ('l = ["fone"]', lambda t: t.texts("l", choices=("phone",)), 'found "fone"', 'did you mean "phone"?'),
         ("l = []", lambda t: t.texts("l"), "found []", "a list of texts"),
         ("t = 1", lambda t: t.table("t"), "found 1", "[t]"),
         ("t = {}", lambda t: t.tables("t"), "found a table", "[[t]]"),
         ("a = 1", lambda t: t.text("title"), "title: missing in the document", "add title = "),
         ('titel = "x"', lambda t: t.text("title"), 'found "titel"', 'write "title"'),
-        ('z = "Asia/Shangai"', lambda t: t.zone("z"), '"Asia/Shangai" is not a known time zone', '"Asia/Shanghai"'),
-        ('z = "../etc"', lambda t: t.zone("z"), "not a known time zone", "time-zone database"),
-        ('c = "RMB"', lambda t: t.currency("c"), '"RMB" is not a known currency', "R"),
-        ("[a]\nx = 1\n", lambda t: t.table("a").finish(), "a.toml:2: a.x: unknown key, found 1", "known here"),
+        (
+            'z = "Asia/Shangai"',
+            lambda t: t.zone("z"),
+            '"Asia/Shangai" is not the name of a time zone',
+            '"Asia/Shanghai"',
+        ),
+        ('z = "../etc"', lambda t: t.zone("z"), "not the name of a time zone", "time-zone database"),
+        ('c = "RMB"', lambda t: t.currency("c"), '"RMB" is not a currency code', "R"),
+        ("[a]\nx = 1\n", lambda t: t.table("a").finish(), "a.toml:2: a.x: unknown key, found 1", "allowed here"),
     ],
 )
 def test_errors_name_file_line_key_and_value(text: str, read: object, message: str, hint: str) -> None:
@@ -219,3 +225,37 @@ def test_an_empty_document() -> None:
     table("").finish()
     with pytest.raises(DocumentError, match="missing in the document"):
         table("").text("a")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a = 1\nb = [\n" + "[" * 100_000 + "]" * 100_000 + "]\n", 3),
+        ("a = 1\nb = " + "{x = " * 20_000 + "1" + "}" * 20_000, 2),
+        ("a = 1\n[" + ".".join(["x"] * 5_000) + "]\n", 2),
+        ("a = '[[[[' # [[[[\nb = " + "[" * 65 + "]" * 65, 2),
+    ],
+)
+def test_deep_nesting_is_refused_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(DocumentError, match="more than 64 levels of lists and tables") as caught:
+        table(text)
+    assert caught.value.line == line
+    assert caught.value.hint
+
+
+def test_a_document_may_have_64_levels() -> None:
+    document = table("a = " + "[" * 63 + "1" + "]" * 63)
+    with pytest.raises(DocumentError, match=r"found \[\[\["):
+        document.text("a")
+
+
+def test_a_number_of_too_many_digits_is_refused_with_its_line() -> None:
+    with pytest.raises(DocumentError, match="a number cannot be read") as caught:
+        table("a = 1\nb = " + "1" * 5_000)
+    assert caught.value.line == 2
+
+
+def test_a_line_separator_inside_a_text_does_not_shift_the_excerpts() -> None:
+    with pytest.raises(DocumentError) as caught:
+        table('a = "x\u2028y"\nb = 1\n').text("b")
+    assert str(caught.value) == "a.toml:2: b: found 1\n     2 | b = 1"

@@ -107,11 +107,11 @@ GALLERY = [
         "rules.divisible: missing in [rules]",
         "add divisible = true or false",
     ),
-    ("an unknown currency", ('"CNY"', '"CNX"'), 'currency: "CNX" is not a known currency', "CN"),
+    ("an unknown currency", ('"CNY"', '"CNX"'), 'currency: "CNX" is not a currency code', "CN"),
     (
         "an unknown zone",
         ('"Asia/Shanghai"', '"Asia/Shangai"'),
-        'zone: "Asia/Shangai" is not a known time zone',
+        'zone: "Asia/Shangai" is not the name of a time zone',
         'did you mean "Asia/Shanghai"?',
     ),
     ("a name in capitals", ('name = "luohu-2020"', 'name = "Luohu 2020"'), 'name: found "Luohu 2020"', "small letters"),

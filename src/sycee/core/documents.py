@@ -1,8 +1,7 @@
-"""Read TOML documents so that every complaint names its place.
+"""Reading of TOML documents, with errors that name file, line, key, the value found and a correct one.
 
-The standard library's `tomllib` gives the values; tree-sitter gives the place of every key. A document is taken apart
-key by key through a `Table`, which checks the type of what it hands out; `finish` then complains about whatever nobody
-asked for. Every error is a `DocumentError` that says file, line, key, the value found and what would be right::
+`tomllib` parses the values. A `Table` reads them key by key and checks their types; `finish` then refuses every key
+that was not read. Every error is a `DocumentError`::
 
     table = read(Path("programme.toml"))
     currency = table.text("currency")
@@ -11,7 +10,7 @@ asked for. Every error is a `DocumentError` that says file, line, key, the value
     window.finish()
     table.finish()
 
-Money is always text ("200.00"): a TOML float has already lost the amount, and a bare integer does not say whether it
+Money is always text ("200.00"): a TOML float has lost the exact amount, and a bare integer leaves open whether it
 counts yuan or fen.
 """
 
@@ -20,36 +19,36 @@ from __future__ import annotations
 import codecs
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sycee.core import money, typos
+from sycee.core import money, nesting, typos
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.money import Currency
+from sycee.core.toml_lines import KeyLines, Keys, syntax_error_line
 
-DOCUMENT_BYTES_MAX: Final = 64 << 20  # declarations of half a million entities; a parsed one needs ten times as much
+T = TypeVar("T")
 
-Key = str | int
-Keys = tuple[Key, ...]
+DOCUMENT_BYTES_MAX: Final = 64 << 20  # half a million declared entities; parsing needs ten times as much memory
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
 _SYNTAX_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_LONG_NUMBER: Final = re.compile(rb"[0-9_]{4300}")  # Python refuses to convert more digits
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
-_MISSING: Final = object()  # marks a key without a default: None is a default like any other
-_FOUND_CHARACTERS_MAX: Final = 120  # an error is read on a terminal; a longer value is cut with an ellipsis
+_SHOWN_MAX: Final = 120  # characters of a value in an error; a longer one is cut with an ellipsis
 
 
 class DocumentError(UsageError):
-    """A document says something that cannot be.
+    """A document is not TOML, or has a wrong, missing or unknown key.
 
-    `file`, `line` (from 1; 0 where the file as a whole is meant), `key` (dotted path), `problem` (which shows the value
-    found) and `hint` (what would be right) are there for programs; the message puts them together for people.
+    For programs: `file`, `line` (from 1; 0 for the file as a whole), `key` (dotted path), `problem` (with the value
+    found) and `hint` (a correct value). The message joins them.
     """
 
     def __init__(self, file: str, line: int, key: str, problem: str, *, right: str, excerpt: str = "") -> None:
@@ -65,7 +64,7 @@ class DocumentError(UsageError):
 
 
 def read(path: Path) -> Table:
-    """Read the TOML file at `path`. DocumentError if it is not UTF-8 or not TOML, else errors as `content`."""
+    """Return the document in the TOML file at `path`. Errors as `content` and `parse`."""
     return parse(content(path), str(path))
 
 
@@ -75,162 +74,156 @@ def content(path: Path) -> bytes:
 
 
 def parse(content: bytes | str, file: str) -> Table:
-    """Parse TOML; `file` is the name that errors give. DocumentError if it is not UTF-8 or not TOML."""
+    """Return the document in a TOML text, with or without byte order mark; `file` is the name for errors.
+
+    Raises DocumentError if the text is not UTF-8, not TOML, or nested more than nesting.DEPTH_MAX levels.
+    """
     raw = content.encode() if isinstance(content, str) else content
-    raw = raw.removeprefix(codecs.BOM_UTF8)  # some editors put a byte order mark first; TOML knows none
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         byte = f"0x{raw[error.start]:02x}"
         raise DocumentError(file, line, "", f"byte {byte} is not UTF-8", right="save the file as UTF-8") from error
-    lines = text.splitlines()
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(file, lines, raw, str(error)) from error
-    return Table(_Source(file, lines, _Places(raw)), (), values)
+        raise _syntax_error(file, raw, str(error)) from error
+    except ValueError as error:
+        number = _LONG_NUMBER.search(raw)
+        line = raw.count(b"\n", 0, number.start()) + 1 if number else 0
+        raise DocumentError(file, line, "", f"a number cannot be read: {error}", right="fewer digits") from error
+    except RecursionError as error:
+        raise _too_deep(file, raw) from error
+    if nesting.is_too_deep(values):
+        raise _too_deep(file, raw)
+    return Table(_Source(file, text.split("\n"), KeyLines(raw)), (), values)
 
 
 @dataclass(frozen=True)
 class _Source:
-    """The file behind a table: its name, its lines and the line (from 1) on which each key stands."""
+    """The file of a table: its name, its lines, and the line of each key."""
 
     file: str
     lines: list[str]
-    places: _Places
+    key_lines: KeyLines
 
     def line(self, keys: Keys) -> int:
-        """The line of a key; of the nearest table around it where the key itself is not written."""
+        """Return the line of a key, from 1; of the nearest table around it where the document lacks the key."""
         while keys:
-            line = self.places.line(keys)
+            line = self.key_lines.line(keys)
             if line:
                 return line
             keys = keys[:-1]
-        return 1 if self.lines else 0
+        return 1
 
     def error(self, keys: Keys, problem: str, right: str, key: str | None = None) -> DocumentError:
-        """An error at the place of `keys`, about `key` if that is another one (it is not written, so has no place)."""
+        """Return an error at the line of `keys`, about `key` if given: a missing key has no line."""
         line = self.line(keys)
-        excerpt = self.lines[line - 1].rstrip() if 0 < line <= len(self.lines) else ""
-        return DocumentError(self.file, line, key or dotted(keys), problem, right=right, excerpt=excerpt)
+        return DocumentError(
+            self.file, line, key or dotted(keys), problem, right=right, excerpt=self.lines[line - 1].rstrip()
+        )
 
 
 @dataclass
 class Table:
-    """One table of a document, taken apart key by key. Not for writing: values come out, nothing goes in."""
+    """One table of a document, to be read key by key.
+
+    A reader without `default`, or with None, requires its key. All readers raise DocumentError.
+    """
 
     _source: _Source
     keys: Keys
     _values: dict[str, Any]
-    _taken: set[str] = field(default_factory=set)
+    _allowed: set[str] = field(default_factory=set)
 
     @property
     def file(self) -> str:
-        """The name of the document's file, as errors give it."""
+        """The name of the document's file, for errors."""
         return self._source.file
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
     def names(self) -> tuple[str, ...]:
-        """The keys that are written here, in their order."""
+        """Return the keys of this table, in the order of the document."""
         return tuple(self._values)
 
     def offer(self, key: str) -> None:
-        """Make `key` known without reading it, so that it may be left out and a slip near it is explained."""
-        self._taken.add(key)
+        """Allow an optional key without reading it: `finish` then accepts it and suggests it for a similar one."""
+        self._allowed.add(key)
 
     def line(self, key: str | None = None) -> int:
-        """The line of `key` in the file, from 1; of the table itself without a key."""
+        """Return the line of `key` in the file, from 1; of the table itself without a key."""
         return self._source.line(self.keys if key is None else (*self.keys, key))
 
     def error(self, key: str | None, problem: str, *, right: str) -> DocumentError:
-        """An error at `key` (at the table itself for None) to be raised by the caller, for what no type can say."""
+        """Return an error at `key`, or at the table for None, for rules that a type cannot express."""
         return self._source.error(self.keys if key is None else (*self.keys, key), problem, right)
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A text that is not empty. Without a default the key must be there (as in all readers below)."""
-        value = self._take(key, "a text in double quotes", _MISSING if default is None else default)
-        if not isinstance(value, str) or not value.strip():
-            raise self._wrong(key, value, 'a text that is not empty, such as "a text"')
-        return value
+        """Return a text that is not blank."""
+        right = 'a text that is not empty, such as "a text"'
+        return self._read(key, right, str, default, is_right=str.strip)
 
     def boolean(self, key: str, default: bool | None = None) -> bool:
         """Return true or false."""
-        value = self._take(key, "true or false", _MISSING if default is None else default)
-        if not isinstance(value, bool):
-            raise self._wrong(key, value, "true or false, without quotes")
-        return value
+        return self._read(key, "true or false, without quotes", bool, default)
 
     def integer(
         self, key: str, default: int | None = None, *, least: int | None = None, most: int | None = None
     ) -> int:
-        """A whole number within `least` and `most`, both included."""
-        right = "a whole number" + _between(least, most)
-        value = self._take(key, right, _MISSING if default is None else default)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self._wrong(key, value, right + ", without quotes or point")
-        if (least is not None and value < least) or (most is not None and value > most):
-            raise self._wrong(key, value, right)
-        return value
+        """Return an integer from `least` to `most`, inclusive."""
+        right = f"a whole number{_range(least, most)}, without quotes or point"
+        return self._read(key, right, int, default, is_right=lambda value: _is_within(value, least, most))
 
     def integers(self, key: str, *, least: int | None = None) -> tuple[int, ...]:
-        """A list of whole numbers, not empty, each at least `least`."""
-        right = "a list of whole numbers" + _between(least, None)
-        value = self._take(key, right, _MISSING)
-        if not isinstance(value, list) or not value:
-            raise self._wrong(key, value, right)
-        for item in value:
-            if not isinstance(item, int) or isinstance(item, bool) or (least is not None and item < least):
-                raise self._wrong(key, item, right)
-        return tuple(value)
+        """Return the integers of a list that is not empty, each at least `least`."""
+        right = "a list of whole numbers" + _range(least, None)
+        values = self._read(key, right, list, is_right=len)
+        for value in values:
+            if type(value) is not int or not _is_within(value, least, None):
+                raise self._wrong(key, value, right)
+        return tuple(values)
 
     def money(self, key: str, currency: Currency) -> int:
-        """An amount in `currency`, written as text in major units ("200.00"); gives minor units."""
+        """Return an amount in minor units, written as text in major units ("200.00")."""
         right = f'an amount of {currency.code} in quotes, such as "{money.format(20_000, currency)}"'
-        value = self._take(key, right, _MISSING)
-        if not isinstance(value, str):
-            raise self._wrong(key, value, right)
+        value = self._read(key, right, str)
         try:
             return money.parse(value, currency)
         except SyceeError as error:
             raise self.error(key, f"{found(value)} is no amount of {currency.code}: {error}", right=right) from error
 
     def moment(self, key: str, zone: ZoneInfo | None = None) -> int:
-        """A moment in nanoseconds since 1970-01-01T00:00Z.
+        """Return a moment in nanoseconds since 1970-01-01T00:00Z.
 
-        Written as a TOML date-time with offset; given a `zone` also as a local date-time, or as the text
-        "2020-10-18 24:00" where 24:00 is the end of that day, that is 00:00 of the next. A local time that the zone
-        skips or has twice is an error: with an offset it is clear.
+        Written as a TOML date-time with offset; with a `zone` also as a local date-time, or as the text
+        "2020-10-18 24:00", the end of that day. A local time that the zone skips or has twice is refused: with an
+        offset it is unambiguous.
         """
         right = 'a moment such as 2020-10-12T18:00:00 (local time) or "2020-10-18 24:00" (the end of that day)'
         if zone is None:
             right = "a moment with its offset, such as 2020-10-12T18:00:00+08:00, without quotes"
-        value = self._take(key, right, _MISSING)
-        if isinstance(value, datetime):
-            moment = value
-        elif isinstance(value, str) and zone is not None:
-            moment = self._moment_of_text(key, value, right)
-        elif isinstance(value, date) and not isinstance(value, datetime):
-            raise self._wrong(key, value, right + "; a date alone does not say when in the day")
-        else:
-            raise self._wrong(key, value, right)
-        if moment.tzinfo is None:
+        value = self._read(key, right, object)
+        if isinstance(value, str) and zone is not None:
+            value = self._moment_of_text(key, value, right)
+        if not isinstance(value, datetime):
+            note = "; a date alone has no time of day" if isinstance(value, date) else ""
+            raise self._wrong(key, value, right + note)
+        if value.tzinfo is None:
             if zone is None:
                 raise self._wrong(key, value, right)
-            moment = self._in_zone(key, value, moment, zone)
-        return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+            value = self._in_zone(key, value, zone)
+        return (value - _EPOCH) // timedelta(microseconds=1) * 1_000
 
     def day(self, key: str) -> date:
-        """A date alone, such as 2020-10-12."""
-        value = self._take(key, "a date such as 2020-10-12", _MISSING)
-        if not isinstance(value, date) or isinstance(value, datetime):
-            raise self._wrong(key, value, "a date such as 2020-10-12, without quotes")
-        return value
+        """Return a date without a time, such as 2020-10-12."""
+        return self._read(key, "a date such as 2020-10-12, without quotes", date)
 
     def zone(self, key: str) -> ZoneInfo:
-        """The name of a zone in the time-zone database."""
+        """Return the time zone of this name."""
         value = self.text(key)
         try:
             return ZoneInfo(value)
@@ -239,24 +232,20 @@ class Table:
 
             otherwise = 'a name of the time-zone database, such as "Asia/Shanghai"'
             right = typos.hint(value, available_timezones(), otherwise)
-            raise self.error(key, f"{found(value)} is not a known time zone", right=right) from error
+            raise self.error(key, f"{found(value)} is not the name of a time zone", right=right) from error
 
     def currency(self, key: str) -> Currency:
-        """The ISO 4217 code of a currency."""
+        """Return the currency of this ISO 4217 code."""
         value = self.text(key)
         try:
             return money.currency(value)
         except SyceeError as error:
             right = error.hint or 'the ISO 4217 code of a currency, such as "CNY"'
-            raise self.error(key, f"{found(value)} is not a known currency", right=right) from error
+            raise self.error(key, f"{found(value)} is not a currency code", right=right) from error
 
     def choice(self, key: str, choices: Sequence[str], default: str | None = None) -> str:
-        """A text out of `choices`."""
-        value = self._take(key, _one_of(choices), _MISSING if default is None else default)
-        if not isinstance(value, str) or value not in choices:
-            near = typos.nearest(value, choices) if isinstance(value, str) else None
-            raise self._wrong(key, value, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
-        return value
+        """Return a text that is one of `choices`."""
+        return self._chosen(key, self._read(key, _one_of(choices), object, default), choices)
 
     def texts(
         self,
@@ -266,94 +255,106 @@ class Table:
         default: Sequence[str] | None = None,
         empty: bool = False,
     ) -> tuple[str, ...]:
-        """A list of different texts, each out of `choices` if given; not an empty one, unless `empty` allows it."""
+        """Return the texts of a list, all different, each one of `choices` if given; `empty` allows an empty list."""
         right = "a list of texts" + (f", each {_one_of(choices)}" if choices else ', such as ["a", "b"]')
         if default is not None and key not in self._values:
             self.offer(key)
             return tuple(default)
-        value = self._take(key, right, _MISSING)
-        texts = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
-        if not texts or not (value or empty):
-            raise self._wrong(key, value, right)
-        for position, item in enumerate(value):
-            if item in value[:position]:
-                raise self.error(key, f"{found(item)} stands in the list twice", right="each text once")
-            if choices is not None and item not in choices:
-                near = typos.nearest(item, choices)
-                raise self._wrong(key, item, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
-        return tuple(value)
+        values = self._read(key, right, list, is_right=lambda value: _is_list(value, str, empty) and all(value))
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                raise self.error(key, f"{found(value)} is in the list twice", right="each text once")
+            if choices is not None:
+                self._chosen(key, value, choices)
+        return tuple(values)
 
     def table(self, key: str) -> Table:
-        """The table [key], which must be there."""
-        value = self._take(key, f"a table: [{dotted((*self.keys, key))}]", _MISSING)
-        if not isinstance(value, dict):
-            raise self._wrong(key, value, f"a table: [{dotted((*self.keys, key))}]")
-        return Table(self._source, (*self.keys, key), value)
+        """Return the table [key]."""
+        right = f"a table: [{dotted((*self.keys, key))}]"
+        return Table(self._source, (*self.keys, key), self._read(key, right, dict))
 
     def tables(self, key: str, *, empty: bool = False) -> tuple[Table, ...]:
-        """The array of tables [[key]], at least one, unless `empty` allows `key = []`."""
+        """Return the array of tables [[key]], at least one, unless `empty` allows `key = []`."""
         right = f"one or more tables: [[{dotted((*self.keys, key))}]]"
-        value = self._take(key, right, _MISSING)
-        tables = isinstance(value, list) and all(isinstance(item, dict) for item in value)
-        if not tables or not (value or empty):
-            raise self._wrong(key, value, right)
-        return tuple(Table(self._source, (*self.keys, key, place), item) for place, item in enumerate(value))
+        values = self._read(key, right, list, is_right=lambda value: _is_list(value, dict, empty))
+        return tuple(Table(self._source, (*self.keys, key, index), value) for index, value in enumerate(values))
 
     def finish(self) -> None:
-        """Complain about the first key that nobody asked for, with the nearest name that is known here."""
+        """Raise DocumentError at the first key that was neither read nor offered, with the most similar allowed key."""
         for key in self._values:
-            if key in self._taken:
-                continue
-            # A key that was asked for but is not written is the likelier meaning of a slip.
-            words = self._taken - self._values.keys()
-            if typos.nearest(key, words) is None:
-                words = self._taken
-            right = typos.hint(key, words, f"known here: {', '.join(sorted(self._taken))}")
-            raise self.error(key, f"unknown key, found {found(self._values[key])}", right=right)
+            if key not in self._allowed:
+                # An allowed key that the document lacks is the more probable meaning of a mistyped one.
+                near = typos.nearest(key, self._allowed - self._values.keys()) or typos.nearest(key, self._allowed)
+                right = f'did you mean "{near}"?' if near else f"allowed here: {', '.join(sorted(self._allowed))}"
+                raise self.error(key, f"unknown key, found {found(self._values[key])}", right=right)
 
-    def _take(self, key: str, right: str, default: object) -> Any:
-        self._taken.add(key)
-        value = self._values.get(key, default)
-        if value is _MISSING:
-            near = typos.nearest(key, self._values.keys() - self._taken)
-            where = f"[{dotted(self.keys)}]" if self.keys else "the document"
-            missing = dotted((*self.keys, key))
-            if near:
-                problem, right = f'missing in {where}; found "{near}"', f'write "{key}": {right}'
-                raise self._source.error((*self.keys, near), problem, right, missing)
-            raise self._source.error(self.keys, f"missing in {where}", f"add {key} = {right}", missing)
+    def _read(
+        self,
+        key: str,
+        right: str,
+        of: type[T],
+        default: T | None = None,
+        *,
+        is_right: Callable[[T], object] = lambda value: True,
+    ) -> T:
+        """Return the value of `key`, of exactly this type (`object` for any); or the default where it is missing.
+
+        `right` describes a correct value, for errors.
+        """
+        self._allowed.add(key)
+        if key not in self._values:
+            if default is None:
+                raise self._missing(key, right)
+            return default
+        value: T = self._values[key]
+        if (of is not object and type(value) is not of) or not is_right(value):
+            raise self._wrong(key, value, right)
         return value
+
+    def _missing(self, key: str, right: str) -> DocumentError:
+        path = dotted((*self.keys, key))
+        where = f"[{dotted(self.keys)}]" if self.keys else "the document"
+        if near := typos.nearest(key, self._values.keys() - self._allowed):
+            problem = f'missing in {where}; found "{near}"'
+            return self._source.error((*self.keys, near), problem, f'write "{key}": {right}', path)
+        return self._source.error(self.keys, f"missing in {where}", f"add {key} = {right}", path)
 
     def _wrong(self, key: str, value: object, right: str) -> DocumentError:
         return self.error(key, f"found {found(value)}", right=right)
+
+    def _chosen(self, key: str, value: object, choices: Sequence[str]) -> str:
+        """Return a value that is one of `choices`; raise for another, with the most similar choice."""
+        if not isinstance(value, str) or value not in choices:
+            near = typos.nearest(value, choices) if isinstance(value, str) else None
+            raise self._wrong(key, value, _one_of(choices) + (f'; did you mean "{near}"?' if near else ""))
+        return value
 
     def _moment_of_text(self, key: str, value: str, right: str) -> datetime:
         match = _MOMENT.fullmatch(value.strip())
         if match is None:
             raise self._wrong(key, value, right)
         year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-        end_of_day = (hour, minute, second) == (24, 0, 0)
         try:
             midnight = datetime.combine(date(year, month, day), time())
-            if end_of_day:
+            if (hour, minute, second) == (24, 0, 0):
                 return midnight + timedelta(days=1)
             return datetime.combine(midnight, time(hour, minute, second))
         except (ValueError, OverflowError) as error:
             raise self.error(key, f"{found(value)} does not exist: {error}", right=right) from error
 
-    def _in_zone(self, key: str, value: object, moment: datetime, zone: ZoneInfo) -> datetime:
+    def _in_zone(self, key: str, moment: datetime, zone: ZoneInfo) -> datetime:
         first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
         if first.utcoffset() == second.utcoffset():
             return first
-        # Where the clocks go forward a local time is skipped: it does not survive the way to UTC and back.
-        skipped = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment
-        what = "does not exist" if skipped else "comes twice"
-        right = f"give the offset: {moment.isoformat()}{_offset(first)} or {moment.isoformat()}{_offset(second)}"
-        raise self.error(key, f"{found(value)} {what} in {zone.key}, where the clocks change", right=right)
+        # Where clocks go forward, a local time is skipped: a conversion to UTC and back changes it.
+        is_skipped = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment
+        problem = f"{'does not exist' if is_skipped else 'exists twice'} in {zone.key}, where the clocks change"
+        right = f"give the offset: {first.isoformat()} or {second.isoformat()}"
+        raise self.error(key, f"{found(moment)} {problem}", right=right)
 
 
 def dotted(keys: Keys) -> str:
-    """A path of keys as people write it: `packets[2].amount`, counting tables from 1."""
+    """Return a path of keys as people write it: `packets[2].amount`, with tables counted from 1."""
     path = ""
     for key in keys:
         if isinstance(key, int):
@@ -365,9 +366,9 @@ def dotted(keys: Keys) -> str:
 
 
 def found(value: object) -> str:
-    """A value as its document would show it, cut where it is long."""
+    """Return a value as a document would show it, cut to 120 characters."""
     if isinstance(value, str):
-        shown = '"' + value.encode("unicode_escape").decode().replace('"', '\\"') + '"' if value else '""'
+        shown = '"' + value.encode("unicode_escape").decode().replace('"', '\\"') + '"'
     elif isinstance(value, bool):
         shown = "true" if value else "false"
     elif isinstance(value, dict):
@@ -376,15 +377,23 @@ def found(value: object) -> str:
         shown = "[" + ", ".join(found(item) for item in value) + "]"
     else:
         shown = value.isoformat() if isinstance(value, date | datetime | time) else str(value)
-    return shown if len(shown) <= _FOUND_CHARACTERS_MAX else shown[: _FOUND_CHARACTERS_MAX - 1] + "…"
+    return shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 1] + "…"
 
 
 def shown_moment(moment_ns: int, zone: ZoneInfo) -> str:
-    """A moment (nanoseconds since 1970-01-01T00:00Z) as people in `zone` read it, to the second, with its offset."""
+    """Return a moment (nanoseconds since 1970-01-01T00:00Z) as local time in `zone`, to the second, with its offset."""
     return (_EPOCH + timedelta(seconds=moment_ns // 1_000_000_000)).astimezone(zone).isoformat(sep=" ")
 
 
-def _between(least: int | None, most: int | None) -> str:
+def _is_within(value: int, least: int | None, most: int | None) -> bool:
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def _is_list(values: list[Any], of: type, may_be_empty: bool) -> bool:
+    return bool(values or may_be_empty) and all(isinstance(each, of) for each in values)
+
+
+def _range(least: int | None, most: int | None) -> str:
     if least is not None and most is not None:
         return f" from {least} to {most}"
     if least is not None:
@@ -396,11 +405,7 @@ def _one_of(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(f'"{choice}"' for choice in choices)
 
 
-def _offset(moment: datetime) -> str:
-    return moment.isoformat()[len(moment.replace(tzinfo=None).isoformat()) :]
-
-
-# What a message of tomllib means to someone who has the file open, looked up by its beginning.
+# What to write instead, by the beginning of tomllib's message.
 _SYNTAX_HINTS: Final = (
     ("Invalid value", 'write a value after "=": text in double quotes, a number, true, false or a date-time'),
     ("Cannot overwrite a value", "each key once: remove one of the two, or rename it"),
@@ -419,122 +424,18 @@ _SYNTAX_HINTS: Final = (
 )
 
 
-def _syntax_error(file: str, lines: list[str], raw: bytes, message: str) -> DocumentError:
-    """A syntax error with its line. tomllib knows it, but for what is still open when the document ends."""
+def _syntax_error(file: str, raw: bytes, message: str) -> DocumentError:
+    """Return a syntax error with its line. tomllib names none where the document ends inside a value."""
     match = _SYNTAX_PLACE.search(message)
     problem = message[: match.start()] if match else message
-    line = int(match[1]) if match and match[1] else _first_syntax_error(raw)
-    line = min(max(line, 1), max(len(lines), 1))
-    excerpt = lines[line - 1].rstrip() if lines else ""
+    lines = raw.decode().split("\n")
+    line = min(int(match[1]) if match and match[1] else syntax_error_line(raw), len(lines))
     right = next((hint for start, hint in _SYNTAX_HINTS if problem.startswith(start)), "valid TOML 1.0")
-    return DocumentError(file, line, "", f"not TOML: {problem}", right=right, excerpt=excerpt)
+    return DocumentError(file, line, "", f"not TOML: {problem}", right=right, excerpt=lines[line - 1].rstrip())
 
 
-def _tree(raw: bytes) -> Any:
-    """The root of tree-sitter's tree. Imported here: most commands read no document."""
-    import tree_sitter
-    import tree_sitter_toml
-
-    language = tree_sitter.Language(tree_sitter_toml.language())
-    return tree_sitter.Parser(language).parse(raw).root_node
-
-
-def _first_syntax_error(raw: bytes) -> int:
-    waiting = [_tree(raw)]
-    line = raw.count(b"\n") + 1
-    while waiting:
-        node = waiting.pop()
-        if node.is_error or node.is_missing:
-            line = min(line, node.start_point[0] + 1)
-        elif node.has_error:
-            waiting.extend(node.children)
-    return line
-
-
-class _Places:
-    """The line of every key and table of a valid document, by its path.
-
-    Found when it is asked for: headings first, and what stands under a heading when it is asked for itself. So a
-    document of a hundred thousand lines that is right costs little more than its values.
-    """
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self._lines: dict[Keys, int] = {}
-        self._unread: dict[Keys, Any] | None = None  # the tables that nobody asked into yet, once headings are known
-
-    def line(self, keys: Keys) -> int:
-        """The line of this path, from 1; 0 where nothing of the kind is written."""
-        if self._unread is None:
-            self._unread = {}
-            self._headings(_tree(self._raw), self._unread)
-        line = self._lines.get(keys)
-        if line is None:
-            for length in range(1, len(keys)):
-                table = self._unread.pop(keys[:length], None)
-                if table is not None:
-                    self._pairs(keys[:length], table)
-            line = self._lines.get(keys, 0)
-        return line
-
-    def _headings(self, root: Any, unread: dict[Keys, Any]) -> None:
-        counts: dict[Keys, int] = {}  # how many tables each array of tables has so far
-        self._pairs((), root)
-        for table in root.children:
-            if table.type not in ("table", "table_array_element"):
-                continue
-            names = _names(table.children[1])
-            if table.type == "table":
-                path = _resolved(names, counts)
-            else:
-                array = (*_resolved(names[:-1], counts), names[-1])
-                counts[array] = counts.get(array, 0) + 1
-                path = (*array, counts[array] - 1)
-            for length in range(1, len(path) + 1):
-                self._note(path[:length], table)
-            unread[path] = table
-
-    def _pairs(self, path: Keys, node: Any) -> None:
-        for pair in node.children:
-            if pair.type != "pair":
-                continue
-            names = _names(pair.children[0])
-            for length in range(1, len(names) + 1):
-                self._note((*path, *names[:length]), pair)
-            self._value((*path, *names), pair.children[-1])
-
-    def _value(self, path: Keys, node: Any) -> None:
-        if node.type == "inline_table":
-            self._pairs(path, node)
-        elif node.type == "array":
-            items = [child for child in node.children if child.type not in ("[", "]", ",", "comment")]
-            for place, item in enumerate(items):
-                self._note((*path, place), item)
-                self._value((*path, place), item)
-
-    def _note(self, path: Keys, node: Any) -> None:
-        """A path stands where it is written first, whichever of its places is found first."""
-        line = node.start_point[0] + 1
-        if line < self._lines.get(path, line + 1):
-            self._lines[path] = line
-
-
-def _resolved(names: tuple[str, ...], counts: dict[Keys, int]) -> Keys:
-    """A heading's path with the place of the newest table in every array of tables on the way."""
-    full: Keys = ()
-    for name in names:
-        full = (*full, name)
-        if full in counts:
-            full = (*full, counts[full] - 1)
-    return full
-
-
-def _names(node: Any) -> tuple[str, ...]:
-    """The names in a key: `a."b c".d` has three."""
-    if node.type == "dotted_key":
-        return tuple(name for child in node.children if child.type != "." for name in _names(child))
-    written = node.text.decode()
-    if node.type == "quoted_key":
-        (name,) = tomllib.loads(f"{written} = 0")
-        return (name,)
-    return (written,)
+def _too_deep(file: str, raw: bytes) -> DocumentError:
+    line = nesting.line_of_excess(raw)
+    return DocumentError(
+        file, line, "", f"more than {nesting.DEPTH_MAX} levels of lists and tables", right=nesting.TOO_DEEP_HINT
+    )

@@ -1,0 +1,70 @@
+"""Reading of JSON documents from outside, with limits and errors that name the file and the line."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.nesting import DEPTH_MAX, TOO_DEEP_HINT, is_too_deep, line_of_excess
+
+BYTES_MAX: Final = 64 << 20
+
+
+def read(path: Path, what: str, bytes_max: int = BYTES_MAX) -> Any:
+    """Return the value in the JSON file at `path`; `what` names the file's role in errors.
+
+    Raises UsageError as `parse` does, and the errors of `input_files.read_bytes`.
+    """
+    return parse(read_bytes(path, bytes_max, what), str(path))
+
+
+def parse(content: bytes | str, file: str) -> Any:
+    """Return the value in a JSON text (RFC 8259), with or without byte order mark; `file` is the name for errors.
+
+    Raises UsageError unless the content is UTF-8 and one JSON value with unique keys in each object, without NaN and
+    Infinity, with at most DEPTH_MAX levels of arrays and objects.
+    """
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{file}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8", hint="save the file as UTF-8"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{file}:{error.lineno}: not JSON: {error.msg}, at column {error.colno}",
+            hint="correct the file, or name one that was written as JSON",
+        ) from error
+    except ValueError as error:  # from the two functions below, or a number of more digits than Python reads
+        raise UsageError(f"{file}: not JSON that can be read: {error}", hint="correct the file") from error
+    except RecursionError as error:
+        raise _too_deep(file, raw) from error
+    if is_too_deep(value):
+        raise _too_deep(file, raw)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {repeated!a} is twice in one object")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _too_deep(file: str, raw: bytes) -> UsageError:
+    line = line_of_excess(raw)
+    return UsageError(f"{file}:{line}: more than {DEPTH_MAX} levels of arrays and objects", hint=TOO_DEEP_HINT)
