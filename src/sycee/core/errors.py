@@ -1,15 +1,15 @@
-"""What can go wrong outside the ledger's own refusals.
+"""Exceptions of this package.
 
-A refusal by the ledger is a code (`sycee.core.result_codes.Result`), never an exception. An exception says that a
-caller, a file or the machine broke a promise; it carries what to do next and the exit code of the command line::
+A refusal by the ledger is a code (`sycee.core.result_codes.Result`), not an exception. An exception means that a
+caller, a file or the machine broke a rule. `hint` names the next step, `exit_code` is the command line's exit code::
 
     SyceeError            exit 1
     ├── UsageError        exit 2   the caller's input is wrong: a text, a file, an option
-    ├── Refused           exit 1   the ledger said no where the caller needs a yes; carries the code
+    ├── Refused           exit 1   the ledger refused what the caller needs; carries the code
     ├── IntegrityError    exit 3   bytes or figures do not prove what they should
-    │   ├── JournalDamaged         damage in what was acknowledged; names the file and the place
+    │   ├── JournalDamaged         acknowledged bytes are damaged; names file and place
     │   └── TailInDoubt            the last group may or may not have been acknowledged: a person decides
-    └── UnavailableError  exit 4   the folder is in use, the disk refuses, the ledger stopped itself
+    └── UnavailableError  exit 4   the folder is in use, the disk refuses, or the ledger stopped after a failed write
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SyceeError(Exception):
-    """Base of all errors. `hint`, if given, is one sentence that says what to do next."""
+    """Base of all errors. `hint`, if given, is one sentence with the next step."""
 
     exit_code = 1
 
@@ -29,6 +29,8 @@ class SyceeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # Python prints notes below an uncaught exception
 
 
 class UsageError(SyceeError):
@@ -38,7 +40,7 @@ class UsageError(SyceeError):
 
 
 class Refused(SyceeError):
-    """The ledger refused an operation that the caller cannot do without; `result` is its code."""
+    """The ledger refused an operation whose success the caller needs; `result` is its code."""
 
     def __init__(self, message: str, result: Result, *, hint: str | None = None) -> None:
         super().__init__(f"{message}: {result.name}", hint=hint)
@@ -56,16 +58,16 @@ class JournalDamaged(IntegrityError):
 
 
 class TailInDoubt(IntegrityError):
-    """The last group is complete in length but not in content, and nothing says whether it was acknowledged."""
+    """The last group has its full length but wrong content, and may or may not have been acknowledged."""
 
 
 class UnavailableError(SyceeError):
-    """The folder is in use, the disk refuses, or the ledger stopped itself after a failed write."""
+    """The folder is in use, the disk refuses, or the ledger stopped after a failed write."""
 
     exit_code = 4
 
 
 def require(condition: object, message: str) -> None:
-    """Raise IntegrityError with `message` unless `condition` holds. Stays under `python -O`, unlike assert."""
+    """Raise IntegrityError with `message` unless `condition` is true. Unlike assert, it works under `python -O`."""
     if not condition:
         raise IntegrityError(message)

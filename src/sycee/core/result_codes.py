@@ -1,17 +1,17 @@
-"""Result codes: one closed enum with append-only numbers, and the order in which they are given.
+"""Result codes: one closed enum with append-only numbers, and their precedence.
 
-Numbers are for ever, since a bound result is: add at the end, never renumber. Which code is given when several
-apply is another matter, and has a table of its own: PRECEDENCE. docs/reference/result-codes.md explains each.
+Numbers are permanent, because bound results are stored for ever: add at the end, never renumber. PRECEDENCE decides
+which code an operation gets when several apply. docs/reference/result-codes.md explains each code.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, NoReturn
 
 
 class Result(IntEnum):
-    """What the ledger says to one operation."""
+    """The ledger's result for one operation."""
 
     CREATED = 0
     EXISTS = 1
@@ -128,14 +128,31 @@ class Result(IntEnum):
     def __str__(self) -> str:
         return self.name
 
+    def __bool__(self) -> NoReturn:
+        """Raise TypeError: CREATED is 0, so `if result` would be true for refusals alone."""
+        error = TypeError(f"the result {self.name} is neither true nor false")
+        error.add_note(
+            "hint: write `if result.ok`, which is true for CREATED alone, or compare: `result is Result.EXISTS`"
+        )
+        raise error
+
+    @property
+    def ok(self) -> bool:
+        """Whether this request was done now: true for CREATED alone.
+
+        EXISTS is not ok: the id was bound by an earlier request, which may have been refused. The ledger's
+        `result_of(id)` returns that request's result.
+        """
+        return self is Result.CREATED
+
     @property
     def binds(self) -> bool:
-        """True where the operation's id is bound by this answer: to success, or to a refusal that hung on state."""
+        """Whether this result binds the operation's id: to success, or to a refusal that depended on the state."""
         return PRECEDENCE.index(self) >= FIRST_BINDING
 
 
-# Highest first. Five blocks: malformed (binds nothing), already known, not taken (binds nothing), refused by the state
-# (binds), and CREATED, which is given when nothing else applies.
+# Highest first, in five blocks: malformed (binds nothing), bound before, not admitted (binds nothing), refused by the
+# state (binds), and CREATED, when nothing else applies.
 PRECEDENCE: Final = (
     # malformed
     Result.ID_MUST_NOT_BE_ZERO,
@@ -153,10 +170,10 @@ PRECEDENCE: Final = (
     Result.WINDOW_MUST_END_AFTER_START,
     Result.ZONE_MUST_NOT_BE_EMPTY,
     Result.KEY_MUST_NOT_BE_ZERO,
-    # known
+    # bound before
     Result.EXISTS_WITH_DIFFERENT_CONTENT,
     Result.EXISTS,
-    # not taken
+    # not admitted
     Result.CANNOT_BE_LINKED,
     Result.CHAIN_OPEN,
     Result.CHAIN_REPEATS_AN_ID,
@@ -167,7 +184,7 @@ PRECEDENCE: Final = (
     Result.KEY_EPOCH_DIFFERS,
     Result.NOT_AUTHORISED,
     Result.TWO_PERSONS_MUST_SIGN,
-    # refused
+    # refused by the state
     Result.CURRENCY_EXISTS,
     Result.CURRENCY_NOT_FOUND,
     Result.TOO_MANY_CURRENCIES,
@@ -251,7 +268,7 @@ PRECEDENCE: Final = (
     Result.EXCEEDS_YEAR_LIMIT,
     Result.EXCEEDS_BALANCE_LIMIT,
     Result.LINKED_FAILED,
-    # done
+    # created
     Result.CREATED,
 )
 

@@ -284,7 +284,7 @@ class PlainSteps(Stage):
 
     def _back(self, dice: Dice, open_pays: list[tuple[int, Pay]]) -> dict[str, Any]:
         strange = dice.below(16)
-        refused = [id for id, bound in self._guide.bound.items() if bound.kind in PAYS and bound.result]
+        refused = [id for id, bound in self._guide.bound.items() if bound.kind in PAYS and not bound.result.ok]
         if strange == 13 and refused:
             return {"reference": dice.newest(refused), "amount": 1}
         if strange >= 14 or not open_pays:
