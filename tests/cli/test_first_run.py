@@ -17,7 +17,7 @@ from sycee.core import kernel_build, kernel_folder
 
 KERNEL = "import sycee.programmes.sha256"
 DRAW = "import sys; from sycee import cli; sys.exit(cli.main(['draw', 'verify', sys.argv[1]]))"
-LINE = "compiling kernels, once for this version on this machine: up to a minute\n"
+LINE = "compiling kernels, once per version on this machine: up to a minute\n"
 
 
 def started(script: str, cache: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
@@ -45,7 +45,7 @@ def test_without_a_terminal_one_line_goes_to_stderr(tmp_path: Path) -> None:
 
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "120"}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "80"}
     process = subprocess.Popen([sys.executable, "-c", KERNEL], env=environment, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
     shown = b""
@@ -57,7 +57,7 @@ def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
     assert process.stdout.read() == b""
     process.stdout.close()
     text = shown.decode()
-    assert kernel_build.WHAT in text
+    assert kernel_build.TITLE in text
     assert "0/1" in text
     assert "1/1" in text
     assert "0:00:01" in text
@@ -127,7 +127,41 @@ def test_without_any_folder_kernels_are_compiled_in_the_process(tmp_path: Path) 
     nowhere = {"HOME": "/proc/nonexistent", "XDG_CACHE_HOME": "/proc/nonexistent", "NUMBA_CACHE_DIR": ""}
     found, said = started(denied + hash_one, tmp_path, **nowhere).communicate()
     assert found == "True\n"
-    assert said == "no folder can keep compiled kernels, so each start compiles them; NUMBA_CACHE_DIR can name one\n"
+    assert said == "no folder can store kernels, so each start compiles them; NUMBA_CACHE_DIR can name one\n"
+
+
+def test_a_chosen_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, Path("/proc/nonexistent"))
+    _, said = process.communicate()
+    assert process.returncode == 0
+    assert said == (
+        "NUMBA_CACHE_DIR names /proc/nonexistent, which cannot be written, so each start compiles the kernels\n"
+    )
+
+
+def test_ctrl_c_ends_a_compilation_in_the_process_of_the_command(tmp_path: Path) -> None:
+    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + DRAW, tmp_path, str(tmp_path))
+    assert process.stderr is not None
+    assert process.stderr.readline() == "compiling kernels in this process, for up to a minute\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "\ninterrupted; the next start compiles the kernels that are missing\n"
+    assert compiled_files(tmp_path) == []
+
+
+def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Path) -> None:
+    for option in ("-B", "-O"):
+        process = subprocess.run(
+            [sys.executable, option, "-c", KERNEL],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert process.stderr == LINE
+    assert len(compiled_files(tmp_path)) == len(list((tmp_path / "sycee").iterdir())) == 2
 
 
 def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_every_source_of_a_kernel_is_in_the_key() -> None:
     sources = kernel_folder.kernel_sources()
     for source in package.rglob("*.py"):
         text = source.read_text(encoding="utf-8")
-        if "njit(" in text or "@njit" in text or "compiled.entry(" in text:
+        if "njit(" in text or "@njit" in text or "jit.entry(" in text:
             assert source in sources, f"{source.name} holds a kernel"
     for source in sources:
         for module in imported(source):
@@ -109,6 +110,37 @@ def test_the_bar_counts_every_function_that_is_compiled() -> None:
 def test_equal_sources_elsewhere_share_the_folder(tmp_path: Path) -> None:
     shutil.copytree(kernel_folder.PACKAGE, tmp_path / "sycee")
     assert prepared(tmp_path, PYTHONPATH=str(tmp_path), HOME=str(tmp_path)).name == kernel_folder.sources_digest()
+
+
+def test_folders_of_other_versions_are_deleted_after_30_days_without_use(tmp_path: Path) -> None:
+    current, old, recent = (tmp_path / (digit * 32) for digit in "abc")
+    others = [tmp_path / "own files of the user", tmp_path / ("e" * 40)]
+    for path in (current, old, recent, *others):
+        path.mkdir()
+        (path / "frames._apply-1.py311.1.nbc").touch()
+        days = 29 if path == recent else 31
+        os.utime(path, ns=(0, time.time_ns() - days * 86_400 * 10**9))
+    (tmp_path / ("f" * 32)).symlink_to(others[0])
+    kernel_folder.remove_unused(current)
+    assert not old.exists()
+    assert current.exists()
+    assert recent.exists()
+    assert all((path / "frames._apply-1.py311.1.nbc").exists() for path in others)
+
+
+def test_beside_a_folder_of_this_process_alone_nothing_is_deleted(tmp_path: Path) -> None:
+    old = tmp_path / ("a" * 32)
+    old.mkdir()
+    os.utime(old, ns=(0, 0))
+    kernel_folder.remove_unused(tmp_path / "sycee-kernels-x7")
+    assert old.exists()
+
+
+def test_each_start_notes_that_the_folder_is_used(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, HOME=IN_NO_FOLDER, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    os.utime(folder, ns=(0, 0))
+    assert prepared(tmp_path, HOME=IN_NO_FOLDER, XDG_CACHE_HOME=str(tmp_path / "cache")) == folder
+    assert time.time_ns() - folder.stat().st_mtime_ns < 3600 * 10**9
 
 
 def imported(source: Path) -> list[str]:

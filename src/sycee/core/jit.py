@@ -1,21 +1,25 @@
 """Decorators for compiled functions: eager signatures, and a cache on disk that several processes fill together.
 
-`entry` is for a function that Python calls, `part` for a large function inside an entry, which another process may
-compile meanwhile: `kernel_build.ensure` has both compiled before a module needs them.
+`entry` is for a function that Python calls. `part` is for a large function inside an entry, which another process may
+compile at the same time: `kernel_build.ensure` compiles both before a module needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numba
-from numba.core import caching
+from numba.core import caching, event
 
 from sycee.core import kernel_folder
 
 IS_INTERPRETED: Final = bool(numba.config.DISABLE_JIT)
+INTERRUPTED: Final = "the next start compiles the kernels that are missing"  # after Ctrl-C
 
 
 class Mode:
@@ -32,9 +36,10 @@ def entry(signature: Any, **options: Any) -> Callable[[Any], Any]:
         if IS_INTERPRETED:
             return function
         dispatcher = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
-        _keep(dispatcher)
+        _use_cache(dispatcher)
         if not Mode.part:
-            dispatcher.compile(signature)
+            with _interruptible():
+                dispatcher.compile(signature)
             dispatcher.disable_compile()
         return dispatcher
 
@@ -46,24 +51,64 @@ def part(function: Any) -> Any:
     if IS_INTERPRETED:
         return function
     dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(function)
-    _keep(dispatcher)
+    _use_cache(dispatcher)
     return dispatcher
 
 
 def compile_part(function: Any, types: tuple[Any, ...]) -> None:
-    """Compile a part for these argument types if this process is the worker for it; else do nothing."""
+    """Compile a part for these argument types if this process is the worker for that part; else do nothing."""
     if Mode.part and function.py_func.__name__ == Mode.part:
         function.compile(types)
 
 
-def _keep(dispatcher: Any) -> None:
-    """Cache what the dispatcher compiles, where there is a folder for it."""
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt between two passes of the compiler instead of at once.
+
+    Python's own handler could raise inside a callback of LLVM, where the exception is printed and lost. A handler that
+    the program has installed is left alone.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    interrupt = _Interrupt()
+    signal.signal(signal.SIGINT, interrupt.note)
+    try:
+        with event.install_listener("numba:run_pass", interrupt):
+            yield
+            interrupt.on_end(None)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Interrupt(event.Listener):  # type: ignore[misc]  # numba is untyped
+    """Ctrl-C during compilation."""
+
+    is_noted = False
+
+    def note(self, *_: object) -> None:
+        self.is_noted = True
+
+    def on_start(self, event: Any) -> None:
+        """Do nothing: the end of the pass before has checked."""
+
+    def on_end(self, event: Any) -> None:
+        """Raise KeyboardInterrupt after Ctrl-C."""
+        if self.is_noted:
+            raise KeyboardInterrupt(INTERRUPTED)
+
+
+def _use_cache(dispatcher: Any) -> None:
+    """Cache the dispatcher's compiled code, if there is a folder for it."""
     if kernel_folder.folder() is not None:
         dispatcher._cache = _Cache(dispatcher.py_func)
 
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]  # numba is untyped
-    """Place all code in the kernels' folder. The folder's name stands for the sources, so no file has a stamp."""
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
+    """Places all code in the kernels' folder. The folder's name covers the sources, so files need no time stamp."""
 
     def __init__(self, function: Any, file: str) -> None:
         self._py_file = file
@@ -94,25 +139,26 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
     _lock: IO[bytes] | None = None
 
     def load_overload(self, signature: Any, context: Any) -> Any:
-        """Return the code, or None if this process has to compile it; the function's lock is held meanwhile."""
+        """Return the code, or None if this process must compile it and hold the function's lock meanwhile."""
         found = super().load_overload(signature, context)
         if found is None:
-            self._lock = kernel_folder.lock(Path(self._cache_path) / f"{self._impl.filename_base}.lock")
+            waiting = (lambda: None) if Mode.is_worker else kernel_folder.say_waiting
+            self._lock = kernel_folder.lock(Path(self._cache_path) / f"{self._impl.filename_base}.lock", waiting)
             found = super().load_overload(signature, context)
             if found is not None:
-                self._free()
+                self._unlock()
             elif not Mode.is_worker:
                 kernel_folder.say_once("compiling kernels in this process, for up to a minute")
         return found
 
     def save_overload(self, signature: Any, code: Any) -> None:
-        """Keep the code and let the processes go on that wait for it."""
+        """Store the code and release the processes that wait for it."""
         try:
             super().save_overload(signature, code)
         finally:
-            self._free()
+            self._unlock()
 
-    def _free(self) -> None:
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None

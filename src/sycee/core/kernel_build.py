@@ -1,8 +1,8 @@
 """Compile a module's kernels in worker processes, once for each version on each machine.
 
-Two workers start on different functions. Each takes what the other has compiled from the cache, and waits where the
-other is at work on the function that it needs (`jit._Cache`). This process shows how far they are and compiles
-nothing, so that Ctrl-C ends all three at once.
+Two workers start on different functions. Each loads the functions that the other has compiled from the cache, and waits
+where the other is compiling the function it needs (`jit._Cache`). This process shows the progress and compiles nothing,
+so that Ctrl-C ends all three at once.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from numba.core import event
 from sycee.core import jit, kernel_folder
 
 LEDGER: Final = "sycee.ledger.kernels.frames"
-# What each worker compiles: a module's entries, or one part of a module, named behind a colon. The second list takes
-# less time than the first one, so it ends with kernels that are not needed yet.
+# The modules of each worker: all entries of a module, or one part of it, named after a colon. The second list needs
+# less time than the first, so it ends with kernels for later commands.
 WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     LEDGER: (
         (LEDGER,),
@@ -39,8 +39,8 @@ WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         ),
     ),
 }
-WHAT: Final = "compiling kernels, once for this version on this machine"
-# A function that numba compiles by itself: by decorator, or wrapped where its types are known.
+TITLE: Final = "compiling kernels, once per version"  # short: bar, count and time share a line of 80 columns
+# A function that numba compiles separately: with a decorator, or wrapped where its types are defined.
 COMPILED_FUNCTION: Final = re.compile(r"^(@(njit|_plain|jit\.\w+)\b|\w+(: Any)? = (jit\.|_)entry\()", re.MULTILINE)
 START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -49,26 +49,22 @@ START: Final = (
 
 
 def ensure(module: str) -> None:
-    """Compile the entries of `module` that are not in the cache. KeyboardInterrupt if the user interrupts.
+    """Compile the entries of `module` that are not in the cache. Raise KeyboardInterrupt if the user interrupts.
 
-    Where no worker can be started, or one fails, nothing is raised: the module compiles its entries itself.
+    Where no worker can be started, or one fails, nothing is raised: the module compiles its entries in this process.
     """
     if jit.IS_INTERPRETED or jit.Mode.is_worker:
         return
     folder = kernel_folder.folder()
     if folder is None or _is_complete(folder, module) or not _can_start_workers():
         return
-    with kernel_folder.locked(folder / "build.lock", _say_waiting):
+    with kernel_folder.locked(folder / "build.lock", kernel_folder.say_waiting):
         if not _is_complete(folder, module):
             _build(folder, module)
 
 
-def _say_waiting() -> None:
-    kernel_folder.say_once("waiting for another process that compiles kernels")
-
-
 def _can_start_workers() -> bool:
-    """Whether `sys.executable` is a Python; a program that embeds Python may be anything."""
+    """Return whether `sys.executable` is a Python; a program that embeds Python may be anything."""
     return Path(sys.executable or "").name.startswith("python")
 
 
@@ -77,14 +73,16 @@ def _is_complete(folder: Path, module: str) -> bool:
 
 
 def _build(folder: Path, module: str) -> None:
-    work = WORK.get(module, ((module,),)) if _cores() > 1 else ((module,),)
+    kernel_folder.remove_unused(folder)
+    work = WORK.get(module, ((module,),)) if _processors() > 1 else ((module,),)
     with tempfile.TemporaryFile(dir=folder) as errors:
-        workers = [_started(folder, names, errors) for names in work]
+        workers: list[subprocess.Popen[bytes]] = []
         try:
-            with _progress(_count(work)) as advance:
+            with _progress(_function_count(work)) as advance:
+                workers += [_start_worker(folder, names, errors) for names in work]
                 _watch(workers, advance)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("the next start compiles the kernels that are missing") from None
+            raise KeyboardInterrupt(jit.INTERRUPTED) from None
         finally:
             for worker in workers:
                 worker.kill()
@@ -98,14 +96,15 @@ def _build(folder: Path, module: str) -> None:
             kernel_folder.say_once(f"a process that compiles kernels failed: {lines[-1]}")
 
 
-def _cores() -> int:
-    """How many processors this process may use."""
+def _processors() -> int:
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _started(folder: Path, names: tuple[str, ...], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a worker with the same search path for modules as this process."""
-    command = [sys.executable, "-c", START, json.dumps(sys.path), str(folder), *names]
+def _start_worker(folder: Path, names: tuple[str, ...], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a worker with the module search path and the optimisation level (-O) of this process."""
+    python = [sys.executable, *["-O"] * sys.flags.optimize]
+    command = [*python, "-c", START, json.dumps(sys.path), str(folder), *names]
     # Unbuffered: a line in a buffer would not wake `select`.
     return subprocess.Popen(command, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
 
@@ -129,8 +128,8 @@ def _watch(workers: list[subprocess.Popen[bytes]], advance: Callable[[int], None
         worker.wait()
 
 
-def _count(work: tuple[tuple[str, ...], ...]) -> int:
-    """How many functions the workers compile, each counted once."""
+def _function_count(work: tuple[tuple[str, ...], ...]) -> int:
+    """Return how many functions the workers compile, each counted once."""
     files: set[Path] = set()
     for module in {name.partition(":")[0] for names in work for name in names}:
         file = kernel_folder.PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
@@ -140,15 +139,15 @@ def _count(work: tuple[tuple[str, ...], ...]) -> int:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, else one line; give the function that moves the bar."""
+    """Show a bar on a terminal, else one line; yield the function that moves the bar."""
     if sys.stderr is None or not sys.stderr.isatty():
-        kernel_folder.say_once(f"{WHAT}: up to a minute")
+        kernel_folder.say_once(f"{TITLE} on this machine: up to a minute")
         yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn(WHAT), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn(TITLE), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
     color = None if os.environ.get("NO_COLOR") else "auto"
     with Progress(*columns, console=Console(stderr=True, color_system=color, highlight=False), transient=True) as bar:  # type: ignore[arg-type]
         task = bar.add_task("", total=total)
@@ -156,10 +155,10 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 class _Reporter(event.Listener):  # type: ignore[misc]  # numba is untyped
-    """Print the name of each function of this package when it is compiled."""
+    """Prints the name of each function of this package when it is compiled."""
 
     def on_start(self, event: Any) -> None:
-        """Nothing: a function counts when it is done."""
+        """Do nothing: a function counts when it is compiled."""
 
     def on_end(self, event: Any) -> None:
         """Print the function's module and name."""
@@ -170,9 +169,9 @@ class _Reporter(event.Listener):  # type: ignore[misc]  # numba is untyped
 
 
 def work(folder: str, *names: str) -> None:
-    """Compile in this process, a worker: a module's entries, or one part of a module, named behind a colon."""
+    """Compile in this process, a worker: the entries of a module, or one part of a module, named after a colon."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
-    kernel_folder.handed_over = Path(folder)
+    kernel_folder.of_parent = Path(folder)
     jit.Mode.is_worker = True
     with event.install_listener("numba:compile", _Reporter()):
         for name in names:

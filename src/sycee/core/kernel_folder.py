@@ -1,8 +1,9 @@
-"""Where compiled kernels are cached: one private folder per version of their sources, of numba and of the processor.
+"""The cache of compiled kernels: one private folder per version of their sources, of Python, numba and the processor.
 
-numba's own cache does not notice an edit in another file and is keyed by the path of the source. The folder is keyed by
-the digest of every source that holds or feeds a kernel instead, so two checkouts with equal sources share one. It holds
-pickles, so it must belong to the user and be writable by nobody else.
+numba's own cache misses an edit in another file, and is keyed by the path of the source. Here the folder's name is a
+digest of every source that contains or feeds a kernel, so checkouts with equal sources share one folder. It holds
+pickles, so it must belong to the user, and no other user may write to it. Folders that no process has used for
+UNUSED_DAYS_MAX days are deleted when kernels are compiled.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import atexit
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -24,63 +26,88 @@ from typing import IO, Final
 import numba
 from numba.core.registry import cpu_target
 
+from sycee.core.clock import RealClock
+
 CACHE_VARIABLE = "NUMBA_CACHE_DIR"
+UNUSED_DAYS_MAX: Final = 30  # a folder has 14 to 20 MB
 PACKAGE: Final = Path(__file__).resolve().parent.parent
-# What is compiled, and what feeds constants and record types to it: a test checks that nothing is missing.
+# Sources that contain kernels, or feed constants and record types to them. A test checks that none is missing.
 KERNEL_SOURCES: Final = (
     "compliance/routing/route_kernel.py",
-    "core/result_codes.py",
+    "core/arrays.py",
     "core/jit.py",
     "core/limits.py",
+    "core/result_codes.py",
     "ledger/kernels",
     "ledger/layout.py",
     "ledger/operation_table.py",
     "programmes/sha256.py",
 )
 
-handed_over: Path | None = None  # to a worker, by the process that started it
+_NAME: Final = re.compile("[0-9a-f]{32}")
+
+of_parent: Path | None = None  # in a worker: the folder of the process that started it
 
 
 @cache
 def folder() -> Path | None:
-    """Return the folder for this version's kernels, made if need be; None where no folder can be written.
+    """Return the folder for this version's kernels, created if necessary; None where none can be written.
 
-    NUMBA_CACHE_DIR names the place; otherwise the user's cache folder does, then the folder for temporary files. If
-    anybody else may write to both, a new temporary folder serves this process alone.
+    The base is NUMBA_CACHE_DIR, else the user's cache folder, else the folder for temporary files. Where others may
+    write to both of the latter, a new temporary folder serves this process alone.
     """
-    if handed_over is not None:
-        return handed_over
+    if of_parent is not None:
+        return of_parent
     key = sources_digest()
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return _made(Path(chosen) / "sycee" / key)
-    kept = _in_cache_of_user(key) or _in_temporary_folder(key)
-    if kept is None:
-        say_once(f"no folder can keep compiled kernels, so each start compiles them; {CACHE_VARIABLE} can name one")
-    return kept or _for_this_process()
+    if base := os.environ.get(CACHE_VARIABLE):
+        found = _created(Path(base) / "sycee" / key)
+        if found is None:
+            say_once(f"{CACHE_VARIABLE} names {base}, which cannot be written, so each start compiles the kernels")
+    else:
+        found = _in_cache_of_user(key) or _in_temporary_folder(key)
+        if found is None:
+            say_once(f"no folder can store kernels, so each start compiles them; {CACHE_VARIABLE} can name one")
+            return _for_this_process()
+    if found is not None:
+        with suppress(OSError):
+            os.utime(found)  # the time of the last use, for `remove_unused`
+    return found
 
 
 def kernel_sources() -> list[Path]:
-    """Every file whose edit makes compiled kernels stale."""
+    """Return every file whose edit invalidates compiled kernels."""
     files: list[Path] = []
     for name in KERNEL_SOURCES:
-        place = PACKAGE / name
-        files += sorted(place.glob("*.py")) if place.is_dir() else [place]
+        path = PACKAGE / name
+        files += sorted(path.glob("*.py")) if path.is_dir() else [path]
     return files
 
 
 def sources_digest() -> str:
-    """Return 32 hexadecimal digits: sources, Python, numba, processor and what else decides about the code."""
+    """Return 32 hexadecimal digits for the sources, Python, numba, the processor and the compiler's settings."""
     versions = (sys.version, numba.__version__, cpu_target.target_context.codegen().magic_tuple())
-    settings = (numba.config.BOUNDSCHECK, int(numba.config.OPT))
+    settings = (numba.config.BOUNDSCHECK, int(numba.config.OPT), sys.flags.optimize)
     digest = hashlib.sha256(repr((versions, settings)).encode())
     for source in kernel_sources():
         digest.update(source.read_bytes())
     return digest.hexdigest()[:32]
 
 
+def remove_unused(current: Path) -> None:
+    """Delete the folders of other versions next to `current` that were not used for UNUSED_DAYS_MAX days."""
+    if not _NAME.fullmatch(current.name):  # a folder for this process alone, next to other users' files
+        return
+    oldest_ns = RealClock().now_ns() - UNUSED_DAYS_MAX * 86_400 * 10**9
+    with suppress(OSError):
+        for path in current.parent.iterdir():
+            is_version = _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+            if is_version and path != current and path.stat().st_mtime_ns < oldest_ns:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 @contextmanager
-def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock that one process has at a time; call `waiting` once before waiting for another process' end."""
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock that one process has at a time; call `waiting` once if another process has it now."""
     file = lock(path, waiting)
     try:
         yield
@@ -88,8 +115,8 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
         file.close()
 
 
-def lock(path: Path, waiting: Callable[[], None] = lambda: None) -> IO[bytes]:
-    """Return an open file with the lock on it. Closing the file, or the end of the process, frees the lock."""
+def lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
+    """Return an open file with the lock on it, as `locked`. Closing the file or ending the process releases it."""
     file = path.open("ab")
     with suppress(OSError):  # a file system without locks: two processes may compile the same kernel, which is harmless
         try:
@@ -100,51 +127,9 @@ def lock(path: Path, waiting: Callable[[], None] = lambda: None) -> IO[bytes]:
     return file
 
 
-def _in_cache_of_user(key: str) -> Path | None:
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-    except RuntimeError:  # no HOME, and no line for this user in the table of users
-        return None
-    made = _made(Path(base) / "sycee" / "kernels" / key)
-    return made if made and _is_private(made) else None
-
-
-def _in_temporary_folder(key: str) -> Path | None:
-    """One folder for each user, the same at the next start. Anybody may have made it, so its owner is checked."""
-    try:
-        own = _made(Path(tempfile.gettempdir()) / f"sycee-kernels-{os.getuid()}")
-    except OSError:  # there is no folder for temporary files
-        return None
-    if own is None or not _is_private(own):
-        return None
-    made = _made(own / key)
-    return made if made and _is_private(made) else None
-
-
-def _for_this_process() -> Path | None:
-    """A folder that is removed when the process ends: workers hand their code over through it."""
-    try:
-        made = Path(tempfile.mkdtemp(prefix="sycee-kernels-"))
-    except OSError:
-        return None
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
-
-
-def _made(path: Path) -> Path | None:
-    """The folder, made if need be; None where it cannot be written to."""
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return None
-    return path if os.access(path, os.W_OK | os.X_OK) else None
-
-
-def _is_private(path: Path) -> bool:
-    """Whether it is a folder of this user, no link to one, and nobody else may write to it."""
-    status = path.lstat()
-    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-    return is_ours and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def say_waiting() -> None:
+    """Write to stderr that another process compiles."""
+    say_once("waiting for another process that compiles kernels")
 
 
 @cache
@@ -153,3 +138,50 @@ def say_once(line: str) -> None:
     if sys.stderr is not None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def _in_cache_of_user(key: str) -> Path | None:
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
+    except RuntimeError:  # no HOME, and no line for this user in the table of users
+        return None
+    created = _created(Path(base) / "sycee" / "kernels" / key)
+    return created if created and _is_private(created) else None
+
+
+def _in_temporary_folder(key: str) -> Path | None:
+    """Return one folder per user, the same at the next start. Its owner is checked: anyone can create it."""
+    try:
+        own = _created(Path(tempfile.gettempdir()) / f"sycee-kernels-{os.getuid()}")
+    except OSError:  # there is no folder for temporary files
+        return None
+    if own is None or not _is_private(own):
+        return None
+    created = _created(own / key)
+    return created if created and _is_private(created) else None
+
+
+def _for_this_process() -> Path | None:
+    """Return a folder that is removed when the process ends: workers pass their code on through it."""
+    try:
+        created = Path(tempfile.mkdtemp(prefix="sycee-kernels-"))
+    except OSError:
+        return None
+    atexit.register(shutil.rmtree, created, ignore_errors=True)
+    return created
+
+
+def _created(path: Path) -> Path | None:
+    """Return the folder, created if necessary; None where it cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return path if os.access(path, os.W_OK | os.X_OK) else None
+
+
+def _is_private(path: Path) -> bool:
+    """Return whether this is a folder of this user, not a link, and no other user may write to it."""
+    status = path.lstat()
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return is_ours and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
