@@ -1,8 +1,8 @@
-"""Ids: 128 bits, ordered by time, made a million at a time.
+"""Ids of 128 bits, ordered by time, for one operation or a million.
 
 An id is a UUIDv7 (RFC 9562, section 5.7). From the most significant bit:
 
-| bits | what |
+| bits | content |
 |---|---|
 | 48 | milliseconds since 1970-01-01T00:00:00Z |
 | 4 | version, 7 |
@@ -10,11 +10,11 @@ An id is a UUIDv7 (RFC 9562, section 5.7). From the most significant bit:
 | 2 | variant, binary 10 |
 | 32 | random |
 
-The counter starts anywhere in its lower half and never starts over within one call, so `generate` is strictly
-increasing and cannot overflow: COUNT_MAX is less than the upper half. An id is a name, not a secret.
+The counter starts at a random value in its lower half and does not restart within one call. So the ids of one call
+increase strictly, and the counter cannot overflow: COUNT_MAX is less than its upper half. An id is no secret.
 
-In memory an id is 16 bytes, little-endian: `low` then `high`. The ledger takes any id but zero; only `generate` and
-`derive` promise version 7.
+In memory an id is 16 bytes, little-endian: `low`, then `high`. The ledger accepts any id but zero; only the ids of
+`generate`, `new` and `derive` are of version 7.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Times: TypeAlias = "int | NDArray[np.integer[Any]]"
 
 COUNT_MAX = 2**40  # far above any frame or draw, and half of the counter's upper half
 TIME_MS_MAX = 2**48 - 1  # the year 10889
-COUNTER_START_BITS = 41  # of 42: the highest bit starts at 0, which is what keeps the counter from overflowing
+COUNTER_START_BITS = 41  # of 42: the highest bit starts at 0, so that the counter cannot overflow
 RANDOM_BITS = 32
 
 _SEED_BYTES = 8  # of entropy for the counter's start
@@ -48,19 +48,20 @@ _SHOWN_MAX = 60
 
 
 def generate(count: int, *, time_ms: Times, entropy: Callable[[int], bytes] = os.urandom) -> Ids:
-    """Make `count` new ids, strictly increasing. Shape (count,), dtype ID.
+    """Return `count` new ids, strictly increasing: shape (count,), dtype ID.
 
-    `time_ms` is one time for all or an array of `count` times that never goes back. `entropy(n)` gives n bytes.
+    `time_ms` is one time for all, or an array of `count` times in ascending order. `entropy(n)` returns n bytes. Raises
+    UsageError for a count or times out of range, and for entropy of another length.
     """
     _check_count(count)
     return _assemble(count, time_ms, entropy(_SEED_BYTES + 4 * count))
 
 
 def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
-    """Make one new id as an integer: what `generate` of one makes, in a microsecond. Arguments and errors as there."""
+    """Return one new id as an integer, as `generate` of one does, in a microsecond. Parameters as `generate`."""
     random = entropy(_SEED_BYTES + 4)
     if not 0 <= time_ms <= TIME_MS_MAX or len(random) != _SEED_BYTES + 4:
-        return to_int(_assemble(1, time_ms, random)[0])  # raises, and says what is wrong
+        return to_int(_assemble(1, time_ms, random)[0])  # raises the error for what is wrong
     drawn = int.from_bytes(random, "little")
     counter = (drawn & (2**64 - 1)) >> (64 - COUNTER_START_BITS)
     high = time_ms << 16 | 0x7000 | counter >> 30
@@ -69,14 +70,14 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
 
 
 def derive(seed: bytes, purpose: str, count: int, *, time_ms: Times) -> Ids:
-    """Make ids that follow from a seed: the same seed, purpose and times give the same ids, on every machine.
+    """Return ids derived from a seed: the same seed, purpose and times give the same ids, on every machine.
 
-    The first n of them do not depend on `count`. The bytes are BLAKE3's derive-key stream, as entropy for `generate`.
-    For replays and tests: whoever knows the seed knows the ids.
+    The first n ids do not depend on `count`. The entropy is BLAKE3's derive-key stream. For replays and tests only:
+    the ids can be computed by everybody who has the seed. Errors as `generate`.
     """
     _check_count(count)
     name = purpose.encode()
-    # The length in front keeps purpose and seed apart: ("ab", "c") and ("a", "bc") must not meet.
+    # The length in front separates purpose and seed: ("ab", "c") and ("a", "bc") must differ.
     material = len(name).to_bytes(8, "little") + name + seed
     return _assemble(
         count, time_ms, blake3(material, derive_key_context=_DERIVE_CONTEXT).digest(_SEED_BYTES + 4 * count)
@@ -138,17 +139,17 @@ def match(records: Array, name: str, id: int) -> NDArray[np.bool_]:
 
 
 def time_ms(ids: Ids | np.void) -> NDArray[np.int64]:
-    """Return the milliseconds since 1970 that ids of version 7 carry. Same shape as `ids`."""
+    """Return the milliseconds since 1970 in ids of version 7. Same shape as `ids`."""
     return np.asarray(np.asarray(ids["high"], dtype=np.uint64) >> np.uint64(16)).astype(np.int64)
 
 
 def is_zero(ids: Ids | np.void) -> NDArray[np.bool_]:
-    """Say which ids are zero, that is: no id. Same shape as `ids`."""
+    """Return which ids are zero, that is, no id. Same shape as `ids`."""
     return np.asarray((ids["low"] == 0) & (ids["high"] == 0))
 
 
 def argsort(ids: Ids) -> NDArray[np.intp]:
-    """Return the places that put ids in order; equal ids keep theirs."""
+    """Return the indexes that sort the ids, stable for equal ids."""
     return np.lexsort((ids["low"], ids["high"]))
 
 

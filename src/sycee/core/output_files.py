@@ -1,4 +1,4 @@
-"""Writing of output files, whole or not at all, and checks of the paths that a user names for them."""
+"""Atomic writing of output files, and checks of the paths that a user names for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
 
     A regular file has its old content or all of the new one, also after a power cut; it keeps its permissions. A
     symbolic link stays, and the file it leads to is written. A pipe or a device is opened and written as it is, stdout
-    and stderr after what they have been given before. Raises UsageError where `path` is no place for a file (see
+    and stderr after their earlier output. Raises UsageError where `path` is no place for a file (see
     `require_place`), UnavailableError where the disk or the reader of a pipe refuses.
     """
     require_place(path)
