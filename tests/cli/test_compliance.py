@@ -172,7 +172,7 @@ def test_check_writes_every_form(sycee: Any, tmp_path: Path) -> None:
         assert (said.code, said.out) == (1, "")
         assert f"Written to {path}" in said.err
         seen[form] = path.read_text(encoding="utf-8")
-    report = json_report.loads(seen["json"])
+    report = json_report.parse(seen["json"])
     assert json.loads(seen["sarif"])["version"] == "2.1.0"
     assert int(ET.fromstring(seen["junit"]).get("failures", "")) == len(report.stops)  # noqa: S314 - our own
     assert seen["html"].startswith("<!doctype html>")

@@ -18,7 +18,7 @@ from sycee.compliance import declarations, library
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.reports import layout, picture
-from sycee.compliance.reports.summary import Told
+from sycee.compliance.reports.summary import JudgedNetwork
 from sycee.compliance.verdicts import Report
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"
@@ -41,46 +41,46 @@ OVERLAPS: Final = """() => {
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
+def judged() -> JudgedNetwork:
     network = declarations.load([EXAMPLE])
     regimes = library.load(["clean-network-2020", "data-security-initiative-2020"])
-    return Told(network, regimes, Judge(network, regimes, network.as_of).report())
+    return JudgedNetwork(network, regimes, Judge(network, regimes, network.as_of).report())
 
 
-def unjudged(network: Network) -> Told:
+def unjudged(network: Network) -> JudgedNetwork:
     regimes = build.library(build.profile(build.rule("participant", build.condition("state", "declared"))))
-    return Told(network, regimes, Report(network.digest, regimes.digest, date(2026, 11, 25), ()))
+    return JudgedNetwork(network, regimes, Report(network.digest, regimes.digest, date(2026, 11, 25), ()))
 
 
-def drawn(told: Told, **options: Any) -> ET.Element:
-    return ET.fromstring(picture.svg(told, **options))  # noqa: S314 - our own
+def drawn(judged: JudgedNetwork, **options: Any) -> ET.Element:
+    return ET.fromstring(picture.svg(judged, **options))  # noqa: S314 - our own
 
 
 def classes(root: ET.Element, name: str) -> list[ET.Element]:
     return [each for each in root.iter() if name in each.get("class", "").split()]
 
 
-def test_the_same_network_looks_the_same(told: Told) -> None:
-    assert picture.svg(told, route=ROUTE) == picture.svg(told, route=ROUTE)
+def test_the_same_network_looks_the_same(judged: JudgedNetwork) -> None:
+    assert picture.svg(judged, route=ROUTE) == picture.svg(judged, route=ROUTE)
 
 
-def test_the_picture_in_the_guide_is_this_one(told: Told) -> None:
+def test_the_picture_in_the_guide_is_this_one(judged: JudgedNetwork) -> None:
     image = EXAMPLE.parents[1] / "docs" / "images" / "two-regimes.svg"
-    assert image.read_text(encoding="utf-8") == picture.svg(told)
+    assert image.read_text(encoding="utf-8") == picture.svg(judged)
 
 
-def test_everything_is_drawn_once(told: Told) -> None:
-    root = drawn(told)
+def test_everything_is_drawn_once(judged: JudgedNetwork) -> None:
+    root = drawn(judged)
     links = [each for each in classes(root, "link") if "h30" not in each.get("d", "")]
-    edges = [*told.network.of_kind("span"), *told.network.of_kind("segment")]
+    edges = [*judged.network.of_kind("span"), *judged.network.of_kind("segment")]
     assert len(links) == len(edges)
     assert len(classes(root, "box")) == 12
     titles = [(each.text or "").split("\n")[0] for each in root.iter(f"{SVG}title")]
     assert len(titles) == len(set(titles)) == len(edges) + 60 + 41
 
 
-def test_colour_is_the_worst_verdict_and_a_sign_says_the_same(told: Told) -> None:
-    root = drawn(told)
+def test_colour_is_the_worst_verdict_and_a_sign_says_the_same(judged: JudgedNetwork) -> None:
+    root = drawn(judged)
     groups = {
         (each.find(f"{SVG}title").text or "").split(" (")[0]: each  # type: ignore[union-attr]
         for each in root.iter(f"{SVG}g")
@@ -94,31 +94,31 @@ def test_colour_is_the_worst_verdict_and_a_sign_says_the_same(told: Told) -> Non
     assert "data-security-initiative-2020/dsi-1" in (cedar.find(f"{SVG}title").text or "")  # type: ignore[union-attr]
 
 
-def test_a_route_is_drawn_over_the_rest_and_its_steps_numbered(told: Told) -> None:
-    root = drawn(told, route=(*ROUTE, "no-such-link"))
+def test_a_route_is_drawn_over_the_rest_and_its_steps_numbered(judged: JudgedNetwork) -> None:
+    root = drawn(judged, route=(*ROUTE, "no-such-link"))
     assert [each.text for each in classes(root, "number")] == ["1", "2", "3", "4", "5"]
     assert len([each for each in classes(root, "route") if "h30" not in each.get("d", "")]) == 5
     assert "the chosen route" in "".join(root.itertext())
     assert "then tropic-west-us-br then" in root.get("aria-label", "")
-    assert "the chosen route" not in "".join(drawn(told).itertext())
+    assert "the chosen route" not in "".join(drawn(judged).itertext())
 
 
-def test_steps_keep_apart(told: Told) -> None:
+def test_steps_keep_apart(judged: JudgedNetwork) -> None:
     places = [
-        (float(each.get("cx", "")), float(each.get("cy", ""))) for each in classes(drawn(told, route=ROUTE), "step")
+        (float(each.get("cx", "")), float(each.get("cy", ""))) for each in classes(drawn(judged, route=ROUTE), "step")
     ]
     near = [(a, b) for i, a in enumerate(places) for b in places[:i] if (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 < 20**2]
     assert near == []
 
 
-def test_columns_are_about_as_high(told: Told) -> None:
-    left, right = layout.arrange(told.network).columns
+def test_columns_are_about_as_high(judged: JudgedNetwork) -> None:
+    left, right = layout.arrange(judged.network).columns
     heights = [sum(box.height for box in column) for column in (left, right)]
     assert abs(heights[0] - heights[1]) < 0.2 * max(heights)
 
 
-def test_boxes_do_not_touch(told: Told) -> None:
-    for column in layout.arrange(told.network).columns:
+def test_boxes_do_not_touch(judged: JudgedNetwork) -> None:
+    for column in layout.arrange(judged.network).columns:
         for above, below in pairwise(column):
             assert above.y + above.height + layout.GAP == pytest.approx(below.y)
 
@@ -152,9 +152,9 @@ def test_hostile_and_long_names_are_names() -> None:
 
 
 @pytest.mark.parametrize("with_route", [False, True])
-def test_texts_do_not_overlap(told: Told, tmp_path: Path, with_route: bool) -> None:
+def test_texts_do_not_overlap(judged: JudgedNetwork, tmp_path: Path, with_route: bool) -> None:
     path = tmp_path / "picture.html"
-    drawing = picture.svg(told, route=ROUTE if with_route else ())
+    drawing = picture.svg(judged, route=ROUTE if with_route else ())
     path.write_text(f"<!doctype html><html data-drawn><meta charset='utf-8'><body>{drawing}", encoding="utf-8")
     with opened(path, width=1200) as seen:
         assert seen.page.evaluate(OVERLAPS) == []

@@ -19,7 +19,7 @@ from sycee.compliance import declarations, library
 from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.reports import html, json_report, junit, picture, sarif, text
-from sycee.compliance.reports.summary import Told, shown
+from sycee.compliance.reports.summary import JudgedNetwork, value_text
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
 
@@ -29,24 +29,24 @@ DAY: Final = date(2026, 11, 25)
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
+def judged() -> JudgedNetwork:
     network = declarations.load([EXAMPLE])
     regimes = library.load(["clean-network-2020", "data-security-initiative-2020"])
-    return Told(network, regimes, Judge(network, regimes, network.as_of).report())
+    return JudgedNetwork(network, regimes, Judge(network, regimes, network.as_of).report())
 
 
 def finding(verdict: Verdict, force: Force = Force.ENFORCED, subject: str = "bank", **about: Any) -> Finding:
     return Finding("regime", 1, "regime/rule", "A title", "participant", subject, verdict, force, **about)
 
 
-def made(*findings: Finding, **profile: Any) -> Told:
+def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
     """Findings of a regime with one rule on one bank, as if they had been judged."""
     network = build.network(bank=build.participant(state="AA"))
     bank = replace(network.entities["bank"], place="banks of all/declared.toml:7")
     network = replace(network, entities={"bank": bank})
     rule = build.rule("participant", build.condition("state", "declared"))
     regimes = build.library(build.profile(rule, **profile))
-    return Told(network, regimes, Report(network.digest, regimes.digest, DAY, findings))
+    return JudgedNetwork(network, regimes, Report(network.digest, regimes.digest, DAY, findings))
 
 
 # --- in words ---
@@ -79,32 +79,32 @@ def made(*findings: Finding, **profile: Any) -> Told:
     ],
 )
 def test_what_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
-    (standing,) = made(*(finding(verdict) for verdict in verdicts)).standings
+    (standing,) = made(*(finding(verdict) for verdict in verdicts)).profiles
     assert standing.sentence.startswith(says.rstrip("…"))
     assert standing.worst is max(verdicts, default=Verdict.NOT_APPLICABLE)
 
 
 def test_a_regime_that_is_not_in_effect_says_so() -> None:
-    (standing,) = made(effective_from=date(2030, 1, 1)).standings
+    (standing,) = made(effective_from=date(2030, 1, 1)).profiles
     assert standing.sentence == "profile regime version 1 is not in effect on 2026-11-25"
 
 
-def test_no_page_says_legal(told: Told) -> None:
+def test_no_page_says_legal(judged: JudgedNetwork) -> None:
     # The fields of a flow are `legal_bases`, and some regimes speak of a legal basis: those are theirs.
-    for said in (text.text(told), html.render(told), junit.xml(told)):
+    for said in (text.render(judged), html.render(judged), junit.render(judged)):
         assert not re.search(r"\b(?:is|are|was) (?:il)?legal\b", said)
 
 
 def test_what_stops_comes_first_and_of_that_the_worst() -> None:
-    told = made(
+    judged = made(
         finding(Verdict.FAIL, Force.ADVISED, "one"),
         finding(Verdict.UNKNOWN, subject="two"),
         finding(Verdict.PASS, subject="three"),
         finding(Verdict.FAIL, subject="four"),
     )
-    assert list(told.by_subject) == ["four", "two", "one", "three"]
-    assert told.stopped == "2 findings on 2 subjects stop under what is enforced on 2026-11-25."
-    assert made(finding(Verdict.PASS)).stopped == "Nothing stops under what is enforced on 2026-11-25."
+    assert list(judged.by_subject) == ["four", "two", "one", "three"]
+    assert judged.headline == "2 findings on 2 subjects stop under what is enforced on 2026-11-25."
+    assert made(finding(Verdict.PASS)).headline == "Nothing stops under what is enforced on 2026-11-25."
 
 
 @pytest.mark.parametrize(
@@ -121,29 +121,29 @@ def test_what_stops_comes_first_and_of_that_the_worst() -> None:
     ],
 )
 def test_values_for_people(value: Any, path: str, said: str | None) -> None:
-    assert shown(value, path) == (said or "(owner holding; share_bp 5; from 2020-01-01)")
+    assert value_text(value, path) == (said or "(owner holding; share_bp 5; from 2020-01-01)")
 
 
 # --- text ---
 
 
-def test_text_tells_what_to_look_at_and_counts_the_rest(told: Told) -> None:
-    said = text.text(told)
+def test_text_tells_what_to_look_at_and_counts_the_rest(judged: JudgedNetwork) -> None:
+    said = text.render(judged)
     assert "tropic-east-us-br (segment, synthetic): Tropic East US–BR" in said
     assert "FAIL, stops: clean-network-2020/carrier" in said
     assert "WAIVED: data-security-initiative-2020/dsi-4a" in said
     assert "until 2021-03-01 by head of compliance" in " ".join(said.split())
     assert "  ATTESTED" not in said
     assert "findings more: passed, attested or not applicable" in said
-    assert told.report.digest in said
-    everything = text.text(told, everything=True)
+    assert judged.report.digest in said
+    everything = text.render(judged, everything=True)
     assert everything.count("\n  NOT-APPLICABLE: ") == sum(
-        each.verdict is Verdict.NOT_APPLICABLE for each in told.report.findings
+        each.verdict is Verdict.NOT_APPLICABLE for each in judged.report.findings
     )
 
 
-def test_lines_of_text_are_short_but_for_names(told: Told) -> None:
-    long = [line for line in text.text(told).splitlines() if len(line) > text.WIDTH and line.startswith("      ")]
+def test_lines_of_text_are_short_but_for_names(judged: JudgedNetwork) -> None:
+    long = [line for line in text.render(judged).splitlines() if len(line) > text.WIDTH and line.startswith("      ")]
     assert long == []
 
 
@@ -161,39 +161,39 @@ def test_evidence_is_told_once_and_its_source_below() -> None:
 # --- JSON ---
 
 
-def test_json_comes_back_with_its_digest(told: Told) -> None:
-    report = json_report.loads(json_report.dumps(told))
-    assert report.digest == told.report.digest
-    assert report == told.report
+def test_json_comes_back_with_its_digest(judged: JudgedNetwork) -> None:
+    report = json_report.parse(json_report.render(judged))
+    assert report.digest == judged.report.digest
+    assert report == judged.report
 
 
-def test_json_names_profiles_counts_and_reasons(told: Told) -> None:
-    members = json.loads(json_report.dumps(told))
-    assert members["form"] == json_report.FORM
-    assert [each["id"] for each in members["profiles"]] == [each.id for each in told.library.profiles]
-    assert members["stops"] == len(told.report.stops)
+def test_json_names_profiles_counts_and_reasons(judged: JudgedNetwork) -> None:
+    members = json.loads(json_report.render(judged))
+    assert members["form"] == json_report.FORMAT
+    assert [each["id"] for each in members["profiles"]] == [each.id for each in judged.library.profiles]
+    assert members["stops"] == len(judged.report.stops)
     for each in members["findings"]:
         assert bool(each["reason_code"]) == each["stops"]
 
 
-def test_a_changed_report_is_found(told: Told) -> None:
-    members = json.loads(json_report.dumps(told))
+def test_a_changed_report_is_found(judged: JudgedNetwork) -> None:
+    members = json.loads(json_report.render(judged))
     bad = next(each for each in members["findings"] if each["verdict"] == "fail")
     bad["verdict"] = "pass"
     with pytest.raises(IntegrityError, match="its findings make"):
-        json_report.loads(json.dumps(members))
+        json_report.parse(json.dumps(members))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"form": "other"}', "nothing"])
 def test_what_is_no_report_is_a_usage_error(content: str) -> None:
     with pytest.raises(UsageError):
-        json_report.loads(content)
+        json_report.parse(content)
 
 
-def test_another_form_is_a_usage_error(told: Told) -> None:
-    members = json.loads(json_report.dumps(told)) | {"form": "sycee.compliance.report.v0"}
+def test_another_form_is_a_usage_error(judged: JudgedNetwork) -> None:
+    members = json.loads(json_report.render(judged)) | {"form": "sycee.compliance.report.v0"}
     with pytest.raises(UsageError, match="v0"):
-        json_report.loads(json.dumps(members))
+        json_report.parse(json.dumps(members))
 
 
 # --- SARIF: what the schema of SARIF 2.1.0 allows of the objects that we use, and what it and the standard require ---
@@ -257,8 +257,8 @@ def conforms(value: Any, shape: Any, where: str = "log") -> None:
         assert type(value) is shape, where
 
 
-def test_sarif_is_what_its_schema_allows(told: Told) -> None:
-    log = json.loads(sarif.dumps(told))
+def test_sarif_is_what_its_schema_allows(judged: JudgedNetwork) -> None:
+    log = json.loads(sarif.render(judged))
     conforms(log, "log")
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
@@ -276,8 +276,8 @@ def test_sarif_is_what_its_schema_allows(told: Told) -> None:
     assert len(prints) == len(run["results"])
 
 
-def test_sarif_leads_to_the_line_of_the_declaration(told: Told) -> None:
-    (run,) = sarif.log(told)["runs"]
+def test_sarif_leads_to_the_line_of_the_declaration(judged: JudgedNetwork) -> None:
+    (run,) = sarif.log(judged)["runs"]
     found = 0
     for result in run["results"]:
         (location,) = result["locations"]
@@ -313,8 +313,8 @@ def test_sarif_kind_and_level(verdict: Verdict, force: Force, kind: str, level: 
 
 def test_sarif_leaves_out_what_does_not_apply_and_suppresses_what_is_waived() -> None:
     waiver = Waiver("regime/rule", "bank", "head", "a reason", DAY, date(2027, 1, 1))
-    told = made(finding(Verdict.NOT_APPLICABLE), finding(Verdict.WAIVED, waiver=waiver))
-    ((result,),) = (run["results"] for run in sarif.log(told)["runs"])
+    judged = made(finding(Verdict.NOT_APPLICABLE), finding(Verdict.WAIVED, waiver=waiver))
+    ((result,),) = (run["results"] for run in sarif.log(judged)["runs"])
     assert result["suppressions"] == [
         {"kind": "external", "status": "accepted", "justification": "a reason (head, until 2027-01-01)"}
     ]
@@ -323,17 +323,17 @@ def test_sarif_leaves_out_what_does_not_apply_and_suppresses_what_is_waived() ->
 # --- JUnit ---
 
 
-def parsed(told: Told) -> ET.Element:
-    return ET.fromstring(junit.xml(told))  # noqa: S314 - our own
+def parsed(judged: JudgedNetwork) -> ET.Element:
+    return ET.fromstring(junit.render(judged))  # noqa: S314 - our own
 
 
-def test_junit_counts_what_it_holds(told: Told) -> None:
-    root = parsed(told)
+def test_junit_counts_what_it_holds(judged: JudgedNetwork) -> None:
+    root = parsed(judged)
     assert root.tag == "testsuites"
-    assert int(root.get("failures", "")) == len(told.report.stops)
-    assert int(root.get("tests", "")) == len(told.report.findings)
+    assert int(root.get("failures", "")) == len(judged.report.stops)
+    assert int(root.get("tests", "")) == len(judged.report.findings)
     assert [suite.get("name") for suite in root] == [
-        f"{each.id} version {each.version}" for each in told.library.profiles
+        f"{each.id} version {each.version}" for each in judged.library.profiles
     ]
     for suite in root:
         cases = suite.findall("testcase")
@@ -367,7 +367,7 @@ def test_junit_outcomes(verdict: Verdict, force: Force, child: str | None) -> No
 # --- hostile words, in all of them ---
 
 
-def hostile() -> Told:
+def hostile() -> JudgedNetwork:
     evidence = Evidence(HOSTILE, HOSTILE, HOSTILE, DAY, Assurance.DECLARED, False, HOSTILE)
     waiver = Waiver("regime/rule", "bank", HOSTILE, HOSTILE, DAY, date(2027, 1, 1))
     about: dict[str, Any] = {
@@ -381,20 +381,20 @@ def hostile() -> Told:
         "conflicts_with": (HOSTILE,),
         "waiver": waiver,
     }
-    told = made(*(finding(verdict, **about) for verdict in Verdict), title=HOSTILE, limits=HOSTILE, issuer=HOSTILE)
-    bank = replace(told.network.entities["bank"], name=HOSTILE)
-    return replace(told, network=replace(told.network, title=HOSTILE, entities={"bank": bank}))
+    judged = made(*(finding(verdict, **about) for verdict in Verdict), title=HOSTILE, limits=HOSTILE, issuer=HOSTILE)
+    bank = replace(judged.network.entities["bank"], name=HOSTILE)
+    return replace(judged, network=replace(judged.network, title=HOSTILE, entities={"bank": bank}))
 
 
 def test_hostile_words_are_words() -> None:
-    told = hostile()
-    page = html.render(told)
+    judged = hostile()
+    page = html.render(judged)
     assert "<script" not in page
     assert not re.search(r"<img src=x", page)
-    root = parsed(told)
+    root = parsed(judged)
     assert len(list(root.iter("testcase"))) == len(Verdict)
-    assert HOSTILE in json.loads(sarif.dumps(told))["runs"][0]["results"][0]["message"]["text"]
-    assert json_report.loads(json_report.dumps(told)).findings[-1].message == HOSTILE
+    assert HOSTILE in json.loads(sarif.render(judged))["runs"][0]["results"][0]["message"]["text"]
+    assert json_report.parse(json_report.render(judged)).findings[-1].message == HOSTILE
 
 
 UNSEEN: Final = "RED\x1b[31m\x00\x9b\u202e\nPASS: all\u2028\ufffe"
@@ -404,10 +404,15 @@ def test_characters_that_nobody_sees_are_escapes_on_every_page() -> None:
     """A name may not command a terminal, forge a line, turn the direction of writing or break a document."""
     about: dict[str, Any] = {"message": UNSEEN, "remedy": UNSEEN, "list_row": UNSEEN, "chain": (UNSEEN,)}
     about |= {"evidence": (Evidence("bank.state", UNSEEN, UNSEEN, DAY, holds=False),)}
-    told = made(finding(Verdict.FAIL, **about), title=UNSEEN, issuer=UNSEEN)
-    bank = replace(told.network.entities["bank"], name=UNSEEN)
-    told = replace(told, network=replace(told.network, title=UNSEEN, entities={"bank": bank}))
-    pages = {"text": text.text(told), "svg": picture.svg(told), "junit": junit.xml(told), "html": html.render(told)}
+    judged = made(finding(Verdict.FAIL, **about), title=UNSEEN, issuer=UNSEEN)
+    bank = replace(judged.network.entities["bank"], name=UNSEEN)
+    judged = replace(judged, network=replace(judged.network, title=UNSEEN, entities={"bank": bank}))
+    pages = {
+        "text": text.render(judged),
+        "svg": picture.svg(judged),
+        "junit": junit.render(judged),
+        "html": html.render(judged),
+    }
     for name, said in pages.items():
         assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u202e\ufffe]", said), name
         assert r"RED\x1b[31m\x00\x9b\u202e" in said, name
@@ -416,10 +421,10 @@ def test_characters_that_nobody_sees_are_escapes_on_every_page() -> None:
         ET.fromstring(pages[name])  # noqa: S314 - our own
 
 
-def test_of_very_many_the_worst_are_shown(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_the_worst_are_shown(judged: JudgedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "SUBJECTS_MAX", 5)
     monkeypatch.setattr(html, "DRAWN_MAX", 100)
-    page = html.render(told)
+    page = html.render(judged)
     assert "101 participants and places are too many to be drawn" in page
     assert re.search(r"Of \d+ subjects the worst 5 are here", page)
     assert "the worst 5 of 41" in page
@@ -431,9 +436,9 @@ def test_of_very_many_the_worst_are_shown(told: Told, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
-def test_the_page_asks_for_nothing_and_fits(told: Told, tmp_path: Path, width: int, scheme: str) -> None:
+def test_the_page_asks_for_nothing_and_fits(judged: JudgedNetwork, tmp_path: Path, width: int, scheme: str) -> None:
     path = tmp_path / "report.html"
-    path.write_text(html.render(told), encoding="utf-8")
+    path.write_text(html.render(judged), encoding="utf-8")
     with opened(path, width=width, scheme=scheme) as seen:
         assert seen.requests == [path.as_uri()]
         assert seen.complaints == []
@@ -448,9 +453,9 @@ def test_the_page_asks_for_nothing_and_fits(told: Told, tmp_path: Path, width: i
         assert dead == []
 
 
-def test_a_link_of_the_matrix_opens_its_findings(told: Told, tmp_path: Path) -> None:
+def test_a_link_of_the_matrix_opens_its_findings(judged: JudgedNetwork, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(html.render(told), encoding="utf-8")
+    path.write_text(html.render(judged), encoding="utf-8")
     with opened(path) as seen:
         seen.page.locator(".matrix summary").first.click()
         link = seen.page.locator(".matrix li a").first

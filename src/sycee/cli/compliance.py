@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sycee.compliance.facts import Network
     from sycee.compliance.judging.cases import Case, ExpectationResult
     from sycee.compliance.profiles import Library
-    from sycee.compliance.reports.summary import Told
+    from sycee.compliance.reports.summary import JudgedNetwork
     from sycee.compliance.verdicts import Finding
 
 app = App(name="compliance", help="Judge declared facts under several regimes at once.")
@@ -100,7 +100,7 @@ def check(
 
         write(picture, drawing.svg(told))
     if output is not None:
-        console(stderr=True).print(f"{told.stopped} Written to {output}", markup=False, soft_wrap=True)
+        console(stderr=True).print(f"{told.headline} Written to {output}", markup=False, soft_wrap=True)
     return STOPPED if told.report.stops else 0
 
 
@@ -118,7 +118,7 @@ def explain(
 ) -> int:
     """Tell all that was found of one subject: the evidence, who controls whom, the list's row, what would change it."""
     from sycee.compliance.reports import json_report, text
-    from sycee.compliance.reports.summary import counted
+    from sycee.compliance.reports.summary import quantity
 
     declared, library, day = loaded([network], profile, list_, at)
     of_subject = _of_subject(declared, library, day, subject)
@@ -135,7 +135,7 @@ def explain(
         for each in told:
             lines += [*text.finding(each), *text.origin(library, each)]
         if rest:
-            lines.append(f"{counted(len(rest), 'rule')} not about it: {', '.join(each.rule for each in rest)}")
+            lines.append(f"{quantity(len(rest), 'rule')} not about it: {', '.join(each.rule for each in rest)}")
         print(text.wrapped(lines, columns()), end="")
     return STOPPED if any(each.stops for each in findings) else 0
 
@@ -229,10 +229,10 @@ def loaded(
 
 def judged(
     networks: Sequence[Path], profiles: Sequence[str] | None, lists: Sequence[Path] | None, at: str | None
-) -> Told:
+) -> JudgedNetwork:
     """All findings, with what they were made from."""
     from sycee.compliance.judging.judge import Judge
-    from sycee.compliance.reports.summary import Told
+    from sycee.compliance.reports.summary import JudgedNetwork
     from sycee.compliance.verdicts import Report
     from sycee.compliance.vocabulary import FLOW
 
@@ -243,7 +243,7 @@ def judged(
         for number, entity in enumerate(network.entities.values(), 1):
             findings += judge.flow(entity.id) if entity.kind == FLOW else judge.findings(entity.id)
             report(number, len(network.entities))
-    return Told(network, library, Report(network.digest, library.digest, day, tuple(findings)))
+    return JudgedNetwork(network, library, Report(network.digest, library.digest, day, tuple(findings)))
 
 
 def day_of(text: str | None, option: str) -> date | None:
@@ -315,16 +315,16 @@ def progress(what: str) -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _said(told: Told, form: Form, everything: bool, width: int | None) -> str:
+def _said(told: JudgedNetwork, form: Form, everything: bool, width: int | None) -> str:
     from sycee.compliance.reports import json_report, junit, sarif, text
 
     if form == "text":
-        return text.text(told, everything=everything, width=width or text.WIDTH)
+        return text.render(told, everything=everything, width=width or text.WIDTH)
     if form == "html":
         from sycee.compliance.reports import html
 
         return html.render(told)
-    return {"json": json_report.dumps, "sarif": sarif.dumps, "junit": junit.xml}[form](told)
+    return {"json": json_report.render, "sarif": sarif.render, "junit": junit.render}[form](told)
 
 
 def _of_subject(network: Network, library: Library, day: date, subject: str) -> Sequence[Finding]:

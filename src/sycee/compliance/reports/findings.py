@@ -7,10 +7,10 @@ from typing import Final
 
 from sycee.compliance.reports.picture import SIGNS
 from sycee.compliance.reports.summary import (
-    TO_LOOK_AT,
+    UNMET,
     WORST_FIRST,
-    Told,
-    shown,
+    JudgedNetwork,
+    value_text,
 )
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
 from sycee.report.page import Block, Chip, Facts, Fold, Mark, Paragraph, Table, columns
@@ -42,14 +42,14 @@ def shortened(digest: str) -> str:
     return f"{digest[:DIGITS]}…"
 
 
-def subject_fold(told: Told, subject: str, findings: Sequence[Finding]) -> Fold:
+def subject_fold(told: JudgedNetwork, subject: str, findings: Sequence[Finding]) -> Fold:
     """All that was found of a subject by the rules that are about it."""
     applied = [finding for finding in findings if finding.verdict is not Verdict.NOT_APPLICABLE]
     entity = told.entity(subject)
     kind = entity.kind if entity else "subject"
     facts = [("declared at", entity.place)] if entity and entity.place else []
-    bad = [_finding_fold(finding) for finding in applied if finding.verdict in TO_LOOK_AT]
-    good = [finding for finding in applied if finding.verdict not in TO_LOOK_AT]
+    bad = [_finding_fold(finding) for finding in applied if finding.verdict in UNMET]
+    good = [finding for finding in applied if finding.verdict not in UNMET]
     blocks: list[Block] = [Facts(tuple(facts))] if facts else []
     blocks += bad
     if good:
@@ -85,7 +85,7 @@ def _evidence(evidence: Sequence[Evidence]) -> Table:
     rows = tuple(
         (
             each.path,
-            shown(each.value, each.path),
+            value_text(each.value, each.path),
             Mark(each.holds, {True: "holds", False: "does not hold", None: "unknown"}[each.holds]),
             each.assurance.word if each.value is not None else "",
             each.as_of.isoformat() if each.as_of else "",
@@ -102,7 +102,7 @@ def _held(findings: Sequence[Finding]) -> Block:
         (
             each.title,
             each.verdict.word,
-            "; ".join(f"{fact.path} = {shown(fact.value, fact.path)}" for fact in each.evidence) or each.message,
+            "; ".join(f"{fact.path} = {value_text(fact.value, fact.path)}" for fact in each.evidence) or each.message,
             each.rule,
         )
         for each in findings

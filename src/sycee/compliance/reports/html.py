@@ -14,11 +14,11 @@ from sycee.compliance.reports import picture
 from sycee.compliance.reports.findings import chip, shortened, subject_fold
 from sycee.compliance.reports.summary import (
     MEANINGS,
-    TO_LOOK_AT,
+    UNMET,
     WORST_FIRST,
-    Standing,
-    Told,
-    counted,
+    JudgedNetwork,
+    ProfileSummary,
+    quantity,
     weight,
 )
 from sycee.compliance.verdicts import Finding, Verdict
@@ -28,17 +28,17 @@ from sycee.report import page
 from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Stacks, Table, Tile, columns
 
 PICTURE_WIDTH_MIN: Final = 900
-# A page is read by a person in a browser. Of more than this the worst are shown, and the rest is counted.
+# A page is read by a person in a browser. Of more than this the worst are shown, and the rest is quantity.
 SUBJECTS_MAX: Final = 1_000
 DRAWN_MAX: Final = 1_000
 
 
-def render(told: Told, *, route: Sequence[str] = ()) -> str:
+def render(told: JudgedNetwork, *, route: Sequence[str] = ()) -> str:
     """The page as HTML."""
-    return "\n".join(map(printable, page.render(of(told, route=route)).split("\n")))
+    return "\n".join(map(printable, page.render(page_of(told, route=route)).split("\n")))
 
 
-def of(told: Told, *, route: Sequence[str] = ()) -> Page:
+def page_of(told: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
     """The page as a value."""
     report, network = told.report, told.network
     synthetic = sum(entity.synthetic for entity in network.entities.values())
@@ -63,7 +63,7 @@ def of(told: Told, *, route: Sequence[str] = ()) -> Page:
             ("report", shortened(report.digest)),
         ),
         opening=(
-            page.Verdict(not report.stops, told.stopped),
+            page.Verdict(not report.stops, told.headline),
             page.Notice(_what_it_is(synthetic, len(network.entities))),
             _tiles(told),
         ),
@@ -75,14 +75,14 @@ def of(told: Told, *, route: Sequence[str] = ()) -> Page:
 def _what_it_is(synthetic: int, entities: int) -> str:
     said = "Judged on declared facts: what is declared was not observed, and a verdict is no legal opinion."
     if synthetic:
-        said += f" {synthetic:,} of {counted(entities, 'declared thing')} here are synthetic: they are an example."
+        said += f" {synthetic:,} of {quantity(entities, 'declared thing')} here are synthetic: they are an example."
     return said
 
 
-def _tiles(told: Told) -> page.Tiles:
+def _tiles(told: JudgedNetwork) -> page.Tiles:
     report, network = told.report, told.network
     missing = {path for finding in report.findings for path in finding.missing}
-    judged = sum(standing.judged for standing in told.standings)
+    judged = sum(standing.judged for standing in told.profiles)
     return page.Tiles(
         (
             Tile("findings that stop", f"{len(report.stops):,}", note=f"of {judged:,} of rules that apply"),
@@ -93,10 +93,10 @@ def _tiles(told: Told) -> page.Tiles:
     )
 
 
-def _profiles(told: Told) -> Section:
-    stacks = tuple(_stack(standing) for standing in told.standings)
+def _profiles(told: JudgedNetwork) -> Section:
+    stacks = tuple(_stack(standing) for standing in told.profiles)
     meanings = tuple((verdict.word.replace("-", " "), MEANINGS[verdict]) for verdict in WORST_FIRST)
-    rows = tuple(_profile_row(standing) for standing in told.standings)
+    rows = tuple(_profile_row(standing) for standing in told.profiles)
     table = Table(
         "What each profile is",
         columns("profile", "it is", "issued by", "=here", ">stops", "limits"),
@@ -107,13 +107,13 @@ def _profiles(told: Told) -> Section:
     return Section("profiles", "Under each profile", "Profiles", (Stacks("Verdicts", stacks), legend, table))
 
 
-def _stack(standing: Standing) -> Stack:
+def _stack(standing: ProfileSummary) -> Stack:
     sentence = standing.sentence[0].upper() + standing.sentence[1:] + "."
     parts = [(chip(verdict), standing.counts[verdict]) for verdict in WORST_FIRST]
     return Stack(standing.profile.title, sentence, tuple(parts))
 
 
-def _profile_row(standing: Standing) -> tuple[str, ...]:
+def _profile_row(standing: ProfileSummary) -> tuple[str, ...]:
     profile = standing.profile
     until = f" until {profile.effective_until}" if profile.effective_until else ""
     said = f"a {profile.status}, from {profile.effective_from}{until}"
@@ -127,7 +127,7 @@ def _profile_row(standing: Standing) -> tuple[str, ...]:
     )
 
 
-def _network(told: Told, route: Sequence[str]) -> Section:
+def _network(told: JudgedNetwork, route: Sequence[str]) -> Section:
     caption = (
         "A box is a state or territory, a square a participant, a circle a place, a line what links two places. "
         "Each has the colour and the sign of the worst verdict of the rules that are about it; links come first to the "
@@ -141,7 +141,7 @@ def _network(told: Told, route: Sequence[str]) -> Section:
     return Section("network", "The network", "Network", (drawn,))
 
 
-def _who(told: Told) -> Section:
+def _who(told: JudgedNetwork) -> Section:
     told_of = frozenset(_subjects(told)[:SUBJECTS_MAX])
     blocks: list[Block] = []
     for kind, what in ((PARTICIPANT, "Participants, with the flows that they send"), (FLOW, "Flows, with their paths")):
@@ -156,12 +156,12 @@ def _who(told: Told) -> Section:
     return Section("who", "Who stands how", "Who stands how", tuple(blocks))
 
 
-def _weight(told: Told, name: str) -> int:
-    subjects = told.belonging.get(name, ())
+def _weight(told: JudgedNetwork, name: str) -> int:
+    subjects = told.subjects_of.get(name, ())
     return max((weight(told.by_subject[subject][0]) for subject in subjects if subject in told.by_subject), default=0)
 
 
-def _subjects(told: Told) -> list[str]:
+def _subjects(told: JudgedNetwork) -> list[str]:
     """The subjects that any rule is about, the worst first."""
     return [
         subject
@@ -170,9 +170,9 @@ def _subjects(told: Told) -> list[str]:
     ]
 
 
-def _matrix_row(told: Told, name: str, told_of: Container[str]) -> tuple[str, str, tuple[Cell, ...]]:
+def _matrix_row(told: JudgedNetwork, name: str, told_of: Container[str]) -> tuple[str, str, tuple[Cell, ...]]:
     entity = told.network.entities[name]
-    subjects = told.belonging.get(name, ())
+    subjects = told.subjects_of.get(name, ())
     findings = [finding for subject in subjects for finding in told.by_subject.get(subject, ())]
     cells = tuple(
         _cell([finding for finding in findings if finding.profile == profile.id], told_of)
@@ -194,11 +194,11 @@ def _cell(findings: Sequence[Finding], told_of: Container[str]) -> Cell:
     points = [
         chip(each.verdict, _where(each), each.subject if each.subject in told_of else "")
         for each in applied
-        if each.verdict in TO_LOOK_AT
+        if each.verdict in UNMET
     ]
     rest = len(applied) - len(points)
     if rest:
-        points.append(Chip("", f"{counted(rest, 'finding')} passed or attested", "neutral"))
+        points.append(Chip("", f"{quantity(rest, 'finding')} passed or attested", "neutral"))
     return Cell(head, tuple(points))
 
 
@@ -206,7 +206,7 @@ def _where(finding: Finding) -> str:
     return f"{finding.subject}: {finding.title}"
 
 
-def _findings(told: Told) -> Section:
+def _findings(told: JudgedNetwork) -> Section:
     subjects = _subjects(told)
     folds = [subject_fold(told, subject, told.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
     said = "What stops comes first. Open a subject to see what was judged, on what facts, and what would change it."
@@ -215,7 +215,7 @@ def _findings(told: Told) -> Section:
     return Section("findings", "Findings", "Findings", (page.Paragraph(said), *folds))
 
 
-def _missing(told: Told) -> Section:
+def _missing(told: JudgedNetwork) -> Section:
     waiting: dict[str, list[Finding]] = {}
     for finding in told.report.findings:
         for path in finding.missing:
@@ -237,7 +237,7 @@ def _missing(told: Told) -> Section:
     return Section("missing", "Facts that are missing", "Missing", (table,))
 
 
-def _remedies(told: Told) -> Section:
+def _remedies(told: JudgedNetwork) -> Section:
     rows = []
     for name, rule in told.library.rules.items():
         open_ones = [each for each in told.by_rule.get(name, ()) if each.verdict.stops]
@@ -262,7 +262,7 @@ def _some(names: Iterable[str], most: int = 6) -> str:
     return ", ".join(different[:most]) + more
 
 
-def _sources(told: Told) -> Section:
+def _sources(told: JudgedNetwork) -> Section:
     owners: list[Profile | List] = [*told.library.profiles, *told.library.lists.values()]
     used: dict[tuple[str, str, str, bool], list[str]] = {}
     for owner in owners:
@@ -301,7 +301,7 @@ def _sources(told: Told) -> Section:
     return Section("sources", "Sources", "Sources", tuple(blocks))
 
 
-def _proof(told: Told) -> Section:
+def _proof(told: JudgedNetwork) -> Section:
     report = told.report
     digests = Facts(
         (

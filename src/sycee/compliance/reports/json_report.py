@@ -15,30 +15,30 @@ from typing import Any, Final
 from sycee.compliance.canonical import plain
 from sycee.compliance.enforcement import reason_codes
 from sycee.compliance.facts import Assurance, Value, Waiver
-from sycee.compliance.reports.summary import WORST_FIRST, Standing, Told
+from sycee.compliance.reports.summary import WORST_FIRST, JudgedNetwork, ProfileSummary
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import UsageError, require
 
-FORM: Final = "sycee.compliance.report.v1"
+FORMAT: Final = "sycee.compliance.report.v1"
 
 
-def dumps(told: Told) -> str:
+def render(told: JudgedNetwork) -> str:
     """The report as one JSON object."""
-    return json.dumps(form(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(members(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def form(told: Told) -> dict[str, Any]:
+def members(told: JudgedNetwork) -> dict[str, Any]:
     """The report as what JSON has."""
     report = told.report
     return {
-        "form": FORM,
+        "form": FORMAT,
         "engine": report.engine,
         "network": {"id": told.network.id, "title": told.network.title, "digest": report.network},
         "library": report.library,
         "at": report.at.isoformat(),
         "digest": report.digest,
         "stops": len(report.stops),
-        "profiles": [_standing(standing) for standing in told.standings],
+        "profiles": [_standing(standing) for standing in told.profiles],
         "findings": [finding(each) for each in report.findings],
     }
 
@@ -55,31 +55,31 @@ def finding(found: Finding) -> dict[str, Any]:
     }
 
 
-def loads(text: str) -> Report:
+def parse(text: str) -> Report:
     """The report again. Values of evidence stay what JSON has.
 
     UsageError if it is none of this form; IntegrityError if its findings do not make the digest that it names.
     """
     hint = "give a file that `sycee compliance check --format json` wrote"
     try:
-        members = json.loads(text)
+        content = json.loads(text)
         report = Report(
-            network=members["network"]["digest"],
-            library=members["library"],
-            at=date.fromisoformat(members["at"]),
-            findings=tuple(_finding(each) for each in members["findings"]),
-            engine=members["engine"],
+            network=content["network"]["digest"],
+            library=content["library"],
+            at=date.fromisoformat(content["at"]),
+            findings=tuple(_finding(each) for each in content["findings"]),
+            engine=content["engine"],
         )
-        form_found, digest = members["form"], members["digest"]
+        form_found, digest = content["form"], content["digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"this is no report: {type(error).__name__} {error}", hint=hint) from error
-    if form_found != FORM:
-        raise UsageError(f'this report has the form "{form_found}", not "{FORM}"', hint=hint)
+    if form_found != FORMAT:
+        raise UsageError(f'this report has the form "{form_found}", not "{FORMAT}"', hint=hint)
     require(report.digest == digest, f"the report names the digest {digest}, and its findings make {report.digest}")
     return report
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _standing(standing: ProfileSummary) -> dict[str, Any]:
     profile = standing.profile
     return {
         "id": profile.id,

@@ -9,16 +9,16 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from sycee.compliance.reports import text
-from sycee.compliance.reports.summary import Standing, Told
+from sycee.compliance.reports.summary import JudgedNetwork, ProfileSummary
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.core.terminal_text import printable
 
 
-def xml(told: Told) -> str:
+def render(told: JudgedNetwork) -> str:
     """The report as one document with the root `testsuites`."""
     root = ET.Element("testsuites", {"name": printable(f"compliance of {told.network.id}")})
     totals = {"tests": 0, "failures": 0, "skipped": 0}
-    for standing in told.standings:
+    for standing in told.profiles:
         suite, counts = _suite(told, standing)
         root.append(suite)
         for name, count in counts.items():
@@ -28,7 +28,7 @@ def xml(told: Told) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(told: Told, standing: Standing) -> tuple[ET.Element, dict[str, int]]:
+def _suite(told: JudgedNetwork, standing: ProfileSummary) -> tuple[ET.Element, dict[str, int]]:
     profile, report = standing.profile, told.report
     findings = [finding for finding in report.findings if finding.profile == profile.id]
     cases = [_case(told, finding) for finding in findings]
@@ -62,7 +62,7 @@ def _suite(told: Told, standing: Standing) -> tuple[ET.Element, dict[str, int]]:
     return suite, counts
 
 
-def _case(told: Told, finding: Finding) -> ET.Element:
+def _case(told: JudgedNetwork, finding: Finding) -> ET.Element:
     entity = told.entity(finding.subject)
     file, _, line = (entity.place if entity else "").rpartition(":")
     place = {"file": printable(file), "line": line} if file and line.isdigit() else {}

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from sycee.compliance.facts import Entity
 from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange, value
-from sycee.compliance.reports.summary import WORST_FIRST, Told, counted
+from sycee.compliance.reports.summary import WORST_FIRST, JudgedNetwork, quantity
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import SEGMENT
 from sycee.core.terminal_text import printable
@@ -94,7 +94,7 @@ class _Curve:
         return x, sum(weight * point[1] for weight, point in zip(weights, self.points, strict=True))
 
 
-def svg(told: Told, *, route: Sequence[str] = (), heading: bool = True) -> str:
+def svg(told: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = True) -> str:
     """The picture. `route` names spans and segments in order; ids that are no link of the picture are passed over."""
     layout = arrange(told.network)
     top = TOP if heading else MARGIN
@@ -109,7 +109,7 @@ def svg(told: Told, *, route: Sequence[str] = (), heading: bool = True) -> str:
         f'<rect class="ground" width="{WIDTH}" height="{height:.0f}"/>',
     ]
     if heading:
-        said = f"Declared facts judged as of {told.report.at}. {told.stopped}"
+        said = f"Declared facts judged as of {told.report.at}. {told.headline}"
         parts += [
             f'<text class="title" x="{MARGIN + 4}" y="25">{escape(printable(told.network.title))}</text>',
             f'<text class="soft" x="{MARGIN + 4}" y="45">{escape(said)}</text>',
@@ -127,7 +127,7 @@ def svg(told: Told, *, route: Sequence[str] = (), heading: bool = True) -> str:
     return "".join([*parts, "</svg>\n"])
 
 
-def _worst(told: Told) -> dict[str, list[Finding]]:
+def _worst(told: JudgedNetwork) -> dict[str, list[Finding]]:
     """What was found of each entity, the worst first, without what did not apply."""
     found: dict[str, list[Finding]] = {}
     for subject, findings in told.by_subject.items():
@@ -181,12 +181,12 @@ def _box(box: Box, side: int, top: float) -> Iterator[str]:
     yield f'<rect class="box" x="{x}" y="{y:.1f}" width="{BOX}" height="{box.height:.1f}" rx="9"/>'
     members = sum(len(row.participants) for row in box.rows)
     places = sum(row.facility is not None for row in box.rows)
-    said = f"{counted(members, 'participant')}, {counted(places, 'place')}"
+    said = f"{quantity(members, 'participant')}, {quantity(places, 'place')}"
     yield f'<text class="state" x="{x + 12}" y="{y + 19:.1f}">{escape(box.state)}</text>'
     yield f'<text class="soft" x="{x + BOX - 12}" y="{y + 19:.1f}" text-anchor="end">{said}</text>'
 
 
-def _row(row: Row, side: int, top: float, worst: Mapping[str, list[Finding]], told: Told) -> Iterator[str]:
+def _row(row: Row, side: int, top: float, worst: Mapping[str, list[Finding]], told: JudgedNetwork) -> Iterator[str]:
     y = top + row.y
     inner, outer = _port(side), MARGIN if side == 0 else WIDTH - MARGIN
     inwards = 1 if side == 0 else -1
@@ -218,7 +218,11 @@ def _row(row: Row, side: int, top: float, worst: Mapping[str, list[Finding]], to
 
 
 def _links(
-    layout: Layout, curves: Mapping[str, _Curve], worst: Mapping[str, list[Finding]], route: Sequence[str], told: Told
+    layout: Layout,
+    curves: Mapping[str, _Curve],
+    worst: Mapping[str, list[Finding]],
+    route: Sequence[str],
+    told: JudgedNetwork,
 ) -> Iterator[str]:
     """All links, the worst on top, and those of the route on top of these."""
     ordered = sorted(layout.links, key=lambda link: (link.edge.id in route, _verdict(worst, link.edge)))
@@ -273,7 +277,7 @@ def _legend(y: float, with_route: bool) -> Iterator[str]:
         x += width + 24 + CHARACTER * len(label)
 
 
-def _title(entity: Entity, worst: Mapping[str, list[Finding]], told: Told) -> str:
+def _title(entity: Entity, worst: Mapping[str, list[Finding]], told: JudgedNetwork) -> str:
     """What a pointer, or a screen reader, is told of an entity."""
     findings = worst.get(entity.id, [])
     state = value(entity, "state")
@@ -290,11 +294,11 @@ def _title(entity: Entity, worst: Mapping[str, list[Finding]], told: Told) -> st
     return f"<title>{escape(chr(10).join(map(printable, lines)))}</title>"
 
 
-def _sentence(told: Told, layout: Layout, route: Sequence[str]) -> str:
+def _sentence(told: JudgedNetwork, layout: Layout, route: Sequence[str]) -> str:
     states = sum(len(column) for column in layout.columns)
     said = (
-        f"{told.network.title} as of {told.report.at}: {counted(len(layout.ports), 'place')} in "
-        f"{counted(states, 'state')}, {counted(len(layout.links), 'link')}. {told.stopped}"
+        f"{told.network.title} as of {told.report.at}: {quantity(len(layout.ports), 'place')} in "
+        f"{quantity(states, 'state')}, {quantity(len(layout.links), 'link')}. {told.headline}"
     )
     return f"{said} The chosen route takes {' then '.join(route)}." if route else said
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sycee.compliance.canonical import plain
 from sycee.compliance.reports import json_report, text
-from sycee.compliance.reports.summary import counted
+from sycee.compliance.reports.summary import quantity
 from sycee.compliance.routing.routes import Comparison, NearestMiss, Regime, RouteResult
 from sycee.compliance.routing.split import Bloc, Effect, Split, Summary
 from sycee.compliance.verdicts import Finding, Report, Verdict
@@ -89,7 +89,7 @@ def changes(before: Report, after: Report) -> tuple[Change, ...]:
 def changes_text(before: Report, after: Report, found: tuple[Change, ...], width: int = text.WIDTH) -> str:
     """The changes as lines: what stops now, what goes now, and the rest."""
     stops, goes = sum(each.stops_now for each in found), sum(each.goes_now for each in found)
-    differ = f"{counted(len(found), 'finding')} {_verb('differ', len(found))}"
+    differ = f"{quantity(len(found), 'finding')} {_verb('differ', len(found))}"
     what = f"{stops:,} {_verb('stop', stops)} now, {goes:,} {'goes' if goes == 1 else 'go'} now"
     lines = [f"{differ}: {what}." if found else "Nothing is judged otherwise."]
     for each in found:
@@ -132,7 +132,7 @@ def split_text(found: Split, width: int = text.WIDTH) -> str:
     for bloc in Bloc:
         members = found.members(bloc)
         if members:
-            lines += [f"{bloc.value}, {BLOCS[bloc]}: {counted(len(members), 'participant')}"]
+            lines += [f"{bloc.value}, {BLOCS[bloc]}: {quantity(len(members), 'participant')}"]
             lines.append(f"  {', '.join(members)}")
     heads = ("from", "to", "pairs", "joined", "first alone", "second alone", "together")
     rows = [heads, *(_summary(each) for each in (*found.summaries, found.summary()))]

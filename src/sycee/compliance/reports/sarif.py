@@ -18,7 +18,7 @@ from blake3 import blake3
 import sycee
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.reports import text
-from sycee.compliance.reports.summary import Told
+from sycee.compliance.reports.summary import JudgedNetwork
 from sycee.compliance.verdicts import Finding, Verdict
 
 VERSION: Final = "2.1.0"
@@ -34,12 +34,12 @@ _KINDS: Final[Mapping[Verdict, str]] = {
 }
 
 
-def dumps(told: Told) -> str:
+def render(told: JudgedNetwork) -> str:
     """The report as one SARIF log with one run."""
     return json.dumps(log(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def log(told: Told) -> dict[str, Any]:
+def log(told: JudgedNetwork) -> dict[str, Any]:
     """The report as what JSON has."""
     rules = [(profile, rule) for profile in told.library.profiles for rule in profile.rules]
     index = {rule.id: position for position, (_, rule) in enumerate(rules)}
@@ -67,7 +67,7 @@ def log(told: Told) -> dict[str, Any]:
             "digest": report.digest,
             "network": report.network,
             "library": report.library,
-            "says": [standing.sentence for standing in told.standings],
+            "says": [standing.sentence for standing in told.profiles],
         },
     }
     return {"$schema": SCHEMA, "version": VERSION, "runs": [run]}
@@ -97,7 +97,7 @@ def _rule(profile: Profile, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(told: Told, finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
+def _result(told: JudgedNetwork, finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
     kind = "fail" if finding.stops else _KINDS[finding.verdict]
     level = "error" if finding.stops else "warning" if kind == "fail" else "none"
     result: dict[str, Any] = {
@@ -126,7 +126,7 @@ def _result(told: Told, finding: Finding, index: Mapping[str, int]) -> dict[str,
     return result
 
 
-def _location(told: Told, finding: Finding) -> dict[str, Any]:
+def _location(told: JudgedNetwork, finding: Finding) -> dict[str, Any]:
     entity = told.entity(finding.subject)
     logical = {"name": entity.id if entity else finding.subject, "fullyQualifiedName": finding.subject}
     location: dict[str, Any] = {"logicalLocations": [logical | {"kind": entity.kind if entity else finding.level}]}

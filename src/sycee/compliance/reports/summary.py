@@ -14,7 +14,7 @@ from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report,
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
 
 WORST_FIRST: Final = tuple(sorted(Verdict, reverse=True))
-TO_LOOK_AT: Final = frozenset(verdict for verdict in Verdict if verdict >= Verdict.WAIVED)
+UNMET: Final = frozenset(verdict for verdict in Verdict if verdict >= Verdict.WAIVED)
 MEANINGS: Final[Mapping[Verdict, str]] = {
     Verdict.FAIL: "declared facts show that it does not hold",
     Verdict.CONFLICT: "one regime asks for what another forbids; a person decides",
@@ -37,7 +37,7 @@ _MOMENTS: Final = frozenset[str]().union(*(_moments(kind.fields) for kind in KIN
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProfileSummary:
     """How the network stands under one profile. `sentence` is the one that may be quoted."""
 
     profile: Profile
@@ -58,7 +58,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Told:
+class JudgedNetwork:
     """A report with what it was made from."""
 
     network: Network
@@ -66,7 +66,7 @@ class Told:
     report: Report
 
     @cached_property
-    def standings(self) -> tuple[Standing, ...]:
+    def profiles(self) -> tuple[ProfileSummary, ...]:
         """One for each profile, in the library's order."""
         return tuple(self._standing(profile) for profile in self.library.profiles)
 
@@ -89,7 +89,7 @@ class Told:
         return {rule: tuple(findings) for rule, findings in rules.items()}
 
     @cached_property
-    def belonging(self) -> Mapping[str, tuple[str, ...]]:
+    def subjects_of(self) -> Mapping[str, tuple[str, ...]]:
         """The subjects that belong to a participant or a flow: itself, what it sends, and what lies on the paths."""
         own: dict[str, list[str]] = {}
         for subject in self.by_subject:
@@ -102,14 +102,14 @@ class Told:
         return {name: tuple(subjects) for name, subjects in own.items()}
 
     @property
-    def stopped(self) -> str:
+    def headline(self) -> str:
         """One sentence: what stops."""
         count = len(self.report.stops)
         if not count:
             return f"Nothing stops under what is enforced on {self.report.at}."
         subjects = len({finding.subject for finding in self.report.stops})
         return (
-            f"{counted(count, 'finding')} on {counted(subjects, 'subject')} "
+            f"{quantity(count, 'finding')} on {quantity(subjects, 'subject')} "
             f"{'stops' if count == 1 else 'stop'} under what is enforced on {self.report.at}."
         )
 
@@ -127,14 +127,14 @@ class Told:
         """The rule of a finding; None if the library is not the one that it was judged by."""
         return self.library.rules.get(finding.rule)
 
-    def _standing(self, profile: Profile) -> Standing:
+    def _standing(self, profile: Profile) -> ProfileSummary:
         findings = [finding for finding in self.report.findings if finding.profile == profile.id]
         counts = dict.fromkeys(WORST_FIRST, 0)
         for finding in findings:
             counts[finding.verdict] += 1
         force = profile.force(self.report.at, self.network.adoptions)
         stops = sum(finding.stops for finding in findings)
-        return Standing(profile, force, counts, stops, _sentence(profile, force, counts, self.report.at))
+        return ProfileSummary(profile, force, counts, stops, _sentence(profile, force, counts, self.report.at))
 
 
 def _sentence(profile: Profile, force: Force, counts: Mapping[Verdict, int], at: date) -> str:
@@ -151,10 +151,10 @@ def _sentence(profile: Profile, force: Force, counts: Mapping[Verdict, int], at:
     if not any(count for verdict, count in counts.items() if verdict is not Verdict.NOT_APPLICABLE):
         return f"{named} is about nothing here {on}"
     met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
-    by = f", by {counted(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
+    by = f", by {quantity(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
     if counts[Verdict.WAIVED]:
         # What was waived is not met, and whoever quotes the beginning of the sentence alone should not say so.
-        let_off = f"is let off {counted(counts[Verdict.WAIVED], 'finding')} of {named}"
+        let_off = f"is let off {quantity(counts[Verdict.WAIVED], 'finding')} of {named}"
         return f"{let_off}{' and meets the rest' if met else ''} {on}{by}"
     return f"meets {named} {on}{by}"
 
@@ -174,12 +174,12 @@ def worst(findings: Sequence[Finding]) -> Verdict | None:
     return max((finding.verdict for finding in findings), default=None)
 
 
-def counted(count: int, what: str) -> str:
+def quantity(count: int, what: str) -> str:
     """A number with its noun: "1 finding", "2 findings"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def shown(value: Value | None, path: str = "") -> str:
+def value_text(value: Value | None, path: str = "") -> str:
     """A declared value for people; the path tells a moment, which is declared to the nanosecond, from a number."""
     if value is None:
         return "undeclared"
@@ -192,18 +192,18 @@ def shown(value: Value | None, path: str = "") -> str:
     return str(value)
 
 
-def backing(evidence: Evidence) -> str:
+def provenance(evidence: Evidence) -> str:
     """Where a fact comes from, as of when, and how sure it is."""
     as_of = f"as of {evidence.as_of}" if evidence.as_of else ""
     return ", ".join(part for part in (evidence.source, as_of, evidence.assurance.word) if part)
 
 
-def outcome(evidence: Evidence) -> str:
+def outcome_word(evidence: Evidence) -> str:
     """What came of a fact, in a word."""
     return {True: "holds", False: "does not hold", None: "unknown"}[evidence.holds]
 
 
 def _element(element: Element) -> str:
-    facts = "; ".join(f"{name} {shown(fact.value, name)}" for name, fact in element.facts.items())
+    facts = "; ".join(f"{name} {value_text(fact.value, name)}" for name, fact in element.facts.items())
     dates = [f"{word} {day}" for word, day in (("from", element.from_date), ("until", element.until_date)) if day]
     return f"({'; '.join([facts, *dates])})"

@@ -9,14 +9,14 @@ from typing import Final
 
 from sycee.compliance.profiles import Library
 from sycee.compliance.reports.summary import (
-    TO_LOOK_AT,
+    UNMET,
     WORST_FIRST,
-    Standing,
-    Told,
-    backing,
-    counted,
-    outcome,
-    shown,
+    JudgedNetwork,
+    ProfileSummary,
+    outcome_word,
+    provenance,
+    quantity,
+    value_text,
 )
 from sycee.compliance.verdicts import Evidence, Finding, Force
 from sycee.core.terminal_text import printable
@@ -24,22 +24,22 @@ from sycee.core.terminal_text import printable
 WIDTH: Final = 80  # characters of a line, where no terminal says otherwise
 
 
-def text(told: Told, *, everything: bool = False, width: int = WIDTH) -> str:
-    """The whole report, in lines of `width` characters. Without `everything`, what holds is only counted."""
+def render(told: JudgedNetwork, *, everything: bool = False, width: int = WIDTH) -> str:
+    """The whole report, in lines of `width` characters. Without `everything`, what holds is only quantity."""
     report = told.report
-    lines = [f"{printable(told.network.title)}, judged as of {report.at}", told.stopped, ""]
-    for standing in told.standings:
+    lines = [f"{printable(told.network.title)}, judged as of {report.at}", told.headline, ""]
+    for standing in told.profiles:
         lines += _standing(standing)
     left_out = 0
     for subject, findings in told.by_subject.items():
-        chosen = [finding for finding in findings if everything or finding.verdict in TO_LOOK_AT]
+        chosen = [finding for finding in findings if everything or finding.verdict in UNMET]
         left_out += len(findings) - len(chosen)
         if chosen:
             lines += ["", _subject(told, subject)]
             for each in chosen:
                 lines += finding(each)
     if left_out:
-        lines += ["", f"{counted(left_out, 'finding')} more: passed, attested or not applicable"]
+        lines += ["", f"{quantity(left_out, 'finding')} more: passed, attested or not applicable"]
     lines += ["", f"report {report.digest}", f"network {report.network}", f"library {report.library}"]
     return wrapped(lines, width)
 
@@ -96,10 +96,10 @@ def _more(found: Finding) -> Iterator[tuple[str, Iterable[str]]]:
         waiver = found.waiver
         yield "waived", [f"by {waiver.role} until {waiver.until_date}: {waiver.reason}"]
     yield "interpretation", [found.interpretation] if found.interpretation else []
-    yield "remedy", [found.remedy] if found.remedy and found.verdict in TO_LOOK_AT else []
+    yield "remedy", [found.remedy] if found.remedy and found.verdict in UNMET else []
 
 
-def _standing(standing: Standing) -> list[str]:
+def _standing(standing: ProfileSummary) -> list[str]:
     counts = ", ".join(
         f"{standing.counts[verdict]:,} {verdict.word.replace('-', ' ')}"
         for verdict in WORST_FIRST
@@ -110,7 +110,7 @@ def _standing(standing: Standing) -> list[str]:
     return [f"{sentence}{force}.", f"  {counts or 'nothing was judged'}"]
 
 
-def _subject(told: Told, subject: str) -> str:
+def _subject(told: JudgedNetwork, subject: str) -> str:
     entity = told.entity(subject)
     name = told.name(subject)
     place = f"  [{entity.place}]" if entity and entity.place else ""
@@ -121,13 +121,13 @@ def _subject(told: Told, subject: str) -> str:
 
 def _facts(evidence: Sequence[Evidence]) -> list[str]:
     """Each fact once; where most of them come from the same place, that is told once, below them."""
-    backings = Counter(backing(each) for each in evidence if each.value is not None)
+    backings = Counter(provenance(each) for each in evidence if each.value is not None)
     usual = max(backings, key=backings.__getitem__, default="")
     lines: list[str] = []
     for each in dict.fromkeys(evidence):
-        own = "" if each.value is None or backing(each) == usual else f" ({backing(each)})"
+        own = "" if each.value is None or provenance(each) == usual else f" ({provenance(each)})"
         note = f"; {each.note}" if each.note else ""
-        said = f"{each.path} = {shown(each.value, each.path)}: {outcome(each)}{note}{own}"
+        said = f"{each.path} = {value_text(each.value, each.path)}: {outcome_word(each)}{note}{own}"
         lines.append(printable(f"      - {said}"))
     if usual:
         lines.append(printable(f"      facts: {usual}{'' if len(backings) == 1 else ', unless said'}"))
