@@ -212,7 +212,7 @@ def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path:
         (["routes", "BANKS", "first-bank"], "name FROM and TO"),
         (["routes", "BANKS", "--flow", "wagse"], "wages"),
         (["routes", "BANKS", "frist-bank", "second-bank"], 'did you mean "first-bank"?'),
-        (["routes", "BANKS", "first-bank", "hub-bb"], "hub-bb is no participant"),
+        (["routes", "BANKS", "first-bank", "hub-bb"], "hub-bb is not a declared participant"),
         (["routes", "BANKS", "first-bank", "second-bank", "--origin", "USA"], 'did you mean "US"?'),
         (["routes", "BANKS", "first-bank", "second-bank", "--flow", "wages"], "name FROM and TO"),
         (["split", "BANKS", "clean-network-2020", "clean-network-2020"], "twice"),
