@@ -1,16 +1,16 @@
-"""How fast Sycee is, and how fast this machine would let it be: `python -m benchmarks`.
+"""Benchmarks of Sycee and of the machine's limits: `python -m benchmarks`.
 
-Not part of the package. Every row runs in a process of its own, checks its work, and stands beside a limit that is
-measured in the same run, in turns with the work, so that a busy machine slows both.
+Not part of the package. Every row runs in a separate process, checks its work, and is shown with a limit. The limit is
+measured in the same run, alternating with the work, so that a busy machine slows both.
 
-| file | holds |
+| file | content |
 |---|---|
-| measure, runner, catalogue | what a benchmark is, how it becomes a row, which there are |
-| town, programmes, books | what is done: records, and new ledgers to submit them to |
-| ledger, drops, open_loop, signed, starts, identifiers, draw, compliance, routes | the rows, a family each |
-| crowd | coroutines that come in an open loop, and the settings of a server's process |
+| measure, runner, catalogue | benchmark, its conversion to a row, list of benchmarks |
+| town, programmes, books | records, and new ledgers to submit them to |
+| ledger, drops, open_loop, signed, starts, identifiers, known_ids, draw, compliance, routes | rows, one family each |
+| crowd | coroutines in an open loop, and settings of a server process |
 | peers, sqlite, postgresql | the same transfers in databases |
-| disk, memory | the limits |
-| stages | where the time of a durable frame goes |
-| tables, charts, report, machine | what is said of it, and docs/reference/performance.md |
+| disk, memory | limits |
+| stages | time of each stage of a durable frame |
+| tables, charts, report, machine | output, and docs/reference/performance.md |
 """

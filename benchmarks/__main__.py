@@ -17,7 +17,7 @@ from benchmarks import catalogue, machine, report, runner, stages, tables
 from benchmarks.measure import REPEATS, Benchmark
 from sycee.core.errors import IntegrityError, SyceeError, UnavailableError, UsageError
 
-app = App(name="python -m benchmarks", help="Measure Sycee, beside what this machine can do at all.")
+app = App(name="python -m benchmarks", help="Measure Sycee, and the limits of this machine.")
 Flag = Parameter(negative="")
 
 
@@ -36,32 +36,32 @@ def run(
     operations: int | None = None,
     repeats: int = REPEATS,
 ) -> None:
-    """Measure the rows of the subset that takes minutes, or all, or those asked for.
+    """Measure the quick rows, all rows, or selected rows.
 
     Parameters
     ----------
     list_
-        Say what there is, and measure nothing.
+        List the rows and measure nothing.
     only
-        Only the rows whose name begins so, those that are not in the subset too. May be given several times.
+        Measure the rows whose name begins with this, quick or not. May be given several times.
     full
-        Every row, each at the size of its goal. It takes something like an hour, 24 GiB of memory and 60 GB of disk.
+        Measure every row at the size of its goal. Needs about an hour, 24 GiB of memory and 60 GB of disk.
     as_json
         Print one JSON object instead of a table.
     save
-        Keep the rows in benchmarks/results/, in the file of the day; they take the place of those of the same name.
+        Save the rows in the day's file in benchmarks/results/, replacing rows of the same name.
     report_
-        Measure nothing: write tables and plots of docs/reference/performance.md anew, from the newest results.
+        Measure nothing: write tables and plots of docs/reference/performance.md from the newest results.
     stages_
-        Say instead where the time of a durable frame of 8,064 transfers goes.
+        Measure the stages of a durable frame of 8,064 transfers instead.
     flame
-        The same for 1,000,000 accounts, drawn into this SVG file.
+        Measure the stages with 1,000,000 accounts and draw them into this SVG file.
     folder
-        Where to make the temporary folder for ledgers: it decides which disk is measured. It is removed afterwards.
+        Parent of the temporary folder for ledgers, which decides the disk that is measured.
     operations
-        So many operations in each repeat, instead of each row's own number.
+        Number of operations in each repeat, instead of the row's own number.
     repeats
-        So many repeats of each row.
+        Number of repeats of each row.
 
     """
     if repeats < 1 or (operations is not None and operations < 1):
@@ -88,7 +88,7 @@ def _measure(
     operations: int | None,
     repeats: int,
 ) -> None:
-    """Measure, print and keep. A row that fails a check does not stop the others; the end says so all the same."""
+    """Measure, print and save. A row that fails a check does not stop the others; the exit code reports it."""
     facts = machine.facts()
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
@@ -116,14 +116,14 @@ def _measure(
                 "command": _command(one, full, operations, repeats),
             }
             progress.remove_task(task)
-            talk.print(tables.said(row))
+            talk.print(tables.sentence(row))
             rows.append(row)
     found = {"machine": facts, "arguments": sys.argv[1:], "rows": rows}
     tables.show(found, as_json=as_json)
     if save:
-        talk.print(f"kept in {report.keep(found)}")
+        talk.print(f"saved in {report.save(found)}")
     if failed:
-        raise IntegrityError("; ".join(failed), hint="the work was not done as it was asked for: it has no figures")
+        raise IntegrityError("; ".join(failed), hint="the row failed its own check, so it has no figures")
 
 
 def _say(progress: Progress, task: TaskID, doing: str) -> None:
@@ -136,7 +136,7 @@ def _not_run(one: Benchmark, error: SyceeError) -> dict[str, Any]:
 
 
 def _command(one: Benchmark, full: bool, operations: int | None, repeats: int) -> str:
-    """What measures this row again, at this size."""
+    """Return the command that measures this row again at this size."""
     words = ["python -m benchmarks --only", one.work]
     words += ["--full"] if full and one.quick not in (None, one.operations) and not operations else []
     words += [f"--operations {operations}"] if operations else []
@@ -145,7 +145,7 @@ def _command(one: Benchmark, full: bool, operations: int | None, repeats: int) -
 
 
 def _stages(folder: Path, flame: Path | None, operations: int | None) -> dict[str, Any]:
-    """Where the time of a frame goes; with `flame`, among 1,000,000 accounts, and drawn."""
+    """Measure the stages of a frame; with `flame`, for 1,000,000 accounts, and draw them."""
     found: dict[str, Any] = {"machine": machine.facts(), "arguments": sys.argv[1:], "rows": []}
     talk = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".benchmarks-") as name:
@@ -170,7 +170,7 @@ def _listed(one: Benchmark) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run, and give the exit code: 0 done, 2 usage, 3 integrity, 4 unavailable, 130 interrupted."""
+    """Run, and return the exit code: 0 done, 2 usage, 3 integrity, 4 unavailable, 130 interrupted."""
     try:
         app(result_action="return_value")
     except SyceeError as error:

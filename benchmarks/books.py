@@ -1,4 +1,4 @@
-"""Ledgers for benchmarks: a new one for each repeat, submitted to, looked through afterwards, and removed."""
+"""Ledgers for benchmarks: create one for each repeat, submit to it, check it, remove it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def on_new_ledger(
     clock: Clock | None = None,
     **options: Any,
 ) -> Timing:
-    """What `work` measures on a ledger in a folder of its own on the disk to be measured. `options`: of `Ledger.open`.
+    """Return the timing of `work` on a new ledger on the measured disk. `options` are passed to `Ledger.open`.
 
-    Folder and memory are given back before this returns: what is measured next may need as much.
+    Folder and memory are released before this returns, because the next measurement may need as much.
     """
     folder = setting.folder / "ledger"
     forget_peak()
@@ -43,7 +43,7 @@ def on_new_ledger(
 
 
 def prepare(setting: Setting, ledger: Ledger, opening: Iterable[Array]) -> None:
-    """Submit what is there before the work begins."""
+    """Submit the records that precede the measured work."""
     setting.say("opening accounts")
     for batch in batches_of(opening):
         require_created(ledger.submit(batch))
@@ -52,7 +52,7 @@ def prepare(setting: Setting, ledger: Ledger, opening: Iterable[Array]) -> None:
 
 
 def submitted(ledger: Ledger, records: Iterable[Array], operations: int, *, size: int = BATCH) -> Timing:
-    """Submit frame by frame, each call until it is durable, and see that nothing was refused.
+    """Submit frame by frame, each call until it is durable, and require that every operation succeeded.
 
     Only the calls are timed: records are made a million at a time between them.
     """
@@ -61,27 +61,27 @@ def submitted(ledger: Ledger, records: Iterable[Array], operations: int, *, size
     timing.peak_bytes = peak_bytes()
     for each in answers:
         require_created(each)
-    require(sum(each.size for each in answers) == operations, f"{operations:,} operations were to be submitted")
+    require(sum(each.size for each in answers) == operations, f"{operations:,} operations were expected")
     return timing
 
 
 def require_created(answers: Array) -> None:
-    """Every operation was done. Raises IntegrityError where one was not."""
+    """Raise IntegrityError unless every operation succeeded."""
     refused = np.flatnonzero(answers["code"] != Result.CREATED)
     if refused.size:
         first = Result(int(answers["code"][refused[0]])).name
-        require(False, f"{refused.size:,} of {answers.size:,} operations were not done, the first: {first}")
+        require(False, f"{refused.size:,} of {answers.size:,} operations were refused, the first with {first}")
 
 
 def check(setting: Setting, ledger: Ledger, minted: int) -> None:
-    """Every invariant, and the supply by another way: what was minted is in accounts and purses, to the cent."""
+    """Check every invariant, and the supply in a second way: accounts and purses together hold what was minted."""
     setting.say("checking")
     with ledger.sequencer.reading() as state:
         check_state(state, minted)
 
 
 def check_state(state: LedgerState, minted: int) -> None:
-    """`check`, of a state at hand."""
+    """Check a state as `check` does."""
     state.check()
     require(state.supply(CURRENCY) == minted, f"{state.supply(CURRENCY)} in circulation, {minted} minted")
     held = 0

@@ -1,4 +1,4 @@
-"""Every row there is, in the order of the table."""
+"""List of all rows, in the order of the table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
 
 
 def chosen(only: tuple[str, ...], *, full: bool) -> list[Benchmark]:
-    """The rows whose names begin so; without any, those of the subset, or all with `full`. UsageError for none."""
+    """Return the rows whose names begin with one of `only`; without it the quick rows, or all with `full`.
+
+    Raises UsageError if no row matches.
+    """
     if not only:
         return [one for one in BENCHMARKS if full or one.quick is not None]
     found = [one for one in BENCHMARKS if one.work.startswith(only)]
@@ -45,5 +48,5 @@ def chosen(only: tuple[str, ...], *, full: bool) -> list[Benchmark]:
 
 
 def named(work: str) -> Benchmark:
-    """The row of this name."""
+    """Return the row with this name."""
     return next(one for one in BENCHMARKS if one.work == work)

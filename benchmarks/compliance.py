@@ -1,4 +1,4 @@
-"""Judging under six regimes at once, in networks made from a seed: flows, and everybody again after a list changed."""
+"""Compliance under six regimes in seeded networks: flows, and all participants after a list changed."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ PROFILES: Final = (
     "rbi-payment-data-2018",
     "us-28-cfr-202",
 )
-STATES: Final = 12  # so many of those that the profiles speak of, and as many that none does
+STATES: Final = 12  # states named in the profiles, and as many unnamed ones
 ORGANISATIONS: Final = 1_000
 FACILITIES: Final = 300
 EDGES: Final = 900
 CLOUDS: Final = 100
 PARTICIPANTS: Final = 10_000
-FLOWS: Final = 15_000  # half a million verdicts; more are the same again under a judge that never saw them
+FLOWS: Final = 15_000  # half a million verdicts; further verdicts repeat the flows with a new judge
 EDGES_OF_FLOW: Final = 3
 UNDECLARED_SHARE: Final = 0.01
-LISTED: Final = 50  # organisations that stand on lists under one of their names
-LIMIT: Final = "making as many findings, each with its sentence, and judging nothing"
+LISTED: Final = 50  # organisations listed under one of their names
+LIMIT: Final = "creating as many findings with a sentence each, without judging"
 
 
 class Synthetic:
-    """A network in states that the profiles speak of and in others, with organisations that stand on their lists."""
+    """Network in states that the profiles name and in others, with organisations on their lists."""
 
     def __init__(self, participants: int, flows: int, regimes: Library) -> None:
         self._random = np.random.default_rng(SEED)
@@ -55,19 +55,19 @@ class Synthetic:
         spoken = sorted(values & territories.codes())
         self._states = [
             *self._random.choice(spoken, STATES).tolist(),
-            *(f"X{letter}" for letter in ascii_uppercase[:STATES]),  # nobody's: user-assigned
+            *(f"X{letter}" for letter in ascii_uppercase[:STATES]),  # user-assigned codes
         ]
         self._listed = sorted({row.party for each in regimes.lists.values() for row in each.rows})
         self._organisations()
-        self._ends: dict[int, tuple[str, str]] = {}  # of spans, by their numbers
+        self._ends: dict[int, tuple[str, str]] = {}  # ends of spans, by their numbers
         self._places()
-        self._gateways: list[str] = []  # of participants, by their numbers
+        self._gateways: list[str] = []  # gateways of participants, by their numbers
         self._participants(participants)
         self._leading: dict[str, list[int]] = {}  # the spans at each place
         for number, ends in self._ends.items():
             for place in ends:
                 self._leading.setdefault(place, []).append(number)
-        self._behind: dict[str, list[int]] = {}  # the participants behind each gateway
+        self._behind: dict[str, list[int]] = {}  # the participants at each gateway
         for number, gateway in enumerate(self._gateways):
             self._behind.setdefault(gateway, []).append(number)
         self.flows = [self._flow(number, participants) for number in range(flows)]
@@ -131,9 +131,9 @@ class Synthetic:
             self._add("participant", f"participant-{number}", facts)
 
     def _way(self, participants: int) -> tuple[int, tuple[str, ...], int]:
-        """A participant, spans that lead on from its gateway, and another one behind the gateway to which they lead.
+        """Return a participant, connected spans from its gateway, and a participant at the gateway where they end.
 
-        Where nobody is there, or no span leads on, the flow is to somebody else, and nobody knows what lies between.
+        If there is no such participant or no span, the receiver is random and the path is undeclared.
         """
         sender = int(self._random.integers(participants))
         place, via = self._gateways[sender], []
@@ -172,7 +172,7 @@ def _element(**facts: Any) -> Element:
 
 
 def verdicts(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
-    """Every rule on flows and on all that lies on their paths, with evidence; making ready is on the clock too."""
+    """Judge every rule on flows and everything on their paths, with evidence, including the judge's preparation."""
     setting.say("declaring")
     regimes = library.load(PROFILES)
     made = Synthetic(min(PARTICIPANTS, setting.operations), min(FLOWS, setting.operations), regimes)
@@ -191,7 +191,7 @@ def verdicts(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
                 if timing.operations >= setting.operations:
                     break
             timing.total_s += perf_counter() - start
-        require(not first or counted == first, "the same flows were judged otherwise the second time")
+        require(not first or counted == first, "the same flows had other verdicts the second time")
         first = counted
         shares = [f"{100 * count / timing.operations:.0f} % {each.word}" for each, count in sorted(counted.items())]
         timing.note = ", ".join(shares)
@@ -199,7 +199,7 @@ def verdicts(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
 
 
 def judged_again(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
-    """A party is put on a list: everybody who takes part is judged again, with what comes of it for each."""
+    """Add a party to a list and judge all participants again, with the outcome for each."""
     setting.say("declaring")
     before = library.load(PROFILES)
     network = Synthetic(setting.operations, 0, before).network
@@ -219,7 +219,7 @@ def judged_again(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
             outcomes[admission.outcome_of(told)] += 1
             found += len(told)
         timing = Timing(len(participants), perf_counter() - start)
-        require(sum(outcomes.values()) == len(participants), "somebody was left out")
+        require(sum(outcomes.values()) == len(participants), "a participant was left out")
         timing.note = (
             f"{found:,} findings that apply; {', '.join(f'{n:,} {word}' for word, n in sorted(outcomes.items()))}"
         )
@@ -227,7 +227,7 @@ def judged_again(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
 
 
 def _written(like: tuple[Finding, ...], count: int) -> Timing:
-    """As many findings as were made, with a sentence each."""
+    """Create as many findings, each with a sentence."""
     start = perf_counter()
     for number in range(count):
         one = like[number % len(like)]

@@ -1,4 +1,4 @@
-"""The limits that the disk sets: the same bytes in the same places, with nothing thought about them."""
+"""Limits of the disk: the same bytes at the same positions, without a ledger."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sycee.journal.frame import padded_bytes
 from sycee.journal.journal import LARGE_FRAME_BYTES, SPARE_FRACTION
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
-FRAMES_MAX: Final = 248  # two million operations say how quick the disk is
+FRAMES_MAX: Final = 248  # two million operations suffice to measure the disk
 READ_BYTES: Final = 16 << 20
 
 
 class SegmentWriter:
-    """Writes bytes where the journal would write its frames.
+    """Writer of bytes at the positions of the journal's frames.
 
-    Its files are made as the journal makes its own: beside the writes when an eighth of the one at hand is used, with
-    zeros that are written where frames are small, and then renamed.
+    Its files are made by the journal's own code: concurrently, once an eighth of the current file is used, zero-filled
+    for small frames, then renamed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,12 +39,12 @@ class SegmentWriter:
         self._next_segment()
 
     def write(self, data: memoryview) -> None:
-        """Write `data` and make it durable."""
+        """Write `data` durably."""
         self.pwrite(data)
         self.fdatasync()
 
     def pwrite(self, data: memoryview) -> None:
-        """Write `data`, in the next file if it does not fit this one."""
+        """Write `data`, in the next file if the current file is full."""
         if self._offset + len(data) > self._spare.segment_bytes:
             self._next_segment()
         assert self._file is not None
@@ -53,14 +53,14 @@ class SegmentWriter:
         self._offset += len(data)
 
     def fdatasync(self) -> None:
-        """Make what was written durable, and see to the next file."""
+        """Make the written data durable, and prepare the next file."""
         assert self._file is not None
         self._file.fdatasync()
         if self._offset * SPARE_FRACTION > self._spare.segment_bytes:
             self._spare.prepare(written=self._frame_bytes < LARGE_FRAME_BYTES)
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the files."""
         self._spare.discard()
         if self._file is not None:
             self._file.close()
@@ -78,19 +78,19 @@ class SegmentWriter:
 
 
 def written(folder: Path, operations: int) -> Timing:
-    """Frames of 8,064 records that hold so many operations, FRAMES_MAX at most: a pwrite and an fdatasync for each."""
+    """Write frames of 8,064 records for this many operations, up to FRAMES_MAX: one pwrite and one fdatasync each."""
     count = min(-(-operations // BATCH), FRAMES_MAX)
     records = min(BATCH, operations)
     return _written(folder, np.random.default_rng(5).bytes(padded_bytes(records)), count, records)
 
 
 def synced(folder: Path, count: int) -> Timing:
-    """Blocks of 4 KiB, one pwrite and one fdatasync for each: the least that anything durable takes."""
+    """Write blocks of 4 KiB with one pwrite and one fdatasync each: the minimum for durable data."""
     return _written(folder, bytes(FRAME_ALIGNMENT_BYTES), count, 1)
 
 
 def _written(folder: Path, data: bytes, count: int, operations: int) -> Timing:
-    buffer = mmap.mmap(-1, len(data))  # whole pages, as the journal's buffers are: the disk may take them as they lie
+    buffer = mmap.mmap(-1, len(data))  # page-aligned like the journal's buffers, so that the kernel need not copy
     buffer[:] = data
     writer = SegmentWriter(folder)
     try:
@@ -103,7 +103,7 @@ def _written(folder: Path, data: bytes, count: int, operations: int) -> Timing:
 
 
 def read(paths: list[Path], operations: int) -> Timing:
-    """These files once, from the disk, whole."""
+    """Read these files once from the disk."""
     forget(paths)
     timing = timed(paths, _read_whole, operations)
     timing.name = "disk"
@@ -111,7 +111,7 @@ def read(paths: list[Path], operations: int) -> Timing:
 
 
 def forget(paths: list[Path]) -> None:
-    """Ask the system to drop what it remembers of these files, so that they are read from the disk."""
+    """Drop these files from the page cache, so that they are read from the disk."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The draw, at the size of the Luohu pilot: freeze the list, then find the winners."""
+"""The draw at the size of the Luohu pilot: freeze the list, then find the winners."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sycee.programmes.definition import DRAW_RULES, REPLAY_BEACON, DrawRule, Str
 ENTRIES: Final = 1_913_847
 WINNERS: Final = 50_000
 FROZEN_NS: Final = MOMENT_MS * 10**6
-# Commitment 2, leaf of the tree 1, node of the tree 2, ticket 2: 64-byte blocks that SHA-256 takes in for each entry.
+# SHA-256 blocks of 64 bytes per entry: commitment 2, leaf of the tree 1, node of the tree 2, ticket 2.
 BLOCKS_PER_ENTRY: Final = 7
 BLOCK_BYTES: Final = 64
 BUFFER_BYTES: Final = 64 << 20
 
 
 def freeze_and_draw(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
-    """Both steps in memory, nothing published; beside hashlib's SHA-256 of as many blocks in one stream."""
+    """Freeze and draw in memory, without publishing; the limit is hashlib's SHA-256 of as many blocks in one stream."""
     setting.say("making registrants")
     count = setting.operations
     random = np.random.default_rng(4)
@@ -53,7 +53,7 @@ def freeze_and_draw(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
         stream = hashlib.sha256()
         yield timing, timed(parts, stream.update, count)
         result = found.pop()
-        require(np.unique(result.index).size == winners, f"{winners} different winners were asked for")
+        require(np.unique(result.index).size == winners, f"{winners} different winners were expected")
 
 
 BENCHMARKS: Final = (

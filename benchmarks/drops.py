@@ -1,4 +1,4 @@
-"""One record that moves money to or from many at once: drops, the expiry of purses, and the settlement of a batch."""
+"""One record that moves money to or from many rows: drop, expiry of purses, settlement of a batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sycee.ledger.layout import AccountKind, PurseState
 from sycee.sequencer.embedded import Ledger
 
 PACKET_MINOR: Final = 20_000
-SETTLED_PAYMENTS: Final = 10_000_000  # of one SETTLE, all or none: room for its movements is made beforehand
+SETTLED_PAYMENTS: Final = 10_000_000  # of one SETTLE, all or none: memory for its movements is prepared beforehand
 SETTLED_HISTORY_BYTES: Final = 256 << 20
 START_NS: Final = 1_800_000_000 * 10**9
 DEADLINE_NS: Final = START_NS + 86_400 * 10**9
@@ -30,7 +30,7 @@ LIMIT: Final = "the same rows and movements written in order into new memory, an
 
 
 def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """One DROP that fills as many purses as there are operations, until it is durable."""
+    """Fill as many purses as there are operations with one durable DROP."""
     for _ in range(setting.repeats):
         timing = books.on_new_ledger(setting, partial(_dropped, setting))
         yield timing, _limit(setting, setting.operations, PURSE_BYTES + MOVEMENT_BYTES)
@@ -51,7 +51,7 @@ def _dropped(setting: Setting, ledger: Ledger) -> Timing:
 
 
 def expire(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """One EXPIRE that returns what is in as many claimed purses as there are operations, until it is durable."""
+    """Return the money of as many claimed purses as there are operations with one durable EXPIRE."""
     for _ in range(setting.repeats):
         clock = SimulatedClock(START_NS)
         timing = books.on_new_ledger(setting, partial(_expired, setting, clock), clock=clock)
@@ -69,15 +69,15 @@ def _expired(setting: Setting, clock: SimulatedClock, ledger: Ledger) -> Timing:
     with ledger.sequencer.reading() as state:
         expired = np.count_nonzero(state.all_purses["state"] == PurseState.EXPIRED)
     require(expired == members, f"{expired:,} of {members:,} purses are expired")
-    require(ledger.account(programme.funder).balance == programme.total, "the funder has not everything back")
+    require(ledger.account(programme.funder).balance == programme.total, "the funder did not receive everything back")
     books.check(setting, ledger, programme.total)
     return timing
 
 
 def settle(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """SETTLEs that make as many staged payments as there are operations, one to each wallet, until durable."""
+    """Settle as many staged payments as there are operations, one to each wallet, with durable SETTLEs."""
     for _ in range(setting.repeats):
-        # Wallets and payments take most of a machine's memory, so that older rows had better stand on the disk.
+        # Wallets and payments need most of the memory, so older rows go to working files.
         timing = books.on_new_ledger(setting, partial(_settled, setting), history_bytes=SETTLED_HISTORY_BYTES)
         yield timing, _limit(setting, setting.operations, layout.ACCOUNT.itemsize + MOVEMENT_BYTES)
 
@@ -155,7 +155,7 @@ BENCHMARKS: Final = (
     _row("drop-10m", _DROP.format(10_000_000), drop, 1_000, count=10_000_000, quick=False),
     _row(
         "drop-100m",
-        "100,000,000 wallets paid in plain money by ten durable SETTLEs, each all or none, payments staged before",
+        "100,000,000 wallets paid by ten durable SETTLEs, each all or none; payments staged before",
         settle,
         10_000,
         count=100_000_000,
@@ -163,7 +163,7 @@ BENCHMARKS: Final = (
     ),
     _row(
         "expire-1m",
-        "one durable EXPIRE that returns what 1,000,000 claimed purses hold",
+        "one durable EXPIRE that returns the money of 1,000,000 claimed purses",
         expire,
         60,
         count=1_000_000,

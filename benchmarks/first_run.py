@@ -1,4 +1,4 @@
-"""The first payment on a machine, which compiles the kernels. `python -m benchmarks.first_run FOLDER N` pays."""
+"""First payment on a machine, which compiles the kernels. `python -m benchmarks.first_run FOLDER N` pays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 def first_run(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """Start a process that opens a ledger and pays, with no compiled kernel; then the same with all of them."""
+    """Time a process that opens a ledger and pays without compiled kernels; then the same with all of them."""
     for _ in range(setting.repeats):
         settle(setting.folder, setting.operations)
         setting.say("compiling and paying")
@@ -40,13 +40,13 @@ def _run(setting: Setting) -> Timing:
         check=False,
     )
     timing = Timing(setting.operations, perf_counter() - start)
-    require(done.returncode == 0, f"a process that was to pay ended with {done.returncode}: {done.stderr.strip()}")
+    require(done.returncode == 0, f"the paying process ended with exit code {done.returncode}: {done.stderr.strip()}")
     shutil.rmtree(setting.folder / "ledger")
     return timing
 
 
 def pay(folder: Path, operations: int) -> None:
-    """Open a ledger and its accounts, and make transfers between them."""
+    """Open a ledger and its accounts, and make transfers."""
     from benchmarks.books import require_created
     from benchmarks.town import Town
     from sycee.sequencer.embedded import Ledger
@@ -61,7 +61,7 @@ def pay(folder: Path, operations: int) -> None:
 BENCHMARKS: Final = (
     Benchmark(
         "first-run",
-        "from the start of a process to its first durable payment, on a machine that has no compiled kernel yet",
+        "from the start of a process to its first durable payment, without compiled kernels",
         None,
         1,
         "the same with the kernels in the cache",

@@ -1,4 +1,4 @@
-"""Making ids."""
+"""Generation of ids."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmarks.town import MOMENT_MS
 from sycee.core import ids
 from sycee.core.errors import require
 
-RANDOM_BYTES: Final = 4  # that an id takes from the system
+RANDOM_BYTES: Final = 4  # random bytes of an id
 
 
 def generate(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
-    """ids.generate, as many at a time as a frame holds, beside the random bytes alone."""
+    """Run ids.generate for a frame's worth of ids at a time; the limit is the random bytes alone."""
     full, rest = divmod(setting.operations, BATCH)
     counts = [BATCH] * full + [rest] * bool(rest)
     for _ in range(setting.repeats):
@@ -36,7 +36,7 @@ def _generate(made: list[ids.Ids], count: int) -> None:
 BENCHMARKS: Final = (
     Benchmark(
         "ids-generate",
-        "ids made 8,064 at a time",
+        "ids generated 8,064 at a time",
         None,
         2_000_000,
         "os.urandom of 4 bytes an id",

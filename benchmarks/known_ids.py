@@ -1,11 +1,11 @@
-"""Ids of a long past: what a ledger that bound very many finds them with, and what memory that takes.
+"""Lookup and memory of a billion bound ids.
 
-The past is made, not lived: sorted runs of ids ordered by time, as `ledger.generations` would have sealed them, let go
-to working files as `ledger.history` does. Rows of the bound operations themselves are not there, so lookups are those
-of the runs: the row that an id is bound to is found, and not read.
+The history is synthetic: sorted runs of time-ordered ids, as `ledger.id_generations` seals them, evicted to working
+files by `storage.history`. The rows of the bound operations do not exist: a lookup finds the row number and does not
+read the row.
 
-The figure is anonymous memory, which is the process' own. Pages of the working files come on top as long as
-the system has nothing better to do with them: it may drop them at any time, and reads them again when they are needed.
+The figure is anonymous memory, which belongs to the process alone. Pages of working files are additional while memory
+is free; the system may drop them at any time and reads them again on demand.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from sycee.storage.table_storage import TableStorage
 IDS: Final = 1_000_000_000
 RUN_IDS: Final = 1 << 20
 IDS_PER_MS: Final = 100
-NUMBERS_PER_MS: Final = 128  # the counter of a millisecond's ids; those from IDS_PER_MS on are given to late ones
+NUMBERS_PER_MS: Final = 128  # the counter of ids in a millisecond; late ids use counters from IDS_PER_MS on
 START_MS: Final = 1_700_000_000_000
 FRESH_LOOKUPS: Final = 1_000_000
-LATE_S: Final = 5  # a phone's clock, and a payment that waited for a network
+LATE_S: Final = 5  # the error of a phone's clock, or a payment that waited for a network
 OLD_LOOKUPS: Final = 20_000
 HOT_BYTES: Final = 256 << 20
 ID_BYTES: Final = 20  # in a run
-# What stays in memory of each id, and of the newest ids more: they share what is kept with rows that are not there.
+# Memory of each id, and of the newest ids: their share of the memory for rows, which do not exist here.
 FENCE_BYTES: Final = 16 / id_generations.BLOCK_IDS
 HOT_IDS: Final = HOT_BYTES // (layout.MOVEMENT.itemsize + layout.BOUND.itemsize + ID_BYTES)
 _STATUS: Final = Path("/proc/self/status")
@@ -46,7 +46,7 @@ _IO: Final = Path("/proc/self/io")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What this process had of memory and disk at a moment; bytes, and faults that waited for the disk."""
+    """Memory and disk use of this process: bytes, and page faults that waited for the disk."""
 
     anonymous: int
     files: int
@@ -55,22 +55,22 @@ class Use:
 
     @classmethod
     def now(cls) -> Use:
-        """Of this process, from Linux' own accounts. Raises UnavailableError elsewhere."""
+        """Read the current use from Linux' own accounts. Raises UnavailableError elsewhere."""
         try:
             status = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
             io = dict(line.split(": ") for line in _IO.read_text().splitlines())
         except OSError as error:
-            raise UnavailableError(f"this system does not say what memory is made of: {error}") from error
+            raise UnavailableError(f"this system does not report kinds of memory: {error}") from error
         anonymous, files = (int(status[name].split()[0]) * 1_024 for name in ("RssAnon", "RssFile"))
         return cls(anonymous, files, int(io["read_bytes"]), resource.getrusage(resource.RUSAGE_SELF).ru_majflt)
 
     def has_read_since(self, before: Use) -> bool:
-        """Whether anything came from the disk."""
+        """Return whether the process read from the disk since `before`."""
         return (self.read, self.faults) != (before.read, before.faults)
 
 
-def made_ids(numbers: Array, counter: int = 0) -> Array:
-    """(n, 2) u64, low and high, of ids by number: in order, IDS_PER_MS of each millisecond. `counter` makes others."""
+def ids_of_numbers(numbers: Array, counter: int = 0) -> Array:
+    """Return (n, 2) u64, low and high, of ids by number, IDS_PER_MS per millisecond. `counter` makes others."""
     of_millisecond = numbers % np.uint64(IDS_PER_MS) + np.uint64(counter)
     ids = np.empty((numbers.size, 2), np.uint64)
     ids[:, 1] = (numbers // np.uint64(IDS_PER_MS) + np.uint64(START_MS)) << np.uint64(16) | np.uint64(0x7000)
@@ -80,28 +80,28 @@ def made_ids(numbers: Array, counter: int = 0) -> Array:
 
 
 def numbered(first: int, count: int) -> Array:
-    """(count,) u64 from `first` on."""
+    """Return (count,) u64 numbers starting with `first`."""
     return np.arange(first, first + count, dtype=np.uint64)
 
 
-def past(setting: Setting, history: History) -> LedgerState:
-    """A state whose runs hold setting.operations ids, numbered from 0, each bound in the row of its number."""
+def synthetic_history(setting: Setting, history: History) -> LedgerState:
+    """Return a state whose runs contain setting.operations ids from number 0, each bound to the row of its number."""
     state = LedgerState(TableStorage(history))
     for first in range(0, setting.operations, RUN_IDS):
         count = min(RUN_IDS, setting.operations - first)
         at = id_generations.make_room(state, count)
-        state.tables.run_ids[at : at + count] = made_ids(numbered(first, count))
+        state.tables.run_ids[at : at + count] = ids_of_numbers(numbered(first, count))
         state.tables.run_rows[at : at + count] = np.arange(count, dtype=np.uint32)
         id_generations.add_run(state.tables, first, count)
         if first % (64 * RUN_IDS) == 0:
-            setting.say(f"making ids: {first:,} are there")
+            setting.say(f"making ids: {first:,} done")
         state.settle_history(wait=True)
     require(not history.refused, history.refused)
     return state
 
 
-def looked_up(state: LedgerState, ids: Array) -> tuple[Array, float]:
-    """(n,) int64 rows, -1 where there is none, and how long it took."""
+def lookup(state: LedgerState, ids: Array) -> tuple[Array, float]:
+    """Return (n,) int64 rows, -1 for unbound ids, and the duration in seconds."""
     low, high, rows = ids[:, 0].copy(), ids[:, 1].copy(), np.empty(len(ids), np.int64)
     start = perf_counter()
     kernels.bound_rows_of(state.tables, low, high, rows)
@@ -109,35 +109,35 @@ def looked_up(state: LedgerState, ids: Array) -> tuple[Array, float]:
 
 
 def known_ids(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """Anonymous memory, and how quickly ids are looked up: fresh ones, which read nothing, late ones, and old ones."""
+    """Measure anonymous memory, and lookups of fresh ids (which must not read the disk), late ids and old ids."""
     before = Use.now()
     history = History(setting.folder, HOT_BYTES)
-    state, random = past(setting, history), np.random.default_rng(1)
+    state, random = synthetic_history(setting, history), np.random.default_rng(1)
     count = min(FRESH_LOOKUPS, max(setting.operations, 1))
     late_ids = min(LATE_S * 1_000 * IDS_PER_MS, setting.operations)
-    setting.say("looking ids up")
-    looked_up(state, made_ids(numbered(setting.operations, 1)))  # compiles, where nothing did so far
+    setting.say("lookups")
+    lookup(state, ids_of_numbers(numbered(setting.operations, 1)))  # compiles the kernel if necessary
     for _ in range(setting.repeats):
         start = Use.now()
-        # What phones send whose clocks are right, and seconds ahead; in what order makes no difference.
-        fresh = made_ids(random.permutation(numbered(setting.operations, count)))
+        # Ids from phones with correct clocks, and with clocks seconds ahead; their order is irrelevant.
+        fresh = ids_of_numbers(random.permutation(numbered(setting.operations, count)))
         ahead = fresh + np.array([0, LATE_S * 1_000 << 16], np.uint64)
-        rows, fresh_s = looked_up(state, fresh)
+        rows, fresh_s = lookup(state, fresh)
         require(bool((rows == -1).all()), "an id was found that was never bound")
-        rows, ahead_s = looked_up(state, ahead)
+        rows, ahead_s = lookup(state, ahead)
         require(bool((rows == -1).all()), "an id was found that was never bound")
-        require(not Use.now().has_read_since(start), "looking for fresh ids read from the disk")
+        require(not Use.now().has_read_since(start), "lookups of fresh ids read from the disk")
         late = numbered(setting.operations - late_ids, late_ids)
-        rows, late_s = looked_up(state, made_ids(random.permutation(late), NUMBERS_PER_MS))
+        rows, late_s = lookup(state, ids_of_numbers(random.permutation(late), NUMBERS_PER_MS))
         require(bool((rows == -1).all()), "a late id was found that was never bound")
         end = Use.now()
         old = random.integers(setting.operations, size=OLD_LOOKUPS).astype(np.uint64)
-        rows, old_s = looked_up(state, made_ids(old))
+        rows, old_s = lookup(state, ids_of_numbers(old))
         require(np.array_equal(rows, old), "an old id was not found where it was bound")
         after = Use.now()
         own = max(after.anonymous - before.anonymous, 0)
         note = (
-            f"beside it {(end.files - before.files) / 2**20:,.0f} MiB of files before an old id was looked up, and "
+            f"in addition {(end.files - before.files) / 2**20:,.0f} MiB of files before an old id was looked up, and "
             f"{(after.files - before.files) / 2**20:,.0f} after, which the system may drop; looked up: fresh ids "
             f"{count / fresh_s:,.0f}/s, {LATE_S} s ahead {count / ahead_s:,.0f}/s, up to {LATE_S} s late "
             f"{late_ids / late_s:,.0f}/s, old {OLD_LOOKUPS / old_s:,.0f}/s with "
@@ -151,8 +151,8 @@ def known_ids(setting: Setting) -> Iterator[tuple[Timing, ...]]:
 BENCHMARKS: Final = (
     Benchmark(
         "ids-1b",
-        "anonymous memory that 1,000,000,000 ids ordered by time take, of which new ones are told apart without the "
-        "disk; pages of files are not in it, for the system may drop them at any time",
+        "anonymous memory of 1,000,000,000 time-ordered ids, where lookups of new ids read nothing; pages of files are "
+        "not counted, since the system may drop them at any time",
         None,
         IDS,
         "fences and the newest ids, which stay in memory",

@@ -1,4 +1,4 @@
-"""The ledger at work in a folder: transfers, pays out of purses, holds; and what a transfer takes on the disk."""
+"""Transfers, pays from purses and holds on a durable ledger; bytes per transfer in the journal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MILLION: Final = 1_000_000
 
 
 def transfers(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
-    """Submit frames of 8,064 transfers: each call returns when its frame is on the disk and applied."""
+    """Submit frames of 8,064 transfers: each call returns when its frame is on disk and applied."""
     return _durable(setting, partial(Town, accounts, setting.operations), Town.transfers)
 
 
@@ -33,7 +33,7 @@ def pays(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
 
 
 def holds(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
-    """Submit a frame of holds, then a frame that posts them, in turns. Both are counted."""
+    """Submit frames of holds and frames of their posts alternately. Both are counted."""
     payments = -(-setting.operations // 2)
     return _durable(setting, partial(Town, accounts, payments), Town.holds_and_posts, each=2)
 
@@ -46,7 +46,7 @@ def _durable(
     purses: int = 0,
     each: int = 1,
 ) -> Iterator[tuple[Timing, ...]]:
-    """Each repeat on a new ledger, and then its limits. purses: of a wallet; each: operations of a payment."""
+    """Measure each repeat on a new ledger, then its limits. purses: per wallet; each: operations per payment."""
     for _ in range(setting.repeats):
         town = make()
         operations = each * town.paying
@@ -64,7 +64,7 @@ def _submitted(setting: Setting, town: Any, records: Iterable[Array], operations
 
 
 def journal_bytes(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
-    """How many bytes of the journal a transfer takes: what the disk is given in its frames, padding included."""
+    """Measure the journal bytes of a transfer, including headers and padding."""
     for _ in range(setting.repeats):
         folder = setting.folder / "ledger"
         journal = Journal.create(journal_disk(folder))
@@ -107,7 +107,7 @@ BENCHMARKS: Final = (
     _row("transfers-100m", "transfers", transfers, 100 * MILLION, goal=Goal(2_000_000, memory_gib=18), quick=None),
     _row(
         "pay-1m",
-        "pays, each looks at two purses and at tier limits",
+        "pays, each checks two purses and tier limits",
         pays,
         MILLION,
         goal=Goal(2_000_000),
@@ -116,7 +116,7 @@ BENCHMARKS: Final = (
     _row("holds-10k", "holds, then their posts", holds, 10_000, goal=Goal(2_500_000), quick=2 * MILLION),
     Benchmark(
         "journal-bytes",
-        "bytes of the journal for each of the transfers of full frames",
+        "journal bytes per transfer in full frames",
         10_000,
         MILLION,
         "the record itself",

@@ -1,4 +1,4 @@
-"""The machine a figure belongs to. Nothing here names a host, a person or a path."""
+"""Facts about the measured machine. No host, person or path is named."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def facts() -> dict[str, Any]:
-    """CPU, memory, versions, the date, and how busy the machine was when the run began."""
+    """Return CPU, memory, versions, date, and the load when the run began."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -28,7 +28,7 @@ def facts() -> dict[str, Any]:
 
 
 def now() -> str:
-    """The time, to the second."""
+    """Return the time, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark is, and how its repeats become one row."""
+"""Benchmarks, and the summary of their repeats as one row."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sycee.core.arrays import Array
 from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.core.memory import available_bytes
 
-BATCH: Final = FRAME_RECORDS_MAX  # what fits one frame: 8,064 operations
-MILLION: Final = 124 * BATCH  # the whole number of frames that comes nearest to a million: 999,936 operations
+BATCH: Final = FRAME_RECORDS_MAX  # one frame: 8,064 operations
+MILLION: Final = 124 * BATCH  # the whole number of frames nearest to a million: 999,936 operations
 REPEATS: Final = 3
-READY_BYTES: Final = 4 << 30  # more than what most rows come to hold while they are clocked
+READY_BYTES: Final = 4 << 30  # more than most rows allocate while they are timed
 READY_BYTES_EACH: Final = 1 << 10  # for each operation of a small row
 FRAMES_NOT_FULL_MAX: Final = 2  # at the end of a run: one of each kind
-STEADY: Final = 0.9  # of the first million's rate: what the last must reach to count as fast as it. The rest is noise
+STEADY: Final = 0.9  # the last million must reach this share of the first million's rate; the rest is noise
 
-# Where the system keeps the most memory that this process had at once, and how that is set back.
+# Linux' record of the peak memory of this process, and the file that resets it.
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
 _CLEAR_PEAK: Final = "5"
@@ -36,23 +36,23 @@ _CLEAR_PEAK: Final = "5"
 
 @dataclass(slots=True)
 class Timing:
-    """One repeat of the work, or of one of its limits."""
+    """Timing of one repeat of the work, or of one of its limits."""
 
     operations: int = 0
     total_s: float = 0.0
-    batches_s: list[float] = field(default_factory=list)  # how long each batch took
-    name: str = ""  # of a limit, where there are several
-    value: float | None = None  # the figure itself, where it is no matter of time
-    peak_bytes: int = 0  # the most memory that the process had while it worked; 0 where nobody looked
+    batches_s: list[float] = field(default_factory=list)  # duration of each batch
+    name: str = ""  # name of the limit, if there are several
+    value: float | None = None  # the figure itself, if it is not a time
+    peak_bytes: int = 0  # peak memory during the work; 0 if not measured
     note: str = ""  # one sentence for the reader of the row
 
     @property
     def rate_per_s(self) -> float:
-        """Operations a second over the whole repeat."""
+        """Return operations per second over the whole repeat."""
         return self.operations / self.total_s
 
     def millions_per_s(self) -> list[float]:
-        """The rate of each million operations in order; empty where there is no whole one, or batches are no frames."""
+        """Return the rate of each whole million operations; empty if there is none or batches are not frames."""
         frames = MILLION // BATCH
         if abs(len(self.batches_s) - self.operations / BATCH) > FRAMES_NOT_FULL_MAX:
             return []
@@ -62,7 +62,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What the figure of a row is, and how a repeat gives it."""
+    """Unit of a row's figure, and its computation from a repeat."""
 
     name: str
     more_is_better: bool
@@ -71,7 +71,7 @@ class Unit:
 
 def _value(timing: Timing) -> float:
     if timing.value is None:
-        raise ValueError("a figure that is no matter of time is given as `value`")
+        raise ValueError("a figure that is not a time must be set as `value`")
     return timing.value
 
 
@@ -89,21 +89,21 @@ TIMES: Final = Unit("times", more_is_better=False, of=_value)
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the figure of a row at its full size is to be, on the machine that the goals were set for."""
+    """Goal of a row at its full size, on the machine for which the goals were set."""
 
-    value: float  # at least, or at most: as the unit says what is better
+    value: float  # minimum or maximum, depending on the unit
     steady: bool = False  # and the last million as fast as the first
-    memory_gib: float | None = None  # and at most so much memory
+    memory_gib: float | None = None  # and a maximum of memory
 
     def text(self, unit: Unit) -> str:
-        """In one cell of a table."""
+        """Return the goal as one table cell."""
         parts = [f"{'≥' if unit.more_is_better else '≤'} {self.value:,.10g} {unit.name}".replace(" /s", "/s")]
         parts += ["last million as the first"] if self.steady else []
         parts += [f"≤ {self.memory_gib:g} GiB"] if self.memory_gib else []
         return ", ".join(parts)
 
     def is_met(self, row: Row, unit: Unit) -> bool:
-        """Whether a measured row reaches it, by its median."""
+        """Return whether the median of a measured row reaches the goal."""
         reached = row.median >= self.value if unit.more_is_better else row.median <= self.value
         steady = not self.steady or bool(row.millions and row.millions[-1] >= STEADY * row.millions[0])
         within = self.memory_gib is None or row.peak_mib <= 1024 * self.memory_gib
@@ -112,36 +112,36 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a benchmark is given: where to write, how much to do, and whom to tell what it is at."""
+    """Arguments of a benchmark: folder, amount of work, and callback for progress."""
 
-    folder: Path  # empty, on the disk to be measured
+    folder: Path  # empty, on the measured disk
     operations: int
     repeats: int
     say: Callable[[str], None]
 
 
-# Each repeat yields the timing of the work, then that of each of its limits.
+# Each repeat yields the timing of the work, then of each limit.
 Measure = Callable[[Setting], Iterator[tuple[Timing, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One row to be. `accounts` is None where the work knows none."""
+    """Definition of one row. `accounts` is None if the work has none."""
 
     work: str
     description: str
     accounts: int | None
-    operations: int  # of one repeat, at full size: that of the goal
-    limit: str  # what its limits are; of several the slowest is its limit
+    operations: int  # of one repeat at full size, the size of the goal
+    limit: str  # description of its limits; the slowest of several decides
     measure: Measure
     unit: Unit = RATE
     goal: Goal | None = None
-    quick: int | None = None  # operations of one repeat in the subset that takes minutes; None if it is not in it
+    quick: int | None = None  # operations of one quick repeat; None if the row is not in the quick subset
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. Figures are of all repeats; `millions` are of the one in the middle."""
+    """One line of the table. Figures are over all repeats; `millions` are of the median repeat."""
 
     work: str
     description: str
@@ -152,24 +152,26 @@ class Row:
     median: float
     lowest: float
     highest: float
-    p50_ms: float | None  # of the batches of all repeats: frames, calls, or whatever was done at once
+    p50_ms: float | None  # of the batches of all repeats: frames, calls, or other units
     p99_ms: float | None
     longest_ms: float | None
     millions: list[float]  # rate of each million operations
     limit: str
-    limits: dict[str, float]  # by name, medians
-    limit_by: str  # the one that decides
+    limits: dict[str, float]  # medians by name
+    limit_by: str  # the deciding limit
     limit_value: float | None
-    ratio: float | None  # how much of what the limit allows was reached: 1 is all
+    ratio: float | None  # share of the limit that was reached: 1 is all
     goal: str
     goal_value: float | None
-    met: bool | None  # None where there is no goal, or the row was not measured at the goal's size
+    met: bool | None  # None without a goal, or if the row was not measured at the goal's size
     peak_mib: float
     note: str
 
     @classmethod
     def of(cls, benchmark: Benchmark, repeats: list[tuple[Timing, ...]], *, peak_bytes: int = 0) -> Row:
-        """Sum up the repeats of one benchmark. `peak_bytes`: of the process, where the repeats do not say."""
+        """Return the row for the repeats of one benchmark. `peak_bytes`: of the process, if the repeats do not contain
+        it.
+        """
         unit, goal = benchmark.unit, benchmark.goal
         works = sorted((work for work, *_ in repeats), key=unit.of)
         middle = median(unit.of(work) for work in works)
@@ -227,7 +229,7 @@ def timed(
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
-    """Call `step` with each of `batches` and time the calls; making the batches is not counted."""
+    """Call `step` with each of `batches` and time the calls; making the batches is not timed."""
     timing = Timing(operations)
     for batch in batches:
         start = clock()
@@ -238,17 +240,17 @@ def timed(
 
 
 def batches_of(records: Array | Iterable[Array], size: int = BATCH) -> Iterator[Array]:
-    """Views of `size` records each, of one array or of several in turn; the last of each may have fewer."""
+    """Yield views of `size` records, of one array or of several in order; the last view of each may be shorter."""
     for part in [records] if isinstance(records, np.ndarray) else records:
         for start in range(0, part.shape[0], size):
             yield part[start : start + size]
 
 
 def settle(folder: Path, operations: int) -> None:
-    """Let the file system finish what earlier steps left to it, so that the next repeat does not pay for it.
+    """Wait until the file system has finished earlier work, so that the next repeat is not slowed by it.
 
-    And have the machine hold memory that it can give at once: a virtual one may have to ask its host first, which takes
-    more than the work itself. It is let go of again, and does not count as a peak.
+    Also touch memory once: a virtual machine may have to request it from its host, which takes longer than the measured
+    work. It is released again and does not count as a peak.
     """
     memory = np.zeros(min(READY_BYTES, READY_BYTES_EACH * operations, available_bytes() // 4), np.uint8)
     memory[:: mmap.PAGESIZE] = 1
@@ -262,23 +264,23 @@ def settle(folder: Path, operations: int) -> None:
 
 
 def forget_peak() -> None:
-    """From here on `peak_bytes` looks for the most memory anew."""
+    """Reset the peak that `peak_bytes` returns."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text(_CLEAR_PEAK)
 
 
 def peak_bytes() -> int:
-    """The most memory that this process held at once; 0 where the system does not say."""
+    """Return the peak memory of this process; 0 if the system does not report it."""
     return _status_bytes("VmHWM:")
 
 
 def resident_bytes() -> int:
-    """The memory that this process holds; 0 where the system does not say.
+    """Return the resident memory of this process; 0 if the system does not report it.
 
-    What was freed is given back first: the C library keeps some of it for later.
+    Freed memory is returned to the system first, since the C library caches some of it.
     """
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # another C library has another way, or none
+    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such call
         ctypes.CDLL(None).malloc_trim(0)
     return _status_bytes("VmRSS:")
 

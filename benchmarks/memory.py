@@ -1,6 +1,6 @@
-"""The limit that memory sets: the cache lines of an operation touched, with nothing decided.
+"""Limit of the memory: touch the cache lines of an operation, without deciding anything.
 
-Per operation, at random places known beforehand (so that the processor may fetch many at once):
+Per operation, at random positions known beforehand, so that the processor can fetch several concurrently:
 
 | table | touched |
 |---|---|
@@ -8,10 +8,10 @@ Per operation, at random places known beforehand (so that the processor may fetc
 | accounts | the first 64-byte line of a 128-byte row read, changed and written, twice; for pays both lines |
 | purses (pays only) | 8 bytes at both ends of an 80-byte row read, of two purses; one of them changed and written |
 
-and, in order, its 128-byte record read and a 64-byte movement and a 64-byte known id written. That is four random
-lines for a transfer, and ten for a pay. No index of known ids is among them, since ids that ascend need none. The
-tables have as many rows as the ledger's have after the run, and the index is half full at most; their memory is given
-by the system before the clock starts, which a ledger's is not.
+In order: the 128-byte record is read, a 64-byte movement and a 64-byte bound id are written. This makes four random
+lines for a transfer and ten for a pay. No index of bound ids is included, since ascending ids need none. The tables
+have as many rows as the ledger's after the run, and the index is at most half full. Their memory is allocated before
+the timing starts, unlike a ledger's.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _touch(  # type: ignore[no-untyped-def]
 
 
 def touched(*, accounts: int, purses: int = 0, operations: int, clock: Clock = time.perf_counter) -> Timing:
-    """Touch what each of a million operations at most touches, in tables of these sizes."""
+    """Touch the lines of up to a million operations, in tables of these sizes."""
     count, random = min(operations, MILLION), np.random.default_rng(3)
     account_slots = _slots(accounts)
     tables = (
@@ -91,7 +91,7 @@ def touched(*, accounts: int, purses: int = 0, operations: int, clock: Clock = t
 
 
 def filled(rows: int, row_bytes: int, *, clock: Clock = time.perf_counter) -> Timing:
-    """Write so many rows in order into memory that is new, which is what makes a movement of each at the least."""
+    """Write this many rows in order into new memory: the minimum for a movement on each row."""
     timing = timed([rows * row_bytes], lambda size: np.empty(size, np.uint8).fill(1), rows, clock=clock)
     timing.name = "memory"
     return timing

@@ -1,6 +1,6 @@
-"""Single durable transfers, and reads beside them, that come when they come: asyncio callers in an open loop.
+"""Single durable transfers and concurrent reads of asyncio callers in an open loop.
 
-Ledger and callers share one process, which is set as a server would be (`crowd.as_a_server`).
+Ledger and callers share one process, configured as a server (`crowd.as_a_server`).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ Work = Callable[[AsyncLedger, Town], Coroutine[Any, Any, Timing]]
 ACCOUNTS: Final = 10_000
 RATE_PER_S: Final = 50_000
 READS_PER_S: Final = 20_000
-WINDOW_S: Final = 3.0  # of which a rate is held or not
-LATE_MS: Final = 100.0  # p99 above it: the rate is not held. Below it a person takes an answer for immediate
-HELD: Final = 0.95  # of the rate that was offered must have been answered when the window ends
+WINDOW_S: Final = 3.0  # duration over which a rate must be held
+LATE_MS: Final = 100.0  # a rate with a higher p99 is not held; people perceive shorter delays as immediate
+HELD: Final = 0.95  # share of the offered rate that must be answered when the window ends
 FIRST_RATE_PER_S: Final = 40_000
 STEP: Final = 1.1
-TRIES: Final = 2  # at each rate: another process may have had the machine
+TRIES: Final = 2  # at each rate: another process may have used the machine
 SYNCS: Final = 1_000
-OPERATIONS_MAX: Final = 1 << 20  # nobody waits for a turn: what waits is in the figure anyway
+OPERATIONS_MAX: Final = 1 << 20  # large enough that no caller waits: waiting is part of the figure anyway
 
 
 def open_loop(setting: Setting, *, rate_per_s: int) -> Iterator[tuple[Timing, ...]]:
-    """Offer transfers at one rate; the figure is the p99 above that of a block's own pwrite and fdatasync."""
+    """Offer transfers at one rate; the figure is the p99 minus that of one block's pwrite and fdatasync."""
 
     async def offered(door: AsyncLedger, town: Town) -> Timing:
         payers = _payers(door, town)
@@ -56,7 +56,7 @@ def open_loop(setting: Setting, *, rate_per_s: int) -> Iterator[tuple[Timing, ..
         limit = _synced(setting)
         timing.value = ms(timing, 99) - ms(limit, 99)
         timing.note = (
-            f"{rate_per_s:,}/s offered, {timing.rate_per_s:,.0f}/s held; from when each was due: "
+            f"{rate_per_s:,}/s offered, {timing.rate_per_s:,.0f}/s held; since the due time of each: "
             f"{_percentiles(timing)}; {_of_the_disk(limit)}"
         )
         limit.value = ms(limit, 99)
@@ -64,10 +64,10 @@ def open_loop(setting: Setting, *, rate_per_s: int) -> Iterator[tuple[Timing, ..
 
 
 def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """Offer transfers alone, then transfers and balance reads at once.
+    """Offer transfers alone, then transfers and balance reads concurrently.
 
-    The figure is the reads' p99 above that of a block's own pwrite and fdatasync: a read waits for the frame that is
-    being written. The note has the transfers' p99 alone and beside the reads, in the same run.
+    The figure is the reads' p99 minus that of one block's pwrite and fdatasync: a read waits for the frame being
+    written. The note contains the transfers' p99 without and with reads in the same run.
     """
     each = setting.operations // 2
     reads = max(1, each * READS_PER_S // RATE_PER_S)
@@ -89,7 +89,7 @@ def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         timing.operations = setting.operations
         timing.note = (
             f"{READS_PER_S:,} reads/s offered, {reads / timing.total_s:,.0f}/s held: {_percentiles(timing)}; "
-            f"beside them {RATE_PER_S:,} transfers/s offered, {beside.rate_per_s:,.0f}/s held: p99 "
+            f"with them {RATE_PER_S:,} transfers/s offered, {beside.rate_per_s:,.0f}/s held: p99 "
             f"{ms(beside, 99):.2f} ms, {ms(beside, 99) / ms(alone, 99):.2f} times that without reads, "
             f"{ms(alone, 99):.2f} ms"
         )
@@ -105,7 +105,7 @@ def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
 
 
 def highest_rate(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """Offer more and more until a rate is not held; the figure is the highest that was."""
+    """Raise the offered rate until it is not held; the figure is the highest rate held."""
 
     async def offered(door: AsyncLedger, town: Town) -> Timing:
         payers = _payers(door, town)
@@ -117,8 +117,8 @@ def highest_rate(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     for _ in range(setting.repeats):
         timing = _on_new_ledger(setting, offered)
         timing.note = (
-            f"held for {WINDOW_S:g} s; from when each was due: p50 {ms(timing, 50):.2f} ms, "
-            f"p99 {ms(timing, 99):.2f} ms, which may be {LATE_MS:g} ms"
+            f"held for {WINDOW_S:g} s; since the due time of each: p50 {ms(timing, 50):.2f} ms, "
+            f"p99 {ms(timing, 99):.2f} ms, allowed {LATE_MS:g} ms"
         )
         yield timing, _synced(setting)
 
@@ -140,12 +140,12 @@ async def _highest(payers: Crowd, setting: Setting) -> Timing:
                 break
         else:
             if best is None:
-                raise UnavailableError(f"{rate_per_s:,} transfers a second are more than this machine holds")
+                raise UnavailableError(f"{rate_per_s:,} transfers/s exceed this machine's rate")
             return best
 
 
 def _on_new_ledger(setting: Setting, work: Work) -> Timing:
-    """Do it with a new ledger's coroutines, and check the ledger afterwards."""
+    """Run the work on a new ledger, and check the ledger afterwards."""
     town = Town(ACCOUNTS, setting.operations)
 
     async def main(ledger: Ledger) -> Timing:
@@ -162,13 +162,13 @@ def _on_new_ledger(setting: Setting, work: Work) -> Timing:
 
 
 def _payers(door: AsyncLedger, town: Town) -> Crowd:
-    """Callers who transfer between wallets of a town."""
+    """Return callers that transfer between wallets of a town."""
     payments = chain.from_iterable(map(_payments, town.transfers()))
     return Crowd(door.transfer, payments, lambda result: result is Result.CREATED)
 
 
 def _payments(records: Array) -> Iterator[tuple[int, int, int]]:
-    """Debit, credit and amount of each transfer, as plain integers."""
+    """Yield debit, credit and amount of each transfer as plain integers."""
     sides = [
         [
             high << 64 | low
@@ -180,7 +180,7 @@ def _payments(records: Array) -> Iterator[tuple[int, int, int]]:
 
 
 def _wallets(town: Town) -> Iterator[tuple[int]]:
-    """Wallets, uniform random, as plain integers."""
+    """Yield wallets, uniform random, as plain integers."""
     wallets = [(ids.to_int(each),) for each in ids_of(Purpose.WALLET, np.arange(town.accounts))]
     numbers = random_of(np.arange(town.paying), salt=4) % np.uint64(town.accounts)
     return map(wallets.__getitem__, numbers.tolist())
@@ -202,7 +202,7 @@ def _of_the_disk(limit: Timing) -> str:
 BENCHMARKS: Final = (
     Benchmark(
         "single-open-loop",
-        f"single transfers of asyncio callers, offered at {RATE_PER_S:,}/s in an open loop: p99 above the disk's own",
+        f"single transfers of asyncio callers, offered at {RATE_PER_S:,}/s in an open loop: p99 minus the disk's p99",
         ACCOUNTS,
         10 * RATE_PER_S,
         "pwrite + fdatasync of 4 KiB: p99",
@@ -213,8 +213,8 @@ BENCHMARKS: Final = (
     ),
     Benchmark(
         "reads-beside-writes",
-        f"{READS_PER_S:,} balance reads/s beside {RATE_PER_S:,} transfers/s of asyncio callers, offered in an open "
-        "loop: the reads' p99 above the disk's own",
+        f"{READS_PER_S:,} balance reads/s with {RATE_PER_S:,} transfers/s of asyncio callers, offered in an open "
+        "loop: the reads' p99 minus the disk's p99",
         ACCOUNTS,
         20 * RATE_PER_S,
         "pwrite + fdatasync of 4 KiB: p99",
@@ -228,7 +228,7 @@ BENCHMARKS: Final = (
         f"single transfers of asyncio callers in an open loop: the highest rate held for {WINDOW_S:g} s",
         ACCOUNTS,
         6_000_000,
-        "pwrite + fdatasync of 4 KiB, one after the other",
+        "pwrite + fdatasync of 4 KiB, in sequence",
         highest_rate,
         RATE,
         Goal(100_000),

@@ -1,7 +1,7 @@
-"""What peers are given to do: the town's transfers with the town's ids, as a database would keep them.
+"""Work for the peers: the same transfers with the same ids, stored as a database would.
 
-One transfer is a history row under a unique id of 16 bytes, and two balances; who has not enough is refused. There is
-one currency, no limits, no chains, no signatures and no digest: less than the ledger does, in the peer's favour.
+One transfer is a history row under a unique id of 16 bytes, and two balances; an insufficient balance is refused. There
+is one currency and no limits, chains, signatures or digests: less work than the ledger's, in the peer's favour.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from sycee.core.arrays import Array
 
 ACCOUNTS: Final = 10_000
 MINTED: Final = ACCOUNTS * WALLET_MINOR
-FRAMES_LIMIT: Final = "the ledger's frames of as many transfers, written and synced"
+FRAMES_LIMIT: Final = "the ledger's frames of the same number of transfers, written and synced"
 BLOCKS_LIMIT: Final = "4 KiB written and synced for each"
 BLOCKS_MAX: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Transfers:
-    """Some transfers, a column each."""
+    """Several transfers, one column each."""
 
     ids: Array  # (n,) ids.ID
     debit: Array  # (n,) account numbers from 0
@@ -34,13 +34,13 @@ class Transfers:
     amount: Array
 
     def identities(self) -> list[bytes]:
-        """The ids as 16 bytes that compare as they do, high half first."""
+        """Return the ids as 16 bytes in comparison order, high half first."""
         both = np.stack([self.ids["high"], self.ids["low"]], axis=1).astype(">u8").tobytes()
         return [both[at : at + 16] for at in range(0, len(both), 16)]
 
 
 def transfers(count: int, size: int) -> Iterator[Transfers]:
-    """`count` of them, `size` at a time, both accounts uniform random and different."""
+    """Yield `count` transfers, `size` at a time; both accounts uniform random and different."""
     for each in chunks(count, size):
         debit = random_of(each, salt=1) % np.uint64(ACCOUNTS)
         credit = (debit + random_of(each, salt=2) % np.uint64(ACCOUNTS - 1) + np.uint64(1)) % np.uint64(ACCOUNTS)
@@ -51,6 +51,6 @@ def transfers(count: int, size: int) -> Iterator[Transfers]:
 
 
 def limit(setting: Setting, size: int) -> Timing:
-    """The disk alone, as the ledger would use it: frames, or a block of 4 KiB for each transfer."""
+    """Time the disk alone as the ledger would use it: frames, or a block of 4 KiB for each transfer."""
     folder, count = setting.folder / "limit", setting.operations
     return disk.written(folder, count) if size > 1 else disk.synced(folder, min(count, BLOCKS_MAX))

@@ -1,6 +1,6 @@
-"""The same transfers in PostgreSQL: a cluster of its own in the benchmark's folder, and a function in PL/pgSQL.
+"""The same transfers in PostgreSQL: a separate cluster in the benchmark's folder, and a PL/pgSQL function.
 
-The client is `psql`, over a socket in the file system: one statement for each commit, and the next when it is answered.
+The client is `psql` over a Unix socket: one statement per commit, each after the previous result.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ END $$;
 
 
 def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
-    """Call the function with `size` transfers for each commit, which returns when they are on the disk."""
+    """Call the function with `size` transfers for each commit, which returns when they are on disk."""
     version = postgresql.run("postgres", "--version").split()[2]
     for _ in range(setting.repeats):
         setting.say("making a cluster")
@@ -78,8 +78,8 @@ def _ask(psql: subprocess.Popen[str], statement: str, expected: str) -> None:
     stdin, stdout = _pipes(psql)
     stdin.write(statement + "\n")
     stdin.flush()
-    said = stdout.readline().strip()
-    require(said == expected, f"PostgreSQL says {said or 'nothing'} where {expected} was expected")
+    answer = stdout.readline().strip()
+    require(answer == expected, f"PostgreSQL returned {answer or 'nothing'}; expected {expected}")
 
 
 def _pipes(psql: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
@@ -94,10 +94,10 @@ def _schema() -> str:
 
 @contextmanager
 def _client(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server that has only this folder, and a client that is connected to it."""
+    """Start a server with this folder alone, and yield a connected client."""
     if os.geteuid() == 0:
         for ours in (folder.parent, folder.parent.parent):  # of this row, and of the run
-            ours.chmod(stat.S_IMODE(ours.stat().st_mode) | stat.S_IXOTH)  # others may pass, and see nothing
+            ours.chmod(stat.S_IMODE(ours.stat().st_mode) | stat.S_IXOTH)  # others may enter, but not list
     with postgresql.cluster(folder, SETTINGS) as sockets:
         psql = [*postgresql.command("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1"]
         command = [*psql, "-h", str(sockets), "-U", postgresql.USER, "postgres"]

@@ -1,4 +1,4 @@
-"""Programmes with purses, and a town whose wallets live under limits and hold two purses each."""
+"""Programmes with purses, and a town of wallets with limits and two purses each."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.wallets import tiers
 
-MERCHANTS: Final = 3_389  # as many as took part in Luohu
+MERCHANTS: Final = 3_389  # as many as in the Luohu pilot
 PACKET_MINOR: Final = 20_000
 PRESET: Final = "ecny-2021"
-CLASS: Final = "class-4"  # the lowest limits: 2,000.00 at a time, 5,000.00 a day, 50,000.00 a year
-TIERED_MINOR: Final = 900_000  # own money, where the class allows 1,000,000
-FIRST_CLASS: Final = 11  # number of the first rule set that is a class; programmes have lower ones
+CLASS: Final = "class-4"  # the lowest limits: 2,000.00 per payment, 5,000.00 a day, 50,000.00 a year
+TIERED_MINOR: Final = 900_000  # own money; the class allows 1,000,000
+FIRST_CLASS: Final = 11  # number of the first rule set of a class; programmes have lower ones
 
 
 class Programme:
-    """One programme of a town: its members are numbers, and member n's id is that of wallet n."""
+    """One programme of a town: members are numbers, and member n's id is that of wallet n."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Programme:
         self._seal = town.next_id()
 
     def opening(self) -> Iterator[Array]:
-        """Funded, opened, its cohort sealed: ready for the drop."""
+        """Yield the records that fund and open the programme and seal its cohort."""
         town = self._town
         yield town.opened(town.next_id(), self.funder, AccountKind.FUNDER)
         yield operations.transfer(town.next_id(), debit=town.issuance, credit=self.funder, amount=self.total)
@@ -78,7 +78,7 @@ class Programme:
         yield operations.seal_cohort(self._seal, programme=self.number, digest=operations.cohort_digest(members))
 
     def drop(self) -> Array:
-        """The one record that fills every purse."""
+        """Return the record that fills every purse."""
         return operations.drop(
             self._town.next_id(),
             programme=self.number,
@@ -89,21 +89,21 @@ class Programme:
         )
 
     def claims(self) -> Iterator[Array]:
-        """Every member takes the packet into the wallet of the same number."""
+        """Yield the claims: every member claims the packet for the wallet of the same number."""
         for each in chunks(self.members):
             wallets = ids_of(Purpose.WALLET, each)
             made = ids_of(Purpose.CLAIM, each, series=self.number)
             yield operations.claim(made, programme=self.number, member=each, member_id=wallets, wallet=wallets)
 
     def expire(self) -> Array:
-        """The one record that returns what is left of every purse."""
+        """Return the record that returns the rest of every purse."""
         return operations.expire(self._town.next_id(), programme=self.number, first=0, count=self.members)
 
 
 class TieredTown(Town):
-    """A town under the limits of a class, where every wallet holds a packet of each of two programmes.
+    """Town under the limits of a class, where every wallet has a packet of each of two programmes.
 
-    A third of the merchants take purses of one programme, a third of the other, the rest own money only.
+    One third of the merchants accept purses of the first programme, one third of the second, the rest own money only.
     """
 
     def __init__(self, accounts: int, paying: int) -> None:
@@ -138,7 +138,7 @@ class TieredTown(Town):
             yield from programme.claims()
 
     def pays(self) -> Iterator[Array]:
-        """Pays of random wallets at random merchants, which look at both purses and take from one or from neither."""
+        """Yield pays of random wallets at random merchants; each checks both purses and uses one or none."""
         for each in chunks(self.paying):
             yield operations.pay(
                 ids_of(Purpose.WORK, each),

@@ -1,6 +1,6 @@
-"""The page docs/reference/performance.md: its tables and plots, made from the newest file of results.
+"""Tables and plots of docs/reference/performance.md, made from the newest results.
 
-What stands between the markers is never written by hand, and a test compares it with the file.
+The text between the markers is generated, and a test compares it with the results.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MILLIONS_IMAGE: Final = "performance-millions.svg"
 BEGIN: Final = "<!-- figures: begin, made by `python -m benchmarks --report` -->"
 END: Final = "<!-- figures: end -->"
 VERSIONS: Final = {"Python": "python", "NumPy": "numpy", "numba": "numba"}
-BUSY: Final = 1.0  # a load average of more, before a run begins, is the work of others
+BUSY: Final = 1.0  # a higher load average before a run means that other work was running
 _OF_A_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d\.json")
 
 
-def keep(found: dict[str, Any]) -> Path:
-    """Put rows into the file of the day, in the place of those of the same name; its path.
+def save(found: dict[str, Any]) -> Path:
+    """Save rows in the day's file, replacing rows of the same name; return its path.
 
-    Rows are kept in the order of the catalogue, and those that it knows no more are dropped.
+    Rows are stored in the order of the catalogue; rows that it no longer lists are dropped.
     """
     path = RESULTS / f"{found['machine']['date'][:10]}.json"
     rows = {row["work"]: row for row in _read(path)["rows"]} if path.exists() else {}
@@ -38,14 +38,14 @@ def keep(found: dict[str, Any]) -> Path:
     order = [one.work for one in catalogue.BENCHMARKS]
     ordered = [rows[work] for work in order if work in rows]
     RESULTS.mkdir(exist_ok=True)
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in ordered)  # one a line: a change is seen
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in ordered)  # one per line, for readable diffs
     machine = json.dumps(found["machine"], ensure_ascii=False)
     path.write_text(f'{{"machine": {machine},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
     return path
 
 
 def newest() -> tuple[Path, dict[str, Any]]:
-    """The newest file of results and what is in it. Raises UsageError where there is none."""
+    """Return the newest results file and its content. Raises UsageError if there is none."""
     paths = sorted(path for path in RESULTS.glob("*.json") if _OF_A_DAY.fullmatch(path.name))
     if not paths:
         raise UsageError("there are no results", hint="python -m benchmarks --save makes some")
@@ -53,7 +53,7 @@ def newest() -> tuple[Path, dict[str, Any]]:
 
 
 def write() -> list[Path]:
-    """Write page and plots anew; the paths of what was written."""
+    """Write page and plots; return their paths."""
     path, found = newest()
     written = {IMAGES / name: text for name, text in images(found).items()}
     written[PAGE] = with_block(PAGE.read_text(encoding="utf-8"), block(path.name, found))
@@ -63,7 +63,7 @@ def write() -> list[Path]:
 
 
 def with_block(page: str, text: str) -> str:
-    """The page with this between its markers. Raises UsageError where it has none."""
+    """Return the page with this text between its markers. Raises UsageError without markers."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -72,7 +72,7 @@ def with_block(page: str, text: str) -> str:
 
 
 def images(found: dict[str, Any]) -> dict[str, str]:
-    """The plots, SVG by file name."""
+    """Return the plots, SVG by file name."""
     return {
         LIMITS_IMAGE: charts.limits([row for row in found["rows"] if row.get("ratio") is not None]),
         MILLIONS_IMAGE: charts.millions([row for row in found["rows"] if len(row.get("millions", ())) > 1]),
@@ -80,14 +80,14 @@ def images(found: dict[str, Any]) -> dict[str, str]:
 
 
 def block(name: str, found: dict[str, Any]) -> str:
-    """What stands between the markers."""
+    """Return the text between the markers."""
     machine = found["machine"]
     rows = [row for row in found["rows"] if "not_run" not in row]
     absent = [row for row in found["rows"] if "not_run" in row]
     versions = ", ".join(f"{name} {machine[key]}" for name, key in VERSIONS.items())
     facts = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['system']}, {versions}"
     load = machine["load_average_1min"]
-    busy = " Other work ran on it at the same time: compare within the table only." if load > BUSY else ""
+    busy = " Other work was running: compare within the table only." if load > BUSY else ""
     when = f"{machine['date'][:10]}, load average {load} when the run began"
     parts = [
         f"Machine: {facts}. Date: {when}. File: [{name}](../../benchmarks/results/{name}).{busy}",
@@ -96,14 +96,14 @@ def block(name: str, found: dict[str, Any]) -> str:
     ]
     if absent:
         parts.append("Not run:\n\n" + "\n".join(f"- `{row['work']}`: {row['not_run']}" for row in absent))
-    parts.append(f"![How much of its limit each row reaches](../images/{LIMITS_IMAGE})")
+    parts.append(f"![Share of its limit that each row reaches](../images/{LIMITS_IMAGE})")
     if any(len(row["millions"]) > 1 for row in rows):
-        parts.append(f"![The rate of each million operations](../images/{MILLIONS_IMAGE})")
+        parts.append(f"![Rate of each million operations](../images/{MILLIONS_IMAGE})")
     return "\n" + "\n\n".join(parts) + "\n"
 
 
 def _figures(rows: list[dict[str, Any]]) -> str:
-    head = ("work", "accounts", "operations", "median", "lowest to highest", "limit", "of it", "goal", "met")
+    head = ("work", "accounts", "operations", "median", "lowest to highest", "limit", "share", "goal", "met")
     return _table(
         head,
         [
@@ -152,7 +152,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def flame_of(found: dict[str, Any]) -> str:
-    """The stages of a frame as an SVG icicle."""
+    """Return the stages of a frame as an SVG chart."""
     machine = found["machine"]
     return charts.icicle(found["rows"], note=f"{machine['cpu']}, {machine['cores']} cores, {machine['date'][:10]}")
 

@@ -1,4 +1,4 @@
-"""Routes under six regimes at once, in networks made from a seed: what one question takes, everything included."""
+"""Routes under six regimes in seeded networks: duration of one question, everything included."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ STATES: Final = tuple(f"{letter}{letter}" for letter in "ABCDEFGHIJKL")
 REGIMES: Final = 6
 ORGANISATIONS: Final = 240
 PARTICIPANTS: Final = 60
-NEAR: Final = 8  # most links go to one of the nearest places, as cables do
+NEAR: Final = 8  # most links connect one of the nearest places, like cables
 FAR_SHARE: Final = 0.1
 LISTED_SHARE: Final = 0.03  # of the organisations, by each regime
-UNDECLARED_SHARE: Final = 0.005  # of the facts that rules on the path look at
+UNDECLARED_SHARE: Final = 0.005  # of the facts used by rules on the path
 COST_MAX: Final = 100
-LIMIT: Final = "the cheapest way by cost alone, under no regime and not judged"
+LIMIT: Final = "the cheapest path by cost alone, without regimes and verdicts"
 MEDIAN_MS: Final = Unit("ms", more_is_better=False, of=lambda timing: 1000 * float(np.median(timing.batches_s)))
 
 
 class Synthetic:
-    """A network of places in a plane, in states that are parts of it, and six regimes that each bind two of these."""
+    """Network of places in a plane divided into states, and six regimes that bind two states each."""
 
     def __init__(self, places: int, links: int, seed: int = SEED) -> None:
         self._random = np.random.default_rng(seed)
@@ -46,7 +46,7 @@ class Synthetic:
         self.library = self._library()
 
     def flows(self, count: int) -> list[Entity]:
-        """Questions: payments between participants, each another."""
+        """Return different payments between participants."""
         flows = []
         for number in range(count):
             one, other = self._random.choice(PARTICIPANTS, 2, replace=False).tolist()
@@ -178,13 +178,13 @@ def _profile(name: str, home: frozenset[str], listed: str) -> Profile:
 
 
 def routes(places: int, links: int) -> Callable[[Setting], Iterator[tuple[Timing, ...]]]:
-    """As many questions as there are operations, each about another flow."""
+    """Find a route for as many different flows as there are operations."""
 
     def measure(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         made = Synthetic(places, links)
         flows = made.flows(setting.operations)
         for _ in range(setting.repeats):
-            setting.say("making the network ready")
+            setting.say("preparing the network")
             start = perf_counter()
             router = Router(made.network, made.library, AT)
             router.best(flows[0])
@@ -203,7 +203,7 @@ def routes(places: int, links: int) -> Callable[[Setting], Iterator[tuple[Timing
                 free.batches_s.append(perf_counter() - start)
             timing.total_s, free.total_s = sum(timing.batches_s), sum(free.batches_s)
             timing.note = (
-                f"once for each network: {ready_s:.1f} s; {found:,} of {len(flows):,} flows have a route,"
+                f"preparation once per network: {ready_s:.1f} s; {found:,} of {len(flows):,} flows have a route,"
                 " the others a nearest miss"
             )
             yield timing, free

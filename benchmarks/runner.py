@@ -1,4 +1,4 @@
-"""Each row in a process of its own: its memory is its own, and no row warms or burdens the next."""
+"""One process per row: rows share no memory and no caches."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Say = Callable[[str], None]
 def measured(
     benchmark: Benchmark, folder: Path, operations: int, repeats: int, *, say: Say, repeated: Callable[[], None]
 ) -> dict[str, Any]:
-    """One row, as JSON can hold it. `say` is told what it is at, `repeated` is called after each repeat.
+    """Return one row as values for JSON. `say` receives the current step, `repeated` is called after each repeat.
 
-    Raises IntegrityError where its work fails a check, UnavailableError where this machine cannot do it.
+    Raises IntegrityError if the row fails a check, UnavailableError if this machine cannot run it.
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(
@@ -54,14 +54,14 @@ def measured(
 
 
 def _ended(code: int) -> SyceeError:
-    """What it means that a process ended without a row."""
+    """Return the error for a process that ended without a row."""
     if code == -signal.SIGKILL:
         return UnavailableError("the system ended its process", hint="most likely for want of memory")
     return IntegrityError(f"its process ended with {code}: a defect of the benchmark, or of what it measures")
 
 
 def _child(work: str, folder: Path, operations: int, repeats: int, parent: Connection) -> None:
-    benchmark = catalogue.named(work)  # by its name: what it measures with need not travel
+    benchmark = catalogue.named(work)  # by its name: the benchmark itself need not be pickled
     timings: list[tuple[Timing, ...]] = []
     try:
         setting = Setting(folder, operations, repeats, lambda doing: parent.send(("say", doing)))

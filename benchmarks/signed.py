@@ -1,9 +1,8 @@
-"""Single payments of asyncio callers, each signed by its payer's own key and durable.
+"""Single payments of asyncio callers, each signed with its payer's key and durable.
 
-Every wallet that pays has a key, and two officers are named, so that nothing is taken unsigned. Signatures are made
-before the clock starts, as wallets make them. One worker process for each core verifies signatures, and the process is
-set as a server would be (`crowd.as_a_server`). The limit is the machine's: all cores verify the same signatures and do
-nothing else, in the same run.
+Every paying wallet has a key, and two officers are named, so that unsigned operations are refused. Signatures are made
+before the timing starts. One worker process per core verifies signatures, and the process is configured as a server
+(`crowd.as_a_server`). The limit: all cores verify the same signatures and do nothing else, in the same run.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ SERIES_KEYS: Final = 1  # of the operations that set keys
 
 
 class SignedTown(Town):
-    """A town whose wallets have keys, and which has officers."""
+    """Town with officers, whose wallets have keys."""
 
     def __init__(self, accounts: int, paying: int) -> None:
         super().__init__(accounts, paying)
@@ -65,7 +64,7 @@ class SignedTown(Town):
 
 
 class Signed(NamedTuple):
-    """Payments as their payers send them."""
+    """Signed payments."""
 
     records: list[bytes]  # 128 bytes each
     envelopes: list[bytes]  # ENVELOPE_BYTES each
@@ -90,7 +89,7 @@ def signed_payments(town: SignedTown, ledger_id: bytes) -> Signed:
 
 
 def signed_single(setting: Setting, *, accounts: int = ACCOUNTS) -> Iterator[tuple[Timing, ...]]:
-    """Callers send signed payments, each its next one when its last is durable; then the signatures alone."""
+    """Send signed payments, each caller one at a time; then verify the signatures alone."""
     for _ in range(setting.repeats):
         town = SignedTown(accounts, setting.operations)
         jobs = b""
@@ -119,7 +118,7 @@ def signed_single(setting: Setting, *, accounts: int = ACCOUNTS) -> Iterator[tup
 
 
 async def _send(ledger: Ledger, payments: Signed) -> Timing:
-    """Send all of them; `batches_s`: what each took."""
+    """Send all payments; `batches_s`: duration of each."""
     took_s: list[float] = []
     left = iter(zip(payments.records, payments.envelopes, strict=True))
 
@@ -141,7 +140,7 @@ async def _send(ledger: Ledger, payments: Signed) -> Timing:
 
 
 def _jobs_of(ledger: Ledger, payments: Signed) -> bytes:
-    """The same signatures for `keys.verify_jobs`."""
+    """Return the same signatures for `keys.verify_jobs`."""
     asked = batches.prepare_signed(payments.records, payments.envelopes)
     with ledger.sequencer.reading() as state:
         found = signatures.find_jobs(state, ledger.ledger_id, 0, asked.operations, asked.envelopes, asked.firsts)
@@ -150,25 +149,25 @@ def _jobs_of(ledger: Ledger, payments: Signed) -> bytes:
 
 
 def _verified(setting: Setting, jobs: bytes) -> Timing:
-    """All cores verify them, one process on each, and nothing else."""
+    """Verify them on all cores, one process per core, and nothing else."""
     setting.say("verifying alone")
     cores, size = os.cpu_count() or 1, keys.JOB.size
     count = len(jobs) // size
     step = -(-count // cores) * size
     parts = [jobs[at : at + step] for at in range(0, len(jobs), step)]
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        list(pool.map(keys.verify_jobs, [part[:size] for part in parts]))  # the processes are there
+        list(pool.map(keys.verify_jobs, [part[:size] for part in parts]))  # the processes are running
         start = perf_counter()
         outcomes = b"".join(pool.map(keys.verify_jobs, parts))
         total_s = perf_counter() - start
-    require(outcomes == b"\1" * count, "every signature holds")
+    require(outcomes == b"\1" * count, "a signature is invalid")
     return Timing(count, total_s, name="signatures")
 
 
 BENCHMARKS: Final = (
     Benchmark(
         "signed-single",
-        f"single payments of {CALLERS:,} asyncio callers, each with a signature of its own, made beforehand",
+        f"single payments of {CALLERS:,} asyncio callers, each signed beforehand",
         ACCOUNTS,
         OPERATIONS,
         "Ed25519 signatures verified on all cores, and nothing else",

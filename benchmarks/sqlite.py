@@ -13,7 +13,7 @@ from benchmarks.measure import BATCH, Benchmark, Setting, Timing, settle, timed
 from benchmarks.town import WALLET_MINOR
 from sycee.core.errors import require
 
-# A trigger makes one statement of a transfer: it runs inside SQLite, and Python hands over whole batches.
+# A trigger turns a transfer into one statement inside SQLite, and Python passes whole batches.
 SCHEMA: Final = """
 CREATE TABLE account (number INTEGER PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0)) STRICT;
 CREATE TABLE transfer (
@@ -28,7 +28,7 @@ CACHE_KIB: Final = 1 << 20
 
 
 def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
-    """Insert `size` transfers for each commit, which returns when they are on the disk."""
+    """Insert `size` transfers for each commit, which returns when they are on disk."""
     for _ in range(setting.repeats):
         folder = setting.folder / "peer"
         folder.mkdir()
@@ -48,7 +48,7 @@ def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
         setting.say("checking")
         ((count,),) = database.execute("SELECT count(*) FROM transfer")
         ((held,),) = database.execute("SELECT sum(balance) FROM account")
-        require((count, held) == (setting.operations, peers.MINTED), f"SQLite keeps {count:,} transfers and {held:,}")
+        require((count, held) == (setting.operations, peers.MINTED), f"SQLite has {count:,} transfers and {held:,}")
         database.close()
         shutil.rmtree(folder)
         settle(setting.folder, setting.operations)

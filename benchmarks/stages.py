@@ -1,10 +1,10 @@
-"""Where the time of a durable frame goes: its stages one after the other, in one thread, each with its own clock.
+"""Time of each stage of a durable frame: the stages in sequence, in one thread, each timed separately.
 
-What computes is clocked by the processor's time of the thread, so that others on the machine do not count; what waits
-for the disk by the clock on the wall. The sequencer runs the kernel beside the journal's stages; here nothing overlaps,
-so that the parts add up. What is inside the kernel cannot be clocked from outside. Two of its parts are therefore done
-alone, on tables of the same sizes, and what is left is what judging and booking take: the cache lines that every
-transfer touches, and the new memory that movements and ids are written to.
+Computation is timed by the thread's processor time, so that other work on the machine does not count; disk waits by
+wall-clock time. The sequencer runs the kernel concurrently with the journal; here nothing overlaps, so that the parts
+add up. The inside of the kernel cannot be timed from outside. Two of its parts are therefore run alone on tables of the
+same sizes, and the difference is the time for checking and booking: touching the cache lines of every transfer, and new
+memory for movements and ids.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ from sycee.storage.table_storage import TableStorage
 ACCOUNTS: Final = (10_000, 1_000_000)
 OPERATIONS: Final = 2_000_000
 
-# In the order in which they are clocked. The parts of a stage stand below it, as in a path.
+# In the order of timing. Parts of a stage follow it, as in a path.
 CLOCKED: Final = {
-    "submit/take": "records copied to where a frame has them, and looked at (kernel)",
-    "submit/resolve": "are their ids greater than all before?",
-    "submit/reserve": "make room in the tables",
+    "submit/copy": "copy records into the frame buffer and check them (kernel)",
+    "submit/resolve": "compare their ids with the greatest bound id",
+    "submit/reserve": "reserve rows in the tables",
     "submit/calendar": "each currency's local date",
-    "submit/apply": "judge, move, remember the ids",
+    "submit/apply": "check, move money, bind ids",
     "submit/journal/encode": "header, trailer, checksums (XXH3)",
-    "submit/journal/digest": "chain of frames (BLAKE3); at work beside the write",
-    "submit/journal/write": "pwrite, and the next segment when one is full",
+    "submit/journal/digest": "chain of frames (BLAKE3); concurrent with the write",
+    "submit/journal/write": "pwrite, and a new segment when one is full",
     "submit/journal/sync": "fdatasync",
 }
 WAITING: Final = ("submit/journal/write", "submit/journal/sync")
 INSIDE: Final = {
-    "submit/apply/movement digest": "running digest of results and movements (BLAKE3), clocked alone",
-    "submit/apply/kernel": "all the rest of apply",
-    "submit/apply/kernel/cache lines": "index slots and account rows read, changed and written, done alone",
-    "submit/apply/kernel/new memory": "movements and known ids written where no memory was yet, done alone",
-    "submit/apply/kernel/judge and book": "all the rest of the kernel",
+    "submit/apply/movement digest": "running digest of results and movements (BLAKE3), timed alone",
+    "submit/apply/kernel": "the rest of apply",
+    "submit/apply/kernel/cache lines": "index slots and account rows read, changed and written, run alone",
+    "submit/apply/kernel/new memory": "movements and bound ids written to new memory, run alone",
+    "submit/apply/kernel/check and book": "the rest of the kernel",
 }
 
 
@@ -75,7 +75,7 @@ class StageRow:
 
 
 def measure(folder: Path, *, accounts: int, operations: int | None = None) -> list[dict[str, Any]]:
-    """The stages of so many transfers among `accounts`: a stage before its parts, in order."""
+    """Measure the stages of transfers among `accounts`; each stage precedes its parts."""
     count = operations or OPERATIONS
     forget_moments()
     town, state = Town(accounts, count), LedgerState(TableStorage())
@@ -97,7 +97,7 @@ def measure(folder: Path, *, accounts: int, operations: int | None = None) -> li
 
 
 class _Frames:
-    """Takes frames of transfers into a state and on the disk, stage by stage."""
+    """Runs frames of transfers through state and disk, stage by stage."""
 
     def __init__(self, state: LedgerState, writer: SegmentWriter, sequence: int) -> None:
         self._state, self._writer, self._sequence = state, writer, sequence
@@ -105,7 +105,7 @@ class _Frames:
         self._buffers = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
 
     def clocked(self, batch: Array) -> list[float]:
-        """Seconds of each of CLOCKED, in order, then of the movement digest alone."""
+        """Return the seconds of each of CLOCKED, in order, then of the movement digest alone."""
         state = self._state
         self._sequence += 1
         now_ns = time.time_ns()
@@ -114,7 +114,10 @@ class _Frames:
         asked = batches.prepare(batch, buffers=self._buffers)
         taken, buffer = asked.operations, asked.buffer
         marks.append(_both())
-        require(asked.in_order and buffer is not None and state.is_new(taken), "ids in order are new at a glance")
+        require(
+            asked.in_order and buffer is not None and state.is_new(taken),
+            "ascending ids above all bound ids must be new",
+        )
         marks.append(_both())
         state.reserve(asked)
         marks.append(_both())
@@ -149,12 +152,12 @@ class _Frames:
 
 
 def _both() -> tuple[float, float]:
-    """Seconds by the clock, and of this thread on a processor."""
+    """Return wall-clock seconds and processor seconds of this thread."""
     return perf_counter(), thread_time()
 
 
 def _alone(accounts: int, count: int) -> dict[str, Array]:
-    """Milliseconds for each frame of what can be done without the kernel."""
+    """Return milliseconds per frame of the parts that run without the kernel."""
     lines = memory.touched(accounts=accounts, operations=count, clock=thread_time).batches_s
     row_bytes = layout.MOVEMENT.itemsize + layout.BOUND.itemsize
     new = memory.filled(count, row_bytes, clock=thread_time).total_s * min(BATCH, count) / count
@@ -165,21 +168,21 @@ def _alone(accounts: int, count: int) -> dict[str, Array]:
 
 
 def _summed(found: dict[str, Array]) -> dict[str, Array]:
-    """The same with the stages that others are parts of, and with what is left of those whose parts are not all known.
+    """Add the stages that contain others, and the unexplained rest of each.
 
-    What was done alone has frames of its own, and goes in with its mean.
+    Parts that ran alone use separate frames, and enter with their mean.
     """
     kernel = np.maximum(found["submit/apply"] - found["submit/apply/movement digest"], 0)
     found["submit/apply/kernel"] = kernel
     inside = [found[f"submit/apply/kernel/{name}"].mean() for name in ("cache lines", "new memory")]
-    found["submit/apply/kernel/judge and book"] = kernel - min(sum(inside), kernel.mean())
+    found["submit/apply/kernel/check and book"] = kernel - min(sum(inside), kernel.mean())
     found["submit/journal"] = np.sum([found[name] for name in CLOCKED if name.startswith("submit/journal/")], axis=0)
     found["submit"] = np.sum([found[name] for name in CLOCKED], axis=0)
     return found
 
 
 def _rows(accounts: int, found: dict[str, Array]) -> Iterator[StageRow]:
-    texts = {"submit": "a frame of 8,064 transfers", **CLOCKED, **INSIDE, "submit/journal": "the disk's side"}
+    texts = {"submit": "a frame of 8,064 transfers", **CLOCKED, **INSIDE, "submit/journal": "disk"}
     whole_ms = float(found["submit"].mean())
     for stage in _in_order(list(texts)):
         values = found[stage]
@@ -196,7 +199,7 @@ def _rows(accounts: int, found: dict[str, Array]) -> Iterator[StageRow]:
 
 
 def _in_order(stages: list[str], parent: str = "") -> Iterator[str]:
-    """Each stage before its parts."""
+    """Return each stage before its parts."""
     for stage in stages:
         if stage.rpartition("/")[0] == parent:
             yield stage

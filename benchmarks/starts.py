@@ -1,4 +1,4 @@
-"""Starting again, keeping a snapshot beside the work, and what a wallet takes in memory."""
+"""Starts, snapshots during work, and memory per wallet."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer
 
 MILLION: Final = 1_000_000
-AMPLE: Final = 8  # times the operations may be needed until a snapshot is written; what is not needed is never made
-# What each wallet is known by and holds, packed as close as may be: its row, the row of the id that opened it, and the
-# 4 bytes by which either row is found.
+AMPLE: Final = 8  # at most this multiple of the operations until a snapshot is written; unneeded records are never made
+# Minimum memory per wallet, packed: its row, the row of the id that opened it, and
+# 4 bytes to find each.
 WALLET_BYTES: Final = layout.ACCOUNT.itemsize + layout.BOUND.itemsize + 8
 
 
@@ -64,7 +64,7 @@ def replay(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
             with sequencer.reading() as state:
                 setting.say("checking")
                 books.check_state(state, town.minted)
-                require(state.digest() == digest, "the ledger is not the same after it was opened again")
+                require(state.digest() == digest, "the reopened ledger has another digest")
         finally:
             sequencer.close()
         yield timing, limit
@@ -72,7 +72,7 @@ def replay(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
 
 
 def restart(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
-    """Open a ledger from the snapshot that its end left, with nothing of it in the system's memory."""
+    """Open a ledger from the snapshot written at its close, with an empty page cache."""
     town, folder, digest, _ = _written(setting, accounts, snapshot=True)
     for _ in range(setting.repeats):
         settle(setting.folder, setting.operations)
@@ -88,13 +88,13 @@ def restart(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
         with ledger:
             require(not ledger.findings, f"the start found: {'; '.join(ledger.findings)}")
             books.check(setting, ledger, town.minted)
-            require(ledger.digest() == digest, "the ledger is not the same after it was opened again")
+            require(ledger.digest() == digest, "the reopened ledger has another digest")
         yield timing, limit
     shutil.rmtree(folder)
 
 
 def snapshot_beside(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
-    """The longest of the batches beside a snapshot, over the longest of half the operations without."""
+    """Divide the longest batch during a snapshot by the longest of half the operations without."""
     for _ in range(setting.repeats):
         town = Town(accounts, AMPLE * setting.operations)
         yield books.on_new_ledger(setting, partial(_beside, setting, town)), Timing(name="without", value=1.0)
@@ -105,15 +105,15 @@ def _beside(setting: Setting, town: Town, ledger: Ledger) -> Timing:
     books.prepare(setting, ledger, town.opening())
     half = max(setting.operations // BATCH // 2, 1)
     alone = _submitted(ledger, islice(batches, half))
-    # Made beforehand: while records are made nobody would notice what the snapshot holds up.
+    # Made beforehand: making records during the snapshot would hide its delays.
     ready = list(islice(batches, half))
-    setting.say("writing a snapshot beside")
+    setting.say("writing a snapshot during the work")
     writer = Thread(target=ledger.snapshot)
     beside = _submitted(ledger, _while(writer, chain(ready, batches)))
     writer.join()
     require(list((setting.folder / "ledger" / "snapshots").glob("*.snapshot")), "no snapshot was written")
     longest, usual = max(beside.batches_s), max(alone.batches_s)
-    note = f"longest batch {1000 * longest:,.1f} ms beside a snapshot, {1000 * usual:,.1f} ms without"
+    note = f"longest batch {1000 * longest:,.1f} ms during a snapshot, {1000 * usual:,.1f} ms without"
     beside.operations = setting.operations
     beside.value, beside.note, beside.peak_bytes = longest / usual, note, peak_bytes()
     books.check(setting, ledger, town.minted)
@@ -121,7 +121,7 @@ def _beside(setting: Setting, town: Town, ledger: Ledger) -> Timing:
 
 
 def wallet_bytes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
-    """By how much the process grows for each wallet that is opened: accounts, their index, and the ids that opened."""
+    """Measure the memory growth per opened wallet: accounts, their index, and the ids that opened them."""
     for _ in range(setting.repeats):
         yield books.on_new_ledger(setting, partial(_wallets_opened, setting)), Timing(name="rows", value=WALLET_BYTES)
 
@@ -135,7 +135,7 @@ def _wallets_opened(setting: Setting, ledger: Ledger) -> Timing:
 
 
 class _Watched:
-    """A journal that notes how long each recovered frame took, its applying included."""
+    """Journal that records the duration of each recovered frame, including its application."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -155,7 +155,7 @@ class _Watched:
 
 
 def _written(setting: Setting, accounts: int, *, snapshot: bool) -> tuple[Town, Path, bytes, int]:
-    """A ledger with so many transfers, closed: its town, folder, digest, and number of records."""
+    """Return a closed ledger with this many transfers: its town, folder, digest, and number of records."""
     town, folder, records = Town(accounts, setting.operations), setting.folder / "ledger", 0
     with Ledger.open(folder, snapshot_frames=None) as ledger:
         setting.say("writing a ledger")
@@ -175,11 +175,11 @@ def _submitted(ledger: Ledger, batches: Iterator[Any]) -> Timing:
 
 
 def _while(thread: Thread, batches: Iterator[Any]) -> Iterator[Any]:
-    """Start the thread; then batches as long as it runs, at least one."""
+    """Start the thread; then submit batches while it runs, at least one."""
     thread.start()
     yield next(batches)
     yield from takewhile(lambda _: thread.is_alive(), batches)
-    require(not thread.is_alive(), "the snapshot took longer than all the batches there were: give more operations")
+    require(not thread.is_alive(), "the snapshot took longer than all batches; use more operations")
 
 
 BENCHMARKS: Final = (
@@ -218,10 +218,10 @@ BENCHMARKS: Final = (
     ),
     Benchmark(
         "memory-per-wallet",
-        "memory that a wallet takes when it is opened: account, index, and the id of its opening",
+        "memory per opened wallet: account, index, and the id of its opening",
         None,
         MILLION,
-        "an account, a known id, and 4 bytes each to find them",
+        "an account, a bound id, and 4 bytes each to find them",
         wallet_bytes,
         BYTES,
         quick=MILLION,

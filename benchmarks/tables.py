@@ -1,4 +1,4 @@
-"""Rows for people: a table in the terminal, a sentence in passing, cells of a page."""
+"""Rows for people: terminal tables, progress sentences, cells of a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-TABLE_WIDTH: Final = 240  # where nobody looks, so that no cell is cut
+TABLE_WIDTH: Final = 240  # for output to a file, so that no cell is cut
 HIDDEN: Final = {
     "description",
     "limit",
@@ -21,7 +21,7 @@ HIDDEN: Final = {
     "date",
     "command",
     "note",
-}  # JSON has them
+}  # only in JSON
 
 
 def show(found: dict[str, Any], *, as_json: bool) -> None:
@@ -44,8 +44,8 @@ def show(found: dict[str, Any], *, as_json: bool) -> None:
         out.print("; ".join(f"{name} {value}" for name, value in found["machine"].items()), soft_wrap=True)
 
 
-def said(row: dict[str, Any]) -> str:
-    """One row as a sentence."""
+def sentence(row: dict[str, Any]) -> str:
+    """Return one row as a sentence."""
     if "not_run" in row:
         return f"{row['work']}: NOT RUN: {row['not_run']}"
     parts = [f"{row['work']}: {figure(row['median'], row['unit'])}"]
@@ -57,12 +57,12 @@ def said(row: dict[str, Any]) -> str:
 
 
 def figure(value: float, unit: str) -> str:
-    """A figure with its unit."""
+    """Return a figure with its unit."""
     return f"{cell(value)}{unit}" if unit == "/s" else f"{cell(value)} {unit}"
 
 
 def cell(value: Any) -> str:
-    """Anything in one cell. Figures get as many digits as tell something."""
+    """Return any value as one cell. Figures get their significant digits."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,9 +1,8 @@
-"""A town to do payments in: wallets with money, and uniform random operations between them.
+"""Town: wallets with money, and uniform random operations between them.
 
-Everything but the times in operations' ids follows from numbers, so every repeat does the same to a new ledger, and
-nothing of it is kept: records are made a million at a time, off the clock, so that a town of a hundred million wallets
-takes no memory of its own. No operation is refused: balances are larger than what the run can take from any of them.
-programmes.py has purses.
+Everything except the times in operations' ids follows from numbers, so every repeat does the same on a new ledger.
+Records are made a million at a time, untimed, and not stored, so that a town of a hundred million wallets needs no
+memory. No operation is refused: every balance exceeds the total that the run can debit. programmes.py adds purses.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from sycee.ledger.layout import AccountKind
 
 CURRENCY: Final = 156
 ZONE: Final = "Asia/Shanghai"
-MOMENT_MS: Final = 1_602_518_400_000  # of every account's id; operations have the time at which they are first named
+MOMENT_MS: Final = 1_602_518_400_000  # time in every account's id; operations have the time of their first use
 FOREVER_NS: Final = 1 << 62
-WALLET_MINOR: Final = 100_000_000  # own money of each wallet that pays
+WALLET_MINOR: Final = 100_000_000  # own money of each paying wallet
 AMOUNT_MAX: Final = 10_000
 
 _GOLDEN: Final = np.uint64(
     0x9E3779B97F4A7C15
-)  # 2⁶⁴ over the golden ratio: multiplied by it, neighbours come to lie far apart
+)  # 2⁶⁴ divided by the golden ratio: multiplication by it spreads neighbours
 
 
 class Purpose(IntEnum):
-    """What ids are for; each purpose has milliseconds of its own, so that none is made twice."""
+    """Purpose of an id; each purpose has separate milliseconds, so that no id is made twice."""
 
     WALLET = 0
     MERCHANT = 1
@@ -56,10 +55,10 @@ _moments_ms: dict[tuple[Purpose, int, int], int] = {}  # by purpose, series and 
 
 
 def ids_of(purpose: Purpose, numbers: Array | int, *, series: int = 0) -> Array:
-    """The ids with these numbers, (n,) ids.ID, as `ids.generate` makes them: a time, a counter, 32 bits of chance.
+    """Return the ids with these numbers, (n,) ids.ID, in the form of `ids.generate`: time, counter, 32 random bits.
 
-    `series` keeps apart what is of one purpose and for several things, such as programmes. An operation's id carries
-    the time at which its frame's ids were first asked for in this process, as a client's would.
+    `series` separates things of one purpose, such as programmes. An operation's id contains the time at which its
+    frame's ids were first requested in this process, as a client's would.
     """
     counter = np.atleast_1d(np.asarray(numbers)).astype(np.uint64)
     made = np.empty(counter.size, ids.ID)
@@ -80,7 +79,7 @@ def ids_of(purpose: Purpose, numbers: Array | int, *, series: int = 0) -> Array:
 
 
 def _moment_ms(purpose: Purpose, series: int, frame: int) -> int:
-    """When a frame's ids were first asked for: a millisecond that no other frame has."""
+    """Return the time of the first request for a frame's ids: a millisecond that no other frame has."""
     key = purpose, series, frame
     if key not in _moments_ms:
         newest = next(reversed(_moments_ms.values()), 0)
@@ -89,12 +88,14 @@ def _moment_ms(purpose: Purpose, series: int, frame: int) -> int:
 
 
 def forget_moments() -> None:
-    """Let operations be named anew: or a town's payments are older than its wallets, where a smaller one has paid."""
+    """Forget the times of operations: otherwise a town's payments are older than its wallets if a smaller town paid
+    before.
+    """
     _moments_ms.clear()
 
 
 def chunks(total: int, size: int = MILLION) -> Iterator[Array]:
-    """The numbers from 0 to before `total`, a chunk at a time."""
+    """Yield the numbers from 0 to `total` − 1 in chunks."""
     for start in range(0, total, size):
         yield np.arange(start, min(start + size, total))
 
@@ -102,10 +103,10 @@ def chunks(total: int, size: int = MILLION) -> Iterator[Array]:
 class Town:
     """Records that open a town of `accounts` wallets, and records that move its money.
 
-    `paying` payments are going to be made: the wallets that pay in them have money, `own_minor` each, the others none.
+    `paying` payments will be made: the wallets that pay have `own_minor` each, the others nothing.
     """
 
-    rule_set = 0  # that all wallets live under
+    rule_set = 0  # of all wallets
 
     def __init__(self, accounts: int, paying: int, *, own_minor: int = WALLET_MINOR) -> None:
         require(accounts > 1, "a town needs two wallets")
@@ -118,10 +119,10 @@ class Town:
         self._funded = np.unique(np.concatenate([np.empty(0, np.int32), *drawn]))
         self.minted = int(self._funded.size) * own_minor
 
-    # --- before the clock starts ---
+    # --- before the timing starts ---
 
     def opening(self) -> Iterator[Array]:
-        """Everything that is there before the work begins, a million records at a time at most."""
+        """Yield all records that precede the work, up to a million at a time."""
         yield from self.bank()
         yield from self._before_wallets()
         yield from self.wallets()
@@ -133,13 +134,13 @@ class Town:
         yield from self._after_wallets()
 
     def bank(self) -> Iterator[Array]:
-        """The currency, and the accounts of who runs it."""
+        """Yield the currency and the central bank's accounts."""
         yield operations.define_currency(self.next_id(), currency=CURRENCY, zone=ZONE)
         for account, kind in ((self.issuance, AccountKind.ISSUANCE), (self.suspense, AccountKind.SUSPENSE)):
             yield operations.open_account(self.next_id(), account=account, currency=CURRENCY, kind=kind)
 
     def wallets(self) -> Iterator[Array]:
-        """Every wallet."""
+        """Yield every wallet."""
         for each in chunks(self.accounts):
             wallets = ids_of(Purpose.WALLET, each)
             yield self.opened(ids_of(Purpose.OPEN, each), wallets, AccountKind.WALLET, self.rule_set)

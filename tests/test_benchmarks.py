@@ -197,7 +197,7 @@ def test_names_are_given_once() -> None:
 
 
 def test_what_could_not_be_done_is_said() -> None:
-    assert "NOT RUN: no server" in tables.said({"work": "peer", "not_run": "no server"})
+    assert "NOT RUN: no server" in tables.sentence({"work": "peer", "not_run": "no server"})
 
 
 # --- rows ---
@@ -306,9 +306,9 @@ def test_the_page_explains_every_row_and_option(capsys: pytest.CaptureFixture[st
 def test_results_of_a_day_take_the_place_of_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     facts = {"date": "2026-11-25T10:00:00+00:00"}
-    report.keep({"machine": facts, "rows": [{"work": work, "median": 1} for work in ("draw", "replay", "gone")]})
+    report.save({"machine": facts, "rows": [{"work": work, "median": 1} for work in ("draw", "replay", "gone")]})
     (tmp_path / "stages-before.json").write_text("{}")  # not of a day
-    path = report.keep({"machine": facts, "rows": [{"work": "draw", "median": 2}]})
+    path = report.save({"machine": facts, "rows": [{"work": "draw", "median": 2}]})
     _, found = report.newest()
     assert path == tmp_path / "2026-11-25.json"
     assert [(row["work"], row["median"]) for row in found["rows"]] == [("replay", 1), ("draw", 2)]
