@@ -122,12 +122,12 @@ def test_the_message_names_argument_value_and_range() -> None:
     with pytest.raises(UsageError, match=r"^amount = 1\.9 is no integer"):
         operations.transfer(1, debit=2, credit=3, amount=1.9)  # type: ignore[arg-type]
     with pytest.raises(
-        UsageError, match=r"^id = 5\.5 is no integer from 0 to 340282366920938463463374607431768211455$"
+        UsageError, match=r"(?m)^id = 5\.5 is no integer from 0 to 340282366920938463463374607431768211455$"
     ):
         operations.transfer(5.5, debit=2, credit=3, amount=1)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"^account = -1 does not fit its field, which takes 0 to 3402823669"):
         operations.close_account(1, account=-1)
-    with pytest.raises(UsageError, match=r"^groups = 65536 does not fit its field, which takes 0 to 65535$"):
+    with pytest.raises(UsageError, match=r"(?m)^groups = 65536 does not fit its field, which takes 0 to 65535$"):
         operations.define_rule_set(1, rule_set=1, from_ns=0, until_ns=1, groups=[1, 65_536])
     with pytest.raises(UsageError, match=r"^sides = 65536 does not fit its field"):
         operations.block_account(1, account=1, sides=65_536, reason=Reason.REQUEST)  # type: ignore[arg-type]

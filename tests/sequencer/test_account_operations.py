@@ -69,7 +69,7 @@ def test_an_operator_out_of_range_is_refused_with_the_range_of_its_field(town: T
         lambda: town.ledger.accounts(operator=operator),
     )
     for call in calls:
-        with pytest.raises(UsageError, match=rf"^operator = {operator} does not fit .* 0 to 4294967295$"):
+        with pytest.raises(UsageError, match=rf"(?m)^operator = {operator} does not fit .* 0 to 4294967295$"):
             call()
 
 

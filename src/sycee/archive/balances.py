@@ -10,7 +10,7 @@ from sycee.archive import history_copy
 from sycee.archive.history_source import Reading, Source, currency_code, source_of
 from sycee.archive.timestamps import I64_MIN
 from sycee.core import ids
-from sycee.core.arguments import check_integer
+from sycee.core.arguments import check_id, check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError, require
 from sycee.core.limits import I64_MAX
@@ -35,7 +35,7 @@ class Balances:
 
     def balance(self, account: int) -> int:
         """Of one account. Raises UsageError where it is none of this currency."""
-        one = ids.from_int(check_integer("account", account))
+        one = ids.from_int(check_id("account", account))
         found = np.flatnonzero((self.accounts["low"] == one["low"]) & (self.accounts["high"] == one["high"]))
         if not found.size:
             raise UsageError(f"no account {ids.format(one)} of {self.currency}", hint="ids come from open_account")
@@ -47,7 +47,7 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
 
     At a moment means after all frames that are not later. Raises UsageError where there is no such account or frame.
     """
-    number = check_integer("account", account)
+    number = check_id("account", account)
     source = source_of(ledger)
     with source.reading() as state:
         row = state.row(number)

@@ -16,7 +16,7 @@ from sycee.archive.history_source import Reading, Source, source_of
 from sycee.archive.packets import Packet, packets_of
 from sycee.archive.timestamps import Moment, Period, local_days
 from sycee.core import ids
-from sycee.core.arguments import check_integer
+from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.ledger.layout import AccountKind, Purpose
@@ -166,7 +166,7 @@ def statement(
     `with_state_digest` names the whole state it rests on, too, which takes O(state) while nothing else is done. Raises
     UsageError where there is no such account, or no such period.
     """
-    number = check_integer("account", account)
+    number = check_id("account", account)
     source = source_of(ledger)
     with source.reading() as state:
         zone = state.zones[int(state.accounts["currency"][_row(state, number)])]
@@ -178,7 +178,7 @@ def statement_of_year(
     ledger: Source, account: int, year: int, *, with_packets: bool = False, with_state_digest: bool = False
 ) -> Statement:
     """The same of a calendar year where the account's currency is at home."""
-    number = check_integer("account", account)
+    number = check_id("account", account)
     source = source_of(ledger)
     with source.reading() as state:
         zone = state.zones[int(state.accounts["currency"][_row(state, number)])]

@@ -23,6 +23,7 @@ import os
 import re
 from collections.abc import Callable
 from typing import Any, Final, SupportsInt, TypeAlias
+from uuid import UUID
 
 import numpy as np
 from blake3 import blake3
@@ -33,6 +34,7 @@ from sycee.core.errors import UsageError
 
 ID: Final = np.dtype([("low", "<u8"), ("high", "<u8")])
 Ids: TypeAlias = NDArray[np.void]  # of dtype ID
+AnyId: TypeAlias = "int | UUID | str"  # what public functions accept: a number, a UUID or its text
 Times: TypeAlias = "int | NDArray[np.integer[Any]]"
 
 COUNT_MAX = 2**40  # far above any frame or draw, and half of the counter's upper half

@@ -1,29 +1,29 @@
 """Build records: one function per kind, for one operation or a million.
 
 Every function takes the operations' ids first and returns an array of `layout.OPERATION`, one record per id. Ids are
-Python ints or arrays of `sycee.core.ids.ID`; a single value stands for all records. Nothing is checked here but what
-cannot be written down: the ledger itself refuses what is malformed. All raise UsageError for an argument of another
-type than theirs, a float or a bool in the place of an integer above all, and for a number that does not fit its field.
+ints, UUIDs, texts of UUIDs, or arrays of `sycee.core.ids.ID`; a single value applies to all records. The functions
+check only that an argument has its type and fits its field, and raise UsageError for a float or a bool in place of an
+integer, for example. The ledger refuses malformed operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, Final, ParamSpec
+from typing import Any, Final, ParamSpec, TypeAlias
 
 import blake3
 import numpy as np
 
 from sycee.core import limits
-from sycee.core.arguments import ID_MAX, check_integer, short_repr
+from sycee.core.arguments import check_id, check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
-from sycee.core.ids import ID
+from sycee.core.ids import ID, AnyId, split
 from sycee.ledger import layout
 from sycee.ledger.layout import AccountKind, Kind, RuleFlag
 
-Id = int | Array
+Id: TypeAlias = "AnyId | Array"
 Number = int | Array
 P = ParamSpec("P")
 
@@ -66,7 +66,7 @@ def _check(name: str, value: object, annotation: str) -> None:
         if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(value) == 0:
             raise UsageError(f"{name} = {short_repr(value)} is no list", hint="give a list of integers")
         for each in value:
-            check_integer(name, each, *_range(name, annotation))
+            check_integer(name, each, *_range(name))
     elif isinstance(value, (np.ndarray, np.void)) and annotation in ("Id", "Number"):
         if annotation == "Id" and value.dtype == ID:
             return
@@ -74,15 +74,15 @@ def _check(name: str, value: object, annotation: str) -> None:
             wanted = "sycee.core.ids.ID" if annotation == "Id" else "integers"
             raise UsageError(f"{name} is an array of {value.dtype}", hint=f"give an int, or an array of {wanted}")
         for extreme in (value.min(), value.max()) if value.size else ():
-            check_integer(name, extreme, *_range(name, annotation))
+            check_integer(name, extreme, *_range(name))
+    elif annotation == "Id":
+        check_id(name, value)
     else:
-        check_integer(name, value, *_range(name, annotation))
+        check_integer(name, value, *_range(name))
 
 
-def _range(name: str, annotation: str) -> tuple[int, int]:
+def _range(name: str) -> tuple[int, int]:
     """The least and the most that the field can hold to which an argument of this name goes."""
-    if annotation == "Id":
-        return 0, ID_MAX
     if name in ("amount", "refund_reserve", "total") or name.endswith(("_ns", "_max", "_min")):
         return -limits.I64_MAX - 1, limits.I64_MAX
     return 0, 2**16 - 1 if name in ("flags", "sides", "groups") else 2**32 - 1
@@ -289,8 +289,8 @@ def add_members(ids: Id, *, programme: int, members: Array) -> Array:
     """A whole cohort as chunks. members: (m,) ID, in cohort order; ids: (add_members_records(m),)."""
     per_record = limits.MEMBERS_PER_RECORD_MAX
     count = add_members_records(members.size)
-    if np.size(ids) != count:
-        raise UsageError(f"{members.size:,} members take {count:,} ids, not {np.size(ids):,}", hint="one per record")
+    if _count(ids) != count:
+        raise UsageError(f"{members.size:,} members take {count:,} ids, not {_count(ids):,}", hint="one per record")
     first = np.arange(count) * per_record
     records = _records(
         Kind.ADD_MEMBERS, ids, number=programme, first=first, count=np.minimum(per_record, members.size - first)
@@ -481,7 +481,7 @@ def _with_bytes(records: Array, at: int, value: bytes, size: int) -> Array:
 
 
 def _records(kind: Kind, ids: Id, **fields: Any) -> Array:
-    records = np.zeros(np.size(ids), layout.OPERATION)
+    records = np.zeros(_count(ids), layout.OPERATION)
     records["kind"] = int(kind)
     for name, value in (("id", ids), *fields.items()):
         if name in ("id", "debit", "credit", "reference", "note"):
@@ -491,7 +491,12 @@ def _records(kind: Kind, ids: Id, **fields: Any) -> Array:
     return records
 
 
+def _count(ids: Id) -> int:
+    return ids.size if isinstance(ids, np.ndarray) else 1
+
+
 def _halves(value: Id) -> tuple[Any, Any]:
-    if isinstance(value, (int, np.integer)):
-        return np.uint64(int(value) & 0xFFFFFFFFFFFFFFFF), np.uint64(int(value) >> 64)
-    return value["low"], value["high"]
+    if isinstance(value, (np.ndarray, np.void)):
+        return value["low"], value["high"]
+    low, high = split(check_id("id", value))
+    return np.uint64(low), np.uint64(high)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from sycee.core import ids
-from sycee.core.arguments import check_integer
+from sycee.core.arguments import check_id, check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.core.ids import AnyId
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
@@ -80,17 +81,17 @@ class Operation(NamedTuple):
 # --- requests ---
 
 
-def accounts(ids: Sequence[int]) -> Array:
+def accounts(ids: Sequence[AnyId]) -> Array:
     """Ask for accounts, whole records: (n,) READ. Raises UsageError for what is no id of 128 bits."""
     return _by_id(ReadKind.ACCOUNT, ids)
 
 
-def holds(ids: Sequence[int]) -> Array:
+def holds(ids: Sequence[AnyId]) -> Array:
     """Ask for holds by the ids of the operations that made them."""
     return _by_id(ReadKind.HOLD, ids)
 
 
-def operations(ids: Sequence[int]) -> Array:
+def operations(ids: Sequence[AnyId]) -> Array:
     """Ask what the ids of operations are bound to."""
     return _by_id(ReadKind.OPERATION, ids)
 
@@ -106,7 +107,7 @@ def purses(places: Sequence[tuple[int, int]]) -> Array:
     return asked
 
 
-def statement(account: int, *, lines: int, cursor: int = 0) -> Array:
+def statement(account: AnyId, *, lines: int, cursor: int = 0) -> Array:
     """Ask for one page of a statement, (1,) READ: at most `lines` lines, newest first, after those read before.
 
     cursor: of the page before, 0 for the first. Raises UsageError for more than PAGE_LINES_MAX lines or none.
@@ -117,15 +118,13 @@ def statement(account: int, *, lines: int, cursor: int = 0) -> Array:
     return asked
 
 
-def _by_id(kind: ReadKind, ids: Sequence[int]) -> Array:
+def _by_id(kind: ReadKind, ids: Sequence[AnyId]) -> Array:
     asked = np.zeros(len(ids), READ)
     asked["kind"] = kind
     try:
-        halves = b"".join([each.to_bytes(16, "little") for each in ids])
-    except (OverflowError, AttributeError, TypeError):
-        halves = b"".join(
-            [check_integer("id", each).to_bytes(16, "little") for each in ids]
-        )  # raises, or is a NumPy integer
+        halves = b"".join([each.to_bytes(16, "little") for each in ids])  # type: ignore[union-attr]
+    except (OverflowError, AttributeError, TypeError):  # UUIDs, texts, NumPy integers; or an error
+        halves = b"".join([check_id("id", each).to_bytes(16, "little") for each in ids])
     words = np.frombuffer(halves, np.uint64)
     asked["id_low"], asked["id_high"] = words[::2], words[1::2]
     return asked

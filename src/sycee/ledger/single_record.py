@@ -7,8 +7,9 @@ right goes through there, which says what is wrong with it.
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Any, Final
 
+from sycee.core.ids import AnyId
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import Kind
 
@@ -21,7 +22,7 @@ _PAY: Final = int(Kind.PAY)
 assert _RECORD.size == layout.OPERATION.itemsize
 
 
-def transfer(id: int, debit: int, credit: int, amount: int) -> bytes:
+def transfer(id: AnyId, debit: AnyId, credit: AnyId, amount: int) -> bytes:
     """What `operations.transfer` of these makes. Raises UsageError as that does."""
     return (
         _record(_TRANSFER, id, debit, credit, amount)
@@ -29,14 +30,14 @@ def transfer(id: int, debit: int, credit: int, amount: int) -> bytes:
     )
 
 
-def pay(id: int, payer: int, payee: int, amount: int) -> bytes:
+def pay(id: AnyId, payer: AnyId, payee: AnyId, amount: int) -> bytes:
     """What `operations.pay` of these makes. Raises UsageError as that does."""
     return (
         _record(_PAY, id, payer, payee, amount) or operations.pay(id, payer=payer, payee=payee, amount=amount).tobytes()
     )
 
 
-def _record(kind: int, id: int, debit: int, credit: int, amount: int) -> bytes:
+def _record(kind: int, id: Any, debit: Any, credit: Any, amount: int) -> bytes:
     """The record; nothing where an argument is no plain int, or does not fit its field."""
     if not (type(id) is type(debit) is type(credit) is type(amount) is int):
         return b""

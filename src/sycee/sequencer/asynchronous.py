@@ -11,9 +11,10 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from sycee.core.arguments import check_integer
+from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.core.ids import AnyId
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
@@ -110,19 +111,19 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     # --- reading ---
 
-    async def balance(self, account: int) -> int:
+    async def balance(self, account: AnyId) -> int:
         """Return an account's balance in minor units. Raises UsageError where there is no such account."""
-        number = check_integer("account", account)
+        number = check_id("account", account)
         balance: int | None = await self._submitter.balance(number)
         if balance is None:
             raise reads.no_account(number)
         return balance
 
-    async def account(self, account: int) -> Account:
+    async def account(self, account: AnyId) -> Account:
         """Return an account as of the newest committed frame. Raises UsageError where there is none."""
         return await self._query(reads.account(account))
 
-    async def statement_page(self, account: int, *, lines: int = 100, cursor: int = 0) -> Page:
+    async def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
         `cursor`: of the page before, 0 for the first. Raises UsageError as `Ledger.statement_page` does.
@@ -133,15 +134,15 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         """Return what a member holds of a programme, or None."""
         return await self._query(reads.purse(programme, member))
 
-    async def find_hold(self, hold: int) -> Hold | None:
+    async def find_hold(self, hold: AnyId) -> Hold | None:
         """Return what an operation holds, or None."""
         return await self._query(reads.hold(hold))
 
-    async def result_of(self, id: int) -> Bound | None:
+    async def result_of(self, id: AnyId) -> Bound | None:
         """Return the first answer under this id, however often it was sent again; None where nothing is bound to it."""
         return await self._query(reads.operation(id))
 
-    async def unrecovered_of(self, reversal: int) -> int:
+    async def unrecovered_of(self, reversal: AnyId) -> int:
         """Return the claim that the reverse of this id left, in minor units. Raises UsageError where none was done."""
         return await self._query(reads.missing(reversal))
 
@@ -193,11 +194,11 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
             records = np.frombuffer(records, layout.OPERATION)
         return self._submitter.prepare(records, self._session.envelopes_of(records, envelopes))
 
-    def _currency_of(self, account: int) -> int:
+    def _currency_of(self, account: AnyId) -> int:
         raise UsageError(
             "amounts are integers of minor units here: which currency a text is of would have to be looked up",
             hint='money.parse("12.50", money.currency("EUR")) of sycee.core reads a text without the ledger',
         )
 
-    def _currency_of_operation(self, id: int) -> int:
+    def _currency_of_operation(self, id: AnyId) -> int:
         return self._currency_of(id)

@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sycee.core.arguments import check_integer, short_repr
+from sycee.core.arguments import check_id, check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UsageError
+from sycee.core.ids import AnyId
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.memory import total_bytes
@@ -187,7 +188,7 @@ class Ledger(MoneyOperations[Result]):
 
     # --- currencies and accounts ---
 
-    def define_currency(self, code: str, *, zone: str, id: int | None = None) -> Result:
+    def define_currency(self, code: str, *, zone: str, id: AnyId | None = None) -> Result:
         """Keep this ISO 4217 currency, whose day ends at midnight in `zone`. Repeating it is harmless."""
         number = reads.currency_number(code)
         record = operations.define_currency(self._id(id), currency=number, zone=zone)
@@ -201,11 +202,11 @@ class Ledger(MoneyOperations[Result]):
         currency: str,
         kind: AccountKind,
         *,
-        account: int | None = None,
-        suspense: int = 0,
+        account: AnyId | None = None,
+        suspense: AnyId = 0,
         operator: int = 0,
         rule_set: int = 0,
-        id: int | None = None,
+        id: AnyId | None = None,
     ) -> int:
         """Open an account and return its id: `account`, or a fresh one.
 
@@ -224,7 +225,7 @@ class Ledger(MoneyOperations[Result]):
             )
         number, kind = reads.currency_number(currency), reads.account_kind(kind)
         operator, account = check_integer("operator", operator, high=2**32 - 1), self._id(account)
-        suspense = check_integer("suspense", suspense)
+        suspense = check_id("suspense", suspense)
         if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
             suspense = self._suspense.find(number, operator) or self.open_account(
                 currency, AccountKind.SUSPENSE, operator=operator
@@ -244,11 +245,11 @@ class Ledger(MoneyOperations[Result]):
             self._suspense.forget()
         return account
 
-    def close_account(self, account: int, *, reason: Reason = Reason.REQUEST, id: int | None = None) -> Result:
+    def close_account(self, account: AnyId, *, reason: Reason = Reason.REQUEST, id: AnyId | None = None) -> Result:
         """Close an account for good. It must be empty, with nothing held or in transit."""
         return self._submit_record(operations.close_account(self._id(id), account=account, reason=reason))
 
-    def link_account(self, account: int, to: int = 0, *, id: int | None = None) -> Result:
+    def link_account(self, account: AnyId, to: AnyId = 0, *, id: AnyId | None = None) -> Result:
         """Send what an account may not hold on through the IN_TRANSIT account `to`; 0 for nowhere.
 
         An IN_TRANSIT account itself is linked to where its confirmed money goes.
@@ -258,7 +259,7 @@ class Ledger(MoneyOperations[Result]):
     # --- limits and blocks ---
 
     def define_rule_set(
-        self, rule_set: int, *, from_ns: int = 0, until_ns: int = I64_MAX, id: int | None = None, **rules: Any
+        self, rule_set: int, *, from_ns: int = 0, until_ns: int = I64_MAX, id: AnyId | None = None, **rules: Any
     ) -> Result:
         """Define what money of accounts under rule set `rule_set` may do, or change it from `effective_ns` on.
 
@@ -271,19 +272,19 @@ class Ledger(MoneyOperations[Result]):
         )
         return self._submit_record(record)
 
-    def set_rule_set(self, account: int, rule_set: int, *, id: int | None = None) -> Result:
+    def set_rule_set(self, account: AnyId, rule_set: int, *, id: AnyId | None = None) -> Result:
         """Put the account under a rule set from now on; 0 for none."""
         return self._submit_record(operations.set_rule_set(self._id(id), account=account, rule_set=rule_set))
 
     def block(
-        self, account: int, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: int | None = None
+        self, account: AnyId, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: AnyId | None = None
     ) -> Result:
         """Block an account for debits, credits or both. Each side stays blocked while any reason is left."""
         record = operations.block_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
         return self._submit_record(record)
 
     def unblock(
-        self, account: int, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: int | None = None
+        self, account: AnyId, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: AnyId | None = None
     ) -> Result:
         """Remove one reason of blocking."""
         record = operations.unblock_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
@@ -291,7 +292,7 @@ class Ledger(MoneyOperations[Result]):
 
     # --- keys, roles, signatures ---
 
-    def set_key(self, account: int, key: PublicKey | None, *, id: int | None = None) -> Result:
+    def set_key(self, account: AnyId, key: PublicKey | None, *, id: AnyId | None = None) -> Result:
         """Have the account's own operations signed with this key from now on; None for no key.
 
         Each call, also with None, begins a new key epoch: signatures made before it are no longer valid.
@@ -303,7 +304,7 @@ class Ledger(MoneyOperations[Result]):
 
     def grant_role(
         self,
-        person: int,
+        person: AnyId,
         role: Role,
         key: PublicKey,
         *,
@@ -311,7 +312,7 @@ class Ledger(MoneyOperations[Result]):
         currency: int = 0,
         from_ns: int = 0,
         until_ns: int = I64_MAX,
-        id: int | None = None,
+        id: AnyId | None = None,
     ) -> Result:
         """Let a person's key sign in a role while `from_ns` <= time < `until_ns`; `revoke_role` names the grant's `id`.
 
@@ -334,7 +335,7 @@ class Ledger(MoneyOperations[Result]):
         )
         return self._submit_record(record)
 
-    def revoke_role(self, grant: int, *, id: int | None = None) -> Result:
+    def revoke_role(self, grant: AnyId, *, id: AnyId | None = None) -> Result:
         """Revoke, for good, the role that the `grant_role` of this id gave."""
         return self._submit_record(operations.revoke_role(self._id(id), grant=grant))
 
@@ -346,7 +347,7 @@ class Ledger(MoneyOperations[Result]):
         """
         return Ledger(self.sequencer, self._session.with_signers(signers), closes_folder=False)
 
-    def signer_for(self, account: int, key: SigningKey) -> Signer:
+    def signer_for(self, account: AnyId, key: SigningKey) -> Signer:
         """Bind an account's private key to it: `ledger.signed_by(ledger.signer_for(ann, key)).pay(ann, shop, ...)`.
 
         Valid until the account's next `set_key`. Raises UsageError where there is no such account, or its operations
@@ -367,11 +368,11 @@ class Ledger(MoneyOperations[Result]):
 
     # --- reading accounts ---
 
-    def account(self, account: int) -> Account:
+    def account(self, account: AnyId) -> Account:
         """Return an account as of the newest committed frame. Raises UsageError where there is none."""
         return self._query(reads.account(account))
 
-    def balance(self, account: int) -> int:
+    def balance(self, account: AnyId) -> int:
         """Return an account's balance in minor units. Raises UsageError where there is no such account."""
         return self._query(reads.balance(account))
 
@@ -402,15 +403,15 @@ class Ledger(MoneyOperations[Result]):
         with self.sequencer.reading() as state:
             return reads.supply(state, currency)
 
-    def statement(self, account: int, *, newest: int | None = None) -> list[Line]:
+    def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
         """Return an account's movements, oldest first; with `newest` only that many of the latest. O(lines)."""
-        number = check_integer("account", account)
+        number = check_id("account", account)
         if newest is not None:
             newest = check_integer("newest", newest, high=I64_MAX)
         with self.sequencer.reading() as state:
             return reads.statement(state, number, newest=newest)
 
-    def statement_page(self, account: int, *, lines: int = 100, cursor: int = 0) -> Page:
+    def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
         `cursor`: of the page before, 0 for the first. A page stays the same whatever is written later. Raises
@@ -432,7 +433,7 @@ class Ledger(MoneyOperations[Result]):
 
     # --- reading operations ---
 
-    def result_of(self, id: int) -> Bound | None:
+    def result_of(self, id: AnyId) -> Bound | None:
         """Return the first answer under this id, however often it was sent again; None where nothing is bound to it.
 
         None means that the operation never arrived, was malformed, or was not journaled for want of a signature or a
@@ -440,7 +441,7 @@ class Ledger(MoneyOperations[Result]):
         """
         return self._query(reads.operation(id))
 
-    def unrecovered_of(self, reversal: int) -> int:
+    def unrecovered_of(self, reversal: AnyId) -> int:
         """Return the claim that the reverse of this id left: the amount it did not find, in minor units.
 
         The claim is recorded once and does not change. To collect it, send another `reverse` of the same original.
@@ -448,13 +449,13 @@ class Ledger(MoneyOperations[Result]):
         """
         return self._query(reads.missing(reversal))
 
-    def find_hold(self, hold: int) -> Hold | None:
+    def find_hold(self, hold: AnyId) -> Hold | None:
         """Return what an operation holds, or None."""
         return self._query(reads.hold(hold))
 
-    def find_transit(self, sent: int) -> Transit | None:
+    def find_transit(self, sent: AnyId) -> Transit | None:
         """Return the money that a send or waterfall put in transit, or None."""
-        number = check_integer("sent", sent)
+        number = check_id("sent", sent)
         with self.sequencer.reading() as state:
             return state.transit_of(number)
 
@@ -502,10 +503,10 @@ class Ledger(MoneyOperations[Result]):
     def _submit_record(self, record: Array) -> Result:
         return Result(int(self.submit(record)["code"][0]))
 
-    def _currency_of(self, account: int) -> int:
+    def _currency_of(self, account: AnyId) -> int:
         return self.account(account).currency
 
-    def _currency_of_operation(self, id: int) -> int:
+    def _currency_of_operation(self, id: AnyId) -> int:
         with self.sequencer.reading() as state:
             return reads.currency_of_operation(state, id)
 

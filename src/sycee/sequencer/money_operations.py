@@ -8,8 +8,10 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 
 from sycee.core import ids, money
+from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.core.ids import AnyId
 from sycee.core.result_codes import Result
 from sycee.ledger import layout, operations, single_record
 
@@ -39,29 +41,29 @@ class MoneyOperations(ABC, Generic[Outcome]):
         """Return a fresh id, for an operation that may have to be sent again."""
 
     @abstractmethod
-    def _currency_of(self, account: int) -> int:
+    def _currency_of(self, account: AnyId) -> int:
         """Return the number of an account's currency. Raises UsageError where there is no such account."""
 
     @abstractmethod
-    def _currency_of_operation(self, id: int) -> int:
+    def _currency_of_operation(self, id: AnyId) -> int:
         """Return the number of the currency that an operation moved or held. Raises UsageError where it did neither."""
 
     # --- payments ---
 
-    def transfer(self, debit: int, credit: int, amount: Amount, *, id: int | None = None) -> Outcome:
+    def transfer(self, debit: AnyId, credit: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
         """Move own money from one account to another."""
         return self._submit_plain(single_record.transfer(self._id(id), debit, credit, self._minor(debit, amount)))
 
-    def pay(self, payer: int, payee: int, amount: Amount, *, id: int | None = None) -> Outcome:
+    def pay(self, payer: AnyId, payee: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
         """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
         return self._submit_plain(single_record.pay(self._id(id), payer, payee, self._minor(payer, amount)))
 
-    def refund(self, original: int, amount: Amount, *, id: int | None = None) -> Outcome:
+    def refund(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
         """Give back part of the pay or post `original`: the payer's own money first, then purse money."""
         minor = self._minor_of(original, amount)
         return self._submit_record(operations.refund(self._id(id), original=original, amount=minor))
 
-    def reverse(self, original: int, amount: Amount, *, id: int | None = None) -> Outcome:
+    def reverse(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
         """Take back part or all of a transfer, pay or post by authority, as far as the payee has it available.
 
         CREATED does not mean that money moved: what the payee does not have is left as a claim on record, even all of
@@ -74,14 +76,14 @@ class MoneyOperations(ABC, Generic[Outcome]):
 
     def hold(
         self,
-        payer: int,
-        payee: int,
+        payer: AnyId,
+        payee: AnyId,
         amount: Amount,
         *,
         until_ns: int,
-        third: int = 0,
+        third: AnyId = 0,
         hash_lock: bytes = b"",
-        id: int | None = None,
+        id: AnyId | None = None,
     ) -> Outcome:
         """Keep money ready for the payee until `until_ns`; its `id` is what `post` and the others name.
 
@@ -103,13 +105,13 @@ class MoneyOperations(ABC, Generic[Outcome]):
 
     def post(
         self,
-        hold: int,
+        hold: AnyId,
         amount: Amount,
         *,
-        by: int,
+        by: AnyId,
         release_rest: bool = False,
         secret: bytes | None = None,
-        id: int | None = None,
+        id: AnyId | None = None,
     ) -> Outcome:
         """Pay what is held, or part of it, asked for by the account `by`: payer or payee.
 
@@ -120,21 +122,28 @@ class MoneyOperations(ABC, Generic[Outcome]):
         record = operations.post(self._id(id), hold=hold, by=by, amount=minor, release_rest=release_rest, secret=secret)
         return self._submit_record(record)
 
-    def void(self, hold: int, *, by: int, id: int | None = None) -> Outcome:
+    def void(self, hold: AnyId, *, by: AnyId, id: AnyId | None = None) -> Outcome:
         """Release all that is still held, asked for by the account `by`: the payee, or the third of a three-party hold.
 
         The payer cannot: only the payee may give up what is held, until the hold ends.
         """
         return self._submit_record(operations.void(self._id(id), hold=hold, by=by))
 
-    def extend(self, hold: int, *, by: int, until_ns: int, id: int | None = None) -> Outcome:
+    def extend(self, hold: AnyId, *, by: AnyId, until_ns: int, id: AnyId | None = None) -> Outcome:
         """Extend a hold until `until_ns`, asked for by the account `by`: the payer, whatever kind of hold it is."""
         return self._submit_record(operations.extend(self._id(id), hold=hold, by=by, until_ns=until_ns))
 
     # --- money in transit ---
 
     def send(
-        self, source: int, destination: int, amount: Amount, *, through: int, up_to: bool = False, id: int | None = None
+        self,
+        source: AnyId,
+        destination: AnyId,
+        amount: Amount,
+        *,
+        through: AnyId,
+        up_to: bool = False,
+        id: AnyId | None = None,
     ) -> Outcome:
         """Send money through an IN_TRANSIT account, where it waits; `confirm` or `reject` names the send's `id`.
 
@@ -146,27 +155,27 @@ class MoneyOperations(ABC, Generic[Outcome]):
         )
         return self._submit_record(record)
 
-    def confirm(self, sent: int, *, id: int | None = None) -> Outcome:
+    def confirm(self, sent: AnyId, *, id: AnyId | None = None) -> Outcome:
         """Confirm that what was sent has arrived."""
         return self._submit_record(operations.confirm(self._id(id), sent=sent))
 
-    def reject(self, sent: int, *, id: int | None = None) -> Outcome:
+    def reject(self, sent: AnyId, *, id: AnyId | None = None) -> Outcome:
         """Return what was sent to its source."""
         return self._submit_record(operations.reject(self._id(id), sent=sent))
 
     # --- helpers ---
 
-    def _id(self, id: int | None) -> int:
-        return self.new_id() if id is None else id
+    def _id(self, id: AnyId | None) -> int:
+        return self.new_id() if id is None else check_id("id", id)
 
     # Amounts that are no text are checked with the other arguments, in `operations`.
 
-    def _minor(self, account: int, amount: Amount) -> int:
+    def _minor(self, account: AnyId, amount: Amount) -> int:
         if not isinstance(amount, str):
             return amount
         return money.parse(amount, money.currency(self._currency_of(account)))
 
-    def _minor_of(self, original: int, amount: Amount) -> int:
+    def _minor_of(self, original: AnyId, amount: Amount) -> int:
         if not isinstance(amount, str):
             return amount
         return money.parse(amount, money.currency(self._currency_of_operation(original)))
@@ -203,10 +212,11 @@ class Chain(MoneyOperations[None]):
             )
         self.records.append(record)
 
-    def _currency_of(self, account: int) -> int:
+    def _currency_of(self, account: AnyId) -> int:
         return self._ledger._currency_of(account)
 
-    def _currency_of_operation(self, id: int) -> int:
+    def _currency_of_operation(self, id: AnyId) -> int:
+        id = check_id("id", id)
         for record in self.records:  # a chain may post what it holds
             if ids.of_record(record[0], "id") == id:
                 return self._currency_of(ids.of_record(record[0], "debit"))

@@ -15,9 +15,10 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from sycee.core import ids, money
-from sycee.core.arguments import check_integer, short_repr
+from sycee.core.arguments import check_id, check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.core.ids import AnyId
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
 from sycee.ledger import layout, queries
@@ -61,21 +62,21 @@ class Query(NamedTuple, Generic[Found]):
 # --- queries ---
 
 
-def account(account: int) -> Query[Account]:
+def account(account: AnyId) -> Query[Account]:
     """Query an account; the value raises UsageError where there is none."""
-    number = check_integer("account", account)
+    number = check_id("account", account)
     return Query(queries.accounts([number]), lambda answers: _existing(answers.account(0), number))
 
 
-def balance(account: int) -> Query[int]:
+def balance(account: AnyId) -> Query[int]:
     """Query an account's balance in minor units; the value raises UsageError where there is no such account."""
-    number = check_integer("account", account)
+    number = check_id("account", account)
     return Query(queries.accounts([number]), lambda answers: _existing(answers.balance(0), number))
 
 
-def statement_page(account: int, *, lines: int, cursor: int) -> Query[Page]:
+def statement_page(account: AnyId, *, lines: int, cursor: int) -> Query[Page]:
     """Query one page of a statement; the value raises UsageError where there is no such account or cursor."""
-    number = check_integer("account", account)
+    number = check_id("account", account)
     requests = queries.statement(number, lines=lines, cursor=cursor)
     return Query(requests, lambda answers: _existing(answers.page(0), number))
 
@@ -90,14 +91,14 @@ def purse(programme: int, member: int) -> Query[Purse | None]:
     return Query(queries.purses([(programme, member)]), lambda answers: answers.purse(0))
 
 
-def hold(hold: int) -> Query[Hold | None]:
+def hold(hold: AnyId) -> Query[Hold | None]:
     """Query what an operation holds, None where it made no hold."""
-    return Query(queries.holds([check_integer("hold", hold)]), lambda answers: answers.hold(0))
+    return Query(queries.holds([check_id("hold", hold)]), lambda answers: answers.hold(0))
 
 
-def operation(id: int) -> Query[Bound | None]:
+def operation(id: AnyId) -> Query[Bound | None]:
     """Query what an operation's id is bound to, None where nothing is."""
-    number = check_integer("id", id)
+    number = check_id("id", id)
 
     def decode(answers: Answers) -> Bound | None:
         found = answers.operation(0)
@@ -106,9 +107,9 @@ def operation(id: int) -> Query[Bound | None]:
     return Query(queries.operations([number]), decode)
 
 
-def missing(reversal: int) -> Query[int]:
+def missing(reversal: AnyId) -> Query[int]:
     """Query the claim that a reverse left, in minor units; the value raises UsageError where no reverse was done."""
-    number = check_integer("reversal", reversal)
+    number = check_id("reversal", reversal)
 
     def decode(answers: Answers) -> int:
         found = answers.operation(0)
@@ -162,9 +163,9 @@ def statement(state: LedgerState, account: int, *, newest: int | None = None) ->
     return [_line(state, row, movement) for movement in reversed(state.movement_numbers(row, newest=newest))]
 
 
-def currency_of_operation(state: LedgerState, id: int) -> int:
+def currency_of_operation(state: LedgerState, id: AnyId) -> int:
     """Return the number of the currency that an operation moved or held. Raises UsageError where it did neither."""
-    number = check_integer("id", id)
+    number = check_id("id", id)
     hold, bound = state.hold(number), state.bound_of(number)
     if hold is not None:
         return int(state.accounts["currency"][state.row(hold.payer)])

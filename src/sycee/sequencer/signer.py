@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sycee.core.arguments import check_integer
+from sycee.core.arguments import check_id, check_integer
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.ledger.entities import Account
@@ -23,7 +23,7 @@ class Signer:
     key_epoch: int = 0  # how often the account's key was set
 
     def __post_init__(self) -> None:
-        check_integer("id", self.id)
+        object.__setattr__(self, "id", check_id("id", self.id))
         check_integer("currency", self.currency, high=2**16 - 1)
         check_integer("key_epoch", self.key_epoch, high=2**32 - 1)
         _check_private(self.key)
