@@ -96,8 +96,9 @@ def warm() -> Iterator[Path]:
 @pytest.mark.parametrize("name", pages_to_run())
 def test_blocks_run_and_say_what_is_shown(name: str, tmp_path: Path, warm: Path) -> None:
     to_run, shown = steps(page(name))
-    # Pages name the examples as they lie for a reader, at the root of the repository.
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    # Pages name examples and tools by their path from the root of the repository.
+    for folder in ("examples", "tools"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(warm), str(Path(sys.executable).parent), os.environ["PATH"]]),

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.programmes import draw_checker
 
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.programmes import draw, draw_files, draw_rule, merkle
 from sycee.programmes.definition import DrawRule, Stratum
-from sycee.programmes.draw import Entries, Frozen
+from sycee.programmes.draw import Entries, FrozenList
 from sycee.programmes.draw_files import Beacon
+from tools import draw_checker
 
 DUE_NS = 1_602_417_600 * 10**9
 FROZEN_NS = DUE_NS - 3_600 * 10**9
@@ -41,7 +41,7 @@ def people(count: int, strata: tuple[Stratum, ...] = ONE, seed: int = 1) -> Entr
 
 def drawn(
     folder: Path | None, count: int = 100, strata: tuple[Stratum, ...] = ONE
-) -> tuple[Entries, Frozen, draw.Winners]:
+) -> tuple[Entries, FrozenList, draw.Winners]:
     entries = people(count, strata)
     frozen = draw.freeze(folder, "test", make_rule(strata), entries, frozen_at_ns=FROZEN_NS)
     return entries, frozen, draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
@@ -91,7 +91,7 @@ def test_order_and_selection_hold_where_digests_begin_alike(ends: list[bytes], d
     ordered = sorted(range(len(digests)), key=lambda place: (digests[place], place))
     count = data.draw(st.integers(0, len(digests)))
     assert draw_rule.smallest(array, count).tolist() == ordered[:count]
-    assert [digests[place] for place in draw_rule.list_order(array, None)] == sorted(digests)
+    assert draw_rule.digest_order(array).tolist() == ordered
     increasing = [before < after for before, after in itertools.pairwise(digests)]
     assert draw_rule.is_increasing(array).tolist() == increasing
 
@@ -165,7 +165,7 @@ def test_an_announcement_is_never_replaced(tmp_path: Path) -> None:
     draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)  # the same promise again is welcome
-    with pytest.raises(UsageError, match="published already and says something else"):
+    with pytest.raises(UsageError, match="published already, with other content"):
         draw.freeze(tmp_path, "test", make_rule(), people(50, seed=2), frozen_at_ns=FROZEN_NS)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -278,7 +278,6 @@ TAMPERING = [
         rewrite("entries.bin", lambda content: content[:-40]),
         {"entries": "3160 bytes, but 100 entries take 3200"},
     ),
-    ("entries gone", lambda folder: (folder / "entries.bin").unlink(), {"entries": "cannot be read"}),
     (
         "another beacon",
         edit("beacon.json", lambda m: m.update(value=OTHER_BEACON)),
@@ -287,7 +286,6 @@ TAMPERING = [
     ("another round", edit("beacon.json", lambda m: m.update(round=8)), {"beacon": "round is 8, but 7 was announced"}),
     ("a real beacon pretended", edit("beacon.json", lambda m: m.update(synthetic=False)), {"beacon": "synthetic"}),
     ("half a beacon", edit("beacon.json", lambda m: m.update(value="00")), {"beacon": "value is"}),
-    ("no beacon", lambda folder: (folder / "beacon.json").unlink(), {"beacon": "cannot be read"}),
     ("more winners announced", edit("announcement.json", set_winners(21)), {"winners": "20 winners, computed 21"}),
     (
         "fewer winners announced",
@@ -307,7 +305,7 @@ TAMPERING = [
     (
         "another rule",
         edit("announcement.json", lambda m: m.update(rule="v2")),
-        {"announcement": 'rule "v2" is not known'},
+        {"announcement": 'rule "v2" is not supported'},
     ),
     ("no rule", edit("announcement.json", lambda m: m.pop("rule")), {"announcement": "rule is missing"}),
     (
@@ -319,12 +317,12 @@ TAMPERING = [
     (
         "two roots",
         rewrite("announcement.json", lambda content: content.replace(b"{", b'{"root": "' + b"11" * 32 + b'",', 1)),
-        {"announcement": '"root" stands twice'},
+        {"announcement": "the key 'root' is twice"},
     ),
     (
         "two sources",
         rewrite("beacon.json", lambda content: content.replace(b"{", b'{"source": "mine",', 1)),
-        {"beacon": '"source" stands twice'},
+        {"beacon": "the key 'source' is twice"},
     ),
     ("a ticket changed", rewrite("tickets.bin", flipped(32 * 9)), {"tickets": "1 tickets are wrong, the first at 9"}),
     ("tickets cut", rewrite("tickets.bin", lambda content: content[:-1]), {"tickets": "3199 bytes"}),
@@ -358,7 +356,7 @@ def test_tampering_is_named(tmp_path: Path, tamper: Callable[[Path], None], fail
 def test_the_independent_checker_finds_it_too(tmp_path: Path, tamper: Callable[[Path], None]) -> None:
     drawn(tmp_path)
     tamper(tmp_path)
-    with pytest.raises((AssertionError, OSError, ValueError, KeyError)):
+    with pytest.raises(draw_checker.Failed):
         draw_checker.check(tmp_path)
 
 

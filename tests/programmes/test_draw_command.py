@@ -7,6 +7,7 @@ import pytest
 from tests.programmes.test_draw import drawn, receipt
 
 from sycee.cli import main
+from sycee.programmes.draw_files import Beacon
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
@@ -25,6 +26,66 @@ def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(out)
     assert (code, found["ok"], found["entries"], found["winners"]) == (0, True, 100, 20)
     assert found["announcement_sha256"] == frozen.announcement.digest().hex()
+
+
+def test_verify_ends_with_a_verdict_and_the_beacon_to_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, winners = drawn(tmp_path)
+    code, out, _ = run(capsys, "draw", "verify", tmp_path)
+    assert code == 0
+    assert out.splitlines()[-6:] == [
+        "Compare the beacon with its source:",
+        "  source  sycee-replay",
+        "  round   7",
+        f"  value   {winners.beacon.value.hex()}",
+        "  where   nowhere: the value is computed from the seed of a replay and proves nothing about chance",
+        "verification passed: 20 of 100 entries won, each as computed",
+    ]
+    _, out, _ = run(capsys, "draw", "verify", tmp_path, "--json")
+    assert json.loads(out)["beacon"]["value"] == winners.beacon.value.hex()
+    (tmp_path / "tickets.bin").write_bytes(bytes(3_200))
+    (tmp_path / "winners.csv").write_bytes(b"")
+    code, out, err = run(capsys, "draw", "verify", tmp_path)
+    assert code == 3
+    assert out.splitlines()[-1] == "verification failed: tickets, winners"
+    assert "error: the draw does not prove its winners" in err
+
+
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        (
+            "drand quicknet",
+            "https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971/public/7",
+        ),
+        ("our town hall", "round 7 as published by the source itself"),
+    ],
+)
+def test_a_beacon_is_compared_at_its_source(source: str, where: str) -> None:
+    assert Beacon(source, 7, bytes(32)).address == where
+
+
+def test_a_file_that_is_missing_is_named_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(tmp_path)
+    for name in ("beacon.json", "winners.csv"):
+        (tmp_path / name).unlink()
+    code, out, err = run(capsys, "draw", "verify", tmp_path, "--json")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {tmp_path} lacks beacon.json, winners.csv\nhint: ")
+    (tmp_path / "beacon.json").symlink_to("nowhere")
+    (tmp_path / "winners.csv").mkdir()
+    code, _, err = run(capsys, "draw", "verify", tmp_path)
+    assert code == 2
+    assert "there is no such file" in err
+
+
+def test_a_receipt_of_deep_json_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(tmp_path)
+    (tmp_path / "receipt.json").write_text("[" * 60_000)
+    code, _, err = run(capsys, "draw", "entry", tmp_path, tmp_path / "receipt.json")
+    assert code == 2
+    assert "more than 64 levels" in err
 
 
 def test_verify_says_what_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +121,7 @@ def test_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is not JSON"),
+        ("", "not JSON"),
         ("[]", "is not a JSON object"),
         ('{"document": "1", "phone": "x", "salt": ""}', 'phone is "x", not digits'),
         ('{"document": "1", "phone": "2"}', "salt is"),

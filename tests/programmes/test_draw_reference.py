@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.programmes import draw_checker
 
 from sycee.programmes import draw
+from tools import draw_checker
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "draw.md").read_text(encoding="utf-8")
 EXAMPLE = PAGE[PAGE.index("## 10. A worked example") :]

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.programmes.test_draw import drawn
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
+from sycee.core.errors import IntegrityError
 from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, PurseState
-from sycee.programmes.definition import PacketClass, Programme, load
-from sycee.programmes.service import LiveProgramme
+from sycee.programmes.definition import PacketClass, Programme, Stratum, load
+from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sequencer.embedded import Ledger
 
 LUOHU = load("luohu-2020")
@@ -231,3 +233,24 @@ def test_nothing_is_spent_between_the_end_of_spending_and_expiry(tmp_path: Path)
         assert town.ledger.pay(town.wallets[0], town.shop, 1) is Result.CREATED
         town.at(spending.until_ns)
         assert town.ledger.pay(town.wallets[0], town.shop, 1) is Result.EXCEEDS_BALANCE
+
+
+@pytest.mark.parametrize("in_packet_order", [True, False])
+def test_the_cohort_of_several_strata_is_in_packet_order(tmp_path: Path, in_packet_order: bool) -> None:
+    folder = tmp_path / "draw"
+    _, frozen, winners = drawn(folder, 60, (Stratum("young", 4), Stratum("old", 3)))
+    order = winners.packet_order(frozen.commitments, len(CLASSES)) if in_packet_order else np.arange(7)
+    members = member_ids(frozen.commitments[winners.index[order]])
+    for town in towns(tmp_path / "ledger", winners=7):
+        town.live = dataclasses.replace(town.live, winners=members)
+        seal = town.launch()
+        with town.ledger.sequencer.reading() as state:
+            found = check_cohort(state, NUMBER, folder)
+        assert found.endswith(f"in order of {'packet ticket' if in_packet_order else 'rank'}")
+        town.drop(seal)
+        with town.ledger.sequencer.reading() as state:
+            if in_packet_order:
+                assert check_cohort(state, NUMBER, folder) == found
+            else:  # with packets of two amounts, the first stratum would have all the large ones
+                with pytest.raises(IntegrityError, match="is not the winner of packet ticket"):
+                    check_cohort(state, NUMBER, folder)

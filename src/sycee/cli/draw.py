@@ -1,4 +1,4 @@
-"""`sycee draw`: check a published draw, and one's own entry in it, on one's own machine."""
+"""`sycee draw`: check a published draw and one entry in it, on this machine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli import console
+from sycee.core import json_documents
 from sycee.core.errors import UsageError
+from sycee.core.terminal_text import printable, printable_json
 
 if TYPE_CHECKING:
-    from sycee.programmes.draw import Check
+    from sycee.programmes.draw import Check, Verification
     from sycee.programmes.sha256 import Progress
+
+RECEIPT_BYTES_MAX = 1 << 16
 
 app = App(name="draw", help="Check a published draw: recompute every winner from the published files alone.")
 
@@ -37,34 +41,27 @@ def verify(
     folder
         The folder with announcement.json, entries.bin, beacon.json, tickets.bin and winners.csv.
     announced
-        SHA-256 of announcement.json in hexadecimal, as it was known before the beacon.
+        SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon.
     as_json
         Print one JSON object instead of a table.
 
     """
-    from sycee.programmes import draw
+    from sycee.programmes import draw, draw_files
 
     expected = None if announced is None else _hexadecimal(announced, "--announced")
-    folder = _existing(folder)
+    names = (draw_files.ENTRIES, draw_files.BEACON, draw_files.TICKETS, draw_files.WINNERS)
+    folder = _with_files(folder, *names)
     with _progress("recomputing") as progress:
         result = draw.verify(folder, announced=expected, progress=progress)
-    announcement = result.announcement
     if as_json:
-        _print_json(
-            {
-                "ok": result.ok,
-                "programme": announcement.programme if announcement else None,
-                "entries": announcement.entries if announcement else None,
-                "winners": announcement.winners if announcement else None,
-                "root": announcement.root.hex() if announcement else None,
-                "synthetic": announcement.synthetic if announcement else None,
-                "announcement_sha256": result.announcement_digest.hex(),
-                "checks": _as_rows(result.checks),
-            }
-        )
+        _print_json(_verification_json(result))
     else:
         _print_checks(f"Draw in {folder}", result.checks)
-        console().print(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}", soft_wrap=True)
+        terminal = console()
+        terminal.print(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}", soft_wrap=True)
+        for line in _beacon_lines(result):
+            terminal.print(printable(line), markup=False, soft_wrap=True)
+        terminal.print(_verdict(result), soft_wrap=True)
     result.require()
 
 
@@ -72,7 +69,7 @@ def verify(
 def entry(
     folder: Path, receipt: Path, /, *, as_json: Annotated[bool, Parameter("--json", negative="")] = False
 ) -> None:
-    """Check one's own entry: is it in the list, does the list lead to the announced root, did it win.
+    """Check one entry: whether it is in the list, whether the list has the announced root, and whether it won.
 
     Parameters
     ----------
@@ -87,7 +84,7 @@ def entry(
     from sycee.programmes import draw
 
     document, phone, salt = _read_receipt(receipt)
-    result = draw.check_entry(_existing(folder), document, phone, salt)
+    result = draw.check_entry(_with_files(folder), document, phone, salt)
     if as_json:
         _print_json(
             {
@@ -109,8 +106,8 @@ def entry(
     result.require()
 
 
-def _existing(folder: Path) -> Path:
-    """The folder, if it holds an announcement: without one there is nothing to check, and nothing was promised."""
+def _with_files(folder: Path, *names: str) -> Path:
+    """Return the folder. UsageError unless it has an announcement and the named files."""
     from sycee.programmes.draw_files import ANNOUNCEMENT
 
     hint = f"name the folder that holds {ANNOUNCEMENT}"
@@ -120,44 +117,88 @@ def _existing(folder: Path) -> Path:
         if (folder / "draw" / ANNOUNCEMENT).is_file():
             hint = f"did you mean {folder / 'draw'}?"
         raise UsageError(f"{folder} holds no {ANNOUNCEMENT}", hint=hint)
+    missing = [name for name in names if not os.path.lexists(folder / name)]
+    if missing:
+        raise UsageError(
+            f"{folder} lacks {', '.join(missing)}",
+            hint="copy every published file into the folder; before the draw, check your entry with `sycee draw entry`",
+        )
     return folder
 
 
-def _hexadecimal(text: str, what: str) -> bytes:
+def _verification_json(result: Verification) -> dict[str, Any]:
+    announcement, beacon = result.announcement, result.beacon
+    return {
+        "ok": result.ok,
+        "programme": announcement.programme if announcement else None,
+        "entries": announcement.entries if announcement else None,
+        "winners": announcement.winners if announcement else None,
+        "root": announcement.root.hex() if announcement else None,
+        "synthetic": announcement.synthetic if announcement else None,
+        "announcement_sha256": result.announcement_digest.hex(),
+        "beacon": {
+            "source": beacon.source,
+            "round": beacon.round,
+            "value": beacon.value.hex(),
+            "compare_at": beacon.address,
+        }
+        if beacon
+        else None,
+        "checks": _as_rows(result.checks),
+    }
+
+
+def _beacon_lines(result: Verification) -> list[str]:
+    beacon = result.beacon
+    if beacon is None:
+        return []
+    return [
+        "Compare the beacon with its source:",
+        f"  source  {beacon.source}",
+        f"  round   {beacon.round}",
+        f"  value   {beacon.value.hex()}",
+        f"  where   {beacon.address}",
+    ]
+
+
+def _verdict(result: Verification) -> str:
+    if result.ok and result.announcement is not None:
+        winners, entries = result.announcement.winners, result.announcement.entries
+        return f"verification passed: {winners:,} of {entries:,} entries won, each as computed"
+    failed = [check.name for check in result.checks if check.passed is False]
+    return f"verification failed: {', '.join(failed)}"
+
+
+def _hexadecimal(text: str, field: str) -> bytes:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise UsageError(f'{what} is "{text}"', hint="give 32 bytes as 64 hexadecimal digits")
+        raise UsageError(f'{field} is "{printable(text)}"', hint="give 32 bytes as 64 hexadecimal digits")
     return bytes.fromhex(text)
 
 
 def _read_receipt(path: Path) -> tuple[int, int, bytes]:
+    """Return document, phone and salt. Spaces are ignored, and in a phone hyphens and a plus sign at the start."""
     hint = 'a receipt is {"document": "digits", "phone": "digits", "salt": "64 hexadecimal digits"}'
-    try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}", hint=hint) from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}", hint=hint) from error
+    receipt = json_documents.read(path, "receipt", RECEIPT_BYTES_MAX)
     if not isinstance(receipt, dict):
-        raise UsageError(f"{path} is not a JSON object", hint=hint)
-    numbers = []
+        raise UsageError(f"the receipt {path} is not a JSON object", hint=hint)
+    texts = {key: "".join(str(receipt.get(key)).split()) for key in ("document", "phone", "salt")}
+    texts["phone"] = texts["phone"].replace("-", "").removeprefix("+")
     for key in ("document", "phone"):
         # Digits as text: a JSON number of eighteen digits loses the last ones in many programs.
-        value = str(receipt.get(key))
-        if not re.fullmatch(r"[0-9]{1,20}", value):
+        if not re.fullmatch(r"[0-9]{1,20}", texts[key]):
             raise UsageError(f"{path}: {key} is {json.dumps(receipt.get(key))}, not digits", hint=hint)
-        numbers.append(int(value))
-    return numbers[0], numbers[1], _hexadecimal(str(receipt.get("salt")), f"{path}: salt")
+    return int(texts["document"]), int(texts["phone"]), _hexadecimal(texts["salt"], f"{path}: salt")
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Progress]:
-    """A bar on stderr with rate and time left, gone when the work is done."""
+def _progress(title: str) -> Iterator[Progress]:
+    """Show a bar on stderr with rate and time left while the block runs."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     rate = TextColumn("{task.fields[rate]}")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, rate="")
+        task = bar.add_task(title, total=None, rate="")
 
         def report(done: int, total: int) -> None:
             speed = bar.tasks[0].speed
@@ -174,9 +215,9 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console().print(title, style="bold", markup=False, soft_wrap=True)
+    console().print(printable(title), style="bold", markup=False, soft_wrap=True)
     table = Table("check", "")
-    table.add_column("what was found", overflow="fold")  # a digest cut short proves nothing
+    table.add_column("finding", overflow="fold")  # a digest cut short proves nothing
     marks = {True: "[green]ok[/]", False: "[bold red]FAILED[/]", None: "[yellow]open[/]"}
     for check in checks:
         table.add_row(check.name, marks[check.passed], escape(check.detail))
@@ -184,4 +225,4 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
 
 
 def _print_json(fields: dict[str, Any]) -> None:
-    print(json.dumps(fields, indent=2, ensure_ascii=False))
+    print(printable_json(json.dumps(fields, indent=2, ensure_ascii=False)))

@@ -1,11 +1,11 @@
-"""The draw that anyone can check, in two steps as in life.
+"""A draw that anyone can check, in two steps as in life.
 
-`freeze` commits to the list and promises a future round of a public beacon; `draw` finds the winners once that round is
-known. `verify` recomputes everything from the published files alone, and `check_entry` answers one registrant. What
-stands in the files is specified in docs/reference/draw.md; the computation itself is `sycee.programmes.draw_rule`.
+`freeze` publishes the list and names a future round of a public beacon; `draw` finds the winners once that round is
+known. `verify` recomputes everything from the published files alone, and `check_entry` checks the entry of one
+registrant. docs/reference/draw.md specifies the files; `sycee.programmes.draw_rule` computes.
 
-With a folder each step writes its files and the next may run in another process; without one the same code works in
-memory. `progress(done, total)` counts hashes.
+With a folder, each step writes its files, and the next step may run in another process. Without one, the same code
+works in memory. `progress(done, total)` counts hashes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError, require
 from sycee.core.output_files import write_file
+from sycee.core.terminal_text import printable
 from sycee.programmes import draw_files, draw_rule, merkle, sha256
 from sycee.programmes.definition import REPLAY_BEACON, DrawRule
 from sycee.programmes.draw_files import Announcement, Beacon, StratumAnnounced
 from sycee.programmes.merkle import Proof
-from sycee.programmes.sha256 import Bytes, Progress
-
-WINNERS_HEADER: Final = "rank,stratum,index,commitment,ticket\n"
+from sycee.programmes.sha256 import Progress
 
 _T = TypeVar("_T")
 
@@ -39,23 +39,23 @@ _REPLAY_BEACON_TAG: Final = b"sycee.replay.beacon.v1"
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """One row for each person in the draw. A key of 0 means that the person gave none."""
+    """One row per person in the draw. A key of 0 is a key that the person does not have."""
 
     documents: NDArray[np.uint64]
     phones: NDArray[np.uint64]
     salts: Bytes  # [n, 32], secret until the registrant shows it
-    strata: NDArray[np.uint8] | None = None  # place in the draw rule's strata; None if there is one only
+    strata: NDArray[np.uint8] | None = None  # index of the stratum in the draw rule; None for a rule with one stratum
 
     def __len__(self) -> int:
         return len(self.documents)
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
-    """A frozen list: what was announced and the commitments in list order, uint8 [n, 32].
+class FrozenList:
+    """A frozen list: its announcement, and the commitments in list order, uint8 [n, 32].
 
-    `order[i]` is the row in `Entries` of the list's entry i. It links the list to people, so it is never published and
-    is None when the list was read from published files.
+    `order[i]` is the row in `Entries` of entry i. It links the list to people, so it is never published. It is None for
+    a list read from published files.
     """
 
     announcement: Announcement
@@ -66,18 +66,27 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class Winners:
-    """The result of a draw. Arrays of k rows go by stratum and within each by rank; `tickets` has all n, in list order.
+    """The result of a draw. Arrays of k rows are ordered by stratum, then by rank; `tickets` has all n in list order.
 
-    `entries` are rows in `Entries`, where the list was frozen in this process.
+    `entries` are rows in `Entries`; None if the list was read from published files.
     """
 
     announcement: Announcement
     beacon: Beacon
     tickets: Bytes
-    index: NDArray[np.int64]  # place in the list
+    index: NDArray[np.int64]  # position in the list
     rank: NDArray[np.int64]  # from 1 in each stratum
     stratum: NDArray[np.uint8]
     entries: NDArray[np.int64] | None
+
+    def packet_order(self, commitments: Bytes, classes: int) -> NDArray[np.int64]:
+        """Return positions in the arrays of k rows in the order in which packets are handed out.
+
+        `commitments` are those of the list, uint8 [n, 32]; `classes` is the number of packet classes of the programme.
+        """
+        if classes == 1 or len(self.announcement.strata) == 1:
+            return np.arange(len(self.index))
+        return draw_rule.packet_order(self.beacon.value, self.announcement.root, commitments[self.index])
 
 
 def freeze(
@@ -88,11 +97,11 @@ def freeze(
     *,
     frozen_at_ns: int,
     progress: Progress | None = None,
-) -> Frozen:
-    """Freeze the list and announce it: entries.bin and announcement.json, if a folder is given.
+) -> FrozenList:
+    """Freeze the list and announce it: write entries.bin and announcement.json if a folder is given.
 
-    UsageError if the beacon may be known already, an entry stands twice, a stratum is empty or unknown, or the folder
-    holds another announcement.
+    Raises UsageError if the beacon may be known already, an entry is repeated, a stratum is empty or unknown, there are
+    too many entries, or the folder holds another announcement.
     """
     if frozen_at_ns >= rule.beacon_due_ns:
         raise UsageError(
@@ -103,16 +112,23 @@ def freeze(
     counts = _entries_per_stratum(rule, entries)
     steps = _Steps(progress, len(entries) + merkle.hashes_needed(len(entries)))
     unordered = draw_rule.commitments(entries.documents, entries.phones, entries.salts, progress=steps.part())
-    order = draw_rule.list_order(unordered, entries.strata if len(counts) > 1 else None)
+    order = draw_rule.digest_order(unordered)
+    repeated = draw_rule.first_repeated(unordered, order)
+    if repeated is not None:
+        raise UsageError(
+            f"entries {repeated[0]} and {repeated[1]} are the same person with the same salt",
+            hint="deduplicate before the freeze",
+        )
+    if entries.strata is not None:
+        order = order[np.argsort(entries.strata[order], kind="stable")]
     commitments = unordered[order]
     del unordered
-    _check_list(commitments, order, counts)
     root = merkle.root(commitments, progress=steps.part())
     announcement = Announcement(
         programme=programme,
         rule=rule.rule,
         strata=tuple(
-            # With more packets than people everyone wins, and the announcement says so.
+            # With more packets than people everyone wins, and the announcement has that number.
             StratumAnnounced(stratum.name, count, min(count, stratum.winners))
             for stratum, count in zip(rule.strata, counts, strict=True)
         ),
@@ -125,17 +141,17 @@ def freeze(
     )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        # The promise is looked at first: were it another, not a byte of the old list may be touched.
+        # Another announcement is refused before the old list is overwritten.
         path = folder / draw_files.ANNOUNCEMENT
         if path.exists():
             draw_files.publish_once(path, announcement.content())
         write_file(folder / draw_files.ENTRIES, commitments.data)
         draw_files.publish_once(path, announcement.content())
-    return Frozen(announcement, commitments, order, folder)
+    return FrozenList(announcement, commitments, order, folder)
 
 
-def read_frozen(folder: Path, *, progress: Progress | None = None) -> Frozen:
-    """Read a frozen list back. IntegrityError if the files are damaged or the list does not lead to the root."""
+def read_frozen(folder: Path, *, progress: Progress | None = None) -> FrozenList:
+    """Read a frozen list. IntegrityError if its files are damaged or it does not lead to the announced root."""
     announcement = draw_files.read_announcement(folder)
     commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
     root = merkle.root(commitments, progress=progress)
@@ -143,23 +159,23 @@ def read_frozen(folder: Path, *, progress: Progress | None = None) -> Frozen:
         root == announcement.root,
         f"{draw_files.ENTRIES}: its root is {root.hex()}, but {announcement.root.hex()} was announced",
     )
-    return Frozen(announcement, commitments, None, folder)
+    return FrozenList(announcement, commitments, None, folder)
 
 
-def draw(source: Path | Frozen, beacon: Beacon, *, progress: Progress | None = None) -> Winners:
+def draw(source: Path | FrozenList, beacon: Beacon, *, progress: Progress | None = None) -> Winners:
     """Find the winners of a frozen list, given or read from a folder; in a folder publish beacon, tickets and winners.
 
-    UsageError if the beacon is not the one announced, or another one was published before.
+    Raises UsageError if the beacon is not the announced one, or another one was published.
     """
     frozen = read_frozen(source) if isinstance(source, Path) else source
     announcement = frozen.announcement
-    complaint = _beacon_complaint(announcement, beacon)
-    if complaint is not None:
-        raise UsageError(f"this beacon is not the one announced: {complaint}", hint="give the round that was promised")
+    difference = _beacon_difference(announcement, beacon)
+    if difference is not None:
+        raise UsageError(f"this beacon is not the announced one: {difference}", hint="give the announced round")
     if len(beacon.value) != draw_files.BEACON_BYTES:
         raise UsageError(
             f"the beacon has {len(beacon.value)} bytes, not {draw_files.BEACON_BYTES}",
-            hint="docs/reference/draw.md says how the value of a longer or shorter beacon is made",
+            hint="docs/reference/draw.md describes how to use a longer or shorter value",
         )
     if frozen.folder is not None:
         draw_files.publish_once(frozen.folder / draw_files.BEACON, beacon.content())
@@ -172,7 +188,7 @@ def draw(source: Path | Frozen, beacon: Beacon, *, progress: Progress | None = N
 
 
 def winners_csv(winners: Winners, commitments: Bytes) -> bytes:
-    """The bytes of winners.csv."""
+    """Return the bytes of winners.csv."""
     names = [stratum.name for stratum in winners.announcement.strata]
     commitment_text = commitments[winners.index].tobytes().hex()
     ticket_text = winners.tickets[winners.index].tobytes().hex()
@@ -181,7 +197,7 @@ def winners_csv(winners: Winners, commitments: Bytes) -> bytes:
         f"{rank},{names[stratum]},{index},{commitment_text[at : at + 64]},{ticket_text[at : at + 64]}\n"
         for at, (rank, stratum, index) in zip(range(0, len(commitment_text), 64), rows, strict=True)
     ]
-    return (WINNERS_HEADER + "".join(lines)).encode("ascii")
+    return (draw_files.WINNERS_HEADER + "".join(lines)).encode("ascii")
 
 
 # --- checking -----------------------------------------------------------------------------------------------------
@@ -189,7 +205,7 @@ def winners_csv(winners: Winners, commitments: Bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked. `passed` is None where an earlier failure left nothing to check."""
+    """One check. `passed` is None for a check that an earlier failure made impossible. `detail` is printable."""
 
     name: str
     passed: bool | None
@@ -198,11 +214,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What published files prove. `announcement` is None if it could not be read."""
+    """The checks of published files. `announcement` and `beacon` are None if they have a wrong form."""
 
     checks: tuple[Check, ...]
     announcement: Announcement | None
     announcement_digest: bytes
+    beacon: Beacon | None = None
 
     @property
     def ok(self) -> bool:
@@ -210,19 +227,21 @@ class Verification:
         return all(check.passed for check in self.checks)
 
     def require(self) -> None:
-        """Raise IntegrityError, naming what failed and where, unless every check passed."""
+        """Raise IntegrityError with each failed check unless every check passed."""
         _require(self.checks, "the draw does not prove its winners")
 
 
 def verify(folder: Path, *, announced: bytes | None = None, progress: Progress | None = None) -> Verification:
-    """Recompute a draw from its published files alone. Never raises for what the files say: the checks tell.
+    """Recompute a draw from its published files alone.
 
-    `announced` is the SHA-256 of announcement.json as it was known before the beacon, from outside the folder (a
-    newspaper, a notary): without it nobody can see an announcement that was replaced as a whole.
+    `announced` is the SHA-256 of announcement.json from a place outside the folder (a newspaper, a notary), published
+    before the beacon: no other check detects an announcement replaced as a whole. Wrong content leads to failed
+    checks, not to an error. Raises UsageError for a missing file, UnavailableError for a file that the system refuses
+    to read, IntegrityError for an announcement of more than 1 MiB.
     """
     checks = _Checks()
+    digest = hashlib.sha256(draw_files.read_json_bytes(folder / draw_files.ANNOUNCEMENT)).digest()
     announcement = checks.run("announcement", lambda: draw_files.read_announcement(folder), _announcement_detail)
-    digest = _file_digest(folder / draw_files.ANNOUNCEMENT)
     if announced is not None:
         checks.add(
             "announcement as known outside",
@@ -244,7 +263,8 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     if commitments is None:
         checks.skip(("list order", "root"), "no entries to check")
     else:
-        _check_order(checks, announcement, commitments)
+        list_of_entries = commitments
+        checks.run("list order", lambda: _check_order(announcement, list_of_entries), str)
         root = merkle.root(commitments, progress=steps.part())
         detail = f"{root.hex()}, as announced"
         if root != announcement.root:
@@ -253,47 +273,47 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
     if commitments is None or beacon is None:
         checks.skip(("tickets", "winners"), f"no {'entries' if commitments is None else 'beacon'} to compute them from")
-        return Verification(checks.done(), announcement, digest)
+        return Verification(checks.done(), announcement, digest, beacon)
     tickets = draw_rule.tickets(beacon.value, announcement.root, commitments, progress=steps.part())
     checks.run("tickets", lambda: _check_tickets(folder, tickets), str)
     expected = winners_csv(_select(announcement, beacon, tickets, None), commitments)
     checks.run("winners", lambda: _check_winners(folder, expected, announcement.winners), str)
-    return Verification(checks.done(), announcement, digest)
+    return Verification(checks.done(), announcement, digest, beacon)
 
 
 @dataclass(frozen=True, slots=True)
 class EntryCheck:
-    """One registrant's entry in the published files. Places are None where the entry, or the draw, is not there."""
+    """The entry of one registrant in the published files. Values that the files do not have are None."""
 
     checks: tuple[Check, ...]
     commitment: bytes
-    index: int | None
-    stratum: str | None
-    proof: Proof
-    ticket: bytes | None
-    rank: int | None  # from 1 among all tickets of the stratum
-    won: bool | None
+    index: int | None = None
+    stratum: str | None = None
+    proof: Proof = ()
+    ticket: bytes | None = None
+    rank: int | None = None  # from 1 among all tickets of the stratum
+    won: bool | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing published contradicts this entry. Before the draw some checks are still open."""
+        """Whether no check failed. Before the draw some checks are open."""
         return all(check.passed is not False for check in self.checks)
 
     def require(self) -> None:
-        """Raise IntegrityError, naming what failed and where, if anything contradicts this entry."""
+        """Raise IntegrityError with each failed check, if there is one."""
         _require(self.checks, "the published files contradict this entry")
 
 
 def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCheck:
-    """Check one's own entry: is it in the list, does the list lead to the announced root, did it win.
+    """Check one entry: whether it is in the list, whether the list leads to the announced root, and whether it won.
 
-    Keys and salt are those of the registrant's receipt; they are compared on this machine and sent nowhere.
-    IntegrityError if announcement or list cannot be read, UsageError for keys that cannot be.
+    Keys and salt are those of the receipt; nothing is sent anywhere. Raises UsageError for impossible keys or a missing
+    file, IntegrityError for a file of a wrong form, UnavailableError for a file that the system refuses to read.
     """
     if len(salt) != draw_rule.SALT_BYTES or not 0 <= document < 1 << 64 or not 0 <= phone <= draw_rule.PHONE_MAX:
         raise UsageError(
             f"document {document}, phone {phone} and a salt of {len(salt)} bytes are no entry",
-            hint="copy document, phone and the salt of 64 hexadecimal digits from the receipt as they are",
+            hint="copy document, phone and the salt of 64 hexadecimal digits from the receipt",
         )
     announcement = draw_files.read_announcement(folder)
     commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
@@ -302,10 +322,10 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     matches = np.flatnonzero((draw_rule.words(commitments) == np.frombuffer(own, dtype=">u8")).all(axis=1))
     if not len(matches):
         checks.add(
-            "in the list", False, f"{own.hex()} is not in {draw_files.ENTRIES}; compare the receipt's digits first"
+            "in the list", False, f"{own.hex()} is not in {draw_files.ENTRIES}; compare the digits of the receipt first"
         )
         checks.skip(("proof", "ticket", "winners"), "there is no entry to check")
-        return EntryCheck(checks.done(), own, None, None, (), None, None, None)
+        return EntryCheck(checks.done(), own)
     index = int(matches[0])
     checks.add("in the list", True, f"entry {index} of {announcement.entries}, counted from 0")
     stratum, span = next(each for each in announcement.spans() if each[1].start <= index < each[1].stop)
@@ -314,17 +334,17 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     checks.add("proof", root == announcement.root, f"{len(proof)} hashes lead to {root.hex()}")
     if not (folder / draw_files.BEACON).exists():
         checks.skip(("ticket", "winners"), f"not drawn yet: due {draw_files.moment_text(announcement.beacon_due_ns)}")
-        return EntryCheck(checks.done(), own, index, stratum.name, proof, None, None, None)
+        return EntryCheck(checks.done(), own, index, stratum.name, proof)
 
     beacon = _published_beacon(folder, announcement)
     ticket = hashlib.sha256(draw_rule.TICKET_TAG + beacon.value + announcement.root + own).digest()
     tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
     listed = tickets[index].tobytes()
-    says = "as listed" if listed == ticket else f"but {draw_files.TICKETS} has {listed.hex()} at {index}"
-    checks.add("ticket", listed == ticket, f"{ticket.hex()}, {says}")
+    comparison = "as listed" if listed == ticket else f"but {draw_files.TICKETS} has {listed.hex()} at {index}"
+    checks.add("ticket", listed == ticket, f"{ticket.hex()}, {comparison}")
     rank = _rank(tickets[span], index - span.start, ticket)
     won = rank <= stratum.winners
-    lines = draw_files.read(folder / draw_files.WINNERS).decode("ascii", "replace").splitlines()
+    lines = draw_files.read_winner_lines(folder, announcement)
     own_lines = [line for line in lines if own.hex() in line]
     right = [f"{rank},{stratum.name},{index},{own.hex()},{ticket.hex()}"] if won else []
     checks.add(
@@ -341,18 +361,18 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
 
 
 def fresh_salts(count: int) -> Bytes:
-    """`count` salts of 256 bits from the operating system's generator: uint8 [count, 32]."""
+    """Return `count` salts of 256 bits from the generator of the operating system: uint8 [count, 32]."""
     return np.frombuffer(secrets.token_bytes(count * draw_rule.SALT_BYTES), dtype=np.uint8).reshape(count, -1)
 
 
 def replay_salts(seed: int, count: int) -> Bytes:
-    """The salts of a replay: SHA-256(tag ‖ seed ‖ row), both as 8 bytes, big-endian. Secret from nobody."""
+    """Return the public salts of a replay: SHA-256(tag ‖ seed ‖ row), both as 8 bytes, big-endian."""
     rows = np.arange(count, dtype=">u8").view(np.uint8).reshape(count, 8)
     return sha256.digests((_REPLAY_SALT_TAG, seed.to_bytes(8, "big"), rows))
 
 
 def replay_beacon(seed: int, announcement: Announcement) -> Beacon:
-    """The synthetic beacon of a replay: SHA-256(tag ‖ seed ‖ round), both as 8 bytes, big-endian."""
+    """Return the synthetic beacon of a replay: SHA-256(tag ‖ seed ‖ round), both as 8 bytes, big-endian."""
     content = _REPLAY_BEACON_TAG + seed.to_bytes(8, "big") + announcement.beacon_round.to_bytes(8, "big")
     value = hashlib.sha256(content).digest()
     return Beacon(announcement.beacon_source, announcement.beacon_round, value, synthetic=True)
@@ -362,7 +382,7 @@ def replay_beacon(seed: int, announcement: Announcement) -> Beacon:
 
 
 class _Steps:
-    """One count of hashes over several calls that each count their own."""
+    """One progress over several calls that each count from zero."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress
@@ -370,7 +390,7 @@ class _Steps:
         self._before = 0
 
     def part(self) -> Progress | None:
-        """A progress for the next call; a call that starts again from low counts goes on where it was."""
+        """Return the progress of the next call. A call may count several times from zero to a total."""
         if self._progress is None:
             return None
         progress = self._progress
@@ -388,13 +408,13 @@ class _Checks:
         self._checks: list[Check] = []
 
     def add(self, name: str, passed: bool, detail: str) -> None:
-        self._checks.append(Check(name, bool(passed), detail))
+        self._checks.append(Check(name, bool(passed), printable(detail)))
 
     def skip(self, names: tuple[str, ...], detail: str) -> None:
         self._checks.extend(Check(name, None, detail) for name in names)
 
     def run(self, name: str, check: Callable[[], _T], detail: Callable[[_T], str]) -> _T | None:
-        """The result of `check`; None where it raised IntegrityError, whose message becomes the detail."""
+        """Return the result of `check`; None if it raised IntegrityError, whose message becomes the detail."""
         try:
             result = check()
         except IntegrityError as error:
@@ -407,21 +427,25 @@ class _Checks:
         return tuple(self._checks)
 
 
-def _require(checks: tuple[Check, ...], what: str) -> None:
+def _require(checks: tuple[Check, ...], problem: str) -> None:
     failed = [check for check in checks if check.passed is False]
     if failed:
-        message = what + "".join(f"\n  {check.name}: {check.detail}" for check in failed)
-        raise IntegrityError(message, hint="compare with a copy of the folder from somewhere else")
+        message = problem + "".join(f"\n  {check.name}: {check.detail}" for check in failed)
+        raise IntegrityError(message, hint="compare with a copy of the folder from another place")
 
 
 def _entries_per_stratum(rule: DrawRule, entries: Entries) -> list[int]:
+    if len(entries) > draw_files.ENTRIES_MAX:
+        raise UsageError(
+            f"{len(entries)} entries, more than {draw_files.ENTRIES_MAX}", hint="hold a draw for each part of the list"
+        )
     for stratum in rule.strata:
         draw_files.check_stratum_name(stratum.name)
     if entries.strata is None:
         if len(rule.strata) != 1:
             raise UsageError(
                 f"the draw has {len(rule.strata)} strata, but the entries name none",
-                hint="give `strata`: for each entry its place in the rule's list",
+                hint="give `strata`: for each entry the index of its stratum in the rule",
             )
         counts = [len(entries)]
     else:
@@ -438,50 +462,39 @@ def _entries_per_stratum(rule: DrawRule, entries: Entries) -> list[int]:
     return counts
 
 
-def _check_list(commitments: Bytes, order: NDArray[np.int64], counts: list[int]) -> None:
-    is_greater = draw_rule.is_increasing(commitments)
-    is_greater[np.cumsum(counts)[:-1] - 1] = True  # where the next stratum starts, the order starts again
-    equal = np.flatnonzero(~is_greater)
-    if len(equal):
-        first, second = sorted(order[equal[0] : equal[0] + 2].tolist())
-        raise UsageError(
-            f"entries {first} and {second} are the same person with the same salt", hint="deduplicate before the freeze"
-        )
-
-
 def _select(announcement: Announcement, beacon: Beacon, tickets: Bytes, order: NDArray[np.int64] | None) -> Winners:
     index, rank, strata = [], [], []
-    for place, (stratum, span) in enumerate(announcement.spans()):
+    for number, (stratum, span) in enumerate(announcement.spans()):
         index.append(draw_rule.smallest(tickets[span], stratum.winners) + span.start)
         rank.append(np.arange(1, stratum.winners + 1, dtype=np.int64))
-        strata.append(np.full(stratum.winners, place, dtype=np.uint8))
-    places = np.concatenate(index)
+        strata.append(np.full(stratum.winners, number, dtype=np.uint8))
+    positions = np.concatenate(index)
     return Winners(
         announcement=announcement,
         beacon=beacon,
         tickets=tickets,
-        index=places,
+        index=positions,
         rank=np.concatenate(rank),
         stratum=np.concatenate(strata),
-        entries=None if order is None else order[places],
+        entries=None if order is None else order[positions],
     )
 
 
-def _beacon_complaint(announcement: Announcement, beacon: Beacon) -> str | None:
-    for what, given, promised in (
+def _beacon_difference(announcement: Announcement, beacon: Beacon) -> str | None:
+    for field, given, announced in (
         ("source", beacon.source, announcement.beacon_source),
         ("round", beacon.round, announcement.beacon_round),
         ("synthetic", beacon.synthetic, announcement.synthetic),
     ):
-        if given != promised:
-            return f"{what} is {given}, but {promised} was announced"
+        if given != announced:
+            return printable(f"{field} is {given}, but {announced} was announced")
     return None
 
 
 def _published_beacon(folder: Path, announcement: Announcement) -> Beacon:
     beacon = draw_files.read_beacon(folder / draw_files.BEACON)
-    complaint = _beacon_complaint(announcement, beacon)
-    require(complaint is None, f"{draw_files.BEACON}: {complaint}")
+    difference = _beacon_difference(announcement, beacon)
+    require(difference is None, f"{draw_files.BEACON}: {difference}")
     return beacon
 
 
@@ -497,16 +510,18 @@ def _beacon_detail(beacon: Beacon) -> str:
     return f"{beacon.source}, round {beacon.round}, as announced{synthetic}"
 
 
-def _check_order(checks: _Checks, announcement: Announcement, commitments: Bytes) -> None:
+def _check_order(announcement: Announcement, commitments: Bytes) -> str:
     for stratum, span in announcement.spans():
         falls = np.flatnonzero(~draw_rule.is_increasing(commitments[span]))
         if len(falls):
             index = span.start + int(falls[0]) + 1
-            checks.add(
-                "list order", False, f"{draw_files.ENTRIES}: entry {index} ({stratum.name}) is not above the one before"
+            raise IntegrityError(
+                f"{draw_files.ENTRIES}: entry {index} ({stratum.name}) is not greater than the previous one"
             )
-            return
-    checks.add("list order", True, "commitments increase in each stratum, so none stands twice in it")
+    if len(announcement.strata) > 1:
+        repeated = draw_rule.first_repeated(commitments, draw_rule.digest_order(commitments))
+        require(repeated is None, f"{draw_files.ENTRIES}: entries {repeated} in two strata are the same commitment")
+    return "commitments increase in each stratum, and all differ"
 
 
 def _check_tickets(folder: Path, expected: Bytes) -> str:
@@ -522,7 +537,7 @@ def _check_tickets(folder: Path, expected: Bytes) -> str:
 
 
 def _check_winners(folder: Path, expected: bytes, count: int) -> str:
-    listed = draw_files.read(folder / draw_files.WINNERS)
+    listed = draw_files.read(folder / draw_files.WINNERS, 2 * len(expected) + 4_096, f"{len(expected)} were computed")
     if listed != expected:
         listed_lines, expected_lines = listed.split(b"\n"), expected.split(b"\n")
         pairs = zip(listed_lines, expected_lines, strict=False)
@@ -538,13 +553,9 @@ def _check_winners(folder: Path, expected: bytes, count: int) -> str:
 
 
 def _rank(tickets: Bytes, index: int, ticket: bytes) -> int:
-    """The rank, from 1, of the ticket at `index`: how many come before it, equal ones in list order."""
+    """Return the rank, from 1, of `ticket` at `index` among `tickets`; equal ones are in list order."""
     columns, own = draw_rule.words(tickets), np.frombuffer(ticket, dtype=">u8")
     before = np.arange(len(tickets)) < index
     for column in (3, 2, 1, 0):
         before = (columns[:, column] < own[column]) | ((columns[:, column] == own[column]) & before)
     return int(np.count_nonzero(before)) + 1
-
-
-def _file_digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes() if path.exists() else b"").digest()

@@ -1,16 +1,19 @@
-"""The files that a draw publishes, byte by byte as docs/reference/draw.md specifies them.
+"""The files that a draw publishes, byte for byte as docs/reference/draw.md specifies them.
 
-    announcement.json   before the beacon: programme, rule, n, k, strata, root, the beacon's source and future round
+    announcement.json   before the beacon: programme, rule, n, k, strata, root, source and future round of the beacon
     entries.bin         before the beacon: the frozen list, 32-byte commitments
-    beacon.json         the beacon's value
-    tickets.bin         one 32-byte ticket for each entry, in list order
+    beacon.json         after it: the value of the beacon
+    tickets.bin         one 32-byte ticket per entry, in list order
     winners.csv         rank, stratum, index, commitment, ticket
 
-Reading checks form only and raises IntegrityError with file and place; `draw.verify` checks what the files say.
+Readers check the form of one file. They raise IntegrityError, with file and place, for content that breaks a rule;
+UsageError for a missing file; UnavailableError for a file that the system refuses to read. `draw.verify` compares the
+files with each other.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -21,28 +24,43 @@ from typing import Any, Final
 
 import numpy as np
 
+from sycee.core import json_documents
+from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.core.input_files import read_bytes
+from sycee.core.limits import I64_MAX
 from sycee.core.output_files import write_file
-from sycee.programmes.definition import DRAW_RULES
-from sycee.programmes.sha256 import DIGEST_BYTES, Bytes
+from sycee.programmes.definition import DRAW_RULES, REPLAY_BEACON
+from sycee.programmes.sha256 import DIGEST_BYTES
 
 ANNOUNCEMENT: Final = "announcement.json"
 ENTRIES: Final = "entries.bin"
 BEACON: Final = "beacon.json"
 TICKETS: Final = "tickets.bin"
 WINNERS: Final = "winners.csv"
+WINNERS_HEADER: Final = "rank,stratum,index,commitment,ticket\n"
 BEACON_BYTES: Final = 32
 STRATA_MAX: Final = 256  # a stratum is one byte in memory
+ENTRIES_MAX: Final = 1 << 27  # 4 GiB of commitments
+JSON_BYTES_MAX: Final = 1 << 20
+
+# Where anyone can look up a round of a source. The answer of drand has the value as "randomness".
+BEACON_ADDRESSES: Final = {
+    "drand quicknet": "https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971/public/",
+    "drand default": "https://api.drand.sh/8990e7a9aaed2ffed73dbd7092123d6f289930540d7651336225dc172e51b2ce/public/",
+}
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _STRATUM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StratumAnnounced:
-    """A part of the list: how many entries it has and how many of them win. Never more winners than entries."""
+    """A part of the list: its number of entries (≥ 1) and of winners (≤ entries)."""
 
     name: str
     entries: int
@@ -51,7 +69,7 @@ class StratumAnnounced:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What is promised before the beacon is known. `synthetic` marks a replay, whose beacon comes from its seed."""
+    """Everything fixed before the beacon. `synthetic` is True for a replay, whose beacon is computed from a seed."""
 
     programme: str
     rule: str
@@ -65,16 +83,16 @@ class Announcement:
 
     @property
     def entries(self) -> int:
-        """n: all entries of the list."""
+        """Number of entries in the list, n."""
         return sum(stratum.entries for stratum in self.strata)
 
     @property
     def winners(self) -> int:
-        """k: all winners."""
+        """Number of winners in all strata, k."""
         return sum(stratum.winners for stratum in self.strata)
 
     def spans(self) -> list[tuple[StratumAnnounced, slice]]:
-        """Each stratum with its part of the list."""
+        """Return each stratum with its part of the list."""
         spans, start = [], 0
         for stratum in self.strata:
             spans.append((stratum, slice(start, start + stratum.entries)))
@@ -82,7 +100,7 @@ class Announcement:
         return spans
 
     def content(self) -> bytes:
-        """The bytes of announcement.json."""
+        """Return the bytes of announcement.json."""
         return _json(
             {
                 "programme": self.programme,
@@ -102,35 +120,44 @@ class Announcement:
         )
 
     def digest(self) -> bytes:
-        """SHA-256 of announcement.json: what to print in a newspaper or hand to a notary."""
+        """Return the SHA-256 of announcement.json, for a newspaper or a notary."""
         return hashlib.sha256(self.content()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """A round of a public source of randomness: 32 bytes that nobody could know before it was due."""
+    """A round of a public source of randomness: 32 bytes that are unknown until the round is due."""
 
     source: str
     round: int
     value: bytes
     synthetic: bool = False
 
+    @property
+    def address(self) -> str:
+        """Place to compare the value at: a web address, or an instruction."""
+        if self.source == REPLAY_BEACON:
+            return "nowhere: the value is computed from the seed of a replay and proves nothing about chance"
+        if self.source in BEACON_ADDRESSES:
+            return f"{BEACON_ADDRESSES[self.source]}{self.round}"
+        return f"round {self.round} as published by the source itself"
+
     def content(self) -> bytes:
-        """The bytes of beacon.json."""
+        """Return the bytes of beacon.json."""
         return _json(
             {"source": self.source, "round": self.round, "value": self.value.hex(), "synthetic": self.synthetic}
         )
 
 
 def read_announcement(folder: Path) -> Announcement:
-    """Read announcement.json. IntegrityError if it is missing, malformed or contradicts itself."""
+    """Read announcement.json and check its form and its sums."""
     fields = _read_json(folder / ANNOUNCEMENT)
     beacon = fields.object("beacon")
     announcement = Announcement(
         programme=fields.text("programme"),
         rule=fields.text("rule"),
         strata=tuple(
-            StratumAnnounced(each.text("name", _STRATUM), each.count("entries"), each.count("winners"))
+            StratumAnnounced(each.text("name", _STRATUM), each.count("entries", least=1), each.count("winners"))
             for each in fields.objects("strata")
         ),
         root=bytes.fromhex(fields.text("root", _HEX)),
@@ -141,13 +168,14 @@ def read_announcement(folder: Path) -> Announcement:
         synthetic=fields.boolean("synthetic"),
     )
     where = fields.file
-    require(announcement.rule in DRAW_RULES, f'{where}: rule "{announcement.rule}" is not known here')
+    require(announcement.rule in DRAW_RULES, f"{where}: rule {json.dumps(announcement.rule)} is not supported")
     names = [stratum.name for stratum in announcement.strata]
-    require(len(set(names)) == len(names) <= STRATA_MAX, f"{where}: strata are named twice, or more than {STRATA_MAX}")
+    require(len(set(names)) == len(names), f"{where}: two strata have the same name")
+    require(len(names) <= STRATA_MAX, f"{where}: {len(names)} strata, more than {STRATA_MAX}")
     for key, sum_of_strata in (("entries", announcement.entries), ("winners", announcement.winners)):
         total = fields.count(key)
         require(total == sum_of_strata, f"{where}: {key} is {total}, but the strata sum to {sum_of_strata}")
-    require(announcement.entries > 0, f"{where}: a list without entries")
+    require(announcement.entries <= ENTRIES_MAX, f"{where}: {announcement.entries} entries, more than {ENTRIES_MAX}")
     for stratum in announcement.strata:
         require(
             stratum.winners <= stratum.entries,
@@ -162,7 +190,7 @@ def read_announcement(folder: Path) -> Announcement:
 
 
 def read_beacon(path: Path) -> Beacon:
-    """Read a beacon file. IntegrityError if it is missing or malformed."""
+    """Read a beacon file."""
     fields = _read_json(path)
     value = bytes.fromhex(fields.text("value", _HEX))
     synthetic = fields.boolean("synthetic", False)
@@ -170,56 +198,64 @@ def read_beacon(path: Path) -> Beacon:
 
 
 def read_digests(path: Path, count: int) -> Bytes:
-    """Read `count` digests: uint8 [count, 32], not to be written. IntegrityError if the file is not that long."""
-    content = read(path)
-    require(
-        len(content) == count * DIGEST_BYTES,
-        f"{path.name}: {len(content)} bytes, but {count} entries take {count * DIGEST_BYTES}"
-        + (f"; entry {len(content) // DIGEST_BYTES} is where it ends" if len(content) < count * DIGEST_BYTES else ""),
-    )
+    """Read `count` digests: a read-only array, uint8 [count, 32]."""
+    size = count * DIGEST_BYTES
+    content = read(path, size, f"{count} entries take {size}")
+    require(len(content) == size, f"{path.name}: {len(content)} bytes, but {count} entries take {size}")
     return np.frombuffer(content, dtype=np.uint8).reshape(count, DIGEST_BYTES)
 
 
-def read_winners(folder: Path) -> Bytes:
-    """The winners' commitments in the order of winners.csv, uint8 [k, 32]. IntegrityError with file and line."""
-    path = folder / WINNERS
-    lines = read(path).decode("ascii", errors="replace").splitlines()[1:]
+def read_winners(folder: Path, announcement: Announcement) -> Bytes:
+    """Read the commitments of the winners in the order of winners.csv: uint8 [k, 32]."""
+    lines = read_winner_lines(folder, announcement)[1:]
     try:
         return np.frombuffer(bytes.fromhex("".join(line.split(",")[3] for line in lines)), np.uint8).reshape(-1, 32)
     except (IndexError, ValueError) as error:
-        raise IntegrityError(f"{WINNERS}: has a line without a commitment of 64 hexadecimal digits") from error
+        raise IntegrityError(f"{WINNERS}: a line has no commitment of 64 hexadecimal digits") from error
 
 
-def read(path: Path) -> bytes:
-    """The bytes of a published file. IntegrityError if it cannot be read."""
+def read_winner_lines(folder: Path, announcement: Announcement) -> list[str]:
+    """Read the lines of winners.csv, the header first. The announcement limits the size of the file."""
+    line_max = 256 + max(len(stratum.name) for stratum in announcement.strata)
+    rule = f"{announcement.winners} winners take less"
+    return read(folder / WINNERS, line_max * (announcement.winners + 2), rule).decode("ascii", "replace").splitlines()
+
+
+def read(path: Path, bytes_max: int, rule: str) -> bytes:
+    """Return the content of a published file. IntegrityError, which quotes `rule`, if it has > `bytes_max` bytes."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise IntegrityError(
-            f"{path.name}: cannot be read: {error.strerror or error}", hint=f"the draw's folder is {path.parent}"
-        ) from error
+        size = path.stat().st_size
+    except OSError:
+        size = 0  # `read_bytes` raises the right error
+    require(size <= bytes_max, f"{path.name}: {size} bytes, but {rule}")
+    return read_bytes(path, bytes_max, "published file")
+
+
+def read_json_bytes(path: Path) -> bytes:
+    """Return the content of a JSON file of at most JSON_BYTES_MAX bytes."""
+    return read(path, JSON_BYTES_MAX, f"at most {JSON_BYTES_MAX} are read")
 
 
 def publish_once(path: Path, content: bytes) -> None:
-    """Write a file that must never say something else later. UsageError if it already does; the same is welcome."""
+    """Write a file that must never change. UsageError if it exists with other content."""
     if path.exists():
         if path.read_bytes() != content:
             raise UsageError(
-                f"{path} is published already and says something else",
-                hint="a published promise is never replaced; use another folder for another draw",
+                f"{path} is published already, with other content",
+                hint="a published file is never replaced; use another folder for another draw",
             )
         return
     write_file(path, content)
 
 
 def check_stratum_name(name: str) -> None:
-    """UsageError for a name that would not stand in winners.csv as it is."""
+    """Raise UsageError for a name that winners.csv cannot hold."""
     if not _STRATUM.fullmatch(name):
         raise UsageError(f'"{name}" is not a name for a stratum', hint="small letters, digits and single hyphens")
 
 
 def moment_text(moment_ns: int) -> str:
-    """A moment as the files write it: UTC, to the second, or to the microsecond where it has a fraction."""
+    """Return a moment as the files have it: UTC, with six decimals where it is not a whole second."""
     moment = _EPOCH + timedelta(microseconds=moment_ns // 1_000)
     return moment.replace(tzinfo=None).isoformat() + "Z"
 
@@ -230,25 +266,27 @@ def _json(fields: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """A JSON object whose members are taken with their types. Unknown members are left alone: they bind nobody."""
+    """Typed access to the members of a JSON object. Members that nobody reads have no meaning and are allowed."""
 
     file: str
     members: dict[str, Any]
 
     def text(self, key: str, pattern: re.Pattern[str] | None = None) -> str:
-        value = self._take(key)
+        value = self._member(key)
         if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
-            raise IntegrityError(f"{self.file}: {key} is {json.dumps(value)}, which is not of the form it must have")
+            raise IntegrityError(f"{self.file}: {key} is {json.dumps(value)}, which does not have the required form")
         return value
 
-    def count(self, key: str) -> int:
-        value = self._take(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise IntegrityError(f"{self.file}: {key} is {json.dumps(value)}, not a whole number from 0 on")
+    def count(self, key: str, *, least: int = 0) -> int:
+        value = self._member(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= I64_MAX:
+            raise IntegrityError(
+                f"{self.file}: {key} is {json.dumps(value)}, not a whole number from {least} to {I64_MAX}"
+            )
         return value
 
     def boolean(self, key: str, default: bool | None = None) -> bool:
-        value = self.members.get(key, default) if default is not None else self._take(key)
+        value = self.members.get(key, default) if default is not None else self._member(key)
         if not isinstance(value, bool):
             raise IntegrityError(f"{self.file}: {key} is {json.dumps(value)}, neither true nor false")
         return value
@@ -261,37 +299,29 @@ class _Fields:
             raise IntegrityError(f'{self.file}: {key} is "{text}": {error}') from error
 
     def object(self, key: str) -> _Fields:
-        value = self._take(key)
+        value = self._member(key)
         if not isinstance(value, dict):
             raise IntegrityError(f"{self.file}: {key} is not an object")
         return _Fields(f"{self.file}: {key}", value)
 
     def objects(self, key: str) -> list[_Fields]:
-        value = self._take(key)
+        value = self._member(key)
         if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
             raise IntegrityError(f"{self.file}: {key} is not a list of objects")
         return [_Fields(f"{self.file}: {key}[{place}]", each) for place, each in enumerate(value)]
 
-    def _take(self, key: str) -> Any:
+    def _member(self, key: str) -> Any:
         if key not in self.members:
             raise IntegrityError(f"{self.file}: {key} is missing")
         return self.members[key]
 
 
-def _once(file: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The members of a JSON object. With a key twice, two readers could read two announcements in the same bytes."""
-    members: dict[str, Any] = {}
-    for key, value in pairs:
-        require(key not in members, f"{file}: {json.dumps(key)} stands twice in one object")
-        members[key] = value
-    return members
-
-
 def _read_json(path: Path) -> _Fields:
+    content = read_json_bytes(path)
+    require(not content.startswith(codecs.BOM_UTF8), f"{path.name}: begins with a byte order mark")
     try:
-        members = json.loads(read(path).decode("utf-8"), object_pairs_hook=lambda pairs: _once(path.name, pairs))
-    except ValueError as error:
-        raise IntegrityError(f"{path.name}: not JSON in UTF-8: {error}") from error
-    if not isinstance(members, dict):
-        raise IntegrityError(f"{path.name}: not a JSON object")
+        members = json_documents.parse(content, path.name)
+    except UsageError as error:  # the file is no input of the user, but evidence
+        raise IntegrityError(error.message) from error
+    require(isinstance(members, dict), f"{path.name}: not a JSON object")
     return _Fields(path.name, members)

@@ -1,7 +1,6 @@
-"""The draw's rule, version sycee.draw.v1, as pure computation: arrays in, arrays out.
+"""The rule of a draw, version sycee.draw.v1, as pure functions of arrays. docs/reference/draw.md specifies it.
 
-docs/reference/draw.md specifies every byte of it. Digests are uint8 [n, 32]; an order on them is the order of their
-bytes from the first on.
+Digests are uint8 [n, 32] and are ordered by their bytes from the first on.
 """
 
 from __future__ import annotations
@@ -11,27 +10,29 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.core.arrays import Bytes
 from sycee.core.errors import UsageError
 from sycee.programmes import sha256
-from sycee.programmes.sha256 import Bytes, Progress
+from sycee.programmes.sha256 import Progress
 
 ENTRY_TAG: Final = b"sycee.draw.entry.v1"
 TICKET_TAG: Final = b"sycee.draw.ticket.v1"
+PACKET_TAG: Final = b"sycee.draw.packet.v1"
 SALT_BYTES: Final = 32
 DOCUMENT_DIGITS: Final = 20  # every u64
 PHONE_DIGITS: Final = 15  # the longest number that E.164 allows
 PHONE_MAX: Final = 10**PHONE_DIGITS - 1
 
-_ROWS_PER_CHUNK: Final = 1 << 17  # identity texts are made for so many entries at once: 7 MB
+_ROWS_PER_CHUNK: Final = 1 << 17  # identity texts in memory at a time: 7 MB
 
 
 def identity_text(document: int, phone: int) -> bytes:
-    """The canonical ASCII text of a person's identity keys; 0 stands for a key that is not given."""
+    """Return the canonical ASCII text of the identity keys of a person; 0 is a key that the person does not have."""
     return f"document={document:020d};phone={phone:015d}".encode("ascii")
 
 
 def identity_texts(documents: NDArray[np.uint64], phones: NDArray[np.uint64]) -> Bytes:
-    """`identity_text` of many: uint8 [n, 51]."""
+    """Return `identity_text` of each row: uint8 [n, 51]."""
     template = np.frombuffer(identity_text(0, 0), dtype=np.uint8)
     texts = np.tile(template, (len(documents), 1))
     document_at = len(b"document=")
@@ -44,7 +45,7 @@ def identity_texts(documents: NDArray[np.uint64], phones: NDArray[np.uint64]) ->
 def commitments(
     documents: NDArray[np.uint64], phones: NDArray[np.uint64], salts: Bytes, *, progress: Progress | None = None
 ) -> Bytes:
-    """SHA-256(ENTRY_TAG ‖ salt ‖ identity text) for each entry. UsageError for a phone of more than 15 digits."""
+    """Return SHA-256(ENTRY_TAG ‖ salt ‖ identity text) of each entry. UsageError for a phone of > 15 digits."""
     count = len(documents)
     if len(phones) != count or salts.shape != (count, SALT_BYTES):
         raise UsageError(
@@ -67,25 +68,40 @@ def commitments(
 
 
 def tickets(beacon: bytes, root: bytes, commitment: Bytes, *, progress: Progress | None = None) -> Bytes:
-    """SHA-256(TICKET_TAG ‖ beacon ‖ root ‖ commitment) for each commitment."""
+    """Return SHA-256(TICKET_TAG ‖ beacon ‖ root ‖ commitment) of each commitment."""
     return sha256.digests((TICKET_TAG, beacon, root, commitment), progress=progress)
 
 
-def list_order(commitment: Bytes, strata: NDArray[np.uint8] | None) -> NDArray[np.int64]:
-    """The order of the frozen list: by stratum, then by commitment."""
-    prefix = words(commitment)[:, 0].astype(np.uint64)
+def packet_order(beacon: bytes, root: bytes, commitment: Bytes) -> NDArray[np.int64]:
+    """Return the positions of winners of several strata in the order in which packet classes are handed out.
+
+    The order is that of SHA-256(PACKET_TAG ‖ beacon ‖ root ‖ commitment). Tickets would not do: where a smaller share
+    of a stratum wins, the winners have smaller tickets.
+    """
+    order = digest_order(commitment)  # decides between equal digests
+    return order[digest_order(sha256.digests((PACKET_TAG, beacon, root, commitment[order])))]
+
+
+def digest_order(digest: Bytes) -> NDArray[np.int64]:
+    """Return positions in increasing order of digests; equal ones by position."""
+    prefix = words(digest)[:, 0].astype(np.uint64)
     order = np.argsort(prefix)
     ordered = prefix[order]
-    # Eight bytes decide but for one list in a hundred million; then all four words do.
-    if (ordered[1:] == ordered[:-1]).any():
-        order = _full_order(commitment)
-    if strata is not None:
-        order = order[np.argsort(strata[order], kind="stable")]
-    return order
+    # Eight bytes decide, except in one list in 10⁸; there all four words are compared.
+    return _full_order(digest) if (ordered[1:] == ordered[:-1]).any() else order
+
+
+def first_repeated(digest: Bytes, order: NDArray[np.int64]) -> tuple[int, int] | None:
+    """Return positions of two equal digests, the smaller first; None if all differ. `order` is their `digest_order`."""
+    equal = np.flatnonzero(~is_increasing(digest[order]))
+    if not len(equal):
+        return None
+    first, second = sorted(order[equal[0] : equal[0] + 2].tolist())
+    return first, second
 
 
 def smallest(ticket: Bytes, count: int) -> NDArray[np.int64]:
-    """Positions of the `count` smallest tickets, smallest first; equal ones in their own order."""
+    """Return positions of the `count` smallest tickets, smallest first; equal ones by position."""
     if count == 0:
         return np.empty(0, dtype=np.int64)
     prefix = words(ticket)[:, 0].astype(np.uint64)
@@ -95,7 +111,7 @@ def smallest(ticket: Bytes, count: int) -> NDArray[np.int64]:
 
 
 def is_increasing(digest: Bytes) -> NDArray[np.bool_]:
-    """For each digest but the first whether it is greater than the one before: bool [n - 1]."""
+    """Return for each digest but the first whether it is greater than the previous one: bool [n - 1]."""
     after, before = words(digest)[1:], words(digest)[:-1]
     greater: NDArray[np.bool_] = after[:, 3] > before[:, 3]
     for column in (2, 1, 0):
@@ -104,7 +120,7 @@ def is_increasing(digest: Bytes) -> NDArray[np.bool_]:
 
 
 def words(digest: Bytes) -> NDArray[np.uint64]:
-    """Digests as four big-endian words each, so that comparing words compares bytes."""
+    """Return digests as four big-endian words each, which compare like the bytes."""
     return np.ascontiguousarray(digest).view(">u8")
 
 
@@ -114,7 +130,7 @@ def _full_order(digest: Bytes) -> NDArray[np.int64]:
 
 
 def _digits(numbers: NDArray[np.uint64], width: int) -> Bytes:
-    """Decimal digits in ASCII, zero-filled to `width`: four at a time, looked up."""
+    """Return decimal digits in ASCII, zero-filled to `width`: four at a time, from a table."""
     out = np.empty((len(numbers), (width + 3) // 4 * 4), dtype=np.uint8)
     rest = numbers.astype(np.uint64)
     for column in range(out.shape[1] - 4, -1, -4):

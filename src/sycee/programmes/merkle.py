@@ -1,34 +1,35 @@
-"""The Merkle tree over a draw's frozen list, as in RFC 6962, section 2.1.
+"""Merkle tree over the frozen list of a draw, as in RFC 6962, section 2.1.
 
-A leaf is SHA-256(0x00 ‖ item), a node SHA-256(0x01 ‖ left ‖ right), and a node without a partner moves up as it is. The
-two first bytes keep leaves and nodes apart, so that no node can be passed off as an item.
+A leaf is SHA-256(0x00 ‖ item), a node SHA-256(0x01 ‖ left ‖ right). A last node without a partner moves up unchanged.
+The first byte distinguishes leaves from nodes, so that no node passes as an item. An empty list has no root here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from sycee.core.arrays import Bytes
 from sycee.programmes import sha256
-from sycee.programmes.sha256 import Bytes, Progress
+from sycee.programmes.sha256 import Progress
 
 LEAF_TAG: Final = b"\x00"
 NODE_TAG: Final = b"\x01"
 
-Proof = tuple[tuple[str, bytes], ...]  # from the leaf up: "left" or "right" of the way, and the neighbour's hash
+Proof: TypeAlias = tuple[tuple[str, bytes], ...]  # from the leaf up: "left" or "right", and the hash of that neighbour
 
 
 def hashes_needed(count: int) -> int:
-    """How many hashes a tree over `count` items takes: the unit of `progress` below, over all levels."""
+    """Return the number of hashes of a tree over `count` items: the total of `progress` over all levels."""
     return 2 * count - 1
 
 
 def levels(items: Bytes, *, progress: Progress | None = None) -> list[Bytes]:
-    """All levels of the tree over `items` (uint8 [n, width], n > 0), leaves first, the root alone in the last.
+    """Return all levels of the tree over `items` (uint8 [n, width], n > 0): the leaves first, the root last.
 
-    `progress(done, total)` counts within one level only.
+    `progress(done, total)` counts within one level.
     """
     found = [sha256.digests((LEAF_TAG, items), progress=progress)]
     while len(found[-1]) > 1:
@@ -37,7 +38,7 @@ def levels(items: Bytes, *, progress: Progress | None = None) -> list[Bytes]:
 
 
 def root(items: Bytes, *, progress: Progress | None = None) -> bytes:
-    """The root of the tree over `items` (uint8 [n, width], n > 0), holding no more than two levels."""
+    """Return the root of the tree over `items` (uint8 [n, width], n > 0), with two levels in memory at most."""
     level = sha256.digests((LEAF_TAG, items), progress=progress)
     while len(level) > 1:
         level = _above(level, progress)
@@ -45,20 +46,20 @@ def root(items: Bytes, *, progress: Progress | None = None) -> bytes:
 
 
 def proof(tree: list[Bytes], index: int) -> Proof:
-    """The neighbours on the way from item `index` to the root of `tree` (as `levels` gives it)."""
-    way: list[tuple[str, bytes]] = []
+    """Return the neighbours on the path from item `index` to the root of `tree` (the result of `levels`)."""
+    path: list[tuple[str, bytes]] = []
     for level in tree[:-1]:
         neighbour = index ^ 1
         if neighbour < len(level):
-            way.append(("left" if neighbour < index else "right", level[neighbour].tobytes()))
+            path.append(("left" if neighbour < index else "right", level[neighbour].tobytes()))
         index //= 2
-    return tuple(way)
+    return tuple(path)
 
 
-def proven_root(item: bytes, way: Proof) -> bytes:
-    """The root that a proof leads to from `item`. It proves the item if it is the published root."""
+def proven_root(item: bytes, path: Proof) -> bytes:
+    """Return the root that a proof leads to. The item is in the list if that is the published root."""
     digest = hashlib.sha256(LEAF_TAG + item).digest()
-    for side, neighbour in way:
+    for side, neighbour in path:
         pair = neighbour + digest if side == "left" else digest + neighbour
         digest = hashlib.sha256(NODE_TAG + pair).digest()
     return digest

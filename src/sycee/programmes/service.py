@@ -13,56 +13,56 @@ from sycee.core.errors import IntegrityError
 from sycee.ledger import operations
 from sycee.ledger.layout import RuleFlag
 from sycee.ledger.state import LedgerState
-from sycee.programmes import draw_files
+from sycee.programmes import draw_files, draw_rule
 from sycee.programmes.definition import Programme
 
 
 @dataclass(frozen=True, slots=True)
 class LiveProgramme:
-    """A programme under the numbers that a ledger knows it by.
+    """A programme with its numbers on a ledger.
 
-    `winners` are the members' ids in cohort order, which is the order of the draw: packet classes are filled from the
-    first rank on, so each class is a range of members.
+    `winners` are the ids of the members in cohort order, which is `Winners.packet_order` of the draw: each packet class
+    is a range of members.
     """
 
     programme: Programme
     number: int
     rule_set: int
     groups: tuple[int, ...]  # one per merchant group of the programme
-    funder: int  # account id: pays the drop and takes back the rest
+    funder: int  # account id: pays the drop, receives the rest at expiry
     winners: Array  # (k,) ID
 
     @property
     def records(self) -> int:
-        """How many operations, and so ids, `launch` takes."""
+        """Number of operations of `launch`, each with an id."""
         return len(self.groups) + 2 + operations.add_members_records(self.winners.size) + 1
 
     def _flags(self) -> RuleFlag:
-        """What the programme's money may not do, as its rule set says it."""
+        """Return the prohibitions of the programme as flags of its rule set."""
         persons = RuleFlag(0) if self.programme.rules.person_to_person else RuleFlag.NO_PERSONS
         cash_out = RuleFlag(0) if self.programme.rules.cash_out else RuleFlag.NO_CASH_OUT
         return persons | cash_out
 
     def launch(self, operation_ids: Array) -> tuple[Array, int]:
-        """Define groups, rule set and programme, bring the cohort and seal it: (records, id of the seal).
+        """Return (records, id of the seal): they define groups, rule set and programme, and add and seal the cohort.
 
-        On a ledger with authorities two officers sign them all: the rule set is theirs.
+        On a ledger with authorities two officers sign all of them, because the rule set needs it.
         """
         programme, groups = self.programme, len(self.groups)
         seal = ids.to_int(operation_ids[-1])
         records = [
             *(
-                operations.define_group(ids.to_int(one), group=group)
-                for one, group in zip(operation_ids[:groups], self.groups, strict=True)
+                operations.define_group(ids.to_int(operation_id), group=group)
+                for operation_id, group in zip(operation_ids[:groups], self.groups, strict=True)
             ),
             operations.define_rule_set(
                 ids.to_int(operation_ids[groups]),
                 rule_set=self.rule_set,
                 groups=self.groups,
                 from_ns=programme.spending.from_ns,
-                # A rule set has one end. Where expiry comes later than that of spending, nothing is spent in between.
+                # A rule set has one end: nothing is spent between the end of spending and a later expiry.
                 until_ns=programme.spending.until_ns,
-                return_account=self.funder,  # a definition knows no other receiver of the rest
+                return_account=self.funder,  # the only receiver that a definition allows
                 flags=self._flags(),
             ),
             operations.open_programme(
@@ -80,15 +80,18 @@ class LiveProgramme:
         return np.concatenate(records), seal
 
     def drop(self, operation_ids: Array, seal: int) -> Array:
-        """Fill every packet, one record per class. operation_ids: (classes,) ID. The funder's operator signs."""
+        """Return records that fill every packet, one per class. operation_ids: (classes,) ID.
+
+        The operator of the funder signs them.
+        """
         records, first = [], 0
-        for one, packet in zip(operation_ids, self.programme.packets, strict=True):
-            # The draw may have fewer winners than the terms have packets, where fewer people took part.
+        for operation_id, packet in zip(operation_ids, self.programme.packets, strict=True):
+            # There are fewer winners than packets if fewer people took part.
             count = min(packet.count, self.winners.size - first)
             if count > 0:
                 records.append(
                     operations.drop(
-                        ids.to_int(one),
+                        ids.to_int(operation_id),
                         programme=self.number,
                         first=first,
                         count=count,
@@ -100,15 +103,12 @@ class LiveProgramme:
         return np.concatenate(records)
 
     def expire(self, operation_id: int) -> Array:
-        """Return what is left of every packet to the funder. Needs nobody's signature."""
+        """Return the record that returns the rest of every packet to the funder. It needs no signature."""
         return operations.expire(operation_id, programme=self.number, first=0, count=self.winners.size)
 
 
 def member_ids(commitments: Array) -> Array:
-    """Members' ids from their entries in the published list: the first 16 bytes, so that ledger and draw name the same.
-
-    commitments: (k, 32) uint8. Returns (k,) ID.
-    """
+    """Return the ids of members: the first 16 bytes of their commitments. (k, 32) uint8 to (k,) ID."""
     members = np.empty(len(commitments), ids.ID)
     halves = np.ascontiguousarray(commitments[:, :16]).view("<u8")
     members["low"], members["high"] = halves[:, 0], halves[:, 1]
@@ -116,21 +116,41 @@ def member_ids(commitments: Array) -> Array:
 
 
 def check_cohort(state: LedgerState, number: int, draw_folder: Path) -> str:
-    """The cohort of a programme is the published list of winners, by rank; says so. Raises IntegrityError."""
-    commitments = draw_files.read_winners(draw_folder)
+    """Compare the cohort of a programme with the published winners; return what was found as a sentence.
+
+    The cohort is in packet order. A draw of several strata has two: packets of one amount are handed out in the order
+    of winners.csv, packets of several amounts by packet ticket. Before the drop both are accepted. Raises
+    IntegrityError for any other cohort.
+    """
     purses = state.purses(number) if number < state.tables.programmes.size else state.tables.purses[:0]
-    drawn = member_ids(commitments)
     if purses.size == 0:
-        return "no cohort has come yet to be compared with the published winners"
-    if purses.size != drawn.size:
+        return "the ledger has no cohort yet to compare with the published winners"
+    announcement = draw_files.read_announcement(draw_folder)
+    commitments = draw_files.read_winners(draw_folder, announcement)
+    if purses.size != len(commitments):
         raise IntegrityError(
-            f"programme {number} has {purses.size:,} members, but {drawn.size:,} winners are published"
+            f"programme {number} has {purses.size:,} members, but {len(commitments):,} winners are published"
         )
-    wrong = np.flatnonzero((purses["member_low"] != drawn["low"]) | (purses["member_high"] != drawn["high"]))
-    wrong = wrong[wrong < int(state.tables.programmes[number]["filled"])]
-    if wrong.size:
-        raise IntegrityError(
-            f"member {wrong[0]} of programme {number} is not the winner of rank {wrong[0] + 1} in {draw_folder}; "
-            f"{wrong.size:,} members differ"
-        )
-    return f"the {drawn.size:,} members of programme {number} are the published winners, in order of rank"
+    filled = int(state.tables.programmes[number]["filled"])
+    orders = {"rank": commitments}
+    if len(announcement.strata) > 1:
+        value = draw_files.read_beacon(draw_folder / draw_files.BEACON).value
+        by_ticket = commitments[draw_rule.packet_order(value, announcement.root, commitments)]
+        amounts = np.unique(purses["dropped"][purses["dropped"] > 0])
+        orders = ({} if amounts.size > 1 else orders) | {"packet ticket": by_ticket}
+    for order, expected in orders.items():
+        wrong = _wrong_members(purses, member_ids(expected), filled)
+        if not wrong.size:
+            return (
+                f"the {len(commitments):,} members of programme {number} are the published winners, in order of {order}"
+            )
+    raise IntegrityError(
+        f"member {wrong[0]} of programme {number} is not the winner of {order} {wrong[0] + 1} in {draw_folder}; "
+        f"{wrong.size:,} members differ"
+    )
+
+
+def _wrong_members(purses: Array, expected: Array, filled: int) -> Array:
+    """Return the positions, among the first `filled`, of members that are not the expected ones."""
+    wrong = (purses["member_low"] != expected["low"]) | (purses["member_high"] != expected["high"])
+    return np.flatnonzero(wrong[:filled])

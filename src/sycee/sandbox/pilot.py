@@ -228,9 +228,10 @@ def _register_and_draw(
         )
     if winners.entries is None:
         raise IntegrityError("the draw lost the link between its list and its entries")
+    order = winners.packet_order(frozen.commitments, len(programme.packets))
     return _Drawn(
-        members=member_ids(frozen.commitments[winners.index]),
-        banks=registered.banks[standing[winners.entries]],
+        members=member_ids(frozen.commitments[winners.index[order]]),
+        banks=registered.banks[standing[winners.entries[order]]],
         registered=standing.size,
         duplicates=checked.duplicates.size,
         root=frozen.announcement.root,

@@ -1,0 +1,143 @@
+"""tools/draw_checker.py as a program: what it prints, its exit codes, and that it needs nothing but Python."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.programmes.test_draw import FROZEN_NS, THREE, drawn, make_rule, people
+from tests.programmes.test_draw_corners import STRATA
+
+from sycee.programmes import draw
+from tools import draw_checker
+
+TOOL = Path(draw_checker.__file__)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    code = draw_checker.main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def write_receipt(path: Path, entries: draw.Entries, row: int) -> Path:
+    receipt = {"document": str(entries.documents[row]), "phone": str(entries.phones[row])}
+    path.write_text(json.dumps(receipt | {"salt": entries.salts[row].tobytes().hex()}))
+    return path
+
+
+def test_it_imports_the_standard_library_alone() -> None:
+    tree = ast.parse(TOOL.read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names
+    assert not imported & {"http", "socket", "ssl", "subprocess", "urllib"}
+
+
+def test_it_runs_as_one_file_elsewhere(tmp_path: Path) -> None:
+    drawn(tmp_path / "draw")
+    (tmp_path / "checker.py").write_bytes(TOOL.read_bytes())
+    command = [sys.executable, "-I", "-S", "-W", "error", "checker.py", "draw"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "verification passed: 20 of 100 entries won, as computed"
+    assert done.stderr == ""
+
+
+def test_it_prints_what_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, frozen, winners = drawn(tmp_path)
+    code, out, _ = run(capsys, tmp_path)
+    assert code == 0
+    assert f"SHA-256 of announcement.json: {frozen.announcement.digest().hex()}" in out
+    assert f"value  {winners.beacon.value.hex()}" in out
+    assert "where  nowhere: this draw is synthetic" in out
+
+
+def test_it_names_the_address_of_a_beacon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frozen = draw.freeze(tmp_path, "test", make_rule(source="drand quicknet"), people(30), frozen_at_ns=FROZEN_NS)
+    beacon = draw.Beacon("drand quicknet", 7, bytes(32))
+    draw.draw(frozen, beacon)
+    code, out, _ = run(capsys, tmp_path)
+    assert code == 0
+    assert f'where  "randomness" in {beacon.address}\n' in out
+    assert beacon.address.endswith("/public/7")
+
+
+def test_an_announcement_from_outside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, frozen, _ = drawn(tmp_path)
+    known = frozen.announcement.digest().hex()
+    assert run(capsys, tmp_path, "--announced", known.upper())[0] == 0
+    code, out, _ = run(capsys, tmp_path, "--announced", "00" * 32)
+    assert code == 3
+    assert out.endswith(f"verification failed: SHA-256 of announcement.json is {known}, expected {'00' * 32}\n")
+
+
+def test_every_registrant_finds_their_entry_and_their_packet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries, frozen, winners = drawn(tmp_path, 60, THREE)
+    assert winners.entries is not None
+    order = winners.packet_order(frozen.commitments, 2)
+    packets = {int(winners.entries[position]): "large" if at < 4 else "small" for at, position in enumerate(order)}
+    for row in range(60):
+        receipt = write_receipt(tmp_path / "receipt.json", entries, row)
+        code, out, _ = run(capsys, tmp_path, "--receipt", receipt, "--packets", "large=4,small=90")
+        assert code == 0
+        assert ("your entry won" in out) == (row in packets)
+        if row in packets:
+            assert f"packet: {packets[row]}\n" in out
+    assert set(packets.values()) == {"large", "small"}
+
+
+def test_before_the_draw_the_list_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = people(10)
+    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
+    code, out, _ = run(capsys, tmp_path, "--receipt", write_receipt(tmp_path / "receipt.json", entries, 4))
+    assert code == 0
+    assert "your entry is in the list" in out
+    assert "the draw has not been held yet" in out
+    assert "verification passed" not in out
+
+
+def test_an_entry_that_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(tmp_path)
+    receipt = write_receipt(tmp_path / "receipt.json", people(101, seed=3), 0)
+    code, out, _ = run(capsys, tmp_path, "--receipt", receipt)
+    assert code == 3
+    assert "is not in entries.bin; compare the digits of the receipt first" in out
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "[" * 100_000, '{"document": "1", "phone": "2"}', '{"document": "x", "phone": "2", "salt": "00"}'],
+)
+def test_a_receipt_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    drawn(tmp_path)
+    (tmp_path / "receipt.json").write_text(content)
+    code, _, err = run(capsys, tmp_path, "--receipt", tmp_path / "receipt.json")
+    assert code == 2
+    assert err.startswith("error: ")
+
+
+def test_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, tmp_path / "none")[0] == 2
+    drawn(tmp_path)
+    (tmp_path / "tickets.bin").unlink()
+    code, _, err = run(capsys, tmp_path)
+    assert code == 2
+    assert "tickets.bin" in err
+    with pytest.raises(SystemExit):
+        draw_checker.main([str(tmp_path), "--packets", "large"])
+
+
+def test_two_strata_and_two_classes_in_one_city(tmp_path: Path) -> None:
+    """The plain checker and the package agree on a draw of the size of a town."""
+    drawn(tmp_path, 3_000, STRATA)
+    announcement, entries, ranked, _ = draw_checker.check(tmp_path)
+    assert (len(entries), announcement["winners"]) == (3_000, 500)
+    assert np.bincount([len(places) for places in ranked]).sum() == 2
+    assert draw.verify(tmp_path).ok

@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+"""Check a published draw with nothing but Python 3.8 or later: no installation, no network.
+
+    python3 draw_checker.py FOLDER
+    python3 draw_checker.py FOLDER --announced SHA256
+    python3 draw_checker.py FOLDER --receipt receipt.json
+    python3 draw_checker.py FOLDER --receipt receipt.json --packets large=100,small=400
+
+FOLDER holds the published files: announcement.json, entries.bin, beacon.json, tickets.bin and winners.csv. The first
+form recomputes the root of the list, every ticket and every winner. --announced compares announcement.json with a
+SHA-256 that was published elsewhere before the beacon. --receipt also finds your own entry, and --packets its packet,
+from the packet classes of the programme in their order. Before the draw only the list is checked.
+
+docs/reference/draw.md of Sycee specifies the rules; a comment such as "§3" names its section. This program was written
+from that page and shares no code with Sycee.
+
+Exit codes: 0 verification passed; 2 a file is missing, or an argument or the receipt is wrong; 3 verification failed;
+4 a file cannot be read.
+"""
+
+# ruff: noqa: B905, UP017 - an older Python has neither
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+JSON_BYTES_MAX = 2**20
+DEPTH_MAX = 64
+ENTRIES_MAX = 2**27
+NUMBER_MAX = 2**63 - 1
+DIGEST = re.compile(r"[0-9a-f]{64}")
+MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(\.[0-9]{1,6})?Z")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+DRAND = {
+    "drand quicknet": "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971",
+    "drand default": "8990e7a9aaed2ffed73dbd7092123d6f289930540d7651336225dc172e51b2ce",
+}
+
+
+class Failed(Exception):
+    """The published files do not prove the draw."""
+
+
+class Wrong(Exception):
+    """An argument or the receipt is wrong."""
+
+
+def require(condition, problem):
+    """Raise Failed unless the condition holds."""
+    if not condition:
+        raise Failed(problem)
+
+
+def printable(text):
+    """Return text with an escape for each character that could command a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def sha256(*parts):
+    """Return the SHA-256 of the joined parts."""
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+# --- the rule -----------------------------------------------------------------------------------------------------
+
+
+def commitment(document, phone, salt):
+    """Return the commitment of an entry (§2)."""
+    return sha256(b"sycee.draw.entry.v1", salt, f"document={document:020};phone={phone:015}".encode())
+
+
+def merkle_root(items):
+    """Return the root over a list that is not empty (§3)."""
+    level = [sha256(b"\x00", item) for item in items]
+    while len(level) > 1:
+        pairs = [level[at : at + 2] for at in range(0, len(level), 2)]
+        level = [sha256(b"\x01", *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return level[0]
+
+
+def ticket(beacon, root, entry):
+    """Return the ticket of an entry (§6)."""
+    return sha256(b"sycee.draw.ticket.v1", beacon, root, entry)
+
+
+def rank_entries(strata, entries, tickets):
+    """Return for each stratum the places of its entries by rank: by ticket, then by commitment (§6)."""
+    ranked, start = [], 0
+    for stratum in strata:
+        places = range(start, start + stratum["entries"])
+        ranked.append(sorted(places, key=lambda place: (tickets[place], entries[place])))
+        start += stratum["entries"]
+    return ranked
+
+
+def packet_order(strata, ranked, entries, beacon, root, classes):
+    """Return the places of all winners in the order in which packets are handed out (§6)."""
+    winners = [place for stratum, places in zip(strata, ranked) for place in places[: stratum["winners"]]]
+    if classes > 1 and len(strata) > 1:
+        winners.sort(key=lambda at: (sha256(b"sycee.draw.packet.v1", beacon, root, entries[at]), entries[at]))
+    return winners
+
+
+# --- the files ----------------------------------------------------------------------------------------------------
+
+
+def read(path, bytes_max):
+    """Return the content of a file, which is refused if it is larger than `bytes_max`."""
+    with path.open("rb") as file:
+        content = file.read(bytes_max + 1)
+    require(len(content) <= bytes_max, f"{path.name} has more than {bytes_max} bytes")
+    return content
+
+
+def unique_members(pairs):
+    """Return the members of a JSON object; a repeated key is refused (§1)."""
+    require(len(dict(pairs)) == len(pairs), "a key is repeated in a JSON object")
+    return dict(pairs)
+
+
+def refuse_constant(name):
+    """Refuse NaN and Infinity, which Python's reader would accept."""
+    raise Failed(f"{name} is no number in JSON")
+
+
+def depth(value):
+    """Return the number of levels of arrays and objects."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+def parse(content, name):
+    """Return the JSON object in UTF-8 bytes (§1)."""
+    try:
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=unique_members, parse_constant=refuse_constant)
+        require(depth(value) <= DEPTH_MAX, f"{name} has more than {DEPTH_MAX} levels of arrays and objects")
+    except (ValueError, RecursionError) as error:
+        raise Failed(f"{name} is not JSON in UTF-8: {error}") from error
+    require(isinstance(value, dict), f"{name} is not a JSON object")
+    return value
+
+
+def member(fields, key, kind, form=None):
+    """Return a member of a JSON object; its type and form must be right."""
+    value = fields.get(key)
+    require(type(value) is kind, f"{key} is {json.dumps(value)}, not of the right type")
+    require(kind is not int or 0 <= value <= NUMBER_MAX, f"{key} is {value}, not from 0 to {NUMBER_MAX}")
+    require(form is None or form.fullmatch(value), f"{key} is {json.dumps(value)}, not of the right form")
+    return value
+
+
+def moment(fields, key):
+    """Return a moment as (whole seconds, decimals), which compares like the moments (§1)."""
+    seconds, _, decimals = MOMENT.fullmatch(member(fields, key, str, MOMENT)).groups()
+    try:
+        whole = datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError as error:
+        raise Failed(f"{key}: {error}") from error
+    return whole, (decimals or ".").ljust(7, "0")
+
+
+def read_announcement(content):
+    """Return the announcement after checking everything that it says about itself (§4)."""
+    announcement = parse(content, "announcement.json")
+    require(member(announcement, "rule", str) == "sycee.draw.v1", "announcement.json has an unknown rule")
+    member(announcement, "programme", str)
+    member(announcement, "root", str, DIGEST)
+    member(announcement, "synthetic", bool)
+    beacon = member(announcement, "beacon", dict)
+    member(beacon, "source", str)
+    member(beacon, "round", int)
+    require(moment(announcement, "frozen_at") < moment(beacon, "due"), "the list was frozen when the beacon was due")
+    strata = member(announcement, "strata", list)
+    require(1 <= len(strata) <= 256, f"there are {len(strata)} strata, not 1 to 256")
+    for stratum in strata:
+        require(isinstance(stratum, dict), "a stratum is not a JSON object")
+        member(stratum, "name", str, NAME)
+        require(member(stratum, "entries", int) >= 1, f"stratum {stratum['name']} has no entries")
+        require(member(stratum, "winners", int) <= stratum["entries"], f"stratum {stratum['name']}: too many winners")
+    require(len({stratum["name"] for stratum in strata}) == len(strata), "two strata have the same name")
+    for key in ("entries", "winners"):
+        total = sum(stratum[key] for stratum in strata)
+        require(member(announcement, key, int) == total, f"{key} is {announcement[key]}, the strata sum to {total}")
+    require(announcement["entries"] <= ENTRIES_MAX, f"there are more than {ENTRIES_MAX} entries")
+    return announcement
+
+
+def read_digests(path, count):
+    """Return `count` digests of 32 bytes."""
+    content = read(path, 32 * count)
+    require(len(content) == 32 * count, f"{path.name} has {len(content)} bytes, but {count} entries take {32 * count}")
+    return [content[at : at + 32] for at in range(0, len(content), 32)]
+
+
+def read_beacon(folder, announcement):
+    """Return the value of the published beacon, which must be the announced one (§5)."""
+    beacon = parse(read(folder / "beacon.json", JSON_BYTES_MAX), "beacon.json")
+    value = member(beacon, "value", str, DIGEST)
+    for key in ("source", "round"):
+        require(member(beacon, key, str if key == "source" else int) == announcement["beacon"][key], f"{key} differs")
+    beacon.setdefault("synthetic", False)
+    require(member(beacon, "synthetic", bool) == announcement["synthetic"], "synthetic differs from the announcement")
+    return bytes.fromhex(value)
+
+
+# --- the checks ---------------------------------------------------------------------------------------------------
+
+
+def check(folder, announced=None, show=lambda line: None):
+    """Check a published draw (§7). Return (announcement, entries, ranked places, beacon value).
+
+    The last two are None before the draw. Raises Failed for the first check that fails, and OSError.
+    """
+    content = read(folder / "announcement.json", JSON_BYTES_MAX)
+    digest = hashlib.sha256(content).hexdigest()
+    announcement = read_announcement(content)
+    strata, root = announcement["strata"], bytes.fromhex(announcement["root"])
+    show(f"announcement: {printable(announcement['programme'])}, {announcement['entries']} entries")
+    show(f"SHA-256 of announcement.json: {digest}")
+    require(announced in (None, digest), f"SHA-256 of announcement.json is {digest}, expected {announced}")
+
+    entries = read_digests(folder / "entries.bin", announcement["entries"])
+    require(len(set(entries)) == len(entries), "entries.bin: a commitment is repeated")
+    start = 0
+    for stratum in strata:
+        part = entries[start : start + stratum["entries"]]
+        require(part == sorted(part), f"entries.bin: stratum {stratum['name']} is not in order")
+        start += stratum["entries"]
+    found = merkle_root(entries)
+    require(found == root, f"entries.bin leads to the root {found.hex()}, but {root.hex()} was announced")
+    show("entries: as announced")
+    if not (folder / "beacon.json").exists():
+        return announcement, entries, None, None
+
+    beacon = read_beacon(folder, announcement)
+    show("beacon to compare at its source:")
+    for line in beacon_lines(announcement, beacon):
+        show(f"  {line}")
+    tickets = [ticket(beacon, root, entry) for entry in entries]
+    listed = read_digests(folder / "tickets.bin", len(entries))
+    wrong = [place for place, each in enumerate(tickets) if listed[place] != each]
+    require(not wrong, f"tickets.bin: {len(wrong)} tickets are wrong, the first at {wrong[0] if wrong else None}")
+    show("tickets: as computed")
+    ranked = rank_entries(strata, entries, tickets)
+    winners = "rank,stratum,index,commitment,ticket\n" + "".join(
+        f"{rank},{stratum['name']},{place},{entries[place].hex()},{tickets[place].hex()}\n"
+        for stratum, places in zip(strata, ranked)
+        for rank, place in enumerate(places[: stratum["winners"]], 1)
+    )
+    published = read(folder / "winners.csv", 2 * len(winners) + 4096)
+    require(published == winners.encode(), "winners.csv is not as computed")
+    show("winners: as computed")
+    return announcement, entries, ranked, beacon
+
+
+def beacon_lines(announcement, value):
+    """Return what to compare with the source of the beacon, and where."""
+    source, number = announcement["beacon"]["source"], announcement["beacon"]["round"]
+    where = f"round {number} as published by the source itself"
+    if source in DRAND:
+        where = f'"randomness" in https://api.drand.sh/{DRAND[source]}/public/{number}'
+    if announcement["synthetic"]:
+        where = "nowhere: this draw is synthetic and proves nothing about chance"
+    return f"source {printable(source)}", f"round  {number}", f"value  {value.hex()}", f"where  {where}"
+
+
+def read_receipt(path):
+    """Return document, phone and salt of a receipt. Spaces are ignored, as are hyphens and the plus sign of a phone."""
+    with path.open("rb") as file:
+        content = file.read(JSON_BYTES_MAX)
+    try:
+        receipt = json.loads(content.decode("utf-8-sig"))
+        document, phone, salt = ("".join(str(receipt[key]).split()) for key in ("document", "phone", "salt"))
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise Wrong(f"{path} is no receipt with document, phone and salt: {error!r}") from error
+    phone = phone.replace("-", "")
+    phone = phone[1:] if phone.startswith("+") else phone
+    if not re.fullmatch("[0-9]{1,20}", document) or int(document) >= 2**64 or not re.fullmatch("[0-9]{1,15}", phone):
+        raise Wrong(f"{path}: document or phone is not a number of the right length")
+    if not re.fullmatch("[0-9a-fA-F]{64}", salt):
+        raise Wrong(f"{path}: the salt is not 64 hexadecimal digits")
+    return int(document), int(phone), bytes.fromhex(salt)
+
+
+def check_receipt(path, packets, announcement, entries, ranked, beacon):
+    """Return sentences about the entry of a receipt. Raises Failed if it is not in the list."""
+    own = commitment(*read_receipt(path))
+    require(own in entries, f"{own.hex()} is not in entries.bin; compare the digits of the receipt first")
+    place = entries.index(own)
+    lines = [f"your entry is in the list, at place {place} counted from 0"]
+    if ranked is None:
+        return [*lines, "not drawn yet"]
+    for stratum, places in zip(announcement["strata"], ranked):
+        if place in places:
+            rank, winners = places.index(place) + 1, stratum["winners"]
+            lines.append(f"rank {rank} of {len(places)} in stratum {stratum['name']}, of which {winners} win")
+            lines.append("your entry won" if rank <= winners else "your entry did not win")
+    root = bytes.fromhex(announcement["root"])
+    order = packet_order(announcement["strata"], ranked, entries, beacon, root, len(packets))
+    if place in order and packets:
+        won = [name for name, count in packets for _ in range(count)]
+        at = order.index(place)
+        lines.append(f"packet: {won[at]}" if at < len(won) else "packet: none is left, there are too few")
+    return lines
+
+
+def packet_classes(text):
+    """Return [(name, count)] of `large=100,small=400`."""
+    parts = [part.partition("=") for part in text.split(",")]
+    if not all(name and count.isascii() and count.isdigit() and int(count) <= ENTRIES_MAX for name, _, count in parts):
+        raise argparse.ArgumentTypeError("write the classes in their order, such as large=100,small=400")
+    return [(name, int(count)) for name, _, count in parts]
+
+
+def main(arguments=None):
+    """Run the program and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description="Check a published draw.", epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="folder with the published files")
+    parser.add_argument("--announced", help="SHA-256 of announcement.json from another place")
+    parser.add_argument("--receipt", type=Path, help="JSON file with document, phone and salt")
+    parser.add_argument(
+        "--packets", type=packet_classes, default=[], help="packet classes, such as large=100,small=400"
+    )
+    given = parser.parse_args(arguments)
+    announced = given.announced.lower() if given.announced else None
+    try:
+        result = check(given.folder, announced, print)
+        for line in check_receipt(given.receipt, given.packets, *result) if given.receipt else ():
+            print(line)
+    except Failed as error:
+        print(f"verification failed: {printable(str(error))}")
+        return 3
+    except (Wrong, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 4
+    announcement, _, ranked, _ = result
+    if ranked is None:
+        print("the list is as announced; the draw has not been held yet, so no winner was checked")
+    else:
+        print(f"verification passed: {announcement['winners']} of {announcement['entries']} entries won, as computed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
