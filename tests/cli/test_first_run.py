@@ -102,6 +102,37 @@ def test_ctrl_c_in_a_program_that_imports_sycee_gives_a_readable_error(tmp_path:
     assert said.splitlines()[-1] == "KeyboardInterrupt: the next start compiles the kernels that are missing"
 
 
+INTERRUPTED_IMPORT = """
+import importlib.abc, os, signal, sys
+
+class Interrupt(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from sycee.cli import main
+sys.exit(main(["pilot", "--help"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "sycee.core.errors", "difflib", "sycee.cli.pilot"])
+def test_ctrl_c_while_modules_are_imported_ends_the_command(tmp_path: Path, module: str) -> None:
+    process = started(INTERRUPTED_IMPORT, tmp_path, module)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.startswith("\ninterrupted")
+    assert len(said.splitlines()) == 2
+
+
+def test_after_the_import_ctrl_c_is_an_exception_again(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sycee.cli\n"
+        "try: os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt: print('raised')"
+    )
+    assert started(script, tmp_path).communicate() == ("raised\n", "")
+
+
 def children(parent: int) -> list[int]:
     """The workers of a process, as soon as there is one."""
     file = Path(f"/proc/{parent}/task/{parent}/children")

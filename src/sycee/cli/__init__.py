@@ -6,6 +6,8 @@ stdout is data, stderr is talk: what a command found goes to the one; progress, 
 
 from __future__ import annotations
 
+from sycee.cli import early_interrupt  # isort: split
+
 import errno
 import os
 import sys
@@ -242,3 +244,6 @@ def _usage_hint(tokens: list[str]) -> str:
         command = command[token]
         known.append(token)
     return " ".join(["sycee", *known, "--help"]) + " shows what there is"
+
+
+early_interrupt.release()
