@@ -14,11 +14,12 @@ from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import Refused, UsageError
 from sycee.core.keys import SigningKey
-from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import MINTING_RULE_SET, CentralBank
-from sycee.issuance.signing import SigningLedger, grants, ranges
+from sycee.issuance.signing import SigningLedger, grants
 from sycee.ledger import layout, operations
+from sycee.ledger.batch import prepare
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger, Signer
 
@@ -223,62 +224,69 @@ def test_one_operator_does_not_speak_for_another(house: House) -> None:
     assert codes(answers) == {Result.NOT_AUTHORISED}
 
 
-# --- where records are cut ---
+# --- division into frames ---
 
 
 def linked(*lengths: int) -> np.ndarray:
-    """Records in chains of these lengths."""
+    """Return records in chains of these lengths."""
     records = np.zeros(sum(lengths), layout.OPERATION)
     records["flags"] = layout.LINKED
     records["flags"][np.cumsum(lengths) - 1] = 0
     return records
 
 
-def test_ranges_leave_room_for_the_signatures() -> None:
+def ranges(records: np.ndarray, signatures: int) -> list[tuple[int, int]]:
+    """Return first and end of each frame's records beside this number of envelopes."""
+    parts = prepare(records).split_into_frames(signatures * ENVELOPE_BYTES)
+    ends = np.cumsum([part.size for part in parts], dtype=np.int64).tolist()
+    return list(zip([0, *ends], ends, strict=False))
+
+
+def test_ranges_leave_space_for_the_signatures() -> None:
     records = np.zeros(10_000, layout.OPERATION)
-    assert list(ranges(records, 100)) == [(0, FRAME_RECORDS_MAX), (FRAME_RECORDS_MAX, 10_000)]
-    first = next(ranges(records, 1_000))[1]
+    assert ranges(records, 100) == [(0, FRAME_RECORDS_MAX), (FRAME_RECORDS_MAX, 10_000)]
+    first = ranges(records, 1_000)[0][1]
     assert (first, 1_048_000 - 128 < first * 128 + 1_000 * 104 <= 1_048_000) == (7_375, True)
-    assert list(ranges(records[:0], 1)) == []
+    assert ranges(records[:0], 1) == []
 
 
-def test_no_range_parts_a_chain() -> None:
-    assert list(ranges(linked(8_000, 64, 2, 1), 2)) == [(0, 8_064), (8_064, 8_067)]
-    assert list(ranges(linked(8_000, 65, 1), 2)) == [(0, 8_000), (8_000, 8_066)]
+def test_no_range_divides_a_chain() -> None:
+    assert ranges(linked(8_000, 64, 2, 1), 2) == [(0, 8_064), (8_064, 8_067)]
+    assert ranges(linked(8_000, 65, 1), 2) == [(0, 8_000), (8_000, 8_066)]
 
 
-def test_a_chain_that_fits_no_frame() -> None:
-    with pytest.raises(UsageError, match="a chain begins at record 3 that does not end, or not within 8,064 records"):
-        list(ranges(linked(3, FRAME_RECORDS_MAX + 1), 2))
+def test_a_chain_that_fits_no_frame(house: House) -> None:
+    with pytest.raises(UsageError, match="from operation 3 on, 8,065 operations and 0 envelopes must be in one frame"):
+        house.by(OTTO).sign(linked(3, FRAME_RECORDS_MAX + 1))
     open_ended = linked(3, 2)
     open_ended["flags"][-1] = layout.LINKED
-    with pytest.raises(UsageError, match="a chain begins at record 3 that does not end"):
-        list(ranges(open_ended, 2))
+    with pytest.raises(UsageError, match="the last operation has the flag LINKED, but no operation follows"):
+        house.by(OTTO).sign(open_ended)
 
 
 # --- what cannot be meant ---
 
 
 def test_one_person_is_not_two_officers(house: House) -> None:
-    with pytest.raises(UsageError, match="one signer is named twice"):
+    with pytest.raises(UsageError, match="a signer is listed twice"):
         house.by(ANNA, Signer(ANNA.id, person(7).key))
-    with pytest.raises(UsageError, match="no two persons"):
+    with pytest.raises(UsageError, match="fewer than 2 persons"):
         grants(some_ids("roles", 2), officers=(ANNA, ANNA), operators={}, from_ns=0, until_ns=1)
 
 
 def test_nobody_signs(house: House) -> None:
-    with pytest.raises(UsageError, match="nobody was named to sign"):
+    with pytest.raises(UsageError, match="the list of signers is empty"):
         house.by()
 
 
 def test_signers_for_other_records(house: House) -> None:
     records = wallets(house.bank, np.array([1, 2]))
-    with pytest.raises(UsageError, match="2 records, but 3 say who signs them"):
+    with pytest.raises(UsageError, match="by has 3 elements for 2 records"):
         house.by(OTTO, OLGA).submit(records, by=np.zeros(3, np.int64))
 
 
 def test_what_was_signed_before_is_not_signed_again(house: House) -> None:
     records = wallets(house.bank, np.array([1]))
     sealed = house.by(OTTO).sign(records)
-    with pytest.raises(UsageError, match="was signed before"):
+    with pytest.raises(UsageError, match="have envelopes already"):
         house.by(OTTO).submit(records, sealed)

@@ -79,17 +79,17 @@ def test_envelopes_take_room() -> None:
 @pytest.mark.parametrize(
     ("asked", "envelopes", "said"),
     [
-        (records(2, linked=(1,)), (), "the last operation says that it is linked"),
-        (records(1, linked=(0,)), (), "the last operation says that it is linked"),
+        (records(2, linked=(1,)), (), "the last operation has the flag LINKED"),
+        (records(1, linked=(0,)), (), "the last operation has the flag LINKED"),
         (records(8_065, linked=tuple(range(8_064))), (), "8,065 operations and 0 envelopes"),
         (records(9_000), ranges((10, 8_065)), "8,065 operations and 1 envelopes"),
         (records(9_000), ranges((10, 5_000), (5_009, 3_500)), "8,499 operations and 2 envelopes"),
         (records(1), ranges(*[(0, 1)] * 10_079), "1 operations and 10,079 envelopes"),
-        (records(3), ranges((0, 3), (2, 2)), "envelope 1 covers 2 operations from number 2 on, of 3"),
+        (records(3), ranges((0, 3), (2, 2)), "envelope 1 covers 2 operations from index 2 on; the submission has 3"),
         (records(3), ranges((1, 0)), "envelope 0 covers 0 operations"),
-        (records(0), ranges((0, 1)), "envelope 0 covers 1 operations from number 0 on, of 0"),
+        (records(0), ranges((0, 1)), "envelope 0 covers 1 operations from index 0 on; the submission has 0"),
         (records(3).view("u1"), (), "one-dimensional array of operations"),
-        (records(3), np.zeros(1, "u1"), "envelopes are an array"),
+        (records(3), np.zeros(1, "u1"), "envelopes must be a one-dimensional array"),
     ],
 )  # fmt: skip
 def test_what_can_stand_in_no_frame_is_refused(asked: Array, envelopes: Array, said: str) -> None:

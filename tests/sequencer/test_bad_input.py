@@ -49,7 +49,7 @@ NOT_RECORDS = (RECORD.reshape(()), RECORD[0], RECORD.reshape(1, 1), np.zeros(1),
 def test_what_is_no_list_of_envelopes(tmp_path: Path, envelopes: Any) -> None:
     with Ledger.open(tmp_path) as ledger:
         for submit in (ledger.submit, ledger.sequencer.submit):
-            with pytest.raises(UsageError, match="envelopes are"):
+            with pytest.raises(UsageError, match="envelopes must be"):
                 submit(RECORD, envelopes)
 
 
@@ -57,7 +57,7 @@ def test_what_is_no_list_of_envelopes(tmp_path: Path, envelopes: Any) -> None:
 def test_what_is_no_array_of_operations(tmp_path: Path, records: Any) -> None:
     with Ledger.open(tmp_path) as ledger:
         for submit in (ledger.submit, ledger.sequencer.submit, ledger.signed_by(Signer(1, KEY)).submit):
-            with pytest.raises(UsageError, match="submit takes"):
+            with pytest.raises(UsageError, match="submit needs"):
                 submit(records)
         with pytest.raises(UsageError, match="a chain links"):
             operations.chain(RECORD, records)
@@ -179,10 +179,10 @@ def test_what_is_submitted_is_looked_at(given: Arguments) -> None:
     ledger = given.ledger
     record = operations.define_group(ledger.new_id(), group=1)
     for records in (None, "x", [record], np.zeros(3), record.reshape(1, 1)):
-        with pytest.raises(UsageError, match="submit takes a"):
+        with pytest.raises(UsageError, match="submit needs a"):
             ledger.submit(records)  # type: ignore[arg-type]
     for envelopes in (1, "x", [1], np.zeros(3), {}, object()):
-        with pytest.raises(UsageError, match="envelopes are a"):
+        with pytest.raises(UsageError, match="envelopes must be a"):
             ledger.submit(record, envelopes)  # type: ignore[arg-type]
 
 

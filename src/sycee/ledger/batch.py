@@ -1,11 +1,12 @@
-"""Batches of operations, what is known about them, and where they may be cut into frames.
+"""Batches of operations, facts already known about them, and the places where they may be divided into frames.
 
-A *unit* must stand in one frame: a chain, the range of an envelope, and whatever shares an operation with either. Any
-other operation is a unit by itself. A unit is journaled whole or not at all.
+A *unit* must be in one frame: a chain, the range of an envelope, and all operations that share an operation with
+either. Any other operation is a unit of its own. A unit is journaled completely or not at all.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -30,7 +31,7 @@ from sycee.ledger.signatures import CHECK
 
 # Records and envelopes of one frame together.
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES
-BUFFERED_RECORDS_MIN: Final = 512  # copying fewer records once more costs nothing that shows
+BUFFERED_RECORDS_MIN: Final = 512  # a second copy of fewer records costs nothing measurable
 
 _RESULTS: Final = np.array(
     [Result(code) if code in Result.__members__.values() else None for code in range(max(Result) + 1)], object
@@ -42,70 +43,65 @@ _NO_PLACES: Final = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedBatch:
-    """Operations in order with their envelopes, and what was learned about them on the way to the kernels.
+    """Operations in order with their envelopes, and facts that earlier stages computed about them.
 
-    The defaults of the facts mean "unknown": each later stage then finds out by itself.
+    The default of each fact means "unknown"; a later stage then computes the fact again.
     """
 
     operations: Array  # (n,) layout.OPERATION
     envelopes: Array = field(default_factory=lambda: _NO_ENVELOPES)  # (m,), in any order
     firsts: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) first operation of each envelope's range
     ends: Array = field(default_factory=lambda: _NO_PLACES)  # (m,) end of each range, exclusive
-    same_unit: Array | None = None  # (n,) bool: in one unit with the operation before; None: each is a unit by itself
-    checks: Array | None = None  # (m,) signatures.CHECK: what was verified of the envelopes; None: nothing yet
-    buffer: FrameBuffer | None = None  # holds exactly these operations, with room for a frame around them
-    kinds: int = 0  # bit k is set if an operation of kind k is there and none is linked; 0: unknown
+    same_unit: Array | None = None  # (n,) bool: in one unit with the operation before; None: every unit has one
+    checks: Array | None = None  # (m,) signatures.CHECK of the envelopes; None: not verified yet
+    buffer: FrameBuffer | None = None  # holds exactly these operations, with space for a frame around them
+    kinds: int = 0  # bit k: an operation of kind k is present, and no operation is linked; 0: unknown
     in_order: bool = False  # no operation is malformed, and the ids, ordered by time, ascend
-    all_new: bool = False  # no operation is malformed and no id is bound or repeated: `resolve` would find nothing
+    all_new: bool = False  # no operation is malformed and no id is bound or repeated: `resolve` is not needed
 
     @property
     def size(self) -> int:
-        """Number of operations."""
+        """Return the number of operations."""
         return self.operations.size
 
     @property
     def body_bytes(self) -> int:
-        """Bytes that the batch takes of a frame's body."""
+        """Return the number of bytes that the batch needs in a frame's body."""
         return self.operations.size * RECORD_BYTES + self.envelopes.size * ENVELOPE_BYTES
 
     def with_all_new(self) -> PreparedBatch:
-        """Return the same batch, with `all_new` set."""
+        """Return the same batch with `all_new` set."""
         return replace(self, all_new=True)
 
     def slice(self, start: int, end: int) -> PreparedBatch:
-        """Return the operations in [start, end); both must be bounds of units."""
+        """Return the operations in [start, end). Both must be bounds of units."""
         if start == 0 and end == self.operations.size:
             return self
         chosen = (self.firsts >= start) & (self.firsts < end)
-        return PreparedBatch(
-            self.operations[start:end],
-            self.envelopes[chosen],
-            self.firsts[chosen] - start,
-            self.ends[chosen] - start,
-            None if self.same_unit is None else self.same_unit[start:end],
-            None if self.checks is None else self.checks[chosen],
-        )
+        return self._part(slice(start, end), chosen, self.firsts[chosen] - start)
 
-    def select(self, kept: Array) -> PreparedBatch:
-        """Return the operations that are `kept`, (n,) bool, which must be whole units."""
-        if kept.all():
+    def select(self, selected: Array) -> PreparedBatch:
+        """Return the operations where `selected`, (n,) bool, is true. They must be whole units."""
+        if selected.all():
             return self
-        places = np.cumsum(kept) - 1
-        chosen = kept[self.firsts]
-        firsts = places[self.firsts[chosen]]
+        chosen = selected[self.firsts]
+        return self._part(selected, chosen, (np.cumsum(selected) - 1)[self.firsts[chosen]])
+
+    def _part(self, at: builtins.slice | Array, chosen: Array, firsts: Array) -> PreparedBatch:
+        """Return the operations `at` with the envelopes `chosen`, whose ranges now begin at `firsts`."""
         return PreparedBatch(
-            self.operations[kept],
+            self.operations[at],
             self.envelopes[chosen],
             firsts,
             firsts + (self.ends - self.firsts)[chosen],
-            None if self.same_unit is None else self.same_unit[kept],
+            None if self.same_unit is None else self.same_unit[at],
             None if self.checks is None else self.checks[chosen],
         )
 
     def drop_answered_envelopes(self, fresh: Array) -> PreparedBatch:
-        """Return the batch without envelopes whose range holds no `fresh` operation, (n,) bool.
+        """Return the batch without envelopes whose range has no `fresh` operation, (n,) bool.
 
-        Such an envelope signs only operations that are answered already, so it must not tie others to them.
+        Such an envelope signs only operations that have results already, so it must not join others to their unit.
         """
         if not self.envelopes.size:
             return self
@@ -122,7 +118,7 @@ class PreparedBatch:
         )
 
     def frame_envelopes(self) -> Array:
-        """Return the envelopes as a frame keeps them: (m,) envelopes.ENVELOPE with ranges within this batch."""
+        """Return the envelopes for a frame: (m,) envelopes.ENVELOPE with ranges within this batch."""
         if not self.envelopes.size:
             return self.envelopes
         written = self.envelopes.copy()
@@ -133,20 +129,22 @@ class PreparedBatch:
         """Return the index of each unit's first operation: int64, ascending."""
         return np.arange(self.operations.size) if self.same_unit is None else np.flatnonzero(~self.same_unit)
 
-    def expand_to_units(self, wanted: Array) -> Array:
-        """Return all operations of the units in which any is `wanted`: (n,) bool to (n,) bool."""
+    def expand_to_units(self, selected: Array) -> Array:
+        """Return all operations of the units in which any is `selected`: (n,) bool to (n,) bool."""
         if self.same_unit is None:
-            return wanted
-        any_wanted = np.logical_or.reduceat(wanted, self.unit_starts())
-        whole: Array = any_wanted[np.cumsum(~self.same_unit) - 1]
+            return selected
+        any_selected = np.logical_or.reduceat(selected, self.unit_starts())
+        whole: Array = any_selected[np.cumsum(~self.same_unit) - 1]
         return whole
 
-    def split_into_frames(self) -> Iterator[PreparedBatch]:
-        """Yield parts that fit a frame each, cut between units, each as large as possible.
+    def split_into_frames(self, reserved_bytes: int = 0) -> Iterator[PreparedBatch]:
+        """Yield parts that each fit a frame, divided between units, each as large as possible.
 
-        Raises UsageError for a unit that is larger than a frame.
+        `reserved_bytes` of each frame stay free, for envelopes that are added later. Raise UsageError for a unit that
+        is larger than a frame.
         """
-        if 0 < self.operations.size <= FRAME_RECORDS_MAX and self.body_bytes <= BODY_BYTES_MAX:
+        bytes_max = BODY_BYTES_MAX - reserved_bytes
+        if 0 < self.operations.size <= FRAME_RECORDS_MAX and self.body_bytes <= bytes_max:
             yield self
             return
         bounds = np.append(self.unit_starts(), self.operations.size)
@@ -155,10 +153,15 @@ class PreparedBatch:
         at = 0
         while at < bounds.size - 1:
             by_records = np.searchsorted(bounds, bounds[at] + FRAME_RECORDS_MAX, "right") - 1
-            by_bytes = np.searchsorted(bytes_before, bytes_before[at] + BODY_BYTES_MAX, "right") - 1
+            by_bytes = np.searchsorted(bytes_before, bytes_before[at] + bytes_max, "right") - 1
             end = min(int(by_records), int(by_bytes))
             if end <= at:
-                raise UsageError(_too_long(self.slice(int(bounds[at]), int(bounds[at + 1]))))
+                start, unit = int(bounds[at]), self.slice(int(bounds[at]), int(bounds[at + 1]))
+                raise UsageError(
+                    f"from operation {start} on, {unit.size:,} operations and {unit.envelopes.size:,} envelopes must "
+                    f"be in one frame; a frame holds {FRAME_RECORDS_MAX:,} operations, and {bytes_max:,} bytes of both",
+                    hint="make the chain shorter, or let each envelope cover fewer operations",
+                )
             yield self.slice(int(bounds[at]), int(bounds[end]))
             at = end
 
@@ -166,20 +169,15 @@ class PreparedBatch:
 def prepare(
     operations: Array, envelopes: Array | Sequence[Envelope] = (), *, buffers: BufferPool | None = None
 ) -> PreparedBatch:
-    """Copy and check what a caller submits.
+    """Copy and check a caller's submission.
 
     `operations`: (n,) layout.OPERATION. `envelopes`: (m,) envelopes.ENVELOPE or Envelope objects; their ranges count
-    from the first operation. `buffers`: where copies of large batches come from; whoever prepares with it releases
-    the batch's `buffer` later. Raises UsageError for what no frame can hold: a chain that does not end, an envelope
-    over operations that are not there, a unit that is longer than a frame.
+    from the first operation. `buffers`: pool for copies of large batches; the caller of this function releases the
+    batch's `buffer` later. Raise UsageError for a submission that no frame can hold: a chain without an end, an
+    envelope over operations that do not exist, a unit larger than a frame.
     """
-    if not _is_flat(operations) or operations.dtype != layout.OPERATION:
-        raise UsageError(
-            "submit takes a one-dimensional array of operations", hint="the functions of ledger.operations make them"
-        )
-    if not isinstance(envelopes, (tuple, list)) and not _is_flat(envelopes):
-        raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")
-    # The copy keeps later stages, which read the records one after another, from seeing changes by the caller.
+    check_types(operations, envelopes)
+    # Later stages read the records one after another: the copy hides changes that the caller makes meanwhile.
     buffer, kinds, in_order = None, 0, False
     if buffers is not None and BUFFERED_RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
         buffer = buffers.acquire()
@@ -200,55 +198,66 @@ def prepare(
     if wrong.size:
         at = int(wrong[0])
         raise UsageError(
-            f"envelope {at} covers {ends[at] - firsts[at]} operations from number {firsts[at]} on, of "
-            f"{operations.size} that were submitted",
-            hint="an envelope covers operations of its own submission, at least one; they count from 0",
+            f"envelope {at} covers {ends[at] - firsts[at]} operations from index {firsts[at]} on; the submission has "
+            f"{operations.size}",
+            hint="an envelope covers at least one operation of its own submission; indexes count from 0",
         )
     if operations.size and operations["flags"][-1] & layout.LINKED:
         raise UsageError(
-            "the last operation says that it is linked to the next, and there is none",
-            hint="the last operation of a chain has no LINKED flag",
+            "the last operation has the flag LINKED, but no operation follows",
+            hint="clear LINKED in the last operation of a chain",
         )
     same_unit = _same_unit(operations, firsts, ends)
     batch = PreparedBatch(operations, encoded, firsts, ends, same_unit, None, buffer, kinds, in_order)
     if same_unit is not None or batch.body_bytes > BODY_BYTES_MAX:
-        for _ in batch.split_into_frames():  # raises for a unit that is too long, before anything is written
+        for _ in batch.split_into_frames():  # raises for a unit that is too large, before anything is written
             pass
     return batch
 
 
-def prepare_signed(records: Sequence[bytes], envelopes: Sequence[bytes]) -> PreparedBatch:
-    """Return records of which each carries one envelope of its own, in order, as one batch.
-
-    The short path for payments of many callers: no array is made for a single one. `records`: 128 bytes each, none
-    linked to the next; `envelopes`: 104 bytes each, over one record. Raises UsageError for anything else.
-    """
-    is_whole = {RECORD_BYTES}.issuperset(map(len, records)) and {ENVELOPE_BYTES}.issuperset(map(len, envelopes))
-    if not is_whole or len(records) != len(envelopes):
+def check_types(operations: object, envelopes: object) -> None:
+    """Raise UsageError unless these are an array of operations and an array or list of envelopes."""
+    if not _is_flat(operations) or getattr(operations, "dtype", None) != layout.OPERATION:
         raise UsageError(
-            f"{len(records)} records and {len(envelopes)} envelopes are not as many of {RECORD_BYTES} and "
+            "submit needs a one-dimensional array of operations", hint="the functions of ledger.operations return it"
+        )
+    is_list = isinstance(envelopes, Sequence) and all(isinstance(each, Envelope) for each in envelopes)
+    if not is_list and not _is_flat(envelopes):
+        raise UsageError("envelopes must be a list of Envelope, or an array", hint="ledger.envelopes.sign returns one")
+
+
+def prepare_signed(records: Sequence[bytes], envelopes: Sequence[bytes]) -> PreparedBatch:
+    """Return records that each have one envelope, in order, as one batch.
+
+    The fast path for payments of many callers: it creates no array per payment. `records`: 128 bytes each, not linked;
+    `envelopes`: 104 bytes each, over one record. Raise UsageError for anything else.
+    """
+    hint = "submit a chain, or an envelope over several records, as arrays"
+    has_sizes = {RECORD_BYTES}.issuperset(map(len, records)) and {ENVELOPE_BYTES}.issuperset(map(len, envelopes))
+    if not has_sizes or len(records) != len(envelopes):
+        raise UsageError(
+            f"{len(records)} records and {len(envelopes)} envelopes must be equal in number, of {RECORD_BYTES} and "
             f"{ENVELOPE_BYTES} bytes each",
-            hint="submit what covers several records, or a chain, as arrays",
+            hint=hint,
         )
     operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
     encoded = np.frombuffer(b"".join(envelopes), ENVELOPE)
     if ((encoded["count"] != 1) | (encoded["first"] != 0)).any() or _links(operations):
         raise UsageError(
-            "a single signed record must not be linked, and its envelope must cover that record alone",
-            hint="submit what covers several records, or a chain, as arrays",
+            "a single signed record must not be linked, and its envelope must cover that record alone", hint=hint
         )
     firsts = np.arange(operations.size)
     return PreparedBatch(operations, encoded, firsts, firsts + 1)
 
 
 def as_batch(batch: PreparedBatch | Array) -> PreparedBatch:
-    """Return a PreparedBatch as it is, and an array of operations as a batch of which nothing is known."""
+    """Return a PreparedBatch unchanged, and an array of operations as a batch with unknown facts."""
     return batch if isinstance(batch, PreparedBatch) else PreparedBatch(batch)
 
 
 def from_frame(records: Array) -> PreparedBatch:
-    """Prepare the records of a frame that was read back: (n, RECORD_BYTES) uint8, which may be read-only."""
-    # The copy costs less than hashing: kernels are compiled for arrays that may be written to.
+    """Return the records of a frame, (n, RECORD_BYTES) uint8, as a batch. The array may be read-only."""
+    # Kernels are compiled for writable arrays, so the records are copied, which is cheaper than hashing them.
     operations = np.empty(len(records), layout.OPERATION)
     kinds, links, in_order = kernels.take(records.view(np.uint64), kernels.seen(operations), _words(operations))
     return PreparedBatch(operations, kinds=0 if links else kinds, in_order=in_order and not links)
@@ -285,10 +294,10 @@ def concatenate(batches: Sequence[PreparedBatch]) -> PreparedBatch:
 def spread_refusals(batch: PreparedBatch, fresh: Array, codes: Array) -> Array:
     """Extend refusals of single operations to their units: (n,) uint16, CREATED where nothing is refused.
 
-    `fresh`: (n,) bool, the operations that are neither malformed nor known; `codes`: (n,) the result of the authority
-    check for each. A unit with a refused operation is refused whole. Its other operations are answered CHAIN_BROKEN
-    where they share a chain with a refused one, else as the first refused one: a signature over all of them cannot be
-    kept for a part.
+    `fresh`: (n,) bool, the operations that are neither malformed nor bound; `codes`: (n,) the authority check's result
+    for each. A unit with a refused operation is refused completely, because a signature over all of its operations
+    cannot count for a part. Its other operations get CHAIN_BROKEN if they share a chain with a refused operation,
+    otherwise the code of the unit's first refused operation.
     """
     answers = np.full(fresh.size, Result.CREATED, np.uint16)
     refused = fresh & (codes != Result.CREATED)
@@ -298,35 +307,35 @@ def spread_refusals(batch: PreparedBatch, fresh: Array, codes: Array) -> Array:
     if batch.same_unit is None:
         return answers
     unit = np.cumsum(~batch.same_unit) - 1
-    fallen, first = np.unique(unit[refused], return_index=True)
+    refused_units, first = np.unique(unit[refused], return_index=True)
     code_of_unit = np.zeros(int(unit[-1]) + 1, np.uint16)
-    code_of_unit[fallen] = codes[np.flatnonzero(refused)[first]]
+    code_of_unit[refused_units] = codes[np.flatnonzero(refused)[first]]
     begins_chain = np.ones(fresh.size, np.bool_)
     begins_chain[1:] = (batch.operations["flags"][:-1] & layout.LINKED) == 0
     chain_is_broken = np.logical_or.reduceat(refused, np.flatnonzero(begins_chain))[np.cumsum(begins_chain) - 1]
-    good = fresh & ~refused & np.isin(unit, fallen)
-    answers[good] = np.where(chain_is_broken, np.uint16(Result.CHAIN_BROKEN), code_of_unit[unit])[good]
+    others = fresh & ~refused & np.isin(unit, refused_units)
+    answers[others] = np.where(chain_is_broken, np.uint16(Result.CHAIN_BROKEN), code_of_unit[unit])[others]
     return answers
 
 
 def results_of(answers: Array) -> list[Result]:
-    """Return the results of answers, (n,) layout.ANSWER, without a call for each."""
+    """Return the results of answers, (n,) layout.ANSWER, without a Python call per answer."""
     results: list[Result] = _RESULTS[answers["code"]].tolist()
     return results
 
 
 def _is_flat(value: object) -> bool:
-    """Return whether this is an array of one dimension."""
+    """Return whether a value is an array of one dimension."""
     return isinstance(value, np.ndarray) and value.ndim == 1
 
 
 def _words(operations: Array) -> Array:
-    """Return records as numbers, (n, 16) u64; the same memory if the records are contiguous."""
+    """Return records as (n, 16) u64; contiguous records share their memory with the result."""
     return np.ascontiguousarray(operations).view(np.uint64).reshape(operations.size, RECORD_BYTES // 8)
 
 
 def _same_unit(operations: Array, firsts: Array, ends: Array) -> Array | None:
-    """Return which operations are in one unit with the one before, (n,) bool; None where none is."""
+    """Return which operations are in one unit with the operation before, (n,) bool; None if there is none."""
     if not _links(operations) and not (ends - firsts > 1).any():
         return None
     same_unit = np.zeros(operations.size, np.bool_)
@@ -345,11 +354,3 @@ def _links(operations: Array) -> bool:
     if flags.size == 1:
         return bool(flags.item() & layout.LINKED)
     return bool((flags & layout.LINKED).any())
-
-
-def _too_long(unit: PreparedBatch) -> str:
-    what = f"{unit.size:,} operations and {unit.envelopes.size:,} envelopes that must stand in one frame"
-    return (
-        f"a submission has {what} (a chain, or what one envelope covers); a frame holds at most "
-        f"{FRAME_RECORDS_MAX:,} operations, and {BODY_BYTES_MAX:,} bytes of both"
-    )

@@ -1,7 +1,7 @@
-"""Signed envelopes: who vouches for which records of a frame, in 104 bytes.
+"""Signed envelopes: one signature over a range of a frame's records, in 104 bytes.
 
-Signatures stand beside the records and not in them, since most records of a bulk share one and a payment of a wallet
-has one of its own. docs/reference/authority.md says what is signed, to the byte; `sycee.ledger.authority` judges it.
+Signatures are stored next to the records, not in them: most records of a bulk share one signature, while each payment
+of a wallet has its own. docs/reference/authority.md defines every byte; `sycee.ledger.authority` checks the envelopes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sycee.core.keys import SIGNATURE_BYTES, SigningKey
 
 ENVELOPE: Final = np.dtype(
     [
-        ("first", "<u2"),  # 0  index of the first record it covers: in its submission, later in its frame
+        ("first", "<u2"),  # 0  index of the first covered record: in the submission, later in the frame
         ("count", "<u2"),
-        ("flags", "<u2"),  # 4  layout.KeyFlag of the key it was signed with
-        ("currency", "<u2"),  # 6  of the account that signs; 0: a person signs
-        ("key_epoch", "<u4"),  # 8  of the account that signs
+        ("flags", "<u2"),  # 4  layout.KeyFlag of the signing key
+        ("currency", "<u2"),  # 6  of the signing account; 0: a person signs
+        ("key_epoch", "<u4"),  # 8  of the signing account
         ("reserved", "<u4"),
         ("signer_low", "<u8"),  # 16
         ("signer_high", "<u8"),
@@ -37,15 +37,16 @@ ENVELOPE: Final = np.dtype(
 CONTEXT: Final = b"sycee.envelope.v1".ljust(32, b"\0")
 LEDGER_ID_BYTES: Final = 16
 _FIXED: Final = struct.Struct("<32s16s16sqIHH32s")
+_NUMBERS: Final = ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns")
 
 assert ENVELOPE.itemsize == 104 and _FIXED.size == 112
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One signature and what it covers. `valid_until_ns` is the first nanosecond at which it is void.
+    """One signature and the range it covers. `valid_until_ns` is the first nanosecond at which it is invalid.
 
-    `currency` and `key_epoch` are those of the account that signs, 0 where a person signs. `flags` are layout.KeyFlag.
+    `currency` and `key_epoch` are those of the signing account, 0 where a person signs. `flags` are layout.KeyFlag.
     """
 
     first: int
@@ -58,24 +59,27 @@ class Envelope:
     signature: bytes
 
     def encode(self) -> bytes:
-        """The 104 bytes. UsageError for what does not fit them."""
+        """Return the 104 bytes. Raise UsageError for values that do not fit."""
         return as_array((self,)).tobytes()
 
 
 def as_array(envelopes: Array | Sequence[Envelope]) -> Array:
-    """Envelopes in any form as a new (m,) ENVELOPE array. Raises UsageError for what does not fit the 104 bytes."""
+    """Return envelopes as a new (m,) ENVELOPE array. Raise UsageError for values that do not fit the 104 bytes."""
     if isinstance(envelopes, np.ndarray):
         if envelopes.dtype != ENVELOPE or envelopes.ndim != 1:
-            raise UsageError("envelopes are an array of ENVELOPE records", hint="use `decode` for bytes")
+            raise UsageError(
+                f"envelopes must be a one-dimensional array of ENVELOPE records; got {envelopes.dtype}",
+                hint="decode reads them from bytes",
+            )
         return envelopes.copy()
     array = np.zeros(len(envelopes), ENVELOPE)
     for row, envelope in zip(array, envelopes, strict=True):
         if len(envelope.signature) != SIGNATURE_BYTES:
-            raise UsageError(f"a signature has {SIGNATURE_BYTES} bytes, not {len(envelope.signature)}")
+            raise UsageError(f"a signature must have {SIGNATURE_BYTES} bytes, not {len(envelope.signature)}")
         if not 0 <= envelope.signer < 1 << 128:
             raise UsageError(f"signer {envelope.signer} does not fit the 128 bits of an id")
         try:
-            for name in ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns"):
+            for name in _NUMBERS:
                 row[name] = getattr(envelope, name)
         except OverflowError as error:
             raise UsageError(f"an envelope's {name} = {getattr(envelope, name)} does not fit its field") from error
@@ -85,7 +89,7 @@ def as_array(envelopes: Array | Sequence[Envelope]) -> Array:
 
 
 def decode(data: bytes | memoryview | Array) -> Array:
-    """Bytes of a request or a frame as a new (m,) ENVELOPE array. UsageError unless they are whole envelopes."""
+    """Return the envelopes in `data`, (m,) ENVELOPE, as a new array. Raise UsageError for a partial envelope."""
     raw = bytes(data)
     if len(raw) % ENVELOPE.itemsize:
         raise UsageError(f"{len(raw)} bytes are not envelopes of {ENVELOPE.itemsize} bytes each")
@@ -93,27 +97,25 @@ def decode(data: bytes | memoryview | Array) -> Array:
 
 
 def from_row(row: np.void) -> Envelope:
-    """One row of an ENVELOPE array as an Envelope."""
-    return Envelope(
-        first=int(row["first"]),
-        count=int(row["count"]),
-        flags=int(row["flags"]),
-        currency=int(row["currency"]),
-        key_epoch=int(row["key_epoch"]),
-        signer=signer_of(row),
-        valid_until_ns=int(row["valid_until_ns"]),
-        signature=row["signature"].tobytes(),
-    )
+    """Return one row of an ENVELOPE array as an Envelope."""
+    numbers = {name: int(row[name]) for name in _NUMBERS}
+    return Envelope(signer=signer_of(row), signature=row["signature"].tobytes(), **numbers)
 
 
 def signer_of(row: np.void) -> int:
-    """The id of who signed."""
+    """Return the id of the signer."""
     return ids.of_record(row, "signer")
 
 
 def records_digest(records: Array) -> bytes:
-    """BLAKE3-256 over the bytes of the covered records, in order."""
+    """Return BLAKE3-256 over the bytes of the covered records, in order."""
     return blake3(np.ascontiguousarray(records).view(np.uint8).data).digest()
+
+
+def check_ledger_id(ledger_id: bytes) -> None:
+    """Raise UsageError unless a ledger id has 16 bytes."""
+    if len(ledger_id) != LEDGER_ID_BYTES:
+        raise UsageError(f"a ledger id must have {LEDGER_ID_BYTES} bytes, not {len(ledger_id)}")
 
 
 def signing_message(
@@ -126,18 +128,17 @@ def signing_message(
     count: int,
     digest: bytes,
 ) -> bytes:
-    """The 112 bytes that are signed. `digest` is `records_digest` of the `count` records covered.
+    """Return the 112 bytes to sign. `digest` is `records_digest` of the `count` covered records.
 
-    Where the records stand in their frame is not among them: who signs cannot know it. Raises UsageError for a ledger
-    id that has not 16 bytes, or for numbers that do not fit their fields.
+    The position of the records in their frame is not included: it is unknown at the time of signing. Raise UsageError
+    for a ledger id that has not 16 bytes, and for numbers that do not fit their fields.
     """
-    if len(ledger_id) != LEDGER_ID_BYTES:
-        raise UsageError(f"a ledger's id has {LEDGER_ID_BYTES} bytes, not {len(ledger_id)}")
+    check_ledger_id(ledger_id)
     try:
         signer_bytes = signer.to_bytes(16, "little")
         return _FIXED.pack(CONTEXT, ledger_id, signer_bytes, valid_until_ns, key_epoch, currency, count, digest)
     except (struct.error, OverflowError) as error:
-        raise UsageError(f"an envelope cannot hold these numbers: {error}") from error
+        raise UsageError(f"a number does not fit its field in an envelope: {error}") from error
 
 
 def sign(
@@ -151,15 +152,15 @@ def sign(
     currency: int = 0,
     key_epoch: int = 0,
 ) -> Envelope:
-    """Vouch for `records`, (n,) layout.OPERATION, which stand in their submission from index `first` on.
+    """Sign `records`, (n,) layout.OPERATION, which begin at index `first` of their submission.
 
-    `signer_id`: the person's id; or the account's, and then `currency` and `key_epoch` are the account's too.
-    Raises UsageError for no records, for more than one frame holds, or for what an envelope cannot hold.
+    `signer_id` is a person's id, or an account's id together with the account's `currency` and `key_epoch`. Raise
+    UsageError for 0 records, for more records than a frame holds, and for numbers that do not fit an envelope.
     """
     if records.dtype.itemsize != limits.RECORD_BYTES or not 0 < records.size <= limits.FRAME_RECORDS_MAX:
         raise UsageError(
             f"an envelope covers 1 to {limits.FRAME_RECORDS_MAX:,} records, not {records.size:,}",
-            hint="sign them in several parts, each under an envelope of its own",
+            hint="divide the records and sign each part with its own envelope",
         )
     message = signing_message(
         ledger_id=ledger_id,

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
-from sycee.ledger import batch
-from sycee.ledger.envelopes import Envelope, sign
-from sycee.sequencer.signer import Signer
+from sycee.ledger.batch import check_types
+from sycee.ledger.envelopes import Envelope
+from sycee.sequencer.signer import Signer, sign_records
 
 SIGNATURE_VALIDITY_NS: Final = 300 * 10**9  # longer than any queue, too short to reuse a signature later
 
@@ -47,40 +45,12 @@ class Session:
         return ids.new(read_ns(self._clock) // 1_000_000)
 
     def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
-        """Return the envelopes to submit beside records: those given, or else one of each signer for each frame.
+        """Return the envelopes to submit with the records: those given, or else one per signer and frame.
 
-        Raises UsageError where `records` is no array, or `envelopes` neither an array nor a list of Envelope.
+        Raise UsageError where `records` is no array of operations, or `envelopes` neither an array nor a list of
+        Envelope.
         """
-        _check_submission(records, envelopes)
-        return envelopes if len(envelopes) or not self._signers else self._sign(records)
-
-    def _sign(self, records: Array) -> list[Envelope]:
-        until_ns = read_ns(self._clock) + SIGNATURE_VALIDITY_NS
-        made: list[Envelope] = []
-        start = 0
-        for piece in batch.prepare(records).split_into_frames():
-            end = start + piece.size
-            made += [
-                sign(
-                    records[start:end],
-                    self._ledger_id,
-                    signer.id,
-                    signer.key,
-                    until_ns,
-                    first=start,
-                    currency=signer.currency,
-                    key_epoch=signer.key_epoch,
-                )
-                for signer in self._signers
-            ]
-            start = end
-        return made
-
-
-def _check_submission(records: object, envelopes: object) -> None:
-    if not isinstance(records, np.ndarray):
-        raise UsageError("submit takes an array of operations", hint="the functions of ledger.operations make them")
-    if isinstance(envelopes, np.ndarray) and envelopes.ndim == 1:
-        return
-    if not isinstance(envelopes, Sequence) or not all(isinstance(each, Envelope) for each in envelopes):
-        raise UsageError("envelopes are a list of Envelope, or an array", hint="ledger.envelopes.sign makes one")
+        check_types(records, envelopes)
+        if len(envelopes) or not self._signers:
+            return envelopes
+        return sign_records(records, self._ledger_id, self._signers, read_ns(self._clock) + SIGNATURE_VALIDITY_NS)

@@ -1,13 +1,20 @@
-"""A private key that this process holds, and whose operations it signs."""
+"""Private keys that this process holds, and the signatures made with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sycee.core.arguments import check_id, check_integer
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.limits import ENVELOPE_BYTES
+from sycee.ledger.batch import prepare
 from sycee.ledger.entities import Account
+from sycee.ledger.envelopes import Envelope, sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,41 @@ class Signer:
                 hint=f"the key given is {key.public}; set_key gives it to the account",
             )
         return cls(account.id, key, currency=account.currency, key_epoch=account.key_epoch)
+
+
+def sign_records(
+    records: Array,
+    ledger_id: bytes,
+    signers: Sequence[Signer],
+    valid_until_ns: int,
+    *,
+    by: Array | None = None,
+) -> list[Envelope]:
+    """Sign records, (n,) layout.OPERATION, with one envelope per signer and frame; no chain is divided.
+
+    `by`: (n,) for each record the index of its signer; a signer without a record in a frame does not sign that frame.
+    None: every signer signs every frame. Raise UsageError for a chain that does not end or does not fit a frame.
+    """
+    made: list[Envelope] = []
+    start = 0
+    for part in prepare(records).split_into_frames(len(signers) * ENVELOPE_BYTES):
+        end = start + part.size
+        chosen = range(len(signers)) if by is None else np.unique(by[start:end]).tolist()
+        made += [
+            sign(
+                records[start:end],
+                ledger_id,
+                signer.id,
+                signer.key,
+                valid_until_ns,
+                first=start,
+                currency=signer.currency,
+                key_epoch=signer.key_epoch,
+            )
+            for signer in (signers[index] for index in chosen)
+        ]
+        start = end
+    return made
 
 
 def _check_private(key: SigningKey) -> None:
