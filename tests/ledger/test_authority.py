@@ -454,23 +454,26 @@ def test_a_frame_that_is_well_signed_verifies_and_is_counted() -> None:
     assert report.by_role == {"officer": 2, "account": 1}
     assert report.by_signer == {ANNA: 1, BERT: 1, PHONE: 1}
     assert report.needed == {True: 2, False: 1}
-    assert "3 signatures hold, of 3 signers: 1 by accounts, 2 by officers" in report.sentences()[0]
+    assert "3 signatures are valid, from 3 signers: 1 by accounts, 2 by officers" in report.sentences()[0]
 
 
 def test_a_ledger_without_authorities_says_so() -> None:
     report = authority.Report()
     authority.verify_frame(silent().state, LEDGER_ID, 3, NOW_NS, PAYMENT, (), report)
-    assert report.sentences() == ("the ledger names no authorities: nothing in it had to be signed",)
+    assert report.sentences() == ("the ledger has no officers: no operation needed a signature",)
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ((), r"frame 3, operation 0 \(PAY\): NOT_AUTHORISED, since it needs the account itself"),
-        ((replace(BY_PHONE, signature=bytes(64)),), "frame 3, from operation 0 on: envelope 0, .*: SIGNATURE_INVALID"),
+        ((), r"frame 3, operation 0 \(PAY\): NOT_AUTHORISED; it needs the account itself"),
+        (
+            (replace(BY_PHONE, signature=bytes(64)),),
+            r"frame 3, envelope 0 \(from operation 0 on, signed by .*\): SIGNATURE_INVALID",
+        ),
         ((BY_PHONE, replace(BY_PHONE, first=1)), "frame 3: envelope 1 covers no operation"),
         ((BY_PHONE, replace(BY_PHONE, count=0)), "frame 3: envelope 1 covers no operation"),
-        ((BY_PHONE, signed(PAYMENT, CARD)), "envelope 1, .*: NOT_AUTHORISED"),
+        ((BY_PHONE, signed(PAYMENT, CARD)), "envelope 1 .*: NOT_AUTHORISED"),
         (b"short", "frame 3: 5 bytes are not envelopes"),
     ],
 )
@@ -521,7 +524,7 @@ def test_the_signed_message_is_as_documented() -> None:
         (lambda: envelopes.as_array(np.zeros(1, ID)), "array of ENVELOPE"),
         (lambda: envelopes.sign(PAYMENT[:0], LEDGER_ID, ANNA, KEYS[ANNA], 1), "covers 1 to 8,064 records, not 0"),
         (lambda: envelopes.sign(PAYMENT, b"", ANNA, KEYS[ANNA], 1), "16 bytes, not 0"),
-        (lambda: envelopes.sign(PAYMENT, LEDGER_ID, ANNA, KEYS[ANNA], 1 << 63), "cannot hold these numbers"),
+        (lambda: envelopes.sign(PAYMENT, LEDGER_ID, ANNA, KEYS[ANNA], 1 << 63), "a number does not fit its field"),
         (lambda: authority.authorise(shared().state, b"", NOW_NS, PAYMENT, [BY_PHONE]), "16 bytes, not 0"),
     ],
 )

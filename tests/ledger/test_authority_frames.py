@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from tests.ledger.signers import (
     ANNA,
     BERT,
@@ -382,6 +383,16 @@ def test_random_frames_are_judged_as_the_reference_reads() -> None:
         assert answers == plain.codes(), seed
         seen.update(answers)
     assert seen == {"CREATED", "SIGNATURE_INVALID", "NOT_AUTHORISED", "TWO_PERSONS_MUST_SIGN"}
+
+
+def test_envelopes_examined_in_small_groups_give_the_same_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in SEEDS[:200]:
+        frame, given = random_frame(seed)
+        codes = shared().authorise(frame, *given)
+        for pairs_max in (1, 3):
+            with monkeypatch.context() as small:
+                small.setattr(authority, "PAIRS_MAX", pairs_max)
+                assert shared().authorise(frame, *given) == codes, seed
 
 
 def test_what_is_left_of_random_frames_verifies() -> None:

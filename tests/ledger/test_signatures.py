@@ -57,15 +57,15 @@ def judged(world: World, frame: Array, checks: Array | None, *given: Envelope) -
 
 @pytest.fixture
 def in_line(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The keys under which the writer verifies by itself."""
+    """Keys with which the writer itself verifies signatures."""
     tried: list[bytes] = []
-    verifies = keys.PublicKey.verifies
+    verify_jobs = keys.verify_jobs
 
-    def counted(self: keys.PublicKey, signature: bytes, message: bytes) -> bool:
-        tried.append(self.key)
-        return verifies(self, signature, message)
+    def counted(jobs: bytes) -> bytes:
+        tried.extend(key for _, key, *_ in keys.JOB.iter_unpack(jobs))
+        return verify_jobs(jobs)
 
-    monkeypatch.setattr(keys.PublicKey, "verifies", counted)
+    monkeypatch.setattr(keys, "verify_jobs", counted)
     return tried
 
 
@@ -180,8 +180,9 @@ def test_several_keys_of_one_person(in_line: list[bytes]) -> None:
         envelope = signed(MINT, ANNA, key=key if key is not KEYS[BERT] else SigningKey.derive(b"\x55" * 32))
         jobs = signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, MINT, as_array([envelope]))
         assert jobs.envelopes.tolist() == [0, 0]
+        checks = jobs.verify()
         in_line.clear()
-        assert judged(world, MINT, jobs.verify(), envelope) == [code]
+        assert judged(world, MINT, checks, envelope) == [code]
         assert not in_line
     # A third key given after all the others failed: it is tried.
     failed = signed(MINT, ANNA, key=SigningKey.derive(b"\x55" * 32))

@@ -67,7 +67,7 @@ def test_going_on_after_the_end_changes_nothing(run: tuple[Path, dict[str, Any],
     assert proof["supply"]["CNY"] == PUBLISHED["minted_minor"]
     signatures = [row["signatures"] for row in found["signatures"]]
     assert len(signatures) == 7
-    assert f"{sum(signatures):,} signatures hold, of 7 signers" in "\n".join(proof["proved"])
+    assert f"{sum(signatures):,} signatures are valid, from 7 signers" in "\n".join(proof["proved"])
 
 
 def test_the_split_of_the_packets_closes(run: tuple[Path, dict[str, Any], str]) -> None:

@@ -98,7 +98,7 @@ def test_the_outcome_says_who_signed(ended: tuple[Path, Outcome]) -> None:
     (mints,) = (row for row in told.comparisons if row.name == "mint_officers")
     assert (mints.ledger, mints.expected) == (2, None)
     total = sum(row.signatures for row in told.signers)
-    assert f"{total:,} signatures hold, of {len(told.signers)} signers" in "\n".join(
+    assert f"{total:,} signatures are valid, from {len(told.signers)} signers" in "\n".join(
         verify(folder, authority=True).proved
     )
 

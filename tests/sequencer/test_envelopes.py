@@ -266,9 +266,9 @@ def test_more_than_a_frame_under_signatures_of_a_frame_each(town: Town, monkeypa
 
 def test_what_an_envelope_names_must_be_there(town: Town) -> None:
     record = pays(1)
-    with pytest.raises(UsageError, match="covers 1 operations from number 3 on, of 1"):
+    with pytest.raises(UsageError, match="covers 1 operations from index 3 on; the submission has 1"):
         town.submit(record, by(OPERATOR, record, first=3))
-    with pytest.raises(UsageError, match="envelopes are an array"):
+    with pytest.raises(UsageError, match="envelopes must be a one-dimensional array"):
         town.sequencer.submit(record, np.zeros(1, "u1"))
     # As an array, too, and strided.
     array = np.zeros(2, ENVELOPE)
@@ -299,7 +299,7 @@ def test_a_ledger_without_authorities_says_so(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
         assert not ledger.authority_on
-    assert "the ledger names no authorities: nothing in it had to be signed" in verify(tmp_path, authority=True).proved
+    assert "the ledger has no officers: no operation needed a signature" in verify(tmp_path, authority=True).proved
     assert not any("authorit" in sentence for sentence in verify(tmp_path).proved)
 
 
