@@ -388,7 +388,7 @@ def test_a_draw_already_published_is_never_replaced(sycee: Any, copy: Path) -> N
     before = content(copy / "draw")
     said = sycee(*PILOT, "--data", copy)
     assert said.code == 2
-    assert "is published already and says something else" in said.err
+    assert "is published already, with other content" in said.err
     assert content(copy / "draw") == before
 
 
