@@ -141,10 +141,10 @@ def test_an_upgrade_that_fails_changes_nothing(where: str, monkeypatch: pytest.M
         require_current(made, NEW)
 
 
-def test_rooms_have_histories_of_their_own(where: str) -> None:
+def test_each_package_has_its_own_history(where: str) -> None:
     from dataclasses import replace
 
-    other = replace(OLD, room="other", migrations=Path(__file__).parent / "migrations_other")
+    other = replace(OLD, package="other", migrations=Path(__file__).parent / "migrations_other")
     with opened(where) as made:
         upgrade(made, NEW)
         upgrade(made, other)

@@ -124,7 +124,7 @@ def in_memory(ledger: Ledger) -> int:
 def pay_until(ledger: Ledger, gone_bytes: int) -> None:
     """Frames come in until so much has left memory."""
     end = time.monotonic() + PATIENCE_S
-    while history_of(ledger).settled_bytes() < gone_bytes:
+    while history_of(ledger).evicted_bytes() < gone_bytes:
         assert ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
         assert time.monotonic() < end
 
@@ -161,7 +161,7 @@ def test_programmes_leave_while_a_snapshot_is_written_and_leave_again_after_a_st
     proved = verify(folder)  # by a replay from which nothing leaves, and of both snapshots
     assert proved.digest == digest.hex()
     with opened(folder) as ledger:
-        assert (ledger.findings, ledger.digest(), history_of(ledger).settled_bytes()) == ((), digest, 0)
+        assert (ledger.findings, ledger.digest(), history_of(ledger).evicted_bytes()) == ((), digest, 0)
         before = in_memory(ledger)
         pay_until(ledger, ALL_GONE)
         assert in_memory(ledger) <= before - ALL_GONE
@@ -177,7 +177,7 @@ def test_whoever_dies_while_a_programme_leaves_has_lost_nothing(over: Path, tmp_
         pay_until(ledger, BLOCK_BYTES // 2)
         assert ledger.refund(10_000, 5) is Result.CREATED
         shutil.copytree(folder, tmp_path / "dead", ignore=shutil.ignore_patterns("lock"))
-        digest, gone = ledger.digest(), history_of(ledger).settled_bytes()
+        digest, gone = ledger.digest(), history_of(ledger).evicted_bytes()
         assert BLOCK_BYTES // 2 <= gone < ALL_GONE
     with opened(tmp_path / "dead") as ledger:
         assert ledger.digest() == digest

@@ -71,7 +71,7 @@ def gone_pages(table: Table, now_ns: int) -> int:
     assert state.storage.history is not None
     state.settle_history(wait=True)
     table.sides.compare()
-    return state.storage.history.settled_bytes() // PAGE_BYTES
+    return state.storage.history.evicted_bytes() // PAGE_BYTES
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_what_is_written_to_after_it_was_copied_stays_for_the_time_being(
         transfer  issuance  treasury  1
         purse     1 150  0  EXPIRED  dropped=1  spent=1  refunded=1  returned=1
     """)
-    assert files.settled_bytes() == 2 * PAGE_BYTES
+    assert files.evicted_bytes() == 2 * PAGE_BYTES
     assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
 
 
@@ -174,7 +174,7 @@ def test_no_more_than_a_piece_leaves_before_a_frame(files: History, monkeypatch:
     table = table_with(files).play(f"pass {LEAVES_NS}")
     for gone in (0, 1, 2, 3, 4, 5, 5):
         table.play("transfer issuance treasury 1")
-        assert files.settled_bytes() == gone * PAGE_BYTES
+        assert files.evicted_bytes() == gone * PAGE_BYTES
 
 
 def test_nothing_is_mapped_while_memory_is_being_made_ready(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,9 +183,9 @@ def test_nothing_is_mapped_while_memory_is_being_made_ready(files: History, monk
     with monkeypatch.context() as busy:
         busy.setattr(reserved_arrays, "is_ready", lambda: False)
         table.play("transfer issuance treasury 1\n" * 3)
-        assert files.settled_bytes() == 0
+        assert files.evicted_bytes() == 0
     table.play("transfer issuance treasury 1")
-    assert files.settled_bytes() == PAGE_BYTES
+    assert files.evicted_bytes() == PAGE_BYTES
 
 
 def test_a_page_stays_until_all_its_purses_are_expired(files: History) -> None:
@@ -209,7 +209,7 @@ def test_nothing_leaves_for_a_history_that_is_closed(files: History, monkeypatch
     table = table_with(files).play(f"pass {LEAVES_NS}\n" + "transfer issuance treasury 1\n" * 2)
     files.close()
     table.play(f"refund lunch1 1\npass {LEAVES_NS + DAY_NS}\nreverse dinner1 1")
-    assert files.settled_bytes() == PAGE_BYTES
+    assert files.evicted_bytes() == PAGE_BYTES
 
 
 def test_want_of_memory_while_a_piece_is_copied_refuses_no_frame(
@@ -236,11 +236,11 @@ def test_an_error_of_a_copy_is_raised_once(files: History, monkeypatch: pytest.M
     evicting = eviction.Eviction(files)
     with monkeypatch.context() as defect:
         defect.setattr(files, "_copy", refuse)
-        evicting.go_on(state.tables, LEAVES_NS)
+        evicting.evict_next(state.tables, LEAVES_NS)
         with pytest.raises(ValueError, match="a defect"):
-            evicting.go_on(state.tables, LEAVES_NS, wait=True)
-    evicting.go_on(state.tables, LEAVES_NS, wait=True)
-    assert files.settled_bytes() == BLOCK_PAGES * PAGE_BYTES
+            evicting.evict_next(state.tables, LEAVES_NS, wait=True)
+    evicting.evict_next(state.tables, LEAVES_NS, wait=True)
+    assert files.evicted_bytes() == BLOCK_PAGES * PAGE_BYTES
 
 
 def test_small_blocks_stay(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,9 +269,9 @@ def test_a_state_that_was_loaded_leaves_memory_again(files: History, tmp_path_fa
     table.play("refund lunch1 1")
     other = History(tmp_path_factory.mktemp("other"), 1 << 40)
     again = LedgerState.load(*kept(table.sides.state), TableStorage(other))
-    assert other.settled_bytes() == 0
+    assert other.evicted_bytes() == 0
     again.settle_history(wait=True)
-    assert other.settled_bytes() == BLOCK_PAGES * PAGE_BYTES
+    assert other.evicted_bytes() == BLOCK_PAGES * PAGE_BYTES
     require_same(table.sides.state, again)
     table.sides.state = again
     table.play("reverse dinner1 1")

@@ -50,86 +50,86 @@ def memory_bytes(array: np.ndarray, kind: str) -> int:
 def test_what_is_settled_is_read_where_it_was_and_takes_no_memory_of_its_own(tmp_path: Path) -> None:
     array, rows = table_of(1_000_000), 900_000
     whole = array.copy()
-    kept = History(tmp_path, 160_000)
+    files = History(tmp_path, 160_000)
     assert memory_bytes(array, "Anonymous") >= array.nbytes
-    kept.settle({"run_ids": (array, rows)}, wait=True)
-    assert kept.settled_bytes() == (rows - 10_000) * 16 // PAGE_BYTES * PAGE_BYTES
-    assert memory_bytes(array, "Anonymous") <= array.nbytes - kept.settled_bytes() + (4 << 20)
+    files.evict({"run_ids": (array, rows)}, wait=True)
+    assert files.evicted_bytes() == (rows - 10_000) * 16 // PAGE_BYTES * PAGE_BYTES
+    assert memory_bytes(array, "Anonymous") <= array.nbytes - files.evicted_bytes() + (4 << 20)
     assert np.array_equal(array, whole)
     assert list(tmp_path.iterdir()) == []  # the file has no name
     array[rows:] = 7  # rows to come are written as before
-    kept.settle({"run_ids": (array, 1_000_000)}, wait=True)
+    files.evict({"run_ids": (array, 1_000_000)}, wait=True)
     whole[rows:] = 7
     assert np.array_equal(array, whole)
-    kept.close()
+    files.close()
     assert np.array_equal(array, whole)
-    assert kept.refused == ""
+    assert files.refused == ""
 
 
 @linux_only
 def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     array, rows = ReservedArray(np.dtype(("<u8", 2)), 1_000_000).array, 900_000
-    kept = History(tmp_path, 160_000)
-    kept.take_in({"bound": (array, rows)})
+    files = History(tmp_path, 160_000)
+    files.begin_loading({"bound": (array, rows)})
     array[:rows] = table_of(rows)
     assert memory_bytes(array, "Anonymous") < 1 << 20
-    kept.taken_in()
-    settled = kept.settled_bytes()
+    files.finish_loading()
+    settled = files.evicted_bytes()
     assert settled == (rows - 10_000) * 16 // PAGE_BYTES * PAGE_BYTES
     array[0] = 7  # a write to what stands in the file would stay in this process
     array[rows:] = 7
-    kept.settle({"bound": (array, len(array))}, wait=True)
-    assert kept.settled_bytes() > settled
+    files.evict({"bound": (array, len(array))}, wait=True)
+    assert files.evicted_bytes() > settled
     assert array[0].tolist() == array[-1].tolist() == [7, 7]
     array[0] = 0, 1
     assert np.array_equal(array[:rows], table_of(rows))
-    kept.begin()  # another state may stand at the same addresses
-    assert kept.settled_bytes() == 0
-    kept.close()
+    files.begin()  # another state may stand at the same addresses
+    assert files.evicted_bytes() == 0
+    files.close()
 
 
 @linux_only
 def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Path) -> None:
     array = table_of(100_000)
-    kept, go_on = History(tmp_path, 0), threading.Event()
-    reserved_arrays.beside.submit(go_on.wait, 10)
-    settling = threading.Thread(target=kept.settle, args=({"run_ids": (array, len(array))},), kwargs={"wait": True})
+    files, released = History(tmp_path, 0), threading.Event()
+    reserved_arrays.beside.submit(released.wait, 10)
+    settling = threading.Thread(target=files.evict, args=({"run_ids": (array, len(array))},), kwargs={"wait": True})
     settling.start()
     settling.join(0.1)
     assert settling.is_alive()
-    assert kept.settled_bytes() == 0
-    go_on.set()
+    assert files.evicted_bytes() == 0
+    released.set()
     settling.join()
-    assert kept.settled_bytes() == array.nbytes // PAGE_BYTES * PAGE_BYTES
-    kept.close()
+    assert files.evicted_bytes() == array.nbytes // PAGE_BYTES * PAGE_BYTES
+    files.close()
 
 
 @linux_only
 def test_who_makes_rows_faster_than_the_disk_takes_them_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     array = table_of(100_000)
-    kept, go_on = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
-    reserved_arrays.beside.submit(go_on.wait, 10)
-    kept.settle({"run_ids": (array, 1_024)})  # a page of four is old: a job, which cannot go on
-    kept.settle({"run_ids": (array, 1_536)})  # three are, no more than are kept anyway
-    assert kept.settled_bytes() == 0
-    threading.Timer(0.1, go_on.set).start()
-    kept.settle({"run_ids": (array, 2_048)})
-    assert kept.settled_bytes() >= PAGE_BYTES
-    kept.close()
+    files, released = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
+    reserved_arrays.beside.submit(released.wait, 10)
+    files.evict({"run_ids": (array, 1_024)})  # a page of four is old: a job, which cannot go on
+    files.evict({"run_ids": (array, 1_536)})  # three are, no more than are files anyway
+    assert files.evicted_bytes() == 0
+    threading.Timer(0.1, released.set).start()
+    files.evict({"run_ids": (array, 2_048)})
+    assert files.evicted_bytes() >= PAGE_BYTES
+    files.close()
 
 
 def test_a_disk_that_refuses_leaves_all_in_memory(tmp_path: Path) -> None:
     array = table_of(100_000)
-    kept = History(tmp_path / "missing", 0)
+    files = History(tmp_path / "missing", 0)
     for _ in range(2):
-        kept.settle({"run_ids": (array, 100_000)}, wait=True)
-        assert kept.settled_bytes() == 0
+        files.evict({"run_ids": (array, 100_000)}, wait=True)
+        assert files.evicted_bytes() == 0
     if sys.platform == "linux":
-        assert kept.refused == f"old rows stay in memory: {tmp_path}/missing: No such file or directory"
+        assert files.refused == f"old rows stay in memory: {tmp_path}/missing: No such file or directory"
     assert array[-1].tolist() == [199_998, 199_999]
-    kept.close()
+    files.close()
 
 
 @linux_only
@@ -138,15 +138,15 @@ def test_a_disk_that_is_nearly_full_is_left_to_the_journal(tmp_path: Path, monke
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     array = table_of(100_000)
     for is_read in (True, False):
-        kept = History(tmp_path, 0)
+        files = History(tmp_path, 0)
         if is_read:
-            kept.take_in({"run_ids": (array, len(array))})
-            kept.taken_in()
+            files.begin_loading({"run_ids": (array, len(array))})
+            files.finish_loading()
         else:
-            kept.settle({"run_ids": (array, len(array))}, wait=True)
-        assert kept.refused == f"old rows stay in memory: {tmp_path}: No space left on device"
-        assert kept.settled_bytes() == 0
-        kept.close()
+            files.evict({"run_ids": (array, len(array))}, wait=True)
+        assert files.refused == f"old rows stay in memory: {tmp_path}: No space left on device"
+        assert files.evicted_bytes() == 0
+        files.close()
     assert np.array_equal(array, table_of(100_000))
 
 
@@ -167,16 +167,16 @@ def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     lose_writes(monkeypatch)
     array = table_of(100_000)
-    kept = History(tmp_path, 0)
-    kept.settle({"run_ids": (array, len(array))}, wait=True)
-    assert (kept.settled_bytes(), kept.refused) == (0, f"old rows stay in memory: {tmp_path}: Input/output error")
+    files = History(tmp_path, 0)
+    files.evict({"run_ids": (array, len(array))}, wait=True)
+    assert (files.evicted_bytes(), files.refused) == (0, f"old rows stay in memory: {tmp_path}: Input/output error")
     assert np.array_equal(array, table_of(100_000))
-    kept.close()
-    kept = History(tmp_path, 0)
-    kept.take_in({"run_ids": (array, len(array))})
+    files.close()
+    files = History(tmp_path, 0)
+    files.begin_loading({"run_ids": (array, len(array))})
     with pytest.raises(UnavailableError, match="Input/output error"):
-        kept.taken_in()
-    kept.close()
+        files.finish_loading()
+    files.close()
 
 
 @linux_only
@@ -187,36 +187,36 @@ def test_an_error_of_a_job_is_raised_once_and_none_for_want_of_memory(
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     array = table_of(100_000)
     tables = {"run_ids": (array, len(array))}
-    kept = History(tmp_path, 0)
+    files = History(tmp_path, 0)
     with monkeypatch.context() as patched:
         patched.setattr(history, "_write", lambda *_: _raise(error))
-        kept.settle(tables)
+        files.evict(tables)
         if isinstance(error, ValueError):
             with pytest.raises(ValueError, match="a defect"):
-                kept.settle(tables, wait=True)
+                files.evict(tables, wait=True)
         else:
-            kept.settle(tables, wait=True)
+            files.evict(tables, wait=True)
     assert memory_bytes(array, "Anonymous") >= array.nbytes
-    kept.settle(tables, wait=True)
+    files.evict(tables, wait=True)
     assert memory_bytes(array, "Anonymous") < 4 << 20
-    assert kept.refused == ""
+    assert files.refused == ""
     assert np.array_equal(array, table_of(100_000))
-    kept.close()
+    files.close()
 
 
 @linux_only
 def test_rows_stay_in_memory_where_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     array = table_of(100_000)
     for begin in (
-        lambda kept: kept.settle({"run_ids": (array, len(array))}, wait=True),
-        lambda kept: kept.copy("purses", array, 0, PAGE_BYTES, lambda _: True).result(0),
+        lambda files: files.evict({"run_ids": (array, len(array))}, wait=True),
+        lambda files: files.copy("purses", array, 0, PAGE_BYTES, lambda _: True).result(0),
     ):
-        kept = History(tmp_path, 0)
+        files = History(tmp_path, 0)
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", lambda _: _raise(RuntimeError("can't start new thread")))
-            assert begin(kept) is None
-        assert kept.refused == f"old rows stay in memory: {tmp_path}: can't start new thread"
-        kept.close()
+            assert begin(files) is None
+        assert files.refused == f"old rows stay in memory: {tmp_path}: can't start new thread"
+        files.close()
 
 
 def _raise(error: Exception) -> None:
@@ -231,7 +231,7 @@ def submit_transfers(ledger: Ledger, first: int) -> None:
 
 @linux_only
 def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_storage, "SETTLED_EVERY_ROWS", 20)
+    monkeypatch.setattr(table_storage, "EVICTION_ROWS", 20)
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
 
     def settled() -> int:
@@ -239,7 +239,7 @@ def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatc
         assert isinstance(storage, TableStorage)
         assert storage.history is not None
         storage.close()
-        return storage.history.settled_bytes()
+        return storage.history.evicted_bytes()
 
     with Ledger.open(tmp_path, history_bytes=0, snapshot_frames=0) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
@@ -267,7 +267,7 @@ def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatc
 def test_a_state_with_its_past_on_disk_is_the_same_state(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_storage, "SETTLED_EVERY_ROWS", 20)
+    monkeypatch.setattr(table_storage, "EVICTION_ROWS", 20)
     monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
     kept_files, other = History(tmp_path, 0), History(tmp_path, 0)
     state, plain = LedgerState(TableStorage(kept_files)), LedgerState()
@@ -279,7 +279,7 @@ def test_a_state_with_its_past_on_disk_is_the_same_state(
     again = LedgerState.load(*kept(state), TableStorage(other))
     require_same(plain, again)
     if sys.platform == "linux":
-        assert kept_files.settled_bytes() >= 2 * PAGE_BYTES
-        assert other.settled_bytes() >= 2 * PAGE_BYTES
+        assert kept_files.evicted_bytes() >= 2 * PAGE_BYTES
+        assert other.evicted_bytes() >= 2 * PAGE_BYTES
     kept_files.close()
     other.close()

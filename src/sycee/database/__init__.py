@@ -1,5 +1,5 @@
-"""SQL for what a journal must not hold: engines, transactions, migrations. It knows no room's tables.
+"""SQL storage for data outside the journal: engines, transactions, migrations. Defines no table.
 
-SQLite in a file unless a URL names a PostgreSQL. A room that keeps something has `tables.py` and a folder of
-migrations, and hands them in as a `Schema`. Everything here is SQLAlchemy Core; there are no objects that follow rows.
+The database is an SQLite file, or the PostgreSQL of a URL. A package with stored data has `tables.py` and a folder of
+migrations, and passes them as a `Schema`. Everything uses SQLAlchemy Core, without an object-relational mapper.
 """

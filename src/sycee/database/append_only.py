@@ -1,7 +1,7 @@
-"""Tables that are only added to: triggers refuse to change or remove what is there, on both databases.
+"""Append-only tables: triggers refuse to change or remove rows, on both databases.
 
-They guard against slips, of ours and of whoever has a prompt open. Whoever owns the database can drop them; that what
-was kept is still what was judged is shown by digests.
+The triggers prevent mistakes in code and at a database prompt. The owner of the database can drop them; digests prove
+that stored rows are the ones that were judged.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ END $$
 """
 
 
-def only_added_to(connection: Connection, *tables: str) -> None:
-    """Make these tables such. For migrations, once for each table."""
+def make_append_only(connection: Connection, *tables: str) -> None:
+    """Create the triggers of these tables. For migrations, once for each table."""
     if not is_sqlite(connection):
         connection.exec_driver_sql(_FUNCTION)
     for table in tables:
@@ -31,7 +31,7 @@ def only_added_to(connection: Connection, *tables: str) -> None:
 
 
 def _sqlite(connection: Connection, table: str) -> Iterator[str]:
-    # INSERT OR REPLACE deletes a row, which meets no trigger on a connection that is not ours: it is met before.
+    # INSERT OR REPLACE deletes a row, which fires no trigger on foreign connections, so it is refused earlier.
     keys = [row.name for row in connection.exec_driver_sql(f"PRAGMA table_info({table})") if row.pk]
     same = " AND ".join(f"{key} = NEW.{key}" for key in keys)
     refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"

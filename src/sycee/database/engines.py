@@ -1,7 +1,7 @@
-"""Where a database is, and how a connection to it behaves.
+"""Location of a database, and the settings of its connections.
 
-SQLite runs with a write-ahead log that is synced at every commit (`synchronous=FULL`), so that what was acknowledged is
-found after a power cut, and readers do not wait for a writer. A second process waits up to `BUSY_MS_MAX` for its turn.
+SQLite uses a write-ahead log that is synced at every commit (`synchronous=FULL`), so that acknowledged rows survive a
+power cut and readers do not wait for a writer. A second process waits up to `BUSY_MS_MAX`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from sqlalchemy.exc import ArgumentError
 
 from sycee.core.errors import UnavailableError, UsageError
 
-BUSY_MS_MAX: Final = 30_000  # longer than any transaction of ours takes
+BUSY_MS_MAX: Final = 30_000  # longer than any transaction of this package
 CONNECT_S_MAX: Final = 10
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 WRITES: Final = "sycee_writes"  # an execution option: this transaction will write
 
 HINT: Final = "name a file, such as compliance.db, or postgresql://USER@HOST/DATABASE"
-# Replacing a row deletes one: only with recursive triggers does that meet the trigger that forbids it.
+# Replacing a row deletes one: the delete trigger fires only with recursive triggers.
 PRAGMAS: Final = (
     f"busy_timeout={BUSY_MS_MAX}",
     "journal_mode=WAL",
@@ -35,10 +35,10 @@ PRAGMAS: Final = (
 
 
 def engine(where: str | Path, *, read_only: bool = False) -> Engine:
-    """An engine for a file of SQLite, made when first written to, or for a URL of SQLite or PostgreSQL.
+    """Return an engine for an SQLite file, created at the first write, or for a URL of SQLite or PostgreSQL.
 
-    Nothing is connected yet. Raises UsageError for what is neither, UnavailableError where the file's folder is not
-    there. With `read_only` every write is refused as unavailable, and a file that is not there is not made.
+    Does not connect. Raises UsageError for other locations, UnavailableError if the file's folder is missing. With
+    `read_only` every write is refused as unavailable, and a missing file is not created.
     """
     url = _url(where)
     if url.get_backend_name() == SQLITE:
@@ -48,12 +48,12 @@ def engine(where: str | Path, *, read_only: bool = False) -> Engine:
 
 
 def shown(engine: Engine) -> str:
-    """What errors call a database: the file, or the URL without its password."""
+    """Return the name of a database for errors: the file, or the URL without its password."""
     return str(engine.url.database if is_sqlite(engine) else engine.url.render_as_string(hide_password=True))
 
 
 def is_sqlite(connectable: Engine | Connection) -> bool:
-    """Whether it is SQLite rather than PostgreSQL."""
+    """Return whether the database is SQLite rather than PostgreSQL."""
     return connectable.dialect.name == SQLITE
 
 
@@ -88,14 +88,14 @@ def _sqlite(url: URL, read_only: bool) -> Engine:
 
     @event.listens_for(made, "connect")
     def _connected(connection: sqlite3.Connection, _: object) -> None:
-        # The driver would begin transactions at the first write and never before DDL; we begin them ourselves.
+        # The driver would begin transactions at the first write and never before DDL; this code begins them.
         connection.isolation_level = None
         for pragma in (*PRAGMAS, *(("query_only=ON",) if read_only else ())):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(made, "begin")
     def _begun(connection: Connection) -> None:
-        # A transaction that reads and then writes can be refused in the middle, so a writer takes its turn at once.
+        # A transaction that reads and then writes can be refused midway, so a writer locks at its start.
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

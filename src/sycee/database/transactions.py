@@ -1,8 +1,7 @@
-"""Reading and writing, each as one transaction, with errors in Sycee's own terms.
+"""Read and write transactions, with errors of Sycee.
 
-A reader sees one state of the database from its first question to its last. Writers act as if one came after the other:
-SQLite lets in one at a time; PostgreSQL runs them serialisably and sends back those that met, which are then tried
-again from their beginning.
+A reader sees one state of the database from its first query to its last. Writers are serialised: SQLite admits one at a
+time; PostgreSQL runs them serialisably and refuses conflicting ones, which are retried from their beginning.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ SERIALIZABLE: Final = "SERIALIZABLE"
 READ_COMMITTED: Final = "READ COMMITTED"
 
 ATTEMPTS_MAX: Final = 30
-PAUSE_S: Final = 0.005  # of the first attempt that was sent back; each one after it may wait that much longer
+PAUSE_S: Final = 0.005  # delay after the first refused attempt; each further delay is longer by as much
 
-# https://www.sqlite.org/rescode.html, the first byte: the others say more about the same.
+# https://www.sqlite.org/rescode.html, the first byte: the others refine it.
 _SQLITE_UNAVAILABLE: Final = {
     5: "is in use by another process",
     6: "is in use by another process",
@@ -40,13 +39,13 @@ _SQLITE_UNAVAILABLE: Final = {
 }
 _SQLITE_DAMAGED: Final = {11: "is damaged", 26: "is no database of SQLite"}
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_POSTGRESQL_MET: Final = ("40001", "40P01", "23505")  # serialisation, deadlock, and two that made the same row
+_POSTGRESQL_MET: Final = ("40001", "40P01", "23505")  # serialisation failure, deadlock, and two inserts of the same row
 _POSTGRESQL_REFUSED: Final = {"25006": "may only be read", "42501": "does not let us do that"}
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one state of the database. Raises UnavailableError or IntegrityError as `translated`."""
+    """Yield a connection that sees one state of the database. Raises the errors of `translated`."""
     with translated(engine), engine.connect() as connection:
         if not is_sqlite(connection):
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -55,11 +54,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def write(engine: Engine, work: Callable[[Connection], T], *, isolation: str = SERIALIZABLE) -> T:
-    """Do `work` in one transaction, whole or not at all, and give its answer once it is on the disk.
+    """Run `work` in one transaction and return its result once the transaction is on disk.
 
-    `work` may be called several times, each time from the beginning, so it must do nothing but ask and write. Raises
-    what `work` raises, with nothing written; UnavailableError, also where others kept coming first; IntegrityError
-    where the database forbids what was tried. `isolation` is PostgreSQL's; SQLite has but one.
+    `work` may be called several times, so it must have no effect besides queries and writes. Raises the errors of
+    `work`, with nothing written; UnavailableError, also after repeated conflicts; IntegrityError if the database
+    forbids a change. `isolation` applies to PostgreSQL; SQLite has one level.
     """
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
@@ -83,7 +82,7 @@ def _written(engine: Engine, work: Callable[[Connection], T], isolation: str) ->
 
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """Raise what the database's driver raises as an error of ours: UnavailableError or IntegrityError."""
+    """Raise errors of the database driver as UnavailableError or IntegrityError."""
     try:
         yield
     except DBAPIError as error:
@@ -91,7 +90,7 @@ def translated(engine: Engine) -> Iterator[None]:
 
 
 def _ours(engine: Engine, error: DBAPIError) -> SyceeError | DBAPIError:
-    """The error that callers know. What only a slip in our own SQL can cause stays what it is."""
+    """Return the error for callers. Errors that only a defect in our SQL can cause stay unchanged."""
     name, said = shown(engine), " ".join(str(error.orig).split())
     if isinstance(error, IntegrityError):
         return errors.IntegrityError(f"{name}: {said}", hint="what is kept here is only added to, each thing once")

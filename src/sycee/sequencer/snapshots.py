@@ -160,9 +160,9 @@ class SnapshotTask:
             for first in range(0, rows, buffer.size // row_words):
                 count = min(buffer.size // row_words, rows - first)
                 piece = buffer[: count * row_words].reshape(count, row_words)
-                copying.take(name, first, piece)
+                copying.copy_rows(name, first, piece)
                 with self._between_frames():
-                    copying.settle(name, first, piece)
+                    copying.restore(name, first, piece)
                 writer.add(piece.reshape(-1).view(np.uint8).data)
                 yield True
         self._end_copying()

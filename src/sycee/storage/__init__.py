@@ -1,1 +1,1 @@
-"""Where tables live: reserved address space, working files for old rows, and worker threads beside the frames."""
+"""Memory and files of a state's tables: reserved address space, working files for old rows, worker threads."""

@@ -1,9 +1,10 @@
-"""Evict blocks of purses from memory when no write to them is expected any more; their addresses stay the same.
+"""Evict blocks of purses from memory when no further write is expected; their addresses stay the same.
 
-A programme's block is due when the longest refund window has passed since its end, and a piece of it goes when all its
-purses are expired. One may be written to all the same, by a late reversal or by the refund of a payee who has no
-window: no answer hangs on where its bytes stand. So a piece is copied to a file beside the frames, and between two
-frames it is evicted only if no write has changed it since (`History.let_go`). Otherwise it waits for the next look.
+A programme's block is due when the longest refund window has passed since its end. A piece of it is evicted when all
+its purses are expired. A late reversal, or a refund by a payee without a refund window, may still write to a purse;
+results never depend on where its bytes are stored. A piece is therefore copied to a file concurrently with frames, and
+between two frames it is evicted only if no write has changed it since (`History.evict_copied`). Otherwise it waits for
+the next check.
 """
 
 from __future__ import annotations
@@ -21,31 +22,31 @@ from sycee.ledger.layout import PURSE, PurseState
 from sycee.storage import reserved_arrays
 from sycee.storage.history import Copied, History
 
-PIECE_BYTES: Final = 2 << 20  # one large page, so that none is split; a frame waits a millisecond at most while it goes
-BLOCK_BYTES_MIN: Final = 1 << 20  # less is not worth a mapping of its own, of which a process has some 65,000
-LOOK_NS: Final = 3_600 * 10**9  # of the ledger's time, between two looks for blocks that have become due
-WINDOW_S_MIN: Final = 86_400  # where no rule set has a refund window, and shops give back when they like
+PIECE_BYTES: Final = 2 << 20  # one large page, so that none is split; mapping delays a frame by 1 ms at most
+BLOCK_BYTES_MIN: Final = 1 << 20  # smaller pieces are not worth a mapping: a process has about 65,000
+LOOK_NS: Final = 3_600 * 10**9  # ledger time between two checks for blocks that have become due
+WINDOW_S_MIN: Final = 86_400  # for rule sets without a refund window, whose shops may refund at any time
 NS_PER_S: Final = 10**9
 
 
 class Eviction:
-    """Lets blocks of one state's purses leave memory, a piece between two frames."""
+    """Evicts blocks of one state's purses, one piece between two frames."""
 
     def __init__(self, history: History) -> None:
-        self.goes_on_ns = 0  # before this time there is nothing to do
+        self.goes_on_ns = 0  # nothing is due before this time
         self._history = history
-        self._due: deque[tuple[int, int]] = deque()  # programmes, and where in the table the last whole page ends
-        self._left = np.zeros(0, np.int64)  # of each programme: to which byte of the table its block has left
-        self._address = 0  # of the table that all this is about
+        self._due: deque[tuple[int, int]] = deque()  # due programmes, and the end of the table's last whole page
+        self._left = np.zeros(0, np.int64)  # end of the evicted part of each programme's block, in bytes of the table
+        self._address = 0  # the table to which these values belong
         self._copying: Future[Copied | None] | None = None
 
-    def go_on(self, tables: kernels.Tables, now_ns: int, *, wait: bool = False) -> None:
-        """Let one piece go if it is due and copied; all that are due, if told to `wait`. For between two frames."""
+    def evict_next(self, tables: kernels.Tables, now_ns: int, *, wait: bool = False) -> None:
+        """Evict one piece if it is due and copied; all due pieces with `wait`. Call between two frames."""
         purses = tables.purses.view(np.ndarray)
-        if purses.ctypes.data != self._address:  # the table moved, and with it came all its rows
+        if purses.ctypes.data != self._address:  # the table was moved, with all its rows in memory
             self._address, self._left, self._copying = purses.ctypes.data, np.zeros(0, np.int64), None
             self._due.clear()
-        if not self._history.takes_rows:
+        if not self._history.accepts_rows:
             self._due.clear()
         elif not self._due:
             self._due.extend(self._found(tables, now_ns))
@@ -56,7 +57,7 @@ class Eviction:
         self.goes_on_ns = now_ns if self._due else now_ns + LOOK_NS
 
     def _found(self, tables: kernels.Tables, now_ns: int) -> list[tuple[int, int]]:
-        """The blocks that may be due. Whether all purses are expired is seen when they are copied."""
+        """Return the blocks that may be due. The copy later checks that all purses are expired."""
         programmes, rule_sets = tables.programmes.view(np.ndarray), tables.rule_sets.view(np.ndarray)
         window_s = max(int(rule_sets["refund_window_s"].max()), WINDOW_S_MIN)
         is_over = rule_sets["until_ns"][programmes["rule_set"]] <= now_ns - window_s * NS_PER_S
@@ -69,16 +70,16 @@ class Eviction:
         return [(number, int(stop[number])) for number in np.flatnonzero(is_due).tolist()]
 
     def _next_piece(self, purses: Array, *, wait: bool) -> None:
-        """Let go of the piece that was copied last, and have the next one copied."""
+        """Evict the piece that was copied last, and start the copy of the next one."""
         if self._copying is not None:
-            # Mapped while memory is made ready, it would hold up the frame for as long as a step of that takes.
+            # Mapping during the allocation of new pages would delay the frame by one step of it.
             if not (wait or (self._copying.done() and reserved_arrays.is_ready())):
                 return
-            copying, self._copying = self._copying, None  # first: an error of this copy is raised once
+            copying, self._copying = self._copying, None  # first, so that an error of this copy is raised once
             copied = copying.result()
             programme, stop = self._due[0]
-            if copied is None or not self._history.let_go(copied):
-                self._due.popleft()  # the rest waits for the next look
+            if copied is None or not self._history.evict_copied(copied):
+                self._due.popleft()  # the rest waits for the next check
             else:
                 self._left[programme] += copied.content.nbytes
                 if self._left[programme] == stop:

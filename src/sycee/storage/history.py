@@ -1,15 +1,15 @@
-"""Old rows in a working file instead of memory.
+"""Evict old rows from memory to a working file.
 
-Rows that were written once and are seldom read are copied to a file, and the addresses at which they stand are then
-mapped to that file. Readers, kernels included, find the same bytes at the same addresses. The system may take the
-memory back whenever it needs it, and read the rows again later. The file is no part of the ledger: the journal and the
-snapshots have everything, so it has no name, and is gone with the process.
+Rows that are written once and rarely read are copied to a file, and their addresses are then mapped to the file.
+Readers, including kernels, find the same bytes at the same addresses. The system may drop the pages whenever it needs
+memory, and reads them again later. The file is not part of the ledger: journal and snapshots contain everything, so the
+file is unlinked and disappears with the process.
 
-Of tables that are only appended to, old rows are final, and another thread does all of it. Rows that may still change
-it only copies to the file; between two frames they are compared with what was copied, and what is the same then goes.
+Old rows of append-only tables are final, and a worker thread evicts them. For rows that may still change, the thread
+only copies them; between two frames they are compared with the copy, and equal rows are evicted.
 
-Where the system cannot do this, or the disk refuses, all rows stay in memory. Where memory runs out while rows are
-written, they stay in memory until the next attempt.
+If the system or the disk refuses, all rows stay in memory. If memory runs out during a write, the rows stay in memory
+until the next attempt.
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.storage import reserved_arrays
 
-Tables = Mapping[str, tuple[Array, int]]  # by name, each with how many rows are final
+Tables = Mapping[str, tuple[Array, int]]  # by name, with the number of final rows
 
-STRETCH_BYTES: Final = 64 << 20  # less is not worth a job
-# At once. A frame that is made durable meanwhile waits for no more than that, and so does a thread that needs a new
-# page while the mapping changes.
+STRETCH_BYTES: Final = 64 << 20  # a smaller job is not worth its overhead
+# Bytes per step. A frame's fdatasync, and a thread that needs a new page, wait for at most one step.
 PIECE_BYTES: Final = 4 << 20
-FREE_BYTES_MIN: Final = 1 << 30  # is left on the disk: the journal needs it more
-# An id is looked for in one page of these and never in the next one, so that to read ahead would be for nothing.
+FREE_BYTES_MIN: Final = 1 << 30  # left free on the disk for the journal
+# An id lookup reads one page of these and never the next, so read-ahead would be wasted.
 _SOUGHT: Final = ("run_ids", "run_rows")
 _MAP_FIXED: Final = 0x10
 
 
 @dataclass(slots=True)
-class _Settled:
-    """One table's file, and how much of the table stands in it: bytes, from the beginning where rows are final."""
+class _Evicted:
+    """One table's file, and the bytes of the table in it, from the start of the table if rows are final."""
 
     file: BinaryIO
     address: int
@@ -55,97 +54,97 @@ class _Settled:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Bytes of a table that may still change, as they stand in its file."""
+    """Changeable bytes of a table, as copied to its file."""
 
     name: str
-    address: int  # of the table
+    address: int  # offset in the table
     start: int
     content: Array  # (n,) u1
 
 
 class History:
-    """Keeps about `hot_bytes` of the newest rows of a state's tables in memory, and older ones in files.
+    """Holds about `hot_bytes` of the newest rows of a state's tables in memory, and older rows in files.
 
-    Used by one thread, between frames; what takes long is done by another, which maps no row that may still change.
+    Called by one thread, between frames. A worker thread does the slow work; it maps no row that may still change.
     """
 
     def __init__(self, folder: Path, hot_bytes: int) -> None:
-        """`folder` is for the working files; they can become as large as all of history."""
+        """Create an empty history. The working files in `folder` can become as large as all evicted rows."""
         self.hot_bytes = hot_bytes
-        self.refused = ""  # why old rows stay in memory, once they do
+        self.refused = ""  # reason for which old rows stay in memory, if they do
         self._folder = folder
-        self._settled: dict[str, _Settled] = {}
+        self._evicted: dict[str, _Evicted] = {}
         self._job: Future[None] | None = None
         self._copying: Future[Copied | None] | None = None
         self._closed = False
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="sycee-history")
 
     def begin(self) -> None:
-        """A new state uses this from now on, and no other: nothing of it is in files yet."""
+        """Serve a new state from now on; nothing of it is in files yet."""
         for job in (self._job, self._copying):
             if job is not None:
-                job.exception()  # of the state before: only the end of the job matters
+                job.exception()  # of the previous state: only the end of the job matters
         self._job = self._copying = None
         self._close_files()
-        self._settled = {}
+        self._evicted = {}
 
     @property
-    def takes_rows(self) -> bool:
-        """Whether rows may go to files at all."""
+    def accepts_rows(self) -> bool:
+        """Return whether rows may be evicted at all."""
         return not (self.refused or self._closed) and _libc is not None
 
-    def settle(self, tables: Tables, *, wait: bool = False) -> None:
-        """Let old rows go to the files where much has come.
+    def evict(self, tables: Tables, *, wait: bool = False) -> None:
+        """Evict old rows if there are many.
 
-        Does nothing while the last such job is at work, unless told to `wait` for it and for this one. But where rows
-        come faster than the disk takes them, it waits for the last one: memory would not do for ever.
+        Returns at once while the last job is running, unless `wait` is set, which waits for it and for the new job. If
+        rows arrive faster than the disk accepts them, it also waits for the last job, because memory is bounded.
         """
-        if not self.takes_rows:
+        if not self.accepts_rows:
             return
         if self._job is not None:
             behind = sum(end - start for _, _, start, end in self._old(tables))
             if not (wait or self._job.done() or behind > max(self.hot_bytes, len(tables) * STRETCH_BYTES)):
                 return
-            job, self._job = self._job, None  # first: an error of this job is raised once
+            job, self._job = self._job, None  # first, so that an error of this job is raised once
             job.result()
         least = mmap.PAGESIZE if wait else STRETCH_BYTES
         todo = [(name, array, end) for name, array, start, end in self._old(tables) if end - start >= least]
         if todo:
             try:
-                self._job = self._beside.submit(self._settle, todo)
-            except (RuntimeError, MemoryError) as error:  # the thread does not start
+                self._job = self._beside.submit(self._evict, todo)
+            except (RuntimeError, MemoryError) as error:  # the thread did not start
                 self._refuse(error)
             else:
                 if wait:
                     self._job.result()
 
-    def take_in(self, tables: Tables) -> None:
-        """Let the old ones of rows that are about to be filled, by any threads, go to the files as they are written.
+    def begin_loading(self, tables: Tables) -> None:
+        """Write old rows to the files while other threads fill the tables.
 
-        For tables of which nothing is in files. `taken_in` follows when all are filled.
+        Only for tables without rows in files. Call `finish_loading` when all rows are filled.
         """
-        if not self.takes_rows:
+        if not self.accepts_rows:
             return
         try:
             for name, array, _, end in self._old(tables):
                 if end >= STRETCH_BYTES:
-                    settled = self._file_of(name, array)
-                    self._check_room(end)
-                    os.posix_fallocate(settled.file.fileno(), 0, end)
-                    _map(settled.address, end, settled.file.fileno(), 0, mmap.MAP_SHARED)
-                    settled.bytes = end
+                    evicted = self._file_of(name, array)
+                    self._check_disk_space(end)
+                    os.posix_fallocate(evicted.file.fileno(), 0, end)
+                    _map(evicted.address, end, evicted.file.fileno(), 0, mmap.MAP_SHARED)
+                    evicted.bytes = end
         except OSError as error:
             self._refuse(error)
 
-    def taken_in(self) -> None:
-        """All is filled. Raises UnavailableError where the disk did not take it: the tables are of no use then."""
+    def finish_loading(self) -> None:
+        """Finish loading. Raises UnavailableError if the disk refused rows: the tables are then unusable."""
         try:
-            for name, settled in self._settled.items():
-                if not settled.bytes:
+            for name, evicted in self._evicted.items():
+                if not evicted.bytes:
                     continue
-                os.fdatasync(settled.file.fileno())
-                _map(settled.address, settled.bytes, settled.file.fileno(), 0)
-                _advise(name, settled.address, settled.bytes)
+                os.fdatasync(evicted.file.fileno())
+                _map(evicted.address, evicted.bytes, evicted.file.fileno(), 0)
+                _advise(name, evicted.address, evicted.bytes)
         except OSError as error:
             self._refuse(error)
             raise UnavailableError(self.refused, hint="look at the disk that the ledger's folder is on") from error
@@ -153,9 +152,9 @@ class History:
     def copy(
         self, name: str, array: Array, start: int, stop: int, may_go: Callable[[Array], bool]
     ) -> Future[Copied | None]:
-        """Have these bytes of a table, whole pages, written to its file beside the frames; `let_go` takes the result.
+        """Start copying these bytes of a table, whole pages, to its file; pass the result to `evict_copied`.
 
-        None where `may_go` says no of the rows that they are of, or where the disk refuses.
+        Returns None if `may_go` refuses their rows, or if the disk refused earlier.
         """
         try:
             self._copying = self._beside.submit(self._copy, name, array, start, stop, may_go)
@@ -165,109 +164,109 @@ class History:
             self._copying.set_result(None)
         return self._copying
 
-    def let_go(self, copied: Copied) -> bool:
-        """Read from the file what was copied to it, if memory has the same still; returns whether it has.
+    def evict_copied(self, copied: Copied) -> bool:
+        """Map the copied bytes from the file if memory still has the same bytes; return whether it does.
 
-        For between two frames. A later write brings its page back into memory; the file does not change.
+        Call between two frames. A later write brings its page back to memory; the file does not change.
         """
         self._copying = None
-        settled, size = self._settled.get(copied.name), copied.content.nbytes
-        if not self.takes_rows or settled is None or settled.address != copied.address:
+        evicted, size = self._evicted.get(copied.name), copied.content.nbytes
+        if not self.accepts_rows or evicted is None or evicted.address != copied.address:
             return False
-        address = settled.address + copied.start
+        address = evicted.address + copied.start
         if _libc.memcmp(address, copied.content.ctypes.data, size) != 0:
             return False
         try:
-            _map(address, size, settled.file.fileno(), copied.start)
+            _map(address, size, evicted.file.fileno(), copied.start)
         except OSError as error:
             self._refuse(error)
             return False
-        settled.bytes += size
+        evicted.bytes += size
         return True
 
-    def settled_bytes(self) -> int:
-        """How much of history stands in files now."""
-        return sum(settled.bytes for settled in self._settled.values())
+    def evicted_bytes(self) -> int:
+        """Return the number of bytes in files."""
+        return sum(evicted.bytes for evicted in self._evicted.values())
 
     def close(self) -> None:
-        """Begin nothing more. What stands in files stays readable as long as its tables are there."""
+        """Stop all jobs. Rows in files stay readable as long as their tables exist."""
         self._closed = True
         self._beside.shutdown()
         self._close_files()
 
     def _close_files(self) -> None:
-        for settled in self._settled.values():
-            settled.file.close()
+        for evicted in self._evicted.values():
+            evicted.file.close()
 
     def _old(self, tables: Tables) -> list[tuple[str, Array, int, int]]:
-        """Of each table from which byte to which one, whole pages, it is old and in no file."""
+        """Return for each table the range of old bytes, whole pages, that are not in a file yet."""
         kept_rows = self.hot_bytes // sum(_row_bytes(array) for array, _ in tables.values())
         found = []
         for name, (array, rows) in tables.items():
             end = max(rows - kept_rows, 0) * _row_bytes(array) // mmap.PAGESIZE * mmap.PAGESIZE
-            settled = self._settled.get(name)
-            start = settled.bytes if settled and settled.address == array.ctypes.data else 0
+            evicted = self._evicted.get(name)
+            start = evicted.bytes if evicted and evicted.address == array.ctypes.data else 0
             found.append((name, array, start, max(start, end)))
         return found
 
-    def _settle(self, todo: list[tuple[str, Array, int]]) -> None:
-        if not self.takes_rows:
+    def _evict(self, todo: list[tuple[str, Array, int]]) -> None:
+        if not self.accepts_rows:
             return
         try:
-            # Or memory that was asked for before would be given to what is mapped now.
+            # Otherwise memory requested earlier could be allocated over the new mapping.
             reserved_arrays.wait_until_ready()
             for name, array, end in todo:
-                self._settle_one(name, array, end)
+                self._evict_one(name, array, end)
         except OSError as error:
             self._refuse(error)
         except MemoryError:
             return  # the next job begins where this one stopped
 
-    def _settle_one(self, name: str, array: Array, end: int) -> None:
-        settled = self._file_of(name, array)
-        content, file = array.reshape(-1).view(np.uint8).data, settled.file.fileno()
-        while settled.bytes < end and not self._closed:
-            start, stop = settled.bytes, min(settled.bytes + PIECE_BYTES, end)
-            self._check_room(stop - start)
+    def _evict_one(self, name: str, array: Array, end: int) -> None:
+        evicted = self._file_of(name, array)
+        content, file = array.reshape(-1).view(np.uint8).data, evicted.file.fileno()
+        while evicted.bytes < end and not self._closed:
+            start, stop = evicted.bytes, min(evicted.bytes + PIECE_BYTES, end)
+            self._check_disk_space(stop - start)
             _write(file, content[start:stop], start)
-            # After this the system could drop bytes that the disk failed to write, without an error.
+            # Without this fsync the system could drop bytes that it failed to write, without an error.
             os.fdatasync(file)
-            _map(settled.address + start, stop - start, file, start)
-            _advise(name, settled.address + start, stop - start)
-            settled.bytes = stop
+            _map(evicted.address + start, stop - start, file, start)
+            _advise(name, evicted.address + start, stop - start)
+            evicted.bytes = stop
 
     def _copy(self, name: str, array: Array, start: int, stop: int, may_go: Callable[[Array], bool]) -> Copied | None:
         row_bytes = _row_bytes(array)
         try:
-            if not (self.takes_rows and may_go(array[start // row_bytes : -(-stop // row_bytes)])):
+            if not (self.accepts_rows and may_go(array[start // row_bytes : -(-stop // row_bytes)])):
                 return None
-            reserved_arrays.wait_until_ready()  # as in _settle
-            settled, content = self._file_of(name, array), np.empty(stop - start, np.uint8)
-            # Torn, perhaps, by the frame that is just being applied: then memory is not the same any more.
+            reserved_arrays.wait_until_ready()  # as in _evict
+            evicted, content = self._file_of(name, array), np.empty(stop - start, np.uint8)
+            # The copy may be torn by the frame being applied: memory then differs from it.
             np.copyto(content, array.reshape(-1).view(np.uint8)[start:stop])
-            self._check_room(stop - start)
-            _write(settled.file.fileno(), content.data, start)
-            os.fdatasync(settled.file.fileno())
-            return Copied(name, settled.address, start, content)
+            self._check_disk_space(stop - start)
+            _write(evicted.file.fileno(), content.data, start)
+            os.fdatasync(evicted.file.fileno())
+            return Copied(name, evicted.address, start, content)
         except OSError as error:
             self._refuse(error)
         except MemoryError:
-            pass  # the rows are found again at the next look
+            pass  # the next check finds the rows again
         return None
 
-    def _file_of(self, name: str, array: Array) -> _Settled:
+    def _file_of(self, name: str, array: Array) -> _Evicted:
         address = array.ctypes.data
-        settled = self._settled.get(name)
-        if settled is None or settled.address != address:  # the table moved, and with it came all its rows
-            if settled is not None:
-                settled.file.close()
+        evicted = self._evicted.get(name)
+        if evicted is None or evicted.address != address:  # the table was moved, with all its rows in memory
+            if evicted is not None:
+                evicted.file.close()
             file = cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder, buffering=0))  # noqa: SIM115  closed above
-            settled = self._settled[name] = _Settled(file, address)
-        return settled
+            evicted = self._evicted[name] = _Evicted(file, address)
+        return evicted
 
-    def _check_room(self, size: int) -> None:
-        room = os.statvfs(self._folder)
-        if room.f_bavail * room.f_frsize < size + FREE_BYTES_MIN:
+    def _check_disk_space(self, size: int) -> None:
+        usage = os.statvfs(self._folder)
+        if usage.f_bavail * usage.f_frsize < size + FREE_BYTES_MIN:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _refuse(self, error: Exception) -> None:
@@ -286,7 +285,7 @@ def _write(file: int, content: memoryview, offset: int) -> None:
 
 
 def _map(address: int, size: int, file: int, offset: int, sharing: int = mmap.MAP_PRIVATE) -> None:
-    """Let these addresses show that part of the file, in one step. Private, a write would stay in this process."""
+    """Map these addresses to a part of the file, atomically. Private: a write stays in this process."""
     found = _libc.mmap(address, size, mmap.PROT_READ | mmap.PROT_WRITE, sharing | _MAP_FIXED, file, offset)
     if found != address:
         number = ctypes.get_errno()

@@ -1,8 +1,8 @@
-"""A state as it was at one frame, copied piece by piece while frames go on.
+"""Copy a state as of one frame, piece by piece, while frames continue.
 
-What only grows is taken as it stands: rows that are there do not change. Small tables are copied at the beginning.
-The large ones whose rows change are copied a piece at a time, torn by whatever frame is just being applied, and then,
-between two frames, every row that was written to since the beginning is put back as it was (`kernels.preimages`).
+Append-only tables are used as they are: existing rows do not change. Small tables are copied at the start. Large tables
+with changing rows are copied in pieces, which the frame being applied may tear; between two frames every row written
+since the start is restored from its pre-image (`kernels.preimages`).
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _BITS_PER_WORD: Final = 64
 
 
 class SnapshotCopy:
-    """One copy of a state. Making and ending one needs the state to stand still; so does `settle`."""
+    """One copy of a state. Create and end it, and call `restore`, between two frames."""
 
     def __init__(self, state: LedgerState) -> None:
-        """Begin. Raises UnavailableError where there is no address space for what is kept meanwhile."""
+        """Begin the copy. Raises UnavailableError without address space for pre-images."""
         sections, self.small = snapshot_tables.save(state)
         self.rules, self.movement_digest = state.rules, state.movement_digest
-        # What changes comes first, so that the ledger is done keeping pre-images as soon as can be. The views of the
-        # large tables stay what they are however these grow, for a growing array never moves.
+        # Changing tables come first, so that the ledger can soon stop saving pre-images. Views of the large tables
+        # stay valid while these grow, since a growing array never moves.
         self.sections: dict[str, Array] = {name: sections[name] for name in CHANGING}
         for name, array in sections.items():
             if name not in CHANGING:
                 self.sections[name] = array if name in _ONLY_GROWING else array.copy()
         self._state = state
         self._words = {name: _words_of(self.sections[name]) for name in CHANGING}
-        self._known = dict.fromkeys(CHANGING, 0)  # how many pre-images of each were there when frames last stood still
+        self._counts = dict.fromkeys(CHANGING, 0)  # number of pre-images of each table at the last call between frames
         plan, size = np.zeros_like(state.tables.copying), 0
         for number, words in enumerate(self._words.values()):
             rows, row_words = words.shape
@@ -54,37 +54,37 @@ class SnapshotCopy:
             kept = ReservedArray(np.dtype("<u8"), max(size, 1)).array
         except MemoryError as error:
             raise UnavailableError(
-                f"there is no room for a copy of the state: {error}", hint="close the ledger, which writes one at rest"
+                f"there is no address space for a copy of the state: {error}", hint="close the ledger, which writes one at rest"
             ) from error
         state.tables.copying[:] = plan
         state.tables = state.tables._replace(kept=kept)
         state.tables.counters[kernels.KEEPING] |= kernels.COPY
 
     def row_bytes(self, name: str) -> int:
-        """Bytes of a row of a table that changes."""
+        """Return the bytes of a row of a changing table."""
         return 8 * int(self._words[name].shape[1])
 
-    def take(self, name: str, first: int, piece: Array) -> None:
-        """Copy rows of a table that changes, from `first` on, into `piece`, (rows, words) u64, while frames go on."""
+    def copy_rows(self, name: str, first: int, piece: Array) -> None:
+        """Copy rows of a changing table from row `first` to `piece`, (rows, words) u64, while frames continue."""
         np.copyto(piece, self._words[name][first : first + len(piece)])
-        self._put_over(name, 0, self._known[name], first, piece)
+        self._restore_piece(name, 0, self._counts[name], first, piece)
 
-    def settle(self, name: str, first: int, piece: Array) -> None:
-        """Make what `take` took what it was at the beginning. Between two frames, piece after piece in order."""
+    def restore(self, name: str, first: int, piece: Array) -> None:
+        """Restore rows copied by `copy_rows` to their values at the start. Call between two frames, in order."""
         columns = self._state.tables.copying[CHANGING.index(name)]
-        kept = int(columns[kernels.COPY_KEPT])
-        self._put_over(name, self._known[name], kept, first, piece)
-        self._known[name] = kept
+        count = int(columns[kernels.COPY_KEPT])
+        self._restore_piece(name, self._counts[name], count, first, piece)
+        self._counts[name] = count
         columns[kernels.COPY_DONE] = first + len(piece)
 
-    def _put_over(self, name: str, start: int, stop: int, first: int, piece: Array) -> None:
+    def _restore_piece(self, name: str, start: int, stop: int, first: int, piece: Array) -> None:
         tables = self._state.tables
         kernels.overlay(tables.copying, tables.kept, CHANGING.index(name), start, stop, first, piece)
 
     def end(self) -> Array:
-        """Keep nothing any more: all is taken, or given up. Between two frames; a second time it does nothing.
+        """Stop saving pre-images: everything is copied, or the copy is abandoned. Call between two frames; idempotent.
 
-        Returns the memory of what was kept, which goes back to the system when the caller lets go of it.
+        Returns the memory of the pre-images, which is released with the caller's last reference.
         """
         tables = self._state.tables
         kept: Array = tables.kept
@@ -95,6 +95,6 @@ class SnapshotCopy:
 
 
 def _words_of(array: Array) -> Array:
-    """Rows of any type as (rows, words) u64, uncopied."""
+    """Return rows of any type as (rows, words) u64, without a copy."""
     rows = array.reshape(-1)
     return rows.view(np.uint64).reshape(rows.size, rows.dtype.itemsize // 8)

@@ -1,4 +1,4 @@
-"""The storage of a durable ledger's state: tables in reserved address space, old rows in working files."""
+"""Storage of a durable ledger's state: tables in reserved address space, old rows in working files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sycee.storage.reserved_arrays import ReservedArray
 
 T = TypeVar("T")
 
-SETTLED_EVERY_ROWS: Final = 1 << 16  # to check whether old rows may go to disk costs microseconds
-PARALLEL_READ_BYTES_MIN: Final = 64 << 20  # less is read in the time that threads take to begin
-READ_THREADS_MAX: Final = 4  # as many as there are tables that take long
-OLD_TABLES: Final = ("movements", "bound")  # of which old rows may leave memory while they are read from a snapshot
+EVICTION_ROWS: Final = 1 << 16  # checking for old rows costs microseconds
+PARALLEL_READ_BYTES_MIN: Final = 64 << 20  # smaller sections are read faster than threads start
+READ_THREADS_MAX: Final = 4  # as many as there are slow tables
+OLD_TABLES: Final = ("movements", "bound")  # tables whose old rows are evicted while a snapshot is read
 
 # One thread each for the whole program: they sleep unless a state has work for them.
 _SHORT: Final = Worker("sycee-digest")
@@ -33,59 +33,59 @@ class TableStorage:
     """Implements `ledger.storage.Storage` for one state."""
 
     def __init__(self, history: History | None = None) -> None:
-        """`history`: where old rows go; without it all stay in memory."""
+        """Create the storage. Old rows are evicted to `history`; without it all rows stay in memory."""
         if history:
             history.begin()
         self.history = history
         self._eviction = Eviction(history) if history else None
-        self._settles_at = SETTLED_EVERY_ROWS
+        self._evicts_at = EVICTION_ROWS
 
     @property
     def refused(self) -> str:
-        """Why old rows stay in memory, in one sentence; empty if they need not."""
+        """Return the reason for which old rows stay in memory; empty if there is none."""
         return self.history.refused if self.history else ""
 
     def array(self, dtype: np.dtype[Any], length: int) -> ReservedArray:
-        """Return a new table, which grows without being copied."""
+        """Return a new table that grows without being copied."""
         return ReservedArray(dtype, length)
 
     def begin(self, work: Callable[[], T]) -> Coming[T]:
-        """Begin work on a thread that takes one task after another."""
+        """Begin a task on the worker thread for short tasks."""
         return _SHORT.begin(work)
 
     def begin_long(self, work: Callable[[], T]) -> Pending[T]:
-        """Begin work on a thread for tasks that take as long as many frames."""
+        """Begin a task on the worker thread for tasks that last for many frames."""
         return _LONG.submit(work)
 
     def settle(self, tables: kernels.Tables, now_ns: int, *, wait: bool = False) -> None:
-        """Let old rows leave memory: purses of programmes that are over, and the oldest rows of what only grows."""
+        """Evict old rows: purses of finished programmes, and the oldest rows of append-only tables."""
         if self.history is None or self._eviction is None:
             return
         if now_ns >= self._eviction.goes_on_ns:
-            self._eviction.go_on(tables, now_ns, wait=wait)
+            self._eviction.evict_next(tables, now_ns, wait=wait)
         ids = int(tables.generations[kernels.RUN_IDS])
         movements, bound = (int(tables.counters[counter]) for counter in (kernels.MOVEMENTS, kernels.BOUND))
-        if wait or movements + bound + ids >= self._settles_at:
-            self._settles_at = movements + bound + ids + SETTLED_EVERY_ROWS
+        if wait or movements + bound + ids >= self._evicts_at:
+            self._evicts_at = movements + bound + ids + EVICTION_ROWS
             final = {"movements": movements, "bound": bound, "run_ids": ids, "run_rows": ids}
-            self.history.settle(
+            self.history.evict(
                 {name: (getattr(tables, name).view(np.ndarray), rows) for name, rows in final.items()}, wait=wait
             )
 
     def fill(self, parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
-        """Fill new tables with sections of a snapshot: large ones in parallel, old rows into the working files."""
+        """Fill new tables with sections of a snapshot: large ones in parallel, old rows to the working files."""
         if self.history:
-            self.history.take_in({name: (parts[name], len(parts[name])) for name in OLD_TABLES})
+            self.history.begin_loading({name: (parts[name], len(parts[name])) for name in OLD_TABLES})
         if sum(part.nbytes for part in parts.values()) < PARALLEL_READ_BYTES_MIN:
             for name, part in parts.items():
                 sections[name].read_into(part)
         else:
             _read_in_parallel(parts, sections)
         if self.history:
-            self.history.taken_in()
+            self.history.finish_loading()
 
     def close(self) -> None:
-        """Begin nothing more. Tables stay readable."""
+        """Stop evicting. Tables stay readable."""
         if self.history:
             self.history.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy
 from alembic import op
 
-from sycee.database.append_only import only_added_to
+from sycee.database.append_only import make_append_only
 
 revision = "0001"
 down_revision = None
@@ -17,4 +17,4 @@ def upgrade() -> None:
         sqlalchemy.Column("number", sqlalchemy.BigInteger, primary_key=True, autoincrement=False),
         sqlalchemy.Column("text", sqlalchemy.Text, nullable=False),
     )
-    only_added_to(op.get_bind(), "notes")
+    make_append_only(op.get_bind(), "notes")

@@ -1,1 +1,1 @@
-"""What Alembic runs a room's revisions by: `env.py`. Revisions are written by hand, so there is no template."""
+"""Alembic environment (`env.py`) for all packages' revisions. Revisions are written by hand, without a template."""

@@ -1,4 +1,4 @@
-"""Run revisions on the connection, and so in the transaction, of whoever called `migrations.upgrade`."""
+"""Run revisions on the connection, and in the transaction, of the caller of `migrations.upgrade`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Integer, String, Text
 
-from sycee.database.append_only import only_added_to
+from sycee.database.append_only import make_append_only
 
 revision = "0001"
 down_revision = None
@@ -26,7 +26,7 @@ def upgrade() -> None:
     """Create the tables and their triggers against changes."""
     _versions()
     _decisions()
-    only_added_to(op.get_bind(), *(f"compliance_{name}" for name in TABLES))
+    make_append_only(op.get_bind(), *(f"compliance_{name}" for name in TABLES))
 
 
 def _versions() -> None:
