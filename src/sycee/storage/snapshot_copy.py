@@ -54,7 +54,8 @@ class SnapshotCopy:
             kept = ReservedArray(np.dtype("<u8"), max(size, 1)).array
         except MemoryError as error:
             raise UnavailableError(
-                f"there is no address space for a copy of the state: {error}", hint="close the ledger, which writes one at rest"
+                f"there is no address space for a copy of the state: {error}",
+                hint="close the ledger, which writes a snapshot at its end",
             ) from error
         state.tables.copying[:] = plan
         state.tables = state.tables._replace(kept=kept)
