@@ -500,11 +500,11 @@ def test_a_folder_is_looked_through_for_cases(sycee: Any, terms: Path, tmp_path:
     folder = tmp_path / "cases"
     folder.mkdir()
     said = sycee("compliance", "test", folder)
-    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} holds no TOML file")
+    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} contains no TOML file")
     beside = folder / "terms.toml"
     beside.write_bytes(terms.read_bytes())
     said = sycee("compliance", "test", folder)
-    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} holds no golden case")
+    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} contains no golden case")
     case = data.content("cases", "data-security-links")
     (folder / "data-security-links.toml").write_bytes(case)
     (folder / "carriers.toml").write_bytes(data.content("lists", "clean-network-2020-carriers"))

@@ -28,8 +28,9 @@ from tests.compliance.build import (
 
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance, Network
-from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, conjunction, disjunction
+from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
+from sycee.compliance.judging.logic import conjunction, disjunction
 from sycee.compliance.profiles import Condition, List
 
 pytestmark = pytest.mark.fast
@@ -40,7 +41,7 @@ HOUR_NS = 3600 * 10**9
 def ask(declared: Network, subject: str, asked: Condition, *lists: List, at: date = AT) -> ConditionResult:
     knowledge = EffectiveNetwork(declared, at)
     node = knowledge.node(subject)
-    test = ConditionCompiler(knowledge, {each.id: each for each in lists}).ready(asked, Roots(node.kind))
+    test = ConditionCompiler(knowledge, {each.id: each for each in lists}).compile(asked, Roots(node.kind))
     return test((node, node, node if node.kind == "flow" else None))
 
 
@@ -213,8 +214,8 @@ def test_what_could_be_checked_comes_before_what_is_only_vouched_for() -> None:
     declared = replace(place(), attestations=(attestation("hub", "no-backdoors"),))
     word = condition(test="attested", topic="no-backdoors")
     checked = condition("state", "any-in", values=["AA"])
-    assert ask(declared, "hub", word).vouched
-    assert not ask(declared, "hub", either(word, checked)).vouched
+    assert ask(declared, "hub", word).by_attestation
+    assert not ask(declared, "hub", either(word, checked)).by_attestation
 
 
 @pytest.mark.parametrize(

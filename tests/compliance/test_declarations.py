@@ -168,7 +168,7 @@ def test_one_file_says_which_network_it_is() -> None:
 
 
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no TOML file"):
+    with pytest.raises(UsageError, match="contains no TOML file"):
         declarations.load([tmp_path])
     with pytest.raises(UsageError, match="no declaration was named"):
         declarations.load([])

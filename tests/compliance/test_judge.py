@@ -111,10 +111,10 @@ def test_what_makes_a_rule_apply_is_told_apart_from_what_it_asks() -> None:
     made = network(place=facility(state="AA", use="gateway", operator="acme", equipment=equipment))
     evidence = one(made, "place", profile(asked, touches=touches)).evidence
     assert {each.path: each.note for each in evidence} == {
-        "place.state": "makes it apply",
-        "place.use": "makes it apply",
-        "place.operator": "makes it apply",
-        "place.equipment[1].part": "makes it apply",
+        "place.state": "makes the rule apply",
+        "place.use": "makes the rule apply",
+        "place.operator": "makes the rule apply",
+        "place.equipment[1].part": "makes the rule apply",
         "place.equipment[1].vendor": "",
     }
 

@@ -25,7 +25,7 @@ def owned(*shares: tuple[str, int], dispersed_bp: int | None = None, **about: An
 def standing(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ListMatch:
     """Of the organisation `firm`."""
     declared = network(**organisations)
-    return ListLookup(listing(*rows), EffectiveNetwork(declared, at), control_bp).standing("firm")
+    return ListLookup(listing(*rows), EffectiveNetwork(declared, at), control_bp).match("firm")
 
 
 BAD = row("bad")
@@ -127,7 +127,7 @@ def test_circles_of_ownership_end() -> None:
     assert found.chain[0].startswith("bad holds")
     own = standing(BAD, bad=organisation(), firm=owned(("firm", 10_000)))
     assert (own.truth, own.missing) == (None, ())
-    assert own.facts[0].note == "a circle of owners holds it that nobody outside is shown to control"
+    assert own.facts[0].note == "its owners hold each other, and nobody outside is shown to control them"
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_a_party_goes_by_its_own_name_too() -> None:
     made = network(firm=organisation(), holding=owned(("firm", 10_000)))
     called = replace(made, entities={**made.entities, "firm": replace(made.entities["firm"], name="Bad Firm Ltd")})
     register = ListLookup(listing(row("Bad  firm ltd")), EffectiveNetwork(called, AT), 5000)
-    assert register.standing("firm").truth is True
-    assert ("firm.name", "Bad Firm Ltd") in {(each.path, each.value) for each in register.standing("firm").facts}
-    assert register.standing("holding").truth is True
+    assert register.match("firm").truth is True
+    assert ("firm.name", "Bad Firm Ltd") in {(each.path, each.value) for each in register.match("firm").facts}
+    assert register.match("holding").truth is True
 
 
 def test_only_an_organisation_stands_on_a_list_by_its_facts() -> None:
@@ -174,7 +174,7 @@ def test_only_an_organisation_stands_on_a_list_by_its_facts() -> None:
     made = network(firm=segment(owners=()), vault=cloud(), pay=participant())
     register = ListLookup(listing(BAD), EffectiveNetwork(made, AT), 5000)
     for wrong in made.entities:
-        assert (register.standing(wrong).truth, register.standing(wrong).missing) == (
+        assert (register.match(wrong).truth, register.match(wrong).missing) == (
             None,
             (f"{wrong}.identifiers", f"{wrong}.owners"),
         )
@@ -197,9 +197,9 @@ def test_an_owner_who_left_leaves_shares_that_nobody_declared() -> None:
 def test_the_answer_is_kept() -> None:
     register = ListLookup(listing(BAD), EffectiveNetwork(network(firm=organisation()), AT), 5000)
     limit = (frozenset({"storage"}), True)
-    assert register.standing("firm") is register.standing("firm", limit, None)
+    assert register.match("firm") is register.match("firm", limit, None)
     limited = ListLookup(
         listing(row("firm", parts=("storage",))), EffectiveNetwork(network(firm=organisation()), AT), 5000
     )
-    assert limited.standing("firm", limit, None).truth is True
-    assert limited.standing("firm", (frozenset(), True), None).truth is False
+    assert limited.match("firm", limit, None).truth is True
+    assert limited.match("firm", (frozenset(), True), None).truth is False

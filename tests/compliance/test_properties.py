@@ -17,8 +17,8 @@ from tests.compliance.naive import Naive
 from sycee.compliance.canonical import plain
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Element, Network
-from sycee.compliance.judging.conditions import conjunction
 from sycee.compliance.judging.judge import Judge
+from sycee.compliance.judging.logic import conjunction
 from sycee.compliance.profiles import Library, Rule, build_library
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import LEVELS, LISTED

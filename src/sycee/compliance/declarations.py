@@ -35,7 +35,7 @@ from sycee.core.errors import UsageError
 def load(paths: Sequence[Path]) -> Network:
     """The network that these files, and the TOML files of these folders, declare together.
 
-    DocumentError says what cannot be, in which file and line; UsageError that a folder holds no TOML file.
+    DocumentError says what cannot be, in which file and line; UsageError that a folder contains no TOML file.
     """
     return parse_files(read_files(paths))
 
@@ -44,12 +44,18 @@ def read_files(paths: Sequence[Path]) -> dict[str, bytes]:
     """The files themselves, by name, in their order: for whoever keeps every version as it was written."""
     files: dict[str, bytes] = {}
     for path in paths:
-        found = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-        if not found:
-            raise UsageError(f"{path} holds no TOML file", hint="name a folder with declarations, or a file")
+        found = toml_files(path, "name a folder with declarations, or a file") if path.is_dir() else [path]
         files |= {str(file): documents.content(file) for file in found}
     if not files:
         raise UsageError("no declaration was named", hint="name a folder with declarations, or files")
+    return files
+
+
+def toml_files(folder: Path, hint: str) -> list[Path]:
+    """Return the TOML files of a folder by name. UsageError with `hint` if there are none."""
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise UsageError(f"{folder} contains no TOML file", hint=hint)
     return files
 
 

@@ -139,6 +139,11 @@ class Rule:
     basis: str = ""  # the field of an element that names the rule of another regime which asks for it
     place: str = ""
 
+    @property
+    def profile(self) -> str:
+        """The id of its profile."""
+        return self.id.partition("/")[0]
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -223,7 +228,7 @@ class List:
         return self.valid_until is not None and at >= self.valid_until
 
     @cached_property
-    def rows_of(self) -> Mapping[str, tuple[Row, ...]]:
+    def rows_by_name(self) -> Mapping[str, tuple[Row, ...]]:
         """The rows by every name of their parties, as `key_of` has it."""
         names: dict[str, list[Row]] = {}
         for row in self.rows:

@@ -1,1 +1,1 @@
-"""Rules judged on subjects: conditions over facts, ownership, conflicts; golden cases hold the judge to account."""
+"""Evaluation of rules: conditions over facts, ownership, conflicts, findings, and golden cases."""

@@ -1,27 +1,27 @@
-"""Golden cases: a small network, the regimes that judge it, and what must come of it, in one file.
+"""Golden cases: a small network, the regimes that judge it, and the findings that are expected, in one file.
 
-A case says in TOML what a person checked against a source::
+A case states in TOML what a person checked against a source::
 
     id = "first-case"                      # that of the file
     title = "…"
-    source = "…"                           # what says so; made-up cases say that they are
-    at_hand = true                         # false: the source itself was not there to be read; left out: there is none
-    at = 2024-02-01                        # the day judged
+    source = "…"                           # the text that supports the expectations, or that the case is made up
+    at_hand = true                         # false: the source itself could not be read; left out: there is no source
+    at = 2024-02-01                        # the day as of which the network is judged
     profiles = ["a-profile", "own.toml"]   # shipped ones by name, others by path from the case's folder
     expect = [
       { subject = "pay @ link", rule = "a-profile/a-rule", verdict = "fail", row = "A Party" },
       { subject = "a-bank", rule = "a-profile/another", verdict = "unknown", missing = ["a-bank.licences"] },
     ]
-    list_files = ["own-list.toml"]         # may be left out: lists of one's own, or in place of shipped ones
-    [[lists]]                              # the same, written here
+    list_files = ["own-list.toml"]         # optional: additional lists, or replacements of shipped ones
+    [[lists]]                              # optional: the same, written here
 
-    [network]                              # and all else that declarations have
+    [network]                              # and all other keys of declarations
     …
 
-A subject is an entity, or what lies on the path of a flow, as FLOW @ ENTITY. Besides its verdict an expectation may
-say: `at`, another day; `force`, how the regime binds; `stops`, whether it keeps the subject from going on; `missing`
-and `conflicts_with`, which have to be among those found; `row`, `chain` and `says`, texts that the listed row, the
-ownership chain and the message have to hold.
+A subject is an entity, or FLOW @ ENTITY for an element on the path of a flow. Besides its verdict an expectation may
+have: `at`, another day; `force`, how the regime binds; `stops`, whether the finding stops its subject; `missing` and
+`conflicts_with`, which must be among those of the finding; `row`, `chain` and `says`, texts that the listed row, the
+ownership chain and the message must contain.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FORCES = {force.word: force for force in Force}
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must come of one rule for one subject on one day. What is empty or None may be anything."""
+    """The expected finding of one rule about one subject on one day. Empty fields and None match anything."""
 
     subject: str
     rule: str
@@ -65,7 +65,7 @@ class Expectation:
     place: str = ""
 
     def problems(self, found: Finding | None) -> tuple[str, ...]:
-        """What is otherwise in a finding, each a sentence; none if all is as expected."""
+        """Return how a finding differs, a sentence each; nothing if it is as expected."""
         if found is None:
             return (f"there is no finding of {self.rule} for {self.subject}",)
         compared: list[tuple[str, object, object]] = [("verdict", self.verdict.word, found.verdict.word)]
@@ -74,13 +74,13 @@ class Expectation:
         if self.stops is not None:
             compared.append(("stops", self.stops, found.stops))
         problems = [f"{name}: expected {wanted}, found {got}" for name, wanted, got in compared if wanted != got]
-        for name, values, there in (
+        for name, expected, actual in (
             ("missing", self.missing, found.missing),
             ("conflicts with", self.conflicts_with, found.conflicts_with),
         ):
-            lacking = [each for each in values if each not in there]
+            lacking = [each for each in expected if each not in actual]
             if lacking:
-                problems.append(f"{name}: expected {', '.join(lacking)}, found {', '.join(there) or 'nothing'}")
+                problems.append(f"{name}: expected {', '.join(lacking)}, found {', '.join(actual) or 'nothing'}")
         for name, part, whole in (
             ("row", self.row, found.list_row),
             ("chain", self.chain, "; ".join(found.chain)),
@@ -93,7 +93,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class ExpectationResult:
-    """What came of an expectation: the finding, if there is one, and what is otherwise in it."""
+    """An expectation, its finding if there is one, and how the finding differs."""
 
     expectation: Expectation
     found: Finding | None
@@ -101,13 +101,13 @@ class ExpectationResult:
 
     @property
     def passed(self) -> bool:
-        """Whether all is as expected."""
+        """Whether the finding is as expected."""
         return not self.problems
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case. `at_hand` is None where it rests on no source, as those that are made up."""
+    """One golden case. `at_hand` is None for a case without a source, such as one that is made up."""
 
     id: str
     title: str
@@ -119,23 +119,19 @@ class Case:
     place: str = field(default="", compare=False)
 
     def run(self, regimes: Library | None = None) -> tuple[ExpectationResult, ...]:
-        """Judge it, and compare. `regimes` are others in place of its own, as those that a test has spoilt."""
+        """Judge the network and compare. `regimes` replaces the library of the case, such as by a mutated one."""
         findings = _Findings(self.network, self.library if regimes is None else regimes)
-        return tuple(self._outcome(each, findings) for each in self.expectations)
-
-    @staticmethod
-    def _outcome(expectation: Expectation, findings: _Findings) -> ExpectationResult:
-        found = findings.of(expectation)
-        return ExpectationResult(expectation, found, expectation.problems(found))
+        found = [(each, findings.of(each)) for each in self.expectations]
+        return tuple(ExpectationResult(each, finding, each.problems(finding)) for each, finding in found)
 
     @cached_property
     def rules(self) -> frozenset[str]:
-        """The rules that it expects something of."""
+        """The rules that have an expectation."""
         return frozenset(each.rule for each in self.expectations)
 
 
 class _Findings:
-    """The findings of one network, by the day and the subject, each judged once."""
+    """The findings about one network, by day and subject, each judged once."""
 
     def __init__(self, network: Network, regimes: Library) -> None:
         self._network = network
@@ -144,33 +140,34 @@ class _Findings:
         self._found: dict[tuple[date, str], dict[tuple[str, str], Finding]] = {}
 
     def of(self, expectation: Expectation) -> Finding | None:
-        """The finding that an expectation is about, if there is one."""
+        """Return the finding that an expectation is about, if there is one."""
         whole = expectation.subject.partition(ON_PATH)[0]
         key = (expectation.at, whole)
         if key not in self._found:
             judge = self._judges.get(expectation.at)
             if judge is None:
                 judge = self._judges[expectation.at] = Judge(self._network, self._regimes, expectation.at)
-            judged = judge.flow(whole) if self._network.entities[whole].kind == FLOW else judge.findings(whole)
-            self._found[key] = {(each.rule, each.subject): each for each in judged}
+            is_flow = self._network.entities[whole].kind == FLOW
+            findings = judge.flow(whole) if is_flow else judge.findings(whole)
+            self._found[key] = {(each.rule, each.subject): each for each in findings}
         return self._found[key].get((expectation.rule, expectation.subject))
 
 
 def shipped() -> tuple[str, ...]:
-    """The names of the cases that are shipped."""
+    """Return the names of the shipped cases."""
     return data.names("cases")
 
 
 def load(source: str | Path) -> Case:
-    """The case in a file, or the one that is shipped under a name. DocumentError says what cannot be, and where."""
+    """Return the case in a file, or the shipped case of this name. DocumentError for an invalid file."""
     table = data.document("cases", source, "case")
     return parse(table, Path(table.file).parent)
 
 
 def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
-    """The cases in these files and in the TOML files of these folders; without any, those that are shipped.
+    """Return the cases in these files and in the TOML files of these folders; without any, the shipped cases.
 
-    UsageError for a folder without a case. Profiles and lists that lie in it beside its cases are passed over.
+    Profiles and lists beside the cases of a folder are skipped. UsageError for a folder without a case.
     """
     found: list[Case] = []
     for source in sources or shipped():
@@ -180,7 +177,7 @@ def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
 
 
 def parse(table: Table, folder: Path) -> Case:
-    """A case out of a document; paths in it start at the folder."""
+    """Return the case in a document. Its paths are relative to the folder."""
     name, title, source = common_fields.name(table, "id"), table.text("title"), table.text("source")
     at_hand = table.boolean("at_hand") if "at_hand" in table else None
     table.offer("at_hand")
@@ -196,14 +193,12 @@ def parse(table: Table, folder: Path) -> Case:
 
 
 def _in_folder(folder: Path) -> list[Case]:
-    files = sorted(folder.glob("*.toml"))
-    if not files:
-        raise UsageError(f"{folder} holds no TOML file", hint="name a folder with golden cases, or a file")
-    # What names profiles and forgets to expect anything is no other document, but a case with a slip.
-    tables = [each for each in map(documents.read, files) if "expect" in each or "profiles" in each]
+    # A document that names profiles is a case, even if it lacks expectations: that is an error.
+    documents_there = map(documents.read, declarations.toml_files(folder, "name a folder with golden cases, or a file"))
+    tables = [each for each in documents_there if "expect" in each or "profiles" in each]
     if not tables:
-        right = "a case says what must come of it, in [[expect]]; name a folder with one, or a file"
-        raise UsageError(f"{folder} holds no golden case", hint=right)
+        hint = "a case has the expected findings in [[expect]]; name a folder with one, or a file"
+        raise UsageError(f"{folder} contains no golden case", hint=hint)
     return [parse(each, folder) for each in tables]
 
 
@@ -214,8 +209,8 @@ def _placed(profile: str, folder: Path) -> str | Path:
 def _expectation(table: Table, at: date, regimes: Library, network: Network) -> Expectation:
     subject, rule = table.text("subject"), table.text("rule")
     for part in subject.split(ON_PATH):
-        _check(table, "subject", part, network.entities)
-    _check(table, "rule", rule, regimes.rules)
+        _require_name(table, "subject", part, network.entities)
+    _require_name(table, "rule", rule, regimes.rules)
     expectation = Expectation(
         subject=subject,
         rule=rule,
@@ -236,7 +231,7 @@ def _expectation(table: Table, at: date, regimes: Library, network: Network) -> 
     return expectation
 
 
-def _check(table: Table, key: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        right = typos.hint(value, known, f"known here: {', '.join(sorted(known)) or 'nothing'}")
-        raise table.error(key, f"found {documents.found(value)}, which is not there", right=right)
+def _require_name(table: Table, key: str, value: str, names: Collection[str]) -> None:
+    if value not in names:
+        right = typos.hint(value, names, f"one of: {', '.join(sorted(names)) or 'nothing is declared'}")
+        raise table.error(key, f"found {documents.found(value)}, which does not exist", right=right)

@@ -1,9 +1,9 @@
-"""Where regimes contradict each other, and where a person let something through.
+"""Contradictions between regimes, and waivers.
 
-A conflict is never guessed. There are two: rules of two profiles ask the same fact of the same subject for what no
-value can be (here), and the fact is known to have one; or what fails a rule names, as its basis, a rule of another
-regime that asks for it (`rules.Part.bases`). Only tests of sets by the same path, with values that the profiles name,
-are compared: what rules ask by other paths, by `any` or the other way round (`negate`), a person has to see.
+There are two kinds of conflict. Rules of two profiles require values of the same fact of the same subject that exclude
+each other, and the fact has a value (this module). Or the facts that break a rule name, as their basis, a rule of
+another regime that requires them (`rules.RuleResult.bases`). Only set tests of the same path, with values that the
+profiles name, are compared. Contradictions by other paths, by `any` or by `negate` are left to a person.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from sycee.compliance.vocabulary import ANY_IN, LEVELS, NONE_IN, SETS
 
 _MET: Final = (Verdict.PASS, Verdict.ATTESTED)
 
-# For each rule, the rules that contradict it, each with the facts over which they do.
+# For each rule, the rules that contradict it, each with the facts in question.
 Contradictions = Mapping[str, Mapping[str, frozenset[str]]]
-# Facts that are known to have a value, each with the id of the element, or the subject, that a rule asks it of.
+# Contested facts that have a value, each after the id of the element or subject.
 ContestedFacts = frozenset[tuple[str, str]]
-_NOBODY: Final[ContestedFacts] = frozenset()
+NONE_CONTESTED: Final[ContestedFacts] = frozenset()
 
 
-def pairs(rules: Iterable[Rule]) -> Contradictions:
-    """For each rule, those of other profiles that ask the same fact of the same thing for what it then cannot be."""
-    asking = [(rule, asked) for rule in rules for asked in [_asked(rule)] if asked]
+def contradictions(rules: Iterable[Rule]) -> Contradictions:
+    """Return, for each rule, the rules of other profiles that require an incompatible value of the same fact."""
+    requiring = [(rule, required) for rule in rules for required in [_required_sets(rule)] if required]
     found: dict[str, dict[str, frozenset[str]]] = {}
-    for rule, asked in asking:
-        for other, also in asking:
+    for rule, required in requiring:
+        for other, also in requiring:
             if (
-                _profile(rule.id) == _profile(other.id)
+                rule.profile == other.profile
                 or rule.each != other.each
                 or set(LEVELS[rule.level]).isdisjoint(LEVELS[other.level])
             ):
                 continue
-            facts = frozenset(one.fact for one in asked for another in also if _contradict(one, another))
+            facts = frozenset(one.fact for one in required for another in also if _exclude_each_other(one, another))
             if facts:
                 found.setdefault(rule.id, {})[other.id] = facts
     return found
 
 
-def _asked(rule: Rule) -> list[Condition]:
-    """What a rule wants of the values of facts, where it names them itself."""
+def _required_sets(rule: Rule) -> list[Condition]:
+    """Return the set tests of a rule whose values the rule names itself."""
     return [each for each in rule.require if each.test in SETS and not each.facts and not each.negate]
 
 
-def _contradict(one: Condition, other: Condition) -> bool:
-    """Whether no fact that has a value can meet both."""
+def _exclude_each_other(one: Condition, other: Condition) -> bool:
+    """Return whether no value of their fact can meet both conditions."""
     if one.fact != other.fact or one.test == other.test in (ANY_IN, NONE_IN):
         return False
     if one.test == NONE_IN:
@@ -60,12 +60,8 @@ def _contradict(one: Condition, other: Condition) -> bool:
     return one.values.isdisjoint(other.values)
 
 
-def _profile(rule: str) -> str:
-    return rule.partition("/")[0]
-
-
 class Waivers:
-    """The waivers in force on a day. One names a subject; of what lies on a path, the flow or the place will do."""
+    """The waivers in force on a day. For an element on a path, a waiver may name the flow, the element, or both."""
 
     def __init__(self, waivers: Iterable[Waiver], at: date) -> None:
         self._by_name = {(each.rule, each.subject): each for each in waivers if each.in_force(at)}
@@ -74,58 +70,52 @@ class Waivers:
         return bool(self._by_name)
 
     def of(self, finding: Finding) -> Waiver | None:
-        """The one that lets this finding's subject off its rule."""
+        """Return the waiver of this finding's rule for its subject, if there is one."""
         subjects = dict.fromkeys((finding.subject, *finding.subject.split(ON_PATH)))
         found = (self._by_name.get((finding.rule, subject)) for subject in subjects)
         return next((each for each in found if each is not None), None)
 
 
-def settle(
+def apply(
     findings: list[Finding],
-    concerned: Mapping[str, ContestedFacts],
-    conflicts: Contradictions,
+    contested: Mapping[str, ContestedFacts],
+    contradicting: Contradictions,
     waivers: Waivers,
 ) -> list[Finding]:
-    """The findings of one subject, with waivers and conflicts.
+    """Return the findings of one subject with waivers and conflicts applied.
 
-    `concerned` says of which facts each rule surely asks something. Only where two rules ask it of the same fact can
-    they contradict each other.
-
-    A waiver settles a conflict: a person decided which rule gives way. A rule that binds less makes no conflict of one
-    that is met: what only advises does not stop what the law allows.
+    Two rules conflict only where `contested` has the same fact for both. A waiver ends a conflict: a person decided
+    which rule yields. A rule with less force makes no conflict of one that is met: advice does not stop what is lawful.
     """
     waived = {each.rule: waiver for each in findings if waivers and (waiver := waivers.of(each)) is not None}
     by_rule = {each.rule: each for each in findings}
-    settled = []
+    applied = []
     for each in findings:
         waiver = waived.get(each.rule)
         if waiver is not None:
-            settled.append(_waive(each, waiver))
+            applied.append(_waived(each, waiver))
             continue
+        own = contested.get(each.rule, NONE_CONTESTED)
         others = [
             other
-            for other, facts in conflicts.get(each.rule, {}).items()
-            if other not in waived and _of_both(concerned.get(each.rule, _NOBODY), concerned.get(other, _NOBODY), facts)
+            for other, facts in contradicting.get(each.rule, {}).items()
+            if other not in waived and any(fact in facts for _, fact in own & contested.get(other, NONE_CONTESTED))
             if each.verdict not in _MET or by_rule[other].verdict not in _MET
             if each.verdict not in _MET or by_rule[other].force >= each.force
         ]
-        settled.append(_clash(each, others) if others else each)
-    return settled
+        applied.append(_conflicting(each, others) if others else each)
+    return applied
 
 
-def _of_both(one: ContestedFacts, other: ContestedFacts, facts: frozenset[str]) -> bool:
-    return any(fact in facts for _, fact in one & other)
-
-
-def _waive(finding: Finding, waiver: Waiver) -> Finding:
+def _waived(finding: Finding, waiver: Waiver) -> Finding:
     if not finding.verdict.stops:
         return finding
     reason = waiver.reason.rstrip(".")
-    message = f"{finding.subject} is let off {finding.rule} until {waiver.until_date} by {waiver.role}: {reason}."
+    message = f"{finding.rule} is waived for {finding.subject} until {waiver.until_date} by {waiver.role}: {reason}."
     return finding._replace(verdict=Verdict.WAIVED, waiver=waiver, message=message)
 
 
-def _clash(finding: Finding, others: list[str]) -> Finding:
+def _conflicting(finding: Finding, others: list[str]) -> Finding:
     names = tuple(dict.fromkeys((*finding.conflicts_with, *others)))
-    message = f"What {finding.rule} asks of {finding.subject}, {' and '.join(names)} does not allow."
+    message = f"{finding.rule} and {' and '.join(names)} require of {finding.subject} what excludes each other."
     return finding._replace(verdict=Verdict.CONFLICT, conflicts_with=names, message=message)

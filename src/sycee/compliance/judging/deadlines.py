@@ -1,4 +1,4 @@
-"""By when what was taken abroad must be back: the earlier of so many hours and the end of a business day."""
+"""The deadline for returning data from abroad: the earlier of some hours and the end of a business day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOUR_NS: Final = 3600 * _NS
 
 
 class Deadline:
-    """The limits of one condition `returned-in-time`."""
+    """Both limits of one condition `returned-in-time`."""
 
     def __init__(self, condition: Condition) -> None:
         self._hours_ns = condition.hours * _HOUR_NS
@@ -25,18 +25,20 @@ class Deadline:
         self._end_of_day_ns = lru_cache(maxsize=None)(self._end_ns)
 
     def of(self, taken_ns: int) -> int:
-        """The last moment, in nanoseconds since 1970-01-01T00:00Z, for what was taken at this one."""
+        """Return the last permitted moment for data that left at `taken_ns`, both ns since 1970-01-01T00:00Z."""
         hours_ns = taken_ns + self._hours_ns
         try:
             day = datetime.fromtimestamp(taken_ns // _NS, self._zone).date()
             return min(hours_ns, self._end_of_day_ns(day))
-        except (OverflowError, ValueError):  # the calendar ends before that day does
+        except (OverflowError, ValueError):  # the day is beyond the end of the calendar
             return hours_ns
 
     def _end_ns(self, day: date) -> int:
-        """The last moment of the last business day: the day itself, or the next that is one, and so many after it."""
+        """Return the last moment of the business day that ends the period.
+
+        That is the day itself with a limit of 0 business days, or the next business day if it is a day off.
+        """
         left = self._business_days
-        # Of no business days after it, the day itself ends the time; a day off has no end of business of its own.
         while left or not self._is_business(day):
             day += timedelta(days=1)
             left -= left > 0 and self._is_business(day)

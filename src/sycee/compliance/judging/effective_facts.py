@@ -1,220 +1,181 @@
-"""What is known on a day: facts that have not expired, elements in force, and references followed to what they name.
+"""The facts of a network that are in effect on one day, and paths from one entity to facts of another.
 
-A network is made ready for one day piece by piece, as judging asks for it, and what was made is kept: the walk from a
-cloud to the state of its operator is done once, however many flows are stored there.
+Expired facts and elements that are not in force are left out. Nodes and resolved paths are created on first use and
+cached: the path from a cloud to the state of its operator is resolved once, however many flows are stored there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
+from sycee.compliance.judging.logic import Truth
 from sycee.compliance.verdicts import Evidence
 from sycee.compliance.vocabulary import KINDS, Field, Type
 
 
 def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Of a kind and of each list of tables below it ("flow", "flow.stored"): its fields, and the kinds they name."""
-    found = {name: {each.name: each.kinds for each in fields}}
+    """Return the fields of a kind and of each list of tables below it ("flow", "flow.stored").
+
+    Each field maps to the kinds of entities that it may refer to.
+    """
+    below = {name: {each.name: each.kinds for each in fields}}
     for each in fields:
         if each.type is Type.ELEMENTS:
-            found |= _fields_below(f"{name}.{each.name}", each.fields)
-    return found
+            below |= _fields_below(f"{name}.{each.name}", each.fields)
+    return below
 
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
 
+# Evidence is cached in attributes: a dictionary for each of a million facts would double the garbage collector's work.
+_CACHED_AT: Final = {True: "_of_true", False: "_of_false", None: "_of_unknown"}
 
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FactPath:
-    """A path of facts, a step at a time. Equal paths, and equal ends of paths, are one object: `Path.of`."""
+    """Steps of a path of facts. `of` returns one object for equal steps, so that caches compare identities."""
 
-    __slots__ = ("name", "rest")
-    _made: dict[tuple[str, ...], FactPath] = {}  # noqa: RUF012  (one table for all)
+    name: str
+    rest: FactPath | None
 
-    def __init__(self, name: str, rest: FactPath | None) -> None:
-        self.name = name
-        self.rest = rest
-
-    @classmethod
-    def of(cls, steps: tuple[str, ...]) -> FactPath:
-        """The path of these steps; at least one."""
-        made = cls._made.get(steps)
-        if made is None:
-            made = cls._made[steps] = FactPath(steps[0], cls.of(steps[1:]) if len(steps) > 1 else None)
-        return made
+    @staticmethod
+    @cache
+    def of(steps: tuple[str, ...]) -> FactPath:
+        """Return the path of these steps, at least one."""
+        return FactPath(steps[0], FactPath.of(steps[1:]) if len(steps) > 1 else None)
 
 
+@dataclass(slots=True, eq=False)
 class EffectiveFact:
-    """One fact that is known. Tests look at `values`; `nodes` are the elements or entities that it leads to."""
+    """One fact that is in effect. Conditions test `values`; `nodes` are the elements or entities that it leads to."""
 
-    __slots__ = (
-        "_held",
-        "_open",
-        "_refuted",
-        "as_of",
-        "assurance",
-        "nodes",
-        "note",
-        "path",
-        "refers",
-        "source",
-        "value",
-        "values",
-    )
+    path: str
+    value: Value
+    values: tuple[Any, ...]
+    source: str = ""
+    as_of: date | None = None
+    assurance: Assurance = Assurance.DECLARED
+    nodes: tuple[Node, ...] = ()
+    is_reference: bool = False
+    note: str = ""
+    _of_true: Evidence | None = None
+    _of_false: Evidence | None = None
+    _of_unknown: Evidence | None = None
 
-    def __init__(
-        self,
-        path: str,
-        value: Value,
-        values: tuple[Any, ...],
-        source: str = "",
-        as_of: date | None = None,
-        assurance: Assurance = Assurance.DECLARED,
-        nodes: tuple[Node, ...] = (),
-        refers: bool = False,
-        note: str = "",
-    ) -> None:
-        self.path = path
-        self.value = value
-        self.values = values
-        self.source = source
-        self.as_of = as_of
-        self.assurance = assurance
-        self.nodes = nodes
-        self.refers = refers
-        self.note = note
-        self._held: Evidence | None = None
-        self._refuted: Evidence | None = None
-        self._open: Evidence | None = None
-
-    def told(self, holds: bool | None) -> Evidence:
-        """The evidence that it is, made once for each answer that came of it."""
-        evidence = self._held if holds else self._open if holds is None else self._refuted
+    def evidence(self, holds: Truth) -> Evidence:
+        """Return the fact as evidence of a truth, created once for each truth."""
+        cached = _CACHED_AT[holds]
+        evidence: Evidence | None = getattr(self, cached)
         if evidence is None:
             evidence = Evidence(self.path, self.value, self.source, self.as_of, self.assurance, holds, self.note)
-            if holds:
-                self._held = evidence
-            elif holds is None:
-                self._open = evidence
-            else:
-                self._refuted = evidence
+            setattr(self, cached, evidence)
         return evidence
 
-    def noted(self, note: str) -> EffectiveFact:
-        """The same fact with a note."""
+    def with_note(self, note: str) -> EffectiveFact:
+        """Return the same fact with a note."""
         return EffectiveFact(self.path, self.value, self.values, self.source, self.as_of, self.assurance, note=note)
 
 
+@dataclass(slots=True, eq=False)
 class ResolvedPath:
-    """Where a path led: the facts at its end, those passed on the way, and the paths of what is missing."""
+    """The facts at the end of a path, the references that were followed, and the paths of missing facts."""
 
-    __slots__ = ("_held", "_refuted", "leaves", "missing", "way")
+    leaves: tuple[EffectiveFact, ...] = ()
+    followed: tuple[EffectiveFact, ...] = ()
+    missing: tuple[str, ...] = ()
+    _of_true: tuple[Evidence, ...] | None = None
+    _of_false: tuple[Evidence, ...] | None = None
+    _of_unknown: tuple[Evidence, ...] | None = None
 
-    def __init__(
-        self,
-        leaves: tuple[EffectiveFact, ...] = (),
-        way: tuple[EffectiveFact, ...] = (),
-        missing: tuple[str, ...] = (),
-    ) -> None:
-        self.leaves = leaves
-        self.way = way
-        self.missing = missing
-        self._held: tuple[Evidence, ...] | None = None
-        self._refuted: tuple[Evidence, ...] | None = None
-
-    def told(self, holds: bool) -> tuple[Evidence, ...]:
-        """The evidence that all of it is, where one answer came of all; made once for each answer."""
-        evidence = self._held if holds else self._refuted
+    def evidence(self, holds: Truth) -> tuple[Evidence, ...]:
+        """Return all of its facts as evidence of one truth, created once for each truth."""
+        cached = _CACHED_AT[holds]
+        evidence: tuple[Evidence, ...] | None = getattr(self, cached)
         if evidence is None:
-            evidence = tuple([known.told(holds) for known in (*self.way, *self.leaves)])
-            if holds:
-                self._held = evidence
-            else:
-                self._refuted = evidence
+            evidence = tuple([fact.evidence(holds) for fact in (*self.followed, *self.leaves)])
+            setattr(self, cached, evidence)
         return evidence
 
 
 NO_FACTS: Final = ResolvedPath()
 
 
+@dataclass(slots=True, eq=False)
 class Node:
-    """An entity, or an element of a list, on the day. One that was declared nowhere has no facts: all are missing."""
+    """An entity, or an element of a list, on the day. All facts of an undeclared entity are missing."""
 
-    __slots__ = ("_fields", "_knowledge", "_known", "_named", "_walks", "facts", "id", "kind", "outcomes", "owner")
-
-    def __init__(self, knowledge: EffectiveNetwork, label: str, kind: str, facts: Any, owner: str, named: str) -> None:
-        self.id = label
-        self.kind = kind  # "" where nothing is declared
-        self.owner = owner  # the id of the entity that it is, or is a part of
-        self.outcomes: dict[Hashable, Any] = {}  # of tests that start here, and of rules on it
-        self._knowledge = knowledge
-        self.facts = facts
-        self._named = named  # the path of fields from the entity to this element, with a dot behind it
-        self._fields = _FIELDS.get(kind)
-        self._known: dict[str, EffectiveFact | None] = {}
-        self._walks: dict[FactPath, ResolvedPath] = {}
+    _network: EffectiveNetwork
+    id: str
+    kind: str  # "" if the entity is not declared
+    facts: Mapping[str, Fact]
+    entity_id: str  # the entity that the node is, or is a part of
+    _prefix: str = ""  # the fields from the entity to this element, with a dot at the end
+    results: dict[Hashable, Any] = field(default_factory=dict)  # of conditions that start here, and rules about it
+    _effective: dict[str, EffectiveFact | None] = field(default_factory=dict)
+    _resolved: dict[FactPath, ResolvedPath] = field(default_factory=dict)
 
     def get(self, name: str) -> EffectiveFact | None:
-        """The fact of this name, if it is known."""
-        known = self._known.get(name)
-        if known is None and name not in self._known:
+        """Return the fact of this name; None if it is unknown."""
+        effective = self._effective.get(name)
+        if effective is None and name not in self._effective:
             fact = self.facts.get(name)
-            known = self._known[name] = None if fact is None else self._make(name, fact)
-        return known
+            effective = self._effective[name] = None if fact is None else self._make(name, fact)
+        return effective
 
     @property
     def name(self) -> str:
-        """What people call the entity; its id where it has no other name."""
-        entity = self._knowledge.network.entities.get(self.id)
+        """Return the declared name of the entity, or else its id."""
+        entity = self._network.network.entities.get(self.id)
         return self.id if entity is None else entity.name
 
-    def may_have(self, name: str) -> bool:
-        """Whether such a fact can be declared here. A facility has no operator of record: that is not a gap."""
-        return self._fields is None or name in self._fields
-
     def declared_count(self, name: str) -> int:
-        """How many elements a list has that is known, of whatever time."""
+        """Return how many elements a list has, whether in force or not."""
         fact = self.facts.get(name)
         return len(fact.value) if fact is not None and type(fact.value) is tuple else 0
 
-    def walk(self, path: FactPath) -> ResolvedPath:
+    def resolve(self, path: FactPath) -> ResolvedPath:
         """Follow a path from here."""
-        walk = self._walks.get(path)
-        if walk is None:
-            walk = self._walks[path] = self._walk(path)
-        return walk
+        resolved = self._resolved.get(path)
+        if resolved is None:
+            resolved = self._resolved[path] = self._resolve(path)
+        return resolved
 
-    def _walk(self, path: FactPath) -> ResolvedPath:
-        known = self.get(path.name)
-        if known is None:
-            return ResolvedPath((), (), (f"{self.id}.{path.name}",)) if self.may_have(path.name) else NO_FACTS
+    def _resolve(self, path: FactPath) -> ResolvedPath:
+        fact = self.get(path.name)
+        if fact is None:
+            # A field that the kind does not have is no gap: a facility has no operator of record.
+            declarable = not self.kind or path.name in _FIELDS[self.kind]
+            return ResolvedPath(missing=(f"{self.id}.{path.name}",)) if declarable else NO_FACTS
         if path.rest is None:
-            return ResolvedPath((known,))
-        nodes = known.nodes
+            return ResolvedPath((fact,))
+        nodes = fact.nodes
         if not nodes:
-            return ResolvedPath((), (known,))
-        way: tuple[EffectiveFact, ...] = (known,) if known.refers else ()
+            return ResolvedPath((), (fact,))
+        followed: tuple[EffectiveFact, ...] = (fact,) if fact.is_reference else ()
         if len(nodes) == 1:
-            walk = nodes[0].walk(path.rest)
-            return ResolvedPath(walk.leaves, way + walk.way, walk.missing) if way else walk
-        walks = [node.walk(path.rest) for node in nodes]
+            only = nodes[0].resolve(path.rest)
+            return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
+        below = [node.resolve(path.rest) for node in nodes]
         return ResolvedPath(
-            tuple([leaf for walk in walks for leaf in walk.leaves]),
-            way + tuple([passed for walk in walks for passed in walk.way]),
-            tuple([gap for walk in walks for gap in walk.missing]),
+            tuple([leaf for each in below for leaf in each.leaves]),
+            followed + tuple([reference for each in below for reference in each.followed]),
+            tuple([gap for each in below for gap in each.missing]),
         )
 
     def _make(self, name: str, fact: Fact) -> EffectiveFact | None:
-        knowledge = self._knowledge
-        if fact.expires is not None and knowledge.at >= fact.expires:
+        network = self._network
+        if fact.expires is not None and network.at >= fact.expires:
             return None
         value = fact.value
         path = f"{self.id}.{name}"
         values: tuple[Any, ...]
         nodes: tuple[Node, ...] = ()
-        kinds = self._fields.get(name, ()) if self._fields is not None else ()
+        kinds = _FIELDS[self.kind].get(name, ())
         if type(value) is tuple:
             values = value
             if value and type(value[0]) is Element:
@@ -223,71 +184,74 @@ class Node:
         else:
             values = (value,)
         if kinds:
-            nodes = tuple([knowledge.named(str(each), kinds) for each in values])
+            nodes = tuple([network.node_of_kind(str(each), kinds) for each in values])
         assurance = fact.assurance
-        if knowledge.vouched and (vouched := knowledge.vouched.get(self.owner)):
-            assurance = _strongest(assurance, vouched, f"{self._named}{name}")
+        if network.attested and (attested := network.attested.get(self.entity_id)):
+            assurance = _strongest(assurance, attested, f"{self._prefix}{name}")
         return EffectiveFact(path, value, values, fact.source, fact.as_of, assurance, nodes, bool(kinds))
 
     def _elements(self, name: str, path: str, elements: tuple[Any, ...]) -> tuple[Node, ...]:
-        knowledge = self._knowledge
-        kind, named = f"{self.kind}.{name}", f"{self._named}{name}."
+        network = self._network
+        kind, prefix = f"{self.kind}.{name}", f"{self._prefix}{name}."
         return tuple(
             [
-                Node(knowledge, f"{path}[{position}]", kind, element.facts, self.owner, named)
-                for position, element in enumerate(elements, 1)
-                if element.in_force(knowledge.at)
+                Node(network, f"{path}[{number}]", kind, element.facts, self.entity_id, prefix)
+                for number, element in enumerate(elements, 1)
+                if element.in_force(network.at)
             ]
         )
 
 
 class EffectiveNetwork:
-    """A network on a day."""
+    """A network on a day: its entities as nodes."""
 
     def __init__(self, network: Network, at: date) -> None:
         self.network = network
         self.at = at
-        # What others vouch for, by subject and then by the fact's name. Only a checked signature vouches.
-        self.vouched: dict[str, dict[str, Assurance]] = {}
+        # The assurance of attested facts, by subject and name. Only a verified signature counts.
+        self.attested: dict[str, dict[str, Assurance]] = {}
         for each in network.attestations:
             if each.signed and each.in_force(at):
                 for name in each.facts:
-                    named = self.vouched.setdefault(each.subject, {})
+                    named = self.attested.setdefault(each.subject, {})
                     named[name] = max(each.assurance, named.get(name, Assurance.DECLARED))
         self._nodes: dict[str, Node] = {}
-        self._strangers: dict[str, Node] = {}  # what is named where another kind belongs
+        self._wrong_kind: dict[str, Node] = {}
 
     def node(self, id: str) -> Node:
-        """The entity of this id, kept; without facts if there is none."""
+        """Return the cached node of an entity; a node without facts if the id is not declared."""
         node = self._nodes.get(id)
         if node is None:
             entity = self.network.entities.get(id)
-            node = self._nodes[id] = Node(self, id, "", {}, id, "") if entity is None else self.fresh(entity)
+            node = self._nodes[id] = self._undeclared(id) if entity is None else self.uncached_node(entity)
         return node
 
-    def named(self, id: str, kinds: tuple[str, ...]) -> Node:
-        """The entity of this id where one of these kinds belongs.
+    def node_of_kind(self, id: str, kinds: tuple[str, ...]) -> Node:
+        """Return the node of an entity that must be of one of these kinds.
 
-        One of another kind has no facts there, as if it were declared nowhere: that an organisation has no operator
-        says nothing of who runs the place that was meant.
+        An entity of another kind counts as undeclared: that an organisation has no operator does not show who operates
+        the facility that was meant.
         """
         node = self._nodes.get(id) or self.node(id)
         if not node.kind or node.kind in kinds:
             return node
-        stranger = self._strangers.get(id)
-        if stranger is None:
-            stranger = self._strangers[id] = Node(self, id, "", {}, id, "")
-        return stranger
+        undeclared = self._wrong_kind.get(id)
+        if undeclared is None:
+            undeclared = self._wrong_kind[id] = self._undeclared(id)
+        return undeclared
 
-    def fresh(self, entity: Entity) -> Node:
-        """An entity as it stands, not kept: a flow is judged once, and a question is in no network."""
-        return Node(self, entity.id, entity.kind, entity.facts, entity.id, "")
+    def uncached_node(self, entity: Entity) -> Node:
+        """Return a new node: for a flow, which is judged once, and for an entity of a question, which is undeclared."""
+        return Node(self, entity.id, entity.kind, entity.facts, entity.id)
+
+    def _undeclared(self, id: str) -> Node:
+        return Node(self, id, "", {}, id)
 
 
-def _strongest(own: Assurance, vouched: dict[str, Assurance], name: str) -> Assurance:
-    """Its own assurance, or that of who vouches for the fact or for the list that it stands in."""
-    whole = ""
+def _strongest(own: Assurance, attested: dict[str, Assurance], name: str) -> Assurance:
+    """Return the strongest of the fact's own assurance and those attested for it or for a list that contains it."""
+    prefix = ""
     for step in name.split("."):
-        whole = f"{whole}.{step}" if whole else step
-        own = max(own, vouched.get(whole, own))
+        prefix = f"{prefix}.{step}" if prefix else step
+        own = max(own, attested.get(prefix, own))
     return own

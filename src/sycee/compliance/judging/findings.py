@@ -1,4 +1,4 @@
-"""Findings out of what rules came to: the verdict, what it rests on, and one sentence for people."""
+"""Findings from rule results: the verdict, its evidence, and one sentence for people."""
 
 from __future__ import annotations
 
@@ -9,117 +9,120 @@ from typing import Final
 
 from sycee.compliance.facts import Assurance, Value
 from sycee.compliance.judging.conditions import ConditionResult
-from sycee.compliance.judging.ownership import Truth
+from sycee.compliance.judging.logic import Truth
 from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of, weakest_assurance
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 
-_FINDING: Final = tuple.__new__  # takes a third of the time that a call with eighteen arguments does
-_NOT_APPLICABLE: Final = Verdict.NOT_APPLICABLE
-_VALUES_TOLD_MAX: Final = 5  # in one sentence
+_NEW_FINDING: Final = tuple.__new__  # three times as fast as a call with eighteen arguments
+_VALUES_SHOWN_MAX: Final = 5  # in one sentence
 
 
 @dataclass(slots=True)
 class Precondition:
-    """Whether a rule applies, but for what the subject itself decides: its regime touches it, and so does its flow."""
+    """Whether a regime and the flow make a rule apply, before its subject is considered."""
 
     truth: Truth
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
     assurance: Assurance | None = None
-    vouched: bool = False
-    touches: bool = True  # false where the regime does not touch it at all
+    by_attestation: bool = False
+    touches: bool = True  # false if the regime does not apply at all
+
+
+def precondition(touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -> Precondition:
+    """Combine why a profile applies with why a flow is one that a rule is about."""
+    if touch.truth is False:
+        return Precondition(False, touch.evidence, (), weakest_assurance(touch.evidence), touches=False)
+    results = [touch]
+    for result in flow:
+        if result.truth is False:
+            return Precondition(False, result.evidence, (), weakest_assurance(result.evidence))
+        results.append(result)
+    if len(results) == 1:
+        assurance = weakest_assurance(touch.evidence)
+        return Precondition(touch.truth, touch.applying, touch.missing, assurance, touch.by_attestation)
+    evidence = tuple([each for result in results for each in result.applying])
+    missing = tuple([gap for result in results for gap in result.missing])
+    truth: Truth = None if any(result.truth is None for result in results) else True
+    by_attestation = any(result.by_attestation for result in results)
+    return Precondition(truth, evidence, missing, weakest_assurance(evidence), by_attestation)
 
 
 class FindingWriter:
-    """Writes the findings of one day. `forces` are of the profiles that judge, by their rules' full names."""
+    """Writes the findings of one day. `forces` are of the profiles, by the full names of their rules."""
 
     def __init__(self, at: date, forces: dict[str, Force]) -> None:
         self._on = at.isoformat()
         self._forces = forces
 
-    def claim(self, touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -> Precondition:
-        """Put together why a rule applies."""
-        if touch.truth is False:
-            return Precondition(False, touch.evidence, (), weakest_assurance(touch.evidence), touches=False)
-        outcomes = [touch]
-        for outcome in flow:
-            if outcome.truth is False:
-                return Precondition(False, outcome.evidence, (), weakest_assurance(outcome.evidence))
-            outcomes.append(outcome)
-        if len(outcomes) == 1:
-            return Precondition(
-                touch.truth, touch.applying, touch.missing, weakest_assurance(touch.evidence), touch.vouched
-            )
-        evidence = tuple([each for outcome in outcomes for each in outcome.applying])
-        missing = tuple([gap for outcome in outcomes for gap in outcome.missing])
-        truth: Truth = None if any(outcome.truth is None for outcome in outcomes) else True
-        return Precondition(
-            truth, evidence, missing, weakest_assurance(evidence), any(outcome.vouched for outcome in outcomes)
-        )
-
-    def write(self, ready: CompiledRule, subject: str, claim: Precondition, part: RuleResult) -> Finding:
-        """The finding of one rule on one subject."""
-        if claim.truth is False:
-            return not_applicable(ready, subject, claim)
-        if part.applies is False:
-            why = ready.is_not_about
-            if part.exempt is not None:
-                why = f" is exempt from {ready.name}: {_facts(part.exempt) or 'its facts say so'}."
-            return _not_applicable(ready, subject, part, why)
-        rule, (head, _) = ready.rule, ready.shared
-        verdict = verdict_of(
-            True if claim.truth and part.applies else None, part.holds, vouched=part.vouched or claim.vouched
-        )
+    def write(self, rule: CompiledRule, subject: str, before: Precondition, result: RuleResult) -> Finding:
+        """Return the finding of one rule about one subject."""
+        if before.truth is False:
+            return not_applicable(rule, subject, before)
+        if result.applies is False:
+            why = rule.not_about
+            if result.exempting is not None:
+                why = f" is exempt from {rule.name}: {_facts(result.exempting) or 'by its facts'}."
+            return _not_applicable(rule, subject + why, subject, result.evidence, result.row, result.assurance)
+        head, _ = rule.shared
+        by_attestation = result.by_attestation or before.by_attestation
+        applies: Truth = True if before.truth and result.applies else None
+        verdict = verdict_of(applies, result.holds, by_attestation=by_attestation)
         missing: tuple[str, ...] = ()
-        names: tuple[str, ...] = ()
+        conflicting: tuple[str, ...] = ()
         if verdict is Verdict.UNKNOWN:
-            missing = (*claim.missing, *(gap for gap in part.missing if gap not in claim.missing))
-            verdict = Verdict.FAIL if ready.says_fail else verdict
-        elif verdict is Verdict.FAIL and part.bases and all(self._binds(name, ready) for name in part.bases):
-            verdict, names = Verdict.CONFLICT, tuple(dict.fromkeys(part.bases))
-        message = self._message(ready, subject, verdict, part, missing, names)
-        evidence, assurance = claim.evidence + part.evidence, _weaker(claim.assurance, part.assurance)
-        told = (subject, verdict, ready.force, message, evidence, part.chain, part.row, missing, assurance)
-        return _FINDING(Finding, (*head, *told, rule.remedy, rule.interpretation, names, None))
+            missing = (*before.missing, *(gap for gap in result.missing if gap not in before.missing))
+            verdict = Verdict.FAIL if rule.unknown_fails else verdict
+        elif verdict is Verdict.FAIL and result.bases and all(self._binds(name, rule) for name in result.bases):
+            verdict, conflicting = Verdict.CONFLICT, tuple(dict.fromkeys(result.bases))
+        message = self._message(rule, subject, verdict, result, missing, conflicting)
+        evidence, assurance = before.evidence + result.evidence, _weaker(before.assurance, result.assurance)
+        own = (subject, verdict, rule.force, message, evidence, result.chain, result.row, missing, assurance)
+        return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, conflicting, None))
 
-    def _binds(self, name: str, ready: CompiledRule) -> bool:
-        """Whether a basis is a rule of another regime that is in effect."""
+    def _binds(self, name: str, rule: CompiledRule) -> bool:
+        """Return whether a basis is a rule of another regime that is in effect."""
         other = self._forces.get(name, Force.NONE)
-        return other is not Force.NONE and not name.startswith(f"{ready.profile.id}/")
+        return other is not Force.NONE and not name.startswith(f"{rule.profile.id}/")
 
     def _message(
         self,
-        ready: CompiledRule,
+        rule: CompiledRule,
         subject: str,
         verdict: Verdict,
-        part: RuleResult,
+        result: RuleResult,
         missing: tuple[str, ...],
-        names: tuple[str, ...],
+        conflicting: tuple[str, ...],
     ) -> str:
         if verdict is Verdict.PASS:
-            return f"{subject} meets {ready.name} on declared facts as of {self._on}."
+            return f"{subject} meets {rule.name} on declared facts as of {self._on}."
         if verdict is Verdict.ATTESTED:
-            return f"{subject} meets {ready.name} on somebody's word as of {self._on}."
+            return f"{subject} meets {rule.name} by attestation as of {self._on}."
         if verdict is Verdict.CONFLICT:
-            return f"What {ready.name} asks of {subject}, {' and '.join(names)} does not allow."
-        if verdict is Verdict.UNKNOWN or part.holds is not False:
-            return f"Whether {subject} meets {ready.name} is unknown: {_gaps(missing, part)}."
-        excluded = "is excluded by" if part.row else "does not meet"
-        return f"{subject} {excluded} {ready.name} because {_reason(part)}."
+            return f"{subject} does not meet {rule.name} because {' and '.join(conflicting)} requires the opposite."
+        if verdict is Verdict.UNKNOWN or result.holds is not False:
+            return f"Whether {subject} meets {rule.name} is unknown: {_gaps(missing, result)}."
+        excluded = "is excluded by" if result.row else "does not meet"
+        return f"{subject} {excluded} {rule.name} because {_reason(result)}."
 
 
-def not_applicable(ready: CompiledRule, subject: str, claim: Precondition) -> Finding:
-    """The finding where the claim is false. Most are such: they are made of what all findings of a rule share."""
-    head, tail = ready.shared
-    why = subject + (ready.is_not_about if claim.touches else ready.does_not_touch)
-    told = (subject, _NOT_APPLICABLE, ready.force, why, claim.evidence, (), "", (), claim.assurance)
-    return _FINDING(Finding, head + told + tail)
+def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Finding:
+    """Return the finding for a false precondition."""
+    message = subject + (rule.not_about if before.touches else rule.not_touched)
+    return _not_applicable(rule, message, subject, before.evidence, "", before.assurance)
 
 
-def _not_applicable(ready: CompiledRule, subject: str, part: RuleResult, why: str) -> Finding:
-    head, tail = ready.shared
-    told = (subject, _NOT_APPLICABLE, ready.force, subject + why, part.evidence, (), part.row, (), part.assurance)
-    return _FINDING(Finding, head + told + tail)
+def _not_applicable(
+    rule: CompiledRule,
+    message: str,
+    subject: str,
+    evidence: tuple[Evidence, ...],
+    row: str,
+    assurance: Assurance | None,
+) -> Finding:
+    head, tail = rule.shared  # most findings are not applicable, and share all other fields
+    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, evidence, (), row, (), assurance)
+    return _NEW_FINDING(Finding, head + own + tail)
 
 
 def _weaker(one: Assurance | None, other: Assurance | None) -> Assurance | None:
@@ -128,31 +131,31 @@ def _weaker(one: Assurance | None, other: Assurance | None) -> Assurance | None:
     return min(one, other)
 
 
-def _reason(part: RuleResult) -> str:
-    row = (f"on list {part.row}",) if part.row else ()
-    reasons = (*([_facts(part.against)] if part.against else []), *part.chain, *row)
-    return "; ".join(reasons) or "its facts say otherwise"
+def _reason(result: RuleResult) -> str:
+    against = (_facts(result.against),) if result.against else ()
+    row = (f"on list {result.row}",) if result.row else ()
+    return "; ".join((*against, *result.chain, *row)) or "its facts do not"
 
 
-def _gaps(missing: tuple[str, ...], part: RuleResult) -> str:
+def _gaps(missing: tuple[str, ...], result: RuleResult) -> str:
     if missing:
-        return f"{_several(missing)} {'is' if len(missing) == 1 else 'are'} not declared"
-    notes = tuple(
-        dict.fromkeys(f"{each.path}: {each.note}" for each in part.evidence if each.holds is None and each.note)
-    )
-    return _several(notes) or "what is declared does not decide it"
+        return f"{_limited(missing)} {'is' if len(missing) == 1 else 'are'} not declared"
+    unknown = [each for each in result.evidence if each.holds is None and each.note]
+    notes = dict.fromkeys(f"{each.path}: {each.note}" for each in unknown)
+    return _limited(tuple(notes)) or "the declared facts do not decide"
 
 
 def _facts(evidence: tuple[Evidence, ...]) -> str:
-    return _several(tuple(f"{each.path} is {_said(each.value)}" for each in evidence), "; ")
+    return _limited(tuple(f"{each.path} is {_value(each.value)}" for each in evidence), "; ")
 
 
-def _said(value: Value | None) -> str:
+def _value(value: Value | None) -> str:
     if isinstance(value, tuple):
-        return _several(tuple(str(each) for each in value)) or "none"
+        return _limited(tuple(str(each) for each in value)) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _several(texts: tuple[str, ...], between: str = ", ") -> str:
-    more = len(texts) - _VALUES_TOLD_MAX
-    return between.join(texts[:_VALUES_TOLD_MAX]) + (f" and {more} more" if more > 0 else "")
+def _limited(texts: tuple[str, ...], separator: str = ", ") -> str:
+    """Join texts, at most `_VALUES_SHOWN_MAX` of them."""
+    more = len(texts) - _VALUES_SHOWN_MAX
+    return separator.join(texts[:_VALUES_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")

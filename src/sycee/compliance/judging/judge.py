@@ -1,7 +1,7 @@
-"""The judge: every rule on every subject that it is about, on declared facts as of a day.
+"""The judge: evaluates every rule for every subject that it is about, on declared facts as of a day.
 
-A network and a library are made ready once; then each question costs what it alone needs. A rule on the path of a flow
-is judged for what lies there by itself, once, and for each flow by what the flow is.
+A network and a library are compiled once; afterwards each question evaluates only what it needs. A rule about elements
+on a path is evaluated once for each element; for each flow, only its conditions about the flow are evaluated again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging import conflicts
-from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, conjunction
+from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult
 from sycee.compliance.judging.effective_facts import EffectiveNetwork, FactPath, Node
-from sycee.compliance.judging.findings import FindingWriter, Precondition, not_applicable
+from sycee.compliance.judging.findings import FindingWriter, Precondition, not_applicable, precondition
+from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.name_check import check_names
-from sycee.compliance.judging.ownership import Truth
 from sycee.compliance.judging.rules import CompiledRule, CompiledTouches, RuleResult, combine_undecided
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import ON_PATH, Finding, Force, Report, Verdict
@@ -27,31 +27,32 @@ from sycee.core.errors import UsageError
 
 _EDGES: Final = (SPAN, SEGMENT)
 _FACILITY: Final = (FACILITY,)
-_FROM: Final = FactPath.of(("from", "gateway"))
-_TO: Final = FactPath.of(("to", "gateway"))
 _ENDS: Final = FactPath.of(("ends",))
 _ALWAYS: Final = ConditionResult(True)
 _NEVER: Final = ConditionResult(False)
 
+FROM_GATEWAY: Final = FactPath.of(("from", "gateway"))
+TO_GATEWAY: Final = FactPath.of(("to", "gateway"))
+
 
 @dataclass(frozen=True, slots=True)
-class _Passage:
-    """A flow and its path: what lies there, in order, and what is missing to know all of it, by kind.
+class _FlowOnPath:
+    """A flow, the elements on its path in order, and the facts that are missing to know all of them, by kind.
 
-    Each place comes with the kinds that it may be of: an edge that is declared nowhere, of both.
+    Each element comes with its possible kinds: an edge that is not declared may be a span or a segment.
     """
 
     flow: Node
-    places: tuple[tuple[Node, tuple[str, ...]], ...]
+    elements: tuple[tuple[Node, tuple[str, ...]], ...]
     missing: Mapping[str, tuple[str, ...]]
 
 
 class Judge:
-    """Judges a network under the profiles of a library, as of a day.
+    """Evaluates the rules of a library for a network, as of a day.
 
-    `waivers` are further ones beside those of the network. A subject is the id of an entity; a flow may also be given
-    as an entity that is in no network: a question. UsageError for a subject that is not there, and for an adoption or
-    a waiver with a slip in its name (`name_check.check_names`).
+    `waivers` are added to those of the network. A subject is the id of an entity; a flow may also be an `Entity` that
+    is not in the network, for a question. UsageError for an undeclared subject, and for a mistyped name in an adoption
+    or waiver (`name_check.check_names`).
     """
 
     def __init__(self, network: Network, library: Library, at: date, waivers: Iterable[Waiver] = ()) -> None:
@@ -60,249 +61,252 @@ class Judge:
         self.network = network
         self.library = library
         self.at = at
-        self._knowledge = EffectiveNetwork(network, at)
-        conditions = ConditionCompiler(self._knowledge, library.lists)
-        self._touching: dict[str, CompiledTouches] = {}
+        self._effective = EffectiveNetwork(network, at)
+        compiler = ConditionCompiler(self._effective, library.lists)
+        self._touches: dict[str, CompiledTouches] = {}
         self._force: dict[str, Force] = {}
-        self._ready: dict[str, CompiledRule] = {}
+        self._rules: dict[str, CompiledRule] = {}
         for profile in library.profiles:
-            self._touching[profile.id] = CompiledTouches(profile, conditions)
+            self._touches[profile.id] = CompiledTouches(profile, compiler)
             self._force[profile.id] = force = profile.force(at, network.adoptions)
             for rule in profile.rules:
-                self._ready[rule.id] = CompiledRule(profile, rule, force, conditions)
-        self._on_path = [ready for ready in self._ready.values() if ready.on_path]
+                self._rules[rule.id] = CompiledRule(profile, rule, force, compiler)
+        self._on_path = [rule for rule in self._rules.values() if rule.on_path]
         self._on_path_of: dict[tuple[str, ...], list[CompiledRule]] = {
-            kinds: [ready for ready in self._on_path if not set(kinds).isdisjoint(ready.kinds)]
+            kinds: [rule for rule in self._on_path if not set(kinds).isdisjoint(rule.kinds)]
             for kinds in [(FACILITY,), (SPAN,), (SEGMENT,), _EDGES]
         }
-        self._by_kind = {kind: [each for each in self._ready.values() if kind in each.kinds] for kind in KINDS}
-        self._writer = FindingWriter(at, {name: ready.force for name, ready in self._ready.items()})
-        in_effect = [ready.rule for ready in self._ready.values() if ready.force is not Force.NONE]
-        self._conflicts = conflicts.pairs(in_effect)
-        for name, others in self._conflicts.items():
-            self._ready[name].contest(sorted(frozenset().union(*others.values())))
+        self._by_kind = {kind: [rule for rule in self._rules.values() if kind in rule.kinds] for kind in KINDS}
+        self._writer = FindingWriter(at, {name: rule.force for name, rule in self._rules.items()})
+        in_effect = [rule.rule for rule in self._rules.values() if rule.force is not Force.NONE]
+        self._contradictions = conflicts.contradictions(in_effect)
+        for name, others in self._contradictions.items():
+            self._rules[name].contest(sorted(frozenset().union(*others.values())))
         self._waivers = conflicts.Waivers((*network.waivers, *waivers), at)
-        self._anything_waived = bool(self._waivers)
+        self._has_waivers = bool(self._waivers)
 
     # --- whole questions ---
 
     def findings(self, subject: str | Entity) -> tuple[Finding, ...]:
-        """Every rule on one subject. Of what can lie on a path, those that say something of it whatever passes."""
+        """Return the finding of every rule about one subject. Rules that read a flow are left out of other subjects."""
         entity = self._entity(subject)
         if entity.kind == FLOW:
-            passage = self._passage(self.flow_node(entity), None)
-            return tuple(self._of_flow(passage, self._claims(self._regimes(passage))))
-        node = self._knowledge.node(entity.id) if isinstance(subject, str) else self._knowledge.fresh(entity)
-        claims = self._claims({name: self._alone(name, node) for name in self._touching})
-        asked = [(each, claims[each.profile.id]) for each in self._by_kind[entity.kind] if not each.needs_flow]
-        return tuple(self._judged(node.id, asked, node, None))
+            on_path = self._flow_on_path(self.flow_node(entity), None)
+            return tuple(self._of_flow(on_path, self._preconditions(self._regimes(on_path))))
+        node = self._effective.node(entity.id) if isinstance(subject, str) else self._effective.uncached_node(entity)
+        before = self._preconditions({name: self._regime_of_entity(name, node) for name in self._touches})
+        rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
+        return tuple(self._judge(node.id, rules, node, None))
 
     def flow(self, flow: str | Entity | Node, via: Sequence[str] | None = None) -> tuple[Finding, ...]:
-        """Every rule on a flow and on all that lies on its path. `via`: spans and segments, for those declared."""
-        passage = self._passage(self.flow_node(flow), via)
-        node, touches = passage.flow, self._regimes(passage)
-        of_profiles = self._claims(touches)
-        findings = self._of_flow(passage, of_profiles)
-        claims: dict[CompiledRule, Precondition] = {}
-        for ready in self._on_path:
-            claim = of_profiles[ready.profile.id]
-            if ready.flow and claim.truth is not False:
-                about = [test((node, node, node)) for test in ready.flow]
-                claim = self._writer.claim(touches[ready.profile.id], about)
-            claims[ready] = claim
-        asked_of: dict[tuple[str, ...], list[tuple[CompiledRule, Precondition]]] = {}
-        for place, kinds in passage.places:
-            asked = asked_of.get(kinds)
-            if asked is None:
-                asked = asked_of[kinds] = [(ready, claims[ready]) for ready in self._on_path_of[kinds]]
-            findings += self._judged(f"{node.id}{ON_PATH}{place.id}", asked, place, node)
-        for ready, claim in claims.items() if passage.missing else ():
-            missing = dict.fromkeys(gap for kind in ready.kinds for gap in passage.missing.get(kind, ()))
+        """Return the finding of every rule about a flow and about each element on its path.
+
+        `via` are the ids of spans and segments, in place of those that the flow declares.
+        """
+        on_path = self._flow_on_path(self.flow_node(flow), via)
+        node, touches = on_path.flow, self._regimes(on_path)
+        of_profiles = self._preconditions(touches)
+        findings = self._of_flow(on_path, of_profiles)
+        of_rules: dict[CompiledRule, Precondition] = {}
+        for rule in self._on_path:
+            before = of_profiles[rule.profile.id]
+            if rule.flow and before.truth is not False:
+                of_flow = [evaluate((node, node, node)) for evaluate in rule.flow]
+                before = precondition(touches[rule.profile.id], of_flow)
+            of_rules[rule] = before
+        rules_of_kinds: dict[tuple[str, ...], list[tuple[CompiledRule, Precondition]]] = {}
+        for element, kinds in on_path.elements:
+            rules = rules_of_kinds.get(kinds)
+            if rules is None:
+                rules = rules_of_kinds[kinds] = [(rule, of_rules[rule]) for rule in self._on_path_of[kinds]]
+            findings += self._judge(f"{node.id}{ON_PATH}{element.id}", rules, element, node)
+        for rule, before in of_rules.items() if on_path.missing else ():
+            missing = dict.fromkeys(gap for kind in rule.kinds for gap in on_path.missing.get(kind, ()))
             if missing:
-                finding = self._writer.write(ready, node.id, claim, RuleResult(None, None, missing=tuple(missing)))
-                findings += conflicts.settle([finding], {}, {}, self._waivers)
+                finding = self._writer.write(rule, node.id, before, RuleResult(None, None, missing=tuple(missing)))
+                findings += conflicts.apply([finding], {}, {}, self._waivers)
         return tuple(findings)
 
     def regimes(self, flow: str | Entity, via: Sequence[str] | None = None) -> Mapping[str, Truth]:
-        """Which profiles apply to a flow on its path: true, false, or None where that is unknown."""
-        passage = self._passage(self.flow_node(flow), via)
-        return {name: outcome.truth for name, outcome in self._regimes(passage).items()}
+        """Return for each profile whether it applies to a flow on its path: true, false, or None for unknown."""
+        on_path = self._flow_on_path(self.flow_node(flow), via)
+        return {name: result.truth for name, result in self._regimes(on_path).items()}
 
     def report(self) -> Report:
-        """Every rule on everything that is declared, in the order of the declarations and the library."""
+        """Return the findings about all declared entities, in the order of the declarations and of the library."""
         findings: list[Finding] = []
         for entity in self.network.entities.values():
             findings += self.flow(entity.id) if entity.kind == FLOW else self.findings(entity.id)
         return Report(self.network.digest, self.library.digest, self.at, tuple(findings))
 
-    # --- parts of the question, for who asks it of many paths ---
+    # --- parts of a question, for callers that compare many paths ---
 
     def path_rules(self) -> tuple[Rule, ...]:
-        """The rules on what lies on the path of a flow, of profiles in effect."""
-        return tuple(ready.rule for ready in self._on_path if ready.force is not Force.NONE)
+        """Return the rules about elements on the path of a flow, of profiles in effect."""
+        return tuple(rule.rule for rule in self._on_path if rule.force is not Force.NONE)
 
     def flow_node(self, flow: str | Entity | Node) -> Node:
-        """A flow made ready, for who asks several things of it: what was once looked at is kept there."""
-        return flow if isinstance(flow, Node) else self._knowledge.fresh(self._entity(flow, FLOW))
+        """Return a flow as a node, which caches results across several questions."""
+        return flow if isinstance(flow, Node) else self._effective.uncached_node(self._entity(flow, FLOW))
 
     def element_verdict(self, rule: Rule, subject: str | Node, flow: Node | None = None) -> Verdict | None:
-        """What a rule comes to for something if its regime applies, and on a path if the rule is about the flow.
+        """Return the verdict of a rule if its regime applies, and if it is about the flow.
 
-        None where that takes the flow and none is given. Together with the truth T of `flow_truth` and what touches the
-        flow: where T is false the rule does not apply; where it is unknown, only a verdict that does not stop stays
-        what it is. Waivers of the subject count; those of a flow at a place do not.
+        None if the rule reads facts of a flow and none is given. The actual verdict follows with the truth T of
+        `covers_flow` and of what touches the flow. Where T is false, the rule does not apply. Where T is unknown, a
+        verdict that stops is unknown. Waivers of the subject count; waivers of a flow at an element do not.
         """
-        ready = self._ready[rule.id]
-        if ready.reads_flow and flow is None:
+        compiled = self._rules[rule.id]
+        if compiled.reads_flow and flow is None:
             return None
-        node = subject if isinstance(subject, Node) else self._knowledge.named(subject, ready.kinds)
-        finding = self._writer.write(ready, node.id, Precondition(True), ready.part(node, flow))
-        return conflicts.settle([finding], {}, {}, self._waivers)[0].verdict
+        node = subject if isinstance(subject, Node) else self._effective.node_of_kind(subject, compiled.kinds)
+        finding = self._writer.write(compiled, node.id, Precondition(True), compiled.result(node, flow))
+        return conflicts.apply([finding], {}, {}, self._waivers)[0].verdict
 
     def covers_flow(self, rule: Rule, flow: str | Entity | Node) -> Truth:
-        """Whether a flow is one that a rule on its path is about: the rule's `flow` conditions."""
+        """Return whether a rule about elements on a path is about this flow: its `flow` conditions."""
         node = self.flow_node(flow)
-        return conjunction([test((node, node, node)).truth for test in self._ready[rule.id].flow])
+        return conjunction([evaluate((node, node, node)).truth for evaluate in self._rules[rule.id].flow])
 
-    def touched_by_element(self, profile: str, place: str, flow: str | Entity | Node | None = None) -> Truth:
-        """Whether a place or an edge makes a profile apply to whatever flow passes; false where it cannot.
+    def touched_by_element(self, profile: str, element: str, flow: str | Entity | Node | None = None) -> Truth:
+        """Return whether a place or an edge makes a profile apply to every flow that passes.
 
-        `flow` is for profiles that look at the flow there too; without it such an answer is unknown. What is declared
-        nowhere is taken for a place: an edge has its ends only from its declaration.
+        Unknown if the profile reads facts of the flow and no `flow` is given. An undeclared id counts as a place,
+        since only the declaration of an edge has its ends.
         """
         if self._force[profile] is Force.NONE:
             return False
-        node = self._knowledge.named(place, (FACILITY, *_EDGES))
+        node = self._effective.node_of_kind(element, (FACILITY, *_EDGES))
         passing = None if flow is None else self.flow_node(flow)
-        return self._touching[profile].of(node, (node.kind or FACILITY,), passing).truth
+        return self._touches[profile].of(node, (node.kind or FACILITY,), passing).truth
 
     def touched_by_flow(self, profile: str, flow: str | Entity | Node) -> Truth:
-        """Whether a flow by itself, wherever it goes, makes a profile apply. True where the profile asks nothing."""
+        """Return whether a flow itself, on any path, makes a profile apply. True if the profile has no conditions."""
         if self._force[profile] is Force.NONE:
             return False
-        touching = self._touching[profile]
-        if not touching.of_flows:
+        touches = self._touches[profile]
+        if not touches.of_flows:
             return True
         node = self.flow_node(flow)
-        return touching.of(node, (FLOW,), node).truth
+        return touches.of(node, (FLOW,), node).truth
 
-    # --- inside ---
+    # --- helpers ---
 
     def _entity(self, subject: str | Entity, kind: str = "") -> Entity:
-        if isinstance(subject, Entity):
-            entity: Entity | None = subject
-        else:
-            entity = self.network.entities.get(subject)
+        entity = subject if isinstance(subject, Entity) else self.network.entities.get(subject)
         if entity is None:
             hint = typos.hint(str(subject), self.network.entities, "a subject is the id of a declared entity")
             raise UsageError(f"no entity has the id {subject}", hint=hint)
         if kind and entity.kind != kind:
-            raise UsageError(f"{entity.id} is a {entity.kind}, not a {kind}.", hint=f"Give the id of a {kind}.")
+            raise UsageError(f"{entity.id} is a {entity.kind}, not a {kind}", hint=f"give the id of a {kind}")
         return entity
 
-    def _passage(self, flow: Node, via: Sequence[str] | None) -> _Passage:
+    def _flow_on_path(self, flow: Node, via: Sequence[str] | None) -> _FlowOnPath:
         missing: dict[str, list[str]] = {SPAN: [], SEGMENT: [], FACILITY: []}
-        places: dict[str, tuple[Node, tuple[str, ...]]] = {}
+        elements: dict[str, tuple[Node, tuple[str, ...]]] = {}
 
         def add_facilities(node: Node, path: FactPath) -> None:
-            walk = node.walk(path)
-            missing[FACILITY] += walk.missing
-            for leaf in walk.leaves:
+            resolved = node.resolve(path)
+            missing[FACILITY] += resolved.missing
+            for leaf in resolved.leaves:
                 for facility in leaf.nodes:
-                    places[facility.id] = facility, _FACILITY
+                    elements[facility.id] = facility, _FACILITY
+
+        def add_to_all_kinds(gaps: tuple[str, ...]) -> None:
+            for each in missing.values():
+                each += gaps
 
         edges: list[Node] = []
-        add_facilities(flow, _FROM)
+        add_facilities(flow, FROM_GATEWAY)
         declared = flow.get("via")
-        if via is None and declared is None:
-            for gaps in missing.values():
-                gaps.append(f"{flow.id}.via")
+        undeclared = via is None and declared is None
+        if undeclared:
+            add_to_all_kinds((f"{flow.id}.via",))
         for id in via if via is not None else declared.values if declared is not None else ():
-            edge = self._knowledge.named(id, _EDGES)
+            edge = self._effective.node_of_kind(id, _EDGES)
             edges.append(edge)
-            places[id] = edge, (edge.kind,) if edge.kind else _EDGES
+            elements[id] = edge, (edge.kind,) if edge.kind else _EDGES
             add_facilities(edge, _ENDS)
-        add_facilities(flow, _TO)
-        if via is not None or declared is not None:
-            # Where it does not get from one gateway to the other, more of any kind may lie on it.
-            for gap in _not_joined(flow, edges):
-                for gaps in missing.values():
-                    gaps.append(gap)
-        return _Passage(flow, tuple(places.values()), {kind: tuple(gaps) for kind, gaps in missing.items() if gaps})
+        add_facilities(flow, TO_GATEWAY)
+        if not undeclared:  # a path that does not join the gateways may have further elements of any kind
+            add_to_all_kinds(_gaps_of_path(flow, edges))
+        return _FlowOnPath(
+            flow, tuple(elements.values()), {kind: tuple(gaps) for kind, gaps in missing.items() if gaps}
+        )
 
-    def _claims(self, touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
-        """Why the rules of each profile apply, where nothing but its touching them says so."""
-        return {name: self._writer.claim(touch) for name, touch in touches.items()}
+    def _preconditions(self, touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
+        """Return the preconditions of rules without conditions on the flow, by profile."""
+        return {name: precondition(touch) for name, touch in touches.items()}
 
-    def _of_flow(self, passage: _Passage, claims: Mapping[str, Precondition]) -> list[Finding]:
-        """The rules on the flow itself. `claims` are of the profiles."""
-        asked = [(ready, claims[ready.profile.id]) for ready in self._by_kind[FLOW]]
-        return self._judged(passage.flow.id, asked, passage.flow, passage.flow)
+    def _of_flow(self, on_path: _FlowOnPath, before: Mapping[str, Precondition]) -> list[Finding]:
+        """Return the findings about the flow itself. `before` are the preconditions by profile."""
+        rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[FLOW]]
+        return self._judge(on_path.flow.id, rules, on_path.flow, on_path.flow)
 
-    def _judged(
-        self, subject: str, asked: list[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
+    def _judge(
+        self, subject: str, rules: list[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
     ) -> list[Finding]:
-        """The findings of one subject, with what its rules mean for one another."""
+        """Return the findings about one subject, with conflicts and waivers applied."""
         write = self._writer.write
         findings: list[Finding] = []
-        concerned: dict[str, conflicts.ContestedFacts] = {}
-        for ready, claim in asked:
-            if claim.truth is False:
-                findings.append(not_applicable(ready, subject, claim))
+        contested: dict[str, conflicts.ContestedFacts] = {}
+        for rule, before in rules:
+            if before.truth is False:
+                findings.append(not_applicable(rule, subject, before))
                 continue
-            part = ready.part(node, flow)
-            if part.concerned and claim.truth and part.applies:
-                concerned[ready.rule.id] = part.concerned
-            findings.append(write(ready, subject, claim, part))
-        if len(concerned) < 2 and not self._anything_waived:
+            result = rule.result(node, flow)
+            if result.contested and before.truth and result.applies:
+                contested[rule.rule.id] = result.contested
+            findings.append(write(rule, subject, before, result))
+        if len(contested) < 2 and not self._has_waivers:
             return findings
-        return conflicts.settle(findings, concerned, self._conflicts, self._waivers)
+        return conflicts.apply(findings, contested, self._contradictions, self._waivers)
 
-    def _regimes(self, passage: _Passage) -> Mapping[str, ConditionResult]:
-        return {name: self._regime(name, passage) for name in self._touching}
+    def _regimes(self, on_path: _FlowOnPath) -> Mapping[str, ConditionResult]:
+        return {name: self._regime(name, on_path) for name in self._touches}
 
-    def _regime(self, profile: str, passage: _Passage) -> ConditionResult:
-        """Whether a profile applies to a flow: by what the flow is, or by anything on its path."""
-        touching = self._touching[profile]
+    def _regime(self, profile: str, on_path: _FlowOnPath) -> ConditionResult:
+        """Return whether a profile applies to a flow, because of the flow or of an element on its path."""
+        touches = self._touches[profile]
         if self._force[profile] is Force.NONE:
             return _NEVER
-        if not touching.of_flows:
+        if not touches.of_flows:
             return _ALWAYS
-        flow = passage.flow
-        found = touching.of(flow, (FLOW,), flow)
-        if found.truth or not touching.on_path:
-            return found
-        outcomes = [found]
-        for place, kinds in passage.places:
-            outcome = touching.of(place, kinds, flow)
-            if outcome.truth:
-                return outcome
-            outcomes.append(outcome)
-        for kind, gaps in passage.missing.items():
-            if touching.has(kind):
-                outcomes.append(ConditionResult(None, missing=gaps))
-        return combine_undecided(outcomes)
+        flow = on_path.flow
+        result = touches.of(flow, (FLOW,), flow)
+        if result.truth or not touches.on_path:
+            return result
+        results = [result]
+        for element, kinds in on_path.elements:
+            result = touches.of(element, kinds, flow)
+            if result.truth:
+                return result
+            results.append(result)
+        for kind, gaps in on_path.missing.items():
+            if touches.has(kind):
+                results.append(ConditionResult(None, missing=gaps))
+        return combine_undecided(results)
 
-    def _alone(self, profile: str, node: Node) -> ConditionResult:
-        """Whether a profile applies to something by itself, whatever passes there."""
+    def _regime_of_entity(self, profile: str, node: Node) -> ConditionResult:
+        """Return whether a profile applies to an entity, regardless of any flow."""
         if self._force[profile] is Force.NONE:
             return _NEVER
-        touching = self._touching[profile]
-        return touching.of(node, (node.kind,), None) if touching.has(node.kind) else _ALWAYS
+        touches = self._touches[profile]
+        return touches.of(node, (node.kind,), None) if touches.has(node.kind) else _ALWAYS
 
 
-def _not_joined(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:
-    """What is missing to tell that edges lead from a flow's first gateway to its other one, or the path that does not.
+def _gaps_of_path(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:
+    """Return the facts that are missing to know whether the edges, in order, join the gateways of a flow.
 
-    None where they do, each from where the one before it led, in their order.
+    Nothing if they do; the flow's `via` if they do not.
     """
-    start, end, ways = flow.walk(_FROM), flow.walk(_TO), [edge.walk(_ENDS) for edge in edges]
-    missing = [gap for walk in (start, *ways, end) for gap in walk.missing]
+    start, end, ends_of_edges = flow.resolve(FROM_GATEWAY), flow.resolve(TO_GATEWAY), [e.resolve(_ENDS) for e in edges]
+    missing = [gap for path in (start, *ends_of_edges, end) for gap in path.missing]
     if missing:
         return tuple(missing)
     here = start.leaves[0].value
-    for way in ways:
-        ends = way.leaves[0].values
+    for path in ends_of_edges:
+        ends = path.leaves[0].values
         if len(ends) != 2 or here not in ends:
             return (f"{flow.id}.via",)
         here = ends[1] if ends[0] == here else ends[0]

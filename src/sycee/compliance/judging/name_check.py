@@ -1,7 +1,7 @@
-"""Slips in the names by which a network reaches into a library: of profiles in adoptions, of rules in waivers.
+"""Mistyped names of profiles in adoptions and of rules in waivers.
 
-A profile that nobody judges by may be adopted, and a rule of it waived: another question will judge by it. But a name
-that is nearly that of a profile or a rule would silently adopt or waive nothing, so it is an error.
+A network may adopt or waive what belongs to a profile outside the library: another evaluation may load that profile.
+But a name that nearly equals the name of a profile or rule would silently have no effect, so it is an error.
 """
 
 from __future__ import annotations
@@ -20,41 +20,36 @@ RATIO_MIN: Final = 0.85  # similarity of two profiles' names; a wrong year is a 
 
 
 def check_names(network: Network, library: Library, at: date, waivers: Iterable[Waiver] = ()) -> None:
-    """UsageError with the nearest name for an adoption or a waiver in force that names nothing, but nearly does.
+    """Raise UsageError, with the nearest name, for a mistyped name in an adoption or waiver that is in force.
 
-    Names are of the profiles of the library and of those shipped; `waivers` are further ones beside the network's.
+    Names are those of the profiles of the library and of shipped ones. `waivers` are added to those of the network.
     """
-    judging = {each.id for each in library.profiles}
+    loaded = {each.id for each in library.profiles}
     for adoption in network.adoptions:
-        if adoption.in_force(at) and (near := _meant(adoption.profile, judging)):
+        if adoption.in_force(at) and (near := _corrected(adoption.profile, loaded)):
             raise _error(f"{adoption.by} adopts the profile", adoption.profile, near)
     for waiver in (*network.waivers, *waivers):
         if waiver.rule in library.rules or not waiver.in_force(at):
             continue
         profile, _, rule = waiver.rule.partition("/")
-        if profile in judging:
-            # Another version may have a rule that this one has not, of a name much like those of others.
-            meant = typos.corrected(
-                rule, {name.partition("/")[2] for name in library.rules if name.startswith(f"{profile}/")}
-            )
-            near = meant and f"{profile}/{meant}"
+        if profile in loaded:
+            # Names of rules are often similar, and another version may have other rules: only a typing error counts.
+            rules = {each.id.partition("/")[2] for each in library.rules.values() if each.profile == profile}
+            corrected = typos.corrected(rule, rules)
+            near = corrected and f"{profile}/{corrected}"
         else:
-            other = _meant(profile, judging)
+            other = _corrected(profile, loaded)
             near = other and f"{other}/{rule}"
         if near:
-            raise _error(f"{waiver.subject} is let off the rule", waiver.rule, near)
+            raise _error(f"a waiver for {waiver.subject} names the rule", waiver.rule, near)
 
 
-def _meant(profile: str, judging: set[str]) -> str | None:
-    """The profile that a name which is none was most likely meant to be."""
-    if profile in judging:
-        return None
-    known = judging | set(data.names("profiles"))
-    if profile in known:
-        return None
-    return typos.nearest(profile, known, ratio_min=RATIO_MIN)
+def _corrected(profile: str, loaded: set[str]) -> str | None:
+    """Return the profile that was probably meant; None if the name exists or is near no other."""
+    names = loaded | set(data.names("profiles"))
+    return None if profile in names else typos.nearest(profile, names, ratio_min=RATIO_MIN)
 
 
 def _error(what: str, name: str, near: str) -> UsageError:
-    hint = f'did you mean "{near}"? If not, judge by the profile that is meant too'
-    return UsageError(f'{what} "{name}", which is not there', hint=hint)
+    hint = f'did you mean "{near}"? If not, load the profile that is meant too'
+    return UsageError(f'{what} "{name}", which does not exist', hint=hint)

@@ -1,10 +1,9 @@
-"""Rules made ready to be judged: what of them is about the subject, and what came of it."""
+"""Rules compiled for evaluation, and their results for one subject."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Assurance
@@ -14,85 +13,78 @@ from sycee.compliance.judging.conditions import (
     Evaluator,
     PathResolver,
     Scope,
-    conjunction,
-    negation,
     start_points,
 )
-from sycee.compliance.judging.conflicts import ContestedFacts
+from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
-from sycee.compliance.judging.ownership import Truth
+from sycee.compliance.judging.logic import Truth, conjunction, negation
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
 
-_NOTHING: Final[ContestedFacts] = frozenset()
-
 
 @dataclass(slots=True)
 class RuleResult:
-    """What a rule came to for one subject, but for what makes its regime apply: whether it applies, and holds."""
+    """Whether a rule applies to one subject and holds, apart from whether its regime applies."""
 
     applies: Truth = True
     holds: Truth = True
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
-    vouched: bool = False
+    by_attestation: bool = False
     chain: tuple[str, ...] = ()
     row: str = ""
-    exempt: tuple[Evidence, ...] | None = None  # the facts that exempt from it; None where it does not apply otherwise
-    against: tuple[Evidence, ...] = ()  # the facts for which what is required does not hold
-    concerned: ContestedFacts = frozenset()  # the contested facts that it surely asks something of
-    bases: tuple[str, ...] = ()  # rules of other regimes that ask for whatever does not hold, where all of it has one
-    assurance: Assurance | None = None  # the weakest of what it rests on
+    exempting: tuple[Evidence, ...] | None = None  # the facts of an exemption; None if the rule is about other subjects
+    against: tuple[Evidence, ...] = ()  # the facts that break the rule
+    contested: ContestedFacts = NONE_CONTESTED  # the contested facts that the rule surely requires something of
+    bases: tuple[str, ...] = ()  # rules of other regimes that require all of what breaks this one
+    assurance: Assurance | None = None  # the weakest of the evidence
 
 
-def verdict_of(applies: Truth, holds: Truth, *, vouched: bool) -> Verdict:
-    """What does not apply asks nothing; what holds anyhow is met even where it may not apply."""
+def verdict_of(applies: Truth, holds: Truth, *, by_attestation: bool) -> Verdict:
+    """Return the verdict. A rule that holds is met even where it is unknown whether the rule applies."""
     if applies is False:
         return Verdict.NOT_APPLICABLE
     if holds:
-        return Verdict.ATTESTED if vouched else Verdict.PASS
+        return Verdict.ATTESTED if by_attestation else Verdict.PASS
     return Verdict.FAIL if applies and holds is False else Verdict.UNKNOWN
 
 
 class _Trail:
-    """What was looked at so far."""
+    """Results and facts collected while a rule is evaluated."""
 
-    __slots__ = ("against", "concerned", "evidence", "missing", "outcomes", "why")
+    __slots__ = ("against", "applying", "contested", "evidence", "missing", "results")
 
     def __init__(self) -> None:
-        self.outcomes: list[ConditionResult] = []
-        self.why: dict[int, Evidence] = {}  # what tells that it applies, by the fact's own evidence
+        self.results: list[ConditionResult] = []
+        self.applying: dict[int, Evidence] = {}  # evidence that the rule applies, by the identity of the fact's own
         self.evidence: list[Evidence] = []
         self.missing: list[str] = []
-        self.concerned: list[tuple[str, str]] = []
+        self.contested: list[tuple[str, str]] = []
         self.against: list[Evidence] = []
 
-    def take(self, outcome: ConditionResult, *, applying: bool = False) -> Truth:
-        """Add what came of one condition, of why the rule applies or of what it asks."""
-        self.outcomes.append(outcome)
+    def add(self, result: ConditionResult, *, applying: bool = False) -> Truth:
+        """Add the result of a condition, either of what the rule requires or of why it is `applying`."""
+        self.results.append(result)
         if applying:
-            self.why.update(zip(map(id, outcome.evidence), outcome.applying, strict=True))
+            self.applying.update(zip(map(id, result.evidence), result.applying, strict=True))
         else:
-            self.evidence += outcome.evidence
-        if outcome.missing:
-            self.missing += outcome.missing
-        return outcome.truth
+            self.evidence += result.evidence
+        if result.missing:
+            self.missing += result.missing
+        return result.truth
 
-    def told(self) -> tuple[Evidence, ...]:
-        """All that was looked at, what tells that the rule applies first.
-
-        A fact has one evidence for one answer, however many conditions looked at it.
-        """
-        if len(self.outcomes) < 2 and not self.why:
+    def all_evidence(self) -> tuple[Evidence, ...]:
+        """Return the evidence that the rule applies, then the rest; each fact once for each truth."""
+        if len(self.results) < 2 and not self.applying:
             return tuple(self.evidence)
-        return (*self.why.values(), *{id(each): each for each in self.evidence}.values())
+        return (*self.applying.values(), *{id(each): each for each in self.evidence}.values())
 
 
 class CompiledRule:
-    """One rule of one profile, made ready."""
+    """One rule of one profile with its conditions compiled."""
 
-    def __init__(self, profile: Profile, rule: Rule, force: Force, conditions: ConditionCompiler) -> None:
+    def __init__(self, profile: Profile, rule: Rule, force: Force, compiler: ConditionCompiler) -> None:
         subject, element = Roots(rule.level), Roots(rule.level, rule.each)
         self.profile = profile
         self.rule = rule
@@ -100,222 +92,222 @@ class CompiledRule:
         self.kinds = LEVELS[rule.level]
         self.on_path = rule.level in PATH_LEVELS
         self.name = f"profile {profile.id} version {profile.version} rule {rule.id.partition('/')[2]}"
-        # What all findings of it begin and end with, around those fields that are each one's own.
+        # The first and last fields of all findings, around the fields that differ.
         self.shared: tuple[tuple[object, ...], tuple[object, ...]] = (
             (profile.id, profile.version, rule.id, rule.title, rule.level),
             (rule.remedy, rule.interpretation, (), None),
         )
-        effect = f" is not judged: {self.name} is not in effect."
-        self.does_not_touch = effect if force is Force.NONE else f" is not touched by {self.name}."
-        self.is_not_about = f" is not what {self.name} is about."
-        self.flow = [conditions.ready(each, Roots(FLOW)) for each in rule.flow]
+        in_effect = force is not Force.NONE
+        self.not_touched = f" does not fall under {self.name}{'' if in_effect else ', which is not in effect'}."
+        self.not_about = f" is outside the scope of {self.name}."
+        self.flow = [compiler.compile(each, Roots(FLOW)) for each in rule.flow]
         starts = [start_points(each, subject) for each in (*rule.when, *rule.unless)]
         starts += [start_points(each, element) for each in (*rule.where, *rule.require)]
         starts += [{split(path, roots)[0]} for path, roots in ((rule.each, subject), (rule.basis, element)) if path]
         self.reads_flow = any("flow" in each for each in starts)
-        # What nothing can be said of without a flow.
         self.needs_flow = self.reads_flow or bool(rule.flow)
-        self._rests_on_words = rule.kind == "attested" or bool(rule.complete)
-        self.says_fail = rule.when_unknown == "fail"
-        self._conditions = conditions
-        self._when = [conditions.ready(each, subject) for each in rule.when]
-        self._unless = [conditions.ready(each, subject) for each in rule.unless]
-        self._each: PathResolver | None = conditions.go(rule.each, subject) if rule.each else None
-        self._where = [conditions.ready(each, element) for each in rule.where]
-        self._require = [conditions.ready(each, element) for each in rule.require]
-        self._basis: PathResolver | None = conditions.go(rule.basis, element) if rule.basis else None
+        self._by_attestation = rule.kind == "attested" or bool(rule.complete)
+        self.unknown_fails = rule.when_unknown == "fail"
+        self._compiler = compiler
+        self._when = [compiler.compile(each, subject) for each in rule.when]
+        self._unless = [compiler.compile(each, subject) for each in rule.unless]
+        self._each: PathResolver | None = compiler.compile_path(rule.each, subject) if rule.each else None
+        self._where = [compiler.compile(each, element) for each in rule.where]
+        self._require = [compiler.compile(each, element) for each in rule.require]
+        self._basis: PathResolver | None = compiler.compile_path(rule.basis, element) if rule.basis else None
         self._contested: tuple[tuple[str, PathResolver], ...] = ()
 
     def contest(self, facts: Iterable[str]) -> None:
-        """Say over which facts rules of other regimes may contradict it, before it is asked anything."""
+        """Set the facts over which rules of other regimes may contradict this one. Call before any evaluation."""
         element = Roots(self.rule.level, self.rule.each)
-        self._contested = tuple([(fact, self._conditions.go(fact, element)) for fact in facts])
+        self._contested = tuple([(fact, self._compiler.compile_path(fact, element)) for fact in facts])
 
-    def part(self, subject: Node, flow: Node | None) -> RuleResult:
-        """What it comes to for a subject. Without facts of a flow it is worked out once for each."""
+    def result(self, subject: Node, flow: Node | None) -> RuleResult:
+        """Evaluate the rule for a subject. The result is cached at the subject if no fact of the flow is read."""
         if self.reads_flow:
-            return self._part((subject, subject, flow))
-        part: RuleResult | None = subject.outcomes.get(self)
-        if part is None:
-            part = subject.outcomes[self] = self._part((subject, subject, flow))
-        return part
+            return self._evaluate((subject, subject, flow))
+        result: RuleResult | None = subject.results.get(self)
+        if result is None:
+            result = subject.results[self] = self._evaluate((subject, subject, flow))
+        return result
 
-    def _part(self, frame: Scope) -> RuleResult:
+    def _evaluate(self, scope: Scope) -> RuleResult:
         trail = _Trail()
         applies: Truth = True
-        for tests, exempts in ((self._when, False), (self._unless, True)):
-            for test in tests:
-                outcome = test(frame)
-                truth = negation(outcome.truth) if exempts else outcome.truth
+        for evaluators, exempts in ((self._when, False), (self._unless, True)):
+            for evaluate in evaluators:
+                result = evaluate(scope)
+                truth = negation(result.truth) if exempts else result.truth
                 if truth is False:
-                    found, by = outcome.evidence, outcome.deciding if exempts else None
+                    evidence, exempting = result.evidence, result.deciding if exempts else None
+                    assurance = weakest_assurance(evidence)
                     return RuleResult(
-                        False, evidence=found, row=outcome.row, exempt=by, assurance=weakest_assurance(found)
+                        False, evidence=evidence, row=result.row, exempting=exempting, assurance=assurance
                     )
                 if truth is None:
                     applies = None
-                trail.take(outcome, applying=True)
-        holds, bases = self._holds(frame, trail)
+                trail.add(result, applying=True)
+        holds, bases = self._holds(scope, trail)
         if holds and self.rule.complete:
-            holds = self._complete(frame[0], trail)
-        outcomes, missing, evidence = trail.outcomes, trail.missing, trail.told()
-        part = RuleResult(
+            holds = self._complete(scope[0], trail)
+        results, missing, evidence = trail.results, trail.missing, trail.all_evidence()
+        rule_result = RuleResult(
             applies,
             holds,
             evidence,
             tuple(dict.fromkeys(missing)) if missing else (),
-            self._rests_on_words,
+            self._by_attestation or any(result.by_attestation for result in results),
             against=tuple(dict.fromkeys(trail.against)) if trail.against else (),
-            concerned=frozenset(trail.concerned) if trail.concerned else _NOTHING,
+            contested=frozenset(trail.contested) if trail.contested else NONE_CONTESTED,
             bases=bases,
             assurance=weakest_assurance(evidence),
         )
-        listed = [outcome for outcome in outcomes if outcome.row]
+        listed = [result for result in results if result.row]
         if listed:
-            part.chain = tuple(dict.fromkeys([link for outcome in listed for link in outcome.chain]))
-            part.row = "; ".join(dict.fromkeys([outcome.row for outcome in listed]))
-        part.vouched = part.vouched or any(outcome.vouched for outcome in outcomes)
-        return part
+            rule_result.chain = tuple(dict.fromkeys([link for result in listed for link in result.chain]))
+            rule_result.row = "; ".join(dict.fromkeys([result.row for result in listed]))
+        return rule_result
 
-    def _holds(self, frame: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
-        """Whether what it requires does, and whether other regimes ask for what does not."""
+    def _holds(self, scope: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
+        """Return whether the rule holds, and the rules of other regimes that require what breaks it."""
         if self._each is None:
             if self._contested:
-                trail.concerned += self._at_stake(frame)
-            asked = [test(frame) for test in self._require]
-            truth = conjunction([trail.take(outcome) for outcome in asked])
+                trail.contested += self._contested_facts(scope)
+            required = [evaluate(scope) for evaluate in self._require]
+            truth = conjunction([trail.add(result) for result in required])
             if truth is False:
-                trail.against += _against(asked)
-            return truth, self._bases(frame) if truth is False else ()
-        walk = self._each(frame)
-        trail.missing += walk.missing
-        trail.evidence += [known.told(None if walk.missing else True) for known in walk.way]
-        truths: list[Truth] = [None] if walk.missing else []
-        found: list[tuple[str, ...]] = []
-        for leaf in walk.leaves:
+                trail.against += _against(required)
+            return truth, self._bases(scope) if truth is False else ()
+        path = self._each(scope)
+        trail.missing += path.missing
+        trail.evidence += [reference.evidence(None if path.missing else True) for reference in path.followed]
+        truths: list[Truth] = [None] if path.missing else []
+        bases_of_each: list[tuple[str, ...]] = []
+        for leaf in path.leaves:
             if not leaf.nodes:
-                trail.evidence.append(leaf.told(True))
+                trail.evidence.append(leaf.evidence(True))
             for node in leaf.nodes:
-                each = (frame[0], node, frame[2])
-                truth = self._element(each, trail)
+                of_element = (scope[0], node, scope[2])
+                truth = self._element_holds(of_element, trail)
                 truths.append(truth)
                 if truth is False:
-                    found.append(self._bases(each))
-        explained = bool(found) and all(found)
-        return conjunction(truths), tuple(basis for bases in found for basis in bases) if explained else ()
+                    bases_of_each.append(self._bases(of_element))
+        explained = bool(bases_of_each) and all(bases_of_each)
+        return conjunction(truths), tuple(basis for bases in bases_of_each for basis in bases) if explained else ()
 
-    def _element(self, frame: Scope, trail: _Trail) -> Truth:
-        """Of one element: what it is not about holds of it."""
-        asked: list[ConditionResult] = []
-        concerns: Truth = True
-        for test in self._where:
-            outcome = test(frame)
-            if outcome.truth is False:
+    def _element_holds(self, scope: Scope, trail: _Trail) -> Truth:
+        """Return whether the rule holds for one element. It holds for an element that `where` leaves out."""
+        selecting: list[ConditionResult] = []
+        selected: Truth = True
+        for evaluate in self._where:
+            result = evaluate(scope)
+            if result.truth is False:
                 return True
-            if outcome.truth is None:
-                concerns = None
-            asked.append(outcome)
-        if concerns and self._contested:
-            trail.concerned += self._at_stake(frame)
-        required = [test(frame) for test in self._require]
-        truth = conjunction([outcome.truth for outcome in required])
-        if truth is False and not concerns:
+            if result.truth is None:
+                selected = None
+            selecting.append(result)
+        if selected and self._contested:
+            trail.contested += self._contested_facts(scope)
+        required = [evaluate(scope) for evaluate in self._require]
+        truth = conjunction([result.truth for result in required])
+        if truth is False and not selected:
             truth = None
-        known_missing = len(trail.missing)
-        for outcome in asked:
-            trail.take(outcome, applying=True)
-        for outcome in required:
-            trail.take(outcome)
+        missing_before = len(trail.missing)
+        for result in selecting:
+            trail.add(result, applying=True)
+        for result in required:
+            trail.add(result)
         if truth is False:
             trail.against += _against(required)
         if truth is not None:
-            del trail.missing[known_missing:]
+            del trail.missing[missing_before:]
         return truth
 
-    def _at_stake(self, frame: Scope) -> list[tuple[str, str]]:
-        """The contested facts that are known to have a value: over none, nothing is contradicted."""
-        return [(frame[1].id, fact) for fact, go in self._contested if any(leaf.values for leaf in go(frame).leaves)]
+    def _contested_facts(self, scope: Scope) -> list[tuple[str, str]]:
+        """Return the contested facts that have a value. Without a value, no requirements contradict each other."""
+        id = scope[1].id
+        return [(id, fact) for fact, resolve in self._contested if any(leaf.values for leaf in resolve(scope).leaves)]
 
-    def _bases(self, frame: Scope) -> tuple[str, ...]:
+    def _bases(self, scope: Scope) -> tuple[str, ...]:
         if self._basis is None:
             return ()
-        return tuple(str(value) for leaf in self._basis(frame).leaves for value in leaf.values)
+        return tuple(str(value) for leaf in self._basis(scope).leaves for value in leaf.values)
 
     def _complete(self, subject: Node, trail: _Trail) -> Truth:
-        """Whether somebody vouches that nothing was left out."""
-        word = self._conditions.word(subject.owner, self.rule.complete)
-        if word is None:
-            trail.missing.append(f"{subject.owner}.attested.{self.rule.complete}")
+        """Return whether it is attested that the declared facts are complete: true or unknown."""
+        attestation = self._compiler.attestation(subject.entity_id, self.rule.complete)
+        if attestation is None:
+            trail.missing.append(f"{subject.entity_id}.attested.{self.rule.complete}")
             return None
-        trail.evidence.append(word.told(True))
+        trail.evidence.append(attestation.evidence(True))
         return True
 
 
 def _against(required: list[ConditionResult]) -> list[Evidence]:
-    """The facts that decided against it. What has a note was weighed for a list: the chain and the row tell of that."""
-    false = [outcome for outcome in required if outcome.truth is False]
-    return [each for outcome in false for each in outcome.evidence if each.holds is False and not each.note]
+    """Return the facts that broke a rule. A fact with a note was considered for a list, which chain and row explain."""
+    broken = [result for result in required if result.truth is False]
+    return [each for result in broken for each in result.evidence if each.holds is False and not each.note]
 
 
 class CompiledTouches:
-    """What makes a profile apply, made ready."""
+    """The conditions that make a profile apply, compiled."""
 
-    def __init__(self, profile: Profile, conditions: ConditionCompiler) -> None:
+    def __init__(self, profile: Profile, compiler: ConditionCompiler) -> None:
         self._by_kind: dict[str, list[Evaluator]] = {}
         self._reads_flow = False
         for touch in profile.touches:
             roots = Roots(touch.level)
-            test = conditions.ready(touch.condition, roots)
+            evaluate = compiler.compile(touch.condition, roots)
             self._reads_flow = self._reads_flow or "flow" in start_points(touch.condition, roots)
             for kind in LEVELS[touch.level]:
-                self._by_kind.setdefault(kind, []).append(test)
-        # Whatever lies on the path of a flow can make the regime apply to it.
+                self._by_kind.setdefault(kind, []).append(evaluate)
+        # An element on the path of a flow can make the profile apply to the flow.
         self.on_path = any(kind in self._by_kind for kind in PATH_LEVELS)
         self.of_flows = self.on_path or FLOW in self._by_kind
 
     def has(self, kind: str) -> bool:
-        """Whether anything is asked of this kind."""
+        """Return whether there is a condition for this kind."""
         return kind in self._by_kind
 
     def of(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> ConditionResult:
-        """Whether what it asks of these kinds holds of one that is of them; false where it asks nothing."""
-        if self._reads_flow or not node.kind:  # what is declared nowhere is of more kinds than one
+        """Return whether a node of these kinds makes the profile apply; false without conditions for them."""
+        if self._reads_flow or not node.kind:  # an undeclared node may be of several kinds
             return self._of(node, kinds, flow)
-        outcome: ConditionResult | None = node.outcomes.get(self)
-        if outcome is None:
-            outcome = node.outcomes[self] = self._of(node, kinds, flow)
-        return outcome
+        result: ConditionResult | None = node.results.get(self)
+        if result is None:
+            result = node.results[self] = self._of(node, kinds, flow)
+        return result
 
     def _of(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> ConditionResult:
-        frame = (node, node, flow)
-        outcomes = []
+        scope = (node, node, flow)
+        results = []
         for kind in kinds:
-            for test in self._by_kind.get(kind, ()):
-                outcome = test(frame)
-                if outcome.truth:
-                    return outcome
-                outcomes.append(outcome)
-        return combine_undecided(outcomes)
+            for evaluate in self._by_kind.get(kind, ()):
+                result = evaluate(scope)
+                if result.truth:
+                    return result
+                results.append(result)
+        return combine_undecided(results)
 
 
-def combine_undecided(outcomes: list[ConditionResult]) -> ConditionResult:
-    """Of several of which none is true: all that are unknown, or all."""
-    unknown = [outcome for outcome in outcomes if outcome.truth is None]
-    taken = unknown or outcomes
-    if len(taken) == 1:
-        return taken[0]
+def combine_undecided(results: list[ConditionResult]) -> ConditionResult:
+    """Combine results of which none is true: the unknown ones if there are any, else all."""
+    unknown = [result for result in results if result.truth is None]
+    combined = unknown or results
+    if len(combined) == 1:
+        return combined[0]
     return ConditionResult(
         None if unknown else False,
-        tuple([evidence for outcome in taken for evidence in outcome.evidence]),
-        tuple([gap for outcome in unknown for gap in outcome.missing]),
+        tuple([evidence for result in combined for evidence in result.evidence]),
+        tuple([gap for result in unknown for gap in result.missing]),
     )
 
 
 def weakest_assurance(evidence: tuple[Evidence, ...]) -> Assurance | None:
-    """The least sure of the facts that something rests on."""
-    found: Assurance | None = None
+    """Return the weakest assurance of some facts; None without facts."""
+    weakest: Assurance | None = None
     for each in evidence:
         if each.assurance is Assurance.DECLARED:
             return Assurance.DECLARED
-        found = each.assurance if found is None else min(found, each.assurance)
-    return found
+        weakest = each.assurance if weakest is None else min(weakest, each.assurance)
+    return weakest

@@ -21,7 +21,7 @@ from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Waiver
 from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.judging.ownership import Truth
+from sycee.compliance.judging.logic import Truth
 from sycee.compliance.profiles import Condition, Profile, Rule
 from sycee.compliance.routing.path_search import COST, REGIMES_MAX, Graph, Masks, MaskTable, Numbers
 from sycee.compliance.verdicts import ON_PATH, Force, Verdict

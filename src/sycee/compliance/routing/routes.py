@@ -16,7 +16,7 @@ from typing import Any, Final
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging.effective_facts import FactPath, Node
 from sycee.compliance.judging.judge import Judge
-from sycee.compliance.judging.ownership import Truth
+from sycee.compliance.judging.logic import Truth
 from sycee.compliance.profiles import Library
 from sycee.compliance.routing import parties, path_search
 from sycee.compliance.routing.path_search import COST, Graph, Link, Masks, MaskTable, Path
@@ -190,7 +190,7 @@ class Router:
         return _Question(node, source, target, marks, base, broken, lacking & ~broken, admitted, {})
 
     def _gateway(self, flow: Node, path: FactPath) -> int:
-        found = [value for leaf in flow.walk(path).leaves for value in leaf.values]
+        found = [value for leaf in flow.resolve(path).leaves for value in leaf.values]
         return self._numbers[found[0]] if found else -1
 
     def _participant(self, party: str) -> tuple[int, int, tuple[Finding, ...]]:
@@ -265,7 +265,7 @@ class Router:
             costs = {link.id: link.cost for link in self.graph.links}
             missing += [f"{edge}.cost" for edge in passage.edges if costs[edge] is None]
         if not joined:
-            missing += [gap for path in (_FROM, _TO) for gap in question.flow.walk(path).missing]
+            missing += [gap for path in (_FROM, _TO) for gap in question.flow.resolve(path).missing]
             missing += [f"{edge}.ends" for edge in self.unplaced]
         return NearestMiss(
             **_fields(passage),
