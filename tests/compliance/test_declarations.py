@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from datetime import date
 from pathlib import Path
 from string import ascii_uppercase
 
 import pytest
 from tests.compliance import declared
+from tests.forked import MAY_FORK, in_child
 
 from sycee.compliance import declarations, territories
 from sycee.compliance.facts import Assurance, Element
+from sycee.compliance.judging import cases
 from sycee.compliance.vocabulary import KINDS, Type
 from sycee.core import documents
 from sycee.core.documents import DocumentError
-from sycee.core.errors import UsageError
+from sycee.core.errors import SyceeError, UsageError
 
 pytestmark = pytest.mark.fast
 
@@ -174,6 +178,35 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
         declarations.load([])
     with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
         declarations.load([tmp_path / "none.toml"])
+
+
+@MAY_FORK
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_folder_that_may_not_be_read_is_unavailable(behind: bool) -> None:
+    """Not "contains no TOML file": the files may well be there. `behind`: nor may its path be followed."""
+
+    def refused() -> tuple[str, str]:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        found = []
+        for read in (lambda: declarations.load([folder]), lambda: cases.load_all([folder])):
+            with pytest.raises(SyceeError) as raised:
+                read()
+            found.append((type(raised.value).__name__, raised.value.message))
+        assert found[0] == found[1]
+        return found[0]
+
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o711)
+        folder = Path(place) / "outer" / "network"
+        folder.mkdir(parents=True)
+        (folder / "a.toml").write_text(HEAD)
+        hidden = folder.parent if behind else folder
+        hidden.chmod(0)
+        kind, message = in_child(refused)
+        hidden.chmod(0o700)
+    assert kind == "UnavailableError"
+    assert message == f"{folder} cannot be read: Permission denied"
 
 
 def test_a_network_within_another_document() -> None:

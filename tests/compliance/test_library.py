@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.compliance import declared, test_schema
+from tests.compliance import build, declared, test_schema
 
 from sycee import data
-from sycee.compliance import library, profiles
+from sycee.compliance import declarations, library, profiles
+from sycee.compliance.judging import cases
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.verdicts import Verdict
 from sycee.core import documents
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
@@ -129,3 +133,33 @@ def test_a_list_of_nobody_lets_nobody_through() -> None:
     with pytest.raises(DocumentError, match="complete: the list is complete and has no rows"):
         profiles.parse_list(documents.parse(declared.toml(listing), "own.toml"))
     assert not profiles.parse_list(documents.parse(declared.toml({**listing, "complete": False}), "own.toml")).rows
+
+
+@pytest.mark.parametrize("levels", [100, 100_000])
+def test_deeply_nested_files_are_refused(levels: int, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.toml"
+    deep.write_text(f"{'any = ' if levels == 100 else 'sources = '}{'[' * levels}{']' * levels}")
+    readers = (
+        lambda: library.load([deep]),
+        lambda: library.load(["gdpr-transfers"], [deep]),
+        lambda: declarations.load([deep]),
+        lambda: cases.load(deep),
+    )
+    for read in readers:
+        with pytest.raises(DocumentError, match=r"deep\.toml:1: more than \d+ levels of lists and tables"):
+            read()
+
+
+def test_the_deepest_condition_that_is_read_can_be_judged() -> None:
+    condition: dict[str, object] = {"fact": "exit_terms", "test": "is-true"}
+    for _ in range(29):  # each adds a table and a list
+        condition = {"any": [condition]}
+    document = test_schema.profile()
+    (rule,) = [each for each in document["rules"] if each["id"] == "second-rule"]
+    del rule["each"], rule["basis"]
+    document |= {"rules": [{**rule, "require": [condition]}]}
+    del document["touches"]
+    read = profiles.parse_profile(documents.parse(declared.toml(document), "own.toml"))
+    made = build.network(bank=build.participant(exit_terms=True))
+    (finding,) = Judge(made, profiles.build_library([read], []), date(2027, 1, 1)).findings("bank")
+    assert finding.verdict is Verdict.PASS

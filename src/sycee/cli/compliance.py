@@ -247,16 +247,10 @@ def judged(
 
 
 def day_of(text: str | None, option: str) -> date | None:
-    """A day as people write it, in the one form that declarations have too; None where none was given."""
-    if text is None:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise UsageError(f'{option} is "{text}"', hint="give a day such as 2020-12-01")
-    return day
+    """Return the date in an option; None without one. UsageError unless it is written as in declarations."""
+    from sycee.compliance import common_fields
+
+    return None if text is None else common_fields.parse_day(text, option)
 
 
 def columns() -> int:

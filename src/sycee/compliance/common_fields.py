@@ -10,10 +10,12 @@ from sycee.compliance import territories, vocabulary
 from sycee.compliance.vocabulary import Field, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
+from sycee.core.errors import UsageError
 
 NAME: Final = re.compile(vocabulary.NAME)
 RULE_NAME: Final = re.compile(vocabulary.RULE_NAME)
 TOPIC: Final = re.compile(vocabulary.TOPIC)
+ISO_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def name(table: Table, key: str) -> str:
@@ -88,6 +90,18 @@ def optional_day(table: Table, key: str, default: date | None = None) -> date | 
         return table.day(key)
     table.offer(key)
     return default
+
+
+def parse_day(text: str, name: str) -> date:
+    """Return the date that a text like 2020-12-01 stands for. UsageError, about `name`, for any other form."""
+    written = ISO_DAY.fullmatch(text) is not None
+    try:
+        if written:
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    rule = "a date of the calendar" if written else "a date written as YYYY-MM-DD"
+    raise UsageError(f'{name} must be {rule}; got "{text}"', hint="such as 2020-12-01")
 
 
 def optional_tables(table: Table, key: str) -> tuple[Table, ...]:

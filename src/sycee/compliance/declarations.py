@@ -29,7 +29,7 @@ from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import BASIS_POINTS, BY_PLURAL, KINDS, ORGANISATION, Field, Kind, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
 
 
 def load(paths: Sequence[Path]) -> Network:
@@ -44,18 +44,27 @@ def read_files(paths: Sequence[Path]) -> dict[str, bytes]:
     """The files themselves, by name, in their order: for whoever keeps every version as it was written."""
     files: dict[str, bytes] = {}
     for path in paths:
-        found = toml_files(path, "name a folder with declarations, or a file") if path.is_dir() else [path]
-        files |= {str(file): documents.content(file) for file in found}
+        in_folder = toml_files(path, hint="name a folder with declarations, or a file")
+        files |= {str(file): documents.content(file) for file in ([path] if in_folder is None else in_folder)}
     if not files:
         raise UsageError("no declaration was named", hint="name a folder with declarations, or files")
     return files
 
 
-def toml_files(folder: Path, hint: str) -> list[Path]:
-    """Return the TOML files of a folder by name. UsageError with `hint` if there are none."""
-    files = sorted(folder.glob("*.toml"))
+def toml_files(path: Path, *, hint: str) -> list[Path] | None:
+    """Return the TOML files of a folder, sorted; None if the path is not a folder.
+
+    UsageError with `hint` if the folder has none, UnavailableError if it cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            return None
+        files = sorted(each for each in path.iterdir() if each.suffix == ".toml")
+    except OSError as error:
+        hint = "check the permissions of the folder and of the folders above it"
+        raise UnavailableError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     if not files:
-        raise UsageError(f"{folder} contains no TOML file", hint=hint)
+        raise UsageError(f"{path} contains no TOML file", hint=hint)
     return files
 
 

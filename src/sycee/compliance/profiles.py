@@ -7,7 +7,6 @@ lists are checked when a profile is read: what cannot be is an error with file, 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +44,6 @@ RULE_KINDS: Final = ("checked", "attested")
 ROW_STATUSES: Final = ("listed", "pending", "recommended")
 ASSURANCES: Final = tuple(each.word for each in Assurance)
 BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and one of more than a year is none
-ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -494,9 +492,11 @@ class _ProfileReader:
             return frozenset()
         days = self.sets[table.choice("holidays", tuple(self.sets))]
         for day in days:
-            if not _is_day(day):
-                right = 'a set of dates as ISO 8601 has them, such as "2026-10-01"'
-                raise table.error("holidays", f"found {documents.found(day)}", right=right)
+            try:
+                common_fields.parse_day(day, "holidays")
+            except UsageError as error:
+                right = 'a set of dates that exist, written as "2026-10-01"'
+                raise table.error("holidays", f"found {documents.found(day)}", right=right) from error
         return frozenset(days)
 
     def _path(self, table: Table, key: str, roots: fact_paths.Roots) -> str:
@@ -525,13 +525,6 @@ def _weekend(table: Table) -> tuple[str, ...]:
     if len(set(weekend)) == len(DAYS):
         raise table.error("weekend", "found every day of the week", right="the days off: one is left for business")
     return weekend
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return ISO_DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
-    except ValueError:  # there is no such day
-        return False
 
 
 def list_ids(profile: Profile) -> set[str]:

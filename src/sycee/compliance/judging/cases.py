@@ -171,8 +171,8 @@ def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
     """
     found: list[Case] = []
     for source in sources or shipped():
-        folder = Path(source)
-        found += _in_folder(folder) if folder.is_dir() else [load(source)]
+        files = declarations.toml_files(Path(source), hint="name a folder with golden cases, or a file")
+        found += [load(source)] if files is None else _in_folder(Path(source), files)
     return tuple(found)
 
 
@@ -192,10 +192,9 @@ def parse(table: Table, folder: Path) -> Case:
     return Case(name, title, source, at_hand, regimes, network, expectations, f"{table.file}:{table.line()}")
 
 
-def _in_folder(folder: Path) -> list[Case]:
+def _in_folder(folder: Path, files: list[Path]) -> list[Case]:
     # A document that names profiles is a case, even if it lacks expectations: that is an error.
-    documents_there = map(documents.read, declarations.toml_files(folder, "name a folder with golden cases, or a file"))
-    tables = [each for each in documents_there if "expect" in each or "profiles" in each]
+    tables = [each for each in map(documents.read, files) if "expect" in each or "profiles" in each]
     if not tables:
         hint = "a case has the expected findings in [[expect]]; name a folder with one, or a file"
         raise UsageError(f"{folder} contains no golden case", hint=hint)
