@@ -1,12 +1,12 @@
-"""An independent checker: reads a ledger's journal and works out again everything that it says.
+"""Independent checker: read a ledger's journal and recompute all of it.
 
-It imports nothing of the ledger and was written from docs/reference: ledger.md (§: a section of it) says what a
-journal means, journal.md what its bytes are. Codes, purposes, kinds, fields and digested rows it reads from the pages'
-own tables. It is short, not quick, so that whoever mistrusts the ledger can read it in an evening. Signatures are not
-its business, nor is an end that a power cut left. Run it as `python tools/checker.py FOLDER [--per-frame]`. Exit code
-0: all is as claimed; 3: it is not, and a sentence names the frame that is wrong; 1: a page cannot be read.
+Imports nothing of Sycee; written from docs/reference: ledger.md (§ is a section of it) for the meaning of a journal,
+journal.md for its bytes. Codes, purposes, kinds, fields and digested rows are read from the tables of these pages. The
+code is short rather than fast, so that an auditor can read it in an evening. It ignores signatures and a tail cut by a
+power loss. Run `python tools/checker.py FOLDER [--per-frame]`. Exit code 0: the journal is right; 3: it is wrong, and
+the output names the frame; 1: a page cannot be read.
 """
-# Set by hand, with short bodies on the line of their head, so that one operation is seen at one glance.
+# Formatted by hand, with short bodies on one line, so that an operation fits one glance.
 # fmt: off
 # ruff: noqa: D101, D102, D103, E701
 
@@ -23,42 +23,42 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 
 MOST, LINKED, PERIODS = 2**63 - 1, 0x8000, ("day", "month", "year")
 ISSUANCE, SUSPENSE, RESERVE, VAULT, _, WALLET, _, IN_TRANSIT = range(1, 9)  # kinds of accounts
-EMPTY, DROPPED, CLAIMED, EXPIRED = range(4)  # purses
-OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # holds; transits are OPEN, then 1 or 2
+EMPTY, DROPPED, CLAIMED, EXPIRED = range(4)  # states of purses
+OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # states of holds; transits are OPEN, then 1 or 2
 
-# What the pages themselves say. Codes stand in the order in which they are given.
+# Tables of the pages. Codes are in order of precedence.
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
 try: LEDGER, ANSWERS = ((PAGES / name).read_text(encoding="utf-8") for name in ("ledger.md", "result-codes.md"))
-except OSError as error: sys.exit(f"The checker goes by the specification, and a page of it cannot be read: {error}")
+except OSError as error: sys.exit(f"The checker reads the specification, and a page of it cannot be read: {error}")
 def listed(pattern, text):
-    return re.findall(pattern, text, re.MULTILINE) or sys.exit(f"A page has another shape than {pattern}")
+    return re.findall(pattern, text, re.MULTILINE) or sys.exit(f"A page does not match {pattern}")
 PARTS = re.split(r"^## \d+\. ", LEDGER, flags=re.MULTILINE)  # by number of the section
 CODES = {code: int(number) for code, number in listed(r"^\| `(\w+)` \| (\d+) \|", ANSWERS)}
 PURPOSES = {purpose: int(number) for purpose, number in listed(r"\| ([A-Z_]+) \| (\d+) (?=\|)", PARTS[6])}
 TYPES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "i64": "q", "id": "16s", "bytes": "s"}
-FIELDS = {name: (many + TYPES[type], int(start)) for start, many, type, name in listed(  # of a record: format, place
+FIELDS = {name: (many + TYPES[type], int(start)) for start, many, type, name in listed(  # of a record: format, position
     r"(\d+)–\d+ \| (?:(\d+) (?:× )?)?(\w+) \| `(\w+)`", PARTS[1] + PARTS[4])}
-FIELDS["home"] = FIELDS["return"]  # a word of Python's own
+FIELDS["home"] = FIELDS["return"]  # a Python keyword
 ROWS = [[(name, many + TYPES[type]) for name, many, type in listed(r"`(\w+)` (?:(\d+) (?:× )?)?(\w+)", line)]
-        for line in listed(r"^\d+\. .+", PARTS[12])]  # of each section that is digested: its fields and their formats
-# Kinds of operations. Of each field the least and most that it takes, 0 if it is not bounded, and the flag it needs.
+        for line in listed(r"^\d+\. .+", PARTS[12])]  # of each digested section: fields and formats
+# Kinds of operations. For each field: minimum, maximum (0: unbounded), and the flag it needs.
 Kind, KINDS = namedtuple("Kind", "name flags fields"), {}
 for name, mark, number, flags, cell in listed(r"^\| ([A-Z_]+)( ⛓)? \| (\d+) \| ([\d, ]+) \| (.+) \|$", PARTS[1]):
     taken = {int(flag) | linked for flag in flags.split(",") for linked in (0, LINKED * bool(mark))}
     bounds = listed(r"`(\w+)`(?: (\d+)–(\d+))?(?: with flag (\d))?", cell.replace(",", ""))
     KINDS[int(number)] = Kind(name.lower(), taken, {field: [int(one or 0) for one in rest] for field, *rest in bounds})
 
-class Wrong(Exception): """The journal is not what it claims to be; the text names the frame."""
-class Refusal(Exception): """The ledger says no; the argument is the name of the code."""
-def deny(*more, **reasons):  # refuses with the first of all codes whose reason holds
+class Wrong(Exception): """The journal is wrong; the text names the frame."""
+class Refusal(Exception): """A refusal; the argument is the name of the code."""
+def deny(*more, **reasons):  # raise Refusal with the first code whose reason is true
     codes = {code for each in (reasons, *more) for code, holds in each.items() if holds}
     if codes: raise Refusal(min(codes, key=[*CODES].index))
-def find(table, key, code):  # what a table has under this key
+def find(table, key, code):  # the row under this key, or a refusal
     deny(**{code: key not in table})
     return table[key]
 def ident(id): return id.to_bytes(16, "little")
-def packed(layout, row):  # as the state digest has it; of another row its id, or zeros
-    if isinstance(row, list): return packed(layout[:1], row[0]) + b"".join(  # a rule set: the versions that it has
+def packed(layout, row):  # bytes for the state digest; a reference to a row is its id, or zeros
+    if isinstance(row, list): return packed(layout[:1], row[0]) + b"".join(  # a rule set: its versions
         packed(layout[1:], version) for version in [*row, NONE][:2])
     values = []
     for field, form in layout:
@@ -67,14 +67,14 @@ def packed(layout, row):  # as the state digest has it; of another row its id, o
         values += value if isinstance(value, tuple) else [value]
     return struct.pack("<" + "".join(form for _, form in layout), *values) + b"".join(map(ident, sorted(row.ids)))
 
-class Row:  # anything that the ledger keeps; its fields stand where it is made, and their changes are logged for chains
+class Row:  # any row of the ledger; changes of fields are logged for chains
     log, ids = [], ()
     def __init__(self, **fields): vars(self).update(fields)
     def __setattr__(self, name, value):
         Row.log.append((vars(self), name, getattr(self, name, None)))
         vars(self)[name] = value
 
-class Operation(Row):  # one record, §1, its fields read when they are asked for; and what is bound to its id, §2
+class Operation(Row):  # one record, §1, whose fields are parsed on access; and the result bound to its id, §2
     revoked = bulk = refunded = filled = sealed = seal = final = 0
     legs, name = (), property(lambda self: KINDS[self.kind].name if self.kind in KINDS else "")
     def __getattr__(self, field):
@@ -83,14 +83,14 @@ class Operation(Row):  # one record, §1, its fields read when they are asked fo
         values = struct.unpack_from(f"<{form}", self.raw, start)
         value = int.from_bytes(values[0], "little") if form == "16s" else values if form == "4H" else values[0]
         return vars(self).setdefault(field, value)
-    def uses(self):  # the fields of its kind that are used, with these flags and numbers
+    def uses(self):  # the fields used by its kind, with these flags and numbers
         idle = {"grant_role": {1: ["count"], 2: ["number"]}.get(self.first, ["count", "number"]),
                 "set_key": ["key"] * (not self.flags),
                 "open_account": ["credit"] * (self.first in (ISSUANCE, SUSPENSE)),
                 "add_members": ["note", *(f"member_{index}" for index in range((self.count or 5) + 1, 6))]}
         used = {field for field, (*_, flag) in KINDS[self.kind].fields.items() if not flag or self.flags & flag}
         return (used | {"note"}) - {*idle.get(self.name, ())}
-    def check(self, bound):  # refuses what is malformed, or has an id that is bound, §2
+    def check(self, bound):  # refuse a malformed record or a bound id, §2
         deny(ID_MUST_NOT_BE_ZERO=not self.id, KIND_UNKNOWN=self.kind not in KINDS)
         (name, flags, fields), uses, rest, old = KINDS[self.kind], self.uses(), bytearray(self.raw), bound.get(self.id)
         for form, start in map(FIELDS.get, uses): struct.pack_into(f"{struct.calcsize(form)}s", rest, start, b"")
@@ -117,33 +117,33 @@ class Account(Row):  # §3
     last, epoch, algorithm, key, link, used, period, pays = 0, 0, 0, bytes(32), None, (0, 0, 0), (0, 0, 0), "PAY_OWN"
     balance = property(lambda row: row.credits - row.debits)
     spare = property(lambda row: 2**65 if row.kind == ISSUANCE else row.credits - row.debits - row.pending)
-    out = property(lambda row: row.debits - row.returned + row.pending)  # this must not overflow, nor the next
+    out = property(lambda row: row.debits - row.returned + row.pending)  # neither this nor the next may overflow
     into = property(lambda row: row.credits - row.dropped + row.credits_pending)
     takes = property(lambda row: not row.closed and not row.credit_reasons)
-class Purse(Account):  # what one member holds of one programme, §5; its balance is what is left of it
+class Purse(Account):  # money of one member in one programme, §5; its balance is the rest of it
     kind, state, member, wallet, pays, balance = 0, EMPTY, 0, None, "PAY_PURSE", Account.spare
     spent, refunded = property(lambda row: row.debits - row.returned), property(lambda row: row.credits - row.dropped)
-class Hold(Row):  # §7; its legs: who gives, and how much is held of that; the last is own money, which may be 0
+class Hold(Row):  # §7; legs: source and reserved amount; the last is own money, which may be 0
     own, held = property(lambda row: row.legs[row.payer]), property(lambda row: sum(row.legs.values()))
     purses = property(lambda row: len(row.legs) - 1)
 
-# What is said against this or that: whether it holds, by code
-def matching(*parties, also=()):  # accounts that are not made for each other; also: rows whose currency counts
+# Reasons for refusals: code to condition.
+def matching(*parties, also=()):  # accounts that do not match; also: rows whose currency counts
     return {"CURRENCIES_MUST_MATCH": len({row.currency for row in (*parties, *also)}) > 1,
             "ACCOUNT_IS_IN_TRANSIT": IN_TRANSIT in [row.kind for row in parties]}
-def giving(row, amount, always=False):  # always: even if it is closed or blocked
+def giving(row, amount, always=False):  # always: even from a closed or blocked account
     return {"DEBIT_ACCOUNT_CLOSED": row.closed and not always, "OVERFLOWS_DEBITS": row.out + amount > MOST,
             "DEBIT_ACCOUNT_BLOCKED": row.debit_reasons and not always}
 def taking(row, amount, always=False):
     return {"CREDIT_ACCOUNT_CLOSED": row.closed and not always, "OVERFLOWS_CREDITS": row.into + amount > MOST,
             "CREDIT_ACCOUNT_BLOCKED": row.credit_reasons and not always}
-def landing(account, purpose):  # where money for an account goes, and as what: its suspense account stands in for it
+def landing(account, purpose):  # account and purpose of a credit: the suspense account replaces a closed or blocked one
     return (account, purpose) if account.takes else (account.suspense, purpose.removesuffix("_OWN") + "_SUSPENSE")
-def counted(account, amount):  # what is kept of an amount so that it can come back from what the account used up
+def counted(account, amount):  # data to subtract an amount from the account's limits later
     counts = amount > 0 and account.rule_set > 0
     return {"counted": counts, "period": account.period if counts else (0, 0, 0)}
 
-class Ledger(Row):  # a method for each kind refuses, or does all that an operation asks
+class Ledger(Row):  # one method per kind: refuse, or apply the operation
     def __init__(self):
         self.currencies, self.issuance, self.groups, self.rule_sets, self.accounts, self.purses = {}, {}, {}, {}, {}, []
         self.programmes, self.holds, self.transits, self.batches, self.grants, self.bound = {}, {}, {}, {}, {}, {}
@@ -163,7 +163,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
                 chain = []
         said = struct.pack(f"<Q{len(codes)}H", sequence, *map(CODES.get, codes)) + b"".join(self.made)
         if records: self.movement_digest = blake3(self.movement_digest + said).digest()
-    def answers(self, chain, place):  # to a chain; an operation that stands alone is one too
+    def answers(self, chain, place):  # of a chain; a single operation is a chain of one
         Row.log.clear()
         codes, made, last = [self.attempt(op.check, self.bound) for op in chain], len(self.made), chain[-1]
         if last.flags & LINKED: codes[-1] = codes[-1] or "CHAIN_OPEN"
@@ -182,11 +182,11 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         for each, code in zip(chain, codes, strict=True):
             if not repeats and each.id not in self.bound: self.run(each, place, code)
         return codes
-    def attempt(self, method, *arguments):  # the code of its refusal, or nothing
+    def attempt(self, method, *arguments):  # the code of the refusal, or None
         try: method(*arguments)
         except Refusal as refusal: return str(refusal)
         return ""
-    def run(self, op, place, code=""):  # binds its id to this code, or to that of being judged by the state
+    def run(self, op, place, code=""):  # bind the id to this code, or to the result of applying it
         self.place, self.leg, self.legs = place, 0, []
         code = code or self.attempt(getattr(self, op.name), op) or "CREATED"
         op.result, op.bound_ns, op.legs, self.bound[op.id] = CODES[code], self.now, self.legs, op
@@ -208,33 +208,33 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         return self.account(op.debit, "DEBIT_ACCOUNT_NOT_FOUND"), self.account(op.credit, "CREDIT_ACCOUNT_NOT_FOUND")
     def rules(self, owner): return self.rule_sets[owner.rule_set][0] if owner.rule_set else FREE
     def in_force(self, owner): return self.rules(owner).from_ns <= self.now < self.rules(owner).until_ns
-    def reach(self, owner, payee):  # what is against giving to the payee
+    def reach(self, owner, payee):  # reasons against paying this payee
         rules, groups = self.rules(owner), [self.groups[group] for group in self.rules(owner).groups if group]
         return {"PAYEE_NOT_ALLOWED": groups and not any(payee.id in group.ids for group in groups),
                 "PERSONS_NOT_ALLOWED": rules.flags & 1 and payee.kind == WALLET,
                 "CASH_OUT_NOT_ALLOWED": rules.flags & 2 and payee.kind in (RESERVE, VAULT)}
-    def limits(self, row, amount, single=True):  # what is against giving so much own money
+    def limits(self, row, amount, single=True):  # reasons against paying this amount of own money
         if not amount: return {}
         rules, periods = self.rules(row), zip(PERIODS, self.using(row, amount)[0], strict=True)
         limits = {f"EXCEEDS_{name}_LIMIT".upper(): 0 < getattr(rules, f"{name}_max") < used
                   for name, used in [("single", amount * single), *periods]}
         return {**limits, "EXCEEDS_BALANCE": amount > row.spare,
                 "RESERVED_FOR_REFUNDS": amount > row.spare - rules.refund_reserve}
-    def using(self, account, amount):  # what it used up in this frame's periods, with this amount; their numbers
+    def using(self, account, amount):  # use of the current periods including this amount; their numbers
         today, before = self.calendar.get(account.currency, (0, 0, 0)), account.period
         used = (amount + used * (now <= then) for now, then, used in zip(today, before, account.used, strict=True))
         return tuple(used), tuple(map(max, today, before))
     def use_up(self, account, amount):
         if account.rule_set and amount: account.used, account.period = self.using(account, amount)
-    def use_back(self, account, amount, row):  # what a hold or a transit used up comes back
+    def use_back(self, account, amount, row):  # subtract the use of a hold or transit
         periods = zip(account.used, account.period, row.period, strict=True)
         if row.counted: account.used = tuple(used - amount * (now == then) for used, now, then in periods)
-    def over(self, row, amount=0):  # how much more than its rule set allows it would hold
+    def over(self, row, amount=0):  # excess over the highest balance
         return (most := self.rules(row).balance_max) and row.into - row.debits + amount - most
-    def receiving(self, row, amount, way=None):  # what is against that; way: there is one for what would be too much
+    def receiving(self, row, amount, way=None):  # reasons against receiving; way: transit account for an excess
         return taking(row, amount) | {"RULE_SET_NOT_IN_FORCE": not self.in_force(row),
                                       "EXCEEDS_BALANCE_LIMIT": not way and self.over(row, amount) > 0}
-    def way_out(self, account, amount, held=0):  # the IN_TRANSIT account of a waterfall; held: what is pending no more
+    def way_out(self, account, amount, held=0):  # the IN_TRANSIT account of a waterfall; held: pending amount that ends
         way = account.link
         if not way or not way.takes or way.link in (None, account): return None
         bank, excess = way.link, min(amount, self.over(account, amount - held))
@@ -261,7 +261,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         (group.ids.add if op.name == "join_group" else group.ids.discard)(account.id)
         group.members = len(group.ids)
     def define_rule_set(self, op):
-        home, versions = self.accounts.get(op.home), self.rule_sets.get(op.number, [])[:1]  # the one in effect
+        home, versions = self.accounts.get(op.home), self.rule_sets.get(op.number, [])[:1]  # the version in effect
         later, windows = op.effective_ns > self.now, {(row.from_ns, row.until_ns, row.home) for row in (*versions, op)}
         deny(GROUP_NOT_FOUND={*op.groups} - {0, *self.groups}, RULE_SET_EXISTS=versions and not later,
              RULE_SET_NOT_FOUND=not versions and later, RULE_SET_MUST_KEEP_WINDOW=len(windows) > 1,
@@ -278,7 +278,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
                                                 operator=op.count, rule_set=op.rule_set, purses=[])
         new.suspense = to or new
         if op.first == ISSUANCE: self.issuance[op.number] = new
-    def changing(self, op, *kinds):  # the account to be changed; those of some kinds must not be
+    def changing(self, op, *kinds):  # the account to change; accounts of some kinds may not be changed
         account = self.account(op.debit)
         deny(ACCOUNT_MUST_STAY_OPEN=account.kind in kinds, ACCOUNT_CLOSED=account.closed)
         return account
@@ -302,7 +302,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
              LINK_KIND_WRONG=to and (account.kind == IN_TRANSIT) == (to.kind == IN_TRANSIT))
         account.link = to
     # --- Programmes and payments, §3, §5
-    def cohort(self, op):  # the programme that it names and the purses of its range
+    def cohort(self, op):  # the programme of the operation and the purses of its range
         programme = find(self.programmes, op.number, "PROGRAMME_NOT_FOUND")
         if op.name == "claim": self.account(op.credit, "CREDIT_ACCOUNT_NOT_FOUND")
         early, end = op.name in ("add_members", "seal_cohort"), op.first + (op.count or 1)
@@ -349,7 +349,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         purse.wallet, purse.state = wallet, CLAIMED
         wallet.purses.append(purse)
         wallet.purses.sort(key=lambda each: (self.rules(each.programme).until_ns, each.number, each.index))
-    def payment(self, op, payer, payee):  # of TRANSFER, PAY and HOLD: the legs, own money last; the way of a waterfall
+    def payment(self, op, payer, payee):  # TRANSFER, PAY, HOLD: legs, own money last; account of a waterfall
         legs, own, way = {}, op.amount, self.way_out(payee, op.amount)
         for purse in [] if op.flags & 2 or op.name == "transfer" else payer.purses:
             part = min(purse.balance, self.rules(purse.programme).single_max or own, own)
@@ -375,7 +375,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         for purse in rest:
             self.move(purse, home, purpose, purse.balance)
             purse.state = EXPIRED
-    def returns(self, original, amount, word):  # the movements that give the next so much of an original back
+    def returns(self, original, amount, word):  # movements that return the next part of an original payment
         at, end = 0, original.refunded + amount
         for giver, payee, part in reversed(original.legs):
             size, at = min(at + part, end) - max(at, original.refunded), at + part
@@ -409,14 +409,14 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
             hash=op.hash if op.flags & 8 else b"", legs={}, **counted(payer, legs[payer]))
         self.keep(hold, legs)
     def end(self, legs, until): return min([until, *(self.rules(each.programme).until_ns for each in [*legs][:-1])])
-    def keep(self, hold, legs, state=OPEN):  # from now on so much of each leg is held
+    def keep(self, hold, legs, state=OPEN):  # set the reserved amounts of the legs
         hold.payee.credits_pending += sum(legs.values()) - hold.held
         for giver, part in legs.items(): giver.pending += part - hold.legs.get(giver, 0)
         hold.legs, hold.state = legs, state
     def let_go(self, hold, state):
         self.use_back(hold.payer, hold.own, hold)
         self.keep(hold, dict.fromkeys(hold.legs, 0), state)
-    def named(self, op):  # the hold that a POST, VOID or EXTEND names, if whoever asks may do that to it
+    def named(self, op):  # the hold of a POST, VOID or EXTEND, if the requester may change it
         hold = find(self.holds, op.reference, "HOLD_NOT_FOUND")
         posters = [hold.third] if hold.third else [hold.payee] if hold.hash else [hold.payee, hold.payer]
         able = {"post": posters, "void": [hold.payee, hold.third], "extend": [hold.payer]}[op.name]
@@ -438,7 +438,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         hold = self.named(op)
         deny(HOLD_MUST_END_LATER=self.end(hold.legs, op.until_ns) <= hold.end)
         hold.end = self.end(hold.legs, op.until_ns)
-    def post_holds(self, op):  # each as by a POST or VOID of its own
+    def post_holds(self, op):  # each like a single POST or VOID
         first, last = (find(self.holds, id, "HOLD_NOT_FOUND") for id in (op.debit, op.credit))
         deny(HOLDS_OUT_OF_ORDER=first.number > last.number)
         for hold in [*self.holds.values()][first.number : last.number + 1]:
@@ -446,7 +446,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
             each.reference, each.debit, each.amount = hold.id, op.reference, hold.held
             if not self.attempt(getattr(self, each.name), each) and self.legs:
                 made.amount, made.legs, made.bound_ns = each.amount, self.legs, self.now
-    # --- Money on its way, §8
+    # --- Transits, §8
     def send(self, op):
         source, to = self.parties(op)
         via = self.account(op.reference, "TRANSIT_ACCOUNT_NOT_FOUND")
@@ -475,14 +475,14 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         batch.payments.append((giver, taker, op))
         batch.count, batch.sum, self.batches[op.number] = batch.count + 1, batch.sum + op.amount, batch
         self.newest = max(self.newest, op.number)
-    def batch(self, number):  # an open one; `newest` is the number of the newest, open or not
+    def batch(self, number):  # an open batch; `newest` is the number of the newest, open or not
         return find(self.batches, number, "BATCH_NOT_FOUND" if number > self.newest else "BATCH_DONE")
     def settle(self, op):
         batch, payments, gives, gets = self.batch(op.number), [], Counter(), Counter()
         if not op.flags & 1: payments = batch.payments
         for giver, taker, each in payments: gives[giver], gets[taker] = (
             gives[giver] + each.amount, gets[taker] + each.amount)
-        less, more = gives - gets, gets - gives  # the difference of two counters is what is above zero
+        less, more = gives - gets, gets - gives  # the positive parts of the difference
         deny(*(giving(*each) for each in gives.items()), *(taking(*each) for each in gets.items()),
              *(self.receiving(*each) for each in more.items()), *(self.limits(*each, False) for each in less.items()),
              BATCH_OF_ANOTHER_OPERATOR=batch.operator != op.first,
@@ -491,7 +491,7 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         for giver, taker, payment in payments: self.move(giver, taker, "SETTLEMENT", payment.amount)
         del self.batches[op.number]
     # --- Roles and rules, §11
-    def officers(self, without=None):  # how many persons are the board now
+    def officers(self, without=None):  # number of persons on the board now
         return len({each.debit for each in self.grants.values() if each is not without and not each.number
                     and each.first == 1 and not each.revoked and each.from_ns <= self.now < each.until_ns})
     def grant_role(self, op):
@@ -509,9 +509,9 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         deny(RULES_NOT_NEWER=op.number <= self.version)
         self.version = op.number
 
-    leave_group, unblock_account, transfer = join_group, block_account, pay  # the method looks at the name
+    leave_group, unblock_account, transfer = join_group, block_account, pay  # the method checks the name
     reverse, void_holds, reject = refund, post_holds, confirm
-    # --- The state digest, §12, and what must hold at the end
+    # --- State digest, §12, and invariants at the end
     def digest(self):
         def by(table): return [table[key] for key in sorted(table)]
         done = {last: Row(number=last, operator=0, count=0, sum=0, payments=[]) for last in [self.newest] if last}
@@ -527,20 +527,20 @@ class Ledger(Row):  # a method for each kind refuses, or does all that an operat
         for layout, rows in zip(ROWS, sections, strict=True):
             digest.update(struct.pack("<Q", len(rows)) + b"".join(packed(layout, row) for row in rows))
         return digest.digest()
-    def faults(self):  # what does not hold: a sentence each
+    def faults(self):  # violated invariants, a sentence each
         sums, rows = Counter(), [*self.accounts.values(), *self.purses]
         for row in rows: sums[row.currency] += row.credits - row.debits
         yield from (f"currency {number} comes to {rest} in all, not to 0" for number, rest in sums.items() if rest)
         yield from (f"the account or purse of row {row.row} has {row.spare} to give" for row in rows if row.spare < 0)
 
 def sealed(raw, letters): return raw[:8] == letters and raw[-8:] == xxh3_64_digest(raw[:-8] + bytes(8))
-def demand(where, **claims):  # each by what is wrong where it does not hold
+def demand(where, **claims):  # each claim by its error if it is false
     for wrong, holds in claims.items():
         if not holds: raise Wrong(f"{where} is wrong: {wrong.replace('_', ' ')}.")
 def frames(folder):
-    """Every frame, checked as docs/reference/journal.md says: sequence, movement digest, time, calendar, records."""
+    """Yield every frame, checked by docs/reference/journal.md: sequence, movement digest, time, calendar, records."""
     paths = sorted(path for path in folder.glob("journal/*.segment") if re.fullmatch(r"\d{12}", path.stem))
-    if not paths: raise Wrong(f"{folder} holds no journal: name the folder of a ledger.")
+    if not paths: raise Wrong(f"{folder} contains no journal; give the folder of a ledger.")
     sequence, now, era, before, ledger = 1, 0, 1, b"", b""
     for number, path in enumerate(paths, 1):
         raw, at = path.read_bytes(), 4096
@@ -574,12 +574,12 @@ def frames(folder):
 
 Checked = namedtuple("Checked", "frames operations accounts movements supply state_digest movement_digest")
 def check(folder, per_frame=None):
-    """Recompute a journal; `per_frame` gets each frame's sequence, movement and state digest. Raises Wrong."""
+    """Recompute a journal; `per_frame` receives each frame's sequence, movement and state digest. Raises Wrong."""
     ledger, sequence, operations = Ledger(), 0, 0
     for sequence, claimed, now, calendar, records in frames(Path(folder)):
         if claimed != ledger.movement_digest:
-            raise Wrong(f"Frame {sequence} is wrong, or one before it: by its header the movements so far have the "
-                        f"digest {claimed.hex()}, and they come to {ledger.movement_digest.hex()}.")
+            raise Wrong(f"Frame {sequence} or an earlier one is wrong: its header gives the movement digest "
+                        f"{claimed.hex()}, the checker computes {ledger.movement_digest.hex()}.")
         try: ledger.frame(sequence, now, calendar, records)
         except struct.error as error: raise Wrong(f"Frame {sequence} is wrong: amounts do not fit: {error}.") from None
         operations += len(records)
@@ -590,7 +590,7 @@ def check(folder, per_frame=None):
                    ledger.digest(), ledger.movement_digest)
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Work out again everything that a ledger's journal says.")
+    parser = argparse.ArgumentParser(description="Recompute everything in a ledger's journal.")
     parser.add_argument("folder", help="the ledger's folder, the one that holds `journal`")
     parser.add_argument("--per-frame", action="store_true", help="a line per frame: sequence, both digests")
     options = parser.parse_args(arguments)

@@ -203,7 +203,7 @@ def test_unfinished_and_missing_frames(tmp_path: Path) -> None:
     with pytest.raises(checker.Wrong, match=r"^Frame 3 .* its header is damaged"):
         checker.check(tmp_path)
     path.unlink()
-    with pytest.raises(checker.Wrong, match="holds no journal"):
+    with pytest.raises(checker.Wrong, match="contains no journal"):
         checker.check(tmp_path)
     assert checker.main([str(tmp_path)]) == 3
 
