@@ -34,7 +34,7 @@ def freeze_and_draw(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
         salts=draw.replay_salts(1, count),
     )
     winners = min(WINNERS, count)
-    rule = DrawRule(DRAW_RULES[0], (Stratum("all", winners),), REPLAY_BEACON, 1, FROZEN_NS + 10**9, None)
+    rule = DrawRule(DRAW_RULES[0], (Stratum("all", winners),), REPLAY_BEACON, 1, FROZEN_NS + 10**9)
     buffer = np.resize(entries.salts.reshape(-1), BUFFER_BYTES).data
     hashed_bytes = count * BLOCKS_PER_ENTRY * BLOCK_BYTES
     parts = [buffer[: min(BUFFER_BYTES, hashed_bytes - at)] for at in range(0, hashed_bytes, BUFFER_BYTES)]

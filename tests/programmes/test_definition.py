@@ -187,7 +187,7 @@ GALLERY = [
         'expiry.rest_to: found "banks"',
         'one of "funder"',
     ),
-    ("a bank twice", ('name = "ABC"', 'name = "ICBC"'), '"ICBC" stands on line', "each name in operators once"),
+    ("a bank twice", ('name = "ABC"', 'name = "ICBC"'), '"ICBC" is the name on line', "each name in operators once"),
     (
         "a stratum that no file can name",
         ('name = "all"', 'name = "a,b"'),

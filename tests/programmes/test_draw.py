@@ -26,7 +26,7 @@ THREE = (Stratum("young", 5), Stratum("old", 7), Stratum("very-old", 30))
 
 
 def make_rule(strata: tuple[Stratum, ...] = ONE, source: str = "sycee-replay") -> DrawRule:
-    return DrawRule("sycee.draw.v1", strata, source, 7, DUE_NS, None)
+    return DrawRule("sycee.draw.v1", strata, source, 7, DUE_NS)
 
 
 def people(count: int, strata: tuple[Stratum, ...] = ONE, seed: int = 1) -> Entries:

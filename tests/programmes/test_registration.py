@@ -60,7 +60,7 @@ def naive(rows: list[Row]) -> tuple[list[int], dict[int, int]]:
 )
 def test_table(rows: list[Row], standing: list[int], duplicates: list[tuple[int, int, int, int]]) -> None:
     result = registration.deduplicate(registrations(rows))
-    assert result.standing.tolist() == standing
+    assert result.accepted.tolist() == standing
     assert result.duplicates.tolist() == duplicates
 
 
@@ -71,8 +71,8 @@ KEYS = st.integers(0, 12)
 def test_agrees_with_the_naive_twin(rows: list[Row]) -> None:
     result = registration.deduplicate(registrations(rows))
     standing, stands = naive(rows)
-    assert result.standing.tolist() == standing
-    assert {int(row["entry"]): int(row["stands"]) for row in result.duplicates} == stands
+    assert result.accepted.tolist() == standing
+    assert {int(row["entry"]): int(row["accepted"]) for row in result.duplicates} == stands
     for row in result.duplicates:
         entry, through = rows[row["entry"]], rows[row["through"]]
         assert row["entry"] != row["through"]
@@ -93,7 +93,7 @@ def test_a_long_chain_is_one_person(shuffled: bool) -> None:
         np.arange(count, dtype=np.int64),
     )
     result = registration.deduplicate(chain)
-    assert result.standing.tolist() == [0]
+    assert result.accepted.tolist() == [0]
     assert len(result.duplicates) == count - 1
 
 

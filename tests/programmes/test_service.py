@@ -23,7 +23,7 @@ from sycee.sequencer.embedded import Ledger
 LUOHU = load("luohu-2020")
 SEED = b"a programme"
 NUMBER, RULE_SET, GROUP = 1, 1, 1
-CLASSES = (PacketClass("large", 2, 20_000, None), PacketClass("small", 5, 5_000, None))
+CLASSES = (PacketClass("large", 2, 20_000), PacketClass("small", 5, 5_000))
 BUDGET = 65_000  # 2 x 200.00 + 5 x 50.00
 
 

@@ -243,10 +243,10 @@ def test_registrants_are_as_many_as_wanted_once_duplicates_are_set_aside(scale: 
     made = plan.registrations(LUOHU, ASSUMED, targets, Stream(seed), scale)
     again = round(ASSUMED.repeated_document * scale) + round(ASSUMED.repeated_phone * scale)
     checked = deduplicate(made)
-    assert checked.standing.size == targets.registered
+    assert checked.accepted.size == targets.registered
     assert checked.duplicates.size == again == len(made) - targets.registered
     # The first entry of a person stands, and it is always the one of the first list.
-    assert int(checked.standing.max()) < targets.registered
+    assert int(checked.accepted.max()) < targets.registered
     assert int(made.registered_at_ns.min()) >= LUOHU.registration.from_ns
     assert int(made.registered_at_ns.max()) < LUOHU.registration.until_ns
 
@@ -267,7 +267,7 @@ def test_full_size_is_what_was_published() -> None:
 
 
 def test_too_small_a_scale_is_refused() -> None:
-    with pytest.raises(UsageError, match="leaves nobody to replay"):
+    with pytest.raises(UsageError, match="is too small for a replay"):
         Targets.of(LUOHU, ASSUMED, 0.00001)
 
 
@@ -290,7 +290,7 @@ def test_payments_too_small_to_be_so_many_are_refused() -> None:
     # It must say so; it once looked for room for ever.
     targets = Targets.of(LUOHU, ASSUMED, 0.001)
     crowded = dataclasses.replace(targets, payments=targets.spent_from_packets // ASSUMED.payment_min + 1)
-    with pytest.raises(UsageError, match="need more than was spent"):
+    with pytest.raises(UsageError, match="exceed the amount spent"):
         plan._amounts(ASSUMED, crowded, Stream(1))
 
 

@@ -117,7 +117,7 @@ def test_going_on_signs_nothing_anew(ended: tuple[Path, Outcome]) -> None:
 
 def test_another_state_than_the_one_in_memory_is_found(ended: tuple[Path, Outcome]) -> None:
     folder, _ = ended
-    with pytest.raises(IntegrityError, match="the journal, read again, comes to another state"):
+    with pytest.raises(IntegrityError, match="a replay of the journal gives another state"):
         check_signatures(folder, BANK, AUTHORITIES, bytes(32))
 
 

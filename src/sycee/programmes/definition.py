@@ -1,9 +1,9 @@
-"""What a programme is, read from a TOML file and checked as a whole.
+"""Programme definition: a TOML file read into a frozen `Programme` and checked as a whole.
 
-`load` turns a file, or the name of a pilot shipped with the package, into a frozen `Programme`. What cannot be is an
-error with file, line, key, the value found and what would be right: an unknown key, a sum that does not close, dates in
-an impossible order, an unknown zone or currency. Amounts are minor units, moments nanoseconds since 1970-01-01T00:00Z,
-and every window includes its `from_ns` and excludes its `until_ns`. docs/reference/draw.md says what a draw announces.
+`load` reads a file, or a pilot shipped with the package. An impossible definition raises DocumentError with file, line,
+key, the value found and a correct one: an unknown key, a sum that does not add up, dates in an impossible order, an
+unknown zone or currency. Amounts are minor units, moments are nanoseconds since 1970-01-01T00:00Z. A window includes
+`from_ns` and excludes `until_ns`. docs/reference/programme.md lists every key.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.money import Currency
 
 DRAW_RULES: Final = ("sycee.draw.v1",)
-REPLAY_BEACON: Final = "sycee-replay"  # the source of a synthetic beacon, derived from a replay's seed
+REPLAY_BEACON: Final = "sycee-replay"  # source name of a synthetic beacon, computed from the seed of a replay
 IDENTITY_KEYS: Final = ("document", "phone")
-MARKS: Final = ("1", "2", "assumed", "derived")  # in one source, in two or more, chosen by us, computed by us
+MARKS: Final = ("1", "2", "assumed", "derived")  # read in one source, in two or more, chosen by us, computed by us
 REST_RECEIVERS: Final = ("funder",)
 REFUND_ORDERS: Final = ("own-money-first",)
 
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a figure was read (site and page) and how well it is supported: one of MARKS."""
+    """Where a figure was read (site and page), and its support: one of MARKS."""
 
     source: str
     mark: str
@@ -41,7 +41,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page that figures were read in: the name that `Provenance.source` cites, and its address on the web."""
+    """A page in which figures were read: the name that `Provenance.source` cites, and its web address."""
 
     name: str
     address: str
@@ -49,11 +49,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `from_ns` (included) until `until_ns` (excluded)."""
+    """Span of time from `from_ns` (included) to `until_ns` (excluded)."""
 
     from_ns: int
     until_ns: int
-    provenance: Provenance | None
 
     def __contains__(self, moment_ns: int) -> bool:
         return self.from_ns <= moment_ns < self.until_ns
@@ -61,25 +60,23 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Funder:
-    """Who pays for the programme."""
+    """The party that pays for the programme."""
 
     name: str
-    provenance: Provenance | None
 
 
 @dataclass(frozen=True, slots=True)
 class PacketClass:
-    """`count` packets of `amount_minor` each. Winners, in the order of the draw, get the classes in their order."""
+    """`count` packets of `amount_minor` each. The first class goes to the first winners in packet order."""
 
     name: str
     count: int
     amount_minor: int
-    provenance: Provenance | None
 
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """A part of the registrants that is drawn by itself, and how many of them win."""
+    """A part of the registrants with a draw of its own, and its number of winners."""
 
     name: str
     winners: int
@@ -87,29 +84,27 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class DrawRule:
-    """How winners are found: the rule's version, the strata, and the beacon whose future round decides."""
+    """Version of the rule, strata, and the future round of a beacon that decides."""
 
     rule: str
     strata: tuple[Stratum, ...]
     beacon_source: str
     beacon_round: int
     beacon_due_ns: int
-    provenance: Provenance | None
 
     @property
     def winners(self) -> int:
-        """All winners together."""
+        """Number of winners in all strata."""
         return sum(stratum.winners for stratum in self.strata)
 
 
 @dataclass(frozen=True, slots=True)
 class MerchantGroup:
-    """Payees that purse money may reach."""
+    """Payees that packet money may reach."""
 
     name: str
     count: int
     district: str
-    provenance: Provenance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +113,17 @@ class Operator:
 
     name: str
     title: str
-    provenance: Provenance | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What packet money may do, and the order in which a refund fills up."""
+    """Permissions of packet money, and the order in which a refund fills up."""
 
     divisible: bool
     own_money: bool
     person_to_person: bool
     cash_out: bool
     refund_order: str
-    provenance: Provenance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +136,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Results of a real round by role; None where nothing was published."""
+    """Results of a real round by role; None for a result that was not published."""
 
     registered: Figure | None = None
     winners: Figure | None = None
@@ -158,7 +151,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """A programme as its file defines it, consistent in itself."""
+    """A programme as its file defines it. All parts are consistent with each other."""
 
     name: str
     title: str
@@ -182,24 +175,20 @@ class Programme:
 
 
 def load(source: Path | str) -> Programme:
-    """Load a programme from a file, or by the name of a pilot shipped with the package.
+    """Load a programme from a file, or a shipped pilot by its name.
 
-    A text that holds a slash or ends in `.toml` is a path. DocumentError says what is wrong in the file and where;
-    UsageError that there is no such pilot.
+    A text that contains a slash or ends in `.toml` is a path. Raises DocumentError for an error in the file, UsageError
+    for an unknown pilot.
     """
     return define(data.document("pilots", source, "programme"))
 
 
 def define(table: Table) -> Programme:
-    """Build a programme from its document. DocumentError for everything that cannot be."""
+    """Build a programme from its document. Raises DocumentError for an impossible one."""
     name = _name(table)
-    title = table.text("title")
-    currency = table.currency("currency")
-    zone = table.zone("zone")
-    funder = _funder(table.table("funder"))
+    currency, zone = table.currency("currency"), table.zone("zone")
     packets = tuple(_packet_class(each, currency) for each in table.tables("packets"))
     budget_minor = _budget(table.table("budget"), packets, currency)
-
     registration_table = table.table("registration")
     identity = registration_table.texts("identity", choices=IDENTITY_KEYS)
     registration = _window(registration_table, zone)
@@ -208,25 +197,21 @@ def define(table: Table) -> Programme:
     claim, spending = _window(phases["claim"], zone), _window(phases["spending"], zone)
     expires_ns, rest_to = _expiry(phases["expiry"], zone)
     _check_order(draw, claim, spending, expires_ns, phases, zone)
-
-    rules = _rules(table.table("rules"))
     merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))
-    for key, names in (
-        ("packets", [each.name for each in packets]),
-        ("merchants", [each.name for each in merchants]),
-        ("operators", [each.name for each in operators]),
-    ):
-        _check_names(table, key, names)
+    _check_names(table, "packets", [each.name for each in packets])
+    _check_names(table, "merchants", [each.name for each in merchants])
+    _check_names(table, "operators", [each.name for each in operators])
     published = Published()
     if "published" in table:
         published = _published(table.table("published"), budget_minor, draw.winners, merchants, currency)
+    table.offer("sources")
     programme = Programme(
         name=name,
-        title=title,
+        title=table.text("title"),
         currency=currency,
         zone=zone,
-        funder=funder,
+        funder=_funder(table.table("funder")),
         budget_minor=budget_minor,
         packets=packets,
         registration=registration,
@@ -236,19 +221,18 @@ def define(table: Table) -> Programme:
         spending=spending,
         expires_ns=expires_ns,
         rest_to=rest_to,
-        rules=rules,
+        rules=_rules(table.table("rules")),
         merchants=merchants,
         operators=operators,
         published=published,
         sources=tuple(_source(each) for each in table.tables("sources")) if "sources" in table else (),
     )
-    table.offer("sources")
     table.finish()
     return programme
 
 
 def _name(table: Table) -> str:
-    """A name that may stand in a file's name or in a column of a file."""
+    """Return a name that a file's name or a column of a file can hold."""
     name = table.text("name")
     if not _NAME.fullmatch(name):
         raise table.error(
@@ -259,35 +243,34 @@ def _name(table: Table) -> str:
     return name
 
 
-def _provenance(table: Table) -> Provenance | None:
-    """The source and mark that may stand in any table; both or neither."""
-    if "source" not in table and "mark" not in table:
-        return None
-    return Provenance(table.text("source"), table.choice("mark", MARKS))
-
-
 def _finished(table: Table, value: _T) -> _T:
-    """`value`, once `table` has nothing left that nobody asked for."""
+    """Return `value` after checking that the table has no unknown key, and a source with a mark or neither."""
+    if "source" in table or "mark" in table:
+        _provenance(table)
     table.finish()
     return value
+
+
+def _provenance(table: Table) -> Provenance:
+    return Provenance(table.text("source"), table.choice("mark", MARKS))
 
 
 def _source(table: Table) -> Source:
     source = Source(table.text("name"), table.text("address"))
     if not source.address.startswith(("https://", "http://")):
         raise table.error("address", f"found {documents.found(source.address)}", right='an address, "https://…"')
-    return _finished(table, source)
+    table.finish()
+    return source
 
 
 def _funder(table: Table) -> Funder:
-    return _finished(table, Funder(table.text("name"), _provenance(table)))
+    return _finished(table, Funder(table.text("name")))
 
 
 def _packet_class(table: Table, currency: Currency) -> PacketClass:
     name = table.text("name")
     count = table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
-    amount_minor = _positive(table, "amount", currency)
-    return _finished(table, PacketClass(name, count, amount_minor, _provenance(table)))
+    return _finished(table, PacketClass(name, count, _positive(table, "amount", currency)))
 
 
 def _budget(table: Table, packets: tuple[PacketClass, ...], currency: Currency) -> int:
@@ -302,7 +285,6 @@ def _budget(table: Table, packets: tuple[PacketClass, ...], currency: Currency) 
             f"the budget is {shown}, but the packets come to {terms} = {total_shown}",
             right=f'amount = "{total_shown}", or other packets' if total <= I64_MAX else "fewer or smaller packets",
         )
-    _provenance(table)
     return _finished(table, budget_minor)
 
 
@@ -315,7 +297,7 @@ def _window(table: Table, zone: ZoneInfo) -> Window:
             f"ends {end}, not after it starts, {start} (line {table.line('from')})",
             right="a moment after `from`",
         )
-    return _finished(table, Window(from_ns, until_ns, _provenance(table)))
+    return _finished(table, Window(from_ns, until_ns))
 
 
 def _draw(
@@ -335,7 +317,6 @@ def _draw(
         beacon_source=beacon.text("source"),
         beacon_round=beacon.integer("round", least=0, most=I64_MAX),
         beacon_due_ns=beacon.moment("due", zone),
-        provenance=_provenance(table),
     )
     packet_count = sum(each.count for each in packets)
     if draw.winners != packet_count:
@@ -357,15 +338,13 @@ def _draw(
 
 
 def _expiry(table: Table, zone: ZoneInfo) -> tuple[int, str]:
-    expires_ns, rest_to = table.moment("at", zone), table.choice("rest_to", REST_RECEIVERS)
-    _provenance(table)
-    return _finished(table, (expires_ns, rest_to))
+    return _finished(table, (table.moment("at", zone), table.choice("rest_to", REST_RECEIVERS)))
 
 
 def _check_order(
     draw: DrawRule, claim: Window, spending: Window, expires_ns: int, tables: dict[str, Table], zone: ZoneInfo
 ) -> None:
-    """Draw, then claim, then spend, then expire: each moment against the one that bounds it."""
+    """Raise DocumentError unless draw, claim, spending and expiry are in order."""
     due = ("the draw", draw.beacon_due_ns, tables["draw"].line("beacon"))
     first_claim = ("the first claim", claim.from_ns, tables["claim"].line("from"))
     expiry = ("expiry", expires_ns, tables["expiry"].line("at"))
@@ -392,18 +371,17 @@ def _rules(table: Table) -> Rules:
         person_to_person=table.boolean("person_to_person"),
         cash_out=table.boolean("cash_out"),
         refund_order=table.choice("refund_order", REFUND_ORDERS),
-        provenance=_provenance(table),
     )
     return _finished(table, rules)
 
 
 def _merchant_group(table: Table) -> MerchantGroup:
     name, count = table.text("name"), table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
-    return _finished(table, MerchantGroup(name, count, table.text("district"), _provenance(table)))
+    return _finished(table, MerchantGroup(name, count, table.text("district")))
 
 
 def _operator(table: Table) -> Operator:
-    return _finished(table, Operator(table.text("name"), table.text("title"), _provenance(table)))
+    return _finished(table, Operator(table.text("name"), table.text("title")))
 
 
 def _check_names(table: Table, key: str, names: list[str]) -> None:
@@ -412,7 +390,7 @@ def _check_names(table: Table, key: str, names: list[str]) -> None:
             first = table.tables(key)[names.index(name)]
             raise table.tables(key)[place].error(
                 "name",
-                f"{documents.found(name)} stands on line {first.line('name')} already",
+                f"{documents.found(name)} is the name on line {first.line('name')} already",
                 right=f"each name in {key} once",
             )
 
@@ -433,8 +411,7 @@ def _published(
         tables[role] = each = table.table(role)
         is_money = role in _MONEY_ROLES
         value = each.money("value", currency) if is_money else each.integer("value", least=0, most=I64_MAX)
-        # A published figure without a source is a rumour: here, and only here, both keys must be there.
-        figures[role] = Figure(value, Provenance(each.text("source"), each.choice("mark", MARKS)))
+        figures[role] = Figure(value, _provenance(each))  # here, and only here, a source is required
         each.finish()
     table.finish()
 

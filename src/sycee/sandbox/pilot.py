@@ -1,11 +1,11 @@
-"""Run a published pilot again, end to end, on a durable ledger of its own.
+"""Replay of a published pilot, end to end, on a durable ledger.
 
-Each phase makes its records from the seed and submits them. A run that was killed does the same again on the same
-folder: what is bound already is answered EXISTS without being written, and the closing digest is that of a run that
-nobody disturbed.
+Each phase derives its records from the seed and submits them. A run that continues after a kill submits the same
+records in the same folder: the ledger returns EXISTS for operations that it has, and the final digest is that of an
+uninterrupted run.
 
-Two officers and the operators are named first, and sign everything from then on: the mint, the cohort, each bulk of
-claims and payments. What they sign follows from the seed too.
+Two officers and the operators are named first. They sign everything after that: mint, cohort, and each batch of claims
+and payments. Their keys are derived from the seed too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import blake3
 import numpy as np
@@ -29,7 +29,7 @@ from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import CentralBank
 from sycee.issuance.signing import SigningLedger
 from sycee.programmes import draw, draw_files
-from sycee.programmes.definition import DrawRule, Programme
+from sycee.programmes.definition import Programme
 from sycee.programmes.registration import deduplicate, duplicates_csv
 from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sandbox import assumptions as assumed
@@ -37,7 +37,7 @@ from sycee.sandbox import measurements, plan
 from sycee.sandbox.outcome import Outcome, Phase
 from sycee.sandbox.replay_signers import Authorities, check_signatures, signed
 from sycee.sandbox.seeded_choices import Stream
-from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.embedded import Ledger, Signer
 
 MANIFEST: Final = "pilot.json"
 DRAW_FOLDER: Final = "draw"
@@ -46,53 +46,30 @@ PROGRAMME_NUMBER: Final = 1
 RULE_SET: Final = 1
 GROUP_FIRST: Final = 1
 MINUTE_NS: Final = plan.MINUTE_NS
-GRANTED_FOR_NS: Final = 366 * 24 * plan.HOUR_NS  # officers are there from before the draw until long after the expiry
+GRANTED_FOR_NS: Final = 366 * 24 * plan.HOUR_NS  # roles are valid from before the draw until long after the expiry
 
 
 class Watcher(Protocol):
-    """Whoever looks on: a terminal with bars, or nobody."""
+    """Receiver of progress."""
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
-        """A phase begins; `total` is None where its length is not known."""
+        """Begin a phase. `total` is None if its length is unknown."""
 
     def advance(self, done: float) -> None:
-        """`done` of the total are done."""
+        """Report that `done` of the total are done."""
 
     def end(self) -> None:
-        """The phase is over."""
+        """End the phase."""
 
     def note(self, finding: str) -> None:
-        """Something was odd, though nothing is lost."""
+        """Report something unusual that lost nothing."""
 
 
-class Nobody:
-    """A watcher that looks away."""
-
-    def begin(self, title: str, total: int | None, unit: str) -> None:
-        """A phase begins; `total` is None where its length is not known."""
-
-    def advance(self, done: float) -> None:
-        """`done` of the total are done."""
-
-    def end(self) -> None:
-        """The phase is over."""
-
-    def note(self, finding: str) -> None:
-        """Something was odd, though nothing is lost."""
-
-
-@dataclass
-class _Phases:
-    watcher: Watcher
-    done: list[Phase]
-
-    @contextmanager
-    def __call__(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
-        begin = time.perf_counter()
-        self.watcher.begin(title, total, unit)
-        yield self.watcher.advance
-        self.watcher.end()
-        self.done.append(Phase(title, time.perf_counter() - begin, total or 0, unit))
+class _Silent:
+    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+    def advance(self, done: float) -> None: ...
+    def end(self) -> None: ...
+    def note(self, finding: str) -> None: ...
 
 
 def run(
@@ -104,309 +81,294 @@ def run(
     cut_tail: bool = False,
     watcher: Watcher | None = None,
 ) -> Outcome:
-    """Replay `programme` in `folder`, or go on with it there.
+    """Replay `programme` in `folder`, or continue a replay there.
 
-    `cut_tail` gives up a last frame in doubt; the replay asks for its operations again. Raises UsageError where the
-    folder belongs to something else, UnavailableError where another process has it open, Refused and IntegrityError
-    where the ledger does not do what the replay needs.
+    `cut_tail` drops a last frame in doubt; the replay submits its operations again. Raises UsageError if the folder
+    belongs to something else, UnavailableError if another process has it open, Refused and IntegrityError if the ledger
+    does not do what the replay needs.
     """
-    scale = float(scale)  # ids follow from its text too, and "1" is not "1.0"
-    assumptions = assumed.load(programme)
-    targets = plan.Targets.of(programme, assumptions, scale)
-    _claim_folder(folder, programme, assumptions, seed, scale)
-    phases = _Phases(watcher or Nobody(), [])
-    stream, seed_bytes = Stream(seed), f"{programme.name}:{seed}:{scale!r}".encode()
-    clock = SimulatedClock(programme.registration.from_ns)
-
-    with phases("opening the ledger", None, "") as _:
-        # No snapshots: all of a replay is read again in less time than it takes to write one.
-        ledger = Ledger.open(folder, clock=clock, cut_tail=cut_tail, snapshot_frames=None)
-    for finding in ledger.sequencer.findings:
-        phases.watcher.note(finding)
-    with ledger:
-        # Two runs may have met an empty folder at once: whoever holds it now looks again.
-        _claim_folder(folder, programme, assumptions, seed, scale)
-        _sweep(folder)
-        drawn = _register_and_draw(folder, programme, assumptions, targets, stream, scale, phases)
-        authorities = Authorities.derive(programme, seed_bytes, time_ms=programme.draw.beacon_due_ns // 10**6)
-        bank, live, merchants = _set_up(
-            ledger, clock, phases, programme, assumptions, targets, stream, seed_bytes, drawn.members, authorities
-        )
-        with phases("planning the replay", None, "operations"):
-            timeline = plan.spending(
-                programme,
-                assumptions,
-                targets,
-                stream,
-                seed_bytes,
-                bank,
-                live.number,
-                drawn.members,
-                drawn.banks,
-                merchants,
-            )
-        phases.done[-1] = _counted(phases.done[-1], timeline.records.size)
-        topped_up = plan.top_ups_by_operator(timeline, bank)
-        _issue(ledger, clock, phases, programme, bank, topped_up, seed_bytes, authorities)
-        _spend(signed(ledger, clock, *authorities.operators), clock, phases, timeline)
-        before = measurements.left_of_packets(ledger, live.number)
-        _expire(signed(ledger, clock, authorities.treasury), clock, phases, programme, live, seed_bytes)
-        with phases("checking every cent", None, ""):
-            ledger.check()
-            bank.check(ledger)
-            with ledger.sequencer.reading() as state:
-                check_cohort(state, live.number, folder / DRAW_FOLDER)
-            digest = ledger.digest()
-        with phases("checking every signature", None, "signatures"):
-            found = check_signatures(folder, bank, authorities, digest)
-        phases.done[-1] = _counted(phases.done[-1], found.by_signer.total())
-        return measurements.outcome(
-            ledger,
-            programme,
-            assumptions,
-            targets,
-            bank,
-            live,
-            merchants,
-            seed=seed,
-            scale=scale,
-            registered=drawn.registered,
-            duplicates=drawn.duplicates,
-            left_minor=before,
-            draw_root=drawn.root.hex(),
-            draw_beacon=drawn.beacon.hex(),
-            digest=digest.hex(),
-            phases=tuple(phases.done),
-            mint_officers=found.mint_officers,
-            signers=found.rows(authorities),
-        )
+    return _Replay(programme, folder, seed, float(scale), watcher or _Silent()).run(cut_tail)
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """The people of a replay, and what their draw came to."""
+    """Result of registration and draw."""
 
-    members: Array  # (k,) ID: the winners, in order of rank
-    banks: Array  # (k,) the operator each winner chose
+    members: Array  # (k,) ID of the winners in packet order
+    banks: Array  # (k,) index of the operator that each winner chose
     registered: int  # persons, after deduplication
     duplicates: int
     root: bytes
     beacon: bytes
 
 
-def _register_and_draw(
-    folder: Path,
-    programme: Programme,
-    assumptions: assumed.Assumptions,
-    targets: plan.Targets,
-    stream: Stream,
-    scale: float,
-    phases: _Phases,
-) -> _Drawn:
-    """Registrants, their duplicates set aside, the frozen list published, and then the winners."""
-    with phases("registration", None, "entries"):
-        registered = plan.registrations(programme, assumptions, targets, stream, scale)
-        checked = deduplicate(registered)
-        output_files.write_file(folder / DUPLICATES, duplicates_csv(checked.duplicates))
-    phases.done[-1] = _counted(phases.done[-1], len(registered))
-    standing = checked.standing
-    entries = draw.Entries(
-        registered.documents[standing], registered.phones[standing], draw.replay_salts(stream.seed, standing.size)
-    )
-    with phases("freeze and draw", 3 * standing.size, "hashes") as advance:
-        frozen = draw.freeze(
-            folder / DRAW_FOLDER,
-            programme.name,
-            _scaled_draw(programme, targets),
-            entries,
-            frozen_at_ns=programme.registration.until_ns,
-            progress=lambda done, total: advance(done * 2 * standing.size // max(total, 1)),
-        )
-        beacon = draw.replay_beacon(stream.seed, frozen.announcement)
-        winners = draw.draw(
-            frozen, beacon, progress=lambda done, total: advance((2 * total + done) * standing.size // max(total, 1))
-        )
-    if winners.entries is None:
-        raise IntegrityError("the draw lost the link between its list and its entries")
-    order = winners.packet_order(frozen.commitments, len(programme.packets))
-    return _Drawn(
-        members=member_ids(frozen.commitments[winners.index[order]]),
-        banks=registered.banks[standing[winners.entries[order]]],
-        registered=standing.size,
-        duplicates=checked.duplicates.size,
-        root=frozen.announcement.root,
-        beacon=beacon.value,
-    )
+class _Replay:
+    """One run: its inputs, its ledger, and the phases that were timed."""
 
+    def __init__(self, programme: Programme, folder: Path, seed: int, scale: float, watcher: Watcher) -> None:
+        self.programme, self.folder, self.scale, self.watcher = programme, folder, scale, watcher
+        self.assumptions = assumed.load(programme)
+        self.targets = plan.Targets.of(programme, self.assumptions, scale)
+        self.stream = Stream(seed)
+        self.seed = f"{programme.name}:{seed}:{scale!r}".encode()  # ids depend on it: 1.0 is not 1
+        self.clock = SimulatedClock(programme.registration.from_ns)
+        self.start_ns = programme.draw.beacon_due_ns
+        self.start_ms = self.start_ns // 10**6
+        self.authorities = Authorities.derive(programme, self.seed, time_ms=self.start_ms)
+        self.bank = CentralBank.derive(
+            self.seed,
+            currency=programme.currency.numeric,
+            zone=programme.zone.key,
+            operators=len(programme.operators),
+            time_ms=self.start_ms,
+        )
+        self.phases: list[Phase] = []
+        self.ledger: Ledger
 
-def _claim_folder(folder: Path, programme: Programme, assumptions: Any, seed: int, scale: float) -> None:
-    """Say in the folder whose replay it is, or find that it is this one."""
-    definition = blake3.blake3(repr((programme, asdict(assumptions))).encode()).hexdigest()
-    mine = {"pilot": programme.name, "seed": seed, "scale": scale, "definition": definition}
-    path = folder / MANIFEST
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="name an empty folder for --data")
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError:
-            raise UsageError(f"{path} is not a pilot's manifest", hint="name an empty folder") from None
-        if found != mine:
-            differs = [key for key in mine if not isinstance(found, dict) or found.get(key) != mine[key]]
-            values = ", ".join(f"{key} {found.get(key) if isinstance(found, dict) else None}" for key in differs)
-            raise UsageError(
-                f"{folder} holds another replay: {values}",
-                hint="name another folder, or run with what that one was begun with",
+    def run(self, cut_tail: bool) -> Outcome:
+        self._claim_folder()
+        with self._phase("opening the ledger", None, ""):
+            # No snapshots: reading a whole replay takes less time than writing one.
+            self.ledger = Ledger.open(self.folder, clock=self.clock, cut_tail=cut_tail, snapshot_frames=None)
+        for finding in self.ledger.sequencer.findings:
+            self.watcher.note(finding)
+        with self.ledger as ledger:
+            # Two runs may have claimed an empty folder at once: the one that has it open checks again.
+            self._claim_folder()
+            self._remove_partial_files()
+            drawn = self._register_and_draw()
+            live, merchants = self._set_up(drawn.members)
+            with self._phase("planning the replay", None, "operations"):
+                timeline = plan.spending(
+                    self.programme,
+                    self.assumptions,
+                    self.targets,
+                    self.stream,
+                    self.seed,
+                    self.bank,
+                    live.number,
+                    drawn.members,
+                    drawn.banks,
+                    merchants,
+                )
+            self._count(timeline.records.size)
+            self._issue(plan.top_ups_by_operator(timeline, self.bank))
+            self._spend(timeline)
+            before = measurements.left_of_packets(ledger, live.number)
+            self._expire(live)
+            with self._phase("checking every cent", None, ""):
+                ledger.check()
+                self.bank.check(ledger)
+                with ledger.sequencer.reading() as state:
+                    check_cohort(state, live.number, self.folder / DRAW_FOLDER)
+                digest = ledger.digest()
+            with self._phase("checking every signature", None, "signatures"):
+                verified = check_signatures(self.folder, self.bank, self.authorities, digest)
+            self._count(verified.by_signer.total())
+            return measurements.outcome(
+                ledger,
+                self.programme,
+                self.assumptions,
+                self.targets,
+                self.bank,
+                live,
+                merchants,
+                seed=self.stream.seed,
+                scale=self.scale,
+                registered=drawn.registered,
+                duplicates=drawn.duplicates,
+                left_minor=before,
+                draw_root=drawn.root.hex(),
+                draw_beacon=drawn.beacon.hex(),
+                digest=digest.hex(),
+                phases=tuple(self.phases),
+                mint_officers=verified.mint_officers,
+                signers=verified.rows(self.authorities),
             )
-        return
-    # A run that was killed while it wrote the manifest left a part of it, which belongs to nobody.
-    if folder.exists() and set(folder.iterdir()) - set(_half_written(folder, MANIFEST)):
-        raise UsageError(f"{folder} is not empty and holds no replay", hint="name an empty folder for --data")
-    folder.mkdir(parents=True, exist_ok=True)
-    output_files.write_file(path, (json.dumps(mine, indent=2) + "\n").encode())
+
+    @contextmanager
+    def _phase(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+        begin = time.perf_counter()
+        self.watcher.begin(title, total, unit)
+        yield self.watcher.advance
+        self.watcher.end()
+        self.phases.append(Phase(title, time.perf_counter() - begin, total or 0, unit))
+
+    def _count(self, items: int) -> None:
+        """Set the number of items of the last phase."""
+        self.phases[-1] = replace(self.phases[-1], items=items)
+
+    def _ids(self, purpose: str, count: int, time_ms: int | None = None) -> Array:
+        return ids.derive(self.seed, purpose, count, time_ms=self.start_ms if time_ms is None else time_ms)
+
+    def _signed(self, *signers: Signer) -> SigningLedger:
+        return signed(self.ledger, self.clock, *signers)
+
+    def _register_and_draw(self) -> _Drawn:
+        """Generate registrations, remove duplicates, publish the frozen list, and draw the winners."""
+        with self._phase("registration", None, "entries"):
+            registered = plan.registrations(self.programme, self.assumptions, self.targets, self.stream, self.scale)
+            checked = deduplicate(registered)
+            output_files.write_file(self.folder / DUPLICATES, duplicates_csv(checked.duplicates))
+        self._count(len(registered))
+        accepted = checked.accepted
+        entries = draw.Entries(
+            registered.documents[accepted],
+            registered.phones[accepted],
+            draw.replay_salts(self.stream.seed, accepted.size),
+        )
+        (stratum,) = self.programme.draw.strata
+        rule = replace(self.programme.draw, strata=(replace(stratum, winners=self.targets.winners),))
+        size = accepted.size
+        with self._phase("freeze and draw", 3 * size, "hashes") as advance:
+            frozen = draw.freeze(
+                self.folder / DRAW_FOLDER,
+                self.programme.name,
+                rule,
+                entries,
+                frozen_at_ns=self.programme.registration.until_ns,
+                progress=lambda done, total: advance(done * 2 * size // max(total, 1)),
+            )
+            beacon = draw.replay_beacon(self.stream.seed, frozen.announcement)
+            winners = draw.draw(
+                frozen, beacon, progress=lambda done, total: advance((2 * total + done) * size // max(total, 1))
+            )
+        if winners.entries is None:
+            raise IntegrityError("the draw lost the link between its list and its entries")
+        order = winners.packet_order(frozen.commitments, len(self.programme.packets))
+        return _Drawn(
+            members=member_ids(frozen.commitments[winners.index[order]]),
+            banks=registered.banks[accepted[winners.entries[order]]],
+            registered=size,
+            duplicates=checked.duplicates.size,
+            root=frozen.announcement.root,
+            beacon=beacon.value,
+        )
+
+    def _claim_folder(self) -> None:
+        """Write the manifest into an empty folder, or check that the manifest there is this one."""
+        folder, path = self.folder, self.folder / MANIFEST
+        definition = blake3.blake3(repr((self.programme, asdict(self.assumptions))).encode()).hexdigest()
+        mine = {
+            "pilot": self.programme.name,
+            "seed": self.stream.seed,
+            "scale": self.scale,
+            "definition": definition,
+        }
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder", hint="name an empty folder for --data")
+        if path.exists():
+            try:
+                found = json.loads(path.read_text())
+            except ValueError:
+                raise UsageError(f"{path} is not a pilot's manifest", hint="name an empty folder") from None
+            if found != mine:
+                differs = [key for key in mine if not isinstance(found, dict) or found.get(key) != mine[key]]
+                values = ", ".join(f"{key} {found.get(key) if isinstance(found, dict) else None}" for key in differs)
+                raise UsageError(
+                    f"{folder} holds another replay: {values}",
+                    hint="name another folder, or use the options of that replay",
+                )
+            return
+        # A run that was killed while it wrote the manifest left a partial file.
+        if folder.exists() and set(folder.iterdir()) - set(_partial_files(folder, MANIFEST)):
+            raise UsageError(f"{folder} is not empty and holds no replay", hint="name an empty folder for --data")
+        folder.mkdir(parents=True, exist_ok=True)
+        output_files.write_file(path, (json.dumps(mine, indent=2) + "\n").encode())
+
+    def _remove_partial_files(self) -> None:
+        """Remove partial files of runs that were killed."""
+        names = (draw_files.ANNOUNCEMENT, draw_files.ENTRIES, draw_files.BEACON, draw_files.TICKETS, draw_files.WINNERS)
+        partial = _partial_files(self.folder, MANIFEST, DUPLICATES) + _partial_files(self.folder / DRAW_FOLDER, *names)
+        for path in partial:
+            path.unlink()
+
+    def _set_up(self, members: Array) -> tuple[LiveProgramme, plan.Merchants]:
+        """Grant roles, open accounts, add and seal the cohort, mint the budget to the funder, and drop it."""
+        programme, bank, authorities = self.programme, self.bank, self.authorities
+        groups = tuple(range(GROUP_FIRST, GROUP_FIRST + len(programme.merchants)))
+        live = LiveProgramme(programme, PROGRAMME_NUMBER, RULE_SET, groups, bank.treasury.money, members)
+        merchants = plan.Merchants.derive(self.assumptions, self.targets, self.stream, self.seed, self.start_ms)
+        opening = bank.opening(self._ids("bank opened", bank.opening_records))
+        launch, seal = live.launch(self._ids("programme launched", live.records))
+        shops = merchants.opening(self.seed, bank, GROUP_FIRST, self.start_ms)
+        drop = live.drop(self._ids("packets dropped", len(programme.packets)), seal)
+        budget = self.targets.packet * self.targets.winners
+        roles = authorities.grants(
+            self._ids("roles granted", len(authorities.titles)),
+            from_ns=self.start_ns,
+            until_ns=self.start_ns + GRANTED_FOR_NS,
+        )
+        officers = self._signed(*authorities.officers)
+        all_three = self._signed(*authorities.officers, authorities.treasury)
+
+        total = roles.size + opening.size + launch.size + shops.size
+        with self._phase("accounts and cohort", total, "operations") as advance:
+            self.clock.set(self.start_ns)
+            _require_done(roles, self.ledger.submit(roles))
+            self.clock.set(self.start_ns + MINUTE_NS)
+            _require_done(opening, officers.submit(opening))
+            self.clock.set(self.start_ns + 2 * MINUTE_NS)
+            _require_done(launch, all_three.submit(launch))
+            advance(roles.size + opening.size + launch.size)
+            self.clock.set(self.start_ns + 3 * MINUTE_NS)
+            by = np.tile(merchants.operators, 2)  # each operator opens the accounts of its shops, then adds them
+            _require_done(shops, self._signed(*authorities.operators).submit(shops, by=by))
+            advance(total)
+        with self._phase("mint and drop", self.targets.winners, "packets"):
+            self.clock.set(self.start_ns + 4 * MINUTE_NS)
+            bank.credit_reserves(officers, ids.to_int(self._ids("budget paid in", 1)[0]), bank.treasury, budget)
+            bank.issue(all_three, self._ids("budget minted", 2), bank.treasury, budget)
+            self.clock.set(programme.claim.from_ns - MINUTE_NS)
+            _require_done(drop, self._signed(authorities.treasury).submit(drop))
+        return live, merchants
+
+    def _issue(self, amounts: list[int]) -> None:
+        """Issue to each operator, against reserves, the money that its customers will top up."""
+        self.clock.set(self.programme.claim.from_ns - MINUTE_NS)
+        paid_in = self._ids("reserves paid in", len(amounts))
+        issued = self._ids("operators issued", 2 * len(amounts))
+        officers = self._signed(*self.authorities.officers)
+        with self._phase("issue to operators", len(amounts), "operators") as advance:
+            for at, (party, amount) in enumerate(zip(self.bank.operators, amounts, strict=True)):
+                if amount:
+                    self.bank.credit_reserves(officers, ids.to_int(paid_in[at]), party, amount)
+                    all_three = self._signed(*self.authorities.officers, self.authorities.operators[at])
+                    self.bank.issue(all_three, issued[2 * at : 2 * at + 2], party, amount)
+                advance(at + 1)
+
+    def _spend(self, timeline: plan.Plan) -> None:
+        """Submit claims, top-ups and payments. Each operator signs once per frame."""
+        operators = self._signed(*self.authorities.operators)
+        with self._phase("claims and payments", timeline.records.size, "operations") as advance:
+            done = 0
+            for time_ns, records, by in timeline.frames():
+                self.clock.set(time_ns)
+                _require_done(records, operators.submit(records, by=by))
+                advance(done := done + records.size)
+
+    def _expire(self, live: LiveProgramme) -> None:
+        """Return the rest of all packets to the funder, at the deadline to the nanosecond."""
+        expires_ns = self.programme.expires_ns
+        operation_id = self._ids("programme expired", 1, expires_ns // 10**6)[0]
+        with self._phase("expiry and return", live.winners.size, "packets"):
+            self.clock.set(expires_ns)
+            records = live.expire(ids.to_int(operation_id))
+            _require_done(records, self._signed(self.authorities.treasury).submit(records))
 
 
-def _half_written(folder: Path, *names: str) -> list[Path]:
-    """What `output_files.write_file` leaves of these files where it is killed: a part under a temporary name."""
+def _partial_files(folder: Path, *names: str) -> list[Path]:
+    """Return the temporary files that a killed `output_files.write_file` left of these files."""
     return [path for name in names for path in folder.glob(f".{name}-*")]
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what runs that were killed left half-written."""
-    names = (draw_files.ANNOUNCEMENT, draw_files.ENTRIES, draw_files.BEACON, draw_files.TICKETS, draw_files.WINNERS)
-    for path in (*_half_written(folder, MANIFEST, DUPLICATES), *_half_written(folder / DRAW_FOLDER, *names)):
-        path.unlink()
-
-
-def _scaled_draw(programme: Programme, targets: plan.Targets) -> DrawRule:
-    """The draw rule for this many winners."""
-    (stratum,) = programme.draw.strata
-    return replace(programme.draw, strata=(replace(stratum, winners=targets.winners),))
-
-
-def _set_up(
-    ledger: Ledger,
-    clock: SimulatedClock,
-    phases: _Phases,
-    programme: Programme,
-    assumptions: assumed.Assumptions,
-    targets: plan.Targets,
-    stream: Stream,
-    seed: bytes,
-    members: Array,
-    authorities: Authorities,
-) -> tuple[CentralBank, LiveProgramme, plan.Merchants]:
-    """Who signs; central bank, operators, shops; the budget minted to the funder; cohort sealed and money dropped."""
-    start_ns = programme.draw.beacon_due_ns
-    start_ms = start_ns // 10**6
-    bank = CentralBank.derive(
-        seed,
-        currency=programme.currency.numeric,
-        zone=programme.zone.key,
-        operators=len(programme.operators),
-        time_ms=start_ms,
-    )
-    group_numbers = tuple(range(GROUP_FIRST, GROUP_FIRST + len(programme.merchants)))
-    live = LiveProgramme(programme, PROGRAMME_NUMBER, RULE_SET, group_numbers, bank.treasury.money, members)
-    merchants = plan.Merchants.derive(assumptions, targets, stream, seed, start_ms)
-    opening = bank.opening(ids.derive(seed, "bank opened", bank.opening_records, time_ms=start_ms))
-    launch, seal = live.launch(ids.derive(seed, "programme launched", live.records, time_ms=start_ms))
-    shops = merchants.opening(seed, bank, GROUP_FIRST, start_ms)
-    drop = live.drop(ids.derive(seed, "packets dropped", len(programme.packets), time_ms=start_ms), seal)
-    budget = targets.packet * targets.winners
-    roles = authorities.grants(
-        ids.derive(seed, "roles granted", len(authorities.titles), time_ms=start_ms),
-        from_ns=start_ns,
-        until_ns=start_ns + GRANTED_FOR_NS,
-    )
-    officers = signed(ledger, clock, *authorities.officers)
-    all_three = signed(ledger, clock, *authorities.officers, authorities.treasury)
-
-    total = roles.size + opening.size + launch.size + shops.size
-    with phases("accounts and cohort", total, "operations") as advance:
-        clock.set(start_ns)
-        _require_done(roles, ledger.submit(roles))
-        clock.set(start_ns + MINUTE_NS)
-        _require_done(opening, officers.submit(opening))
-        clock.set(start_ns + 2 * MINUTE_NS)
-        _require_done(launch, all_three.submit(launch))
-        advance(roles.size + opening.size + launch.size)
-        clock.set(start_ns + 3 * MINUTE_NS)
-        by = np.tile(merchants.operators, 2)  # each opens its shops' accounts, and lets them join
-        _require_done(shops, signed(ledger, clock, *authorities.operators).submit(shops, by=by))
-        advance(total)
-    with phases("mint and drop", targets.winners, "packets"):
-        clock.set(start_ns + 4 * MINUTE_NS)
-        paid_in = ids.to_int(ids.derive(seed, "budget paid in", 1, time_ms=start_ms)[0])
-        bank.credit_reserves(officers, paid_in, bank.treasury, budget)
-        bank.issue(all_three, ids.derive(seed, "budget minted", 2, time_ms=start_ms), bank.treasury, budget)
-        clock.set(programme.claim.from_ns - MINUTE_NS)
-        _require_done(drop, signed(ledger, clock, authorities.treasury).submit(drop))
-    return bank, live, merchants
-
-
-def _issue(
-    ledger: Ledger,
-    clock: SimulatedClock,
-    phases: _Phases,
-    programme: Programme,
-    bank: CentralBank,
-    amounts: list[int],
-    seed: bytes,
-    authorities: Authorities,
-) -> None:
-    """Own money: each operator obtains, against reserves, what its customers will top up."""
-    start_ms = programme.draw.beacon_due_ns // 10**6
-    clock.set(programme.claim.from_ns - MINUTE_NS)
-    paid_in = ids.derive(seed, "reserves paid in", len(amounts), time_ms=start_ms)
-    issued = ids.derive(seed, "operators issued", 2 * len(amounts), time_ms=start_ms)
-    officers = signed(ledger, clock, *authorities.officers)
-    with phases("issue to operators", len(amounts), "operators") as advance:
-        for at, (party, amount) in enumerate(zip(bank.operators, amounts, strict=True)):
-            if amount:
-                bank.credit_reserves(officers, ids.to_int(paid_in[at]), party, amount)
-                all_three = signed(ledger, clock, *authorities.officers, authorities.operators[at])
-                bank.issue(all_three, issued[2 * at : 2 * at + 2], party, amount)
-            advance(at + 1)
-
-
-def _spend(operators: SigningLedger, clock: SimulatedClock, phases: _Phases, timeline: plan.Plan) -> None:
-    """Each operator signs, once a frame, for what its wallets do in it."""
-    with phases("claims and payments", timeline.records.size, "operations") as advance:
-        done = 0
-        for time_ns, records, by in timeline.frames():
-            clock.set(time_ns)
-            _require_done(records, operators.submit(records, by=by))
-            advance(done := done + records.size)
-
-
-def _expire(
-    treasury: SigningLedger,
-    clock: SimulatedClock,
-    phases: _Phases,
-    programme: Programme,
-    live: LiveProgramme,
-    seed: bytes,
-) -> None:
-    """At the deadline, to the nanosecond, everything left goes home."""
-    one = ids.derive(seed, "programme expired", 1, time_ms=programme.expires_ns // 10**6)[0]
-    with phases("expiry and return", live.winners.size, "packets"):
-        clock.set(programme.expires_ns)
-        records = live.expire(ids.to_int(one))
-        _require_done(records, treasury.submit(records))
-
-
-def _require_done(records: Array, answers: Array) -> None:
-    """Each must have succeeded, now or in an earlier run. Raises IntegrityError with the first that did not."""
-    codes = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])
+def _require_done(records: Array, results: Array) -> None:
+    """Raise IntegrityError with the first operation that did not succeed, now or in an earlier run."""
+    codes = np.where(results["code"] == Result.EXISTS, results["first_code"], results["code"])
     wrong = np.flatnonzero(codes != Result.CREATED)
     if wrong.size:
         at = int(wrong[0])
         raise IntegrityError(
-            f"the replay's operation {ids.of_record(records[at], 'id'):#x} "
-            f"was answered {Result(int(codes[at])).name}; {wrong.size} of {records.size} failed"
+            f"operation {ids.of_record(records[at], 'id'):#x} of the replay was refused: "
+            f"{Result(int(codes[at])).name}; {wrong.size} of {records.size} failed"
         )
-
-
-def _counted(phase: Phase, items: int) -> Phase:
-    return Phase(phase.name, phase.seconds, items, phase.unit)
