@@ -1,4 +1,4 @@
-"""What a replay assumes where nothing was published: read from data/replays, never hidden in code."""
+"""Assumptions of a replay for values that were not published, read from data/replays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOURS_OF_A_DAY = 24
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """Counts are at published size; money in minor units; weights are relative integers."""
+    """Assumed values. Counts are at published size, money is in minor units, weights are relative integers."""
 
     emptied: int
     untouched: int
@@ -28,20 +28,20 @@ class Assumptions:
     repeated_phone: int
     wallet_shares: tuple[int, ...]  # by operator
     merchant_shares: tuple[int, ...]
-    shop_head: int  # flattens the head of the shops' popularity
+    shop_head: int  # a larger value flattens the popularity of the first shops
     hour_weights: tuple[int, ...]  # 24, by hour of the day
     day_weights: tuple[int, ...]  # by local day of the spending window
-    claim_day_weights: tuple[int, ...]  # likewise, for claims
+    claim_day_weights: tuple[int, ...]  # the same for claims
     frame_minutes: int
 
 
 def load(programme: Programme) -> Assumptions:
-    """The assumptions shipped for this programme. UsageError where there are none, DocumentError for wrong ones."""
+    """Load the shipped assumptions for a programme. UsageError if there are none, DocumentError for wrong ones."""
     name = f"{programme.name}.toml"
     file = resources.files("sycee.data") / "replays" / name
     if not file.is_file():
         raise UsageError(
-            f"nothing says how to replay {programme.name!r}", hint="a file in data/replays says what a replay assumes"
+            f"{programme.name!r} has no file in data/replays", hint="only programmes with such a file can be replayed"
         )
     table = documents.parse(file.read_bytes(), f"replays/{name}")
     table.choice("pilot", [programme.name])
@@ -74,7 +74,7 @@ def load(programme: Programme) -> Assumptions:
 def _weights(table: Table, key: str, length: int | None) -> tuple[int, ...]:
     values = table.integers(key, least=0)
     if length is not None and len(values) != length:
-        raise table.error(key, f"has {len(values)} weights", right=f"one weight each for {length}")
+        raise table.error(key, f"has {len(values)} weights", right=f"{length} weights")
     if not sum(values):
-        raise table.error(key, "weighs nothing", right="at least one weight above 0")
+        raise table.error(key, "the sum of the weights is 0", right="at least one weight above 0")
     return values

@@ -1,4 +1,4 @@
-"""What a replay came to, read from the ledger: every figure from its movements and purses, none from the plan."""
+"""Result of a replay, read from movements and purses of the ledger and not from the plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sycee.sequencer.embedded import Ledger
 
 
 def left_of_packets(ledger: Ledger, programme: int) -> Array:
-    """What is left in each claimed packet, in minor units; after expiry, what was returned of it."""
+    """Return the amount left in each claimed packet, in minor units; after expiry, the amount returned."""
     with ledger.sequencer.reading() as state:
         purses = state.purses(programme)
         claimed = purses[purses["wallet"] > 0]
@@ -47,12 +47,12 @@ def outcome(
     mint_officers: int,
     signers: tuple[SignerRow, ...],
 ) -> Outcome:
-    """Read everything that the closing table and the report show."""
+    """Read the outcome for the closing table and the report."""
     with ledger.sequencer.reading() as state:
-        book = _Book(state, bank, live, np.array(ledger.sequencer.frame_times))
+        book = _Reader(state, bank, live, np.array(ledger.sequencer.frame_times))
         purses = state.purses(live.number)
         paid_from_packets = np.unique(book.of(Purpose.PAY_PURSE)["place"]).size
-        found = {
+        figures = {
             "registered": registered,
             "winners": int(np.count_nonzero(purses["state"] != PurseState.EMPTY)),
             "claimed": int(np.count_nonzero(purses["wallet"])),
@@ -70,12 +70,12 @@ def outcome(
             programme=programme,
             scale=scale,
             seed=seed,
-            comparisons=_comparisons(programme, targets, found, scale),
+            comparisons=_comparisons(programme, targets, figures, scale),
             hours=book.hours(programme),
             left_minor=left_minor,
             unclaimed=int(np.count_nonzero(purses["wallet"] == 0)),
             packet_minor=targets.packet,
-            flows=book.flows(programme, found),
+            flows=book.flows(programme, figures),
             operators=book.operators(programme, merchants, received[0]),
             merchant_received_minor=received[0][received[2]],
             merchant_payments=received[1][received[2]],
@@ -105,11 +105,13 @@ _TITLES = {
     "returned": "returned to the funder",
 }
 _MONEY = frozenset({"budget", "minted", "spent_from_packets", "spent_own", "returned"})
-# The replay is made so that most come out. What it drops and mints it passes on; what is left over nobody tells it.
+# Most figures are inputs of the replay. Drop and mint follow from inputs; the ledger computes the returned rest.
 _ROLES = {"budget": Role.FOLLOWS, "minted": Role.FOLLOWS, "returned": Role.COMPUTED}
 
 
-def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], scale: float) -> tuple[Comparison, ...]:
+def _comparisons(
+    programme: Programme, targets: Targets, figures: dict[str, int], scale: float
+) -> tuple[Comparison, ...]:
     budget = targets.packet * targets.winners
     scaled = {
         "registered": targets.registered,
@@ -123,7 +125,7 @@ def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], 
         "returned": budget - targets.spent_from_packets,
     }
     rows = []
-    for name, ledger in found.items():
+    for name, ledger in figures.items():
         figure: Figure | None = getattr(programme.published, name, None)
         is_derived = name == "minted" or (figure is not None and figure.provenance.mark == "derived")
         source = _source(figure) if figure else ""
@@ -132,7 +134,7 @@ def _comparisons(programme: Programme, targets: Targets, found: dict[str, int], 
         elif figure is None:
             expected = None
         else:
-            # At another size the published figure is scaled, and the source says so.
+            # A scaled figure has the factor in its source.
             expected = figure.value if scale == 1 else scaled[name]
             source += "" if scale == 1 else f"; times {scale:g}"
         role = _ROLES.get(name, Role.INPUT)
@@ -145,8 +147,8 @@ def _source(figure: Figure) -> str:
     return f"derived: {source}" if mark == "derived" else f"{source} [{mark}]"
 
 
-class _Book:
-    """The movements of one replay, cut in the ways that the outcome needs."""
+class _Reader:
+    """Sums and counts over the movements of one replay."""
 
     def __init__(self, state: LedgerState, bank: CentralBank, live: LiveProgramme, frame_times: Array) -> None:
         self.state, self.bank, self.live = state, bank, live
@@ -194,7 +196,7 @@ class _Book:
         return times
 
     def received(self, merchants: Merchants) -> tuple[Array, Array, Array]:
-        """Per merchant: minor units, payments; and the order from the largest down."""
+        """Return per merchant (minor units, payments), and the order of merchants by amount, largest first."""
         rows = self.state.rows(merchants.accounts)
         paid = np.isin(self.movements["purpose"], (Purpose.PAY_OWN, Purpose.PAY_PURSE))
         size = self.accounts.size
@@ -232,26 +234,26 @@ class _Book:
         return account.debits_posted if account else 0
 
     def _spent_by(self, mine: Array, purpose: Purpose) -> int:
-        """What the chosen accounts spent: of their own, or of the purses they claimed."""
-        chosen = self.of(purpose)
-        rows = chosen["debit_row"].astype(np.int64)
+        """Return the amount that selected accounts (a mask by row) spent: own money, or money of their purses."""
+        movements = self.of(purpose)
+        rows = movements["debit_row"].astype(np.int64)
         if purpose is Purpose.PAY_PURSE:
             rows = self.state.tables.purses["wallet"][rows - PURSE_BIT].astype(np.int64) - 1
-        return int(chosen["amount"][mine[rows]].sum())
+        return int(movements["amount"][mine[rows]].sum())
 
-    def flows(self, programme: Programme, found: dict[str, int]) -> tuple[tuple[str, str, int], ...]:
-        """Mint to return: (from, to, minor units), in the order of a reader's eye."""
+    def flows(self, programme: Programme, figures: dict[str, int]) -> tuple[tuple[str, str, int], ...]:
+        """Return flows from mint to return as (from, to, minor units)."""
         funder, packets, vaults = programme.funder.name, "packets", "operators' vaults"
         wallets, shops = "own money in wallets", "merchants"
         topped_up = sum(self._debited(party) for party in self.bank.operators)
         issued = sum(self._credited(party) for party in self.bank.operators)
         flows = (
-            ("issuance", funder, found["budget"]),
+            ("issuance", funder, figures["budget"]),
             ("issuance", vaults, issued),
-            (funder, packets, found["budget"]),
+            (funder, packets, figures["budget"]),
             (vaults, wallets, topped_up),
-            (packets, shops, found["spent_from_packets"]),
-            (wallets, shops, found["spent_own"]),
-            (packets, f"{funder} (returned)", found["returned"]),
+            (packets, shops, figures["spent_from_packets"]),
+            (wallets, shops, figures["spent_own"]),
+            (packets, f"{funder} (returned)", figures["returned"]),
         )
         return tuple(flow for flow in flows if flow[2] > 0)

@@ -1,4 +1,4 @@
-"""What a replayed pilot came to: read from the ledger's movements, for the closing table and the report."""
+"""Outcome of a replayed pilot, for the closing table and the report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sycee.programmes.definition import Programme
 
 
 class Role(StrEnum):
-    """How a figure came about."""
+    """Origin of a figure."""
 
     INPUT = "input"  # the replay reproduces a published figure
     FOLLOWS = "follows"  # arithmetic over inputs that the replay passes on unchanged
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One published figure beside the ledger's. Money in minor units; `expected` is None where none was published."""
+    """A published figure and the ledger's. Money in minor units; `expected` is None if nothing was published."""
 
     name: str
     title: str
@@ -27,18 +27,18 @@ class Comparison:
     ledger: int
     is_money: bool
     role: Role
-    source: str  # of the expected figure, with its mark; "" where there is none
-    is_derived: bool = False  # the expected figure was not published, but follows from figures that were
+    source: str  # of the expected figure, with its mark; "" if there is none
+    is_derived: bool = False  # the expected figure was computed from published ones
 
     @property
     def agrees(self) -> bool:
-        """Whether the two are equal, or there is but one."""
+        """Whether the two are equal, or nothing was published."""
         return self.expected is None or self.expected == self.ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Spending by hour, local time of the programme. All arrays have one element per hour of the window, in order."""
+    """Spending by hour. All arrays have one element per hour of the spending window, in order."""
 
     start_ns: Array  # int64, beginning of the hour
     packets_minor: Array  # int64
@@ -49,7 +49,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRow:
-    """One operator's part. Money in minor units."""
+    """Totals of one operator. Money in minor units."""
 
     name: str
     title: str
@@ -63,17 +63,17 @@ class OperatorRow:
 
 @dataclass(frozen=True, slots=True)
 class SignerRow:
-    """One signer's part: how many signatures in the journal are theirs, each checked."""
+    """Number of verified signatures of one signer in the journal."""
 
     title: str
-    person: str  # their id, as text
+    person: str  # id as text
     role: str  # officer, operator
     signatures: int
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """How long one phase took. `items` is what `unit` counts."""
+    """Duration of one phase, and the number of `items` of `unit` that it processed."""
 
     name: str
     seconds: float
@@ -83,29 +83,29 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Everything that the closing table and the report show."""
+    """Data of the closing table and the report."""
 
     programme: Programme
     scale: float  # 1.0 is the published size
     seed: int
     comparisons: tuple[Comparison, ...]
     hours: Hours
-    left_minor: Array  # int64, what was left in each claimed packet just before expiry
-    unclaimed: int  # packets nobody claimed
+    left_minor: Array  # int64, amount left in each claimed packet just before expiry
+    unclaimed: int  # packets that were never claimed
     packet_minor: int  # face value of a packet
-    flows: tuple[tuple[str, str, int], ...]  # from, to, minor units: mint to return, for the Sankey picture
+    flows: tuple[tuple[str, str, int], ...]  # (from, to, minor units) from mint to return
     operators: tuple[OperatorRow, ...]
     merchant_received_minor: Array  # int64 per merchant, descending
     merchant_payments: Array  # int64 per merchant, same order
-    duplicates: int  # registrations set aside as another entry of the same person
+    duplicates: int  # registrations that repeat a person
     draw_root: str  # hexadecimal
     draw_beacon: str  # hexadecimal
-    synthetic: bool  # beacon, salts and people were derived from the seed
-    operations: int  # operations that the ledger holds
+    synthetic: bool  # beacon, salts and people are derived from the seed
+    operations: int  # operations in the ledger
     movements: int
     digest: str  # hexadecimal state digest at the end
     phases: tuple[Phase, ...]
-    signers: tuple[SignerRow, ...] = ()  # none where the ledger names no authorities
+    signers: tuple[SignerRow, ...] = ()  # empty for a ledger without authorities
 
     @property
     def agrees(self) -> bool:

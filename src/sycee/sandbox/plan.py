@@ -1,7 +1,7 @@
-"""The replay of a pilot, worked out before it starts: who registers, and every operation with its id and time.
+"""Plan of a replay: the registrations, and every operation with its id and time, before the first one is submitted.
 
-Everything follows from the programme, the assumptions, the seed and the scale, so a replay that was killed makes the
-same plan again and submits it again; what the ledger already knows is answered EXISTS.
+The plan is a function of programme, assumptions, seed and scale. A replay that was killed computes the same plan and
+submits it again; the ledger returns EXISTS for operations that it has.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PHONE_FIRST: Final = 19_900_000_000
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the replay is made to come to, scaled. Money in minor units."""
+    """Totals that the replay reproduces, scaled. Money in minor units."""
 
     registered: int
     winners: int
@@ -51,12 +51,12 @@ class Targets:
 
     @property
     def part_used(self) -> int:
-        """Packets of which something was spent and something left."""
+        """Number of packets that were neither emptied nor untouched."""
         return self.claimed - self.emptied - self.untouched
 
     @classmethod
     def of(cls, programme: Programme, assumptions: Assumptions, scale: float) -> Targets:
-        """Published figures times `scale` (1 is the published size). UsageError where that cannot be replayed."""
+        """Return published figures times `scale` (1 is the published size). UsageError if they cannot be replayed."""
         published = programme.published
         for name in PUBLISHED_NEEDED:
             if getattr(published, name) is None:
@@ -65,9 +65,9 @@ class Targets:
                     hint="only rounds with published results can be replayed",
                 )
         if len(programme.packets) != 1:
-            raise UsageError(f"{programme.name} has {len(programme.packets)} packet classes; a replay knows one")
+            raise UsageError(f"{programme.name} has {len(programme.packets)} packet classes; a replay supports one")
         if len(programme.draw.strata) != 1:
-            raise UsageError(f"{programme.name} draws in {len(programme.draw.strata)} strata; a replay knows one")
+            raise UsageError(f"{programme.name} has {len(programme.draw.strata)} strata; a replay supports one")
 
         def scaled(value: int) -> int:
             return round(value * scale)
@@ -93,25 +93,24 @@ class Targets:
             packet=packet,
         )
         if min(targets.winners, targets.emptied, targets.part_used, targets.own_people) < 1:
-            raise UsageError(f"scale {scale} leaves nobody to replay", hint="use at least 0.001")
+            raise UsageError(f"scale {scale} is too small for a replay", hint="use at least 0.001")
         return targets
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Records in order of time, ready to submit. `times_ns[i]` is when records[i] was asked for."""
+    """Records to submit, in order of time. `times_ns[i]` is the time of records[i]."""
 
     times_ns: Array  # (n,) int64, ascending
     records: Array  # (n,) OPERATION
-    operators: Array  # (n,) int64, the place of the operator whose account does it, and who signs it
+    operators: Array  # (n,) int64, index of the operator whose account acts and who signs
     frame_ns: int
 
     def frames(self) -> Iterator[tuple[int, Array, Array]]:
-        """(time, records, operators) per frame.
+        """Yield (time, records, operators) of each frame.
 
-        A frame holds what was asked within one step of the clock, and has the time of its last.
-
-        A step begins at a multiple of `frame_ns`, so no frame reaches over an hour at which a window opens or closes.
+        A frame has the records of one span of `frame_ns`, and the time of its last record. A span begins at a multiple
+        of `frame_ns`, so no frame contains the full hour at which a window opens or closes.
         """
         steps = self.times_ns // self.frame_ns
         starts = np.flatnonzero(np.diff(steps, prepend=-1))
@@ -123,12 +122,12 @@ class Plan:
 def registrations(
     programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, scale: float
 ) -> Registrations:
-    """Synthetic registrants: `targets.registered` people, some of whom try twice."""
+    """Return synthetic registrations of `targets.registered` people, some of whom register twice."""
     people = targets.registered
     again = [round(n * scale) for n in (assumptions.repeated_document, assumptions.repeated_phone)]
-    # Two ranges of people, so that no second try links two persons.
+    # Two ranges of people, so that no second registration connects two persons.
     second = stream.order("who tries twice", people)[: sum(again)]
-    # A key is a permuted number, so that it says nothing about the order of registration.
+    # A key is a permuted number and so independent of the order of registration.
     documents = (DOCUMENT_FIRST + stream.order("documents", people)).astype(np.uint64)
     phones = (PHONE_FIRST + stream.order("phones", people)).astype(np.uint64)
     fresh = np.arange(people, people + sum(again)).astype(np.uint64)
@@ -151,21 +150,21 @@ def registrations(
 
 @dataclass(frozen=True, slots=True)
 class Merchants:
-    """The shops: account ids, each with its operator's place."""
+    """Account ids of the shops, and the index of each shop's operator."""
 
     accounts: Array  # (m,) ID
     operators: Array  # (m,) int64
 
     @classmethod
     def derive(cls, assumptions: Assumptions, targets: Targets, stream: Stream, seed: bytes, time_ms: int) -> Merchants:
-        """Ids for the shops, and which operator each is with."""
+        """Derive ids and operators of the shops."""
         return cls(
             accounts=ids.derive(seed, "merchants", targets.merchants, time_ms=time_ms),
             operators=stream.choose("merchants' operators", targets.merchants, np.array(assumptions.merchant_shares)),
         )
 
     def opening(self, seed: bytes, bank: CentralBank, group: int, time_ms: int) -> Array:
-        """Open every shop's account at its operator and let it join the payee group."""
+        """Return records that open the account of every shop at its operator and add it to the payee group."""
         opened = ids.derive(seed, "merchants opened", self.accounts.size, time_ms=time_ms)
         joined = ids.derive(seed, "merchants joined", self.accounts.size, time_ms=time_ms)
         return np.concatenate(
@@ -195,12 +194,12 @@ def spending(
     banks: Array,
     merchants: Merchants,
 ) -> Plan:
-    """Every wallet opened, packet claimed, top-up and payment of the spending window.
+    """Return the plan of the spending window: wallets opened, packets claimed, top-ups and payments.
 
-    winners: (k,) ID in cohort order; banks: (k,) the operator each chose.
+    winners: (k,) ID in cohort order; banks: (k,) index of the operator that each chose.
     """
     spenders = targets.emptied + targets.part_used
-    # People in an order of their own: first those who empty their packet, then those who use a part, then the rest.
+    # People in random order: first those who empty their packet, then those who use a part, then the others.
     member = stream.order("who claims", winners.size)[: targets.claimed]
     operator = banks[member].astype(np.int64)
     spent, counts, own = _amounts(assumptions, targets, stream)
@@ -248,7 +247,7 @@ def spending(
         payee=merchants.accounts[shop],
         amount=amount,
     )
-    # One moment may hold all of a person's steps: they keep their order.
+    # Steps of one person may have the same time: they stay in this order.
     times = np.concatenate([claimed_at, claimed_at, topped_at[top_up], paid_at])
     step = np.repeat([0, 1, 2, 3], [claimed_at.size, claimed_at.size, top_up.size, paid_at.size])
     order = np.lexsort((step, times))
@@ -258,13 +257,13 @@ def spending(
 
 
 def top_ups_by_operator(plan: Plan, bank: CentralBank) -> list[int]:
-    """What each operator's customers top up, in minor units: what it must have issued to it."""
+    """Return the total of top-ups per operator, in minor units: the issuance that each operator needs."""
     records = plan.records
     return [int(records["amount"][ids.match(records, "debit", party.money)].sum()) for party in bank.operators]
 
 
 def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tuple[Array, Array, Array]:
-    """Per spender: what it spends of its packet, in how many payments, and what it spends besides."""
+    """Return per spender: amount spent from the packet, number of payments, amount of own money spent."""
     spenders = targets.emptied + targets.part_used
     part = np.full(targets.part_used, 1)
     part_used = stream.parts(
@@ -272,24 +271,24 @@ def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tupl
         targets.spent_from_packets - targets.emptied * targets.packet,
         assumptions.part_spent_min * part,
         (targets.packet - 1) * part,
-        draws=2,  # who uses a packet in part uses more of it rather than less
+        draws=2,  # large parts are likelier than small ones
     )
     spent = np.concatenate([np.full(targets.emptied, targets.packet), part_used])
     extra = stream.below("second payments", targets.payments - spenders, spenders)
     counts = 1 + np.bincount(extra, minlength=spenders)
-    # A packet of which little is used pays no more often than its payments' least size allows; the others take those.
+    # The minimum payment limits the number of payments from one packet; other packets make the surplus ones.
     most = spent // assumptions.payment_min
     surplus = int(np.maximum(counts - most, 0).sum())
     counts = np.minimum(counts, most)
     while surplus:
-        room = np.flatnonzero(counts < most)[:surplus]
-        if not room.size:
+        below = np.flatnonzero(counts < most)[:surplus]
+        if not below.size:
             raise UsageError(
-                f"{targets.payments} payments of {assumptions.payment_min} minor units and up need more than was spent",
+                f"{targets.payments} payments of ≥ {assumptions.payment_min} minor units exceed the amount spent",
                 hint="lower payment_min in the replay's file",
             )
-        counts[room] += 1
-        surplus -= room.size
+        counts[below] += 1
+        surplus -= below.size
     own = np.zeros(spenders, np.int64)
     one = np.full(targets.own_people, 1)
     own[stream.order("who tops up", targets.emptied)[: targets.own_people]] = stream.parts(
@@ -299,7 +298,7 @@ def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tupl
 
 
 def _shops(assumptions: Assumptions, stream: Stream, payments: int, shops: int) -> Array:
-    """Where each payment is made: every shop once, if there are payments enough, and then by popularity.
+    """Return the shop of each payment: every shop once if there are enough payments, the others by popularity.
 
     Popularity falls with the rank r as (r + head)^(-3/4), in integers.
     """
@@ -314,7 +313,7 @@ def _shops(assumptions: Assumptions, stream: Stream, payments: int, shops: int) 
 def _moments(
     programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, counts: Array
 ) -> tuple[Array, Array]:
-    """When each packet is claimed, and when each payment is made: grouped by person, in order, after the claim."""
+    """Return the times of claims and of payments. Payments are grouped by person, in order, after the claim."""
     start_ns = programme.spending.from_ns
     person = np.repeat(np.arange(counts.size), counts)
     paid_at = _drawn_moments(programme, assumptions.hour_weights, assumptions.day_weights, stream, "paid", person.size)
@@ -322,25 +321,25 @@ def _moments(
     claimed_at = _drawn_moments(
         programme, assumptions.hour_weights, assumptions.claim_day_weights, stream, "claimed", targets.claimed
     )
-    # Whoever would pay before claiming claims on the way to the shop.
+    # A claim that would be after the first payment moves to a time before it.
     first = paid_at[np.cumsum(counts) - counts]
-    on_the_way = first - np.minimum((first - start_ns) // 2, 2 * HOUR_NS)
-    claimed_at[: counts.size] = np.where(claimed_at[: counts.size] < first, claimed_at[: counts.size], on_the_way)
+    earlier = first - np.minimum((first - start_ns) // 2, 2 * HOUR_NS)
+    claimed_at[: counts.size] = np.where(claimed_at[: counts.size] < first, claimed_at[: counts.size], earlier)
     return claimed_at, paid_at
 
 
 def _drawn_moments(
-    programme: Programme, hours: tuple[int, ...], days: tuple[int, ...], stream: Stream, what: str, count: int
+    programme: Programme, hours: tuple[int, ...], days: tuple[int, ...], stream: Stream, purpose: str, count: int
 ) -> Array:
-    """Moments of the spending window: an hour by its weight, and any millisecond of it."""
+    """Return times in the spending window: an hour by its weight, and a uniform millisecond in it."""
     start, weights = _hours(programme, hours, days)
-    hour = stream.choose(f"hours {what}", count, weights)
-    moments: Array = start[hour] + stream.below(f"milliseconds {what}", count, 3_600_000) * 10**6
+    hour = stream.choose(f"hours {purpose}", count, weights)
+    moments: Array = start[hour] + stream.below(f"milliseconds {purpose}", count, 3_600_000) * 10**6
     return moments
 
 
 def _hours(programme: Programme, hours: tuple[int, ...], days: tuple[int, ...]) -> tuple[Array, Array]:
-    """The beginning of each hour of the spending window, and its weight: that of its hour times that of its day."""
+    """Return the start of each hour of the spending window, and its weight: hour weight times day weight."""
     window = programme.spending
     start = np.arange(window.from_ns, window.until_ns, HOUR_NS)
     local = [datetime.fromtimestamp(ns // 10**9, programme.zone) for ns in start.tolist()]
@@ -348,13 +347,13 @@ def _hours(programme: Programme, hours: tuple[int, ...], days: tuple[int, ...]) 
     if len(days) <= max(day):
         raise UsageError(
             f"{max(day) + 1} days of spending need as many day weights, not {len(days)}",
-            hint="mend [time] in the replay's file",
+            hint="correct [time] in the replay's file",
         )
     return start, np.array([days[at] * hours[moment.hour] for at, moment in zip(day, local, strict=True)])
 
 
 def _timed_ids(seed: bytes, purpose: str, times_ns: Array) -> Array:
-    """Ids that carry their times, though the times are in any order."""
+    """Return ids that contain their times, which may be in any order."""
     order = np.argsort(times_ns, kind="stable")
     made = np.empty(times_ns.size, ids.ID)
     made[order] = ids.derive(seed, purpose, times_ns.size, time_ms=times_ns[order] // 10**6)

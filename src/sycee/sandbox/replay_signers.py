@@ -1,7 +1,7 @@
-"""Who signs in a replay, and whether the ledger holds every signature that it needs.
+"""Signers of a replay, and the verification of their signatures.
 
-A replay's officers and operators are as synthetic as its people: ids and keys follow from the seed, so that whoever
-runs it again signs the same bytes. They show how a ledger is run; they prove nothing about who ran it.
+Officers and operators are synthetic: ids and keys are derived from the seed, so a second run signs the same bytes. They
+demonstrate the operation of a ledger and prove nothing about the person who ran the replay.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.folders import journal_disk
 from sycee.storage.table_storage import TableStorage
 
-OFFICERS: Final = 2  # what makes money needs two persons; a third would sign nothing in a replay
-# Simulated time goes from frame to frame in leaps, and a run that goes on later signs with the same times again.
+OFFICERS: Final = 2  # a mint needs two officers
+# Simulated time jumps from frame to frame, and a continued run signs with the same times again.
 SIGNATURE_VALIDITY_NS: Final = 3_600 * 10**9
 
 _KEY_CONTEXT: Final = "sycee 2026-11-25 sandbox: synthetic keys of a replay"
@@ -43,7 +43,7 @@ _KEY_CONTEXT: Final = "sycee 2026-11-25 sandbox: synthetic keys of a replay"
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """Two officers of the central bank, and whoever signs for each operator; the last is the funder's treasury."""
+    """Two officers of the central bank, and one signer per operator; the last one is the funder's treasury."""
 
     officers: tuple[Signer, ...]
     operators: tuple[Signer, ...]  # of operator number 1 and up
@@ -51,7 +51,7 @@ class Authorities:
 
     @classmethod
     def derive(cls, programme: Programme, seed: bytes, *, time_ms: int) -> Authorities:
-        """Persons and keys that follow from the seed, marked synthetic."""
+        """Derive synthetic persons and keys from the seed."""
         titles = [f"officer {number} of the central bank" for number in range(1, OFFICERS + 1)]
         titles += [operator.title for operator in programme.operators] + [programme.funder.name]
         persons = ids.derive(seed, "persons who sign", len(titles), time_ms=time_ms)
@@ -64,29 +64,29 @@ class Authorities:
 
     @property
     def treasury(self) -> Signer:
-        """Who signs for the funder."""
+        """Signer of the funder."""
         return self.operators[-1]
 
     def grants(self, operation_ids: Array, *, from_ns: int, until_ns: int) -> Array:
-        """Every role, for the whole replay. operation_ids: (officers and operators,) ID."""
+        """Return records that grant every role for the whole replay. operation_ids: (officers and operators,) ID."""
         operators = dict(enumerate(self.operators, 1))
         return grants(operation_ids, officers=self.officers, operators=operators, from_ns=from_ns, until_ns=until_ns)
 
 
 def signed(ledger: Ledger, clock: Clock, *signers: Signer) -> SigningLedger:
-    """The ledger, with these who sign what is submitted to it."""
+    """Return the ledger with these signers of every submission."""
     return SigningLedger(ledger, ledger.ledger_id, signers, clock, validity_ns=SIGNATURE_VALIDITY_NS)
 
 
 @dataclass(slots=True)
 class Signed:
-    """What the journal of a replay holds of signatures, each judged again."""
+    """Verified signatures in the journal of a replay."""
 
-    by_signer: Counter[int] = field(default_factory=Counter)  # envelopes
-    mint_officers: int = 0  # how many different officers signed each mint, at the least
+    by_signer: Counter[int] = field(default_factory=Counter)  # number of envelopes
+    mint_officers: int = 0  # smallest number of different officers who signed a mint
 
     def rows(self, authorities: Authorities) -> tuple[SignerRow, ...]:
-        """How many of whom, in the order of the authorities."""
+        """Return the number of signatures per signer, in the order of the authorities."""
         signers = (*authorities.officers, *authorities.operators)
         return tuple(
             SignerRow(
@@ -100,9 +100,9 @@ class Signed:
 
 
 def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, digest: bytes) -> Signed:
-    """Read the journal of `folder` from its first byte and judge every signature, as `sycee verify --authority` does.
+    """Read the journal of `folder` from its first byte and verify every signature, like `sycee verify --authority`.
 
-    `digest`: the state that it must come to. Raises IntegrityError with the frame and operation that does not hold.
+    `digest` is the expected digest of the final state. Raises IntegrityError with the frame and operation that fails.
     """
     state, report = LedgerState(TableStorage()), authority.Report()
     officers = {officer.id for officer in authorities.officers}
@@ -118,13 +118,13 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
             Applier(state).replay(frame)
     finally:
         journal.close()
-    require(state.digest() == digest, "the journal, read again, comes to another state than the one in memory")
+    require(state.digest() == digest, "a replay of the journal gives another state than the one in memory")
     done = [count for operation, count in mints.items() if _succeeded(state, operation)]
     return Signed(report.by_signer, min(done, default=0))
 
 
 def _mints(records: Array, sealed: Array, issuance: int, officers: set[int]) -> dict[int, int]:
-    """Per operation that makes money: how many different officers signed it."""
+    """Return the number of different officers who signed, per operation that mints."""
     makes = ids.match(records, "debit", issuance)
     found = {}
     for at in np.flatnonzero(makes & np.isin(records["kind"], (Kind.TRANSFER, Kind.PAY))).tolist():
