@@ -133,7 +133,7 @@ def test_a_checkpoint_is_made_checked_and_found_again(sycee: Any, finished: Path
     assert f"is signed by {public.read_text().strip()}.\n" in sycee("checkpoint", "verify", file, "--key", public).out
     unknown = sycee("verify", finished, "--checkpoint", file)
     assert unknown.code == 0
-    assert f"knows no witness {WITNESS}: its signature was not judged" in unknown.out
+    assert f"lists no witness {WITNESS}: its signature was not verified" in unknown.out
 
 
 def test_a_checkpoint_still_holds_when_the_ledger_has_gone_on(sycee: Any, copy: Path, witness: Path) -> None:
@@ -151,7 +151,7 @@ def test_another_history_does_not_agree_with_a_checkpoint(
     file = signed(sycee, finished, witness)
     said = sycee("verify", tmp_path / "other", "--checkpoint", file, "--key", key, "--json")
     assert said.code == 3
-    assert "is not the one that was signed: its ledger_id is" in said.json()["error"]
+    assert "differs from the signed one: its ledger_id is" in said.json()["error"]
     # A journal that lost its end.
     smuggle(copy)
     later = signed(sycee, copy, witness, "later.json")
@@ -194,7 +194,7 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
         ),
         (("snapshot", "nowhere"), "nowhere holds no ledger"),
         (("restore", "nowhere", "somewhere"), "nowhere holds no ledger"),
-        (("restore", "{folder}", "{folder}"), "holds something already"),
+        (("restore", "{folder}", "{folder}"), "is not empty"),
     ],
 )
 def test_wrong_words_are_usage_errors_and_change_nothing(
@@ -316,7 +316,7 @@ def test_a_snapshot_is_what_the_replay_gives(sycee: Any, copy: Path) -> None:
     assert Path(made["file"]).stat().st_size == made["bytes"] > 0
     assert f"the state after frame {frames}\n" in sycee("snapshot", copy).out
     found = sycee("verify", copy, "--authority", "--json").json()
-    assert any("snapshots that are what the replay gives" in sentence for sentence in found["proved"])
+    assert any("snapshots that equal the replay" in sentence for sentence in found["proved"])
     # Opened from it, the replay finds everything done.
     assert sycee("pilot", "luohu", "--scale", "0.002", "--data", copy, "--json").json()["digest"] == found["digest"]
 

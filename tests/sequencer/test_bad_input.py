@@ -188,14 +188,14 @@ def test_what_is_submitted_is_looked_at(given: Arguments) -> None:
 
 def test_what_a_ledger_is_opened_with_is_looked_at(tmp_path: Path) -> None:
     for folder in (None, 5, 0.5, b"x", "", "\0", 10**5000):
-        with pytest.raises(UsageError, match="is no folder"):
+        with pytest.raises(UsageError, match="folder must be a path"):
             Ledger.open(folder)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="is no folder"):
+        with pytest.raises(UsageError, match="folder must be a path"):
             verify(folder)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="is no folder"):
+        with pytest.raises(UsageError, match="folder must be a path"):
             restore(tmp_path, folder)  # type: ignore[arg-type]
     for clock in (5, "x", object()):
-        with pytest.raises(UsageError, match="is no clock"):
+        with pytest.raises(UsageError, match="clock must be a Clock"):
             Ledger.open(tmp_path, clock=clock)  # type: ignore[arg-type]
     for frames in (-1, 0.5, True, "x"):
         with pytest.raises(UsageError, match=r"^snapshot_frames = "):

@@ -108,7 +108,7 @@ def test_an_unknown_zone_is_refused_before_anything_is_written(zone: str) -> Non
     digest = sequencer.state.digest()
     records = operations.transfer(some_ids("more", 3), debit=TREASURY, credit=SHOP, amount=1)
     records[1] = operations.define_currency(7, currency=978, zone=zone)[0]
-    with pytest.raises(UsageError, match="no time zone is called") as error:
+    with pytest.raises(UsageError, match="there is no time zone") as error:
         sequencer.submit(records)
     assert repr(zone) in str(error.value)
     assert error.value.hint

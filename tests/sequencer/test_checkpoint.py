@@ -77,7 +77,7 @@ def test_whatever_differs_is_named_and_breaks_the_signature(change: dict[str, An
     made = checkpoints.sign(POSITION, WITNESS, KEY)
     other = replace(POSITION, **change)
     (name,) = change
-    with pytest.raises(IntegrityError, match=f"frame 7 is not the one that was signed: its {name} is"):
+    with pytest.raises(IntegrityError, match=f"frame 7 differs from the signed one: its {name} is"):
         checkpoints.check_agreement(made, other)
     with pytest.raises(IntegrityError, match="is not signed by the key"):
         checkpoints.verify(replace(made, position=other), KEY.public)
@@ -115,7 +115,7 @@ def changed(**members: Any) -> str:
         (" " * 17_000, "longer than 16,384 bytes"),
         (changed(format="sycee.checkpoint.v2"), "its format is not"),
         (changed(signer=None), "signer is missing"),
-        (changed(more=1), "more is missing or does not belong there"),
+        (changed(more=1), "more is missing or unknown"),
         (changed(ledger="00"), "ledger is not 32 hexadecimal digits"),
         (changed(state_digest="zz" * 32), "state_digest is not 64 hexadecimal digits"),
         (changed(signature=5), "signature is not 128 hexadecimal digits"),

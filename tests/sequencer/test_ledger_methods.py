@@ -131,7 +131,9 @@ def test_texts_are_amounts_of_the_originals_currency(town: Market) -> None:
         ledger.post(hold, "1.00", by=mint)
     assert ledger.post(hold, "100", by=mint) is Result.CREATED
     for unknown in (12345, ledger.new_id()):
-        with pytest.raises(UsageError, match="moved or held money, so that a text is no amount of it") as error:
+        with pytest.raises(
+            UsageError, match="moved or held money, so the currency of a text amount is unknown"
+        ) as error:
             ledger.refund(unknown, "1.00")
         assert error.value.hint
         assert ledger.refund(unknown, 1) is Result.ORIGINAL_NOT_FOUND
@@ -191,7 +193,7 @@ def test_a_chain_may_post_what_it_holds(town: Market) -> None:
     assert chain.results == [Result.CREATED, Result.CREATED]
     assert ledger.balance(town.shop) == 1_200
     assert ledger.account(town.ann).debits_pending == 0
-    with ledger.chain() as chain, pytest.raises(UsageError, match="so that a text is no amount of it"):
+    with ledger.chain() as chain, pytest.raises(UsageError, match="currency of a text amount is unknown"):
         chain.refund(12345, "1.00")
 
 

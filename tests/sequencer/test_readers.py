@@ -58,9 +58,9 @@ def test_the_issuance_account_is_found_again(town: Market, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("ask", ["supply", "issuance", "accounts"])
 def test_a_currency_that_is_not_kept_is_no_answer(town: Market, ask: str) -> None:
-    with pytest.raises(UsageError, match="this ledger does not keep USD; its currencies: CNY") as error:
+    with pytest.raises(UsageError, match="currency USD is not defined in this ledger; defined are: CNY") as error:
         town.ledger.accounts(currency="USD") if ask == "accounts" else getattr(town.ledger, ask)("USD")
-    assert error.value.hint == 'define_currency("USD", zone=...) comes first'
+    assert error.value.hint == 'call define_currency("USD", zone=...) first'
     with pytest.raises(UsageError, match="'YUAN' is no currency code"):
         town.ledger.accounts(currency="YUAN") if ask == "accounts" else getattr(town.ledger, ask)("YUAN")
 
@@ -123,7 +123,7 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
     refused = ledger.new_id()
     assert ledger.reverse(wrong, 1, id=refused) is Result.EXCEEDS_REFUNDABLE
     for other in (wrong, refused, 12345):
-        with pytest.raises(UsageError, match="no reverse was done under the id") as error:
+        with pytest.raises(UsageError, match="is not bound to a reverse that was CREATED") as error:
             ledger.unrecovered_of(other)
         assert error.value.hint
     ledger.check()

@@ -93,10 +93,10 @@ def test_a_folder_that_holds_no_ledger_or_holds_something(tmp_path: Path) -> Non
         restore(source, tmp_path / "target")
     ledger_in(source)
     for target in (source, tmp_path):
-        with pytest.raises(UsageError, match="holds something already"):
+        with pytest.raises(UsageError, match="is not empty"):
             restore(source, target)
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="holds something already"):
+    with pytest.raises(UsageError, match="is not empty"):
         restore(source, tmp_path / "file")
     (tmp_path / "empty").mkdir()
     restore(source, tmp_path / "empty")
@@ -177,9 +177,9 @@ def test_half_a_copy_is_no_ledger(tmp_path: Path) -> None:
     shutil.copytree(source / "journal", target / "journal.partial")
     with pytest.raises(UsageError, match="holds no ledger"):
         verify(target)
-    with pytest.raises(UsageError, match="target holds something already") as caught:
+    with pytest.raises(UsageError, match="target is not empty") as caught:
         restore(source, target)
-    assert f"{target}/journal.partial is half a copy" in (caught.value.hint or "")
+    assert f"{target}/journal.partial is an incomplete copy" in (caught.value.hint or "")
     shutil.rmtree(target / "journal.partial")
     restore(source, target)
 

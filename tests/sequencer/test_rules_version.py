@@ -89,7 +89,7 @@ def test_a_caller_cannot_lift_a_ledger_out_of_this_releases_reach() -> None:
     record = upgrade_record(LedgerState())
     record["id_low"] += np.uint64(1)
     record["number"] = RULES_VERSION + 1
-    with pytest.raises(UsageError, match=f"an UPGRADE to version {RULES_VERSION + 1} of the rules"):
+    with pytest.raises(UsageError, match=f"UPGRADE to version {RULES_VERSION + 1} of the rules"):
         sequencer.submit(record)
     record["number"] = RULES_VERSION
     assert sequencer.submit(record)["code"].tolist() == [Result.RULES_NOT_NEWER]
@@ -144,7 +144,7 @@ def journal_with(disk: FakeDisk, *, digest: bytes, upgrade: bool) -> None:
 def test_a_release_that_computes_otherwise_names_the_frame() -> None:
     disk = FakeDisk()
     journal_with(disk, digest=b"\1" * 32, upgrade=True)
-    with pytest.raises(IntegrityError, match=r"segment at byte 8192: frame 2: this release computes other movements"):
+    with pytest.raises(IntegrityError, match=r"segment at byte 8192: frame 2: the digest of the movements before"):
         start(disk.kill(), SimulatedClock(START_NS))
     start(FakeDisk(), SimulatedClock(START_NS)).close()  # the folder was given back, and all else is well
 
@@ -153,6 +153,7 @@ def test_a_ledger_of_rules_too_old_to_replay_says_which_release_does() -> None:
     assert set(rules_version.RELEASES) == set(range(rules_version.RULES_OLDEST))
     disk = FakeDisk()
     journal_with(disk, digest=bytes(32), upgrade=False)
-    with pytest.raises(UnavailableError, match=f"follows version 0 of the rules, older than {RULES_OLDEST}") as error:
+    message = f"follows version 0 of the rules; this release replays versions from {RULES_OLDEST}"
+    with pytest.raises(UnavailableError, match=message) as error:
         start(disk.kill(), SimulatedClock(START_NS))
-    assert error.value.hint == "Sycee 0.1.0 replays it. Nothing was changed."
+    assert error.value.hint == "Use Sycee 0.1.0, which replays it. Nothing was changed."

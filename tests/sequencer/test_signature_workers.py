@@ -189,7 +189,7 @@ def test_where_no_worker_stays_this_process_verifies(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(signature_workers.sys, "executable", "/is/not/there")
     verifier = SignatureVerifier(2)
     assert verifier.verify(jobs).result(WAIT_S) == expected
-    assert "no process verifies signatures" in verifier.findings[0]
+    assert "no child process can verify signatures" in verifier.findings[0]
     verifier.close()
 
 
@@ -207,7 +207,8 @@ def test_a_worker_that_cannot_be_replaced_leaves_its_requests_to_this_process(mo
     monkeypatch.setattr(signature_workers.socket, "socketpair", refuse)
     os.kill(process, signal.SIGKILL)
     assert waiting.result(WAIT_S) == verifier.verify(jobs).result(WAIT_S) == expected
-    assert verifier.findings[-1] == "no process verifies signatures: Too many open files; this one does"
+    reason = "Too many open files; this process verifies them"
+    assert verifier.findings[-1] == f"no child process can verify signatures: {reason}"
     verifier.close()
 
 

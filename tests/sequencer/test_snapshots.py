@@ -151,12 +151,12 @@ def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
         assert ledger.digest() == digest
         assert ledger.sequencer._snapshots._newest == 2
     assert SNAPSHOT_FRAMES_MIN > 3
-    assert verify(tmp_path).proved[-1] == "snapshots that are what the replay gives: 1"
+    assert verify(tmp_path).proved[-1] == "snapshots that equal the replay: 1"
 
 
 def test_what_has_nothing_to_keep_says_so(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
-        with pytest.raises(UsageError, match="nothing to keep a snapshot of"):
+        with pytest.raises(UsageError, match="the ledger has no frame yet"):
             ledger.snapshot()
         with ledger.sequencer.reading(), pytest.raises(UsageError, match="snapshot inside `with reading"):
             ledger.snapshot()
@@ -252,7 +252,7 @@ def test_a_head_that_disagrees_with_its_tables_is_not_believed() -> None:
         small=small,
     )
     sequencer = folder.open()
-    assert "its tables are not those that its head names" in sequencer.findings[0]
+    assert "its tables differ from those in its header" in sequencer.findings[0]
     assert sequencer.state.digest() == digest
 
 
@@ -270,7 +270,7 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     folder = folder.after()
     replayed.clear()
     sequencer = folder.open()
-    said = "the snapshot keeps wrong books: currency 156: all accounts and purses sum to 1, not to zero"
+    said = "the snapshot has wrong sums: currency 156: all accounts and purses sum to 1, not to zero"
     assert said in sequencer.findings[0]
     assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the snapshot before it on
 
@@ -454,9 +454,9 @@ def test_no_new_ledger_begins_where_one_lost_its_journal(tmp_path: Path) -> None
         ledger.submit(operations.define_group(1, group=1))
     shutil.move(tmp_path / "journal", tmp_path / "elsewhere")
     for _ in range(2):
-        with pytest.raises(JournalDamaged, match=f"{name_of(2)} says that there was one") as caught:
+        with pytest.raises(JournalDamaged, match=f"{name_of(2)} is a snapshot of one") as caught:
             Ledger.open(tmp_path)
-        assert "Put the journal back from a copy" in (caught.value.hint or "")
+        assert "Restore the journal from a copy" in (caught.value.hint or "")
         assert not (tmp_path / "journal").exists()
     shutil.move(tmp_path / "elsewhere", tmp_path / "journal")
     Ledger.open(tmp_path).close()
@@ -483,7 +483,7 @@ def test_verify_compares_snapshots_with_the_replay(monkeypatch: pytest.MonkeyPat
     folder, digest = filled(snapshot_at=8)
     found = verify_folder(folder, monkeypatch)
     assert found.digest == digest.hex()
-    assert found.proved[-1] == "snapshots that are what the replay gives: 1"
+    assert found.proved[-1] == "snapshots that equal the replay: 1"
     assert found.findings == ()
 
 
@@ -549,7 +549,7 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
         sections=sections,
         small=small,
     )
-    said = f"is whole, but is not the state that frame 9 of the journal leaves: {what}"
+    said = f"is intact, but differs from the replayed state at frame 9: {what}"
     with pytest.raises(IntegrityError, match=said):
         verify_folder(folder, monkeypatch)
 
@@ -565,7 +565,7 @@ def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPat
         sequencer.submit(records)
         sequencer.snapshot()
         sequencer.close()
-        assert verify_folder(folder, monkeypatch).proved[-1].startswith("snapshots that are what the replay gives")
+        assert verify_folder(folder, monkeypatch).proved[-1].startswith("snapshots that equal the replay")
         folder = folder.after()
 
 

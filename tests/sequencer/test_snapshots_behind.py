@@ -23,7 +23,7 @@ from sycee.sequencer.verify import verify
 from sycee.testing.disk import FakeDisk
 
 PATIENCE_S = 60.0  # of machines that do much else
-AGREES = "snapshots that are what the replay gives"
+AGREES = "snapshots that equal the replay"
 
 
 def group(number: int) -> Array:

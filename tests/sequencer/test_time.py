@@ -153,7 +153,7 @@ def test_a_ledger_ticks_by_itself_and_stops_when_it_is_closed(tmp_path: Path) ->
 
 
 def test_ticks_need_the_machines_clock(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="ticks=True waits by the machine's clock"):
+    with pytest.raises(UsageError, match="ticks=True needs the machine's clock"):
         Ledger.open(tmp_path / "a", ticks=True, clock=FixedClock(START_NS))
     assert not (tmp_path / "a").exists()
     Ledger.open(tmp_path / "b", ticks=True, clock=RealClock()).close()

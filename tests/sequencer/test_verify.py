@@ -172,7 +172,7 @@ def test_a_checkpoint_that_agrees_is_proved(tmp_path: Path) -> None:
     proved = verify(tmp_path, checkpoints=[checkpoint]).proved
     assert "the checkpoint at frame 3, signed by witness 00000000-0000-0000-0000-00000000004d, agrees" in proved
     position = replace(checkpoint.position, state_digest=bytes(32))
-    with pytest.raises(IntegrityError, match="frame 3 is not the one that was signed: its state_digest is"):
+    with pytest.raises(IntegrityError, match="frame 3 differs from the signed one: its state_digest is"):
         verify(tmp_path, checkpoints=[sign(position, WITNESS, KEY)])
     position = replace(checkpoint.position, sequence=9)
     with pytest.raises(IntegrityError, match="signed at frame 9, and the journal ends with frame 5"):
@@ -186,7 +186,7 @@ def test_a_checkpoint_of_another_hand(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         checkpoint = sign(ledger.sequencer.position(), WITNESS + 1, other)
     found = verify(tmp_path, checkpoints=[checkpoint])
-    assert "the ledger knows no witness 00000000-0000-0000-0000-00000000004e" in found.findings[0]
+    assert "the ledger lists no witness 00000000-0000-0000-0000-00000000004e" in found.findings[0]
 
 
 def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
@@ -214,12 +214,12 @@ def test_a_witness_whose_grant_was_revoked_since(tmp_path: Path) -> None:
         too_late = sign(ledger.sequencer.position(), WITNESS, KEY)
     found = verify(tmp_path, checkpoints=[checkpoint])
     assert not any("checkpoint" in sentence for sentence in found.proved)
-    assert "agrees and its signature holds, but the grant of witness " in found.findings[0]
+    assert "agrees and its signature is valid, but the grant of witness " in found.findings[0]
     assert "was revoked since" in found.findings[0]
     for signature in (bytes(64), checkpoint.signature[::-1]):
         with pytest.raises(IntegrityError, match="the checkpoint at frame 3 is not signed by the key"):
             verify(tmp_path, checkpoints=[replace(checkpoint, signature=signature)])
-    assert "its signature was not judged" in verify(tmp_path, checkpoints=[too_late]).findings[0]
+    assert "its signature was not verified" in verify(tmp_path, checkpoints=[too_late]).findings[0]
 
 
 def test_an_empty_ledger_has_no_position(tmp_path: Path) -> None:

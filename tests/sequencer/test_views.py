@@ -73,10 +73,10 @@ def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: p
                 time.sleep(0.001)
         assert {tuple(set(each.result(60).balances())) for each in waiting} == {(50,)}
     assert passes == [6_000] * 3
-    with pytest.raises(UsageError, match="8,193 reads are more than one pass answers"):
+    with pytest.raises(UsageError, match="8,193 reads do not fit one pass"):
         place.ledger.read(queries.accounts([ANN] * 8_193))
     for wrong in ([ANN], np.zeros(3), None):
-        with pytest.raises(UsageError, match="read takes an array of requests"):
+        with pytest.raises(UsageError, match="requests must be an array"):
             place.ledger.read(wrong)  # type: ignore[arg-type]
     place.ledger.close()
 

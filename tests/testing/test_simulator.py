@@ -115,7 +115,7 @@ class HastySequencer(Sequencer):
             try:
                 return commit(kind, now_ns, batch)
             except UnavailableError:
-                writer.stopped, writer.durable_sequence = None, sequence
+                self._queue.stopped, writer.durable_sequence = None, sequence
                 return state.apply(sequence, now_ns, batch)
 
         writer._commit = hasty  # type: ignore[method-assign]

@@ -1,1 +1,3 @@
-"""One order of frames: submit, resolve, apply, publish, verify. The only room that joins ledger and journal."""
+"""One order of frames for a ledger: submit, write, apply, read, verify. The only package that imports ledger and
+journal.
+"""

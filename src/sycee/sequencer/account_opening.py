@@ -1,4 +1,4 @@
-"""What opening an account needs besides its record: a suspense account, and the error for a refusal."""
+"""Open an account: find its suspense account, and raise an error if the ledger refuses to open it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from sycee.ledger.layout import AccountKind
 from sycee.sequencer.sequencer import Sequencer
 
 _HINTS: Final = {
-    Result.ISSUANCE_EXISTS: "a currency has one issuance account: ledger.issuance(...) finds it",
-    Result.ACCOUNT_EXISTS: "use that account; to open it again after a lost answer, repeat the operation's id, too",
-    Result.CURRENCY_NOT_FOUND: "define_currency comes first",
-    Result.RULE_SET_NOT_FOUND: "define_rule_set comes first",
-    Result.SUSPENSE_NOT_FOUND: "suspense= names a SUSPENSE account of the same currency and operator, or of operator 0",
+    Result.ISSUANCE_EXISTS: "a currency has one issuance account: ledger.issuance(...) returns it",
+    Result.ACCOUNT_EXISTS: "use that account; to retry after a lost response, repeat the operation's id as well",
+    Result.CURRENCY_NOT_FOUND: "call define_currency first",
+    Result.RULE_SET_NOT_FOUND: "call define_rule_set first",
+    Result.SUSPENSE_NOT_FOUND: "suspense= must be a SUSPENSE account of the same currency and operator, or operator 0",
 }
 
 
 class SuspenseAccounts:
-    """Finds suspense accounts by currency and operator, and remembers them. Safe for many threads."""
+    """Cache of suspense account ids by currency and operator. Safe for many threads."""
 
     def __init__(self, sequencer: Sequencer) -> None:
         self._sequencer = sequencer
         self._found: dict[tuple[int, int], int] = {}  # account id by currency and operator
 
     def find(self, currency: int, operator: int) -> int:
-        """Return the operator's first suspense account of a currency, or else the issuer's; 0 where there is none."""
+        """Return the operator's first suspense account of a currency, else the issuer's (operator 0), else 0."""
         found = self._found.get((currency, operator), 0)
         if not found:
             with self._sequencer.reading() as state:
@@ -39,13 +39,13 @@ class SuspenseAccounts:
                     found = self._found[currency, operator] = state.account_id(int(rows[0]))
         return found
 
-    def forget(self) -> None:
-        """Search again from now on: an operator's own suspense account comes before the issuer's."""
+    def clear(self) -> None:
+        """Empty the cache: a new suspense account of an operator takes precedence over the issuer's."""
         self._found.clear()
 
 
 def check_opened(answer: Any, kind: AccountKind, currency: str) -> None:
-    """Raise Refused where an account was not opened, now or the first time. `answer`: a layout.ANSWER record."""
+    """Raise Refused unless the account was opened, now or by an earlier submission. `answer`: one layout.ANSWER."""
     result = Result(int(answer["code"]))
     if result is Result.EXISTS:
         result = Result(int(answer["first_code"]))

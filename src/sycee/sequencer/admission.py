@@ -1,4 +1,4 @@
-"""Admission: check what callers submit, have its signatures verified, and queue it for the writer."""
+"""Admission: check submitted batches, verify their signatures, and queue them for the writer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sycee.sequencer.signature_workers import SignatureVerifier
 from sycee.sequencer.submission_queue import SubmissionQueue
 from sycee.sequencer.time_zones import check_zones
 
-_DEFINITIONS: Final = (2 << Kind.UPGRADE) - 1  # as bits: the kinds up to UPGRADE
+_DEFINITIONS: Final = (2 << Kind.UPGRADE) - 1  # bit mask of the kinds up to UPGRADE
 
 
 class Admission:
-    """Lets batches of threads and event loops into one queue. Safe for many threads."""
+    """Entry of batches from threads and event loops into one queue. Safe for many threads."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Admission:
         *,
         signature_workers: int,
     ) -> None:
-        """`signature_workers`: processes that verify signatures, 0 for none."""
+        """Connect to the queue. `signature_workers`: number of processes that verify signatures; 0 for none."""
         self.queue = queue
         self.has_workers = signature_workers > 0
         self._buffers = log.buffers
@@ -57,7 +57,7 @@ class Admission:
         return batch
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
-        """Answer a thread's batch once it is durable; blocks while the queue is full. Raises as `Sequencer.submit`."""
+        """Submit a thread's batch; block until it is durable. Returns and raises as `Sequencer.submit` does."""
         batch = self.prepare(operations, envelopes)
         if batch.envelopes.size:
             batch = self._verify(batch).result()
@@ -65,10 +65,10 @@ class Admission:
         return answers
 
     def verify(self, batch: PreparedBatch, done: Callable[[PreparedBatch | BaseException], None]) -> None:
-        """Verify a batch's signatures and call `done` with the batch and its checks, or with an error.
+        """Verify a batch's signatures, then call `done` with the batch and its checks, or with an error.
 
-        `done` runs on the verifier's thread, or at once on this one; the writer trusts the checks only as far as the
-        keys that were used still count when it comes to the batch.
+        `done` runs on the verifier's thread, or on the calling thread if no check is needed. The writer verifies again
+        if a different key applies to the frame.
         """
 
         def finish(future: Future[PreparedBatch]) -> None:
@@ -83,7 +83,7 @@ class Admission:
 
     @property
     def findings(self) -> Sequence[str]:
-        """Return which workers were replaced, one sentence each."""
+        """Return one sentence for each replaced worker."""
         return self._verifier.findings
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""An embedded ledger for asyncio: its operations and reads, awaited, for any number of coroutines of one event loop."""
+"""An embedded ledger for asyncio: operations and reads, awaited, for the coroutines of one event loop."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from sycee.sequencer.signer import Signer
 from sycee.sequencer.views import check_requests
 
 _KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
-_RANGE: Final = struct.Struct("<HH")  # of an envelope: first and count
+_RANGE: Final = struct.Struct("<HH")  # of an envelope: first, count
 
 
 class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
-    """A ledger for the coroutines of one event loop. Made by `Ledger.asynchronous`.
+    """A ledger for the coroutines of one event loop. Created by `Ledger.asynchronous`.
 
     Each operation returns its Result once it is durable. Operations and reads of all coroutines share frames and
-    passes: those that arrive while one frame is written share the next. Amounts are integers of minor units: a text
-    would need a lookup of the currency, and no method here blocks the loop.
+    passes: those that arrive while one frame is written share the next. Amounts are integers of minor units, since a
+    text would need a lookup of the currency, and no method here blocks the loop.
 
-    Cancelling a coroutine withdraws its operation if the ledger has not taken it yet, and affects no other. Whether it
-    was taken is found by its id, with `result_of`, or by sending it again.
+    Cancelling a coroutine withdraws its operation if the writer has not popped it yet, and affects no other. To find
+    out, call `result_of` with its id, or send the operation again.
     """
 
     def __init__(self, session: Session, submitter: LoopSubmitter) -> None:
@@ -56,27 +56,29 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     async def submit(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Submit operations: (n,) layout.OPERATION, or their bytes, to (n,) layout.ANSWER, once they are durable.
 
-        Waits for space, in order of arrival, while the ledger's queue is full. A long submission is cut into several
-        frames. Raises UsageError for records that no frame can hold, UnavailableError where memory or the disk cannot
-        hold them, and once this or the ledger is closed.
+        While the ledger's queue is full, waits for space in order of arrival. A long submission is split into several
+        frames. Raises UsageError for records that no frame can hold, UnavailableError if memory or the disk is
+        insufficient, and once this or the ledger is closed.
         """
         answers: Array = await self._submitter.submit(self._prepared(records, envelopes))
         return answers
 
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
-        """Submit operations at once; return the future of their answers. UnavailableError while the queue is full."""
+        """Submit operations at once; return the future of their results. Raises UnavailableError while the queue is
+        full.
+        """
         return self._submitter.submit_nowait(self._prepared(records, envelopes))
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
         """Submit one record of 128 bytes with one envelope of 104 bytes; return its Result once it is durable.
 
-        The short path of payments that their callers signed. Waits for space as `submit` does. Raises UsageError for
-        other lengths, else as `submit`.
+        The fastest method for payments that their payers signed. Waits for space as `submit` does. Raises UsageError
+        for other lengths, else as `submit`.
         """
         if len(record) != RECORD_BYTES or len(envelope) != ENVELOPE_BYTES:
             raise UsageError(
-                f"submit_signed takes {RECORD_BYTES} and {ENVELOPE_BYTES} bytes; got {len(record)} and {len(envelope)}",
-                hint="`submit` takes several records, and envelopes that cover several",
+                f"submit_signed needs {RECORD_BYTES} and {ENVELOPE_BYTES} bytes; got {len(record)} and {len(envelope)}",
+                hint="use `submit` for several records, and for envelopes that cover several",
             )
         record, envelope = bytes(record), bytes(envelope)  # a bytearray could change before it is read
         kind, flags = _KIND_AND_FLAGS.unpack_from(record, 16)
@@ -87,14 +89,14 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     @asynccontextmanager
     async def chain(self) -> AsyncIterator[Chain]:
-        """Collect operations, which are not awaited, and do them when the block ends, whole or not at all.
+        """Collect operations, which are not awaited, and submit them when the block ends; if one fails, none is done.
 
-            async with door.chain() as both:
-                both.transfer(ann, bob, 500)
-                both.transfer(bob, shop, 500)
-            both.results
+            async with async_ledger.chain() as chain:
+                chain.transfer(ann, bob, 500)
+                chain.transfer(bob, shop, 500)
+            chain.results
 
-        An error inside the block does none of them.
+        If the block raises an error, nothing is submitted.
         """
         with Chain(self) as chain:
             yield chain
@@ -102,17 +104,17 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
             chain.results = results_of(await self.submit(chain.linked()))
 
     def signed_by(self, *signers: Signer) -> AsyncLedger:
-        """Return this with other signers, all of whom sign each operation. `aclose` of either closes both."""
+        """Return this with other signers, all of which sign each operation. `aclose` of either closes both."""
         return AsyncLedger(self._session.with_signers(signers), self._submitter)
 
     def new_id(self) -> int:
-        """Return a fresh id, for an operation that may have to be sent again."""
+        """Return a fresh id for an operation. Store the id first if the operation may have to be sent again."""
         return self._session.new_id()
 
     # --- reading ---
 
     async def balance(self, account: AnyId) -> int:
-        """Return an account's balance in minor units. Raises UsageError where there is no such account."""
+        """Return an account's balance in minor units. Raises UsageError if the account does not exist."""
         number = check_id("account", account)
         balance: int | None = await self._submitter.balance(number)
         if balance is None:
@@ -120,36 +122,38 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         return balance
 
     async def account(self, account: AnyId) -> Account:
-        """Return an account as of the newest committed frame. Raises UsageError where there is none."""
+        """Return an account as of the newest committed frame. Raises UsageError if it does not exist."""
         return await self._query(reads.account(account))
 
     async def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
-        `cursor`: of the page before, 0 for the first. Raises UsageError as `Ledger.statement_page` does.
+        `cursor`: from the previous page, 0 for the first. Raises UsageError as `Ledger.statement_page` does.
         """
         return await self._query(reads.statement_page(account, lines=lines, cursor=cursor))
 
     async def purse(self, programme: int, member: int) -> Purse | None:
-        """Return what a member holds of a programme, or None."""
+        """Return a member's purse of a programme, or None."""
         return await self._query(reads.purse(programme, member))
 
     async def find_hold(self, hold: AnyId) -> Hold | None:
-        """Return what an operation holds, or None."""
+        """Return the hold that an operation created, or None."""
         return await self._query(reads.hold(hold))
 
     async def result_of(self, id: AnyId) -> Bound | None:
-        """Return the first answer under this id, however often it was sent again; None where nothing is bound to it."""
+        """Return the first result under this id, however often it was sent again; None if the id is not bound."""
         return await self._query(reads.operation(id))
 
     async def unrecovered_of(self, reversal: AnyId) -> int:
-        """Return the claim that the reverse of this id left, in minor units. Raises UsageError where none was done."""
+        """Return the claim of the reverse with this id, in minor units. Raises UsageError as `Ledger.unrecovered_of`
+        does.
+        """
         return await self._query(reads.missing(reversal))
 
     async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer many reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
+        """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
 
-        `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers.
+        `at_least`: wait until this frame is committed. Raises UsageError for more requests than one pass allows.
         """
         requests, at_least = check_requests(requests, at_least)
         answers: Answers = await self._submitter.read(requests, at_least=at_least)
@@ -158,7 +162,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     # --- closing ---
 
     async def aclose(self) -> None:
-        """Accept nothing more, and return when everything submitted is answered. The ledger itself stays open."""
+        """Accept nothing more; return when all earlier submissions have results. The ledger itself stays open."""
         await self._submitter.aclose()
 
     async def __aenter__(self) -> Self:
@@ -196,8 +200,8 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     def _currency_of(self, account: AnyId) -> int:
         raise UsageError(
-            "amounts are integers of minor units here: which currency a text is of would have to be looked up",
-            hint='money.parse("12.50", money.currency("EUR")) of sycee.core reads a text without the ledger',
+            "amounts of an AsyncLedger are integers of minor units: a text would need a lookup of its currency",
+            hint='convert a text with money.parse("12.50", money.currency("EUR")) of sycee.core',
         )
 
     def _currency_of_operation(self, id: AnyId) -> int:

@@ -1,8 +1,8 @@
-"""Checkpoints: where a ledger stood after one frame, in a small file that a witness signed.
+"""Checkpoints: small files in which a witness signs the position of a ledger after one frame.
 
-A journal proves that it hangs together, not that it is the one that was there yesterday: whoever has the folder can
-write another history. A checkpoint kept by somebody else shows it, since a history that was changed before it gives
-other digests. docs/reference/authority.md has the file and the signed message, to the byte.
+A journal proves that it is consistent, but not that it is unchanged since yesterday: a person with access to the folder
+can write another history. A checkpoint that someone else stores reveals this, because a changed history has other
+digests. docs/reference/authority.md describes the file and the signed message byte by byte.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 
 FORMAT: Final = "sycee.checkpoint.v1"
-FILE_BYTES_MAX: Final = 16 << 10  # sixteen currencies fit many times over
+FILE_BYTES_MAX: Final = 16 << 10  # far more than 16 currencies need
 LEDGER_ID_BYTES: Final = 16
 DIGEST_BYTES: Final = 32
 
@@ -43,20 +43,20 @@ _HEX_FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a ledger stands after frame `sequence`. `supply`: minor units in circulation, by currency number."""
+    """State of a ledger after frame `sequence`. `supply`: minor units in circulation by currency number."""
 
     ledger_id: bytes
-    epoch: int  # the frame's
+    epoch: int  # of the frame
     sequence: int
-    time_ns: int  # the frame's
+    time_ns: int  # of the frame
     frame_digest: bytes  # of the whole frame
-    movement_digest: bytes  # running, after the frame
+    movement_digest: bytes  # cumulative, after the frame
     state_digest: bytes
     supply: Mapping[int, int]
 
     @classmethod
     def of(cls, state: LedgerState, *, ledger_id: bytes, epoch: int, mark: Mark) -> Position:
-        """The position of a state after the frame at `mark`, whose epoch is `epoch`."""
+        """Return the position of a state after the frame at `mark`, whose epoch is `epoch`."""
         return cls(
             ledger_id=ledger_id,
             epoch=epoch,
@@ -71,7 +71,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A position, and who says so. `algorithm`: ed25519 or p256; `signature`: 64 bytes."""
+    """A signed position. `algorithm`: ed25519 or p256; `signature`: 64 bytes."""
 
     position: Position
     signer: int
@@ -79,9 +79,9 @@ class Checkpoint:
     signature: bytes
 
     def text(self) -> str:
-        """The file's content: one JSON object, keys sorted, ASCII.
+        """Return the file's content: one JSON object, sorted keys, ASCII.
 
-        64-bit numbers are texts, since some readers of JSON keep 53 bits only.
+        64-bit numbers are strings, since some JSON parsers have 53 bits of precision.
         """
         position = self.position
         document = {
@@ -101,18 +101,18 @@ class Checkpoint:
         return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Write the file, whole or not at all. Raises UnavailableError where the disk refuses."""
+        """Write the file atomically. Raises UnavailableError if the disk refuses."""
         write_file(Path(path), self.text().encode("ascii"))
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
-        """Read a checkpoint's file. Raises UsageError, which names the file, where it is none."""
+        """Read a checkpoint file. Raises UsageError, which names the file, if the file is not a checkpoint."""
         try:
             with Path(path).open("rb") as file:
                 content = file.read(FILE_BYTES_MAX + 1)
         except OSError as error:
             raise UsageError(
-                f"the checkpoint {path} cannot be read: {error.strerror}", hint="name a checkpoint's file"
+                f"the checkpoint {path} cannot be read: {error.strerror}", hint="give the path of a checkpoint file"
             ) from error
         try:
             return cls.parse(content)
@@ -121,7 +121,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, content: str | bytes) -> Checkpoint:
-        """Read what `text` wrote. Raises UsageError that names what is missing, too much, or not as it should be."""
+        """Parse the content of a checkpoint file. Raises UsageError that names the missing or invalid field."""
         document = _document(content)
         raw = {name: _hex(document, name, size) for name, size in _HEX_FIELDS.items()}
         position = Position(
@@ -142,7 +142,9 @@ class Checkpoint:
 
 
 def signing_message(position: Position, signer: int) -> bytes:
-    """The 32 bytes that are signed: BLAKE3-256 of the canonical message. Raises UsageError for what it cannot hold."""
+    """Return the 32 bytes that are signed: BLAKE3-256 of the canonical message. Raises UsageError if a value does not
+    fit.
+    """
     digests = (position.frame_digest, position.movement_digest, position.state_digest)
     if len(position.ledger_id) != LEDGER_ID_BYTES or any(len(digest) != DIGEST_BYTES for digest in digests):
         raise UsageError(
@@ -169,25 +171,24 @@ def signing_message(position: Position, signer: int) -> bytes:
 
 
 def sign(position: Position, signer: int, key: SigningKey) -> Checkpoint:
-    """Sign a position. `signer`: the person's id, under which the ledger knows `key` as a witness's."""
+    """Sign a position. `signer`: id of the person whom the ledger lists as a witness with this key."""
     return Checkpoint(position, signer, _algorithm(key.public), key.sign(signing_message(position, signer)))
 
 
 def verify(checkpoint: Checkpoint, public_key: PublicKey) -> None:
-    """Raise IntegrityError unless `public_key` signed this checkpoint, to the last byte."""
+    """Raise IntegrityError unless `public_key` signed this checkpoint."""
     message = signing_message(checkpoint.position, checkpoint.signer)
-    named = checkpoint.algorithm == _algorithm(public_key)
-    if not named or not public_key.verifies(checkpoint.signature, message):
+    if checkpoint.algorithm != _algorithm(public_key) or not public_key.verifies(checkpoint.signature, message):
         raise IntegrityError(
             f"the checkpoint at frame {checkpoint.position.sequence} is not signed by the key {public_key}",
-            hint="ask its witness for the checkpoint and the key again, on another way than they came",
+            hint="ask the witness for the checkpoint and the key again, over a different channel",
         )
 
 
 def witness_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey, ...]:
-    """The keys that a ledger knows for a checkpoint's signer as a witness, at the checkpoint's time.
+    """Return the keys that the ledger granted to the checkpoint's signer as a witness at the checkpoint's time.
 
-    `state`: at or after the checkpoint. Whoever distrusts the ledger takes the key from the witness instead.
+    `state`: at or after the checkpoint. If the ledger is not trusted, use a key from the witness instead.
     """
     grants = (grant for grant in state.grants.values() if grant.role == Role.WITNESS)
     return tuple(
@@ -198,7 +199,8 @@ def witness_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey,
 
 
 def check_agreement(checkpoint: Checkpoint, replayed: Position) -> None:
-    """Raise IntegrityError unless a replay came to the same place; `replayed` is its position after that frame.
+    """Raise IntegrityError unless a replay reached the signed position; `replayed` is the replay's position after that
+    frame.
 
     The message names the first field that differs, and both values.
     """
@@ -206,9 +208,9 @@ def check_agreement(checkpoint: Checkpoint, replayed: Position) -> None:
         signed, found = getattr(checkpoint.position, field.name), getattr(replayed, field.name)
         if signed != found:
             raise IntegrityError(
-                f"frame {checkpoint.position.sequence} is not the one that was signed: its {field.name} is "
-                f"{_shown(found)}, and the checkpoint says {_shown(signed)}",
-                hint="keep both, folder and checkpoint: one of them was changed, or belongs to another ledger",
+                f"frame {checkpoint.position.sequence} differs from the signed one: its {field.name} is "
+                f"{_shown(found)}, the checkpoint's is {_shown(signed)}",
+                hint="store both the folder and the checkpoint: one of them was changed, or belongs to another ledger",
             )
 
 
@@ -221,11 +223,11 @@ def _shown(value: Any) -> str:
 
 
 def _invalid(problem: str) -> UsageError:
-    return UsageError(f"this is no checkpoint: {problem}", hint="fetch the file again from where it was published")
+    return UsageError(f"this is no checkpoint: {problem}", hint="fetch the published file again")
 
 
 def _document(content: str | bytes) -> dict[str, Any]:
-    wanted = {*_HEX_FIELDS, "algorithm", "epoch", "format", "sequence", "signer", "supply", "time_ns"}
+    required = {*_HEX_FIELDS, "algorithm", "epoch", "format", "sequence", "signer", "supply", "time_ns"}
     if len(content) > FILE_BYTES_MAX:
         raise _invalid(f"it is longer than {FILE_BYTES_MAX:,} bytes")
     try:
@@ -234,8 +236,8 @@ def _document(content: str | bytes) -> dict[str, Any]:
         raise _invalid(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise _invalid(f"its format is not {FORMAT}")
-    if wrong := wanted.symmetric_difference(document):
-        raise _invalid(f"{', '.join(sorted(wrong))} is missing or does not belong there")
+    if wrong := required.symmetric_difference(document):
+        raise _invalid(f"{', '.join(sorted(wrong))} is missing or unknown")
     return document
 
 
@@ -251,7 +253,7 @@ def _hex(document: Mapping[str, Any], name: str, size: int) -> bytes:
 
 
 def _number(value: Any, name: str, least: int, most: int) -> int:
-    """An integer, as a JSON number or as decimal text."""
+    """Return an integer from a JSON number or a decimal string."""
     if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isascii():
         value = int(value) if value.removeprefix("-").isdigit() else None
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:

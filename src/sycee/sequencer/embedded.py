@@ -1,9 +1,8 @@
-"""A ledger in a folder, in this process, without a server.
+"""An embedded ledger: a folder, opened in this process, without a server.
 
-`Ledger` is one flat class: every method a program needs is on it, in sections. It holds three parts: the sequencer
-(which orders, writes and reads), a session (which signs and makes ids), and the suspense accounts it found. To move
-many records a second, or for an operation that has no method here, build records with `sycee.ledger.operations` and
-call `submit`.
+`Ledger` is one flat class with every method that a program needs, in sections. Its parts are a sequencer (orders,
+writes and reads), a session (signs, and creates ids) and a cache of suspense accounts. For large batches, or for
+operations without a method here, build records with `sycee.ledger.operations` and call `submit`.
 """
 
 from __future__ import annotations
@@ -53,12 +52,12 @@ BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT
 class Ledger(MoneyOperations[Result]):
     """An embedded ledger. Open it with `Ledger.open`, use it from any number of threads, and close it.
 
-    Each operation takes an `id`, a fresh one by default: the same id again is answered EXISTS and changes nothing. An
-    operation returns its Result once it is durable. Reads are answered from one committed frame.
+    Each operation has an `id`, a fresh one by default: the same id again returns EXISTS and changes nothing. An
+    operation returns its Result once it is durable. A read returns values of one committed frame.
 
-    Raises UsageError for an argument of the wrong type or size, and UnavailableError once the ledger is closed, has
-    stopped after a failed write, or belongs to another process. Until the ledger names two officers no operation needs
-    a signature; `authority_on` returns whether it does.
+    Raises UsageError for an argument of the wrong type or size; UnavailableError once the ledger is closed, has stopped
+    after a failed write, or was opened by another process. Operations need signatures once two persons have the role of
+    officer (`authority_on`).
     """
 
     def __init__(self, sequencer: Sequencer, session: Session | None = None, *, closes_folder: bool = True) -> None:
@@ -88,23 +87,26 @@ class Ledger(MoneyOperations[Result]):
     ) -> Self:
         """Open the ledger in `folder`, created if absent, and bring its state up to its last frame.
 
-        - `create`: False opens an existing ledger only, so that a misspelt folder is an error and no new ledger.
+        - `create`: False opens an existing ledger only, so that a misspelt folder raises UsageError.
         - `ticks`: start a thread that ends holds and changes rule sets at their time even if no operation arrives.
-        - `snapshot_frames`: write a snapshot at close if at least this many frames came since the last; None: never.
-        - `snapshot_every`: write one on a thread after this many frames, while the ledger goes on; None: never.
-        - `history_bytes`: memory for the newest movements and bound operations, by default an eighth of the machine's.
-          Older rows, and purses of programmes that are long over, go to unlinked temporary files in `folder` and are
-          read from there.
-        - `operations_max`, `bytes_max`: callers wait while this many operations, or bytes of them, are not answered.
-        - `signature_workers`: processes that verify signatures, at most one for each processor; 0: this process does.
-        - `cut_tail`: give up a last group of frames that is complete but wrong (see TailInDoubt).
+        - `snapshot_frames`: write a snapshot at close if ≥ this many frames were written since the last; None: never.
+        - `snapshot_every`: write a snapshot on a thread after this many frames; None: never.
+        - `history_bytes`: memory for the newest movements and bound operations, by default 1/8 of the machine's memory.
+          Older rows, and purses of programmes whose refund window is over, are moved to unlinked temporary files in
+          `folder`.
+        - `operations_max`, `bytes_max`: callers wait while this many operations, or bytes of operations, have no
+          result.
+        - `signature_workers`: processes that verify signatures, at most one per processor; 0: this process verifies.
+        - `cut_tail`: discard a last group of frames that is complete but invalid (see TailInDoubt).
 
-        Raises UsageError if `create` is False and `folder` holds no ledger; UnavailableError if another process has
-        the folder open, a newer release wrote it or the disk refuses; JournalDamaged if acknowledged bytes are
-        damaged or missing; TailInDoubt if only a person can decide about the last group. `findings` lists each repair.
+        Raises UsageError if `create` is False and `folder` holds no ledger; UnavailableError if another process has the
+        folder open, a newer release wrote it or the disk refuses; JournalDamaged if acknowledged bytes are damaged or
+        missing; TailInDoubt if only a person can decide about the last group. `findings` lists each repair.
         """
         if clock is not None and not isinstance(clock, Clock):
-            raise UsageError(f"{short_repr(clock)} is no clock", hint="leave it out for the machine's own")
+            raise UsageError(
+                f"clock must be a Clock; got {short_repr(clock)}", hint="omit the argument for the machine's clock"
+            )
         if snapshot_frames is not None:
             check_integer("snapshot_frames", snapshot_frames, high=I64_MAX)
         if snapshot_every is not None:
@@ -116,12 +118,12 @@ class Ledger(MoneyOperations[Result]):
         check_integer("bytes_max", bytes_max, low=1, high=I64_MAX)
         check_integer("signature_workers", signature_workers, high=WORKERS_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
-            raise UsageError("ticks=True waits by the machine's clock", hint="with another clock, call tick() yourself")
-        kept = snapshot_disk(folder)
+            raise UsageError("ticks=True needs the machine's clock", hint="with another clock, call tick() yourself")
+        snapshots_on = snapshot_disk(folder)
         sequencer = Sequencer(
-            snapshots.open_journal(journal_disk(folder), kept, create=create, cut_tail=cut_tail),
+            snapshots.open_journal(journal_disk(folder), snapshots_on, create=create, cut_tail=cut_tail),
             clock=clock,
-            snapshot_disk=kept,
+            snapshot_disk=snapshots_on,
             snapshot_frames=snapshot_frames,
             snapshot_every=snapshot_every,
             trust_snapshots=not cut_tail,
@@ -152,21 +154,21 @@ class Ledger(MoneyOperations[Result]):
     def submit(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Submit operations: (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
 
-        `envelopes` sign ranges of the records; without any, the signers of `signed_by` sign all. Raises UsageError for
-        records that no frame can hold, UnavailableError where memory or the disk cannot hold them.
+        `envelopes` sign ranges of the records; without envelopes, the signers of `signed_by` sign all. Raises
+        UsageError for records that no frame can hold, UnavailableError if memory or the disk is insufficient.
         """
         return self.sequencer.submit(records, self._session.envelopes_of(records, envelopes))
 
     @contextmanager
     def chain(self) -> Iterator[Chain]:
-        """Collect operations and do them, when the block ends, whole or not at all; `results` lists their results.
+        """Collect operations and submit them together when the block ends; if one fails, none is done.
 
-            with ledger.chain() as both:
-                both.transfer(ann, bob, "5.00")
-                both.transfer(bob, shop, "5.00")
-            both.results
+            with ledger.chain() as chain:
+                chain.transfer(ann, bob, "5.00")
+                chain.transfer(bob, shop, "5.00")
+            chain.results
 
-        An error inside the block does none of them.
+        If the block raises an error, nothing is submitted.
         """
         with Chain(self) as chain:
             yield chain
@@ -174,22 +176,22 @@ class Ledger(MoneyOperations[Result]):
             chain.results = results_of(self.submit(chain.linked()))
 
     def asynchronous(self) -> AsyncLedger:
-        """Return this ledger for coroutines of the running event loop, to be used with `async with`.
+        """Return this ledger for coroutines of the running event loop. Use it with `async with`.
 
-        Raises UsageError where no event loop runs, UnavailableError once the ledger is closed or has stopped.
+        Raises UsageError if no event loop is running, UnavailableError once the ledger is closed or has stopped.
         """
         self.sequencer.check_process()
         self.sequencer.check_running()
         return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission))
 
     def new_id(self) -> int:
-        """Return a fresh id, for an operation that may have to be sent again, or for an account."""
+        """Return a fresh id for an operation or an account. Store it first if the call may have to be repeated."""
         return self._session.new_id()
 
     # --- currencies and accounts ---
 
     def define_currency(self, code: str, *, zone: str, id: AnyId | None = None) -> Result:
-        """Keep this ISO 4217 currency, whose day ends at midnight in `zone`. Repeating it is harmless."""
+        """Define an ISO 4217 currency whose day ends at midnight in `zone`. A repeated definition returns EXISTS."""
         number = reads.currency_number(code)
         record = operations.define_currency(self._id(id), currency=number, zone=zone)
         with self.sequencer.reading() as state:
@@ -210,18 +212,18 @@ class Ledger(MoneyOperations[Result]):
     ) -> int:
         """Open an account and return its id: `account`, or a fresh one.
 
-        - `suspense`: the account that takes what this one cannot. By default the operator's first suspense account of
-          the currency, or else the issuer's (operator 0); one is opened now if there is none.
+        - `suspense`: account for money that this account cannot receive. By default the operator's first suspense
+          account of the currency, or else the issuer's (operator 0); opened now if there is none.
         - `operator`: number of the operator that runs the account and signs for it.
         - `rule_set`: the limits of the account; 0 for none.
 
-        Safe to send again under the same `id` and `account`: the account is returned as the first time. Raises Refused
-        where the ledger refuses it, UsageError for an `id` without `account`.
+        To repeat the call safely, give both `id` and `account`. Raises Refused if the ledger refuses the account,
+        UsageError for an `id` without `account`.
         """
         if id is not None and account is None:
             raise UsageError(
-                "open_account with id= but without account= could not be sent again: each time it would open another",
-                hint="choose the account's id, too: account=ledger.new_id(), kept before the call",
+                "open_account with id= needs account=: repeated without it, the call would open another account",
+                hint="choose the account's id as well: account=ledger.new_id(), stored before the call",
             )
         number, kind = reads.currency_number(currency), reads.account_kind(kind)
         operator, account = check_integer("operator", operator, high=2**32 - 1), self._id(account)
@@ -242,17 +244,17 @@ class Ledger(MoneyOperations[Result]):
         (answer,) = self.submit(record)
         check_opened(answer, kind, currency)
         if kind is AccountKind.SUSPENSE:
-            self._suspense.forget()
+            self._suspense.clear()
         return account
 
     def close_account(self, account: AnyId, *, reason: Reason = Reason.REQUEST, id: AnyId | None = None) -> Result:
-        """Close an account for good. It must be empty, with nothing held or in transit."""
+        """Close an account permanently. It must be empty, without holds or money in transit."""
         return self._submit_record(operations.close_account(self._id(id), account=account, reason=reason))
 
     def link_account(self, account: AnyId, to: AnyId = 0, *, id: AnyId | None = None) -> Result:
-        """Send what an account may not hold on through the IN_TRANSIT account `to`; 0 for nowhere.
+        """Forward money above an account's limit through the IN_TRANSIT account `to`; 0 for no forwarding.
 
-        An IN_TRANSIT account itself is linked to where its confirmed money goes.
+        For an IN_TRANSIT account, `to` is the account that receives its confirmed money.
         """
         return self._submit_record(operations.link_account(self._id(id), account=account, to=to))
 
@@ -261,7 +263,7 @@ class Ledger(MoneyOperations[Result]):
     def define_rule_set(
         self, rule_set: int, *, from_ns: int = 0, until_ns: int = I64_MAX, id: AnyId | None = None, **rules: Any
     ) -> Result:
-        """Define what money of accounts under rule set `rule_set` may do, or change it from `effective_ns` on.
+        """Define the limits of accounts under rule set `rule_set`, or change them from `effective_ns` on.
 
         `rules` are the keywords of `operations.define_rule_set`: maxima in minor units (`balance_max`, `single_max`,
         `day_max`, ...), `groups`, `flags`, `refund_reserve`, `payment_min`, `refund_window_s`, `return_account`,
@@ -273,27 +275,27 @@ class Ledger(MoneyOperations[Result]):
         return self._submit_record(record)
 
     def set_rule_set(self, account: AnyId, rule_set: int, *, id: AnyId | None = None) -> Result:
-        """Put the account under a rule set from now on; 0 for none."""
+        """Assign a rule set to the account from now on; 0 for none."""
         return self._submit_record(operations.set_rule_set(self._id(id), account=account, rule_set=rule_set))
 
     def block(
         self, account: AnyId, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: AnyId | None = None
     ) -> Result:
-        """Block an account for debits, credits or both. Each side stays blocked while any reason is left."""
+        """Block an account for debits, credits or both. Each side stays blocked until all its reasons are removed."""
         record = operations.block_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
         return self._submit_record(record)
 
     def unblock(
         self, account: AnyId, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: AnyId | None = None
     ) -> Result:
-        """Remove one reason of blocking."""
+        """Remove one reason of a block."""
         record = operations.unblock_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
         return self._submit_record(record)
 
     # --- keys, roles, signatures ---
 
     def set_key(self, account: AnyId, key: PublicKey | None, *, id: AnyId | None = None) -> Result:
-        """Have the account's own operations signed with this key from now on; None for no key.
+        """Set the key that signs the account's own operations from now on; None for no key.
 
         Each call, also with None, begins a new key epoch: signatures made before it are no longer valid.
         """
@@ -314,12 +316,14 @@ class Ledger(MoneyOperations[Result]):
         until_ns: int = I64_MAX,
         id: AnyId | None = None,
     ) -> Result:
-        """Let a person's key sign in a role while `from_ns` <= time < `until_ns`; `revoke_role` names the grant's `id`.
+        """Allow a person's key to sign in a role while `from_ns` <= time < `until_ns`; `revoke_role` needs the `id`.
 
-        `person` is an id that identifies nobody outside; `operator` the number of the operator whose accounts an
-        operator signs for; `currency` the only one that an officer signs for, 0 for an officer of the board. As soon as
-        two persons are officers of the board, operations need signatures. A key of another person is answered
-        KEY_IS_ANOTHERS.
+        - `person`: a pseudonymous id of the person.
+        - `operator`: number of the operator whose accounts an OPERATOR signs for.
+        - `currency`: the only currency that an OFFICER signs for; 0 for an officer of the board.
+
+        Once two persons are officers of the board, operations need signatures. A key that another person has is refused
+        with KEY_IS_ANOTHERS.
         """
         _check_public(key)
         record = operations.grant_role(
@@ -336,52 +340,52 @@ class Ledger(MoneyOperations[Result]):
         return self._submit_record(record)
 
     def revoke_role(self, grant: AnyId, *, id: AnyId | None = None) -> Result:
-        """Revoke, for good, the role that the `grant_role` of this id gave."""
+        """Revoke permanently the role that the `grant_role` with this id granted."""
         return self._submit_record(operations.revoke_role(self._id(id), grant=grant))
 
     def signed_by(self, *signers: Signer) -> Ledger:
-        """Return this ledger with other signers, all of whom sign each operation. Each must have a role in it.
+        """Return this ledger with other signers, all of which sign each operation. Each must have a role in the ledger.
 
-        The end of a `with` block leaves the folder open; `close` closes it for both. Raises UsageError for what is no
-        Signer.
+        The end of a `with` block leaves the folder open; `close` closes it for both. Raises UsageError for anything but
+        Signer objects.
         """
         return Ledger(self.sequencer, self._session.with_signers(signers), closes_folder=False)
 
     def signer_for(self, account: AnyId, key: SigningKey) -> Signer:
-        """Bind an account's private key to it: `ledger.signed_by(ledger.signer_for(ann, key)).pay(ann, shop, ...)`.
+        """Return the signer of an account: `ledger.signed_by(ledger.signer_for(ann, key)).pay(ann, shop, ...)`.
 
-        Valid until the account's next `set_key`. Raises UsageError where there is no such account, or its operations
-        are signed with another key or with none.
+        Valid until the account's next `set_key`. Raises UsageError if the account does not exist, or has another key or
+        none.
         """
         return Signer.of_account(self.account(account), key)
 
     @property
     def signs(self) -> bool:
-        """Whether submissions without envelopes are signed: after `signed_by`."""
+        """Whether submissions without envelopes are signed: True after `signed_by`."""
         return self._session.signs
 
     @property
     def authority_on(self) -> bool:
-        """Whether operations need signatures: from the moment on at which two persons are officers."""
+        """Whether operations need signatures: True once two persons have the role of officer."""
         with self.sequencer.reading() as state:
             return state.authority_on
 
     # --- reading accounts ---
 
     def account(self, account: AnyId) -> Account:
-        """Return an account as of the newest committed frame. Raises UsageError where there is none."""
+        """Return an account as of the newest committed frame. Raises UsageError if it does not exist."""
         return self._query(reads.account(account))
 
     def balance(self, account: AnyId) -> int:
-        """Return an account's balance in minor units. Raises UsageError where there is no such account."""
+        """Return an account's balance in minor units. Raises UsageError if the account does not exist."""
         return self._query(reads.balance(account))
 
     def accounts(
         self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
     ) -> list[Account]:
-        """Return the accounts of a currency, a kind, an operator, or of all that is given, in order of opening.
+        """Return the accounts of a currency, a kind and an operator, as far as given, in order of opening.
 
-        O(accounts), and no frame is written meanwhile: of a million accounts, select a part.
+        O(accounts), and no frame is written meanwhile: with a million accounts, give at least one filter.
         """
         filters = {
             "currency": None if currency is None else reads.currency_number(currency),
@@ -392,7 +396,7 @@ class Ledger(MoneyOperations[Result]):
             return reads.accounts(state, filters, currency)
 
     def issuance(self, currency: str) -> int:
-        """Return the id of the currency's one issuance account. Raises UsageError where none is open."""
+        """Return the id of the currency's issuance account. Raises UsageError if none is open."""
         reads.currency_number(currency)
         with self.sequencer.reading() as state:
             return reads.issuance(state, currency)
@@ -404,7 +408,7 @@ class Ledger(MoneyOperations[Result]):
             return reads.supply(state, currency)
 
     def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
-        """Return an account's movements, oldest first; with `newest` only that many of the latest. O(lines)."""
+        """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines)."""
         number = check_id("account", account)
         if newest is not None:
             newest = check_integer("newest", newest, high=I64_MAX)
@@ -414,47 +418,46 @@ class Ledger(MoneyOperations[Result]):
     def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
-        `cursor`: of the page before, 0 for the first. A page stays the same whatever is written later. Raises
-        UsageError where there is no such account, for a cursor of another statement, and for too many lines.
+        `cursor`: from the previous page, 0 for the first. Later operations do not change a page. Raises UsageError if
+        the account does not exist, for a cursor of another statement, and for too many lines.
         """
         return self._query(reads.statement_page(account, lines=lines, cursor=cursor))
 
     def purse(self, programme: int, member: int) -> Purse | None:
-        """Return what a member holds of a programme, or None."""
+        """Return a member's purse of a programme, or None."""
         return self._query(reads.purse(programme, member))
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer many reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
+        """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
 
-        `at_least`: wait until this frame is committed. Reads of all callers that wait share one pass between two
-        frames. Raises UsageError for more than one pass answers.
+        `at_least`: wait until this frame is committed. Waiting reads of all callers share one pass between two frames.
+        Raises UsageError for more requests than one pass allows.
         """
         return self.sequencer.read(requests, at_least=at_least)
 
     # --- reading operations ---
 
     def result_of(self, id: AnyId) -> Bound | None:
-        """Return the first answer under this id, however often it was sent again; None where nothing is bound to it.
+        """Return the first result under this id, however often it was sent again; None if the id is not bound.
 
-        None means that the operation never arrived, was malformed, or was not journaled for want of a signature or a
-        whole chain: send it.
+        None means that the operation never arrived, was malformed, or lacked a signature or a complete chain: send it.
         """
         return self._query(reads.operation(id))
 
     def unrecovered_of(self, reversal: AnyId) -> int:
-        """Return the claim that the reverse of this id left: the amount it did not find, in minor units.
+        """Return the claim of the reverse with this id: the amount that it did not recover, in minor units.
 
         The claim is recorded once and does not change. To collect it, send another `reverse` of the same original.
-        Raises UsageError where no reverse of this id was done.
+        Raises UsageError unless the id is bound to a reverse that was CREATED.
         """
         return self._query(reads.missing(reversal))
 
     def find_hold(self, hold: AnyId) -> Hold | None:
-        """Return what an operation holds, or None."""
+        """Return the hold that an operation created, or None."""
         return self._query(reads.hold(hold))
 
     def find_transit(self, sent: AnyId) -> Transit | None:
-        """Return the money that a send or waterfall put in transit, or None."""
+        """Return the money in transit of a send or waterfall, or None."""
         number = check_id("sent", sent)
         with self.sequencer.reading() as state:
             return state.transit_of(number)
@@ -468,31 +471,31 @@ class Ledger(MoneyOperations[Result]):
     def snapshot(self) -> str:
         """Write the state to disk, so that the next start is quick; return the file's name.
 
-        Other threads go on using the ledger meanwhile. An UnavailableError leaves the ledger unharmed.
+        Other threads can use the ledger meanwhile. After an UnavailableError the ledger is unharmed.
         """
         return self.sequencer.snapshot()
 
     def digest(self) -> bytes:
-        """Return the state digest, 32 bytes: equal for equal histories, however they were framed."""
+        """Return the state digest, 32 bytes: equal for equal histories, independent of their frames."""
         with self.sequencer.reading() as state:
             return state.digest()
 
     def check(self) -> None:
-        """Recompute every balance and purse from the movements. Raises IntegrityError with what does not hold."""
+        """Recompute every balance and purse from the movements. Raises IntegrityError if any differs."""
         with self.sequencer.reading() as state:
             state.check()
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What opening the ledger cut, repaired or skipped, and a snapshot that closing it could not write.
+        """One sentence for each cut, repair or skipped snapshot at opening, and for a snapshot that failed at close.
 
-        One sentence each; empty if all was well. Readable after `close`, too.
+        Empty if there were none. Also readable after `close`.
         """
         return self.sequencer.findings
 
     @property
     def ledger_id(self) -> bytes:
-        """The ledger's 16 bytes, which every signature names."""
+        """The ledger's 16 bytes, which every signature covers."""
         return self.sequencer.ledger_id
 
     # --- helpers ---
@@ -514,6 +517,6 @@ class Ledger(MoneyOperations[Result]):
 def _check_public(key: PublicKey) -> None:
     if not isinstance(key, PublicKey):
         raise UsageError(
-            f"{short_repr(key)} is no PublicKey",
+            f"key must be a PublicKey; got {short_repr(key)}",
             hint="give SigningKey.public, or PublicKey.parse of its text; never a private key",
         )

@@ -1,15 +1,14 @@
-"""Operations and reads of many coroutines of one event loop, on their way into the queue and back.
+"""Path of operations and reads from the coroutines of one event loop into the queue and back.
 
     coroutine ─> submit ─> pending ─> flush, once per iteration of the loop ─┬─> queue ─> writer
                                               signed ─> signature workers ───┘              │
     coroutine <─ deliver, one call_soon_threadsafe per frame <──────────────────────────────┘
 
-There is no timer. While one frame is on its way to the disk, operations for the next one collect in the queue: a single
-caller waits for one fdatasync, and ten thousand callers share one.
+There is no timer. While one frame is being written, operations for the next one collect in the queue. So one caller
+waits for one fdatasync, and 10,000 callers share one.
 
-A caller that is cancelled is withdrawn if its operation is not yet taken, by the signature workers or by the writer;
-then nothing is written. An operation that was taken goes on, and its result is found by its id. A caller cannot tell
-from outside which was the case: it must look the id up, or send the operation again under the same id.
+A cancelled operation is withdrawn if neither the signature workers nor the writer have popped it. Otherwise it is
+written. The caller cannot tell which: look the id up, or send the operation again under the same id.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, PendingVerification, copy_error, size_of
 from sycee.sequencer.views import Read
 
-# Single signed records that are verified together: few enough for workers to share, so that verifying and writing
-# overlap; enough for the Python work of a group, some 100 µs, to be little for each.
+# Single signed records that are verified together: few enough to spread over the workers and to overlap with writing;
+# enough to share the Python work of a group, some 100 µs.
 GROUP_RECORDS_MAX: Final = 64
 
 
 class GroupToken:
-    """The token of several coroutines whose operations, or reads, travel together."""
+    """The token of several coroutines whose operations or reads form one entry."""
 
     __slots__ = ("futures",)
 
@@ -50,12 +49,12 @@ class GroupToken:
         self.futures = futures
 
     def cancelled(self) -> bool:
-        """Return False: once together, the operations stay together."""
+        """Return False: one coroutine cannot withdraw the operations of the others."""
         return False
 
 
 class DeferredToken:
-    """The token of a read that waits for a frame."""
+    """The token of a read that waits for a later frame."""
 
     __slots__ = ("future",)
 
@@ -68,31 +67,30 @@ class DeferredToken:
 
 
 class LoopSubmitter:
-    """Puts operations and reads of one event loop's coroutines into the queue. For that loop's thread alone."""
+    """Puts operations and reads of one event loop's coroutines into the queue. For that loop's thread only."""
 
     def __init__(self, admission: Admission) -> None:
-        """Belong to the running event loop. Raises UsageError where none runs."""
+        """Bind to the running event loop. Raises UsageError if no event loop is running."""
         self._admission = admission
         self._queue = admission.queue
         self._owner = Owner()
         try:
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
         except RuntimeError as error:
-            raise UsageError("no event loop runs here", hint="call it inside a coroutine") from error
-        self._pending: list[Entry] = []  # for the next flush
+            raise UsageError("no event loop is running", hint="call asynchronous() inside a coroutine") from error
+        self._pending: list[Entry] = []  # until the next flush
         self._pending_operations = self._pending_bytes = 0
-        self._pending_signed: list[tuple[asyncio.Future[Any], bytes, bytes]] = []  # records, and one envelope of each
+        self._pending_signed: list[tuple[asyncio.Future[Any], bytes, bytes]] = []  # future, record, envelope
         self._pending_reads: list[Read] = []
-        self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # account of each
+        self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # future, account id
         self._will_flush = False
-        self._unanswered = 0  # futures of this loop, pending ones included
-        # Callers that wait for space in the queue, with the operations and bytes of each.
-        self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()
-        self._admitted = 0  # how many of them were let in and have not put their entry yet
+        self._unanswered = 0  # futures without an outcome, pending ones included
+        self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()  # for space: future, operations, bytes
+        self._admitted = 0  # waiters that were admitted and have not put their entry yet
         self._admitted_operations = self._admitted_bytes = 0
-        self._deferred = 0  # reads that wait for a frame that may be long in coming
+        self._deferred = 0  # reads that wait for a later frame
         self._is_closed = False
-        self._idle: asyncio.Future[None] | None = None  # set when nothing is unanswered any more
+        self._idle: asyncio.Future[None] | None = None  # set when every future has its outcome
 
     # --- the loop's side ---
 
@@ -101,7 +99,7 @@ class LoopSubmitter:
         return self._admission.prepare(operations, envelopes)
 
     async def submit(self, batch: PreparedBatch) -> Any:
-        """Return a batch's answers once it is durable; wait for space, in order of arrival, while the queue is full."""
+        """Return a batch's results once it is durable. While the queue is full, wait for space in order of arrival."""
         self._owner.check("the ledger")
         if self._must_wait():
             await self._wait_for_space(*size_of(batch))
@@ -110,7 +108,7 @@ class LoopSubmitter:
         return await self._add_pending(batch)
 
     async def submit_single(self, record: bytes) -> Result:
-        """Submit one TRANSFER or PAY, RECORD_BYTES linked to nothing; return its Result once it is durable."""
+        """Submit one TRANSFER or PAY, RECORD_BYTES outside any chain; return its Result once it is durable."""
         self._owner.check("the ledger")
         if self._must_wait():
             await self._wait_for_space(1, RECORD_BYTES)
@@ -124,7 +122,7 @@ class LoopSubmitter:
         return result
 
     def submit_nowait(self, batch: PreparedBatch) -> asyncio.Future[Any]:
-        """Return the future of a batch's answers. Raises UnavailableError while the queue is full."""
+        """Return the future of a batch's results. Raises UnavailableError while the queue is full."""
         self._owner.check("the ledger")
         if self._is_closed:
             raise _closed()
@@ -137,16 +135,16 @@ class LoopSubmitter:
         return self._add_pending(batch)
 
     def _must_wait(self) -> bool:
-        # A new caller goes behind those that wait, and behind those that were let in and have not put their entry yet.
+        # A new caller waits behind earlier waiters, and behind admitted ones that have not put their entry yet.
         if self._waiters or self._admitted:
             return True
         return not self._queue.has_space(self._pending_operations, self._pending_bytes)
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
-        """Submit one record with one envelope, which covers it alone; return its Result once it is durable.
+        """Submit one record with one envelope that covers it; return its Result once it is durable.
 
-        The short path of signed payments: no array is made for a single one. Neither is looked at here: `record` must
-        be RECORD_BYTES long, linked to nothing and no definition, `envelope` ENVELOPE_BYTES.
+        Creates no array for a single payment. The arguments are not checked here: `record` must have RECORD_BYTES, be
+        in no chain and define nothing; `envelope` must have ENVELOPE_BYTES.
         """
         self._owner.check("the ledger")
         if self._must_wait():
@@ -161,12 +159,12 @@ class LoopSubmitter:
         return result
 
     def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[Any]:
-        """Return the future of the Answers to requests, (n,) reading.READ. Raises UnavailableError once closed."""
+        """Return the future of the Answers to requests, (n,) queries.READ. Raises UnavailableError once closed."""
         future = self._read_future()
         if not at_least:
             self._pending_reads.append((self, future, requests, 0))
             return future
-        # Counted apart: a caller may give up a read whose frame does not come, and `aclose` must not wait for it.
+        # Counted separately: `aclose` must not wait for a read that its caller gave up.
         self._unanswered -= 1
         self._deferred += 1
         future.add_done_callback(self._end_deferred_read)
@@ -176,7 +174,7 @@ class LoopSubmitter:
     def balance(self, account: int) -> asyncio.Future[Any]:
         """Return the future of an account's balance in minor units, or of None. Raises UnavailableError once closed.
 
-        Balances that one iteration of the loop asks for are one request.
+        All balances that are requested in one iteration of the loop form one read.
         """
         future = self._read_future()
         self._pending_balances.append((future, account))
@@ -201,19 +199,21 @@ class LoopSubmitter:
         return future
 
     def _future(self) -> asyncio.Future[Any]:
-        """Return the future of an outcome, and see that what is pending is flushed."""
-        # Asking which loop runs takes a system call; a thread runs one of its loops at a time, so this says as much.
+        """Return a new future, and schedule a flush of the pending entries."""
+        # asyncio.get_running_loop makes a system call. A thread runs one loop at a time, so comparing threads suffices.
         if get_ident() != self._thread or self._loop.is_closed():
-            raise UsageError("this belongs to another event loop", hint="each event loop makes one of its own")
+            raise UsageError(
+                "this AsyncLedger belongs to another event loop", hint="call ledger.asynchronous() in each event loop"
+            )
         if not self._will_flush:
-            # After everything that is ready has run: its operations go into the same frame.
+            # Runs after all callbacks that are ready, so that their operations share the frame.
             self._will_flush = True
             self._loop.call_soon(self._flush)
         self._unanswered += 1
         return self._loop.create_future()
 
     def _flush(self) -> None:
-        """Put what is pending into the queue, or have it verified first."""
+        """Put the pending entries into the queue; start the verification of signed ones."""
         self._will_flush = False
         entries, signed = self._pending, self._pending_signed
         reads, balances = self._pending_reads, self._pending_balances
@@ -232,14 +232,14 @@ class LoopSubmitter:
         self._set_if_idle()
 
     def _put(self, put: Callable[[Any], None], entries: Sequence[Any]) -> None:
-        """Put entries or reads, or answer all of them with an error if the queue is closed."""
+        """Put entries or reads; if the queue is closed, fail all of them with its error."""
         try:
             put(entries)
         except UnavailableError as error:
             self._deliver_outcomes([(entry[1], copy_error(error)) for entry in entries])
 
     def _balance_reads(self, balances: list[tuple[asyncio.Future[Any], int]]) -> list[Read]:
-        """Return balances as reads of as many accounts as one pass answers."""
+        """Return balances as reads, each of at most READS_MAX accounts."""
         reads: list[Read] = []
         for start in range(0, len(balances), queries.READS_MAX):
             futures, accounts = zip(*balances[start : start + queries.READS_MAX], strict=True)
@@ -247,7 +247,7 @@ class LoopSubmitter:
         return reads
 
     def _group_signed(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
-        """Return single signed records as batches of many."""
+        """Return single signed records as batches of up to GROUP_RECORDS_MAX."""
         made: list[Entry] = []
         rest = iter([each for each in signed if not each[0].cancelled()])
         while some := list(islice(rest, GROUP_RECORDS_MAX)):
@@ -257,7 +257,7 @@ class LoopSubmitter:
         return made
 
     def _start_verification(self, entry: Entry) -> Entry:
-        """Have an entry's signatures verified, if it has some, while it waits in the queue."""
+        """Start the verification of an entry's signatures, if it has any; the returned entry waits in the queue."""
         receiver, token, record, batch = entry
         if not isinstance(batch, PreparedBatch) or not batch.envelopes.size:
             return entry
@@ -266,7 +266,7 @@ class LoopSubmitter:
         return receiver, token, record, verifying
 
     def _store_verification(self, verifying: PendingVerification, outcome: PreparedBatch | BaseException) -> None:
-        """Set the outcome of a verification. On the verifier's thread."""
+        """Store the outcome of a verification and wake the writer. On the verifier's thread."""
         verifying.outcome = outcome
         self._queue.notify_verified()
 
@@ -281,7 +281,7 @@ class LoopSubmitter:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
-                self._leave_admission(operations, size)  # let in and cancelled in the same moment
+                self._leave_admission(operations, size)  # admitted and cancelled in the same iteration
             else:
                 self._loop.call_soon(self._admit)
             raise
@@ -295,7 +295,7 @@ class LoopSubmitter:
             self._loop.call_soon(self._admit)
 
     def _admit(self) -> None:
-        """Let waiters in, in order, while the bound is not reached; the last of them may exceed it."""
+        """Admit waiting callers in order until the limit is reached; the last of them may exceed it."""
         while self._waiters:
             waiter, operations, size = self._waiters[0]
             if not waiter.done():
@@ -309,14 +309,14 @@ class LoopSubmitter:
                 waiter.set_result(None)
             self._waiters.popleft()
         if self._waiters and not self._admitted and not self._pending and not self._queue.watch_space(self):
-            self._loop.call_soon(self._admit)  # space was freed just now
+            self._loop.call_soon(self._admit)  # space was freed in the meantime
         self._set_if_idle()
 
     def _deliver_outcomes(self, outcomes: list[tuple[Any, Any]]) -> None:
-        """Hand outcomes to callers; an exception is raised in its caller."""
+        """Set the outcomes of callers' futures; an exception is raised in its caller."""
         self._unanswered -= len(outcomes)
         for token, outcome in outcomes:
-            if type(outcome) is Result:  # one payment's, as most are
+            if type(outcome) is Result:  # a single payment, the most frequent case
                 if not token.done():
                     token.set_result(outcome)
             elif isinstance(token, GroupToken):
@@ -324,7 +324,7 @@ class LoopSubmitter:
                 for future, each in zip(token.futures, _group_outcomes(token, outcome), strict=True):
                     _set(future, each)
             elif isinstance(token, DeferredToken):
-                self._unanswered += 1  # it was not counted
+                self._unanswered += 1  # a deferred read is not counted in `_unanswered`
                 _set(token.future, outcome)
             else:
                 _set(token, outcome)
@@ -338,10 +338,10 @@ class LoopSubmitter:
         self._queue.check_running()
 
     async def aclose(self) -> None:
-        """Accept nothing more; return when everything that was submitted before is answered."""
+        """Accept nothing more; return when all earlier submissions have outcomes."""
         self._is_closed = True
         if not self._owner.is_here:
-            return  # the callers are the parent's
+            return  # the callers are in the parent process
         while self._is_busy():
             if self._idle is None:
                 self._idle = self._loop.create_future()
@@ -358,15 +358,15 @@ class LoopSubmitter:
     # --- the writer's side ---
 
     def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
-        """Have the loop answer its callers. Called by the writer."""
+        """Schedule the delivery of outcomes on the loop. Called by the writer."""
         self._call(self._deliver_outcomes, outcomes)
 
     def space_freed(self) -> None:
-        """Have the loop let waiters in. Called by the writer."""
+        """Schedule the admission of waiting callers on the loop. Called by the writer."""
         self._call(self._admit)
 
     def _call(self, function: Any, *arguments: Any) -> None:
-        with suppress(RuntimeError):  # the loop was closed: none of its callers is there to be answered
+        with suppress(RuntimeError):  # the loop is closed, and with it all its callers
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
@@ -392,5 +392,5 @@ def _set(future: asyncio.Future[Any], outcome: Any) -> None:
 
 def _closed() -> UnavailableError:
     return UnavailableError(
-        "this way into the ledger is closed", hint="ledger.asynchronous() makes another while the ledger is open"
+        "this AsyncLedger is closed", hint="call ledger.asynchronous() again while the ledger is open"
     )

@@ -1,4 +1,4 @@
-"""The folder of a ledger: which disk holds its journal, and which its snapshots."""
+"""The folder of a ledger, and the disks of its journal and of its snapshots."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sycee.journal.disk import RealDisk
 
 
 def journal_disk(folder: str | Path) -> RealDisk:
-    """Return the disk that holds the journal of the ledger in `folder`. Raises UsageError for what is no path."""
+    """Return the disk of the journal of the ledger in `folder`. Raises UsageError unless `folder` is a path."""
     return RealDisk(folder_path(folder) / "journal")
 
 
 def snapshot_disk(folder: str | Path) -> RealDisk:
-    """Return the disk that holds the snapshots of the ledger in `folder`. Raises UsageError for what is no path."""
+    """Return the disk of the snapshots of the ledger in `folder`. Raises UsageError unless `folder` is a path."""
     return RealDisk(folder_path(folder) / "snapshots")
 
 
 def folder_path(folder: object) -> Path:
-    """Return the folder as a Path. Raises UsageError for anything that is no path."""
+    """Return `folder` as a Path. Raises UsageError unless it is a non-empty text or a Path."""
     if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
-        raise UsageError(f"{short_repr(folder)} is no folder", hint="give a path, as a text or a Path")
+        raise UsageError(f"folder must be a path; got {short_repr(folder)}", hint="give a non-empty text or a Path")
     return Path(folder)

@@ -1,4 +1,4 @@
-"""The interface between the sequencer and a log of frames: the journal of a folder now, a replicated log later."""
+"""Interface between the sequencer and a log of frames: the journal of a folder now, a replicated log later."""
 
 from __future__ import annotations
 
@@ -13,37 +13,32 @@ from sycee.journal.frame import CalendarEntry, Digest, Frame, FrameKind, Mark
 class Log(Protocol):
     """An ordered, durable log of frames with one writer."""
 
-    ledger_id: bytes  # 16 bytes, of the ledger whose log it is
-    epoch: int  # changes whenever another writer takes the log over
+    ledger_id: bytes  # the ledger's 16 bytes
+    epoch: int  # changes when another writer continues the log
     # Whether a frame may be applied while it is appended. A local journal either commits the frame or stops the ledger,
-    # so the state can never hold a frame that another one replaces. A replicated log may commit another frame in its
-    # place: there a frame is applied only after `append` returned.
+    # so no other frame can replace it. A replicated log may commit a different frame at the same sequence: the frame
+    # must then be applied only after `append` returned.
     apply_may_overlap: bool
 
     @property
     def buffers(self) -> BufferPool | None:
-        """Return memory for records, around which this log builds frames in place; None: it copies them."""
-        ...
+        """Return buffers for records, in which this log builds frames in place; None: the log copies records."""
 
     @property
     def findings(self) -> list[str]:
-        """Return what recovery cut or repaired, one sentence each."""
-        ...
+        """Return one sentence for each repair or cut that recovery made."""
 
     @property
     def last_sequence(self) -> int:
         """Return the sequence of the newest committed frame, 0 for none."""
-        ...
 
     @property
     def last_time_ns(self) -> int:
         """Return the time of the newest committed frame."""
-        ...
 
     @property
     def mark(self) -> Mark:
         """Return sequence, time and digest of the newest committed frame."""
-        ...
 
     def recover(
         self,
@@ -54,10 +49,9 @@ class Log(Protocol):
     ) -> Iterator[Frame]:
         """Yield every frame in order, or those after a mark; afterwards the log accepts new frames.
 
-        `known`: frames that were committed. `give_up(sequence)` is called before one of them is cut on a person's
-        decision.
+        `known`: frames that are known to be committed. `give_up(sequence)` is called before one of them is cut with
+        `cut_tail`.
         """
-        ...
 
     def append(
         self,
@@ -72,19 +66,12 @@ class Log(Protocol):
     ) -> int:
         """Write one frame and return its sequence once it is committed: durable, and never replaced.
 
-        `buffer`, of `buffers`: the one that holds the records. Raises UnavailableError where the frame is not
-        committed, or where that is unknown.
+        `buffer`: the one of `buffers` that holds the records. Raises UnavailableError if the frame is not committed, or
+        if that cannot be determined.
         """
-        ...
 
     def release(self, buffer: FrameBuffer) -> None:
-        """Take back a buffer of `buffers` when no view of it is read any more."""
-        ...
-
-    def prepare(self, *, kind: FrameKind, time_ns: int) -> object:
-        """Number a frame. One that is never written keeps `close` from saying that all is well."""
-        ...
+        """Return a buffer to `buffers`, after the last read of its contents."""
 
     def close(self, *, clean: bool, movement_digest: bytes) -> None:
-        """Close the log; write a CLOSE frame if the end is `clean` and every numbered frame was written."""
-        ...
+        """Close the log. Write a CLOSE frame if the state is `clean` and every numbered frame was written."""

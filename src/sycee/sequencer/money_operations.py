@@ -1,4 +1,4 @@
-"""The operations that move money, each defined once: a ledger submits them, coroutines await them, chains collect."""
+"""The operations that move money, defined once for Ledger (submits), AsyncLedger (awaits) and Chain (collects)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ Outcome = TypeVar("Outcome")
 
 
 class MoneyOperations(ABC, Generic[Outcome]):
-    """Each method takes an `id`, a fresh one by default: the same id again is answered EXISTS and moves nothing.
+    """Operations that move money.
 
-    An amount is an integer of minor units, or a text such as "12.50" in the account's currency. Raises UsageError for
-    a text that is no such amount, for a float or a bool, and for a number that does not fit its field.
+    Each method has an `id`, a fresh one by default. The same id again returns EXISTS and moves nothing.
 
-    `Outcome` is what a method returns: a Result from a Ledger, an awaitable of it from an AsyncLedger, None in a Chain.
+    An amount is an integer of minor units, or a text such as "12.50" in the account's currency. Raises UsageError for a
+    text that is no such amount, for a float or a bool, and for a number that does not fit its field.
+
+    `Outcome` is the return type: a Result for Ledger, an awaitable of a Result for AsyncLedger, None for Chain.
     """
 
     @abstractmethod
     def _submit_record(self, record: Array) -> Outcome:
-        """Submit one record, (1,) layout.OPERATION, or keep it for later."""
+        """Submit one record, (1,) layout.OPERATION, or store it for later."""
 
     def _submit_plain(self, record: bytes) -> Outcome:
         """Submit one transfer or pay, the most frequent operations, as its 128 bytes."""
@@ -38,15 +40,15 @@ class MoneyOperations(ABC, Generic[Outcome]):
 
     @abstractmethod
     def new_id(self) -> int:
-        """Return a fresh id, for an operation that may have to be sent again."""
+        """Return a fresh id for an operation. Store the id first if the operation may have to be sent again."""
 
     @abstractmethod
     def _currency_of(self, account: AnyId) -> int:
-        """Return the number of an account's currency. Raises UsageError where there is no such account."""
+        """Return the number of an account's currency. Raises UsageError if the account does not exist."""
 
     @abstractmethod
     def _currency_of_operation(self, id: AnyId) -> int:
-        """Return the number of the currency that an operation moved or held. Raises UsageError where it did neither."""
+        """Return the number of the currency that an operation moved or held. Raises UsageError if it did neither."""
 
     # --- payments ---
 
@@ -55,19 +57,19 @@ class MoneyOperations(ABC, Generic[Outcome]):
         return self._submit_plain(single_record.transfer(self._id(id), debit, credit, self._minor(debit, amount)))
 
     def pay(self, payer: AnyId, payee: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
-        """Pay from the payer's purses that may pay this payee, earliest expiry first, and then from its own money."""
+        """Pay from the payer's purses that this payee may receive, earliest expiry first, then from own money."""
         return self._submit_plain(single_record.pay(self._id(id), payer, payee, self._minor(payer, amount)))
 
     def refund(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
-        """Give back part of the pay or post `original`: the payer's own money first, then purse money."""
+        """Refund part or all of the pay or post `original`: the payer's own money first, then purse money."""
         minor = self._minor_of(original, amount)
         return self._submit_record(operations.refund(self._id(id), original=original, amount=minor))
 
     def reverse(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
-        """Take back part or all of a transfer, pay or post by authority, as far as the payee has it available.
+        """Reverse part or all of a transfer, pay or post by authority, up to the payee's available money.
 
-        CREATED does not mean that money moved: what the payee does not have is left as a claim on record, even all of
-        it. `unrecovered_of` returns the claim by this reverse's `id`; another reverse collects it later.
+        CREATED does not mean that money moved: the amount that the payee does not have, possibly all of it, is recorded
+        as a claim. `unrecovered_of` returns the claim by this reverse's `id`; another reverse collects it later.
         """
         minor = self._minor_of(original, amount)
         return self._submit_record(operations.reverse(self._id(id), original=original, amount=minor))
@@ -85,11 +87,11 @@ class MoneyOperations(ABC, Generic[Outcome]):
         hash_lock: bytes = b"",
         id: AnyId | None = None,
     ) -> Outcome:
-        """Keep money ready for the payee until `until_ns`; its `id` is what `post` and the others name.
+        """Reserve money for the payee until `until_ns`; `post` and the others name the hold by its `id`.
 
-        Payer and payee may post it, the payee may void it and the payer extend it. With `third` that account alone may
-        post it, and may void it, too. With `hash_lock`, 32 bytes, the SHA-256 of a secret, the payee alone may post it,
-        and only with the secret.
+        Payer and payee may post the hold, the payee may void it and the payer extend it. With `third` only that account
+        may post it, and it may void it as well. With `hash_lock`, the SHA-256 of a 32-byte secret, only the payee may
+        post it, with the secret.
         """
         minor = self._minor(payer, amount)
         record = operations.hold(
@@ -113,24 +115,24 @@ class MoneyOperations(ABC, Generic[Outcome]):
         secret: bytes | None = None,
         id: AnyId | None = None,
     ) -> Outcome:
-        """Pay what is held, or part of it, asked for by the account `by`: payer or payee.
+        """Pay a hold, or part of it, at the request of the account `by`: payer or payee.
 
-        Of a three-party hold: the third account; of a hash-locked one: the payee, who knows the secret.
-        `release_rest` releases the rest; `secret`, 32 bytes, opens a hash-locked hold.
+        A three-party hold is posted by its third account, a hash-locked one by the payee with `secret`, 32 bytes.
+        `release_rest` releases the remaining amount.
         """
         minor = self._minor_of(hold, amount)
         record = operations.post(self._id(id), hold=hold, by=by, amount=minor, release_rest=release_rest, secret=secret)
         return self._submit_record(record)
 
     def void(self, hold: AnyId, *, by: AnyId, id: AnyId | None = None) -> Outcome:
-        """Release all that is still held, asked for by the account `by`: the payee, or the third of a three-party hold.
+        """Release a hold at the request of the account `by`: the payee, or the third account of a three-party hold.
 
-        The payer cannot: only the payee may give up what is held, until the hold ends.
+        The payer cannot void a hold.
         """
         return self._submit_record(operations.void(self._id(id), hold=hold, by=by))
 
     def extend(self, hold: AnyId, *, by: AnyId, until_ns: int, id: AnyId | None = None) -> Outcome:
-        """Extend a hold until `until_ns`, asked for by the account `by`: the payer, whatever kind of hold it is."""
+        """Extend a hold of any kind until `until_ns` at the request of the account `by`, the payer."""
         return self._submit_record(operations.extend(self._id(id), hold=hold, by=by, until_ns=until_ns))
 
     # --- money in transit ---
@@ -145,9 +147,9 @@ class MoneyOperations(ABC, Generic[Outcome]):
         up_to: bool = False,
         id: AnyId | None = None,
     ) -> Outcome:
-        """Send money through an IN_TRANSIT account, where it waits; `confirm` or `reject` names the send's `id`.
+        """Send money through an IN_TRANSIT account; `confirm` or `reject` names the send by its `id`.
 
-        `up_to` sends what is available, at most `amount`.
+        `up_to` sends the available money, at most `amount`.
         """
         minor = self._minor(source, amount)
         record = operations.send(
@@ -156,11 +158,11 @@ class MoneyOperations(ABC, Generic[Outcome]):
         return self._submit_record(record)
 
     def confirm(self, sent: AnyId, *, id: AnyId | None = None) -> Outcome:
-        """Confirm that what was sent has arrived."""
+        """Confirm that sent money has arrived."""
         return self._submit_record(operations.confirm(self._id(id), sent=sent))
 
     def reject(self, sent: AnyId, *, id: AnyId | None = None) -> Outcome:
-        """Return what was sent to its source."""
+        """Return sent money to its source."""
         return self._submit_record(operations.reject(self._id(id), sent=sent))
 
     # --- helpers ---
@@ -168,7 +170,7 @@ class MoneyOperations(ABC, Generic[Outcome]):
     def _id(self, id: AnyId | None) -> int:
         return self.new_id() if id is None else check_id("id", id)
 
-    # Amounts that are no text are checked with the other arguments, in `operations`.
+    # Integer amounts are checked with the other arguments, in `operations`.
 
     def _minor(self, account: AnyId, amount: Amount) -> int:
         if not isinstance(amount, str):
@@ -182,11 +184,11 @@ class MoneyOperations(ABC, Generic[Outcome]):
 
 
 class Chain(MoneyOperations[None]):
-    """Collects operations that are done whole or not at all when their `with` block ends. Made by `chain`."""
+    """Operations that are done together or not at all when their `with` block ends. Created by `chain`."""
 
     def __init__(self, ledger: MoneyOperations[Any]) -> None:
         self.records: list[Array] = []
-        self.results: list[Result] = []  # of the operations in order, once they are done
+        self.results: list[Result] = []  # of the operations in order, after the block
         self._ledger = ledger
         self._is_over = False
 
@@ -201,14 +203,14 @@ class Chain(MoneyOperations[None]):
         return operations.chain(*self.records)
 
     def new_id(self) -> int:
-        """Return a fresh id, for an operation that may have to be sent again."""
+        """Return a fresh id for an operation. Store the id first if the operation may have to be sent again."""
         return self._ledger.new_id()
 
     def _submit_record(self, record: Array) -> None:
         if self._is_over:
             raise UsageError(
-                "this chain has ended with its `with` block: another operation would never be submitted",
-                hint="call the ledger itself, or begin another chain",
+                "this chain ended with its `with` block, so the operation would not be submitted",
+                hint="call the ledger itself, or open another chain",
             )
         self.records.append(record)
 
@@ -217,7 +219,7 @@ class Chain(MoneyOperations[None]):
 
     def _currency_of_operation(self, id: AnyId) -> int:
         id = check_id("id", id)
-        for record in self.records:  # a chain may post what it holds
+        for record in self.records:  # a chain may post its own hold
             if ids.of_record(record[0], "id") == id:
                 return self._currency_of(ids.of_record(record[0], "debit"))
         return self._ledger._currency_of_operation(id)

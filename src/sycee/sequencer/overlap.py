@@ -28,7 +28,9 @@ class Overlap:
         self._first_is_slower_s = 0.0  # moving average of the difference
 
     def run(self, first: Task, second: Task) -> tuple[Any, Any]:
-        """Run both and return both results. Raises the error of a task that failed, the first's if both did."""
+        """Run both tasks and return both results. Raises the error of a task that failed; the first task's if both
+        failed.
+        """
         one, two = (Coming(partial(_timed, task)) for task in (first, second))
         here, there = (one, two) if self._first_is_slower_s >= 0 else (two, one)
         self._worker.take(there)
@@ -39,7 +41,7 @@ class Overlap:
         return first_result, second_result
 
     def close(self) -> None:
-        """End the worker thread, after the task at hand."""
+        """End the worker thread after its current task."""
         self._worker.close()
 
 

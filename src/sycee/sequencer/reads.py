@@ -1,6 +1,6 @@
-"""Reads of a ledger: queries, which share one pass between two frames, and functions over the whole state.
+"""Reads of a ledger: queries, which share one pass between two frames, and functions that read the whole state.
 
-A `Query` is a request and the function that decodes its answer, so that `Ledger` and `AsyncLedger` ask the same:
+A `Query` is a request and the function that decodes its result, so that `Ledger` and `AsyncLedger` share it:
 
     query = reads.account(ann)
     account = query.decode(sequencer.read(query.requests))
@@ -32,30 +32,30 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a statement. Amounts in minor units: positive came in, negative went out."""
+    """One line of a statement. Amounts in minor units: positive for money received, negative for money paid."""
 
     time_ns: int
     purpose: Purpose
     amount: int
-    balance: int  # after it
-    counterparty: int  # account id; 0 where the other side is a purse
-    operation: int  # id of the operation that made it
+    balance: int  # after this line
+    counterparty: int  # account id; 0 for a purse
+    operation: int  # id of the operation that made the movement
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What an operation's id is bound to, for the life of the ledger."""
+    """The permanent outcome of an operation's id."""
 
     id: int
     kind: Kind
-    result: Result  # the first, however often the operation was sent again
-    time_ns: int  # of the frame in which it was judged
+    result: Result  # of the first submission
+    time_ns: int  # of the frame that decided the operation
 
 
 class Query(NamedTuple, Generic[Found]):
-    """One read: its request, and the function that makes a value of the answers to that request alone."""
+    """One read: its requests, and a function that returns the value from the results of those requests."""
 
-    requests: Array  # (n,) reading.READ
+    requests: Array  # (n,) queries.READ
     decode: Callable[[Answers], Found]
 
 
@@ -63,26 +63,26 @@ class Query(NamedTuple, Generic[Found]):
 
 
 def account(account: AnyId) -> Query[Account]:
-    """Query an account; the value raises UsageError where there is none."""
+    """Query an account. Decoding raises UsageError if it does not exist."""
     number = check_id("account", account)
     return Query(queries.accounts([number]), lambda answers: _existing(answers.account(0), number))
 
 
 def balance(account: AnyId) -> Query[int]:
-    """Query an account's balance in minor units; the value raises UsageError where there is no such account."""
+    """Query an account's balance in minor units. Decoding raises UsageError if the account does not exist."""
     number = check_id("account", account)
     return Query(queries.accounts([number]), lambda answers: _existing(answers.balance(0), number))
 
 
 def statement_page(account: AnyId, *, lines: int, cursor: int) -> Query[Page]:
-    """Query one page of a statement; the value raises UsageError where there is no such account or cursor."""
+    """Query one page of a statement. Decoding raises UsageError if the account or the cursor does not exist."""
     number = check_id("account", account)
     requests = queries.statement(number, lines=lines, cursor=cursor)
     return Query(requests, lambda answers: _existing(answers.page(0), number))
 
 
 def purse(programme: int, member: int) -> Query[Purse | None]:
-    """Query what a member holds of a programme, None where there is no such purse."""
+    """Query a member's purse of a programme, None if there is no such purse."""
     programme, member = (
         check_integer(name, value, -I64_MAX, I64_MAX) for name, value in (("programme", programme), ("member", member))
     )
@@ -92,12 +92,12 @@ def purse(programme: int, member: int) -> Query[Purse | None]:
 
 
 def hold(hold: AnyId) -> Query[Hold | None]:
-    """Query what an operation holds, None where it made no hold."""
+    """Query the hold that an operation created, None if there is none."""
     return Query(queries.holds([check_id("hold", hold)]), lambda answers: answers.hold(0))
 
 
 def operation(id: AnyId) -> Query[Bound | None]:
-    """Query what an operation's id is bound to, None where nothing is."""
+    """Query the first result of an operation's id, None if the id is not bound."""
     number = check_id("id", id)
 
     def decode(answers: Answers) -> Bound | None:
@@ -108,15 +108,15 @@ def operation(id: AnyId) -> Query[Bound | None]:
 
 
 def missing(reversal: AnyId) -> Query[int]:
-    """Query the claim that a reverse left, in minor units; the value raises UsageError where no reverse was done."""
+    """Query the claim of a reverse in minor units. Decoding raises UsageError if the id is not a reverse's."""
     number = check_id("reversal", reversal)
 
     def decode(answers: Answers) -> int:
         found = answers.operation(0)
         if found is None or found.kind is not Kind.REVERSE or found.result is not Result.CREATED:
             raise UsageError(
-                f"no reverse was done under the id {number:#034x}",
-                hint="name the reverse's own id, not its original's; result_of finds what an id is bound to",
+                f"the id {ids.format(number)} is not bound to a reverse that was CREATED",
+                hint="give the reverse's own id, not its original's; result_of returns the first result of an id",
             )
         return int(found.record["detail"])
 
@@ -127,7 +127,7 @@ def missing(reversal: AnyId) -> Query[int]:
 
 
 def accounts(state: LedgerState, filters: dict[str, int | None], currency: str | None) -> list[Account]:
-    """Return the accounts whose fields have the `filters` values, None for any, in order of opening. O(accounts)."""
+    """Return the accounts whose fields equal `filters`, None for any value, in order of opening. O(accounts)."""
     if currency is not None:
         check_defined(state, currency)
     rows = state.accounts
@@ -135,17 +135,17 @@ def accounts(state: LedgerState, filters: dict[str, int | None], currency: str |
     for field, value in filters.items():
         if value is not None:
             chosen &= rows[field] == value
-    ids = [state.account_id(row) for row in np.flatnonzero(chosen).tolist()]
-    return [_existing(state.account(id), id) for id in ids]
+    found = [state.account_id(row) for row in np.flatnonzero(chosen).tolist()]
+    return [_existing(state.account(id), id) for id in found]
 
 
 def issuance(state: LedgerState, currency: str) -> int:
-    """Return the id of the currency's issuance account. Raises UsageError where none is open."""
+    """Return the id of the currency's issuance account. Raises UsageError if none is open."""
     check_defined(state, currency)
     row = int(state.tables.issuance[currency_number(currency)]) - 1
     if row < 0:
         raise UsageError(
-            f"{currency} has no issuance account", hint="open_account opens one of kind AccountKind.ISSUANCE"
+            f"{currency} has no issuance account", hint="open one with open_account and AccountKind.ISSUANCE"
         )
     return state.account_id(row)
 
@@ -157,25 +157,25 @@ def supply(state: LedgerState, currency: str) -> int:
 
 
 def statement(state: LedgerState, account: int, *, newest: int | None = None) -> list[Line]:
-    """Return an account's movements, oldest first; with `newest` only that many of the latest. O(lines)."""
+    """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines)."""
     _existing(state.account(account), account)
     row = state.row(account)
     return [_line(state, row, movement) for movement in reversed(state.movement_numbers(row, newest=newest))]
 
 
 def currency_of_operation(state: LedgerState, id: AnyId) -> int:
-    """Return the number of the currency that an operation moved or held. Raises UsageError where it did neither."""
+    """Return the number of the currency that an operation moved or held. Raises UsageError if it did neither."""
     number = check_id("id", id)
     hold, bound = state.hold(number), state.bound_of(number)
     if hold is not None:
         return int(state.accounts["currency"][state.row(hold.payer)])
     if bound is not None and bound["first_movement"]:
         movement = state.movements[int(bound["first_movement"]) - 1]
-        # One side may be a purse, but never both.
+        # At most one side is a purse.
         row = int(min(movement["debit_row"], movement["credit_row"]))
         return int(state.accounts["currency"][row])
     raise UsageError(
-        f"no operation {number:#034x} moved or held money, so that a text is no amount of it",
+        f"no operation {ids.format(number)} moved or held money, so the currency of a text amount is unknown",
         hint="give the amount as an integer of minor units, or the id of the payment or hold",
     )
 
@@ -184,16 +184,16 @@ def currency_of_operation(state: LedgerState, id: AnyId) -> int:
 
 
 def currency_number(currency: str) -> int:
-    """Return the ISO 4217 number of a currency's code. Raises UsageError where there is no such code."""
+    """Return the ISO 4217 number of a currency code. Raises UsageError for an unknown code."""
     if not isinstance(currency, str):
         raise UsageError(
-            f"{short_repr(currency)} is no currency code", hint='codes are three letters, such as "CNY" or "EUR"'
+            f"{short_repr(currency)} is no currency code", hint='give three letters, such as "CNY" or "EUR"'
         )
     return money.currency(currency).numeric
 
 
 def account_kind(kind: AccountKind) -> AccountKind:
-    """Return `kind`. Raises UsageError where it is no AccountKind."""
+    """Return `kind`. Raises UsageError unless it is an AccountKind."""
     if not isinstance(kind, AccountKind):
         raise UsageError(
             f"{short_repr(kind)} is no AccountKind",
@@ -203,18 +203,18 @@ def account_kind(kind: AccountKind) -> AccountKind:
 
 
 def check_defined(state: LedgerState, currency: str) -> None:
-    """Raise UsageError where the ledger does not keep this currency."""
+    """Raise UsageError unless the currency is defined in this ledger."""
     if currency_number(currency) not in state.zones:
-        kept = ", ".join(money.currency(number).code for number in state.zones) or "none"
+        defined = ", ".join(money.currency(number).code for number in state.zones) or "none"
         raise UsageError(
-            f"this ledger does not keep {currency}; its currencies: {kept}",
-            hint=f'define_currency("{currency}", zone=...) comes first',
+            f"currency {currency} is not defined in this ledger; defined are: {defined}",
+            hint=f'call define_currency("{currency}", zone=...) first',
         )
 
 
 def no_account(account: int) -> UsageError:
     """Return the error for an account that does not exist."""
-    return UsageError(f"no account {account:#034x}", hint="ids come from open_account")
+    return UsageError(f"no account {ids.format(account)}", hint="use an id that open_account returned")
 
 
 def _existing(found: Found | None, account: int) -> Found:
@@ -229,12 +229,12 @@ def _line(state: LedgerState, row: int, number: int) -> Line:
     went_out = int(movement["debit_row"]) == row
     other = int(movement["credit_row" if went_out else "debit_row"])
     place = int(movement["place"])
-    # Bound operations stand in order of place, so a movement finds its own by bisection.
+    # Bound operations are sorted by place, so bisection finds the operation of a movement.
     bound = state.bound[int(np.searchsorted(state.bound["place"], movement["place"]))]
     return Line(
         time_ns=int(state.frame_times[place >> PLACE_INDEX_BITS]),
         purpose=Purpose(int(movement["purpose"])),
-        # A suspense account that gives back what a closed payer cannot take keeps it: in and out, so nothing.
+        # A refund to a closed payer goes from a suspense account to itself: debit and credit cancel out.
         amount=0 if other == row else -amount if went_out else amount,
         balance=int(movement["debit_balance" if went_out else "credit_balance"]),
         counterparty=0 if other & layout.PURSE_BIT else state.account_id(other),

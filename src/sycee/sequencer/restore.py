@@ -1,8 +1,8 @@
-"""Make a ledger's folder again from a copy of its journal.
+"""Restore a ledger's folder from a copy of its journal.
 
-The copy may be a backup, or the folder of a machine that died. It is replayed from its first byte before anything is
-copied, and the new folder begins a new epoch: should the old machine come back and write, its frames and the new ones
-can never be taken for each other's.
+The copy may be a backup, or the folder of a machine that failed. It is replayed from its first byte before anything is
+copied. The new folder begins a new epoch, so that frames of the old machine, should it return, and frames of the new
+one can be told apart.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from sycee.storage.table_storage import TableStorage
 
 _CHUNK_BYTES: Final = 1 << 20
 _NAME: Final = "journal"
-_PARTIAL_NAME: Final = "journal.partial"  # no journal yet: whoever opens the folder meanwhile finds no ledger
+_PARTIAL_NAME: Final = "journal.partial"  # under this name the folder holds no ledger yet
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was made again."""
+    """Result of a restore."""
 
     frames: int
     last_sequence: int
     last_time_ns: int
     epoch: int  # the new one
     digest: str  # of the state, hexadecimal
-    findings: tuple[str, ...]  # what was cut or repaired, and who still had the source open, one sentence each
+    findings: tuple[str, ...]  # one sentence for each cut or repair, and for a source in use
 
 
 def restore(
@@ -47,17 +47,19 @@ def restore(
     cut_tail: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Restored:
-    """Copy the ledger in the folder `source` into `target`, which is empty or not there, and begin a new epoch.
+    """Copy the ledger in the folder `source` into `target`, which is empty or does not exist, and begin a new epoch.
 
-    `source` is not changed and need not be writable. Its journal alone is copied: snapshots follow from it, and what
-    else lies there is not the ledger's. `cut_tail` gives up a last group in doubt; `progress(frames)` says how many
-    frames were read. Raises UsageError where `source` holds no ledger or `target` holds something, JournalDamaged,
-    TailInDoubt or IntegrityError where the journal does not prove itself or changes meanwhile, UnavailableError where
-    a disk refuses. Whatever is raised, `target` then holds no ledger.
+    `source` is not changed and may be read-only. Only its journal is copied: snapshots can be written again, and other
+    files are not part of the ledger. `cut_tail` discards a last group in doubt; `progress` is called with the number of
+    frames read so far.
+
+    Raises UsageError if `source` holds no ledger or `target` is not empty; JournalDamaged, TailInDoubt or
+    IntegrityError if the journal is damaged or changes meanwhile; UnavailableError if a disk refuses. After any error
+    `target` holds no ledger.
     """
     source_disk, target_folder = journal_disk(source), folder_path(target)
     if not Journal.exists(source_disk):
-        raise UsageError(f"{source} holds no ledger", hint="name the folder that holds the copy's folder `journal`")
+        raise UsageError(f"{source} holds no ledger", hint="give the folder that contains the copy's folder `journal`")
     _require_empty(target_folder)
     owner = source_disk.locked_by()
     state, original = _read(source_disk, cut_tail=cut_tail, progress=progress)
@@ -95,7 +97,7 @@ def restore(
         whole.rename(_PARTIAL_NAME, _NAME)
         whole.fsync_folder()
     except BaseException:
-        # Nobody was told that there is a ledger, so there must be none: not even one that only lacks its last fsync.
+        # The restore has failed, so `target` must hold no ledger, not even one that lacks only its last fsync.
         with suppress(OSError):
             half = target_folder / _PARTIAL_NAME
             if is_being_named and not half.exists():
@@ -106,20 +108,20 @@ def restore(
 
 
 def _in_use_finding(folder: str, owner: str, original: Journal) -> list[str]:
-    """The sentence about a source that was open while it was copied; none where nobody had it open."""
+    """Return the finding for a source that was open while it was copied, or nothing."""
     if not owner:
         return []
-    said = f"{folder} was in use by {owner} while it was copied: what is acknowledged there after frame"
-    return [f"{said} {original.last_sequence} is not in the copy. Stop that process, or two ledgers go on from here"]
+    finding = f"{folder} was in use by {owner} while it was copied: operations after frame {original.last_sequence}"
+    return [f"{finding} are not in the copy. Stop that process, or two ledgers continue from here"]
 
 
 def _require_empty(target: Path) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    hint = "name a folder that is empty or not there yet"
+    hint = "give a folder that is empty or does not exist"
     if target.is_dir() and [path.name for path in target.iterdir()] == [_PARTIAL_NAME]:
-        hint = f"{target / _PARTIAL_NAME} is half a copy: unless a restore is at work there, remove it and try again"
-    raise UsageError(f"{target} holds something already", hint=hint)
+        hint = f"{target / _PARTIAL_NAME} is an incomplete copy: if no restore is running, remove it and try again"
+    raise UsageError(f"{target} is not empty", hint=hint)
 
 
 def _read(disk: RealDisk, *, cut_tail: bool, progress: Callable[[int], None] | None) -> tuple[LedgerState, Journal]:

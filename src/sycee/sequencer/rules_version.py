@@ -1,7 +1,7 @@
-"""Which version of the ledger's rules a ledger follows, and the record that says so.
+"""The version of the ledger's rules, and the UPGRADE record that changes it.
 
-The rules are docs/reference/ledger.md. Whoever changes what a kernel does raises RULES_VERSION; the first frame after
-a start with the new release is then an UPGRADE record, and a replay knows from which frame on which rules held.
+The rules are docs/reference/ledger.md. A change of a kernel's behaviour raises RULES_VERSION. The first frame after a
+start with the new release is then an UPGRADE record, so a replay can tell which rules apply to each frame.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from sycee.ledger import operations
 from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 
-RULES_VERSION: Final = 2  # what this release writes
-RULES_OLDEST: Final = 2  # the oldest that it replays
-# Which release is the last to replay what this one does not.
-RELEASES: Final = {0: "0.1.0", 1: "0.1.0"}
+RULES_VERSION: Final = 2  # written by this release
+RULES_OLDEST: Final = 2  # oldest version that this release replays
+RELEASES: Final = {0: "0.1.0", 1: "0.1.0"}  # last release that replays each older version
 
 _ID_CONTEXT: Final = "sycee 2026-11-25 id of an upgrade record"
 
 
 def upgrade_record(state: LedgerState) -> Array:
-    """The UPGRADE to this release's rules, (1,) layout.OPERATION, under an id that is free in `state`.
+    """Return the UPGRADE to this release's rules, (1,) layout.OPERATION, under an id that is free in `state`.
 
-    The id follows from the version alone, so that two ledgers to which the same was done end with the same digest.
-    Should somebody have taken it, the next one is.
+    The id is derived from the version alone, so that two ledgers with equal operations have equal digests. If that id
+    is bound, the next candidate is used.
     """
     attempt = 0
     while True:
@@ -41,19 +40,19 @@ def upgrade_record(state: LedgerState) -> Array:
 
 
 def check_upgrades(records: Array) -> None:
-    """A caller must not lift the ledger to rules that nobody has. Raises UsageError."""
+    """Raise UsageError if a caller's UPGRADE names a version of the rules newer than this release's."""
     asked = records["number"][records["kind"] == Kind.UPGRADE]
     if asked.size and int(asked.max()) > RULES_VERSION:
         raise UsageError(
-            f"an UPGRADE to version {int(asked.max())} of the rules, where this release knows {RULES_VERSION}",
-            hint="leave it to the ledger: a newer release writes its own UPGRADE when it first writes",
+            f"UPGRADE to version {int(asked.max())} of the rules; this release supports up to {RULES_VERSION}",
+            hint="do not submit an UPGRADE: a newer release writes it before its first frame",
         )
 
 
 def check_rules(state: LedgerState) -> None:
-    """Raises UnavailableError where the ledger went on to rules that this release does not know."""
+    """Raise UnavailableError if the ledger follows rules that this release does not support."""
     if state.rules > RULES_VERSION:
         raise UnavailableError(
-            f"this ledger follows version {state.rules} of the rules, and this release knows {RULES_VERSION}",
+            f"this ledger follows version {state.rules} of the rules; this release supports up to {RULES_VERSION}",
             hint="Use the release that wrote it, or a newer one. Nothing was changed.",
         )

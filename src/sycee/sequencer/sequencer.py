@@ -1,9 +1,9 @@
-"""One order of frames for one ledger: admission, writer, log, applier and views, put together.
+"""One order of frames for one ledger: connects admission, queue, writer, log, applier and views.
 
-    submit ─> admission ─> queue ─> writer ─┬─> log      ─┬─> answers, views
+    submit ─> admission ─> queue ─> writer ─┬─> log      ─┬─> results, views
                                             └─> applier  ─┘
 
-`DESIGN.md` in this folder explains the parts and what each of them may rely on.
+`DESIGN.md` in this folder describes the parts and their guarantees.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from sycee.storage.history import History
 
 
 class Sequencer:
-    """Owns one log and one state. Safe for many threads; each call of `submit` blocks until its answers are durable."""
+    """Owner of one log and one state. Safe for many threads."""
 
     def __init__(
         self,
@@ -55,24 +55,21 @@ class Sequencer:
         bytes_max: int = BYTES_MAX,
         signature_workers: int = 0,
     ) -> None:
-        """Recover `log`: the newest good snapshot on `snapshot_disk`, if there is one, and the frames after it.
+        """Recover the state from the newest good snapshot on `snapshot_disk`, if there is one, and the frames after it.
 
-        `overlap`: large frames are applied while they are appended, if the log allows it; False: each frame is applied
-        after it is committed; an Overlap decides how the two run.
-        `snapshot_frames`: `close` writes a snapshot when at least this many frames came since the last; None for
-        never. `snapshot_every`: after this many frames a thread writes one while the ledger goes on; None for never.
-        `trust_snapshots=False` replays everything, and removes snapshots beyond the log's end. `ticks` starts a thread
-        that moves time on when something falls due. Old rows of the state go to `history`, which is closed with the
-        ledger. `operations_max` and `bytes_max` bound what is admitted and not yet answered. `signature_workers`:
-        processes that verify signatures before the writer sees them; 0: this process does. Raises IntegrityError where
-        the log does not prove itself, UnavailableError where a newer release wrote it.
+        - `overlap`: apply large frames while they are appended, if the log allows it; an Overlap sets how.
+        - `trust_snapshots`: False replays all frames, and removes snapshots beyond the log's end.
+        - `history`: storage of old rows, closed with the ledger.
+
+        The other arguments are those of `Ledger.open`. Raises IntegrityError if the log is damaged or inconsistent,
+        UnavailableError if a newer release wrote it.
         """
         try:
             start = snapshots.recover_state(log, snapshot_disk, trusted=trust_snapshots, history=history)
         except BaseException:
             if history:
                 history.close()
-            log.close(clean=False, movement_digest=bytes(32))  # gives the folder back
+            log.close(clean=False, movement_digest=bytes(32))  # releases the folder
             raise
         self.state = start.state
         self._log = log
@@ -81,7 +78,7 @@ class Sequencer:
         self._closing = threading.Lock()
         self._is_closed = False
         self._close_call: Call | None = None
-        self._reader = 0  # the thread that is inside `reading`, if any
+        self._reader = 0  # identifier of the thread inside `reading`, 0 for none
         self._queue = SubmissionQueue(operations_max, bytes_max)
         self._snapshots = SnapshotSchedule(
             snapshot_disk,
@@ -109,98 +106,84 @@ class Sequencer:
         self.admission = Admission(self._queue, log, self.state, clock, signature_workers=signature_workers)
         self._ticker: Ticker | None = None
         if ticks:
-            # The ticker's thread begins at once, and may write a frame before the writer knows the ticker.
+            # The ticker's thread starts at once, and may write a frame before this assignment.
             self._ticker = self._writer.ticker = Ticker(self, clock)
 
     @property
     def durable_sequence(self) -> int:
-        """Return the newest frame that answers and reads may rest on."""
+        """Return the newest frame that is committed and applied."""
         self.check_process()
         return self._writer.durable_sequence
 
     @property
     def frame_times(self) -> Array:
-        """Return the times of frames by sequence: (durable_sequence + 1,) int64, nanoseconds; there is no frame 0."""
+        """Return the times of frames by sequence: (durable_sequence + 1,) int64, nanoseconds; index 0 is unused."""
         self.check_process()
         times: Array = self.state.frame_times[: self._writer.durable_sequence + 1]
         return times
 
     @property
     def ledger_id(self) -> bytes:
-        """Return the ledger's 16 bytes, which every signature names."""
+        """Return the ledger's 16 bytes, which every signature covers."""
         return self._log.ledger_id
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Return what was cut, repaired or passed over when the log was opened, and since, one sentence each."""
+        """Return one sentence for each cut, repair or skipped snapshot, at the start and since."""
         refused = self.state.storage.refused
         return (*self._findings, *self.admission.findings, *([refused] if refused else []))
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
-        """Submit operations, in order: (n,) layout.OPERATION to (n,) layout.ANSWER, durable when it returns.
+        """Submit operations: (n,) layout.OPERATION to (n,) layout.ANSWER. Block until they are durable.
 
-        `envelopes`: who signed which of them; their ranges count from the first operation of this call. Operations of
-        one call keep their order. Calls of several threads share frames; a long call is cut into several, but never
-        within a chain or within the range of an envelope. Blocks while the queue is full.
+        The ranges of `envelopes` count from the first operation of this call. Operations of one call stay in order.
+        Calls of several threads share frames. A long call is split into several frames, but never within a chain or
+        within the range of an envelope.
 
-        Raises UsageError for what no frame can hold, or where a currency's time zone does not exist: nothing is
-        written then; UnavailableError where memory or the disk cannot hold it. After a failed write the ledger stops,
-        and the next start says what became of the operations. Ctrl-C raises KeyboardInterrupt: an operation that the
-        writer has taken already goes on, and is found by its id.
+        Raises UsageError, with nothing written, for operations that no frame can hold and for an unknown time zone;
+        UnavailableError if memory or the disk is insufficient. After a failed write the ledger stops. On Ctrl-C,
+        operations that the writer has popped are still written: look them up by their ids.
         """
         self._check_not_reading("submit")
         return self.admission.submit(operations, envelopes)
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Answer reads, (n,) sycee.ledger.queries.READ, from one committed frame, which the answers name.
-
-        `at_least`: wait until this frame is committed. Reads of many callers share one pass between two frames. Raises
-        UsageError for more than one pass answers, UnavailableError once the ledger is closed or has stopped.
-        """
+        """Return the results of requests, (n,) queries.READ, from one committed frame. Raises as `Ledger.read` does."""
         self._check_not_reading("read")
         return self.views.read(requests, at_least=at_least)
 
     def tick(self) -> bool:
-        """Move time on, with a frame of its own, if something has fallen due; return whether it had.
-
-        A hold ends and a rule set changes with the first frame whose time has come. Where no operation brings such a
-        frame, this does. Raises UnavailableError as `submit` does.
+        """End holds and change rule sets whose time has come, with a frame without operations; return whether there
+        were any.
         """
         return bool(self._run("tick", self._writer.tick))
 
     def next_due_ns(self) -> int | None:
-        """Return when something falls due next, nanoseconds; None for never. Raises UnavailableError once stopped."""
+        """Return the next time at which a hold ends or a rule set changes, nanoseconds; None for never."""
         due_ns: int | None = self._run("next_due_ns", self.state.next_due_ns)
         return due_ns
 
     def snapshot(self) -> str:
-        """Write the state as of the newest frame to disk, so that the next start need not replay it; its file's name.
-
-        Other threads' frames and reads go on meanwhile. Raises UnavailableError where the disk refuses (the ledger is
-        unharmed), UsageError where it has no folder for snapshots or no frame yet.
-        """
+        """Write a snapshot of the newest frame; return the file's name. See `SnapshotSchedule.write`."""
         self._check_not_reading("snapshot")
         return self._snapshots.write()
 
     def begin_snapshot(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.SnapshotTask:
-        """Begin a snapshot of the state as of the newest frame, to be written by its steps, with frames between them.
-
-        Raises UsageError where one is being written, else as `snapshot` does. Closing gives up one that is not done.
-        """
+        """Begin a snapshot of the newest frame. See `SnapshotSchedule.begin`."""
         self._check_not_reading("begin_snapshot")
         return self._snapshots.begin(piece_bytes=piece_bytes)
 
     def position(self) -> Position:
-        """Return the position after the newest frame, for a witness to sign. Raises UsageError before the first."""
+        """Return the position after the newest frame, for a witness to sign. Raises UsageError if there is none."""
         position: Position = self._run("position", self._position)
         return position
 
     @contextmanager
     def reading(self) -> Iterator[LedgerState]:
-        """Give the state between two frames: what is read there is durable. No frame is written inside the block."""
+        """Yield the state between two frames; no frame is written inside the block."""
         self._check_not_reading("reading")
         with between_frames(self._queue):
-            self._writer.check_running()
+            self._queue.check_running()
             self._reader = threading.get_ident()
             try:
                 yield self.state
@@ -208,10 +191,9 @@ class Sequencer:
                 self._reader = 0
 
     def close(self) -> None:
-        """Say in the log that all is well and give the folder back, with a snapshot if many frames came since the last.
+        """Close the log and release the folder; write a snapshot if many frames were written since the last.
 
-        A second call does nothing. A snapshot that the disk refuses is one of the findings, and nothing is lost. Does
-        nothing in a forked child.
+        A second call, or a call in a forked child, does nothing. A snapshot that the disk refuses becomes a finding.
         """
         if not self._owner.is_here:
             return
@@ -221,18 +203,18 @@ class Sequencer:
         with self._closing:
             if self._is_closed:
                 return
-            # A snapshot that is being written behind is waited for: the next start begins with it.
+            # Wait for a snapshot in progress: the next start uses it.
             with self._snapshots.closing():
                 if self._close_call is None:
                     call = Call(self._writer.close, always=True)
-                    with suppress(UnavailableError):  # closed by a call that Ctrl-C hit before it was noted here
+                    with suppress(UnavailableError):  # Ctrl-C interrupted an earlier call right after `put_call`
                         self._queue.put_call(call)
                         self._close_call = call
                 try:
                     if self._close_call is not None:
                         self._close_call.wait()
                 finally:
-                    # After Ctrl-C the writer still closes, as soon as it comes to it; another `close` waits for that.
+                    # After Ctrl-C the writer still closes; another `close` waits for it.
                     if self._close_call is None or self._close_call.is_done:
                         self._is_closed = True
                         self._writer.join()
@@ -246,12 +228,11 @@ class Sequencer:
         return Position.of(self.state, ledger_id=log.ledger_id, epoch=log.epoch, mark=log.mark)
 
     def _run(self, name: str, function: Callable[[], Any]) -> Any:
-        """Have the writer run `function` between two frames, if the ledger runs."""
+        """Have the writer run `function` between two frames. Raises UnavailableError unless the ledger runs."""
         self._check_not_reading(name)
-        check_running = self._writer.check_running
 
         def checked() -> Any:
-            check_running()
+            self._queue.check_running()
             return function()
 
         return self._queue.run(checked)
@@ -261,7 +242,7 @@ class Sequencer:
         self._queue.check_running()
 
     def check_process(self) -> None:
-        """Raise UnavailableError in a forked child, before any lock: another thread may have held it at the fork."""
+        """Raise UnavailableError in a forked child, before any lock: a thread may have held it during the fork."""
         self._owner.check("the ledger")
 
     def _check_not_reading(self, name: str) -> None:

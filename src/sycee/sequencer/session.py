@@ -1,7 +1,7 @@
-"""A session: who signs what one caller submits, and the fresh ids of its operations.
+"""A session: the signers of one caller's submissions, and fresh ids for its operations.
 
-A ledger, each `signed_by` of it and their coroutine faces hold one session each. A session touches neither the queue
-nor the state, so any thread may use it.
+Each `Ledger`, each `signed_by` and each `AsyncLedger` has one session. A session uses neither the queue nor the state,
+so any thread may use it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ SIGNATURE_VALIDITY_NS: Final = 300 * 10**9  # longer than any queue, too short t
 
 
 class Session:
-    """Signs submissions for a fixed list of signers, which may be empty, and makes ids by one clock."""
+    """Signs submissions for a fixed list of signers, which may be empty, and creates ids from one clock."""
 
     def __init__(self, ledger_id: bytes, clock: Clock, signers: Sequence[Signer] = ()) -> None:
-        """Raise UsageError if `signers` holds anything but Signer objects."""
+        """Raise UsageError if `signers` contains anything but Signer objects."""
         if not all(isinstance(signer, Signer) for signer in signers):
-            raise UsageError("signed_by takes Signer objects", hint="Signer(person, key), or signer_for(account, key)")
+            raise UsageError(
+                "signed_by accepts Signer objects only", hint="use Signer(person, key) or signer_for(account, key)"
+            )
         self._ledger_id = ledger_id
         self._clock = clock
         self._signers = tuple(signers)
@@ -45,10 +47,9 @@ class Session:
         return ids.new(read_ns(self._clock) // 1_000_000)
 
     def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
-        """Return the envelopes to submit with the records: those given, or else one per signer and frame.
+        """Return the envelopes to submit with records: those given, or else one of each signer for each frame.
 
-        Raise UsageError where `records` is no array of operations, or `envelopes` neither an array nor a list of
-        Envelope.
+        Raises UsageError unless `records` is an array and `envelopes` an array or a list of Envelope.
         """
         check_types(records, envelopes)
         if len(envelopes) or not self._signers:

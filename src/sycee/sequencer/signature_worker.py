@@ -1,8 +1,8 @@
-"""The child process that verifies signatures: `python -m sycee.sequencer.signature_worker DESCRIPTOR`.
+"""Child process that verifies signatures: `python -m sycee.sequencer.signature_worker DESCRIPTOR`.
 
-Reads from a socket that it inherited, and has nothing else: no ledger, no private key, no file, no network. A batch is
-a number of jobs, u32, and the jobs; the answer is one byte for each. It ends when its parent closes the socket or dies.
-Imports neither NumPy nor numba, so that it is there in a twentieth of a second.
+It reads from an inherited socket and has no ledger, private key, file or network. A batch is the number of jobs, u32,
+and the jobs; the response is one byte for each. The process ends when its parent closes the socket or ends. It imports
+neither NumPy nor numba, so that it starts in 50 ms.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from typing import Final
 from sycee.core import keys
 
 COUNT: Final = struct.Struct("<I")
-BATCH_JOBS_MAX: Final = 128  # 14 ms of Ed25519: what waits behind a batch is still answered at once
+BATCH_JOBS_MAX: Final = 128  # 14 ms of Ed25519: the longest wait behind one batch
 
-# A signature of each kind that holds, so that all that verifying imports is there before the doors are shut.
-_KINDS: Final = ("ed25519", "p256")
+_ALGORITHMS: Final = ("ed25519", "p256")
 
 
 def _restrict_process() -> None:
-    """Have the system refuse this process every new file, socket, core dump and larger file."""
-    for algorithm in _KINDS:
+    """Have the operating system refuse this process new files, sockets, core dumps and larger files."""
+    for algorithm in _ALGORITHMS:  # verify once each, so that all imports are done before files are refused
         public = keys.SigningKey.derive(bytes(keys.SEED_BYTES), algorithm).public
         keys.verify_jobs(keys.JOB.pack(public.flags, public.key, bytes(64), bytes(keys.MESSAGE_BYTES)))
     for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
@@ -33,7 +32,7 @@ def _restrict_process() -> None:
 
 
 def _read(connection: socket.socket, size: int) -> bytes:
-    """Read so many bytes. Raises EOFError where the parent is gone."""
+    """Read `size` bytes. Raises EOFError if the parent has closed the socket."""
     parts = []
     while size:
         part = connection.recv(size)
@@ -46,7 +45,7 @@ def _read(connection: socket.socket, size: int) -> bytes:
 
 def main(descriptor: int) -> None:
     """Verify batches until the parent closes the socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the socket
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and closes the socket
     with socket.socket(fileno=descriptor) as connection:
         _restrict_process()
         try:

@@ -1,11 +1,11 @@
-"""Processes that verify signatures beside the ledger, while frames are written.
+"""Child processes that verify signatures while frames are written.
 
-    check ─> find_jobs: which key must hold ─> queue ─┬─ batch ─> worker process ─┐
-    done <─ one byte for each signature <─────────────┴─ batch ─> worker process ─┘  on one thread of the verifier
+    check ─> find_jobs: which key applies ─> queue ─┬─ batch ─> worker process ─┐
+    done <─ one byte for each signature <───────────┴─ batch ─> worker process ─┘  on one thread of the verifier
 
-A worker is a child with nothing but a socket that it inherited (`signature_worker`): what it answers can come from no
-other process. While batches are verified the next ones collect; a worker has at most two, so that it never waits for
-this process. A worker that dies, answers nonsense or does not answer is replaced, and its batches are verified here.
+A worker has only a socket that it inherited (`signature_worker`), so no other process can respond in its place. While
+batches are verified, the next ones collect; a worker has at most two, so that it never waits for this process. A worker
+that ends, sends an invalid response or does not respond is replaced, and its batches are verified in this process.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
 
 
 WORKERS_MAX: Final = 64
-BATCHES_IN_FLIGHT: Final = 2  # of a worker: one that it verifies, one that waits for it
-WAITING_JOBS_MAX: Final = 1 << 18  # 54 MB; more than two cores verify in ten seconds
-ANSWER_S_MAX: Final = 20.0  # a worker that is slower is stopped; a loaded machine may take seconds to start one
-STARTS_IN_A_ROW_MAX: Final = 3  # of a worker that answered nothing; then this process verifies by itself
+BATCHES_IN_FLIGHT: Final = 2  # per worker: one under verification, one waiting
+WAITING_JOBS_MAX: Final = 1 << 18  # 54 MB; more than two cores verify in 10 s
+ANSWER_S_MAX: Final = 20.0  # a slower worker is stopped; a loaded machine may need seconds to start one
+STARTS_IN_A_ROW_MAX: Final = 3  # workers without a response; after that this process verifies
 _CLOSE_S_MAX: Final = 5.0
 
 
 class _Request:
-    """Signatures that one caller wants verified. For the verifier's lock, but for `future`."""
+    """Signatures of one caller. Protected by the verifier's lock, except for `future`."""
 
     __slots__ = ("batched", "future", "jobs", "outcomes", "unanswered")
 
     def __init__(self, jobs: bytes, count: int) -> None:
         self.jobs = memoryview(jobs)
-        self.unanswered = count  # that are not answered
-        self.batched = 0  # that are in a batch
+        self.unanswered = count  # jobs without an outcome
+        self.batched = 0  # jobs in a batch
         self.outcomes = bytearray(count)
         self.future: Future[bytes] = Future()
 
 
-_Part = tuple[_Request, int, int]  # a request's jobs from one to before another
+_Part = tuple[_Request, int, int]  # a request, its first job and the end of the range
 
 
 @dataclass(slots=True, eq=False)
@@ -76,42 +76,32 @@ class _Worker:
     connection: socket.socket
     in_flight: deque[_Batch] = field(default_factory=deque)
     unsent: bytes = b""
-    answered: bytearray = field(default_factory=bytearray)  # of the first batch
-    is_proven: bool = False  # it answered once
+    answered: bytearray = field(default_factory=bytearray)  # response to the first batch so far
+    is_proven: bool = False  # at least one response was received
 
 
 class _Step(NamedTuple):
-    """One turn of the verifier's thread."""
+    """One iteration of the verifier's thread."""
 
     watched: list[_Worker]
-    is_busy: bool  # a request has no answer yet
-    is_over: bool  # the verifier is closed, and every request has its answer
-    answered: list[tuple[_Request, bytes]]  # without a worker
+    is_busy: bool  # a request has no result yet
+    is_over: bool  # the verifier is closed, and every request has its result
+    answered: list[tuple[_Request, bytes]]  # verified without a worker
 
 
 class SignatureVerifier:
-    """Verifies signatures in child processes. Safe for many threads; callbacks run on its own thread.
-
-    How admission uses it:
-
-        verifier = SignatureVerifier(workers=2)      # one for a ledger; the processes start with the first signature
-        coming = verifier.check(state, ledger_id, now_ns, batch)   # at once; many envelopes gathered are cheapest
-        coming.add_done_callback(enqueue)            # or asyncio.wrap_future(coming), or coming.result()
-
-    and `enqueue` gives `coming.result()`, the same batch with its `checks`, to the writer, whose
-    `authority.authorise(..., checks=batch.checks)` verifies again what was checked under a key that no longer counts.
-    """
+    """Verifies signatures in child processes. Safe for many threads; callbacks run on the verifier's own thread."""
 
     def __init__(self, workers: int = 0) -> None:
-        """Of so many processes; 0 verifies on the thread that asks. Raises UsageError for more than WORKERS_MAX."""
+        """Set the number of processes, 0 to WORKERS_MAX; 0: the caller verifies. The first signature starts them."""
         if not 0 <= workers <= WORKERS_MAX:
             raise UsageError(
-                f"signature workers must be 0 to {WORKERS_MAX}; got {workers}", hint="use as many as there are cores"
+                f"signature workers must be 0 to {WORKERS_MAX}; got {workers}", hint="use at most one per processor"
             )
         self._wanted = workers
         self._lock = threading.Lock()
         self._workers: list[_Worker] = []
-        self._waiting: deque[_Request] = deque()  # that have jobs in no batch
+        self._waiting: deque[_Request] = deque()  # requests with jobs that are in no batch
         self._waiting_jobs = 0
         self._unanswered: set[_Request] = set()
         self._failed_starts = 0
@@ -120,20 +110,21 @@ class SignatureVerifier:
         self._wake_out: socket.socket | None = None
         self._wake_in: socket.socket | None = None
         self._owner = Owner()
-        self.findings: list[str] = []  # workers that were replaced, one sentence each
+        self.findings: list[str] = []  # one sentence for each replaced worker
         _open.add(self)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
-        """Of the workers that run."""
+        """Return the process ids of the running workers."""
         with self._lock:
             return tuple(worker.process.pid for worker in self._workers)
 
     def check(self, state: LedgerState, ledger_id: bytes, now_ns: int, batch: PreparedBatch) -> Future[PreparedBatch]:
-        """Verify a batch's envelopes; the future is the batch with its `checks`.
+        """Verify a batch's envelopes; return the future of the batch with its `checks`.
 
-        The keys are looked up in `state` at once, which may be done beside the writer. Without envelopes the future is
-        done. Raises UnavailableError once it is closed, or where too many signatures wait.
+        Looks the keys up in `state` at once, possibly while the writer changes it: `authority.authorise` later verifies
+        again what was checked with a key that no longer applies. Raises UnavailableError once closed, or if too many
+        signatures wait.
         """
         coming: Future[PreparedBatch] = Future()
         found = signatures.find_jobs(state, ledger_id, now_ns, batch.operations, batch.envelopes, batch.firsts)
@@ -144,7 +135,7 @@ class SignatureVerifier:
         def finish(verified: Future[bytes]) -> None:
             try:
                 checked = replace(batch, checks=found.checks(verified.result()))
-            except BaseException as error:  # a future without an answer would keep its caller waiting
+            except BaseException as error:  # a future without a result would block its caller forever
                 coming.set_exception(error)
             else:
                 coming.set_result(checked)
@@ -154,9 +145,9 @@ class SignatureVerifier:
         return coming
 
     def verify(self, jobs: bytes) -> Future[bytes]:
-        """Verify whole keys.JOBs: the future of one byte for each, 1 where the signature holds and 0 where not.
+        """Verify whole keys.JOBs; return the future of one byte for each: 1 for a valid signature, else 0.
 
-        Raises UsageError for bytes that are no jobs, UnavailableError once it is closed or where too many wait.
+        Raises UsageError for bytes that are no jobs, UnavailableError once closed or if too many jobs wait.
         """
         count, rest = divmod(len(jobs), keys.JOB.size)
         if rest:
@@ -172,9 +163,9 @@ class SignatureVerifier:
         return request.future
 
     def close(self) -> None:
-        """End the processes, after what was asked for is answered. A second call does nothing."""
+        """Verify all accepted requests, then end the processes. A second call does nothing."""
         if not self._owner.is_here:
-            return  # a forked child's copy owns nothing
+            return  # a forked child owns no worker
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -183,7 +174,7 @@ class SignatureVerifier:
             thread.join()
 
     def _enqueue(self, request: _Request) -> bool:
-        """Queue a request for the workers; return False where the caller verifies it. Raises UnavailableError."""
+        """Queue a request for the workers; return False if the caller must verify it. Raises UnavailableError."""
         with self._lock:
             if self._closed:
                 raise _closed()
@@ -191,8 +182,8 @@ class SignatureVerifier:
                 return False
             if self._waiting_jobs + request.unanswered > WAITING_JOBS_MAX:
                 raise UnavailableError(
-                    f"{self._waiting_jobs:,} signatures wait to be verified, and at most {WAITING_JOBS_MAX:,} may",
-                    hint="nothing was taken: send it again in a moment",
+                    f"{self._waiting_jobs:,} signatures wait for verification; at most {WAITING_JOBS_MAX:,} may wait",
+                    hint="nothing was accepted: send the operations again in a moment",
                 )
             if self._thread is None and not self._start():
                 return False
@@ -205,7 +196,7 @@ class SignatureVerifier:
     # --- under the lock ---
 
     def _start(self) -> bool:
-        """Start the thread and the processes; return False where the system refuses the thread or its sockets."""
+        """Start the thread and the processes; return False if the system refuses the thread or its sockets."""
         try:
             wakes = self._wake_out, self._wake_in = socket.socketpair()
             for wake in wakes:
@@ -221,26 +212,26 @@ class SignatureVerifier:
             self._add_finding(error)
             return False
         self._thread = thread
-        weakref.finalize(self, self._wake_in.close).atexit = False  # wakes the thread, which ends
+        weakref.finalize(self, self._wake_in.close).atexit = False  # the thread wakes and ends
         for _ in range(self._wanted):
             self._start_worker()
         return True
 
     def _add_finding(self, error: BaseException) -> None:
-        """Add a finding, once: the system has no process or thread to spare, so this process verifies."""
+        """Add one finding: the system refuses a process or thread, so this process verifies."""
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        finding = f"no process verifies signatures: {reason}; this one does"
+        finding = f"no child process can verify signatures: {reason}; this process verifies them"
         if finding not in self.findings:
             self.findings.append(finding)
 
     def _start_worker(self) -> None:
-        """Start one process, unless too many in a row died before they answered."""
+        """Start one process, unless too many in a row ended before their first response."""
         if self._failed_starts >= STARTS_IN_A_ROW_MAX:
             return
         sockets: tuple[socket.socket, ...] = ()
         try:
             ours, theirs = sockets = socket.socketpair()
-            # Nothing of this process but the module path: no environment, no file, no folder, no terminal's Ctrl-C.
+            # The child inherits only the module path: no environment, file, working folder or terminal (Ctrl-C).
             process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-m", "sycee.sequencer.signature_worker", str(theirs.fileno())],
                 env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -262,27 +253,27 @@ class SignatureVerifier:
         self._workers.append(_Worker(process, ours))
 
     def _send(self) -> None:
-        """Give what waits to the workers that have room, in even parts."""
+        """Send waiting jobs to workers with fewer than BATCHES_IN_FLIGHT batches, in equal parts."""
         while self._waiting:
             worker = min(self._workers, key=lambda each: len(each.in_flight), default=None)
             if worker is None:
-                self._wake_thread()  # the thread verifies
+                self._wake_thread()  # it verifies
                 return
             if len(worker.in_flight) >= BATCHES_IN_FLIGHT:
                 return
             even = -(-self._waiting_jobs // len(self._workers))
             batch = self._next_batch(min(even, BATCH_JOBS_MAX))
-            waits_for_none = not any(each.in_flight for each in self._workers)
+            was_all_idle = not any(each.in_flight for each in self._workers)
             worker.in_flight.append(batch)
             was_idle = not worker.unsent
             worker.unsent += COUNT.pack(batch.count) + batch.jobs()
             if was_idle:
                 self._send_unsent(worker)
-            if worker.unsent or waits_for_none:
-                self._wake_thread()  # the thread sends the rest, and counts from now how long a worker is silent
+            if worker.unsent or was_all_idle:
+                self._wake_thread()  # it sends the rest, and starts to measure the response time
 
     def _next_batch(self, count_max: int) -> _Batch:
-        """The next jobs that wait, as a batch."""
+        """Pop the next waiting jobs as one batch."""
         parts: list[_Part] = []
         count = 0
         while self._waiting and count < count_max:
@@ -299,19 +290,19 @@ class SignatureVerifier:
 
     @staticmethod
     def _send_unsent(worker: _Worker) -> None:
-        """Send what the worker's socket takes. One that is gone is found by its thread."""
+        """Send as many bytes as the worker's socket accepts. The thread detects a worker that has ended."""
         with contextlib.suppress(OSError):
             worker.unsent = worker.unsent[worker.connection.send(worker.unsent) :]
 
     def _wake_thread(self) -> None:
         if self._wake_in is not None:
-            with contextlib.suppress(OSError):  # full: the thread will wake
+            with contextlib.suppress(OSError):  # the socket is full, so the thread will wake
                 self._wake_in.send(b"\0")
 
     # --- the verifier's thread ---
 
     def _next_step(self, selector: selectors.BaseSelector) -> _Step:
-        """Prepare what the thread waits for, or what it answers at once."""
+        """Return what the thread waits for, or the requests that it verified itself."""
         with self._lock:
             watched = self._update_selector(selector)
             is_busy = any(worker.in_flight for worker in self._workers) or bool(self._waiting)
@@ -327,27 +318,27 @@ class SignatureVerifier:
             self._waiting_jobs = 0
 
     def _complete(self, answered: list[tuple[_Request, bytes]]) -> None:
-        """Give requests their answers, without the lock: their callers may ask again."""
+        """Set the results of requests, without the lock: their callbacks may submit again."""
         for request, outcomes in answered:
             with self._lock:
                 self._unanswered.discard(request)
             request.future.set_result(outcomes)
 
     def _update_selector(self, selector: selectors.BaseSelector) -> list[_Worker]:
-        """Have the selector watch the workers that there are; they."""
-        known = {key.fileobj: key for key in selector.get_map().values() if key.fileobj is not self._wake_out}
-        for connection in known.keys() - {worker.connection for worker in self._workers}:
+        """Register the current workers with the selector; return them."""
+        registered = {key.fileobj: key for key in selector.get_map().values() if key.fileobj is not self._wake_out}
+        for connection in registered.keys() - {worker.connection for worker in self._workers}:
             selector.unregister(connection)
         for worker in self._workers:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.unsent else 0)
-            if worker.connection not in known:
+            if worker.connection not in registered:
                 selector.register(worker.connection, events)
-            elif known[worker.connection].events != events:
+            elif registered[worker.connection].events != events:
                 selector.modify(worker.connection, events)
         return list(self._workers)
 
     def _answer(self, watched: list[_Worker]) -> None:
-        """Read what came, send what waits, and tell the callers, without the lock."""
+        """Read responses, send waiting bytes, and complete requests, without the lock."""
         finished: list[tuple[_Request, bytes]] = []
         lost: list[_Batch] = []
         with self._lock:
@@ -365,15 +356,15 @@ class SignatureVerifier:
         self._complete(finished)
 
     def _receive(self, worker: _Worker, finished: list[tuple[_Request, bytes]]) -> bool:
-        """Take a worker's answers; False where it is gone, answers nonsense, or is too slow."""
+        """Read a worker's response; return False if the worker has ended, responds invalidly or too slowly."""
         try:
-            came = worker.connection.recv(1 << 16)
+            received = worker.connection.recv(1 << 16)
         except BlockingIOError:
             return not worker.in_flight or time.monotonic() - worker.in_flight[0].sent_s < ANSWER_S_MAX
         except OSError:
             return False
-        worker.answered += came
-        if not came or len(worker.answered) > sum(batch.count for batch in worker.in_flight):
+        worker.answered += received
+        if not received or len(worker.answered) > sum(batch.count for batch in worker.in_flight):
             return False
         if worker.answered.translate(None, b"\0\1"):
             return False
@@ -397,7 +388,7 @@ class SignatureVerifier:
             self._start_worker()
 
     def _verify_waiting(self) -> list[tuple[_Request, bytes]]:
-        """Where no worker can be had: verify what waits on this thread."""
+        """Verify all waiting jobs on this thread, since there is no worker."""
         finished: list[tuple[_Request, bytes]] = []
         while self._waiting:
             batch = self._next_batch(BATCH_JOBS_MAX)
@@ -415,7 +406,7 @@ class SignatureVerifier:
         _end_workers(workers)
 
     def _close_after_fork(self) -> None:
-        """In a fork's copy: let go of the sockets, so that the workers see their parent's end and not the copy's."""
+        """Close the sockets in a forked child, so that the workers detect the end of their parent."""
         self._closed = True
         for worker in self._workers:
             os.close(worker.connection.detach())
@@ -431,9 +422,9 @@ def _run(
     workers: list[_Worker],
     unanswered: set[_Request],
 ) -> None:
-    """Serve requests on the verifier's thread until the verifier is closed or garbage-collected.
+    """Run the verifier's thread until the verifier is closed or garbage-collected.
 
-    Without requests the thread holds a weak reference only. Requests without an answer are verified here at the end.
+    Without requests the thread has only a weak reference to the verifier. At the end it verifies open requests itself.
     """
     try:
         with selectors.DefaultSelector() as selector:
@@ -456,7 +447,7 @@ def _run(
 def _serve(
     reference: weakref.ref[SignatureVerifier], selector: selectors.BaseSelector, wake_out: socket.socket
 ) -> None:
-    """Take answers and send batches until the verifier is collected, or closed with every request answered."""
+    """Read responses and send batches until the verifier is collected, or closed with every request complete."""
     while (verifier := reference()) is not None:
         step = verifier._next_step(selector)
         if step.is_over:
@@ -476,9 +467,9 @@ def _serve(
 
 
 def _end_workers(workers: list[_Worker]) -> None:
-    """Close the workers' sockets, and stop those that do not end by that."""
+    """Close the workers' sockets, and stop workers that do not end within _CLOSE_S_MAX."""
     for worker in workers:
-        worker.connection.close()  # the worker reads the end and ends
+        worker.connection.close()  # the worker reads end-of-file and ends
     for worker in workers:
         try:
             worker.process.wait(_CLOSE_S_MAX)
@@ -487,7 +478,7 @@ def _end_workers(workers: list[_Worker]) -> None:
 
 
 def _store_outcomes(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
-    """Write a batch's answers where they belong; the requests that are done by it, with all of theirs."""
+    """Store a batch's outcomes in its requests; return the requests that are complete, with all their outcomes."""
     finished = []
     at = 0
     for request, start, end in batch.parts:

@@ -1,4 +1,4 @@
-"""Private keys that this process holds, and the signatures made with them."""
+"""A private key that this process has, and the person or account that signs with it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sycee.core import ids
 from sycee.core.arguments import check_id, check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
@@ -19,15 +20,15 @@ from sycee.ledger.envelopes import Envelope, sign
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private key that this program holds: of a person with a role, or of an account, whose currency is given then.
+    """A private key of a person with a role, or of an account; for an account `currency` is set.
 
-    `Ledger.signer_for` makes the signer of an account. Raises UsageError for a value of the wrong type or size.
+    `Ledger.signer_for` returns the signer of an account. Raises UsageError for a value of the wrong type or size.
     """
 
     id: int
     key: SigningKey
     currency: int = 0  # ISO 4217 number of the account that signs; 0: a person signs
-    key_epoch: int = 0  # how often the account's key was set
+    key_epoch: int = 0  # number of times that the account's key was set
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", check_id("id", self.id))
@@ -37,12 +38,12 @@ class Signer:
 
     @classmethod
     def of_account(cls, account: Account, key: SigningKey) -> Signer:
-        """Return the signer of an account. Raises UsageError if the account's operations need another key, or none."""
+        """Return the signer of an account. Raises UsageError if the account has another key, or none."""
         _check_private(key)
         if (account.key, account.key_flags) != (key.public.key, key.public.flags):
             raise UsageError(
-                f"account {account.id:#034x} has {'another key than this' if account.key else 'no key'}",
-                hint=f"the key given is {key.public}; set_key gives it to the account",
+                f"account {ids.format(account.id)} has {'a different key' if account.key else 'no key'}",
+                hint=f"the given key is {key.public}; set it with set_key first",
             )
         return cls(account.id, key, currency=account.currency, key_epoch=account.key_epoch)
 
@@ -84,4 +85,4 @@ def sign_records(
 
 def _check_private(key: SigningKey) -> None:
     if not isinstance(key, SigningKey):
-        raise UsageError("a signer's key is no SigningKey", hint="SigningKey.load reads one from its file")
+        raise UsageError("a signer's key must be a SigningKey", hint="SigningKey.load reads one from its file")

@@ -1,4 +1,4 @@
-"""When snapshots of a running ledger are written: on request, after so many frames, and when it closes."""
+"""Schedule of snapshots of a running ledger: on request, after a number of frames, and at close."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from sycee.sequencer import snapshots
 from sycee.sequencer.log import Log
 from sycee.sequencer.submission_queue import Pause, SubmissionQueue
 
-# 64 frames, half a million operations at most, are replayed in a second or two. For fewer, a file that may be as large
-# as all the ledger's memory is not worth writing.
+# Replaying 64 frames, at most 516,096 operations, takes 1–2 s. For fewer frames, a file that may be as large as the
+# ledger's memory is not worth writing.
 SNAPSHOT_FRAMES_MIN: Final = 64
 PIECE_PAUSE_S_MAX: Final = 0.1
 
 
 @contextmanager
 def between_frames(queue: SubmissionQueue) -> Iterator[None]:
-    """Hold the writer between two frames. Raises UnavailableError once the ledger is closed."""
+    """Stop the writer between two frames for the duration of the block. Raises UnavailableError once the ledger is
+    closed.
+    """
     pause = Pause()
     with pause.gate:
         queue.put_call(pause)
@@ -32,7 +34,7 @@ def between_frames(queue: SubmissionQueue) -> Iterator[None]:
 
 
 class SnapshotSchedule:
-    """Writes snapshots of one ledger, one at a time, while frames go on."""
+    """Writes snapshots of one ledger, one at a time, while frames continue."""
 
     def __init__(
         self,
@@ -46,10 +48,13 @@ class SnapshotSchedule:
         at_close: int | None,
         every: int | None,
     ) -> None:
-        """`disk`: None for no snapshots. `newest`: the frame of the newest snapshot there is, 0 for none.
+        """Set the schedule.
 
-        `at_close`: `write_at_close` writes one if at least this many frames came since; None for never. `every`: a
-        thread writes one after this many frames; None for never. What goes wrong there is added to `findings`.
+        - `disk`: where snapshots are written; None for no snapshots.
+        - `findings`: list to which errors of background snapshots are added.
+        - `newest`: frame of the newest existing snapshot, 0 for none.
+        - `at_close`: `write_at_close` writes a snapshot after at least this many frames; None for never.
+        - `every`: a thread writes a snapshot after this many frames; None for never.
         """
         self._disk = disk
         self._log = log
@@ -61,15 +66,15 @@ class SnapshotSchedule:
         self._every = every
         self._counted_from = newest
         self._write_lock = threading.Lock()
-        self._writing: snapshots.SnapshotTask | None = None  # the snapshot that was begun last
+        self._writing: snapshots.SnapshotTask | None = None  # the snapshot that began last
         self._is_closing = False
-        self._background: threading.Thread | None = None  # writes the snapshot of `every`
+        self._background: threading.Thread | None = None  # writes the snapshots of `every`
 
     def write(self) -> str:
-        """Write a snapshot of the state as of the newest frame; return its file's name.
+        """Write a snapshot of the newest frame; return the file's name. Frames and reads of other threads continue.
 
-        Other threads' frames and reads go on meanwhile. Raises UnavailableError where the disk refuses (the ledger is
-        unharmed), UsageError where there is no folder for snapshots or no frame yet.
+        Raises UnavailableError if the disk refuses (the ledger is unharmed), UsageError if there is no disk for
+        snapshots or no frame yet.
         """
         with self._write_lock:
             before = self._writing
@@ -78,21 +83,21 @@ class SnapshotSchedule:
                 began = time.monotonic()
                 while writing.step():
                     if self._log.last_sequence != seen:
-                        # Frames come in: leave them processor and disk for as long as the piece took.
+                        # Frames are being written: pause for as long as the piece took.
                         seen = self._log.last_sequence
                         time.sleep(min(time.monotonic() - began, PIECE_PAUSE_S_MAX))
                     began = time.monotonic()
             finally:
-                # Ctrl-C may come anywhere, also right after the snapshot was begun.
+                # Ctrl-C may interrupt anywhere, also right after `begin`.
                 if self._writing is not None and self._writing is not before:
                     self._writing.abandon()
             self._note_newest()
             return writing.name
 
     def begin(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.SnapshotTask:
-        """Begin a snapshot of the state as of the newest frame; its steps write it, with frames between them.
+        """Begin a snapshot of the newest frame; its steps write it, with frames between them. `abandon` stops it.
 
-        Raises UsageError where one is being written, UnavailableError once the ledger closes, else as `write` does.
+        Raises UsageError if a snapshot is in progress, UnavailableError once the ledger closes, else as `write`.
         """
         with self._while_running():
             if self._is_closing:
@@ -104,18 +109,18 @@ class SnapshotSchedule:
         if not self._every or sequence - self._counted_from < self._every:
             return
         if self._background is not None and self._background.is_alive():
-            return  # the next frame asks again
+            return  # checked again after the next frame
         self._counted_from = sequence
         self._background = threading.Thread(target=self._write_in_background, name="sycee-snapshot", daemon=True)
         try:
             self._background.start()
-        except RuntimeError as error:  # the frame is committed: nothing may fail it now
+        except RuntimeError as error:  # the frame is committed, so it must not fail
             self._background = None
             self._findings.append(f"no snapshot was written: {error}")
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Wait for a snapshot that is written behind, give up one that a caller began, and let none begin inside."""
+        """Wait for a background snapshot, abandon one that a caller began, and allow no new one inside the block."""
         with self._write_lock:
             self._is_closing = True
             if self._writing is not None:
@@ -124,7 +129,7 @@ class SnapshotSchedule:
             yield
 
     def write_at_close(self, durable_sequence: int) -> None:
-        """Write a snapshot if many frames came since the last. On the writer's thread: no frame comes between."""
+        """Write a snapshot if enough frames were written since the last. On the writer's thread."""
         if self._disk is None or self._at_close is None:
             return
         if durable_sequence - self._newest < max(1, self._at_close):
@@ -143,9 +148,9 @@ class SnapshotSchedule:
 
     @contextmanager
     def _while_running(self) -> Iterator[None]:
-        """Hold the writer of a ledger that runs between two frames. Raises UnavailableError where it does not run.
+        """Stop the writer of a running ledger between two frames. Raises UnavailableError if the ledger does not run.
 
-        Without the check a snapshot could be of a state that is ahead of its log, after an append that failed.
+        Without this check, after a failed append, a snapshot could contain a state that is ahead of its log.
         """
         with between_frames(self._queue):
             self._queue.check_running()
@@ -156,19 +161,19 @@ class SnapshotSchedule:
         pause: Callable[[], AbstractContextManager[None]],
         piece_bytes: int = snapshots.PIECE_BYTES,
     ) -> snapshots.SnapshotTask:
-        """Begin a snapshot; the writer is held, or this is its thread."""
+        """Begin a snapshot. Call it while the writer is stopped, or on the writer's thread."""
         if self._disk is None or not self._log.last_sequence:
             raise UsageError(
-                "there is nothing to keep a snapshot of" if self._disk else "it has no folder for snapshots",
-                hint="a ledger of a folder keeps snapshots once it has a frame",
+                "the ledger has no frame yet" if self._disk else "the ledger has no folder for snapshots",
+                hint="open the ledger with Ledger.open, and submit an operation first",
             )
         if self._writing is not None and self._writing.is_running:
-            raise UsageError("a snapshot is being written", hint="wait until it is done")
+            raise UsageError("a snapshot is being written", hint="wait until it is complete")
         self._note_newest()
         self._writing = snapshots.SnapshotTask(self._disk, self._log, self._state, pause, piece_bytes=piece_bytes)
         return self._writing
 
     def _note_newest(self) -> None:
-        """Remember the frame of the snapshot that was written last."""
+        """Update the frame of the newest snapshot."""
         if self._writing is not None and self._writing.name:
             self._newest = max(self._newest, self._writing.sequence)

@@ -1,8 +1,8 @@
-"""A state kept on disk, so that a start replays the frames after it only.
+"""Snapshots of a state on disk, so that a start replays only the frames after the newest one.
 
-A snapshot is a convenience and proves nothing: one that cannot be used is passed over, and the ledger is replayed from
-its first frame. But a journal that ends before a good snapshot, or has another frame at its place, has lost frames
-that were acknowledged, and that is damage.
+A snapshot is an optimisation and proves nothing: one that cannot be used is skipped, and the ledger is replayed from
+its first frame. But if a journal ends before a good snapshot, or has a different frame at its sequence, acknowledged
+frames are lost, which is damage.
 """
 
 from __future__ import annotations
@@ -30,32 +30,30 @@ from sycee.storage.history import History
 from sycee.storage.snapshot_copy import CHANGING, SnapshotCopy
 from sycee.storage.table_storage import TableStorage
 
-# What hangs on how a state came about and not on what it is: the dates, since each frame brings its own, and the random
-# key that contents of retries are hashed with.
+# Sections that may differ between equal states: dates come with each frame; the key for content hashes is random.
 _UNCOMPARED: Final = ("calendar", "content_key")
 
-
-# A piece is copied, hashed and written in about a millisecond, beside which a frame loses little.
+# Copying, hashing and writing a piece takes about a millisecond, which hardly delays a frame.
 PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(slots=True)
 class RecoveredState:
-    """A state that is at its log's end."""
+    """A state at the end of its log."""
 
     state: LedgerState
     findings: list[str] = field(default_factory=list)  # one sentence each
-    snapshot_sequence: int = 0  # the frame of the snapshot that it began with, 0 for none
+    snapshot_sequence: int = 0  # frame of the loaded snapshot, 0 for none
 
 
 def recover_state(
     log: Log, disk: Disk | None, *, trusted: bool = True, history: History | None = None
 ) -> RecoveredState:
-    """Read a log to its end, from the newest good snapshot on `disk` if there is one and it is `trusted`.
+    """Read a log to its end, from the newest good snapshot on `disk` if there is one and `trusted` is True.
 
-    Where it is not, all is replayed, and each good snapshot still says which frame was durable. The one of a frame that
-    a person gives up is removed, since the next start would take it for proof of a loss. Old rows of the state go to
-    `history`. Raises what `Log.recover` and `replay` raise.
+    If `trusted` is False, all frames are replayed, and the good snapshots only prove which frames were durable. The
+    snapshot of a frame that is cut is removed; otherwise the next start would report that frame as lost. Old rows of
+    the state are moved to `history`. Raises as `Log.recover` and `Applier.replay` do.
     """
     state, mark, findings = LedgerState(TableStorage(history)), None, list[str]()
     frames = log.recover()
@@ -64,28 +62,26 @@ def recover_state(
         if mark is not None:
             frames = log.recover(after=mark)
     elif disk is not None:
-        kept = {
-            snapshot.mark: snapshot.name for snapshot in _closing_each(files.all_good(disk, log.ledger_id, findings))
-        }
+        good = {each.mark: each.name for each in _closing_each(files.all_good(disk, log.ledger_id, findings))}
 
         def give_up(sequence: int) -> None:
-            for mark, name in kept.items():
+            for mark, name in good.items():
                 if mark.sequence == sequence:
                     disk.unlink(name)
                     disk.fsync_folder()
-                    findings.append(f"{disk.folder}/{name} was removed: frame {sequence} was given up")
+                    findings.append(f"{disk.folder}/{name} was removed: frame {sequence} was discarded")
 
-        frames = log.recover(known=list(kept), give_up=give_up)
+        frames = log.recover(known=list(good), give_up=give_up)
     for frame in frames:
         Applier(state).replay(frame)
     return RecoveredState(state, [*findings, *log.findings], mark.sequence if mark else 0)
 
 
 class SnapshotTask:
-    """A snapshot that is being written, step by step, while frames go on between the steps and beside them.
+    """A snapshot that is written in steps, while frames continue between the steps and in parallel.
 
-    `between_frames` gives a context in which no frame is applied; it raises where the ledger has stopped. Making one
-    needs that too. After an error nothing of it is left, and the ledger is unharmed.
+    `between_frames` returns a context in which no frame is applied; it raises if the ledger has stopped. The
+    constructor must run in such a context as well. After an error no file is left, and the ledger is unharmed.
     """
 
     def __init__(
@@ -97,10 +93,10 @@ class SnapshotTask:
         *,
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
-        """Begin: the snapshot is of the state as it is now. Raises UnavailableError where there is no memory for it."""
+        """Begin a snapshot of the current state. Raises UnavailableError if memory is insufficient."""
         if state.sequence != log.last_sequence:
             raise UnavailableError(
-                f"no snapshot: the state is at frame {state.sequence}, and its log at {log.last_sequence}",
+                f"no snapshot: the state is at frame {state.sequence}, but its log at frame {log.last_sequence}",
                 hint="open the ledger again",
             )
         self.sequence = log.last_sequence
@@ -115,7 +111,7 @@ class SnapshotTask:
         self._steps = self._all_steps()
 
     def step(self) -> bool:
-        """Write a piece more; False when all is done. Raises UnavailableError when the disk refuses."""
+        """Write the next piece; return False when all are written. Raises UnavailableError if the disk refuses."""
         try:
             return self.is_running and next(self._steps, False)
         except BaseException:
@@ -123,22 +119,22 @@ class SnapshotTask:
             raise
 
     def run(self) -> str:
-        """Do all steps; returns the file's name. Raises what `step` raises."""
+        """Execute all steps; return the file's name. Raises as `step` does."""
         while self.step():
             pass
         return self.name
 
     @property
     def is_running(self) -> bool:
-        """Whether it is neither done nor given up."""
+        """Return whether the snapshot is neither complete nor abandoned."""
         return not (self.name or self._is_abandoned)
 
     def abandon(self) -> None:
-        """Give it up, and leave nothing of it. Does nothing when it is done."""
+        """Stop, and remove the incomplete file. Does nothing if the snapshot is complete."""
         if not self.is_running:
             return
         self._is_abandoned = True
-        with suppress(UnavailableError):  # a ledger that has stopped keeps nothing any more
+        with suppress(UnavailableError):  # the ledger has stopped: there is nothing to release
             self._end_copying()
         if self._writer is not None:
             self._writer.abandon()
@@ -176,42 +172,42 @@ class SnapshotTask:
 
     def _end_copying(self) -> None:
         with self._between_frames():
-            kept = self._copying.end()
-        del kept  # gigabytes, perhaps: given back while frames go on
+            pages = self._copying.end()
+        del pages  # possibly gigabytes: freed while frames continue
 
 
 def load_state(snapshot: Snapshot, history: History | None = None) -> LedgerState:
-    """The state that a snapshot keeps. Raises IntegrityError where it does not hold together.
+    """Return the state of a snapshot. Raises IntegrityError if the snapshot is inconsistent.
 
-    Digests prove that the bytes are those that were written; that all books sum to zero is checked again here, since a
-    start replays nothing of what came before.
+    Digests prove that the bytes are the written ones. The check that all accounts sum to zero is repeated here, since a
+    start does not replay the earlier frames.
     """
     state = LedgerState.load(snapshot.sections, snapshot.small, TableStorage(history))
     if (state.rules, state.movement_digest) != (snapshot.rules, snapshot.movement_digest):
-        raise IntegrityError("its tables are not those that its head names")
+        raise IntegrityError("its tables differ from those in its header")
     try:
         invariants.check_sums(state)
     except IntegrityError as error:
         raise files.SnapshotDamaged(
-            f"{snapshot.path}: the snapshot keeps wrong books: {error.message}",
-            hint="Remove it, or leave it to be replaced. The ledger itself is unharmed: its journal has everything.",
+            f"{snapshot.path}: the snapshot has wrong sums: {error.message}",
+            hint="Remove the file, or wait until it is replaced. The ledger is unharmed: its journal is complete.",
         ) from error
     return state
 
 
 def difference(snapshot: Snapshot, state: LedgerState, frame: Frame) -> str:
-    """What a snapshot keeps otherwise than one of this state, after this frame, would; empty where it keeps the same.
+    """Return the first difference between a snapshot and this state after this frame; empty if there is none.
 
-    Section by section, since the state digest need not see everything that a later frame will rest on. Raises
-    IntegrityError where the snapshot is laid out otherwise, and where the disk gives other bytes than before.
+    Compares section by section, since the state digest does not cover everything that later frames depend on. Raises
+    IntegrityError if the layout differs, or if the disk returns different bytes than before.
     """
     sections, small = state.save()
     if snapshot.small.keys() != small.keys() or _layout(snapshot.sections) != _layout(sections):
-        raise IntegrityError("its tables are laid out otherwise")
+        raise IntegrityError("its tables have another layout")
     if (snapshot.rules, snapshot.movement_digest) != (state.rules, state.movement_digest):
-        return "its head names other rules or movements"
+        return "its header has other rules or movements"
     if snapshot.mark != Mark(frame.sequence, frame.time_ns, frame.digest) or snapshot.epoch < frame.epoch:
-        return "its head names another frame"
+        return "its header has another frame"
     for name, value in small.items():
         if snapshot.small[name] != value:
             return f"its {name} differ"
@@ -221,20 +217,20 @@ def difference(snapshot: Snapshot, state: LedgerState, frame: Frame) -> str:
     return ""
 
 
-def open_journal(disk: Disk, kept: Disk, *, create: bool = True, cut_tail: bool = False) -> Journal:
+def open_journal(disk: Disk, snapshots_on: Disk, *, create: bool = True, cut_tail: bool = False) -> Journal:
     """Open the journal on `disk`, or create one if there is none and `create` is True.
 
-    `kept` is the disk of the ledger's snapshots. Raises JournalDamaged if there are snapshots but no journal: the
-    journal was lost. Raises UsageError if `create` is False and there is neither; else as `Journal.open` and
+    `snapshots_on` is the disk of the ledger's snapshots. Raises JournalDamaged if there are snapshots but no journal:
+    the journal was lost. Raises UsageError if `create` is False and there is neither; else as `Journal.open` and
     `Journal.create`.
     """
     if Journal.exists(disk):
         return Journal.open(disk, cut_tail=cut_tail)
-    if names := files.names(kept):
+    if names := files.names(snapshots_on):
         raise JournalDamaged(
-            f"{disk.folder} holds no journal, and {kept.folder}/{names[-1]} says that there was one",
-            hint="Nothing was changed. Put the journal back from a copy. For a new ledger choose another folder, or "
-            "move the snapshots away.",
+            f"{disk.folder} holds no journal, but {snapshots_on.folder}/{names[-1]} is a snapshot of one",
+            hint="Nothing was changed. Restore the journal from a copy. For a new ledger use another folder, or move "
+            "the snapshots away.",
         )
     if not create:
         raise UsageError(
@@ -248,16 +244,16 @@ def _layout(sections: Mapping[str, Section] | Mapping[str, Array]) -> dict[str, 
     return {name: (section.dtype, len(section.shape)) for name, section in sections.items()}
 
 
-def _is_same(name: str, kept: Array, here: Array) -> bool:
-    if name == "bound":  # but for what is hashed with the random key
-        return all(np.array_equal(kept[field], here[field]) for field in layout.BOUND.names or () if field != "content")
-    if name == "counters":  # how many time-outs the heap holds is found anew
-        kept[kernels.TIME_OUTS] = here[kernels.TIME_OUTS]
-    # Tables grow ahead of need, and by how much hangs on when: beyond what is in use there are zeros.
-    common = tuple(slice(min(lengths)) for lengths in zip(kept.shape, here.shape, strict=True))
-    return np.array_equal(_bytes_of(kept[common]), _bytes_of(here[common])) and all(
+def _is_same(name: str, one: Array, other: Array) -> bool:
+    if name == "bound":  # except hashes with the random key
+        return all(np.array_equal(one[field], other[field]) for field in layout.BOUND.names or () if field != "content")
+    if name == "counters":  # a start counts the time-outs in the heap again
+        one[kernels.TIME_OUTS] = other[kernels.TIME_OUTS]
+    # Tables are allocated ahead of need, so their sizes may differ; unused rows are zero.
+    common = tuple(slice(min(lengths)) for lengths in zip(one.shape, other.shape, strict=True))
+    return np.array_equal(_bytes_of(one[common]), _bytes_of(other[common])) and all(
         np.count_nonzero(_bytes_of(array)) == np.count_nonzero(_bytes_of(array[common]))
-        for array in (kept, here)
+        for array in (one, other)
         if array.shape != array[common].shape
     )
 
@@ -267,14 +263,14 @@ def _bytes_of(array: Array) -> Array:
 
 
 def _closing_each(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
-    """The same snapshots, each let go of when it was looked at."""
+    """Yield the snapshots, and close each when the next is requested."""
     for snapshot in found:
         with snapshot:
             yield snapshot
 
 
 def _load_newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState, Mark | None, list[str]]:
-    """The state of the newest snapshot that can be used, read and checked in one go."""
+    """Return the state of the newest usable snapshot, its mark (None without a snapshot) and the findings."""
     findings: list[str] = []
     for snapshot in _closing_each(files.all_good(disk, log.ledger_id, findings, sections_too=False)):
         try:
@@ -282,6 +278,6 @@ def _load_newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerS
         except (files.SnapshotDamaged, UnavailableError) as error:
             findings.append(files.passed_over(error))
         except (SyceeError, KeyError, ValueError, TypeError) as error:
-            # Another release laid its tables out otherwise: nothing is lost, for the journal has it all.
-            findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was passed over")
+            # Another release wrote another layout. Nothing is lost: the journal is complete.
+            findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was skipped")
     return LedgerState(TableStorage(history)), None, findings

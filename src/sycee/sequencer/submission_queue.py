@@ -1,7 +1,7 @@
-"""The bounded queue between callers and the writer, for threads and event loops alike.
+"""Bounded queue between callers and the writer, for threads and event loops.
 
 Callers put *entries* (operations to be journaled) and *calls* (functions that the writer runs between two frames). The
-writer takes all calls that wait and one frame's worth of entries at a time.
+writer pops all waiting calls, and entries for one frame, at a time.
 """
 
 from __future__ import annotations
@@ -17,32 +17,29 @@ from sycee.core.fork_guard import Owner
 from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
 
-# Admitted and not yet answered, the frame at hand included. Several frames, so that the disk never waits for callers;
-# few enough that the last operation in the queue is answered within a fraction of a second.
+# Limits of operations and bytes without an outcome, the current frame included. Several frames, so that the disk never
+# waits for callers; few enough that the last operation in the queue waits less than a second.
 OPERATIONS_MAX: Final = 8 * FRAME_RECORDS_MAX
 BYTES_MAX: Final = 16 << 20
-# Ctrl-C may come to a caller after its entry is queued and before the writer is woken: the writer then looks by itself.
+# Ctrl-C may interrupt a caller after its entry is queued and before it wakes the writer. So the writer polls.
 WAKE_TIMEOUT_S: Final = 1.0
 
 
 class Token(Protocol):
-    """One caller's place in the queue: a thread's Ticket, or the asyncio future of a coroutine."""
+    """The waiting caller of an entry: a thread's Ticket, or the asyncio future of a coroutine."""
 
     def cancelled(self) -> bool:
-        """Return whether the caller withdrew; an entry that the writer has not taken yet is then dropped."""
-        ...
+        """Return whether the caller gave up. The writer drops the entry if it has not popped it yet."""
 
 
 class Receiver(Protocol):
     """Delivers outcomes to the callers of one event loop, or to threads."""
 
     def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
-        """Hand each token its outcome: a Result or answers, or an Exception to raise. Called by the writer."""
-        ...
+        """Give each token its outcome: a Result, results, or an exception to raise. Called by the writer."""
 
     def space_freed(self) -> None:
-        """Learn that the queue has space again, after `SubmissionQueue.watch_space`. Called by the writer."""
-        ...
+        """Called by the writer, once for each `SubmissionQueue.watch_space`, when the queue has space again."""
 
 
 class PendingVerification:
@@ -52,30 +49,30 @@ class PendingVerification:
 
     def __init__(self, batch: PreparedBatch) -> None:
         self.batch = batch
-        self.outcome: PreparedBatch | BaseException | None = None  # the batch with its checks, or why there are none
+        self.outcome: PreparedBatch | BaseException | None = None  # the batch with its checks, or an error
 
 
-# The record of one TRANSFER or PAY, whose caller is told a Result, or any batch, whose caller is told its answers. A
-# plain tuple: one is made for each single payment.
+# Receiver, token, and either the record of one TRANSFER or PAY (its outcome is a Result), or any batch (its outcome is
+# an array of results). A plain tuple, since each single payment creates one.
 ReadyEntry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | None]
 Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | PendingVerification | None]
 _SINGLE: Final = 1, RECORD_BYTES
 
 
 def _is_ready(entry: Entry) -> bool:
-    """Return whether the writer can take an entry, or drop it."""
+    """Return whether the writer can pop or drop an entry."""
     return not isinstance(entry[3], PendingVerification) or entry[3].outcome is not None or entry[1].cancelled()
 
 
 def size_of(batch: PreparedBatch | PendingVerification | None) -> tuple[int, int]:
-    """Return the operations and bytes that an entry counts for. An empty batch counts as one operation."""
+    """Return the operations and bytes of an entry. An empty batch counts as one operation."""
     if isinstance(batch, PendingVerification):
         batch = batch.batch
     return _SINGLE if batch is None else (max(batch.size, 1), batch.body_bytes)
 
 
 def total_size(entries: Sequence[Entry]) -> tuple[int, int]:
-    """Return the operations and bytes that entries count for."""
+    """Return the operations and bytes of all entries."""
     singles = operations = size = 0
     for _, _, _, batch in entries:
         if batch is None:
@@ -88,7 +85,7 @@ def total_size(entries: Sequence[Entry]) -> tuple[int, int]:
 
 
 class Ticket:
-    """The token of a thread that blocks until its batch is answered."""
+    """The token of a thread that blocks until its batch has an outcome."""
 
     __slots__ = ("_done", "_is_withdrawn", "_outcome", "is_done")
 
@@ -106,9 +103,9 @@ class Ticket:
         self._done.release()
 
     def wait(self) -> Any:
-        """Return the outcome. Raises it if it is an exception, and KeyboardInterrupt on Ctrl-C.
+        """Return the outcome, or raise it if it is an exception.
 
-        After Ctrl-C an entry that the writer had taken goes on; any other is withdrawn.
+        Raises KeyboardInterrupt on Ctrl-C. The entry is then withdrawn unless the writer has popped it.
         """
         try:
             self._done.acquire()
@@ -125,7 +122,7 @@ class Ticket:
 
 
 class ThreadReceiver:
-    """The receiver of all entries that threads put: each is answered through its ticket."""
+    """The receiver of all entries of threads: each outcome goes to its ticket."""
 
     def deliver(self, outcomes: list[tuple[Any, Any]]) -> None:
         """Finish each ticket."""
@@ -133,7 +130,7 @@ class ThreadReceiver:
             ticket.finish(outcome)
 
     def space_freed(self) -> None:
-        """Do nothing: blocked threads wait on the queue's own condition."""
+        """Do nothing: blocked threads wait on the queue's condition."""
 
 
 THREAD_RECEIVER: Final = ThreadReceiver()
@@ -143,7 +140,7 @@ class Call:
     """A function that the writer runs between two frames, on its own thread."""
 
     def __init__(self, function: Callable[[], Any], *, always: bool = False) -> None:
-        """`always`: run the function also if its caller gave up waiting."""
+        """`always`: run the function even if its caller gave up waiting."""
         self._function = function
         self._always = always
         self._ticket = Ticket()
@@ -169,9 +166,10 @@ class Call:
 
 
 class Pause:
-    """A call that holds the writer between two frames while the caller holds `gate`, from before it is put.
+    """A call that stops the writer between two frames for as long as the caller holds `gate`.
 
-    A lock in a `with` block, since no signal handler can run between the block and the release.
+    The caller acquires `gate` in a `with` block before it puts the pause: no signal handler can run between the end of
+    the block and the release.
     """
 
     def __init__(self) -> None:
@@ -179,66 +177,65 @@ class Pause:
         self._ticket = Ticket()
 
     def run(self) -> None:
-        """Let the caller go on, and wait for it."""
+        """Let the caller continue, and wait until it releases `gate`."""
         self._ticket.finish(None)
         with self.gate:
             pass
 
     def begin(self) -> None:
-        """Wait until the writer is held. Raises UnavailableError where there is no writer any more."""
+        """Wait until the writer has stopped. Raises UnavailableError if the writer has ended."""
         self._ticket.wait()
 
 
 class SubmissionQueue:
-    """Entries and calls in order of arrival. Any thread may put; one thread, the writer, takes."""
+    """Entries and calls in order of arrival. Any thread may put; only the writer pops."""
 
     def __init__(self, operations_max: int = OPERATIONS_MAX, bytes_max: int = BYTES_MAX) -> None:
-        """Bound what is admitted and not yet answered to this many operations and bytes.
+        """Limit the operations and bytes that are admitted and have no outcome yet.
 
-        An entry is admitted whole as long as the bound is not reached before it, so that a batch larger than the bound
-        is possible.
+        An entry is admitted if the limit is not reached before it. So a batch may be larger than the limit.
         """
-        self.operations = self.bytes = 0  # admitted and not yet answered
+        self.operations = self.bytes = 0  # admitted, without an outcome
         self._operations_max, self._bytes_max = operations_max, bytes_max
         self._lock = Lock()
         self._space = Condition(self._lock)
-        self._watchers: set[Receiver] = set()  # to be told when there is space again
+        self._watchers: set[Receiver] = set()  # notified when there is space again
         self._arrived: list[Entry] = []
         self._calls: list[Call | Pause] = []
         self._reads: list[Any] = []  # views.Read
-        self._backlog: deque[Entry] = deque()  # taken over from `_arrived`, for the writer alone
+        self._backlog: deque[Entry] = deque()  # entries from `_arrived`, used by the writer only
         self._wake = Lock()
         self._wake.acquire()
         self._is_idle = False  # the writer waits for `_wake`
-        self.stopped: str | None = None  # why nothing more is written or read
+        self.stopped: str | None = None  # reason why nothing more is written or read
         self.stop_hint = "open the ledger again"
-        self._refusal: str | None = None  # why nothing is admitted any more
-        self._owner = Owner()  # a forked child has no writer, and another thread may have held the lock at the fork
+        self._refusal: str | None = None  # reason why nothing more is admitted
+        self._owner = Owner()  # a forked child has no writer, and a thread may have held the lock during the fork
 
     def __len__(self) -> int:
-        """Return the number of entries that the writer has not taken yet."""
+        """Return the number of entries that the writer has not popped yet."""
         return len(self._arrived) + len(self._backlog)
 
     def has_space(self, operations: int = 0, size: int = 0) -> bool:
-        """Return whether another entry is admitted beside `operations` of `size` bytes that are to be put first.
+        """Return whether another entry is admitted after `operations` of `size` bytes that are not put yet.
 
-        Exact under the lock; without it, a moment old.
+        Exact under the lock; without the lock the result may be outdated.
         """
         return self.operations + operations < self._operations_max and self.bytes + size < self._bytes_max
 
     def check_running(self) -> None:
-        """Raise UnavailableError if the ledger is closed or has stopped itself."""
+        """Raise UnavailableError if the ledger is closed or has stopped."""
         if self.stopped is not None:
             raise self.stop_error()
 
     def stop_error(self) -> UnavailableError:
-        """Return the error for callers of a ledger that is closed or has stopped itself."""
+        """Return the error for callers of a ledger that is closed or has stopped."""
         return UnavailableError(self.stopped or "the ledger is closed", hint=self.stop_hint)
 
     # --- callers ---
 
     def submit(self, batch: PreparedBatch) -> Any:
-        """Put a thread's batch, waiting for space, and return its answers, (n,) layout.ANSWER, once it is durable."""
+        """Put a thread's batch, waiting for space; return its results, (n,) layout.ANSWER, once it is durable."""
         self._owner.check("the ledger")
         ticket = Ticket()
         with self._lock:
@@ -248,7 +245,7 @@ class SubmissionQueue:
         return ticket.wait()
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Put entries that their receiver found space for. Raises UnavailableError once the queue is closed."""
+        """Put entries for which the receiver found space. Raises UnavailableError once the queue is closed."""
         self._owner.check("the ledger")
         with self._lock:
             self._put(entries)
@@ -276,7 +273,7 @@ class SubmissionQueue:
             self._wake_writer()
 
     def notify_verified(self) -> None:
-        """Learn that the signatures of an entry were verified: the writer may wait for it."""
+        """Wake the writer: the verification of an entry has ended."""
         with self._lock:
             self._wake_writer()
 
@@ -300,7 +297,8 @@ class SubmissionQueue:
     def _wake_writer(self) -> None:
         """Wake the writer if it is idle; `_lock` is held.
 
-        In this order: Ctrl-C may come between any two lines, and a second release must find the lock taken.
+        The order of the lines matters: Ctrl-C may interrupt between any two, and a second release must find the lock
+        locked.
         """
         if self._is_idle:
             if self._wake.locked():
@@ -314,9 +312,9 @@ class SubmissionQueue:
     # --- the writer ---
 
     def wait_for_work(self, *, has_more: bool = False) -> bool:
-        """Wait until a call, a read or an entry is there; False once the queue is closed and empty.
+        """Wait for a call, a read or an entry; return False once the queue is closed and empty.
 
-        `has_more`: do not wait, since the writer has work left over.
+        `has_more`: return without waiting, since the writer has work left.
         """
         while True:
             with self._lock:
@@ -331,13 +329,13 @@ class SubmissionQueue:
             self._wake.acquire(timeout=WAKE_TIMEOUT_S)
 
     def pop_calls(self) -> list[Call | Pause]:
-        """Return the calls that wait, without waiting."""
+        """Return the waiting calls; do not wait for others."""
         with self._lock:
             calls, self._calls = self._calls, []
         return calls
 
     def pop_reads(self) -> list[Any]:
-        """Return the reads that wait, without waiting."""
+        """Return the waiting reads; do not wait for others."""
         with self._lock:
             reads, self._reads = self._reads, []
         return reads
@@ -345,12 +343,12 @@ class SubmissionQueue:
     def pop_frame(self) -> tuple[list[ReadyEntry], list[tuple[Entry, Any]]]:
         """Return entries of the backlog that fit one frame, or one entry that may be larger.
 
-        Also returns entries that leave the queue unwritten, each with its outcome: None for one that was withdrawn, an
-        error for one that could not be verified. Entries keep the order in which they were put, so the frame ends
-        before the first one that is still being verified.
+        Also return entries that leave the queue unwritten, with their outcomes: None for a withdrawn entry, an error
+        for one whose verification failed. Entries stay in order, so the frame ends before the first entry under
+        verification.
         """
         backlog = self._backlog
-        taken: list[ReadyEntry] = []
+        entries: list[ReadyEntry] = []
         dropped: list[tuple[Entry, Any]] = []
         operations = size = 0
         while backlog:
@@ -367,22 +365,22 @@ class SubmissionQueue:
                     continue
                 batch = batch.outcome
             more, more_size = _SINGLE if batch is None else size_of(batch)
-            if taken and (operations + more > FRAME_RECORDS_MAX or size + more_size > BODY_BYTES_MAX):
+            if entries and (operations + more > FRAME_RECORDS_MAX or size + more_size > BODY_BYTES_MAX):
                 break
             backlog.popleft()
-            taken.append((receiver, token, record, batch))
+            entries.append((receiver, token, record, batch))
             operations += more
             size += more_size
-        return taken, dropped
+        return entries, dropped
 
     def pop_all(self) -> list[Entry]:
-        """Return every entry that waits, after `wait_for_work` returned False."""
+        """Return every waiting entry, after `wait_for_work` returned False."""
         rest = list(self._backlog)
         self._backlog.clear()
         return rest
 
     def free_space(self, entries: Sequence[Entry]) -> None:
-        """Free the space of entries that were answered or withdrawn, and tell callers that wait for space."""
+        """Free the space of entries that have an outcome, and wake callers that wait for space."""
         operations, size = total_size(entries)
         with self._lock:
             self.operations -= operations
@@ -393,7 +391,7 @@ class SubmissionQueue:
             watcher.space_freed()
 
     def close(self, reason: str) -> None:
-        """Admit nothing more: callers, also blocked ones, get an UnavailableError with this reason."""
+        """Admit nothing more. Callers, blocked ones included, get an UnavailableError with this reason."""
         with self._lock:
             self._refusal = reason
             self._space.notify_all()
@@ -401,22 +399,22 @@ class SubmissionQueue:
 
 
 def deliver(entries: Sequence[tuple[Any, ...]], outcomes: Sequence[Any]) -> None:
-    """Hand the outcomes of entries, or of reads, to their receivers, one call for each receiver."""
+    """Pass the outcomes of entries or reads to their receivers, with one call for each receiver."""
     by_receiver: dict[Receiver, list[tuple[Any, Any]]] = {}
     for (receiver, token, *_), outcome in zip(entries, outcomes, strict=True):
         by_receiver.setdefault(receiver, []).append((token, outcome))
-    for receiver, told in by_receiver.items():
-        receiver.deliver(told)
+    for receiver, pairs in by_receiver.items():
+        receiver.deliver(pairs)
 
 
 def copy_error(error: Exception) -> Exception:
-    """Return a copy of an error for one of several callers, whose traceback the others do not share."""
+    """Return a copy of an error for one of several callers, so that they do not share a traceback."""
     if isinstance(error, SyceeError):
-        own: Exception = copy(error)
+        copied: Exception = copy(error)
     else:
-        own = UnavailableError(
+        copied = UnavailableError(
             f"the ledger could not write this: {str(error) or type(error).__name__}",
-            hint="look the operation up by its id, or send it again under the same id",
+            hint="send the operation again under the same id",
         )
-    own.__cause__ = error
-    return own
+    copied.__cause__ = error
+    return copied

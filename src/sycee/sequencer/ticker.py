@@ -1,4 +1,4 @@
-"""A thread that moves a ledger's time on when something falls due and nobody calls."""
+"""A thread that advances a ledger's time when a hold or rule set falls due and no operation arrives."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from typing import Final, Protocol
 from sycee.core.clock import Clock
 from sycee.core.errors import UnavailableError
 
-# Somebody may set the machine's clock: it is looked at again at least so often.
+# The machine's clock may be changed, so it is read again after at most this time.
 WAIT_S_MAX: Final = 60.0
 NS_PER_S: Final = 1_000_000_000
 
 
 class Tickable(Protocol):
-    """What has a time at which something falls due."""
+    """An object with a time at which the next hold or rule set falls due."""
 
     def tick(self) -> bool:
-        """Move time on if something has fallen due."""
-        ...
+        """Advance the time if something has fallen due; return whether it had."""
 
     def next_due_ns(self) -> int | None:
-        """When that is next, nanoseconds; None for never."""
-        ...
+        """Return the next due time in nanoseconds; None for never."""
 
 
 class Ticker:
-    """Waits for what falls due next, ticks, and waits again, from the start until `stop`."""
+    """Thread that waits until the next due time, calls `tick`, and repeats until `stop`."""
 
     def __init__(self, ticking: Tickable, clock: Clock) -> None:
         self._ticking = ticking
@@ -38,13 +36,13 @@ class Ticker:
         self._thread.start()
 
     def reschedule(self, due_ns: int | None) -> None:
-        """Say when something falls due next. Only what is earlier than before wakes the thread: frames are many."""
+        """Set the next due time. Only an earlier time wakes the thread, since this is called for each frame."""
         if due_ns is not None and (self._waits_for_ns is None or due_ns < self._waits_for_ns):
             self._waits_for_ns = due_ns
             self._changed.set()
 
     def stop(self) -> None:
-        """End the thread; returns when it has ended. A second call does nothing."""
+        """End the thread and wait for it. A second call does nothing."""
         self._ending = True
         self._changed.set()
         if threading.current_thread() is not self._thread:
@@ -58,7 +56,7 @@ class Ticker:
                 due_ns = self._waits_for_ns = self._ticking.next_due_ns()
                 wait_s = WAIT_S_MAX if due_ns is None else (due_ns - self._clock.now_ns()) / NS_PER_S
             except UnavailableError:
-                # A clock gone wild, or a ledger that stopped: the next caller is told. Here time goes on as it can.
+                # The clock is wrong or the ledger has stopped: the next caller gets the error. Retry later.
                 wait_s = WAIT_S_MAX
             if not self._ending:
                 self._changed.wait(min(max(wait_s, 0.0), WAIT_S_MAX))

@@ -1,4 +1,4 @@
-"""Time zones by name, and what day it is where a currency is at home.
+"""Time zones by name, and the local date of each currency.
 
 The sequencer writes these dates into each frame, so that a replay needs no time-zone database.
 """
@@ -24,12 +24,14 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def zone_info(name: str) -> ZoneInfo:
-    """The time zone with this name in the time-zone database. Raises UsageError where there is none.
+    """Return the time zone with this name. Raises UsageError unless the time-zone database lists the name.
 
-    A name that only this machine knows, such as "localtime", is none: a ledger may move.
+    Names that only this machine defines, such as "localtime", are refused: a ledger may be moved.
     """
     if name not in _zone_names():
-        raise UsageError(f"no time zone is called {name!r}", hint='names look like "Asia/Shanghai" or "Europe/Paris"')
+        raise UsageError(
+            f"there is no time zone {name!r}", hint='use a name of the IANA database, such as "Asia/Shanghai"'
+        )
     return ZoneInfo(name)
 
 
@@ -39,19 +41,21 @@ def _zone_names() -> frozenset[str]:
 
 
 def calendar_entry(currency: int, zone: str, now_ns: int) -> CalendarEntry:
-    """Local day (since 1970-01-01), month (since January 1970) and year of a moment."""
+    """Return the local day (since 1970-01-01), month (since January 1970) and year of a currency at a time."""
     local = (EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone_info(zone))
     month = (local.year - 1970) * 12 + local.month - 1
     return CalendarEntry(currency=currency, day=local.toordinal() - EPOCH.toordinal(), month=month, year=local.year)
 
 
 def calendar_of(zones: Mapping[int, str], now_ns: int) -> tuple[CalendarEntry, ...]:
-    """The local date of every currency (number to zone name) at a moment, in order of definition."""
+    """Return the local date of every currency (number to zone name) at a time, in order of definition."""
     return tuple(calendar_entry(currency, zone, now_ns) for currency, zone in zones.items())
 
 
 def check_zones(operations: Array) -> None:
-    """Refuse to define a currency in a zone that does not exist. Raises UsageError; a nameless zone is the ledger's."""
+    """Raise UsageError if an operation defines a currency in a zone that does not exist. The ledger checks for empty
+    names.
+    """
     kinds = operations["kind"]
     if not kinds.size or int(kinds.min()) > Kind.DEFINE_CURRENCY:
         return

@@ -1,4 +1,4 @@
-"""Reread a ledger's folder from its first byte and recompute everything it claims."""
+"""Verify a ledger's folder: replay it from its first byte and recompute every figure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sycee.storage.table_storage import TableStorage
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a ledger's folder proved. Amounts in minor units."""
+    """Result of a verification. Amounts in minor units."""
 
     frames: int
     operations: int
@@ -39,7 +39,7 @@ class Verification:
     supply: dict[str, int]  # money in circulation by currency code
     digest: str  # hexadecimal
     proved: tuple[str, ...]
-    findings: tuple[str, ...]  # what was odd, though nothing is lost
+    findings: tuple[str, ...]  # one sentence for each oddity without loss
 
 
 def verify(
@@ -50,47 +50,48 @@ def verify(
     authority: bool = False,
     checkpoints: Sequence[Checkpoint] = (),
 ) -> Verification:
-    """Replay the journal in `folder` without writing to it, and recompute every balance and purse.
+    """Replay the journal in `folder` read-only, and recompute every balance and purse.
 
     - `extra_checks`: called with the replayed state; each raises IntegrityError or returns what it proved.
     - `authority`: verify every signature again, and that every operation has the signatures it needs.
     - `checkpoints`: each must agree with the replay; it counts as proof if a witness of the ledger signed it.
     - `progress`: called with the number of frames read so far.
 
-    Raises IntegrityError (JournalDamaged, TailInDoubt) with what does not hold and where, UsageError where there is
-    no ledger, UnavailableError where a newer release wrote it. The folder is neither locked nor changed, so where a
-    process is writing to it the last frame may still be on its way, and is then named among the findings or is in
-    doubt.
+    Snapshots are compared with the replay and not used by it. The folder is neither locked nor changed: if a process is
+    writing to it, the last frame may be incomplete, which is then a finding or TailInDoubt.
+
+    Raises IntegrityError (JournalDamaged, TailInDoubt) with the place and the values that differ, UsageError if
+    `folder` holds no ledger, UnavailableError if a newer release wrote it.
     """
     disk = journal_disk(folder)
     if not Journal.exists(disk):
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
     signed = _Checkpoints(checkpoints)
     journal = Journal.open(disk, read_only=True)
-    # Before the journal is read: whatever is there now is of a frame that the reading will find.
-    kept = _Snapshots(snapshot_disk(folder), journal.ledger_id)
+    # List snapshots before reading the journal, so that the journal contains the frame of each.
+    compared = _Snapshots(snapshot_disk(folder), journal.ledger_id)
     state = LedgerState(TableStorage())
     report = authorities.Report()
     operations = last_time_ns = first_time_ns = 0
     findings: list[str] = []
     try:
-        for frame in journal.recover(known=kept.marks):
+        for frame in journal.recover(known=compared.marks):
             first_time_ns, last_time_ns = first_time_ns or frame.time_ns, frame.time_ns
             if frame.kind is FrameKind.OPERATIONS:
                 operations += len(frame.records)
                 if frame.calendar != calendar_of(state.zones, frame.time_ns) and not findings:
-                    # A finding and no error: the rules of a zone may have changed since the frame was written.
-                    findings.append(f"frame {frame.sequence} has other local dates than this machine's time zones give")
+                    # A finding, not an error: the rules of a zone may have changed since the frame was written.
+                    findings.append(f"local dates of frame {frame.sequence} differ from this machine's time zones")
                 if authority:
                     _check_authority(state, journal.ledger_id, frame, report)
             Applier(state).replay(frame)
-            kept.compare(state, frame)
+            compared.compare(state, frame)
             signed.compare(state, journal.ledger_id, frame)
             if progress:
                 progress(frame.sequence)
         findings += journal.findings
     finally:
-        kept.close()
+        compared.close()
         journal.close()
     signed.check_end(state, journal.last_sequence)
     state.check()
@@ -105,41 +106,41 @@ def verify(
         supply={_code(number): state.supply(number) for number in state.zones},
         digest=state.digest().hex(),
         proved=(
-            "every frame carries its checksum and the digest of the frame before it, and times increase",
+            "every frame has a valid checksum and the digest of the frame before it, and times increase",
             "replaying every operation from the first gives this state digest",
-            "each frame names the digest of all movements before it, and the replay made the same",
-            "per currency all accounts and purses sum to zero",
-            "no account but issuance, and no purse, is below zero",
-            "the movements, added up from nothing, give every account's and every purse's totals",
-            "what open holds keep and what is on its way is what accounts and purses have pending",
-            "no purse paid outside its spending window, returned early, or holds money after it expired",
+            "each frame has the digest of all movements before it, equal to the replay's",
+            "in each currency all accounts and purses sum to zero",
+            "no purse, and no account except issuance, is below zero",
+            "the sums of all movements equal the totals of every account and purse",
+            "open holds and money in transit equal the pending amounts of accounts and purses",
+            "no purse paid outside its spending window, returned money early, or has money after its expiry",
             "no payment was refunded beyond its amount",
             *(report.sentences() if authority else ()),
-            *kept.sentences(),
+            *compared.sentences(),
             *signed.proved,
             *(check(state) for check in extra_checks),
         ),
-        findings=(*findings, *kept.findings, *signed.findings),
+        findings=(*findings, *compared.findings, *signed.findings),
     )
 
 
 class _Snapshots:
-    """The good snapshots of a folder, each compared with the replay when it comes to its frame."""
+    """Comparison of the good snapshots of a folder with the replay, each at its frame."""
 
     def __init__(self, disk: Disk, ledger_id: bytes) -> None:
         self.findings: list[str] = []
         self._disk = disk
-        # They stay open: a process that writes to the folder may remove one before the replay comes to it.
+        # The files stay open: a process that writes to the folder may remove one before the replay reaches its frame.
         self._good = {good.mark.sequence: good for good in files.all_good(disk, ledger_id, self.findings)}
         self._agreed = 0
 
     @property
     def marks(self) -> list[Mark]:
-        """The frames that they are of: as in a start, the journal must have each."""
+        """Return the marks of the snapshots' frames: the journal must contain each, as at a start."""
         return [snapshot.mark for snapshot in self._good.values()]
 
     def compare(self, state: LedgerState, frame: Frame) -> None:
-        """Compare the snapshot of this frame, if there is one. Raises IntegrityError where it is another state."""
+        """Compare the snapshot of this frame, if there is one. Raises IntegrityError if its state differs."""
         snapshot = self._good.get(frame.sequence)
         if snapshot is None:
             return
@@ -150,35 +151,35 @@ class _Snapshots:
             return
         if different:
             raise IntegrityError(
-                f"{self._disk.folder}/{snapshot.name} is whole, but is not the state that frame {frame.sequence} of "
-                f"the journal leaves: {different}",
+                f"{self._disk.folder}/{snapshot.name} is intact, but differs from the replayed state at frame "
+                f"{frame.sequence}: {different}",
                 hint="The journal is right. Move the file away, so that the ledger is rebuilt from its first frame, "
                 "and report this.",
             )
         self._agreed += 1
 
     def close(self) -> None:
-        """Let their files go."""
+        """Close the files."""
         for snapshot in self._good.values():
             snapshot.close()
 
     def sentences(self) -> tuple[str, ...]:
-        """What was proved of them."""
-        return (f"snapshots that are what the replay gives: {self._agreed}",) if self._agreed else ()
+        """Return what was proved about the snapshots."""
+        return (f"snapshots that equal the replay: {self._agreed}",) if self._agreed else ()
 
 
 class _Checkpoints:
-    """Checkpoints, each compared with the replay when it comes to its frame."""
+    """Comparison of checkpoints with the replay, each at its frame."""
 
     def __init__(self, checkpoints: Sequence[Checkpoint]) -> None:
         self.proved: list[str] = []
         self.findings: list[str] = []
         self._all = checkpoints
         self._sequences = frozenset(checkpoint.position.sequence for checkpoint in checkpoints)
-        self._keys_then: dict[int, tuple[PublicKey, ...]] = {}  # by place in `_all`: of its witness, at its frame
+        self._keys_then: dict[int, tuple[PublicKey, ...]] = {}  # witness keys at its frame, by index in `_all`
 
     def compare(self, state: LedgerState, ledger_id: bytes, frame: Frame) -> None:
-        """Compare those of this frame. Raises IntegrityError where one says otherwise."""
+        """Compare the checkpoints of this frame. Raises IntegrityError if one differs."""
         if frame.sequence not in self._sequences:
             return
         mark = Mark(frame.sequence, frame.time_ns, frame.digest)
@@ -189,28 +190,28 @@ class _Checkpoints:
                 self._keys_then[at] = witness_keys(state, checkpoint)
 
     def check_end(self, state: LedgerState, last_sequence: int) -> None:
-        """Say who signed them. Raises IntegrityError where one is of a frame that is not there, or signed wrongly."""
+        """Check the signatures. Raises IntegrityError for a frame beyond the journal's end, or an invalid signature."""
         for at, checkpoint in enumerate(self._all):
             position = checkpoint.position
             if position.sequence > last_sequence:
                 raise IntegrityError(
                     f"a checkpoint was signed at frame {position.sequence}, and the journal ends with frame "
                     f"{last_sequence}",
-                    hint="Look for a better copy of the journal; frames that were there are missing from this one.",
+                    hint="Look for a better copy of the journal: frames are missing from this one.",
                 )
             signer = ids.format(checkpoint.signer)
             now, then = witness_keys(state, checkpoint), self._keys_then[at]
             if not now and not then:
                 self.findings.append(
-                    f"the checkpoint at frame {position.sequence} agrees, but the ledger knows no witness {signer}: "
-                    "its signature was not judged"
+                    f"the checkpoint at frame {position.sequence} agrees, but the ledger lists no witness {signer}: "
+                    "its signature was not verified"
                 )
             elif any(_is_signed_by(checkpoint, key) for key in now):
                 self.proved.append(f"the checkpoint at frame {position.sequence}, signed by witness {signer}, agrees")
             elif any(_is_signed_by(checkpoint, key) for key in then):
                 self.findings.append(
-                    f"the checkpoint at frame {position.sequence} agrees and its signature holds, but the grant of "
-                    f"witness {signer} was revoked since: whoever had that key may have made it later"
+                    f"the checkpoint at frame {position.sequence} agrees and its signature is valid, but the grant of "
+                    f"witness {signer} was revoked since: the signature may have been made after that"
                 )
             else:
                 verify_checkpoint(checkpoint, (now or then)[0])
@@ -232,7 +233,7 @@ def _check_authority(state: LedgerState, ledger_id: bytes, frame: Frame, report:
 
 
 def _code(number: int) -> str:
-    """A currency's letters; a book that ISO 4217 does not know goes by its number."""
+    """Return a currency's code, or its number if it is not in ISO 4217."""
     try:
         return money.currency(number).code
     except UsageError:

@@ -1,4 +1,4 @@
-"""Views: reads that wait together are answered in one pass between two frames."""
+"""Views: reads that wait at the same time share one pass between two frames."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.submission_queue import THREAD_RECEIVER, Receiver, SubmissionQueue, Ticket, deliver
 
-# Who asks, for what, (n,) reading.READ, and the oldest frame that the answer may rest on; 0 for any.
+# Receiver, token, requests (n,) queries.READ, and the first frame that may serve them; 0 for any.
 Read: TypeAlias = tuple[Receiver, Any, Array, int]
 NO_READS: Final = np.zeros(0, queries.READ)
 
 
 class Views:
-    """Answers reads of many callers, as many as one pass of the kernel takes, before each frame."""
+    """Executes reads of many callers before each frame, as many as fit one pass of the kernel."""
 
     def __init__(self, queue: SubmissionQueue, state: LedgerState) -> None:
         self._queue = queue
         self._state = state
-        self._backlog: deque[Read] = deque()  # for the writer alone
-        self._deferred: list[Read] = []  # that ask for a frame that is not committed yet
+        self._backlog: deque[Read] = deque()  # used by the writer only
+        self._deferred: list[Read] = []  # wait for a frame that is not committed yet
 
     # --- callers ---
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Return the answers to requests, (n,) reading.READ, as of one committed frame; blocks until they are there.
+        """Return the results of requests, (n,) queries.READ, as of one committed frame; block until they are available.
 
-        `at_least`: wait until this frame is committed. Raises UsageError for more than one pass answers,
+        `at_least`: wait until this frame is committed. Raises UsageError for more requests than one pass allows,
         UnavailableError once the ledger is closed or has stopped.
         """
         requests, at_least = check_requests(requests, at_least)
@@ -48,13 +48,13 @@ class Views:
     # --- the writer ---
 
     def has_work(self, durable_sequence: int) -> bool:
-        """Return whether reads that arrived earlier can be answered now, or refused."""
+        """Return whether reads that arrived earlier can be executed, or refused, now."""
         if self._backlog or (self._queue.stopped is not None and self._deferred):
             return True
         return any(read[3] <= durable_sequence for read in self._deferred)
 
     def answer(self, durable_sequence: int) -> None:
-        """Answer one pass of the reads that wait. On the writer's thread, between two frames."""
+        """Execute one pass of the waiting reads. On the writer's thread, between two frames."""
         waiting, self._deferred = [*self._deferred, *self._queue.pop_reads()], []
         withdrawn: list[Read] = []
         for read in waiting:
@@ -67,17 +67,17 @@ class Views:
         if self._queue.stopped is not None:
             self.refuse()
         elif self._backlog:
-            deliver(*self._pass())
+            deliver(*self._next_pass())
 
     def refuse(self) -> None:
-        """Answer every read that waits with an UnavailableError."""
+        """Fail every waiting read with an UnavailableError."""
         reads = [*self._backlog, *self._deferred]
         self._backlog.clear()
         self._deferred = []
         deliver(reads, [self._queue.stop_error() for _ in reads])
 
-    def _pass(self) -> tuple[list[Read], list[Any]]:
-        """Return the reads of one pass and their answers."""
+    def _next_pass(self) -> tuple[list[Read], list[Any]]:
+        """Pop the reads of one pass; return them and their results."""
         reads: list[Read] = []
         count = lines = 0
         while self._backlog:
@@ -91,7 +91,7 @@ class Views:
         return reads, self._answers(reads)
 
     def _answers(self, reads: Sequence[Read]) -> list[Any]:
-        """Return the answers to each read, or an error for each that cannot be answered."""
+        """Return the result of each read, or an error for a read that failed."""
         try:
             answers = queries.answer(self._state, np.concatenate([NO_READS, *(read[2] for read in reads)]))
         except Exception as error:
@@ -106,20 +106,20 @@ class Views:
 
 
 def check_requests(requests: Array, at_least: int) -> tuple[Array, int]:
-    """Return a copy of requests, and the frame that they wait for.
+    """Return a copy of the requests, and the frame that they wait for.
 
-    Raises UsageError for an array that holds no requests, for more than one pass answers, and for no frame.
+    Raises UsageError for an array of another type, for more requests than one pass allows, and for an invalid frame.
     """
     if getattr(requests, "dtype", None) != queries.READ or requests.ndim != 1:
-        raise UsageError("read takes an array of requests", hint="the functions of sycee.ledger.queries make them")
+        raise UsageError("requests must be an array of READ", hint="the functions of sycee.ledger.queries return one")
     requests = requests.copy()
     if requests.size and int(requests["kind"].max()) > max(queries.ReadKind):
         raise UsageError(
-            f"{requests['kind'].max()} is no kind of read", hint="the functions of sycee.ledger.queries make requests"
+            f"{requests['kind'].max()} is no kind of read", hint="the functions of sycee.ledger.queries build requests"
         )
     if requests.size and queries.fitting(requests) < requests.size:
         raise UsageError(
-            f"{requests.size:,} reads are more than one pass answers",
-            hint=f"at most {queries.READS_MAX:,} reads, and pages of {queries.LINES_MAX:,} lines together",
+            f"{requests.size:,} reads do not fit one pass",
+            hint=f"read at most {queries.READS_MAX:,} requests, and pages of {queries.LINES_MAX:,} lines in total",
         )
     return requests, check_integer("at_least", at_least, high=I64_MAX)

@@ -1,9 +1,9 @@
-"""The writer: one thread that turns what waits in the queue into frames, and answers it.
+"""The writer: one thread that writes queued entries as frames and delivers their results.
 
-It owns the state: nothing else touches the state but what the writer lets in between two frames (a call or a pause of
-the queue). For each frame it resolves, authorises, reserves memory, appends to the log and has the frame applied; the
-answers leave only when the frame is both committed and applied. If the append fails the ledger stops: the state may
-then be ahead of the log, so nothing is read from it any more.
+It owns the state. Other threads access the state only between two frames, through a call or a pause of the queue. For
+each frame the writer resolves ids, checks authority, reserves memory, appends to the log and applies the frame. Results
+are delivered only when the frame is committed and applied. If the append fails, the ledger stops: the state may be
+ahead of the log, so reads are refused as well.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NO_OPERATIONS: Final = PreparedBatch(np.zeros(0, layout.OPERATION))
 
 
 class Writer:
-    """Writes the frames of one ledger on a thread of its own, which ends with `close` or with this object."""
+    """Writes the frames of one ledger on its own thread, which ends with `close` or when this object is collected."""
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class Writer:
         *,
         overlap: Overlap | None,
     ) -> None:
-        """Begin. `overlap`: applies frames while they are appended, where the log allows it; None: never."""
-        self.durable_sequence = log.last_sequence  # the newest frame that is committed and applied
+        """Start the thread. `overlap` applies frames while they are appended, if the log allows it; None: never."""
+        self.durable_sequence = log.last_sequence  # newest frame that is committed and applied
         self.views = views
         self.ticker: Ticker | None = None
         self._log = log
@@ -63,31 +63,19 @@ class Writer:
         self._queue = queue
         self._snapshots = snapshots
         self._is_closed = False
-        self._state_matches_log = True  # whether the state is known to be at the log's end
+        self._state_matches_log = True  # False while a frame is only appended or only applied
         self._overlap = overlap if log.apply_may_overlap else None
-        # The thread holds the writer only while there is work, so that a ledger that was never closed can be collected.
+        # The thread references the writer only while there is work, so that a ledger without `close` can be collected.
         self._thread = Thread(target=_run, args=(queue, weakref.ref(self)), name="sycee-writer", daemon=True)
         weakref.finalize(self, _close_dropped, queue, Owner()).atexit = False
         self._thread.start()
 
-    @property
-    def stopped(self) -> str | None:
-        """Return why nothing more is written or read; None while the ledger runs."""
-        return self._queue.stopped
-
-    @stopped.setter
-    def stopped(self, reason: str | None) -> None:
-        self._queue.stopped = reason
-
-    def check_running(self) -> None:
-        """Raise UnavailableError if the ledger is closed or has stopped itself."""
-        self._queue.check_running()
-
     def tick(self) -> bool:
-        """Write a frame that only moves time on, if something has fallen due; return whether it had. On the writer's
-        thread. Raises UnavailableError as `submit` does.
+        """Write a frame without operations if something has fallen due; return whether it had. On the writer's thread.
+
+        Raises UnavailableError as `submit` does.
         """
-        self.check_running()
+        self._queue.check_running()
         due_ns = self._state.next_due_ns()
         if due_ns is None or due_ns > read_ns(self._times.clock):
             return False
@@ -96,19 +84,19 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Say in the log that all is well and let it go, with a snapshot if one is due. On the writer's thread."""
+        """Write a snapshot if one is due, mark the log as cleanly closed and close it. On the writer's thread."""
         if self._is_closed:
             return
         self._is_closed = True
         try:
-            if self.stopped is None:
+            if self._queue.stopped is None:
                 self._snapshots.write_at_close(self.durable_sequence)
         finally:
-            self.stopped = self.stopped or "the ledger is closed"
-            self._queue.close(self.stopped)
+            self._queue.stopped = self._queue.stopped or "the ledger is closed"
+            self._queue.close(self._queue.stopped)
             if self._overlap:
                 self._overlap.close()
-            # Where the state stopped elsewhere than the log, no CLOSE frame would agree with a replay.
+            # If the state is not at the log's end, a replay would not agree with a CLOSE frame.
             self._log.close(clean=self._state_matches_log, movement_digest=self._state.movement_digest)
 
     def join(self) -> None:
@@ -119,13 +107,13 @@ class Writer:
     # --- from the queue to answers ---
 
     def work(self) -> None:
-        """Run the calls that wait, and write one frame of the entries that wait."""
+        """Run the waiting calls, one pass of reads, and write one frame of the waiting entries."""
         for call in self._queue.pop_calls():
             call.run()
         self.views.answer(self.durable_sequence)
-        taken, dropped = self._queue.pop_frame()
-        outcomes = self._outcomes(taken)
-        entries: list[Entry] = [*taken, *(entry for entry, _ in dropped)]
+        ready, dropped = self._queue.pop_frame()
+        outcomes = self._outcomes(ready)
+        entries: list[Entry] = [*ready, *(entry for entry, _ in dropped)]
         for _, _, _, batch in entries:
             if isinstance(batch, PreparedBatch) and batch.buffer is not None:
                 self._log.release(batch.buffer)
@@ -133,19 +121,19 @@ class Writer:
         deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
 
     def fail(self, error: BaseException) -> None:
-        """Stop the ledger after a defect of Sycee, so that later callers get an error instead of waiting for ever."""
-        self.stopped = self.stopped or f"the ledger stopped: {str(error) or type(error).__name__}"
+        """Stop the ledger after a defect in Sycee, so that later callers get an error instead of waiting forever."""
+        self._queue.stopped = self._queue.stopped or f"the ledger stopped: {str(error) or type(error).__name__}"
         self._state_matches_log = False
 
     def refuse_all(self) -> None:
-        """Answer everything that waits with an error, after the queue was closed."""
+        """Fail every waiting read and entry with an error, after the queue was closed."""
         self.views.refuse()
         entries = self._queue.pop_all()
         self._queue.free_space(entries)
         deliver(entries, [self._queue.stop_error() for _ in entries])
 
     def _outcomes(self, entries: list[ReadyEntry]) -> list[Any]:
-        """Return for each entry a Result, its answers, or the exception that its caller is to raise."""
+        """Return for each entry a Result, its array of results, or the exception that its caller raises."""
         if not entries:
             return []
         try:
@@ -153,9 +141,9 @@ class Writer:
         except Exception as error:
             if len(entries) == 1:
                 return [error]
-            if self.stopped is not None:
+            if self._queue.stopped is not None:
                 return [copy_error(error) for _ in entries]
-            # Nothing was written. One of the entries asked for more than there is: each is tried by itself.
+            # Nothing was written, since one entry needs too much memory: write each entry as its own frame.
             return [self._outcomes([entry])[0] for entry in entries]
         except BaseException as error:
             return [error for _ in entries]
@@ -169,8 +157,8 @@ class Writer:
         return outcomes
 
     def _answers(self, batch: PreparedBatch) -> Array:
-        """Answer a batch; one that is larger than a frame is written as several."""
-        self.check_running()
+        """Write a batch and return its results; a batch larger than a frame is written as several frames."""
+        self._queue.check_running()
         answers = np.zeros(batch.size, layout.ANSWER)
         start = 0
         try:
@@ -182,7 +170,7 @@ class Writer:
         except UnavailableError as error:
             if not start:
                 raise
-            hint = f"send all again under the same ids: those written are answered EXISTS. {error.hint or ''}"
+            hint = f"send all again under the same ids: those already written return EXISTS. {error.hint or ''}"
             raise UnavailableError(
                 f"the first {start:,} of {answers.size:,} operations were written, then: {error.message}",
                 hint=hint.rstrip(),
@@ -192,7 +180,7 @@ class Writer:
     # --- one frame ---
 
     def _frame(self, batch: PreparedBatch) -> Array:
-        """Answer a batch that fits one frame, and journal those of its operations that are new."""
+        """Return the results of a batch that fits one frame; journal those of its operations that are new."""
         is_unsigned = not batch.envelopes.size and not self._state.grants
         if is_unsigned and batch.in_order and self._state.is_new(batch.operations):
             return self._write(batch.with_all_new())
@@ -203,26 +191,26 @@ class Writer:
             return self._write(batch.with_all_new())
         self._upgrade_rules()
         now_ns = self._next_ns()
-        pends = answers["code"] == kernels.PENDING
-        batch = batch.drop_answered_envelopes(pends)
-        kept = batch.expand_to_units(pends)
+        is_pending = answers["code"] == kernels.PENDING
+        batch = batch.drop_answered_envelopes(is_pending)
+        selected = batch.expand_to_units(is_pending)
         if not is_unsigned:
-            kept = self._authorise(batch, answers, kept, now_ns)
-            if not kept.any():
+            selected = self._authorise(batch, answers, selected, now_ns)
+            if not selected.any():
                 return answers
-        answers[kept] = self._commit(FrameKind.OPERATIONS, now_ns, batch.select(kept))
+        answers[selected] = self._commit(FrameKind.OPERATIONS, now_ns, batch.select(selected))
         self._state.look_again(batch.operations, answers)
         return answers
 
     def _write(self, batch: PreparedBatch) -> Array:
-        """Journal a whole batch that needs no signature; return its answers."""
+        """Journal a whole batch that needs no signature; return its results."""
         self._upgrade_rules()
         return self._commit(FrameKind.OPERATIONS, self._next_ns(), batch)
 
-    def _authorise(self, batch: PreparedBatch, answers: Array, kept: Array, now_ns: int) -> Array:
-        """Return which of the `kept` operations may be journaled, (n,) bool; set the answers of the others."""
-        part = batch.select(kept)
-        fresh = answers["code"][kept] == kernels.PENDING
+    def _authorise(self, batch: PreparedBatch, answers: Array, selected: Array, now_ns: int) -> Array:
+        """Return which of the `selected` operations may be journaled, (n,) bool; set the results of the others."""
+        part = batch.select(selected)
+        fresh = answers["code"][selected] == kernels.PENDING
         codes = authority.authorise(
             self._state,
             self._log.ledger_id,
@@ -235,17 +223,17 @@ class Writer:
         codes = batches.spread_refusals(part, fresh, codes)
         refused = codes != Result.CREATED
         if not refused.any():
-            return kept
-        places = np.flatnonzero(kept)
+            return selected
+        places = np.flatnonzero(selected)
         at = places[refused]
         answers[at] = 0
         answers["code"][at] = codes[refused]
-        stays = kept.copy()
-        stays[places[part.expand_to_units(refused)]] = False
-        return stays
+        permitted = selected.copy()
+        permitted[places[part.expand_to_units(refused)]] = False
+        return permitted
 
     def _upgrade_rules(self) -> None:
-        """Write an UPGRADE frame if older rules than this release's held so far."""
+        """Write an UPGRADE frame if the ledger follows older rules than this release's."""
         if self._state.rules < rules_version.RULES_VERSION:
             self._commit(
                 FrameKind.OPERATIONS, self._next_ns(), PreparedBatch(rules_version.upgrade_record(self._state))
@@ -255,7 +243,7 @@ class Writer:
         return next_time_ns(self._times.clock, self._log.last_time_ns)
 
     def _commit(self, kind: FrameKind, now_ns: int, batch: PreparedBatch) -> Array:
-        """Write one frame and apply it; return its answers once it is committed and applied."""
+        """Write one frame and apply it; return its results once it is committed and applied."""
         movements = self._applier.reserve(batch, available_bytes) if batch.size else 0
         calendar = self._times.calendar_at(now_ns, self._state.zones)
         sequence = self._log.last_sequence + 1
@@ -271,22 +259,22 @@ class Writer:
         )
         apply = partial(self._applier.apply, kind, sequence, now_ns, batch, calendar)
         answers: Array
-        # From here on both log and state must reach this frame: an error in between stops the ledger.
+        # From here on both the log and the state must reach this frame: any error stops the ledger.
         self._state_matches_log = False
         try:
-            # A pay may make seventeen movements and makes one or two; a drop makes as many as it may.
+            # A pay makes 1 or 2 of its 17 possible movements; a drop makes as many as are possible.
             if self._overlap and max(batch.size, movements // 16) >= self._overlap.records_min:
                 _, answers = self._overlap.run(append, apply)
             else:
                 append()
                 answers = apply()
         except BaseException as error:
-            self.stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
+            self._queue.stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
             if isinstance(error, SyceeError) and error.hint:
-                self._queue.stop_hint = error.hint  # later callers need it as much: it may say how to rescue a file
+                self._queue.stop_hint = error.hint  # for later callers, too: it may tell how to rescue a file
             if isinstance(error, SyceeError) or not isinstance(error, Exception):
                 raise
-            raise UnavailableError(self.stopped, hint="open the ledger again") from error
+            raise UnavailableError(self._queue.stopped, hint="open the ledger again") from error
         self._state_matches_log = True
         self.durable_sequence = sequence
         if self.ticker:
@@ -296,7 +284,7 @@ class Writer:
 
 
 def _close_dropped(queue: SubmissionQueue, owner: Owner) -> None:
-    """End the thread of a writer that was dropped. A forked child has no such thread, and must not touch its locks."""
+    """End the thread of a writer that was collected. A forked child has no such thread, and must not use its locks."""
     if owner.is_here:
         queue.close("the ledger was dropped without being closed")
 
@@ -307,7 +295,7 @@ def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
     while queue.wait_for_work(has_more=has_more):
         writer = reference()
         if writer is None:
-            return  # callers hold the ledger while they wait, so that none waits
+            return  # waiting callers reference the ledger, so no caller is waiting
         try:
             writer.work()
         except BaseException as error:
@@ -336,7 +324,7 @@ def _join_entries(entries: list[ReadyEntry]) -> PreparedBatch:
 
 
 def _join_records(records: list[bytes]) -> PreparedBatch:
-    """Return records of one TRANSFER or PAY each, linked to nothing, as one batch."""
+    """Return single TRANSFER or PAY records as one batch without chains."""
     operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
     kinds = operations["kind"]
     if kinds.size == 1:
