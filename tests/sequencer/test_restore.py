@@ -77,7 +77,7 @@ def test_a_ledger_that_is_open_is_named(tmp_path: Path) -> None:
         frames = ledger.sequencer.durable_sequence
         (finding,) = restore(source, tmp_path / "target").findings
         assert f"was in use by this process (pid {os.getpid()}) while it was copied" in finding
-        assert f"after frame {frames} is not in the copy" in finding
+        assert f"operations after frame {frames} are not in the copy" in finding
         assert ledger.submit(operations.define_group(77, group=7))["code"].tolist() == [Result.CREATED]
     assert restore(source, tmp_path / "later").findings == ()
     # Looking takes no right to write, and locks nobody out.
