@@ -61,8 +61,8 @@ from tests.ledger.verbs import Verbs, amount_of, id_of, secret_of
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
-from sycee.ledger.entities import Account
 from sycee.ledger.layout import HoldState, Purpose, PurseState, Reason, TransitState
+from sycee.ledger.models import Account
 
 # A small bank: money is made, a treasury has it, and whoever cannot be credited has a suspense account.
 BANK = """

@@ -15,9 +15,9 @@ from sycee.core import ids, limits
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
-from sycee.ledger.book import Book
-from sycee.ledger.entities import Grant
 from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
+from sycee.ledger.models import Grant
+from sycee.ledger.state_tables import StateTables
 
 OFFICERS_MIN: Final = 2  # persons whose signatures minting needs; with so many authority is on
 
@@ -26,7 +26,7 @@ def _bytes(operations: Array, at: int, start: int, stop: int) -> bytes:
     return operations[at : at + 1].view(np.ndarray).view(np.uint8)[start:stop].tobytes()
 
 
-def _define_currency(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _define_currency(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     number = int(operations["number"][at])
     if number in state.zones:
         return Result.CURRENCY_EXISTS
@@ -38,7 +38,7 @@ def _define_currency(state: Book, operations: Array, at: int, now_ns: int) -> Re
     return Result.CREATED
 
 
-def _define_group(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _define_group(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     number = int(operations["number"][at])
     if number in state.groups:
         return Result.GROUP_EXISTS
@@ -47,7 +47,7 @@ def _define_group(state: Book, operations: Array, at: int, now_ns: int) -> Resul
     return Result.CREATED
 
 
-def _define_rule_set(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _define_rule_set(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     definition = _bytes(operations, at, 0, limits.RECORD_BYTES)
     record = rule_set_record(definition)
     number = int(record["number"])
@@ -79,7 +79,7 @@ def rule_set_record(definition: bytes) -> Any:
     return np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
 
 
-def activate_rule_set(state: Book, number: int, definition: bytes) -> None:
+def activate_rule_set(state: StateTables, number: int, definition: bytes) -> None:
     """Let a rule set's definition take effect."""
     record = rule_set_record(definition)
     state.grow("rule_sets", number + 1)
@@ -98,7 +98,7 @@ def activate_rule_set(state: Book, number: int, definition: bytes) -> None:
     state.coming.pop(number, None)
 
 
-def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _grant_role(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
     currency, person, key = int(record["number"]), ids.of_record(record, "debit"), _bytes(operations, at, 48, 80)
     if currency and currency not in state.zones:
@@ -122,13 +122,13 @@ def _grant_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     return Result.CREATED
 
 
-def count_officers(state: Book, now_ns: int, excluding: int = 0) -> int:
+def count_officers(state: StateTables, now_ns: int, excluding: int = 0) -> int:
     """How many persons are officers of the board now, leaving out one grant."""
     grants = (grant for grant in state.grants.values() if grant.id != excluding)
     return len({grant.person for grant in grants if grant.is_board and grant.counts(now_ns)})
 
 
-def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _revoke_role(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     grant = state.grants.get(ids.of_record(operations[at], "reference"))
     if grant is None:
         return Result.GRANT_NOT_FOUND
@@ -140,7 +140,7 @@ def _revoke_role(state: Book, operations: Array, at: int, now_ns: int) -> Result
     return Result.CREATED
 
 
-def _upgrade(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _upgrade(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     number = int(operations["number"][at])
     if number <= state.rules:
         return Result.RULES_NOT_NEWER
@@ -149,7 +149,7 @@ def _upgrade(state: Book, operations: Array, at: int, now_ns: int) -> Result:
     return Result.CREATED
 
 
-def _open_programme(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _open_programme(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
     number, rule_set = int(record["number"]), int(record["rule_set"])
     if rule_set not in state.rule_sets:
@@ -181,7 +181,7 @@ def _open_programme(state: Book, operations: Array, at: int, now_ns: int) -> Res
     return Result.CREATED
 
 
-def _seal_cohort(state: Book, operations: Array, at: int, now_ns: int) -> Result:
+def _seal_cohort(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
     number = int(record["number"])
     if not state.has_programme(number):
@@ -198,7 +198,7 @@ def _seal_cohort(state: Book, operations: Array, at: int, now_ns: int) -> Result
     return Result.CREATED
 
 
-HANDLERS: Final[dict[Kind, Callable[[Book, Array, int, int], Result]]] = {
+HANDLERS: Final[dict[Kind, Callable[[StateTables, Array, int, int], Result]]] = {
     Kind.DEFINE_CURRENCY: _define_currency,
     Kind.DEFINE_GROUP: _define_group,
     Kind.DEFINE_RULE_SET: _define_rule_set,

@@ -16,7 +16,7 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.ledger import kernels, layout
-from sycee.ledger.book import Book
+from sycee.ledger.state_tables import StateTables
 
 PART_ROWS: Final = 1 << 17
 
@@ -48,7 +48,7 @@ _STAGED = np.dtype([("batch", "<u4"), ("debit_id", *_ID), ("credit_id", *_ID), (
 _BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded", _I64), ("final", "u1")])
 
 
-def state_digest(state: Book) -> bytes:
+def state_digest(state: StateTables) -> bytes:
     """BLAKE3-256 over everything the ledger knows, in id order. 32 bytes."""
     digest = blake3.blake3(b"sycee.state.v3")
     zones = [
@@ -85,7 +85,7 @@ def _listed(rows: list[bytes]) -> Section:
     return len(rows), iter(rows)
 
 
-def _groups(state: Book) -> list[bytes]:
+def _groups(state: StateTables) -> list[bytes]:
     accounts = state.accounts
     payees = accounts[accounts["payee"] > 0]
     payees = payees[np.lexsort((payees["id_low"], payees["id_high"]))]
@@ -99,7 +99,7 @@ def _groups(state: Book) -> list[bytes]:
     return rows
 
 
-def _rule_sets(state: Book) -> list[bytes]:
+def _rule_sets(state: StateTables) -> list[bytes]:
     nothing = bytes(limits.RECORD_BYTES)
     return [
         struct.pack("<I", number) + _version(definition) + _version(state.coming.get(number, nothing))
@@ -124,7 +124,7 @@ def _version(definition: bytes) -> bytes:
     )
 
 
-def _accounts(state: Book) -> Section:
+def _accounts(state: StateTables) -> Section:
     accounts = state.accounts
     keys = state.tables.keys.view(np.ndarray)
 
@@ -142,7 +142,7 @@ def _accounts(state: Book) -> Section:
     return _section(np.lexsort((accounts["id_low"], accounts["id_high"])), part)
 
 
-def _programmes(state: Book) -> list[bytes]:
+def _programmes(state: StateTables) -> list[bytes]:
     programmes, accounts = state.tables.programmes.view(np.ndarray), state.accounts
     return [
         struct.pack(
@@ -158,7 +158,7 @@ def _programmes(state: Book) -> list[bytes]:
     ]
 
 
-def _grants(state: Book) -> list[bytes]:
+def _grants(state: StateTables) -> list[bytes]:
     return [
         grant.id.to_bytes(16, "little")
         + grant.person.to_bytes(16, "little")
@@ -169,7 +169,7 @@ def _grants(state: Book) -> list[bytes]:
     ]
 
 
-def _purses(state: Book) -> Section:
+def _purses(state: StateTables) -> Section:
     purses, accounts = state.all_purses, state.accounts
     first = state.tables.programmes["first_purse"]
 
@@ -185,14 +185,14 @@ def _purses(state: Book) -> Section:
     return _section(np.argsort(purses["programme"], kind="stable"), part)
 
 
-def _by_operation(state: Book, made: Array) -> Array:
+def _by_operation(state: StateTables, made: Array) -> Array:
     """Order of holds or transits by the ids of the operations that made them."""
     bound = state.bound[made["bound"]]
     order: Array = np.lexsort((bound["id_low"], bound["id_high"]))
     return order
 
 
-def _holds(state: Book) -> Section:
+def _holds(state: StateTables) -> Section:
     holds, accounts, bound = state.holds, state.accounts, state.bound
 
     def part(rows: Array) -> Array:
@@ -207,7 +207,7 @@ def _holds(state: Book) -> Section:
     return _section(_by_operation(state, holds), part)
 
 
-def _hold_legs(state: Book) -> Section:
+def _hold_legs(state: StateTables) -> Section:
     holds, legs, purses, bound = state.holds, state.hold_legs, state.all_purses, state.bound
     first = state.tables.programmes["first_purse"]
     order = _by_operation(state, holds)
@@ -228,7 +228,7 @@ def _hold_legs(state: Book) -> Section:
     return _section(np.arange(owners.size), part)
 
 
-def _transits(state: Book) -> Section:
+def _transits(state: StateTables) -> Section:
     transits, accounts, bound = state.transits, state.accounts, state.bound
 
     def part(rows: Array) -> Array:
@@ -242,14 +242,14 @@ def _transits(state: Book) -> Section:
     return _section(_by_operation(state, transits), part)
 
 
-def _open_batches(state: Book) -> Array:
+def _open_batches(state: StateTables) -> Array:
     """Return the rows of the open batches, by number."""
     numbers = state.batches["number"]
     waiting = np.flatnonzero(numbers)
     return waiting[np.argsort(numbers[waiting])]
 
 
-def _batches(state: Book) -> Section:
+def _batches(state: StateTables) -> Section:
     table = _copy(state.batches[_open_batches(state)], _BATCH)
     newest = int(state.tables.counters[kernels.NEWEST_BATCH])
     if newest and newest not in table["number"][-1:]:
@@ -257,7 +257,7 @@ def _batches(state: Book) -> Section:
     return table.size, iter((table.tobytes(),))
 
 
-def _staged(state: Book) -> Section:
+def _staged(state: StateTables) -> Section:
     staged, accounts, batches = state.staged, state.accounts, state.batches
     chosen_batches = _open_batches(state)
     # Rows are used again, so only the chain from a batch's first payment gives the order of staging.
@@ -281,7 +281,7 @@ def _staged(state: Book) -> Section:
     return _section(np.arange(rows_in_order.size), part)
 
 
-def _bound(state: Book) -> Section:
+def _bound(state: StateTables) -> Section:
     bound, refunds = state.bound, state.refunds
     refunds = refunds[np.argsort(refunds["bound"])]
 

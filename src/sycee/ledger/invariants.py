@@ -13,8 +13,8 @@ from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
-from sycee.ledger.book import Book
 from sycee.ledger.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
+from sycee.ledger.state_tables import StateTables
 
 PIECE_ROWS: Final = 1 << 20
 
@@ -27,7 +27,7 @@ _PURSE_SIDES: Final = (
 )
 
 
-def check(state: Book) -> None:
+def check(state: StateTables) -> None:
     """All of them. Tables are read a piece at a time: what is larger than memory once must not be there twice."""
     check_sums(state)
     _check_nothing_below_zero(state)
@@ -56,7 +56,7 @@ def _balance(accounts: Array) -> Array:
     return balance
 
 
-def check_sums(state: Book) -> None:
+def check_sums(state: StateTables) -> None:
     """Per currency, all accounts and purses sum to zero. Raises IntegrityError."""
     sums: Counter[int] = Counter()
     for _, accounts in _pieces(state.accounts):
@@ -72,7 +72,7 @@ def check_sums(state: Book) -> None:
             raise IntegrityError(f"currency {currency}: all accounts and purses sum to {total}, not to zero")
 
 
-def _check_nothing_below_zero(state: Book) -> None:
+def _check_nothing_below_zero(state: StateTables) -> None:
     for first, accounts in _pieces(state.accounts):
         below = (_balance(accounts) - accounts["debits_pending"] < 0) & (accounts["kind"] != AccountKind.ISSUANCE)
         _deny(below, "account row {}: it is below zero", first)
@@ -82,7 +82,7 @@ def _check_nothing_below_zero(state: Book) -> None:
         _deny(_left(purses) - purses["pending"] < 0, "purse row {}: it is below zero", first)
 
 
-def _check_purses(state: Book) -> None:
+def _check_purses(state: StateTables) -> None:
     for first, purses in _pieces(state.all_purses):
         wrong = (purses["state"] == PurseState.EXPIRED) & (_left(purses) != 0)
         _deny(wrong, "purse row {}: expired, it holds money", first)
@@ -90,7 +90,7 @@ def _check_purses(state: Book) -> None:
         _deny(empty & (purses["last_movement"] != 0), "purse row {}: empty, it has a history", first)
 
 
-def _check_bound(state: Book) -> None:
+def _check_bound(state: StateTables) -> None:
     made, held_as = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for first, bound in _pieces(state.bound):
         is_reversal = bound["kind"] == Kind.REVERSE
@@ -110,7 +110,7 @@ def _check_bound(state: Book) -> None:
     _deny(holds["bound"] != rows, "hold row {}: it names another operation")
 
 
-def _check_refunds(state: Book) -> None:
+def _check_refunds(state: StateTables) -> None:
     refunds, holds = state.refunds, state.holds
     rows = refunds["bound"]
     of = state.bound[rows]
@@ -130,7 +130,7 @@ def _check_refunds(state: Book) -> None:
     _deny(wrong, "bound row {}: nothing came back of it, and it is said to have", rows=rows)
 
 
-def _check_pending(state: Book) -> None:
+def _check_pending(state: StateTables) -> None:
     """What holds keep and what is on its way is exactly what accounts and purses have pending."""
     accounts, purses, holds, transits = state.accounts, state.all_purses, state.holds, state.transits
     is_open = holds["state"] == HoldState.OPEN
@@ -155,7 +155,7 @@ def _check_pending(state: Book) -> None:
         _deny(wrong, "account row {}: in transit, it holds other money than is on its way", first)
 
 
-def _check_movements(state: Book) -> None:
+def _check_movements(state: StateTables) -> None:
     """Movements added up from zero must give every posted total."""
     accounts, purses = state.accounts, state.all_purses
     for column, side in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
@@ -173,7 +173,7 @@ def _check_movements(state: Book) -> None:
         _deny(sums != purses[side], f"purse row {{}}: its movements do not add up to its {side}")
 
 
-def _check_times(state: Book) -> None:
+def _check_times(state: StateTables) -> None:
     """No purse paid outside its programme's spending window or returned before its end."""
     programme, rule_sets = state.all_purses["programme"], state.tables.rule_sets.view(np.ndarray)
     for _, movements in _pieces(state.movements):

@@ -24,10 +24,10 @@ from sycee.core.ids import AnyId
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
-from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.kernels import queries as kernel
 from sycee.ledger.kernels.queries import FOUND, LINE, NAMES, READ
 from sycee.ledger.layout import Kind
+from sycee.ledger.models import Account, Hold, Purse
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState

@@ -28,7 +28,7 @@ from sycee.ledger import kernels
 from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
 if TYPE_CHECKING:
-    from sycee.ledger.entities import Grant
+    from sycee.ledger.models import Grant
 
 People = dict[int, dict[int, dict[bytes, list["Grant"]]]]  # grants by person, key flags and key
 

@@ -14,12 +14,12 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.ledger import kernels
-from sycee.ledger.book import Book
-from sycee.ledger.entities import Grant
 from sycee.ledger.layout import KeyFlag, Role
+from sycee.ledger.models import Grant
+from sycee.ledger.state_tables import StateTables
 from sycee.ledger.storage import Section
 
-State = TypeVar("State", bound=Book)
+State = TypeVar("State", bound=StateTables)
 
 # The tables that are saved, and which counter says how much of them is in use.
 _COUNTED: Final = {
@@ -38,7 +38,7 @@ _COUNTED: Final = {
 _WHOLE: Final = ("rule_sets", "programmes", "group_rows", "group_bits", "issuance", "calendar")
 
 
-def save(state: Book) -> tuple[dict[str, Array], dict[str, Any]]:
+def save(state: StateTables) -> tuple[dict[str, Array], dict[str, Any]]:
     """(arrays by name, small values that JSON can hold). The arrays are views: the state must stand still meanwhile.
 
     `storage.SnapshotCopy` is for a state that goes on.
@@ -91,18 +91,18 @@ def load(new_state: Callable[[], State], sections: Mapping[str, Section], small:
     return state
 
 
-def _read(state: Book, sections: Mapping[str, Section]) -> None:
+def _read(state: StateTables, sections: Mapping[str, Section]) -> None:
     """Fill all tables."""
     parts = {name: _part(state, name, sections[name].shape[0]) for name in (*_COUNTED, "frame_times", *_WHOLE)}
     state.storage.fill(parts, sections)
 
 
-def _part(state: Book, name: str, rows: int) -> Array:
+def _part(state: StateTables, name: str, rows: int) -> Array:
     part: Array = getattr(state.tables, name)[:rows].view(np.ndarray)
     return part
 
 
-def _fit(state: Book, name: str, section: Section) -> None:
+def _fit(state: StateTables, name: str, section: Section) -> None:
     """Give a table that is saved whole the shape it had."""
     table = getattr(state.tables, name)
     if name in kernels.GROWING:
@@ -111,7 +111,7 @@ def _fit(state: Book, name: str, section: Section) -> None:
         state.tables = state.tables._replace(**{name: kernels.seen(np.zeros(section.shape, table.dtype))})
 
 
-def _load_small(state: Book, small: Mapping[str, Any]) -> None:
+def _load_small(state: StateTables, small: Mapping[str, Any]) -> None:
     state.zones = {int(number): zone for number, zone in small["zones"].items()}
     state.groups = {int(number): order for number, order in small["groups"].items()}
     state.rule_sets = {int(number): bytes.fromhex(record) for number, record in small["rule_sets"].items()}

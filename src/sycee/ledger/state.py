@@ -19,8 +19,8 @@ from sycee.core.result_codes import Result
 from sycee.ledger import digest, invariants, kernels, layout, snapshot_tables
 from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, activate_rule_set, count_officers, rule_set_record
 from sycee.ledger.batch import PreparedBatch, as_batch
-from sycee.ledger.book import Book
 from sycee.ledger.layout import Kind, PostFlag
+from sycee.ledger.state_tables import StateTables
 from sycee.ledger.storage import Section, Storage
 
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
@@ -31,8 +31,8 @@ _POST: Final = int(Kind.POST)  # looking a member up takes longer than looking t
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 
 
-class LedgerState(Book):
-    """The state machine of one ledger, in memory. For one thread, as `Book` is."""
+class LedgerState(StateTables):
+    """The state machine of one ledger, in memory. For one thread, as `StateTables` is."""
 
     def __init__(self, storage: Storage | None = None) -> None:
         """`storage`: where tables lie and what is done beside the frames; `InMemory` unless given."""

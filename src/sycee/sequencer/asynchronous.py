@@ -19,9 +19,9 @@ from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
 from sycee.ledger.batch import PreparedBatch, results_of
-from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.envelopes import Envelope, decode
 from sycee.ledger.layout import Kind
+from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter

@@ -24,9 +24,9 @@ from sycee.core.memory import total_bytes
 from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.ledger.batch import results_of
-from sycee.ledger.entities import Account, Hold, Purse, Transit
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Block, Reason, Role
+from sycee.ledger.models import Account, Hold, Purse, Transit
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads, snapshots
 from sycee.sequencer.account_opening import SuspenseAccounts, check_opened

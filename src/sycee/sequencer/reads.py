@@ -22,8 +22,8 @@ from sycee.core.ids import AnyId
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
 from sycee.ledger import layout, queries
-from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.layout import AccountKind, Kind, Purpose
+from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.ledger.entities import Account, Hold, Purse
 from sycee.ledger.layout import AccountKind, Block, HoldState, KeyFlag, Reason
+from sycee.ledger.models import Account, Hold, Purse
 from sycee.testing.naive_book import Book
 
 

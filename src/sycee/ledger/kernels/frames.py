@@ -32,7 +32,7 @@ from sycee.ledger.kernels.lookup import (
     is_ordered,
     looks_ordered,
 )
-from sycee.ledger.kernels.money import pay, refund, reverse, transfer
+from sycee.ledger.kernels.payments import pay, refund, reverse, transfer
 from sycee.ledger.kernels.prefetch import (
     CHUNK,
     ROOM_AHEAD,
@@ -46,10 +46,10 @@ from sycee.ledger.kernels.prefetch import (
 from sycee.ledger.kernels.preimages import put_over
 from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
 from sycee.ledger.kernels.settlement import index_batches, settle, stage
-from sycee.ledger.kernels.shape import LINKABLE, malformed
 from sycee.ledger.kernels.tables import empty_tables
 from sycee.ledger.kernels.transits import arrive, send
 from sycee.ledger.kernels.undo import begin_chain, end_chain, undo_chain
+from sycee.ledger.kernels.validation import LINKABLE, malformed
 
 
 @njit(forceinline=True)

@@ -7,8 +7,8 @@ import numpy as np
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound
-from sycee.ledger.kernels.money import between, judge_pay, sides
 from sycee.ledger.kernels.movements import move, move_from_purse
+from sycee.ledger.kernels.payments import between, judge_pay, sides
 from sycee.ledger.kernels.rules import FITS, FLOWS_OVER, flow_over, give_back_used, receiving, use_up
 from sycee.ledger.kernels.undo import touch_account, touch_hold, touch_purse, touch_value
 

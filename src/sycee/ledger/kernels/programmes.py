@@ -7,11 +7,11 @@ import numpy as np
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find
-from sycee.ledger.kernels.money import takes_or_suspense
 from sycee.ledger.kernels.movements import left_in, move_from_purse, move_to_purse, overflows_debits
+from sycee.ledger.kernels.payments import takes_or_suspense
 from sycee.ledger.kernels.rules import giving, use_up
-from sycee.ledger.kernels.shape import MEMBER_WORDS
 from sycee.ledger.kernels.undo import touch_account, touch_purse
+from sycee.ledger.kernels.validation import MEMBER_WORDS
 
 
 @njit

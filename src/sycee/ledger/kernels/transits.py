@@ -7,8 +7,8 @@ import numpy as np
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound
-from sycee.ledger.kernels.money import takes_or_suspense
 from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
+from sycee.ledger.kernels.payments import takes_or_suspense
 from sycee.ledger.kernels.rules import (
     FITS,
     begin_transit,

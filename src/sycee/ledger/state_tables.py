@@ -12,12 +12,12 @@ from sycee.core.arrays import Array
 from sycee.core.worker_thread import Coming
 from sycee.ledger import kernels, layout
 from sycee.ledger.capacity import Growth
-from sycee.ledger.entities import Account, Grant, Hold, Purse, Transit
 from sycee.ledger.layout import KeyFlag
+from sycee.ledger.models import Account, Grant, Hold, Purse, Transit
 from sycee.ledger.storage import Storage
 
 
-class Book(Growth):
+class StateTables(Growth):
     """All of one ledger, in memory. For one thread: the sequencer lets one frame or reader in at a time."""
 
     def __init__(self, storage: Storage | None = None) -> None:
