@@ -89,13 +89,13 @@ def synthetic_history(setting: Setting, history: History) -> LedgerState:
     state = LedgerState(TableStorage(history))
     for first in range(0, setting.operations, RUN_IDS):
         count = min(RUN_IDS, setting.operations - first)
-        at = id_generations.make_room(state, count)
+        at = id_generations.reserve_run(state, count)
         state.tables.run_ids[at : at + count] = ids_of_numbers(numbered(first, count))
         state.tables.run_rows[at : at + count] = np.arange(count, dtype=np.uint32)
         id_generations.add_run(state.tables, first, count)
         if first % (64 * RUN_IDS) == 0:
             setting.say(f"making ids: {first:,} done")
-        state.settle_history(wait=True)
+        state.evict_history(wait=True)
     require(not history.refused, history.refused)
     return state
 

@@ -115,7 +115,7 @@ class _Frames:
         taken, buffer = asked.operations, asked.buffer
         marks.append(_both())
         require(
-            asked.in_order and buffer is not None and state.is_new(taken),
+            asked.in_order and buffer is not None and state.is_all_new(taken),
             "ascending ids above all bound ids must be new",
         )
         marks.append(_both())

@@ -243,4 +243,4 @@ def test_the_part_that_another_worker_compiles_is_what_apply_calls() -> None:
     assert folder is not None
     assert kernels.apply is not None
     # A second file would mean that `compile_part` in frames names other types than the call in `apply` has.
-    assert len(list(folder.glob("frames._judge_rare-*.nbc"))) == 1
+    assert len(list(folder.glob("frames._apply_rare-*.nbc"))) == 1

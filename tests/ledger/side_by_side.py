@@ -9,7 +9,8 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import Kind, Purpose
 from sycee.ledger.state import Dates, LedgerState
 from sycee.testing.naive import NaiveLedger
@@ -39,7 +40,7 @@ class Sides:
             self.compare()
             return []
         answers, pending = self.state.resolve(operations)
-        fresh = answers["code"] == kernels.PENDING
+        fresh = answers["code"] == constants.PENDING
         assert pending == np.count_nonzero(fresh)
         assert [answer is None for answer in self.twin.resolve(operations)] == fresh.tolist()
         known = [answer for answer in self.twin.resolve(operations) if answer is not None]
@@ -55,7 +56,7 @@ class Sides:
             wanted = self.twin.resolve_broken_chains(
                 operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh]
             )
-            self.state.look_again(operations, answers)
+            self.state.resolve_broken_chains(operations, answers)
             assert as_results(answers) == wanted
         else:
             same = ["code", "first_code", "place"]

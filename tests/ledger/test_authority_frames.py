@@ -41,8 +41,9 @@ from tests.ledger.signers import (
 
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, kernels
+from sycee.ledger import authority
 from sycee.ledger.envelopes import Envelope
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
 # --- what is begun in the same frame ---
@@ -198,7 +199,7 @@ class Plain:
         answers, _ = shared().state.resolve(frame)
         self.given = given
         self.frame = frame
-        self.fresh = [bool(code == kernels.PENDING) for code in answers["code"]]
+        self.fresh = [bool(code == constants.PENDING) for code in answers["code"]]
         self.records = [one for one, fresh in zip(frame, self.fresh, strict=True) if fresh]
 
     def subject(self, account: int) -> tuple[str, int, int]:
@@ -403,7 +404,7 @@ def test_what_is_left_of_random_frames_verifies() -> None:
     kept_records = 0
     for seed in SEEDS:
         frame, given = random_frame(seed)
-        fresh = shared().state.resolve(frame)[0]["code"] == kernels.PENDING
+        fresh = shared().state.resolve(frame)[0]["code"] == constants.PENDING
         given = [one for one in given if fresh[one.first : one.first + one.count].any()]
         out = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given) != 0
         ranges = [slice(envelope.first, envelope.first + envelope.count) for envelope in given]

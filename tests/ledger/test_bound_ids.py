@@ -15,7 +15,7 @@ from sycee.core.ids import of_record
 from sycee.core.result_codes import Result
 from sycee.ledger import id_generations, kernels, layout, operations
 from sycee.ledger.batch import PreparedBatch
-from sycee.ledger.kernels import constants, lookup, tables
+from sycee.ledger.kernels import constants, lookup
 from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState
 from sycee.storage.table_storage import TableStorage
@@ -74,8 +74,8 @@ class Book:
     def is_new_at_a_glance(self, records: Array) -> bool:
         """Whether the sequencer would not look at each of them."""
         words = records.view(np.uint64).reshape(records.size, 16)
-        _, links, is_in_order = kernels.take(words, kernels.seen(records), words)
-        return bool(is_in_order and not links and self.state.is_new(records))
+        _, links, is_in_order = kernels.copy_records(words, kernels.kernel_view(records), words)
+        return bool(is_in_order and not links and self.state.is_all_new(records))
 
     def pay(self, *ids: int) -> list[Result]:
         return self.frame(transfers(*ids))
@@ -100,8 +100,8 @@ class Book:
     def parts(self) -> tuple[int, int, int]:
         """How many ids are in the newest generation, in runs, and strays."""
         counts = self.state.tables.generations
-        runs = self.state.tables.runs.view(np.ndarray)[: int(counts[kernels.RUNS])]
-        return int(counts[kernels.RECENT]), int(runs["count"].sum()), int(counts[kernels.STRAYS])
+        runs = self.state.tables.runs.view(np.ndarray)[: int(counts[constants.RUNS])]
+        return int(counts[constants.RECENT]), int(runs["count"].sum()), int(counts[constants.UNORDERED])
 
 
 def transfers(*ids: int) -> Array:
@@ -115,7 +115,7 @@ def transfers(*ids: int) -> Array:
 @pytest.fixture
 def book(monkeypatch: pytest.MonkeyPatch) -> Book:
     """With generations of 32 ids."""
-    monkeypatch.setattr(tables, "GENERATION_SLOTS", 64)
+    monkeypatch.setattr(id_generations, "GENERATION_SLOTS", 64)
     return Book()
 
 
@@ -204,14 +204,14 @@ def test_a_generation_becomes_the_older_one_and_then_a_run(book: Book) -> None:
 def test_an_id_is_sought_in_the_older_generation_up_to_its_greatest(book: Book) -> None:
     greatest = v7(book.now_ms + 5_000, 9, 9)
     book.pay(greatest)
-    while book.state.tables.generations[kernels.RECENT_FIRST] <= 4:  # until it is in the older one
+    while book.state.tables.generations[constants.RECENT_FIRST] <= 4:  # until it is in the older one
         book.pay(*(v7(book.now_ms, 1, len(book.places) + low) for low in range(16)))
     assert book.parts()[1] == 0
     book.require_found(greatest - 1, greatest + 1, greatest - (1 << 64), greatest + (1 << 64))
 
 
 def test_every_place_of_a_run_is_found_across_its_fences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "GENERATION_SLOTS", 2_048)
+    monkeypatch.setattr(id_generations, "GENERATION_SLOTS", 2_048)
     book = Book()
     lows = list(range(0, 2 * 4_000, 2))
     random.Random(1).shuffle(lows)
@@ -309,8 +309,8 @@ def test_keys_that_are_equal_do_not_put_ids_out_of_order() -> None:
     bound["place"] = np.arange(bound.size, dtype=np.uint64) << np.uint64(13)
     state.grow("frame_times", 3_000)
     state.tables.frame_times[:3_000] = (ids[:, 1] >> np.uint64(16)).astype(np.int64) * NS_PER_MS
-    state.tables.counters[kernels.BOUND] = 3_000
-    rows = id_generations.make_room(state, 3_000)
+    state.tables.counters[constants.BOUND] = 3_000
+    rows = id_generations.reserve_run(state, 3_000)
     assert id_generations.seal(state.tables, 0, 3_000, rows, 3_000) == 3_000
     order = np.lexsort((ids[:, 0], ids[:, 1]))
     assert state.tables.run_ids[:3_000].tolist() == ids[order].tolist()
@@ -335,10 +335,10 @@ def test_rows_of_bound_operations_are_never_written_to_again(book: Book) -> None
 
 def skip_rows(state: LedgerState, rows: int) -> None:
     """Let `rows` more ids be bound, which nobody looks for: their table grows, and nothing of it is written to."""
-    bound = int(state.tables.counters[kernels.BOUND]) + rows
+    bound = int(state.tables.counters[constants.BOUND]) + rows
     state.grow("bound", bound + 10_000)
-    state.tables.counters[kernels.BOUND] = bound
-    names = [kernels.RECENT_FIRST, kernels.RECENT_INDEXED, kernels.OLDER_INDEXED, kernels.OLDER_FIRST]
+    state.tables.counters[constants.BOUND] = bound
+    names = [constants.RECENT_FIRST, constants.RECENT_INDEXED, constants.OLDER_INDEXED, constants.OLDER_FIRST]
     state.tables.generations[names] = bound
 
 
@@ -347,14 +347,14 @@ def test_more_ids_are_bound_than_32_bits_count(book: Book, short_of: int) -> Non
     """The ledger passes 2^32 rows before, within and between frames; strays and ids in order lie on both sides."""
     rng = random.Random(short_of)
     book.pay(*(rng.randrange(1, 1 << 64) for _ in range(100)))
-    skip_rows(book.state, 2**32 - short_of - int(book.state.tables.counters[kernels.BOUND]))
+    skip_rows(book.state, 2**32 - short_of - int(book.state.tables.counters[constants.BOUND]))
     for number in range(12):
         ordered = [v7(book.now_ms, number, rng.randrange(1 << 62)) for _ in range(50)]
         book.pay(*ordered, *(rng.randrange(1, 1 << 64) for _ in range(50)))
         chain = transfers(v7(book.now_ms, 99, number), 10**6 + number, v7(book.now_ms, 99, number))
         assert Result.CHAIN_REPEATS_AN_ID in book.frame(operations.chain(chain))
-    assert book.state.tables.counters[kernels.BOUND] > 2**32
-    assert book.state.tables.stray_highs.size == book.state.tables.bound_slots.size
+    assert book.state.tables.counters[constants.BOUND] > 2**32
+    assert book.state.tables.unordered_row_highs.size == book.state.tables.unordered_slots.size
     assert book.parts()[1] > 300  # some stand in runs
     book.require_found(*(10**6 + number for number in range(12)), v7(book.now_ms, 99, 0))
 
@@ -380,11 +380,11 @@ def test_what_points_to_a_bound_operation_finds_it_beyond_32_bits(book: Book) ->
 def test_no_row_looks_like_a_free_slot(book: Book, row: int) -> None:
     """A slot that is zero is free; what a slot keeps of a row must not be zero, since an id's hash may be."""
     state = book.state
-    skip_rows(state, row - int(state.tables.counters[kernels.BOUND]))
-    used = set(np.flatnonzero(state.tables.bound_slots[:-1]).tolist())
+    skip_rows(state, row - int(state.tables.counters[constants.BOUND]))
+    used = set(np.flatnonzero(state.tables.unordered_slots[:-1]).tolist())
     book.pay(50)
-    (at,) = set(np.flatnonzero(state.tables.bound_slots[:-1]).tolist()) - used
-    assert int(state.tables.bound_slots[at]) & 2**32 - 1 != 0
+    (at,) = set(np.flatnonzero(state.tables.unordered_slots[:-1]).tolist()) - used
+    assert int(state.tables.unordered_slots[at]) & 2**32 - 1 != 0
     assert state.bound_row(50) == row
 
 
@@ -405,13 +405,13 @@ def test_ids_spread_over_all_of_an_index(bits: int) -> None:
 
 
 def test_few_ids_among_many_strays_fill_a_generation_too(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "GENERATION_SLOTS", 4_096)  # too many for so few ids
-    monkeypatch.setattr(tables, "GENERATION_ROWS", 100)
+    monkeypatch.setattr(id_generations, "GENERATION_SLOTS", 4_096)  # too many for so few ids
+    monkeypatch.setattr(id_generations, "GENERATION_ROWS", 100)
     rng = random.Random(1)
     for number in range(30):
         book.pay(v7(book.now_ms, number), *(rng.randrange(1, 1 << 64) for _ in range(30)))
         spans = np.diff(
-            [*(int(book.state.tables.generations[at]) for at in (kernels.OLDER_FIRST, kernels.RECENT_FIRST))]
+            [*(int(book.state.tables.generations[at]) for at in (constants.OLDER_FIRST, constants.RECENT_FIRST))]
         )
         assert spans[0] <= 100
     assert book.parts()[0] <= 4

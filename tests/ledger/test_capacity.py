@@ -14,6 +14,7 @@ from sycee.core import ids, limits
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout, operations
 from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, Kind
 from sycee.ledger.state import LedgerState
 
@@ -92,7 +93,7 @@ def grow() -> Sides:
     sides.frame(1_000, operations.expire(some_ids("expire", 1), programme=5, first=0, count=MEMBERS))
     tables = sides.state.tables
     for name in (
-        *("accounts", "purses", "movements", "bound", "account_slots", "bound_slots", "rule_sets", "programmes"),
+        *("accounts", "purses", "movements", "bound", "account_slots", "unordered_slots", "rule_sets", "programmes"),
         *("holds", "hold_legs", "time_outs", "transits", "batches", "staged", "gross", "keys", "undo_accounts"),
         *("refunds", "refund_slots", "recent_slots", "batch_slots"),
         *("undo_account_rows", "undo_purses", "undo_purse_rows", "undo_holds", "undo_hold_rows", "undo_values"),
@@ -273,7 +274,7 @@ def test_a_chain_is_exactly_the_movements_that_name_the_account() -> None:
         numbers = (np.flatnonzero(named) + 1)[::-1].tolist()
         assert state.movement_numbers(row) == numbers
         assert state.movement_numbers(row, newest=3) == numbers[:3]
-    for number in range(0, int(state.tables.counters[kernels.PURSES]), 7):
+    for number in range(0, int(state.tables.counters[constants.PURSES]), 7):
         row = number | layout.PURSE_BIT
         at, chain = int(state.tables.purses[number]["last_movement"]), []
         while at:

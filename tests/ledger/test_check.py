@@ -16,8 +16,8 @@ from tests.ledger.verbs import id_of
 
 from sycee.core import limits
 from sycee.core.errors import IntegrityError
-from sycee.ledger import kernels
 from sycee.ledger.invariants import exact_sum
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import KeyFlag, Role
 from sycee.ledger.state import LedgerState
 
@@ -89,6 +89,8 @@ WIDE = (
 """
 )
 
+CREDITS_PENDING = "credits_pending is not the sum of its holds and transits"
+
 
 @cache
 def kept_of(table: str) -> Any:
@@ -126,43 +128,43 @@ def both(*tampers: Callable[[LedgerState], None]) -> Callable[[LedgerState], Non
         (add("purses", "spent", 0, 1), "sum to -1"),
         (add("purses", "refunded", 0, 1), "sum to 1"),
         (add("purses", "returned", 0, 1), "sum to -1"),
-        (add("accounts", "debits_pending", 3, 1), "account row 3: it is below zero"),
-        (add("accounts", "credits_pending", 3, -1), "account row 3: its credits_pending is below zero"),
-        (add("accounts", "day_used", 3, -1), "account row 3: its day_used is below zero"),
-        (add("accounts", "month_used", 3, -1), "account row 3: its month_used is below zero"),
-        (add("accounts", "year_used", 3, -1), "account row 3: its year_used is below zero"),
-        (add("purses", "pending", 0, 1), "purse row 0: it is below zero"),
-        (add("purses", "state", 2, 1), "purse row 2: expired, it holds money"),
-        (add("purses", "state", 3, -1), "purse row 3: empty, it has a history"),
-        (add("movements", "amount", 0, 1), "account row 0: its movements do not add up to its debits_posted"),
-        (add("movements", "debit_row", 0, 3), "account row 0: its movements do not add up to its debits_posted"),
-        (add("movements", "credit_row", 0, 1), "account row 2: its movements do not add up to its credits_posted"),
-        (add("movements", "debit_row", 3, 1), "purse row 0: its movements do not add up to its spent"),
-        (add("movements", "credit_row", 1, 1), "purse row 0: its movements do not add up to its dropped"),
-        (add("movements", "credit_row", 4, 1), "purse row 0: its movements do not add up to its refunded"),
-        (add("movements", "debit_row", 5, 1), "purse row 0: its movements do not add up to its returned"),
+        (add("accounts", "debits_pending", 3, 1), "account row 3: the available balance is below zero"),
+        (add("accounts", "credits_pending", 3, -1), "account row 3: credits_pending is below zero"),
+        (add("accounts", "day_used", 3, -1), "account row 3: day_used is below zero"),
+        (add("accounts", "month_used", 3, -1), "account row 3: month_used is below zero"),
+        (add("accounts", "year_used", 3, -1), "account row 3: year_used is below zero"),
+        (add("purses", "pending", 0, 1), "purse row 0: the amount left is below zero"),
+        (add("purses", "state", 2, 1), "purse row 2: it is expired but contains money"),
+        (add("purses", "state", 3, -1), "purse row 3: it is empty but has movements"),
+        (add("movements", "amount", 0, 1), "account row 0: debits_posted is not the sum of its movements"),
+        (add("movements", "debit_row", 0, 3), "account row 0: debits_posted is not the sum of its movements"),
+        (add("movements", "credit_row", 0, 1), "account row 2: credits_posted is not the sum of its movements"),
+        (add("movements", "debit_row", 3, 1), "purse row 0: spent is not the sum of its movements"),
+        (add("movements", "credit_row", 1, 1), "purse row 0: dropped is not the sum of its movements"),
+        (add("movements", "credit_row", 4, 1), "purse row 0: refunded is not the sum of its movements"),
+        (add("movements", "debit_row", 5, 1), "purse row 0: returned is not the sum of its movements"),
         # Money that is pending, and the holds and transits that say why.
-        (add("accounts", "debits_pending", 4, 1), "account row 4: holds do not add up to its debits pending"),
-        (add("accounts", "credits_pending", 5, 1), "account row 5: what comes does not add up to its credits pending"),
-        (add("accounts", "credits_pending", 7, 1), "account row 7: what comes does not add up to its credits pending"),
-        (add("purses", "pending", 2, 1), "purse row 2: holds do not add up to what it has pending"),
-        (add("holds", "own_held", 0, 1), "account row 4: holds do not add up to its debits pending"),
-        (add("holds", "payer", 0, 1), "account row 4: holds do not add up to its debits pending"),
-        (add("holds", "payee", 0, 1), "account row 5: what comes does not add up to its credits pending"),
-        (add("holds", "held", 1, 1), "account row 6: what comes does not add up to its credits pending"),
-        (add("hold_legs", "held", 0, 1), "purse row 2: holds do not add up to what it has pending"),
-        (add("hold_legs", "purse", 0, 1), "purse row 2: holds do not add up to what it has pending"),
+        (add("accounts", "debits_pending", 4, 1), "account row 4: debits_pending is not the sum of its holds"),
+        (add("accounts", "credits_pending", 5, 1), f"account row 5: {CREDITS_PENDING}"),
+        (add("accounts", "credits_pending", 7, 1), f"account row 7: {CREDITS_PENDING}"),
+        (add("purses", "pending", 2, 1), "purse row 2: pending is not the sum of its holds"),
+        (add("holds", "own_held", 0, 1), "account row 4: debits_pending is not the sum of its holds"),
+        (add("holds", "payer", 0, 1), "account row 4: debits_pending is not the sum of its holds"),
+        (add("holds", "payee", 0, 1), f"account row 5: {CREDITS_PENDING}"),
+        (add("holds", "held", 1, 1), f"account row 6: {CREDITS_PENDING}"),
+        (add("hold_legs", "held", 0, 1), "purse row 2: pending is not the sum of its holds"),
+        (add("hold_legs", "purse", 0, 1), "purse row 2: pending is not the sum of its holds"),
         (
             both(add("holds", "held", 1, 1), add("accounts", "credits_pending", 6, 1)),
-            "hold row 1: its legs do not add up to what it holds",
+            "hold row 1: held is not the sum of its legs",
         ),
-        (add("holds", "state", 0, 1), "hold row 0: no longer open, it keeps money"),
-        (add("holds", "held", 2, 1), "hold row 2: no longer open, it keeps money"),
-        (add("transits", "amount", 0, 1), "account row 7: what comes does not add up to its credits pending"),
-        (add("transits", "destination", 0, 1), "account row 7: what comes does not add up to its credits pending"),
-        (add("transits", "state", 1, -1), "account row 7: what comes does not add up to its credits pending"),
-        (add("transits", "through", 0, -1), "account row 8: in transit, it holds other money than is on its way"),
-        (add("accounts", "kind", 7, 4), "account row 7: in transit, it holds other money than is on its way"),
+        (add("holds", "state", 0, 1), "hold row 0: it is not open but holds money"),
+        (add("holds", "held", 2, 1), "hold row 2: it is not open but holds money"),
+        (add("transits", "amount", 0, 1), f"account row 7: {CREDITS_PENDING}"),
+        (add("transits", "destination", 0, 1), f"account row 7: {CREDITS_PENDING}"),
+        (add("transits", "state", 1, -1), f"account row 7: {CREDITS_PENDING}"),
+        (add("transits", "through", 0, -1), "account row 8: its balance is not the sum of its open transits"),
+        (add("accounts", "kind", 7, 4), "account row 7: its balance is not the sum of its open transits"),
     ],
 )
 def test_tampering_is_found_and_named(tamper: Callable[[LedgerState], None], message: str) -> None:
@@ -177,7 +179,7 @@ def test_what_balances_in_sum_but_not_by_row_is_found() -> None:
     state.accounts["credits_posted"][3] += 5
     state.accounts["credits_posted"][4] += 5
     state.accounts["debits_posted"][0] += 10
-    with pytest.raises(IntegrityError, match="account row 0: its movements do not add up"):
+    with pytest.raises(IntegrityError, match="account row 0: debits_posted is not the sum of its movements"):
         state.check()
 
 
@@ -198,14 +200,14 @@ def bound_row(state: LedgerState, name: str) -> int:
 @pytest.mark.parametrize(
     ("name", "field", "value", "message"),
     [
-        ("lunch", "refunded", 8, "more came back than was paid"),  # of 7
-        ("wrong", "refunded", 4, "more came back than was paid"),  # of 3
-        ("room", "refunded", 1, "nothing can come back of it"),
-        ("lunch", "refunded", 0, "nothing came back of it"),
-        ("back", "detail", 3, "more is missing than was asked for"),  # 2 were
-        ("wrong", "detail", 1, "it is final, and something came back of it"),
-        ("wrong", "detail", 2, "nothing can be missing of it"),
-        ("room", "detail", 7, "it names another's hold"),
+        ("lunch", "refunded", 8, "more was refunded than paid"),  # of 7
+        ("wrong", "refunded", 4, "more was refunded than paid"),  # of 3
+        ("room", "refunded", 1, "it paid nothing but was refunded"),
+        ("lunch", "refunded", 0, "its refund must be above zero"),
+        ("back", "detail", 3, "the missing amount exceeds the requested amount"),  # 2 were
+        ("wrong", "detail", 1, "it is final but was refunded"),
+        ("wrong", "detail", 2, "its kind cannot have this detail"),
+        ("room", "detail", 7, "its hold is another's"),
     ],
 )
 def test_what_came_back_is_checked(name: str, field: str, value: int, message: str) -> None:
@@ -256,11 +258,11 @@ def test_every_column_of_the_state_that_must_count_is_in_the_digest() -> None:
     tampers = [add(table, name, row, 1) for (table, row), names in IN_THE_DIGEST.items() for name in names.split()]
     tampers += [
         lambda state: state.zones.update({156: "Asia/Shanghai"}),
-        lambda state: state.coming.clear(),
+        lambda state: state.scheduled_rule_sets.clear(),
         lambda state: state.rule_sets.update({2: state.rule_sets[3][:80] + state.rule_sets[2][80:]}),
         lambda state: setattr(state, "authority_on", False),
         lambda state: setattr(state, "rules", 3),
-        lambda state: operator.setitem(state.tables.counters, kernels.NEWEST_BATCH, 3),
+        lambda state: operator.setitem(state.tables.counters, constants.NEWEST_BATCH, 3),
         lambda state: state.grants.clear(),
     ]
     for name, value in (("person", 5), ("role", Role.WITNESS), ("flags", KeyFlag.P256), ("key", bytes(32))):

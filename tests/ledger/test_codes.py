@@ -202,7 +202,7 @@ def test_states_have_the_documented_numbers() -> None:
         (
             "POST",
             "`flags`: 1 release the rest, 2 with secret; `secret` with flag 2",
-            [PostFlag.LETS_GO, PostFlag.PREIMAGE],
+            [PostFlag.RELEASE_REST, PostFlag.PREIMAGE],
         ),
         ("SEND", "`flags`: 1 up to this amount", [SendFlag.UP_TO]),
         ("SETTLE", "`flags`: 1 discard", [SettleFlag.DISCARD]),

@@ -39,6 +39,7 @@ from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, kernels, signatures
 from sycee.ledger.envelopes import Envelope, as_array
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
 PAYMENT = record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=1)
@@ -76,7 +77,7 @@ def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list
         alone = judged(shared(), frame, None, *given)
         in_line.clear()
         assert judged(shared(), frame, checked(shared(), frame, *given), *given) == alone, seed
-        fresh = shared().state.resolve(frame)[0]["code"] == kernels.PENDING
+        fresh = shared().state.resolve(frame)[0]["code"] == constants.PENDING
         again = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, fresh=fresh)
         assert [Result(int(code)).name for code in again] == alone
         seen += len(given)

@@ -159,15 +159,15 @@ def without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
 def test_a_snapshot_that_lacks_something_is_refused() -> None:
     sections, small = kept(play(WIDE).sides.state)
     for name in sections:
-        with pytest.raises(IntegrityError, match="does not hold what this release needs"):
+        with pytest.raises(IntegrityError, match="does not contain what this release needs"):
             LedgerState.load(without(sections, name), small)
     for name in small:
-        with pytest.raises(IntegrityError, match="does not hold what this release needs"):
+        with pytest.raises(IntegrityError, match="does not contain what this release needs"):
             LedgerState.load(sections, without(small, name))
 
 
 @pytest.mark.parametrize("name", ["movement_digest", "grants", "sequence"])
 def test_a_snapshot_with_something_else_is_refused(name: str) -> None:
     sections, small = kept(play(WIDE).sides.state)
-    with pytest.raises(IntegrityError, match="does not hold what this release needs"):
+    with pytest.raises(IntegrityError, match="does not contain what this release needs"):
         LedgerState.load(sections, {**small, name: "something else"})

@@ -8,7 +8,8 @@ from tests.ledger.verbs import Verbs
 
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, Kind
 from sycee.ledger.operation_table import TABLE
 from sycee.ledger.state import LedgerState
@@ -75,7 +76,7 @@ def answers(records: Array) -> list[Result | None]:
         record = records[at : at + 1]
         code = int(state.resolve(record)[0]["code"][0])
         said = twin.resolve(record)[0]
-        found.append(None if code == kernels.PENDING else Result(code))
+        found.append(None if code == constants.PENDING else Result(code))
         assert found[-1] == (said[0] if said else None)
     return found
 

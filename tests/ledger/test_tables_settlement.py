@@ -10,7 +10,8 @@ from tests.ledger.table import Table, play
 from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, operations
+from sycee.ledger import operations
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind
 
 # Three currencies. The clearing house, operator 1, keeps an account of each bank in each; bank 2 keeps one by itself.
@@ -237,7 +238,7 @@ def test_rows_are_used_again() -> None:
 
 def test_the_last_number() -> None:
     table = house()
-    table.sides.state.tables.counters[kernels.NEWEST_BATCH] = table.sides.twin.newest_batch = limits.BATCHES_MAX - 1
+    table.sides.state.tables.counters[constants.NEWEST_BATCH] = table.sides.twin.newest_batch = limits.BATCHES_MAX - 1
     table.play("""
         stage     2^32-1  ann-cny  bob-cny  1
         settle    2^32-1  1  1

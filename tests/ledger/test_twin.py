@@ -104,6 +104,7 @@ def test_interpreted_kernels_agree_too() -> None:
 BOUNDS_CHECKED = """
 import numpy as np
 from sycee.ledger import kernels, layout, operations
+from sycee.ledger.kernels import constants
 from tests.ledger.test_capacity import grow
 from tests.ledger.test_twin import agree_on
 agree_on(range(3_000_000, 3_000_040))
@@ -111,8 +112,9 @@ grow()
 tables = kernels.empty_tables()._replace(bound=np.zeros(0, layout.BOUND))
 records = operations.close_account(1, account=1)
 try:
-    words, hashes, marks = records.view(np.uint64).reshape(1, 16), np.zeros((0, 4), np.uint64), np.zeros(6, np.int64)
-    kernels.apply(tables, records, words, hashes, marks, 0, 1, 1, np.zeros(1, layout.ANSWER), False)
+    words, hashes = records.view(np.uint64).reshape(1, 16), np.zeros((0, 4), np.uint64)
+    savepoint = np.zeros(constants.COUNTERS, np.int64)
+    kernels.apply(tables, records, words, hashes, savepoint, 0, 1, 1, np.zeros(1, layout.ANSWER), False)
 except IndexError:
     pass
 else:

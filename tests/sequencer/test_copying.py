@@ -15,6 +15,7 @@ from tests.sequencer.small import ANN, MEMBERS, START_NS, SUSPENSE, opening, som
 from sycee.core.errors import UnavailableError
 from sycee.journal import Frame, Mark, snapshot
 from sycee.ledger import kernels, operations
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
@@ -108,8 +109,8 @@ def copied_while_going_on(seed: int) -> Ledger:
     ledger.go_on(dice.choice((0, 1, 5)))
     while writing.step():
         ledger.go_on(dice.choice((0, 0, 1, 2)))
-    assert not ledger.state.tables.counters[kernels.KEEPING]
-    assert ledger.state.tables.kept.size == 1
+    assert not ledger.state.tables.counters[constants.PREIMAGE_MODE]
+    assert ledger.state.tables.preimages.size == 1
     loaded = Ledger(history[cut:], require_as_at(cut, history, disk))
     ledger.go_on(len(ledger.frames))
     loaded.go_on(len(loaded.frames))
@@ -222,7 +223,7 @@ def test_what_was_given_up_leaves_nothing() -> None:
     writing.abandon()
     assert not writing.step()
     assert disk.names() == []
-    assert not ledger.state.tables.counters[kernels.KEEPING]
+    assert not ledger.state.tables.counters[constants.PREIMAGE_MODE]
     cut = ledger.state.sequence
     snapshots.SnapshotTask(disk, cast(Log, At(cut)), ledger.state, nullcontext).run()
     require_as_at(cut, history, disk)
@@ -239,7 +240,7 @@ def test_a_full_disk_ends_it_and_the_ledger_goes_on(space_bytes: int) -> None:
         writing.run()
     assert not writing.is_running
     assert disk.names() == []
-    assert not ledger.state.tables.counters[kernels.KEEPING]
+    assert not ledger.state.tables.counters[constants.PREIMAGE_MODE]
     ledger.go_on(len(ledger.frames))
     undisturbed = Ledger(list(history))
     undisturbed.go_on(len(history))

@@ -18,7 +18,8 @@ from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.ledger import batch as batches
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import Kind, Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.overlap import Overlap
@@ -189,6 +190,6 @@ def test_the_state_machine_itself_knows_no_frames(history: list[Frame], seed: in
 
 
 def apply(state: LedgerState, sequence: int, frame: Frame) -> None:
-    records = frame.records[state.resolve(frame.records)[0]["code"] == kernels.PENDING]
+    records = frame.records[state.resolve(frame.records)[0]["code"] == constants.PENDING]
     state.reserve(records)
     state.apply(sequence, frame.now_ns, records, frame.calendar)

@@ -49,7 +49,7 @@ def test_what_a_look_at_each_would_say(rows: list[tuple[int, int, int, bool]], i
             record["kind"], record["flags"], record["credit_low"] = kind, flags, number
     source = records.view(np.uint64).reshape(-1, 16)
     copy = np.zeros(records.size, layout.OPERATION)
-    seen = kernels.take(source, kernels.seen(copy), copy.view(np.uint64).reshape(-1, 16))
+    seen = kernels.copy_records(source, kernels.kernel_view(copy), copy.view(np.uint64).reshape(-1, 16))
     assert copy.tobytes() == records.tobytes()
     kinds = 0
     for kind in records["kind"].tolist():

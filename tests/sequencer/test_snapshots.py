@@ -18,7 +18,8 @@ from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
 from sycee.journal.frame import Frame
-from sycee.ledger import kernels, operations
+from sycee.ledger import operations
+from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer import verify as verify_module
@@ -506,7 +507,7 @@ def another_claim(state: LedgerState) -> str:
 
 
 def another_counter(state: LedgerState) -> str:
-    state.tables.counters[kernels.LINKS] += 1
+    state.tables.counters[constants.LINKS] += 1
     return "its counters differ"
 
 

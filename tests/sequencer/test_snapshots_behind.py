@@ -16,7 +16,8 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
-from sycee.ledger import kernels, operations
+from sycee.ledger import operations
+from sycee.ledger.kernels import constants
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.verify import verify
@@ -155,7 +156,7 @@ def test_a_close_gives_up_one_that_nobody_finishes() -> None:
     sequencer.close()
     assert kept.names() == []
     assert not writing.step()
-    assert not sequencer.state.tables.counters[kernels.KEEPING]
+    assert not sequencer.state.tables.counters[constants.PREIMAGE_MODE]
 
 
 def test_one_that_is_done_step_by_step_counts_for_the_close() -> None:

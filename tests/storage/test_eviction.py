@@ -69,7 +69,7 @@ def gone_pages(table: Table, now_ns: int) -> int:
     state = table.play(f"pass {now_ns}").sides.state
     assert isinstance(state.storage, TableStorage)
     assert state.storage.history is not None
-    state.settle_history(wait=True)
+    state.evict_history(wait=True)
     table.sides.compare()
     return state.storage.history.evicted_bytes() // PAGE_BYTES
 
@@ -270,7 +270,7 @@ def test_a_state_that_was_loaded_leaves_memory_again(files: History, tmp_path_fa
     other = History(tmp_path_factory.mktemp("other"), 1 << 40)
     again = LedgerState.load(*kept(table.sides.state), TableStorage(other))
     assert other.evicted_bytes() == 0
-    again.settle_history(wait=True)
+    again.evict_history(wait=True)
     assert other.evicted_bytes() == BLOCK_PAGES * PAGE_BYTES
     require_same(table.sides.state, again)
     table.sides.state = again

@@ -274,7 +274,7 @@ def test_a_state_with_its_past_on_disk_is_the_same_state(
     frames = random_history(8_000_000 + seed, 600)
     for sequence, frame in enumerate(frames, 1):
         assert apply(state, sequence, frame) == apply(plain, sequence, frame)
-        state.settle_history(wait=True)
+        state.evict_history(wait=True)
     require_same(plain, state)
     again = LedgerState.load(*kept(state), TableStorage(other))
     require_same(plain, again)

@@ -21,7 +21,7 @@ from sycee.testing.histories import random_history
 
 
 def test_a_state_without_a_storage_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_state, "DIGESTED_BESIDE_BYTES", 1)
+    monkeypatch.setattr(ledger_state, "BACKGROUND_DIGEST_BYTES", 1)
     started: list[str] = []
     monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread.name))
     sides = Sides()
@@ -33,7 +33,7 @@ def test_a_state_without_a_storage_starts_no_thread(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_state_is_the_same_in_both_storages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_state, "DIGESTED_BESIDE_BYTES", 1)
+    monkeypatch.setattr(ledger_state, "BACKGROUND_DIGEST_BYTES", 1)
     monkeypatch.setattr(table_storage, "PARALLEL_READ_BYTES_MIN", 1)
     plain, reserved = Sides(), Sides()
     history = History(tmp_path, 0)
@@ -58,4 +58,4 @@ def test_an_array_in_memory_keeps_its_rows_and_grows_with_zeros() -> None:
     table = InMemory().array(np.dtype(("<u8", 2)), 2)
     table.array[:] = 7
     assert table.grow(5).tolist() == [[7, 7]] * 2 + [[0, 0]] * 3
-    table.use(3, coming=2)
+    table.use(3, expected=2)

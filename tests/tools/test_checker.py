@@ -20,7 +20,7 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from sycee import AccountKind, Ledger
 from sycee.journal import FrameKind, Journal, RealDisk
-from sycee.ledger import kernels
+from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.testing.histories import random_history
 
@@ -222,7 +222,7 @@ def written(folder: Path, seed: int, operations: int) -> list[tuple[int, bytes, 
     state, journal, said = LedgerState(), Journal.create(RealDisk(folder / "journal"), segment_bytes=1 << 18), []
     for sequence, (now_ns, records, calendar) in enumerate(random_history(seed, operations), 1):
         if records.size:
-            fresh = state.resolve(records)[0]["code"] == kernels.PENDING
+            fresh = state.resolve(records)[0]["code"] == constants.PENDING
             state.reserve(records[fresh])
             # The sequencer keeps what is malformed or known out of the journal; the checker must know it all the same.
             records = records[fresh] if seed % 2 else records

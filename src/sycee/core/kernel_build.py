@@ -32,7 +32,7 @@ WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     LEDGER: (
         (LEDGER,),
         (
-            f"{LEDGER}:_judge_rare",
+            f"{LEDGER}:_apply_rare",
             "sycee.ledger.kernels.queries",
             "sycee.programmes.sha256",
             "sycee.compliance.routing.route_kernel",

@@ -14,7 +14,8 @@ import numpy as np
 from sycee.core import ids, limits
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
 from sycee.ledger.models import Grant
 from sycee.ledger.state_tables import StateTables
@@ -70,7 +71,7 @@ def _define_rule_set(state: StateTables, operations: Array, at: int, now_ns: int
     if current is None:
         activate_rule_set(state, number, definition)
     else:
-        state.coming[number] = definition
+        state.scheduled_rule_sets[number] = definition
     return Result.CREATED
 
 
@@ -95,7 +96,7 @@ def activate_rule_set(state: StateTables, number: int, definition: bytes) -> Non
     if record["return_low"] or record["return_high"]:
         rules["return_row"] = state.row(ids.of_record(record, "return"))
     state.rule_sets[number] = definition
-    state.coming.pop(number, None)
+    state.scheduled_rule_sets.pop(number, None)
 
 
 def _grant_role(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
@@ -168,11 +169,11 @@ def _open_programme(state: StateTables, operations: Array, at: int, now_ns: int)
         return Result.CURRENCIES_MUST_MATCH
     if accounts["kind"][funder] == AccountKind.IN_TRANSIT:
         return Result.ACCOUNT_IS_IN_TRANSIT
-    first, count = int(state.tables.counters[kernels.PURSES]), int(record["count"])
+    first, count = int(state.tables.counters[constants.PURSES]), int(record["count"])
     state.grow("purses", first + count)
     state.grow("programmes", number + 1)
     state.tables.purses["programme"][first : first + count] = number
-    state.tables.counters[kernels.PURSES] = first + count
+    state.tables.counters[constants.PURSES] = first + count
     programme = state.tables.programmes.view(np.ndarray)[number]
     programme["defined"] = 1
     programme["rule_set"], programme["funder"], programme["currency"] = rule_set, funder, currency

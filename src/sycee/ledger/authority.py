@@ -25,9 +25,10 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger import envelopes as sealed
-from sycee.ledger import kernels, signatures
+from sycee.ledger import signatures
 from sycee.ledger.administration import OFFICERS_MIN, count_officers
 from sycee.ledger.envelopes import Envelope
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Reason
 from sycee.ledger.operation_table import TABLE, Authority, Subject
 from sycee.ledger.signatures import Signer, Signers
@@ -66,14 +67,14 @@ class Needs(NamedTuple):
 
 _ACCOUNT_FIELDS: Final = {Subject.DEBIT: "debit", Subject.CREDIT: "credit", Subject.REFERENCE: "reference"}
 # By kind, from its row in the operation table.
-_RULE_OF: Final = np.zeros(kernels.KINDS, np.uint8)
-_SUBJECT_OF: Final = np.zeros(kernels.KINDS, np.uint8)
+_RULE_OF: Final = np.zeros(constants.KINDS, np.uint8)
+_SUBJECT_OF: Final = np.zeros(constants.KINDS, np.uint8)
 for _kind, _row in TABLE.items():
     _RULE_OF[_kind], _SUBJECT_OF[_kind] = _row.authority, _row.subject
 
 # Kinds that the owner of `debit` signs, indexed by any u16: an unknown kind is not one of them.
 _IS_OWNERS: Final = np.zeros(1 << 16, np.bool_)
-_IS_OWNERS[: kernels.KINDS] = (_RULE_OF == Authority.OWNER) & (_SUBJECT_OF == Subject.DEBIT)
+_IS_OWNERS[: constants.KINDS] = (_RULE_OF == Authority.OWNER) & (_SUBJECT_OF == Subject.DEBIT)
 
 # Accounts that no operator opens alone: one kind creates money, the other kind has an operator's quota.
 _OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
@@ -435,7 +436,7 @@ def _decide(
     fresh: Array | None = None,
 ) -> _Decision:
     if fresh is None:
-        fresh = state.resolve(operations)[0]["code"] == kernels.PENDING
+        fresh = state.resolve(operations)[0]["code"] == constants.PENDING
     needs = _needs(state, operations, fresh & authority_is_on(state, now_ns))
     signers = signatures.find_signers(state, ledger_id, now_ns, operations, envelopes, checks)
     approvals = _Approvals(operations, envelopes, needs, signers)

@@ -182,7 +182,7 @@ def prepare(
     if buffers is not None and BUFFERED_RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
         buffer = buffers.acquire()
         copied = buffer.records(operations.nbytes).view(layout.OPERATION)
-        kinds, links, in_order = kernels.take(_words(operations), kernels.seen(copied), _words(copied))
+        kinds, links, in_order = kernels.copy_records(_words(operations), kernels.kernel_view(copied), _words(copied))
         if not links and not len(envelopes):
             return PreparedBatch(copied, buffer=buffer, kinds=kinds, in_order=in_order)
         operations, kinds = copied, 0 if links else kinds
@@ -259,7 +259,9 @@ def from_frame(records: Array) -> PreparedBatch:
     """Return the records of a frame, (n, RECORD_BYTES) uint8, as a batch. The array may be read-only."""
     # Kernels are compiled for writable arrays, so the records are copied, which is cheaper than hashing them.
     operations = np.empty(len(records), layout.OPERATION)
-    kinds, links, in_order = kernels.take(records.view(np.uint64), kernels.seen(operations), _words(operations))
+    kinds, links, in_order = kernels.copy_records(
+        records.view(np.uint64), kernels.kernel_view(operations), _words(operations)
+    )
     return PreparedBatch(operations, kinds=0 if links else kinds, in_order=in_order and not links)
 
 

@@ -1,4 +1,4 @@
-"""How many rows a frame may create, at most, and making room for them before it is journaled."""
+"""Capacity of the tables: an upper bound for the rows that a frame creates, provided before it is journaled."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.ledger import id_generations, kernels
 from sycee.ledger.batch import PreparedBatch, as_batch
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 from sycee.ledger.operation_table import TABLE
 from sycee.ledger.storage import InMemory, Pending, Storage
 
-GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is not worth asking how much memory there is
-DROP_AHEAD_BYTES: Final = 64 << 20  # of movements, for which memory is made ready before a drop
-SLOTS_LOAD_MAX: Final = 0.5  # linear probing stays short below it
+GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory
+DROP_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before a drop
+SLOTS_LOAD_MAX: Final = 0.5  # keeps linear probing short
 _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX,
     "purses": limits.PURSES_MAX,
@@ -28,98 +29,85 @@ _ROWS_MAX: Final = {
     "hold_legs": limits.HOLD_LEGS_MAX,
     "staged": limits.STAGED_MAX,
 }
-# Index, and what it holds: rows of a table, or the bound ids that are not ordered by time.
+# Indexes of ids: of the rows of a table, or of the bound ids that are not ordered by time.
 _INDEXES: Final = {
     "account_slots": "accounts",
-    "bound_slots": "strays",
+    "unordered_slots": "unordered",
     "refund_slots": "refunds",
     "batch_slots": "batches",
 }
-_COUNTERS: Final = {
-    "accounts": kernels.ACCOUNTS,
-    "purses": kernels.PURSES,
-    "movements": kernels.MOVEMENTS,
-    "bound": kernels.BOUND,
-    "refunds": kernels.REFUNDS,
-    "payees": kernels.PAYEES,
-    "holds": kernels.HOLDS,
-    "hold_legs": kernels.HOLD_LEGS,
-    "time_outs": kernels.TIME_OUTS,
-    "transits": kernels.TRANSITS,
-    "batches": kernels.BATCHES,
-    "staged": kernels.STAGED,
-    "keys": kernels.KEYS,
-}
-# The most rows that one operation of a chain may write to, and so the pre-images that it keeps: a refund retraces a
-# pay of sixteen purses and sends each part home. They are needed for one chain at a time and written to seldom.
-_UNDO_ROWS: Final = {"undo_accounts": 96, "undo_purses": 64, "undo_holds": 8, "undo_values": 64}
-_UNDO_TABLES: Final = {
-    "undo_accounts": ("undo_accounts", "undo_account_rows"),
-    "undo_purses": ("undo_purses", "undo_purse_rows"),
-    "undo_holds": ("undo_holds", "undo_hold_rows"),
-    "undo_values": ("undo_values",),
-}
-# The most movements of one operation, by the kinds of a batch that make movements alone and are asked for most often.
+_COUNTERS: Final = constants.SAVED_TABLES | {"payees": constants.PAYEES, "time_outs": constants.TIME_OUTS}
+# Pre-images that one operation of a chain may save, at most: a REFUND of a PAY from 16 purses returns each part to the
+# return account. One chain at a time needs them.
+_UNDO_ROWS: Final = {
+    "undo_accounts": 96, "undo_account_rows": 96, "undo_purses": 64, "undo_purse_rows": 64,
+    "undo_holds": 8, "undo_hold_rows": 8, "undo_values": 64,
+}  # fmt: skip
+# Movements of one operation, at most, by the `kinds` of a batch that holds a single frequent kind.
 _MOVEMENTS_EACH: Final = {1 << kind: TABLE[kind].rows_added["movements"] for kind in (Kind.TRANSFER, Kind.PAY)}
 _PAY_LEGS_MAX: Final = TABLE[Kind.PAY].rows_added["movements"]
 # Rows that one operation of each kind may add, at most: (kinds, tables) i8.
-_GROWS: Final = tuple(dict.fromkeys(name for row in TABLE.values() for name in row.rows_added))
-_GROWTH: Final = np.array(
+_ADDED_TABLES: Final = tuple(dict.fromkeys(name for row in TABLE.values() for name in row.rows_added))
+_ROWS_OF_KIND: Final = np.array(
     [
-        [TABLE[Kind(kind)].rows_added.get(name, 0) if kind in TABLE else 0 for name in _GROWS]
-        for kind in range(kernels.KINDS)
+        [TABLE[Kind(kind)].rows_added.get(name, 0) if kind in TABLE else 0 for name in _ADDED_TABLES]
+        for kind in range(constants.KINDS)
     ]
 )
 _OVERFLOWING: Final = [kind for kind, row in TABLE.items() if row.may_overflow]
 
 
-class Growth:
-    """The tables of a state, which grow; the state inherits from it."""
+class GrowingTables:
+    """The tables of a state and their capacity. `StateTables` and the state inherit from this class."""
 
     def __init__(self, storage: Storage | None = None) -> None:
         self.storage: Storage = storage or InMemory()
         self.now_ns = 0  # time of the newest frame
         self.tables = kernels.empty_tables()
-        self._growing = {name: self.storage.array(dtype, length) for name, (dtype, length) in kernels.GROWING.items()}
-        self.tables = self.tables._replace(**{name: kernels.seen(table.array) for name, table in self._growing.items()})
+        self._growing = {
+            name: self.storage.array(dtype, length) for name, (dtype, length) in kernels.GROWING_TABLES.items()
+        }
+        self.tables = self.tables._replace(
+            **{name: kernels.kernel_view(table.array) for name, table in self._growing.items()}
+        )
         self.groups: dict[int, int] = {}  # number -> order of definition
-        self.sealing: Pending[int] | None = None  # of the older generation of ids: how many its run will hold
+        self.sealing: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
 
     def reserve(self, batch: PreparedBatch | Array, *, available_bytes: Callable[[], int] | None = None) -> int:
-        """Make room for all that a frame may create, before it is journaled; `apply` then needs nothing more.
+        """Provide capacity for all rows that a frame may create, before it is journaled; `apply` needs no more.
 
-        `batch`: a PreparedBatch, or (n,) layout.OPERATION of which nothing is known. Returns the most movements that
-        the frame can make.
+        `batch`: a PreparedBatch, or (n,) layout.OPERATION that was not inspected. Return the maximum number of
+        movements that the frame can make.
 
-        Raises UnavailableError, with nothing changed, where this machine cannot hold it: `available_bytes` says how
-        much memory there is, and is asked only when much is needed. A table in memory is real only once it is written
-        to, so a promise of the operating system is not enough: a journaled frame must not kill every start.
+        Raise UnavailableError, with nothing changed, if this machine cannot hold the rows. `available_bytes` returns
+        the free memory and is called only for large growth. The operating system reserves memory without having it, so
+        a successful allocation proves nothing, and a journaled frame must never prevent the next start.
         """
         batch = as_batch(batch)
         operations = batch.operations
         movements = operations.size * _MOVEMENTS_EACH.get(batch.kinds, 0)
-        if movements and self._has_room(operations.size, movements):
-            self.settle_history()
+        if movements and self._fits(operations.size, movements):
+            self.evict_history()
             return movements
         needs, in_use = self._needs(operations), self._in_use()
         for name, most in _ROWS_MAX.items():
             if needs[name] > most:
                 raise UnavailableError(
-                    f"a ledger holds at most {most:,} rows of {name}, and {needs[name]:,} are asked for"
+                    f"a ledger holds at most {most:,} rows of {name}; these operations need {needs[name]:,}"
                 )
         bits_shape = self._bits_shape(needs)
         rows = {name: needs[name] for name in _COUNTERS if name in self._growing}
-        new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING[name][0].itemsize for name in rows)
+        new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING_TABLES[name][0].itemsize for name in rows)
         new_bytes += self._index_bytes(needs)
         new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
         if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
-            raise _no_memory(f"{new_bytes:,} bytes are needed and {left:,} are there")
+            raise _no_memory(f"{new_bytes:,} bytes are needed, {left:,} are free")
         try:
             for name, needed in rows.items():
                 self.grow(name, needed)
                 self._growing[name].use(in_use[name])
             if needs["movements at once"]:
-                self._growing["movements"].use(in_use["movements"], coming=needs["movements at once"])
+                self._growing["movements"].use(in_use["movements"], expected=needs["movements at once"])
             self._expect_drops(needs["purses"] - in_use["purses"], needs["movements"])
             self.grow("gross", needs["accounts"])
             self._grow_undo(operations)
@@ -127,28 +115,28 @@ class Growth:
                 self.grow_slots(name, needs[held])
             self._widen_slots(needs["bound"])
             self._grow_bits(bits_shape)
-            id_generations.turn(self, operations.size)
+            id_generations.reserve_ids(self, operations.size)
         except MemoryError as error:
             raise _no_memory(f"{new_bytes:,} bytes are needed") from error
-        self.settle_history()
+        self.evict_history()
         return needs["movements"] - in_use["movements"]
 
-    def _has_room(self, operations: int, movements: int) -> bool:
-        """Return whether no table need grow for operations that only make movements, as for most frames.
+    def _fits(self, operations: int, movements: int) -> bool:
+        """Return whether the tables have capacity for operations that only make movements, as in most frames.
 
-        Checks all that `reserve` would check for them, in a fifth of the time, and makes memory ready for more.
+        Makes every check of `reserve` for such operations in a fifth of the time, and prepares memory ahead.
         """
         tables = self.tables
         counters, newest = tables.counters, tables.generations
-        moved, bound = int(counters[kernels.MOVEMENTS]), int(counters[kernels.BOUND])
+        moved, bound = int(counters[constants.MOVEMENTS]), int(counters[constants.BOUND])
         if (
-            counters[kernels.LINKS]
+            counters[constants.LINKS]
             or moved + movements > tables.movements.size
             or bound + operations > min(tables.bound.size, limits.BOUND_MAX)
-            or (bound + operations > limits.SLOT_ROWS_MAX and tables.stray_highs.size == 1)
-            or bound + operations - int(newest[kernels.RECENT_FIRST]) > kernels.generation_rows()
-            or int(newest[kernels.STRAYS]) + operations > (tables.bound_slots.size - 1) * SLOTS_LOAD_MAX
-            or int(newest[kernels.RECENT]) + operations > id_generations.capacity(tables.recent_slots)
+            or (bound + operations > limits.SLOT_ROWS_MAX and tables.unordered_row_highs.size == 1)
+            or bound + operations - int(newest[constants.RECENT_FIRST]) > id_generations.GENERATION_ROWS
+            or int(newest[constants.UNORDERED]) + operations > (tables.unordered_slots.size - 1) * SLOTS_LOAD_MAX
+            or int(newest[constants.RECENT]) + operations > id_generations.capacity(tables.recent_slots)
         ):
             return False
         self._growing["movements"].use(moved)
@@ -156,49 +144,49 @@ class Growth:
         return True
 
     def _expect_drops(self, opened: int, movements: int) -> None:
-        """Purses that are opened will be filled, at one stroke: have memory for those movements by then."""
+        """Prepare memory for the movements of a drop, which fills all purses of an opened programme at once."""
         if opened:
             self.grow("movements", movements + opened)
-            row_bytes = kernels.GROWING["movements"][0].itemsize
-            self._growing["movements"].use(movements, coming=min(opened, DROP_AHEAD_BYTES // row_bytes))
+            row_bytes = kernels.GROWING_TABLES["movements"][0].itemsize
+            self._growing["movements"].use(movements, expected=min(opened, DROP_AHEAD_BYTES // row_bytes))
 
-    def settle_history(self, *, wait: bool = False) -> None:
-        """Let old rows leave memory, if the storage has another place for them. For between frames."""
-        self.storage.settle(self.tables, self.now_ns, wait=wait)
+    def evict_history(self, *, wait: bool = False) -> None:
+        """Evict old rows from memory, if the storage supports it. Call it between frames."""
+        self.storage.evict(self.tables, self.now_ns, wait=wait)
 
     def _in_use(self) -> dict[str, int]:
         counters = self.tables.counters.tolist()
         return {name: counters[counter] for name, counter in _COUNTERS.items()}
 
     def _needs(self, operations: Array) -> dict[str, int]:
-        """How many rows there may be of everything after these operations, at most."""
+        """Return an upper bound for the rows of every table after these operations."""
         needs = self._in_use()
         needs["groups"] = len(self.groups)
         needs["bound"] += operations.size
-        # When a frame is bound decides whether an id agrees with it, and that is not known yet: it may be any.
-        needs["strays"] = int(self.tables.generations[kernels.STRAYS]) + operations.size
-        needs["movements at once"] = 0  # by few operations, which make that many or none
+        # Any id may be unordered: the time of the frame that binds it is not decided yet.
+        needs["unordered"] = int(self.tables.generations[constants.UNORDERED]) + operations.size
+        needs["movements at once"] = 0  # of single operations that make many movements
         kinds = operations["kind"]
-        links = bool(self.tables.counters[kernels.LINKS])
+        links = bool(self.tables.counters[constants.LINKS])
         if kinds.size and int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER and not links:
             needs["movements"] += operations.size
         elif kinds.size:
-            self._need_more(needs, operations, kinds, links)
+            self._add_rare_needs(needs, operations, kinds, links)
         return needs
 
-    def _need_more(self, needs: dict[str, int], operations: Array, kinds: Array, links: bool) -> None:
-        counts = np.bincount(kinds, minlength=kernels.KINDS)[: kernels.KINDS]
-        for name, added in zip(_GROWS, (counts @ _GROWTH).tolist(), strict=True):
+    def _add_rare_needs(self, needs: dict[str, int], operations: Array, kinds: Array, links: bool) -> None:
+        counts = np.bincount(kinds, minlength=constants.KINDS)[: constants.KINDS]
+        for name, added in zip(_ADDED_TABLES, (counts @ _ROWS_OF_KIND).tolist(), strict=True):
             needs[name] += added
         if links or counts[Kind.LINK_ACCOUNT]:
             flowing = int(counts[_OVERFLOWING].sum())
             needs["movements"] += flowing
             needs["transits"] += flowing
         if counts[Kind.POST_HOLDS]:
-            # Each hold that is open, which has its time-out still to come, is posted once.
+            # Each open hold has an entry among the time-outs and can be posted once.
             needs["movements"] += _PAY_LEGS_MAX * needs["time_outs"]
         if counts[Kind.SETTLE]:
-            needs["movements at once"] += self._settled(operations, kinds)
+            needs["movements at once"] += self._payments_to_settle(operations, kinds)
         if int(kinds.min()) < Kind.TRANSFER:
             opened = operations[kinds == Kind.OPEN_PROGRAMME]
             needs["purses"] += int(opened["count"].astype(np.int64).sum())
@@ -206,94 +194,95 @@ class Growth:
                 needs["movements at once"] += self._block_movements(operations[kinds == kind], opened)
         needs["movements"] += needs["movements at once"]
 
-    def _settled(self, operations: Array, kinds: Array) -> int:
-        """So many payments at most are in the batches that these operations settle."""
+    def _payments_to_settle(self, operations: Array, kinds: Array) -> int:
+        """Return an upper bound for the payments in the batches that these operations settle."""
         discarded = operations["flags"] & SettleFlag.DISCARD != 0
         numbers = np.unique(operations["number"][(kinds == Kind.SETTLE) & ~discarded])
-        numbers = numbers[numbers > 0]  # a free row has none
+        numbers = numbers[numbers > 0]  # free rows have number 0
         staged = np.count_nonzero((kinds == Kind.STAGE) & np.isin(operations["number"], numbers))
-        batches = self.tables.batches.view(np.ndarray)[: self.tables.counters[kernels.BATCHES]]
+        batches = self.tables.batches.view(np.ndarray)[: self.tables.counters[constants.BATCHES]]
         waiting = batches["count"][np.isin(batches["number"], numbers)]
         return int(staged) + int(waiting.sum(dtype=np.int64))
 
     def _block_movements(self, records: Array, opened: Array) -> int:
-        """At most so many movements come of drops, or of expiries: one for each purse of a programme, however often."""
+        """Return an upper bound for the movements of drops, or of expiries: each purse of a programme is moved once."""
         total = 0
         for number in np.unique(records["number"]).tolist():
-            asked = int(records["count"][records["number"] == number].astype(np.int64).sum())
+            requested = int(records["count"][records["number"] == number].astype(np.int64).sum())
             sizes = opened["count"][opened["number"] == number].tolist()
             if number < self.tables.programmes.size:
                 sizes.append(int(self.tables.programmes["count"][number]))
-            total += min(asked, max(sizes, default=0))
+            total += min(requested, max(sizes, default=0))
         return total
 
     def _grow_undo(self, operations: Array) -> None:
         linked = int(np.count_nonzero(operations["flags"] & LINKED))
         if linked:
             for name, rows in _UNDO_ROWS.items():
-                for table in _UNDO_TABLES[name]:
-                    self.grow(table, 2 * linked * rows)  # the last of a chain carries no flag
+                self.grow(name, 2 * linked * rows)  # the last operation of a chain has no flag
 
     def _enlarged(self, name: str, needed: int) -> int:
-        """The length to give a table that must hold `needed` rows: its own, or twice that."""
+        """Return the length for a table that must hold `needed` rows: its present length if sufficient, else ≥ 2×."""
         length: int = getattr(self.tables, name).shape[0]
         return length if needed <= length else max(needed, 2 * length)
 
     def grow(self, name: str, needed: int) -> None:
-        """Make a table hold at least `needed` rows. Raises MemoryError where there is no room at all."""
+        """Extend a table to at least `needed` rows. Raise MemoryError if there is no memory."""
         length = self._enlarged(name, needed)
         if length != getattr(self.tables, name).shape[0]:
-            self.tables = self.tables._replace(**{name: kernels.seen(self._growing[name].grow(length))})
+            self.tables = self.tables._replace(**{name: kernels.kernel_view(self._growing[name].grow(length))})
 
     def _slots(self, name: str, needed: int) -> int:
-        """How many slots an index must get to hold `needed` ids; 0 where it has enough."""
+        """Return the number of slots that an index needs for `needed` ids; 0 if it has enough."""
         if needed <= (getattr(self.tables, name).size - 1) * SLOTS_LOAD_MAX:
             return 0
         return 1 << (int(needed / SLOTS_LOAD_MAX) - 1).bit_length()
 
     def grow_slots(self, name: str, needed: int) -> None:
-        """Make an index hold at least `needed` ids. Raises MemoryError where there is no room at all."""
+        """Extend an index to hold at least `needed` ids. Raise MemoryError if there is no memory."""
         size = self._slots(name, needed)
         if size:
             old: Array = getattr(self.tables, name)
-            old_highs = self.tables.stray_highs if name == "bound_slots" else np.zeros(1, np.uint16)
+            old_highs = self.tables.unordered_row_highs if name == "unordered_slots" else np.zeros(1, np.uint16)
             highs = np.zeros(size + 1 if old_highs.size > 1 else 1, np.uint16)
             slots = _slots_with_key(size, int(old[-1]))
             kernels.rehash(slots, old, highs, old_highs)
             self.tables = self.tables._replace(**{name: slots})
-            if name == "bound_slots":
-                self.tables = self.tables._replace(stray_highs=highs)
+            if name == "unordered_slots":
+                self.tables = self.tables._replace(unordered_row_highs=highs)
 
     def _widen_slots(self, bound: int) -> None:
-        """Have room beside the slots of strays for the rows that no slot can hold, once there are so many."""
-        if bound > limits.SLOT_ROWS_MAX and self.tables.stray_highs.size == 1:
-            self.tables = self.tables._replace(stray_highs=np.zeros(self.tables.bound_slots.size, np.uint16))
+        """Provide memory for the upper bits of rows once there are more bound rows than 32 bits can count."""
+        if bound > limits.SLOT_ROWS_MAX and self.tables.unordered_row_highs.size == 1:
+            self.tables = self.tables._replace(
+                unordered_row_highs=np.zeros(self.tables.unordered_slots.size, np.uint16)
+            )
 
     def _index_bytes(self, needs: dict[str, int]) -> int:
-        """How much memory the indexes will take that must grow."""
+        """Return the memory in bytes for the indexes that must grow."""
         total = 8 * sum(self._slots(name, needs[held]) for name, held in _INDEXES.items())
         if needs["bound"] > limits.SLOT_ROWS_MAX:
-            widened = self.tables.bound_slots.size if self.tables.stray_highs.size == 1 else 0
-            total += 2 * max(self._slots("bound_slots", needs["strays"]), widened)
+            widened = self.tables.unordered_slots.size if self.tables.unordered_row_highs.size == 1 else 0
+            total += 2 * max(self._slots("unordered_slots", needs["unordered"]), widened)
         return total
 
-    def index(self, content_key: int) -> None:
-        """Find all ids anew, after the tables were filled from elsewhere; retries are compared by `content_key`."""
-        strays = id_generations.rebuild(self)
-        in_use = self._in_use() | {"strays": strays}
+    def rebuild_indexes(self, content_key: int) -> None:
+        """Build all indexes after the tables were loaded. `content_key`: hash key of the stored content hashes."""
+        unordered = id_generations.rebuild(self)
+        in_use = self._in_use() | {"unordered": unordered}
         for name, held in _INDEXES.items():
             old: Array = getattr(self.tables, name)
             size = max(self._slots(name, in_use[held]), old.size - 1)
-            slots = _slots_with_key(size, content_key if name == "bound_slots" else int(old[-1]))
+            slots = _slots_with_key(size, content_key if name == "unordered_slots" else int(old[-1]))
             self.tables = self.tables._replace(**{name: slots})
         self._widen_slots(in_use["bound"])
         kernels.index_accounts(self.tables, in_use["accounts"])
-        kernels.index_rest(self.tables)
-        if strays:
-            kernels.index_strays(self.tables, in_use["bound"])
+        kernels.index_refunds_and_batches(self.tables)
+        if unordered:
+            kernels.index_unordered(self.tables, in_use["bound"])
 
     def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
-        """Rows and words of the payee groups' bits for so many groups and payees; payees count from 1."""
+        """Return the (rows, words) of `group_bits` for the needed groups and payees; payees count from 1."""
         rows, words = self.tables.group_bits.shape
         needed_words = (needs["payees"] >> 6) + 1
         return (
@@ -307,8 +296,8 @@ class Growth:
             wider = np.zeros(shape, np.uint64)
             wider[: bits.shape[0], : bits.shape[1]] = bits
             self.tables = self.tables._replace(group_bits=wider)
-            # A copy of the state that has begun keeps reading the old bits, which no frame changes any more.
-            self.tables.copying[kernels.COPIED_GROUP_BITS, kernels.COPY_END] = 0
+            # A snapshot copy in progress reads the old array, which no frame changes any more.
+            self.tables.copying[constants.COPIED_GROUP_BITS, constants.COPY_END] = 0
 
 
 def _slots_with_key(size: int, key: int) -> Array:
@@ -319,6 +308,6 @@ def _slots_with_key(size: int, key: int) -> Array:
 
 def _no_memory(numbers: str) -> UnavailableError:
     return UnavailableError(
-        f"this machine's memory cannot hold what these operations create: {numbers}",
+        f"this machine's memory cannot hold the rows that these operations create: {numbers}",
         hint="open smaller programmes, or use a machine with more memory",
     )

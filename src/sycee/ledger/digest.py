@@ -1,13 +1,13 @@
-"""The state digest: equal states give equal bytes, however their operations were framed.
+"""The state digest: equal states have equal digests, however their operations were distributed over frames.
 
-docs/reference/ledger.md section 12 gives the sections and their fields; rows, places and indices stay out of it.
+docs/reference/ledger.md section 12 lists the sections and their fields. Rows, places and indexes are not included.
 """
 
 from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import blake3
@@ -15,7 +15,8 @@ import numpy as np
 
 from sycee.core import limits
 from sycee.core.arrays import Array
-from sycee.ledger import kernels, layout
+from sycee.ledger import layout
+from sycee.ledger.kernels import constants
 from sycee.ledger.state_tables import StateTables
 
 PART_ROWS: Final = 1 << 17
@@ -31,7 +32,7 @@ _ACCOUNT = np.dtype(
     + [("suspense_id", *_ID), ("link_id", *_ID)]
     + [(name, _I64) for name in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
     + [(name, _I64) for name in ("day_used", "month_used", "year_used")]
-    + [*_DATE, ("key_epoch", "<u4"), ("key", "<u8", 4)]
+    + [*_DATE, ("key_epoch", "<u4"), ("key_bytes", "<u8", 4)]
 )
 _PURSE = np.dtype(
     [("programme", "<u4"), ("member", "<u4"), ("member_id", *_ID), ("wallet_id", *_ID)]
@@ -49,7 +50,7 @@ _BOUND = np.dtype([("id", *_ID), ("kind", "<u2"), ("result", "<u2"), ("refunded"
 
 
 def state_digest(state: StateTables) -> bytes:
-    """BLAKE3-256 over everything the ledger knows, in id order. 32 bytes."""
+    """Return BLAKE3-256 over the contents of the ledger in the order of ids, 32 bytes."""
     digest = blake3.blake3(b"sycee.state.v3")
     zones = [
         struct.pack("<H", number) + zone.encode("latin-1").ljust(48, b"\0")
@@ -77,7 +78,7 @@ def state_digest(state: StateTables) -> bytes:
     return digest.digest()
 
 
-# A section is its number of rows and its bytes, part by part: a copy of all rows might not fit beside them.
+# Number of rows, and their bytes in parts: a copy of all rows might not fit into memory.
 Section = tuple[int, Iterator[bytes]]
 
 
@@ -88,27 +89,27 @@ def _listed(rows: list[bytes]) -> Section:
 def _groups(state: StateTables) -> list[bytes]:
     accounts = state.accounts
     payees = accounts[accounts["payee"] > 0]
-    payees = payees[np.lexsort((payees["id_low"], payees["id_high"]))]
+    payees = payees[_by_id(payees)]
     words, bits = payees["payee"] >> 6, (payees["payee"] & 63).astype(np.uint64)
     rows = []
     for group in sorted(state.groups):
         members = payees[
             (state.tables.group_bits[state.tables.group_rows[group] - 1][words] >> bits & np.uint64(1)).astype(bool)
         ]
-        rows.append(struct.pack("<IQ", group, members.size) + _ids(members, "id_low", "id_high").tobytes())
+        rows.append(struct.pack("<IQ", group, members.size) + _ids(members).tobytes())
     return rows
 
 
 def _rule_sets(state: StateTables) -> list[bytes]:
     nothing = bytes(limits.RECORD_BYTES)
     return [
-        struct.pack("<I", number) + _version(definition) + _version(state.coming.get(number, nothing))
+        struct.pack("<I", number) + _version(definition) + _version(state.scheduled_rule_sets.get(number, nothing))
         for number, definition in sorted(state.rule_sets.items())
     ]
 
 
 def _version(definition: bytes) -> bytes:
-    """One version of a rule set: all zero where there is none."""
+    """Return the bytes of one version of a rule set; the definition is all zero if there is no such version."""
     record = np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
     names = ("from_ns", "until_ns", "balance_max", "single_max", "day_max", "month_max", "year_max")
     amount = int(record["refund_reserve"])
@@ -125,21 +126,18 @@ def _version(definition: bytes) -> bytes:
 
 
 def _accounts(state: StateTables) -> Section:
-    accounts = state.accounts
-    keys = state.tables.keys.view(np.ndarray)
+    accounts, keys = state.accounts, state.keys
 
     def part(rows: Array) -> Array:
         chosen = accounts[rows]
-        table = _copy(chosen, _ACCOUNT, but="key")
-        table["id"] = _ids(chosen, "id_low", "id_high")
-        table["suspense_id"] = _ids(accounts[chosen["suspense"]], "id_low", "id_high")
-        table["link_id"] = _named(accounts, chosen["link"])
+        ids = {"id": _ids(chosen), "suspense_id": _ids(accounts[chosen["suspense"]])}
+        table = _copy(chosen, _ACCOUNT, ids | {"link_id": _linked(accounts, chosen["link"])})
         keyed = np.flatnonzero(chosen["key"])
         table["key_flags"][keyed] = keys["flags"][chosen["key"][keyed] - 1]
-        table["key"][keyed] = keys["key"][chosen["key"][keyed] - 1]
+        table["key_bytes"][keyed] = keys["key"][chosen["key"][keyed] - 1]
         return table
 
-    return _section(np.lexsort((accounts["id_low"], accounts["id_high"])), part)
+    return _section(_by_id(accounts), part)
 
 
 def _programmes(state: StateTables) -> list[bytes]:
@@ -175,21 +173,11 @@ def _purses(state: StateTables) -> Section:
 
     def part(rows: Array) -> Array:
         chosen = purses[rows]
-        table = _copy(chosen, _PURSE)
-        table["member"] = rows - first[chosen["programme"]]
-        table["member_id"] = _ids(chosen, "member_low", "member_high")
-        table["wallet_id"] = _named(accounts, chosen["wallet"])
-        return table
+        ids = {"member_id": _ids(chosen, "member"), "wallet_id": _linked(accounts, chosen["wallet"])}
+        return _copy(chosen, _PURSE, ids | {"member": rows - first[chosen["programme"]]})
 
-    # A programme's purses are contiguous and in member order, so a stable sort by programme is all it takes.
+    # A programme's purses are contiguous and in member order, so a stable sort by programme is sufficient.
     return _section(np.argsort(purses["programme"], kind="stable"), part)
-
-
-def _by_operation(state: StateTables, made: Array) -> Array:
-    """Order of holds or transits by the ids of the operations that made them."""
-    bound = state.bound[made["bound"]]
-    order: Array = np.lexsort((bound["id_low"], bound["id_high"]))
-    return order
 
 
 def _holds(state: StateTables) -> Section:
@@ -197,33 +185,28 @@ def _holds(state: StateTables) -> Section:
 
     def part(rows: Array) -> Array:
         chosen = holds[rows]
-        table = _copy(chosen, _HOLD)
-        table["id"] = _ids(bound[chosen["bound"]], "id_low", "id_high")
-        for name in ("payer", "payee"):
-            table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
-        table["third_id"] = _named(accounts, chosen["third"])
-        return table
+        ids = {f"{name}_id": _ids(accounts[chosen[name]]) for name in ("payer", "payee")}
+        ids |= {"id": _ids(bound[chosen["bound"]]), "third_id": _linked(accounts, chosen["third"])}
+        return _copy(chosen, _HOLD, ids)
 
-    return _section(_by_operation(state, holds), part)
+    return _section(_by_id(bound[holds["bound"]]), part)
 
 
 def _hold_legs(state: StateTables) -> Section:
     holds, legs, purses, bound = state.holds, state.hold_legs, state.all_purses, state.bound
     first = state.tables.programmes["first_purse"]
-    order = _by_operation(state, holds)
+    order = _by_id(bound[holds["bound"]])
     counts = holds["legs"][order].astype(np.int64)
     owners = np.repeat(order, counts)
     within = np.arange(owners.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    places = holds["first_leg"][owners].astype(np.int64) + within
+    leg_rows = holds["first_leg"][owners].astype(np.int64) + within
 
     def part(rows: Array) -> Array:
-        chosen = legs[places[rows]]
-        table = np.zeros(rows.size, _HOLD_LEG)
-        table["id"] = _ids(bound[holds["bound"][owners[rows]]], "id_low", "id_high")
-        table["programme"] = purses["programme"][chosen["purse"]]
-        table["member"] = chosen["purse"] - first[table["programme"]]
-        table["held"] = chosen["held"]
-        return table
+        chosen = legs[leg_rows[rows]]
+        programme = purses["programme"][chosen["purse"]]
+        member = chosen["purse"] - first[programme]
+        ids = _ids(bound[holds["bound"][owners[rows]]])
+        return _copy(chosen, _HOLD_LEG, {"id": ids, "programme": programme, "member": member})
 
     return _section(np.arange(owners.size), part)
 
@@ -233,50 +216,42 @@ def _transits(state: StateTables) -> Section:
 
     def part(rows: Array) -> Array:
         chosen = transits[rows]
-        table = _copy(chosen, _TRANSIT)
-        table["id"] = _ids(bound[chosen["bound"]], "id_low", "id_high")
-        for name in ("source", "through", "destination"):
-            table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
-        return table
+        ids = {f"{name}_id": _ids(accounts[chosen[name]]) for name in ("source", "through", "destination")}
+        return _copy(chosen, _TRANSIT, ids | {"id": _ids(bound[chosen["bound"]])})
 
-    return _section(_by_operation(state, transits), part)
+    return _section(_by_id(bound[transits["bound"]]), part)
 
 
 def _open_batches(state: StateTables) -> Array:
-    """Return the rows of the open batches, by number."""
-    numbers = state.batches["number"]
-    waiting = np.flatnonzero(numbers)
-    return waiting[np.argsort(numbers[waiting])]
+    """Return the open batches, in the order of their numbers."""
+    batches = state.batches[state.batches["number"] > 0]
+    return batches[np.argsort(batches["number"])]
 
 
 def _batches(state: StateTables) -> Section:
-    table = _copy(state.batches[_open_batches(state)], _BATCH)
-    newest = int(state.tables.counters[kernels.NEWEST_BATCH])
+    table = _copy(_open_batches(state), _BATCH)
+    newest = int(state.tables.counters[constants.NEWEST_BATCH])
     if newest and newest not in table["number"][-1:]:
         table = np.append(table, np.array([(newest, 0, 0, 0)], _BATCH))
     return table.size, iter((table.tobytes(),))
 
 
 def _staged(state: StateTables) -> Section:
-    staged, accounts, batches = state.staged, state.accounts, state.batches
-    chosen_batches = _open_batches(state)
-    # Rows are used again, so only the chain from a batch's first payment gives the order of staging.
+    staged, accounts, batches = state.staged, state.accounts, _open_batches(state)
+    # Rows are reused, so only the links from a batch's first payment give the order of staging.
     following = np.ascontiguousarray(staged["next"]).data
     order = array("q")
-    for link in batches["first"][chosen_batches].tolist():
+    for link in batches["first"].tolist():
         while link:
             order.append(link - 1)
             link = following[link - 1]
     rows_in_order = np.frombuffer(order, np.int64) if order else np.zeros(0, np.int64)
-    numbers = np.repeat(batches["number"][chosen_batches], batches["count"][chosen_batches])
+    numbers = np.repeat(batches["number"], batches["count"])
 
-    def part(places: Array) -> Array:
-        chosen = staged[rows_in_order[places]]
-        table = _copy(chosen, _STAGED)
-        table["batch"] = numbers[places]
-        for name in ("debit", "credit"):
-            table[f"{name}_id"] = _ids(accounts[chosen[name]], "id_low", "id_high")
-        return table
+    def part(positions: Array) -> Array:
+        chosen = staged[rows_in_order[positions]]
+        ids = {f"{name}_id": _ids(accounts[chosen[name]]) for name in ("debit", "credit")}
+        return _copy(chosen, _STAGED, ids | {"batch": numbers[positions]})
 
     return _section(np.arange(rows_in_order.size), part)
 
@@ -287,8 +262,7 @@ def _bound(state: StateTables) -> Section:
 
     def part(rows: Array) -> Array:
         chosen = bound[rows]
-        table = _copy(chosen, _BOUND)
-        table["id"] = _ids(chosen, "id_low", "id_high")
+        table = _copy(chosen, _BOUND, {"id": _ids(chosen)})
         table["refunded"] = np.where(chosen["kind"] == layout.Kind.REVERSE, chosen["detail"], 0)
         table["final"] = (chosen["kind"] == layout.Kind.TRANSFER) & (chosen["detail"] != 0)
         if refunds.size:
@@ -297,7 +271,7 @@ def _bound(state: StateTables) -> Section:
             table["refunded"][found] = refunds["refunded"][at[found]]
         return table
 
-    return _section(np.lexsort((bound["id_low"], bound["id_high"])), part)
+    return _section(_by_id(bound), part)
 
 
 def _section(order: Array, part: Callable[[Array], Array]) -> Section:
@@ -305,26 +279,35 @@ def _section(order: Array, part: Callable[[Array], Array]) -> Section:
     return order.size, (part(rows).tobytes() for rows in pieces)
 
 
-def _named(accounts: Array, numbers: Array) -> Array:
-    """Ids of the accounts whose rows + 1 these are; 0 stands for none, whose id is zero."""
-    ids = np.zeros((numbers.size, 2), np.uint64)
-    some = np.flatnonzero(numbers)
-    ids[some] = _ids(accounts[numbers[some] - 1], "id_low", "id_high")
-    return ids
-
-
-def _copy(source: Array, dtype: np.dtype[Any], but: str = "") -> Array:
+def _copy(source: Array, dtype: np.dtype[Any], fields: Mapping[str, Array] | None = None) -> Array:
+    """Return rows of another type, with the given fields and all others that the source has under the same name."""
     table = np.zeros(source.size, dtype)
+    fields = fields or {}
     for name in dtype.names or ():
-        if source.dtype.names and name in source.dtype.names and name != but:
+        if name in fields:
+            table[name] = fields[name]
+        elif source.dtype.names and name in source.dtype.names:
             table[name] = source[name]
     return table
 
 
-def _ids(source: Array, low: str, high: str) -> Array:
-    ids = np.empty((source.size, 2), np.uint64)
-    ids[:, 0], ids[:, 1] = source[low], source[high]
+def _ids(source: Array, field: str = "id") -> Array:
+    """Return ids as (n, 2) u64, low and high."""
+    return np.stack((source[f"{field}_low"], source[f"{field}_high"]), axis=-1)
+
+
+def _linked(accounts: Array, numbers: Array) -> Array:
+    """Return the ids of the accounts in the rows `numbers` - 1, and zero for number 0."""
+    ids = np.zeros((numbers.size, 2), np.uint64)
+    linked = np.flatnonzero(numbers)
+    ids[linked] = _ids(accounts[numbers[linked] - 1])
     return ids
+
+
+def _by_id(rows: Array) -> Array:
+    """Return the order of rows by id."""
+    order: Array = np.lexsort((rows["id_low"], rows["id_high"]))
+    return order
 
 
 assert limits.ZONE_BYTES_MAX == 48

@@ -1,7 +1,7 @@
-"""Generations of bound ids: the index of the newest, the one before it, and sorted runs of all older ones.
+"""Generations of bound ids: the index of the newest ids, the index of those before, and sorted runs of all older ids.
 
-What a run holds follows from the rows alone; where one ends follows from when the ledger was started and what came in
-one frame. No answer, no digest and no snapshot hangs on it.
+The content of a run depends on its bound rows alone. Where a run ends depends on when the ledger was opened and on how
+many operations a frame had. No result, digest or snapshot depends on it.
 """
 
 from __future__ import annotations
@@ -11,168 +11,171 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.ledger import kernels
+from sycee.ledger.kernels import constants
 from sycee.ledger.storage import Pending, Storage
 
-BLOCK_IDS: Final = 1 << kernels.BLOCK_BITS
+BLOCK_IDS: Final = 1 << constants.BLOCK_BITS
+# A full generation has half as many ids as slots: some seconds of a country's payments, so that the ids of clients
+# whose clocks differ by seconds are in the newest two generations. Tests lower both.
+GENERATION_SLOTS = 1 << 21
+GENERATION_ROWS = limits.SLOT_ROWS_MAX  # bound rows per generation, at most, including those of unordered ids
 
 
-class Growth(Protocol):
-    """The tables of a state as this module uses them: `growth.Growth`."""
+class GrowingTables(Protocol):
+    """The part of `capacity.GrowingTables` that this module uses."""
 
     tables: kernels.Tables
     storage: Storage
-    sealing: Pending[int] | None  # of the older generation of ids: how many its run will hold
+    sealing: Pending[int] | None
 
     def grow(self, name: str, needed: int) -> None:
-        """Make a table hold at least `needed` rows. MemoryError if there is no room."""
-        ...
+        """Extend a table to at least `needed` rows. Raise MemoryError if there is no memory."""
 
     def grow_slots(self, name: str, needed: int) -> None:
-        """Make an index hold at least `needed` ids. MemoryError if there is no room."""
-        ...
+        """Extend an index to hold at least `needed` ids. Raise MemoryError if there is no memory."""
 
-    def settle_history(self, *, wait: bool = False) -> None:
-        """Let old rows leave memory."""
-        ...
+    def evict_history(self, *, wait: bool = False) -> None:
+        """Evict old rows from memory."""
 
 
-def turn(growth: Growth, coming: int) -> None:
-    """Make room for `coming` more ids in the recent generation: where it is full, it becomes the older one.
+def reserve_ids(state: GrowingTables, new_ids: int) -> None:
+    """Provide capacity for `new_ids` more ids in the recent generation. If it is full, it becomes the older one.
 
-    Few ids among many strays fill it too: its slots count the rows from its first one on in 32 bits.
-
-    The one before it was sealed meanwhile, and from now on is a run. For between frames; where MemoryError is raised,
-    every id is found as before.
+    A generation is also full when it spans GENERATION_ROWS, because a slot stores a row in 32 bits. The previous older
+    generation, which has been sorted in the meantime, becomes a run. Call it between frames. After a MemoryError every
+    id can still be found.
     """
-    generations, recent = growth.tables.generations, growth.tables.recent_slots
-    ids, first = int(generations[kernels.RECENT]), int(generations[kernels.RECENT_FIRST])
-    bound = int(growth.tables.counters[kernels.BOUND])
-    spans = bound + coming - first <= kernels.generation_rows()
-    if ids + coming <= capacity(recent) and spans:
+    generations, recent = state.tables.generations, state.tables.recent_slots
+    ids, first = int(generations[constants.RECENT]), int(generations[constants.RECENT_FIRST])
+    bound = int(state.tables.counters[constants.BOUND])
+    fits_rows = bound + new_ids - first <= GENERATION_ROWS
+    if ids + new_ids <= capacity(recent) and fits_rows:
         return
-    if recent.size - 1 < kernels.generation_slots() and spans:
-        growth.grow_slots("recent_slots", ids + coming)
+    if recent.size - 1 < GENERATION_SLOTS and fits_rows:
+        state.grow_slots("recent_slots", ids + new_ids)
         return
-    if growth.sealing:
+    if state.sealing:
         try:
-            sealed = growth.sealing.result()
+            sealed = state.sealing.result()
         except Exception:
-            growth.sealing = _seal_older(growth)
+            state.sealing = _seal_older(state)
             raise
-        add_run(growth.tables, int(generations[kernels.OLDER_FIRST]), sealed)
-        growth.sealing = None
-    make_room(growth, ids)
-    slots = growth.tables.older_slots
-    if slots.size < recent.size or coming > capacity(slots):
-        slots = kernels.empty_slots(max(recent.size - 1, 1 << (2 * coming - 1).bit_length()))
-    elif generations[kernels.OLDER_INDEXED] > generations[kernels.OLDER_FIRST]:  # else nobody asked for an older id
+        add_run(state.tables, int(generations[constants.OLDER_FIRST]), sealed)
+        state.sealing = None
+    reserve_run(state, ids)
+    slots = state.tables.older_slots
+    if slots.size < recent.size or new_ids > capacity(slots):
+        slots = kernels.empty_slots(max(recent.size - 1, 1 << (2 * new_ids - 1).bit_length()))
+    elif generations[constants.OLDER_INDEXED] > generations[constants.OLDER_FIRST]:  # else nothing was inserted
         slots[:-1] = 0
-    growth.tables = growth.tables._replace(recent_slots=slots, older_slots=recent)
-    tops = growth.tables.tops
-    tops[kernels.OLDER_TOP : kernels.OLDER_TOP + 2] = tops[kernels.RECENT_TOP : kernels.RECENT_TOP + 2]
-    tops[kernels.RECENT_TOP : kernels.RECENT_TOP + 2] = 0
-    generations[[kernels.OLDER_FIRST, kernels.OLDER]] = first, ids
-    generations[kernels.OLDER_INDEXED] = generations[kernels.RECENT_INDEXED]
-    generations[[kernels.RECENT_FIRST, kernels.RECENT_INDEXED, kernels.RECENT]] = bound, bound, 0
-    growth.sealing = _seal_older(growth)
+    state.tables = state.tables._replace(recent_slots=slots, older_slots=recent)
+    greatest_ids = state.tables.greatest_ids
+    recent_greatest = slice(constants.RECENT_GREATEST, constants.RECENT_GREATEST + 2)
+    greatest_ids[constants.OLDER_GREATEST : constants.OLDER_GREATEST + 2] = greatest_ids[recent_greatest]
+    greatest_ids[recent_greatest] = 0
+    generations[[constants.OLDER_FIRST, constants.OLDER]] = first, ids
+    generations[constants.OLDER_INDEXED] = generations[constants.RECENT_INDEXED]
+    generations[[constants.RECENT_FIRST, constants.RECENT_INDEXED, constants.RECENT]] = bound, bound, 0
+    state.sealing = _seal_older(state)
 
 
-def _seal_older(growth: Growth) -> Pending[int]:
+def _seal_older(state: GrowingTables) -> Pending[int]:
     first, end, ids, at = (
-        int(growth.tables.generations[name])
-        for name in (kernels.OLDER_FIRST, kernels.RECENT_FIRST, kernels.OLDER, kernels.RUN_IDS)
+        int(state.tables.generations[name])
+        for name in (constants.OLDER_FIRST, constants.RECENT_FIRST, constants.OLDER, constants.RUN_IDS)
     )
-    # Sealing takes as long as some ten frames, which do not wait for it.
-    return growth.storage.begin_long(partial(seal, growth.tables, first, end, at, ids, all_are=ids == end - first))
+    # Sealing takes as long as ten frames, so it runs in the background.
+    return state.storage.begin_long(partial(seal, state.tables, first, end, at, ids, all_are=ids == end - first))
 
 
 def capacity(slots: Array) -> int:
-    """How many ids an index may hold: linear probing stays short while it is half empty."""
+    """Return how many ids an index may hold: half its slots, which keeps linear probing short."""
     return int(slots.size - 1) // 2
 
 
-def make_room(growth: Growth, ids: int) -> int:
-    """Make the tables of runs hold one more run of so many ids; returns where among the sorted ids it will begin."""
-    generations = growth.tables.generations
-    first = int(generations[kernels.RUN_IDS])
+def reserve_run(state: GrowingTables, ids: int) -> int:
+    """Provide capacity for one more run of `ids` ids. Return its start position among the sorted ids."""
+    generations = state.tables.generations
+    first = int(generations[constants.RUN_IDS])
     end = _whole_blocks(first + ids)
-    growth.grow("run_ids", end)
-    growth.grow("run_rows", end)
-    growth.grow("fences", end // BLOCK_IDS)
-    growth.grow("runs", int(generations[kernels.RUNS]) + 1)
+    state.grow("run_ids", end)
+    state.grow("run_rows", end)
+    state.grow("fences", end // BLOCK_IDS)
+    state.grow("runs", int(generations[constants.RUNS]) + 1)
     return first
 
 
 def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: int, *, all_are: bool = False) -> int:
-    """Put the ids ordered by time of these bound rows, `most` at most, where the next run begins; returns how many.
+    """Sort the time-ordered ids of these bound rows, ≤ `most`, to position `at` of the sorted ids. Return their number.
 
-    all_are: every row's id is one.
+    all_are: every row's id is ordered by time.
 
-    `make_room` came before. What is written hangs on the rows alone, which never change, and nobody reads it before
-    `add_run`: any thread may do this while frames go on. Raises MemoryError where there is no room to sort in.
+    Call `reserve_run` first. Bound rows never change, and nothing reads the result before `add_run`, so any thread may
+    run this while frames are applied. Raise MemoryError if there is no memory to sort in.
     """
     if not most:
         return 0
     ids, rows = tables.run_ids[at : at + most], tables.run_rows[at : at + most]
-    count = int(kernels.gather(tables.bound, tables.frame_times, first_row, end_row, ids, rows, all_are))
+    count = int(kernels.collect_time_ordered(tables.bound, tables.frame_times, first_row, end_row, ids, rows, all_are))
     ids, rows = ids[:count], rows[:count]
     keys = np.empty(count, np.uint64)
     if count and not kernels.sort_keys(ids, keys):
-        # Stable is quickest for what many clients sent, each in its own order.
+        # A stable sort is fastest for ids of many clients that each sent theirs in order.
         order = np.argsort(keys, kind="stable")
         ids[:], rows[:] = ids[order], rows[order]
-        if not kernels.sort_keys(ids, keys):  # keys were equal
+        if not kernels.sort_keys(ids, keys):  # some keys were equal
             order = np.lexsort((ids[:, 0], ids[:, 1]))
             ids[:], rows[:] = ids[order], rows[order]
     return count
 
 
 def add_run(tables: kernels.Tables, first_row: int, count: int) -> None:
-    """From now on ids are found in the run that was sealed last: `count` of the bound rows from `first_row` on."""
+    """Add the sealed run to the index: `count` ids of the bound rows from `first_row` on."""
     if not count:
         return
     generations, runs = tables.generations, tables.runs.view(np.ndarray)
-    number, first = int(generations[kernels.RUNS]), int(generations[kernels.RUN_IDS])
+    number, first = int(generations[constants.RUNS]), int(generations[constants.RUN_IDS])
     ids = tables.run_ids[first : first + count]
     end = _whole_blocks(first + count)
     tables.fences[first // BLOCK_IDS : end // BLOCK_IDS] = ids[::BLOCK_IDS]
     least, greatest = int(ids[0, 1]), int(ids[-1, 1])
     reach_max = max(greatest, int(runs["reach_max"][number - 1]) if number else 0)
     runs[number] = (first, first_row, count, 0, least, greatest, least, reach_max)
-    # Only the newest runs can reach beyond this one: an id is late by minutes at most.
+    # Only the newest runs can have a greater `reach_min`: an id is late by minutes at most.
     before = number - 1
     while before >= 0 and int(runs["reach_min"][before]) > least:
         runs["reach_min"][before] = least
         before -= 1
-    top = tables.tops[kernels.RUNS_TOP : kernels.RUNS_TOP + 2]
-    if (greatest, int(ids[-1, 0])) > tuple(top.tolist()):
-        top[:] = greatest, ids[-1, 0]
-    generations[kernels.RUNS] = number + 1
-    generations[kernels.RUN_IDS] = end
+    runs_greatest = tables.greatest_ids[constants.RUNS_GREATEST : constants.RUNS_GREATEST + 2]
+    if (greatest, int(ids[-1, 0])) > tuple(runs_greatest.tolist()):
+        runs_greatest[:] = greatest, ids[-1, 0]
+    generations[constants.RUNS] = number + 1
+    generations[constants.RUN_IDS] = end
 
 
-def rebuild(growth: Growth) -> int:
-    """Make runs of all bound ids ordered by time, after the tables were filled from elsewhere; returns how many others.
+def rebuild(state: GrowingTables) -> int:
+    """Put all time-ordered bound ids into runs after the tables were loaded. Return the number of unordered ids.
 
-    Both generations are empty then: a start has no newest ids to favour.
+    Both generations are then empty.
     """
-    bound = int(growth.tables.counters[kernels.BOUND])
-    most = kernels.generation_slots() // 2
-    strays = bound
+    bound = int(state.tables.counters[constants.BOUND])
+    most = GENERATION_SLOTS // 2
+    unordered = bound
     for first in range(0, bound, most):
         end = min(first + most, bound)
-        at = make_room(growth, end - first)
-        count = seal(growth.tables, first, end, at, end - first)
-        add_run(growth.tables, first, count)
-        strays -= count
-        growth.settle_history()
-    for name in (kernels.RECENT_FIRST, kernels.RECENT_INDEXED, kernels.OLDER_INDEXED):
-        growth.tables.generations[name] = bound
-    return strays
+        at = reserve_run(state, end - first)
+        count = seal(state.tables, first, end, at, end - first)
+        add_run(state.tables, first, count)
+        unordered -= count
+        state.evict_history()
+    for name in (constants.RECENT_FIRST, constants.RECENT_INDEXED, constants.OLDER_INDEXED):
+        state.tables.generations[name] = bound
+    return unordered
 
 
 def _whole_blocks(ids: int) -> int:
-    """So many sorted ids and the gap behind them: a run begins at a whole block."""
+    """Return a number of sorted ids rounded up to whole blocks: every run begins at a block boundary."""
     return -(-ids // BLOCK_IDS) * BLOCK_IDS

@@ -1,4 +1,4 @@
-"""What must always hold, recomputed from the tables and from the movements. Each raises IntegrityError."""
+"""Invariants of a state, recomputed from the tables and from the movements. Each check raises IntegrityError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PURSE_SIDES: Final = (
 
 
 def check(state: StateTables) -> None:
-    """All of them. Tables are read a piece at a time: what is larger than memory once must not be there twice."""
+    """Check all invariants. Large tables are read in pieces, so that no second copy must fit into memory."""
     check_sums(state)
     _check_nothing_below_zero(state)
     _check_purses(state)
@@ -40,13 +40,13 @@ def check(state: StateTables) -> None:
 
 
 def _pieces(table: Array) -> Iterator[tuple[int, Array]]:
-    """A table's rows a million at a time, each piece with the row that it begins at."""
+    """Yield a table in pieces of ≤ PIECE_ROWS rows, each with its first row's number."""
     for first in range(0, table.shape[0], PIECE_ROWS):
         yield first, table[first : first + PIECE_ROWS]
 
 
 def _left(purses: Array) -> Array:
-    """What stands in each purse, whether or not a hold keeps it."""
+    """Return the amount in each purse, including what is held."""
     left: Array = purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"]
     return left
 
@@ -57,7 +57,7 @@ def _balance(accounts: Array) -> Array:
 
 
 def check_sums(state: StateTables) -> None:
-    """Per currency, all accounts and purses sum to zero. Raises IntegrityError."""
+    """Check that all accounts and purses of each currency sum to zero. Raise IntegrityError if not."""
     sums: Counter[int] = Counter()
     for _, accounts in _pieces(state.accounts):
         balance = _balance(accounts)
@@ -75,106 +75,107 @@ def check_sums(state: StateTables) -> None:
 def _check_nothing_below_zero(state: StateTables) -> None:
     for first, accounts in _pieces(state.accounts):
         below = (_balance(accounts) - accounts["debits_pending"] < 0) & (accounts["kind"] != AccountKind.ISSUANCE)
-        _deny(below, "account row {}: it is below zero", first)
+        _require_none(below, "account row {}: the available balance is below zero", first)
         for name in ("debits_pending", "credits_pending", "day_used", "month_used", "year_used"):
-            _deny(accounts[name] < 0, f"account row {{}}: its {name} is below zero", first)
+            _require_none(accounts[name] < 0, f"account row {{}}: {name} is below zero", first)
     for first, purses in _pieces(state.all_purses):
-        _deny(_left(purses) - purses["pending"] < 0, "purse row {}: it is below zero", first)
+        _require_none(_left(purses) - purses["pending"] < 0, "purse row {}: the amount left is below zero", first)
 
 
 def _check_purses(state: StateTables) -> None:
     for first, purses in _pieces(state.all_purses):
         wrong = (purses["state"] == PurseState.EXPIRED) & (_left(purses) != 0)
-        _deny(wrong, "purse row {}: expired, it holds money", first)
+        _require_none(wrong, "purse row {}: it is expired but contains money", first)
         empty = purses["state"] == PurseState.EMPTY
-        _deny(empty & (purses["last_movement"] != 0), "purse row {}: empty, it has a history", first)
+        _require_none(empty & (purses["last_movement"] != 0), "purse row {}: it is empty but has movements", first)
 
 
 def _check_bound(state: StateTables) -> None:
-    made, held_as = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    made, details = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for first, bound in _pieces(state.bound):
         is_reversal = bound["kind"] == Kind.REVERSE
         wrong = is_reversal & (bound["detail"] > bound["amount"])
-        _deny(wrong, "bound row {}: more is missing than was asked for", first)
+        _require_none(wrong, "bound row {}: the missing amount exceeds the requested amount", first)
         has_held = (bound["kind"] == Kind.HOLD) & (bound["result"] == Result.CREATED)
         is_transfer = (bound["kind"] == Kind.TRANSFER) & (bound["result"] == Result.CREATED)
         most = np.where(is_transfer, 1, 0)
         wrong = ~is_reversal & ~has_held & ((bound["detail"] < 0) | (bound["detail"] > most))
-        _deny(wrong, "bound row {}: nothing can be missing of it", first)
+        _require_none(wrong, "bound row {}: its kind cannot have this detail", first)
         made.append(np.flatnonzero(has_held) + first)
-        held_as.append(bound["detail"][has_held])
+        details.append(bound["detail"][has_held])
     holds, rows = state.holds, np.concatenate(made)
     if rows.size != holds.size:
-        raise IntegrityError(f"{holds.size} holds stand for {rows.size} operations that made one")
-    _deny(np.concatenate(held_as) != np.arange(holds.size), "bound row {}: it names another's hold", rows=rows)
-    _deny(holds["bound"] != rows, "hold row {}: it names another operation")
+        raise IntegrityError(f"there are {holds.size} holds, but {rows.size} operations created one")
+    _require_none(np.concatenate(details) != np.arange(holds.size), "bound row {}: its hold is another's", rows=rows)
+    _require_none(holds["bound"] != rows, "hold row {}: its operation is another")
 
 
 def _check_refunds(state: StateTables) -> None:
     refunds, holds = state.refunds, state.holds
     rows = refunds["bound"]
-    of = state.bound[rows]
-    paid = of["amount"].copy()
-    has_back = np.isin(of["kind"], (Kind.TRANSFER, Kind.PAY, Kind.POST))
-    is_hold = of["kind"] == Kind.HOLD
+    originals = state.bound[rows]
+    paid = originals["amount"].copy()
+    is_payment = np.isin(originals["kind"], (Kind.TRANSFER, Kind.PAY, Kind.POST))
+    is_hold = originals["kind"] == Kind.HOLD
     posted = holds[holds["movements"] > 0]  # by POST_HOLDS
-    has_back |= is_hold & np.isin(rows, posted["bound"])
-    held = np.flatnonzero(is_hold & has_back)
+    is_payment |= is_hold & np.isin(rows, posted["bound"])
+    held = np.flatnonzero(is_hold & is_payment)
     paid[held] = posted["posted"][np.searchsorted(posted["bound"], rows[held])]
-    final = (of["kind"] == Kind.TRANSFER) & (of["detail"] != 0)
-    _deny(final, "bound row {}: it is final, and something came back of it", rows=rows)
-    wrong = has_back & (refunds["refunded"] > paid)
-    _deny(wrong, "bound row {}: more came back than was paid", rows=rows)
-    _deny(~has_back & (refunds["refunded"] != 0), "bound row {}: nothing can come back of it", rows=rows)
-    wrong = refunds["refunded"] <= 0
-    _deny(wrong, "bound row {}: nothing came back of it, and it is said to have", rows=rows)
+    final = (originals["kind"] == Kind.TRANSFER) & (originals["detail"] != 0)
+    _require_none(final, "bound row {}: it is final but was refunded", rows=rows)
+    wrong = is_payment & (refunds["refunded"] > paid)
+    _require_none(wrong, "bound row {}: more was refunded than paid", rows=rows)
+    wrong = ~is_payment & (refunds["refunded"] != 0)
+    _require_none(wrong, "bound row {}: it paid nothing but was refunded", rows=rows)
+    _require_none(refunds["refunded"] <= 0, "bound row {}: its refund must be above zero", rows=rows)
 
 
 def _check_pending(state: StateTables) -> None:
-    """What holds keep and what is on its way is exactly what accounts and purses have pending."""
+    """Check that the pending amounts of accounts and purses are the sums of their holds and transits."""
     accounts, purses, holds, transits = state.accounts, state.all_purses, state.holds, state.transits
     is_open = holds["state"] == HoldState.OPEN
-    _deny(~is_open & (holds["held"] != 0), "hold row {}: no longer open, it keeps money")
+    _require_none(~is_open & (holds["held"] != 0), "hold row {}: it is not open but holds money")
     legs = state.hold_legs
-    keeps = totals(holds["payer"], holds["own_held"], accounts.size)
-    _deny(keeps != accounts["debits_pending"], "account row {}: holds do not add up to its debits pending")
-    del keeps  # eight bytes an account, as each of these
-    coming = totals(holds["payee"], holds["held"], accounts.size)
-    under_way = transits[transits["state"] == TransitState.OPEN]
-    np.add.at(coming, under_way["destination"].astype(np.int64), under_way["amount"])
-    _deny(coming != accounts["credits_pending"], "account row {}: what comes does not add up to its credits pending")
-    del coming
-    kept = totals(legs["purse"], legs["held"], purses.size)
-    _deny(kept != purses["pending"], "purse row {}: holds do not add up to what it has pending")
+    debits = totals(holds["payer"], holds["own_held"], accounts.size)
+    _require_none(debits != accounts["debits_pending"], "account row {}: debits_pending is not the sum of its holds")
+    del debits  # eight bytes per account, as each of these sums
+    credits = totals(holds["payee"], holds["held"], accounts.size)
+    open_transits = transits[transits["state"] == TransitState.OPEN]
+    np.add.at(credits, open_transits["destination"].astype(np.int64), open_transits["amount"])
+    wrong = credits != accounts["credits_pending"]
+    _require_none(wrong, "account row {}: credits_pending is not the sum of its holds and transits")
+    del credits
+    pending = totals(legs["purse"], legs["held"], purses.size)
+    _require_none(pending != purses["pending"], "purse row {}: pending is not the sum of its holds")
     owner = np.repeat(np.arange(holds.size), holds["legs"])
     held = holds["own_held"] + totals(owner, legs["held"], holds.size)
-    _deny(held != holds["held"], "hold row {}: its legs do not add up to what it holds")
-    through = totals(under_way["through"], under_way["amount"], accounts.size)
-    for first, some in _pieces(accounts):
-        wrong = (some["kind"] == AccountKind.IN_TRANSIT) & (through[first : first + some.size] != _balance(some))
-        _deny(wrong, "account row {}: in transit, it holds other money than is on its way", first)
+    _require_none(held != holds["held"], "hold row {}: held is not the sum of its legs")
+    through = totals(open_transits["through"], open_transits["amount"], accounts.size)
+    for first, piece in _pieces(accounts):
+        wrong = (piece["kind"] == AccountKind.IN_TRANSIT) & (through[first : first + piece.size] != _balance(piece))
+        _require_none(wrong, "account row {}: its balance is not the sum of its open transits", first)
 
 
 def _check_movements(state: StateTables) -> None:
-    """Movements added up from zero must give every posted total."""
+    """Check that every posted total is the sum of its movements."""
     accounts, purses = state.accounts, state.all_purses
     for column, side in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
         sums = np.zeros(accounts.size, np.int64)
         for _, movements in _pieces(state.movements):
             is_account = movements[column] < layout.PURSE_BIT
             np.add.at(sums, movements[column][is_account].astype(np.int64), movements["amount"][is_account])
-        _deny(sums != accounts[side], f"account row {{}}: its movements do not add up to its {side}")
+        _require_none(sums != accounts[side], f"account row {{}}: {side} is not the sum of its movements")
         del sums
     for column, purposes, side in _PURSE_SIDES:
         sums = np.zeros(purses.size, np.int64)
         for _, movements in _pieces(state.movements):
             chosen = movements[np.isin(movements["purpose"], purposes)]
             np.add.at(sums, chosen[column].astype(np.int64) - layout.PURSE_BIT, chosen["amount"])
-        _deny(sums != purses[side], f"purse row {{}}: its movements do not add up to its {side}")
+        _require_none(sums != purses[side], f"purse row {{}}: {side} is not the sum of its movements")
 
 
 def _check_times(state: StateTables) -> None:
-    """No purse paid outside its programme's spending window or returned before its end."""
+    """Check that no purse paid outside its programme's spending window or was returned before its end."""
     programme, rule_sets = state.all_purses["programme"], state.tables.rule_sets.view(np.ndarray)
     for _, movements in _pieces(state.movements):
         frames = (movements["place"] >> np.uint64(limits.PLACE_INDEX_BITS)).astype(np.int64)
@@ -188,24 +189,23 @@ def _check_times(state: StateTables) -> None:
             rules = rule_sets[state.tables.programmes["rule_set"][programme[purse]]]
             inside = (rules["from_ns"] <= times) & (times < rules["until_ns"])
             wrong = ~inside if Purpose.PAY_PURSE in purposes else times < rules["until_ns"]
-            if wrong.any():
-                raise IntegrityError(f"purse row {purse[np.flatnonzero(wrong)[0]]} {name}")
+            _require_none(wrong, f"purse row {{}} {name}", rows=purse)
 
 
-def _deny(wrong: Array, sentence: str, first: int = 0, *, rows: Array | None = None) -> None:
-    """Raise IntegrityError if anything is wrong. `first`: the row that a piece begins at; `rows`: those meant."""
+def _require_none(wrong: Array, sentence: str, first: int = 0, *, rows: Array | None = None) -> None:
+    """Raise IntegrityError if any row is wrong. `first`: number of the first row; `rows`: the rows' numbers instead."""
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise IntegrityError(sentence.format(first + at if rows is None else int(rows[at])))
 
 
 def exact_sum(values: Array) -> int:
-    """Sum of int64 values as a Python int: halves are summed apart, so that nothing wraps."""
+    """Return the sum of int64 values as a Python int. The halves are summed separately, so that nothing wraps."""
     return int((values >> 32).sum(dtype=np.int64)) * (1 << 32) + int((values & 0xFFFFFFFF).sum(dtype=np.int64))
 
 
 def totals(rows: Array, amounts: Array, size: int) -> Array:
-    """Sum of `amounts` by row, exact where each sum fits 64 bits, as every total of a ledger does."""
+    """Return the sums of `amounts` by row, exact if each fits 64 bits, as every total of a ledger does."""
     sums = np.zeros(size, np.int64)
     np.add.at(sums, rows.astype(np.int64), amounts)
     return sums

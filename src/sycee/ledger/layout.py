@@ -1,8 +1,8 @@
-"""Bytes of everything the ledger keeps, as NumPy record types, and the closed lists of kinds and flags.
+"""NumPy record types of all tables of the ledger, and the closed lists of kinds and flags.
 
 All integers are little-endian. An id is 128 bits in two 64-bit halves, `low` first. Amounts are signed 64-bit
 integers of minor units (fen, cents), times are signed 64-bit nanoseconds since 1970-01-01T00:00Z.
-docs/reference/ledger.md says the same in prose; a test compares the two.
+docs/reference/ledger.md has the same layout; a test compares the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sycee.core import limits
 
 
 class Kind(IntEnum):
-    """What an operation asks for. Numbers are for ever: they stand in journals."""
+    """Kind of an operation. Numbers never change, since journals contain them."""
 
     DEFINE_CURRENCY = 1
     DEFINE_GROUP = 2
@@ -56,26 +56,26 @@ class Kind(IntEnum):
     SETTLE = 44
 
 
-LINKED: Final = 0x8000  # the flag of an operation that stands or falls with the next one
+LINKED: Final = 0x8000  # flag of an operation that is in a chain with the next one
 
 
 class AccountKind(IntEnum):
-    """What an account is for. Rules differ for ISSUANCE, SUSPENSE and IN_TRANSIT; the limits of some rule sets tell
-    WALLET, VAULT and RESERVE apart.
+    """Kind of an account. ISSUANCE, SUSPENSE and IN_TRANSIT have special rules; rule sets can exclude WALLET, VAULT and
+    RESERVE as payees.
     """
 
-    ISSUANCE = 1  # money in circulation is its debit balance; one per currency; unbounded below
-    SUSPENSE = 2  # takes what could be credited nowhere else, so it can be neither blocked nor closed
+    ISSUANCE = 1  # its debit balance is the money in circulation; one per currency; may be negative
+    SUSPENSE = 2  # receives what no other account can; it can be neither blocked nor closed
     RESERVE = 3
     VAULT = 4
     FUNDER = 5
     WALLET = 6
     MERCHANT = 7
-    IN_TRANSIT = 8  # money on its way to or from a bank; moved by SEND, CONFIRM, REJECT and waterfall alone
+    IN_TRANSIT = 8  # money in transit to or from a bank; moved only by SEND, CONFIRM, REJECT and waterfalls
 
 
 class Block(IntFlag):
-    """What an account may not do: the sides of BLOCK_ACCOUNT, and CLOSED, which CLOSE_ACCOUNT alone sets."""
+    """Blocks of an account: the sides of BLOCK_ACCOUNT, and CLOSED, set by CLOSE_ACCOUNT only."""
 
     DEBIT = 1
     CREDIT = 2
@@ -83,9 +83,9 @@ class Block(IntFlag):
 
 
 class Reason(IntEnum):
-    """Why a side is blocked or an account closed. A side is blocked while at least one reason stands."""
+    """Reason of a block or a closure. A side is blocked while it has at least one reason."""
 
-    REQUEST = 1  # the holder's own
+    REQUEST = 1  # by the holder
     COURT_ORDER = 2
     DECEASED = 3
     DORMANT = 4
@@ -95,15 +95,15 @@ class Reason(IntEnum):
 
 
 class Role(IntEnum):
-    """What a person's key may sign for."""
+    """Role in which a person's key signs."""
 
     OFFICER = 1  # of the issuer: minting, roles, rule sets, reversals
-    OPERATOR = 2  # of the second tier: bulk records and the accounts of its own number
+    OPERATOR = 2  # of the second tier: bulk records, and the accounts with its operator number
     WITNESS = 3  # checkpoints
 
 
 class KeyFlag(IntFlag):
-    """What the 32 bytes of a key are."""
+    """Type of a key of 32 bytes."""
 
     ED25519 = 1
     P256 = 2  # the x of a point, big-endian
@@ -111,23 +111,23 @@ class KeyFlag(IntFlag):
 
 
 class RuleFlag(IntFlag):
-    """What money under a rule set may not do, and how its record is read."""
+    """Restrictions of a rule set, and the meaning of bytes 40 to 47 of its record."""
 
-    NO_PERSONS = 1  # reach a WALLET
-    NO_CASH_OUT = 2  # reach a VAULT or RESERVE
-    FINAL = 4  # what an account under the rule set receives by TRANSFER is never reversed
+    NO_PERSONS = 1  # no payment to a WALLET
+    NO_CASH_OUT = 2  # no payment to a VAULT or RESERVE
+    FINAL = 4  # a TRANSFER to an account under the rule set cannot be reversed
     PAYMENT_MIN = 8  # bytes 40 to 47 are `payment_min`, not `refund_reserve`
 
 
 class PayFlag(IntFlag):
-    """How a pay may be met; without a flag from the purses first and the wallet's own money after."""
+    """Source of a payment. Without a flag: purses first, then the wallet's own money."""
 
     PURSES_ONLY = 1
     OWN_ONLY = 2
 
 
 class HoldFlag(IntFlag):
-    """How a hold is met, and who releases it."""
+    """Source of a hold, as of a payment, and the condition of its release."""
 
     PURSES_ONLY = 1
     OWN_ONLY = 2
@@ -136,26 +136,26 @@ class HoldFlag(IntFlag):
 
 
 class PostFlag(IntFlag):
-    """What comes with a post."""
+    """Options of a POST."""
 
-    LETS_GO = 1  # what is still held goes back
+    RELEASE_REST = 1  # release the amount that is still held
     PREIMAGE = 2  # bytes 80 to 111 are the secret
 
 
 class SendFlag(IntFlag):
-    """How much is sent."""
+    """Options of a SEND."""
 
-    UP_TO = 1  # what there is, at most the amount
+    UP_TO = 1  # send the available money, at most the amount
 
 
 class SettleFlag(IntFlag):
-    """What becomes of a batch."""
+    """Options of a SETTLE."""
 
     DISCARD = 1
 
 
 class HoldState(IntEnum):
-    """Where a hold is in its life."""
+    """State of a hold."""
 
     OPEN = 0
     POSTED = 1
@@ -164,7 +164,7 @@ class HoldState(IntEnum):
 
 
 class TransitState(IntEnum):
-    """Where money on its way is."""
+    """State of a transit."""
 
     OPEN = 0
     CONFIRMED = 1
@@ -172,7 +172,7 @@ class TransitState(IntEnum):
 
 
 class PurseState(IntEnum):
-    """Where a purse is in its life."""
+    """State of a purse."""
 
     EMPTY = 0
     DROPPED = 1
@@ -181,7 +181,7 @@ class PurseState(IntEnum):
 
 
 class Purpose(IntEnum):
-    """Why a movement was made."""
+    """Purpose of a movement."""
 
     TRANSFER = 1
     PAY_OWN = 2
@@ -200,21 +200,21 @@ class Purpose(IntEnum):
     CONFIRM_SUSPENSE = 15
     REJECT = 16
     REJECT_SUSPENSE = 17
-    WATERFALL = 18  # what a wallet may not hold goes on its way to the bank
+    WATERFALL = 18  # the excess over a `balance_max` is sent to a bank
     SETTLEMENT = 19
 
 
-# A row number with this bit is a purse's, without it an account's.
+# Set in the row number of a purse, not in that of an account.
 PURSE_BIT: Final = 1 << 31
 
-# One record of the journal. Which fields a kind uses, and that the others are zero, is in the reference.
+# One record of the journal. The reference lists the fields that each kind uses; the others are zero.
 OPERATION: Final = np.dtype(
     [
         ("id_low", "<u8"),  # 0
         ("id_high", "<u8"),  # 8
         ("kind", "<u2"),  # 16
         ("flags", "<u2"),  # 18
-        ("code", "<u4"),  # 20  the caller's reason, opaque
+        ("code", "<u4"),  # 20  the caller's, opaque
         ("amount", "<i8"),  # 24
         ("debit_low", "<u8"),  # 32
         ("debit_high", "<u8"),
@@ -228,12 +228,12 @@ OPERATION: Final = np.dtype(
         ("rule_set", "<u4"),  # 92
         ("from_ns", "<i8"),  # 96
         ("until_ns", "<i8"),  # 104
-        ("note_low", "<u8"),  # 112  the caller's 128 bits, opaque
+        ("note_low", "<u8"),  # 112  the caller's, opaque
         ("note_high", "<u8"),
     ]
 )
 
-# The same 128 bytes as DEFINE_RULE_SET reads them. A maximum of zero means none.
+# The same 128 bytes in a DEFINE_RULE_SET. A maximum of zero means none.
 RULE_SET_OPERATION: Final = np.dtype(
     {
         "names": [
@@ -250,16 +250,15 @@ RULE_SET_OPERATION: Final = np.dtype(
     }
 )  # fmt: skip
 
-# Where ADD_MEMBERS keeps its ids, in 64-bit words of the record: three before `number`, two after `rule_set`.
+# Words (64 bits) of the record where the ids of ADD_MEMBERS begin: three before `number`, two after `rule_set`.
 MEMBER_WORDS: Final = (4, 6, 8, 12, 14)
 
-# Where SET_KEY and GRANT_ROLE keep a key, and HOLD a hash: four 64-bit words of the record. POST's secret: likewise.
+# First of four words of the record: the key of SET_KEY and GRANT_ROLE, the hash of HOLD, the secret of POST.
 KEY_WORD: Final = 6
 HASH_WORD: Final = 8
 SECRET_WORD: Final = 10
 
-# What a transfer reads and writes stands in the first half, which is one line of a processor's cache: in a ledger that
-# is larger than the cache each further line would be waited for.
+# A transfer uses only the first half, one cache line: in a ledger larger than the cache, each line costs a miss.
 ACCOUNT: Final = np.dtype(
     [
         ("id_low", "<u8"),  # 0
@@ -271,20 +270,20 @@ ACCOUNT: Final = np.dtype(
         ("last_movement", "<i8"),  # 48  number of the newest movement, 0 for none
         ("currency", "<u2"),  # 56
         ("kind", "<u1"),
-        ("blocks", "<u1"),  # layout.Block: what the reasons below come to
+        ("blocks", "<u1"),  # Block, derived from the reasons below
         ("rule_set", "<u2"),
-        ("purses", "<u1"),  # how many purses hang on first_purse
+        ("purses", "<u1"),  # number of purses in the list that begins at first_purse
         ("close_reason", "<u1"),
-        ("day_used", "<i8"),  # 64  what counts against the rule set's limits, in the periods named below
+        ("day_used", "<i8"),  # 64  usage that counts against the rule set's limits, in the periods below
         ("month_used", "<i8"),
         ("year_used", "<i8"),
         ("day", "<i4"),  # 88
         ("month", "<i2"),
         ("year", "<i2"),
-        ("suspense", "<u4"),  # 96  row of the operator's suspense account; its own row where it needs none
+        ("suspense", "<u4"),  # 96  row of its suspense account; its own row if it needs none
         ("operator", "<u4"),
         ("first_purse", "<u4"),  # purse number + 1, 0 for none
-        ("payee", "<u4"),  # dense number given at the first JOIN_GROUP, 0 for none
+        ("payee", "<u4"),  # consecutive number assigned by the first JOIN_GROUP, 0 for none
         ("link", "<u4"),  # 112  row + 1 of the account it is linked to, 0 for none
         ("key_epoch", "<u4"),
         ("key", "<u4"),  # number + 1 of its key, 0 for none
@@ -302,7 +301,7 @@ PURSE: Final = np.dtype(
         ("spent", "<i8"),
         ("refunded", "<i8"),
         ("returned", "<i8"),
-        ("pending", "<i8"),  # 48  what holds keep
+        ("pending", "<i8"),  # 48  amount of open holds
         ("last_movement", "<i8"),  # 56
         ("programme", "<u4"),  # 64
         ("wallet", "<u4"),  # row + 1 of the wallet that claimed it, 0 for none
@@ -328,7 +327,7 @@ RULE_SET: Final = np.dtype(
         ("month_max", "<i8"),
         ("year_max", "<i8"),
         ("refund_reserve", "<i8"),
-        ("payment_min", "<i8"),  # a purse is passed over in a smaller payment
+        ("payment_min", "<i8"),  # smaller payments do not use the purse
     ]
 )
 
@@ -339,7 +338,7 @@ PROGRAMME: Final = np.dtype(
         ("rule_set", "<u4"),
         ("funder", "<u4"),  # row
         ("count", "<u4"),  # members, as opened
-        ("filled", "<u4"),  # members arrived so far
+        ("filled", "<u4"),  # members added so far
         ("currency", "<u4"),
         ("first_purse", "<i8"),  # number of member 0's purse
         ("claim_from_ns", "<i8"),
@@ -349,8 +348,7 @@ PROGRAMME: Final = np.dtype(
     ]
 )
 
-# What the ledger remembers of an operation whose id is bound. A row is never written to again: what becomes of the
-# operation later, refunds and the posting of holds in bulk, stands in tables of its own.
+# An operation whose id is bound. A row never changes: refunds and postings of holds are stored in other tables.
 BOUND: Final = np.dtype(
     [
         ("id_low", "<u8"),
@@ -358,7 +356,7 @@ BOUND: Final = np.dtype(
         ("content", "<u8"),  # hash of bytes 16 to 127 of the record
         ("place", "<u8"),  # frame sequence << 13 | index in the frame
         ("amount", "<i8"),
-        # Of a REVERSE what was asked for and not there, of a HOLD its row among the holds, of a TRANSFER 1 if final.
+        # REVERSE: the amount that was missing. HOLD: its row in `holds`. TRANSFER: 1 if final.
         ("detail", "<i8"),
         ("first_movement", "<i8"),  # number of its first movement, 0 for none
         ("movements", "<u4"),
@@ -367,20 +365,20 @@ BOUND: Final = np.dtype(
     ]
 )
 
-# How much came back so far of a bound operation; a row for each of which anything did, in order of its first refund.
+# Amount refunded so far of a bound operation. Rows are in the order of the first refund.
 REFUND: Final = np.dtype([("bound", "<i8"), ("refunded", "<i8")])
 
-# A stretch of the sorted ids: those of one contiguous range of bound operations, see kernels/runs.py.
+# A run of sorted ids: those of one contiguous range of bound operations, see kernels/sorted_runs.py.
 RUN: Final = np.dtype(
     [
-        ("first", "<i8"),  # where it begins among the sorted ids
-        ("first_row", "<i8"),  # the bound row that its offsets count from
+        ("first", "<i8"),  # position of its first id among the sorted ids
+        ("first_row", "<i8"),  # bound row that its offsets count from
         ("count", "<u4"),
         ("reserved", "<u4"),
         ("min_high", "<u8"),  # of the run
         ("max_high", "<u8"),
-        ("reach_min", "<u8"),  # least of this run and all after it
-        ("reach_max", "<u8"),  # greatest of this run and all before it
+        ("reach_min", "<u8"),  # minimum over this run and all later ones
+        ("reach_max", "<u8"),  # maximum over this run and all earlier ones
     ]
 )
 
@@ -391,7 +389,7 @@ MOVEMENT: Final = np.dtype(
         ("amount", "<i8"),
         ("debit_balance", "<i8"),  # both balances after it
         ("credit_balance", "<i8"),
-        ("debit_previous", "<i8"),  # both rows' newest movement before it
+        ("debit_previous", "<i8"),  # number of the previous movement of each row
         ("credit_previous", "<i8"),
         ("place", "<u8"),
         ("purpose", "<u2"),
@@ -400,37 +398,37 @@ MOVEMENT: Final = np.dtype(
     ]
 )
 
-# Money kept ready for a payee. Its legs that hold purse money are contiguous rows of their own.
+# Money reserved for a payee. The legs of purse money are contiguous rows of `hold_legs`.
 HOLD: Final = np.dtype(
     [
-        ("bound", "<i8"),  # row of the HOLD among the bound ids; holds stand in its order
+        ("bound", "<i8"),  # bound row of the HOLD; holds are in this order
         ("payer", "<u4"),  # rows
         ("payee", "<u4"),
         ("hash", "<u8", 4),  # 16  SHA-256 of the secret
         ("until_ns", "<i8"),  # 48
         ("own_held", "<i8"),
         ("first_leg", "<u4"),  # 64
-        ("third", "<u4"),  # row + 1 of the account that releases it, 0 for none
-        ("day", "<i4"),  # 72  the payer's periods in which own money was used up
+        ("third", "<u4"),  # row + 1 of the third account, which may post it, 0 for none
+        ("day", "<i4"),  # 72  the payer's periods in which own money was counted
         ("month", "<i2"),
         ("year", "<i2"),
         ("legs", "<u2"),  # 80
         ("state", "<u1"),
         ("hash_locked", "<u1"),
         ("counted", "<u1"),
-        ("movements", "<u1"),  # that POST_HOLDS made of it, one a leg; the first of them and their sum below; else 0
+        ("movements", "<u1"),  # by POST_HOLDS, one per leg; their first and their sum below; else 0
         ("reserved", "<u2"),
-        ("held", "<i8"),  # 88  of all legs
+        ("held", "<i8"),  # 88  sum of all legs
         ("first_movement", "<i8"),
         ("posted", "<i8"),
     ]
 )
 HOLD_LEG: Final = np.dtype([("held", "<i8"), ("purse", "<u4"), ("reserved", "<u4")])
 
-# Money on its way through an IN_TRANSIT account.
+# Money in an IN_TRANSIT account until it is confirmed or rejected.
 TRANSIT: Final = np.dtype(
     [
-        ("bound", "<i8"),  # row of the operation that began it among the bound ids; transits stand in its order
+        ("bound", "<i8"),  # bound row of its operation; transits are in this order
         ("amount", "<i8"),
         ("source", "<u4"),  # 16  rows
         ("through", "<u4"),
@@ -444,13 +442,13 @@ TRANSIT: Final = np.dtype(
     ]
 )
 
-# An open settlement batch, and the payments that wait in it. Rows of both are used again: a free batch has number 0,
-# and `last`, of a free payment `next`, is the row + 1 of the next free one.
+# An open settlement batch, and its payments. Free rows are reused: a free batch has number 0, and its `last` is the
+# row + 1 of the next free batch; a free payment's `next` is the row + 1 of the next free payment.
 BATCH: Final = np.dtype(
     [
         ("total", "<i8"),
         ("number", "<u4"),
-        ("operator", "<u4"),  # whose it is
+        ("operator", "<u4"),  # its owner
         ("count", "<u4"),
         ("first", "<u4"),  # row + 1 of its first staged payment
         ("last", "<u4"),
@@ -461,13 +459,13 @@ STAGED: Final = np.dtype([("amount", "<i8"), ("debit", "<u4"), ("credit", "<u4")
 
 KEY: Final = np.dtype([("key", "<u8", 4), ("flags", "<u4"), ("reserved", "<u4")])
 
-# What day it is, per currency number: where the frame was made.
+# Local date of the frame, by currency number.
 CALENDAR: Final = np.dtype([("day", "<i4"), ("month", "<i4"), ("year", "<i4")])
 
-# When a hold ends, in a binary heap; an entry whose hold has another end, or is not open, is stale.
+# End of a hold, in a binary heap. An entry is stale if its hold is not open or has another end.
 TIME_OUT: Final = np.dtype([("until_ns", "<i8"), ("hold", "<u4"), ("reserved", "<u4")])
 
-# What submit answers, per operation.
+# Answer to one operation. For an id that was already bound, first_code is its first result.
 ANSWER: Final = np.dtype([("code", "<u2"), ("first_code", "<u2"), ("reserved", "<u4"), ("place", "<u8")])
 
 assert OPERATION.itemsize == RULE_SET_OPERATION.itemsize == limits.RECORD_BYTES

@@ -1,4 +1,4 @@
-"""What the ledger's tables say, one thing at a time, as plain values for readers."""
+"""Immutable values that readers receive: one account, purse, hold, transit or grant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PURSE_AMOUNTS: Final = ("dropped", "spent", "refunded", "returned", "pending")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account as it stands. Amounts in minor units."""
+    """One account. Amounts in minor units."""
 
     id: int
     currency: int
@@ -34,7 +34,7 @@ class Account:
     credits_posted: int
     debits_pending: int
     credits_pending: int
-    day_used: int  # what it gave in the local day, month and year of these numbers
+    day_used: int  # debits that count against the limits of the local day, month and year numbered below
     month_used: int
     year_used: int
     day: int
@@ -42,11 +42,11 @@ class Account:
     year: int
     key_epoch: int
     key_flags: KeyFlag
-    key: bytes  # 32 bytes, or none
+    key: bytes  # 32 bytes, or empty
 
     @classmethod
     def of(cls, record: Any, *, suspense: int, link: int, key_flags: int, key: bytes) -> Account:
-        """Read a layout.ACCOUNT record; the ids of the accounts that it names are given."""
+        """Return the account of a layout.ACCOUNT record. `suspense`, `link`: ids of the accounts in these rows."""
         return cls(
             id=ids.of_record(record, "id"),
             kind=AccountKind(int(record["kind"])),
@@ -63,18 +63,18 @@ class Account:
 
     @property
     def balance(self) -> int:
-        """Credits less debits, posted."""
+        """Return posted credits minus posted debits."""
         return self.credits_posted - self.debits_posted
 
     @property
     def available(self) -> int:
-        """What may be taken."""
+        """Return the balance minus pending debits."""
         return self.balance - self.debits_pending
 
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """What one member holds of one programme. Amounts in minor units; `wallet` is 0 until it is claimed."""
+    """One member's money of one programme. Amounts in minor units; `wallet` is 0 until a CLAIM."""
 
     programme: int
     member: int
@@ -89,7 +89,7 @@ class Purse:
 
     @classmethod
     def of(cls, record: Any, *, programme: int, member: int, wallet: int) -> Purse:
-        """Read a layout.PURSE record; its place and the id of its wallet are given."""
+        """Return the purse of a layout.PURSE record. `wallet`: id of the account in that row."""
         return cls(
             programme=programme,
             member=member,
@@ -101,19 +101,19 @@ class Purse:
 
     @property
     def left(self) -> int:
-        """What may still be spent or returned."""
+        """Return the amount that can still be spent or returned."""
         return self.dropped - self.spent + self.refunded - self.returned - self.pending
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money kept ready for a payee. Amounts in minor units; `third` is 0 unless it is three-party."""
+    """Money reserved for a payee. Amounts in minor units; `third` is 0 unless it is three-party."""
 
     id: int
     payer: int
     payee: int
     third: int
-    hash_lock: bytes  # 32 bytes, or none
+    hash_lock: bytes  # 32 bytes, or empty
     until_ns: int
     held: int
     own_held: int
@@ -121,7 +121,7 @@ class Hold:
 
     @classmethod
     def of(cls, record: Any, *, id: int, payer: int, payee: int, third: int) -> Hold:
-        """Read a layout.HOLD record; its id and the accounts' are given."""
+        """Return the hold of a layout.HOLD record. `payer`, `payee`, `third`: ids of the accounts in these rows."""
         return cls(
             id=id,
             payer=payer,
@@ -137,7 +137,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Transit:
-    """Money on its way through an IN_TRANSIT account. Amount in minor units."""
+    """Money in an IN_TRANSIT account until it is confirmed or rejected. Amount in minor units."""
 
     id: int
     source: int
@@ -149,7 +149,7 @@ class Transit:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a person's key may sign for, and when."""
+    """A role of a person's key, with its validity."""
 
     id: int
     person: int
@@ -160,15 +160,15 @@ class Grant:
     from_ns: int
     until_ns: int
     revoked: bool = False
-    currency: int = 0  # an officer's: the only one that may be signed for; 0 for the board
+    currency: int = 0  # of an officer: the only currency that the officer signs for, 0 for the board
 
     @property
     def is_board(self) -> bool:
-        """Whether it makes the person an officer of the board, who signs for every currency."""
+        """Return whether the grant makes an officer of the board, who signs for every currency."""
         return self.role is Role.OFFICER and not self.currency
 
     def counts(self, now_ns: int) -> bool:
-        """Whether it may be relied on at this time."""
+        """Return whether the grant is valid at this time."""
         return not self.revoked and self.from_ns <= now_ns < self.until_ns
 
 

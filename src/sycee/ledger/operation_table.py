@@ -1,8 +1,9 @@
 """Operation table: one row per kind, the source of all facts about a kind.
 
-Derived from these rows: the kernels' shape checks (`kernels/validation.py`), the capacity a frame needs (`capacity.py`), the
-required signatures (`authority.py`) and the table of kinds in docs/reference/ledger.md. A new operation is a row here,
-a branch in the kernels and a table of tests. The naive twin and tools/checker.py do not read this table.
+Derived from these rows: the kernels' shape checks (`kernels/validation.py`), the capacity a frame needs
+(`capacity.py`), the required signatures (`authority.py`) and the table of kinds in docs/reference/ledger.md. A new
+operation is a row here, a branch in the kernels and a table of tests. The naive twin and tools/checker.py do not read
+this table.
 """
 
 from __future__ import annotations

@@ -382,7 +382,7 @@ def post(
     ids: Id, *, hold: Id, by: Id, amount: Number, release_rest: bool = False, secret: bytes | None = None
 ) -> Array:
     """All or part of a hold goes to its payee, asked for by `by`; `release_rest`: the rest is not kept any longer."""
-    flags = layout.PostFlag.LETS_GO if release_rest else layout.PostFlag(0)
+    flags = layout.PostFlag.RELEASE_REST if release_rest else layout.PostFlag(0)
     if secret is not None:
         flags |= layout.PostFlag.PREIMAGE
     records = _records(Kind.POST, ids, reference=hold, debit=by, amount=amount, flags=int(flags))

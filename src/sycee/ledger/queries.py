@@ -1,10 +1,10 @@
-"""Reads that were gathered, answered in one pass between two frames.
+"""Batched reads, answered in one pass between two frames.
 
-    requests = np.concatenate([reading.accounts([ann, bob]), reading.statement(ann, lines=20)])
-    answers = reading.answer(state, requests)     # between two frames: nothing is applied meanwhile
+    requests = np.concatenate([queries.accounts([ann, bob]), queries.statement(ann, lines=20)])
+    answers = queries.answer(state, requests)     # between two frames
     answers.account(0).balance; answers.page(2).lines["amount"]
 
-The arrays are copies that nobody can write to, so answers may leave the thread that made them.
+The answers' arrays are read-only copies, so other threads may use them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from sycee.ledger.models import Account, Hold, Purse
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
-
 __all__ = [
     "LINE",
     "LINES_MAX",
@@ -46,14 +45,14 @@ __all__ = [
     "fitting",
 ]
 
-# What one pass answers at most, so that the next frame does not wait for reads: a few milliseconds of random memory.
+# Limits of one pass, so that the next frame waits for reads a few milliseconds at most.
 READS_MAX: Final = 8_192
 LINES_MAX: Final = 16_384  # of all pages together
 PAGE_LINES_MAX: Final = 1_000
 
 
 class ReadKind(IntEnum):
-    """What a request asks for."""
+    """Kind of a read."""
 
     ACCOUNT = kernel.ACCOUNT
     PURSE = kernel.PURSE
@@ -63,81 +62,81 @@ class ReadKind(IntEnum):
 
 
 class Page(NamedTuple):
-    """Lines of a statement, newest first, and how to go on."""
+    """Lines of a statement, newest first, and the cursor of the next page."""
 
     lines: Array  # (k,) LINE, read-only
-    cursor: int  # for the next page, which stays the same whatever comes meanwhile; 0: the oldest line is among these
+    cursor: int  # for the next page, unaffected by later movements; 0: this page has the oldest line
 
 
 class Operation(NamedTuple):
-    """What an operation's id is bound to."""
+    """Result to which an operation's id is bound."""
 
     kind: Kind
     result: Result
-    time_ns: int  # of the frame in which it was judged
-    record: np.void  # all of it, layout.BOUND
+    time_ns: int  # of its frame
+    record: np.void  # layout.BOUND
 
 
 # --- requests ---
 
 
 def accounts(ids: Sequence[AnyId]) -> Array:
-    """Ask for accounts, whole records: (n,) READ. Raises UsageError for what is no id of 128 bits."""
+    """Return reads of accounts, (n,) READ. Raise UsageError if an id is not an integer of 128 bits."""
     return _by_id(ReadKind.ACCOUNT, ids)
 
 
 def holds(ids: Sequence[AnyId]) -> Array:
-    """Ask for holds by the ids of the operations that made them."""
+    """Return reads of holds, by the ids of their operations."""
     return _by_id(ReadKind.HOLD, ids)
 
 
 def operations(ids: Sequence[AnyId]) -> Array:
-    """Ask what the ids of operations are bound to."""
+    """Return reads of the results of operations, by id."""
     return _by_id(ReadKind.OPERATION, ids)
 
 
 def purses(places: Sequence[tuple[int, int]]) -> Array:
-    """Ask for purses by programme and member."""
-    asked = np.zeros(len(places), READ)
-    asked["kind"] = ReadKind.PURSE
+    """Return reads of purses, by programme and member."""
+    reads = np.zeros(len(places), READ)
+    reads["kind"] = ReadKind.PURSE
     for at, (programme, member) in enumerate(places):
         if not (0 <= programme < 1 << 32 and 0 <= member < 1 << 63):
-            raise UsageError(f"programme {programme}, member {member} is no purse's place", hint="both count from 0")
-        asked["programme"][at], asked["member"][at] = programme, member
-    return asked
+            raise UsageError(f"programme {programme}, member {member} is not a purse", hint="both numbers begin at 0")
+        reads["programme"][at], reads["member"][at] = programme, member
+    return reads
 
 
 def statement(account: AnyId, *, lines: int, cursor: int = 0) -> Array:
-    """Ask for one page of a statement, (1,) READ: at most `lines` lines, newest first, after those read before.
+    """Return the read of one page of a statement, (1,) READ: at most `lines` lines, newest first.
 
-    cursor: of the page before, 0 for the first. Raises UsageError for more than PAGE_LINES_MAX lines or none.
+    cursor: from the previous page, 0 for the first. Raise UsageError unless 1 ≤ lines ≤ PAGE_LINES_MAX.
     """
-    asked = _by_id(ReadKind.STATEMENT, [account])
-    asked["lines"] = check_integer("lines", lines, low=1, high=PAGE_LINES_MAX)
-    asked["cursor"] = check_integer("cursor", cursor, high=I64_MAX)
-    return asked
+    reads = _by_id(ReadKind.STATEMENT, [account])
+    reads["lines"] = check_integer("lines", lines, low=1, high=PAGE_LINES_MAX)
+    reads["cursor"] = check_integer("cursor", cursor, high=I64_MAX)
+    return reads
 
 
 def _by_id(kind: ReadKind, ids: Sequence[AnyId]) -> Array:
-    asked = np.zeros(len(ids), READ)
-    asked["kind"] = kind
+    reads = np.zeros(len(ids), READ)
+    reads["kind"] = kind
     try:
         halves = b"".join([each.to_bytes(16, "little") for each in ids])  # type: ignore[union-attr]
     except (OverflowError, AttributeError, TypeError):  # UUIDs, texts, NumPy integers; or an error
         halves = b"".join([check_id("id", each).to_bytes(16, "little") for each in ids])
     words = np.frombuffer(halves, np.uint64)
-    asked["id_low"], asked["id_high"] = words[::2], words[1::2]
-    return asked
+    reads["id_low"], reads["id_high"] = words[::2], words[1::2]
+    return reads
 
 
 def page_lines(requests: Array) -> int:
-    """Return how many lines the pages that are asked for may have together."""
+    """Return the maximum number of lines of all requested pages."""
     pages = requests["kind"] == ReadKind.STATEMENT
     return int(requests["lines"][pages].astype(np.int64).sum()) if pages.any() else 0
 
 
 def fitting(requests: Array) -> int:
-    """How many of the first requests one pass answers: at least one, of one kind of limit or the other."""
+    """Return how many of the first requests fit the limits of one pass; at least one."""
     lines = np.cumsum(np.where(requests["kind"] == ReadKind.STATEMENT, requests["lines"], 0), dtype=np.int64)
     return max(1, min(requests.size, READS_MAX, int(np.searchsorted(lines, LINES_MAX, "right"))))
 
@@ -147,33 +146,33 @@ def fitting(requests: Array) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What n requests came to, as of one frame. Request i is answered by the methods for its kind.
+    """Answers to n requests, as of one frame. Read the answer to request i by the method for its kind.
 
-    Each array holds what was found of its kind, in the order of the requests: `found["at"]` says where request i's is,
-    -1 where there is nothing. All are copies that cannot be written to.
+    Each array has the records found of its kind. `found["at"]` is request i's position in it, -1 if nothing was found.
+    All arrays are read-only copies.
     """
 
-    sequence: int  # of the frame after which this was so
+    sequence: int  # of the newest frame applied before
     requests: Array  # (n,) READ
     found: Array  # (n,) FOUND
-    names: Array  # (n, 6) u8: ids of accounts that the record names, see kernels/queries.py
+    names: Array  # (n, NAMES) u64: ids of accounts that the record refers to, see kernels/queries.py
     accounts: Array  # layout.ACCOUNT
-    keys: Array  # layout.KEY, of each of the accounts; zero for none
+    keys: Array  # layout.KEY of each account; zero for none
     purses: Array  # layout.PURSE
     holds: Array  # layout.HOLD
     bound: Array  # layout.BOUND
-    times: Array  # i8: of the frame of each of them
+    times: Array  # i64: time of the frame of each bound operation
     lines: Array  # LINE
 
     def part(self, start: int, end: int) -> Answers:
-        """Return the answers to requests `start` to `end` (exclusive) alone."""
+        """Return the answers to requests `start` to `end` (exclusive) only."""
         if start == 0 and end == self.requests.size:
             return self
         requests, found, names = (array[start:end] for array in (self.requests, self.found, self.names))
         return replace(self, requests=requests, found=found, names=names)
 
     def account(self, i: int) -> Account | None:
-        """The account that request i asked for, or None."""
+        """Return the account of request i, or None."""
         at = self._at(i, ReadKind.ACCOUNT)
         if at < 0:
             return None
@@ -187,14 +186,14 @@ class Answers:
         )
 
     def balance(self, i: int) -> int | None:
-        """Its balance in minor units, or None."""
+        """Return the balance of the account of request i in minor units, or None."""
         at = self._at(i, ReadKind.ACCOUNT)
         if at < 0:
             return None
         return int(self.accounts["credits_posted"][at]) - int(self.accounts["debits_posted"][at])
 
     def balances(self) -> list[int | None]:
-        """The balances of all requests, each of which must ask for an account, in order; None where there is none."""
+        """Return the balances for all requests, which must be for accounts; None for an account that does not exist."""
         at = self.found["at"]
         held = self.accounts["credits_posted"] - self.accounts["debits_posted"]
         if (at >= 0).all():
@@ -203,7 +202,7 @@ class Answers:
         return [int(held[each]) if each >= 0 else None for each in at.tolist()]
 
     def purse(self, i: int) -> Purse | None:
-        """The purse that request i asked for, or None."""
+        """Return the purse of request i, or None."""
         at = self._at(i, ReadKind.PURSE)
         if at < 0:
             return None
@@ -211,7 +210,7 @@ class Answers:
         return Purse.of(self.purses[at], programme=programme, member=member, wallet=self._name(i, 0))
 
     def hold(self, i: int) -> Hold | None:
-        """The hold that request i asked for, or None."""
+        """Return the hold of request i, or None."""
         at = self._at(i, ReadKind.HOLD)
         if at < 0:
             return None
@@ -219,7 +218,7 @@ class Answers:
         return Hold.of(self.holds[at], id=self._id(i), payer=payer, payee=payee, third=third)
 
     def operation(self, i: int) -> Operation | None:
-        """What request i's operation came to, or None where nothing is bound to its id."""
+        """Return the operation of request i, or None if its id is not bound."""
         at = self._at(i, ReadKind.OPERATION)
         if at < 0:
             return None
@@ -227,24 +226,25 @@ class Answers:
         return Operation(Kind(int(record["kind"])), Result(int(record["result"])), int(self.times[at]), record)
 
     def page(self, i: int) -> Page | None:
-        """The page that request i asked for, or None where there is no such account.
+        """Return the page of request i, or None if there is no such account.
 
-        Raises UsageError where the cursor is not of this account's statement.
+        Raise UsageError if the cursor is not from this account's statement.
         """
         at, found = self._at(i, ReadKind.STATEMENT), self.found[i]
         if at >= 0:
             return Page(self.lines[at : at + int(found["lines"])], int(found["cursor"]))
         if found["cursor"] < 0:
             raise UsageError(
-                f"cursor {self.requests['cursor'][i]} is no movement of account {self._id(i):#034x}",
-                hint="begin with 0; each page has the next page's cursor",
+                f"cursor {self.requests['cursor'][i]} is not a movement of account {self._id(i):#034x}",
+                hint="begin with cursor 0; each page has the cursor of the next",
             )
         return None
 
     def _at(self, i: int, kind: ReadKind) -> int:
         if self.requests["kind"][i] != kind:
-            asked = ReadKind(int(self.requests["kind"][i])).name
-            raise UsageError(f"request {i} asked for {asked}, not for {kind.name}", hint="read it as it was asked for")
+            requested = ReadKind(int(self.requests["kind"][i])).name
+            hint = f"use the method for {requested}"
+            raise UsageError(f"request {i} is for {requested}, not for {kind.name}", hint=hint)
         return int(self.found["at"][i])
 
     def _name(self, i: int, number: int) -> int:
@@ -255,22 +255,22 @@ class Answers:
 
 
 def answer(state: LedgerState, requests: Array) -> Answers:
-    """Answer requests, (n,) READ, from the state as it stands; no frame may be applied meanwhile.
+    """Return the answers to requests, (n,) READ, from the present state. Apply no frame during the call.
 
-    Raises UsageError for more than one pass answers: `fitting` says how many.
+    Raise UsageError if the requests exceed the limits of one pass, see `fitting`.
     """
     if requests.size and fitting(requests) < requests.size:
         raise UsageError(
-            f"{requests.size:,} reads are more than one pass answers",
-            hint=f"at most {READS_MAX:,} reads, and pages of {LINES_MAX:,} lines together; `fitting` cuts them",
+            f"{requests.size:,} reads exceed the limit of one pass",
+            hint=f"at most {READS_MAX:,} reads, and {LINES_MAX:,} lines of all pages; `fitting` returns how many fit",
         )
-    asked = np.ascontiguousarray(requests).copy()
-    kinds = asked["kind"]
+    reads = np.ascontiguousarray(requests).copy()
+    kinds = reads["kind"]
     if kinds.size and kinds.max() > kernel.STATEMENT:
-        raise UsageError(f"{kinds.max()} is no kind of read", hint="use the functions that make requests")
+        raise UsageError(f"unknown kind of read: {kinds.max()}", hint="use the functions of sycee.ledger.queries")
     counts = np.bincount(kinds, minlength=len(ReadKind)).tolist()
-    lines_max = page_lines(asked)
-    found, names = np.zeros(asked.size, FOUND), np.zeros((asked.size, NAMES), np.uint64)
+    lines_max = page_lines(reads)
+    found, names = np.zeros(reads.size, FOUND), np.zeros((reads.size, NAMES), np.uint64)
     at_most = {
         "accounts": (counts[ReadKind.ACCOUNT], layout.ACCOUNT),
         "keys": (counts[ReadKind.ACCOUNT], layout.KEY),
@@ -281,10 +281,10 @@ def answer(state: LedgerState, requests: Array) -> Answers:
         "lines": (lines_max, LINE),
     }
     made: dict[str, Array] = {name: np.zeros(count, dtype) for name, (count, dtype) in at_most.items()}
-    seen = [kernels.seen(array) for array in (asked, found)]
-    used = kernel.read(state.tables, *seen, names, *(kernels.seen(array) for array in made.values()))
+    seen = [kernels.kernel_view(array) for array in (reads, found)]
+    used = kernel.read(state.tables, *seen, names, *(kernels.kernel_view(array) for array in made.values()))
     if used < lines_max // 2:
-        made["lines"] = made["lines"][:used].copy()  # a page may be shorter than it might have been
-    for array in (asked, found, names, *made.values()):
+        made["lines"] = made["lines"][:used].copy()  # pages may be shorter than requested
+    for array in (reads, found, names, *made.values()):
         array.flags.writeable = False
-    return Answers(state.sequence, asked, found, names, **made)
+    return Answers(state.sequence, reads, found, names, **made)

@@ -1,7 +1,7 @@
-"""The state machine around the kernels: frames in, answers out, and reading.
+"""The state machine around the kernels: it applies frames and returns their answers.
 
-Pure: no file, no thread, no clock, no randomness, so that a replay gives the same state anywhere. Where tables lie, and
-what is done beside the frames, is up to the `Storage` that a state is given.
+It uses no file, thread, clock or randomness, so a replay gives the same state on every machine. A `Storage` stores the
+tables and runs background work.
 """
 
 from __future__ import annotations
@@ -19,102 +19,106 @@ from sycee.core.result_codes import Result
 from sycee.ledger import digest, invariants, kernels, layout, snapshot_tables
 from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, activate_rule_set, count_officers, rule_set_record
 from sycee.ledger.batch import PreparedBatch, as_batch
+from sycee.ledger.kernels import constants
 from sycee.ledger.layout import Kind, PostFlag
 from sycee.ledger.state_tables import StateTables
 from sycee.ledger.storage import Section, Storage
 
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
-DIGESTED_BESIDE_BYTES: Final = 1 << 17  # of movements; to hand less to a thread takes as long as to digest it
+BACKGROUND_DIGEST_BYTES: Final = 1 << 17  # of movements; fewer take less time than starting background work
 
-_POST: Final = int(Kind.POST)  # looking a member up takes longer than looking through a small frame
+_POST: Final = int(Kind.POST)  # an attribute lookup on an enum takes longer than a search of a small frame
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 
 
 class LedgerState(StateTables):
-    """The state machine of one ledger, in memory. For one thread, as `StateTables` is."""
+    """The state machine of one ledger. Not thread-safe, as `StateTables`."""
 
     def __init__(self, storage: Storage | None = None) -> None:
-        """`storage`: where tables lie and what is done beside the frames; `InMemory` unless given."""
+        """Create an empty ledger. `storage`: memory of the tables and background work; `InMemory` by default."""
         super().__init__(storage)
         self._dates: Dates = ()
-        self._marks = np.zeros(6, np.int64)
-
-    # --- frames ---
+        self._savepoint = np.zeros(constants.COUNTERS, np.int64)
 
     def resolve(self, operations: Array) -> tuple[Array, int]:
-        """Answer what needs no judgement: malformed operations, known ids, broken chains: (answers, how many pend).
+        """Return (answers, number of pending operations), answering what the state need not be changed for.
 
-        operations: (n,) layout.OPERATION. A pending operation has code kernels.PENDING in its answer.
+        These are malformed operations, ids that are already bound, and broken chains. Others have code
+        constants.PENDING. operations: (n,) layout.OPERATION.
         """
         answers = np.zeros(operations.size, layout.ANSWER)
-        pending = kernels.resolve(self.tables, kernels.seen(operations), _words(operations), kernels.seen(answers))
+        pending = kernels.resolve(
+            self.tables, kernels.kernel_view(operations), _words(operations), kernels.kernel_view(answers)
+        )
         return answers, int(pending)
 
-    def look_again(self, operations: Array, answers: Array) -> None:
-        """Answer an operation of a broken chain EXISTS where one before it in the same submission bound its id.
+    def resolve_broken_chains(self, operations: Array, answers: Array) -> None:
+        """Answer EXISTS to operations of broken chains whose id an earlier operation of the submission bound.
 
-        operations: (n,) layout.OPERATION, as they were submitted; answers: (n,) layout.ANSWER, of all of them, after
-        the frame that was made of them. `resolve` could not know: it looks at chains before the frame is applied.
+        `resolve` cannot do this: it answers broken chains before the frame is applied. operations: (n,)
+        layout.OPERATION, as submitted; answers: (n,) layout.ANSWER of all of them, after their frame; changed in place.
         """
         broken = answers["code"] == Result.CHAIN_BROKEN
         if not broken.any():
             return
         again, _ = self.resolve(operations)
         places_before = np.concatenate(([np.uint64(0)], np.maximum.accumulate(answers["place"])[:-1]))
-        known = broken & (again["place"] > 0) & (again["place"] <= places_before)
-        answers[known] = again[known]
+        is_bound = broken & (again["place"] > 0) & (again["place"] <= places_before)
+        answers[is_bound] = again[is_bound]
 
-    def is_new(self, operations: Array) -> bool:
-        """Return whether the first id, which is ordered by time, is greater than any that may be bound. O(1).
+    def is_all_new(self, operations: Array) -> bool:
+        """Return whether the first id, a UUIDv7, is greater than all bound ids that it could equal. O(1).
 
-        If so, every operation of a batch that is `in_order` is new, and `resolve` need not look at it.
+        If so, all ids of a batch that is `in_order` are new, and the batch needs no `resolve`.
         """
         low, high = int(operations["id_low"][0]), int(operations["id_high"][0])
-        tops = self.tables.tops.tolist()
-        newest = max((tops[at], tops[at + 1]) for at in (kernels.RECENT_TOP, kernels.OLDER_TOP, kernels.RUNS_TOP))
-        return (high, low) > newest and high > tops[kernels.STRAY_TOP]
+        greatest_ids = self.tables.greatest_ids.tolist()
+        newest = max(
+            (greatest_ids[at], greatest_ids[at + 1])
+            for at in (constants.RECENT_GREATEST, constants.OLDER_GREATEST, constants.RUNS_GREATEST)
+        )
+        return (high, low) > newest and high > greatest_ids[constants.UNORDERED_GREATEST]
 
     def apply(self, sequence: int, now_ns: int, batch: PreparedBatch | Array, calendar: Dates = ()) -> Array:
-        """Apply one frame, in order; return its answers, (n,) layout.ANSWER. `reserve` must have taken the batch first.
+        """Apply one frame and return its answers, (n,) layout.ANSWER. Call `reserve` for the batch first.
 
-        `batch`: a PreparedBatch, or (n,) layout.OPERATION of which nothing is known. `calendar`: (currency, day,
-        month, year) of each currency that was defined before. Time passes before the first operation.
+        `batch`: a PreparedBatch, or (n,) layout.OPERATION that was not inspected. `calendar`: (currency, day, month,
+        year) of each currency defined before the frame. `pass_time` runs before the first operation.
         """
         batch = as_batch(batch)
         operations, all_new = batch.operations, batch.all_new
         self.pass_time(now_ns, calendar, sequence=sequence)
         answers = np.zeros(operations.size, layout.ANSWER)
         words, hashes = _words(operations), _hashes(operations, batch.kinds)
-        seen, seen_answers = kernels.seen(operations), kernels.seen(answers)
-        moved = int(self.tables.counters[kernels.MOVEMENTS])
+        records, results = kernels.kernel_view(operations), kernels.kernel_view(answers)
+        moved = int(self.tables.counters[constants.MOVEMENTS])
         at = 0
         while True:
-            at = int(
-                kernels.apply(
-                    self.tables, seen, words, hashes, self._marks, at, sequence, now_ns, seen_answers, all_new
-                )
+            stopped = kernels.apply(
+                self.tables, records, words, hashes, self._savepoint, at, sequence, now_ns, results, all_new
             )
+            at = int(stopped)
             if at == operations.size:
                 break
             result = HANDLERS[Kind(int(operations["kind"][at]))](self, operations, at, now_ns)
-            kernels.bind_one(self.tables, seen, words, at, sequence, int(result))
+            kernels.bind_operation(self.tables, records, words, at, sequence, int(result))
             answers["code"][at] = result
             at += 1
         if operations.size:
-            made = blake3.blake3(self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes())
+            hasher = blake3.blake3(self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes())
             movements = self.movements[moved:].view(np.uint8).data
-            if movements.nbytes < DIGESTED_BESIDE_BYTES:
-                self.movement_digest = made.update(movements).digest()
+            if movements.nbytes < BACKGROUND_DIGEST_BYTES:
+                self.movement_digest = hasher.update(movements).digest()
             else:
-                # Nobody needs it before the next frame is written, which is resolved meanwhile.
-                self._movement_digest = self.storage.begin(lambda: made.update(movements).digest())
+                # The digest is needed only when the next frame is written.
+                self._movement_digest = self.storage.begin(lambda: hasher.update(movements).digest())
         return answers
 
     def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
-        """What a frame does before its first operation: rule sets take effect, holds end. All of a frame without any.
+        """Do what a frame does before its first operation: put due rule sets in force and end due holds.
 
-        sequence: of the frame, if it has one.
+        sequence: of the frame; 0 if no frame begins.
         """
         if sequence:
             self.sequence, self.now_ns = sequence, now_ns
@@ -125,40 +129,40 @@ class LedgerState(StateTables):
             self.tables.calendar.view(np.ndarray)[:] = np.zeros(1, layout.CALENDAR)
             for currency, *date in calendar:
                 self.tables.calendar[currency] = tuple(date)
-        if self.coming:
-            for number, definition in sorted(self.coming.items()):
+        if self.scheduled_rule_sets:
+            for number, definition in sorted(self.scheduled_rule_sets.items()):
                 if int(rule_set_record(definition)["effective_ns"]) <= now_ns:
                     activate_rule_set(self, number, definition)
         if self.grants and not self.authority_on:
             self.authority_on = count_officers(self, now_ns) >= OFFICERS_MIN
-        if self.tables.counters[kernels.TIME_OUTS]:
-            kernels.pass_time(self.tables, now_ns)
+        if self.tables.counters[constants.TIME_OUTS]:
+            kernels.end_due_holds(self.tables, now_ns)
 
     def next_due_ns(self) -> int | None:
-        """When something falls due next by itself: a hold's end, a rule set's coming version. None for nothing."""
-        due = [int(rule_set_record(definition)["effective_ns"]) for definition in self.coming.values()]
-        kernels.pass_time(self.tables, -limits.I64_MAX)  # ends nothing, but drops stale entries from the top
-        if self.tables.counters[kernels.TIME_OUTS]:
+        """Return the next time at which a hold ends or a scheduled rule set takes effect, or None."""
+        due = [int(rule_set_record(definition)["effective_ns"]) for definition in self.scheduled_rule_sets.values()]
+        kernels.end_due_holds(self.tables, -limits.I64_MAX)  # ends no hold, but drops stale entries from the top
+        if self.tables.counters[constants.TIME_OUTS]:
             due.append(int(self.tables.time_outs["until_ns"][0]))
         return min(due, default=None)
 
     def digest(self) -> bytes:
-        """The 32-byte state digest, docs/reference/ledger.md section 12."""
+        """Return the state digest, 32 bytes; docs/reference/ledger.md section 12."""
         return digest.state_digest(self)
 
     def check(self) -> None:
-        """Recompute what must always hold, from the tables and from the movements. Raises IntegrityError."""
+        """Recompute all invariants from the tables and from the movements. Raise IntegrityError if one is violated."""
         invariants.check(self)
 
     def save(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """All of it, for a snapshot: arrays by name, and small values that JSON can hold."""
+        """Return the contents of a snapshot: arrays by name, and small values that JSON can hold."""
         return snapshot_tables.save(self)
 
     @classmethod
     def load(
         cls, sections: Mapping[str, Section], small: Mapping[str, Any], storage: Storage | None = None
     ) -> LedgerState:
-        """The state that was saved. Raises IntegrityError where it cannot be."""
+        """Return a saved state. Raise IntegrityError if the sections are incomplete."""
         return snapshot_tables.load(lambda: cls(storage), sections, small)
 
 
@@ -167,17 +171,17 @@ def _words(operations: Array) -> Array:
 
 
 def _hashes(operations: Array, kinds: int) -> Array:
-    """SHA-256 of the secrets that POST operations show, (n, 4) u64; (0, 4) where none shows one."""
+    """Return SHA-256 of the secrets of POST operations, (n, 4) u64; (0, 4) if there is none."""
     if kinds and not kinds >> _POST & 1:
         return _NO_HASHES
     posts = operations["kind"] == _POST
     if not posts.any():
         return _NO_HASHES
-    showing = posts & (operations["flags"] & PostFlag.PREIMAGE != 0)
-    if not showing.any():
+    has_secret = posts & (operations["flags"] & PostFlag.PREIMAGE != 0)
+    if not has_secret.any():
         return _NO_HASHES
     hashes = np.zeros((operations.size, 4), np.uint64)
-    for at in np.flatnonzero(showing).tolist():
+    for at in np.flatnonzero(has_secret).tolist():
         secret = operations[at : at + 1].view(np.uint8)[80:112].tobytes()
         hashes[at] = np.frombuffer(hashlib.sha256(secret).digest(), "<u8")
     return hashes

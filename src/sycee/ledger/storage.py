@@ -1,7 +1,7 @@
-"""What a state is given to keep its tables in. The state machine itself opens no file and starts no thread.
+"""Interface to the memory of a state's tables. The state machine itself opens no file and starts no thread.
 
-`Storage` is the interface, `InMemory` the plain one: arrays that are copied when they grow, and work done at once.
-`sycee.storage` has the one that a durable ledger uses.
+`Storage` is the interface. `InMemory` is the plain implementation: arrays are copied when they grow, and work is done
+synchronously. A durable ledger uses the one in `sycee.storage`.
 """
 
 from __future__ import annotations
@@ -22,75 +22,63 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Section(Protocol):
-    """One array of a snapshot, as the journal hands it out."""
+    """One array of a snapshot, in a file or in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
-        ...
 
     def read_into(self, array: Array) -> None:
-        """Fill an array of this shape. Raises IntegrityError where the bytes changed."""
-        ...
+        """Fill an array of this shape. Raise IntegrityError if the bytes were changed."""
 
 
 class Pending(Protocol[T_co]):
     """A value that may still be computed."""
 
     def result(self) -> T_co:
-        """Wait for the value and return it. Raises what computing it raised."""
-        ...
+        """Wait for the value and return it. Raise the exception of its computation."""
 
 
 class TableArray(Protocol):
-    """Rows of one type, zero until written. `array` is as long as it was last asked to be."""
+    """Rows of one type, zero until written. `array` has the length of the last `grow`."""
 
     array: Array
 
     def grow(self, length: int) -> Array:
-        """Make the array `length` rows long, at least what it was. MemoryError if there is no room."""
-        ...
+        """Extend the array to `length` rows. Raise MemoryError if there is no memory."""
 
-    def use(self, rows: int, *, coming: int = 0) -> None:
-        """Note that `rows` are in use and that `coming` more are expected at once."""
-        ...
+    def use(self, rows: int, *, expected: int = 0) -> None:
+        """Record that `rows` are in use and that `expected` more will follow at once."""
 
 
 class Storage(Protocol):
-    """Where one state keeps its tables, and how it has work done beside the frames."""
+    """Memory of one state's tables, and its background work."""
 
     @property
     def refused(self) -> str:
-        """Why old rows stay in memory, in one sentence; empty if they need not."""
-        ...
+        """Reason why old rows are not evicted, as one sentence; empty if they can be."""
 
     def array(self, dtype: np.dtype[Any], length: int) -> TableArray:
         """Return a new table."""
-        ...
 
     def begin(self, work: Callable[[], T]) -> Coming[T]:
-        """Begin work that takes less time than a frame does and is needed by the next one."""
-        ...
+        """Begin work that is shorter than a frame and that the next frame needs."""
 
     def begin_long(self, work: Callable[[], T]) -> Pending[T]:
         """Begin work that takes as long as many frames."""
-        ...
 
-    def settle(self, tables: Tables, now_ns: int, *, wait: bool = False) -> None:
-        """Let old rows leave memory; with `wait`, all that may. For between two frames."""
-        ...
+    def evict(self, tables: Tables, now_ns: int, *, wait: bool = False) -> None:
+        """Evict old rows from memory; with `wait`, all that can be. Call it between two frames."""
 
     def fill(self, parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
-        """Fill new tables, by name, with sections of a snapshot. UnavailableError if a working file fails."""
-        ...
+        """Fill new tables, by name, with sections of a snapshot. Raise UnavailableError if a working file fails."""
 
     def close(self) -> None:
-        """Begin nothing more. Tables stay readable."""
-        ...
+        """Accept no more work. Tables remain readable."""
 
 
 class InMemory:
-    """Tables in the process' memory alone, and all work done at once by the calling thread."""
+    """Storage in process memory. The calling thread does all work."""
 
     refused = ""
 
@@ -104,12 +92,10 @@ class InMemory:
         coming.run()
         return coming
 
-    def begin_long(self, work: Callable[[], T]) -> Pending[T]:
-        """Do the work."""
-        return self.begin(work)
+    begin_long = begin
 
-    def settle(self, tables: Tables, now_ns: int, *, wait: bool = False) -> None:
-        """Do nothing: all rows stay in memory."""
+    def evict(self, tables: Tables, now_ns: int, *, wait: bool = False) -> None:
+        """Do nothing: all rows remain in memory."""
 
     def fill(self, parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
         """Read the sections one after the other."""
@@ -130,5 +116,5 @@ class _PlainArray:
         self.array[: len(old)] = old
         return self.array
 
-    def use(self, rows: int, *, coming: int = 0) -> None:
-        """Nothing: the first write to a page gets memory for it."""
+    def use(self, rows: int, *, expected: int = 0) -> None:
+        """Do nothing: the first write to a page allocates its memory."""

@@ -54,7 +54,7 @@ class Applier:
         """
         batch = batches.from_frame(frame.records)
         if frame.kind is FrameKind.OPERATIONS:
-            if batch.in_order and self.state.is_new(batch.operations):
+            if batch.in_order and self.state.is_all_new(batch.operations):
                 batch = batch.with_all_new()
             self.reserve(batch)
         # Compare after `reserve`: another thread computes the previous frame's digest in the meantime.

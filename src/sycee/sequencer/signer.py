@@ -14,8 +14,8 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import ENVELOPE_BYTES
 from sycee.ledger.batch import prepare
-from sycee.ledger.models import Account
 from sycee.ledger.envelopes import Envelope, sign
+from sycee.ledger.models import Account
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from sycee.journal.disk import Disk
 from sycee.journal.frame import Frame, Mark
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
-from sycee.ledger import invariants, kernels, layout
+from sycee.ledger import invariants, layout
+from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.log import Log
@@ -248,7 +249,7 @@ def _is_same(name: str, one: Array, other: Array) -> bool:
     if name == "bound":  # except hashes with the random key
         return all(np.array_equal(one[field], other[field]) for field in layout.BOUND.names or () if field != "content")
     if name == "counters":  # a start counts the time-outs in the heap again
-        one[kernels.TIME_OUTS] = other[kernels.TIME_OUTS]
+        one[constants.TIME_OUTS] = other[constants.TIME_OUTS]
     # Tables are allocated ahead of need, so their sizes may differ; unused rows are zero.
     common = tuple(slice(min(lengths)) for lengths in zip(one.shape, other.shape, strict=True))
     return np.array_equal(_bytes_of(one[common]), _bytes_of(other[common])) and all(

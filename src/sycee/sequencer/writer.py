@@ -22,9 +22,10 @@ from sycee.core.fork_guard import Owner
 from sycee.core.memory import available_bytes
 from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
-from sycee.ledger import authority, kernels, layout
+from sycee.ledger import authority, layout
 from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.kernels import constants
 from sycee.sequencer import rules_version
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.frame_time import FrameTimes, next_time_ns
@@ -182,7 +183,7 @@ class Writer:
     def _frame(self, batch: PreparedBatch) -> Array:
         """Return the results of a batch that fits one frame; journal those of its operations that are new."""
         is_unsigned = not batch.envelopes.size and not self._state.grants
-        if is_unsigned and batch.in_order and self._state.is_new(batch.operations):
+        if is_unsigned and batch.in_order and self._state.is_all_new(batch.operations):
             return self._write(batch.with_all_new())
         answers, pending = self._state.resolve(batch.operations)
         if not pending:
@@ -191,7 +192,7 @@ class Writer:
             return self._write(batch.with_all_new())
         self._upgrade_rules()
         now_ns = self._next_ns()
-        is_pending = answers["code"] == kernels.PENDING
+        is_pending = answers["code"] == constants.PENDING
         batch = batch.drop_answered_envelopes(is_pending)
         selected = batch.expand_to_units(is_pending)
         if not is_unsigned:
@@ -199,7 +200,7 @@ class Writer:
             if not selected.any():
                 return answers
         answers[selected] = self._commit(FrameKind.OPERATIONS, now_ns, batch.select(selected))
-        self._state.look_again(batch.operations, answers)
+        self._state.resolve_broken_chains(batch.operations, answers)
         return answers
 
     def _write(self, batch: PreparedBatch) -> Array:
@@ -210,7 +211,7 @@ class Writer:
     def _authorise(self, batch: PreparedBatch, answers: Array, selected: Array, now_ns: int) -> Array:
         """Return which of the `selected` operations may be journaled, (n,) bool; set the results of the others."""
         part = batch.select(selected)
-        fresh = answers["code"][selected] == kernels.PENDING
+        fresh = answers["code"][selected] == constants.PENDING
         codes = authority.authorise(
             self._state,
             self._log.ledger_id,
@@ -254,7 +255,7 @@ class Writer:
             records=batch.operations,
             calendar=calendar,
             envelopes=batch.frame_envelopes(),
-            movement_digest=self._state.coming_digest,
+            movement_digest=self._state.pending_movement_digest,
             buffer=batch.buffer,
         )
         apply = partial(self._applier.apply, kind, sequence, now_ns, batch, calendar)

@@ -62,18 +62,18 @@ class ReservedArray:
         self.array = self._all[:length]
         return self.array
 
-    def use(self, rows: int, *, coming: int = 0) -> None:
+    def use(self, rows: int, *, expected: int = 0) -> None:
         """Record the number of rows in use, and request memory for the next rows from a worker thread.
 
-        `coming`: further rows that are known to follow at once, so that a small table also gets memory for them, and a
+        `expected`: further rows that are known to follow at once, so that a small table also gets memory for them, and a
         large one for all of them or COMING_BYTES_MAX. The caller may write them at once.
         """
         used_bytes = rows * self._row_bytes
-        if coming:
-            ahead_bytes = least_bytes = min(coming * self._row_bytes, COMING_BYTES_MAX)
+        if expected:
+            ahead_bytes = least_bytes = min(expected * self._row_bytes, COMING_BYTES_MAX)
         else:
             ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES // 2  # not for every single page
-        small = used_bytes < AHEAD_FROM_BYTES and not coming
+        small = used_bytes < AHEAD_FROM_BYTES and not expected
         if small or used_bytes + least_bytes <= self._ready_bytes or not _libc:
             return
         start = max(self._ready_bytes, used_bytes) // mmap.PAGESIZE * mmap.PAGESIZE

@@ -14,6 +14,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.ledger import kernels, snapshot_tables
+from sycee.ledger.kernels import constants
 from sycee.storage.reserved_arrays import ReservedArray
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class SnapshotCopy:
                 hint="close the ledger, which writes a snapshot at its end",
             ) from error
         state.tables.copying[:] = plan
-        state.tables = state.tables._replace(kept=kept)
-        state.tables.counters[kernels.KEEPING] |= kernels.COPY
+        state.tables = state.tables._replace(preimages=kept)
+        state.tables.counters[constants.PREIMAGE_MODE] |= constants.COPY
 
     def row_bytes(self, name: str) -> int:
         """Return the bytes of a row of a changing table."""
@@ -73,14 +74,14 @@ class SnapshotCopy:
     def restore(self, name: str, first: int, piece: Array) -> None:
         """Restore rows copied by `copy_rows` to their values at the start. Call between two frames, in order."""
         columns = self._state.tables.copying[CHANGING.index(name)]
-        count = int(columns[kernels.COPY_KEPT])
+        count = int(columns[constants.COPY_PREIMAGES])
         self._restore_piece(name, self._counts[name], count, first, piece)
         self._counts[name] = count
-        columns[kernels.COPY_DONE] = first + len(piece)
+        columns[constants.COPY_DONE] = first + len(piece)
 
     def _restore_piece(self, name: str, start: int, stop: int, first: int, piece: Array) -> None:
         tables = self._state.tables
-        kernels.overlay(tables.copying, tables.kept, CHANGING.index(name), start, stop, first, piece)
+        kernels.apply_preimages(tables.copying, tables.preimages, CHANGING.index(name), start, stop, first, piece)
 
     def end(self) -> Array:
         """Stop saving pre-images: everything is copied, or the copy is abandoned. Call between two frames; idempotent.
@@ -88,10 +89,10 @@ class SnapshotCopy:
         Returns the memory of the pre-images, which is released with the caller's last reference.
         """
         tables = self._state.tables
-        kept: Array = tables.kept
-        tables.counters[kernels.KEEPING] &= ~kernels.COPY
+        kept: Array = tables.preimages
+        tables.counters[constants.PREIMAGE_MODE] &= ~constants.COPY
         tables.copying[:] = 0
-        self._state.tables = tables._replace(kept=np.zeros(1, np.uint64))
+        self._state.tables = tables._replace(preimages=np.zeros(1, np.uint64))
         return kept
 
 

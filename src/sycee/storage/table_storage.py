@@ -12,6 +12,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.worker_thread import Coming, Executor, Worker
 from sycee.ledger import kernels
+from sycee.ledger.kernels import constants
 from sycee.ledger.storage import Pending, Section
 from sycee.storage.eviction import Eviction
 from sycee.storage.history import History
@@ -57,14 +58,14 @@ class TableStorage:
         """Begin a task on the worker thread for tasks that last for many frames."""
         return _LONG.submit(work)
 
-    def settle(self, tables: kernels.Tables, now_ns: int, *, wait: bool = False) -> None:
+    def evict(self, tables: kernels.Tables, now_ns: int, *, wait: bool = False) -> None:
         """Evict old rows: purses of finished programmes, and the oldest rows of append-only tables."""
         if self.history is None or self._eviction is None:
             return
         if now_ns >= self._eviction.goes_on_ns:
             self._eviction.evict_next(tables, now_ns, wait=wait)
-        ids = int(tables.generations[kernels.RUN_IDS])
-        movements, bound = (int(tables.counters[counter]) for counter in (kernels.MOVEMENTS, kernels.BOUND))
+        ids = int(tables.generations[constants.RUN_IDS])
+        movements, bound = (int(tables.counters[counter]) for counter in (constants.MOVEMENTS, constants.BOUND))
         if wait or movements + bound + ids >= self._evicts_at:
             self._evicts_at = movements + bound + ids + EVICTION_ROWS
             final = {"movements": movements, "bound": bound, "run_ids": ids, "run_rows": ids}

@@ -64,10 +64,10 @@ def post(book: Book, operation: Operation) -> None:
     secret = operation.field("secret") if operation.flags & PostFlag.PREIMAGE else None
     _check_post(book, held, operation.debit, secret, operation.amount)
     payee = book.accounts[held.payee]
-    done = held.held if operation.flags & PostFlag.LETS_GO else operation.amount
+    done = held.held if operation.flags & PostFlag.RELEASE_REST else operation.amount
     possible = waterfall_is_possible(book, payee, operation.amount, pending_no_more=done)
     taken = _pay_from_legs(book, held, operation.amount)
-    if operation.flags & PostFlag.LETS_GO:
+    if operation.flags & PostFlag.RELEASE_REST:
         book.release(held, HoldState.POSTED)
     if possible:
         waterfall(book, operation.id, payee, operation.amount)

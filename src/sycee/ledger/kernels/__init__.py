@@ -1,143 +1,60 @@
-"""The compiled heart of the ledger: `resolve` and `apply`, one pass each over a frame's records.
+"""Compiled kernels of the state machine: `resolve` and `apply`, one pass each over the records of a frame.
 
-Arrays in, codes out, nothing allocated, no Python object touched, the GIL released. docs/reference/ledger.md says what
-each operation does; the checks stand in its order. The twin is `sycee.testing.naive`.
+Kernels receive arrays and return result codes. They allocate nothing, use no Python object and release the GIL.
+docs/reference/ledger.md defines each operation; the checks are in the order of that page. Slow twin: `testing.naive`.
 
-numba facts these files mind: int64 wraps silently, so every sum is compared before it is added; uint64 never meets
-int64; an index out of range reads garbage, so rows come only from our own tables; a call that is not inlined copies all
-of `Tables`, a hundred words, so what a transfer or a pay runs through says `forceinline`. Everything is compiled into
-the few eager functions of `frames`. Only those can be called from Python: all others are decorated by `inner.njit`,
-which halves the time that compiling takes. numba's cache sees edits in `frames` only, which is why
-`sycee.core.jit`, imported here before numba, keys its folder by the digest of all sources.
+Rules for code in this package:
 
-`apply` stops early at an operation that Python handles (definitions and seals, which are rare); the state does so and
-goes on behind it. Tables never grow inside: `LedgerState.reserve` made room before the frame was journaled.
+- int64 wraps silently: compare before adding. Never mix uint64 with int64.
+- An index out of range reads garbage: use only row numbers that come from the ledger's own tables.
+- A call that is not inlined copies all of `Tables` (100 words). What a TRANSFER or PAY calls uses `forceinline`.
+- Python can call only the functions that are compiled eagerly, in `frames` and `queries`. All others use
+  `inline.njit`, which halves the compile time.
+- numba's cache notices edits of `frames` alone. `sycee.core.jit` therefore keys its folder by all sources.
+- Tables never grow inside a kernel: `LedgerState.reserve` provides the capacity before the frame is journaled.
+
+`apply` stops at an operation that Python handles (definitions and seals, which are rare). The state runs the handler
+and calls `apply` again for the operations that follow.
 """
 
-from sycee.ledger.kernels.constants import (
-    ACCOUNTS,
-    BATCHES,
-    BLOCK_BITS,
-    BOUND,
-    COPIED_GROUP_BITS,
-    COPY,
-    COPY_DONE,
-    COPY_END,
-    COPY_KEPT,
-    HOLD_LEGS,
-    HOLDS,
-    KEEPING,
-    KEYS,
-    KINDS,
-    LINKS,
-    MOVEMENTS,
-    NEWEST_BATCH,
-    OLDER,
-    OLDER_FIRST,
-    OLDER_INDEXED,
-    OLDER_TOP,
-    PAYEES,
-    PENDING,
-    PURSES,
-    RECENT,
-    RECENT_FIRST,
-    RECENT_INDEXED,
-    RECENT_TOP,
-    REFUNDS,
-    RUN_IDS,
-    RUNS,
-    RUNS_TOP,
-    STAGED,
-    STRAY_TOP,
-    STRAYS,
-    TIME_OUTS,
-    TRANSITS,
-)
 from sycee.ledger.kernels.frames import (
     apply,
-    bind_one,
+    apply_preimages,
+    bind_operation,
     bound_rows_of,
-    gather,
+    collect_time_ordered,
+    copy_records,
+    end_due_holds,
+    fill_time_outs,
     index_accounts,
-    index_rest,
-    index_strays,
-    note_time_outs,
-    overlay,
-    pass_time,
+    index_refunds_and_batches,
+    index_unordered,
     rehash,
     resolve,
     rows_of,
     sort_keys,
-    take,
 )
-from sycee.ledger.kernels.tables import (
-    GROWING,
-    Tables,
-    empty_slots,
-    empty_tables,
-    generation_rows,
-    generation_slots,
-    seen,
-)
+from sycee.ledger.kernels.tables import GROWING_TABLES, Tables, empty_slots, empty_tables, kernel_view
 
 __all__ = [
-    "ACCOUNTS",
-    "BATCHES",
-    "BLOCK_BITS",
-    "BOUND",
-    "COPIED_GROUP_BITS",
-    "COPY",
-    "COPY_DONE",
-    "COPY_END",
-    "COPY_KEPT",
-    "GROWING",
-    "HOLDS",
-    "HOLD_LEGS",
-    "KEEPING",
-    "KEYS",
-    "KINDS",
-    "LINKS",
-    "MOVEMENTS",
-    "NEWEST_BATCH",
-    "OLDER",
-    "OLDER_FIRST",
-    "OLDER_INDEXED",
-    "OLDER_TOP",
-    "PAYEES",
-    "PENDING",
-    "PURSES",
-    "RECENT",
-    "RECENT_FIRST",
-    "RECENT_INDEXED",
-    "RECENT_TOP",
-    "REFUNDS",
-    "RUNS",
-    "RUNS_TOP",
-    "RUN_IDS",
-    "STAGED",
-    "STRAYS",
-    "STRAY_TOP",
-    "TIME_OUTS",
-    "TRANSITS",
+    "GROWING_TABLES",
     "Tables",
     "apply",
-    "bind_one",
+    "apply_preimages",
+    "bind_operation",
     "bound_rows_of",
+    "collect_time_ordered",
+    "copy_records",
     "empty_slots",
     "empty_tables",
-    "gather",
-    "generation_rows",
-    "generation_slots",
+    "end_due_holds",
+    "fill_time_outs",
     "index_accounts",
-    "index_rest",
-    "index_strays",
-    "note_time_outs",
-    "overlay",
-    "pass_time",
+    "index_refunds_and_batches",
+    "index_unordered",
+    "kernel_view",
     "rehash",
     "resolve",
     "rows_of",
-    "seen",
     "sort_keys",
-    "take",
 ]

@@ -1,27 +1,24 @@
-"""Accounts and payee groups: open, block, close, rule set, key, link, join, leave."""
+"""Accounts and payee groups: open, block, close, rule set, key, link, join, leave. Reference, section 3."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, insert
 from sycee.ledger.kernels.undo import touch_account, touch_copied
 
-KEY_WORD = layout.KEY_WORD
-
 
 @njit
 def _has_rule_set(tables, number):
-    """Is this rule set defined? 0 stands for none, which is always there."""
+    """Return whether this rule set is defined, or 0 for none."""
     return number == 0 or (number < tables.rule_sets.size and tables.rule_sets[number].defined != 0)
 
 
 @njit
 def open_account(tables, operation):
-    """A new account, row given in order of opening."""
+    """Apply an OPEN_ACCOUNT. Rows are in the order of opening. Return the code."""
     currency = np.int64(operation.number)
     kind = np.int64(operation.first)
     if tables.issuance[currency] == 0:
@@ -32,17 +29,17 @@ def open_account(tables, operation):
         return c.ACCOUNT_EXISTS
     row = tables.counters[c.ACCOUNTS]
     suspense = row
-    if kind == c.ISSUANCE:
+    if kind == c.ACCOUNT_KIND_ISSUANCE:
         if tables.issuance[currency] > 0:
             return c.ISSUANCE_EXISTS
         tables.issuance[currency] = row + 1
-    elif kind != c.SUSPENSE:
+    elif kind != c.ACCOUNT_KIND_SUSPENSE:
         suspense = find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high)
         if (
             suspense < 0
-            or tables.accounts[suspense].kind != c.SUSPENSE
+            or tables.accounts[suspense].kind != c.ACCOUNT_KIND_SUSPENSE
             or tables.accounts[suspense].currency != currency
-            # Of the account's own operator, or of the issuer, number 0: no other operator may receive its money.
+            # It belongs to the account's operator or to the issuer, number 0: no other operator may get its money.
             or (tables.accounts[suspense].operator != 0 and tables.accounts[suspense].operator != operation.count)
         ):
             return c.SUSPENSE_NOT_FOUND
@@ -61,12 +58,12 @@ def open_account(tables, operation):
 
 @njit
 def block_account(tables, operation, blocks):
-    """BLOCK_ACCOUNT or UNBLOCK_ACCOUNT: a side is blocked while any reason stands."""
+    """Apply a BLOCK_ACCOUNT or UNBLOCK_ACCOUNT: a side is blocked for at least one reason. Return the code."""
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if row < 0:
         return c.ACCOUNT_NOT_FOUND
     account = tables.accounts[row]
-    if account.kind == c.SUSPENSE:
+    if account.kind == c.ACCOUNT_KIND_SUSPENSE:
         return c.ACCOUNT_MUST_STAY_OPEN
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
@@ -82,12 +79,12 @@ def block_account(tables, operation, blocks):
 
 @njit
 def close_account(tables, operation):
-    """Close an empty account for good."""
+    """Apply a CLOSE_ACCOUNT, which cannot be undone. Return the code."""
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if row < 0:
         return c.ACCOUNT_NOT_FOUND
     account = tables.accounts[row]
-    if account.kind == c.SUSPENSE or account.kind == c.ISSUANCE:
+    if account.kind == c.ACCOUNT_KIND_SUSPENSE or account.kind == c.ACCOUNT_KIND_ISSUANCE:
         return c.ACCOUNT_MUST_STAY_OPEN
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
@@ -101,7 +98,7 @@ def close_account(tables, operation):
 
 @njit
 def set_rule_set(tables, operation):
-    """From now on the account lives under another rule set, or none."""
+    """Apply a SET_RULE_SET. Return the code."""
     if not _has_rule_set(tables, operation.rule_set):
         return c.RULE_SET_NOT_FOUND
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
@@ -117,7 +114,7 @@ def set_rule_set(tables, operation):
 
 @njit
 def set_key(tables, operation, words, i):
-    """The account's payments are signed with another key from now on, or with none."""
+    """Apply a SET_KEY: replace or remove the key that signs the account's payments. Return the code."""
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if row < 0:
         return c.ACCOUNT_NOT_FOUND
@@ -131,7 +128,7 @@ def set_key(tables, operation, words, i):
         number = tables.counters[c.KEYS]
         key = tables.keys[number]
         for k in range(4):
-            key.key[k] = words[i, KEY_WORD + k]
+            key.key[k] = words[i, c.KEY_WORD + k]
         key["flags"] = operation["flags"]
         account.key = number + 1
         tables.counters[c.KEYS] = number + 1
@@ -140,7 +137,7 @@ def set_key(tables, operation, words, i):
 
 @njit
 def link_account(tables, operation):
-    """Where an account's excess goes, or an IN_TRANSIT account's confirmed money."""
+    """Apply a LINK_ACCOUNT: set the account that receives a waterfall. Return the code."""
     row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if row < 0:
         return c.ACCOUNT_NOT_FOUND
@@ -152,7 +149,7 @@ def link_account(tables, operation):
             return c.CREDIT_ACCOUNT_NOT_FOUND
         if tables.accounts[link].currency != account.currency:
             return c.CURRENCIES_MUST_MATCH
-        if (tables.accounts[link].kind == c.IN_TRANSIT) == (account.kind == c.IN_TRANSIT):
+        if (tables.accounts[link].kind == c.ACCOUNT_KIND_IN_TRANSIT) == (account.kind == c.ACCOUNT_KIND_IN_TRANSIT):
             return c.LINK_KIND_WRONG
     if account.blocks & c.BLOCK_CLOSED:
         return c.ACCOUNT_CLOSED
@@ -164,7 +161,7 @@ def link_account(tables, operation):
 
 @njit
 def group_membership(tables, operation, joins):
-    """JOIN_GROUP or LEAVE_GROUP; doing it twice changes nothing."""
+    """Apply a JOIN_GROUP or LEAVE_GROUP; a repetition changes nothing. Return the code."""
     group = np.int64(operation.number)
     if not tables.group_rows[group]:
         return c.GROUP_NOT_FOUND

@@ -1,37 +1,21 @@
-"""What the kernels see as constants: codes, kinds, purposes, states and bounds as plain integers.
+"""Constants of the kernels, as plain integers: positions in arrays, and the numbers of enums and result codes.
 
-numba takes an attribute of a module for a constant, so kernels read `c.EXCEEDS_BALANCE` and compile a number.
+numba treats an attribute of a module as a constant, so kernels read `c.EXCEEDS_BALANCE` and compile a number.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from enum import EnumType
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from sycee.core import limits
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
-from sycee.ledger.layout import (
-    AccountKind,
-    Block,
-    HoldFlag,
-    HoldState,
-    KeyFlag,
-    Kind,
-    PayFlag,
-    PostFlag,
-    Purpose,
-    PurseState,
-    Reason,
-    Role,
-    RuleFlag,
-    SendFlag,
-    SettleFlag,
-    TransitState,
-)
 
-# Indices of counters: rows in use, and what a chain needs.
+# Positions in `counters`: rows in use, and the state of a chain.
 ACCOUNTS: Final = 0
 PURSES: Final = 1
 MOVEMENTS: Final = 2
@@ -43,47 +27,63 @@ TRANSITS: Final = 7
 STAGED: Final = 8
 KEYS: Final = 9
 TIME_OUTS: Final = 10
-LINKS: Final = 11  # how often an account was linked: without any there is no waterfall
-KEEPING: Final = 12  # what pre-images are kept for: CHAIN, COPY, both or neither
+LINKS: Final = 11  # LINK_ACCOUNT operations so far; 0: no waterfall is possible
+PREIMAGE_MODE: Final = 12  # bits CHAIN and COPY: why pre-images are saved; 0: none are
 UNDO_ACCOUNTS: Final = 13
 UNDO_PURSES: Final = 14
 UNDO_HOLDS: Final = 15
 UNDO_VALUES: Final = 16
 REFUNDS: Final = 17
 BATCHES: Final = 18
-FREE_BATCH: Final = 19  # row + 1 of the first batch, and of the first staged payment, that is free; 0 for none
-FREE_STAGED: Final = 20
+FREE_BATCH: Final = 19  # row + 1 of the first free batch, 0 for none
+FREE_STAGED: Final = 20  # row + 1 of the first free staged payment, 0 for none
 NEWEST_BATCH: Final = 21  # number of the newest batch, open or not
 COUNTERS: Final = 24
-CHAIN: Final = 1  # the operations of a chain are done, and may be undone
-COPY: Final = 2  # the state is being copied, as it was when that began
-# Indices of `generations`: where bound ids are to be found. Unlike the counters they are no part of a snapshot.
-RECENT: Final = 0  # ids of the recent generation
-STRAYS: Final = 1  # ids in bound_slots
-RUNS: Final = 2  # rows of `runs`
-RUN_IDS: Final = 3  # sorted ids, with the gaps between runs
-RECENT_FIRST: Final = 4  # first bound row of the recent generation
-OLDER_FIRST: Final = 5  # and of the one before it
-OLDER: Final = 6  # ids of that one
-RECENT_INDEXED: Final = 7  # the bound rows before it are in recent_slots
-OLDER_INDEXED: Final = 8  # and in older_slots
-GENERATIONS: Final = 9
-# Places in `tops`: no id in these parts of the index is greater; two words, high and low, each. STRAY_TOP: of those
-# strays that look ordered by time; one word, high.
-RECENT_TOP: Final = 0
-OLDER_TOP: Final = 2
-RUNS_TOP: Final = 4
-STRAY_TOP: Final = 6
-TOPS: Final = 8
-SLOT_ROWS: Final = limits.SLOT_ROWS_MAX
-SLOTS_BY_HASH: Final = (1 << 32) - 1  # as many slots as 32 bits of a hash tell apart, less one
-BLOCK_BITS: Final = 8  # a fence stands before every 256 sorted ids: 4,096 bytes, one page
+CHAIN: Final = 1  # a chain is being applied and may be undone
+COPY: Final = 2  # a snapshot copy of the state is in progress
 
-# Which field a kept value belongs to.
+# The counter of each table that a snapshot contains.
+SAVED_TABLES: Final = {
+    "accounts": ACCOUNTS,
+    "purses": PURSES,
+    "movements": MOVEMENTS,
+    "bound": BOUND,
+    "refunds": REFUNDS,
+    "holds": HOLDS,
+    "hold_legs": HOLD_LEGS,
+    "transits": TRANSITS,
+    "batches": BATCHES,
+    "staged": STAGED,
+    "keys": KEYS,
+}
+
+# Positions in `generations`, the extent of each part of the index of bound ids. A snapshot does not contain them.
+RECENT: Final = 0  # ids in the recent generation
+UNORDERED: Final = 1  # ids in unordered_slots
+RUNS: Final = 2  # rows in use of `runs`
+RUN_IDS: Final = 3  # sorted ids, including the gaps between runs
+RECENT_FIRST: Final = 4  # first bound row of the recent generation
+OLDER_FIRST: Final = 5  # first bound row of the older generation
+OLDER: Final = 6  # ids in the older generation
+RECENT_INDEXED: Final = 7  # bound rows before this one are in recent_slots
+OLDER_INDEXED: Final = 8  # bound rows before this one are in older_slots
+GENERATIONS: Final = 9
+# Positions in `greatest_ids`: the greatest id in each part of the index, two words each, high first. For the unordered
+# ids, only the high word of the greatest one that has the form of a UUIDv7.
+RECENT_GREATEST: Final = 0
+OLDER_GREATEST: Final = 2
+RUNS_GREATEST: Final = 4
+UNORDERED_GREATEST: Final = 6
+GREATEST_WORDS: Final = 8
+SLOT_ROWS: Final = limits.SLOT_ROWS_MAX
+SLOTS_BY_HASH: Final = (1 << 32) - 1  # slots that 32 bits of a hash can address, less one
+BLOCK_BITS: Final = 8  # one fence per 256 sorted ids: 4,096 bytes, one page
+
+# Fields that `undo_values` can restore.
 VALUE_REFUNDED: Final = 0
 VALUE_HOLD_LEG: Final = 1
 VALUE_TRANSIT: Final = 2
-# Rows of `copying`: the large tables whose rows are written to more than once, in the order in which they are copied.
+# Rows of `copying`: the large tables whose rows change, in the order in which they are copied.
 COPIED_ACCOUNTS: Final = 0
 COPIED_PURSES: Final = 1
 COPIED_HOLDS: Final = 2
@@ -94,26 +94,27 @@ COPIED_BATCHES: Final = 6
 COPIED_GROUP_BITS: Final = 7
 COPIED_REFUNDS: Final = 8
 COPIED_TABLES: Final = 9
-# Its columns.
+# Columns of `copying`.
 COPY_DONE: Final = 0  # rows before this one are copied
-COPY_END: Final = 1  # rows from this one on were not there when it began
-COPY_KEPT: Final = 2  # how many pre-images are kept
-COPY_MARKS: Final = 3  # where in `kept`: a bit for each row that has a pre-image
-COPY_ROWS: Final = 4  # the rows' numbers
-COPY_IMAGES: Final = 5  # their words
-COPY_WORDS: Final = 6  # 64-bit words of a row
+COPY_END: Final = 1  # rows from this one on were added after the copy began
+COPY_PREIMAGES: Final = 2  # number of pre-images saved
+COPY_BITMAP: Final = 3  # position in `preimages` of the bitmap: one bit per row, set if the row has a pre-image
+COPY_ROWS: Final = 4  # position of the row numbers
+COPY_IMAGES: Final = 5  # position of the rows' words
+COPY_WORDS: Final = 6  # 64-bit words per row
 COPY_COLUMNS: Final = 7
 
-PENDING: Final = 65_535  # resolve's mark for an operation that the ledger does not know yet
-FOR_PYTHON: Final = -1  # apply's mark for an operation that Python handles
+PENDING: Final = 65_535  # code of an operation that `resolve` did not answer
+FOR_PYTHON: Final = -1  # returned for an operation that Python handles
 KINDS: Final = 64
 
 I64_MAX: Final = limits.I64_MAX
 PURSE_BIT: Final = layout.PURSE_BIT
+LINKED: Final = layout.LINKED
 PURSES_PER_WALLET: Final = limits.PURSES_PER_WALLET_MAX
 GROUPS_PER_RULE_SET: Final = limits.GROUPS_PER_RULE_SET_MAX
-RULE_SETS_MAX: Final = limits.RULE_SETS_MAX
 GROUPS_MAX: Final = limits.GROUPS_MAX
+KEY_WORD: Final = layout.KEY_WORD
 
 # uint64 meets only uint64: with an int64 numba would make it signed.
 LOW16: Final = np.uint64(0xFFFF)
@@ -132,63 +133,32 @@ S64: Final = np.uint64(64)
 ZERO: Final = np.uint64(0)
 ONE: Final = np.uint64(1)
 
-# A UUIDv7: its version in bits 12 to 15 of the high half, its variant in the two highest of the low half.
+# UUIDv7: the version is in bits 12 to 15 of the high half, the variant in the two highest bits of the low half.
 VERSION_BITS: Final = np.uint64(0xF000)
 VERSION_7: Final = np.uint64(0x7000)
 VARIANT_BITS: Final = np.uint64(0xC000_0000_0000_0000)
 VARIANT_10: Final = np.uint64(0x8000_0000_0000_0000)
-# How far an id's time may lie from that of the frame which binds it; docs/decisions/0014 says why so far.
-EARLY_MS_MAX: Final = 10_000  # the id says a later time than the frame
+# How far an id's time may differ from the time of the frame that binds it; docs/decisions/0014 has the reasons.
+EARLY_MS_MAX: Final = 10_000  # the id's time is later than the frame's
 LATE_MS_MAX: Final = 300_000
 NS_PER_MS: Final = 1_000_000
 
-LINKED: Final = layout.LINKED
 
-ISSUANCE: Final = int(AccountKind.ISSUANCE)
-SUSPENSE: Final = int(AccountKind.SUSPENSE)
-RESERVE: Final = int(AccountKind.RESERVE)
-VAULT: Final = int(AccountKind.VAULT)
-WALLET: Final = int(AccountKind.WALLET)
-IN_TRANSIT: Final = int(AccountKind.IN_TRANSIT)
-ACCOUNT_KIND_LAST: Final = int(max(AccountKind))
-REASON_LAST: Final = int(max(Reason))
-ROLE_LAST: Final = int(max(Role))
-ROLE_OFFICER: Final = int(Role.OFFICER)
-ROLE_OPERATOR: Final = int(Role.OPERATOR)
-BLOCK_DEBIT: Final = int(Block.DEBIT)
-BLOCK_CREDIT: Final = int(Block.CREDIT)
-BLOCK_CLOSED: Final = int(Block.CLOSED)
-PURSES_ONLY: Final = int(PayFlag.PURSES_ONLY)
-OWN_ONLY: Final = int(PayFlag.OWN_ONLY)
-THREE_PARTY: Final = int(HoldFlag.THREE_PARTY)
-HASH_LOCKED: Final = int(HoldFlag.HASH_LOCKED)
-LETS_GO: Final = int(PostFlag.LETS_GO)
-PREIMAGE: Final = int(PostFlag.PREIMAGE)
-UP_TO: Final = int(SendFlag.UP_TO)
-DISCARD: Final = int(SettleFlag.DISCARD)
-NO_PERSONS: Final = int(RuleFlag.NO_PERSONS)
-NO_CASH_OUT: Final = int(RuleFlag.NO_CASH_OUT)
-FINAL: Final = int(RuleFlag.FINAL)
-KEY_ED25519: Final = int(KeyFlag.ED25519)
-KEY_P256: Final = int(KeyFlag.P256)
-KEY_P256_ODD: Final = int(KeyFlag.P256 | KeyFlag.Y_ODD)
-EMPTY: Final = int(PurseState.EMPTY)
-DROPPED: Final = int(PurseState.DROPPED)
-CLAIMED: Final = int(PurseState.CLAIMED)
-EXPIRED: Final = int(PurseState.EXPIRED)
-HOLD_IS_OPEN: Final = int(HoldState.OPEN)
-HOLD_IS_POSTED: Final = int(HoldState.POSTED)
-HOLD_IS_VOIDED: Final = int(HoldState.VOIDED)
-HOLD_IS_TIMED_OUT: Final = int(HoldState.TIMED_OUT)
-TRANSIT_OPEN: Final = int(TransitState.OPEN)
-TRANSIT_CONFIRMED: Final = int(TransitState.CONFIRMED)
-TRANSIT_REJECTED: Final = int(TransitState.REJECTED)
+def _enum_constants() -> dict[str, int]:
+    """Return every member of the enums as `KIND_PAY`, `ACCOUNT_KIND_VAULT` and so on, and every result code by name."""
+    constants = {code.name: int(code) for code in Result}
+    enums: list[Any] = [each for each in vars(layout).values() if isinstance(each, EnumType)]
+    for enum in enums:
+        if enum.__module__ == layout.__name__:
+            prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enum.__name__).upper()
+            members = {f"{prefix}_{member.name}": int(member) for member in enum}
+            assert not members.keys() & constants.keys()
+            constants |= members
+    return constants
 
-# Of every kind `KIND_…`, of every purpose `PURPOSE_…`, of every result code its name. numba and the interpreter look
-# them up in the module, and a name that is not there fails when the kernels are compiled.
-globals().update({f"KIND_{kind.name}": int(kind) for kind in Kind})
-globals().update({f"PURPOSE_{purpose.name}": int(purpose) for purpose in Purpose})
-globals().update({code.name: int(code) for code in Result})
+
+# numba and the interpreter look these up in the module; a name that does not exist fails when kernels are compiled.
+globals().update(_enum_constants())
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> int: ...

@@ -1,4 +1,4 @@
-"""Holds: money kept ready for a payee. Reference, section 7."""
+"""Holds: money reserved for a payee. Reference, section 7."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.movements import move, move_from_purse
-from sycee.ledger.kernels.payments import between, judge_pay, sides
-from sycee.ledger.kernels.rules import FITS, FLOWS_OVER, flow_over, give_back_used, receiving, use_up
+from sycee.ledger.kernels.payments import account_rows, check_accounts, check_pay
+from sycee.ledger.kernels.rules import FITS, NEEDS_WATERFALL, check_credit, count_usage, restore_usage, send_excess
 from sycee.ledger.kernels.undo import touch_account, touch_hold, touch_purse, touch_value
 
 
 @njit
 def _earlier(time_outs, one, other):
-    """Order of the heap: the earlier end first, then the earlier made."""
+    """Return whether one entry precedes the other: by end, then by order of creation."""
     if time_outs[one].until_ns != time_outs[other].until_ns:
         return time_outs[one].until_ns < time_outs[other].until_ns
     return time_outs[one].hold < time_outs[other].hold
@@ -33,7 +33,7 @@ def _swap(time_outs, one, other):
 
 @njit(forceinline=True)
 def push_time_out(tables, hold_row):
-    """Note when a hold ends."""
+    """Push the end of a hold onto the heap."""
     at = tables.counters[c.TIME_OUTS]
     tables.time_outs[at].until_ns = tables.holds[hold_row].until_ns
     tables.time_outs[at].hold = hold_row
@@ -62,25 +62,25 @@ def _pop_time_out(tables):
 
 
 @njit
-def let_time_pass(tables, now_ns):
-    """Let go of every open hold whose end has come. Stale entries at the top are dropped, whenever they end."""
+def release_due_holds(tables, now_ns):
+    """Release every open hold whose end is due. Drop stale entries at the top, whatever their end."""
     while tables.counters[c.TIME_OUTS]:
         hold_row = np.int64(tables.time_outs[0].hold)
-        # A chain that was undone may have left an entry for a hold that is not there.
+        # An undone chain may have left an entry for a hold that no longer exists.
         is_stale = hold_row >= tables.counters[c.HOLDS]
         if not is_stale:
             hold = tables.holds[hold_row]
-            is_stale = hold.state != c.HOLD_IS_OPEN or hold.until_ns != tables.time_outs[0].until_ns
+            is_stale = hold.state != c.HOLD_STATE_OPEN or hold.until_ns != tables.time_outs[0].until_ns
         if not is_stale and tables.time_outs[0].until_ns > now_ns:
             return
         _pop_time_out(tables)
         if not is_stale:
-            let_go(tables, hold_row, c.HOLD_IS_TIMED_OUT)
+            release_hold(tables, hold_row, c.HOLD_STATE_TIMED_OUT)
 
 
 @njit(forceinline=True)
-def hold_of(tables, low, high):
-    """Row of the hold that this id made, or -1."""
+def find_hold(tables, low, high):
+    """Return the row of the hold that this operation created, or -1."""
     bound_row = find_bound(tables, low, high)
     if bound_row < 0 or tables.bound[bound_row].kind != c.KIND_HOLD or tables.bound[bound_row].result != c.CREATED:
         return np.int64(-1)
@@ -88,8 +88,8 @@ def hold_of(tables, low, high):
 
 
 @njit(forceinline=True)
-def _last_end(tables, hold_row, until_ns):
-    """`until_ns`, or the earliest end of a purse that the hold uses: it outlives none."""
+def _capped_end(tables, hold_row, until_ns):
+    """Return `until_ns`, or the earliest end of the purses that the hold uses, if that is earlier."""
     hold = tables.holds[hold_row]
     for k in range(np.int64(hold.legs)):
         purse = tables.purses[tables.hold_legs[np.int64(hold.first_leg) + k].purse]
@@ -98,26 +98,26 @@ def _last_end(tables, hold_row, until_ns):
 
 
 @njit(forceinline=True)
-def make_hold(tables, operation, words, i, now_ns):
-    """HOLD: judged as a pay, counted at once, nothing moved."""
+def create_hold(tables, operation, words, i, now_ns):
+    """Apply a HOLD: the checks of a PAY; counts against the limits now and moves nothing. Return the code."""
     flags = np.int64(operation["flags"])
-    debit_row, credit_row = sides(tables, operation, i)
+    debit_row, credit_row = account_rows(tables, operation, i)
     if debit_row < 0:
         return c.DEBIT_ACCOUNT_NOT_FOUND
     if credit_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND
     third = np.int64(-1)
-    if flags & c.THREE_PARTY:
+    if flags & c.HOLD_FLAG_THREE_PARTY:
         third = find(tables.account_slots, tables.accounts, operation.reference_low, operation.reference_high)
         if third < 0:
             return c.RELEASER_NOT_FOUND
     if operation.until_ns <= now_ns:
         return c.HOLD_MUST_END_LATER
-    code = between(tables, debit_row, credit_row, now_ns)
+    code = check_accounts(tables, debit_row, credit_row, now_ns)
     if code != c.CREATED:
         return code
     amount = operation.amount
-    code, legs, own, _ = judge_pay(tables, debit_row, credit_row, amount, flags, now_ns)
+    code, legs, own, _ = check_pay(tables, debit_row, credit_row, amount, flags, now_ns)
     if code != c.CREATED:
         return code
     hold_row = tables.counters[c.HOLDS]
@@ -126,14 +126,14 @@ def make_hold(tables, operation, words, i, now_ns):
     hold.payer = debit_row
     hold.payee = credit_row
     hold.third = third + 1
-    hold.hash_locked = 1 if flags & c.HASH_LOCKED else 0
+    hold.hash_locked = 1 if flags & c.HOLD_FLAG_HASH_LOCKED else 0
     for k in range(4):
-        hold.hash[k] = words[i, 8 + k] if flags & c.HASH_LOCKED else c.ZERO
+        hold.hash[k] = words[i, 8 + k] if flags & c.HOLD_FLAG_HASH_LOCKED else c.ZERO
     hold.own_held = own
     hold.held = amount
     hold.first_leg = tables.counters[c.HOLD_LEGS]
     hold.legs = legs
-    hold.state = c.HOLD_IS_OPEN
+    hold.state = c.HOLD_STATE_OPEN
     hold.movements = 0
     hold.first_movement = 0
     hold.posted = 0
@@ -149,20 +149,20 @@ def make_hold(tables, operation, words, i, now_ns):
     payer = tables.accounts[debit_row]
     payer.debits_pending += own
     tables.accounts[credit_row].credits_pending += amount
-    counted = own > 0 and use_up(tables, debit_row, own)
+    counted = own > 0 and count_usage(tables, debit_row, own)
     hold.counted = 1 if counted else 0
     hold.day = payer.day if counted else 0
     hold.month = payer.month if counted else 0
     hold.year = payer.year if counted else 0
     tables.counters[c.HOLDS] = hold_row + 1
-    hold.until_ns = _last_end(tables, hold_row, operation.until_ns)
+    hold.until_ns = _capped_end(tables, hold_row, operation.until_ns)
     push_time_out(tables, hold_row)
     return c.CREATED
 
 
 @njit
-def let_go(tables, hold_row, state):
-    """What is still held is pending no more."""
+def release_hold(tables, hold_row, state):
+    """Release what is still held: it is no longer pending."""
     touch_hold(tables, hold_row)
     hold = tables.holds[hold_row]
     payer_row = np.int64(hold.payer)
@@ -180,15 +180,15 @@ def let_go(tables, hold_row, state):
     tables.accounts[payer_row].debits_pending -= hold.own_held
     tables.accounts[payee_row].credits_pending -= hold.held
     if hold.counted:
-        give_back_used(tables.accounts, payer_row, hold.own_held, hold.day, hold.month, hold.year)
+        restore_usage(tables.accounts, payer_row, hold.own_held, hold.day, hold.month, hold.year)
     hold.own_held = 0
     hold.held = 0
     hold.state = state
 
 
 @njit(forceinline=True)
-def _take(tables, place, first_leg_number, hold_row, amount):
-    """Part or all of what is held goes to the payee, from the legs in their order; returns the next leg's number."""
+def _pay_from_hold(tables, place, first_leg_number, hold_row, amount):
+    """Pay `amount` of a hold to the payee, from its legs in their order. Return the next leg number."""
     touch_hold(tables, hold_row)
     hold = tables.holds[hold_row]
     payee_row = np.int64(hold.payee)
@@ -200,16 +200,16 @@ def _take(tables, place, first_leg_number, hold_row, amount):
     for k in range(np.int64(hold.legs)):
         leg_row = np.int64(hold.first_leg) + k
         leg = tables.hold_legs[leg_row]
-        take = min(leg.held, remaining)
-        if take > 0:
+        part = min(leg.held, remaining)
+        if part > 0:
             purse_row = np.int64(leg.purse)
             touch_purse(tables, purse_row)
             touch_value(tables, c.VALUE_HOLD_LEG, leg_row, leg.held)
-            leg.held -= take
-            tables.purses[purse_row].pending -= take
-            move_from_purse(tables, place, c.PURPOSE_PAY_PURSE, number, purse_row, payee_row, take)
+            leg.held -= part
+            tables.purses[purse_row].pending -= part
+            move_from_purse(tables, place, c.PURPOSE_PAY_PURSE, number, purse_row, payee_row, part)
             number += 1
-            remaining -= take
+            remaining -= part
     if remaining > 0:
         touch_account(tables, payer_row)
         tables.accounts[payer_row].debits_pending -= remaining
@@ -218,13 +218,13 @@ def _take(tables, place, first_leg_number, hold_row, amount):
         number += 1
     hold.held -= amount
     if hold.held == 0:
-        hold.state = c.HOLD_IS_POSTED
+        hold.state = c.HOLD_STATE_POSTED
     return number
 
 
 @njit(forceinline=True)
 def _may_post(tables, hold, by):
-    """Is it for this account to post the hold?"""
+    """Return whether this account may post the hold."""
     if hold.hash_locked:
         return by == np.int64(hold.payee)
     if hold.third:
@@ -234,20 +234,20 @@ def _may_post(tables, hold, by):
 
 @njit
 def _may_void(tables, hold, by):
-    """Is it for this account to void the hold? The payee may always do without the money."""
+    """Return whether this account may void the hold. The payee always may."""
     return by == np.int64(hold.payee) or (hold.third and by == np.int64(hold.third) - 1)
 
 
 @njit(forceinline=True)
 def _state_code(hold):
-    if hold.state == c.HOLD_IS_TIMED_OUT:
+    if hold.state == c.HOLD_STATE_TIMED_OUT:
         return c.HOLD_TIMED_OUT
-    return c.CREATED if hold.state == c.HOLD_IS_OPEN else c.HOLD_DONE
+    return c.CREATED if hold.state == c.HOLD_STATE_OPEN else c.HOLD_DONE
 
 
 @njit(forceinline=True)
 def _accounts_code(tables, hold):
-    """What of both accounts' blocks keeps a hold from being posted."""
+    """Return CREATED if the blocks of both accounts permit a post, else the reason."""
     if tables.accounts[hold.payee].blocks & c.BLOCK_CLOSED:
         return c.CREDIT_ACCOUNT_CLOSED
     if tables.accounts[hold.payer].blocks & c.BLOCK_DEBIT:
@@ -259,8 +259,8 @@ def _accounts_code(tables, hold):
 
 @njit(forceinline=True)
 def post(tables, operation, hashes, i, place, now_ns):
-    """All or part of a hold goes to the payee. `hashes`: (n, 4) u64, SHA-256 of each operation's secret."""
-    hold_row = hold_of(tables, operation.reference_low, operation.reference_high)
+    """Apply a POST. `hashes`: (n, 4) u64, SHA-256 of each operation's secret. Return the code."""
+    hold_row = find_hold(tables, operation.reference_low, operation.reference_high)
     if hold_row < 0:
         return c.HOLD_NOT_FOUND
     hold = tables.holds[hold_row]
@@ -268,7 +268,7 @@ def post(tables, operation, hashes, i, place, now_ns):
     if by < 0 or not _may_post(tables, hold, by):
         return c.NOT_A_PARTY_TO_HOLD
     flags = np.int64(operation["flags"])
-    has_secret = (flags & c.PREIMAGE) != 0
+    has_secret = (flags & c.POST_FLAG_PREIMAGE) != 0
     if has_secret != (hold.hash_locked != 0):
         return c.PREIMAGE_DIFFERS
     if has_secret:
@@ -284,24 +284,25 @@ def post(tables, operation, hashes, i, place, now_ns):
     if amount > hold.held:
         return c.EXCEEDS_HELD
     payee_row = np.int64(hold.payee)
-    # It was judged when it was held; what no longer fits now flows over, or stays. What is let go comes no more.
+    # `balance_max` was checked when the hold was created: what exceeds it now makes a waterfall, or stays. What this
+    # operation pays or releases is no longer a pending credit.
     payee = tables.accounts[payee_row]
-    done = hold.held if flags & c.LETS_GO else amount
-    payee.credits_pending -= done
-    room = receiving(tables, payee_row, amount, now_ns)
-    payee.credits_pending += done
-    number = _take(tables, place, 0, hold_row, amount)
-    if flags & c.LETS_GO and hold.held > 0:
-        let_go(tables, hold_row, c.HOLD_IS_POSTED)
-    if room == FLOWS_OVER:
-        flow_over(tables, place, number, payee_row, amount)
+    resolved = hold.held if flags & c.POST_FLAG_RELEASE_REST else amount
+    payee.credits_pending -= resolved
+    fit = check_credit(tables, payee_row, amount, now_ns)
+    payee.credits_pending += resolved
+    number = _pay_from_hold(tables, place, 0, hold_row, amount)
+    if flags & c.POST_FLAG_RELEASE_REST and hold.held > 0:
+        release_hold(tables, hold_row, c.HOLD_STATE_POSTED)
+    if fit == NEEDS_WATERFALL:
+        send_excess(tables, place, number, payee_row, amount)
     return c.CREATED
 
 
 @njit
 def void(tables, operation):
-    """Let go of a hold."""
-    hold_row = hold_of(tables, operation.reference_low, operation.reference_high)
+    """Apply a VOID: release a hold. Return the code."""
+    hold_row = find_hold(tables, operation.reference_low, operation.reference_high)
     if hold_row < 0:
         return c.HOLD_NOT_FOUND
     hold = tables.holds[hold_row]
@@ -310,14 +311,14 @@ def void(tables, operation):
         return c.NOT_A_PARTY_TO_HOLD
     code = _state_code(hold)
     if code == c.CREATED:
-        let_go(tables, hold_row, c.HOLD_IS_VOIDED)
+        release_hold(tables, hold_row, c.HOLD_STATE_VOIDED)
     return code
 
 
 @njit
 def extend(tables, operation):
-    """Keep money ready for longer."""
-    hold_row = hold_of(tables, operation.reference_low, operation.reference_high)
+    """Apply an EXTEND: set a later end. Return the code."""
+    hold_row = find_hold(tables, operation.reference_low, operation.reference_high)
     if hold_row < 0:
         return c.HOLD_NOT_FOUND
     hold = tables.holds[hold_row]
@@ -327,7 +328,7 @@ def extend(tables, operation):
     code = _state_code(hold)
     if code != c.CREATED:
         return code
-    until_ns = _last_end(tables, hold_row, operation.until_ns)
+    until_ns = _capped_end(tables, hold_row, operation.until_ns)
     if until_ns <= hold.until_ns:
         return c.HOLD_MUST_END_LATER
     touch_hold(tables, hold_row)
@@ -337,10 +338,10 @@ def extend(tables, operation):
 
 
 @njit
-def many_holds(tables, operation, place, posts):
-    """POST_HOLDS and VOID_HOLDS: every hold of a range for which the account that asks may do so."""
-    first = hold_of(tables, operation.debit_low, operation.debit_high)
-    last = hold_of(tables, operation.credit_low, operation.credit_high)
+def post_or_void_range(tables, operation, place, posts):
+    """Apply POST_HOLDS or VOID_HOLDS to every hold of a range that the requester may post or void. Return the code."""
+    first = find_hold(tables, operation.debit_low, operation.debit_high)
+    last = find_hold(tables, operation.credit_low, operation.credit_high)
     if first < 0 or last < 0:
         return c.HOLD_NOT_FOUND
     if first > last:
@@ -349,19 +350,19 @@ def many_holds(tables, operation, place, posts):
     number = 0
     for hold_row in range(first, last + 1):
         hold = tables.holds[hold_row]
-        if hold.state != c.HOLD_IS_OPEN or by < 0:
+        if hold.state != c.HOLD_STATE_OPEN or by < 0:
             continue
         if not posts:
             if _may_void(tables, hold, by):
-                let_go(tables, hold_row, c.HOLD_IS_VOIDED)
+                release_hold(tables, hold_row, c.HOLD_STATE_VOIDED)
         elif not hold.hash_locked and _may_post(tables, hold, by) and _accounts_code(tables, hold) == c.CREATED:
-            made, amount = tables.counters[c.MOVEMENTS], hold.held
-            number = _take(tables, place, number, hold_row, amount)
-            # What is posted so comes back by the id of the hold, which was posted by no operation of its own.
-            hold.first_movement = made + 1
-            hold.movements = tables.counters[c.MOVEMENTS] - made
+            first_movement, amount = tables.counters[c.MOVEMENTS], hold.held
+            number = _pay_from_hold(tables, place, number, hold_row, amount)
+            # No POST exists for this payment, so it is refunded by the id of the hold.
+            hold.first_movement = first_movement + 1
+            hold.movements = tables.counters[c.MOVEMENTS] - first_movement
             hold.posted = amount
     return c.CREATED
 
 
-assert FITS < FLOWS_OVER
+assert FITS < NEEDS_WATERFALL

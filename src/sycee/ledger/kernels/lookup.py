@@ -1,12 +1,12 @@
-"""Finding ids: open addressing with 32 bits of the hash in each slot, for accounts and for bound operations.
+"""Indexes of ids: open addressing with 32 bits of the hash in each slot, for accounts and for bound operations.
 
-A slot has 32 bits for a row. Accounts need no more. The index of a generation counts rows from the generation's first
-row on. A stray may have any row of a ledger's life: from 2^32 rows on `stray_highs` keeps the bits that do not fit.
+A slot has 32 bits for a row, enough for accounts. The index of a generation counts rows from the generation's first.
+An id that is not ordered by time may be at any row; from 2^32 rows on, `unordered_row_highs` stores the upper bits.
 
-Bound ids are kept for ever, so where they are looked for follows from themselves. An id that says the time at which it
-was bound stands in a small index of the newest ones, then in the index of the generation before them, then in a sorted
-run (`runs`). Every other, a *stray*, stands in `bound_slots`. A fresh id ordered by time is greater than all that came
-before it and is known to be new from that alone; docs/decisions/0014 says what each way costs.
+Bound ids are stored for ever, and the id itself decides where it is looked up. An id whose time agrees with the frame
+that bound it is in the index of the recent generation, in the index of the older generation, or in a sorted run
+(`runs`). Every other id is *unordered* and is in `unordered_slots`. A new id ordered by time is greater than all
+earlier ones, so a comparison with the greatest ids shows that it is new. docs/decisions/0014 has the costs.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ def _mix(x):
 
 @njit(forceinline=True)
 def hash_id(slots, low, high):
-    """64 bits of an id, mixed with the key that stands behind the slots.
+    """Return 64 hash bits of an id, keyed with the word behind the slots.
 
-    The key is random for each process, so that no caller can choose ids that all share one slot.
+    The key is random in each process, so that no caller can choose ids that all share one slot.
     """
     key = slots[slots.size - 1]
     return _mix(_mix(low ^ key) + (high ^ (key * c.MIX_3)))
 
 
 @njit(forceinline=True)
-def content(slots, words, i):
-    """Keyed hash of bytes 16 to 127; what a collision would take is in docs/decisions/0003.
+def content_hash(slots, words, i):
+    """Return the keyed hash of bytes 16 to 127 of record `i`; docs/decisions/0003 discusses collisions.
 
-    Two chains of multiplications side by side: in one, every step would wait for the one before.
+    Two interleaved chains of multiplications: in a single chain every step would wait for the previous one.
     """
     x = slots[slots.size - 1]
     y = ~x
@@ -56,9 +56,9 @@ def content(slots, words, i):
 
 @njit(forceinline=True)
 def first_slot(slots, hashed):
-    """Where the search for a hash begins: 32 bits of it decide. All but the last of `slots` are slots: a power of two.
+    """Return the slot where the search for a hash begins; 32 bits of the hash decide.
 
-    An index of more than 2^32 slots spreads its beginnings evenly.
+    An index of more than 2^32 slots distributes these start slots evenly.
     """
     mask = np.int64(slots.size - 2)
     at = np.int64(hashed & c.LOW32)
@@ -68,8 +68,8 @@ def first_slot(slots, hashed):
 
 
 @njit(forceinline=True)
-def guess(slots, hashed):
-    """Row of the id with this hash in all likelihood, or -1. No row is looked at."""
+def probable_row(slots, hashed):
+    """Return the row of the first slot with this hash, or -1. The row's id is not compared."""
     mask = np.int64(slots.size - 2)
     fingerprint = hashed & c.LOW32
     at = first_slot(slots, hashed)
@@ -82,15 +82,15 @@ def guess(slots, hashed):
 
 @njit(forceinline=True)
 def find(slots, rows, low, high):
-    """Row of the id in `rows`, or -1."""
+    """Return the row of the id in `rows`, or -1."""
     return find_from(slots, rows, np.int64(0), low, high)
 
 
 @njit(forceinline=True)
 def find_from(slots, rows, first, low, high):
-    """Row of the id in `rows`, or -1. Slots count rows from `first` on.
+    """Return the row of the id in `rows`, or -1. Slots count rows from `first`.
 
-    Linear probing; 32 bits of the hash in the slot save most misses.
+    Linear probing; the 32 hash bits in a slot avoid reading most rows with another id.
     """
     mask = np.int64(slots.size - 2)
     hashed = hash_id(slots, low, high)
@@ -109,9 +109,9 @@ def find_from(slots, rows, first, low, high):
 
 @njit(forceinline=True)
 def insert(slots, low, high, row):
-    """Note where an id stands; returns in which slot. The caller has looked that it is new and that there is room.
+    """Insert an id and return its slot. The caller has checked that the id is new and that a slot is free.
 
-    row: less the row that the slots count from, below 2^32 - 1.
+    row: relative to the row that the slots count from, below 2^32 - 1.
     """
     mask = np.int64(slots.size - 2)
     hashed = hash_id(slots, low, high)
@@ -124,7 +124,7 @@ def insert(slots, low, high, row):
 
 @njit
 def remove(slots, low, high, row):
-    """Forget an id that is there. Those that passed over its slot when they were noted move up."""
+    """Remove an id that is in the index. Move up the entries whose search passed over its slot."""
     mask = np.int64(slots.size - 2)
     free = first_slot(slots, hash_id(slots, low, high))
     while np.int64(slots[free] & c.LOW32) != row + 1:
@@ -140,57 +140,57 @@ def remove(slots, low, high, row):
 
 
 @njit(forceinline=True)
-def looks_ordered(low, high):
-    """Has the id the form of one that is ordered by time, a UUIDv7?"""
+def is_uuid7(low, high):
+    """Return whether the id has the form of a UUIDv7, which is ordered by time."""
     return high & c.VERSION_BITS == c.VERSION_7 and low & c.VARIANT_BITS == c.VARIANT_10
 
 
 @njit(forceinline=True)
-def is_ordered(low, high, now_ns):
-    """Is it one, and does its time agree with that of the frame that binds it?"""
+def is_time_ordered(low, high, now_ns):
+    """Return whether the id is a UUIDv7 whose time agrees with `now_ns`, the time of the frame that binds it."""
     late_ms = now_ns // c.NS_PER_MS - np.int64(high >> c.S16)
-    return looks_ordered(low, high) and -c.EARLY_MS_MAX <= late_ms <= c.LATE_MS_MAX
+    return is_uuid7(low, high) and -c.EARLY_MS_MAX <= late_ms <= c.LATE_MS_MAX
 
 
 @njit(forceinline=True)
-def bound_ns(tables, place):
-    """Time of the frame in which an operation of this place was bound."""
+def binding_time_ns(tables, place):
+    """Return the time of the frame that bound an operation of this place."""
     return tables.frame_times[np.int64(place >> c.PLACE_SHIFT)]
 
 
 @njit(forceinline=True)
-def is_above(tops, top, low, high):
-    """Is the id greater than all of a part of the index?"""
-    return high > tops[top] or (high == tops[top] and low > tops[top + 1])
+def exceeds_all(greatest_ids, part, low, high):
+    """Return whether the id is greater than all ids in this part of the index."""
+    return high > greatest_ids[part] or (high == greatest_ids[part] and low > greatest_ids[part + 1])
 
 
 @njit
-def index_ordered(slots, bound, frame_times, counted_from, first, end):
-    """Note where the ids ordered by time among bound[first:end] stand, in slots that count from a row on.
+def index_time_ordered(slots, bound, frame_times, base_row, first, end):
+    """Insert the time-ordered ids of bound[first:end] into slots that count from `base_row`.
 
-    An id that is greater than all before it needs no index to be found new, and most are. So they are noted only when
-    an operation has an id that is not greater.
+    Most ids are greater than all earlier ones and need no index to be found new. So ids are inserted only when an
+    operation has an id that is not greater.
     """
     for row in range(first, end):
         low = bound[row].id_low
         high = bound[row].id_high
-        if is_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
-            insert(slots, low, high, row - counted_from)
+        if is_time_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
+            insert(slots, low, high, row - base_row)
 
 
 @njit(forceinline=True)
-def _stray_row(tables, at):
-    """Row of the stray in this slot."""
-    row = np.int64(tables.bound_slots[at] & c.LOW32) - 1
-    if tables.stray_highs.size > 1:
-        row += np.int64(tables.stray_highs[at]) * c.SLOT_ROWS
+def _unordered_row(tables, at):
+    """Return the bound row of the unordered id in this slot."""
+    row = np.int64(tables.unordered_slots[at] & c.LOW32) - 1
+    if tables.unordered_row_highs.size > 1:
+        row += np.int64(tables.unordered_row_highs[at]) * c.SLOT_ROWS
     return row
 
 
 @njit(forceinline=True)
-def _stray_slot(tables, low, high):
-    """The slot that says where this stray is bound, or -1."""
-    slots = tables.bound_slots
+def _unordered_slot(tables, low, high):
+    """Return the slot of this unordered id, or -1."""
+    slots = tables.unordered_slots
     mask = np.int64(slots.size - 2)
     hashed = hash_id(slots, low, high)
     fingerprint = hashed & c.LOW32
@@ -200,29 +200,29 @@ def _stray_slot(tables, low, high):
         if slot == c.ZERO:
             return np.int64(-1)
         if slot >> c.S32 == fingerprint:
-            row = _stray_row(tables, at)
+            row = _unordered_row(tables, at)
             if tables.bound[row].id_low == low and tables.bound[row].id_high == high:
                 return at
         at = (at + 1) & mask
 
 
 @njit(forceinline=True)
-def _find_stray(tables, low, high):
-    """Row of the operation that is bound to this id, which is not found in order of time, or -1."""
-    at = _stray_slot(tables, low, high)
-    return _stray_row(tables, at) if at >= 0 else np.int64(-1)
+def _find_unordered(tables, low, high):
+    """Return the bound row of this unordered id, or -1."""
+    at = _unordered_slot(tables, low, high)
+    return _unordered_row(tables, at) if at >= 0 else np.int64(-1)
 
 
 @njit(forceinline=True)
 def find_bound(tables, low, high):
-    """Row of the operation that is bound to this id, or -1."""
-    if not looks_ordered(low, high):
-        return _find_stray(tables, low, high)
-    tops = tables.tops
-    if not is_above(tops, c.RECENT_TOP, low, high):
+    """Return the bound row of this id, or -1."""
+    if not is_uuid7(low, high):
+        return _find_unordered(tables, low, high)
+    greatest_ids = tables.greatest_ids
+    if not exceeds_all(greatest_ids, c.RECENT_GREATEST, low, high):
         generations = tables.generations
         if generations[c.RECENT_INDEXED] < tables.counters[c.BOUND]:
-            index_ordered(
+            index_time_ordered(
                 tables.recent_slots,
                 tables.bound,
                 tables.frame_times,
@@ -234,81 +234,82 @@ def find_bound(tables, low, high):
         row = find_from(tables.recent_slots, tables.bound, generations[c.RECENT_FIRST], low, high)
         if row >= 0:
             return row
-    is_new = is_above(tops, c.OLDER_TOP, low, high) and is_above(tops, c.RUNS_TOP, low, high)
-    if is_new and high > tops[c.STRAY_TOP]:
+    exceeds_older = exceeds_all(greatest_ids, c.OLDER_GREATEST, low, high)
+    is_new = exceeds_older and exceeds_all(greatest_ids, c.RUNS_GREATEST, low, high)
+    if is_new and high > greatest_ids[c.UNORDERED_GREATEST]:
         return np.int64(-1)
-    return _find_long_bound(tables, low, high)
+    return _find_older(tables, low, high)
 
 
 @njit
-def _find_long_bound(tables, low, high):
-    """The rest of `find_bound`, not inlined: what is asked for here was bound a while ago, or says it was."""
+def _find_older(tables, low, high):
+    """Return the row of an id that may have been bound a while ago, or -1. Not inlined, unlike `find_bound`."""
     generations = tables.generations
-    if not is_above(tables.tops, c.OLDER_TOP, low, high):
+    if not exceeds_all(tables.greatest_ids, c.OLDER_GREATEST, low, high):
         first = generations[c.OLDER_INDEXED]
         end = generations[c.RECENT_FIRST]
         if first < end:
-            counted_from = generations[c.OLDER_FIRST]
-            index_ordered(tables.older_slots, tables.bound, tables.frame_times, counted_from, first, end)
+            base_row = generations[c.OLDER_FIRST]
+            index_time_ordered(tables.older_slots, tables.bound, tables.frame_times, base_row, first, end)
             generations[c.OLDER_INDEXED] = end
         row = find_from(tables.older_slots, tables.bound, generations[c.OLDER_FIRST], low, high)
         if row >= 0:
             return row
-    if not is_above(tables.tops, c.RUNS_TOP, low, high):
+    if not exceeds_all(tables.greatest_ids, c.RUNS_GREATEST, low, high):
         row = find_in_runs(
             tables.runs, tables.generations[c.RUNS], tables.run_ids, tables.run_rows, tables.fences, low, high
         )
         if row >= 0:
             return row
-    if high <= tables.tops[c.STRAY_TOP]:
-        return _find_stray(tables, low, high)
+    if high <= tables.greatest_ids[c.UNORDERED_GREATEST]:
+        return _find_unordered(tables, low, high)
     return np.int64(-1)
 
 
 @njit
-def insert_stray(tables, low, high, row):
-    """Note where an id that is not ordered by time is bound."""
-    if tables.stray_highs.size > 1:
+def insert_unordered(tables, low, high, row):
+    """Insert an id that is not ordered by time."""
+    if tables.unordered_row_highs.size > 1:
         part = row // c.SLOT_ROWS
-        at = insert(tables.bound_slots, low, high, row - part * c.SLOT_ROWS)
-        tables.stray_highs[at] = part
+        at = insert(tables.unordered_slots, low, high, row - part * c.SLOT_ROWS)
+        tables.unordered_row_highs[at] = part
     else:
-        insert(tables.bound_slots, low, high, row)
-    tables.generations[c.STRAYS] += 1
-    if looks_ordered(low, high):
-        tables.tops[c.STRAY_TOP] = max(tables.tops[c.STRAY_TOP], high)
+        insert(tables.unordered_slots, low, high, row)
+    tables.generations[c.UNORDERED] += 1
+    if is_uuid7(low, high):
+        tables.greatest_ids[c.UNORDERED_GREATEST] = max(tables.greatest_ids[c.UNORDERED_GREATEST], high)
 
 
 @njit(forceinline=True)
-def _insert_bound(tables, low, high, row, now_ns):
-    """Note where an id is bound, in the part of the index where it belongs."""
-    tops = tables.tops
-    if is_ordered(low, high, now_ns):
+def _insert_id(tables, low, high, row, now_ns):
+    """Register a newly bound id in the part of the index that it belongs to."""
+    greatest_ids = tables.greatest_ids
+    if is_time_ordered(low, high, now_ns):
         tables.generations[c.RECENT] += 1
-        if is_above(tops, c.RECENT_TOP, low, high):
-            tops[c.RECENT_TOP] = high
-            tops[c.RECENT_TOP + 1] = low
+        if exceeds_all(greatest_ids, c.RECENT_GREATEST, low, high):
+            greatest_ids[c.RECENT_GREATEST] = high
+            greatest_ids[c.RECENT_GREATEST + 1] = low
     else:
-        insert_stray(tables, low, high, row)
+        insert_unordered(tables, low, high, row)
 
 
 @njit
-def remove_bound(tables, row):
-    """Forget the id of the last row that is bound, and was by this very frame: generations turn between frames."""
+def unbind_last(tables, row):
+    """Remove the id of the last bound row, which this frame bound: generations rotate only between frames."""
     bound = tables.bound[row]
-    if is_ordered(bound.id_low, bound.id_high, bound_ns(tables, bound.place)):
+    if is_time_ordered(bound.id_low, bound.id_high, binding_time_ns(tables, bound.place)):
         tables.generations[c.RECENT] -= 1
         if row < tables.generations[c.RECENT_INDEXED]:
             remove(tables.recent_slots, bound.id_low, bound.id_high, row - tables.generations[c.RECENT_FIRST])
     else:
-        tables.bound_slots[_stray_slot(tables, bound.id_low, bound.id_high)] = c.ZERO
-        tables.generations[c.STRAYS] -= 1
+        tables.unordered_slots[_unordered_slot(tables, bound.id_low, bound.id_high)] = c.ZERO
+        tables.generations[c.UNORDERED] -= 1
     tables.generations[c.RECENT_INDEXED] = min(tables.generations[c.RECENT_INDEXED], row)
 
 
 @njit(forceinline=True)
 def bind(tables, words, i, operation, place, result, first_movement, detail):
-    """Remember the operation for ever, with its result and the movements made since `first_movement`.
+    """Bind the operation's id to its result and to the movements made since `first_movement`.
 
     `detail`: as in layout.BOUND.
     """
@@ -316,7 +317,7 @@ def bind(tables, words, i, operation, place, result, first_movement, detail):
     bound = tables.bound[row]
     bound.id_low = operation.id_low
     bound.id_high = operation.id_high
-    bound.content = content(tables.bound_slots, words, i)
+    bound.content = content_hash(tables.unordered_slots, words, i)
     bound.place = place
     bound.amount = operation.amount
     bound.detail = detail
@@ -325,5 +326,5 @@ def bind(tables, words, i, operation, place, result, first_movement, detail):
     bound.movements = made
     bound.kind = operation.kind
     bound.result = result
-    _insert_bound(tables, operation.id_low, operation.id_high, row, bound_ns(tables, place))
+    _insert_id(tables, operation.id_low, operation.id_high, row, binding_time_ns(tables, place))
     tables.counters[c.BOUND] = row + 1

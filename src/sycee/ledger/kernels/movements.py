@@ -1,4 +1,4 @@
-"""Movements of money between rows. The callers have checked everything."""
+"""Movements of money between rows. The callers have made all checks."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from sycee.ledger.kernels.undo import touch_account, touch_purse
 
 @njit(forceinline=True)
 def available(account):
-    """What may be taken from an account."""
+    """Return how much the account can give: its balance without what is held."""
     return account.credits_posted - account.debits_posted - account.debits_pending
 
 
 @njit(forceinline=True)
 def overflows_debits(account, amount):
-    """Would all that an account ever gave and keeps ready pass what 64 bits hold? Before it, it never does."""
+    """Return whether debits posted, debits pending and `amount` together exceed I64_MAX."""
     return account.debits_posted + account.debits_pending > c.I64_MAX - amount
 
 
 @njit(forceinline=True)
 def overflows_credits(account, amount):
-    """The same of what it ever received, with what is on its way to it."""
+    """Return whether credits posted, credits pending and `amount` together exceed I64_MAX."""
     return account.credits_posted + account.credits_pending > c.I64_MAX - amount
 
 
 @njit(forceinline=True)
 def left_in(purse):
-    """What is left in a purse."""
+    """Return the amount left in a purse, without what is held."""
     return purse.dropped - purse.spent + purse.refunded - purse.returned - purse.pending
 
 
 @njit(forceinline=True)
 def _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, credit, balances):
-    """Write the movement down and make it the newest of both rows; `balances` are theirs after it."""
+    """Write the movement and link it as the newest of both rows. `balances`: of both rows, after it."""
     number = tables.counters[c.MOVEMENTS] + 1
     movement = tables.movements[number - 1]
     movement.debit_row = debit_row
@@ -54,7 +54,7 @@ def _append(tables, place, purpose, leg, debit_row, credit_row, amount, debit, c
 
 @njit(forceinline=True)
 def move(tables, place, purpose, leg, debit_row, credit_row, amount):
-    """One movement between accounts."""
+    """Move money from one account to another."""
     touch_account(tables, debit_row)
     touch_account(tables, credit_row)
     debit = tables.accounts[debit_row]
@@ -67,7 +67,7 @@ def move(tables, place, purpose, leg, debit_row, credit_row, amount):
 
 @njit(forceinline=True)
 def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
-    """Account to purse: a drop, or a refund on its way back."""
+    """Move money from an account to a purse: a drop or a refund."""
     touch_account(tables, debit_row)
     touch_purse(tables, purse_row)
     debit = tables.accounts[debit_row]
@@ -83,7 +83,7 @@ def move_to_purse(tables, place, purpose, leg, debit_row, purse_row, amount):
 
 @njit(forceinline=True)
 def move_from_purse(tables, place, purpose, leg, purse_row, credit_row, amount):
-    """Purse to account: a payment, or what is left going home."""
+    """Move money from a purse to an account: a payment or a return."""
     touch_purse(tables, purse_row)
     touch_account(tables, credit_row)
     purse = tables.purses[purse_row]

@@ -1,4 +1,4 @@
-"""What an operation paid, and how much of it came back since. Bound rows stay as they are, so both stand elsewhere."""
+"""Amounts that an operation paid, and how much of them was refunded. Refunds have a table: bound rows never change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sycee.ledger.kernels.undo import touch_value
 
 @njit
 def paid_by(tables, bound_row):
-    """(number of the first movement, how many, their sum): of a HOLD what POST_HOLDS posted of it, 0 for nothing."""
+    """Return (first movement, number of movements, amount). Of a HOLD: as posted by POST_HOLDS, 0 if it was not."""
     bound = tables.bound[bound_row]
     if bound.kind != c.KIND_HOLD:
         return bound.first_movement, np.int64(bound.movements), bound.amount
@@ -24,7 +24,7 @@ def paid_by(tables, bound_row):
 
 @njit
 def refund_row(tables, bound_row):
-    """Row among the refunds, or -1 where nothing came back."""
+    """Return the operation's row in `refunds`, or -1 if nothing was refunded."""
     slots = tables.refund_slots
     mask = np.int64(slots.size - 2)
     at = first_slot(slots, hash_id(slots, np.uint64(bound_row), c.ZERO))
@@ -38,14 +38,14 @@ def refund_row(tables, bound_row):
 
 @njit
 def refunded_of(tables, bound_row):
-    """How much came back so far of a bound operation."""
+    """Return how much of a bound operation was refunded so far."""
     row = refund_row(tables, bound_row)
     return tables.refunds[row].refunded if row >= 0 else np.int64(0)
 
 
 @njit
 def note_refund(tables, bound_row, amount):
-    """More of it came back."""
+    """Add to the refunded amount of a bound operation."""
     row = refund_row(tables, bound_row)
     if row < 0:
         row = tables.counters[c.REFUNDS]

@@ -1,4 +1,4 @@
-"""TRANSFER, PAY, REFUND and REVERSE."""
+"""TRANSFER, PAY, REFUND and REVERSE. Reference, sections 3 and 5."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from sycee.ledger.kernels.movements import (
     overflows_debits,
 )
 from sycee.ledger.kernels.original_payments import note_refund, paid_by, refunded_of
-from sycee.ledger.kernels.prefetch import AHEAD_MASK
+from sycee.ledger.kernels.prefetch import RING_MASK
 from sycee.ledger.kernels.rules import (
     FITS,
-    FLOWS_OVER,
-    flow_over,
-    giving,
-    giving_to,
+    NEEDS_WATERFALL,
+    check_credit,
+    check_debit,
+    check_payee,
+    count_usage,
     in_force,
     is_final,
-    reaching,
-    receiving,
-    use_up,
+    payee_code,
+    send_excess,
 )
 
 NS_PER_SECOND = 1_000_000_000
 
 
 @njit(forceinline=True)
-def _row(tables, guessed, low, high):
-    """Row of an account, -1 where there is none; `guessed` is row + 1 of the one that was fetched ahead."""
+def _account_row(tables, guessed, low, high):
+    """Return the row of an account, -1 if there is none. `guessed`: probable row + 1, from the prefetch ring."""
     row = np.int64(guessed) - 1
     if row >= 0 and tables.accounts[row].id_low == low and tables.accounts[row].id_high == high:
         return row
@@ -44,34 +44,34 @@ def _row(tables, guessed, low, high):
 
 
 @njit(forceinline=True)
-def sides(tables, operation, i):
-    """(debit row, credit row) of operation `i` of the frame, -1 where there is no such account."""
-    guessed = tables.ahead[i & AHEAD_MASK]
+def account_rows(tables, operation, i):
+    """Return (debit row, credit row) of operation `i` of the frame, -1 for an account that does not exist."""
+    guessed = tables.prefetch_ring[i & RING_MASK]
     return (
-        _row(tables, guessed[0], operation.debit_low, operation.debit_high),
-        _row(tables, guessed[1], operation.credit_low, operation.credit_high),
+        _account_row(tables, guessed[0], operation.debit_low, operation.debit_high),
+        _account_row(tables, guessed[1], operation.credit_low, operation.credit_high),
     )
 
 
 @njit(forceinline=True)
-def pair(tables, operation, i, now_ns):
-    """Checks that TRANSFER and PAY share: (code, debit row, credit row)."""
-    debit_row, credit_row = sides(tables, operation, i)
+def find_and_check_accounts(tables, operation, i, now_ns):
+    """Return (code, debit row, credit row), with the checks that TRANSFER and PAY share."""
+    debit_row, credit_row = account_rows(tables, operation, i)
     if debit_row < 0:
         return c.DEBIT_ACCOUNT_NOT_FOUND, debit_row, credit_row
     if credit_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND, debit_row, credit_row
-    return between(tables, debit_row, credit_row, now_ns), debit_row, credit_row
+    return check_accounts(tables, debit_row, credit_row, now_ns), debit_row, credit_row
 
 
 @njit(forceinline=True)
-def between(tables, debit_row, credit_row, now_ns):
-    """Why no money may go from one account to the other, whatever the amount; CREATED where it may."""
+def check_accounts(tables, debit_row, credit_row, now_ns):
+    """Return CREATED if money can move between these accounts, else the reason, whatever the amount."""
     debit = tables.accounts[debit_row]
     credit = tables.accounts[credit_row]
     if debit.currency != credit.currency:
         return c.CURRENCIES_MUST_MATCH
-    if debit.kind == c.IN_TRANSIT or credit.kind == c.IN_TRANSIT:
+    if debit.kind == c.ACCOUNT_KIND_IN_TRANSIT or credit.kind == c.ACCOUNT_KIND_IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
     if debit.blocks or credit.blocks:
         if debit.blocks & c.BLOCK_CLOSED:
@@ -89,34 +89,34 @@ def between(tables, debit_row, credit_row, now_ns):
 
 @njit(forceinline=True)
 def transfer(tables, operation, i, place, now_ns):
-    """Own money from one account to another: one movement, and one more where it flows over: (code, 1 if final)."""
-    code, debit_row, credit_row = pair(tables, operation, i, now_ns)
+    """Apply a TRANSFER: one movement, and one more for a waterfall. Return (code, 1 if it is final)."""
+    code, debit_row, credit_row = find_and_check_accounts(tables, operation, i, now_ns)
     if code == c.CREATED:
-        code = giving_to(tables, debit_row, credit_row)
-    nothing = np.int64(0)
+        code = check_payee(tables, debit_row, credit_row)
+    zero = np.int64(0)
     if code != c.CREATED:
-        return code, nothing
+        return code, zero
     amount = operation.amount
     if overflows_debits(tables.accounts[debit_row], amount):
-        return c.OVERFLOWS_DEBITS, nothing
+        return c.OVERFLOWS_DEBITS, zero
     if overflows_credits(tables.accounts[credit_row], amount):
-        return c.OVERFLOWS_CREDITS, nothing
-    code = giving(tables, debit_row, amount, True)
+        return c.OVERFLOWS_CREDITS, zero
+    code = check_debit(tables, debit_row, amount, True)
     if code != c.CREATED:
-        return code, nothing
-    room = receiving(tables, credit_row, amount, now_ns)
-    if room > FLOWS_OVER:
-        return room, nothing
+        return code, zero
+    fit = check_credit(tables, credit_row, amount, now_ns)
+    if fit > NEEDS_WATERFALL:
+        return fit, zero
     move(tables, place, c.PURPOSE_TRANSFER, 0, debit_row, credit_row, amount)
-    use_up(tables, debit_row, amount)
-    if room == FLOWS_OVER:
-        flow_over(tables, place, 1, credit_row, amount)
+    count_usage(tables, debit_row, amount)
+    if fit == NEEDS_WATERFALL:
+        send_excess(tables, place, 1, credit_row, amount)
     return c.CREATED, is_final(tables, credit_row)
 
 
 @njit(forceinline=True)
 def choose_purses(tables, payer, credit, amount, now_ns):
-    """Which purses give how much to this payee, into `scratch`: (legs, what is left for own money, overflows)."""
+    """Choose the purses for a payment into `scratch`. Return (legs, rest for own money, whether a purse overflows)."""
     overflows = False
     remaining = amount
     legs = 0
@@ -129,7 +129,7 @@ def choose_purses(tables, payer, credit, amount, now_ns):
             left > 0
             and amount >= tables.rule_sets[rule_set].payment_min
             and in_force(tables.rule_sets, rule_set, now_ns)
-            and reaching(
+            and payee_code(
                 tables.rule_sets,
                 tables.group_rows,
                 tables.group_bits,
@@ -139,31 +139,34 @@ def choose_purses(tables, payer, credit, amount, now_ns):
             )
             == c.CREATED
         ):
-            take = min(left, remaining)
+            part = min(left, remaining)
             single = tables.rule_sets[rule_set].single_max
             if single:
-                take = min(take, single)
+                part = min(part, single)
             overflows = overflows or purse.spent + purse.pending > c.I64_MAX - amount
             tables.scratch[0, legs] = link - 1
-            tables.scratch[1, legs] = take
+            tables.scratch[1, legs] = part
             legs += 1
-            remaining -= take
+            remaining -= part
         link = np.int64(purse.next_purse)
     return legs, remaining, overflows
 
 
 @njit(forceinline=True)
-def judge_pay(tables, debit_row, credit_row, amount, flags, now_ns):
-    """What PAY and HOLD share behind `pair`: (code, legs in `scratch`, own money, whether the payee flows over)."""
+def check_pay(tables, debit_row, credit_row, amount, flags, now_ns):
+    """Return (code, legs in `scratch`, own money, FITS or NEEDS_WATERFALL): the checks that PAY and HOLD share.
+
+    `check_accounts` comes first.
+    """
     debit = tables.accounts[debit_row]
     credit = tables.accounts[credit_row]
     legs = 0
     own = amount
     overflows = False
-    if not flags & c.OWN_ONLY and debit.first_purse:
+    if not flags & c.PAY_FLAG_OWN_ONLY and debit.first_purse:
         legs, own, overflows = choose_purses(tables, debit, credit, amount, now_ns)
-    if own > 0 and not flags & c.PURSES_ONLY:
-        code = giving_to(tables, debit_row, credit_row)
+    if own > 0 and not flags & c.PAY_FLAG_PURSES_ONLY:
+        code = check_payee(tables, debit_row, credit_row)
         if code != c.CREATED:
             return code, legs, own, FITS
     if overflows or overflows_debits(debit, amount):
@@ -171,25 +174,25 @@ def judge_pay(tables, debit_row, credit_row, amount, flags, now_ns):
     if overflows_credits(credit, amount):
         return c.OVERFLOWS_CREDITS, legs, own, FITS
     if own > 0:
-        if flags & c.PURSES_ONLY:
+        if flags & c.PAY_FLAG_PURSES_ONLY:
             return c.EXCEEDS_BALANCE, legs, own, FITS
-        code = giving(tables, debit_row, own, True)
+        code = check_debit(tables, debit_row, own, True)
         if code != c.CREATED:
             return code, legs, own, FITS
-    room = receiving(tables, credit_row, amount, now_ns)
-    if room > FLOWS_OVER:
-        return room, legs, own, FITS
-    return c.CREATED, legs, own, room
+    fit = check_credit(tables, credit_row, amount, now_ns)
+    if fit > NEEDS_WATERFALL:
+        return fit, legs, own, FITS
+    return c.CREATED, legs, own, fit
 
 
 @njit(forceinline=True)
 def pay(tables, operation, i, place, now_ns):
-    """Purses that may pay this payee first, then own money: a movement each."""
-    code, debit_row, credit_row = pair(tables, operation, i, now_ns)
+    """Apply a PAY: one movement per purse that may pay this payee, then one of own money. Return the code."""
+    code, debit_row, credit_row = find_and_check_accounts(tables, operation, i, now_ns)
     if code != c.CREATED:
         return code
     amount = operation.amount
-    code, legs, own, room = judge_pay(tables, debit_row, credit_row, amount, np.int64(operation["flags"]), now_ns)
+    code, legs, own, fit = check_pay(tables, debit_row, credit_row, amount, np.int64(operation["flags"]), now_ns)
     if code != c.CREATED:
         return code
     for leg in range(legs):
@@ -198,18 +201,18 @@ def pay(tables, operation, i, place, now_ns):
         )
     if own > 0:
         move(tables, place, c.PURPOSE_PAY_OWN, legs, debit_row, credit_row, own)
-        use_up(tables, debit_row, own)
+        count_usage(tables, debit_row, own)
         legs += 1
-    if room == FLOWS_OVER:
-        flow_over(tables, place, legs, credit_row, amount)
+    if fit == NEEDS_WATERFALL:
+        send_excess(tables, place, legs, credit_row, amount)
     return c.CREATED
 
 
 @njit
-def takes_or_suspense(tables, row, purpose, suspense_purpose):
-    """The account itself where it can be credited, else its operator's suspense account; and the purpose to write.
+def account_or_suspense(tables, row, purpose, suspense_purpose):
+    """Return (row, purpose) of the account, or of its suspense account if the account cannot be credited.
 
-    An ISSUANCE account is its own suspense account: the purpose then still says that it could not be credited.
+    An ISSUANCE account is its own suspense account: only the purpose then shows that it could not be credited.
     """
     account = tables.accounts[row]
     if account.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT):
@@ -218,11 +221,11 @@ def takes_or_suspense(tables, row, purpose, suspense_purpose):
 
 
 @njit
-def _slice(tables, original_row, taken, amount, reversal, place, now_ns, doing):
-    """The slice [refunded, refunded + taken) of a pay's legs goes back the way it came: judged, or done.
+def _return_slice(tables, original_row, returned, amount, reversal, place, now_ns, execute):
+    """Check, or with `execute` move, the slice [refunded, refunded + returned) of a payment's legs back to the payer.
 
-    The legs laid end to end, own money first and then the purses from the last to the first, are the pay's movements
-    read backwards. Judged, it returns OVERFLOWS_CREDITS where a receiver cannot take the whole `amount`.
+    The legs are in the reverse order of the payment's movements: own money first, then the purses from last to first.
+    A check returns OVERFLOWS_CREDITS if a receiver cannot accept the whole `amount`.
     """
     oldest, movements, _ = paid_by(tables, original_row)
     refunded = refunded_of(tables, original_row)
@@ -236,13 +239,13 @@ def _slice(tables, original_row, taken, amount, reversal, place, now_ns, doing):
         paid = tables.movements[number - 1]
         if paid.purpose == c.PURPOSE_WATERFALL:
             continue
-        part = min(start + paid.amount, refunded + taken) - max(start, refunded)
+        part = min(start + paid.amount, refunded + returned) - max(start, refunded)
         start += paid.amount
         if part <= 0:
             continue
         if paid.purpose != c.PURPOSE_PAY_PURSE:
-            target, purpose = takes_or_suspense(tables, np.int64(paid.debit_row), own_purpose, suspense_purpose)
-            if doing:
+            target, purpose = account_or_suspense(tables, np.int64(paid.debit_row), own_purpose, suspense_purpose)
+            if execute:
                 move(tables, place, purpose, leg, payee_row, target, part)
                 leg += 1
             elif overflows_credits(tables.accounts[target], amount):
@@ -251,31 +254,33 @@ def _slice(tables, original_row, taken, amount, reversal, place, now_ns, doing):
             purse_row = np.int64(paid.debit_row) & ~c.PURSE_BIT
             purse = tables.purses[purse_row]
             rules = tables.rule_sets[tables.programmes[purse.programme].rule_set]
-            home = purse.state == c.EXPIRED or now_ns >= rules.until_ns
-            target, purpose = takes_or_suspense(
+            is_expired = purse.state == c.PURSE_STATE_EXPIRED or now_ns >= rules.until_ns
+            target, purpose = account_or_suspense(
                 tables, np.int64(rules.return_row), c.PURPOSE_RETURN, c.PURPOSE_RETURN_SUSPENSE
             )
-            if doing:
+            if execute:
                 move_to_purse(tables, place, purse_purpose, leg, payee_row, purse_row, part)
                 leg += 1
-                if home:
+                if is_expired:
                     move_from_purse(tables, place, purpose, leg, purse_row, target, part)
                     leg += 1
-            elif purse.refunded > c.I64_MAX - amount or (home and overflows_credits(tables.accounts[target], amount)):
+            elif purse.refunded > c.I64_MAX - amount or (
+                is_expired and overflows_credits(tables.accounts[target], amount)
+            ):
                 return c.OVERFLOWS_CREDITS
     return c.CREATED
 
 
 @njit
 def _is_pay(original, movements):
-    """Is it a PAY, a POST, or a HOLD that POST_HOLDS posted?"""
+    """Return whether the operation is a PAY, a POST, or a HOLD that POST_HOLDS posted."""
     is_posted = original.kind == c.KIND_HOLD and movements > 0
     return original.kind == c.KIND_PAY or original.kind == c.KIND_POST or is_posted
 
 
 @njit
 def refund(tables, operation, place, now_ns):
-    """Give back a slice of a pay or post, the way it came."""
+    """Apply a REFUND: return a slice of a PAY or POST to the payer. Return the code."""
     original_row = find_bound(tables, operation.reference_low, operation.reference_high)
     if original_row < 0:
         return c.ORIGINAL_NOT_FOUND
@@ -294,7 +299,7 @@ def refund(tables, operation, place, now_ns):
         return c.DEBIT_ACCOUNT_BLOCKED
     if payee.rule_set:
         window_s = np.int64(tables.rule_sets[payee.rule_set].refund_window_s)
-        # The movement's place, not the original's: a hold is posted later than it is made.
+        # The movement's place, not the original's: a hold is posted later than it is created.
         place_paid = tables.movements[first - 1].place
         paid_ns = tables.frame_times[np.int64(place_paid >> c.PLACE_SHIFT)]
         if window_s and now_ns - paid_ns >= window_s * NS_PER_SECOND:
@@ -303,43 +308,43 @@ def refund(tables, operation, place, now_ns):
         return c.EXCEEDS_REFUNDABLE
     if overflows_debits(payee, amount):
         return c.OVERFLOWS_DEBITS
-    code = _slice(tables, original_row, amount, amount, False, place, now_ns, False)
+    code = _return_slice(tables, original_row, amount, amount, False, place, now_ns, False)
     if code != c.CREATED:
         return code
-    if available(payee) < amount and payee.kind != c.ISSUANCE:
+    if available(payee) < amount and payee.kind != c.ACCOUNT_KIND_ISSUANCE:
         return c.EXCEEDS_BALANCE
-    _slice(tables, original_row, amount, amount, False, place, now_ns, True)
+    _return_slice(tables, original_row, amount, amount, False, place, now_ns, True)
     note_refund(tables, original_row, amount)
     return c.CREATED
 
 
 @njit
 def reverse(tables, operation, place, now_ns):
-    """By authority, as far as money is there: (code, what was not there)."""
-    nothing = np.int64(0)
+    """Apply a REVERSE as far as the payee has money. Return (code, amount that was missing)."""
+    zero = np.int64(0)
     original_row = find_bound(tables, operation.reference_low, operation.reference_high)
     if original_row < 0:
-        return c.ORIGINAL_NOT_FOUND, nothing
+        return c.ORIGINAL_NOT_FOUND, zero
     original = tables.bound[original_row]
     first, movements, paid = paid_by(tables, original_row)
     is_transfer = original.kind == c.KIND_TRANSFER
     if (is_transfer and original.detail) or not (is_transfer or _is_pay(original, movements)):
-        return c.ORIGINAL_NOT_REVERSIBLE, nothing
+        return c.ORIGINAL_NOT_REVERSIBLE, zero
     if original.result != c.CREATED:
-        return c.ORIGINAL_WAS_REFUSED, nothing
+        return c.ORIGINAL_WAS_REFUSED, zero
     amount = operation.amount
     if amount > paid - refunded_of(tables, original_row):
-        return c.EXCEEDS_REFUNDABLE, nothing
+        return c.EXCEEDS_REFUNDABLE, zero
     payee = tables.accounts[np.int64(tables.movements[first - 1].credit_row)]
     if overflows_debits(payee, amount):
-        return c.OVERFLOWS_DEBITS, nothing
-    taken = amount
-    if payee.kind != c.ISSUANCE:
-        taken = min(amount, max(available(payee), nothing))
-    code = _slice(tables, original_row, amount, amount, True, place, now_ns, False)
+        return c.OVERFLOWS_DEBITS, zero
+    returned = amount
+    if payee.kind != c.ACCOUNT_KIND_ISSUANCE:
+        returned = min(amount, max(available(payee), zero))
+    code = _return_slice(tables, original_row, amount, amount, True, place, now_ns, False)
     if code != c.CREATED:
-        return code, nothing
-    _slice(tables, original_row, taken, amount, True, place, now_ns, True)
-    if taken:
-        note_refund(tables, original_row, taken)
-    return c.CREATED, amount - taken
+        return code, zero
+    _return_slice(tables, original_row, returned, amount, True, place, now_ns, True)
+    if returned:
+        note_refund(tables, original_row, returned)
+    return c.CREATED, amount - returned

@@ -1,8 +1,8 @@
-"""Rows as they were when the copying of the state began: kept before the first write to each.
+"""Pre-images of rows for a snapshot copy: saved before the first write to each row since the copy began.
 
-A snapshot is copied table by table while frames go on. A row that is written to before its turn has come goes to
-`kept` first, once; the copying thread puts it over what it read. Rows that were added since, and rows that are copied
-already, are not kept. A table has room for each of its rows there: address space, until it is written to.
+A snapshot is copied table by table while frames are applied. A row that is written before it is copied is first saved
+to `preimages`, once; the copying thread then applies the pre-images to its copy. Rows that were added later, and rows
+that are copied already, need none. Every row of a table has space there: address space until it is written to.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from sycee.ledger.kernels.inline import njit
 
 
 @intrinsic
-def _copy_row(typing_context: Any, kept: Any, at: Any, rows: Any, row: Any) -> Any:
-    """Copy the bytes of one row, whatever its type, to kept[at:]."""
-    signature = types.void(kept, at, rows, row)
+def _copy_row(typing_context: Any, preimages: Any, at: Any, rows: Any, row: Any) -> Any:
+    """Copy the bytes of one row of any type to preimages[at:]."""
+    signature = types.void(preimages, at, rows, row)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
-        kept, rows = (arrayobj.make_array(signature.args[n])(context, builder, arguments[n]) for n in (0, 2))
+        preimages, rows = (arrayobj.make_array(signature.args[n])(context, builder, arguments[n]) for n in (0, 2))
         row_bytes = signature.args[2].dtype.bitwidth // 8
         wide = ir.Constant(ir.IntType(64), row_bytes)
-        target = builder.bitcast(builder.gep(kept.data, [arguments[1]]), byte)
+        target = builder.bitcast(builder.gep(preimages.data, [arguments[1]]), byte)
         source = builder.gep(builder.bitcast(rows.data, byte), [builder.mul(arguments[3], wide)])
         cgutils.raw_memcpy(builder, target, source, wide, 1)
         return context.get_dummy_value()
@@ -39,33 +39,33 @@ def _copy_row(typing_context: Any, kept: Any, at: Any, rows: Any, row: Any) -> A
     return signature, generate
 
 
-def _copy_row_plainly(kept: Any, at: Any, rows: Any, row: Any) -> None:
+def _copy_row_interpreted(preimages: Any, at: Any, rows: Any, row: Any) -> None:
     image = rows.view(np.ndarray).reshape(-1)[row : row + 1].view(np.uint64)
-    kept[at : at + image.size] = image
+    preimages[at : at + image.size] = image
 
 
-_copy = _copy_row_plainly if numba.config.DISABLE_JIT else _copy_row
+_copy = _copy_row_interpreted if numba.config.DISABLE_JIT else _copy_row
 
 
 @njit
-def keep_first(copying, kept, rows, table, row):
-    """Keep a row of a table that is being copied, which is about to be written to."""
+def save_preimage(copying, preimages, rows, table, row):
+    """Save a row that is about to be written to, if it still has to be copied and has no pre-image."""
     row = np.int64(row)
     if row < copying[table, c.COPY_DONE] or row >= copying[table, c.COPY_END]:
         return
-    mark = copying[table, c.COPY_MARKS] + (row >> 6)
+    word = copying[table, c.COPY_BITMAP] + (row >> 6)
     bit = c.ONE << np.uint64(row & 63)
-    if kept[mark] & bit:
+    if preimages[word] & bit:
         return
-    kept[mark] |= bit
-    number = copying[table, c.COPY_KEPT]
-    kept[copying[table, c.COPY_ROWS] + number] = np.uint64(row)
-    _copy(kept, copying[table, c.COPY_IMAGES] + number * copying[table, c.COPY_WORDS], rows, row)
-    copying[table, c.COPY_KEPT] = number + 1
+    preimages[word] |= bit
+    number = copying[table, c.COPY_PREIMAGES]
+    preimages[copying[table, c.COPY_ROWS] + number] = np.uint64(row)
+    _copy(preimages, copying[table, c.COPY_IMAGES] + number * copying[table, c.COPY_WORDS], rows, row)
+    copying[table, c.COPY_PREIMAGES] = number + 1
 
 
-def put_over(copying, kept, table, start, stop, first, copied):
-    """Put the pre-images numbered `start` to `stop` over what was copied of a table from row `first` on.
+def apply_preimages(copying, preimages, table, start, stop, first, copied):
+    """Write pre-images `start` to `stop` (exclusive) of a table into a copy of its rows from `first` on.
 
     copied: (rows, words) u64.
     """
@@ -73,7 +73,7 @@ def put_over(copying, kept, table, start, stop, first, copied):
     images = copying[table, c.COPY_IMAGES]
     words = copying[table, c.COPY_WORDS]
     for number in range(start, stop):
-        row = np.int64(kept[numbers + number]) - first
+        row = np.int64(preimages[numbers + number]) - first
         if 0 <= row < copied.shape[0]:
             for word in range(words):
-                copied[row, word] = kept[images + number * words + word]
+                copied[row, word] = preimages[images + number * words + word]

@@ -1,4 +1,4 @@
-"""Programme blocks: members, drop, claim, expire."""
+"""Purses of programmes: ADD_MEMBERS, DROP, CLAIM, EXPIRE. Reference, section 5."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find
 from sycee.ledger.kernels.movements import left_in, move_from_purse, move_to_purse, overflows_debits
-from sycee.ledger.kernels.payments import takes_or_suspense
-from sycee.ledger.kernels.rules import giving, use_up
+from sycee.ledger.kernels.payments import account_or_suspense
+from sycee.ledger.kernels.rules import check_debit, count_usage
 from sycee.ledger.kernels.undo import touch_account, touch_purse
 from sycee.ledger.kernels.validation import MEMBER_WORDS
 
 
 @njit
 def has_programme(tables, number):
-    """Was a programme of this number opened?"""
+    """Return whether a programme of this number was opened."""
     return number < tables.programmes.size and tables.programmes[number].defined != 0
 
 
 @njit
 def add_members(tables, operation, words, i):
-    """The next few members of a cohort."""
+    """Apply an ADD_MEMBERS: up to five more members of a cohort. Return the code."""
     number = np.int64(operation.number)
     if not has_programme(tables, number):
         return c.PROGRAMME_NOT_FOUND
@@ -46,7 +46,7 @@ def add_members(tables, operation, words, i):
 
 @njit
 def drop(tables, operation, place, now_ns):
-    """Fill the empty purses of a range, all or nothing on the funder's balance."""
+    """Apply a DROP: fill the empty purses of a range, all or none. Return the code."""
     number = np.int64(operation.number)
     if not has_programme(tables, number):
         return c.PROGRAMME_NOT_FOUND
@@ -71,26 +71,26 @@ def drop(tables, operation, place, now_ns):
     total = np.int64(0)
     to_fill = np.int64(0)
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
-        if tables.purses[row].state == c.EMPTY:
+        if tables.purses[row].state == c.PURSE_STATE_EMPTY:
             to_fill += 1
     if to_fill > 0:
         if amount > c.I64_MAX // to_fill or overflows_debits(funder, amount * to_fill):
             return c.OVERFLOWS_DEBITS
         total = amount * to_fill
-        code = giving(tables, funder_row, total, False)
+        code = check_debit(tables, funder_row, total, False)
         if code != c.CREATED:
             return code
-    most = tables.rule_sets[programme.rule_set].balance_max
-    if most and amount > most:
+    balance_max = tables.rule_sets[programme.rule_set].balance_max
+    if balance_max and amount > balance_max:
         return c.EXCEEDS_BALANCE_LIMIT
     if total > 0:
-        use_up(tables, funder_row, total)
+        count_usage(tables, funder_row, total)
     leg = 0
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         purse = tables.purses[row]
-        if purse.state == c.EMPTY:
+        if purse.state == c.PURSE_STATE_EMPTY:
             touch_purse(tables, row)
-            purse.state = c.DROPPED
+            purse.state = c.PURSE_STATE_DROPPED
             move_to_purse(tables, place, c.PURPOSE_DROP, leg, funder_row, row, amount)
             leg += 1
     return c.CREATED
@@ -98,7 +98,7 @@ def drop(tables, operation, place, now_ns):
 
 @njit
 def _comes_before(tables, purse_row, other_row):
-    """Order of purses within a wallet: earliest end first, then lower programme, then lower member."""
+    """Return whether a purse precedes another of its wallet: by end, then programme, then member."""
     purse = tables.purses[purse_row]
     other = tables.purses[other_row]
     until_ns = tables.rule_sets[tables.programmes[purse.programme].rule_set].until_ns
@@ -112,7 +112,7 @@ def _comes_before(tables, purse_row, other_row):
 
 @njit
 def claim(tables, operation, now_ns):
-    """Bind a purse to a wallet, in the order in which pays will use it."""
+    """Apply a CLAIM: insert a purse into its wallet's list, in the order in which payments use it. Return the code."""
     number = np.int64(operation.number)
     if not has_programme(tables, number):
         return c.PROGRAMME_NOT_FOUND
@@ -132,17 +132,17 @@ def claim(tables, operation, now_ns):
     wallet = tables.accounts[wallet_row]
     if wallet.currency != programme.currency:
         return c.CURRENCIES_MUST_MATCH
-    if wallet.kind == c.IN_TRANSIT:
+    if wallet.kind == c.ACCOUNT_KIND_IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
     if wallet.blocks & c.BLOCK_CLOSED:
         return c.CREDIT_ACCOUNT_CLOSED
     if wallet.blocks & c.BLOCK_CREDIT:
         return c.CREDIT_ACCOUNT_BLOCKED
-    if purse.state == c.EMPTY:
+    if purse.state == c.PURSE_STATE_EMPTY:
         return c.PURSE_NOT_DROPPED
     if purse.wallet:
         return c.PURSE_CLAIMED
-    if purse.state == c.EXPIRED or now_ns >= tables.rule_sets[programme.rule_set].until_ns:
+    if purse.state == c.PURSE_STATE_EXPIRED or now_ns >= tables.rule_sets[programme.rule_set].until_ns:
         return c.PROGRAMME_EXPIRED
     if now_ns < programme.claim_from_ns:
         return c.CLAIM_WINDOW_NOT_OPEN
@@ -153,7 +153,7 @@ def claim(tables, operation, now_ns):
     touch_purse(tables, purse_row)
     touch_account(tables, wallet_row)
     purse.wallet = wallet_row + 1
-    purse.state = c.CLAIMED
+    purse.state = c.PURSE_STATE_CLAIMED
     wallet.purses += 1
     before = np.int64(-1)
     link = np.int64(wallet.first_purse)
@@ -171,7 +171,7 @@ def claim(tables, operation, now_ns):
 
 @njit(forceinline=True)
 def _unlink(tables, purse_row):
-    """Take an expiring purse off its wallet's list."""
+    """Remove an expiring purse from its wallet's list."""
     wallet_row = np.int64(tables.purses[purse_row].wallet) - 1
     touch_account(tables, wallet_row)
     wallet = tables.accounts[wallet_row]
@@ -191,7 +191,7 @@ def _unlink(tables, purse_row):
 
 @njit
 def expire(tables, operation, place, now_ns):
-    """What is left of a range of purses goes home."""
+    """Apply an EXPIRE: move what is left in a range of purses to the return account. Return the code."""
     number = np.int64(operation.number)
     if not has_programme(tables, number):
         return c.PROGRAMME_NOT_FOUND
@@ -205,23 +205,25 @@ def expire(tables, operation, place, now_ns):
     rules = tables.rule_sets[programme.rule_set]
     if now_ns < rules.until_ns:
         return c.PROGRAMME_NOT_EXPIRED
-    target, purpose = takes_or_suspense(tables, np.int64(rules.return_row), c.PURPOSE_RETURN, c.PURPOSE_RETURN_SUSPENSE)
-    room = c.I64_MAX - tables.accounts[target].credits_posted - tables.accounts[target].credits_pending
+    target, purpose = account_or_suspense(
+        tables, np.int64(rules.return_row), c.PURPOSE_RETURN, c.PURPOSE_RETURN_SUSPENSE
+    )
+    headroom = c.I64_MAX - tables.accounts[target].credits_posted - tables.accounts[target].credits_pending
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
-        if tables.purses[row].state != c.EXPIRED:
+        if tables.purses[row].state != c.PURSE_STATE_EXPIRED:
             left = left_in(tables.purses[row])
-            if left > room:
+            if left > headroom:
                 return c.OVERFLOWS_CREDITS
-            room -= left
+            headroom -= left
     leg = 0
     for row in range(programme.first_purse + first, programme.first_purse + first + count):
         purse = tables.purses[row]
-        if purse.state == c.EXPIRED:
+        if purse.state == c.PURSE_STATE_EXPIRED:
             continue
         touch_purse(tables, row)
-        if purse.state == c.CLAIMED:
+        if purse.state == c.PURSE_STATE_CLAIMED:
             _unlink(tables, row)
-        purse.state = c.EXPIRED
+        purse.state = c.PURSE_STATE_EXPIRED
         left = left_in(purse)
         if left > 0:
             move_from_purse(tables, place, purpose, leg, row, target, left)

@@ -1,6 +1,6 @@
 """Many reads in one pass between two frames: accounts, purses, holds, operations, pages of statements.
 
-Changes no state, but that ids are noted in their index when they are first looked for, as everywhere.
+The pass changes no state; a lookup may insert recently bound ids into their index.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ HOLD: Final = 2
 OPERATION: Final = 3
 STATEMENT: Final = 4
 
-# One read. Which fields a kind uses: an account's, hold's or operation's id; programme and member of a purse; of a page
-# the account, the cursor and how many lines it has at most.
+# One read. Used fields by kind: the id of an account, hold or operation; programme and member of a purse; for a page of
+# a statement the account's id, the cursor, and the maximum number of lines.
 READ: Final = np.dtype(
     [
         ("kind", "<u2"),
@@ -33,24 +33,25 @@ READ: Final = np.dtype(
         ("member", "<i8"),
         ("id_low", "<u8"),
         ("id_high", "<u8"),
-        ("cursor", "<i8"),  # the number of the last movement that was read, 0 to begin with the newest
+        ("cursor", "<i8"),  # number of the last movement read before, 0 to begin with the newest
     ]
 )
-# Where its answer stands: a place in the array of its kind, or -1 where there is nothing of this id. Of a page the
-# first of its lines, how many it has, and the next page's cursor, 0 after the oldest line. The cursor is -1 where the
-# given one is no movement of the account.
+# Where the answer is: its position in the array of its kind, -1 if nothing has this id. For a page: the position of its
+# first line, the number of lines, and the next page's cursor: 0 after the oldest line, -1 if the given cursor is not a
+# movement of the account.
 FOUND: Final = np.dtype([("at", "<i8"), ("lines", "<i8"), ("cursor", "<i8")])
-NAMES: Final = 6  # words, low and high each: of an account suspense and link; of a purse the wallet; of a hold
-#                   payer, payee and third
+# Words per read, (low, high) each, for the ids of accounts that a record refers to by row. Account: suspense, link.
+# Purse: wallet. Hold: payer, payee, third.
+NAMES: Final = 6
 LINE: Final = np.dtype(
     [
         ("number", "<i8"),  # of the movement
         ("time_ns", "<i8"),  # of its frame
-        ("amount", "<i8"),  # positive came in, negative went out
+        ("amount", "<i8"),  # positive: credited, negative: debited
         ("balance", "<i8"),  # after it
-        ("counterparty_low", "<u8"),  # account id; zero where the other side is a purse
+        ("counterparty_low", "<u8"),  # account id; zero if the other side is a purse
         ("counterparty_high", "<u8"),
-        ("operation_low", "<u8"),  # that made it
+        ("operation_low", "<u8"),  # id of its operation
         ("operation_high", "<u8"),
         ("purpose", "<u4"),  # layout.Purpose
         ("reserved", "<u4"),
@@ -60,14 +61,14 @@ LINE: Final = np.dtype(
 
 @njit(forceinline=True)
 def _name(tables, names, i, word, row):
-    """Write the id of the account in `row`."""
+    """Write the id of the account in `row` to names[i, word:]."""
     names[i, word] = tables.accounts[row].id_low
     names[i, word + 1] = tables.accounts[row].id_high
 
 
 @njit
 def _operation_at(tables, place):
-    """Row of the operation that was bound at this place: they stand in order of place."""
+    """Return the bound row of the operation at this place. Bound rows are in the order of place."""
     low = np.int64(0)
     high = np.int64(tables.counters[c.BOUND])
     while low < high:
@@ -83,14 +84,14 @@ def _operation_at(tables, place):
 def _line(tables, row, number, line):
     """Write one line of the statement of the account in `row`."""
     movement = tables.movements[number - 1]
-    went_out = np.int64(movement.debit_row) == row
-    other = np.int64(movement.credit_row if went_out else movement.debit_row)
-    amount = -movement.amount if went_out else movement.amount
+    is_debit = np.int64(movement.debit_row) == row
+    other = np.int64(movement.credit_row if is_debit else movement.debit_row)
+    amount = -movement.amount if is_debit else movement.amount
     line.number = number
     line.time_ns = tables.frame_times[np.int64(movement.place >> c.PLACE_SHIFT)]
-    # A suspense account that gives back what a closed payer cannot take keeps it: in and out, so nothing.
+    # A suspense account that refunds a closed payer credits itself: the amount is zero on balance.
     line.amount = np.int64(0) if other == row else amount
-    line.balance = movement.debit_balance if went_out else movement.credit_balance
+    line.balance = movement.debit_balance if is_debit else movement.credit_balance
     is_purse = other & layout.PURSE_BIT != 0
     line.counterparty_low = c.ZERO if is_purse else tables.accounts[other].id_low
     line.counterparty_high = c.ZERO if is_purse else tables.accounts[other].id_high
@@ -101,8 +102,8 @@ def _line(tables, row, number, line):
 
 
 @njit(forceinline=True)
-def _before(tables, row, number):
-    """Number of the movement of the account in `row` before this one, 0 for none, -1 where this is none of its own."""
+def _previous(tables, row, number):
+    """Return the number of the account's movement before this one, 0 for none, -1 if this one is another account's."""
     movement = tables.movements[number - 1]
     if np.int64(movement.debit_row) == row:
         return movement.debit_previous
@@ -113,14 +114,14 @@ def _before(tables, row, number):
 
 @njit(forceinline=True)
 def _page(tables, request, answer, lines, first):
-    """Write a page, newest line first, from `first` on; returns where it ends."""
+    """Write a page, newest line first, to lines[first:]. Return its end."""
     row = find(tables.account_slots, tables.accounts, request.id_low, request.id_high)
     if row < 0:
         return first
     number = tables.accounts[row].last_movement
     if request.cursor != 0:
-        is_one = 0 < request.cursor <= tables.counters[c.MOVEMENTS]
-        number = _before(tables, row, request.cursor) if is_one else np.int64(-1)
+        is_movement = 0 < request.cursor <= tables.counters[c.MOVEMENTS]
+        number = _previous(tables, row, request.cursor) if is_movement else np.int64(-1)
     if number < 0:
         answer.cursor = -1
         return first
@@ -129,7 +130,7 @@ def _page(tables, request, answer, lines, first):
     while number != 0 and end < first + np.int64(request.lines):
         _line(tables, row, number, lines[end])
         last = number
-        number = _before(tables, row, number)
+        number = _previous(tables, row, number)
         end += 1
     answer.at = first
     answer.lines = end - first
@@ -185,10 +186,10 @@ def _hold(tables, bound_row, answer, names, i, holds, end):
 
 
 def _read(tables, requests, found, names, accounts, keys, purses, holds, bound, times, lines):
-    """Answer each of `requests`, (n,) READ: where, in `found`, (n,) FOUND, and what, in the array of its kind.
+    """Answer each of `requests`, (n,) READ: the position in `found`, (n,) FOUND, the record in the array of its kind.
 
-    Each array has room for all that is asked for of its kind, and is zero; `keys` go with `accounts` and `times`, of
-    frames, with `bound`. Returns how many lines there are.
+    Each array is zero and large enough for all requests of its kind. `keys` belong to `accounts`; `times`, of frames,
+    to `bound`. Returns the number of lines.
     """
     account_end = np.int64(0)
     purse_end = np.int64(0)
@@ -217,13 +218,15 @@ def _read(tables, requests, found, names, accounts, keys, purses, holds, bound, 
     return line_end
 
 
-_rows = {name: numba.from_dtype(dtype)[::1] for name, dtype in (("read", READ), ("found", FOUND), ("line", LINE))}
-_laid = {name: numba.from_dtype(getattr(layout, name))[::1] for name in ("ACCOUNT", "KEY", "PURSE", "HOLD", "BOUND")}
+_read_type, _found_type, _line_type, *_record_types = (
+    numba.from_dtype(dtype)[::1]
+    for dtype in (READ, FOUND, LINE, layout.ACCOUNT, layout.KEY, layout.PURSE, layout.HOLD, layout.BOUND)
+)
 kernel_build.ensure(__name__)
 read = jit.entry(
     numba.int64(
-        numba.typeof(empty_tables()), _rows["read"], _rows["found"], numba.uint64[:, ::1], *_laid.values(),
-        numba.int64[::1], _rows["line"],
+        numba.typeof(empty_tables()), _read_type, _found_type, numba.uint64[:, ::1], *_record_types, numba.int64[::1],
+        _line_type,
     ),
     _nrt=False,
 )(_read)  # fmt: skip

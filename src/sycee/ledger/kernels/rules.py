@@ -1,7 +1,7 @@
-"""Rule sets: what an account may give and receive, and where the excess goes. Reference, section 4.
+"""Checks of rule sets: what an account may give and receive, and waterfalls. Reference, section 4.
 
-An account without a rule set is not asked here. The functions take the few arrays they read, since a call that is not
-inlined copies what it is given.
+Callers skip these checks for an account without a rule set. The functions receive the few arrays that they read, since
+a call that is not inlined copies its arguments.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from sycee.ledger.kernels.movements import available, move, overflows_credits, o
 from sycee.ledger.kernels.undo import touch_account
 
 FITS = 0
-FLOWS_OVER = 1
+NEEDS_WATERFALL = 1
 
 
 @njit(forceinline=True)
 def in_force(rule_sets, rule_set, now_ns):
-    """Is the rule set valid now?"""
+    """Return whether the rule set is in force now."""
     return rule_sets[rule_set].from_ns <= now_ns < rule_sets[rule_set].until_ns
 
 
 @njit
-def reaching(rule_sets, group_rows, group_bits, rule_set, payee, payee_kind):
-    """CREATED where money under the rule set may reach this payee, else why not. No group named: every payee."""
+def payee_code(rule_sets, group_rows, group_bits, rule_set, payee, payee_kind):
+    """Return CREATED if money under the rule set may be paid to this payee, else the reason.
+
+    payee: its number among payees. A rule set that names no group allows every payee.
+    """
     rules = rule_sets[rule_set]
     named = False
     member = False
@@ -39,45 +42,46 @@ def reaching(rule_sets, group_rows, group_bits, rule_set, payee, payee_kind):
     if named and not member:
         return c.PAYEE_NOT_ALLOWED
     flags = np.int64(rules["flags"])
-    if flags & c.NO_PERSONS and payee_kind == c.WALLET:
+    if flags & c.RULE_FLAG_NO_PERSONS and payee_kind == c.ACCOUNT_KIND_WALLET:
         return c.PERSONS_NOT_ALLOWED
-    if flags & c.NO_CASH_OUT and (payee_kind == c.VAULT or payee_kind == c.RESERVE):
+    is_cash_out = payee_kind == c.ACCOUNT_KIND_VAULT or payee_kind == c.ACCOUNT_KIND_RESERVE
+    if flags & c.RULE_FLAG_NO_CASH_OUT and is_cash_out:
         return c.CASH_OUT_NOT_ALLOWED
     return c.CREATED
 
 
 @njit(forceinline=True)
-def giving_to(tables, row, payee_row):
-    """May the account's own money reach this payee? CREATED, or why not."""
+def check_payee(tables, row, payee_row):
+    """Return CREATED if the account's own money may be paid to this payee, else the reason."""
     rule_set = np.int64(tables.accounts[row].rule_set)
     if rule_set == 0:
         return c.CREATED
     payee = tables.accounts[payee_row]
-    return reaching(
+    return payee_code(
         tables.rule_sets, tables.group_rows, tables.group_bits, rule_set, np.int64(payee.payee), np.int64(payee.kind)
     )
 
 
 @njit(forceinline=True)
 def is_final(tables, row):
-    """1 where what the account receives by TRANSFER cannot be reversed, else 0."""
+    """Return 1 if a TRANSFER to this account cannot be reversed, else 0."""
     rule_set = np.int64(tables.accounts[row].rule_set)
-    if rule_set and np.int64(tables.rule_sets[rule_set]["flags"]) & c.FINAL:
+    if rule_set and np.int64(tables.rule_sets[rule_set]["flags"]) & c.RULE_FLAG_FINAL:
         return np.int64(1)
     return np.int64(0)
 
 
 @njit
-def _within(accounts, rule_sets, calendar, row, amount, single):
-    """The part of `giving` that an account without a rule set is spared."""
+def _check_limits(accounts, rule_sets, calendar, row, amount, single):
+    """Return the part of `check_debit` that concerns the rule set."""
     account = accounts[row]
     rules = rule_sets[account.rule_set]
-    if account.kind != c.ISSUANCE and available(account) - amount < rules.refund_reserve:
+    if account.kind != c.ACCOUNT_KIND_ISSUANCE and available(account) - amount < rules.refund_reserve:
         return c.RESERVED_FOR_REFUNDS
     if single and rules.single_max and amount > rules.single_max:
         return c.EXCEEDS_SINGLE_LIMIT
     today = calendar[account.currency]
-    # What was used in a period that is over counts no more; a calendar that goes back ends none.
+    # Usage of an earlier period no longer counts. A calendar that goes back starts no new period.
     if rules.day_max:
         used = account.day_used if today.day <= account.day else np.int64(0)
         if used > rules.day_max - amount:
@@ -94,18 +98,21 @@ def _within(accounts, rule_sets, calendar, row, amount, single):
 
 
 @njit(forceinline=True)
-def giving(tables, row, amount, single):
-    """May the account give this much of its own money? CREATED, or why not."""
+def check_debit(tables, row, amount, single):
+    """Return CREATED if the account can give this much of its own money, else the reason.
+
+    single: whether the limit per operation applies.
+    """
     account = tables.accounts[row]
-    if available(account) < amount and account.kind != c.ISSUANCE:
+    if available(account) < amount and account.kind != c.ACCOUNT_KIND_ISSUANCE:
         return c.EXCEEDS_BALANCE
     if account.rule_set == 0:
         return c.CREATED
-    return _within(tables.accounts, tables.rule_sets, tables.calendar, row, amount, single)
+    return _check_limits(tables.accounts, tables.rule_sets, tables.calendar, row, amount, single)
 
 
 @njit
-def _count(accounts, calendar, row, amount):
+def _add_usage(accounts, calendar, row, amount):
     account = accounts[row]
     today = calendar[account.currency]
     if today.day > account.day:
@@ -123,18 +130,18 @@ def _count(accounts, calendar, row, amount):
 
 
 @njit(forceinline=True)
-def use_up(tables, row, amount):
-    """Count what an account gives against its limits; returns whether it has any rule set to count for."""
+def count_usage(tables, row, amount):
+    """Count a debit against the account's limits. Return whether the account has a rule set."""
     if tables.accounts[row].rule_set == 0:
         return False
     touch_account(tables, row)
-    _count(tables.accounts, tables.calendar, row, amount)
+    _add_usage(tables.accounts, tables.calendar, row, amount)
     return True
 
 
 @njit
-def give_back_used(accounts, row, amount, day, month, year):
-    """What was counted and did not happen comes back, within the periods in which it was counted."""
+def restore_usage(accounts, row, amount, day, month, year):
+    """Subtract from the usage an amount that was counted in these periods but not paid; ended periods are ignored."""
     account = accounts[row]
     if account.day == day:
         account.day_used -= amount
@@ -146,7 +153,7 @@ def give_back_used(accounts, row, amount, day, month, year):
 
 @njit
 def _excess(accounts, rule_sets, row):
-    """What an account holds, with what is on its way to it, above its highest balance; negative where it is below."""
+    """Return balance and credits pending minus the account's `balance_max`; negative if they are below it."""
     account = accounts[row]
     return (
         account.credits_posted
@@ -157,13 +164,13 @@ def _excess(accounts, rule_sets, row):
 
 
 @njit
-def _room(accounts, rule_sets, row, amount):
+def _fits_balance_max(accounts, rule_sets, row, amount):
     return rule_sets[accounts[row].rule_set].balance_max == 0 or _excess(accounts, rule_sets, row) <= -amount
 
 
 @njit
-def _may_flow_over(tables, row, amount, now_ns):
-    """Could the excess of this amount go on its way to the bank, and would the bank take it?"""
+def _waterfall_is_possible(tables, row, amount, now_ns):
+    """Return whether the excess of this amount could be sent to the linked bank account."""
     accounts = tables.accounts
     account = accounts[row]
     if account.link == 0 or overflows_debits(account, amount):
@@ -175,29 +182,29 @@ def _may_flow_over(tables, row, amount, now_ns):
     destination = accounts[destination_row]
     if destination_row == row or destination.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT):
         return False
-    if overflows_credits(destination, amount) or giving_to(tables, row, destination_row) != c.CREATED:
+    if overflows_credits(destination, amount) or check_payee(tables, row, destination_row) != c.CREATED:
         return False
     if destination.rule_set == 0:
         return True
     excess = min(amount, _excess(accounts, tables.rule_sets, row) + amount)
-    return in_force(tables.rule_sets, np.int64(destination.rule_set), now_ns) and _room(
+    return in_force(tables.rule_sets, np.int64(destination.rule_set), now_ns) and _fits_balance_max(
         accounts, tables.rule_sets, destination_row, excess
     )
 
 
 @njit(forceinline=True)
-def receiving(tables, row, amount, now_ns):
-    """FITS, FLOWS_OVER, or the code EXCEEDS_BALANCE_LIMIT."""
-    if tables.accounts[row].rule_set == 0 or _room(tables.accounts, tables.rule_sets, row, amount):
+def check_credit(tables, row, amount, now_ns):
+    """Return FITS, NEEDS_WATERFALL, or the code EXCEEDS_BALANCE_LIMIT."""
+    if tables.accounts[row].rule_set == 0 or _fits_balance_max(tables.accounts, tables.rule_sets, row, amount):
         return FITS
-    if _may_flow_over(tables, row, amount, now_ns):
-        return FLOWS_OVER
+    if _waterfall_is_possible(tables, row, amount, now_ns):
+        return NEEDS_WATERFALL
     return c.EXCEEDS_BALANCE_LIMIT
 
 
 @njit
 def begin_transit(tables, source, through, destination, amount, counted):
-    """Note that money is on its way. The operation that sends it is about to be bound."""
+    """Record a transit of money. The operation that sends it is the next one to be bound."""
     number = tables.counters[c.TRANSITS]
     transit = tables.transits[number]
     account = tables.accounts[source]
@@ -209,7 +216,7 @@ def begin_transit(tables, source, through, destination, amount, counted):
     transit.day = account.day if counted else 0
     transit.month = account.month if counted else 0
     transit.year = account.year if counted else 0
-    transit.state = c.TRANSIT_OPEN
+    transit.state = c.TRANSIT_STATE_OPEN
     transit.counted = 1 if counted else 0
     tables.counters[c.TRANSITS] = number + 1
     touch_account(tables, destination)
@@ -217,8 +224,8 @@ def begin_transit(tables, source, through, destination, amount, counted):
 
 
 @njit
-def flow_over(tables, place, leg, row, received):
-    """What an account may not hold of what it just received goes on its way to the bank."""
+def send_excess(tables, place, leg, row, received):
+    """Make the waterfall: send what an account received above its `balance_max` to the linked bank account."""
     excess = min(received, _excess(tables.accounts, tables.rule_sets, row))
     if excess <= 0:
         return

@@ -1,4 +1,4 @@
-"""Payments that wait in a batch and are settled together, limits on the net effect. Reference, section 10."""
+"""Batches of payments that are settled together, with limits on the net effect. Reference, section 10."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, first_slot, hash_id, insert, remove
 from sycee.ledger.kernels.movements import move, overflows_credits, overflows_debits
-from sycee.ledger.kernels.rules import FITS, giving, giving_to, in_force, receiving, use_up
+from sycee.ledger.kernels.rules import FITS, check_credit, check_debit, check_payee, count_usage, in_force
 from sycee.ledger.kernels.undo import touch_copied
 
 GIVES = 0  # columns of `gross`
 RECEIVES = 1
-# What any account of a batch may say against it, in order of precedence.
-ORDER = np.array(
+# The codes that an account of a batch can cause, in order of precedence.
+PRECEDENCE = np.array(
     [
         c.DEBIT_ACCOUNT_CLOSED,
         c.CREDIT_ACCOUNT_CLOSED,
@@ -36,7 +36,7 @@ ORDER = np.array(
 
 @njit
 def find_batch(tables, number):
-    """Row of the open batch of this number, or -1."""
+    """Return the row of the open batch with this number, or -1."""
     slots = tables.batch_slots
     mask = np.int64(slots.size - 2)
     at = first_slot(slots, hash_id(slots, np.uint64(number), c.ZERO))
@@ -50,7 +50,7 @@ def find_batch(tables, number):
 
 @njit
 def index_batches(tables):
-    """Fill the empty index with all open batches."""
+    """Insert all open batches into the empty index."""
     for row in range(tables.counters[c.BATCHES]):
         if tables.batches[row].number:
             insert(tables.batch_slots, np.uint64(tables.batches[row].number), c.ZERO, row)
@@ -58,7 +58,7 @@ def index_batches(tables):
 
 @njit
 def stage(tables, operation):
-    """A payment waits in its batch."""
+    """Apply a STAGE: add a payment to its batch. Return the code."""
     debit_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if debit_row < 0:
         return c.DEBIT_ACCOUNT_NOT_FOUND
@@ -81,9 +81,9 @@ def stage(tables, operation):
             return c.BATCH_OF_ANOTHER_OPERATOR
     if debit.currency != credit.currency:
         return c.CURRENCIES_MUST_MATCH
-    if debit.kind == c.IN_TRANSIT or credit.kind == c.IN_TRANSIT:
+    if debit.kind == c.ACCOUNT_KIND_IN_TRANSIT or credit.kind == c.ACCOUNT_KIND_IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
-    code = giving_to(tables, debit_row, credit_row)
+    code = check_payee(tables, debit_row, credit_row)
     if code != c.CREATED:
         return code
     if batch_row < 0:
@@ -96,7 +96,7 @@ def stage(tables, operation):
 
 @njit
 def _begin_batch(tables, number, operator):
-    """Row of a new batch: the one that became free last, or one more."""
+    """Return the row of a new batch: the row freed last, or a new one."""
     row = tables.counters[c.FREE_BATCH] - 1
     if row >= 0:
         touch_copied(tables, tables.batches, c.COPIED_BATCHES, row)
@@ -118,7 +118,7 @@ def _begin_batch(tables, number, operator):
 
 @njit
 def _append(tables, batch_row, debit_row, credit_row, amount):
-    """Put a payment behind those that a batch has."""
+    """Append a payment to a batch."""
     row = tables.counters[c.FREE_STAGED] - 1
     if row >= 0:
         touch_copied(tables, tables.staged, c.COPIED_STAGED, row)
@@ -144,8 +144,8 @@ def _append(tables, batch_row, debit_row, credit_row, amount):
 
 
 @njit
-def _release(tables, batch_row):
-    """A batch is done: its row and those of its payments may be used again."""
+def _free_batch(tables, batch_row):
+    """Free the rows of a batch and of its payments for reuse."""
     batch = tables.batches[batch_row]
     remove(tables.batch_slots, np.uint64(batch.number), c.ZERO, batch_row)
     last = np.int64(batch.last) - 1
@@ -163,47 +163,47 @@ def _release(tables, batch_row):
 
 
 @njit(forceinline=True)
-def _objection(tables, row, now_ns):
-    """What an account says against the sums in `gross`: a place in ORDER, the last of which is none."""
+def _account_code(tables, row, now_ns):
+    """Check an account against its sums in `gross`. Return a position in PRECEDENCE; the last one is CREATED."""
     account = tables.accounts[row]
     gives = tables.gross[row, GIVES]
     receives = tables.gross[row, RECEIVES]
     net = receives - gives
-    worst = ORDER.size - 1
-    if net > 0 and receiving(tables, row, net, now_ns) != FITS:
-        worst = _place_of(c.EXCEEDS_BALANCE_LIMIT, worst)
+    worst = PRECEDENCE.size - 1
+    if net > 0 and check_credit(tables, row, net, now_ns) != FITS:
+        worst = _earlier(c.EXCEEDS_BALANCE_LIMIT, worst)
     if net < 0:
-        worst = _place_of(giving(tables, row, -net, False), worst)
+        worst = _earlier(check_debit(tables, row, -net, False), worst)
     if receives > 0 and overflows_credits(account, receives):
-        worst = _place_of(c.OVERFLOWS_CREDITS, worst)
+        worst = _earlier(c.OVERFLOWS_CREDITS, worst)
     if gives > 0 and overflows_debits(account, gives):
-        worst = _place_of(c.OVERFLOWS_DEBITS, worst)
+        worst = _earlier(c.OVERFLOWS_DEBITS, worst)
     if net > 0 and account.rule_set and not in_force(tables.rule_sets, np.int64(account.rule_set), now_ns):
-        worst = _place_of(c.RULE_SET_NOT_IN_FORCE, worst)
+        worst = _earlier(c.RULE_SET_NOT_IN_FORCE, worst)
     if receives > 0 and account.blocks & c.BLOCK_CREDIT:
-        worst = _place_of(c.CREDIT_ACCOUNT_BLOCKED, worst)
+        worst = _earlier(c.CREDIT_ACCOUNT_BLOCKED, worst)
     if gives > 0 and account.blocks & c.BLOCK_DEBIT:
-        worst = _place_of(c.DEBIT_ACCOUNT_BLOCKED, worst)
+        worst = _earlier(c.DEBIT_ACCOUNT_BLOCKED, worst)
     if account.blocks & c.BLOCK_CLOSED:
         if receives > 0:
-            worst = _place_of(c.CREDIT_ACCOUNT_CLOSED, worst)
+            worst = _earlier(c.CREDIT_ACCOUNT_CLOSED, worst)
         if gives > 0:
-            worst = _place_of(c.DEBIT_ACCOUNT_CLOSED, worst)
+            worst = _earlier(c.DEBIT_ACCOUNT_CLOSED, worst)
     return worst
 
 
 @njit
-def _place_of(code, worst):
-    """The earlier of two places in ORDER."""
-    for place in range(worst):
-        if ORDER[place] == code:
-            return place
+def _earlier(code, worst):
+    """Return the position of the code in PRECEDENCE, or `worst` if that is earlier."""
+    for position in range(worst):
+        if PRECEDENCE[position] == code:
+            return position
     return worst
 
 
 @njit
 def settle(tables, operation, place, now_ns):
-    """All payments of a batch at once, or none; or the batch is discarded."""
+    """Apply a SETTLE: make all payments of a batch, or none, or discard the batch. Return the code."""
     number = np.int64(operation.number)
     if number > tables.counters[c.NEWEST_BATCH]:
         return c.BATCH_NOT_FOUND
@@ -215,52 +215,52 @@ def settle(tables, operation, place, now_ns):
         return c.BATCH_OF_ANOTHER_OPERATOR
     if operation.count != batch.count or operation.amount != batch.total:
         return c.BATCH_DIFFERS
-    if operation["flags"] & c.DISCARD:
-        _release(tables, batch_row)
+    if operation["flags"] & c.SETTLE_FLAG_DISCARD:
+        _free_batch(tables, batch_row)
         return c.CREATED
-    # The control sum fits 64 bits, so the sum of any account in it does.
+    # The control sum fits 64 bits, so every account's sum does.
     link = np.int64(batch.first)
     while link:
         staged = tables.staged[link - 1]
         tables.gross[staged.debit, GIVES] += staged.amount
         tables.gross[staged.credit, RECEIVES] += staged.amount
         link = np.int64(staged.next)
-    worst = ORDER.size - 1
-    judged = np.int64(-1)  # who pays many in a row is asked once
+    worst = PRECEDENCE.size - 1
+    checked = np.int64(-1)  # an account that pays several times in a row is checked once
     link = np.int64(batch.first)
     while link:
         staged = tables.staged[link - 1]
         debit_row = np.int64(staged.debit)
-        if debit_row != judged:
-            judged = debit_row
-            worst = min(worst, _objection(tables, debit_row, now_ns))
-        worst = min(worst, _objection(tables, np.int64(staged.credit), now_ns))
+        if debit_row != checked:
+            checked = debit_row
+            worst = min(worst, _account_code(tables, debit_row, now_ns))
+        worst = min(worst, _account_code(tables, np.int64(staged.credit), now_ns))
         link = np.int64(staged.next)
-    done = ORDER[worst] == c.CREATED
+    is_settled = PRECEDENCE[worst] == c.CREATED
     leg = 0
     link = np.int64(batch.first)
-    while link and done:
+    while link and is_settled:
         staged = tables.staged[link - 1]
         move(tables, place, c.PURPOSE_SETTLEMENT, leg, np.int64(staged.debit), np.int64(staged.credit), staged.amount)
-        _forget_gross(tables, np.int64(staged.debit), True)
-        _forget_gross(tables, np.int64(staged.credit), True)
+        _clear_gross(tables, np.int64(staged.debit), True)
+        _clear_gross(tables, np.int64(staged.credit), True)
         leg += 1
         link = np.int64(staged.next)
     while link:
         staged = tables.staged[link - 1]
-        _forget_gross(tables, np.int64(staged.debit), False)
-        _forget_gross(tables, np.int64(staged.credit), False)
+        _clear_gross(tables, np.int64(staged.debit), False)
+        _clear_gross(tables, np.int64(staged.credit), False)
         link = np.int64(staged.next)
-    if done:
-        _release(tables, batch_row)
-    return ORDER[worst]
+    if is_settled:
+        _free_batch(tables, batch_row)
+    return PRECEDENCE[worst]
 
 
 @njit(forceinline=True)
-def _forget_gross(tables, row, done):
-    """Clear an account's sums for the next settlement; once settled, count what it gave on balance."""
+def _clear_gross(tables, row, is_settled):
+    """Clear an account's sums. If the batch was settled, count the net debit against the account's limits."""
     net = tables.gross[row, RECEIVES] - tables.gross[row, GIVES]
-    if done and net < 0:
-        use_up(tables, row, -net)
+    if is_settled and net < 0:
+        count_usage(tables, row, -net)
     tables.gross[row, GIVES] = 0
     tables.gross[row, RECEIVES] = 0

@@ -1,9 +1,8 @@
-"""Sorted runs of ids that were bound a while ago: 20 bytes each, found by their own time.
+"""Lookup in sorted runs of older ids: 20 bytes per id, found by the id's own time.
 
-A run holds the ids ordered by time of one contiguous range of bound rows. Ids are nearly in order when they are bound,
-so one id lies in the range of one or two runs, whichever way the ranges overlap: `reach_min` and `reach_max` never go
-down from one run to the next, and between them bisection finds the stretch of runs that may hold an id. A fence is kept
-for each block of 256 ids: bisection between them costs no more than one page of `run_ids`, wherever that is.
+A run holds the time-ordered ids of one contiguous range of bound rows. Ids are bound nearly in order, so one id is in
+the range of one or two runs. `reach_min` and `reach_max` never decrease from one run to the next; bisection on them
+finds the runs that may hold an id. One fence per block of 256 ids limits the search to one page of `run_ids`.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from sycee.ledger.kernels.inline import njit
 
 @njit(forceinline=True)
 def _is_less(ids, at, low, high):
-    """Is the id at this place less than the given one?"""
+    """Return whether the id at this position is less than the given one."""
     return ids[at, 1] < high or (ids[at, 1] == high and ids[at, 0] < low)
 
 
 @njit
 def _find_in_run(run, run_ids, run_rows, fences, low, high):
-    """Row of the id in one run, or -1."""
+    """Return the bound row of the id in one run, or -1."""
     end = run.first + np.int64(run.count)
     # The last block whose first id is not greater.
     least = run.first >> c.BLOCK_BITS
@@ -49,7 +48,7 @@ def _find_in_run(run, run_ids, run_rows, fences, low, high):
 
 @njit
 def find_in_runs(runs, count, run_ids, run_rows, fences, low, high):
-    """Row of the id in the first `count` runs, or -1."""
+    """Return the bound row of the id in the first `count` runs, or -1."""
     at = np.int64(0)
     most = count
     while at < most:

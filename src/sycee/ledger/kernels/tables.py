@@ -1,4 +1,4 @@
-"""The state's arrays, as the kernels see them."""
+"""The arrays of a state, as the kernels receive them."""
 
 from __future__ import annotations
 
@@ -9,64 +9,66 @@ import numba
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.arrays import Array
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 
-Array = np.ndarray[Any, Any]
-
 
 class Tables(NamedTuple):
-    """Every array of the state, as the kernels see it. Lengths are capacities; `counters` says what is in use."""
+    """Every array of the state. Lengths are capacities; `counters` has the number of rows in use.
+
+    An index is (power of two + 1,) u64. Each slot is `hash << 32 | row + 1`, 0 if free; the last word is the hash key.
+    """
 
     accounts: Any  # (capacity,) layout.ACCOUNT
     purses: Any  # (capacity,) layout.PURSE
-    movements: Any  # (capacity,) layout.MOVEMENT; number 1 stands at index 0
+    movements: Any  # (capacity,) layout.MOVEMENT; number 1 is at index 0
     bound: Any  # (capacity,) layout.BOUND
     refunds: Any  # (capacity,) layout.REFUND
-    account_slots: Any  # (power of two + 1,) u64: hash << 32 | row + 1, 0 is free; last comes the hash's key
-    bound_slots: Any  # ids that are not ordered by time, for ever; its key is that of the contents' hashes too
-    stray_highs: Any  # (bound_slots.size,) u16: row // SLOT_ROWS of each slot of it; one of zero while all rows fit
-    recent_slots: Any  # ids ordered by time: those bound last; its rows count from the generation's first
-    older_slots: Any  # likewise the generation before it
-    refund_slots: Any  # by bound row
-    batch_slots: Any  # by number
+    account_slots: Any  # index of accounts by id
+    unordered_slots: Any  # index of bound ids that are not ordered by time; its key is also the content hash's key
+    unordered_row_highs: Any  # (unordered_slots.size,) u16: row // SLOT_ROWS per slot; (1,) while all rows fit a slot
+    recent_slots: Any  # index of the newest ids ordered by time; rows count from the generation's first
+    older_slots: Any  # index of the generation before it; likewise
+    refund_slots: Any  # index of refunds by bound row
+    batch_slots: Any  # index of open batches by number
     runs: Any  # (capacity,) layout.RUN: older ids, sorted
-    run_ids: Any  # (capacity, 2) u64, low and high; each run begins at a whole block
-    run_rows: Any  # (capacity,) u32: bound row less that of the run's first
+    run_ids: Any  # (capacity, 2) u64, low and high; each run begins at a block boundary
+    run_rows: Any  # (capacity,) u32: bound row minus the run's first row
     fences: Any  # (capacity, 2) u64: the first id of each block of run_ids
-    tops: Any  # (TOPS,) u64: greatest ids, see constants
+    greatest_ids: Any  # (GREATEST_WORDS,) u64, see constants
     generations: Any  # (GENERATIONS,) i64, see constants
     rule_sets: Any  # (numbers,) layout.RULE_SET
     programmes: Any  # (numbers,) layout.PROGRAMME
     group_rows: Any  # (GROUPS_MAX + 1,) u16 by number: row + 1 in group_bits, 0 undefined
-    group_bits: Any  # (groups, words) u64: bit p of a row says that payee p belongs
+    group_bits: Any  # (groups, words) u64: bit p is set if payee p belongs to the group
     issuance: Any  # (1000,) i64 by currency: 0 undefined, -1 defined, else row + 1 of its issuance account
-    calendar: Any  # (1000,) layout.CALENDAR by currency: the dates of the frame at hand
-    holds: Any  # (capacity,) layout.HOLD, in order of making
+    calendar: Any  # (1000,) layout.CALENDAR by currency: the dates of the current frame
+    holds: Any  # (capacity,) layout.HOLD, in the order of creation
     hold_legs: Any  # (capacity,) layout.HOLD_LEG
     time_outs: Any  # (capacity,) layout.TIME_OUT: a binary heap
-    transits: Any  # (capacity,) layout.TRANSIT, in order of beginning
+    transits: Any  # (capacity,) layout.TRANSIT, in the order of creation
     batches: Any  # (capacity,) layout.BATCH
     staged: Any  # (capacity,) layout.STAGED
-    gross: Any  # (capacity of accounts, 2) i64: what a settlement takes from and gives to each; zero between them
+    gross: Any  # (capacity of accounts, 2) i64: sums per account within one SETTLE; zero outside it
     keys: Any  # (capacity,) layout.KEY
     frame_times: Any  # (capacity,) i64 by sequence
-    counters: Any  # (COUNTERS,) i64
-    scratch: Any  # (2, PURSES_PER_WALLET_MAX) i64: purses and amounts of the pay at hand
-    ahead: Any  # (128, 2) u64, a ring by operation: its accounts' hashes, then their rows + 1 in all likelihood
-    undo_accounts: Any  # rows as they were before a chain wrote to them, and which rows they are
+    counters: Any  # (COUNTERS,) i64, see constants
+    scratch: Any  # (2, PURSES_PER_WALLET_MAX) i64: purse rows and amounts of the current PAY or HOLD
+    prefetch_ring: Any  # (128, 2) u64 by operation: the hashes of both accounts, later their probable rows + 1
+    undo_accounts: Any  # rows before a chain wrote to them, and their row numbers
     undo_account_rows: Any
     undo_purses: Any
     undo_purse_rows: Any
     undo_holds: Any
     undo_hold_rows: Any
-    undo_values: Any  # (capacity, 3) i64: which field, row, value
-    copying: Any  # (COPIED_TABLES, COPY_COLUMNS) i64: how far each table is copied, and what `kept` holds of it
-    kept: Any  # (capacity,) u64: rows as they were before the first write since the copying began
+    undo_values: Any  # (capacity, 3) i64: field, row, value
+    copying: Any  # (COPIED_TABLES, COPY_COLUMNS) i64: progress of a snapshot copy per table, see constants
+    preimages: Any  # (capacity,) u64: rows before their first write since the snapshot copy began
 
 
-# The tables that grow with use, their row type and their first length.
-GROWING: dict[str, tuple[Any, int]] = {
+# The tables that grow with use: row type and initial length.
+GROWING_TABLES: dict[str, tuple[Any, int]] = {
     "accounts": (layout.ACCOUNT, 1024),
     "purses": (layout.PURSE, 0),
     "movements": (layout.MOVEMENT, 4096),
@@ -96,31 +98,16 @@ GROWING: dict[str, tuple[Any, int]] = {
     "undo_values": (np.dtype(("<i8", 3)), 0),
 }
 
-# A generation of ids is full at half as many: some seconds of a country's payments, so that clients whose clocks differ
-# by that much find their ids among the newest two. Tests lower it.
-GENERATION_SLOTS = 1 << 21
-GENERATION_ROWS = limits.SLOT_ROWS_MAX  # the most rows that it spans, strays among them
 
-
-def generation_slots() -> int:
-    """How many slots the index of a generation has once it turns; it begins small."""
-    return GENERATION_SLOTS
-
-
-def generation_rows() -> int:
-    """How many rows a generation spans at most."""
-    return GENERATION_ROWS
-
-
-def seen(array: Array) -> Array:
-    """An array as the kernels may be given it. Interpreted, they need rows whose fields are attributes."""
+def kernel_view(array: Array) -> Array:
+    """Return the array as kernels accept it. Interpreted kernels need records whose fields are attributes."""
     return array.view(np.recarray) if numba.config.DISABLE_JIT and array.dtype.names else array
 
 
 def empty_slots(size: int) -> Array:
-    """An index with room for `size` slots, a power of two, and a fresh key behind them.
+    """Return an empty index of `size` slots, a power of two, with a random hash key.
 
-    The key decides where ids stand in this process' memory and nothing else: no answer, no digest, no byte on disk.
+    The key decides only where an id is in this process' memory. No result, digest or file depends on it.
     """
     slots = np.zeros(size + 1, np.uint64)
     slots[size] = secrets.randbits(64)
@@ -128,12 +115,12 @@ def empty_slots(size: int) -> Array:
 
 
 def empty_tables() -> Tables:
-    """The smallest tables; the state grows them."""
+    """Return the smallest tables; the state grows them."""
     return Tables(
-        **{name: seen(np.zeros(length, dtype)) for name, (dtype, length) in GROWING.items()},
+        **{name: kernel_view(np.zeros(length, dtype)) for name, (dtype, length) in GROWING_TABLES.items()},
         account_slots=empty_slots(4096),
-        bound_slots=empty_slots(4096),
-        stray_highs=np.zeros(1, np.uint16),
+        unordered_slots=empty_slots(4096),
+        unordered_row_highs=np.zeros(1, np.uint16),
         recent_slots=empty_slots(64),
         older_slots=empty_slots(64),
         refund_slots=empty_slots(64),
@@ -141,12 +128,12 @@ def empty_tables() -> Tables:
         group_rows=np.zeros(limits.GROUPS_MAX + 1, np.uint16),
         group_bits=np.zeros((1, 16), np.uint64),
         issuance=np.zeros(1000, np.int64),
-        calendar=seen(np.zeros(1000, layout.CALENDAR)),
-        tops=np.zeros(c.TOPS, np.uint64),
+        calendar=kernel_view(np.zeros(1000, layout.CALENDAR)),
+        greatest_ids=np.zeros(c.GREATEST_WORDS, np.uint64),
         generations=np.zeros(c.GENERATIONS, np.int64),
         counters=np.zeros(c.COUNTERS, np.int64),
-        ahead=np.zeros((128, 2), np.uint64),
+        prefetch_ring=np.zeros((128, 2), np.uint64),
         scratch=np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),
         copying=np.zeros((c.COPIED_TABLES, c.COPY_COLUMNS), np.int64),
-        kept=np.zeros(1, np.uint64),
+        preimages=np.zeros(1, np.uint64),
     )

@@ -1,4 +1,4 @@
-"""Money on its way to or from a bank: SEND, CONFIRM, REJECT. Reference, section 8."""
+"""Transits of money to or from a bank: SEND, CONFIRM, REJECT. Reference, section 8."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound
 from sycee.ledger.kernels.movements import available, move, overflows_credits, overflows_debits
-from sycee.ledger.kernels.payments import takes_or_suspense
+from sycee.ledger.kernels.payments import account_or_suspense
 from sycee.ledger.kernels.rules import (
     FITS,
     begin_transit,
-    give_back_used,
-    giving,
-    giving_to,
+    check_credit,
+    check_debit,
+    check_payee,
+    count_usage,
     in_force,
-    receiving,
-    use_up,
+    restore_usage,
 )
 from sycee.ledger.kernels.undo import touch_account, touch_value
 
 
 @njit
 def _accounts_code(tables, source_row, through_row, destination_row, now_ns):
-    """Why nothing may be sent between these three, whatever the amount; CREATED where it may."""
+    """Return CREATED if money can be sent between these three accounts, else the reason, whatever the amount."""
     source = tables.accounts[source_row]
     through = tables.accounts[through_row]
     destination = tables.accounts[destination_row]
     if source.currency != destination.currency or source.currency != through.currency:
         return c.CURRENCIES_MUST_MATCH
-    if source.kind == c.IN_TRANSIT or destination.kind == c.IN_TRANSIT:
+    if source.kind == c.ACCOUNT_KIND_IN_TRANSIT or destination.kind == c.ACCOUNT_KIND_IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
     if source.blocks & c.BLOCK_CLOSED:
         return c.DEBIT_ACCOUNT_CLOSED
@@ -42,12 +42,12 @@ def _accounts_code(tables, source_row, through_row, destination_row, now_ns):
         return c.CREDIT_ACCOUNT_BLOCKED
     if destination.rule_set and not in_force(tables.rule_sets, np.int64(destination.rule_set), now_ns):
         return c.RULE_SET_NOT_IN_FORCE
-    return giving_to(tables, source_row, destination_row)
+    return check_payee(tables, source_row, destination_row)
 
 
 @njit
 def send(tables, operation, place, now_ns):
-    """Money sets out: from the giver to the IN_TRANSIT account, for the destination."""
+    """Apply a SEND: move money to the IN_TRANSIT account and begin a transit. Return the code."""
     source_row = find(tables.account_slots, tables.accounts, operation.debit_low, operation.debit_high)
     if source_row < 0:
         return c.DEBIT_ACCOUNT_NOT_FOUND
@@ -55,16 +55,16 @@ def send(tables, operation, place, now_ns):
     if destination_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND
     through_row = find(tables.account_slots, tables.accounts, operation.reference_low, operation.reference_high)
-    if through_row < 0 or tables.accounts[through_row].kind != c.IN_TRANSIT:
+    if through_row < 0 or tables.accounts[through_row].kind != c.ACCOUNT_KIND_IN_TRANSIT:
         return c.TRANSIT_ACCOUNT_NOT_FOUND
     code = _accounts_code(tables, source_row, through_row, destination_row, now_ns)
     if code != c.CREATED:
         return code
     source = tables.accounts[source_row]
     amount = operation.amount
-    if operation["flags"] & c.UP_TO and source.kind != c.ISSUANCE:
-        kept = tables.rule_sets[source.rule_set].refund_reserve if source.rule_set else np.int64(0)
-        amount = min(amount, available(source) - kept)
+    if operation["flags"] & c.SEND_FLAG_UP_TO and source.kind != c.ACCOUNT_KIND_ISSUANCE:
+        reserved = tables.rule_sets[source.rule_set].refund_reserve if source.rule_set else np.int64(0)
+        amount = min(amount, available(source) - reserved)
         if amount <= 0:
             return c.EXCEEDS_BALANCE
     if overflows_debits(source, amount):
@@ -73,20 +73,20 @@ def send(tables, operation, place, now_ns):
         tables.accounts[destination_row], amount
     ):
         return c.OVERFLOWS_CREDITS
-    code = giving(tables, source_row, amount, True)
+    code = check_debit(tables, source_row, amount, True)
     if code != c.CREATED:
         return code
-    if receiving(tables, destination_row, amount, now_ns) != FITS:
+    if check_credit(tables, destination_row, amount, now_ns) != FITS:
         return c.EXCEEDS_BALANCE_LIMIT
     move(tables, place, c.PURPOSE_SEND, 0, source_row, through_row, amount)
-    counted = use_up(tables, source_row, amount)
+    counted = count_usage(tables, source_row, amount)
     begin_transit(tables, source_row, through_row, destination_row, amount, counted)
     return c.CREATED
 
 
 @njit
 def _transit_of(tables, low, high):
-    """Row of the transit that this operation began, or -1. Transits stand in the order of their bound operations."""
+    """Return the row of the transit that this operation began, or -1. Transits are in the order of their operations."""
     bound_row = find_bound(tables, low, high)
     least = np.int64(0)
     most = tables.counters[c.TRANSITS]
@@ -104,25 +104,25 @@ def _transit_of(tables, low, high):
 
 
 @njit
-def arrive(tables, operation, place, confirmed):
-    """CONFIRM: the money reaches its destination. REJECT: it goes back, and no limit keeps it from doing so."""
+def confirm_or_reject(tables, operation, place, confirmed):
+    """Apply a CONFIRM (pay the destination) or a REJECT (pay the source, whatever its limits). Return the code."""
     row = _transit_of(tables, operation.reference_low, operation.reference_high)
     if row < 0:
         return c.TRANSIT_NOT_FOUND
     transit = tables.transits[row]
-    if transit.state != c.TRANSIT_OPEN:
+    if transit.state != c.TRANSIT_STATE_OPEN:
         return c.TRANSIT_DONE
     amount = transit.amount
     through_row = np.int64(transit.through)
     destination_row = np.int64(transit.destination)
     source_row = np.int64(transit.source)
     if confirmed:
-        target, purpose = takes_or_suspense(tables, destination_row, c.PURPOSE_CONFIRM, c.PURPOSE_CONFIRM_SUSPENSE)
+        target, purpose = account_or_suspense(tables, destination_row, c.PURPOSE_CONFIRM, c.PURPOSE_CONFIRM_SUSPENSE)
     else:
-        target, purpose = takes_or_suspense(tables, source_row, c.PURPOSE_REJECT, c.PURPOSE_REJECT_SUSPENSE)
+        target, purpose = account_or_suspense(tables, source_row, c.PURPOSE_REJECT, c.PURPOSE_REJECT_SUSPENSE)
     if overflows_debits(tables.accounts[through_row], amount):
         return c.OVERFLOWS_DEBITS
-    # Money in transit to this receiver was counted when the transit began.
+    # The destination's pending credits include this amount since the transit began.
     if target != destination_row and overflows_credits(tables.accounts[target], amount):
         return c.OVERFLOWS_CREDITS
     touch_account(tables, destination_row)
@@ -130,7 +130,7 @@ def arrive(tables, operation, place, confirmed):
     move(tables, place, purpose, 0, through_row, target, amount)
     if not confirmed and transit.counted:
         touch_account(tables, source_row)
-        give_back_used(tables.accounts, source_row, amount, transit.day, transit.month, transit.year)
+        restore_usage(tables.accounts, source_row, amount, transit.day, transit.month, transit.year)
     touch_value(tables, c.VALUE_TRANSIT, row, np.int64(transit.state))
-    transit.state = c.TRANSIT_CONFIRMED if confirmed else c.TRANSIT_REJECTED
+    transit.state = c.TRANSIT_STATE_CONFIRMED if confirmed else c.TRANSIT_STATE_REJECTED
     return c.CREATED

@@ -1,8 +1,8 @@
-"""What is written to is kept as it was before: for a chain, which may be taken back, and while the state is copied.
+"""Pre-images before writes: for a chain, which may be undone, and for a snapshot copy of the state.
 
-At other times nothing is kept. Of a chain, rows that were added vanish with the counters; entries in the heap of
-time-outs stay and are stale there. Every write to a row that was there before goes through one of these functions;
-those to the small tables, which are copied at once, need not.
+At all other times nothing is saved. When a chain is undone, rows that it added vanish with the counters; its entries in
+the heap of time-outs remain, as stale ones. Call one of the `touch` functions before every write to an existing row of
+a large table. Small tables need none: a snapshot copies them whole at its start.
 """
 
 from __future__ import annotations
@@ -11,65 +11,62 @@ import numpy as np
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.lookup import remove, remove_bound
-from sycee.ledger.kernels.preimages import keep_first
+from sycee.ledger.kernels.lookup import remove, unbind_last
+from sycee.ledger.kernels.preimages import save_preimage
+
+RESTORED = np.array([c.MOVEMENTS, c.BOUND, c.HOLDS, c.HOLD_LEGS, c.TRANSITS, c.REFUNDS])
+
+
+@njit(forceinline=True)
+def _save(tables, rows, copied_table, undo_images, undo_rows, undo_counter, row):
+    """Save a row for whatever needs it."""
+    mode = tables.counters[c.PREIMAGE_MODE]
+    if mode & c.COPY:
+        save_preimage(tables.copying, tables.preimages, rows, copied_table, row)
+    if mode & c.CHAIN:
+        at = tables.counters[undo_counter]
+        undo_images[at] = rows[row]
+        undo_rows[at] = row
+        tables.counters[undo_counter] = at + 1
 
 
 @njit(forceinline=True)
 def touch_account(tables, row):
-    """Say that an account is about to be written to."""
-    keeping = tables.counters[c.KEEPING]
-    if keeping:
-        if keeping & c.COPY:
-            keep_first(tables.copying, tables.kept, tables.accounts, c.COPIED_ACCOUNTS, row)
-        if keeping & c.CHAIN:
-            at = tables.counters[c.UNDO_ACCOUNTS]
-            tables.undo_accounts[at] = tables.accounts[row]
-            tables.undo_account_rows[at] = row
-            tables.counters[c.UNDO_ACCOUNTS] = at + 1
+    """Save an account before a write."""
+    if tables.counters[c.PREIMAGE_MODE]:
+        undo_images, undo_rows = tables.undo_accounts, tables.undo_account_rows
+        _save(tables, tables.accounts, c.COPIED_ACCOUNTS, undo_images, undo_rows, c.UNDO_ACCOUNTS, row)
 
 
 @njit(forceinline=True)
 def touch_purse(tables, row):
-    """Say that a purse is about to be written to."""
-    keeping = tables.counters[c.KEEPING]
-    if keeping:
-        if keeping & c.COPY:
-            keep_first(tables.copying, tables.kept, tables.purses, c.COPIED_PURSES, row)
-        if keeping & c.CHAIN:
-            at = tables.counters[c.UNDO_PURSES]
-            tables.undo_purses[at] = tables.purses[row]
-            tables.undo_purse_rows[at] = row
-            tables.counters[c.UNDO_PURSES] = at + 1
+    """Save a purse before a write."""
+    if tables.counters[c.PREIMAGE_MODE]:
+        undo_images, undo_rows = tables.undo_purses, tables.undo_purse_rows
+        _save(tables, tables.purses, c.COPIED_PURSES, undo_images, undo_rows, c.UNDO_PURSES, row)
 
 
 @njit(forceinline=True)
 def touch_hold(tables, row):
-    """Say that a hold is about to be written to."""
-    keeping = tables.counters[c.KEEPING]
-    if keeping:
-        if keeping & c.COPY:
-            keep_first(tables.copying, tables.kept, tables.holds, c.COPIED_HOLDS, row)
-        if keeping & c.CHAIN:
-            at = tables.counters[c.UNDO_HOLDS]
-            tables.undo_holds[at] = tables.holds[row]
-            tables.undo_hold_rows[at] = row
-            tables.counters[c.UNDO_HOLDS] = at + 1
+    """Save a hold before a write."""
+    if tables.counters[c.PREIMAGE_MODE]:
+        undo_images, undo_rows = tables.undo_holds, tables.undo_hold_rows
+        _save(tables, tables.holds, c.COPIED_HOLDS, undo_images, undo_rows, c.UNDO_HOLDS, row)
 
 
 @njit(forceinline=True)
 def touch_value(tables, field, row, value):
-    """Say that one field, now `value`, is about to be written to."""
-    keeping = tables.counters[c.KEEPING]
-    if keeping:
-        if keeping & c.COPY:
+    """Save one field, whose value is `value`, before a write."""
+    mode = tables.counters[c.PREIMAGE_MODE]
+    if mode:
+        if mode & c.COPY:
             if field == c.VALUE_REFUNDED:
-                keep_first(tables.copying, tables.kept, tables.refunds, c.COPIED_REFUNDS, row)
+                save_preimage(tables.copying, tables.preimages, tables.refunds, c.COPIED_REFUNDS, row)
             elif field == c.VALUE_HOLD_LEG:
-                keep_first(tables.copying, tables.kept, tables.hold_legs, c.COPIED_HOLD_LEGS, row)
+                save_preimage(tables.copying, tables.preimages, tables.hold_legs, c.COPIED_HOLD_LEGS, row)
             else:
-                keep_first(tables.copying, tables.kept, tables.transits, c.COPIED_TRANSITS, row)
-        if keeping & c.CHAIN:
+                save_preimage(tables.copying, tables.preimages, tables.transits, c.COPIED_TRANSITS, row)
+        if mode & c.CHAIN:
             at = tables.counters[c.UNDO_VALUES]
             tables.undo_values[at, 0] = field
             tables.undo_values[at, 1] = row
@@ -79,28 +76,24 @@ def touch_value(tables, field, row, value):
 
 @njit(forceinline=True)
 def touch_copied(tables, rows, table, row):
-    """Say that a row of a table that no chain writes to is about to be written to; `table` is its row of `copying`."""
-    if tables.counters[c.KEEPING] & c.COPY:
-        keep_first(tables.copying, tables.kept, rows, table, row)
+    """Save a row of a table that chains do not change; `table` is its row in `copying`."""
+    if tables.counters[c.PREIMAGE_MODE] & c.COPY:
+        save_preimage(tables.copying, tables.preimages, rows, table, row)
 
 
 @njit
-def begin_chain(tables, marks):
-    """From now on keep what is written to; `marks`: (6,) i64, takes how much there was of everything."""
-    marks[0] = tables.counters[c.MOVEMENTS]
-    marks[1] = tables.counters[c.BOUND]
-    marks[2] = tables.counters[c.HOLDS]
-    marks[3] = tables.counters[c.HOLD_LEGS]
-    marks[4] = tables.counters[c.TRANSITS]
-    marks[5] = tables.counters[c.REFUNDS]
+def begin_chain(tables, savepoint):
+    """Start saving for a chain. Store the row counts in `savepoint`, (COUNTERS,) i64."""
+    for k in range(RESTORED.size):
+        savepoint[RESTORED[k]] = tables.counters[RESTORED[k]]
     end_chain(tables)
-    tables.counters[c.KEEPING] |= c.CHAIN
+    tables.counters[c.PREIMAGE_MODE] |= c.CHAIN
 
 
 @njit
 def end_chain(tables):
-    """Keep nothing for a chain any more."""
-    tables.counters[c.KEEPING] &= c.COPY
+    """Stop saving for a chain, and discard its pre-images."""
+    tables.counters[c.PREIMAGE_MODE] &= c.COPY
     tables.counters[c.UNDO_ACCOUNTS] = 0
     tables.counters[c.UNDO_PURSES] = 0
     tables.counters[c.UNDO_HOLDS] = 0
@@ -108,8 +101,8 @@ def end_chain(tables):
 
 
 @njit
-def undo_chain(tables, marks):
-    """Everything as it was at `begin_chain`: the newest pre-image first, so that the oldest of a row stays."""
+def undo_chain(tables, savepoint):
+    """Restore the state of `begin_chain`, newest pre-image first, so that the oldest one of a row prevails."""
     for at in range(tables.counters[c.UNDO_ACCOUNTS] - 1, -1, -1):
         tables.accounts[tables.undo_account_rows[at]] = tables.undo_accounts[at]
     for at in range(tables.counters[c.UNDO_PURSES] - 1, -1, -1):
@@ -126,15 +119,11 @@ def undo_chain(tables, marks):
             tables.hold_legs[row].held = value
         else:
             tables.transits[row].state = value
-    # The index of strays forgets in the reverse of the order in which it learned: then a freed slot breaks no search.
-    for row in range(tables.counters[c.BOUND] - 1, marks[1] - 1, -1):
-        remove_bound(tables, np.int64(row))
-    for row in range(tables.counters[c.REFUNDS] - 1, marks[5] - 1, -1):
+    # The index of unordered ids removes them in reverse order of insertion: a freed slot then breaks no search.
+    for row in range(tables.counters[c.BOUND] - 1, savepoint[c.BOUND] - 1, -1):
+        unbind_last(tables, np.int64(row))
+    for row in range(tables.counters[c.REFUNDS] - 1, savepoint[c.REFUNDS] - 1, -1):
         remove(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, np.int64(row))
-    tables.counters[c.MOVEMENTS] = marks[0]
-    tables.counters[c.BOUND] = marks[1]
-    tables.counters[c.HOLDS] = marks[2]
-    tables.counters[c.HOLD_LEGS] = marks[3]
-    tables.counters[c.TRANSITS] = marks[4]
-    tables.counters[c.REFUNDS] = marks[5]
+    for k in range(RESTORED.size):
+        tables.counters[RESTORED[k]] = savepoint[RESTORED[k]]
     end_chain(tables)

@@ -1,8 +1,9 @@
-"""What can be said of a record by its bytes alone: malformed or not, docs/reference/ledger.md section 2."""
+"""Validation of a record by its bytes alone. Reference, section 2."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,44 +15,43 @@ from sycee.ledger.operation_table import TABLE
 
 _ALL: Final = 0xFFFFFFFFFFFFFFFF
 _WORDS: Final = limits.RECORD_BYTES // 8
-_FLAG_VALUES: Final = 16  # `flags` is below it, LINKED apart
+_FLAG_VALUES: Final = 16  # `flags` without LINKED is below it
 _IDS: Final = ("debit", "credit", "reference")
 
-# By kind, from its row in the operation table. A maximum of 0: the kind does not use the field, or takes any value.
-KNOWN = np.zeros(c.KINDS, dtype=np.bool_)
-LINKABLE = np.zeros(c.KINDS, dtype=np.bool_)
-_AMOUNTS = np.zeros(c.KINDS, dtype=np.bool_)
-_WINDOWS = np.zeros(c.KINDS, dtype=np.bool_)
-_TEXTS = np.zeros(c.KINDS, dtype=np.bool_)  # a name begins at byte 32
-_KEYS = np.zeros(c.KINDS, dtype=np.bool_)
-_DIFFERENT = np.zeros(c.KINDS, dtype=np.int64)  # bits of `_IDS` that differ from each other
-_NUMBERS = np.zeros((c.KINDS, 2), dtype=np.int64)  # least and most
-_COUNTS = np.zeros(c.KINDS, dtype=np.int64)
-_FIRSTS = np.zeros(c.KINDS, dtype=np.int64)
-_RULE_SETS = np.zeros((c.KINDS, 2), dtype=np.int64)  # likewise
-# By kind and value of `flags`: a row of the two tables below; 0 where the kind does not take them.
+
+def _by_kind(value: Callable[[Any, dict[str, Any]], Any], dtype: Any = np.bool_, *, size: int = 1) -> Any:
+    """Return an array by kind, (KINDS,) or (KINDS, size), of `value(row, fields by name)`."""
+    table = np.zeros((c.KINDS, size), dtype)
+    for kind, row in TABLE.items():
+        table[kind] = value(row, {field.name: field for field in row.fields})
+    return table if size > 1 else table.ravel()
+
+
+def _bounds(name: str) -> Any:
+    """Return the least and greatest value of a field by kind; (0, 0): the kind does not use it, or accepts any."""
+    return _by_kind(
+        lambda row, fields: (fields[name].low, fields[name].high) if name in fields else (0, 0), np.int64, size=2
+    )
+
+
+KNOWN = _by_kind(lambda row, fields: True)
+LINKABLE = _by_kind(lambda row, fields: row.linkable)
+_AMOUNTS = _by_kind(lambda row, fields: "amount" in fields)
+_WINDOWS = _by_kind(lambda row, fields: {"from_ns", "until_ns"} <= set(fields))
+_TEXTS = _by_kind(lambda row, fields: bool({"zone", "release"} & set(fields)))  # text begins at byte 32
+_KEYS = _by_kind(lambda row, fields: "key" in fields)
+# Bits of the ids that must differ from each other, in the order of `_IDS`.
+_DIFFERENT = _by_kind(lambda row, fields: sum(1 << _IDS.index(name) for name in row.different), np.int64)
+_NUMBERS, _RULE_SETS, _COUNTS, _FIRSTS = (_bounds(name) for name in ("number", "rule_set", "count", "first"))
+# By kind and value of `flags`: a row of the two tables below; 0 if the kind does not accept the flags.
 _SHAPES = np.zeros((c.KINDS, _FLAG_VALUES), dtype=np.int64)
 _FORBIDDEN = np.zeros((1 + sum(len(row.flags) for row in TABLE.values()), _WORDS), dtype=np.uint64)
-_NAMES = np.zeros(len(_FORBIDDEN), dtype=np.int64)  # bits of `_IDS` that must not be zero
+_NAMES = np.zeros(len(_FORBIDDEN), dtype=np.int64)  # bits of the ids that must not be zero
 
 
 def _fill() -> None:
     shape = 0
     for kind, row in TABLE.items():
-        fields = {each.name: each for each in row.fields}
-        KNOWN[kind] = True
-        LINKABLE[kind] = row.linkable
-        _AMOUNTS[kind] = "amount" in fields
-        _WINDOWS[kind] = {"from_ns", "until_ns"} <= set(fields)
-        _TEXTS[kind] = bool({"zone", "release"} & set(fields))
-        _KEYS[kind] = "key" in fields
-        _DIFFERENT[kind] = sum(1 << _IDS.index(name) for name in row.different)
-        for name, most in (("count", _COUNTS), ("first", _FIRSTS)):
-            most[kind] = fields[name].high if name in fields else 0
-            assert name not in fields or fields[name].low == min(1, most[kind])
-        for name, bounds in (("number", _NUMBERS), ("rule_set", _RULE_SETS)):
-            if name in fields:
-                bounds[kind] = fields[name].low, fields[name].high
         for flags in row.flags:
             shape += 1
             _SHAPES[kind, flags] = shape
@@ -66,21 +66,20 @@ def _fill() -> None:
 
 
 _fill()
-# `malformed` knows without these tables what the kinds that come most often leave empty.
+# `malformed` checks the most frequent kinds without these tables.
 assert all(
     _FORBIDDEN[shape, 3:].tolist() == [0] * 5 + [_ALL] * 6 + [0] * 2
     for shape in _SHAPES[[c.KIND_TRANSFER, c.KIND_PAY]].ravel()
     if shape
 )
-LOW16 = np.uint64(0xFFFF)
 MEMBER_WORDS = np.array(layout.MEMBER_WORDS, dtype=np.int64)
-# The words of DEFINE_RULE_SET that are maxima or the refund reserve.
+# The words of DEFINE_RULE_SET that must not be negative: maxima, and refund reserve or least payment.
 _RULE_AMOUNTS = np.array([5, 8, 9, 11, 14, 15], dtype=np.int64)
 
 
 @njit(forceinline=True)
 def malformed(operations, words, i):
-    """CREATED where the bytes of operation `i` alone give no reason to refuse it, else the first reason."""
+    """Return CREATED if the bytes of operation `i` are well formed, else the first code that applies."""
     operation = operations[i]
     if operation.id_low == c.ZERO and operation.id_high == c.ZERO:
         return c.ID_MUST_NOT_BE_ZERO
@@ -93,8 +92,8 @@ def malformed(operations, words, i):
     if shape == 0 or values >= _FLAG_VALUES or (flags != values and not LINKABLE[kind]):
         return c.FLAGS_UNKNOWN
     if kind == c.KIND_TRANSFER or kind == c.KIND_PAY:
-        stray = words[i, 8] | words[i, 9] | words[i, 10] | words[i, 11] | words[i, 12] | words[i, 13]
-        if stray != c.ZERO:
+        unused = words[i, 8] | words[i, 9] | words[i, 10] | words[i, 11] | words[i, 12] | words[i, 13]
+        if unused != c.ZERO:
             return c.FIELD_MUST_BE_ZERO
         if operation.amount <= 0:
             return c.AMOUNT_MUST_BE_POSITIVE
@@ -107,25 +106,33 @@ def malformed(operations, words, i):
 
 
 @njit
-def _stray(operation, words, i, kind, shape):
-    """Is a field that this operation does not use other than zero?"""
-    stray = c.ZERO
+def _needs_suspense(operation):
+    """Return whether an account of the kind that is opened needs a suspense account."""
+    return operation.first != c.ACCOUNT_KIND_ISSUANCE and operation.first != c.ACCOUNT_KIND_SUSPENSE
+
+
+@njit
+def _has_unused_field(operation, words, i, kind, shape):
+    """Return whether a field that this operation does not use is other than zero."""
+    unused = c.ZERO
     for word in range(3, _WORDS):
-        stray |= words[i, word] & _FORBIDDEN[shape, word]
-    if kind == c.KIND_OPEN_ACCOUNT and (operation.first == c.ISSUANCE or operation.first == c.SUSPENSE):
-        stray |= words[i, 6] | words[i, 7]
+        unused |= words[i, word] & _FORBIDDEN[shape, word]
+    if kind == c.KIND_OPEN_ACCOUNT and (
+        operation.first == c.ACCOUNT_KIND_ISSUANCE or operation.first == c.ACCOUNT_KIND_SUSPENSE
+    ):
+        unused |= words[i, 6] | words[i, 7]
     elif kind == c.KIND_ADD_MEMBERS:
         count = np.int64(operation.count)
         if 1 <= count <= MEMBER_WORDS.size:
             for member in range(count, MEMBER_WORDS.size):
                 word = MEMBER_WORDS[member]
-                stray |= words[i, word] | words[i, word + 1]
+                unused |= words[i, word] | words[i, word + 1]
     elif kind == c.KIND_GRANT_ROLE:
         if operation.first != c.ROLE_OPERATOR:
-            stray |= words[i, 11]
+            unused |= words[i, 11]
         if operation.first != c.ROLE_OFFICER:
-            stray |= words[i, 10] & c.LOW32  # `number`; the other half is `first`
-    return stray != c.ZERO
+            unused |= words[i, 10] & c.LOW32  # `number`; the other half is `first`
+    return unused != c.ZERO
 
 
 @njit
@@ -135,8 +142,8 @@ def _same_ids(words, i, one, other):
 
 @njit
 def _malformed_rare(operation, words, i, kind, shape):
-    """The rest of `malformed`, for kinds other than TRANSFER and PAY."""
-    if _stray(operation, words, i, kind, shape):
+    """Return the result of `malformed` for kinds other than TRANSFER and PAY."""
+    if _has_unused_field(operation, words, i, kind, shape):
         return c.FIELD_MUST_BE_ZERO
     if _AMOUNTS[kind] and operation.amount <= 0:
         return c.AMOUNT_MUST_BE_POSITIVE
@@ -145,7 +152,11 @@ def _malformed_rare(operation, words, i, kind, shape):
             if np.int64(words[i, _RULE_AMOUNTS[k]]) < 0:
                 return c.AMOUNT_MUST_BE_POSITIVE
     names = _NAMES[shape]
-    if kind == c.KIND_OPEN_ACCOUNT and operation.first != c.ISSUANCE and operation.first != c.SUSPENSE:
+    if (
+        kind == c.KIND_OPEN_ACCOUNT
+        and operation.first != c.ACCOUNT_KIND_ISSUANCE
+        and operation.first != c.ACCOUNT_KIND_SUSPENSE
+    ):
         names |= 2
     for k in range(3):
         if names & (1 << k) and words[i, 4 + 2 * k] | words[i, 5 + 2 * k] == c.ZERO:
@@ -166,7 +177,7 @@ def _malformed_rare(operation, words, i, kind, shape):
 
 @njit
 def _out_of_range(operation, words, i, kind):
-    """The last of the malformed codes: numbers, counts, kinds, reasons, roles, windows, names, keys."""
+    """Return the last of the malformed codes: numbers, counts, kinds, reasons, roles, windows, texts, keys."""
     number = np.int64(operation.number)
     count = np.int64(operation.count)
     first = np.int64(operation.first)
@@ -177,11 +188,11 @@ def _out_of_range(operation, words, i, kind):
         return c.NUMBER_OUT_OF_RANGE
     if kind == c.KIND_DEFINE_RULE_SET:
         for k in range(4):
-            if words[i, 4] >> np.uint64(16 * k) & LOW16 > np.uint64(c.GROUPS_MAX):
+            if words[i, 4] >> np.uint64(16 * k) & c.LOW16 > np.uint64(c.GROUPS_MAX):
                 return c.NUMBER_OUT_OF_RANGE
-    if _COUNTS[kind] and (count < 1 or count > _COUNTS[kind]):
+    if _COUNTS[kind, 1] and (count < _COUNTS[kind, 0] or count > _COUNTS[kind, 1]):
         return c.COUNT_OUT_OF_RANGE
-    if _FIRSTS[kind] and (first < 1 or first > _FIRSTS[kind]):
+    if _FIRSTS[kind, 1] and (first < _FIRSTS[kind, 0] or first > _FIRSTS[kind, 1]):
         if kind == c.KIND_OPEN_ACCOUNT:
             return c.ACCOUNT_KIND_UNKNOWN
         return c.ROLE_UNKNOWN if kind == c.KIND_GRANT_ROLE else c.REASON_UNKNOWN
