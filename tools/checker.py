@@ -471,7 +471,7 @@ class Ledger(Row):  # one method per kind: refuse, or apply the operation
         batch = self.batch(op.number) if op.number != self.newest + 1 else Row(
             number=op.number, operator=giver.operator, payments=[], count=0, sum=0)
         deny(matching(giver, taker), self.reach(giver, taker), OVERFLOWS_CREDITS=batch.sum + op.amount > MOST,
-             BATCH_OF_ANOTHER_OPERATOR=batch.operator != giver.operator)
+             BATCH_OF_ANOTHER_OPERATOR=batch.operator != giver.operator, TOO_MANY_PAYMENTS=batch.count == 2**30)
         batch.payments.append((giver, taker, op))
         batch.count, batch.sum, self.batches[op.number] = batch.count + 1, batch.sum + op.amount, batch
         self.newest = max(self.newest, op.number)

@@ -397,7 +397,7 @@ def test_where_a_short_check_finds_room_nothing_grows(kind: Kind, movements_each
         else:
             frame = operations.pay(some, payer=1, payee=2, amount=1)
         before = shapes(state)
-        has_room = state._has_room(count, movements_each * count)
+        has_room = state._fits(count, movements_each * count)
         glances.add(has_room)
         known = PreparedBatch(frame, kinds=1 << kind)
         assert has_room == (state.reserve(known) == movements_each * count and shapes(state) == before)

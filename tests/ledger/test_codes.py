@@ -114,7 +114,8 @@ def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None
     from sycee.testing.histories import coverage, random_history  # here, because other tests here need no history
 
     counted = coverage(random_history(seed, 60) for seed in range(SEEDS))
-    assert set(Result) - {code for _, code in counted} == SIGNATURE_CODES
+    too_large = {Result.TOO_MANY_PAYMENTS}  # 2^30 payments: test_tables_settlement
+    assert set(Result) - {code for _, code in counted} == SIGNATURE_CODES | too_large
     assert {kind for kind, code in counted if code is Result.CREATED} == {kind.name for kind in Kind}
 
 

@@ -40,6 +40,7 @@ OUT_OF_REACH = {
     Result.CHAIN_REPEATS_AN_ID: "likewise",
     Result.CHAIN_BROKEN: "likewise",
     Result.LINKED_FAILED: "likewise",
+    Result.TOO_MANY_PAYMENTS: "needs 2^30 payments: test_tables_settlement",
     Result.CREATED: "what is given where nothing else is",
 }
 # Neighbours among a kind's codes that no operation can deserve both of, and why.

@@ -211,7 +211,7 @@ def test_what_is_no_request_is_refused() -> None:
         queries.accounts([1 << 128])
     with pytest.raises(UsageError, match="id = -1 does not fit"):
         queries.holds([-1])
-    with pytest.raises(UsageError, match="id = 'x' is no integer"):
+    with pytest.raises(UsageError, match="id = 'x' is not an id"):
         queries.operations(["x"])  # type: ignore[list-item]
     assert np.array_equal(queries.accounts([np.uint64(5)]), queries.accounts([5]))  # type: ignore[list-item]
     with pytest.raises(UsageError, match="member -1 is not a purse"):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.ledger.side_by_side import Sides
 from tests.ledger.table import Table, play
+from tests.ledger.verbs import id_of
 
 from sycee.core import limits
 from sycee.core.arrays import Array
@@ -246,6 +252,57 @@ def test_the_last_number() -> None:
         stage     1       ann-cny  bob-cny  1         BATCH_DONE
         settle    2^32-1  1  1                        BATCH_DONE
     """)
+
+
+def test_a_batch_has_no_more_payments_than_a_settle_can_name() -> None:
+    table = house()
+    table.play("stage 1 ann-cny bob-cny 1")
+    state, most = table.sides.state, limits.SETTLEMENT_PAYMENTS_MAX
+    state.tables.batches["count"][0] = most - 1  # 2^30 payments would need 24 GiB
+
+    def code_of(record: Array) -> Result:
+        state.reserve(record)
+        return Result(int(state.apply(state.sequence + 1, state.now_ns + 1, record)["code"][0]))
+
+    payment = {"batch": 1, "debit": id_of("ann-cny"), "credit": id_of("bob-cny"), "amount": 1}
+    assert code_of(operations.stage(5_001, **payment)) is Result.CREATED
+    assert code_of(operations.stage(5_002, **payment)) is Result.TOO_MANY_PAYMENTS
+    assert (
+        code_of(operations.settle(5_003, batch=1, operator=1, payments=most, total=2, discard=True)) is Result.CREATED
+    )
+
+
+LOWERED = """
+from sycee.core import limits
+limits.SETTLEMENT_PAYMENTS_MAX = 2
+from tests.ledger.test_tables_settlement import house
+house().play('''
+    stage     1  ann-cny  bob-cny  1
+    stage     1  ann-cny  bob-cny  2
+    stage     1  ann-cny  bob-eur  3              CURRENCIES_MUST_MATCH
+    stage     1  ann-cny  bob-cny  3              TOO_MANY_PAYMENTS
+    stage     1  ann-cny  bob-cny  2^63-1         TOO_MANY_PAYMENTS     # before OVERFLOWS_CREDITS
+    settle    1  2  3
+    moved     SETTLEMENT  ann-cny  bob-cny  1
+    moved     SETTLEMENT  ann-cny  bob-cny  2
+    stage     2  ann-cny  bob-cny  3
+    stage     2  ann-cny  bob-cny  4
+    stage     2  ann-cny  bob-cny  5              TOO_MANY_PAYMENTS
+    discard   2  2  7
+''')
+"""
+
+
+def test_with_a_lower_limit_a_full_batch_is_settled_or_discarded() -> None:
+    """Interpreted kernels read the limit when they are imported."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::RuntimeWarning", "-c", LOWERED],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_open_batches_are_found_among_thousands() -> None:

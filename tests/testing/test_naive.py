@@ -450,7 +450,8 @@ def test_histories_reach_every_code_and_every_kind_of_success() -> None:
     codes: Counter[Result] = Counter()
     for (_, code), count in counts.items():
         codes[code] += count
-    assert {code for code in Result if codes[code] == 0} == SIGNATURE_CODES
+    too_large = {Result.TOO_MANY_PAYMENTS}  # 2^30 payments: test_tables_settlement
+    assert {code for code in Result if codes[code] == 0} == SIGNATURE_CODES | too_large
     assert {kind.name for kind in Kind if counts[kind.name, Result.CREATED] < 10} == set()
 
 

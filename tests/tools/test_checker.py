@@ -286,6 +286,7 @@ def test_a_long_history(tmp_path: Path) -> None:
         ("if op.flags & 1 or not hold.held: self.let_go", "if not hold.held: self.let_go"),  # the rest of a hold
         ("if account.takes else (account.suspense", "if True else (account.suspense"),  # money that cannot go back
         ("amount > row.spare - rules.refund_reserve", "False"),  # what a merchant keeps for refunds
+        ("batch.count == 2**30", "batch.count == 1"),  # the payments of a batch
         # What stands on the pages is checked with it.
         ("| `EXCEEDS_BALANCE` | 60 |", "| `EXCEEDS_BALANCE` | 61 |"),
         ("| REFUND_OWN | 5 |", "| REFUND_OWN | 6 |"),

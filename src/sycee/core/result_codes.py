@@ -124,6 +124,7 @@ class Result(IntEnum):
     LINKED_FAILED = 108
     BATCH_OF_ANOTHER_OPERATOR = 109
     KEY_IS_ANOTHERS = 110
+    TOO_MANY_PAYMENTS = 111
 
     def __str__(self) -> str:
         return self.name
@@ -250,6 +251,7 @@ PRECEDENCE: Final = (
     Result.CLAIM_WINDOW_NOT_OPEN,
     Result.CLAIM_WINDOW_CLOSED,
     Result.TOO_MANY_PURSES,
+    Result.TOO_MANY_PAYMENTS,
     Result.ACCOUNT_NOT_EMPTY,
     Result.RULE_SET_NOT_IN_FORCE,
     Result.PAYEE_NOT_ALLOWED,

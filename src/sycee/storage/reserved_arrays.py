@@ -65,8 +65,8 @@ class ReservedArray:
     def use(self, rows: int, *, expected: int = 0) -> None:
         """Record the number of rows in use, and request memory for the next rows from a worker thread.
 
-        `expected`: further rows that are known to follow at once, so that a small table also gets memory for them, and a
-        large one for all of them or COMING_BYTES_MAX. The caller may write them at once.
+        `expected`: further rows that are known to follow at once, so that a small table also gets memory for them, and
+        a large one for all of them or COMING_BYTES_MAX. The caller may write them at once.
         """
         used_bytes = rows * self._row_bytes
         if expected:

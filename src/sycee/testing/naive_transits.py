@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sycee.core import limits
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
@@ -97,6 +98,7 @@ def stage(book: Book, operation: Operation) -> None:
     refuse(Result.BATCH_OF_ANOTHER_OPERATOR, debit.operator != batch.operator)
     refuse(Result.CURRENCIES_MUST_MATCH, debit.currency != credit.currency)
     refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (debit.kind, credit.kind))
+    refuse(Result.TOO_MANY_PAYMENTS, len(batch.payments) >= limits.SETTLEMENT_PAYMENTS_MAX)
     refuse_for(forbids_payee(book, book.rules_of(debit), credit))
     refuse(Result.OVERFLOWS_CREDITS, batch.total + operation.amount > I64_MAX)
     batch.payments.append((debit.id, credit.id, operation.amount))

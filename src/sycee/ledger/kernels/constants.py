@@ -114,6 +114,7 @@ LINKED: Final = layout.LINKED
 PURSES_PER_WALLET: Final = limits.PURSES_PER_WALLET_MAX
 GROUPS_PER_RULE_SET: Final = limits.GROUPS_PER_RULE_SET_MAX
 GROUPS_MAX: Final = limits.GROUPS_MAX
+SETTLEMENT_PAYMENTS_MAX: Final = limits.SETTLEMENT_PAYMENTS_MAX
 KEY_WORD: Final = layout.KEY_WORD
 
 # uint64 meets only uint64: with an int64 numba would make it signed.

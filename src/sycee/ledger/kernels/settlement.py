@@ -83,6 +83,8 @@ def stage(tables, operation):
         return c.CURRENCIES_MUST_MATCH
     if debit.kind == c.ACCOUNT_KIND_IN_TRANSIT or credit.kind == c.ACCOUNT_KIND_IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
+    if batch_row >= 0 and tables.batches[batch_row].count >= c.SETTLEMENT_PAYMENTS_MAX:
+        return c.TOO_MANY_PAYMENTS
     code = check_payee(tables, debit_row, credit_row)
     if code != c.CREATED:
         return code
