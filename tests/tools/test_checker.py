@@ -178,7 +178,7 @@ def test_a_changed_amount_is_found_though_all_checksums_are_right(
 ) -> None:
     write(tmp_path, (1, changed(hand_made(), frame, index, amount)))
     assert checker.main([str(tmp_path)]) == 3
-    assert f"Frame {frame + 1} is wrong, or one before it" in capsys.readouterr().out
+    assert f"Frame {frame + 1} or an earlier one is wrong" in capsys.readouterr().out
 
 
 def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
