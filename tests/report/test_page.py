@@ -16,7 +16,20 @@ from sycee.core import output_files
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.report import chart, page
 from sycee.report.chart import Drawing
-from sycee.report.page import Beside, Column, Link, Mark, Page, Paragraph, Plot, Section, Table, Tile, Tiles, Verdict
+from sycee.report.page import (
+    Column,
+    Link,
+    Page,
+    Paragraph,
+    Plot,
+    Section,
+    SideBySide,
+    Table,
+    Tile,
+    Tiles,
+    Verdict,
+    YesNo,
+)
 
 HOSTILE = """</script><script>document.title="run"</script><img src=x onerror='document.title="run"'>"""
 ATTACK = re.compile(r"<script>document\.title|<img src=x")
@@ -40,7 +53,7 @@ def plot(name: str = "line", **changes: Any) -> Plot:
 
 
 def test_text_is_text_wherever_it_stands() -> None:
-    table = Table(HOSTILE, (Column(HOSTILE), Column(HOSTILE)), ((HOSTILE, Mark(True, HOSTILE)),), folded=HOSTILE)
+    table = Table(HOSTILE, (Column(HOSTILE), Column(HOSTILE)), ((HOSTILE, YesNo(True, HOSTILE)),), folded=HOSTILE)
     blocks = (
         Paragraph(HOSTILE),
         Verdict(True, HOSTILE),
@@ -50,7 +63,7 @@ def test_text_is_text_wherever_it_stands() -> None:
         page.Facts(((HOSTILE, HOSTILE),), is_code=True),
         page.Command(HOSTILE, HOSTILE),
         page.Points(((HOSTILE, HOSTILE),)),
-        Beside((table, plot(title=HOSTILE, sentence=HOSTILE, drawing=line(HOSTILE), width_min=100, badge=HOSTILE))),
+        SideBySide((table, plot(title=HOSTILE, sentence=HOSTILE, drawing=line(HOSTILE), width_min=100, badge=HOSTILE))),
     )
     whole = Page(
         HOSTILE, HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),), (), (Section("a", HOSTILE, HOSTILE, blocks),), HOSTILE
@@ -102,7 +115,7 @@ def test_a_narrow_screen_has_a_drawing_of_its_own_unless_it_scrolls() -> None:
 def test_a_link_leads_to_an_address_on_the_web() -> None:
     html = page.render(made(Table("t", (Column("a"),), ((Link("a source", "https://example.org/?a=1&b=2"),),))))
     assert '<a href="https://example.org/?a=1&amp;b=2">a source</a>' in html
-    with pytest.raises(IntegrityError, match="not an address on the web"):
+    with pytest.raises(IntegrityError, match="not a web address"):
         Link("a source", "javascript:document.title='run'")
 
 

@@ -1,5 +1,4 @@
-"""Self-contained pages with tables and plots, for people who look before they read.
+"""Self-contained HTML pages with tables and plots, independent of their subject.
 
-`page` holds what a page is made of and writes it as one HTML file that needs no network; `plots` makes the figures.
-Neither knows what the page is about.
+`page` has the blocks of a page and writes it as one HTML file; `plots` and `sankey` draw; `chart` has what they share.
 """

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final, TypeAlias
 
 from sycee.core import output_files
 from sycee.core.errors import require
@@ -28,34 +28,42 @@ POLICY: Final = (
 )
 
 
+class Block:
+    """A block of a page. The template selects its markup by `kind`."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """Name of the class in lower case."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Block):
     """A paragraph of plain text."""
 
     text: str
-    kind: ClassVar = "paragraph"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The one thing to take away: whether it is good, and the sentence that says so."""
+class Verdict(Block):
+    """The main result: whether it is good, and a sentence."""
 
     good: bool
     text: str
-    kind: ClassVar = "verdict"
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """Something the reader must know before believing what follows."""
+class Notice(Block):
+    """A warning or condition for everything below it."""
 
     text: str
-    kind: ClassVar = "notice"
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One big figure. `unit` stands before it, small; `note` below it."""
+    """A large figure with a small `unit` before it and a `note` below it."""
 
     label: str
     value: str
@@ -64,16 +72,15 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
-class Tiles:
-    """Big figures in a row."""
+class Tiles(Block):
+    """Large figures in a row."""
 
     tiles: tuple[Tile, ...]
-    kind: ClassVar = "tiles"
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One part of a whole: `share` from 0 to 1 is drawn, the texts are read. `colour` is one of COLOURS."""
+    """A part of a whole. `share`, from 0 to 1, is drawn as a bar; `colour` is one of `chart.COLOURS`."""
 
     label: str
     count: str
@@ -83,17 +90,16 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
-    """A whole and its parts as bars. Needs no script."""
+class Shares(Block):
+    """A whole and its parts as bars."""
 
     caption: str
     shares: tuple[Share, ...]
-    kind: ClassVar = "shares"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A cell that says yes (True), no (False) or neither (None), by sign and word and not by colour alone."""
+class YesNo:
+    """A cell with yes (True), no (False) or neither (None), shown by sign, word and colour."""
 
     value: bool | None
     text: str
@@ -101,21 +107,21 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A cell that leads to an address on the web."""
+    """A cell with a link to a web address."""
 
     text: str
     url: str
 
     def __post_init__(self) -> None:
-        require(self.url.startswith(("https://", "http://")), f"{self.url!r} is not an address on the web")
+        require(self.url.startswith(("https://", "http://")), f"{self.url!r} is not a web address")
 
 
-CellValue = str | Mark | Link
+CellValue: TypeAlias = str | YesNo | Link
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title, and whether it holds figures (set flush right), short words (never broken) or text."""
+    """A column of figures (aligned right), short words (never broken) or text."""
 
     title: str
     is_figure: bool = False
@@ -123,7 +129,7 @@ class Column:
 
 
 def columns(*titles: str) -> tuple[Column, ...]:
-    """Columns by their titles; one that begins with ">" holds figures, one that begins with "=" short words."""
+    """Return columns from titles. The prefix ">" declares figures, "=" short words."""
     return tuple(
         Column(title.removeprefix(">").removeprefix("="), title.startswith(">"), title.startswith("="))
         for title in titles
@@ -131,10 +137,10 @@ def columns(*titles: str) -> tuple[Column, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table. `total` is a last row set apart. With `folded`, the reader opens it by that sentence.
+class Table(Block):
+    """A table. `total` is the last row, below a line. A table with `folded` is hidden behind that sentence.
 
-    On a narrow screen a `stacked` table becomes one card per row; another one scrolls sideways within the page.
+    On a narrow screen a `stacked` table becomes one card per row; other tables scroll sideways within the page.
     """
 
     caption: str
@@ -143,7 +149,6 @@ class Table:
     total: tuple[CellValue, ...] | None = None
     folded: str = ""
     stacked: bool = False
-    kind: ClassVar = "table"
 
     def __post_init__(self) -> None:
         for row in (*self.rows, *([self.total] if self.total else [])):
@@ -151,11 +156,11 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class Plot(Block):
     """A plot, drawn once for wide screens and once for narrow ones.
 
-    `sentence` gives its numbers in words: below the plot, and to readers who cannot see it. `badge` is shown beside the
-    title, such as "synthetic data".
+    `sentence` gives its numbers in words, below the plot and for screen readers. `badge` is a note in the title, such
+    as "synthetic data".
     """
 
     name: str  # small letters and hyphens, unique in the page
@@ -166,7 +171,6 @@ class Plot:
     height: int = 380
     width_min: int = 0  # CSS pixels; a narrower screen scrolls the wide drawing sideways, and there is no narrow one
     badge: str = ""
-    kind: ClassVar = "plot"
 
     def drawings(self) -> list[tuple[str, str]]:
         """Return (CSS class, SVG) of each drawing."""
@@ -178,42 +182,38 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Names and values. Where `is_code`, values are set as code and may break anywhere."""
+class Facts(Block):
+    """Names and values. Values of code are monospaced and may break anywhere."""
 
     facts: tuple[tuple[str, str], ...]
     is_code: bool = False
-    kind: ClassVar = "facts"
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command line to type, and what it does."""
+class Command(Block):
+    """A command line and its effect."""
 
     line: str
     text: str
-    kind: ClassVar = "command"
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
-    """A list: a term, and what is to be said about it."""
+class Points(Block):
+    """A list of terms with explanations."""
 
     points: tuple[tuple[str, str], ...]
-    kind: ClassVar = "points"
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """Blocks side by side where there is room, else below one another."""
+class SideBySide(Block):
+    """Blocks in columns; on a narrow screen one below the other."""
 
     blocks: tuple[Block, ...]
-    kind: ClassVar = "beside"
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A small mark: a sign on one of the page's colours, and the word that says the same. `link` is an anchor."""
+    """A sign on a coloured dot, and its meaning as text. `link` is an anchor."""
 
     sign: str
     text: str
@@ -223,7 +223,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One bar of parts that lie end to end. Their lengths are their counts."""
+    """A bar of consecutive parts, as long as their counts."""
 
     label: str
     note: str
@@ -231,30 +231,28 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Stacks:
-    """Bars, each as long as the others whatever it adds up to. Needs no script."""
+class Stacks(Block):
+    """Stacked bars, all of the same length."""
 
     caption: str
     stacks: tuple[Stack, ...]
-    kind: ClassVar = "stacks"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands where a row and a column meet: a mark, and what the reader sees who opens it. None: nothing."""
+    """A cell of a matrix: a chip or nothing, and the points that a reader can open."""
 
     chip: Chip | None
     points: tuple[Chip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
-    """Rows and columns of marks that open. Each row has a name and a note."""
+class Matrix(Block):
+    """A matrix of chips that open. A row is (name, note, cells)."""
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
-    kind: ClassVar = "matrix"
 
     def __post_init__(self) -> None:
         for name, _, cells in self.rows:
@@ -262,18 +260,17 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An SVG drawing that our own code made, texts in it escaped. It says by itself what it shows."""
+class Picture(Block):
+    """An SVG drawing from our own code, with escaped texts and a title."""
 
     svg: str
     caption: str
-    width_min: int = 0  # below this it scrolls sideways within the page
-    kind: ClassVar = "picture"
+    width_min: int = 0  # CSS pixels; a narrower screen scrolls it sideways
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
-    """Blocks under a heading that the reader opens and closes. `name` is its anchor."""
+class Fold(Block):
+    """Blocks under a heading that opens and closes them. `name` is its anchor."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -281,31 +278,11 @@ class Fold:
     note: str = ""
     chips: tuple[Chip, ...] = ()
     opened: bool = False
-    kind: ClassVar = "fold"
-
-
-Block = (
-    Paragraph
-    | Verdict
-    | Notice
-    | Tiles
-    | Shares
-    | Stacks
-    | Table
-    | Matrix
-    | Plot
-    | Picture
-    | Facts
-    | Command
-    | Points
-    | Beside
-    | Fold
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page with a heading. `name` is its anchor; `short` stands in the page's navigation."""
+    """A part of the page with a heading. `name` is its anchor, `short` its title in the navigation."""
 
     name: str
     title: str
@@ -315,11 +292,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole page. `promise` is what it is, in one sentence; `facts` are what one must know about it."""
+    """A page. `kicker` is the line above the title; `summary` is one sentence; `facts` are below it."""
 
     kicker: str
     title: str
-    promise: str
+    summary: str
     facts: tuple[tuple[str, str], ...]
     opening: tuple[Block, ...]  # before the first heading: verdict, notice, tiles
     sections: tuple[Section, ...]
@@ -327,13 +304,13 @@ class Page:
 
 
 def plots_in(page: Page) -> list[Plot]:
-    """Every plot of the page, in its order."""
+    """Return every plot of the page, in order."""
 
     def within(blocks: Sequence[Block]) -> Iterator[Plot]:
         for block in blocks:
             if isinstance(block, Plot):
                 yield block
-            elif isinstance(block, Beside | Fold):
+            elif isinstance(block, SideBySide | Fold):
                 yield from within(block.blocks)
 
     return [plot for blocks in (page.opening, *(each.blocks for each in page.sections)) for plot in within(blocks)]
@@ -341,7 +318,7 @@ def plots_in(page: Page) -> list[Plot]:
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    # Imported here: a command that writes no report should not wait for them.
+    # Imported late: a command without a report does not need them.
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

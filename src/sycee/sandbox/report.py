@@ -15,10 +15,8 @@ from sycee.core.arrays import Array
 from sycee.report import chart, page, plots, sankey
 from sycee.report.chart import Level, Series
 from sycee.report.page import (
-    Beside,
     Block,
     Link,
-    Mark,
     Notice,
     Page,
     Paragraph,
@@ -26,10 +24,12 @@ from sycee.report.page import (
     Section,
     Share,
     Shares,
+    SideBySide,
     Table,
     Tile,
     Tiles,
     Verdict,
+    YesNo,
     columns,
 )
 from sycee.sandbox import report_appendix
@@ -49,7 +49,7 @@ def report_page(outcome: Outcome) -> Page:
     return Page(
         kicker="Sycee pilot replay",
         title=programme.title,
-        promise=(
+        summary=(
             f"Every {_smallest(outcome)} of the programme, from the mint to the return of what was left, "
             "paid out again on a real ledger and set beside what was published."
         ),
@@ -164,9 +164,9 @@ def _figures(outcome: Outcome) -> Section:
     rows = []
     for comparison in outcome.comparisons:
         agrees = (
-            Mark(None, "not published")
+            YesNo(None, "not published")
             if comparison.expected is None
-            else Mark(comparison.agrees, "yes" if comparison.agrees else _difference(outcome, comparison))
+            else YesNo(comparison.agrees, "yes" if comparison.agrees else _difference(outcome, comparison))
         )
         rows.append(
             (
@@ -316,7 +316,7 @@ def _packets(outcome: Outcome) -> Section:
                 f"{_count(every, 'packet', 'packets')} of {_money(outcome, whole)} each, just before expiry. What was "
                 f"left, {_money(outcome, int(left.sum()) + unclaimed_minor)} in all, went back to the funder."
             ),
-            Beside(
+            SideBySide(
                 (
                     Shares(
                         "Every packet",
@@ -478,7 +478,7 @@ def _merchants(outcome: Outcome) -> Section:
         "By merchant: how concentrated",
         "Merchants",
         (
-            Beside(
+            SideBySide(
                 (
                     Plot(
                         "lorenz",

@@ -13,7 +13,7 @@ from sycee.compliance.reports.summary import (
     value_text,
 )
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
-from sycee.report.page import Block, Chip, Facts, Fold, Mark, Paragraph, Table, columns
+from sycee.report.page import Block, Chip, Facts, Fold, Paragraph, Table, YesNo, columns
 
 COLOURS: Final[Mapping[Verdict, str]] = {
     Verdict.FAIL: "warning",
@@ -86,7 +86,7 @@ def _evidence(evidence: Sequence[Evidence]) -> Table:
         (
             each.path,
             value_text(each.value, each.path),
-            Mark(each.holds, {True: "holds", False: "does not hold", None: "unknown"}[each.holds]),
+            YesNo(each.holds, {True: "holds", False: "does not hold", None: "unknown"}[each.holds]),
             each.assurance.word if each.value is not None else "",
             each.as_of.isoformat() if each.as_of else "",
             "; ".join(part for part in (each.source, each.note) if part),

@@ -55,7 +55,7 @@ def page_of(told: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
     return Page(
         kicker="Sycee compliance report",
         title=network.title,
-        promise="What was declared, judged under every regime at once: verdicts with the evidence that they rest on.",
+        summary="What was declared, judged under every regime at once: verdicts with the evidence that they rest on.",
         facts=(
             ("judged as of", report.at.isoformat()),
             ("declared as of", network.as_of.isoformat()),
@@ -270,7 +270,7 @@ def _sources(told: JudgedNetwork) -> Section:
             key = (source.title, source.publisher, source.date.isoformat(), source.at_hand)
             used.setdefault(key, []).append(owner.id)
     rows = tuple(
-        (title, publisher, day, ", ".join(names), page.Mark(at_hand or None, "at hand" if at_hand else "re-typed"))
+        (title, publisher, day, ", ".join(names), page.YesNo(at_hand or None, "at hand" if at_hand else "re-typed"))
         for (title, publisher, day, at_hand), names in used.items()
     )
     caption = (
@@ -283,7 +283,7 @@ def _sources(told: JudgedNetwork) -> Section:
                 each.title,
                 each.as_of.isoformat(),
                 each.valid_until.isoformat() if each.valid_until else "open",
-                page.Mark(
+                page.YesNo(
                     not each.expired(told.report.at), "in force" if not each.expired(told.report.at) else "expired"
                 ),
                 f"{len(each.rows):,}",
