@@ -75,9 +75,9 @@ def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
         "full size",
         f"people, salts and beacon are synthetic, derived from seed {told.seed}",
         "All 9 figures agree with what was published or follows from it, to the cent.",
-        "Given to the replay: 7; following from what it was given: 1; computed by the ledger: 1.",
+        "Inputs of the replay: 7; following from inputs: 1; computed by the ledger: 1.",
         "derived: budget less what was spent from packets",
-        "Marks of the sources. [2]: read in two or more sources that look independent. [1]: read in one.",
+        "Marks of the sources. [2]: read in two or more sources that seem independent. [1]: read in one.",
         told.draw_root,
         told.draw_beacon,
         told.digest,
@@ -134,12 +134,12 @@ def test_who_signed_how_much_is_on_the_page(told: Outcome, tmp_path: Path) -> No
     )
     write_report(replace(told, signers=signers), tmp_path / "report.html")
     text = text_of(tmp_path / "report.html")
-    assert "All 1,324 were checked. Their keys are synthetic, derived from the seed." in text
+    assert "All 1,324 were verified. Their keys are synthetic, derived from the seed." in text
     assert "officer 2 of the issuer officer 12 a bank operator 1,300 all 1,324" in text
 
 
 def test_without_signers_nothing_is_said_of_signatures(written: Path) -> None:
-    assert "Signatures checked" not in text_of(written)
+    assert "Verified signatures" not in text_of(written)
 
 
 def test_a_scaled_replay_says_so(told: Outcome) -> None:

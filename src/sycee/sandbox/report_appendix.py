@@ -1,4 +1,4 @@
-"""The end of a pilot's report: how to check it, how the replay ran, and what the page does not say."""
+"""Last sections of a pilot's report: how to check it, how the replay ran, and the limits of the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sycee.sandbox.outcome import Outcome, Phase
 
 
 def proof(outcome: Outcome) -> Section:
-    """What must be trusted, which is nothing: how to check draw, ledger and signatures."""
+    """Return the section on how to check draw, ledger and signatures."""
     rule = outcome.programme.draw
     return Section(
         "check",
@@ -16,9 +16,9 @@ def proof(outcome: Outcome) -> Section:
         "Check it",
         (
             Paragraph(
-                "Nobody has to believe this page. The draw follows from published files alone, and the ledger can be "
-                "read again from its first frame, on any machine. A run with --data DIR keeps both: the files of the "
-                "draw in DIR/draw, the ledger in DIR itself."
+                "This page can be checked. The draw follows from published files alone, and the ledger can be read "
+                "again from its first frame, on any machine. A run with --data DIR stores both: the files of the draw "
+                "in DIR/draw, the ledger in DIR."
             ),
             Facts(
                 (
@@ -38,14 +38,14 @@ def proof(outcome: Outcome) -> Section:
             ),
             Command(
                 "sycee draw verify DIR/draw",
-                "Recomputes the root, every ticket and every winner; "
-                "the root above was fixed before the beacon was known, so nobody could choose.",
+                "Recomputes the root, every ticket and every winner. "
+                "The root above was fixed before the beacon was known, so the winners could not be chosen.",
             ),
             Command(
                 "sycee verify DIR --authority",
-                "Rereads every frame, recomputes every balance and every purse from the "
-                "operations, judges every signature again, and prints the state digest. It must be the one above: same "
-                "operations, same digest, on any machine.",
+                "Reads every frame again, recomputes every balance and every purse from the operations, verifies every "
+                "signature, and prints the state digest. It must be the one above: equal operations give an equal "
+                "digest on any machine.",
             ),
             *_signatures(outcome),
         ),
@@ -53,7 +53,7 @@ def proof(outcome: Outcome) -> Section:
 
 
 def _signatures(outcome: Outcome) -> tuple[Block, ...]:
-    """Who signed how much; nothing where the ledger names no authorities."""
+    """Return the number of signatures per signer; nothing for a ledger without authorities."""
     if not outcome.signers:
         return ()
     rows = tuple((row.title, row.role, f"{row.signatures:,}") for row in outcome.signers)
@@ -61,17 +61,17 @@ def _signatures(outcome: Outcome) -> tuple[Block, ...]:
     synthetic = " Their keys are synthetic, derived from the seed." if outcome.synthetic else ""
     return (
         Paragraph(
-            "From the grant of the roles on, every operation stands under the signatures that it needs: a mint under "
-            f"those of two officers, what a wallet does under its operator's. All {total:,} were checked.{synthetic}"
+            "After the grant of the roles, every operation has the signatures that it needs: a mint those of two "
+            f"officers, an operation of a wallet that of its operator. All {total:,} were verified.{synthetic}"
         ),
         Table(
-            "Signatures checked, by signer", columns("signer", "role", ">signatures"), rows, ("all", "", f"{total:,}")
+            "Verified signatures, by signer", columns("signer", "role", ">signatures"), rows, ("all", "", f"{total:,}")
         ),
     )
 
 
 def run(outcome: Outcome) -> Section:
-    """How long each phase took."""
+    """Return the section on the duration of each phase."""
     rows = tuple((phase.name, f"{phase.seconds:,.2f}", *_work(phase)) for phase in outcome.phases)
     seconds = sum(phase.seconds for phase in outcome.phases)
     return Section(
@@ -81,7 +81,7 @@ def run(outcome: Outcome) -> Section:
         (
             Paragraph(
                 f"The ledger holds {outcome.operations:,} operations, which made {outcome.movements:,} movements "
-                "between accounts. Times are of the machine that wrote this page; nothing else here depends on it."
+                "between accounts. Only the times depend on the machine that wrote this page."
             ),
             Table(
                 "Phases of the replay",
@@ -94,30 +94,30 @@ def run(outcome: Outcome) -> Section:
 
 
 def reading(outcome: Outcome) -> Section:
-    """What the page does not say."""
+    """Return the section on the limits of the page."""
     points = [
         (
             "Packet first, own money for the rest",
             (
-                "A payment takes what the packet holds and the wallet's own money after it. Payments counted here are "
-                "those that took something from a packet."
+                "A payment uses the money of the packet first, then the wallet's own money. This page counts payments "
+                "that used money of a packet."
             ),
         ),
         (
             "Gross, not causal",
             (
-                "What was spent is what passed through the packets. How much of it would have been spent anyway, this "
-                "page cannot say."
+                "The amount spent is the amount that passed through the packets. The data cannot show how much of it "
+                "people would have spent without the programme."
             ),
         ),
     ]
     if outcome.synthetic:
         points.append(
             (
-                "What is published and what is made up",
+                "Published and invented data",
                 (
-                    "Totals are published. How they spread over hours, packets, banks and merchants was drawn from "
-                    f"seed {outcome.seed}: those plots show a city like it, not the city itself."
+                    "Totals are published. Their distribution over hours, packets, banks and merchants is random, "
+                    f"from seed {outcome.seed}: the plots show a similar city, not the city itself."
                 ),
             )
         )
@@ -130,7 +130,7 @@ def reading(outcome: Outcome) -> Section:
 
 
 def _work(phase: Phase) -> tuple[str, str]:
-    """What a phase did, and how much of it in a second."""
+    """Return the amount of work of a phase, and the amount per second."""
     if not phase.items:
         return "–", "–"
     return f"{phase.items:,} {phase.unit}", f"{phase.items / phase.seconds:,.0f}" if phase.seconds > 0 else "–"
