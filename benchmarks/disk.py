@@ -68,7 +68,7 @@ class SegmentWriter:
 
     def _next_segment(self) -> None:
         self._number += 1
-        file = self._spare.take()
+        file = self._spare.pop()
         header = SegmentHeader(bytes(LEDGER_ID_BYTES), self._number, 1, 1, bytes(32), self._spare.segment_bytes)
         segments.publish(self._disk, file, segments.SPARE_NAME, header)
         if self._file is not None:

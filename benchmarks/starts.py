@@ -31,7 +31,7 @@ from benchmarks.measure import (
 )
 from benchmarks.town import Town
 from sycee.core.errors import require
-from sycee.journal.frame import Frame, Mark
+from sycee.journal.frame import Anchor, Frame
 from sycee.journal.journal import Journal
 from sycee.ledger import layout
 from sycee.sequencer.embedded import Ledger
@@ -145,10 +145,14 @@ class _Watched:
         return getattr(self._journal, name)
 
     def recover(
-        self, after: Mark | None = None, *, known: Sequence[Mark] = (), give_up: Callable[[int], None] | None = None
+        self,
+        after: Anchor | None = None,
+        *,
+        anchors: Sequence[Anchor] = (),
+        give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
         moments = [perf_counter()]
-        for frame in self._journal.recover(after, known=known, give_up=give_up):
+        for frame in self._journal.recover(after, anchors=anchors, give_up=give_up):
             yield frame
             moments.append(perf_counter())
         self.frames_s = [after - before for before, after in pairwise(moments)]

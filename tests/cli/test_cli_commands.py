@@ -51,7 +51,7 @@ def content(folder: Path) -> dict[str, str]:
 def frames(folder: Path) -> list[tuple[FrameKind, int]]:
     """Kind and byte offset of every frame; at this scale they all stand in the first segment."""
     journal = Journal.open(journal_disk(folder), read_only=True)
-    found = [(frame.kind, frame.place.offset) for frame in journal.recover()]
+    found = [(frame.kind, frame.location.offset) for frame in journal.recover()]
     journal.close()
     return found
 

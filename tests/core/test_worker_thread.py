@@ -13,7 +13,7 @@ from sycee.core.worker_thread import Worker
 
 def test_values_come_in_order() -> None:
     worker, done = Worker("test-worker"), []
-    coming = [worker.begin(lambda at=number: done.append(at) or at) for number in range(200)]
+    coming = [worker.submit(lambda at=number: done.append(at) or at) for number in range(200)]
     assert [one.result() for one in coming] == list(range(200))
     assert done == list(range(200))
     assert coming[7].result() == 7, "a second time too"
@@ -22,7 +22,7 @@ def test_values_come_in_order() -> None:
 
 def test_an_error_is_raised_to_whoever_asks_and_stops_nothing() -> None:
     worker = Worker("test-worker")
-    wrong, right = worker.begin(lambda: 1 // 0), worker.begin(lambda: 3)
+    wrong, right = worker.submit(lambda: 1 // 0), worker.submit(lambda: 3)
     assert right.result() == 3
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
@@ -36,7 +36,7 @@ def test_what_the_work_holds_is_let_go_of_when_it_is_done() -> None:
 
     worker, room = Worker("test-worker"), Room()
     gone = weakref.ref(room)
-    coming = worker.begin(lambda held=room: held is not None)
+    coming = worker.submit(lambda held=room: held is not None)
     del room
     assert coming.result()
     worker.close()
@@ -45,9 +45,9 @@ def test_what_the_work_holds_is_let_go_of_when_it_is_done() -> None:
 
 def test_the_thread_of_a_worker_that_nothing_refers_to_ends() -> None:
     worker = Worker("test-dropped")
-    assert worker.begin(lambda: 3).result() == 3
+    assert worker.submit(lambda: 3).result() == 3
     (thread,) = [each for each in threading.enumerate() if each.name == "test-dropped"]
-    last = worker.begin(lambda: "last")
+    last = worker.submit(lambda: "last")
     del worker
     gc.collect()
     thread.join(10)
@@ -59,8 +59,8 @@ def test_the_caller_runs_the_work_where_no_thread_starts(monkeypatch: pytest.Mon
     worker = Worker("test-worker")
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", _no_thread)
-        assert worker.begin(threading.get_ident).result() == threading.get_ident()
-    assert worker.begin(threading.get_ident).result() != threading.get_ident()
+        assert worker.submit(threading.get_ident).result() == threading.get_ident()
+    assert worker.submit(threading.get_ident).result() != threading.get_ident()
     worker.close()
 
 
@@ -71,7 +71,7 @@ def _no_thread(_: threading.Thread) -> None:
 def test_many_threads_share_a_worker_that_ends_when_all_is_done() -> None:
     worker, found = Worker("test-worker"), []
     threads = [
-        threading.Thread(target=lambda at=number: found.append(worker.begin(lambda: at).result()))
+        threading.Thread(target=lambda at=number: found.append(worker.submit(lambda: at).result()))
         for number in range(20)
     ]
     for thread in threads:
@@ -79,10 +79,10 @@ def test_many_threads_share_a_worker_that_ends_when_all_is_done() -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(20))
-    last = worker.begin(lambda: "last")
+    last = worker.submit(lambda: "last")
     worker.close()
     assert last.result() == "last"
     assert "test-worker" not in {thread.name for thread in threading.enumerate()}
     worker.close()
-    assert worker.begin(lambda: "again").result() == "again"
+    assert worker.submit(lambda: "again").result() == "again"
     worker.close()

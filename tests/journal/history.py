@@ -112,4 +112,4 @@ def small(*counts: int, closed: bool) -> tuple[FakeDisk, list[Written]]:
 
 def places(disk: FakeDisk) -> list[tuple[str, int]]:
     """File and offset of each frame."""
-    return [tuple(frame.place) for frame in Journal.open(disk, read_only=True).recover()]
+    return [tuple(frame.location) for frame in Journal.open(disk, read_only=True).recover()]

@@ -23,7 +23,7 @@ def test_a_new_epoch_begins_a_segment_and_its_frames_carry_it() -> None:
     assert journal.epoch == 2
     assert disk.content(FIRST) == before, "zeros stay zeros"
     written += [append(journal, 5), append(journal, 200), append(journal, 200)]
-    mark = journal.mark
+    anchor = journal.anchor
     journal.close(movement_digest=bytes([7]) * 32)
 
     reopened = Journal.open(disk)
@@ -31,7 +31,7 @@ def test_a_new_epoch_begins_a_segment_and_its_frames_carry_it() -> None:
     assert as_written(frames)[:-1] == written
     assert [frame.epoch for frame in frames] == [1, 1, 1, 2, 2, 2, 2]
     assert (frames[-1].kind, frames[-1].movement_digest) == (FrameKind.CLOSE, bytes([7]) * 32)
-    assert frames[3].place == (SECOND, 4096)
+    assert frames[3].location == (SECOND, 4096)
     assert reopened.epoch == 2
     assert reopened.begin_epoch() == 3
     reopened.close()
@@ -39,7 +39,7 @@ def test_a_new_epoch_begins_a_segment_and_its_frames_carry_it() -> None:
     assert (report.epoch, report.segments, report.frames, report.closed) == (3, 4, 7, True)
 
     later = Journal.open(disk)
-    assert [frame.sequence for frame in later.recover(after=mark)] == [7]
+    assert [frame.sequence for frame in later.recover(after=anchor)] == [7]
     assert later.epoch == 3
 
 
@@ -53,9 +53,9 @@ def test_epochs_without_frames_between_them() -> None:
     assert found == written
     assert reopened.epoch == 5
     written.append(append(reopened, 1))
-    for mark in (journal.mark, reopened.mark):
+    for anchor in (journal.anchor, reopened.anchor):
         again = Journal.open(disk.crash(loss=Loss.LOST))
-        assert as_written(again.recover(after=mark)) == written[mark.sequence :]
+        assert as_written(again.recover(after=anchor)) == written[anchor.sequence :]
         assert again.epoch == 5
 
 
@@ -134,7 +134,7 @@ def test_an_epoch_whose_beginning_is_cut_is_never_used_again() -> None:
     journal.close()
     frames = list(Journal.open(disk.kill(), read_only=True).recover())
     assert [frame.epoch for frame in frames] == [1, 1, 1, 3, 3]
-    assert frames[3].place == (SECOND, 4096)
+    assert frames[3].location == (SECOND, 4096)
     later, _ = recover(disk.kill())
     assert (later.epoch, later.findings) == (3, [])
     assert later.begin_epoch() == 4
@@ -188,6 +188,6 @@ def test_a_segment_of_an_older_epoch_after_a_newer_one_is_refused() -> None:
     third[4088:4096] = bytes(8)
     third[4088:4096] = xxhash.xxh3_64_digest(bytes(third[:4096]))
     disk.replace("000000000003.segment", bytes(third))
-    for mark in (None, journal.mark):
+    for anchor in (None, journal.anchor):
         with pytest.raises(JournalDamaged, match=r"000000000003\.segment: byte 0: its epoch 1 is older than 2"):
-            list(Journal.open(disk.kill()).recover(after=mark))
+            list(Journal.open(disk.kill()).recover(after=anchor))

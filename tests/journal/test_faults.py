@@ -59,14 +59,14 @@ def test_a_lost_write_is_found_when_anything_follows(at: int) -> None:
 
 
 def test_the_last_write_lost_is_found_by_whoever_marked_it() -> None:
-    """The journal alone cannot know that it was longer; a snapshot's mark, or a checkpoint kept elsewhere, can."""
+    """The journal alone cannot know that it was longer; a snapshot's anchor, or a checkpoint kept elsewhere, can."""
     disk = FakeDisk(misdirected={3: None})
     journal = create(disk)
     first = append(journal, 3)
     append(journal, 30)
     assert recover(disk.kill())[1] == [first]
     with pytest.raises(JournalDamaged, match="the journal ends with frame 1, though frame 2 was durable"):
-        list(Journal.open(disk.kill()).recover(after=journal.mark))
+        list(Journal.open(disk.kill()).recover(after=journal.anchor))
 
 
 @pytest.mark.parametrize("at", [2, 3, 4, 5, 6])

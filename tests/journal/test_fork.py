@@ -46,7 +46,7 @@ def test_a_childs_journal_takes_nothing(tmp_path: Path) -> None:
                 lambda: journal.write(prepared),
                 journal.begin_epoch,
                 lambda: list(journal.recover()),
-                lambda: journal.mark,
+                lambda: journal.anchor,
             )
         ]
         journal.close()

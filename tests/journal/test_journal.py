@@ -56,7 +56,7 @@ def test_what_is_appended_is_read_back() -> None:
     assert frames[0].records.shape == (1, 128)
     assert frames[0].records.flags.c_contiguous
     assert not frames[0].records.flags.writeable
-    assert str(frames[0].place) == f"{FIRST} at byte 4096"
+    assert str(frames[0].location) == f"{FIRST} at byte 4096"
 
 
 def test_a_report_counts_everything() -> None:
@@ -378,7 +378,7 @@ def test_a_frame_is_built_around_the_records_of_a_buffer(tmp_path: Path) -> None
         journal.append(records=place, buffer=buffer, **told)
         journal.release(buffer)
         plain.append(records=content, **told)
-        assert journal.mark == plain.mark
+        assert journal.anchor == plain.anchor
     for one in (journal, plain):
         one.close()
     names = sorted(path.name for path in (tmp_path / "in").glob("*.segment"))

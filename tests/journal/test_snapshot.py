@@ -15,7 +15,7 @@ from blake3 import blake3
 from tests.journal.history import LEDGER_ID, append, create
 
 from sycee.core.errors import IntegrityError, UnavailableError
-from sycee.journal import Disk, Journal, Mark, RealDisk, Snapshot, snapshot
+from sycee.journal import Anchor, Disk, Journal, RealDisk, Snapshot, snapshot
 from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
 pytestmark = pytest.mark.fast
@@ -29,8 +29,8 @@ def name_of(sequence: int) -> str:
     return f"{sequence:020}.snapshot"
 
 
-def mark_of(sequence: int) -> Mark:
-    return Mark(sequence, 1_000 + sequence, blake3(b"%d" % sequence).digest())
+def mark_of(sequence: int) -> Anchor:
+    return Anchor(sequence, 1_000 + sequence, blake3(b"%d" % sequence).digest())
 
 
 def sections(sequence: int) -> dict[str, np.ndarray]:
@@ -52,7 +52,7 @@ def write(disk: Disk, sequence: int, *, ledger_id: bytes = LEDGER_ID) -> str:
         disk,
         ledger_id=ledger_id,
         epoch=3,
-        mark=mark_of(sequence),
+        anchor=mark_of(sequence),
         rules=2,
         movement_digest=bytes([9]) * 32,
         sections=sections(sequence),
@@ -62,7 +62,7 @@ def write(disk: Disk, sequence: int, *, ledger_id: bytes = LEDGER_ID) -> str:
 
 def require_whole(found: Snapshot | None, sequence: int) -> None:
     assert found is not None
-    assert (found.ledger_id, found.epoch, found.mark) == (LEDGER_ID, 3, mark_of(sequence))
+    assert (found.ledger_id, found.epoch, found.anchor) == (LEDGER_ID, 3, mark_of(sequence))
     assert (found.rules, found.movement_digest) == (2, bytes([9]) * 32)
     assert found.small == SMALL
     expected = sections(sequence)
@@ -159,7 +159,7 @@ def test_every_byte_that_changes_is_found_and_the_older_one_serves(xor: int) -> 
         damaged.damage(name_of(7), position, xor)
         found, findings = newest(damaged)
         assert found is not None
-        assert found.mark.sequence == 6, position
+        assert found.anchor.sequence == 6, position
         assert len(findings) == 1
         assert findings[0].startswith(f"{FOLDER}/{name_of(7)}: the snapshot is damaged: "), findings
         assert findings[0].endswith("passed over, since the journal has all of it")
@@ -323,7 +323,7 @@ def test_only_an_array_that_fits_is_filled() -> None:
 def test_what_no_snapshot_holds_is_refused(changes: dict[str, object], says: str) -> None:
     disk = FakeDisk(folder=FOLDER)
     values = {
-        "ledger_id": LEDGER_ID, "epoch": 1, "mark": mark_of(1), "rules": 0, "movement_digest": bytes(32),
+        "ledger_id": LEDGER_ID, "epoch": 1, "anchor": mark_of(1), "rules": 0, "movement_digest": bytes(32),
         "sections": {}, "small": {},
     }  # fmt: skip
     with pytest.raises(ValueError, match=says):
@@ -352,8 +352,8 @@ def test_a_power_cut_at_every_operation_leaves_a_good_snapshot_or_none() -> None
             if found is None:
                 assert durable == []
             else:
-                assert found.mark.sequence >= max(durable, default=0), "a durable snapshot was lost"
-                require_whole(found, found.mark.sequence)
+                assert found.anchor.sequence >= max(durable, default=0), "a durable snapshot was lost"
+                require_whole(found, found.anchor.sequence)
             write(crashed, 12)
             require_whole(newest(crashed)[0], 12)
             assert len(crashed.names()) <= snapshot.KEPT
@@ -430,8 +430,8 @@ def test_a_write_that_lands_elsewhere_is_found(elsewhere: tuple[str, int] | None
         assert disk.faults["write lost" if elsewhere is None else "write misdirected"] == 1
         found, findings = newest(disk)
         if found is not None:
-            require_whole(found, found.mark.sequence)
-        seen.add((found.mark.sequence if found else 0, len(findings)))
+            require_whole(found, found.anchor.sequence)
+        seen.add((found.anchor.sequence if found else 0, len(findings)))
     # A lost write of padding changes nothing: the file is as it should be.
     assert seen <= {(5, 0), (3, 1), (0, 2)}
     assert seen & {(3, 1), (0, 2)}
@@ -463,7 +463,7 @@ def test_writing_and_reading_need_no_second_copy(tmp_path: Path) -> None:
         disk,
         ledger_id=LEDGER_ID,
         epoch=1,
-        mark=mark_of(1),
+        anchor=mark_of(1),
         rules=0,
         movement_digest=bytes(32),
         sections={"big": array},

@@ -13,7 +13,7 @@ from tests.ledger.verbs import id_of
 
 from sycee.core.errors import IntegrityError
 from sycee.core.result_codes import Result
-from sycee.journal import Mark, snapshot
+from sycee.journal import Anchor, snapshot
 from sycee.ledger.state import LedgerState
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, random_history
@@ -31,7 +31,7 @@ def through_a_file(state: LedgerState) -> LedgerState:
         disk,
         ledger_id=LEDGER_ID,
         epoch=1,
-        mark=Mark(max(state.sequence, 1), 1, bytes(32)),
+        anchor=Anchor(max(state.sequence, 1), 1, bytes(32)),
         rules=state.rules,
         movement_digest=state.movement_digest,
         sections=sections,

@@ -13,7 +13,7 @@ from tests.ledger import signers
 
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import ALGORITHMS, SigningKey
-from sycee.journal import Mark
+from sycee.journal import Anchor
 from sycee.ledger.layout import Role
 from sycee.sequencer import checkpoint as checkpoints
 from sycee.sequencer.checkpoint import Checkpoint, Position
@@ -163,19 +163,19 @@ def test_what_cannot_be_signed_is_refused(change: dict[str, Any]) -> None:
 
 def test_a_ledgers_own_position_and_its_witness() -> None:
     world = signers.make_world()
-    mark = Mark(2, 20, b"\x05" * 32)
-    position = Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark)
+    anchor = Anchor(2, 20, b"\x05" * 32)
+    position = Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, anchor=anchor)
     assert position.supply == {signers.CURRENCY: world.state.supply(signers.CURRENCY)}
-    assert (position.sequence, position.time_ns, position.frame_digest) == mark
+    assert (position.sequence, position.time_ns, position.frame_digest) == anchor
     made = checkpoints.sign(position, signers.WILL, signers.KEYS[signers.WILL])
     (key,) = checkpoints.witness_keys(world.state, made)
     checkpoints.verify(made, key)
-    checkpoints.check_agreement(made, Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark))
+    checkpoints.check_agreement(made, Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, anchor=anchor))
     # Officers are no witnesses, and a grant that did not count at the checkpoint's time gives no key.
     assert checkpoints.witness_keys(world.state, replace(made, signer=signers.ANNA)) == ()
     later = replace(made, position=replace(position, time_ns=signers.UNTIL_NS))
     assert checkpoints.witness_keys(world.state, later) == ()
     world.frame(30, signers.granting(401, signers.OTTO, Role.WITNESS, OTHER_KEY))
-    moved = Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, mark=mark)
+    moved = Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, anchor=anchor)
     with pytest.raises(IntegrityError, match=r"its state_digest is|its movement_digest is"):
         checkpoints.check_agreement(made, moved)

@@ -13,7 +13,7 @@ import pytest
 from tests.sequencer.small import ANN, MEMBERS, START_NS, SUSPENSE, opening, some_ids, steps
 
 from sycee.core.errors import UnavailableError
-from sycee.journal import Frame, Mark, snapshot
+from sycee.journal import Anchor, Frame, snapshot
 from sycee.ledger import kernels, operations
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, Kind
@@ -47,8 +47,8 @@ class At:
         return self.sequence
 
     @property
-    def mark(self) -> Mark:
-        return Mark(self.sequence, self.time_ns, self.digest)
+    def anchor(self) -> Anchor:
+        return Anchor(self.sequence, self.time_ns, self.digest)
 
 
 @dataclass

@@ -107,7 +107,7 @@ def damaged(folder: Path, sequence: int, into: int) -> None:
     frame = next(frame for frame in frames_of(folder) if frame.sequence == sequence)
     path = folder / "journal" / SEGMENT
     content = bytearray(path.read_bytes())
-    content[frame.place.offset + into] ^= 1
+    content[frame.location.offset + into] ^= 1
     path.write_bytes(content)
 
 

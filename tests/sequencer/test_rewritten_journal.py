@@ -10,7 +10,7 @@ from tests.golden.book import Book
 from tests.golden.ledgers_roles import KEYS, WITNESS, authority
 
 from sycee.core.errors import IntegrityError
-from sycee.journal import Frame, FrameKind, Journal, Mark, RealDisk
+from sycee.journal import Anchor, Frame, FrameKind, Journal, RealDisk
 from sycee.ledger import batch as batches
 from sycee.ledger import layout
 from sycee.ledger.layout import Kind
@@ -57,8 +57,8 @@ def checkpoint_of(folder: Path, at: int) -> Checkpoint:
         Applier(state).replay(frame)
         if frame.sequence == at:
             break
-    mark = Mark(frame.sequence, frame.time_ns, frame.digest)
-    position = Position.of(state, ledger_id=journal.ledger_id, epoch=frame.epoch, mark=mark)
+    anchor = Anchor(frame.sequence, frame.time_ns, frame.digest)
+    position = Position.of(state, ledger_id=journal.ledger_id, epoch=frame.epoch, anchor=anchor)
     journal.close()
     return checkpoints.sign(position, WITNESS, KEYS[WITNESS])
 

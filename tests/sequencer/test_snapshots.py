@@ -196,12 +196,12 @@ def rearrange(folder: Folder) -> str:
     sections["movements"] = sections["movements"].view("u1")
     name = folder.names()[0]
     with files.open_good(folder.kept, name, LEDGER_ID) as good:
-        mark, digest = good.mark, good.movement_digest
+        anchor, digest = good.anchor, good.movement_digest
     files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
-        mark=mark,
+        anchor=anchor,
         rules=RULES_VERSION,
         movement_digest=digest,
         sections=sections,
@@ -241,12 +241,12 @@ def test_a_head_that_disagrees_with_its_tables_is_not_believed() -> None:
     sequencer = folder.after().open()
     sections, small = sequencer.state.save()
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
-        mark = good.mark
+        anchor = good.anchor
     files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
-        mark=mark,
+        anchor=anchor,
         rules=RULES_VERSION,
         movement_digest=b"\1" * 32,
         sections=sections,
@@ -266,8 +266,9 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     sections, small = sequencer.state.save()
     sections[table] = sections[table].copy()
     sections[table][row][field] += 1
-    facts = {"mark": sequencer._log.mark, "rules": small["rules"], "movement_digest": sequencer.state.movement_digest}
-    files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)  # type: ignore[arg-type]
+    facts = {"anchor": sequencer._log.anchor, "rules": small["rules"]}
+    facts["movement_digest"] = sequencer.state.movement_digest
+    files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)
     folder = folder.after()
     replayed.clear()
     sequencer = folder.open()
@@ -351,8 +352,8 @@ def shortened() -> Folder:
     sequencer.snapshot()
     frames = list(Journal.open(folder.journal.kill(), read_only=True).recover())
     folder = folder.after()
-    segment = frames[-1].place.file.rsplit("/", 1)[-1]
-    folder.journal.damage(segment, frames[-1].place.offset + 600, 1)
+    segment = frames[-1].location.file.rsplit("/", 1)[-1]
+    folder.journal.damage(segment, frames[-1].location.offset + 600, 1)
     return folder
 
 
@@ -443,7 +444,7 @@ def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pyt
     fork = Folder(fork.journal.kill(), folder.kept)
     said = []
     for use in (fork.after().open, lambda: fork.after().open(trusted=False), lambda: verify_folder(fork, monkeypatch)):
-        with pytest.raises(JournalDamaged, match="frame 13 before it is another than the one that was") as caught:
+        with pytest.raises(JournalDamaged, match="frame 13 before it is not the one that was") as caught:
             use()
         said.append((caught.value.message, caught.value.hint))
     assert said[0] == said[1] == said[2]
@@ -536,7 +537,7 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
     folder, _ = filled(snapshot_at=8)
     state = Folder(folder.journal.kill()).open().state
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
-        mark, digest = good.mark, good.movement_digest
+        anchor, digest = good.anchor, good.movement_digest
         kept = snapshots.load_state(good)
     what = change(kept)
     sections, small = kept.save()
@@ -544,7 +545,7 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
-        mark=mark,
+        anchor=anchor,
         rules=state.rules,
         movement_digest=digest,
         sections=sections,
@@ -587,7 +588,7 @@ def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.
     shorter, _ = filled(snapshot_at=3)
     frames = list(Journal.open(shorter.journal, read_only=True).recover())
     # Everything from the second segment on is gone: a sound journal, only too short.
-    first = min(frame.sequence for frame in frames if "000000000002" in frame.place.file)
+    first = min(frame.sequence for frame in frames if "000000000002" in frame.location.file)
     shorter.journal.remove("000000000002.segment")
     shorter = Folder(shorter.journal, folder.kept)
     with pytest.raises(

@@ -91,9 +91,9 @@ def test_each_byte_is_proved_or_harmless(monkeypatch: pytest.MonkeyPatch) -> Non
     frames = list(Journal.open(disk, read_only=True).recover())
     named = harmless = 0
     for frame in frames:
-        begin = frame.place.offset
+        begin = frame.location.offset
         end = begin + 512 + len(frame.records) * 128 + 64
-        file = frame.place.file
+        file = frame.location.file
         for offset in range(begin, end, 29):
             damaged = small_copy(disk)
             damaged.damage(file.rsplit("/", 1)[-1], offset, 0x10)
@@ -197,10 +197,10 @@ def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
     for frame in journal.recover():
         Applier(state).replay(frame)
     assert frame is not None
-    checkpoint = sign(Position.of(state, ledger_id=journal.ledger_id, epoch=1, mark=journal.mark), WITNESS, KEY)
+    checkpoint = sign(Position.of(state, ledger_id=journal.ledger_id, epoch=1, anchor=journal.anchor), WITNESS, KEY)
     path = tmp_path / "journal" / SEGMENT
     content = bytearray(path.read_bytes())
-    content[frame.place.offset + 4096 - 30] ^= 1
+    content[frame.location.offset + 4096 - 30] ^= 1
     path.write_bytes(content)
     findings = verify(tmp_path, checkpoints=[checkpoint]).findings
     assert "was whole but for its trailer" in findings[0]

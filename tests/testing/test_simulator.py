@@ -221,7 +221,7 @@ def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     assert failure.what in ("the state digests differ", "an answer differs", "verify finds damage")
 
 
-@pytest.mark.parametrize("what", ["_require_mark", "_ends_too_early"])
+@pytest.mark.parametrize("what", ["_require_anchor", "_ends_too_early"])
 def test_a_start_that_does_not_look_where_its_snapshot_stood_is_found(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

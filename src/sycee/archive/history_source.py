@@ -11,7 +11,7 @@ from typing import Protocol
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.journal.disk import Disk
-from sycee.journal.frame import Frame, Mark
+from sycee.journal.frame import Anchor, Frame
 from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
@@ -98,13 +98,13 @@ class _Watched(Journal):
 
     def recover(
         self,
-        after: Mark | None = None,
+        after: Anchor | None = None,
         *,
-        known: Sequence[Mark] = (),
+        anchors: Sequence[Anchor] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """Every frame in order, or those after a mark."""
-        for frame in super().recover(after, known=known, give_up=give_up):
+        """Every frame in order, or those after an anchor."""
+        for frame in super().recover(after, anchors=anchors, give_up=give_up):
             yield frame
             if self.progress:
                 self.progress(frame.sequence)

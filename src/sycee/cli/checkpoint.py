@@ -137,7 +137,7 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
         journal.close()
     if not epoch:
         raise UsageError(f"{folder} holds a ledger without a frame", hint="there is nothing yet to say about it")
-    return state, Position.of(state, ledger_id=journal.ledger_id, epoch=epoch, mark=journal.mark)
+    return state, Position.of(state, ledger_id=journal.ledger_id, epoch=epoch, anchor=journal.anchor)
 
 
 def _as_json(said: Checkpoint) -> dict[str, Any]:

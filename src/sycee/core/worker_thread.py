@@ -18,7 +18,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Coming(Generic[T]):
+class Deferred(Generic[T]):
     """What is being worked out."""
 
     __slots__ = ("_error", "_pending", "_value", "_work")
@@ -65,18 +65,18 @@ class Worker:
         _with_threads.add(self)
 
     def _begin_without_thread(self) -> None:
-        self._asked: SimpleQueue[Coming[Any] | None] = SimpleQueue()
+        self._asked: SimpleQueue[Deferred[Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         weakref.finalize(self, self._asked.put, None).atexit = False
 
-    def begin(self, work: Callable[[], T]) -> Coming[T]:
+    def submit(self, work: Callable[[], T]) -> Deferred[T]:
         """Have it done, after what was asked for before."""
-        coming = Coming(work)
-        self.take(coming)
+        coming = Deferred(work)
+        self.enqueue(coming)
         return coming
 
-    def take(self, coming: Coming[Any]) -> None:
+    def enqueue(self, coming: Deferred[Any]) -> None:
         """The same of what is known already as coming."""
         if self._thread is None:
             with self._starting:
@@ -106,7 +106,7 @@ class Worker:
             self._thread = None
 
 
-def _run_all(asked: SimpleQueue[Coming[Any] | None]) -> None:
+def _run_all(asked: SimpleQueue[Deferred[Any] | None]) -> None:
     """Run queued work until the sentinel None."""
     while (coming := asked.get()) is not None:
         coming.run()

@@ -7,13 +7,14 @@ a power cut can leave in doubt; docs/reference/journal.md gives the bytes exactl
 """
 
 from sycee.journal.disk import Disk, DiskFile, RealDisk
-from sycee.journal.frame import NO_DIGEST, CalendarEntry, Frame, FrameKind, Mark, Place
+from sycee.journal.frame import NO_DIGEST, Anchor, CalendarEntry, Frame, FrameKind, Location
 from sycee.journal.journal import Journal, PreparedFrame
 from sycee.journal.recovery import JournalReport
 from sycee.journal.snapshot import Section, Snapshot
 
 __all__ = [
     "NO_DIGEST",
+    "Anchor",
     "CalendarEntry",
     "Disk",
     "DiskFile",
@@ -21,8 +22,7 @@ __all__ = [
     "FrameKind",
     "Journal",
     "JournalReport",
-    "Mark",
-    "Place",
+    "Location",
     "PreparedFrame",
     "RealDisk",
     "Section",

@@ -27,7 +27,7 @@ from sycee.core.limits import (
     I64_MAX,
     RECORD_BYTES,
 )
-from sycee.core.worker_thread import Coming
+from sycee.core.worker_thread import Deferred
 
 FORMAT_VERSION: Final = 1
 FRAME_MAGIC: Final = b"SYCEEFRM"
@@ -51,7 +51,7 @@ assert _HEADER.size == 136 and _CALENDAR_ENTRY.size == 16 and _CALENDAR_END <= _
 assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
 Buffer = bytes | memoryview
-Digest = bytes | Coming[bytes]  # a Coming while a worker thread computes it
+Digest = bytes | Deferred[bytes]  # a Deferred while a worker thread computes it
 
 
 class FrameKind(IntEnum):
@@ -71,7 +71,7 @@ class CalendarEntry(NamedTuple):
     year: int
 
 
-class Mark(NamedTuple):
+class Anchor(NamedTuple):
     """A durable frame, named so that a reader can go on after it. Sequence 0 is before the first frame."""
 
     sequence: int
@@ -79,7 +79,7 @@ class Mark(NamedTuple):
     digest: bytes  # BLAKE3 of the frame, as the next frame names it
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a frame stands, for messages."""
 
     file: str
@@ -104,7 +104,7 @@ class Frame:
     acknowledged: int  # newest sequence that was acknowledged before this frame was written
     calendar: tuple[CalendarEntry, ...]
     records: Bytes
-    place: Place
+    location: Location
     envelopes: bytes = b""
     movement_digest: bytes = NO_DIGEST
     epoch: int = 1
@@ -151,7 +151,7 @@ def envelopes_max(record_count: int) -> int:
     return (FRAME_BYTES_MAX - taken_bytes) // ENVELOPE_BYTES
 
 
-def known(digest: Digest) -> bytes:
+def resolve_digest(digest: Digest) -> bytes:
     """The digest itself, as soon as it is worked out."""
     return digest if isinstance(digest, bytes) else digest.result()
 

@@ -18,7 +18,7 @@ from sycee.core.worker_thread import Worker
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import NO_DIGEST, Digest, Flaw, Frame, FrameKind, Header, Mark
+from sycee.journal.frame import NO_DIGEST, Anchor, Digest, Flaw, Frame, FrameKind, Header
 from sycee.journal.recovery import JournalReport, Scan, ledger_folder
 from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Spare
 
@@ -89,12 +89,12 @@ class Journal:
         self._closing = False
 
     @property
-    def mark(self) -> Mark:
-        """The newest durable frame; Mark(0, 0, the ledger's first digest) before there is one."""
+    def anchor(self) -> Anchor:
+        """The newest durable frame; Anchor(0, 0, the ledger's first digest) before there is one."""
         self._owner.check(self._disk.folder)
         self._await_digest()
-        self._last_digest = frames.known(self._last_digest)
-        return Mark(self.last_sequence, self.last_time_ns, self._last_digest)
+        self._last_digest = frames.resolve_digest(self._last_digest)
+        return Anchor(self.last_sequence, self.last_time_ns, self._last_digest)
 
     @staticmethod
     def exists(disk: Disk) -> bool:
@@ -126,7 +126,7 @@ class Journal:
             if segments.SPARE_NAME in disk.names():
                 disk.unlink(segments.SPARE_NAME)
             journal = cls(disk, header, cut_tail=False, read_only=False)
-            file = journal._spare.take()
+            file = journal._spare.pop()
             journal._file = file
             segments.publish(disk, file, segments.SPARE_NAME, header)
         except BaseException:
@@ -164,35 +164,35 @@ class Journal:
         scan = Scan(disk, journal.ledger_id, journal.epoch)
         for _ in scan.read():
             pass
-        scan.settle(cut_tail=cut_tail, read_only=True)
+        scan.repair_tail(cut_tail=cut_tail, read_only=True)
         return scan.report()
 
     def recover(
         self,
-        after: Mark | None = None,
+        after: Anchor | None = None,
         *,
-        known: Sequence[Mark] = (),
+        anchors: Sequence[Anchor] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """Every good frame in order, or those after a mark; then the end is settled, and `append` may follow.
+        """Every good frame in order, or those after an anchor; then the end is settled, and `append` may follow.
 
         With `after` the segments before the marked frame's are known by their headers alone; its own is verified from
-        its beginning. `known` are more frames that were durable. Raises JournalDamaged for damage in what was
-        acknowledged, and where the journal ends before a mark or has another frame there; TailInDoubt when the last
+        its beginning. `anchors` are more frames that were durable. Raises JournalDamaged for damage in what was
+        acknowledged, and where the journal ends before an anchor or has another frame there; TailInDoubt when the last
         group may have been acknowledged. All before anything is changed, and the folder is given back. `cut_tail` and
-        `give_up` allow for one frame that is `known` to be missing: the one that is cut, and `give_up(sequence)` is
+        `give_up` allow for one frame of `anchors` to be missing: the one that is cut, and `give_up(sequence)` is
         called before it is. `findings` says what was cut or repaired.
         """
         self._owner.check(self._disk.folder)
         gives_up = self._cut_tail and give_up is not None
-        scan = Scan(self._disk, self.ledger_id, self.epoch, after, known, gives_up)
+        scan = Scan(self._disk, self.ledger_id, self.epoch, after, anchors, gives_up)
         try:
             yield from scan.read()
             if give_up is not None and gives_up and scan.tail.cut_until:
                 give_up(scan.sequence + 1)
             if self._file is not None:  # `create` opened it; settling opens the one that goes on
                 self._file.close()
-            self._file = scan.settle(cut_tail=self._cut_tail, read_only=self.read_only)
+            self._file = scan.repair_tail(cut_tail=self._cut_tail, read_only=self.read_only)
             self._go_on(scan)
         except Exception:
             self._release()
@@ -227,7 +227,7 @@ class Journal:
         if self.epoch == EPOCH_MAX:
             raise ValueError(f"epoch {EPOCH_MAX} is the last one")
         try:
-            self._next_segment(self.last_sequence + 1, self.mark.digest, self.epoch + 1)
+            self._next_segment(self.last_sequence + 1, self.anchor.digest, self.epoch + 1)
         except BaseException:
             self._failed = True
             raise
@@ -293,10 +293,10 @@ class Journal:
             time_ns=time_ns,
             acknowledged=self.last_sequence,
             epoch=self.epoch,
-            previous_digest=frames.known(self._prepared_digest),
+            previous_digest=frames.resolve_digest(self._prepared_digest),
             calendar=frames.as_calendar(calendar),
             record_count=len(view) // RECORD_BYTES,
-            movement_digest=frames.known(movement_digest),
+            movement_digest=frames.resolve_digest(movement_digest),
         )
         frames.require_possible(header, len(view), len(signed))
         self._await_digest()
@@ -306,7 +306,7 @@ class Journal:
         content = buffer.memory[:frame_bytes]
         if frame_bytes >= LARGE_FRAME_BYTES and self._disk.concurrent:
             # The next frame needs the digest first, and by then this frame's fdatasync has been waited for.
-            self._prepared_digest, self._digesting = _BESIDE.begin(partial(frames.digest_of, content)), buffer
+            self._prepared_digest, self._digesting = _BESIDE.submit(partial(frames.digest_of, content)), buffer
         else:
             self._prepared_digest = frames.digest_of(content)
         self.prepared_sequence = header.sequence
@@ -355,7 +355,7 @@ class Journal:
     def _await_digest(self) -> None:
         """Wait until no thread reads a buffer any more."""
         if self._digesting is not None:
-            self._prepared_digest = frames.known(self._prepared_digest)
+            self._prepared_digest = frames.resolve_digest(self._prepared_digest)
             self._digesting = None
             if self._released is not None:
                 self.buffers.release(self._released)
@@ -363,7 +363,7 @@ class Journal:
 
     def _next_segment(self, first_sequence: int, previous_digest: bytes, epoch: int) -> None:
         # Everything before its first frame is durable, so that a segment that is there vouches for the one before it.
-        file = self._spare.take()
+        file = self._spare.pop()
         self._segment_bytes = self._spare.segment_bytes
         header = SegmentHeader(
             self.ledger_id, self._segment + 1, epoch, first_sequence, previous_digest, self._segment_bytes

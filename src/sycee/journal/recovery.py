@@ -22,7 +22,7 @@ from sycee.core.limits import FRAME_ALIGNMENT_BYTES, FRAME_BYTES_MAX, FRAME_TRAI
 from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import Flaw, Frame, FrameKind, Header, HeaderUnreadable, Mark, Place
+from sycee.journal.frame import Anchor, Flaw, Frame, FrameKind, Header, HeaderUnreadable, Location
 from sycee.journal.segments import SEGMENT_HEADER_BYTES, SegmentHeader, segment_name
 
 _WORD_BYTES: Final = 8
@@ -32,7 +32,7 @@ _TRAILER_MAGIC: Final = int.from_bytes(frames.TRAILER_MAGIC, "little")
 _ZEROS: Final = memoryview(bytes(FRAME_BYTES_MAX))
 
 
-_MARK_HINT: Final = (
+_ANCHOR_HINT: Final = (
     "Nothing was changed. What the snapshot knows and the journal does not was acknowledged: restore the journal's "
     "newest segments from a copy. If the journal itself was restored from an older copy on purpose, or the snapshot is "
     "of another copy that went on by itself, move the snapshots away."
@@ -93,9 +93,9 @@ class Scan:
     disk: Disk
     ledger_id: bytes
     epoch: int  # while reading: that of the segment before, then of this one
-    after: Mark | None = None  # frames up to this one are checked as far as they share its segment, and not given out
-    known: Sequence[Mark] = ()  # frames that were durable too
-    gives_up: bool = False  # whether a frame at the end that is not whole may be given up though it is `known`
+    after: Anchor | None = None  # frames up to this one are checked as far as they share its segment, and not given out
+    anchors: Sequence[Anchor] = ()  # frames that were durable too
+    gives_up: bool = False  # whether a frame at the end that is not whole may be given up though it is one of `anchors`
     sequence: int = 0
     time_ns: int = 0
     first_time_ns: int = 0
@@ -126,9 +126,9 @@ class Scan:
         )
 
     def read(self) -> Iterator[Frame]:
-        """Every good frame after the mark, in order. Raises JournalDamaged at the first that must be good and is not.
+        """Every good frame after the anchor, in order. Raises JournalDamaged at the first that must be good and is not.
 
-        That is: one that was acknowledged, or that the mark says was durable.
+        That is: one that was acknowledged, or that the anchor says was durable.
         """
         self.digest = frames.genesis_digest(self.ledger_id)
         numbers = segments.segment_numbers(self.disk)
@@ -137,7 +137,7 @@ class Scan:
                 self._damaged(expected, 0, f"the file is missing, though {segment_name(number)} is there")
         if self.after is not None:
             numbers = numbers[self._pass_over(numbers, self.after) :]
-            self._require_mark()  # of a journal without frames
+            self._require_anchor()  # of a journal without frames
         for segment in self._segments(numbers):
             last = segment.number == numbers[-1]
             if self._enter(segment.number, segment.data, last=last):
@@ -158,7 +158,7 @@ class Scan:
             while coming:
                 yield coming.popleft().result()
 
-    def _pass_over(self, numbers: list[int], after: Mark) -> int:
+    def _pass_over(self, numbers: list[int], after: Anchor) -> int:
         """How many segments from the first on end before frame `after.sequence` begins; only their headers are read.
 
         What the one after them says of itself stands for them: its first sequence, and the digest before that.
@@ -202,35 +202,35 @@ class Scan:
         if header.epoch < self.epoch:
             self._damaged(number, 0, f"its epoch {header.epoch} is older than {self.epoch}")
 
-    def _marks(self) -> list[Mark]:
-        return [*self.known] if self.after is None else [self.after, *self.known]
+    def _all_anchors(self) -> list[Anchor]:
+        return [*self.anchors] if self.after is None else [self.after, *self.anchors]
 
-    def _require_mark(self) -> None:
-        """Where a mark is: the frame there must be the one that was marked."""
-        for mark in self._marks():
-            if mark.sequence == self.sequence and mark.digest != self.digest:
+    def _require_anchor(self) -> None:
+        """Where an anchor is: the frame there must be the one that was marked."""
+        for anchor in self._all_anchors():
+            if anchor.sequence == self.sequence and anchor.digest != self.digest:
                 self._damaged(
                     self.tail.segment,
                     self.tail.offset,
-                    f"frame {self.sequence} before it is another than the one that was marked: the digests differ",
-                    hint=_MARK_HINT,
+                    f"frame {self.sequence} before it is not the one that was durable there: the digests differ",
+                    hint=_ANCHOR_HINT,
                 )
 
     def _require_end(self) -> None:
         """Where the journal ends: no frame that was marked may be missing, but for one that a person gives up."""
-        newest = max(self._marks(), default=None)
+        newest = max(self._all_anchors(), default=None)
         given_up = self.sequence + (1 if self.gives_up and self.after is None and self.tail.cut_until else 0)
         if newest is not None and newest.sequence > given_up:
             self._ends_too_early(newest)
 
-    def _ends_too_early(self, mark: Mark) -> NoReturn:
+    def _ends_too_early(self, anchor: Anchor) -> NoReturn:
         flaw = self.tail.doubt or self.tail.torn
         self._damaged(
             self.tail.segment,
             self.tail.offset,
-            f"the journal ends with frame {self.sequence}, though frame {mark.sequence} was durable when it was marked"
+            f"the journal ends with frame {self.sequence}, though frame {anchor.sequence} was durable"
             + (f" ({flaw})" if flaw else ""),
-            hint=_MARK_HINT,
+            hint=_ANCHOR_HINT,
         )
 
     def _enter(self, number: int, data: Bytes, *, last: bool) -> bool:
@@ -292,9 +292,9 @@ class Scan:
             if last:
                 self.tail.last_frame = bytes(whole)
             self.tail.offset = end
-            self._require_mark()
+            self._require_anchor()
             if self.after is None or header.sequence > self.after.sequence:
-                yield _frame(header, data[offset:end], Place(segment_name(number), offset), self.digest)
+                yield _frame(header, data[offset:end], Location(segment_name(number), offset), self.digest)
             offset = end
 
     def _require_continues(self, header: Header, room_bytes: int) -> None:
@@ -371,7 +371,7 @@ class Scan:
         found = _find_trailer(rest, lambda found: found > sequence)
         return "" if found is None else f"a later frame ends at byte {offset + found}"
 
-    def settle(self, *, cut_tail: bool, read_only: bool) -> DiskFile | None:
+    def repair_tail(self, *, cut_tail: bool, read_only: bool) -> DiskFile | None:
         """Make the end fit for appending, or raise TailInDoubt and change nothing.
 
         Returns the last segment, open for writing; None when `read_only`. An unfinished one after it is left, for the
@@ -420,7 +420,7 @@ class Scan:
         )
 
 
-def _frame(header: Header, data: Bytes, place: Place, digest: bytes) -> Frame:
+def _frame(header: Header, data: Bytes, location: Location, digest: bytes) -> Frame:
     return Frame(
         sequence=header.sequence,
         kind=header.kind,
@@ -428,7 +428,7 @@ def _frame(header: Header, data: Bytes, place: Place, digest: bytes) -> Frame:
         acknowledged=header.acknowledged,
         calendar=header.calendar,
         records=frames.records_of(header, data),
-        place=place,
+        location=location,
         envelopes=frames.envelopes_of(header, data),
         movement_digest=header.movement_digest,
         epoch=header.epoch,

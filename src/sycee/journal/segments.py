@@ -137,7 +137,7 @@ class Spare:
             return  # the frame before is durable, so its writer must not see an error; the next frame tries again
         self._thread = thread
 
-    def take(self) -> DiskFile:
+    def pop(self) -> DiskFile:
         """The file, under SPARE_NAME, full of zeros. Waits for it, or makes it now.
 
         Raises UnavailableError when the disk refuses.

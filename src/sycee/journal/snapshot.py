@@ -23,7 +23,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, SyceeError, UnavailableError
 from sycee.journal import snapshot_format as layout
 from sycee.journal.disk import Disk, DiskFile
-from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark
+from sycee.journal.frame import DIGEST_BYTES, Anchor, Flaw
 from sycee.journal.segments import TEMPORARY_SUFFIX
 from sycee.journal.snapshot_format import (
     HEADER_BYTES,
@@ -106,7 +106,7 @@ class Snapshot:
         self.size_bytes = header.file_bytes
         self.ledger_id = header.ledger_id
         self.epoch = header.epoch
-        self.mark: Mark = header.mark
+        self.anchor: Anchor = header.anchor
         self.rules = header.rules  # version of the rules in force after that frame
         self.movement_digest = header.movement_digest  # after that frame
         self.small: dict[str, Any] = table.small
@@ -142,13 +142,13 @@ def write(
     *,
     ledger_id: bytes,
     epoch: int,
-    mark: Mark,
+    anchor: Anchor,
     rules: int,
     movement_digest: bytes,
     sections: Mapping[str, Array],
     small: Mapping[str, Any],
 ) -> str:
-    """Write a snapshot of the state after frame `mark.sequence`; returns its file's name once it is durable.
+    """Write a snapshot of the state after frame `anchor.sequence`; returns its file's name once it is durable.
 
     `sections` are arrays of plain numbers, none of which may change meanwhile; `small` is anything that JSON holds.
     Errors as of `Writer`.
@@ -158,7 +158,7 @@ def write(
         disk,
         ledger_id=ledger_id,
         epoch=epoch,
-        mark=mark,
+        anchor=anchor,
         rules=rules,
         movement_digest=movement_digest,
         sections=arrays,
@@ -188,18 +188,18 @@ class Writer:
         *,
         ledger_id: bytes,
         epoch: int,
-        mark: Mark,
+        anchor: Anchor,
         rules: int,
         movement_digest: bytes,
         sections: Mapping[str, Array],
         small: Mapping[str, Any],
     ) -> None:
         """Begin. Of `sections` only types and shapes are looked at. Raises ValueError for what no snapshot holds."""
-        header = SnapshotHeader(ledger_id, epoch, rules, mark, movement_digest)
+        header = SnapshotHeader(ledger_id, epoch, rules, anchor, movement_digest)
         self._plan = layout.Plan(header, sections, small)
         self._disk = disk
-        self._sequence = mark.sequence
-        self._temporary = f"{mark.sequence:020}{TEMPORARY_SUFFIX}"
+        self._sequence = anchor.sequence
+        self._temporary = f"{anchor.sequence:020}{TEMPORARY_SUFFIX}"
         self._digests: list[bytes] = []
         self._hasher = blake3()
         self._written = 0  # bytes of the section at hand
@@ -330,8 +330,8 @@ def open_good(disk: Disk, name: str, ledger_id: bytes, *, sections_too: bool = T
                 f"{path}: the snapshot belongs to another ledger, {header.ledger_id.hex()}",
                 hint="Move it to where its ledger is. This ledger is unharmed: its journal has everything.",
             )
-        if name != f"{header.mark.sequence:020}.snapshot":
-            raise Flaw(f"its header says that it is of frame {header.mark.sequence}")
+        if name != f"{header.anchor.sequence:020}.snapshot":
+            raise Flaw(f"its header says that it is of frame {header.anchor.sequence}")
         snapshot = Snapshot(file, path, header, layout.decode_table(table[: header.table_bytes], header))
         if sections_too:
             snapshot.check()

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from sycee.core.arrays import Array
 from sycee.core.limits import FRAME_ALIGNMENT_BYTES
-from sycee.journal.frame import DIGEST_BYTES, Flaw, Mark, checksum_holds, checksummed
+from sycee.journal.frame import DIGEST_BYTES, Anchor, Flaw, checksum_holds, checksummed
 from sycee.journal.segments import LEDGER_ID_BYTES
 
 SNAPSHOT_VERSION: Final = 3
@@ -41,7 +41,7 @@ class SnapshotHeader:
     ledger_id: bytes
     epoch: int
     rules: int
-    mark: Mark
+    anchor: Anchor
     movement_digest: bytes
     table_bytes: int = 0  # without padding
     file_bytes: int = 0
@@ -90,7 +90,7 @@ class Plan:
 
         Raises ValueError for what no snapshot holds.
         """
-        if len(header.ledger_id) != LEDGER_ID_BYTES or {len(header.mark.digest), len(header.movement_digest)} != {
+        if len(header.ledger_id) != LEDGER_ID_BYTES or {len(header.anchor.digest), len(header.movement_digest)} != {
             DIGEST_BYTES
         }:
             raise ValueError(f"a ledger id has {LEDGER_ID_BYTES} bytes, a digest {DIGEST_BYTES}")
@@ -138,9 +138,9 @@ def _encode_header(header: SnapshotHeader) -> bytes:
         header.ledger_id,
         header.epoch,
         header.rules,
-        header.mark.sequence,
-        header.mark.time_ns,
-        header.mark.digest,
+        header.anchor.sequence,
+        header.anchor.time_ns,
+        header.anchor.digest,
         header.movement_digest,
         header.file_bytes,
     )
@@ -164,7 +164,7 @@ def decode_header(block: memoryview) -> SnapshotHeader:
     if HEADER_BYTES + padded(table_bytes) + DIGEST_BYTES > file_bytes:
         raise Flaw(f"its header says {table_bytes} bytes of table in a file of {file_bytes}")
     return SnapshotHeader(
-        ledger_id, epoch, rules, Mark(sequence, time_ns, digest), movement_digest, table_bytes, file_bytes
+        ledger_id, epoch, rules, Anchor(sequence, time_ns, digest), movement_digest, table_bytes, file_bytes
     )
 
 

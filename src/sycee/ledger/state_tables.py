@@ -9,7 +9,7 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.worker_thread import Coming
+from sycee.core.worker_thread import Deferred
 from sycee.ledger import kernels, layout
 from sycee.ledger.capacity import GrowingTables
 from sycee.ledger.kernels import constants
@@ -54,7 +54,7 @@ class StateTables(GrowingTables):
         self.rules = 0  # version of the rules, set by UPGRADE
         self.release = ""  # name of that release
         self.sequence = 0  # of the newest frame
-        self._movement_digest: bytes | Coming[bytes] = bytes(32)
+        self._movement_digest: bytes | Deferred[bytes] = bytes(32)
 
     @property
     def movement_digest(self) -> bytes:
@@ -68,7 +68,7 @@ class StateTables(GrowingTables):
         self._movement_digest = digest
 
     @property
-    def pending_movement_digest(self) -> bytes | Coming[bytes]:
+    def pending_movement_digest(self) -> bytes | Deferred[bytes]:
         """Return the movement digest without waiting for its computation."""
         return self._movement_digest
 

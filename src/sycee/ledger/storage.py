@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from sycee.core.arrays import Array
-from sycee.core.worker_thread import Coming
+from sycee.core.worker_thread import Deferred
 
 if TYPE_CHECKING:
     from sycee.ledger.kernels import Tables
@@ -61,7 +61,7 @@ class Storage(Protocol):
     def array(self, dtype: np.dtype[Any], length: int) -> TableArray:
         """Return a new table."""
 
-    def begin(self, work: Callable[[], T]) -> Coming[T]:
+    def begin(self, work: Callable[[], T]) -> Deferred[T]:
         """Begin work that is shorter than a frame and that the next frame needs."""
 
     def begin_long(self, work: Callable[[], T]) -> Pending[T]:
@@ -86,9 +86,9 @@ class InMemory:
         """Return a new table."""
         return _PlainArray(dtype, length)
 
-    def begin(self, work: Callable[[], T]) -> Coming[T]:
+    def begin(self, work: Callable[[], T]) -> Deferred[T]:
         """Do the work."""
-        coming = Coming(work)
+        coming = Deferred(work)
         coming.run()
         return coming
 

@@ -72,7 +72,7 @@ def _movements_error(state: LedgerState, frame: Frame) -> Exception:
             hint=f"Use Sycee {rules_version.RELEASES[state.rules]}, which replays it. Nothing was changed.",
         )
     return IntegrityError(
-        f"{frame.place}: frame {frame.sequence}: the digest of the movements before this frame differs from the one "
+        f"{frame.location}: frame {frame.sequence}: the digest of the movements before this frame differs from the one "
         "that this release computes",
         hint="The file is intact, so the release differs: use the release that wrote the ledger, and report this as "
         "a defect. Nothing was changed.",

@@ -20,7 +20,7 @@ from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.core.output_files import write_file
-from sycee.journal import Mark
+from sycee.journal import Anchor
 from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 
@@ -55,14 +55,14 @@ class Position:
     supply: Mapping[int, int]
 
     @classmethod
-    def of(cls, state: LedgerState, *, ledger_id: bytes, epoch: int, mark: Mark) -> Position:
-        """Return the position of a state after the frame at `mark`, whose epoch is `epoch`."""
+    def of(cls, state: LedgerState, *, ledger_id: bytes, epoch: int, anchor: Anchor) -> Position:
+        """Return the position of a state after the frame at `anchor`, whose epoch is `epoch`."""
         return cls(
             ledger_id=ledger_id,
             epoch=epoch,
-            sequence=mark.sequence,
-            time_ns=mark.time_ns,
-            frame_digest=mark.digest,
+            sequence=anchor.sequence,
+            time_ns=anchor.time_ns,
+            frame_digest=anchor.digest,
             movement_digest=state.movement_digest,
             state_digest=state.digest(),
             supply={number: state.supply(number) for number in sorted(state.zones)},

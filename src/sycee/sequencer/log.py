@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool, FrameBuffer
-from sycee.journal.frame import CalendarEntry, Digest, Frame, FrameKind, Mark
+from sycee.journal.frame import Anchor, CalendarEntry, Digest, Frame, FrameKind
 
 
 class Log(Protocol):
@@ -37,19 +37,19 @@ class Log(Protocol):
         """Return the time of the newest committed frame."""
 
     @property
-    def mark(self) -> Mark:
+    def anchor(self) -> Anchor:
         """Return sequence, time and digest of the newest committed frame."""
 
     def recover(
         self,
-        after: Mark | None = None,
+        after: Anchor | None = None,
         *,
-        known: Sequence[Mark] = (),
+        anchors: Sequence[Anchor] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """Yield every frame in order, or those after a mark; afterwards the log accepts new frames.
+        """Yield every frame in order, or those after an anchor; afterwards the log accepts new frames.
 
-        `known`: frames that are known to be committed. `give_up(sequence)` is called before one of them is cut with
+        `anchors`: frames that are known to be committed. `give_up(sequence)` is called before one of them is cut with
         `cut_tail`.
         """
 

@@ -7,7 +7,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
-from sycee.core.worker_thread import Coming, Worker
+from sycee.core.worker_thread import Deferred, Worker
 
 Task = Callable[[], Any]
 
@@ -31,9 +31,9 @@ class Overlap:
         """Run both tasks and return both results. Raises the error of a task that failed; the first task's if both
         failed.
         """
-        one, two = (Coming(partial(_timed, task)) for task in (first, second))
+        one, two = (Deferred(partial(_timed, task)) for task in (first, second))
         here, there = (one, two) if self._first_is_slower_s >= 0 else (two, one)
-        self._worker.take(there)
+        self._worker.enqueue(there)
         here.run()
         there.wait()
         (first_result, first_s), (second_result, second_s) = one.result(), two.result()

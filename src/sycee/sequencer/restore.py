@@ -73,7 +73,7 @@ def restore(
         try:
             for _ in journal.recover():
                 pass
-            if journal.mark != original.mark:
+            if journal.anchor != original.anchor:
                 raise IntegrityError(
                     f"{source_disk.folder} changed while it was copied: it ended with frame "
                     f"{original.last_sequence}, and its copy ends with frame {journal.last_sequence}",

@@ -225,7 +225,7 @@ class Sequencer:
         if not self._writer.durable_sequence:
             raise UsageError("the ledger is empty: there is no position to sign", hint="submit something first")
         log = self._log
-        return Position.of(self.state, ledger_id=log.ledger_id, epoch=log.epoch, mark=log.mark)
+        return Position.of(self.state, ledger_id=log.ledger_id, epoch=log.epoch, anchor=log.anchor)
 
     def _run(self, name: str, function: Callable[[], Any]) -> Any:
         """Have the writer run `function` between two frames. Raises UnavailableError unless the ledger runs."""

@@ -19,7 +19,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError, UnavailableError, UsageError
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
-from sycee.journal.frame import Frame, Mark
+from sycee.journal.frame import Anchor, Frame
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
 from sycee.ledger import invariants, layout
@@ -56,26 +56,26 @@ def recover_state(
     snapshot of a frame that is cut is removed; otherwise the next start would report that frame as lost. Old rows of
     the state are moved to `history`. Raises as `Log.recover` and `Applier.replay` do.
     """
-    state, mark, findings = LedgerState(TableStorage(history)), None, list[str]()
+    state, anchor, findings = LedgerState(TableStorage(history)), None, list[str]()
     frames = log.recover()
     if disk is not None and trusted:
-        state, mark, findings = _load_newest(log, disk, history)
-        if mark is not None:
-            frames = log.recover(after=mark)
+        state, anchor, findings = _load_newest(log, disk, history)
+        if anchor is not None:
+            frames = log.recover(after=anchor)
     elif disk is not None:
-        good = {each.mark: each.name for each in _closing_each(files.all_good(disk, log.ledger_id, findings))}
+        good = {each.anchor: each.name for each in _closing_each(files.all_good(disk, log.ledger_id, findings))}
 
         def give_up(sequence: int) -> None:
-            for mark, name in good.items():
-                if mark.sequence == sequence:
+            for anchor, name in good.items():
+                if anchor.sequence == sequence:
                     disk.unlink(name)
                     disk.fsync_folder()
                     findings.append(f"{disk.folder}/{name} was removed: frame {sequence} was discarded")
 
-        frames = log.recover(known=list(good), give_up=give_up)
+        frames = log.recover(anchors=list(good), give_up=give_up)
     for frame in frames:
         Applier(state).replay(frame)
-    return RecoveredState(state, [*findings, *log.findings], mark.sequence if mark else 0)
+    return RecoveredState(state, [*findings, *log.findings], anchor.sequence if anchor else 0)
 
 
 class SnapshotTask:
@@ -103,7 +103,7 @@ class SnapshotTask:
         self.sequence = log.last_sequence
         self.name = ""  # of the file, once it is durable
         self._disk = disk
-        self._ledger_id, self._epoch, self._mark = log.ledger_id, log.epoch, log.mark
+        self._ledger_id, self._epoch, self._anchor = log.ledger_id, log.epoch, log.anchor
         self._between_frames = between_frames
         self._piece_bytes = piece_bytes
         self._copying = SnapshotCopy(state)
@@ -146,7 +146,7 @@ class SnapshotTask:
             self._disk,
             ledger_id=self._ledger_id,
             epoch=self._epoch,
-            mark=self._mark,
+            anchor=self._anchor,
             rules=copying.rules,
             movement_digest=copying.movement_digest,
             sections=copying.sections,
@@ -207,7 +207,7 @@ def difference(snapshot: Snapshot, state: LedgerState, frame: Frame) -> str:
         raise IntegrityError("its tables have another layout")
     if (snapshot.rules, snapshot.movement_digest) != (state.rules, state.movement_digest):
         return "its header has other rules or movements"
-    if snapshot.mark != Mark(frame.sequence, frame.time_ns, frame.digest) or snapshot.epoch < frame.epoch:
+    if snapshot.anchor != Anchor(frame.sequence, frame.time_ns, frame.digest) or snapshot.epoch < frame.epoch:
         return "its header has another frame"
     for name, value in small.items():
         if snapshot.small[name] != value:
@@ -270,12 +270,12 @@ def _closing_each(found: Iterable[Snapshot]) -> Iterator[Snapshot]:
             yield snapshot
 
 
-def _load_newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState, Mark | None, list[str]]:
-    """Return the state of the newest usable snapshot, its mark (None without a snapshot) and the findings."""
+def _load_newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerState, Anchor | None, list[str]]:
+    """Return the state of the newest usable snapshot, its anchor (None without a snapshot) and the findings."""
     findings: list[str] = []
     for snapshot in _closing_each(files.all_good(disk, log.ledger_id, findings, sections_too=False)):
         try:
-            return load_state(snapshot, history), snapshot.mark, findings
+            return load_state(snapshot, history), snapshot.anchor, findings
         except (files.SnapshotDamaged, UnavailableError) as error:
             findings.append(files.passed_over(error))
         except (SyceeError, KeyError, ValueError, TypeError) as error:

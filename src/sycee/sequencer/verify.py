@@ -11,7 +11,7 @@ from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.core.keys import PublicKey
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
-from sycee.journal.frame import Frame, FrameKind, Mark
+from sycee.journal.frame import Anchor, Frame, FrameKind
 from sycee.journal.journal import Journal
 from sycee.ledger import authority as authorities
 from sycee.ledger import layout
@@ -75,7 +75,7 @@ def verify(
     operations = last_time_ns = first_time_ns = 0
     findings: list[str] = []
     try:
-        for frame in journal.recover(known=compared.marks):
+        for frame in journal.recover(anchors=compared.anchors):
             first_time_ns, last_time_ns = first_time_ns or frame.time_ns, frame.time_ns
             if frame.kind is FrameKind.OPERATIONS:
                 operations += len(frame.records)
@@ -131,13 +131,13 @@ class _Snapshots:
         self.findings: list[str] = []
         self._disk = disk
         # The files stay open: a process that writes to the folder may remove one before the replay reaches its frame.
-        self._good = {good.mark.sequence: good for good in files.all_good(disk, ledger_id, self.findings)}
+        self._good = {good.anchor.sequence: good for good in files.all_good(disk, ledger_id, self.findings)}
         self._agreed = 0
 
     @property
-    def marks(self) -> list[Mark]:
-        """Return the marks of the snapshots' frames: the journal must contain each, as at a start."""
-        return [snapshot.mark for snapshot in self._good.values()]
+    def anchors(self) -> list[Anchor]:
+        """Return the anchors of the snapshots' frames: the journal must contain each, as at a start."""
+        return [snapshot.anchor for snapshot in self._good.values()]
 
     def compare(self, state: LedgerState, frame: Frame) -> None:
         """Compare the snapshot of this frame, if there is one. Raises IntegrityError if its state differs."""
@@ -182,8 +182,8 @@ class _Checkpoints:
         """Compare the checkpoints of this frame. Raises IntegrityError if one differs."""
         if frame.sequence not in self._sequences:
             return
-        mark = Mark(frame.sequence, frame.time_ns, frame.digest)
-        position = Position.of(state, ledger_id=ledger_id, epoch=frame.epoch, mark=mark)
+        anchor = Anchor(frame.sequence, frame.time_ns, frame.digest)
+        position = Position.of(state, ledger_id=ledger_id, epoch=frame.epoch, anchor=anchor)
         for at, checkpoint in enumerate(self._all):
             if checkpoint.position.sequence == frame.sequence:
                 check_agreement(checkpoint, position)

@@ -48,8 +48,8 @@ class SnapshotCopy:
         plan, size = np.zeros_like(state.tables.copying), 0
         for number, words in enumerate(self._words.values()):
             rows, row_words = words.shape
-            marks, images = size, size + -(-rows // _BITS_PER_WORD) + rows
-            plan[number] = 0, rows, 0, marks, images - rows, images, row_words
+            anchors, images = size, size + -(-rows // _BITS_PER_WORD) + rows
+            plan[number] = 0, rows, 0, anchors, images - rows, images, row_words
             size = images + rows * row_words
         try:
             kept = ReservedArray(np.dtype("<u8"), max(size, 1)).array

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from sycee.core.arrays import Array
-from sycee.core.worker_thread import Coming, Executor, Worker
+from sycee.core.worker_thread import Deferred, Executor, Worker
 from sycee.ledger import kernels
 from sycee.ledger.kernels import constants
 from sycee.ledger.storage import Pending, Section
@@ -50,9 +50,9 @@ class TableStorage:
         """Return a new table that grows without being copied."""
         return ReservedArray(dtype, length)
 
-    def begin(self, work: Callable[[], T]) -> Coming[T]:
+    def begin(self, work: Callable[[], T]) -> Deferred[T]:
         """Begin a task on the worker thread for short tasks."""
-        return _SHORT.begin(work)
+        return _SHORT.submit(work)
 
     def begin_long(self, work: Callable[[], T]) -> Pending[T]:
         """Begin a task on the worker thread for tasks that last for many frames."""

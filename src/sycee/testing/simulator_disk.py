@@ -15,7 +15,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.buffers import FrameBuffer
 from sycee.journal.disk import Disk
-from sycee.journal.frame import NO_DIGEST, Digest, Frame, FrameKind, Mark, known
+from sycee.journal.frame import NO_DIGEST, Anchor, Digest, Frame, FrameKind, resolve_digest
 from sycee.journal.journal import Journal
 from sycee.testing.disk import SECTOR_BYTES, FakeDisk, FakeFile
 
@@ -134,14 +134,14 @@ class WatchedJournal(Journal):
 
     def recover(
         self,
-        after: Mark | None = None,
+        after: Anchor | None = None,
         *,
-        known: Sequence[Mark] = (),
+        anchors: Sequence[Anchor] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
         """Recover the journal; see Journal."""
         self.watch.after = after.sequence if after else 0
-        return super().recover(after, known=known, give_up=give_up)
+        return super().recover(after, anchors=anchors, give_up=give_up)
 
     def append(
         self,
@@ -155,7 +155,7 @@ class WatchedJournal(Journal):
         buffer: FrameBuffer | None = None,
     ) -> int:
         """Append a frame; see Journal."""
-        movement_digest = known(movement_digest)
+        movement_digest = resolve_digest(movement_digest)
         written = Written(
             self.last_sequence + 1,
             kind,
@@ -204,7 +204,7 @@ def remove_end(disk: Folder, first: int, *, fill_until: int = 0) -> None:
     """
     journal = Journal.open(disk, read_only=True)
     frames = list(journal.recover())
-    place = frames[first - 1].place
+    place = frames[first - 1].location
     for name in disk.names():
         if name > place.file and name.endswith(".segment"):
             disk.remove(name)

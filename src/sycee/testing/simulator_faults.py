@@ -451,7 +451,7 @@ class Machine:
         if snapshot is None:
             return
         snapshot.close()
-        newest = snapshot.mark.sequence
+        newest = snapshot.anchor.sequence
         first = max(1, newest - dice.below(3))
         exchanged = dice.below(2) == 1
         remove_end(journal, first, fill_until=newest if exchanged else 0)

@@ -23,7 +23,7 @@ from tests.journal.history import (
 )
 
 from sycee.core.errors import JournalDamaged, TailInDoubt
-from sycee.journal import Frame, Journal, Mark, RealDisk
+from sycee.journal import Anchor, Frame, Journal, RealDisk
 from sycee.journal.frame import genesis_digest
 from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
@@ -32,91 +32,91 @@ pytestmark = pytest.mark.fast
 THIRD = "000000000003.segment"
 
 
-def marks_of(disk: FakeDisk) -> list[Mark]:
-    """The mark of each frame, taken from what the frame after it, or the journal, says of it."""
+def anchors_of(disk: FakeDisk) -> list[Anchor]:
+    """The anchor of each frame, taken from what the frame after it, or the journal, says of it."""
     journal = Journal.open(disk, read_only=True)
-    marks: list[Mark] = []
+    anchors: list[Anchor] = []
     content = {name: disk.content(name) for name in disk.names()}
     frames: list[Frame] = list(journal.recover())
     for frame, after in pairwise(frames):
-        header = content[after.place.file][after.place.offset :]
-        marks.append(Mark(frame.sequence, frame.time_ns, header[56:88]))
-    return [*marks, journal.mark] if frames else []
+        header = content[after.location.file][after.location.offset :]
+        anchors.append(Anchor(frame.sequence, frame.time_ns, header[56:88]))
+    return [*anchors, journal.anchor] if frames else []
 
 
-def after(disk: FakeDisk, mark: Mark, *, cut_tail: bool = False) -> tuple[Journal, list[Written]]:
+def after(disk: FakeDisk, anchor: Anchor, *, cut_tail: bool = False) -> tuple[Journal, list[Written]]:
     journal = Journal.open(disk, cut_tail=cut_tail)
-    return journal, as_written(journal.recover(after=mark))
+    return journal, as_written(journal.recover(after=anchor))
 
 
 @pytest.fixture
-def three_segments() -> tuple[FakeDisk, list[Written], list[Mark]]:
+def three_segments() -> tuple[FakeDisk, list[Written], list[Anchor]]:
     disk = FakeDisk()
     written: list[Written] = []
     run(disk, written)
-    return disk, written, marks_of(disk)
+    return disk, written, anchors_of(disk)
 
 
 def test_a_mark_names_the_newest_durable_frame() -> None:
     disk = FakeDisk()
     journal = create(disk)
-    assert journal.mark == Mark(0, 0, genesis_digest(journal.ledger_id))
+    assert journal.anchor == Anchor(0, 0, genesis_digest(journal.ledger_id))
     seen = []
     for count in (3, 28, 0, 200):
         append(journal, count)
-        seen.append(journal.mark)
+        seen.append(journal.anchor)
     ahead = journal.prepare(kind=1, time_ns=TIME_NS + 99, records=bytes(128))  # type: ignore[arg-type]
-    assert journal.mark == seen[-1], "prepared is not durable"
+    assert journal.anchor == seen[-1], "prepared is not durable"
     journal.write(ahead)
-    assert journal.mark != seen[-1]
-    assert marks_of(disk.kill())[:-1] == seen
+    assert journal.anchor != seen[-1]
+    assert anchors_of(disk.kill())[:-1] == seen
     reopened, _ = recover(disk.kill())
-    assert reopened.mark == journal.mark
+    assert reopened.anchor == journal.anchor
 
 
-def test_every_mark_gives_the_frames_after_it(three_segments: tuple[FakeDisk, list[Written], list[Mark]]) -> None:
-    disk, written, marks = three_segments
-    assert [mark[:2] for mark in marks] == [(one[0], one[2]) for one in written]
-    start = Mark(0, 0, genesis_digest(Journal.open(disk, read_only=True).ledger_id))
-    for mark in [start, *marks]:
+def test_every_mark_gives_the_frames_after_it(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
+    disk, written, anchors = three_segments
+    assert [anchor[:2] for anchor in anchors] == [(one[0], one[2]) for one in written]
+    start = Anchor(0, 0, genesis_digest(Journal.open(disk, read_only=True).ledger_id))
+    for anchor in [start, *anchors]:
         copy = disk.crash()
-        journal, found = after(copy, mark)
-        assert found == written[mark.sequence :]
+        journal, found = after(copy, anchor)
+        assert found == written[anchor.sequence :]
         assert journal.findings == []
-        assert journal.mark == marks[-1]
+        assert journal.anchor == anchors[-1]
         extra = append(journal, 7)
         assert recover(copy.kill())[1] == [*written, extra], "it goes on where all of it ends"
 
 
-def test_frames_of_segments_before_are_not_read(three_segments: tuple[FakeDisk, list[Written], list[Mark]]) -> None:
-    disk, written, marks = three_segments
+def test_frames_of_segments_before_are_not_read(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
+    disk, written, anchors = three_segments
     where = places(disk)
     first_of_third = next(index for index, (name, _) in enumerate(where) if name == THIRD)
     for name in (FIRST, SECOND):
         disk.damage(name, 4096 + 700, 0xFF)
-    _, found = after(disk, marks[first_of_third])
+    _, found = after(disk, anchors[first_of_third])
     assert found == written[first_of_third + 1 :]
     with pytest.raises(JournalDamaged, match=f"{SECOND}: frame .* at byte 4096: its records, envelopes or padding"):
-        after(disk.kill(), marks[first_of_third - 1])
+        after(disk.kill(), anchors[first_of_third - 1])
     with pytest.raises(JournalDamaged, match=f"{FIRST}: frame 1 at byte 4096"):
         recover(disk.kill())
 
 
 def test_damage_before_the_mark_in_its_own_segment_is_found() -> None:
     disk, _ = small(3, 30, 1, closed=True)
-    marks = marks_of(disk)
+    anchors = anchors_of(disk)
     disk.damage(FIRST, 4096 + 600, 1)
-    for mark in marks:
+    for anchor in anchors:
         with pytest.raises(JournalDamaged, match=f"{FIRST}: frame 1 at byte 4096: its records, envelopes or padding"):
-            after(disk.kill(), mark)
+            after(disk.kill(), anchor)
 
 
 @pytest.mark.parametrize("cut_tail", [False, True])
 @pytest.mark.parametrize("loss", ["erased", "torn", "in doubt", "no header", "no segment"])
 def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: bool) -> None:
-    """What the next start would cut without the mark was durable when it was marked."""
+    """What the next start would cut without the anchor was durable."""
     disk, _ = small(3, 200, 150, 28, closed=False)
-    mark = marks_of(disk)[-1]
+    anchor = anchors_of(disk)[-1]
     (_, before), (name, offset) = places(disk)[-2:]
     assert name == SECOND
     content = disk.content(SECOND)
@@ -133,9 +133,9 @@ def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: boo
     last = 2 if loss in ("no header", "no segment") else 3
     kept = {one: disk.content(one) for one in disk.names()}
     with pytest.raises(
-        JournalDamaged, match=f"the journal ends with frame {last}, though frame 4 was durable when"
+        JournalDamaged, match=f"the journal ends with frame {last}, though frame 4 was durable"
     ) as found:
-        after(disk, mark, cut_tail=cut_tail)
+        after(disk, anchor, cut_tail=cut_tail)
     assert ("(fake/journal" in found.value.message) == (loss in ("torn", "in doubt", "no header"))
     assert found.value.hint is not None
     assert "restore the journal's newest segments from a copy" in found.value.hint
@@ -144,9 +144,9 @@ def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: boo
 
 
 @pytest.mark.parametrize("loss", ["torn", "in doubt"])
-def test_the_frame_that_a_person_gives_up_may_be_one_that_is_known(loss: str) -> None:
+def test_the_frame_that_a_person_gives_up_may_be_an_anchor(loss: str) -> None:
     disk, _ = small(3, 200, 150, 28, closed=False)
-    marks = marks_of(disk)
+    anchors = anchors_of(disk)
     name, offset = places(disk)[-1]
     content = disk.content(name)
     if loss == "torn":
@@ -154,69 +154,69 @@ def test_the_frame_that_a_person_gives_up_may_be_one_that_is_known(loss: str) ->
     else:
         disk.damage(name, offset + 600, 1)
 
-    def cut(known: list[Mark], *, cut_tail: bool = True, after: Mark | None = None) -> tuple[int, list[int]]:
+    def cut(given: list[Anchor], *, cut_tail: bool = True, after: Anchor | None = None) -> tuple[int, list[int]]:
         given_up: list[int] = []
         journal = Journal.open(disk.crash(loss=Loss.KEPT), cut_tail=cut_tail)
-        return len(list(journal.recover(after, known=known, give_up=given_up.append))), given_up
+        return len(list(journal.recover(after, anchors=given, give_up=given_up.append))), given_up
 
-    assert cut(marks) == (3, [4])
-    assert cut(marks[:3]) == (3, [4])
-    for known, options in (
-        ([*marks, Mark(5, TIME_NS + 99, bytes(32))], {}),
-        ([Mark(5, TIME_NS + 99, bytes(32))], {}),
-        (marks, {"cut_tail": False}),
-        (marks, {"after": marks[-1]}),
+    assert cut(anchors) == (3, [4])
+    assert cut(anchors[:3]) == (3, [4])
+    for given, options in (
+        ([*anchors, Anchor(5, TIME_NS + 99, bytes(32))], {}),
+        ([Anchor(5, TIME_NS + 99, bytes(32))], {}),
+        (anchors, {"cut_tail": False}),
+        (anchors, {"after": anchors[-1]}),
     ):
         with pytest.raises(JournalDamaged, match="the journal ends with frame 3, though frame "):
-            cut(known, **options)  # type: ignore[arg-type]
-    with pytest.raises(JournalDamaged, match="frame 2 before it is another than the one that was marked"):
-        cut([marks[1]._replace(digest=bytes(32)), marks[3]])
+            cut(given, **options)  # type: ignore[arg-type]
+    with pytest.raises(JournalDamaged, match="frame 2 before it is not the one that was durable there"):
+        cut([anchors[1]._replace(digest=bytes(32)), anchors[3]])
 
 
 def test_what_was_cut_without_a_trace_is_nobodys_to_give_up() -> None:
     disk, _ = small(3, 200, 150, 28, closed=False)
-    marks = marks_of(disk)
+    anchors = anchors_of(disk)
     name, offset = places(disk)[-1]
     content = disk.content(name)
     disk.replace(name, content[:offset] + bytes(len(content) - offset))
     with pytest.raises(JournalDamaged, match="the journal ends with frame 3, though frame 4 was durable"):
-        list(Journal.open(disk, cut_tail=True).recover(known=marks, give_up=lambda _: None))
+        list(Journal.open(disk, cut_tail=True).recover(anchors=anchors, give_up=lambda _: None))
 
 
 def test_a_frame_carries_its_digest_also_where_its_trailer_is_lost() -> None:
     disk, _ = small(3, 30, closed=False)
-    digests = [mark.digest for mark in marks_of(disk)]
+    digests = [anchor.digest for anchor in anchors_of(disk)]
     disk.damage(FIRST, 16384 - 64, 1)
     assert [frame.digest for frame in Journal.open(disk, read_only=True).recover()] == digests
 
 
 def test_a_frame_that_lost_its_trailer_is_still_the_marked_one() -> None:
     disk, written = small(3, 30, closed=False)
-    mark = marks_of(disk)[-1]
+    anchor = anchors_of(disk)[-1]
     disk.damage(FIRST, 16384 - 64, 1)
-    journal, found = after(disk, mark)
+    journal, found = after(disk, anchor)
     assert found == []
     assert "its trailer written again" in journal.findings[0]
     assert recover(disk.kill())[1] == written
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 2, 3])
-def test_another_frame_at_the_mark_is_named(sequence: int) -> None:
+def test_another_frame_at_the_anchor_is_named(sequence: int) -> None:
     disk, _ = small(3, 200, 150, closed=False)
     with pytest.raises(
-        JournalDamaged, match=f"frame {sequence} before it is another than the one that was marked: the digests differ"
+        JournalDamaged, match=f"frame {sequence} before it is not the one that was durable there: the digests differ"
     ) as found:
-        after(disk, Mark(sequence, TIME_NS, bytes(32)))
+        after(disk, Anchor(sequence, TIME_NS, bytes(32)))
     assert found.value.hint is not None
     assert "Nothing was changed" in found.value.hint
 
 
 def test_a_copy_that_was_written_on_is_not_taken_for_the_marked_one() -> None:
     disk, _ = small(3, 200, 150, closed=True)
-    mark = marks_of(disk)[2]
+    anchor = anchors_of(disk)[2]
     other, _ = small(3, 210, 150, closed=True)
-    with pytest.raises(JournalDamaged, match="frame 3 before it is another"):
-        after(other, mark)
+    with pytest.raises(JournalDamaged, match="frame 3 before it is not the one"):
+        after(other, anchor)
 
 
 @pytest.mark.parametrize(
@@ -231,40 +231,40 @@ def test_a_copy_that_was_written_on_is_not_taken_for_the_marked_one() -> None:
     ],
 )
 def test_headers_of_segments_before_are_checked(
-    three_segments: tuple[FakeDisk, list[Written], list[Mark]], at: int, form: str, value: int, says: str | None
+    three_segments: tuple[FakeDisk, list[Written], list[Anchor]], at: int, form: str, value: int, says: str | None
 ) -> None:
-    disk, _, marks = three_segments
+    disk, _, anchors = three_segments
     block = bytearray(disk.content(SECOND))
     struct.pack_into(form, block, at, value)
     block[4088:4096] = bytes(8)
     block[4088:4096] = xxhash.xxh3_64_digest(bytes(block[:4096]))
     disk.replace(SECOND, bytes(block))
     if says is None:  # reserved bytes mean nothing
-        assert after(disk, marks[-1])[1] == []
+        assert after(disk, anchors[-1])[1] == []
         return
     with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: {says}"):
-        after(disk, marks[-1])
+        after(disk, anchors[-1])
 
 
 def test_an_unsound_header_before_the_mark_and_a_missing_segment(
-    three_segments: tuple[FakeDisk, list[Written], list[Mark]],
+    three_segments: tuple[FakeDisk, list[Written], list[Anchor]],
 ) -> None:
-    disk, _, marks = three_segments
+    disk, _, anchors = three_segments
     disk.damage(SECOND, 100, 1)
     with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: its segment header does not match"):
-        after(disk.kill(), marks[-1])
+        after(disk.kill(), anchors[-1])
     disk.remove(SECOND)
     with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: the file is missing"):
-        after(disk, marks[-1])
+        after(disk, anchors[-1])
 
 
 def test_an_unfinished_last_segment_is_still_for_a_person_to_judge() -> None:
     disk, _ = small(3, 200, closed=False)
-    mark = marks_of(disk)[0]
+    anchor = anchors_of(disk)[0]
     disk.replace(SECOND, bytes(48 << 10))
     with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header does not begin like one"):
-        after(disk, mark)
-    journal, found = after(disk, mark, cut_tail=True)
+        after(disk, anchor)
+    journal, found = after(disk, anchor, cut_tail=True)
     assert [one[0] for one in found] == [2]
     assert append(journal, 200)[0] == 3
 
@@ -272,7 +272,7 @@ def test_an_unfinished_last_segment_is_still_for_a_person_to_judge() -> None:
 def test_after_every_power_cut_a_mark_finds_what_a_whole_reading_finds() -> None:
     undisturbed = FakeDisk()
     run(undisturbed, [])
-    marks = marks_of(undisturbed)
+    anchors = anchors_of(undisturbed)
     for cut_after in range(12, undisturbed.operations.total(), 5):
         disk = FakeDisk(cut_after=cut_after)
         acknowledged: list[Written] = []
@@ -280,21 +280,21 @@ def test_after_every_power_cut_a_mark_finds_what_a_whole_reading_finds() -> None
             run(disk, acknowledged)
         for loss in Loss:
             _, found, doubted = recover_whatever(disk.crash(1, loss))
-            for mark in marks[: len(acknowledged)]:
+            for anchor in anchors[: len(acknowledged)]:
                 crashed = disk.crash(1, loss)
                 if doubted:
                     with pytest.raises(TailInDoubt):
-                        after(crashed, mark)
-                _, rest = after(crashed, mark, cut_tail=True)
-                assert rest == found[mark.sequence :]
+                        after(crashed, anchor)
+                _, rest = after(crashed, anchor, cut_tail=True)
+                assert rest == found[anchor.sequence :]
 
 
 def test_a_mark_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-untyped-def]
     journal = create(RealDisk(tmp_path / "journal"))
     written = [append(journal, count) for count in (3, 200, 150)]
-    mark = journal.mark
+    anchor = journal.anchor
     written.append(append(journal, 28))
     journal.close()
     journal = Journal.open(RealDisk(tmp_path / "journal"))
-    assert as_written(journal.recover(after=mark))[0] == written[3]
+    assert as_written(journal.recover(after=anchor))[0] == written[3]
     journal.close()
