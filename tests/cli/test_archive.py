@@ -150,7 +150,7 @@ def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archi
         (["00000000-0000-0000-0000-000000000001"], "no account"),
         (["{shop}", "--year", "2020", "--from", "2020-01-01"], "--year is a period by itself"),
         (["{shop}", "--from", "october"], "is no date"),
-        (["{shop}", "--year", "20"], "year = 20"),
+        (["{shop}", "--year", "20"], "year must be an integer from 1678 to 2260; got 20"),
         (["{shop}", "--title", "x"], "none is asked for"),
         (["{shop}", "--pdf", "{folder}"], "is no place for a file"),
         (["{shop}", "--csv", "{folder}/there/x.csv"], "is no place for a file"),

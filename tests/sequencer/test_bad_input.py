@@ -64,7 +64,7 @@ def test_what_is_no_array_of_operations(tmp_path: Path, records: Any) -> None:
 
 
 def test_groups_that_are_no_list() -> None:
-    with pytest.raises(UsageError, match="groups = a ndarray is no list"):
+    with pytest.raises(UsageError, match="groups must be a list; got a ndarray"):
         operations.define_rule_set(1, rule_set=1, from_ns=0, until_ns=1, groups=np.array(5))  # type: ignore[arg-type]
 
 
@@ -158,19 +158,17 @@ def test_no_float_and_no_bool_is_taken(given: Arguments, name: str) -> None:
 
 def test_the_argument_is_named(given: Arguments) -> None:
     town, ledger = given.town, given.ledger
-    with pytest.raises(UsageError, match=r"^amount = 1\.9 is no integer from"):
+    with pytest.raises(UsageError, match=r"^amount must be an integer from .*; got 1\.9\n"):
         ledger.transfer(town.ann, town.bob, 1.9)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"^single_max = 0\.5 is no integer from"):
+    with pytest.raises(UsageError, match=r"^single_max must be an integer from .*; got 0\.5\n"):
         ledger.define_rule_set(1, single_max=0.5)
-    with pytest.raises(UsageError, match=r"^id = 5\.5 is no integer from"):
+    with pytest.raises(UsageError, match=r"^id must be an integer from .*; got 5\.5\n"):
         ledger.transfer(town.ann, town.bob, 1, id=5.5)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"(?m)^account = 'Ann' is not an id$"):
+    with pytest.raises(UsageError, match=r"(?m)^account must be an integer or a UUID; got 'Ann'$"):
         ledger.balance("Ann")  # type: ignore[arg-type]
-    with pytest.raises(
-        UsageError, match=r"(?m)^operator = 4294967296 does not fit its field, which takes 0 to 4294967295$"
-    ):
+    with pytest.raises(UsageError, match=r"(?m)^operator must be an integer from 0 to 4294967295; got 4294967296$"):
         ledger.open_account("CNY", AccountKind.WALLET, operator=2**32)
-    with ledger.chain() as chain, pytest.raises(UsageError, match=r"^amount = True is no integer"):
+    with ledger.chain() as chain, pytest.raises(UsageError, match=r"^amount must be an integer from .*; got True\n"):
         chain.transfer(town.ann, town.bob, True)
     assert chain.results == []
 
@@ -198,15 +196,15 @@ def test_what_a_ledger_is_opened_with_is_looked_at(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="clock must be a Clock"):
             Ledger.open(tmp_path, clock=clock)  # type: ignore[arg-type]
     for frames in (-1, 0.5, True, "x"):
-        with pytest.raises(UsageError, match=r"^snapshot_frames = "):
+        with pytest.raises(UsageError, match=r"^snapshot_frames must "):
             Ledger.open(tmp_path, snapshot_frames=frames)  # type: ignore[arg-type]
     for frames in (0, -1, 0.5, True, "x"):
-        with pytest.raises(UsageError, match=r"^snapshot_every = "):
+        with pytest.raises(UsageError, match=r"^snapshot_every must "):
             Ledger.open(tmp_path, snapshot_every=frames)  # type: ignore[arg-type]
     for size in (-1, 0.5, True, "x", 2**63):
-        with pytest.raises(UsageError, match=r"^history_bytes = "):
+        with pytest.raises(UsageError, match=r"^history_bytes must "):
             Ledger.open(tmp_path, history_bytes=size)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
     for wrong in (None, 0.5, True, "x", -1, 2**128):
-        with pytest.raises(UsageError, match=r"^id = "):
+        with pytest.raises(UsageError, match=r"^id must be an integer "):
             Signer(wrong, KEY)  # type: ignore[arg-type]

@@ -76,9 +76,9 @@ def test_amounts_are_numbers_of_minor_units_or_exact_texts(town: Town) -> None:
             ledger.transfer(town.mint, town.ann, wrong)
     for malformed in (0, -5, "0.00", "-1"):
         assert ledger.transfer(town.mint, town.ann, malformed) is Result.AMOUNT_MUST_BE_POSITIVE
-    with pytest.raises(UsageError, match="amount = 9223372036854775808 does not fit"):
+    with pytest.raises(UsageError, match=r"amount must .*; got 9223372036854775808"):
         ledger.transfer(town.mint, town.ann, 2**63)
-    with pytest.raises(UsageError, match="id = -1 does not fit"):
+    with pytest.raises(UsageError, match=r"id must .*; got -1"):
         ledger.transfer(town.mint, town.ann, 1, id=-1)
     assert ledger.transfer(town.mint, town.ann, 1, id=0) is Result.ID_MUST_NOT_BE_ZERO
     assert ledger.balance(town.ann) == 5

@@ -86,7 +86,7 @@ def test_a_third_account_or_a_secret_releases_a_hold(town: Market) -> None:
     assert ledger.post(locked, "5", by=town.shop) is Result.PREIMAGE_DIFFERS
     assert ledger.post(locked, "5", by=town.shop, secret=b"\x08" * 32) is Result.PREIMAGE_DIFFERS
     assert ledger.post(locked, "5", by=town.shop, secret=secret) is Result.CREATED
-    with pytest.raises(UsageError, match="5 bytes were given where 32 belong"):
+    with pytest.raises(UsageError, match="must have 32 bytes, not 5"):
         ledger.hold(town.ann, town.shop, 1, until_ns=END_NS, hash_lock=b"short")
 
 

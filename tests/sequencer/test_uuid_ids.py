@@ -116,7 +116,7 @@ def test_uuids_and_numbers_make_the_same_records() -> None:
 def test_a_decimal_or_float_amount_is_refused_with_both_forms(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, clock=SimulatedClock(START_NS)) as ledger:
         for amount in (Decimal("200.00"), 200.0):
-            with pytest.raises(UsageError, match=r"amount = .*200") as caught:
+            with pytest.raises(UsageError, match=r"amount must .*; got .*200") as caught:
                 ledger.transfer(1, 2, amount)  # type: ignore[arg-type]
             assert '"200.00"' in (caught.value.hint or "")
             assert "minor units" in (caught.value.hint or "")

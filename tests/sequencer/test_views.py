@@ -189,7 +189,7 @@ def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
             for ask in (door.account(99), door.balance(99), door.statement_page(99), door.unrecovered_of(payment)):
                 with pytest.raises(UsageError):
                     await ask
-            with pytest.raises(UsageError, match=r"at_least = 0\.5 is no integer"):
+            with pytest.raises(UsageError, match=r"at_least must be an integer from .*; got 0\.5"):
                 await door.read(queries.accounts([ann]), at_least=0.5)  # type: ignore[arg-type]
 
     with ledger:

@@ -26,7 +26,7 @@ def check_id(name: str, value: object) -> int:
         try:
             return ids.parse(value)
         except UsageError as error:
-            raise UsageError(f"{name} = {short_repr(value)} is not an id", hint=error.hint) from None
+            raise UsageError(f"{name} must be an integer or a UUID; got {short_repr(value)}", hint=error.hint) from None
     return check_integer(name, value, 0, ID_MAX)
 
 
@@ -37,16 +37,12 @@ def check_integer(name: str, value: object, low: int = 0, high: int = I64_MAX) -
     """
     # np.timedelta64 is a np.integer to Python, and its unit would be lost.
     if not isinstance(value, (int, np.integer)) or isinstance(value, (bool, np.timedelta64)):
-        raise UsageError(
-            f"{name} = {short_repr(value)} is no integer from {low} to {high}",
-            hint=_hint(name, value),
-        )
-    if not low <= value <= high:
-        raise UsageError(
-            f"{name} = {short_repr(value)} does not fit its field, which takes {low} to {high}",
-            hint="give one in that range: check the unit, and that no two arguments are swapped",
-        )
-    return int(value)
+        hint = _hint(name, value)
+    elif not low <= value <= high:
+        hint = "check the unit and the order of the arguments"
+    else:
+        return int(value)
+    raise UsageError(f"{name} must be an integer from {low} to {high}; got {short_repr(value)}", hint=hint)
 
 
 def _hint(name: str, value: object) -> str:
