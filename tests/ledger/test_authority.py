@@ -52,6 +52,7 @@ from sycee.core.ids import ID
 from sycee.core.keys import ALGORITHMS, SigningKey
 from sycee.core.result_codes import Result
 from sycee.ledger import authority, envelopes, layout, signatures
+from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Reason, Role
 
 # --- the table ---
@@ -505,9 +506,10 @@ def test_an_envelope_is_104_bytes_and_reads_back() -> None:
 
 
 def test_the_signed_message_is_as_documented() -> None:
-    message = envelopes.signing_message(
-        ledger_id=LEDGER_ID, signer=1 << 64, valid_until_ns=-2, key_epoch=3, currency=4, count=5, digest=b"\x06" * 32
+    envelope = Envelope(
+        first=9, count=5, flags=1, currency=4, key_epoch=3, signer=1 << 64, valid_until_ns=-2, signature=b""
     )
+    message = envelopes.signing_message(envelope, LEDGER_ID, b"\x06" * 32)
     assert message == (
         b"sycee.envelope.v1" + bytes(15) + LEDGER_ID + bytes(8) + b"\x01" + bytes(7) + b"\xfe" + b"\xff" * 7
         + b"\x03\0\0\0" + b"\x04\0" + b"\x05\0" + b"\x06" * 32

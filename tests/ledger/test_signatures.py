@@ -229,15 +229,8 @@ def test_the_jobs_are_what_was_signed() -> None:
 
 
 def _message(envelope: Envelope, frame: Array) -> bytes:
-    return envelopes.signing_message(
-        ledger_id=LEDGER_ID,
-        signer=envelope.signer,
-        valid_until_ns=envelope.valid_until_ns,
-        key_epoch=envelope.key_epoch,
-        currency=envelope.currency,
-        count=envelope.count,
-        digest=envelopes.records_digest(frame[envelope.first : envelope.first + envelope.count]),
-    )
+    covered = frame[envelope.first : envelope.first + envelope.count]
+    return envelopes.signing_message(envelope, LEDGER_ID, envelopes.records_digest(covered))
 
 
 def test_a_look_up_beside_a_writer_reads_no_row_that_it_cannot_see() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -118,25 +118,17 @@ def check_ledger_id(ledger_id: bytes) -> None:
         raise UsageError(f"a ledger id must have {LEDGER_ID_BYTES} bytes, not {len(ledger_id)}")
 
 
-def signing_message(
-    *,
-    ledger_id: bytes,
-    signer: int,
-    valid_until_ns: int,
-    key_epoch: int,
-    currency: int,
-    count: int,
-    digest: bytes,
-) -> bytes:
-    """Return the 112 bytes to sign. `digest` is `records_digest` of the `count` covered records.
+def signing_message(envelope: Envelope, ledger_id: bytes, digest: bytes) -> bytes:
+    """Return the 112 bytes that an envelope signs. `digest` is `records_digest` of the covered records.
 
     The position of the records in their frame is not included: it is unknown at the time of signing. Raise UsageError
     for a ledger id that has not 16 bytes, and for numbers that do not fit their fields.
     """
     check_ledger_id(ledger_id)
     try:
-        signer_bytes = signer.to_bytes(16, "little")
-        return _FIXED.pack(CONTEXT, ledger_id, signer_bytes, valid_until_ns, key_epoch, currency, count, digest)
+        signer = envelope.signer.to_bytes(16, "little")
+        numbers = envelope.valid_until_ns, envelope.key_epoch, envelope.currency, envelope.count
+        return _FIXED.pack(CONTEXT, ledger_id, signer, *numbers, digest)
     except (struct.error, OverflowError) as error:
         raise UsageError(f"a number does not fit its field in an envelope: {error}") from error
 
@@ -162,22 +154,7 @@ def sign(
             f"an envelope covers 1 to {limits.FRAME_RECORDS_MAX:,} records, not {records.size:,}",
             hint="divide the records and sign each part with its own envelope",
         )
-    message = signing_message(
-        ledger_id=ledger_id,
-        signer=signer_id,
-        valid_until_ns=valid_until_ns,
-        key_epoch=key_epoch,
-        currency=currency,
-        count=records.size,
-        digest=records_digest(records),
+    unsigned = Envelope(
+        first, records.size, key.public.flags, currency, key_epoch, signer_id, valid_until_ns, signature=b""
     )
-    return Envelope(
-        first=first,
-        count=records.size,
-        flags=key.public.flags,
-        currency=currency,
-        key_epoch=key_epoch,
-        signer=signer_id,
-        valid_until_ns=valid_until_ns,
-        signature=key.sign(message),
-    )
+    return replace(unsigned, signature=key.sign(signing_message(unsigned, ledger_id, records_digest(records))))

@@ -127,12 +127,8 @@ def find_jobs(
     by_account = np.flatnonzero(well_formed & (envelopes["currency"] != 0))
     at, found = by_account, np.zeros(0, "V32")
     if by_account.size:
-        asked = envelopes[by_account]
-        rows, found, flags = _account_keys(tables, asked)
-        account = tables.accounts.view(np.ndarray)[np.where(rows < 0, 0, rows)]
-        good = (rows >= 0) & (flags == asked["flags"]) & (account["currency"] == asked["currency"])
-        good &= account["key_epoch"] == asked["key_epoch"]
-        at, found = by_account[good], found[good]
+        codes, _, found = _account_keys(tables, envelopes[by_account])
+        at, found = by_account[codes == Result.CREATED], found[codes == Result.CREATED]
     by_person = np.flatnonzero(well_formed & (envelopes["currency"] == 0))
     if by_person.size:
         people = people_of(grants, now_ns)
@@ -211,12 +207,13 @@ def _fingerprint(several: Iterable[bytes]) -> bytes:
 
 
 def _account_keys(tables: kernels.Tables, envelopes: Array) -> tuple[Array, Array, Array]:
-    """Return each signing account's row (-1 without account or key), its key and the flags of the key."""
+    """Return, per signing account, a code without a look at the signature, the row (-1 for no key) and the key."""
     rows = np.empty(envelopes.size, np.int64)
     low, high = np.ascontiguousarray(envelopes["signer_low"]), np.ascontiguousarray(envelopes["signer_high"])
     kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
     stored = tables.keys.view(np.ndarray)
-    numbers = tables.accounts["key"][np.where(rows < 0, 0, rows)].astype(np.int64)
+    account = tables.accounts.view(np.ndarray)[np.where(rows < 0, 0, rows)]
+    numbers = account["key"].astype(np.int64)
     # A key that another thread adds at this moment may be beyond the table read here.
     rows[(numbers == 0) | (numbers > stored.size)] = -1
     exists = rows >= 0
@@ -224,7 +221,12 @@ def _account_keys(tables: kernels.Tables, envelopes: Array) -> tuple[Array, Arra
     chosen = stored[numbers[exists] - 1]
     found[exists] = np.ascontiguousarray(chosen["key"]).view("V32").reshape(-1)
     flags[exists] = chosen["flags"]
-    return rows, found, flags
+    # The key of an earlier epoch is not stored, so its signatures cannot be verified.
+    same_epoch = (account["currency"] == envelopes["currency"]) & (account["key_epoch"] == envelopes["key_epoch"])
+    codes = np.where(flags == envelopes["flags"], np.uint16(Result.CREATED), np.uint16(Result.SIGNATURE_INVALID))
+    codes[~same_epoch] = Result.KEY_EPOCH_DIFFERS
+    codes[~exists] = Result.SIGNER_NOT_FOUND
+    return codes, rows, found
 
 
 # --- signers, by the state of a frame ---
@@ -327,15 +329,8 @@ def all_signed_by_payers(
 
 def _find_accounts(frame: _Frame, at: Array, found: Signers) -> None:
     """Set the result of the envelopes `at`, which name accounts."""
-    asked, checked, tables = frame.envelopes[at], frame.checks[at], frame.state.tables
-    rows, key, flags = _account_keys(tables, asked)
-    account = tables.accounts.view(np.ndarray)[np.where(rows < 0, 0, rows)]
-    # The key of an earlier epoch is not stored, so its signatures cannot be verified.
-    same_epoch = (account["currency"] == asked["currency"]) & (account["key_epoch"] == asked["key_epoch"])
-    codes = np.full(at.size, Result.CREATED, np.uint16)
-    codes[flags != asked["flags"]] = Result.SIGNATURE_INVALID
-    codes[~same_epoch] = Result.KEY_EPOCH_DIFFERS
-    codes[rows < 0] = Result.SIGNER_NOT_FOUND
+    checked = frame.checks[at]
+    codes, rows, key = _account_keys(frame.state.tables, frame.envelopes[at])
     is_same_key = (checked["outcome"] != NOT_TRIED) & (checked["key"] == key)
     is_open = codes == Result.CREATED
     codes[is_open & is_same_key & (checked["outcome"] == INVALID)] = Result.SIGNATURE_INVALID
