@@ -87,7 +87,7 @@ def test_what_has_no_limit_is_not_limited(name: str, class_name: str, tmp_path: 
     with Town(tmp_path, preset) as town:
         if not tier.balance_max_minor:
             assert town.give(ISSUANCE, town.wallet(tier), great) is Result.CREATED
-        limits = [limit for limit in tiers.GIVING if tier.maximum_minor(limit)]
+        limits = [limit for limit in tiers.SPENDING_LIMITS if tier.maximum_minor(limit)]
         if not limits:
             assert town.pay(town.rich_wallet(tier, amount=great), great) is Result.CREATED
         if "year" not in limits and "day" in limits:

@@ -1,1 +1,1 @@
-"""Wallets: what a person's or a merchant's account may hold and give, by how much is known of its holder."""
+"""Wallet limits: the most that accounts may hold and spend, by how well their holders are identified."""

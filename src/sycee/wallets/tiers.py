@@ -1,10 +1,10 @@
 """Wallet tiers, read from a TOML file and written as rule sets.
 
-A preset is the tiers of one scheme at one date: for each class of wallets what must be shown to have one, what it may
-hold, and what it may give at a time, a day, a month and a year. `load` turns a file, or the name of a preset shipped
-with the package, into a frozen `Preset`; what cannot be is an error with file, line, key, the value found and what
-would be right. `tier_records` makes of it what the ledger enforces: one DEFINE_RULE_SET for each class. Amounts are
-minor units of the preset's currency, and 0 means that there is no limit. docs/reference/wallets.md documents every key.
+A preset contains the tiers of one scheme at one date. For each class of wallets it gives the identification required,
+the maximum balance, and the maximum spent per payment, day, month and year. `load` reads a file, or a preset shipped
+with the package, as a frozen `Preset`; its errors name file, line, key, value and rule. `tier_records` returns one
+DEFINE_RULE_SET per class, which the ledger enforces. Amounts are minor units of the preset's currency; 0 means no
+limit. docs/reference/wallets.md documents every key.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ from sycee.core import documents, money
 from sycee.core.arrays import Array
 from sycee.core.documents import DocumentError, Table
 from sycee.core.errors import UsageError
-from sycee.core.ids import to_int
 from sycee.core.limits import RULE_SETS_MAX
 from sycee.core.money import Currency
 from sycee.ledger import operations
 from sycee.ledger.layout import RuleFlag
 
 HOLDERS: Final = ("person", "merchant")
-MARKS: Final = ("1", "2", "assumed")  # read in one source, in two or more, chosen by us
-SPENDING_LIMITS: Final = ("single", "day", "month", "year")  # from the shortest period to the longest
+MARKS: Final = ("1", "2", "assumed")  # found in one source, found in two or more, assumed by us
+SPENDING_LIMITS: Final = ("single", "day", "month", "year")  # shortest period first
 LIMITS: Final = ("balance", *SPENDING_LIMITS)
 PROPOSED_RANGE: Final = ("asked_from", "asked_until")
-REFUND_DAYS_MAX: Final = 49_710  # a rule set keeps its refund window as 32 bits of seconds
+REFUND_DAYS_MAX: Final = 49_710  # a rule set stores its refund window as 32 bits of seconds
 SECONDS_PER_DAY: Final = 86_400
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -44,18 +43,19 @@ _AS_OF: Final = re.compile(r"\d{4}-\d\d(-\d\d)?")
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One class of wallets. Maxima and reserve are in minor units, and 0 means none.
+    """One class of wallets. Maxima and the refund reserve are in minor units; 0 means none.
 
-    `unlimited` names the limits that were said not to exist (of the others that are 0, nothing was said), `unverified`
-    the figures that no source bears out. `asked_minor` is the range of balances under discussion, where there is one.
-    What exceeds `balance_max_minor` goes on to the bank with `waterfall`; with `sweep` all that is there does, from
-    time to time; with `reverse_waterfall` what is short for a payment comes from the bank. The ledger does the first
-    for an account that is linked; the other two are SENDs that a service submits.
+    - `unlimited`: limits that do not exist according to the source. Other limits of 0 are not mentioned by the source.
+    - `unverified`: keys whose values no source supports.
+    - `asked_minor`: range of balances under discussion, if there is one.
+    - `waterfall`: the excess over `balance_max_minor` goes to the bank. The ledger does this for a linked account.
+    - `sweep`: the whole balance goes to the bank periodically, by a SEND that a service submits.
+    - `reverse_waterfall`: missing money for a payment comes from the bank, by a SEND that a service submits.
     """
 
     name: str
     holder: str  # one of HOLDERS
-    identity: str  # what must be shown to have it; "" where nothing was said
+    identity: str  # required identification; "" where the source has none
     balance_max_minor: int
     single_max_minor: int
     day_max_minor: int
@@ -75,13 +75,13 @@ class Tier:
     mark: str
 
     def maximum_minor(self, limit: str) -> int:
-        """The maximum called `limit` (one of LIMITS) in minor units; 0 for none."""
+        """Return the maximum for `limit`, one of LIMITS, in minor units; 0 for none."""
         return int(getattr(self, f"{limit}_max_minor"))
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """The tiers of one scheme as they stood at `as_of` (a day or a month). `undecided`: they are proposals."""
+    """Tiers of one scheme at `as_of`, a day or a month. `undecided`: the figures are proposals."""
 
     name: str
     title: str
@@ -91,30 +91,30 @@ class Preset:
     tiers: tuple[Tier, ...]
 
     def tier(self, name: str) -> Tier:
-        """The class called `name`. UsageError if there is none."""
+        """Return the class with this name. Raise UsageError if there is none."""
         for each in self.tiers:
             if each.name == name:
                 return each
-        shown = ", ".join(each.name for each in self.tiers)
-        raise UsageError(f'{self.name} has no class "{name}"', hint=f"its classes: {shown}")
+        classes = ", ".join(each.name for each in self.tiers)
+        raise UsageError(f'{self.name} has no class "{name}"', hint=f"its classes: {classes}")
 
 
 def names() -> tuple[str, ...]:
-    """The names of the presets shipped, sorted."""
+    """Return the names of the shipped presets, sorted."""
     return data.names("presets")
 
 
 def load(source: Path | str) -> Preset:
-    """Load a preset from a file, or by the name of one shipped with the package.
+    """Return a preset from a file, or a shipped preset by its name.
 
-    A text that holds a slash or ends in `.toml` is a path. DocumentError says what is wrong in the file and where;
-    UsageError that there is no such preset.
+    Text with a slash or with the ending `.toml` is a path. Raise DocumentError for an error in the file, with its
+    place; raise UsageError for an unknown preset.
     """
     return define(data.document("presets", source, "preset"))
 
 
 def define(table: Table) -> Preset:
-    """Build a preset from its document. DocumentError for everything that cannot be."""
+    """Return a preset from its document. Raise DocumentError for an invalid document."""
     name = _name(table)
     title = table.text("title")
     currency = table.currency("currency")
@@ -127,23 +127,23 @@ def define(table: Table) -> Preset:
         if first != place:
             raise tables[place].error(
                 "name",
-                f"{documents.found(tier.name)} stands on line {tables[first].line('name')} already",
-                right="each name in classes once",
+                f"{documents.found(tier.name)} is already used on line {tables[first].line('name')}",
+                right="a different name for each class",
             )
     table.finish()
     return Preset(name, title, currency, as_of, undecided, tiers)
 
 
 def rule_set_numbers(preset: Preset, *, first_rule_set: int) -> dict[str, int]:
-    """The number of each class's rule set, by its name: from `first_rule_set` on, in the file's order.
+    """Return the rule set number of each class by name: `first_rule_set` and following, in the file's order.
 
-    UsageError if they do not fit 1 to 65,535.
+    Raise UsageError for numbers outside 1 to 65,535.
     """
     last = first_rule_set + len(preset.tiers) - 1
     if not 1 <= first_rule_set <= last <= RULE_SETS_MAX:
         raise UsageError(
-            f"{preset.name} takes the rule sets {first_rule_set} to {last}",
-            hint=f"rule sets are numbered 1 to {RULE_SETS_MAX}; its {len(preset.tiers)} classes take one each",
+            f"{preset.name} needs the rule sets {first_rule_set} to {last}",
+            hint=f"rule sets are numbered 1 to {RULE_SETS_MAX}; each of the {len(preset.tiers)} classes needs one",
         )
     return {tier.name: first_rule_set + place for place, tier in enumerate(preset.tiers)}
 
@@ -157,19 +157,19 @@ def tier_records(
     ids: Array | Sequence[int],
     effective_ns: int = 0,
 ) -> Array:
-    """One DEFINE_RULE_SET per class, numbered as `rule_set_numbers` says: (number of classes,) layout.OPERATION.
+    """Return one DEFINE_RULE_SET per class, numbered by `rule_set_numbers`: (number of classes,) layout.OPERATION.
 
-    `ids` are as many operation ids as there are classes: an array of ids or Python ints. An account whose rule set is
-    not in force, from `from_ns` (included) until `until_ns` (excluded), cannot receive. `effective_ns` 0 defines them;
-    a later time changes rule sets that are defined already, with the same window, when it comes. Raises UsageError for
-    a wrong number of ids or rule sets that do not fit.
+    `ids`: one operation id per class, an array of ids or Python ints. The rule sets are in force from `from_ns` until
+    `until_ns`, exclusive; an account outside this window cannot receive. `effective_ns` 0 defines the rule sets; a
+    later time changes existing rule sets with the same window at that time. Raise UsageError for a wrong number of ids
+    and for rule set numbers out of range.
     """
     numbers = rule_set_numbers(preset, first_rule_set=first_rule_set)
     if len(ids) != len(preset.tiers):
         raise UsageError(
-            f"{len(ids)} ids for the {len(preset.tiers)} classes of {preset.name}", hint="one operation id per class"
+            f"{len(ids)} ids for the {len(preset.tiers)} classes of {preset.name}",
+            hint="give one operation id per class",
         )
-    one_by_one = [to_int(one) if isinstance(one, np.void) else int(one) for one in ids]
     records = [
         operations.define_rule_set(
             operation_id,
@@ -177,7 +177,8 @@ def tier_records(
             from_ns=from_ns,
             until_ns=until_ns,
             effective_ns=effective_ns,
-            flags=flags_of(tier),
+            flags=(0 if tier.person_to_person else RuleFlag.NO_PERSONS)
+            | (0 if tier.cash_out else RuleFlag.NO_CASH_OUT),
             balance_max=tier.balance_max_minor,
             single_max=tier.single_max_minor,
             day_max=tier.day_max_minor,
@@ -186,16 +187,9 @@ def tier_records(
             refund_reserve=tier.refund_reserve_minor,
             refund_window_s=tier.refund_window_s,
         )
-        for operation_id, tier in zip(one_by_one, preset.tiers, strict=True)
+        for operation_id, tier in zip(ids, preset.tiers, strict=True)
     ]
     return np.concatenate(records)
-
-
-def flags_of(tier: Tier) -> RuleFlag:
-    """What money of a wallet of this class may not do."""
-    persons = RuleFlag(0) if tier.person_to_person else RuleFlag.NO_PERSONS
-    cash_out = RuleFlag(0) if tier.cash_out else RuleFlag.NO_CASH_OUT
-    return persons | cash_out
 
 
 # --- reading ---
@@ -204,18 +198,17 @@ def flags_of(tier: Tier) -> RuleFlag:
 def _tier(table: Table, currency: Currency) -> Tier:
     name = _name(table)
     holder = table.choice("holder", HOLDERS)
-    identity = table.text("identity") if _written(table, "identity") else ""
     unlimited = table.texts("unlimited", choices=LIMITS, default=())
     maxima = {limit: _maximum(table, limit, currency) for limit in LIMITS}
     _check_limits(table, maxima, unlimited, currency)
     waterfall = table.boolean("waterfall", False)
     if waterfall and not maxima["balance"]:
-        raise table.error("waterfall", "nothing can exceed a balance without limit", right='add balance = "..."')
+        raise table.error("waterfall", "a balance without limit has no excess", right='add balance = "..."')
     refund_days = table.integer("refund_days", 0, least=0, most=REFUND_DAYS_MAX)
     tier = Tier(
         name=name,
         holder=holder,
-        identity=identity,
+        identity=table.text("identity", ""),
         balance_max_minor=maxima["balance"],
         single_max_minor=maxima["single"],
         day_max_minor=maxima["day"],
@@ -247,7 +240,7 @@ def _name(table: Table) -> str:
 
 
 def _as_of(table: Table) -> str:
-    """A day or a month, as text: where a source gives no day, none must be made up."""
+    """Return a day or a month as text. A source without a day gives no day."""
     right = 'a day or a month in quotes, such as "2021-06-11" or "2021-06"'
     try:
         as_of = table.text("as_of")
@@ -262,52 +255,47 @@ def _as_of(table: Table) -> str:
     return as_of
 
 
-def _written(table: Table, key: str) -> bool:
-    """Whether `key` is there. It may be left out, but a slip near it is explained."""
-    if key in table:
-        return True
-    table.offer(key)
-    return False
-
-
 def _maximum(table: Table, key: str, currency: Currency) -> int:
-    """An amount above zero in minor units; 0 where the key is not written."""
-    if not _written(table, key):
+    """Return an amount > 0 in minor units; 0 without the key."""
+    table.offer(key)
+    if key not in table:
         return 0
     amount_minor = table.money(key, currency)
     if amount_minor <= 0:
-        right = "an amount above zero; what has no limit is left out, or named in `unlimited`"
+        right = "an amount above zero; omit a limit that does not exist, or list it in `unlimited`"
         raise table.error(key, f"found {money.format(amount_minor, currency)}", right=right)
     return amount_minor
 
 
 def _check_limits(table: Table, maxima: dict[str, int], unlimited: tuple[str, ...], currency: Currency) -> None:
-    """A limit is an amount or said not to exist; and one that a longer period makes unreachable is a slip."""
+    """Raise DocumentError for a limit that is also in `unlimited`, or that exceeds the limit of a longer period."""
     for limit in unlimited:
         if maxima[limit]:
-            right = f"take {documents.found(limit)} out of one of the two"
-            raise table.error("unlimited", f"{limit} is limited on line {table.line(limit)}", right=right)
+            right = f"remove {documents.found(limit)} from one of the two"
+            raise table.error("unlimited", f"{limit} has a limit on line {table.line(limit)}", right=right)
     given = [limit for limit in SPENDING_LIMITS if maxima[limit]]
     for shorter, longer in pairwise(given):
         if maxima[shorter] > maxima[longer]:
             shown, bound = money.format(maxima[shorter], currency), money.format(maxima[longer], currency)
             raise table.error(
                 shorter,
-                f"{shorter} is {shown}, but {longer} allows only {bound} (line {table.line(longer)})",
+                f"{shorter} is {shown}, but {longer} permits only {bound} (line {table.line(longer)})",
                 right=f"at most {bound}",
             )
 
 
 def _asked(table: Table, balance_max_minor: int, currency: Currency) -> tuple[int, int] | None:
-    """The range of balances under discussion, around the one that is taken."""
+    """Return the range of balances under discussion, which includes the balance."""
     least, most = PROPOSED_RANGE
-    if not _written(table, least) and not _written(table, most):
+    for key in PROPOSED_RANGE:
+        table.offer(key)
+    if least not in table and most not in table:
         return None
     least_minor, most_minor = table.money(least, currency), table.money(most, currency)
     if not 0 < least_minor <= balance_max_minor <= most_minor:
         shown = " to ".join(money.format(each, currency) for each in (least_minor, most_minor))
         balance = money.format(balance_max_minor, currency)
-        raise table.error(least, f"{shown} does not hold the balance, {balance}", right="a range around the balance")
+        raise table.error(least, f"{shown} does not include the balance {balance}", right="a range around the balance")
     return least_minor, most_minor
 
 
@@ -315,6 +303,6 @@ def _unverified(table: Table) -> tuple[str, ...]:
     unverified = table.texts("unverified", choices=("identity", *LIMITS, *PROPOSED_RANGE), default=())
     for key in unverified:
         if key not in table:
-            right = f"add {key}, or take it out of `unverified`"
-            raise table.error("unverified", f"{documents.found(key)} is not written here", right=right)
+            right = f"add {key}, or remove it from `unverified`"
+            raise table.error("unverified", f"this class has no key {documents.found(key)}", right=right)
     return unverified
