@@ -1,1 +1,1 @@
-"""Money created and destroyed: the central bank, its operators, and issuance against reserves."""
+"""The central bank: operators, and money issued against reserves."""

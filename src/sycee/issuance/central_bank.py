@@ -1,13 +1,11 @@
 """The central bank on a ledger: two tiers, and digital money only against reserves.
 
-Reserves are claims on the central bank outside the digital currency, so they are kept in a book of their own: a ledger
-currency whose number ISO 4217 does not use. Issuing moves reserves into `converted` and the same amount of digital
-money out of the issuance account, as one chain: both or neither. At any moment the supply equals what stands in
-`converted`.
+Reserves are claims on the central bank outside the digital currency. They have a separate book: a ledger currency whose
+number ISO 4217 does not use. To issue money is one chain of two transfers: reserves move into the account `converted`,
+and the same amount of digital money leaves the issuance account. The supply always equals the balance of `converted`.
 
-Once a ledger has named officers, what they and the parties submit is signed: every method takes the ledger, or
-`signing.SigningLedger` before it, and says who must sign. The limits are rule sets like any other, so that they are
-journaled, dated, and changed by two officers alone.
+On a ledger with officers, submissions are signed: every method accepts a ledger or a `signing.SigningLedger`, and its
+docstring names the signers. The bank's limits are rule sets: journaled, dated, and changed by two officers only.
 """
 
 from __future__ import annotations
@@ -24,37 +22,30 @@ from sycee.core.limits import I64_MAX, RULE_SETS_MAX
 from sycee.core.result_codes import Result
 from sycee.issuance.signing import Submitter
 from sycee.ledger import operations
+from sycee.ledger.batch import first_codes
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
 
 RESERVE_BOOK: Final = 1  # ISO 4217's numeric codes begin at 8
-# Rule sets of the bank's own limits are numbered from here on, out of the way of wallets' and programmes'.
+# Numbers of the bank's own rule sets, above those of wallets and programmes.
 MINTING_RULE_SET: Final = 60_000
-QUOTA_RULE_SET_FIRST: Final = MINTING_RULE_SET + 1  # the first operator's; each has one of its own
+QUOTA_RULE_SET_FIRST: Final = MINTING_RULE_SET + 1  # the first operator's; one per operator
 
-_NOT_THE_REASON: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
-_OF_SIGNATURES: Final = (
-    Result.SIGNATURE_INVALID,
-    Result.SIGNATURE_EXPIRED,
-    Result.SIGNER_NOT_FOUND,
-    Result.KEY_EPOCH_DIFFERS,
-    Result.NOT_AUTHORISED,
-    Result.TWO_PERSONS_MUST_SIGN,
-)
+_CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Whoever holds reserves at the central bank and may obtain digital money for them: an operator, a treasury."""
+    """Account ids of an operator or a treasury, which hold reserves and obtain digital money for them."""
 
-    suspense: int  # takes what its customers' accounts cannot
+    suspense: int  # receives money that an account of the party's customers cannot receive
     money: int  # an operator's vault, a funder's account
     reserve: int  # in the reserve book
 
 
 @dataclass(frozen=True, slots=True)
 class CentralBank:
-    """Account ids of a central bank and its parties, derived from a seed, so that a replay finds them again."""
+    """Account ids of a central bank and its parties, derived from a seed, so that a replay computes them again."""
 
     currency: int
     zone: str
@@ -68,34 +59,26 @@ class CentralBank:
 
     @classmethod
     def derive(cls, seed: bytes, *, currency: int, zone: str, operators: int, time_ms: int) -> CentralBank:
-        """Ids for a bank with this many operators and one treasury."""
-        made = [ids.to_int(one) for one in ids.derive(seed, "central bank", 5 + 3 * (operators + 1), time_ms=time_ms)]
-        issuance, suspense, reserve_issuance, reserve_suspense, converted = made[:5]
-        *parties, treasury = (Party(*made[at : at + 3]) for at in range(5, len(made), 3))
+        """Return the ids of a bank with this number of operators and one treasury."""
+        made = [ids.to_int(id) for id in ids.derive(seed, "central bank", 5 + 3 * (operators + 1), time_ms=time_ms)]
+        issuance, suspense, reserve_issuance, reserve_suspense, converted, *others = made
+        *parties, treasury = (Party(*others[at : at + 3]) for at in range(0, len(others), 3))
         return cls(
-            currency=currency,
-            zone=zone,
-            issuance=issuance,
-            suspense=suspense,
-            reserve_issuance=reserve_issuance,
-            reserve_suspense=reserve_suspense,
-            converted=converted,
-            operators=tuple(parties),
-            treasury=treasury,
+            currency, zone, issuance, suspense, reserve_issuance, reserve_suspense, converted, tuple(parties), treasury
         )
 
     @property
     def opening_records(self) -> int:
-        """How many operations, and so ids, `opening` takes."""
+        """Return the number of operations, and of their ids, in `opening`."""
         return 2 + 5 + 3 * (len(self.operators) + 1)
 
     def opening(self, operation_ids: Array) -> Array:
-        """Define both books and open every account. operation_ids: (opening_records,) ID."""
-        one = iter(ids.to_int(identifier) for identifier in operation_ids)
+        """Return the records that define both books and open every account. operation_ids: (opening_records,) ID."""
+        id = iter(ids.to_int(identifier) for identifier in operation_ids)
         book, kind = RESERVE_BOOK, AccountKind
         records = [
-            operations.define_currency(next(one), currency=self.currency, zone=self.zone),
-            operations.define_currency(next(one), currency=book, zone=self.zone),
+            operations.define_currency(next(id), currency=self.currency, zone=self.zone),
+            operations.define_currency(next(id), currency=book, zone=self.zone),
         ]
         accounts = [
             (self.issuance, self.currency, kind.ISSUANCE, 0, 0),
@@ -114,7 +97,7 @@ class CentralBank:
         for account, currency, account_kind, suspense, operator in accounts:
             records.append(
                 operations.open_account(
-                    next(one),
+                    next(id),
                     account=account,
                     currency=currency,
                     kind=account_kind,
@@ -127,7 +110,7 @@ class CentralBank:
     def credit_reserves(self, ledger: Submitter, operation_id: int, party: Party, amount: int) -> None:
         """Record reserves, in minor units, that a party brings from the settlement system. Two officers sign.
 
-        Raises Refused.
+        Raise Refused if the ledger refuses the operation.
         """
         record = operations.transfer(operation_id, debit=self.reserve_issuance, credit=party.reserve, amount=amount)
         _submit(ledger, record, "reserves not recorded")
@@ -135,45 +118,45 @@ class CentralBank:
     def issue(self, ledger: Submitter, operation_ids: Array, party: Party, amount: int) -> None:
         """Issue `amount` minor units of digital money to a party against its reserves. operation_ids: (2,) ID.
 
-        Two officers and the party's operator sign. Both transfers are one chain, so that there is never money without
-        reserves, nor reserves taken without money. Raises Refused; asking again with the same ids does nothing again.
+        Two officers and the party's operator sign. Both transfers are one chain, so either both succeed or neither.
+        Raise Refused if the ledger refuses the chain. A repeated call with the same ids has no further effect.
         """
         reserve_id, money_id = (ids.to_int(identifier) for identifier in operation_ids)
         chain = operations.chain(
             operations.transfer(reserve_id, debit=party.reserve, credit=self.converted, amount=amount),
             operations.transfer(money_id, debit=self.issuance, credit=party.money, amount=amount),
         )
-        _submit(ledger, chain, "nothing issued: reserves not taken", "nothing issued: money not made")
+        _submit(ledger, chain, "nothing issued: debit of the reserves failed", "nothing issued: minting failed")
 
     def redeem(self, ledger: Submitter, operation_ids: Array, party: Party, amount: int) -> None:
-        """Take back `amount` minor units of digital money from a party and give it its reserves again.
+        """Redeem `amount` minor units of a party's digital money and return its reserves. operation_ids: (2,) ID.
 
-        operation_ids: (2,) ID. The party's operator signs, and the operator of the bank's own accounts, number 0.
-        One chain, as in `issue`. Raises Refused.
+        The party's operator signs, and the operator of the bank's own accounts, number 0. The transfers are one chain,
+        as in `issue`. Raise Refused if the ledger refuses the chain.
         """
         money_id, reserve_id = (ids.to_int(identifier) for identifier in operation_ids)
         chain = operations.chain(
             operations.transfer(money_id, debit=party.money, credit=self.issuance, amount=amount),
             operations.transfer(reserve_id, debit=self.converted, credit=party.reserve, amount=amount),
         )
-        _submit(ledger, chain, "nothing redeemed: money not taken", "nothing redeemed: reserves not given")
+        _submit(ledger, chain, "nothing redeemed: debit of the money failed", "nothing redeemed: credit failed")
 
     def cap_minting(self, ledger: Submitter, operation_ids: Array, day_max: int) -> None:
-        """Let at most `day_max` minor units be issued on one local day, from now on. operation_ids: (2,) ID.
+        """Set the first cap of the amount issued on one local day, in minor units. operation_ids: (2,) ID.
 
-        Two officers sign. For a cap that is there already see `change_cap`. Raises Refused, UsageError for no amount.
+        Two officers sign; `change_cap` changes an existing cap. Raise Refused, or UsageError for an amount < 1.
         """
         self._limit(ledger, operation_ids, MINTING_RULE_SET, self.issuance, "minting not capped", day_max=day_max)
 
     def change_cap(self, ledger: Submitter, operation_id: int, day_max: int, *, effective_ns: int) -> None:
-        """Another daily cap, in minor units, from a time to come on. Two officers sign. Raises Refused, UsageError."""
+        """Change the daily cap, in minor units, at a future time. Two officers sign. Raise Refused, UsageError."""
         _define(ledger, operation_id, MINTING_RULE_SET, "cap not changed", effective_ns=effective_ns, day_max=day_max)
 
     def set_quota(self, ledger: Submitter, operation_ids: Array, operator: int, balance_max: int) -> None:
-        """Let the vault of operator number `operator` hold at most `balance_max` minor units, from now on.
+        """Set the first maximum balance of an operator's vault, in minor units. operation_ids: (2,) ID.
 
-        operation_ids: (2,) ID; operators are numbered from 1. Two officers sign. For a quota that is there already
-        see `change_quota`. Raises Refused, UsageError for no amount or no such operator.
+        Operators are numbered from 1. Two officers sign; `change_quota` changes an existing quota. Raise Refused, or
+        UsageError for an amount < 1 and for an unknown operator.
         """
         rule_set, vault = self._quota_rule_set(operator), self.operators[operator - 1].money
         self._limit(ledger, operation_ids, rule_set, vault, "quota not set", balance_max=balance_max)
@@ -181,28 +164,29 @@ class CentralBank:
     def change_quota(
         self, ledger: Submitter, operation_id: int, operator: int, balance_max: int, *, effective_ns: int
     ) -> None:
-        """Another quota, in minor units, from a time to come on. Two officers sign. Raises Refused, UsageError.
+        """Change a quota, in minor units, at a future time. Two officers sign. Raise Refused, UsageError.
 
-        A vault that then holds more keeps it, and receives nothing until it fits.
+        A vault above its new quota stays above it, and receives nothing until its balance fits.
         """
         rule_set = self._quota_rule_set(operator)
         _define(ledger, operation_id, rule_set, "quota not changed", effective_ns=effective_ns, balance_max=balance_max)
 
     def _quota_rule_set(self, operator: int) -> int:
-        if not 1 <= operator <= min(len(self.operators), RULE_SETS_MAX - QUOTA_RULE_SET_FIRST + 1):
-            raise UsageError(f"there is no operator {operator}", hint=f"there are 1 to {len(self.operators)}")
+        operators = min(len(self.operators), RULE_SETS_MAX - QUOTA_RULE_SET_FIRST + 1)
+        if not 1 <= operator <= operators:
+            raise UsageError(f"operator must be from 1 to {operators}; got {operator}")
         return QUOTA_RULE_SET_FIRST + operator - 1
 
     def _limit(
         self, ledger: Submitter, operation_ids: Array, rule_set: int, account: int, refused: str, **maximum: Any
     ) -> None:
-        """Define a rule set and let an account live under it."""
+        """Define a rule set and apply it to an account."""
         define_id, set_id = (ids.to_int(identifier) for identifier in operation_ids)
         _define(ledger, define_id, rule_set, refused, **maximum)
         _submit(ledger, operations.set_rule_set(set_id, account=account, rule_set=rule_set), refused)
 
     def check(self, ledger: Ledger) -> None:
-        """Supply equals converted reserves, to the cent. Raises IntegrityError."""
+        """Raise IntegrityError unless the supply equals the converted reserves."""
         with ledger.sequencer.reading() as state:
             supply = state.supply(self.currency)
             converted = state.account(self.converted)
@@ -214,7 +198,7 @@ def _define(
     ledger: Submitter, operation_id: int, rule_set: int, refused: str, *, effective_ns: int = 0, **maximum: Any
 ) -> None:
     if min(maximum.values()) <= 0:
-        raise UsageError(f"{refused}: a limit is at least 1 minor unit", hint="block an account that may do nothing")
+        raise UsageError(f"{refused}: a limit is at least 1 minor unit", hint="block the account to stop all payments")
     record = operations.define_rule_set(
         operation_id, rule_set=rule_set, from_ns=0, until_ns=I64_MAX, effective_ns=effective_ns, **maximum
     )
@@ -222,15 +206,15 @@ def _define(
 
 
 def _submit(ledger: Submitter, records: Array, *refused: str) -> None:
-    """Submit what must succeed, now or in an earlier call; `refused`: what to say of each record. Raises Refused."""
-    answers = ledger.submit(records)
-    codes = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])
+    """Submit records that must succeed, now or in an earlier call. Raise Refused with the failed record's message."""
+    codes = first_codes(ledger.submit(records))
     wrong = np.flatnonzero(codes != Result.CREATED)
     if not wrong.size:
         return
-    # Of a chain one operation has the reason, and the others say only that they went with it.
-    reasons = wrong[~np.isin(codes[wrong], _NOT_THE_REASON)]
+    # In a refused chain one operation has the reason; the codes of the others are consequences.
+    reasons = wrong[~np.isin(codes[wrong], _CONSEQUENCES)]
     at = int(reasons[0]) if reasons.size else int(wrong[0])
     result = Result(int(codes[at]))
-    hint = "the method says who must sign; each with a key that the ledger knows" if result in _OF_SIGNATURES else None
-    raise Refused(refused[at], result, hint=hint)
+    is_about_signatures = Result.SIGNATURE_INVALID <= result <= Result.TWO_PERSONS_MUST_SIGN
+    hint = "the docstring of the method names the signers; each needs a grant or a key on the ledger"
+    raise Refused(refused[at], result, hint=hint if is_about_signatures else None)

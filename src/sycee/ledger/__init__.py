@@ -1,1 +1,1 @@
-"""The state machine: accounts, rule sets, programme blocks, movements. No I/O, no clock, no people."""
+"""State machine of the ledger: accounts, rule sets, programmes, movements. No I/O, no clock, no personal data."""

@@ -1,6 +1,7 @@
-"""The rare operations, which Python handles: definitions, roles, programmes, seals. Checks in order of precedence.
+"""Handlers of rare operations in Python: definitions, roles, programmes, seals.
 
-Each takes the state, the frame's operations, the index of its own and the frame's time, and returns a result.
+Each handler gets the state, the frame's operations, the index of its operation and the frame's time. Each handler makes
+its checks in order of precedence and returns the result.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from sycee.ledger import layout
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
 from sycee.ledger.models import Grant
+from sycee.ledger.operation_table import bytes_of
 from sycee.ledger.state_tables import StateTables
 
-OFFICERS_MIN: Final = 2  # persons whose signatures minting needs; with so many authority is on
+OFFICERS_MIN: Final = 2  # persons on the board that turn authority on; minting needs their signatures
 
 
-def _bytes(operations: Array, at: int, start: int, stop: int) -> bytes:
-    return operations[at : at + 1].view(np.ndarray).view(np.uint8)[start:stop].tobytes()
+def _bytes(operations: Array, at: int, field: str) -> bytes:
+    place = bytes_of(field)
+    return operations[at : at + 1].view(np.ndarray).view(np.uint8)[place.start : place.stop].tobytes()
 
 
 def _define_currency(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
@@ -33,8 +36,7 @@ def _define_currency(state: StateTables, operations: Array, at: int, now_ns: int
         return Result.CURRENCY_EXISTS
     if len(state.zones) >= limits.CURRENCIES_MAX:
         return Result.TOO_MANY_CURRENCIES
-    zone = _bytes(operations, at, 32, 32 + limits.ZONE_BYTES_MAX)
-    state.zones[number] = zone.rstrip(b"\0").decode("latin-1")
+    state.zones[number] = _bytes(operations, at, "zone").rstrip(b"\0").decode("latin-1")
     state.tables.issuance[number] = -1
     return Result.CREATED
 
@@ -49,7 +51,7 @@ def _define_group(state: StateTables, operations: Array, at: int, now_ns: int) -
 
 
 def _define_rule_set(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
-    definition = _bytes(operations, at, 0, limits.RECORD_BYTES)
+    definition = operations[at : at + 1].tobytes()
     record = rule_set_record(definition)
     number = int(record["number"])
     if any(group and group not in state.groups for group in record["groups"].tolist()):
@@ -76,12 +78,12 @@ def _define_rule_set(state: StateTables, operations: Array, at: int, now_ns: int
 
 
 def rule_set_record(definition: bytes) -> Any:
-    """The record that defined a rule set, as layout.RULE_SET_OPERATION."""
+    """Return the record that defined a rule set, as layout.RULE_SET_OPERATION."""
     return np.frombuffer(definition, layout.RULE_SET_OPERATION)[0]
 
 
 def activate_rule_set(state: StateTables, number: int, definition: bytes) -> None:
-    """Let a rule set's definition take effect."""
+    """Apply a definition of a rule set from now on."""
     record = rule_set_record(definition)
     state.grow("rule_sets", number + 1)
     rules = state.tables.rule_sets.view(np.ndarray)[number]
@@ -101,7 +103,7 @@ def activate_rule_set(state: StateTables, number: int, definition: bytes) -> Non
 
 def _grant_role(state: StateTables, operations: Array, at: int, now_ns: int) -> Result:
     record = operations[at]
-    currency, person, key = int(record["number"]), ids.of_record(record, "debit"), _bytes(operations, at, 48, 80)
+    currency, person, key = int(record["number"]), ids.of_record(record, "debit"), _bytes(operations, at, "key")
     if currency and currency not in state.zones:
         return Result.CURRENCY_NOT_FOUND
     others = (grant for grant in state.grants.values() if grant.person != person and grant.key == key)
@@ -124,7 +126,7 @@ def _grant_role(state: StateTables, operations: Array, at: int, now_ns: int) -> 
 
 
 def count_officers(state: StateTables, now_ns: int, excluding: int = 0) -> int:
-    """How many persons are officers of the board now, leaving out one grant."""
+    """Return the number of persons who are officers of the board at `now_ns`, without the grant `excluding`."""
     grants = (grant for grant in state.grants.values() if grant.id != excluding)
     return len({grant.person for grant in grants if grant.is_board and grant.counts(now_ns)})
 
@@ -146,7 +148,7 @@ def _upgrade(state: StateTables, operations: Array, at: int, now_ns: int) -> Res
     if number <= state.rules:
         return Result.RULES_NOT_NEWER
     state.rules = number
-    state.release = _bytes(operations, at, 32, 32 + limits.RELEASE_BYTES_MAX).rstrip(b"\0").decode("latin-1")
+    state.release = _bytes(operations, at, "release").rstrip(b"\0").decode("latin-1")
     return Result.CREATED
 
 
@@ -192,7 +194,7 @@ def _seal_cohort(state: StateTables, operations: Array, at: int, now_ns: int) ->
         return Result.COHORT_SEALED
     if programme["filled"] != programme["count"]:
         return Result.COHORT_INCOMPLETE
-    if _bytes(operations, at, 32, 64) != state.cohort_digest(number):
+    if _bytes(operations, at, "digest") != state.cohort_digest(number):
         return Result.COHORT_DIGEST_DIFFERS
     programme["sealed"] = 1
     programme["seal_low"], programme["seal_high"] = record["id_low"], record["id_high"]

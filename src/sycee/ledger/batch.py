@@ -326,6 +326,12 @@ def results_of(answers: Array) -> list[Result]:
     return results
 
 
+def first_codes(answers: Array) -> Array:
+    """Return the code that each operation got when it was first submitted: (n,) u2 for (n,) layout.ANSWER."""
+    codes: Array = np.where(answers["code"] == Result.EXISTS, answers["first_code"], answers["code"])
+    return codes
+
+
 def _is_flat(value: object) -> bool:
     """Return whether a value is an array of one dimension."""
     return isinstance(value, np.ndarray) and value.ndim == 1

@@ -221,15 +221,9 @@ def open_account(
 ) -> Array:
     """Open an account. Only ISSUANCE and SUSPENSE accounts have no `suspense` account."""
     return _records(
-        Kind.OPEN_ACCOUNT,
-        ids,
-        debit=account,
-        credit=suspense,
-        number=currency,
-        first=int(kind),
-        count=operator,
+        Kind.OPEN_ACCOUNT, ids, debit=account, credit=suspense, number=currency, first=int(kind), count=operator,
         rule_set=rule_set,
-    )
+    )  # fmt: skip
 
 
 @_checked
@@ -274,15 +268,9 @@ def open_programme(
 ) -> Array:
     """Open a programme with `members` empty purses, claimed from `claim_from_ns` until `claim_until_ns`."""
     return _records(
-        Kind.OPEN_PROGRAMME,
-        ids,
-        number=programme,
-        debit=funder,
-        rule_set=rule_set,
-        count=members,
-        from_ns=claim_from_ns,
-        until_ns=claim_until_ns,
-    )
+        Kind.OPEN_PROGRAMME, ids, number=programme, debit=funder, rule_set=rule_set, count=members,
+        from_ns=claim_from_ns, until_ns=claim_until_ns,
+    )  # fmt: skip
 
 
 def add_members_records(members: int) -> int:

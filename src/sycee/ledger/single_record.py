@@ -1,7 +1,7 @@
-"""One transfer or pay as its 128 bytes, in a microsecond: what most callers ask for, one at a time.
+"""Fast path for single transfers and pays: one record of 128 bytes in a microsecond.
 
-The records are those of `sycee.ledger.operations`, byte for byte, without the arrays on the way. What is not plainly
-right goes through there, which says what is wrong with it.
+The records equal those of `sycee.ledger.operations` byte for byte, but no array is created. Arguments that do not
+obviously fit go to the functions there, which raise the errors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from sycee.core.ids import AnyId
 from sycee.ledger import layout, operations
 from sycee.ledger.layout import Kind
 
-# id, kind, flags, code, amount, debit, credit; nothing else of layout.OPERATION is used.
+# id, kind, flags, code, amount, debit, credit; the other fields of layout.OPERATION are zero.
 _RECORD: Final = struct.Struct("<16sHHIq16s16s64x")
-# As plain numbers: a member of an enumeration costs struct a call into Python.
+# Plain integers: struct converts a member of an enumeration with a call into Python.
 _TRANSFER: Final = int(Kind.TRANSFER)
 _PAY: Final = int(Kind.PAY)
 
@@ -23,7 +23,7 @@ assert _RECORD.size == layout.OPERATION.itemsize
 
 
 def transfer(id: AnyId, debit: AnyId, credit: AnyId, amount: int) -> bytes:
-    """What `operations.transfer` of these makes. Raises UsageError as that does."""
+    """Return the record of `operations.transfer`. Raise UsageError like that function."""
     return (
         _record(_TRANSFER, id, debit, credit, amount)
         or operations.transfer(id, debit=debit, credit=credit, amount=amount).tobytes()
@@ -31,18 +31,18 @@ def transfer(id: AnyId, debit: AnyId, credit: AnyId, amount: int) -> bytes:
 
 
 def pay(id: AnyId, payer: AnyId, payee: AnyId, amount: int) -> bytes:
-    """What `operations.pay` of these makes. Raises UsageError as that does."""
+    """Return the record of `operations.pay`. Raise UsageError like that function."""
     return (
         _record(_PAY, id, payer, payee, amount) or operations.pay(id, payer=payer, payee=payee, amount=amount).tobytes()
     )
 
 
 def _record(kind: int, id: Any, debit: Any, credit: Any, amount: int) -> bytes:
-    """The record; nothing where an argument is no plain int, or does not fit its field."""
+    """Return the record; b"" if an argument is not a plain int or does not fit its field."""
     if not (type(id) is type(debit) is type(credit) is type(amount) is int):
         return b""
     try:
-        ends = debit.to_bytes(16, "little"), credit.to_bytes(16, "little")
-        return _RECORD.pack(id.to_bytes(16, "little"), kind, 0, 0, amount, *ends)
+        sides = debit.to_bytes(16, "little"), credit.to_bytes(16, "little")
+        return _RECORD.pack(id.to_bytes(16, "little"), kind, 0, 0, amount, *sides)
     except (OverflowError, struct.error):
         return b""

@@ -28,6 +28,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import CentralBank
 from sycee.issuance.signing import SigningLedger
+from sycee.ledger.batch import first_codes
 from sycee.programmes import draw, draw_files
 from sycee.programmes.definition import Programme
 from sycee.programmes.registration import deduplicate, duplicates_csv
@@ -364,7 +365,7 @@ def _partial_files(folder: Path, *names: str) -> list[Path]:
 
 def _require_done(records: Array, results: Array) -> None:
     """Raise IntegrityError with the first operation that did not succeed, now or in an earlier run."""
-    codes = np.where(results["code"] == Result.EXISTS, results["first_code"], results["code"])
+    codes = first_codes(results)
     wrong = np.flatnonzero(codes != Result.CREATED)
     if wrong.size:
         at = int(wrong[0])
