@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -59,13 +60,13 @@ def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
         (
             [Verdict.PASS, Verdict.ATTESTED, Verdict.ATTESTED, Verdict.WAIVED],
             (
-                "is let off 1 finding of profile regime version 1 and meets the rest on declared facts as of "
+                "has 1 waived finding under profile regime version 1 and meets the rest on declared facts as of "
                 "2026-11-25, by 2 attestations"
             ),
         ),
         (
             [Verdict.WAIVED, Verdict.WAIVED],
-            "is let off 2 findings of profile regime version 1 on declared facts as of 2026-11-25",
+            "has 2 waived findings under profile regime version 1 on declared facts as of 2026-11-25",
         ),
         (
             [Verdict.PASS, Verdict.ATTESTED],
@@ -74,14 +75,14 @@ def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
         ([Verdict.UNKNOWN, Verdict.PASS], "is not known to meet profile regime version 1 on declared facts as of …"),
         ([Verdict.CONFLICT, Verdict.UNKNOWN], "a person has to decide whether it meets profile regime version 1 …"),
         ([Verdict.FAIL, Verdict.CONFLICT], "does not meet profile regime version 1 on declared facts as of …"),
-        ([Verdict.NOT_APPLICABLE], "profile regime version 1 is about nothing here on declared facts as of …"),
-        ([], "profile regime version 1 is about nothing here on declared facts as of …"),
+        ([Verdict.NOT_APPLICABLE], "profile regime version 1 applies to nothing here on declared facts as of …"),
+        ([], "profile regime version 1 applies to nothing here on declared facts as of …"),
     ],
 )
 def test_what_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
     (standing,) = made(*(finding(verdict) for verdict in verdicts)).profiles
     assert standing.sentence.startswith(says.rstrip("…"))
-    assert standing.worst is max(verdicts, default=Verdict.NOT_APPLICABLE)
+    assert {verdict: count for verdict, count in standing.counts.items() if count} == Counter(verdicts)
 
 
 def test_a_regime_that_is_not_in_effect_says_so() -> None:
@@ -103,8 +104,8 @@ def test_what_stops_comes_first_and_of_that_the_worst() -> None:
         finding(Verdict.FAIL, subject="four"),
     )
     assert list(judged.by_subject) == ["four", "two", "one", "three"]
-    assert judged.headline == "2 findings on 2 subjects stop under what is enforced on 2026-11-25."
-    assert made(finding(Verdict.PASS)).headline == "Nothing stops under what is enforced on 2026-11-25."
+    assert judged.headline == "2 findings stop 2 subjects under the regimes enforced on 2026-11-25."
+    assert made(finding(Verdict.PASS)).headline == "No finding stops anything under the regimes enforced on 2026-11-25."
 
 
 @pytest.mark.parametrize(
@@ -150,11 +151,11 @@ def test_lines_of_text_are_short_but_for_names(judged: JudgedNetwork) -> None:
 def test_evidence_is_told_once_and_its_source_below() -> None:
     fact = Evidence("bank.state", "AA", "a form", DAY, Assurance.DECLARED, True)
     other = Evidence("bank.gateway", "hub", "a visit", None, Assurance.OBSERVED, False)
-    lines = text.finding(finding(Verdict.FAIL, evidence=(fact, fact, other)))
+    lines = text.finding_lines(finding(Verdict.FAIL, evidence=(fact, fact, other)))
     assert lines[1:4] == [
         "      - bank.state = AA: holds",
         "      - bank.gateway = hub: does not hold (a visit, observed)",
-        "      facts: a form, as of 2026-11-25, declared, unless said",
+        "      facts: a form, as of 2026-11-25, declared, unless noted",
     ]
 
 
@@ -180,7 +181,7 @@ def test_a_changed_report_is_found(judged: JudgedNetwork) -> None:
     members = json.loads(json_report.render(judged))
     bad = next(each for each in members["findings"] if each["verdict"] == "fail")
     bad["verdict"] = "pass"
-    with pytest.raises(IntegrityError, match="its findings make"):
+    with pytest.raises(IntegrityError, match="its findings give"):
         json_report.parse(json.dumps(members))
 
 
@@ -425,7 +426,7 @@ def test_of_very_many_the_worst_are_shown(judged: JudgedNetwork, monkeypatch: py
     monkeypatch.setattr(html, "SUBJECTS_MAX", 5)
     monkeypatch.setattr(html, "DRAWN_MAX", 100)
     page = html.render(judged)
-    assert "101 participants and places are too many to be drawn" in page
+    assert "101 participants and places are too many to draw on a page" in page
     assert re.search(r"Of \d+ subjects the worst 5 are here", page)
     assert "the worst 5 of 41" in page
     anchors = set(re.findall(r' id="([^"]+)"', page))

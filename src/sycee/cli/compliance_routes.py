@@ -1,34 +1,27 @@
-"""`sycee compliance routes`, `split` and `diff`: ways, blocs, and what changes when something else judges."""
+"""`sycee compliance routes`, `split` and `diff`: routes, blocs, and verdicts that differ."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from sycee.cli import console
-from sycee.cli.compliance import (
+from sycee.cli.compliance_options import (
+    DEFAULT_INPUTS,
     STOPPED,
     AsJson,
     At,
+    Inputs,
     Lists,
     NetworkPath,
-    Profiles,
-    check_places,
     columns,
-    judged,
-    loaded,
+    print_json,
     progress,
-    write,
 )
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
-from sycee.core.terminal_text import printable
-
-if TYPE_CHECKING:
-    from sycee.compliance.routing.routes import RouteResult
 
 
 def routes(
@@ -37,38 +30,38 @@ def routes(
     to: Annotated[str | None, Parameter(help="The participant that receives.")] = None,
     /,
     *,
-    flow: Annotated[str | None, Parameter(help="A flow that is declared, in place of FROM and TO.")] = None,
-    purpose: Annotated[str | None, Parameter(help="What for, as payment.")] = None,
+    flow: Annotated[str | None, Parameter(help="A declared flow, instead of FROM and TO.")] = None,
+    purpose: Annotated[str | None, Parameter(help="The purpose, such as payment.")] = None,
     class_: Annotated[
-        list[str] | None, Parameter(name="--class", negative="", help="What the data is, as personal. May be repeated.")
+        list[str] | None,
+        Parameter(name="--class", negative="", help="A class of the data, such as personal. May be repeated."),
     ] = None,
     subject_state: Annotated[
-        list[str] | None, Parameter(negative="", help="Where those live whom it is about. May be repeated.")
+        list[str] | None,
+        Parameter(negative="", help="A state where the persons live whose data it is. May be repeated."),
     ] = None,
     origin: Annotated[str | None, Parameter(help="The state where the data arose.")] = None,
-    currency: Annotated[str | None, Parameter(help="Of the payment, by ISO 4217.")] = None,
-    profile: Profiles = None,
-    list_: Lists = None,
+    currency: Annotated[str | None, Parameter(help="The currency of the payment, by ISO 4217.")] = None,
+    inputs: Inputs = DEFAULT_INPUTS,
     enforce: Annotated[
-        list[str] | None, Parameter(negative="", help="A profile that stops though it only advises. May be repeated.")
+        list[str] | None, Parameter(negative="", help="An advisory profile to enforce. May be repeated.")
     ] = None,
-    at: At = None,
     picture: Annotated[
-        Path | None, Parameter(help="Draw the network with the way found, as SVG, to this file.")
+        Path | None, Parameter(help="Write a picture of the network with the route, as SVG, to this file.")
     ] = None,
     json_: AsJson = False,
 ) -> int:
-    """Find the best way for a flow under all that is enforced, or the nearest miss; each regime alone beside it.
+    """Find the best route for a flow under all enforced regimes, or the nearest miss; also under each regime alone.
 
-    What is not said of a flow is unknown. Exit code 1 where there is no route.
+    Facts that are not given are unknown. Exit code 1 if there is no route.
     """
     from sycee.compliance.enforcement import payment_flow
     from sycee.compliance.reports import routes, text
     from sycee.compliance.routing.routes import NearestMiss, Router
 
     if (flow is None) == (from_ is None and to is None) or (flow is None and to is None):
-        raise UsageError("a way is from one participant to another", hint="name FROM and TO, or a flow with --flow")
-    said = {
+        raise UsageError("a route needs two participants", hint="name FROM and TO, or a flow with --flow")
+    given = {
         "from": from_,
         "to": to,
         "purpose": purpose,
@@ -77,66 +70,79 @@ def routes(
         "origin": origin,
         "currency": currency,
     }
-    check_places({"--picture": picture}, [network], profile, list_)
-    declared, library, day = loaded([network], profile, list_, at)
-    given = {name: value for name, value in said.items() if value is not None}
+    inputs.check_outputs({"--picture": picture}, [network])
+    declared, library, day = inputs.load([network])
+    facts = {name: value for name, value in given.items() if value is not None}
     try:
-        question = payment_flow.flow_class(declared, library, day, flow or "", given)
+        flow_class = payment_flow.flow_class(declared, library, day, flow or "", facts)
     except DocumentError as error:
-        raise _of_option(error) from error
-    with console(stderr=True).status("looking for ways"):
-        comparison = Router(declared, library, day).compare(question.entity, as_if_enforced=enforce or ())
+        raise _by_option(error) from error
+    with console(stderr=True).status("searching routes"):
+        comparison = Router(declared, library, day).compare(flow_class.entity, as_if_enforced=enforce or ())
     if picture is not None:
-        _draw(network, profile, list_, at, comparison.together, picture)
+        from sycee.compliance.reports.picture import svg
+        from sycee.core.output_files import write_file
+
+        write_file(picture, svg(inputs.judge([network]), route=comparison.together.edges).encode())
     if json_:
-        print(json.dumps({"at": day.isoformat(), **routes.route_form(comparison)}, indent=2, ensure_ascii=False))
+        print_json({"at": day.isoformat(), **routes.route_members(comparison)})
     else:
-        what = declared.entities[flow].name if flow else f"{from_} to {to}"
-        head = text.wrapped([f"{printable(what)}, as of {day}"], columns())
+        name = declared.entities[flow].name if flow else f"{from_} to {to}"
+        head = text.wrapped([f"{name}, as of {day}"], columns())
         print(f"{head}{routes.route_text(comparison, columns())}", end="")
     return STOPPED if isinstance(comparison.together, NearestMiss) else 0
 
 
+def _by_option(error: DocumentError) -> UsageError:
+    """Return the error of a fact with the option that gave it: the user wrote no document."""
+    fact = error.key.partition(".")[2].partition("[")[0]
+    word = {"from": "FROM", "to": "TO", "classes": "--class", "subject_states": "--subject-state"}.get(fact)
+    return UsageError(f"{word or f'--{fact}'}: {error.problem}", hint=error.hint)
+
+
 def split(
     network: NetworkPath,
-    first: Annotated[str, Parameter(help="A profile: one shipped, or a TOML file.")],
-    second: Annotated[str, Parameter(help="Another one.")],
+    first: Annotated[str, Parameter(help="A shipped profile by name, or a TOML file.")],
+    second: Annotated[str, Parameter(help="The other profile.")],
     /,
     *,
     first_state: Annotated[
-        list[str] | None, Parameter(negative="", help="A state of the first bloc, whomever the profile touches.")
+        list[str] | None,
+        Parameter(negative="", help="A state of the first bloc, whatever its profile touches. May be repeated."),
     ] = None,
-    second_state: Annotated[list[str] | None, Parameter(negative="", help="One of the second.")] = None,
+    second_state: Annotated[
+        list[str] | None, Parameter(negative="", help="A state of the second bloc. May be repeated.")
+    ] = None,
     list_: Lists = None,
     at: At = None,
     json_: AsJson = False,
 ) -> int:
-    """See the network in two blocs: who can still pay whom under either regime and under both, and at what cost."""
+    """Divide the network into two blocs: who can still pay whom under each regime and under both, and at what cost."""
     from sycee.compliance.reports import routes
     from sycee.compliance.routing.routes import Router
-    from sycee.compliance.routing.split import split as split_in_blocs
+    from sycee.compliance.routing.split import split as split_network
 
-    declared, library, day = loaded([network], [first, second], list_, at)
+    declared, library, day = Inputs([first, second], list_, at).load([network])
     names = [profile.id for profile in library.profiles]
-    told = {name: _states(asked) for name, asked in zip(names, (first_state, second_state), strict=True) if asked}
+    states = {name: _states(codes) for name, codes in zip(names, (first_state, second_state), strict=True) if codes}
     with progress("routing") as report:
-        found = split_in_blocs(Router(declared, library, day), names[0], names[1], states=told, progress=report)
+        found = split_network(Router(declared, library, day), names[0], names[1], states=states, progress=report)
     if json_:
-        print(json.dumps(routes.split_form(found), indent=2, ensure_ascii=False))
+        print_json(routes.split_members(found))
     else:
         print(routes.split_text(found, columns()), end="")
     return 0
 
 
 def _states(codes: list[str]) -> list[str]:
-    """The same, if each is the code of a state."""
+    """Return `codes`. Raise UsageError if one is not the code of a state."""
     from sycee.compliance import territories
 
     for code in codes:
         if code not in territories.codes():
             near = territories.nearest(code)
-            hint = f'did you mean "{near}"?' if near else "two capital letters, as declarations have it"
-            raise UsageError(f"{code} is the code of no state", hint=hint)
+            hint = f'did you mean "{near}"?' if near else "give two capital letters, as in declarations"
+            raise UsageError(f"{code} is not the code of a state", hint=hint)
     return codes
 
 
@@ -145,52 +151,32 @@ def diff(
     /,
     *,
     to_network: Annotated[
-        list[Path] | None, Parameter(negative="", help="The declarations afterwards, where they are others.")
+        list[Path] | None, Parameter(negative="", help="The declarations afterwards. May be repeated.")
     ] = None,
-    profile: Profiles = None,
+    inputs: Inputs = DEFAULT_INPUTS,
     to_profile: Annotated[
-        list[str] | None, Parameter(negative="", help="A profile that judges afterwards, where others do.")
+        list[str] | None, Parameter(negative="", help="A profile afterwards. May be repeated.")
     ] = None,
-    list_: Lists = None,
-    to_list: Annotated[list[Path] | None, Parameter(negative="", help="A list that is looked at afterwards.")] = None,
-    at: At = None,
-    to_at: Annotated[str | None, Parameter(help="The day that is judged afterwards, where it is another.")] = None,
+    to_list: Annotated[
+        list[Path] | None, Parameter(negative="", help="A list used afterwards. May be repeated.")
+    ] = None,
+    to_at: Annotated[str | None, Parameter(help="The day judged afterwards.")] = None,
     json_: AsJson = False,
 ) -> int:
-    """Tell what is judged otherwise when declarations, profiles, lists or the day change.
+    """Show the verdicts that differ after a change of declarations, profiles, lists or the day.
 
-    What is not given afterwards stays as it was before. Exit code 1 where something stops now that did not.
+    An input that is not given afterwards is the same as before. Exit code 1 if a finding newly stops something.
     """
     from sycee.compliance.reports import routes
 
     if not (to_network or to_profile or to_list or to_at):
-        raise UsageError("nothing changes", hint="say what does: --to-network, --to-profile, --to-list or --to-at")
-    before = judged([network], profile, list_, at).report
-    day = to_at or at or before.at.isoformat()
-    after = judged(to_network or [network], to_profile or profile, to_list or list_, day).report
+        raise UsageError("nothing changes", hint="give --to-network, --to-profile, --to-list or --to-at")
+    before = inputs.judge([network]).report
+    day = to_at or inputs.at or before.at.isoformat()
+    after = Inputs(to_profile or inputs.profile, to_list or inputs.list_, day).judge(to_network or [network]).report
     found = routes.changes(before, after)
     if json_:
-        print(json.dumps(routes.changes_form(before, after, found), indent=2, ensure_ascii=False))
+        print_json(routes.changes_members(before, after, found))
     else:
         print(routes.changes_text(before, after, found, columns()), end="")
     return STOPPED if any(each.stops_now for each in found) else 0
-
-
-def _of_option(error: DocumentError) -> UsageError:
-    """A wrong fact of the flow that is asked for, by the option that gave it: whoever typed it wrote no file."""
-    fact = error.key.partition(".")[2].partition("[")[0]
-    word = {"from": "FROM", "to": "TO", "classes": "--class", "subject_states": "--subject-state"}.get(fact)
-    return UsageError(f"{word or f'--{fact}'}: {error.problem}", hint=error.hint)
-
-
-def _draw(
-    network: Path,
-    profiles: list[str] | None,
-    lists: list[Path] | None,
-    at: str | None,
-    answer: RouteResult,
-    file: Path,
-) -> None:
-    from sycee.compliance.reports import picture
-
-    write(file, picture.svg(judged([network], profiles, lists, at), route=answer.edges))

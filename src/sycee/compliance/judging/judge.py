@@ -6,7 +6,7 @@ on a path is evaluated once for each element; for each flow, only its conditions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -132,11 +132,16 @@ class Judge:
         on_path = self._flow_on_path(self.flow_node(flow), via)
         return {name: result.truth for name, result in self._regimes(on_path).items()}
 
-    def report(self) -> Report:
-        """Return the findings about all declared entities, in the order of the declarations and of the library."""
+    def report(self, progress: Callable[[int, int], None] | None = None) -> Report:
+        """Return the findings about all declared entities, in the order of the declarations and of the library.
+
+        `progress(done, total)` is called after each entity.
+        """
         findings: list[Finding] = []
-        for entity in self.network.entities.values():
+        for number, entity in enumerate(self.network.entities.values(), 1):
             findings += self.flow(entity.id) if entity.kind == FLOW else self.findings(entity.id)
+            if progress is not None:
+                progress(number, len(self.network.entities))
         return Report(self.network.digest, self.library.digest, self.at, tuple(findings))
 
     # --- parts of a question, for callers that compare many paths ---

@@ -1,4 +1,4 @@
-"""Findings as blocks of a page: a fold for each subject, in it a fold for each finding that matters."""
+"""Findings as blocks of a page: a fold for each subject, and in it a fold for each unmet finding."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from sycee.compliance.reports.summary import (
     UNMET,
     WORST_FIRST,
     JudgedNetwork,
+    details,
+    outcome_word,
     value_text,
 )
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
@@ -24,61 +26,41 @@ COLOURS: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "third",
     Verdict.NOT_APPLICABLE: "neutral",
 }
-DIGITS: Final = 16  # of a digest, where it only has to be told from others at a glance
 
 
 def chip(verdict: Verdict, text: str = "", subject: str = "") -> Chip:
-    """The mark of a verdict, perhaps with another text and a link to a subject's findings."""
+    """Return the chip of a verdict, with its word or another text, and a link to a subject's findings if given."""
     return Chip(SIGNS[verdict], text or verdict.word.replace("-", " "), COLOURS[verdict], anchor(subject))
 
 
 def anchor(subject: str) -> str:
-    """The anchor of a subject's findings."""
+    """Return the anchor of a subject's findings."""
     return subject.replace(ON_PATH, "--")
 
 
-def shortened(digest: str) -> str:
-    """The first digits of a digest."""
-    return f"{digest[:DIGITS]}…"
-
-
-def subject_fold(told: JudgedNetwork, subject: str, findings: Sequence[Finding]) -> Fold:
-    """All that was found of a subject by the rules that are about it."""
+def subject_fold(judged: JudgedNetwork, subject: str, findings: Sequence[Finding]) -> Fold:
+    """Return the findings of all rules that apply to a subject."""
     applied = [finding for finding in findings if finding.verdict is not Verdict.NOT_APPLICABLE]
-    entity = told.entity(subject)
-    kind = entity.kind if entity else "subject"
-    facts = [("declared at", entity.place)] if entity and entity.place else []
-    bad = [_finding_fold(finding) for finding in applied if finding.verdict in UNMET]
-    good = [finding for finding in applied if finding.verdict not in UNMET]
-    blocks: list[Block] = [Facts(tuple(facts))] if facts else []
-    blocks += bad
-    if good:
-        blocks.append(_held(good))
+    entity = judged.entity(subject)
+    blocks: list[Block] = [Facts((("declared at", entity.place),))] if entity and entity.place else []
+    blocks += [_finding_fold(finding) for finding in applied if finding.verdict in UNMET]
+    met = [finding for finding in applied if finding.verdict not in UNMET]
+    if met:
+        blocks.append(_met(met))
     counts = [(verdict, sum(each.verdict is verdict for each in applied)) for verdict in WORST_FIRST]
     chips = tuple(chip(verdict, f"{count} {verdict.word}") for verdict, count in counts if count)
-    synthetic = ", synthetic" if entity and entity.synthetic else ""
-    return Fold(told.name(subject), tuple(blocks), anchor(subject), f"{kind}{synthetic}, {subject}", chips)
+    return Fold(judged.name(subject), tuple(blocks), anchor(subject), f"{judged.kind(subject)}, {subject}", chips)
 
 
 def _finding_fold(finding: Finding) -> Fold:
     force = "stops" if finding.stops else "advised" if finding.force is Force.ADVISED else finding.force.word
     blocks: list[Block] = [Paragraph(finding.message)] if finding.message else []
-    facts = [
-        ("control", " ← ".join(finding.chain)),
-        ("list", finding.list_row),
-        ("missing", ", ".join(finding.missing)),
-        ("in conflict with", ", ".join(finding.conflicts_with)),
-        ("waived", _waived(finding)),
-        ("weakest fact", finding.assurance.word if finding.assurance is not None else ""),
-        ("interpretation", finding.interpretation),
-        ("remedy", finding.remedy),
-    ]
-    blocks.append(Facts(tuple((name, value) for name, value in facts if value)))
+    weakest = [("weakest fact", finding.assurance.word)] if finding.assurance is not None else []
+    blocks.append(Facts((*weakest, *details(finding, " ← "))))
     if finding.evidence:
         blocks.append(_evidence(finding.evidence))
-    chips = (chip(finding.verdict),)
     note = f"{finding.rule} version {finding.version}, {force}"
-    return Fold(finding.title, tuple(blocks), note=note, chips=chips, opened=finding.stops)
+    return Fold(finding.title, tuple(blocks), note=note, chips=(chip(finding.verdict),), opened=finding.stops)
 
 
 def _evidence(evidence: Sequence[Evidence]) -> Table:
@@ -86,18 +68,18 @@ def _evidence(evidence: Sequence[Evidence]) -> Table:
         (
             each.path,
             value_text(each.value, each.path),
-            YesNo(each.holds, {True: "holds", False: "does not hold", None: "unknown"}[each.holds]),
+            YesNo(each.holds, outcome_word(each)),
             each.assurance.word if each.value is not None else "",
             each.as_of.isoformat() if each.as_of else "",
             "; ".join(part for part in (each.source, each.note) if part),
         )
         for each in dict.fromkeys(evidence)
     )
-    titles = columns("fact", "declared", "came to", "=how sure", "=as of", "source")
-    return Table("The facts that were looked at", titles, rows, stacked=True)
+    titles = columns("fact", "declared", "result", "=assurance", "=as of", "source")
+    return Table("Facts that the rule read", titles, rows, stacked=True)
 
 
-def _held(findings: Sequence[Finding]) -> Block:
+def _met(findings: Sequence[Finding]) -> Table:
     rows = tuple(
         (
             each.title,
@@ -107,9 +89,4 @@ def _held(findings: Sequence[Finding]) -> Block:
         )
         for each in findings
     )
-    return Table("What holds", columns("rule", "verdict", "on these facts", "name"), rows, stacked=True)
-
-
-def _waived(finding: Finding) -> str:
-    waiver = finding.waiver
-    return f"by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else ""
+    return Table("Rules that hold", columns("rule", "verdict", "on these facts", "name"), rows, stacked=True)

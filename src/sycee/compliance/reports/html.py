@@ -1,7 +1,7 @@
-"""A report as one page that needs no network and no script: what stops, where, why, and what would change it.
+"""A report as one HTML page without scripts or network access: findings, evidence, missing facts and remedies.
 
-The page is made of `report.page`'s blocks. It has a bar of verdicts for each profile, the picture of the network, who
-stands how under which profile, every finding with its evidence, what is missing, what would help, and the sources.
+The page has a bar of verdicts for each profile, the picture of the network, a matrix of participants, flows and
+profiles, every finding with its evidence, the missing facts, the remedies and the sources.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from sycee.compliance.profiles import List, Profile
 from sycee.compliance.reports import picture
-from sycee.compliance.reports.findings import chip, shortened, subject_fold
+from sycee.compliance.reports.findings import chip, subject_fold
 from sycee.compliance.reports.summary import (
     MEANINGS,
     UNMET,
@@ -28,171 +28,159 @@ from sycee.report import page
 from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Stacks, Table, Tile, columns
 
 PICTURE_WIDTH_MIN: Final = 900
-# A page is read by a person in a browser. Of more than this the worst are shown, and the rest is quantity.
+# Limits for a browser. Beyond them the page shows the worst subjects and counts the rest.
 SUBJECTS_MAX: Final = 1_000
 DRAWN_MAX: Final = 1_000
+NAMES_MAX: Final = 6  # in one cell of a table
 
 
-def render(told: JudgedNetwork, *, route: Sequence[str] = ()) -> str:
-    """The page as HTML."""
-    return "\n".join(map(printable, page.render(page_of(told, route=route)).split("\n")))
+def render(judged: JudgedNetwork, *, route: Sequence[str] = ()) -> str:
+    """Return the page as HTML. `route` names spans and segments to draw in the picture."""
+    return "\n".join(map(printable, page.render(page_of(judged, route=route)).split("\n")))
 
 
-def page_of(told: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
-    """The page as a value."""
-    report, network = told.report, told.network
-    synthetic = sum(entity.synthetic for entity in network.entities.values())
-    sections = (
-        _profiles(told),
-        _network(told, route),
-        _who(told),
-        _findings(told),
-        _missing(told),
-        _remedies(told),
-        _sources(told),
-        _proof(told),
-    )
+def page_of(judged: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
+    """Return the page as a value."""
+    report, network = judged.report, judged.network
     return Page(
         kicker="Sycee compliance report",
         title=network.title,
-        summary="What was declared, judged under every regime at once: verdicts with the evidence that they rest on.",
+        summary="Declared facts, judged under several regimes at once: verdicts with their evidence.",
         facts=(
             ("judged as of", report.at.isoformat()),
             ("declared as of", network.as_of.isoformat()),
-            ("profiles", ", ".join(f"{each.id} version {each.version}" for each in told.library.profiles)),
-            ("report", shortened(report.digest)),
+            ("profiles", ", ".join(f"{each.id} version {each.version}" for each in judged.library.profiles)),
+            ("report", f"{report.digest[:16]}…"),
         ),
-        opening=(
-            page.Verdict(not report.stops, told.headline),
-            page.Notice(_what_it_is(synthetic, len(network.entities))),
-            _tiles(told),
+        opening=(page.Verdict(not report.stops, judged.headline), page.Notice(_notice(judged)), _tiles(judged)),
+        sections=(
+            Section("profiles", "Results by profile", "Profiles", _profiles(judged)),
+            Section("network", "The network", "Network", (_network(judged, route),)),
+            Section("who", "Participants and flows", "Participants", _participants(judged)),
+            Section("findings", "Findings", "Findings", _findings(judged)),
+            Section("missing", "Missing facts", "Missing", (_missing(judged),)),
+            Section("remedies", "Remedies", "Remedies", (_remedies(judged),)),
+            Section("sources", "Sources", "Sources", _sources(judged)),
+            Section("proof", "Reproduce this report", "Reproduce", _reproduction(judged)),
         ),
-        sections=sections,
         footer=f"Made by {report.engine}. The same declarations, profiles and lists give the same report on any day.",
     )
 
 
-def _what_it_is(synthetic: int, entities: int) -> str:
-    said = "Judged on declared facts: what is declared was not observed, and a verdict is no legal opinion."
+def _notice(judged: JudgedNetwork) -> str:
+    entities = judged.network.entities
+    synthetic = sum(entity.synthetic for entity in entities.values())
+    text = "Judged on declared facts: nothing was observed, and a verdict is no legal opinion."
     if synthetic:
-        said += f" {synthetic:,} of {quantity(entities, 'declared thing')} here are synthetic: they are an example."
-    return said
+        text += f" {synthetic:,} of {len(entities):,} declared entities are synthetic."
+    return text
 
 
-def _tiles(told: JudgedNetwork) -> page.Tiles:
-    report, network = told.report, told.network
+def _tiles(judged: JudgedNetwork) -> page.Tiles:
+    report, network = judged.report, judged.network
     missing = {path for finding in report.findings for path in finding.missing}
-    judged = sum(standing.judged for standing in told.profiles)
+    applied = sum(summary.applied for summary in judged.profiles)
     return page.Tiles(
         (
-            Tile("findings that stop", f"{len(report.stops):,}", note=f"of {judged:,} of rules that apply"),
+            Tile("findings that stop", f"{len(report.stops):,}", note=f"of {applied:,} of rules that apply"),
             Tile("participants", f"{sum(1 for _ in network.of_kind(PARTICIPANT)):,}"),
             Tile("flows of data", f"{sum(1 for _ in network.of_kind(FLOW)):,}"),
-            Tile("facts missing", f"{len(missing):,}", note="that would decide something"),
+            Tile("missing facts", f"{len(missing):,}", note="that would decide a verdict"),
         )
     )
 
 
-def _profiles(told: JudgedNetwork) -> Section:
-    stacks = tuple(_stack(standing) for standing in told.profiles)
+def _profiles(judged: JudgedNetwork) -> tuple[Block, ...]:
+    stacks = tuple(
+        Stack(
+            each.profile.title,
+            f"{each.capitalised_sentence}.",
+            tuple((chip(verdict), each.counts[verdict]) for verdict in WORST_FIRST),
+        )
+        for each in judged.profiles
+    )
     meanings = tuple((verdict.word.replace("-", " "), MEANINGS[verdict]) for verdict in WORST_FIRST)
-    rows = tuple(_profile_row(standing) for standing in told.profiles)
     table = Table(
-        "What each profile is",
-        columns("profile", "it is", "issued by", "=here", ">stops", "limits"),
-        rows,
+        "Profiles",
+        columns("profile", "status", "issued by", "=here", ">stops", "limits"),
+        tuple(_profile_row(each) for each in judged.profiles),
         stacked=True,
     )
-    legend = Fold("What the verdicts mean", (page.Points(meanings),))
-    return Section("profiles", "Under each profile", "Profiles", (Stacks("Verdicts", stacks), legend, table))
+    return Stacks("Verdicts", stacks), Fold("Meaning of the verdicts", (page.Points(meanings),)), table
 
 
-def _stack(standing: ProfileSummary) -> Stack:
-    sentence = standing.sentence[0].upper() + standing.sentence[1:] + "."
-    parts = [(chip(verdict), standing.counts[verdict]) for verdict in WORST_FIRST]
-    return Stack(standing.profile.title, sentence, tuple(parts))
-
-
-def _profile_row(standing: ProfileSummary) -> tuple[str, ...]:
-    profile = standing.profile
+def _profile_row(summary: ProfileSummary) -> tuple[str, ...]:
+    profile = summary.profile
     until = f" until {profile.effective_until}" if profile.effective_until else ""
-    said = f"a {profile.status}, from {profile.effective_from}{until}"
     return (
         f"{profile.id} version {profile.version}",
-        said,
+        f"a {profile.status}, from {profile.effective_from}{until}",
         profile.issuer,
-        standing.force.word,
-        f"{standing.stops:,}",
+        summary.force.word,
+        f"{summary.stops:,}",
         profile.limits,
     )
 
 
-def _network(told: JudgedNetwork, route: Sequence[str]) -> Section:
-    caption = (
-        "A box is a state or territory, a square a participant, a circle a place, a line what links two places. "
-        "Each has the colour and the sign of the worst verdict of the rules that are about it; links come first to the "
-        "eye where something fails. Hold the pointer on anything to read its rules."
-    )
-    size = sum(1 for kind in (PARTICIPANT, FACILITY) for _ in told.network.of_kind(kind))
+def _network(judged: JudgedNetwork, route: Sequence[str]) -> Block:
+    size = sum(1 for kind in (PARTICIPANT, FACILITY) for _ in judged.network.of_kind(kind))
     if size > DRAWN_MAX:
-        said = f"{size:,} participants and places are too many to be drawn on a page."
-        return Section("network", "The network", "Network", (page.Paragraph(said),))
-    drawn = page.Picture(picture.svg(told, route=route, heading=False), caption, PICTURE_WIDTH_MIN)
-    return Section("network", "The network", "Network", (drawn,))
+        return page.Paragraph(f"{size:,} participants and places are too many to draw on a page.")
+    caption = (
+        "A box is a state or territory, a square a participant, a circle a place, a line a link between two places. "
+        "Colour and sign show the worst verdict of the rules about each. Point at an item to read its rules."
+    )
+    return page.Picture(picture.svg(judged, route=route, heading=False), caption, PICTURE_WIDTH_MIN)
 
 
-def _who(told: JudgedNetwork) -> Section:
-    told_of = frozenset(_subjects(told)[:SUBJECTS_MAX])
+def _participants(judged: JudgedNetwork) -> tuple[Block, ...]:
+    linked = frozenset(_applicable_subjects(judged)[:SUBJECTS_MAX])
+    titles = tuple(f"{each.title} ({each.status})" for each in judged.library.profiles)
     blocks: list[Block] = []
     for kind, what in ((PARTICIPANT, "Participants, with the flows that they send"), (FLOW, "Flows, with their paths")):
-        names = [entity.id for entity in told.network.of_kind(kind)]
-        shown = set(sorted(names, key=lambda name: -_weight(told, name))[:SUBJECTS_MAX])
-        rows = tuple(_matrix_row(told, name, told_of) for name in names if name in shown)
+        names = [entity.id for entity in judged.network.of_kind(kind)]
+        chosen = set(sorted(names, key=lambda name: -_weight(judged, name))[:SUBJECTS_MAX])
+        rows = tuple(_matrix_row(judged, name, linked) for name in names if name in chosen)
         if rows:
             some = f"; the worst {len(rows):,} of {len(names):,}" if len(rows) < len(names) else ""
-            titles = tuple(f"{each.title} ({each.status})" for each in told.library.profiles)
             blocks.append(Matrix(f"{what}: the worst verdict{some}. Open a cell to see its findings.", titles, rows))
-    blocks = blocks or [page.Paragraph("No participant and no flow was declared.")]
-    return Section("who", "Who stands how", "Who stands how", tuple(blocks))
+    return tuple(blocks) or (page.Paragraph("No participant and no flow is declared."),)
 
 
-def _weight(told: JudgedNetwork, name: str) -> int:
-    subjects = told.subjects_of.get(name, ())
-    return max((weight(told.by_subject[subject][0]) for subject in subjects if subject in told.by_subject), default=0)
+def _weight(judged: JudgedNetwork, name: str) -> int:
+    subjects = judged.subjects_of.get(name, ())
+    return max((weight(judged.by_subject[subject][0]) for subject in subjects), default=0)
 
 
-def _subjects(told: JudgedNetwork) -> list[str]:
-    """The subjects that any rule is about, the worst first."""
+def _applicable_subjects(judged: JudgedNetwork) -> list[str]:
+    """Return the subjects that a rule applies to, the worst first."""
     return [
         subject
-        for subject, findings in told.by_subject.items()
+        for subject, findings in judged.by_subject.items()
         if any(each.verdict is not Verdict.NOT_APPLICABLE for each in findings)
     ]
 
 
-def _matrix_row(told: JudgedNetwork, name: str, told_of: Container[str]) -> tuple[str, str, tuple[Cell, ...]]:
-    entity = told.network.entities[name]
-    subjects = told.subjects_of.get(name, ())
-    findings = [finding for subject in subjects for finding in told.by_subject.get(subject, ())]
+def _matrix_row(judged: JudgedNetwork, name: str, linked: Container[str]) -> tuple[str, str, tuple[Cell, ...]]:
+    entity = judged.network.entities[name]
+    findings = [finding for subject in judged.subjects_of.get(name, ()) for finding in judged.by_subject[subject]]
     cells = tuple(
-        _cell([finding for finding in findings if finding.profile == profile.id], told_of)
-        for profile in told.library.profiles
+        _cell([finding for finding in findings if finding.profile == profile.id], linked)
+        for profile in judged.library.profiles
     )
     state = entity.facts.get("state")
     return entity.name, f"{name}{f', {state.value}' if state else ''}", cells
 
 
-def _cell(findings: Sequence[Finding], told_of: Container[str]) -> Cell:
-    applied = sorted(
-        (each for each in findings if each.verdict is not Verdict.NOT_APPLICABLE), key=weight, reverse=True
-    )
+def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:
+    applied = [each for each in findings if each.verdict is not Verdict.NOT_APPLICABLE]
     if not applied:
         return Cell(chip(Verdict.NOT_APPLICABLE) if findings else None)
+    applied.sort(key=weight, reverse=True)
     worst = max(each.verdict for each in applied)
-    count = sum(each.verdict is worst for each in applied)
-    head = chip(worst, f"{worst.word} {count}")
+    head = chip(worst, f"{worst.word} {sum(each.verdict is worst for each in applied)}")
     points = [
-        chip(each.verdict, _where(each), each.subject if each.subject in told_of else "")
+        chip(each.verdict, f"{each.subject}: {each.title}", each.subject if each.subject in linked else "")
         for each in applied
         if each.verdict in UNMET
     ]
@@ -202,119 +190,107 @@ def _cell(findings: Sequence[Finding], told_of: Container[str]) -> Cell:
     return Cell(head, tuple(points))
 
 
-def _where(finding: Finding) -> str:
-    return f"{finding.subject}: {finding.title}"
-
-
-def _findings(told: JudgedNetwork) -> Section:
-    subjects = _subjects(told)
-    folds = [subject_fold(told, subject, told.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
-    said = "What stops comes first. Open a subject to see what was judged, on what facts, and what would change it."
+def _findings(judged: JudgedNetwork) -> tuple[Block, ...]:
+    subjects = _applicable_subjects(judged)
+    folds = [subject_fold(judged, subject, judged.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
+    text = "Findings that stop come first. Open a subject to see its rules, facts and remedies."
     if len(subjects) > SUBJECTS_MAX:
-        said += f" Of {len(subjects):,} subjects the worst {SUBJECTS_MAX:,} are here; the report as JSON has all."
-    return Section("findings", "Findings", "Findings", (page.Paragraph(said), *folds))
+        text += f" Of {len(subjects):,} subjects the worst {SUBJECTS_MAX:,} are here; the report as JSON has all."
+    return page.Paragraph(text), *folds
 
 
-def _missing(told: JudgedNetwork) -> Section:
+def _missing(judged: JudgedNetwork) -> Block:
     waiting: dict[str, list[Finding]] = {}
-    for finding in told.report.findings:
+    for finding in judged.report.findings:
         for path in finding.missing:
             waiting.setdefault(path, []).append(finding)
-    ordered = sorted(waiting.items(), key=lambda item: (-sum(each.stops for each in item[1]), -len(item[1]), item[0]))
-    if not ordered:
-        return Section("missing", "Facts that are missing", "Missing", (page.Paragraph("Every fact needed is there."),))
+    if not waiting:
+        return page.Paragraph("No fact is missing.")
+    stops = {path: sum(each.stops for each in findings) for path, findings in waiting.items()}
+    ordered = sorted(waiting, key=lambda path: (-stops[path], -len(waiting[path]), path))[:SUBJECTS_MAX]
     rows = tuple(
-        (path, f"{len(findings):,}", f"{sum(each.stops for each in findings):,}", _some(each.rule for each in findings))
-        for path, findings in ordered[:SUBJECTS_MAX]
+        (path, f"{len(waiting[path]):,}", f"{stops[path]:,}", _some(each.rule for each in waiting[path]))
+        for path in ordered
     )
-    some = f" These are {len(rows):,} of {len(ordered):,}." if len(rows) < len(ordered) else ""
-    table = Table(
-        f"Declare these, and what is unknown is decided. The most urgent come first.{some}",
-        columns("fact", ">findings that wait", ">of these stop", "rules"),
+    some = f" These are {len(rows):,} of {len(waiting):,}." if len(rows) < len(waiting) else ""
+    return Table(
+        f"Declare these facts to decide what is unknown. The most urgent come first.{some}",
+        columns("fact", ">findings", ">of these stop", "rules"),
         rows,
         stacked=True,
     )
-    return Section("missing", "Facts that are missing", "Missing", (table,))
 
 
-def _remedies(told: JudgedNetwork) -> Section:
-    rows = []
-    for name, rule in told.library.rules.items():
-        open_ones = [each for each in told.by_rule.get(name, ()) if each.verdict.stops]
-        if open_ones:
-            subjects = _some(each.subject for each in open_ones)
-            rows.append((name, rule.remedy, f"{len(open_ones):,}", subjects))
-    if not rows:
-        return Section("remedies", "What would help", "Remedies", (page.Paragraph("Nothing needs a remedy."),))
-    table = Table(
-        "Real changes only: nothing is made good by calling it something else.",
-        columns("rule", "remedy", ">findings", "subjects"),
-        tuple(rows),
-        stacked=True,
+def _remedies(judged: JudgedNetwork) -> Block:
+    unmet: dict[str, list[str]] = {}
+    for finding in judged.report.findings:
+        if finding.verdict.stops:
+            unmet.setdefault(finding.rule, []).append(finding.subject)
+    rows = tuple(
+        (name, rule.remedy, f"{len(unmet[name]):,}", _some(unmet[name]))
+        for name, rule in judged.library.rules.items()
+        if name in unmet
     )
-    return Section("remedies", "What would help", "Remedies", (table,))
+    if not rows:
+        return page.Paragraph("No rule needs a remedy.")
+    caption = "A remedy is a real change; another name for the same thing is none."
+    return Table(caption, columns("rule", "remedy", ">findings", "subjects"), rows, stacked=True)
 
 
-def _some(names: Iterable[str], most: int = 6) -> str:
-    """The different ones of some names, the first few of them."""
+def _some(names: Iterable[str]) -> str:
+    """Return the first different names, and the number of the others."""
     different = list(dict.fromkeys(names))
-    more = f" and {len(different) - most:,} more" if len(different) > most else ""
-    return ", ".join(different[:most]) + more
+    more = f" and {len(different) - NAMES_MAX:,} more" if len(different) > NAMES_MAX else ""
+    return ", ".join(different[:NAMES_MAX]) + more
 
 
-def _sources(told: JudgedNetwork) -> Section:
-    owners: list[Profile | List] = [*told.library.profiles, *told.library.lists.values()]
+def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
+    owners: list[Profile | List] = [*judged.library.profiles, *judged.library.lists.values()]
     used: dict[tuple[str, str, str, bool], list[str]] = {}
     for owner in owners:
         for source in owner.sources:
             key = (source.title, source.publisher, source.date.isoformat(), source.at_hand)
             used.setdefault(key, []).append(owner.id)
     rows = tuple(
-        (title, publisher, day, ", ".join(names), page.YesNo(at_hand or None, "at hand" if at_hand else "re-typed"))
-        for (title, publisher, day, at_hand), names in used.items()
+        (title, publisher, day, ", ".join(names), page.YesNo(original or None, "original" if original else "copy"))
+        for (title, publisher, day, original), names in used.items()
     )
-    caption = (
-        "Where the rules and the lists were read. Re-typed: the text itself was not at hand, but another account of it"
-    )
+    caption = "Texts that rules and lists were read from. Copy: the original was not available, another account was."
     blocks: list[Block] = [Table(caption, columns("source", "publisher", "=date", "for", "=text"), rows, stacked=True)]
-    if told.library.lists:
-        lists = tuple(
-            (
-                each.title,
-                each.as_of.isoformat(),
-                each.valid_until.isoformat() if each.valid_until else "open",
-                page.YesNo(
-                    not each.expired(told.report.at), "in force" if not each.expired(told.report.at) else "expired"
-                ),
-                f"{len(each.rows):,}",
-                "complete" if each.complete else "some of many",
-            )
-            for each in told.library.lists.values()
-        )
+    lists = tuple(_list_row(judged, each) for each in judged.library.lists.values())
+    if lists:
         titles = columns("list", "=as of", "=valid until", "=on the day", ">rows", "=rows are")
-        blocks.append(Table("Lists. One that has expired says nothing: what asks it is unknown.", titles, lists))
-    interpreted = tuple((name, rule.interpretation) for name, rule in told.library.rules.items() if rule.interpretation)
-    if interpreted:
-        blocks.append(
-            Fold("What was interpreted", (page.Points(interpreted),), note="rules that the text does not state")
-        )
-    return Section("sources", "Sources", "Sources", tuple(blocks))
+        blocks.append(Table("Lists. Rules that need an expired list are unknown.", titles, lists))
+    points = tuple((name, rule.interpretation) for name, rule in judged.library.rules.items() if rule.interpretation)
+    if points:
+        note = "rules that go beyond the words of their source"
+        blocks.append(Fold("Interpretations", (page.Points(points),), note=note))
+    return tuple(blocks)
 
 
-def _proof(told: JudgedNetwork) -> Section:
-    report = told.report
-    digests = Facts(
-        (
-            ("report", report.digest),
-            ("network", report.network),
-            ("profiles and lists", report.library),
-            ("engine", report.engine),
-        ),
-        is_code=True,
+def _list_row(judged: JudgedNetwork, listed: List) -> tuple[str | page.YesNo, ...]:
+    expired = listed.expired(judged.report.at)
+    return (
+        listed.title,
+        listed.as_of.isoformat(),
+        listed.valid_until.isoformat() if listed.valid_until else "open",
+        page.YesNo(not expired, "expired" if expired else "in force"),
+        f"{len(listed.rows):,}",
+        "complete" if listed.complete else "some of many",
     )
-    names = " ".join(f"--profile {profile.id}" for profile in told.library.profiles)
+
+
+def _reproduction(judged: JudgedNetwork) -> tuple[Block, ...]:
+    report = judged.report
+    digests = (
+        ("report", report.digest),
+        ("network", report.network),
+        ("profiles and lists", report.library),
+        ("engine", report.engine),
+    )
+    names = " ".join(f"--profile {profile.id}" for profile in judged.library.profiles)
     command = page.Command(
         f"sycee compliance check NETWORK {names} --at {report.at}",
         "judges the same declarations again; the digest of the report must be the same",
     )
-    return Section("proof", "To judge it again", "Proof", (digests, command))
+    return Facts(digests, is_code=True), command

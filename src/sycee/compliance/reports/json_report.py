@@ -1,8 +1,7 @@
-"""A report as JSON, and back: whoever gets one can check that its findings make the digest that it names.
+"""A report as JSON, and the check that findings in it give the digest that it names.
 
-The form is described in docs/reference/compliance-reports.md. Dates are ISO 8601, verdicts and forces are words, facts
-that were not declared are null, and what stops has the ISO 20022 status reason that a refusal would give. Keys are
-never left out.
+docs/reference/compliance-reports.md describes the format. Dates are ISO 8601, verdicts and forces are words, undeclared
+facts are null, and a finding that stops has the ISO 20022 status reason of the refusal. No member is ever left out.
 """
 
 from __future__ import annotations
@@ -14,51 +13,67 @@ from typing import Any, Final
 
 from sycee.compliance.canonical import plain
 from sycee.compliance.enforcement import reason_codes
-from sycee.compliance.facts import Assurance, Value, Waiver
+from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.reports.summary import WORST_FIRST, JudgedNetwork, ProfileSummary
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import UsageError, require
+from sycee.core.terminal_text import printable_json
 
 FORMAT: Final = "sycee.compliance.report.v1"
 
 
-def render(told: JudgedNetwork) -> str:
-    """The report as one JSON object."""
-    return json.dumps(members(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def render(judged: JudgedNetwork) -> str:
+    """Return the report as one JSON object."""
+    report = judged.report
+    return json_text(
+        {
+            "form": FORMAT,
+            "engine": report.engine,
+            "network": {"id": judged.network.id, "title": judged.network.title, "digest": report.network},
+            "library": report.library,
+            "at": report.at.isoformat(),
+            "digest": report.digest,
+            "stops": len(report.stops),
+            "profiles": [_profile(each) for each in judged.profiles],
+            "findings": [finding_members(each) for each in report.findings],
+        }
+    )
 
 
-def members(told: JudgedNetwork) -> dict[str, Any]:
-    """The report as what JSON has."""
-    report = told.report
+def json_text(value: Any) -> str:
+    """Return JSON values as indented text that is safe to print to a terminal."""
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def finding_members(finding: Finding) -> dict[str, Any]:
+    """Return a finding as a JSON object."""
     return {
-        "form": FORMAT,
-        "engine": report.engine,
-        "network": {"id": told.network.id, "title": told.network.title, "digest": report.network},
-        "library": report.library,
-        "at": report.at.isoformat(),
-        "digest": report.digest,
-        "stops": len(report.stops),
-        "profiles": [_standing(standing) for standing in told.profiles],
-        "findings": [finding(each) for each in report.findings],
+        **_members(finding),
+        "stops": finding.stops,
+        "reason_code": reason_codes.code_of(finding.verdict.word) if finding.stops else "",
+        "evidence": [_members(each) for each in finding.evidence],
     }
 
 
-def finding(found: Finding) -> dict[str, Any]:
-    """One finding as what JSON has."""
+def _members(value: Finding | Evidence) -> dict[str, Any]:
+    return {name: plain(each) for name, each in value._asdict().items()}
+
+
+def _profile(summary: ProfileSummary) -> dict[str, Any]:
+    profile = summary.profile
     return {
-        **{name: plain(getattr(found, name)) for name in Finding.__annotations__},
-        "stops": found.stops,
-        "reason_code": reason_codes.code_of(found.verdict.word) if found.stops else "",
-        "evidence": [
-            {name: plain(getattr(each, name)) for name in Evidence.__annotations__} for each in found.evidence
-        ],
+        **{name: getattr(profile, name) for name in ("id", "version", "title", "status")},
+        "force": summary.force.word,
+        "stops": summary.stops,
+        "counts": {verdict.word: summary.counts[verdict] for verdict in WORST_FIRST},
+        "says": summary.sentence,
     }
 
 
 def parse(text: str) -> Report:
-    """The report again. Values of evidence stay what JSON has.
+    """Return the report in a text that `render` wrote. Values of evidence stay JSON values.
 
-    UsageError if it is none of this form; IntegrityError if its findings do not make the digest that it names.
+    Raise UsageError for any other text, IntegrityError if the findings do not give the digest that the text names.
     """
     hint = "give a file that `sycee compliance check --format json` wrote"
     try:
@@ -70,68 +85,38 @@ def parse(text: str) -> Report:
             findings=tuple(_finding(each) for each in content["findings"]),
             engine=content["engine"],
         )
-        form_found, digest = content["form"], content["digest"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"this is no report: {type(error).__name__} {error}", hint=hint) from error
-    if form_found != FORMAT:
-        raise UsageError(f'this report has the form "{form_found}", not "{FORMAT}"', hint=hint)
-    require(report.digest == digest, f"the report names the digest {digest}, and its findings make {report.digest}")
+        found, digest = content["form"], content["digest"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"the text is not a report: {type(error).__name__} {error}", hint=hint) from error
+    if found != FORMAT:
+        raise UsageError(f'the report has the format "{found}", not "{FORMAT}"', hint=hint)
+    require(report.digest == digest, f"the report names the digest {digest}, but its findings give {report.digest}")
     return report
 
 
-def _standing(standing: ProfileSummary) -> dict[str, Any]:
-    profile = standing.profile
-    return {
-        "id": profile.id,
-        "version": profile.version,
-        "title": profile.title,
-        "status": profile.status,
-        "force": standing.force.word,
-        "stops": standing.stops,
-        "counts": {verdict.word: standing.counts[verdict] for verdict in WORST_FIRST},
-        "says": standing.sentence,
-    }
-
-
 def _finding(members: Mapping[str, Any]) -> Finding:
-    taken = dict(members)
-    for follows in ("stops", "reason_code"):
-        taken.pop(follows)
-    waiver = taken["waiver"]
-    return Finding(
-        **{
-            **taken,
-            "verdict": Verdict[_name(taken["verdict"])],
-            "force": Force[_name(taken["force"])],
-            "evidence": tuple(_evidence(each) for each in taken["evidence"]),
-            "chain": tuple(taken["chain"]),
-            "missing": tuple(taken["missing"]),
-            "conflicts_with": tuple(taken["conflicts_with"]),
-            "assurance": None if taken["assurance"] is None else Assurance[_name(taken["assurance"])],
-            "waiver": None if waiver is None else _waiver(waiver),
-        }
-    )
+    content = {name: members[name] for name in Finding._fields}
+    assurance, waiver = content["assurance"], content["waiver"]
+    for name in ("chain", "missing", "conflicts_with"):
+        content[name] = tuple(content[name])
+    content["verdict"] = Verdict[_name(content["verdict"])]
+    content["force"] = Force[_name(content["force"])]
+    content["evidence"] = tuple(_evidence(each) for each in content["evidence"])
+    content["assurance"] = None if assurance is None else Assurance[_name(assurance)]
+    if waiver is not None:
+        days = {name: date.fromisoformat(waiver[name]) for name in ("from_date", "until_date")}
+        content["waiver"] = Waiver(**{**waiver, **days})
+    return Finding(**content)
 
 
 def _evidence(members: Mapping[str, Any]) -> Evidence:
-    as_of = members["as_of"]
-    return Evidence(
-        **{
-            **members,
-            "value": _value(members["value"]),
-            "as_of": None if as_of is None else date.fromisoformat(as_of),
-            "assurance": Assurance[_name(members["assurance"])],
-        }
-    )
-
-
-def _waiver(members: Mapping[str, Any]) -> Waiver:
-    days = {name: date.fromisoformat(members[name]) for name in ("from_date", "until_date")}
-    return Waiver(**{**members, **days})
-
-
-def _value(value: Any) -> Value | None:
-    return tuple(value) if isinstance(value, list) else value
+    as_of, value = members["as_of"], members["value"]
+    changed = {
+        "value": tuple(value) if isinstance(value, list) else value,
+        "as_of": None if as_of is None else date.fromisoformat(as_of),
+        "assurance": Assurance[_name(members["assurance"])],
+    }
+    return Evidence(**{**members, **changed})
 
 
 def _name(word: str) -> str:

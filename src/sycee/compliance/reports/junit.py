@@ -1,77 +1,67 @@
-"""A report as JUnit XML, which build servers read: a suite for each profile, a case for each rule and subject.
+"""A report as JUnit XML for build servers: a suite for each profile, a case for each rule and subject.
 
-What stops is a failure. What a regime only advises, a waiver lets through or a rule is not about is skipped, with the
-reason. A case passes that holds, or that somebody vouches for.
+A finding that stops is a failure. A finding that is only advised, waived or not applicable is skipped, with the reason.
+A case passes if the rule holds or is attested.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from xml.etree import ElementTree as ET
 
 from sycee.compliance.reports import text
-from sycee.compliance.reports.summary import JudgedNetwork, ProfileSummary
+from sycee.compliance.reports.summary import JudgedNetwork, ProfileSummary, waiver_text
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.core.terminal_text import printable
 
 
-def render(told: JudgedNetwork) -> str:
-    """The report as one document with the root `testsuites`."""
-    root = ET.Element("testsuites", {"name": printable(f"compliance of {told.network.id}")})
-    totals = {"tests": 0, "failures": 0, "skipped": 0}
-    for standing in told.profiles:
-        suite, counts = _suite(told, standing)
-        root.append(suite)
-        for name, count in counts.items():
-            totals[name] += count
-    root.attrib.update({name: str(count) for name, count in totals.items()}, errors="0", time="0")
+def render(judged: JudgedNetwork) -> str:
+    """Return the report as one document with the root `testsuites`, in ASCII with character references."""
+    root = ET.Element("testsuites", {"name": printable(f"compliance of {judged.network.id}")})
+    root.extend(_suite(judged, summary) for summary in judged.profiles)
+    _set_counts(root)
     ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    content: bytes = ET.tostring(root, encoding="us-ascii")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{content.decode("ascii")}\n'
 
 
-def _suite(told: JudgedNetwork, standing: ProfileSummary) -> tuple[ET.Element, dict[str, int]]:
-    profile, report = standing.profile, told.report
-    findings = [finding for finding in report.findings if finding.profile == profile.id]
-    cases = [_case(told, finding) for finding in findings]
-    counts = {
-        "tests": len(cases),
-        "failures": sum(case.find("failure") is not None for case in cases),
-        "skipped": sum(case.find("skipped") is not None for case in cases),
-    }
+def _set_counts(element: ET.Element) -> None:
+    counts = Counter(each.tag for each in element.iter())
+    names = {"tests": "testcase", "failures": "failure", "skipped": "skipped"}
+    element.attrib.update({name: str(counts[tag]) for name, tag in names.items()}, errors="0", time="0")
+
+
+def _suite(judged: JudgedNetwork, summary: ProfileSummary) -> ET.Element:
+    profile, report = summary.profile, judged.report
     suite = ET.Element(
         "testsuite",
-        {
-            "name": f"{profile.id} version {profile.version}",
-            **{name: str(count) for name, count in counts.items()},
-            "errors": "0",
-            "time": "0",
-            "timestamp": f"{report.at}T00:00:00",
-        },
+        {"name": f"{profile.id} version {profile.version}", "timestamp": f"{report.at}T00:00:00"},
     )
     properties = ET.SubElement(suite, "properties")
-    told_of = {
-        "force": standing.force.word,
-        "says": standing.sentence,
+    values = {
+        "force": summary.force.word,
+        "says": summary.sentence,
         "report": report.digest,
         "network": report.network,
         "library": report.library,
         "engine": report.engine,
     }
-    for name, value in told_of.items():
+    for name, value in values.items():
         ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
-    suite.extend(cases)
-    return suite, counts
+    suite.extend(_case(judged, finding) for finding in report.findings if finding.profile == profile.id)
+    _set_counts(suite)
+    return suite
 
 
-def _case(told: JudgedNetwork, finding: Finding) -> ET.Element:
-    entity = told.entity(finding.subject)
-    file, _, line = (entity.place if entity else "").rpartition(":")
-    place = {"file": printable(file), "line": line} if file and line.isdigit() else {}
+def _case(judged: JudgedNetwork, finding: Finding) -> ET.Element:
+    file, line = judged.place(finding.subject)
+    place = {"file": printable(file), "line": line} if file else {}
     names = {"classname": finding.rule.replace("/", "."), "name": printable(finding.subject), "time": "0", **place}
     case = ET.Element("testcase", names)
     message = printable(finding.message or finding.title)
     if finding.stops:
         failure = ET.SubElement(case, "failure", {"message": message, "type": finding.verdict.word})
-        failure.text = "\n".join(text.finding(finding))
+        failure.text = "\n".join(text.finding_lines(finding))
     elif reason := _skipped(finding, message):
         ET.SubElement(case, "skipped", {"message": reason})
     elif finding.verdict is Verdict.ATTESTED:
@@ -80,12 +70,11 @@ def _case(told: JudgedNetwork, finding: Finding) -> ET.Element:
 
 
 def _skipped(finding: Finding, message: str) -> str:
-    """Why a case neither passes nor fails; empty where it does."""
+    """Return why a case neither passes nor fails; an empty text if it does."""
     if finding.verdict is Verdict.NOT_APPLICABLE:
         return "not applicable"
     if finding.verdict is Verdict.WAIVED:
-        waiver = finding.waiver
-        return printable(f"waived by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else "waived")
+        return printable(f"waived {waiver_text(finding)}".rstrip())
     if finding.verdict.stops:
         force = "advised" if finding.force is Force.ADVISED else "not in effect"
         return f"{finding.verdict.word}, {force}: {message}"

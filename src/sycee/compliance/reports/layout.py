@@ -1,9 +1,9 @@
-"""Where everything of a network stands in its picture: states in two columns, with room between them for the links.
+"""Layout of a network's picture: states in two columns, links between the columns.
 
-A state is a box. Its facilities stand at the side that looks at the middle, each with the participants that enter there
-beside it. Which column a state is in, and the order of boxes and rows, are chosen so that links are short and run
-across; all by fixed rules, so that the same network always looks the same. Texts have rows of their own, and no two can
-overlap. Lengths are in pixels of the picture.
+A state is a box. Its facilities are at the side of the box that faces the other column, each in a row with the
+participants that enter there. The columns of states and the order of boxes and rows are chosen so that links are short
+and cross the middle. The rules are fixed: the same network always has the same layout. No two texts share a line.
+Lengths are pixels of the picture.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
 ROW: Final = 21
 HEADING: Final = 28
 GAP: Final = 14  # between boxes
-FOOT: Final = 7  # within a box, below its last row
+FOOT: Final = 7  # in a box, below its last row
 UNDECLARED: Final = "state not declared"
-SWEEPS: Final = 12  # of ordering; networks of this size stop changing sooner
+SWEEPS: Final = 12  # of ordering; networks of this size converge sooner
 
 
 @dataclass(slots=True)
 class Row:
-    """A facility and the participants that enter there; no facility where theirs is elsewhere or not declared."""
+    """A facility and the participants that enter there; None for those that enter elsewhere."""
 
     facility: Entity | None
     participants: list[Entity] = field(default_factory=list)
-    y: float = 0.0  # of the first line's middle
+    y: float = 0.0  # middle of the first line
 
     @property
     def lines(self) -> int:
-        """How many lines it takes."""
+        """Return the number of lines of text."""
         return max(1, len(self.participants))
 
 
@@ -48,7 +48,7 @@ class Box:
 
     @property
     def height(self) -> float:
-        """From its upper edge to its lower one."""
+        """Return the height of the box."""
         return HEADING + ROW * sum(row.lines for row in self.rows) + FOOT
 
 
@@ -63,16 +63,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Boxes of both columns from the top down, the places of facilities, and the links."""
+    """Boxes of both columns from top to bottom, the positions of facilities, and the links."""
 
     columns: tuple[list[Box], list[Box]]
-    ports: Mapping[str, tuple[int, float]]  # of each facility: its column and how far down
+    ports: Mapping[str, tuple[int, float]]  # of each facility: column and y
     links: tuple[Link, ...]
     height: float
 
 
 def arrange(network: Network) -> Layout:
-    """Place all facilities, participants and links of a network."""
+    """Return the layout of all facilities, participants and links of a network."""
     boxes = _boxes(network)
     state_of = {row.facility.id: box.state for box in boxes for row in box.rows if row.facility}
     links = tuple(_links(network, state_of))
@@ -87,13 +87,13 @@ def arrange(network: Network) -> Layout:
 
 
 def value(entity: Entity, name: str) -> str:
-    """A text or a reference of an entity; empty where it is not declared."""
+    """Return a text or a reference of an entity; an empty text if it is not declared."""
     fact = entity.facts.get(name)
     return fact.value if fact and isinstance(fact.value, str) else ""
 
 
 def _boxes(network: Network) -> list[Box]:
-    """A box for each state, the largest first, then by name."""
+    """Return a box for each state, the largest first, then by name."""
     rows: dict[str, list[Row]] = defaultdict(list)
     row_of: dict[str, tuple[str, Row]] = {}
     for facility in network.of_kind(FACILITY):
@@ -108,22 +108,21 @@ def _boxes(network: Network) -> list[Box]:
         entry.participants.append(participant)
     for state, row in elsewhere.items():
         rows[state].append(row)
-    boxes = [Box(state, each) for state, each in rows.items()]
-    return sorted(boxes, key=lambda box: (-box.height, box.state))
+    return sorted((Box(state, each) for state, each in rows.items()), key=lambda box: (-box.height, box.state))
 
 
-def _links(network: Network, known: Mapping[str, str]) -> Iterable[Link]:
-    """Edges whose two ends are declared facilities; others cannot be drawn."""
+def _links(network: Network, state_of: Mapping[str, str]) -> Iterable[Link]:
+    """Yield the edges whose two ends are declared facilities. Others cannot be drawn."""
     for kind in (SPAN, SEGMENT):
         for edge in network.of_kind(kind):
             ends = edge.facts.get("ends")
             names = ends.value if ends and isinstance(ends.value, tuple) else ()
-            if len(names) == 2 and all(isinstance(name, str) and name in known for name in names):
+            if len(names) == 2 and all(isinstance(name, str) and name in state_of for name in names):
                 yield Link(edge, str(names[0]), str(names[1]))
 
 
 def _columns(boxes: Sequence[Box], between: Mapping[tuple[str, str], int]) -> tuple[list[Box], list[Box]]:
-    """Two columns of about the same height, with as many links as can be from one to the other."""
+    """Return two columns of similar height with few links inside a column: a local optimum by moves of one or two."""
     side = {box.state: place % 2 for place, box in enumerate(boxes)}
     height = {box.state: box.height + GAP for box in boxes}
 
@@ -144,43 +143,43 @@ def _columns(boxes: Sequence[Box], between: Mapping[tuple[str, str], int]) -> tu
                 best, improved = cost(), True
             else:
                 side.update(before)
-    left = [box for box in boxes if side[box.state] == side[boxes[0].state]] if boxes else []
+    left = [box for box in boxes if side[box.state] == side[boxes[0].state]]
     return left, [box for box in boxes if box not in left]
 
 
 def _order(columns: tuple[list[Box], list[Box]], links: Sequence[Link]) -> None:
-    """Order boxes, and the rows in them, by where their links lead; the shortest order that was met stays."""
+    """Order boxes, and the rows in them, by the mean y of their links' other ends; use the sweep with least length."""
     neighbours: dict[str, list[str]] = defaultdict(list)
     for link in links:
         neighbours[link.first].append(link.second)
         neighbours[link.second].append(link.first)
 
-    def pull(row: Row, ports: Mapping[str, tuple[int, float]]) -> float:
+    def mean_y(row: Row, ports: Mapping[str, tuple[int, float]]) -> float:
         ends = [ports[each][1] for each in neighbours[row.facility.id]] if row.facility else []
         return sum(ends) / len(ends) if ends else row.y
 
-    best, kept = float("inf"), [[(box, list(box.rows)) for box in column] for column in columns]
+    best, best_order = float("inf"), [[(box, list(box.rows)) for box in column] for column in columns]
     for _ in range(SWEEPS):
         for column in columns:
             _stack(columns)
             ports = _ports(columns)
-            pulls = {id(row): pull(row, ports) for box in column for row in box.rows}
+            means = {id(row): mean_y(row, ports) for box in column for row in box.rows}
             for box in column:
-                box.rows.sort(key=lambda row: (row.facility is None, pulls[id(row)]))
-            column.sort(key=lambda box: sum(pulls[id(row)] for row in box.rows) / len(box.rows))
+                box.rows.sort(key=lambda row: (row.facility is None, means[id(row)]))
+            column.sort(key=lambda box: sum(means[id(row)] for row in box.rows) / len(box.rows))
         _stack(columns)
         ports = _ports(columns)
         length = sum(abs(ports[link.first][1] - ports[link.second][1]) for link in links)
         if length < best - 1e-9:
-            best, kept = length, [[(box, list(box.rows)) for box in column] for column in columns]
-    for column, order in zip(columns, kept, strict=True):
+            best, best_order = length, [[(box, list(box.rows)) for box in column] for column in columns]
+    for column, order in zip(columns, best_order, strict=True):
         column[:] = [box for box, _ in order]
         for box, rows in order:
             box.rows[:] = rows
 
 
 def _stack(columns: Iterable[list[Box]]) -> float:
-    """Give boxes and rows their places, each column centred on the taller one; gives the height of that one."""
+    """Set the y of boxes and rows, with both columns centred. Return the height of the taller column."""
     heights = [sum(box.height for box in column) + GAP * max(len(column) - 1, 0) for column in columns]
     tallest = max(heights, default=0.0)
     for column, height in zip(columns, heights, strict=True):

@@ -1,7 +1,7 @@
-"""A picture of the network with its verdicts, as one SVG: who stands where, what links them, and what stops.
+"""A picture of the network with its verdicts, as one SVG: places, participants, links and a route.
 
-The colour of a place, a participant or a link is the worst verdict of the rules that are about it; a sign and the shape
-of the line say the same to whoever does not see colours. A chosen route is drawn strongly, its steps numbered.
+The colour of a place, a participant or a link is the worst verdict of the rules about it; a sign and the shape of the
+line show the same without colour. A chosen route is drawn as a thick line with numbered steps.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from sycee.core.terminal_text import printable
 WIDTH: Final = 1160
 MARGIN: Final = 12
 BOX: Final = 366
-TOP: Final = 58  # room for the title
+TOP: Final = 58  # height of the title
 LEGEND: Final = 76
-NAME_ROOM: Final = 158  # for the name of a facility or a participant
-CHARACTER: Final = 6.25  # the mean width of one at this size; a wide one takes two
-APART: Final = 26.0  # between the numbers of a route's steps
+NAME_WIDTH: Final = 158  # of a facility's or participant's name
+CHARACTER: Final = 6.25  # mean width of a character at this size; a wide one is twice as wide
+STEPS_APART: Final = 26.0  # least distance between the numbers of a route's steps
 
 SIGNS: Final[Mapping[Verdict | None, str]] = {
     Verdict.FAIL: "✗",
@@ -77,10 +77,28 @@ _STYLE: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class _Curve:
-    """A cubic curve between two ports."""
+class _Side:
+    """Geometry of a column: x of its box's left, inner and outer edge, and the direction of the middle."""
 
-    points: tuple[tuple[float, float], ...]  # four
+    left: int
+    inner: int
+    outer: int
+    inwards: int
+    inner_anchor: str
+    outer_anchor: str
+
+
+_SIDES: Final = (
+    _Side(MARGIN, MARGIN + BOX, MARGIN, 1, "end", "start"),
+    _Side(WIDTH - MARGIN - BOX, WIDTH - MARGIN - BOX, WIDTH - MARGIN, -1, "start", "end"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A cubic Bézier curve with four control points."""
+
+    points: tuple[tuple[float, float], ...]
 
     @property
     def path(self) -> str:
@@ -88,20 +106,22 @@ class _Curve:
         return f"M{x0:.1f} {y0:.1f}C{x1:.1f} {y1:.1f} {x2:.1f} {y2:.1f} {x3:.1f} {y3:.1f}"
 
     def at(self, t: float) -> tuple[float, float]:
-        """The point at `t`, from 0 to 1 (Bernstein's form)."""
+        """Return the point at `t`, from 0 to 1 (Bernstein form)."""
         weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-        x = sum(weight * point[0] for weight, point in zip(weights, self.points, strict=True))
-        return x, sum(weight * point[1] for weight, point in zip(weights, self.points, strict=True))
+        x, y = (
+            sum(weight * point[axis] for weight, point in zip(weights, self.points, strict=True)) for axis in (0, 1)
+        )
+        return x, y
 
 
-def svg(told: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = True) -> str:
-    """The picture. `route` names spans and segments in order; ids that are no link of the picture are passed over."""
-    layout = arrange(told.network)
+def svg(judged: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = True) -> str:
+    """Return the picture. `route` names spans and segments in order; ids without a link in the picture are ignored."""
+    layout = arrange(judged.network)
     top = TOP if heading else MARGIN
     height = top + layout.height + LEGEND
     curves = _curves(layout, top)
-    worst = _worst(told)
-    label = quoteattr(printable(_sentence(told, layout, route)))
+    worst = _worst(judged)
+    label = quoteattr(printable(_description(judged, layout, route)))
     size = f'viewBox="0 0 {WIDTH} {height:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="network" {size} role="img" aria-label={label}>',
@@ -109,29 +129,28 @@ def svg(told: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = True)
         f'<rect class="ground" width="{WIDTH}" height="{height:.0f}"/>',
     ]
     if heading:
-        said = f"Declared facts judged as of {told.report.at}. {told.headline}"
+        subtitle = f"Declared facts judged as of {judged.report.at}. {judged.headline}"
         parts += [
-            f'<text class="title" x="{MARGIN + 4}" y="25">{escape(printable(told.network.title))}</text>',
-            f'<text class="soft" x="{MARGIN + 4}" y="45">{escape(said)}</text>',
+            f'<text class="title" x="{MARGIN + 4}" y="25">{escape(printable(judged.network.title))}</text>',
+            f'<text class="soft" x="{MARGIN + 4}" y="45">{escape(subtitle)}</text>',
         ]
-    for side, column in enumerate(layout.columns):
-        for box in column:
-            parts += _box(box, side, top)
-    parts += _links(layout, curves, worst, route, told)
-    for side, column in enumerate(layout.columns):
-        for box in column:
-            for row in box.rows:
-                parts += _row(row, side, top, worst, told)
+    boxes = [(side, box) for side, column in zip(_SIDES, layout.columns, strict=True) for box in column]
+    for side, box in boxes:
+        parts += _box(box, side, top)
+    parts += _links(layout, curves, worst, route)
+    for side, box in boxes:
+        for row in box.rows:
+            parts += _row(row, side, top, worst)
     parts += _route_steps(curves, route)
     parts += _legend(top + layout.height + 22, bool(route))
     return "".join([*parts, "</svg>\n"])
 
 
-def _worst(told: JudgedNetwork) -> dict[str, list[Finding]]:
-    """What was found of each entity, the worst first, without what did not apply."""
+def _worst(judged: JudgedNetwork) -> dict[str, list[Finding]]:
+    """Return the findings that apply to each entity, the worst first."""
     found: dict[str, list[Finding]] = {}
-    for subject, findings in told.by_subject.items():
-        entity = told.entity(subject)
+    for subject, findings in judged.by_subject.items():
+        entity = judged.entity(subject)
         if entity:
             applied = [finding for finding in findings if finding.verdict is not Verdict.NOT_APPLICABLE]
             found.setdefault(entity.id, []).extend(applied)
@@ -143,110 +162,93 @@ def _verdict(worst: Mapping[str, list[Finding]], entity: Entity) -> Verdict:
     return findings[0].verdict if findings else Verdict.NOT_APPLICABLE
 
 
-def _port(side: int) -> float:
-    """Where facilities stand, at the edge of their box that looks at the middle."""
-    return MARGIN + BOX if side == 0 else WIDTH - MARGIN - BOX
-
-
 def _curves(layout: Layout, top: float) -> dict[str, _Curve]:
-    """The curve of each link. Links between the same two places fan out."""
+    """Return the curve of each link. Links between the same two places fan out."""
     curves: dict[str, _Curve] = {}
-    beside: dict[frozenset[str], int] = {}
-    room = _port(1) - _port(0)
+    numbers: dict[frozenset[str], int] = {}
+    middle = _SIDES[1].inner - _SIDES[0].inner
     for link in layout.links:
-        (side, y0), (other, y3) = layout.ports[link.first], layout.ports[link.second]
+        (first, y0), (second, y3) = layout.ports[link.first], layout.ports[link.second]
         y0, y3 = y0 + top, y3 + top
-        x0, x3 = _port(side), _port(other)
-        number = beside.setdefault(frozenset((link.first, link.second)), 0)
-        beside[frozenset((link.first, link.second))] += 1
-        inwards = 1 if side == 0 else -1
-        if side == other:
-            reach = min(26 + 0.42 * abs(y3 - y0), 0.62 * room) + 14 * number
-            points = ((x0, y0), (x0 + inwards * reach, y0), (x3 + inwards * reach, y3), (x3, y3))
+        x0, x3, inwards = _SIDES[first].inner, _SIDES[second].inner, _SIDES[first].inwards
+        pair = frozenset((link.first, link.second))
+        number = numbers.setdefault(pair, 0)
+        numbers[pair] += 1
+        if first == second:
+            reach = inwards * (min(26 + 0.42 * abs(y3 - y0), 0.62 * middle) + 14 * number)
+            inner = ((x0 + reach, y0), (x3 + reach, y3))
         else:
-            shift = 46 * number
-            points = (
-                (x0, y0),
-                (x0 + inwards * 0.45 * room, y0 + shift),
-                (x3 - inwards * 0.45 * room, y3 + shift),
-                (x3, y3),
-            )
-        curves[link.edge.id] = _Curve(points)
+            reach, shift = inwards * 0.45 * middle, 46 * number
+            inner = ((x0 + reach, y0 + shift), (x3 - reach, y3 + shift))
+        curves[link.edge.id] = _Curve(((x0, y0), *inner, (x3, y3)))
     return curves
 
 
-def _box(box: Box, side: int, top: float) -> Iterator[str]:
-    x = MARGIN if side == 0 else WIDTH - MARGIN - BOX
-    y = top + box.y
+def _box(box: Box, side: _Side, top: float) -> Iterator[str]:
+    x, y = side.left, top + box.y
     yield f'<rect class="box" x="{x}" y="{y:.1f}" width="{BOX}" height="{box.height:.1f}" rx="9"/>'
     members = sum(len(row.participants) for row in box.rows)
     places = sum(row.facility is not None for row in box.rows)
-    said = f"{quantity(members, 'participant')}, {quantity(places, 'place')}"
-    yield f'<text class="state" x="{x + 12}" y="{y + 19:.1f}">{escape(box.state)}</text>'
-    yield f'<text class="soft" x="{x + BOX - 12}" y="{y + 19:.1f}" text-anchor="end">{said}</text>'
+    counts = f"{quantity(members, 'participant')}, {quantity(places, 'place')}"
+    yield f'<text class="state" x="{x + 12}" y="{y + 19:.1f}">{escape(printable(box.state))}</text>'
+    yield f'<text class="soft" x="{x + BOX - 12}" y="{y + 19:.1f}" text-anchor="end">{counts}</text>'
 
 
-def _row(row: Row, side: int, top: float, worst: Mapping[str, list[Finding]], told: JudgedNetwork) -> Iterator[str]:
+def _row(row: Row, side: _Side, top: float, worst: Mapping[str, list[Finding]]) -> Iterator[str]:
     y = top + row.y
-    inner, outer = _port(side), MARGIN if side == 0 else WIDTH - MARGIN
-    inwards = 1 if side == 0 else -1
-    anchor = "end" if side == 0 else "start"
     if row.facility:
         verdict = _verdict(worst, row.facility)
-        yield f'<g class="{verdict.word}">{_title(row.facility, worst, told)}'
-        yield f'<circle class="node" cx="{inner}" cy="{y:.1f}" r="7.5" stroke="var(--surface)" stroke-width="1.5"/>'
-        yield f'<text class="sign" x="{inner}" y="{y + 3.2:.1f}">{SIGNS[verdict]}</text>'
-        yield (
-            f'<text x="{inner - inwards * 14:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">'
-            f"{escape(_fitting(printable(row.facility.name), NAME_ROOM))}</text></g>"
-        )
+        yield f'<g class="{verdict.word}">{_title(row.facility, worst)}'
+        x = side.inner
+        yield f'<circle class="node" cx="{x}" cy="{y:.1f}" r="7.5" stroke="var(--surface)" stroke-width="1.5"/>'
+        yield f'<text class="sign" x="{x}" y="{y + 3.2:.1f}">{SIGNS[verdict]}</text>'
+        yield _name(row.facility, x - side.inwards * 14, y, side.inner_anchor)
+    x = side.outer + side.inwards * 18
     for number, participant in enumerate(row.participants):
         line = y + ROW * number
         verdict = _verdict(worst, participant)
-        x = outer + inwards * 18
         if row.facility and number:
-            # The participants below the first line enter where the first does: a stroke joins them.
+            # A stroke joins the participants of one facility.
             yield f'<path class="entry" d="M{x:.1f} {line - ROW + 7:.1f}V{line - 7:.1f}"/>'
-        yield f'<g class="{verdict.word}">{_title(participant, worst, told)}'
+        yield f'<g class="{verdict.word}">{_title(participant, worst)}'
         yield f'<rect class="node" x="{x - 6.5:.1f}" y="{line - 6.5:.1f}" width="13" height="13" rx="3"/>'
         yield f'<text class="sign" x="{x:.1f}" y="{line + 3.2:.1f}">{SIGNS[verdict]}</text>'
-        start = "start" if side == 0 else "end"
-        yield (
-            f'<text x="{x + inwards * 12:.1f}" y="{line + 4:.1f}" text-anchor="{start}">'
-            f"{escape(_fitting(printable(participant.name), NAME_ROOM))}</text></g>"
-        )
+        yield _name(participant, x + side.inwards * 12, line, side.outer_anchor)
+
+
+def _name(entity: Entity, x: float, y: float, anchor: str) -> str:
+    """Return the text of an entity's name, and the end of its group."""
+    name = escape(_truncated(printable(entity.name), NAME_WIDTH))
+    return f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">{name}</text></g>'
 
 
 def _links(
-    layout: Layout,
-    curves: Mapping[str, _Curve],
-    worst: Mapping[str, list[Finding]],
-    route: Sequence[str],
-    told: JudgedNetwork,
+    layout: Layout, curves: Mapping[str, _Curve], worst: Mapping[str, list[Finding]], route: Sequence[str]
 ) -> Iterator[str]:
-    """All links, the worst on top, and those of the route on top of these."""
-    ordered = sorted(layout.links, key=lambda link: (link.edge.id in route, _verdict(worst, link.edge)))
-    for link in ordered:
+    """Yield all links, the worst on top of others, and those of the route on top of all."""
+    for link in sorted(layout.links, key=lambda link: (link.edge.id in route, _verdict(worst, link.edge))):
         path = curves[link.edge.id].path
         word = _verdict(worst, link.edge).word
         kind = " segment" if link.edge.kind == SEGMENT else ""
         chosen = link.edge.id in route
-        yield f"<g>{_title(link.edge, worst, told)}"
+        yield f"<g>{_title(link.edge, worst)}"
         if chosen:
             yield f'<path class="casing" d="{path}"/><path class="route" d="{path}"/>'
         yield f'<path class="link{kind} {word}{" over" if chosen else ""}" d="{path}"/></g>'
 
 
 def _route_steps(curves: Mapping[str, _Curve], route: Sequence[str]) -> Iterator[str]:
-    """The numbers of the steps, each where it is far enough from those before it."""
-    taken: list[tuple[float, float]] = []
+    """Yield the numbers of the steps, each at a distance from those before it."""
+    placed: list[tuple[float, float]] = []
     for number, edge in enumerate((each for each in route if each in curves), 1):
         points = [curves[edge].at(t / 20) for t in (10, 8, 12, 6, 14, 4, 16)]
         free = [
-            point for point in points if all((point[0] - x) ** 2 + (point[1] - y) ** 2 >= APART**2 for x, y in taken)
+            point
+            for point in points
+            if all((point[0] - x) ** 2 + (point[1] - y) ** 2 >= STEPS_APART**2 for x, y in placed)
         ]
         x, y = (free or points)[0]
-        taken.append((x, y))
+        placed.append((x, y))
         yield f'<circle class="step" cx="{x:.1f}" cy="{y:.1f}" r="10"/>'
         yield f'<text class="number" x="{x:.1f}" y="{y + 4:.1f}">{number}</text>'
 
@@ -254,8 +256,7 @@ def _route_steps(curves: Mapping[str, _Curve], route: Sequence[str]) -> Iterator
 def _legend(y: float, with_route: bool) -> Iterator[str]:
     x = MARGIN + 4.0
     for verdict in WORST_FIRST:
-        word = verdict.word.replace("-", " ")
-        label = word if verdict is not Verdict.NOT_APPLICABLE else "no rule applies"
+        label = "no rule applies" if verdict is Verdict.NOT_APPLICABLE else verdict.word
         yield f'<g class="{verdict.word}"><path class="link segment {verdict.word}" d="M{x:.1f} {y}h30"/>'
         yield f'<circle class="node" cx="{x + 42:.1f}" cy="{y}" r="7.5"/>'
         yield f'<text class="sign" x="{x + 42:.1f}" y="{y + 3.2}">{SIGNS[verdict]}</text>'
@@ -277,39 +278,34 @@ def _legend(y: float, with_route: bool) -> Iterator[str]:
         x += width + 24 + CHARACTER * len(label)
 
 
-def _title(entity: Entity, worst: Mapping[str, list[Finding]], told: JudgedNetwork) -> str:
-    """What a pointer, or a screen reader, is told of an entity."""
+def _title(entity: Entity, worst: Mapping[str, list[Finding]]) -> str:
+    """Return the text that a browser shows at the pointer and a screen reader reads."""
     findings = worst.get(entity.id, [])
     state = value(entity, "state")
     lines = [f"{entity.name} ({entity.kind}{', ' + state if state else ''}{', synthetic' if entity.synthetic else ''})"]
-    seen: set[tuple[str, Verdict]] = set()
-    for finding in findings:
-        if (finding.rule, finding.verdict) not in seen and finding.verdict > Verdict.PASS:
-            seen.add((finding.rule, finding.verdict))
-            lines.append(f"{finding.verdict.word}: {finding.rule}, {finding.title}")
-    if not findings:
-        lines.append("no rule applies")
-    elif len(lines) == 1:
-        lines.append("pass")
+    unmet = (each for each in findings if each.verdict > Verdict.PASS)
+    lines += dict.fromkeys(f"{each.verdict.word}: {each.rule}, {each.title}" for each in unmet)
+    if len(lines) == 1:
+        lines.append("pass" if findings else "no rule applies")
     return f"<title>{escape(chr(10).join(map(printable, lines)))}</title>"
 
 
-def _sentence(told: JudgedNetwork, layout: Layout, route: Sequence[str]) -> str:
+def _description(judged: JudgedNetwork, layout: Layout, route: Sequence[str]) -> str:
     states = sum(len(column) for column in layout.columns)
-    said = (
-        f"{told.network.title} as of {told.report.at}: {quantity(len(layout.ports), 'place')} in "
-        f"{quantity(states, 'state')}, {quantity(len(layout.links), 'link')}. {told.headline}"
+    text = (
+        f"{judged.network.title} as of {judged.report.at}: {quantity(len(layout.ports), 'place')} in "
+        f"{quantity(states, 'state')}, {quantity(len(layout.links), 'link')}. {judged.headline}"
     )
-    return f"{said} The chosen route takes {' then '.join(route)}." if route else said
+    return f"{text} The chosen route is {' then '.join(route)}." if route else text
 
 
-def _fitting(name: str, room: float) -> str:
-    """As much of a name as there is room for."""
+def _truncated(name: str, width: float) -> str:
+    """Return a name, with its end replaced by an ellipsis if it is wider than `width`."""
     widths = [CHARACTER * (2 if unicodedata.east_asian_width(each) in "WF" else 1) for each in name]
-    if sum(widths) <= room:
+    if sum(widths) <= width:
         return name
-    kept, left = 0, room - CHARACTER
-    while left >= widths[kept]:
-        left -= widths[kept]
-        kept += 1
-    return name[:kept].rstrip() + "…"
+    count, left = 0, width - CHARACTER
+    while left >= widths[count]:
+        left -= widths[count]
+        count += 1
+    return name[:count].rstrip() + "…"

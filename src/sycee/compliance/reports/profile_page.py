@@ -1,7 +1,7 @@
-"""A profile as a page for a reader: what it is and is not, how it binds, where it was read, what of it is a reading.
+"""A profile as a Markdown page: status, effect, sources, rules, and which of them are our interpretation.
 
-Made from the profile and its lists alone, so that page and rules cannot differ: a test holds the published pages
-against them.
+Pages are made from the profile and its lists alone, so they cannot contradict the rules. A test compares the published
+pages with this module's.
 """
 
 from __future__ import annotations
@@ -36,90 +36,89 @@ _STATUSES: Final[Mapping[str, str]] = {
 }
 _KINDS: Final[Mapping[str, str]] = {
     "checked": "checked on declared facts",
-    "attested": "attested: what holds rests on somebody's word, and the verdict says so",
+    "attested": "attested: the verdict relies on an attestation, and shows that",
 }
 _UNKNOWN: Final[Mapping[str, str]] = {
     "unknown": "the verdict is unknown, which never passes where the profile is enforced",
-    "fail": "it counts as broken",
+    "fail": "the verdict is fail",
 }
-_INTRODUCTION: Final = (
-    (
-        "A profile is a regime as data: rules over declared facts, with what they were read from. These are shipped; "
-        "one of your own is [a file like them](../reference/profiles.md) and needs no code."
-    ),
-    (
-        "A report says that a network *meets profile X version N on declared facts as of a day*, or what keeps it "
-        "from that. It says nothing about what is lawful: declared is not observed, a profile is a reading, and a law "
-        "says more than a few rules hold."
-    ),
-    (
-        "Every rule is held to what was read by golden cases, files that `sycee compliance test` runs: one of it "
-        "holding, one of it broken (but where it can only be attested), one of it unknown, and each of its conditions "
-        "by a case that notices when it is changed."
-    ),
-)
+_INTRODUCTION: Final = """\
+A profile is a regime as data: rules over declared facts, with the sources of the rules. These profiles are shipped. \
+A profile of yours is [a file with the same format](../reference/profiles.md) and needs no code.
+
+A report states that a network *meets profile X version N on declared facts as of a day*, or the reasons why it does \
+not. It does not state that anything is lawful: declared facts are not observed, a profile is an interpretation, and a \
+law has more content than a few rules.
+
+Golden cases, files that `sycee compliance test` runs, check every rule against its source: one case where it holds, \
+one where it does not (except for rules that can only be attested), one where it is unknown. For each condition of a \
+rule a case fails if the condition is changed.
+"""
 _SENTENCE: Final = "Meets profile {0.id} version {0.version} on declared facts as of a day."
 _MADE: Final = "*Made from the profile by `python -m tools.profile_pages`; change the profile, not this page.*"
-_VALUES_SHOWN_MAX: Final = 3  # a longer set is named, and written out once below the rules
+_VALUES_SHOWN_MAX: Final = 3  # a longer set is named, and listed once below the rules
 _PHRASES: Final[Mapping[str, str]] = {
     ANY_IN: "some value of {fact} is in {values}",
     ALL_IN: "every value of {fact} is in {values}",
     NONE_IN: "no value of {fact} is in {values}",
-    ANY_LISTED: "somebody whom {fact} names stands on {list}, or is controlled from there",
-    NONE_LISTED: "nobody whom {fact} names stands on {list}, or is controlled from there",
+    ANY_LISTED: "a party that {fact} names is on {list}, or is controlled by one that is",
+    NONE_LISTED: "no party that {fact} names is on {list}, or is controlled by one that is",
     DECLARED: "{fact} is declared",
     IS_TRUE: "{fact} is true",
     IS_FALSE: "{fact} is false",
     AT_MOST: "{fact} is at most {limit:,}",
     AT_LEAST: "{fact} is at least {limit:,}",
-    ATTESTED: "somebody vouches for `{topic}`{of}",
-    RETURNED_IN_TIME: "what was taken away was back, and deleted there, within {hours} hours and by the end of {days}, "
-    "whichever is earlier (time of {zone})",
+    ATTESTED: "`{topic}`{of} is attested",
+    RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and by the end "
+    "of {days}, whichever is earlier (time of {zone})",
 }
+_NOT_AVAILABLE: Final = " (**copy**)"
 
 
 def texts(library: Library) -> dict[str, str]:
-    """The pages of all profiles of a library, by file name, with the index `README.md`."""
+    """Return the pages of all profiles of a library by file name, with the index `README.md`."""
     pages = {f"{profile.id}.md": page(profile, library.lists) for profile in library.profiles}
     return {"README.md": index(library.profiles), **pages}
 
 
 def index(profiles: Iterable[Profile]) -> str:
-    """The page that leads to the others."""
-    lines = ["# Profiles", ""]
-    for paragraph in _INTRODUCTION:
-        lines += [paragraph, ""]
-    lines += [
-        _row("profile", "what it is", "status", "in effect", "rules", "readings of ours"),
-        "|---|---|---|---|---|---|",
+    """Return the page that links the others."""
+    rows = [
+        (
+            f"[{each.id}]({each.id}.md)",
+            each.title,
+            each.status,
+            _in_effect(each),
+            len(each.rules),
+            sum(bool(rule.interpretation) for rule in each.rules),
+        )
+        for each in profiles
     ]
-    for each in profiles:
-        readings = sum(bool(rule.interpretation) for rule in each.rules)
-        cells = (f"[{each.id}]({each.id}.md)", each.title, each.status, _in_effect(each), len(each.rules), readings)
-        lines.append(_row(*cells))
-    lines += ["", _MADE]
-    return "\n".join(lines) + "\n"
+    table = _table(("profile", "title", "status", "in effect", "rules", "our interpretations"), rows)
+    return "\n".join(["# Profiles", "", _INTRODUCTION, *table, "", _MADE]) + "\n"
 
 
 def page(profile: Profile, lists: Mapping[str, List]) -> str:
-    """The page of one profile. `lists` are those that its rules look at; others are left out."""
-    used = [lists[name] for name in sorted(list_ids(profile))]
+    """Return the page of one profile. `lists` must include those that its rules use."""
     lines = [
         f"# {profile.title}",
         "",
         f"`{profile.id}`, version {profile.version}. Issued by: {profile.issuer}.",
         "",
-        f"**What it is.** {profile.summary}",
+        f"**Content.** {profile.summary}",
         "",
-        f"**What it is not.** {profile.limits}",
+        f"**Limits.** {profile.limits}",
         "",
-        f"**What a report may say.** *{_SENTENCE.format(profile)}* That is no statement about what is lawful.",
+        f"**What a report may state.** *{_SENTENCE.format(profile)}* This is no statement about what is lawful.",
         "",
-        "| | |",
-        "|---|---|",
-        _row("status", _STATUSES[profile.status]),
-        _row("in effect", _in_effect(profile)),
-        _row("reviewed", profile.reviewed),
+        *_table(
+            ("", ""),
+            [
+                ("status", _STATUSES[profile.status]),
+                ("in effect", _in_effect(profile)),
+                ("reviewed", profile.reviewed),
+            ],
+        ),
         "",
         *_adoptions(profile),
         *_touches(profile),
@@ -127,7 +126,7 @@ def page(profile: Profile, lists: Mapping[str, List]) -> str:
         "",
         *(line for rule in profile.rules for line in _rule(profile, rule)),
         *_sets(profile),
-        *(line for each in used for line in _list(each)),
+        *(line for name in sorted(list_ids(profile)) for line in _list(lists[name])),
         "## Sources",
         "",
         *_sources(profile.sources),
@@ -138,31 +137,27 @@ def page(profile: Profile, lists: Mapping[str, List]) -> str:
 
 
 def _adoptions(profile: Profile) -> Iterator[str]:
-    yield from ("## Who adopted it", "")
+    yield from ("## Adoptions", "")
     if profile.adoptions:
-        yield from (_row("by", "legal basis", "from", "until", "source"), "|---|---|---|---|---|")
-        for each in profile.adoptions:
-            yield _row(each.by, each.basis, each.from_date, _until(each.until_date), f"`{each.source}`")
+        rows = [(e.by, e.basis, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.adoptions]
+        yield from _table(("by", "legal basis", "from", "until", "source"), rows)
     else:
-        yield "No adoption with a legal basis is known. A network's own declarations may hold one."
+        yield "The profile names no adoption with a legal basis. The declarations of a network may have one."
     yield ""
     if profile.supporters:
-        yield from ("Who stands by it. That alone binds nobody.", "")
-        yield from (_row("who", "how", "from", "until", "source"), "|---|---|---|---|---|")
-        for supporter in profile.supporters:
-            until = _until(supporter.until_date)
-            yield _row(supporter.by, supporter.relation, supporter.from_date, until, f"`{supporter.source}`")
+        yield from ("Supporters. Support alone binds no party.", "")
+        rows = [(e.by, e.relation, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.supporters]
+        yield from _table(("supporter", "how", "from", "until", "source"), rows)
         yield ""
 
 
 def _touches(profile: Profile) -> Iterator[str]:
-    yield from ("## When it applies", "")
-    if not profile.touches:
-        yield from ("To everything that its rules are about.", "")
-        return
-    yield from ("When any of these holds, and from then on however a flow goes:", "")
-    for each in profile.touches:
-        yield f"- {_level(each.level)}: {condition(each.condition)}"
+    yield from ("## Where it applies", "")
+    if profile.touches:
+        yield from ("Where any of these conditions holds; on a path it then applies to the whole flow:", "")
+        yield from (f"- {_level(each.level)}: {condition(each.condition)}" for each in profile.touches)
+    else:
+        yield "To every subject of its rules."
     yield ""
 
 
@@ -171,42 +166,38 @@ def _level(level: str) -> str:
 
 
 def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
-    yield from (f"### {rule.id.partition('/')[2]}: {rule.title}", "", "| | |", "|---|---|")
-    yield _row("addressed to", {"company": "companies", "state": "states"}[rule.addressee])
-    yield _row("about each", _level(rule.level) + (f", each of its `{rule.each}`" if rule.each else ""))
-    yield _row("how it is judged", _KINDS[rule.kind])
-    for name, conditions, joint in (
+    conditions = (
         ("for flows of which", rule.flow, " **and** "),
         ("applies where", rule.when, " **and** "),
         ("exempt where", rule.unless, " **or** "),
-        ("looks at those of which", rule.where, " **and** "),
-        ("asks that", rule.require, " **and** "),
-    ):
-        if conditions:
-            yield _row(name, joint.join(condition(each) for each in conditions))
+        ("reads those of which", rule.where, " **and** "),
+        ("requires that", rule.require, " **and** "),
+    )
+    rows = [
+        ("addressed to", {"company": "companies", "state": "states"}[rule.addressee]),
+        ("about each", _level(rule.level) + (f", each of its `{rule.each}`" if rule.each else "")),
+        ("how it is judged", _KINDS[rule.kind]),
+        *((name, joint.join(map(condition, each))) for name, each, joint in conditions if each),
+    ]
     if rule.complete:
-        yield _row("completeness", f"that nothing was left out is attested, as `{rule.complete}`; else it is unknown")
+        rows.append(("completeness", f"an attestation of `{rule.complete}` that nothing was left out; else unknown"))
     if rule.basis:
-        yield _row("conflict", f"where `{rule.basis}` names a rule of another profile in effect that asks for it")
-    yield _row("where a fact is missing", _UNKNOWN[rule.when_unknown])
-    yield _row("source", f"`{rule.source}`" + (f", {rule.clause}" if rule.clause else "") + _marked(profile, rule))
-    if rule.interpretation:
-        yield _row("**our reading**", rule.interpretation)
-    yield _row("what would change it", rule.remedy)
-    yield ""
-
-
-def _marked(profile: Profile, rule: Rule) -> str:
+        rows.append(("conflict", f"where `{rule.basis}` names a rule of another profile in effect that requires it"))
     at_hand = next(each.at_hand for each in profile.sources if each.id == rule.source)
-    return "" if at_hand else " (**not at hand**)"
+    source = f"`{rule.source}`" + (f", {rule.clause}" if rule.clause else "") + ("" if at_hand else _NOT_AVAILABLE)
+    rows += [("where a fact is missing", _UNKNOWN[rule.when_unknown]), ("source", source)]
+    if rule.interpretation:
+        rows.append(("**our interpretation**", rule.interpretation))
+    rows.append(("remedy", rule.remedy))
+    yield from (f"### {rule.id.partition('/')[2]}: {rule.title}", "", *_table(("", ""), rows), "")
 
 
 def condition(of: Condition) -> str:
-    """A condition in words."""
+    """Return a condition as a phrase."""
     if of.any_of:
-        return "(" + " **or** ".join(condition(each) for each in of.any_of) + ")"
+        return "(" + " **or** ".join(map(condition, of.any_of)) + ")"
     days = "that business day" if of.business_days == 0 else f"{of.business_days} business days after that day"
-    said = _PHRASES[of.test].format(
+    phrase = _PHRASES[of.test].format(
         fact=f"`{of.fact}`",
         values=_values(of),
         list=f"the list `{of.list}`" + _limits(of),
@@ -217,7 +208,7 @@ def condition(of: Condition) -> str:
         days=days,
         zone=of.zone,
     )
-    return f"not: {said}" if of.negate else said
+    return f"not: {phrase}" if of.negate else phrase
 
 
 def _values(of: Condition) -> str:
@@ -238,30 +229,33 @@ def _limits(of: Condition) -> str:
 def _sets(profile: Profile) -> Iterator[str]:
     long = {name: values for name, values in profile.sets.items() if len(values) > _VALUES_SHOWN_MAX}
     if long:
-        yield from ("## Sets", "", _row("set", "values"), "|---|---|")
-        for name, values in long.items():
-            yield _row(f"*{name}*", ", ".join(f"`{value}`" for value in values))
-        yield ""
+        rows = [(f"*{name}*", ", ".join(f"`{value}`" for value in values)) for name, values in long.items()]
+        yield from ("## Sets", "", *_table(("set", "values"), rows), "")
 
 
 def _list(listed: List) -> Iterator[str]:
-    ends = f" It says nothing from {listed.valid_until} on." if listed.valid_until else ""
+    ends = f" Rules that need it are unknown from {listed.valid_until} on." if listed.valid_until else ""
     complete = (
-        "Who is not on it is not listed."
+        "A party that is not on it is not listed."
         if listed.complete
-        else "Its rows are some of many: who is not on it may yet be listed."
+        else "Its rows are some of many: a party that is not on it may still be listed."
     )
-    yield from (f"## List `{listed.id}`", "")
-    yield f"{listed.title}, as of {listed.as_of}. {complete}{ends}{' ' + listed.note if listed.note else ''}"
-    yield from ("", _row("party", "status", "only for", "from", "until", "source"), "|---|---|---|---|---|---|")
-    marks = {source.id: "" if source.at_hand else " (**not at hand**)" for source in listed.sources}
-    for each in listed.rows:
-        only = ", ".join(f"`{limit}`" for limit in (*each.parts, *each.purposes)) or "–"
-        source = f"`{each.source}`{marks[each.source]}"
-        yield _row(_party(each), each.status, only, each.from_date or "–", _until(each.until_date), source)
-    yield ""
-    yield from _sources(listed.sources)
-    yield ""
+    note = f" {listed.note}" if listed.note else ""
+    copies = {source.id: "" if source.at_hand else _NOT_AVAILABLE for source in listed.sources}
+    rows = [
+        (
+            _party(each),
+            each.status,
+            ", ".join(f"`{limit}`" for limit in (*each.parts, *each.purposes)) or "–",
+            each.from_date or "–",
+            each.until_date or "–",
+            f"`{each.source}`{copies[each.source]}",
+        )
+        for each in listed.rows
+    ]
+    yield from (f"## List `{listed.id}`", "", f"{listed.title}, as of {listed.as_of}. {complete}{ends}{note}", "")
+    yield from (*_table(("party", "status", "only for", "from", "until", "source"), rows), "")
+    yield from (*_sources(listed.sources), "")
 
 
 def _party(row: Row) -> str:
@@ -270,10 +264,11 @@ def _party(row: Row) -> str:
 
 
 def _sources(sources: Sequence[Source]) -> Iterator[str]:
-    yield from (_row("source", "what it is", "published by", "dated", "at hand"), "|---|---|---|---|---|")
-    for each in sources:
-        at_hand = "yes" if each.at_hand else "**no**: re-typed from elsewhere"
-        yield _row(f"`{each.id}`", each.title, each.publisher, each.date, at_hand)
+    rows = [
+        (f"`{each.id}`", each.title, each.publisher, each.date, "original" if each.at_hand else "**copy**: re-typed")
+        for each in sources
+    ]
+    return _table(("source", "title", "published by", "dated", "read in"), rows)
 
 
 def _in_effect(profile: Profile) -> str:
@@ -281,9 +276,9 @@ def _in_effect(profile: Profile) -> str:
     return f"from {profile.effective_from}{until}"
 
 
-def _until(day: date | None) -> str:
-    return str(day) if day else "–"
-
-
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+def _table(headings: Sequence[str], rows: Iterable[Sequence[date | str | int]]) -> Iterator[str]:
+    """Yield a Markdown table."""
+    for number, row in enumerate((headings, *rows)):
+        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" if any(row) else "| | |"
+        if number == 0:
+            yield "|" + "---|" * len(headings)

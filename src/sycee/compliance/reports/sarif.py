@@ -1,13 +1,12 @@
-"""A report as SARIF 2.1.0, which code hosts and editors show beside the lines that declared something.
+"""A report as SARIF 2.1.0, which code hosts and editors show next to the declaring lines.
 
-By the standard (OASIS, SARIF 2.1.0, 3.27.9 and 3.27.10) only a result of kind `fail` has a level. What stops is one, an
-enforced unknown included, since it may not pass; elsewhere an unknown is `open`, a conflict is for `review`, what is
-attested is `informational`. A waiver is a suppression. What does not apply is left out.
+By the standard (OASIS, SARIF 2.1.0, 3.27.9 and 3.27.10) only a result of kind `fail` has a level. A finding that stops
+is one, also an enforced unknown. Otherwise an unknown is `open`, a conflict is for `review`, and an attested finding is
+`informational`. A waiver is a suppression. Findings that are not applicable are left out.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Final
@@ -18,6 +17,7 @@ from blake3 import blake3
 import sycee
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.reports import text
+from sycee.compliance.reports.json_report import json_text
 from sycee.compliance.reports.summary import JudgedNetwork
 from sycee.compliance.verdicts import Finding, Verdict
 
@@ -34,16 +34,17 @@ _KINDS: Final[Mapping[Verdict, str]] = {
 }
 
 
-def render(told: JudgedNetwork) -> str:
-    """The report as one SARIF log with one run."""
-    return json.dumps(log(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def render(judged: JudgedNetwork) -> str:
+    """Return the report as one SARIF log with one run."""
+    return json_text(log(judged))
 
 
-def log(told: JudgedNetwork) -> dict[str, Any]:
-    """The report as what JSON has."""
-    rules = [(profile, rule) for profile in told.library.profiles for rule in profile.rules]
+def log(judged: JudgedNetwork) -> dict[str, Any]:
+    """Return the log as JSON values."""
+    rules = [(profile, rule) for profile in judged.library.profiles for rule in profile.rules]
     index = {rule.id: position for position, (_, rule) in enumerate(rules)}
-    report = told.report
+    report = judged.report
+    applicable = [finding for finding in report.findings if finding.verdict is not Verdict.NOT_APPLICABLE]
     run = {
         "tool": {
             "driver": {
@@ -53,21 +54,17 @@ def log(told: JudgedNetwork) -> dict[str, Any]:
                 "rules": [_rule(profile, rule) for profile, rule in rules],
             }
         },
-        "automationDetails": {"id": f"sycee-compliance/{told.network.id}/{report.at}"},
+        "automationDetails": {"id": f"sycee-compliance/{judged.network.id}/{report.at}"},
         "invocations": [{"executionSuccessful": True}],
         "columnKind": "unicodeCodePoints",
-        "results": [
-            _result(told, finding, index)
-            for finding in report.findings
-            if finding.verdict is not Verdict.NOT_APPLICABLE
-        ],
+        "results": [_result(judged, finding, index) for finding in applicable],
         "properties": {
             "at": report.at.isoformat(),
             "engine": report.engine,
             "digest": report.digest,
             "network": report.network,
             "library": report.library,
-            "says": [standing.sentence for standing in told.profiles],
+            "says": [summary.sentence for summary in judged.profiles],
         },
     }
     return {"$schema": SCHEMA, "version": VERSION, "runs": [run]}
@@ -76,16 +73,16 @@ def log(told: JudgedNetwork) -> dict[str, Any]:
 def _rule(profile: Profile, rule: Rule) -> dict[str, Any]:
     named = f"profile {profile.id} version {profile.version}"
     source = next((each for each in profile.sources if each.id == rule.source), None)
-    said = [f"{rule.title} ({named}, {rule.clause or rule.source})."]
+    sentences = [f"{rule.title} ({named}, {rule.clause or rule.source})."]
     if source:
-        said.append(f"Source: {source.title}, {source.publisher}, {source.date}.")
+        sentences.append(f"Source: {source.title}, {source.publisher}, {source.date}.")
     if rule.interpretation:
-        said.append(f"Interpretation: {rule.interpretation}")
+        sentences.append(f"Interpretation: {rule.interpretation}")
     return {
         "id": rule.id,
         "name": "".join(part.capitalize() for part in rule.id.rpartition("/")[2].split("-")),
         "shortDescription": {"text": rule.title},
-        "fullDescription": {"text": " ".join(said)},
+        "fullDescription": {"text": " ".join(sentences)},
         "help": {"text": f"Remedy: {rule.remedy}"},
         "defaultConfiguration": {"level": "error"},
         "properties": {
@@ -97,15 +94,15 @@ def _rule(profile: Profile, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(told: JudgedNetwork, finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
+def _result(judged: JudgedNetwork, finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
     kind = "fail" if finding.stops else _KINDS[finding.verdict]
-    level = "error" if finding.stops else "warning" if kind == "fail" else "none"
+    details = text.finding_lines(finding)[2 if finding.message else 1 :]
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "kind": kind,
-        "level": level,
-        "message": {"text": "\n".join([finding.message or finding.title, *text.finding(finding)[1:]])},
-        "locations": [_location(told, finding)],
+        "level": "error" if finding.stops else "warning" if kind == "fail" else "none",
+        "message": {"text": "\n".join([finding.message or finding.title, *details])},
+        "locations": [_location(judged, finding)],
         "partialFingerprints": {"finding/v1": blake3(f"{finding.rule}\0{finding.subject}".encode()).hexdigest()},
         "properties": {
             "verdict": finding.verdict.word,
@@ -126,20 +123,15 @@ def _result(told: JudgedNetwork, finding: Finding, index: Mapping[str, int]) -> 
     return result
 
 
-def _location(told: JudgedNetwork, finding: Finding) -> dict[str, Any]:
-    entity = told.entity(finding.subject)
-    logical = {"name": entity.id if entity else finding.subject, "fullyQualifiedName": finding.subject}
-    location: dict[str, Any] = {"logicalLocations": [logical | {"kind": entity.kind if entity else finding.level}]}
-    file, _, line = (entity.place if entity else "").rpartition(":")
-    if file and line.isdigit() and int(line):
-        location["physicalLocation"] = {
-            "artifactLocation": {"uri": _uri(file)},
-            "region": {"startLine": int(line)},
-        }
+def _location(judged: JudgedNetwork, finding: Finding) -> dict[str, Any]:
+    entity = judged.entity(finding.subject)
+    name, kind = (entity.id, entity.kind) if entity else (finding.subject, finding.level)
+    location: dict[str, Any] = {
+        "logicalLocations": [{"name": name, "fullyQualifiedName": finding.subject, "kind": kind}]
+    }
+    file, line = judged.place(finding.subject)
+    if file and int(line):
+        path = PurePath(file)
+        uri = f"{'file://' if path.is_absolute() else ''}{quote(path.as_posix())}"
+        location["physicalLocation"] = {"artifactLocation": {"uri": uri}, "region": {"startLine": int(line)}}
     return location
-
-
-def _uri(file: str) -> str:
-    """A file as a URI: relative as it was named, absolute with its scheme."""
-    path = PurePath(file)
-    return f"file://{quote(path.as_posix())}" if path.is_absolute() else quote(path.as_posix())

@@ -1,28 +1,28 @@
-"""What a report comes to, said alike on every page: by profile, by subject, in words."""
+"""Content that all report formats share: summaries by profile and by subject, sentences, and values as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 from sycee.compliance.facts import Element, Entity, Network, Value
-from sycee.compliance.profiles import Library, Profile, Rule
+from sycee.compliance.profiles import Library, Profile
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
 
 WORST_FIRST: Final = tuple(sorted(Verdict, reverse=True))
 UNMET: Final = frozenset(verdict for verdict in Verdict if verdict >= Verdict.WAIVED)
 MEANINGS: Final[Mapping[Verdict, str]] = {
-    Verdict.FAIL: "declared facts show that it does not hold",
-    Verdict.CONFLICT: "one regime asks for what another forbids; a person decides",
-    Verdict.UNKNOWN: "a fact is missing or has expired, or a list has",
-    Verdict.WAIVED: "it does not hold or is unknown, and a person let it through",
-    Verdict.ATTESTED: "somebody vouches for it; it could not be checked here",
-    Verdict.PASS: "declared facts show that it holds",
-    Verdict.NOT_APPLICABLE: "the rule is not about this, or exempts it",
+    Verdict.FAIL: "declared facts show that the rule does not hold",
+    Verdict.CONFLICT: "one regime requires what another forbids; a person decides",
+    Verdict.UNKNOWN: "a fact is missing or has expired, or a list has expired",
+    Verdict.WAIVED: "the rule does not hold or is unknown, and a person granted a waiver",
+    Verdict.ATTESTED: "the rule cannot be checked here; an organisation attests it",
+    Verdict.PASS: "declared facts show that the rule holds",
+    Verdict.NOT_APPLICABLE: "the rule is not about the subject, or exempts it",
 }
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ _MOMENTS: Final = frozenset[str]().union(*(_moments(kind.fields) for kind in KIN
 
 @dataclass(frozen=True, slots=True)
 class ProfileSummary:
-    """How the network stands under one profile. `sentence` is the one that may be quoted."""
+    """Result of the network under one profile. `sentence` is the one that may be quoted."""
 
     profile: Profile
     force: Force
@@ -47,19 +47,19 @@ class ProfileSummary:
     sentence: str
 
     @property
-    def worst(self) -> Verdict:
-        """The worst verdict that occurs."""
-        return max((verdict for verdict, count in self.counts.items() if count), default=Verdict.NOT_APPLICABLE)
+    def applied(self) -> int:
+        """Return the number of findings of rules that apply."""
+        return sum(count for verdict, count in self.counts.items() if verdict is not Verdict.NOT_APPLICABLE)
 
     @property
-    def judged(self) -> int:
-        """Findings of rules that applied."""
-        return sum(count for verdict, count in self.counts.items() if verdict is not Verdict.NOT_APPLICABLE)
+    def capitalised_sentence(self) -> str:
+        """Return the sentence with a capital letter, without a full stop."""
+        return self.sentence[0].upper() + self.sentence[1:]
 
 
 @dataclass(frozen=True)
 class JudgedNetwork:
-    """A report with what it was made from."""
+    """A report with the network and the library that it was made from."""
 
     network: Network
     library: Library
@@ -67,30 +67,21 @@ class JudgedNetwork:
 
     @cached_property
     def profiles(self) -> tuple[ProfileSummary, ...]:
-        """One for each profile, in the library's order."""
-        return tuple(self._standing(profile) for profile in self.library.profiles)
+        """One summary per profile, in the library's order."""
+        return tuple(self._summary(profile) for profile in self.library.profiles)
 
     @cached_property
     def by_subject(self) -> Mapping[str, tuple[Finding, ...]]:
-        """Findings of each subject, the worst first; subjects in the same order, then as they were declared."""
+        """The findings of each subject, the worst first; subjects by their worst finding, then as declared."""
         subjects: dict[str, list[Finding]] = {}
         for finding in self.report.findings:
             subjects.setdefault(finding.subject, []).append(finding)
         ordered = {subject: tuple(worst_first(findings)) for subject, findings in subjects.items()}
-        order = sorted(ordered, key=lambda subject: -weight(ordered[subject][0]))
-        return {subject: ordered[subject] for subject in order}
-
-    @cached_property
-    def by_rule(self) -> Mapping[str, tuple[Finding, ...]]:
-        """Findings of each rule, in the library's order of rules, as they were judged."""
-        rules: dict[str, list[Finding]] = {rule: [] for rule in self.library.rules}
-        for finding in self.report.findings:
-            rules.setdefault(finding.rule, []).append(finding)
-        return {rule: tuple(findings) for rule, findings in rules.items()}
+        return dict(sorted(ordered.items(), key=lambda item: -weight(item[1][0])))
 
     @cached_property
     def subjects_of(self) -> Mapping[str, tuple[str, ...]]:
-        """The subjects that belong to a participant or a flow: itself, what it sends, and what lies on the paths."""
+        """The subjects of each participant and flow: itself, its flows, and the places and links on their paths."""
         own: dict[str, list[str]] = {}
         for subject in self.by_subject:
             flow, _, last = subject.rpartition(ON_PATH)
@@ -103,31 +94,37 @@ class JudgedNetwork:
 
     @property
     def headline(self) -> str:
-        """One sentence: what stops."""
-        count = len(self.report.stops)
-        if not count:
-            return f"Nothing stops under what is enforced on {self.report.at}."
-        subjects = len({finding.subject for finding in self.report.stops})
-        return (
-            f"{quantity(count, 'finding')} on {quantity(subjects, 'subject')} "
-            f"{'stops' if count == 1 else 'stop'} under what is enforced on {self.report.at}."
-        )
+        """Return one sentence: the numbers of findings that stop and of stopped subjects."""
+        regimes = f"under the regimes enforced on {self.report.at}."
+        stops = self.report.stops
+        if not stops:
+            return f"No finding stops anything {regimes}"
+        verb = "stops" if len(stops) == 1 else "stop"
+        subjects = len({finding.subject for finding in stops})
+        return f"{quantity(len(stops), 'finding')} {verb} {quantity(subjects, 'subject')} {regimes}"
 
     def entity(self, subject: str) -> Entity | None:
-        """The entity that a finding is about: on the path of a flow, what lies there."""
+        """Return the entity that a finding is about; on the path of a flow, the place or link."""
         return self.network.entities.get(subject.rpartition(ON_PATH)[2])
 
+    def place(self, subject: str) -> tuple[str, str]:
+        """Return the file and the line that declare a subject; both are empty if neither is known."""
+        entity = self.entity(subject)
+        file, _, line = (entity.place if entity else "").rpartition(":")
+        return (file, line) if file and line.isdigit() else ("", "")
+
+    def kind(self, subject: str) -> str:
+        """Return the kind of a subject, with ", synthetic" for a made-up one."""
+        entity = self.entity(subject)
+        return f"{entity.kind}{', synthetic' if entity.synthetic else ''}" if entity else "subject"
+
     def name(self, subject: str) -> str:
-        """A subject for people: its name; on a path, the flow's and its own."""
+        """Return a subject's name for people; on a path, its own name and the flow's."""
         flow, _, last = subject.rpartition(ON_PATH)
         parts = [self.network.entities[each].name if each in self.network.entities else each for each in (flow, last)]
         return f"{parts[1]}, on the path of {parts[0]}" if flow else parts[1]
 
-    def rule(self, finding: Finding) -> Rule | None:
-        """The rule of a finding; None if the library is not the one that it was judged by."""
-        return self.library.rules.get(finding.rule)
-
-    def _standing(self, profile: Profile) -> ProfileSummary:
+    def _summary(self, profile: Profile) -> ProfileSummary:
         findings = [finding for finding in self.report.findings if finding.profile == profile.id]
         counts = dict.fromkeys(WORST_FIRST, 0)
         for finding in findings:
@@ -140,6 +137,8 @@ class JudgedNetwork:
 def _sentence(profile: Profile, force: Force, counts: Mapping[Verdict, int], at: date) -> str:
     named = f"profile {profile.id} version {profile.version}"
     on = f"on declared facts as of {at}"
+    met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
+    by = f", by {quantity(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
     if force is Force.NONE:
         return f"{named} is not in effect on {at}"
     if counts[Verdict.FAIL]:
@@ -148,39 +147,50 @@ def _sentence(profile: Profile, force: Force, counts: Mapping[Verdict, int], at:
         return f"a person has to decide whether it meets {named} {on}"
     if counts[Verdict.UNKNOWN]:
         return f"is not known to meet {named} {on}"
-    if not any(count for verdict, count in counts.items() if verdict is not Verdict.NOT_APPLICABLE):
-        return f"{named} is about nothing here {on}"
-    met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
-    by = f", by {quantity(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
     if counts[Verdict.WAIVED]:
-        # What was waived is not met, and whoever quotes the beginning of the sentence alone should not say so.
-        let_off = f"is let off {quantity(counts[Verdict.WAIVED], 'finding')} of {named}"
-        return f"{let_off}{' and meets the rest' if met else ''} {on}{by}"
-    return f"meets {named} {on}{by}"
+        # A waived rule is not met, so the sentence begins with the waivers: its beginning may be quoted alone.
+        waived = f"has {quantity(counts[Verdict.WAIVED], 'waived finding')} under {named}"
+        return f"{waived}{' and meets the rest' if met else ''} {on}{by}"
+    return f"meets {named} {on}{by}" if met else f"{named} applies to nothing here {on}"
 
 
 def weight(finding: Finding) -> int:
-    """How much a finding matters: what stops more than what does not, then by verdict."""
+    """Return a sort key: findings that stop before others, then by verdict."""
     return len(Verdict) * finding.stops + finding.verdict
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings that matter most first; equals stay in their order."""
-    return sorted(findings, key=lambda finding: -weight(finding))
+    """Return findings by descending weight; equal ones in their order."""
+    return sorted(findings, key=weight, reverse=True)
 
 
-def worst(findings: Sequence[Finding]) -> Verdict | None:
-    """The worst verdict of findings; None where there are none."""
-    return max((finding.verdict for finding in findings), default=None)
+def details(finding: Finding, arrow: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and texts of a finding's other members that are not empty. `arrow` joins the chain of control."""
+    details = (
+        ("control", arrow.join(finding.chain)),
+        ("list", finding.list_row),
+        ("missing", ", ".join(finding.missing)),
+        ("in conflict with", ", ".join(finding.conflicts_with)),
+        ("waived", waiver_text(finding)),
+        ("interpretation", finding.interpretation),
+        ("remedy", finding.remedy),
+    )
+    return (each for each in details if each[1])
 
 
-def quantity(count: int, what: str) -> str:
-    """A number with its noun: "1 finding", "2 findings"."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def waiver_text(finding: Finding) -> str:
+    """Return role, end and reason of a finding's waiver, empty without one."""
+    waiver = finding.waiver
+    return f"by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else ""
+
+
+def quantity(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 finding", "2 findings"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def value_text(value: Value | None, path: str = "") -> str:
-    """A declared value for people; the path tells a moment, which is declared to the nanosecond, from a number."""
+    """Return a declared value as text. The path distinguishes a moment, in nanoseconds, from a number."""
     if value is None:
         return "undeclared"
     if isinstance(value, bool):
@@ -192,18 +202,18 @@ def value_text(value: Value | None, path: str = "") -> str:
     return str(value)
 
 
+def _element(element: Element) -> str:
+    facts = "; ".join(f"{name} {value_text(fact.value, name)}" for name, fact in element.facts.items())
+    dates = [f"{word} {day}" for word, day in (("from", element.from_date), ("until", element.until_date)) if day]
+    return f"({'; '.join([facts, *dates])})"
+
+
 def provenance(evidence: Evidence) -> str:
-    """Where a fact comes from, as of when, and how sure it is."""
+    """Return the source of a fact, its day and its assurance."""
     as_of = f"as of {evidence.as_of}" if evidence.as_of else ""
     return ", ".join(part for part in (evidence.source, as_of, evidence.assurance.word) if part)
 
 
 def outcome_word(evidence: Evidence) -> str:
-    """What came of a fact, in a word."""
+    """Return the result for a fact: "holds", "does not hold" or "unknown"."""
     return {True: "holds", False: "does not hold", None: "unknown"}[evidence.holds]
-
-
-def _element(element: Element) -> str:
-    facts = "; ".join(f"{name} {value_text(fact.value, name)}" for name, fact in element.facts.items())
-    dates = [f"{word} {day}" for word, day in (("from", element.from_date), ("until", element.until_date)) if day]
-    return f"({'; '.join([facts, *dates])})"

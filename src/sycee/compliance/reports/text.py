@@ -1,10 +1,10 @@
-"""A report as plain text for a terminal: what stops, then subject by subject, the worst first, with the evidence."""
+"""A report as plain text for a terminal: a summary, then subject by subject, the worst first, with the evidence."""
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sycee.compliance.profiles import Library
@@ -12,7 +12,7 @@ from sycee.compliance.reports.summary import (
     UNMET,
     WORST_FIRST,
     JudgedNetwork,
-    ProfileSummary,
+    details,
     outcome_word,
     provenance,
     quantity,
@@ -21,37 +21,47 @@ from sycee.compliance.reports.summary import (
 from sycee.compliance.verdicts import Evidence, Finding, Force
 from sycee.core.terminal_text import printable
 
-WIDTH: Final = 80  # characters of a line, where no terminal says otherwise
+WIDTH: Final = 80  # characters of a line if there is no terminal
+_INDENT: Final = " " * 6
 
 
-def render(told: JudgedNetwork, *, everything: bool = False, width: int = WIDTH) -> str:
-    """The whole report, in lines of `width` characters. Without `everything`, what holds is only quantity."""
-    report = told.report
-    lines = [f"{printable(told.network.title)}, judged as of {report.at}", told.headline, ""]
-    for standing in told.profiles:
-        lines += _standing(standing)
-    left_out = 0
-    for subject, findings in told.by_subject.items():
+def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDTH) -> str:
+    """Return the report in lines of `width` characters. Findings that hold are only counted unless `everything`."""
+    report = judged.report
+    lines = [f"{judged.network.title}, judged as of {report.at}", judged.headline, ""]
+    for summary in judged.profiles:
+        force = "" if summary.force is Force.NONE else f" ({summary.force.word})"
+        counts = [
+            f"{summary.counts[verdict]:,} {verdict.word.replace('-', ' ')}"
+            for verdict in WORST_FIRST
+            if summary.counts[verdict]
+        ]
+        lines += [f"{summary.capitalised_sentence}{force}.", f"  {', '.join(counts) or 'nothing was judged'}"]
+    omitted = 0
+    for subject, findings in judged.by_subject.items():
         chosen = [finding for finding in findings if everything or finding.verdict in UNMET]
-        left_out += len(findings) - len(chosen)
+        omitted += len(findings) - len(chosen)
         if chosen:
-            lines += ["", _subject(told, subject)]
+            lines += ["", _subject(judged, subject)]
             for each in chosen:
-                lines += finding(each)
-    if left_out:
-        lines += ["", f"{quantity(left_out, 'finding')} more: passed, attested or not applicable"]
+                lines += finding_lines(each)
+    if omitted:
+        lines += ["", f"{quantity(omitted, 'finding')} more: passed, attested or not applicable"]
     lines += ["", f"report {report.digest}", f"network {report.network}", f"library {report.library}"]
     return wrapped(lines, width)
 
 
 def wrapped(lines: Iterable[str], width: int = WIDTH) -> str:
-    """Lines as a text. A longer one is broken at its blanks, and goes on two further in; a word is never broken."""
+    """Return lines as one printable text.
+
+    Break a longer line at blanks and indent the rest by two more characters; never break a word.
+    """
     broken: list[str] = []
     for line in lines:
-        said = line.lstrip(" ")
-        indent = " " * (len(line) - len(said))
+        text = printable(line).lstrip(" ")
+        indent = " " * (len(line) - len(line.lstrip(" ")))
         broken += textwrap.wrap(
-            said,
+            text,
             width,
             initial_indent=indent,
             subsequent_indent=indent + "  ",
@@ -61,74 +71,48 @@ def wrapped(lines: Iterable[str], width: int = WIDTH) -> str:
     return "".join(f"{line}\n" for line in broken)
 
 
-def finding(found: Finding) -> list[str]:
-    """One finding as lines of any length: verdict and rule, the sentence, the evidence, and what would change it."""
-    stops = ", stops" if found.stops else ", advised" if found.force is Force.ADVISED else ""
-    lines = [printable(f"  {found.verdict.word.upper()}{stops}: {found.rule}, {found.title}")]
-    if found.message:
-        lines.append(printable(f"      {found.message}"))
-    lines += _facts(found.evidence)
-    for name, texts in _more(found):
-        for each in texts:
-            lines.append(printable(f"      {name}: {each}"))
-    return lines
+def finding_lines(finding: Finding) -> list[str]:
+    """Return a finding as printable lines of any length: verdict, rule, message, evidence and remedy."""
+    stops = ", stops" if finding.stops else ", advised" if finding.force is Force.ADVISED else ""
+    lines = [f"  {finding.verdict.word.upper()}{stops}: {finding.rule}, {finding.title}"]
+    if finding.message:
+        lines.append(f"{_INDENT}{finding.message}")
+    lines += _facts(finding.evidence)
+    for name, text in details(finding, " <- "):
+        quoted = name == "waived" and finding.waiver and finding.waiver.reason in finding.message
+        if not quoted and (name != "remedy" or finding.verdict in UNMET):
+            lines.append(f"{_INDENT}{name}: {text}")
+    return [printable(line) for line in lines]
 
 
-def origin(library: Library, found: Finding) -> list[str]:
-    """Where the rule of a finding comes from, as a line: its source and clause, whom it addresses, what was at hand."""
-    rule = library.rules.get(found.rule)
-    profile = next((each for each in library.profiles if each.id == found.profile), None)
+def source_lines(library: Library, finding: Finding) -> list[str]:
+    """Return the source of a finding's rule as a line: addressee, clause, title, publisher and date."""
+    rule = library.rules.get(finding.rule)
+    profile = next((each for each in library.profiles if each.id == finding.profile), None)
     if rule is None or profile is None:
         return []
     source = next(each for each in profile.sources if each.id == rule.source)
     clause = f", {rule.clause}" if rule.clause else ""
-    hand = "" if source.at_hand else "; re-typed, the text was not at hand"
-    kind = f"of a {profile.status}, addressed to a {rule.addressee}{clause}"
-    return [printable(f"      rule: {kind}: {source.title}, {source.publisher}, {source.date}{hand}")]
+    copied = "" if source.at_hand else " (from a copy of the source)"
+    status = f"of a {profile.status}, addressed to a {rule.addressee}{clause}"
+    return [printable(f"{_INDENT}rule: {status}: {source.title}, {source.publisher}, {source.date}{copied}")]
 
 
-def _more(found: Finding) -> Iterator[tuple[str, Iterable[str]]]:
-    yield "control", [" <- ".join(found.chain)] if found.chain else []
-    yield "list", [found.list_row] if found.list_row else []
-    yield "missing", [", ".join(found.missing)] if found.missing else []
-    yield "in conflict with", [", ".join(found.conflicts_with)] if found.conflicts_with else []
-    if found.waiver and found.waiver.reason not in found.message:
-        waiver = found.waiver
-        yield "waived", [f"by {waiver.role} until {waiver.until_date}: {waiver.reason}"]
-    yield "interpretation", [found.interpretation] if found.interpretation else []
-    yield "remedy", [found.remedy] if found.remedy and found.verdict in UNMET else []
-
-
-def _standing(standing: ProfileSummary) -> list[str]:
-    counts = ", ".join(
-        f"{standing.counts[verdict]:,} {verdict.word.replace('-', ' ')}"
-        for verdict in WORST_FIRST
-        if standing.counts[verdict]
-    )
-    sentence = standing.sentence[0].upper() + standing.sentence[1:]
-    force = "" if standing.force is Force.NONE else f" ({standing.force.word})"
-    return [f"{sentence}{force}.", f"  {counts or 'nothing was judged'}"]
-
-
-def _subject(told: JudgedNetwork, subject: str) -> str:
-    entity = told.entity(subject)
-    name = told.name(subject)
+def _subject(judged: JudgedNetwork, subject: str) -> str:
+    entity, name = judged.entity(subject), judged.name(subject)
     place = f"  [{entity.place}]" if entity and entity.place else ""
-    synthetic = ", synthetic" if entity and entity.synthetic else ""
-    kind = entity.kind if entity else "subject"
-    return printable(f"{subject} ({kind}{synthetic}){'' if name == subject else f': {name}'}{place}")
+    return f"{subject} ({judged.kind(subject)}){'' if name == subject else f': {name}'}{place}"
 
 
 def _facts(evidence: Sequence[Evidence]) -> list[str]:
-    """Each fact once; where most of them come from the same place, that is told once, below them."""
-    backings = Counter(provenance(each) for each in evidence if each.value is not None)
-    usual = max(backings, key=backings.__getitem__, default="")
+    """Return each fact once; the most frequent provenance is written once, below the facts."""
+    provenances = Counter(provenance(each) for each in evidence if each.value is not None)
+    usual = max(provenances, key=provenances.__getitem__, default="")
     lines: list[str] = []
     for each in dict.fromkeys(evidence):
         own = "" if each.value is None or provenance(each) == usual else f" ({provenance(each)})"
         note = f"; {each.note}" if each.note else ""
-        said = f"{each.path} = {value_text(each.value, each.path)}: {outcome_word(each)}{note}{own}"
-        lines.append(printable(f"      - {said}"))
+        lines.append(f"{_INDENT}- {each.path} = {value_text(each.value, each.path)}: {outcome_word(each)}{note}{own}")
     if usual:
-        lines.append(printable(f"      facts: {usual}{'' if len(backings) == 1 else ', unless said'}"))
+        lines.append(f"{_INDENT}facts: {usual}{'' if len(provenances) == 1 else ', unless noted'}")
     return lines

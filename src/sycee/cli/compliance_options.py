@@ -1,0 +1,119 @@
+"""Parameters and steps that the compliance commands share: inputs, the judge, output files and progress."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli import console
+from sycee.core import output_files
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.compliance.facts import Network
+    from sycee.compliance.profiles import Library
+    from sycee.compliance.reports.summary import JudgedNetwork
+
+STOPPED: Final = 1  # exit code if an enforced finding stops something
+
+Lists: TypeAlias = Annotated[
+    list[Path] | None,
+    Parameter(
+        name="--list", negative="", help="A list file; it replaces a shipped list with the same id. May be repeated."
+    ),
+]
+At: TypeAlias = Annotated[str | None, Parameter(help="The day judged, such as 2020-12-01 [default: the network's].")]
+AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")]
+NetworkPath: TypeAlias = Annotated[Path, Parameter(help="A folder of declarations, or one file.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Inputs:
+    """The options of a command that judges: profiles, lists and the day."""
+
+    profile: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--profile",
+            negative="",
+            help="A shipped profile by name, or a TOML file [default: all shipped]. May be repeated.",
+        ),
+    ] = None
+    list_: Lists = None
+    at: At = None
+
+    def load(self, networks: Sequence[Path]) -> tuple[Network, Library, date]:
+        """Return the network, the library and the day. Raise UsageError or DocumentError for an invalid input."""
+        from sycee import data
+        from sycee.compliance import declarations, library
+
+        network = declarations.load(networks)
+        profiles = self.profile or data.names("profiles")
+        return network, library.load(profiles, self.list_ or []), parse_day(self.at, "--at") or network.as_of
+
+    def judge(self, networks: Sequence[Path]) -> JudgedNetwork:
+        """Judge everything that is declared, with a progress bar."""
+        from sycee.compliance.judging.judge import Judge
+        from sycee.compliance.reports.summary import JudgedNetwork
+
+        network, library, day = self.load(networks)
+        judge = Judge(network, library, day)
+        with progress("judging") as report:
+            return JudgedNetwork(network, library, judge.report(report))
+
+    def check_outputs(self, outputs: Mapping[str, Path | None], networks: Sequence[Path]) -> None:
+        """Raise UsageError if an output file, named by its option, cannot be written or would replace an input."""
+        inputs = [*networks, *(self.list_ or []), *(Path(each) for each in self.profile or [])]
+        files = [file for each in inputs for file in (each.glob("*.toml") if each.is_dir() else [each])]
+        for option, path in outputs.items():
+            if path is None:
+                continue
+            output_files.require_place(path)
+            # A folder is read as a whole, so a TOML file in it would be a declaration the next time.
+            for folder in inputs:
+                if path.suffix == ".toml" and folder.is_dir() and output_files.is_same_file(folder, path.parent):
+                    problem = f"{option} {path} would overwrite or add to the input folder {folder}"
+                    raise UsageError(problem, hint="name a file in another folder")
+        output_files.require_distinct(outputs, files)
+
+
+DEFAULT_INPUTS: Final = Inputs()
+
+
+def parse_day(text: str | None, option: str) -> date | None:
+    """Return the day in an option, None for None. Raise UsageError unless it is written as in declarations."""
+    from sycee.compliance import common_fields
+
+    return None if text is None else common_fields.parse_day(text, option)
+
+
+def columns() -> int:
+    """Return the width of a line on stdout in characters: 80 if stdout is not a terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def print_json(members: Mapping[str, Any]) -> None:
+    """Print one JSON object."""
+    from sycee.compliance.reports.json_report import json_text
+
+    print(json_text(members), end="")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on stderr while a block runs; yield a function of the numbers done and in total."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    terminal = console(stderr=True)
+    parts = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
