@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, UnknownCommandError
 
 from sycee.core import typos
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
+from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -211,9 +212,9 @@ def _hint_of_disk(error: OSError) -> str | None:
 
 
 def _say(error: SyceeError) -> int:
-    sys.stderr.write(f"error: {error.message}\n")
-    if error.hint:
-        sys.stderr.write(f"hint: {error.hint}\n")
+    """Print an error with its hint, texts from files escaped, and return its exit code."""
+    lines = [*f"error: {error.message}".split("\n"), *([f"hint: {error.hint}"] if error.hint else [])]
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
     return error.exit_code
 
 
