@@ -40,10 +40,10 @@ ROWS = ROW.findall(CODES)
 # Where each part of the page begins and ends in PRECEDENCE; test_a_part_of_the_page_is_a_block says what they mean.
 BLOCKS = {
     "Malformed": (Result.ID_MUST_NOT_BE_ZERO, Result.KEY_MUST_NOT_BE_ZERO),
-    "Known": (Result.EXISTS_WITH_DIFFERENT_CONTENT, Result.EXISTS),
-    "Not taken": (Result.CANNOT_BE_LINKED, Result.TWO_PERSONS_MUST_SIGN),
+    "Already bound": (Result.EXISTS_WITH_DIFFERENT_CONTENT, Result.EXISTS),
+    "Not accepted": (Result.CANNOT_BE_LINKED, Result.TWO_PERSONS_MUST_SIGN),
     "Refused by the state": (Result.CURRENCY_EXISTS, Result.LINKED_FAILED),
-    "Done": (Result.CREATED, Result.CREATED),
+    "Succeeded": (Result.CREATED, Result.CREATED),
 }
 # What is said about signatures, before the state machine is asked.
 SIGNATURE_CODES = set(
