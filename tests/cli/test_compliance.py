@@ -268,7 +268,7 @@ def test_a_list_that_is_not_there_can_be_given(sycee: Any, banks: Path, terms: P
     said = sycee("compliance", "check", banks, "--profile", listed)
     assert said.code == 2
     assert "names the list own-list, which was not found" in said.err
-    assert "hint: Give it with --list FILE" in said.err
+    assert "hint: give it with --list FILE" in said.err
 
 
 def test_a_byte_order_mark_is_no_error(sycee: Any, banks: Path, terms: Path) -> None:

@@ -166,10 +166,16 @@ def test_what_is_declared_needs_no_signature() -> None:
     [
         ('assurance = "third-party"\nby = "auditor"', "attestations[1]: is third-party and has no signature"),
         ('assurance = "self-signed"\nby = "bank-company"', "attestations[1]: is self-signed and has no signature"),
-        ('assurance = "self-signed"\nby = "auditor"', "attestations[1].by: auditor does not answer for bank"),
-        ('assurance = "third-party"\nby = "bank-company"', "attestations[1].by: bank-company answers for bank itself"),
+        ('assurance = "self-signed"\nby = "auditor"', "attestations[1].by: auditor is not responsible for bank"),
+        (
+            'assurance = "third-party"\nby = "bank-company"',
+            "[1].by: bank-company itself is responsible for bank",
+        ),
         ('assurance = "observed"\nby = "auditor"', "attestations[1]: is observed and has no signature"),
-        ('assurance = "observed"\nby = "bank-company"', "attestations[1].by: bank-company answers for bank itself"),
+        (
+            'assurance = "observed"\nby = "bank-company"',
+            "[1].by: bank-company itself is responsible for bank",
+        ),
         ('assurance = "observed"\nby = "bank"', 'attestations[1].by: "bank" is a participant'),
         ('assurance = "observed"\nby = "auditr"', 'attestations[1].by: found "auditr", which is not declared'),
         ('assurance = "sworn"\nby = "auditor"', 'attestations[1].assurance: found "sworn"'),
@@ -190,7 +196,7 @@ def test_who_may_not_say_so_is_told(rest: str, says: str) -> None:
 
 
 def test_an_attestation_is_of_something() -> None:
-    with pytest.raises(DocumentError, match="neither which topics nor which facts"):
+    with pytest.raises(DocumentError, match="has neither topics nor facts"):
         network('[[attestations]]\nsubject = "bank"\nassurance = "observed"\nby = "silent"\n')
 
 
@@ -230,15 +236,15 @@ def test_everything_has_somebody_who_answers_for_it() -> None:
     ("other", "says"),
     [
         ({"subject": "bnak"}, 'the network declares no "bnak"'),
-        ({"topics": [], "facts": []}, "nothing to vouch for"),
-        ({"topics": ["No Upgrades"]}, '"No Upgrades" is no topic'),
+        ({"topics": [], "facts": []}, "an attestation needs topics or facts"),
+        ({"topics": ["No Upgrades"]}, '"No Upgrades" is not a topic'),
         ({"facts": ["operates"]}, 'bank does not declare "operates"'),
-        ({"assurance": Assurance.DECLARED}, "what is declared is not signed"),
-        ({"assurance": Assurance.OBSERVED}, "bank-company answers for bank itself"),
-        ({"expires": DAY}, "has to expire after"),
-        ({"by": "auditor"}, "auditor does not answer for bank"),
-        ({"subject": "open", "facts": []}, "bank-company does not answer for open"),
-        ({"assurance": Assurance.THIRD_PARTY}, "bank-company answers for bank itself"),
+        ({"assurance": Assurance.DECLARED}, "the assurance declared is never signed"),
+        ({"assurance": Assurance.OBSERVED}, "bank-company itself is responsible for bank"),
+        ({"expires": DAY}, "must expire after"),
+        ({"by": "auditor"}, "auditor is not responsible for bank"),
+        ({"subject": "open", "facts": []}, "bank-company is not responsible for open"),
+        ({"assurance": Assurance.THIRD_PARTY}, "bank-company itself is responsible for bank"),
         ({"private_key": AUDITOR}, "does not declare this key as the key of bank-company"),
         ({"private_key": SigningKey.derive(bytes(32), "p256")}, "does not declare this key"),
         ({"assurance": Assurance.THIRD_PARTY, "by": "silent"}, "does not declare this key as the key of silent"),

@@ -161,11 +161,11 @@ def test_an_id_stands_for_one_thing_in_all_files() -> None:
     with pytest.raises(DocumentError) as raised:
         declarations.parse_files(files)
     assert (raised.value.file, raised.value.line) == ("b.toml", 3)
-    assert '"it" stands in a.toml:6 already' in raised.value.message
+    assert '"it" is already in a.toml:6' in raised.value.message
 
 
 def test_one_file_says_which_network_it_is() -> None:
-    with pytest.raises(DocumentError, match=r"b\.toml:1: network: stands in a\.toml:1 already"):
+    with pytest.raises(DocumentError, match=r"b\.toml:1: network: is already in a\.toml:1"):
         declarations.parse_files({"a.toml": HEAD, "b.toml": HEAD})
     with pytest.raises(DocumentError, match="no file has a \\[network\\]"):
         declarations.parse('[[clouds]]\nid = "it"\n', "a.toml")
@@ -267,8 +267,18 @@ def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
         ('["payment", "f', '["Payment", "f', 'flows[1].classes: found "Payment"', 'did you mean "payment"?'),
         ("first-profile/wages", "first-profile/", 'flows[1].classes: found "first-profile/"', "PROFILE/WORD"),
         ('state = "AA"\nowners', 'state = "aa"\nowners', 'organisations[1].state: found "aa"', 'mean "AA"?'),
-        ('state = "AA"\nowners', 'state = "USA"\nowners', 'found "USA", which is no state\'s code', 'mean "US"?'),
-        ('state = "AA"\nowners', 'state = "U1"\nowners', 'found "U1", which is no state\'s code', "user-assigned"),
+        (
+            'state = "AA"\nowners',
+            'state = "USA"\nowners',
+            'found "USA", which is not the code of a state',
+            'mean "US"?',
+        ),
+        (
+            'state = "AA"\nowners',
+            'state = "U1"\nowners',
+            'found "U1", which is not the code of a state',
+            "user-assigned",
+        ),
         ('state = "AA"\nowners', 'state = "QA1"\nowners', 'organisations[1].state: found "QA1"', "upper-case"),
         ('id = "wages"', 'id = "Wages"', 'flows[1].id: found "Wages"', "small letters"),
         ("share_bp = 6_000", "share_bp = 10_001", "owners[1].share_bp: found 10001", "from 0 to 10000"),
@@ -291,11 +301,21 @@ def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
         (
             'source = "its own return"',
             'assurance = "observed"',
-            "participants[1].assurance: a fact that is declared is declared",
+            "participants[1].assurance: a declared fact always",
             "signs an attestation",
         ),
-        ("expires = 2027", 'assurance = "observed", expires = 2027', "licences.assurance: a fact", "attestation"),
-        ("synthetic = true\n\n", 'synthetic = true\nassurance = "observed"\n\n', "network.assurance: a fact", "sign"),
+        (
+            "expires = 2027",
+            'assurance = "observed", expires = 2027',
+            "licences.assurance: a declared",
+            "attestation",
+        ),
+        (
+            "synthetic = true\n\n",
+            'synthetic = true\nassurance = "observed"\n\n',
+            "network.assurance: a declared",
+            "sign",
+        ),
         ("{ licences = {", "{ bic = {", "provenance.bic: is not declared here", "declare bic"),
         ("{ licences = {", "{ licenses = {", "provenance.licenses: unknown key", 'did you mean "licences"?'),
         ("expires = 2027", "expires = 2020-05-01, x = 2027", "licences.expires: found 2020-05-01", "after 2020-05-01"),
@@ -404,11 +424,19 @@ def test_what_is_nearly_declared_has_to_be_listed() -> None:
     ("old", "new", "says"),
     [
         ("until = 2025-01-01", "until = 2026-01-01", ""),
-        ("share_bp = 4_000, until = 2025-01-01", "share_bp = 4_001", "from 2020-01-01 on come to 10,001 basis points"),
-        ("share_bp = 4_000", "share_bp = 4_001", "from 2020-01-01 on come to 10,001 basis points"),
+        (
+            "share_bp = 4_000, until = 2025-01-01",
+            "share_bp = 4_001",
+            "from 2020-01-01 on, with dispersed_bp, sum to 10,001",
+        ),
+        ("share_bp = 4_000", "share_bp = 4_001", "from 2020-01-01 on, with dispersed_bp, sum to 10,001"),
         ("2020-01-01 }", "2025-01-01 }", ""),
         ("6_000, from = 2020-01-01", "10_000, from = 2025-01-01", ""),
-        ("owners = [\n", "dispersed_bp = 1\nowners = [\n", "from 2020-01-01 on come to 10,001 basis points"),
+        (
+            "owners = [\n",
+            "dispersed_bp = 1\nowners = [\n",
+            "from 2020-01-01 on, with dispersed_bp, sum to 10,001",
+        ),
         ("share_bp = 4_000", "from = 2024-01-01", ""),
     ],
 )

@@ -83,7 +83,7 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
         library.load([path], [first, second])
     with pytest.raises(UsageError, match="names the list first-list, which was not found"):
         library.load([path])
-    with pytest.raises(UsageError, match='no profile named here looks at the list "frist-list"') as raised:
+    with pytest.raises(UsageError, match='no loaded profile uses the list "frist-list"') as raised:
         library.load([path], [first, third])
     assert raised.value.hint == 'did you mean "first-list"?'
     with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):

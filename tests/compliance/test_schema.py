@@ -266,7 +266,7 @@ def within(document: Any, way: list[str | int]) -> Any:
 # What only the reader sees: which ids, sets and sources there are, where a path can lead, and how much is too much.
 READER_ONLY = (
     "network left out", "sets", ".set =", "holidays =", "zone =", "values[1] =", "values =", "is not declared",
-    "does not declare", "is an organisation", "is a participant", "is there twice", "is no list of tables", "has no",
+    "does not declare", "is an organisation", "is a participant", "is there twice", "is not a list of tables", "has no",
 )  # fmt: skip
 
 

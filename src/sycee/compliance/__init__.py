@@ -1,5 +1,5 @@
-"""Who and what the money's data may touch, judged on declared facts under several regimes at once.
+"""Compliance of a network with several regimes at once, judged on declared facts.
 
-Here are the nouns and how they are read. `judging` gives verdicts, `routing` ways, `pages` reports; `enforcement`
-remembers.
+This package holds the model and its readers. `judging` evaluates rules, `routing` finds routes, `enforcement` stores
+versions and decisions, `reports` writes findings.
 """

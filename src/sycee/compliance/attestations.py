@@ -1,9 +1,10 @@
-"""Who vouches for what: attestations and their Ed25519 signatures.
+"""Attestations and their Ed25519 signatures.
 
-An attestation is of topics ("inventory-complete") or of facts of a subject, by an organisation, as of a day. What its
-own organisation says is self-signed; what another one says is third-party, or observed where that one measured it. All
-three need a signature by the key that the organisation declares: who it was cannot be told otherwise. What is signed
-holds the facts' values, so that a fact that was changed afterwards is found. What is merely declared needs none.
+An organisation attests topics ("inventory-complete") or facts of a subject, as of a day. An attestation by the
+organisation that is responsible for the subject is self-signed; one by another organisation is third-party, or
+observed if that organisation measured. All three need a signature by the declared key of the organisation, which
+proves its identity. The signed message contains the values of the facts, so that a later change is detected. An
+attestation with the assurance declared needs no signature.
 """
 
 from __future__ import annotations
@@ -16,22 +17,21 @@ from typing import Any, Final
 
 from sycee.compliance import common_fields
 from sycee.compliance.canonical import canonical
-from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Network, Value
+from sycee.compliance.facts import ASSURANCES, Assurance, Attestation, Element, Entity, Network, Value
 from sycee.compliance.vocabulary import KINDS, ORGANISATION
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 
-FORM: Final = "sycee.compliance.attestation.v1"  # changes when other bytes are signed for the same content
+FORM: Final = "sycee.compliance.attestation.v1"  # changes when the signed bytes of the same content change
 SIGNED: Final = tuple(each for each in Assurance if each is not Assurance.DECLARED)
 SIGNATURE_PATTERN: Final = f"[0-9a-f]{{{2 * SIGNATURE_BYTES}}}"
-WORDS: Final = {each.word: each for each in Assurance}
 
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedAttestation:
-    """An attestation as a file has it, before anybody looked at its signature."""
+    """An attestation from a file, before its signature is verified."""
 
     attestation: Attestation
     signature: bytes
@@ -39,40 +39,40 @@ class UnverifiedAttestation:
 
 
 def read(table: Table, as_of: date, source: str) -> UnverifiedAttestation:
-    """An attestation out of a table; `as_of` and `source` are the network's, where it says none of its own.
+    """Read an attestation; `as_of` and `source` of the network are the defaults.
 
-    DocumentError says what cannot be, and where. Subject, facts and signature are judged later, by `verified`.
+    DocumentError for an invalid value. Subject, facts and signature are checked later, by `verified`.
     """
     day = common_fields.optional_day(table, "as_of", as_of) or as_of
     attestation = Attestation(
         subject=common_fields.name(table, "subject"),
-        topics=_names(table, "topics"),
+        topics=_topics(table),
         facts=table.texts("facts", default=()),
-        assurance=WORDS[table.choice("assurance", tuple(WORDS))],
+        assurance=ASSURANCES[table.choice("assurance", tuple(ASSURANCES))],
         by=common_fields.name(table, "by"),
         as_of=day,
         expires=common_fields.until(table, "expires", day),
         signed="signature" in table,
         source=common_fields.optional(table, "source", source),
-        place=f"{table.file}:{table.line()}",
+        place=common_fields.place(table),
     )
     if not attestation.topics and not attestation.facts:
         right = 'topics = ["inventory-complete"], or facts = ["operator"]'
-        raise table.error(None, "says neither which topics nor which facts it is of", right=right)
+        raise table.error(None, "has neither topics nor facts", right=right)
     signature = _signature(table)
     table.finish()
     return UnverifiedAttestation(attestation, signature, table)
 
 
-def verified(written: UnverifiedAttestation, network: Network) -> Attestation:
-    """The attestation, when all that it says of this network holds. DocumentError if it does not.
+def verified(unverified: UnverifiedAttestation, network: Network) -> Attestation:
+    """Return the attestation after checking it against its network.
 
-    Its facts are declared, its signature is there where one is needed, and verifies, and what is self-signed is by the
-    subject's own organisation.
+    DocumentError for a fact that is not declared, a signer that may not give this assurance, and a signature that is
+    missing or does not verify.
     """
-    attestation, table = written.attestation, written.table
+    attestation, table = unverified.attestation, unverified.table
     if problem := _problem(network, attestation):
-        raise table.error(problem.key, problem.what, right=problem.right)
+        raise table.error(problem.key, problem.text, right=problem.right)
     if not attestation.signed:
         if attestation.assurance in SIGNED:
             right = f"have {attestation.by} sign it: sycee compliance attest"
@@ -82,15 +82,15 @@ def verified(written: UnverifiedAttestation, network: Network) -> Attestation:
     if key is None:
         right = f'the public key of {attestation.by}, among the organisations: key = "…"'
         raise table.error("by", f"signed by {attestation.by}, which declares no key", right=right)
-    if not key.verifies(written.signature, message(network, attestation)):
-        right = f"take it out, and have {attestation.by} sign what is declared now: sycee compliance attest"
-        what = f"does not verify: another key signed it, or what it vouches for is not what {attestation.by} signed"
-        raise table.error("signature", what, right=right)
+    if not key.verifies(unverified.signature, message(network, attestation)):
+        right = f"remove it, and have {attestation.by} sign the present declarations: sycee compliance attest"
+        problem_text = f"does not verify: signed by another key, or {attestation.by} signed other values"
+        raise table.error("signature", problem_text, right=right)
     return attestation
 
 
 def message(network: Network, attestation: Attestation) -> bytes:
-    """What is signed: canonical JSON of all that the attestation says, with the values of the facts that it names."""
+    """Return the signed bytes: canonical JSON of the attestation, with the values of the facts that it names."""
     subject = network.entities.get(attestation.subject)
     facts = {name: _content(subject.facts[name].value) for name in attestation.facts} if subject else {}
     return canonical(
@@ -119,10 +119,10 @@ def sign(
     expires: date | None,
     private_key: SigningKey,
 ) -> str:
-    """The TOML of an [[attestations]] table of this network, signed.
+    """Return the TOML of a signed [[attestations]] table for this network.
 
-    UsageError for a subject or facts that the network does not declare, an assurance that nobody signs, a signer that
-    may not say so of the subject, or a key that is not the one that `by` declares.
+    UsageError for a subject or fact that is not declared, an assurance without signature, a signer that may not give
+    this assurance, and a key that is not the declared key of `by`.
     """
     attestation = Attestation(subject, tuple(topics), tuple(facts), assurance, by, as_of, expires, signed=True)
     _check_signing(network, attestation, private_key)
@@ -142,10 +142,10 @@ def sign(
 
 
 def has_small_order(key: bytes) -> bool:
-    """Whether an Ed25519 public key, 32 bytes, is one of the few points of small order, for which anybody can sign.
+    """Return whether an Ed25519 public key, 32 bytes, is a point of small order, for which anybody can sign.
 
-    These are the points that come to nothing when they are doubled three times. On the curve of RFC 8032 they are those
-    of y = 0, y = 1, y = -1, and d y^4 + 2 y^2 = 1, whose doubles have y = 0; here that is multiplied by 121,666.
+    These are the points whose order divides 8. On the curve of RFC 8032 they have y = 0, y = 1, y = -1, or
+    d y^4 + 2 y^2 = 1, so that their doubles have y = 0. The last equation is multiplied by 121,666 here.
     """
     y = int.from_bytes(key, "little") & ((1 << 255) - 1)
     square = y * y
@@ -153,69 +153,70 @@ def has_small_order(key: bytes) -> bool:
 
 
 def responsible_organisations(network: Network, entity: Entity) -> frozenset[str]:
-    """The ids of the organisations that answer for it; none where that is not declared."""
+    """Return the ids of the organisations that are responsible for an entity; empty if that is not declared."""
     if entity.kind == ORGANISATION:
         return frozenset((entity.id,))
     responsible: set[str] = set()
     for name in KINDS[entity.kind].responsible:
         fact = entity.facts.get(name)
-        for reference in _references(fact.value) if fact else ():
-            other = network.entities.get(reference)
-            responsible |= responsible_organisations(network, other) if other else {reference}
+        for id in () if fact is None else fact.value if isinstance(fact.value, tuple) else (fact.value,):
+            other = network.entities.get(str(id))
+            responsible |= responsible_organisations(network, other) if other else {str(id)}
     return frozenset(responsible)
 
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """What an attestation says that cannot be in its network, at which of its keys, and what would be right."""
+    """A contradiction between an attestation and its network: at which key, and what would be right."""
 
     key: str
-    what: str
+    text: str
     right: str
 
 
 def _problem(network: Network, attestation: Attestation) -> _Problem | None:
-    """The first thing that is wrong between attestation, subject and signer, before any signature."""
+    """Return the first problem of attestation, subject and signer, before any signature is verified."""
     subject = network.entities.get(attestation.subject)
     declared = subject.facts if subject else {}
     for name in attestation.facts:
         if name not in declared:
-            right = typos.hint(name, declared, f"declared of it: {', '.join(declared) or 'nothing'}")
+            right = typos.hint(name, declared, f"declared facts: {', '.join(declared) or 'none'}")
             return _Problem("facts", f"{attestation.subject} does not declare {documents.found(name)}", right)
     if attestation.assurance in SIGNED:
         responsible = responsible_organisations(network, subject) if subject else frozenset()
-        itself, says_itself = attestation.by in responsible, attestation.assurance is Assurance.SELF_SIGNED
-        if says_itself and not itself:
-            who = ", ".join(sorted(responsible)) or "whoever answers for it, which is not declared"
-            what = f"{attestation.by} does not answer for {attestation.subject}"
-            return _Problem("by", what, f'by {who}; or assurance = "third-party"')
-        if itself and not says_itself:
-            what = f"{attestation.by} answers for {attestation.subject} itself"
-            return _Problem("by", what, 'by another organisation; or assurance = "self-signed"')
+        is_responsible = attestation.by in responsible
+        self_signed = attestation.assurance is Assurance.SELF_SIGNED
+        if self_signed and not is_responsible:
+            signers = ", ".join(sorted(responsible)) or "the responsible organisation, which is not declared"
+            problem = f"{attestation.by} is not responsible for {attestation.subject}"
+            return _Problem("by", problem, f'by {signers}; or assurance = "third-party"')
+        if is_responsible and not self_signed:
+            problem = f"{attestation.by} itself is responsible for {attestation.subject}"
+            return _Problem("by", problem, 'by another organisation; or assurance = "self-signed"')
     return None
 
 
 def _check_signing(network: Network, attestation: Attestation, private_key: SigningKey) -> None:
     if attestation.subject not in network.entities:
-        otherwise = "declare it first: what is not there cannot be vouched for"
-        hint = typos.hint(attestation.subject, network.entities, otherwise)
+        hint = typos.hint(attestation.subject, network.entities, "declare the subject first")
         raise UsageError(f'the network declares no "{attestation.subject}"', hint=hint)
     organisations = [each.id for each in network.of_kind(ORGANISATION)]
     if attestation.by not in organisations:
         hint = typos.hint(attestation.by, organisations, "declare it first, with the key that it signs with")
         raise UsageError(f'the network declares no organisation "{attestation.by}"', hint=hint)
     if not attestation.topics and not attestation.facts:
-        raise UsageError("nothing to vouch for", hint="name topics, or facts of the subject")
+        raise UsageError("an attestation needs topics or facts", hint="name topics, or facts of the subject")
     for topic in attestation.topics:
         if not common_fields.TOPIC.fullmatch(topic):
-            raise UsageError(f'"{topic}" is no topic', hint='such as "inventory-complete"')
+            raise UsageError(f'"{topic}" is not a topic', hint='such as "inventory-complete"')
     if attestation.assurance not in SIGNED:
         words = ", ".join(each.word for each in SIGNED)
-        raise UsageError(f"what is {attestation.assurance.word} is not signed", hint=f"say one of {words}")
+        raise UsageError(f"the assurance {attestation.assurance.word} is never signed", hint=f"give one of {words}")
     if attestation.expires is not None and attestation.expires <= attestation.as_of:
-        raise UsageError("an attestation has to expire after the day as of which it is made", hint="name a later day")
-    if problem := _problem(network, attestation):
-        raise UsageError(problem.what, hint=problem.right)
+        problem = f"an attestation must expire after {attestation.as_of}, its day; got {attestation.expires}"
+        raise UsageError(problem, hint="name a later day")
+    if problem_found := _problem(network, attestation):
+        raise UsageError(problem_found.text, hint=problem_found.right)
     if _key(network, attestation.by) != private_key.public:
         raise UsageError(
             f"the network does not declare this key as the key of {attestation.by}",
@@ -230,7 +231,7 @@ def _key(network: Network, organisation: str) -> PublicKey | None:
 
 
 def _content(value: Value | Element) -> Any:
-    """A value without where it was read: of elements, their own values and the days between which they count."""
+    """Return a value without the place that it was read from; an element with its facts and its days."""
     if isinstance(value, tuple):
         return [_content(each) for each in value]
     if isinstance(value, Element):
@@ -239,18 +240,12 @@ def _content(value: Value | Element) -> Any:
     return value
 
 
-def _references(value: Value) -> tuple[str, ...]:
-    if isinstance(value, tuple):
-        return tuple(each for each in value if isinstance(each, str))
-    return (str(value),)
-
-
-def _names(table: Table, key: str) -> tuple[str, ...]:
-    topics = table.texts(key, default=())
+def _topics(table: Table) -> tuple[str, ...]:
+    topics = table.texts("topics", default=())
     for topic in topics:
         if not common_fields.TOPIC.fullmatch(topic):
             right = 'small letters, digits and dashes, such as "inventory-complete"'
-            raise table.error(key, f"found {documents.found(topic)}", right=right)
+            raise table.error("topics", f"found {documents.found(topic)}", right=right)
     return topics
 
 

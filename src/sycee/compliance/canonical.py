@@ -1,4 +1,4 @@
-"""One form for one content: what digests are taken of."""
+"""Canonical form of values, of which digests are taken."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-# Where a thing stands in a file, and what people call it, change nothing that is judged.
-_LEFT_OUT: Final = ("place",)
+_LEFT_OUT: Final = ("place",)  # the line in a file does not affect any verdict
 _PLAIN: Final = (str, int, bool, type(None))
-_FIELDS: Final[dict[type, tuple[str, ...]]] = {}  # of data classes: a network has a million values of a few of them
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {}  # of data classes, because a network has a million values of a few
 
 
 def digest(value: object) -> str:
-    """BLAKE3 of the canonical form of a value made of data classes, mappings, lists, texts, numbers and dates."""
+    """Return the BLAKE3 digest of the canonical form, 64 hexadecimal digits."""
     return blake3(canonical(value)).hexdigest()
 
 
 def canonical(value: object) -> bytes:
-    """JSON with sorted keys and no spaces, in UTF-8."""
+    """Return JSON in UTF-8 with sorted keys and without spaces."""
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def plain(value: Any) -> Any:
-    """The same in what JSON has: data classes as objects, dates as ISO 8601, enumerations by their names."""
+    """Convert to types of JSON: data classes to objects, dates to ISO 8601, enumerations to their names."""
     kind = type(value)
     if kind in _PLAIN:
         return value

@@ -1,4 +1,4 @@
-"""What declarations, profiles and lists have in common when they are read."""
+"""Fields that declarations, profiles and lists share."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ ISO_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def name(table: Table, key: str) -> str:
-    """An id: small letters, digits and dashes."""
+    """Read an id: small letters, digits and dashes."""
     value = table.text(key)
     check_name(table, key, value)
     return value
 
 
 def check_name(table: Table, key: str, value: str) -> None:
-    """DocumentError at `key` unless the value looks like an id."""
+    """Raise DocumentError at `key` unless the value has the form of an id."""
     if not NAME.fullmatch(value):
         right = 'small letters, digits and dashes, such as "first-rule"'
         raise table.error(key, f"found {documents.found(value)}", right=right)
 
 
 def rule_name(table: Table, key: str) -> str:
-    """The full name of a rule: PROFILE/RULE."""
+    """Read the full name of a rule: PROFILE/RULE."""
     value = table.text(key)
     if not RULE_NAME.fullmatch(value):
         right = 'a profile and its rule, such as "first-profile/first-rule"'
@@ -42,17 +42,15 @@ def rule_name(table: Table, key: str) -> str:
 
 
 def check_text(table: Table, key: str, value: str, field: Field) -> None:
-    """DocumentError at `key` unless the value is what a text, a code or an id of this field can be."""
+    """Raise DocumentError at `key` unless a text, code or id is allowed in this field."""
     if field.type in (Type.REFERENCE, Type.REFERENCES):
         check_name(table, key, value)
     elif field.type in (Type.STATE, Type.STATES):
         if value not in territories.codes():
             near = territories.nearest(value)
-            meant = f'did you mean "{near}"? ' if near else ""
-            right = (
-                f'{meant}One of ISO 3166-1, as two upper-case letters; what has none takes a user-assigned one: "XA"'
-            )
-            raise table.error(key, f"found {documents.found(value)}, which is no state's code", right=right)
+            suggestion = f'did you mean "{near}"? ' if near else ""
+            right = f'{suggestion}A code of ISO 3166-1 in two upper-case letters, or a user-assigned one such as "XA"'
+            raise table.error(key, f"found {documents.found(value)}, which is not the code of a state", right=right)
     elif field.words:
         check_word(table, key, value, field.words)
     elif field.pattern and not re.fullmatch(field.pattern, value):
@@ -60,24 +58,24 @@ def check_text(table: Table, key: str, value: str, field: Field) -> None:
 
 
 def check_word(table: Table, key: str, value: str, words: tuple[str, ...]) -> None:
-    """DocumentError at `key` unless the value is one of the words, or a profile's own: PROFILE/WORD."""
+    """Raise DocumentError at `key` unless the value is one of the words, or a profile's own: PROFILE/WORD."""
     if value not in words and not RULE_NAME.fullmatch(value):
         near = typos.nearest(value, words)
-        known = ", ".join(f'"{word}"' for word in words)
-        right = f"one of {known}, or PROFILE/WORD, a profile's own" + (f'; did you mean "{near}"?' if near else "")
+        allowed = ", ".join(f'"{word}"' for word in words)
+        right = f"one of {allowed}, or PROFILE/WORD, a profile's own" + (f'; did you mean "{near}"?' if near else "")
         raise table.error(key, f"found {documents.found(value)}", right=right)
 
 
-def words(table: Table, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """A list of such words, none where it is left out."""
+def words(table: Table, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Read a list of such words; empty if it is left out."""
     values = table.texts(key, default=())
     for value in values:
-        check_word(table, key, value, known)
+        check_word(table, key, value, allowed)
     return values
 
 
 def optional(table: Table, key: str, default: str = "") -> str:
-    """A text, or the default where it is left out."""
+    """Read a text, or return the default if it is left out."""
     if key in table:
         return table.text(key)
     table.offer(key)
@@ -85,11 +83,19 @@ def optional(table: Table, key: str, default: str = "") -> str:
 
 
 def optional_day(table: Table, key: str, default: date | None = None) -> date | None:
-    """A date, or the default where it is left out."""
+    """Read a date, or return the default if it is left out."""
     if key in table:
         return table.day(key)
     table.offer(key)
     return default
+
+
+def optional_tables(table: Table, key: str, *, empty: bool = False) -> tuple[Table, ...]:
+    """Read a list of tables, or return none if it is left out. `empty` allows `key = []`."""
+    if key in table:
+        return table.tables(key, empty=empty)
+    table.offer(key)
+    return ()
 
 
 def parse_day(text: str, name: str) -> date:
@@ -104,18 +110,15 @@ def parse_day(text: str, name: str) -> date:
     raise UsageError(f'{name} must be {rule}; got "{text}"', hint="such as 2020-12-01")
 
 
-def optional_tables(table: Table, key: str) -> tuple[Table, ...]:
-    """A list of tables, none where it is left out."""
-    if key in table:
-        return table.tables(key)
-    table.offer(key)
-    return ()
-
-
 def until(table: Table, key: str, start: date | None) -> date | None:
-    """The day on which something ends, itself excluded; it has to come after the day on which it starts."""
+    """Read the first day on which something no longer counts, after its first day `start`."""
     end = optional_day(table, key)
     if start is not None and end is not None and end <= start:
-        right = f"a day after {start.isoformat()}: it counts until then, that day excluded"
-        raise table.error(key, f"found {end.isoformat()}, on which it could not have counted yet", right=right)
+        right = f"a day after {start.isoformat()}: the end is excluded, so it would never count"
+        raise table.error(key, f"found {end.isoformat()}", right=right)
     return end
+
+
+def place(table: Table) -> str:
+    """Return the file and line of a table, for reports."""
+    return f"{table.file}:{table.line()}"

@@ -1,14 +1,14 @@
-"""Declarations: TOML files about one network, read by the one table of `vocabulary`.
+"""Declarations: TOML files about one network, read according to `vocabulary`.
 
-A file has a list of tables for each kind of entities. What a field holds, which words and which kinds of entities it
-may name is the vocabulary's to say; nothing here knows a kind. What is left out is unknown. Several files, or a folder,
-are put together; [network] stands in one of them::
+A file has a list of tables for each kind of entities. The vocabulary defines kinds, fields, words and references; no
+code here names a kind of its own. A field that is left out is unknown. Several files, or a folder, form one network;
+one of them has [network]::
 
     network = load([Path("network")])
     network.entities["first-bank"].facts["state"].value
 
-An id that nobody declares may be named: what it stands for is then unknown. But one that is a slip away from a declared
-one is an error, unless [network] lists it as `undeclared`.
+References to undeclared ids are allowed; facts of such an entity are unknown. But an id that is one typing error away
+from a declared id is an error, unless [network] lists it as `undeclared`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,15 +34,15 @@ from sycee.core.errors import UnavailableError, UsageError
 
 
 def load(paths: Sequence[Path]) -> Network:
-    """The network that these files, and the TOML files of these folders, declare together.
+    """Return the network that these files, and the TOML files of these folders, declare together.
 
-    DocumentError says what cannot be, in which file and line; UsageError that a folder contains no TOML file.
+    DocumentError, with file and line, for an invalid declaration; UsageError for a folder without TOML files.
     """
     return parse_files(read_files(paths))
 
 
 def read_files(paths: Sequence[Path]) -> dict[str, bytes]:
-    """The files themselves, by name, in their order: for whoever keeps every version as it was written."""
+    """Return the content of the files, by name and in their order, to store versions as they were written."""
     files: dict[str, bytes] = {}
     for path in paths:
         in_folder = toml_files(path, hint="name a folder with declarations, or a file")
@@ -69,39 +70,39 @@ def toml_files(path: Path, *, hint: str) -> list[Path] | None:
 
 
 def parse(content: bytes | str, file: str) -> Network:
-    """The network that one document declares; `file` is the name that errors give."""
+    """Return the network that one document declares; errors call it `file`."""
     return parse_files({file: content})
 
 
 def parse_files(files: Mapping[str, bytes | str]) -> Network:
-    """The network that these documents, by the names that errors give, declare together."""
+    """Return the network that these documents declare together; errors use the names."""
     return _Reader([documents.parse(content, file) for file, content in files.items()], whole=True).read()
 
 
 def parse_embedded(table: Table) -> Network:
-    """The network that a document declares beside other things, which are left for the caller to read and finish."""
+    """Return the network in a document that has other keys too. The caller reads those and calls `finish`."""
     return _Reader([table]).read()
 
 
 def text_digest(content: bytes) -> str:
-    """BLAKE3 of a file as it is, 64 hexadecimal digits: a version of its text, where `Network.digest` is of content."""
+    """Return the BLAKE3 digest of a file's bytes, 64 hexadecimal digits. `Network.digest` is of the content instead."""
     return blake3(content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class _About:
-    """Where facts come from, unless they say so themselves."""
+class _Provenance:
+    """Where facts come from."""
 
     source: str
     as_of: date
     expires: date | None
     synthetic: bool
-    place: str  # file and line of the entity: those of each of its lines would cost more than all the rest
+    place: str  # of the entity: looking up the line of each fact would take most of the reading time
 
 
 @dataclass(frozen=True, slots=True)
-class _Mention:
-    """An id somewhere in a file, to be looked up when all files are read. Of any kind, if it says none."""
+class _Reference:
+    """An id in a file, looked up after all files are read. Empty `kinds`: of any kind."""
 
     table: Table
     key: str
@@ -110,15 +111,15 @@ class _Mention:
 
 
 class _Reader:
-    """Takes documents apart. Entities are read first, then what is said of them is compared with what is there."""
+    """Reads documents: first the entities, then references, shares, keys and attestations against them."""
 
     def __init__(self, tables: Sequence[Table], *, whole: bool = False) -> None:
         self.tables = tables
-        self.whole = whole  # whether the documents hold nothing else
+        self.whole = whole  # whether the documents have no other keys
         self.head = self._head()
-        _check_assurance(self.head)
+        _refuse_assurance(self.head)
         self.undeclared = frozenset(self.head.texts("undeclared", default=(), empty=True))
-        self.about = _About(
+        self.provenance = _Provenance(
             source=common_fields.optional(self.head, "source"),
             as_of=self.head.day("as_of"),
             expires=None,
@@ -126,36 +127,36 @@ class _Reader:
             place="",
         )
         self.entities: dict[str, Entity] = {}
-        self.tables_of: dict[str, Table] = {}  # where each entity stands
-        self.mentions: list[_Mention] = []
+        self.tables_of: dict[str, Table] = {}  # by the id of their entity
+        self.references: list[_Reference] = []
 
     def read(self) -> Network:
-        """The whole network."""
+        """Return the whole network."""
         name, title = common_fields.name(self.head, "id"), self.head.text("title")
+        network = Network(name, title, self.provenance.as_of, self.entities)
         self.head.finish()
-        written: list[UnverifiedAttestation] = []
+        unverified: list[UnverifiedAttestation] = []
         adoptions: list[Adoption] = []
         waivers: list[Waiver] = []
         for document in self.tables:
             document.offer("network")
+            tables = partial(common_fields.optional_tables, document, empty=True)
             for plural, kind in BY_PLURAL.items():
-                for table in _tables(document, plural):
+                for table in tables(plural):
                     self._entity(kind, table)
-            written += [self._attestation(table) for table in _tables(document, "attestations")]
-            adoptions += [profiles.adoption(table) for table in _tables(document, "adoptions")]
-            waivers += [self._waiver(table) for table in _tables(document, "waivers")]
+            unverified += map(self._attestation, tables("attestations"))
+            adoptions += map(profiles.adoption, tables("adoptions"))
+            waivers += map(self._waiver, tables("waivers"))
             if self.whole:
                 document.finish()
-        self._check_mentions()
-        for entity in self.entities.values():
-            if entity.kind == ORGANISATION:
-                self._check_shares(entity)
-                self._check_key(entity)
-        network = Network(name, title, self.about.as_of, self.entities)
-        # In an order of their own, so that the digest does not hang on how the files are laid out.
+        self._check_references()
+        for organisation in network.of_kind(ORGANISATION):
+            self._check_shares(organisation)
+            self._check_key(organisation)
+        # Sorted, so that the digest does not depend on the order of the files.
         return replace(
             network,
-            attestations=tuple(sorted((attestations.verified(each, network) for each in written), key=canonical)),
+            attestations=tuple(sorted((attestations.verified(each, network) for each in unverified), key=canonical)),
             adoptions=tuple(sorted(adoptions, key=canonical)),
             waivers=tuple(sorted(waivers, key=canonical)),
         )
@@ -163,7 +164,7 @@ class _Reader:
     def _head(self) -> Table:
         heads = [document.table("network") for document in self.tables if "network" in document]
         if len(heads) > 1:
-            problem = f"stands in {heads[0].file}:{heads[0].line()} already"
+            problem = f"is already in {heads[0].file}:{heads[0].line()}"
             raise heads[1].error(None, problem, right="one [network] for all files together")
         if not heads:
             right = 'add it to one file: [network], id = "…", title = "…", as_of = 2026-01-31'
@@ -174,95 +175,98 @@ class _Reader:
         name = common_fields.name(table, "id")
         if name in self.tables_of:
             first = self.tables_of[name]
-            problem = f"{documents.found(name)} stands in {first.file}:{first.line('id')} already"
-            raise table.error("id", problem, right="another id: each is one thing in the whole network")
-        about = self._about(table, self.about)
-        about_fields = self._provenance(kind, table, about)
+            problem = f"{documents.found(name)} is already in {first.file}:{first.line('id')}"
+            raise table.error("id", problem, right="another id: ids are unique in the whole network")
+        provenance = self._provenance(table, self.provenance)
+        of_fields = self._provenance_of_fields(kind, table, provenance)
         self.tables_of[name] = table
         self.entities[name] = Entity(
             kind=kind.name,
             id=name,
             name=common_fields.optional(table, "name", name),
-            facts=self._facts(table, kind.fields, about, about_fields),
-            synthetic=about.synthetic,
-            place=about.place,
+            facts=self._facts(table, kind.fields, provenance, of_fields),
+            synthetic=provenance.synthetic,
+            place=provenance.place,
         )
         table.finish()
 
-    def _about(self, table: Table, default: _About) -> _About:
-        _check_assurance(table)
+    def _provenance(self, table: Table, default: _Provenance) -> _Provenance:
+        _refuse_assurance(table)
         as_of = common_fields.optional_day(table, "as_of", default.as_of)
-        return _About(
+        return _Provenance(
             source=common_fields.optional(table, "source", default.source),
             as_of=as_of or default.as_of,
             expires=common_fields.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
-            place=default.place or f"{table.file}:{table.line()}",
+            place=default.place or common_fields.place(table),
         )
 
-    def _provenance(self, kind: Kind, table: Table, about: _About) -> dict[str, _About]:
-        """Where single facts come from: `provenance = { FIELD = { source = … } }`."""
+    def _provenance_of_fields(self, kind: Kind, table: Table, default: _Provenance) -> dict[str, _Provenance]:
+        """Read the provenance of single fields: `provenance = { FIELD = { source = … } }`."""
         if "provenance" not in table:
             table.offer("provenance")
             return {}
         fields = table.table("provenance")
-        found: dict[str, _About] = {}
+        of_fields: dict[str, _Provenance] = {}
         for name in fields.names():
             if kind.field(name) and name not in table:
-                raise fields.error(name, "is not declared here", right=f"declare {name}, or take this out")
+                raise fields.error(name, "is not declared here", right=f"declare {name}, or remove this")
         for field in kind.fields:
             fields.offer(field.name)
             if field.name in fields:
                 each = fields.table(field.name)
-                found[field.name] = self._about(each, about)
+                of_fields[field.name] = self._provenance(each, default)
                 each.finish()
         fields.finish()
-        return found
+        return of_fields
 
     def _facts(
-        self, table: Table, fields: Iterable[Field], about: _About, about_fields: Mapping[str, _About]
+        self,
+        table: Table,
+        fields: Iterable[Field],
+        provenance: _Provenance,
+        of_fields: Mapping[str, _Provenance],
     ) -> dict[str, Fact]:
         facts: dict[str, Fact] = {}
         for field in fields:
             if field.name not in table:
                 table.offer(field.name)
                 continue
-            of = about_fields.get(field.name, about)
+            of = of_fields.get(field.name, provenance)
             value = self._value(table, field, of)
             facts[field.name] = Fact(
                 value, of.source, of.as_of, expires=of.expires, synthetic=of.synthetic, place=of.place
             )
         return facts
 
-    def _value(self, table: Table, field: Field, about: _About) -> Value:
+    def _value(self, table: Table, field: Field, provenance: _Provenance) -> Value:
         if field.type is Type.ELEMENTS:
-            return tuple(self._element(each, field, about) for each in table.tables(field.name, empty=True))
+            return tuple(self._element(each, field, provenance) for each in table.tables(field.name, empty=True))
         value = _READERS[field.type](table, field)
-        if field.type is Type.REFERENCE and isinstance(value, str):
-            self.mentions.append(_Mention(table, field.name, value, field.kinds))
-        elif field.type is Type.REFERENCES and isinstance(value, tuple):
-            self.mentions += [_Mention(table, field.name, str(each), field.kinds) for each in value]
+        if field.type in (Type.REFERENCE, Type.REFERENCES):
+            ids = value if isinstance(value, tuple) else (value,)
+            self.references += [_Reference(table, field.name, str(id), field.kinds) for id in ids]
         return value
 
-    def _element(self, table: Table, field: Field, about: _About) -> Element:
+    def _element(self, table: Table, field: Field, provenance: _Provenance) -> Element:
         from_date = common_fields.optional_day(table, "from")
         until_date = common_fields.until(table, "until", from_date)
-        facts = self._facts(table, field.fields, about, {})
+        facts = self._facts(table, field.fields, provenance, {})
         table.finish()
-        return Element(facts, from_date, until_date, about.place)
+        return Element(facts, from_date, until_date, provenance.place)
 
     def _attestation(self, table: Table) -> UnverifiedAttestation:
-        written = attestations.read(table, self.about.as_of, self.about.source)
-        self.mentions.append(_Mention(table, "subject", written.attestation.subject))
-        self.mentions.append(_Mention(table, "by", written.attestation.by, (ORGANISATION,)))
-        return written
+        unverified = attestations.read(table, self.provenance.as_of, self.provenance.source)
+        self.references.append(_Reference(table, "subject", unverified.attestation.subject))
+        self.references.append(_Reference(table, "by", unverified.attestation.by, (ORGANISATION,)))
+        return unverified
 
     def _waiver(self, table: Table) -> Waiver:
         from_date, subject = table.day("from"), table.text("subject")
         for each in subject.split(ON_PATH):
             common_fields.check_name(table, "subject", each)
-            self.mentions.append(_Mention(table, "subject", each))
-        table.day("until")  # a waiver without an end would be a change of the rule
+            self.references.append(_Reference(table, "subject", each))
+        table.day("until")  # required: a waiver without an end would be a change of the rule
         waiver = Waiver(
             rule=common_fields.rule_name(table, "rule"),
             subject=subject,
@@ -274,36 +278,36 @@ class _Reader:
         table.finish()
         return waiver
 
-    def _check_mentions(self) -> None:
-        near_ids: dict[str, str | None] = {}
-        for mention in self.mentions:
-            entity = self.entities.get(mention.id)
+    def _check_references(self) -> None:
+        corrections: dict[str, str | None] = {}
+        for reference in self.references:
+            entity = self.entities.get(reference.id)
             if entity is None:
-                if mention.id not in near_ids:
-                    near_ids[mention.id] = typos.corrected(mention.id, self.entities)
-                near = near_ids[mention.id]
-                if near and mention.id not in self.undeclared:
+                if reference.id not in corrections:
+                    corrections[reference.id] = typos.corrected(reference.id, self.entities)
+                near = corrections[reference.id]
+                if near and reference.id not in self.undeclared:
                     right = f'did you mean "{near}"? If not, add it to undeclared in [network]'
-                    problem = f"found {documents.found(mention.id)}, which is not declared"
-                    raise mention.table.error(mention.key, problem, right=right)
-            elif mention.kinds and entity.kind not in mention.kinds:
-                problem = f"{documents.found(mention.id)} is {_a(entity.kind)}, at {entity.place}"
-                right = f"the id of {' or '.join(_a(kind) for kind in mention.kinds)}"
-                raise mention.table.error(mention.key, problem, right=right)
+                    problem = f"found {documents.found(reference.id)}, which is not declared"
+                    raise reference.table.error(reference.key, problem, right=right)
+            elif reference.kinds and entity.kind not in reference.kinds:
+                problem = f"{documents.found(reference.id)} is {_with_article(entity.kind)}, at {entity.place}"
+                right = f"the id of {' or '.join(map(_with_article, reference.kinds))}"
+                raise reference.table.error(reference.key, problem, right=right)
 
     def _check_shares(self, organisation: Entity) -> None:
-        """Nobody holds what another one holds: shares in force on one day are the whole, at the most."""
+        """Raise DocumentError if the shares in force on one day exceed the whole."""
         owners, dispersed = organisation.facts.get("owners"), organisation.facts.get("dispersed_bp")
         if owners is None or not isinstance(owners.value, tuple):
             return
         elements = [each for each in owners.value if isinstance(each, Element)]
-        rest = dispersed.value if dispersed and isinstance(dispersed.value, int) else 0
+        dispersed_bp = dispersed.value if dispersed and isinstance(dispersed.value, int) else 0
         for day in sorted({each.from_date or date.min for each in elements}):
-            total = rest + sum(_share(each) for each in elements if each.in_force(day))
+            total = dispersed_bp + sum(_share(each) for each in elements if each.in_force(day))
             if total > BASIS_POINTS:
                 when = "" if day == date.min else f" from {day.isoformat()} on"
-                problem = f"the shares{when} come to {total:,} basis points, those dispersed among them"
-                right = f"{BASIS_POINTS:,} basis points at the most on any day; say until when an earlier share counts"
+                problem = f"the shares{when}, with dispersed_bp, sum to {total:,} basis points"
+                right = f"at most {BASIS_POINTS:,} basis points on any day; give the end of an earlier share as until"
                 raise self.tables_of[organisation.id].error("owners", problem, right=right)
 
     def _check_key(self, organisation: Entity) -> None:
@@ -318,25 +322,18 @@ def _share(element: Element) -> int:
     return fact.value if fact and isinstance(fact.value, int) else 0
 
 
-def _check_assurance(table: Table) -> None:
-    """Whoever declares something cannot make it surer by saying so: only a signature of somebody else tells them."""
+def _refuse_assurance(table: Table) -> None:
+    """Raise DocumentError for the key `assurance`: only a signed attestation makes a fact surer than declared."""
     if "assurance" in table:
-        right = "take it out: who vouches for a fact, or measured it, signs an attestation: sycee compliance attest"
-        raise table.error("assurance", "a fact that is declared is declared, and no more", right=right)
+        right = "remove it; an organisation that checked the fact signs an attestation: sycee compliance attest"
+        raise table.error("assurance", "a declared fact always has the assurance declared", right=right)
 
 
-def _tables(document: Table, key: str) -> tuple[Table, ...]:
-    if key in document:
-        return document.tables(key, empty=True)
-    document.offer(key)
-    return ()
-
-
-def _a(kind: str) -> str:
+def _with_article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-# --- what a field holds, by its type ---
+# --- values, by the type of their field ---
 
 
 def _text(table: Table, field: Field) -> str:

@@ -1,7 +1,7 @@
-"""Paths of facts: `stored.at.operator.state`, through lists of tables and through references.
+"""Paths of facts, such as `stored.at.operator.state`, through lists of tables and through references.
 
-A path starts at the element at hand, or at the subject where a rule has none; `subject.` and `flow.` name those. What
-a path can reach follows from the vocabulary, so that a slip in a profile is found when the profile is read.
+A path starts at the element, or at the subject of a rule without elements; `subject.` and `flow.` name other starts.
+The vocabulary defines which paths exist, so that a mistyped path is found when a profile is read.
 """
 
 from __future__ import annotations
@@ -18,66 +18,59 @@ _REFERENCES = (Type.REFERENCE, Type.REFERENCES)
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """What paths of a rule can start at: the level's subject, and the elements of its list `each`, if it has one."""
+    """Starts of the paths of a rule: the subjects of its level, and the elements of its list `each` if it has one."""
 
     level: str
     each: str = ""
 
 
 def check(table: Table, key: str, path: str, roots: Roots) -> str:
-    """The path itself, if there can be such facts. DocumentError at `key` names the step that cannot be."""
-    _follow(table, key, path, roots)
+    """Return the path. Raise DocumentError at `key`, naming the step, if it does not exist."""
+    fields(table, key, path, roots)
     return path
 
 
 def check_each(table: Table, key: str, path: str, roots: Roots) -> None:
-    """The same for the path of a list of tables, or of references that stand for their entities."""
-    for last in _follow(table, key, path, roots):
+    """Raise DocumentError at `key` unless the path leads to a list of tables or to references."""
+    for last in fields(table, key, path, roots):
         if last.type is not Type.ELEMENTS and last.type not in _REFERENCES:
             right = "a list of tables, such as owners or licences, or a reference"
-            raise table.error(key, f"{documents.found(path)} is no list of tables", right=right)
+            raise table.error(key, f"{documents.found(path)} is not a list of tables", right=right)
 
 
 def fields(table: Table, key: str, path: str, roots: Roots) -> list[Field]:
-    """What the last step of a path may mean: a field for each kind of entities that it may be of."""
-    return _follow(table, key, path, roots)
+    """Return the fields that the last step may name: one for each possible kind of its entity."""
+    start, steps = split(path, roots)
+    if start == "flow":
+        allowed = _fields_of([FLOW])
+    elif start == "subject":
+        allowed = _fields_of(LEVELS[roots.level])
+    else:
+        allowed = _below(fields(table, key, roots.each, Roots(roots.level)))
+    named: list[Field] = []
+    for index, step in enumerate(steps):
+        named = [each for each in allowed if each.name == step]
+        if not named:
+            names = sorted({each.name for each in allowed})
+            right = typos.hint(step, names, f"fields: {', '.join(names) or 'none'}")
+            where = ".".join(steps[:index]) or start
+            raise table.error(key, f"{documents.found(path)}: {where} has no {documents.found(step)}", right=right)
+        allowed = _below(named)
+    return named
 
 
 def split(path: str, roots: Roots) -> tuple[str, list[str]]:
-    """Where a path starts (`element`, `subject` or `flow`) and its steps."""
+    """Return the start of a path (`element`, `subject` or `flow`) and its steps."""
     steps = path.split(".")
-    if steps[0] == "subject" and len(steps) > 1:
-        return "subject", steps[1:]
-    if steps[0] == "flow" and len(steps) > 1 and roots.level in PATH_LEVELS:
-        return "flow", steps[1:]
+    if len(steps) > 1 and (steps[0] == "subject" or (steps[0] == "flow" and roots.level in PATH_LEVELS)):
+        return steps[0], steps[1:]
     return ("element" if roots.each else "subject"), steps
 
 
-def _follow(table: Table, key: str, path: str, roots: Roots) -> list[Field]:
-    """The fields that the last step may mean: one for each kind that it may be of."""
-    start, steps = split(path, roots)
-    if start == "flow":
-        fields = _fields_of([FLOW])
-    elif start == "subject":
-        fields = _fields_of(LEVELS[roots.level])
-    else:
-        fields = _below(_follow(table, key, roots.each, Roots(roots.level)))
-    found: list[Field] = []
-    for position, step in enumerate(steps):
-        found = [each for each in fields if each.name == step]
-        if not found:
-            known = sorted({each.name for each in fields})
-            right = typos.hint(step, known, f"known here: {', '.join(known) or 'nothing'}")
-            where = ".".join(steps[:position]) or start
-            raise table.error(key, f"{documents.found(path)}: {where} has no {documents.found(step)}", right=right)
-        fields = _below(found)
-    return found
-
-
-def _below(fields: Iterable[Field]) -> list[Field]:
-    """What there is one step further: the fields of elements, and of the entities that references name."""
+def _below(named: Iterable[Field]) -> list[Field]:
+    """Return the fields of the elements, or of the entities, that some fields lead to."""
     below: list[Field] = []
-    for field in fields:
+    for field in named:
         below += field.fields if field.type is Type.ELEMENTS else _fields_of(field.kinds)
     return below
 

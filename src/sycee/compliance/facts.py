@@ -1,7 +1,7 @@
-"""What was declared: facts of entities, in one network.
+"""Declared facts about the entities of one network.
 
-A fact is one value with where it comes from, as of when, and how sure it is. A field that was left out is no fact: it
-is unknown, and unknown never passes a rule that is enforced. An empty list is a fact: there is none.
+A fact is one value with its source, its date and its assurance. A field that is not declared is unknown, and unknown
+never passes an enforced rule. An empty list is a fact: there is none.
 """
 
 from __future__ import annotations
@@ -15,21 +15,36 @@ from typing import Final
 
 from sycee.compliance.vocabulary import BASIS_POINTS
 
-CONTROL_BP: Final = BASIS_POINTS // 2  # who holds half decides; a rule may ask for less
+CONTROL_BP: Final = BASIS_POINTS // 2  # a holder of half the shares controls; a rule may set a lower threshold
 
 
 class Assurance(IntEnum):
-    """How sure a fact is, from the weakest. What is declared was not observed."""
+    """How sure a fact is, from the weakest. A declared fact was not observed."""
 
-    DECLARED = 0  # its owner says so
-    SELF_SIGNED = 1  # and signed it
-    THIRD_PARTY = 2  # somebody else looked, and signed
-    OBSERVED = 3  # somebody else measured it, and signed
+    DECLARED = 0  # stated in a declaration
+    SELF_SIGNED = 1  # and signed by the organisation responsible for it
+    THIRD_PARTY = 2  # checked and signed by another organisation
+    OBSERVED = 3  # measured and signed by another organisation
 
     @property
     def word(self) -> str:
-        """As declarations have it: `third-party`."""
+        """The form in declarations: `third-party`."""
         return self.name.lower().replace("_", "-")
+
+
+ASSURANCES: Final = {each.word: each for each in Assurance}
+
+
+class Dated:
+    """Base of values that count from `from_date` until the day before `until_date`; None is open."""
+
+    __slots__ = ()
+    from_date: date | None
+    until_date: date | None
+
+    def in_force(self, at: date) -> bool:
+        """Return whether the value counts on this day."""
+        return (self.from_date is None or self.from_date <= at) and (self.until_date is None or at < self.until_date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class Fact:
     """One declared value.
 
     `value` is a text (also a state, or the id of an entity), a number, true or false, a date, a moment in nanoseconds
-    since 1970-01-01T00:00Z, a tuple of texts, or a tuple of elements. Past `expires` it is unknown.
+    since 1970-01-01T00:00Z, a tuple of texts, or a tuple of elements. It is unknown from the day `expires` on.
     """
 
     value: Value
@@ -46,21 +61,17 @@ class Fact:
     assurance: Assurance = Assurance.DECLARED
     expires: date | None = None
     synthetic: bool = False
-    place: str = ""  # file and line of the entity that it is of
+    place: str = ""  # file and line of its entity
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
-    """One table of a list of tables, such as one owner. It counts from `from_date` until `until_date`, excluded."""
+class Element(Dated):
+    """One table of a list of tables, such as one owner."""
 
     facts: Mapping[str, Fact]
     from_date: date | None = None
     until_date: date | None = None
     place: str = ""
-
-    def in_force(self, at: date) -> bool:
-        """Whether it counts on this day."""
-        return (self.from_date is None or self.from_date <= at) and (self.until_date is None or at < self.until_date)
 
 
 Value = str | int | bool | date | datetime | tuple[str, ...] | tuple[Element, ...]
@@ -68,7 +79,7 @@ Value = str | int | bool | date | datetime | tuple[str, ...] | tuple[Element, ..
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A thing with facts. `kind` is a name of `vocabulary.KINDS`; `id` is its own in the whole network."""
+    """A thing with facts. `kind` is a name of `vocabulary.KINDS`; `id` is unique in the network."""
 
     kind: str
     id: str
@@ -85,9 +96,9 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """Somebody vouches for topics of a subject, or for some of its facts. `signed` tells a checked signature.
+    """Topics of a subject, or some of its facts, confirmed by an organisation, whose id is `by`.
 
-    `by` is the id of an organisation. It counts from `as_of` until `expires`, excluded.
+    It counts from `as_of` until the day before `expires`. `signed` means that its signature was verified.
     """
 
     subject: str
@@ -102,13 +113,13 @@ class Attestation:
     place: str = ""
 
     def in_force(self, at: date) -> bool:
-        """Whether it counts on this day."""
+        """Return whether the attestation counts on this day."""
         return self.as_of <= at and (self.expires is None or at < self.expires)
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
-    """An authority makes a profile binding, on a legal basis, from one day until another, excluded."""
+class Adoption(Dated):
+    """An authority makes a profile binding, on a legal basis."""
 
     profile: str
     by: str
@@ -117,14 +128,10 @@ class Adoption:
     until_date: date | None
     source: str = ""
 
-    def in_force(self, at: date) -> bool:
-        """Whether it counts on this day."""
-        return self.from_date <= at and (self.until_date is None or at < self.until_date)
-
 
 @dataclass(frozen=True, slots=True)
-class Waiver:
-    """A person in a role lets a subject off one rule, PROFILE/RULE, for a reason and until a day, excluded."""
+class Waiver(Dated):
+    """A person in a role exempts a subject from one rule, PROFILE/RULE, for a reason."""
 
     rule: str
     subject: str
@@ -133,14 +140,10 @@ class Waiver:
     from_date: date
     until_date: date
 
-    def in_force(self, at: date) -> bool:
-        """Whether it counts on this day."""
-        return self.from_date <= at < self.until_date
-
 
 @dataclass(frozen=True)
 class Network:
-    """All that was declared, in the order of the files. `digest` is BLAKE3 over its canonical form, not its text."""
+    """All declarations, in the order of the files. `digest` is BLAKE3 of their canonical form, not of their text."""
 
     id: str
     title: str
@@ -151,7 +154,7 @@ class Network:
     waivers: tuple[Waiver, ...] = ()
 
     def of_kind(self, kind: str) -> Iterator[Entity]:
-        """The entities of one kind."""
+        """Iterate over the entities of one kind."""
         return iter(self._by_kind.get(kind, ()))
 
     @cached_property
@@ -171,7 +174,7 @@ class Network:
 
     @cached_property
     def digest(self) -> str:
-        """64 hexadecimal digits. Two networks that say the same have the same, however their files are laid out."""
+        """64 hexadecimal digits. Networks with equal declarations have equal digests, in whatever files they are."""
         from sycee.compliance.canonical import digest
 
         return digest(self)

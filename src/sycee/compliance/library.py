@@ -1,4 +1,4 @@
-"""The profiles and lists that judge: those shipped, by name, and those of a reader's own, by path."""
+"""Libraries of profiles and lists: shipped ones by name, others by path."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from sycee.core.errors import UsageError
 
 
 def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> Library:
-    """The profiles named, each shipped or in a file of its own, with the lists that their rules look at.
+    """Return the library of these profiles, each shipped or in a file, with the lists that their rules name.
 
-    A text that holds a slash or ends in `.toml` is a path. Lists that are shipped are found by themselves; `lists` are
-    further ones, or others in place of shipped ones of the same id, each a file or a list that was read. UsageError for
-    a name that nothing has (with the nearest), for what is given twice and for a list that no profile names;
-    DocumentError for a wrong file.
+    A text with a slash or the ending `.toml` is a path. Shipped lists are found by name; `lists`, each a file or a
+    list, are added and replace shipped ones with the same id. UsageError for an unknown name, a duplicate, and a list
+    that no profile names; DocumentError for an invalid file.
     """
     if not profiles:
         raise UsageError("no profile was named", hint=f"profiles shipped: {', '.join(data.names('profiles'))}")
@@ -26,13 +25,14 @@ def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> L
     own = [each if isinstance(each, List) else regimes.read_list(each) for each in lists]
     given = {each.id: "a list" if isinstance(place, List) else place for each, place in zip(own, lists, strict=True)}
     if len(given) < len(own):
-        twice = next(each.id for place, each in enumerate(own) if each.id in [one.id for one in own[:place]])
+        ids = [each.id for each in own]
+        twice = next(id for index, id in enumerate(ids) if id in ids[:index])
         raise UsageError(f'the list "{twice}" was given twice', hint="name each list once")
     shipped = [_shipped(name) for name in data.names("lists") if name not in given]
     library = regimes.build_library(read, [*shipped, *own])
     for name in given.keys() - library.lists.keys():
         right = typos.hint(name, library.lists, f"lists named: {', '.join(library.lists) or 'none'}")
-        raise UsageError(f'{given[name]}: no profile named here looks at the list "{name}"', hint=right)
+        raise UsageError(f'{given[name]}: no loaded profile uses the list "{name}"', hint=right)
     return library
 
 

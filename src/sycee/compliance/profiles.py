@@ -1,14 +1,14 @@
-"""Regimes as data: profiles with their rules, and the lists that rules look at.
+"""Profiles, which are regimes as data, and the lists that their rules use.
 
-A profile says what it is (a pledge, a law, a contract), who adopted it, what makes it apply, and its rules; a rule is
-made of conditions over facts, each a test of `vocabulary.TESTS`. A new profile needs no code. Paths of facts, sets and
-lists are checked when a profile is read: what cannot be is an error with file, line, value and the nearest right word.
+A profile has a status (a pledge, a law, a contract), adoptions, conditions that make it apply, and rules. A rule
+consists of conditions over facts, each a test of `vocabulary.TESTS`. A new profile needs no code. Paths of facts, sets
+and lists are checked when a profile is read: an error has file, line, value and the nearest valid word.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,13 +18,15 @@ from zoneinfo import ZoneInfo
 
 from sycee.compliance import common_fields, fact_paths
 from sycee.compliance.canonical import digest
-from sycee.compliance.facts import CONTROL_BP, Adoption, Assurance
+from sycee.compliance.fact_paths import Roots
+from sycee.compliance.facts import ASSURANCES, CONTROL_BP, Adoption, Assurance, Dated
 from sycee.compliance.verdicts import Force
 from sycee.compliance.vocabulary import (
     AT_LEAST,
     AT_MOST,
     ATTESTED,
     BASIS_POINTS,
+    FLOW,
     LEVELS,
     LISTED,
     PARTS,
@@ -42,14 +44,13 @@ STATUSES: Final = ("pledge", "law", "contract")
 ADDRESSEES: Final = ("company", "state")
 RULE_KINDS: Final = ("checked", "attested")
 ROW_STATUSES: Final = ("listed", "pending", "recommended")
-ASSURANCES: Final = tuple(each.word for each in Assurance)
-BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and one of more than a year is none
+BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and none is longer than a year
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where something was read. `at_hand` is false where the text itself was not: it was re-typed from elsewhere."""
+    """A text that a profile or list rests on. `at_hand` is false if it was not read itself, but cited elsewhere."""
 
     id: str
     title: str
@@ -60,7 +61,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Supporter:
-    """Who stands by a profile, and how: member, signed, joint initiative, welcomed. That alone binds nobody."""
+    """A party that supports a profile: member, signed, joint initiative, welcomed. Support alone does not bind."""
 
     by: str
     relation: str
@@ -71,26 +72,26 @@ class Supporter:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test of one fact, or several of which one must hold (`any_of`; then it has no test of its own).
+    """One test of one fact; or, with `any_of` and without a test, several conditions of which one must hold.
 
-    `fact` is a path from the element at hand, or from the subject where there is none; `subject.` and `flow.` before
-    it name those. Only the arguments of its test are set.
+    `fact` is a path from the element, or from the subject of a rule without elements; the prefixes `subject.` and
+    `flow.` name other starts. Only the arguments of its test are set.
     """
 
     fact: str = ""
     test: str = ""
     negate: bool = False
-    values: frozenset[str] = frozenset()  # of a set test, unless `facts` says where they are declared
+    values: frozenset[str] = frozenset()  # of a set test, unless `facts` is the path of the set
     facts: str = ""
-    set_name: str = ""  # what the profile calls the values
+    set_name: str = ""  # the name of the values in the profile
     list: str = ""
-    parts: str = ""  # the path of what rows that are limited to parts, or to purposes, must meet
+    parts: str = ""  # paths of the values that rows limited to parts or purposes must meet
     purposes: str = ""
     control_bp: int = CONTROL_BP
     limit: int = 0
     topic: str = ""
     at_least: Assurance = Assurance.DECLARED
-    of: str = ""  # the path of the entities whose attestations count; the subject's without it
+    of: str = ""  # the path of the entities whose attestations count; empty: those of the subject
     hours: int = 0
     business_days: int = 0
     zone: str = ""
@@ -99,22 +100,38 @@ class Condition:
     any_of: tuple[Condition, ...] = ()
     place: str = ""
 
+    def leaves(self) -> Iterator[Condition]:
+        """Yield this condition; or the conditions of `any_of`, at any depth."""
+        if not self.any_of:
+            yield self
+        for each in self.any_of:
+            yield from each.leaves()
+
+    def paths(self) -> Iterator[str]:
+        """Yield all its paths of facts, at any depth."""
+        for leaf in self.leaves():
+            yield from filter(None, (leaf.fact, leaf.facts, leaf.parts, leaf.purposes, leaf.of))
+
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One of the things that make a regime apply: a condition on a level."""
+    """A condition on entities of a level that makes a profile apply."""
 
     level: str
     condition: Condition
+
+    def paths(self) -> Iterator[tuple[str, Roots]]:
+        """Yield the paths of its condition, with their roots."""
+        return ((path, Roots(self.level)) for path in self.condition.paths())
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `id` is PROFILE/RULE.
 
-    It applies where all of `flow` hold of the flow (on levels of a path), all of `when` of the subject, and none of
-    `unless`. Then all of `require` must hold: of the subject, or of each element of the list `each` of which all of
-    `where` hold.
+    It applies if the flow (on levels of a path) meets all of `flow`, and the subject meets all of `when` and none of
+    `unless`. Then the subject must meet all of `require`; or, with `each`, every element of that list which meets all
+    of `where`.
     """
 
     id: str
@@ -133,8 +150,8 @@ class Rule:
     each: str = ""
     where: tuple[Condition, ...] = ()
     require: tuple[Condition, ...] = ()
-    complete: str = ""  # a topic: who vouches that the list of elements, or the facts looked at, are all there are
-    basis: str = ""  # the field of an element that names the rule of another regime which asks for it
+    complete: str = ""  # the topic of an attestation that the elements or facts are complete
+    basis: str = ""  # the field of an element that names a rule of another regime, which requires it
     place: str = ""
 
     @property
@@ -142,10 +159,26 @@ class Rule:
         """The id of its profile."""
         return self.id.partition("/")[0]
 
+    def conditions(self) -> Iterator[tuple[Condition, Roots]]:
+        """Yield all conditions with their roots."""
+        subject, element = Roots(self.level), Roots(self.level, self.each)
+        yield from ((each, Roots(FLOW)) for each in self.flow)
+        yield from ((each, subject) for each in (*self.when, *self.unless))
+        yield from ((each, element) for each in (*self.where, *self.require))
+
+    def paths(self) -> Iterator[tuple[str, Roots]]:
+        """Yield the paths of all conditions, of `each` and of `basis`, with their roots."""
+        for condition, roots in self.conditions():
+            yield from ((path, roots) for path in condition.paths())
+        if self.each:
+            yield self.each, Roots(self.level)
+        if self.basis:
+            yield self.basis, Roots(self.level, self.each)
+
 
 @dataclass(frozen=True)
 class Profile:
-    """One regime, as of one version."""
+    """One version of one regime."""
 
     id: str
     version: int
@@ -166,29 +199,34 @@ class Profile:
     place: str = field(default="", compare=False)
 
     def force(self, at: date, adoptions: Sequence[Adoption] = ()) -> Force:
-        """How it binds on a day. `adoptions` are further ones, of a network; those of other profiles do not count."""
+        """Return how the profile binds on a day. `adoptions` are further ones, of this profile or others."""
         if at < self.effective_from or (self.effective_until is not None and at >= self.effective_until):
             return Force.NONE
         adopted = any(each.in_force(at) and each.profile == self.id for each in (*self.adoptions, *adoptions))
         return Force.ENFORCED if self.status != "pledge" or adopted else Force.ADVISED
 
+    def paths(self) -> Iterator[tuple[str, Roots]]:
+        """Yield the paths of all touches and rules, with their roots."""
+        yield from (each for touch in self.touches for each in touch.paths())
+        yield from (each for rule in self.rules for each in rule.paths())
+
 
 def normalized_name(name: str) -> str:
-    """What names are compared by: letters and signs alone, not how they are written.
+    """Return the form in which names are compared.
 
-    Wide and narrow forms, small and great letters, and blanks of any kind and number are the same, and what nobody can
-    see (Unicode category Cf) is left out. Whoever writes a name otherwise than its list does is not another party.
+    Wide and narrow forms, upper and lower case, and blanks of any kind and number are equal; invisible characters
+    (Unicode category Cf) are removed. Another spelling of a name is not another party.
     """
-    seen = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
+    visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Who stands on a list: `party` as an organisation's id or one of its identifiers, or another name of `also`.
+class Row(Dated):
+    """One party on a list: `party` is the id of an organisation, an identifier or a name; `also` are other names.
 
-    Limited to parts or purposes, it is about nothing else. Only a row that is `listed` excludes: one that is `pending`
-    makes the answer unknown, and one that is `recommended` is told and decides nothing.
+    A row with parts or purposes covers only those. Only a row that is `listed` excludes its party: one that is
+    `pending` makes the result unknown, and one that is `recommended` is reported and does not decide.
     """
 
     party: str
@@ -202,32 +240,28 @@ class Row:
     note: str = ""
     place: str = ""
 
-    def in_force(self, at: date) -> bool:
-        """Whether it counts on this day."""
-        return (self.from_date is None or self.from_date <= at) and (self.until_date is None or at < self.until_date)
-
 
 @dataclass(frozen=True)
 class List:
-    """A list of parties. It says how things were as of a day, and nothing from `valid_until` on."""
+    """A list of parties as of a day. It is not valid before that day, and from `valid_until` on."""
 
     id: str
     title: str
     publisher: str
     as_of: date
     valid_until: date | None
-    complete: bool  # false: rows are some of many, so that whoever is not on it may yet be listed
+    complete: bool  # false: a party without a row may still be listed
     sources: tuple[Source, ...]
     rows: tuple[Row, ...]
     note: str = ""
 
     def expired(self, at: date) -> bool:
-        """Whether it says nothing any more."""
+        """Return whether the list is no longer valid."""
         return self.valid_until is not None and at >= self.valid_until
 
     @cached_property
     def rows_by_name(self) -> Mapping[str, tuple[Row, ...]]:
-        """The rows by every name of their parties, as `key_of` has it."""
+        """The rows by every name of their parties, normalized."""
         names: dict[str, list[Row]] = {}
         for row in self.rows:
             for name in (row.party, *row.also):
@@ -237,15 +271,15 @@ class List:
 
 @dataclass(frozen=True)
 class Library:
-    """The profiles that judge, in their order, and the lists that they name. Each list is there: `put_together`."""
+    """Profiles in their order, and the lists that they name. `build_library` makes sure that each list exists."""
 
     profiles: tuple[Profile, ...]
     lists: Mapping[str, List]
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE3 over both, 64 hexadecimal digits."""
-        profiles = sorted(self.profiles, key=lambda each: each.id)  # in whatever order they were named
+        """BLAKE3 of both, 64 hexadecimal digits, regardless of the order of the profiles."""
+        profiles = sorted(self.profiles, key=lambda each: each.id)
         return digest([profiles, {name: self.lists[name] for name in sorted(self.lists)}])
 
     @cached_property
@@ -255,52 +289,65 @@ class Library:
 
 
 def build_library(profiles: Sequence[Profile], lists: Sequence[List]) -> Library:
-    """A library, with no list that nobody names: its digest would change with what it does not look at.
+    """Return a library of the profiles and of the lists that they name. Other lists would change its digest.
 
-    UsageError if a profile comes twice, or one of its rules names a list that is not among them.
+    UsageError for a profile that is given twice, and for a list that a rule names and that is not given.
     """
     by_id = {each.id: each for each in lists}
     named: set[str] = set()
-    for position, profile in enumerate(profiles):
-        if profile.id in [each.id for each in profiles[:position]]:
-            raise UsageError(f"The profile {profile.id} was given twice.", hint="Name each profile once.")
+    for index, profile in enumerate(profiles):
+        if profile.id in [each.id for each in profiles[:index]]:
+            raise UsageError(f"the profile {profile.id} was given twice", hint="name each profile once")
         named |= list_ids(profile)
         for name in sorted(named - by_id.keys()):
             near = typos.nearest(name, by_id)
-            right = f"Give it with --list FILE{f'; or did you mean {near}?' if near else '.'}"
-            raise UsageError(f"The profile {profile.id} names the list {name}, which was not found.", hint=right)
+            hint = "give it with --list FILE" + (f'; or did you mean "{near}"?' if near else "")
+            raise UsageError(f"the profile {profile.id} names the list {name}, which was not found", hint=hint)
     return Library(tuple(profiles), {name: by_id[name] for name in sorted(named)})
 
 
+def list_ids(profile: Profile) -> set[str]:
+    """Return the ids of the lists that the conditions of a profile name."""
+    conditions = [touch.condition for touch in profile.touches]
+    conditions += [condition for rule in profile.rules for condition, _ in rule.conditions()]
+    return {leaf.list for condition in conditions for leaf in condition.leaves()} - {""}
+
+
 def parse_profile(table: Table) -> Profile:
-    """A profile out of a document. DocumentError says what cannot be, and where."""
+    """Return the profile in a document. DocumentError for an invalid value."""
     return _ProfileReader(table).read()
 
 
 def read_profile(path: Path) -> Profile:
-    """The profile in a file. DocumentError if it cannot be read or says what cannot be."""
+    """Return the profile in a file. Errors as of `documents.read` and `parse_profile`."""
     return parse_profile(documents.read(path))
 
 
 def read_list(path: Path) -> List:
-    """The list in a file. DocumentError if it cannot be read or says what cannot be."""
+    """Return the list in a file. Errors as of `documents.read` and `parse_list`."""
     return parse_list(documents.read(path))
 
 
 def parse_list(table: Table) -> List:
-    """A list out of a document. DocumentError says what cannot be, and where."""
-    name = common_fields.name(table, "id")
-    title, publisher, note = table.text("title"), table.text("publisher"), common_fields.optional(table, "note")
+    """Return the list in a document. DocumentError for an invalid value."""
     as_of = table.day("as_of")
-    valid_until = common_fields.until(table, "valid_until", as_of)
-    complete = table.boolean("complete")
     sources = _sources(table)
-    rows = tuple(_row(each, sources) for each in common_fields.optional_tables(table, "rows"))
+    made = List(
+        id=common_fields.name(table, "id"),
+        title=table.text("title"),
+        publisher=table.text("publisher"),
+        as_of=as_of,
+        valid_until=common_fields.until(table, "valid_until", as_of),
+        complete=table.boolean("complete"),
+        sources=sources,
+        rows=tuple(_row(each, sources) for each in common_fields.optional_tables(table, "rows")),
+        note=common_fields.optional(table, "note"),
+    )
     table.finish()
-    if complete and not rows:
-        right = "its [[rows]], or complete = false: a whole list of nobody would let everybody through"
+    if made.complete and not made.rows:
+        right = "its [[rows]], or complete = false: a complete list of nobody would permit everybody"
         raise table.error("complete", "the list is complete and has no rows", right=right)
-    return List(name, title, publisher, as_of, valid_until, complete, sources, rows, note)
+    return made
 
 
 def _row(table: Table, sources: tuple[Source, ...]) -> Row:
@@ -315,26 +362,27 @@ def _row(table: Table, sources: tuple[Source, ...]) -> Row:
         until_date=common_fields.until(table, "until", from_date),
         source=table.choice("source", [source.id for source in sources]),
         note=common_fields.optional(table, "note"),
-        place=f"{table.file}:{table.line()}",
+        place=common_fields.place(table),
     )
     table.finish()
     return row
 
 
 class _ProfileReader:
-    """Takes one document apart. Sets are read first: conditions name them."""
+    """Reads one document. Sets are read first, because conditions name them."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.id = common_fields.name(table, "id")
         self.sources = _sources(table)
+        self.source_ids = [source.id for source in self.sources]
         self.sets: dict[str, tuple[str, ...]] = {}
         if "sets" in table:
             sets = table.table("sets")
             self.sets = {name: sets.texts(name) for name in sets.names()}
 
     def read(self) -> Profile:
-        """The whole profile."""
+        """Return the whole profile."""
         table = self.table
         effective_from = table.day("effective_from")
         profile = Profile(
@@ -354,12 +402,12 @@ class _ProfileReader:
             supporters=tuple(self._supporter(each) for each in common_fields.optional_tables(table, "supporters")),
             touches=tuple(self._touch(each) for each in common_fields.optional_tables(table, "touches")),
             rules=tuple(self._rule(each) for each in table.tables("rules")),
-            place=f"{table.file}:{table.line()}",
+            place=common_fields.place(table),
         )
         names = [rule.id for rule in profile.rules]
-        for position, each in enumerate(table.tables("rules")):
-            if names[position] in names[:position]:
-                raise each.error("id", f"the rule {names[position]} is there twice", right="another id for one of both")
+        for index, each in enumerate(table.tables("rules")):
+            if names[index] in names[:index]:
+                raise each.error("id", f"the rule {names[index]} is there twice", right="another id for one of them")
         table.finish()
         return profile
 
@@ -370,57 +418,55 @@ class _ProfileReader:
             relation=table.text("relation"),
             from_date=from_date,
             until_date=common_fields.until(table, "until", from_date),
-            source=table.choice("source", [source.id for source in self.sources]),
+            source=table.choice("source", self.source_ids),
         )
         table.finish()
         return supporter
 
     def _touch(self, table: Table) -> Touch:
         level = table.choice("level", tuple(LEVELS))
-        return Touch(level, self._condition(table, fact_paths.Roots(level)))
+        return Touch(level, self._condition(table, Roots(level)))
 
     def _rule(self, table: Table) -> Rule:
         level = table.choice("level", tuple(LEVELS))
         each = common_fields.optional(table, "each")
-        subject = fact_paths.Roots(level)
+        subject, element = Roots(level), Roots(level, each)
         if each:
             fact_paths.check_each(table, "each", each, subject)
-        element = fact_paths.Roots(level, each)
         if "flow" in table and level not in PATH_LEVELS:
-            raise table.error("flow", "is about what lies on the path of a flow", right='say it in "when"')
+            raise table.error("flow", "is for levels on the path of a flow", right='write these conditions in "when"')
         rule = Rule(
             id=f"{self.id}/{common_fields.name(table, 'id')}",
             title=table.text("title"),
             level=level,
             addressee=table.choice("addressee", ADDRESSEES),
             kind=table.choice("kind", RULE_KINDS),
-            source=table.choice("source", [source.id for source in self.sources]),
+            source=table.choice("source", self.source_ids),
             clause=common_fields.optional(table, "clause"),
             remedy=table.text("remedy"),
             interpretation=common_fields.optional(table, "interpretation"),
             when_unknown=table.choice("when_unknown", ("unknown", "fail"), "unknown"),
-            flow=self._conditions(table, "flow", fact_paths.Roots("flow")),
+            flow=self._conditions(table, "flow", Roots(FLOW)),
             when=self._conditions(table, "when", subject),
             unless=self._conditions(table, "unless", subject),
             each=each,
             where=self._conditions(table, "where", element) if each else (),
             require=self._conditions(table, "require", element),
             complete=common_fields.optional(table, "complete"),
-            basis=common_fields.optional(table, "basis"),
-            place=f"{table.file}:{table.line()}",
+            basis=self._path(table, "basis", element),
+            place=common_fields.place(table),
         )
-        if rule.basis:
-            fact_paths.check(table, "basis", rule.basis, element)
         if not rule.require:
-            raise table.error(None, 'has no "require"', right="say what must hold: require = [{ fact = …, test = … }]")
+            right = "the conditions that must hold: require = [{ fact = …, test = … }]"
+            raise table.error(None, 'has no "require"', right=right)
         table.finish()
         return rule
 
-    def _conditions(self, table: Table, key: str, roots: fact_paths.Roots) -> tuple[Condition, ...]:
+    def _conditions(self, table: Table, key: str, roots: Roots) -> tuple[Condition, ...]:
         return tuple(self._condition(each, roots) for each in common_fields.optional_tables(table, key))
 
-    def _condition(self, table: Table, roots: fact_paths.Roots) -> Condition:
-        place = f"{table.file}:{table.line()}"
+    def _condition(self, table: Table, roots: Roots) -> Condition:
+        place = common_fields.place(table)
         if "any" in table:
             any_of = tuple(self._condition(each, roots) for each in table.tables("any"))
             table.finish()
@@ -432,7 +478,7 @@ class _ProfileReader:
         table.finish()
         return Condition(fact=fact, test=test, negate=negate, place=place, **arguments)  # type: ignore[arg-type]
 
-    def _arguments(self, table: Table, test: str, roots: fact_paths.Roots) -> dict[str, object]:
+    def _arguments(self, table: Table, test: str, roots: Roots) -> dict[str, object]:
         if test in SETS:
             return self._set(table, roots)
         if test in LISTED:
@@ -447,7 +493,7 @@ class _ProfileReader:
         if test == ATTESTED:
             return {
                 "topic": table.text("topic"),
-                "at_least": Assurance[table.choice("at_least", ASSURANCES, ASSURANCES[0]).replace("-", "_").upper()],
+                "at_least": ASSURANCES[table.choice("at_least", tuple(ASSURANCES), Assurance.DECLARED.word)],
                 "of": self._path(table, "of", roots),
             }
         if test == RETURNED_IN_TIME:
@@ -461,14 +507,13 @@ class _ProfileReader:
             }
         return {}
 
-    def _set(self, table: Table, roots: fact_paths.Roots) -> dict[str, object]:
+    def _set(self, table: Table, roots: Roots) -> dict[str, object]:
         given = [key for key in ("set", "values", "facts") if key in table]
         for key in ("set", "values", "facts"):
             table.offer(key)
         if len(given) != 1:
-            raise table.error(
-                None, f"has {' and '.join(given) or 'no values'}", right='one of "set", "values" and "facts"'
-            )
+            problem = f"has {' and '.join(given) or 'no values'}"
+            raise table.error(None, problem, right='one of "set", "values" and "facts"')
         if given == ["facts"]:
             return {"facts": self._path(table, "facts", roots)}
         if given == ["values"]:
@@ -479,8 +524,8 @@ class _ProfileReader:
         self._check_values(table, "set", self.sets[name], roots)
         return {"values": frozenset(self.sets[name]), "set_name": name}
 
-    def _check_values(self, table: Table, key: str, values: Sequence[str], roots: fact_paths.Roots) -> None:
-        """A value that the fact can never have would make a test that never finds it."""
+    def _check_values(self, table: Table, key: str, values: Sequence[str], roots: Roots) -> None:
+        """Raise DocumentError for a value that the fact cannot have, and that a test would never find."""
         fields = fact_paths.fields(table, "fact", table.text("fact"), roots)
         for value in values:
             for each in fields:
@@ -499,14 +544,13 @@ class _ProfileReader:
                 raise table.error("holidays", f"found {documents.found(day)}", right=right) from error
         return frozenset(days)
 
-    def _path(self, table: Table, key: str, roots: fact_paths.Roots) -> str:
-        return (
-            fact_paths.check(table, key, table.text(key), roots) if key in table else common_fields.optional(table, key)
-        )
+    def _path(self, table: Table, key: str, roots: Roots) -> str:
+        path = common_fields.optional(table, key)
+        return fact_paths.check(table, key, path, roots) if path else ""
 
 
 def adoption(table: Table, profile: str = "") -> Adoption:
-    """An adoption out of a table, of this profile, or of the one that it names itself."""
+    """Return the adoption in a table, of this profile or else of the one that the table names."""
     from_date = table.day("from")
     made = Adoption(
         profile=profile or common_fields.name(table, "profile"),
@@ -523,34 +567,14 @@ def adoption(table: Table, profile: str = "") -> Adoption:
 def _weekend(table: Table) -> tuple[str, ...]:
     weekend = table.texts("weekend", choices=DAYS, default=("saturday", "sunday"))
     if len(set(weekend)) == len(DAYS):
-        raise table.error("weekend", "found every day of the week", right="the days off: one is left for business")
+        raise table.error("weekend", "found every day of the week", right="the days off: at least one day is left out")
     return weekend
-
-
-def list_ids(profile: Profile) -> set[str]:
-    """The ids of the lists that its conditions name."""
-    waiting = [touch.condition for touch in profile.touches]
-    for rule in profile.rules:
-        waiting += (*rule.flow, *rule.when, *rule.unless, *rule.where, *rule.require)
-    names = set()
-    while waiting:
-        condition = waiting.pop()
-        names.add(condition.list)
-        waiting += condition.any_of
-    return names - {""}
 
 
 def _sources(table: Table) -> tuple[Source, ...]:
     sources = []
     for each in table.tables("sources"):
-        sources.append(
-            Source(
-                common_fields.name(each, "id"),
-                each.text("title"),
-                each.text("publisher"),
-                each.day("date"),
-                each.boolean("at_hand"),
-            )
-        )
+        name, title, publisher = common_fields.name(each, "id"), each.text("title"), each.text("publisher")
+        sources.append(Source(name, title, publisher, each.day("date"), each.boolean("at_hand")))
         each.finish()
     return tuple(sources)

@@ -1,17 +1,18 @@
 """JSON Schemas (draft 2020-12) of declarations, profiles and lists, for editors and for programs that write them.
 
-Made of the same tables that the readers go by. A schema sees one document, as JSON: dates are texts in it. What only
-the readers can see (whether an id is declared, a path of facts can be, a signature verifies) is theirs to say, so a
-document that a schema takes may still be wrong; one that it refuses is.
+They are generated from the tables that the readers use. A schema sees one document as JSON, in which dates are texts.
+It cannot check whether an id is declared, a path of facts exists or a signature verifies. So a document that is valid
+by its schema may still be refused by the reader; a document that the schema refuses is always invalid.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sycee.compliance import attestations, profiles, territories, vocabulary
+from sycee.compliance.facts import ASSURANCES
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, TESTS, Field, Kind, Type
 
@@ -36,25 +37,29 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
 
 
 def texts() -> dict[str, str]:
-    """The files of the schemas, by name, as they are published."""
-    made = {"declarations": of_declarations(), "profile": of_profiles(), "list": of_lists()}
-    return {f"{name}.schema.json": _written(schema) + "\n" for name, schema in made.items()}
+    """Return the content of the published schema files, by name."""
+    schemas = {"declarations": of_declarations(), "profile": of_profiles(), "list": of_lists()}
+    return {f"{name}.schema.json": _json(schema) + "\n" for name, schema in schemas.items()}
 
 
 def of_declarations() -> Schema:
-    """The schema of one file of declarations."""
+    """Return the schema of one file of declarations."""
     lists = {kind.plural: _list(_ref(kind.name), kind.meaning) for kind in KINDS.values()}
-    rest = {"attestations": "who vouches for what", "adoptions": "who made a profile binding", "waivers": "who let off"}
+    rest = {
+        "attestations": "confirmations by organisations",
+        "adoptions": "adoptions of profiles by authorities",
+        "waivers": "exemptions of subjects from rules",
+    }
     others = {name: _list(_ref(name.removesuffix("s")), meaning) for name, meaning in rest.items()}
     schema = _object({"network": _ref("network"), **lists, **others}, required=())
     definitions = {kind.name: _entity(kind) for kind in KINDS.values()}
     definitions |= {"network": _network(), "attestation": _attestation(), "waiver": _waiver()}
-    definitions |= {"adoption": _adoption(profile=True), "provenance": _object(_about(), required=())}
+    definitions |= {"adoption": _adoption(profile=True), "provenance": _object(_provenance(), required=())}
     return _document("Declarations about a network", schema, definitions)
 
 
 def of_profiles() -> Schema:
-    """The schema of a profile."""
+    """Return the schema of a profile."""
     schema = _object(
         {
             "id": _ref("name"),
@@ -62,13 +67,10 @@ def of_profiles() -> Schema:
             "title": _ref("text"),
             "status": _enum(profiles.STATUSES),
             "issuer": _ref("text"),
-            "effective_from": _ref("date"),
-            "effective_until": _ref("date"),
-            "reviewed": _ref("date"),
-            "summary": _ref("text"),
-            "limits": _ref("text"),
+            **_refs("date", "effective_from", "effective_until", "reviewed"),
+            **_refs("text", "summary", "limits"),
             "sources": _list(_ref("source"), least=1),
-            "sets": {"type": "object", "additionalProperties": _words_of("text", least=1)},
+            "sets": {"type": "object", "additionalProperties": _set_of("text", least=1)},
             "adoptions": _list(_ref("adoption"), least=1),
             "supporters": _list(_ref("supporter"), least=1),
             "touches": _list(_ref("touch"), least=1),
@@ -76,26 +78,25 @@ def of_profiles() -> Schema:
         },
         optional=("effective_until", "sets", "adoptions", "supporters", "touches"),
     )
+    supporter = {**_refs("text", "by", "relation"), **_refs("date", "from", "until"), "source": _ref("name")}
     definitions = {
         "source": _source(),
         "adoption": _adoption(profile=False),
-        "supporter": _supporter(),
+        "supporter": _object(supporter, optional=("until",)),
         "condition": _condition({}),
-        "touch": _condition({"level": _enum(tuple(LEVELS))}),
+        "touch": _condition({"level": _enum(LEVELS)}),
         "rule": _rule(),
     }
     return _document("A profile: a regime as data", schema, definitions)
 
 
 def of_lists() -> Schema:
-    """The schema of a list of parties."""
+    """Return the schema of a list of parties."""
     schema = _object(
         {
             "id": _ref("name"),
-            "title": _ref("text"),
-            "publisher": _ref("text"),
-            "as_of": _ref("date"),
-            "valid_until": _ref("date"),
+            **_refs("text", "title", "publisher"),
+            **_refs("date", "as_of", "valid_until"),
             "complete": _BOOLEAN,
             "sources": _list(_ref("source"), least=1),
             "rows": _list(_ref("row"), least=1),
@@ -106,20 +107,20 @@ def of_lists() -> Schema:
     return _document("A list of parties", schema, {"source": _source(), "row": _row()})
 
 
-def _written(value: Any, before: str = "") -> str:
-    """JSON for people: whatever fits on a line is on one."""
+def _json(value: Any, indent: str = "") -> str:
+    """Return JSON with each value on one line if it fits there."""
     line = json.dumps(value)
-    if len(before) + len(line) <= _LINE_MAX or not isinstance(value, dict | list):
+    if len(indent) + len(line) <= _LINE_MAX or not isinstance(value, dict | list):
         return line
-    inner = f"{before} "
+    inner = f"{indent} "
     if isinstance(value, list):
-        return "[\n" + ",\n".join(f"{inner}{_written(each, inner)}" for each in value) + f"\n{before}]"
-    parts = (f"{inner}{json.dumps(key)}: {_written(each, inner)}" for key, each in value.items())
-    return "{\n" + ",\n".join(parts) + f"\n{before}}}"
+        return "[\n" + ",\n".join(f"{inner}{_json(each, inner)}" for each in value) + f"\n{indent}]"
+    parts = (f"{inner}{json.dumps(key)}: {_json(each, inner)}" for key, each in value.items())
+    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
 
 
 def _document(title: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """A whole schema, with those of the shared definitions that it uses."""
+    """Return a whole schema, with the shared definitions that it uses."""
     written = json.dumps([schema, dict(definitions)])
     used = {name: each for name, each in _DEFINITIONS.items() if f'"#/$defs/{name}"' in written}
     return {"$schema": DRAFT, "title": title, **schema, "$defs": {**used, **definitions}}
@@ -127,18 +128,13 @@ def _document(title: str, schema: Schema, definitions: Mapping[str, Schema]) -> 
 
 def _entity(kind: Kind) -> Schema:
     fields = {field.name: _field(field) for field in kind.fields}
-    provenance = _object({name: _ref("provenance") for name in fields}, required=())
-    own: Schema = {"id": _ref("name"), "name": _ref("text"), **_about(), "provenance": provenance}
+    provenance = _object(_refs("provenance", *fields), required=())
+    own: Schema = {"id": _ref("name"), "name": _ref("text"), **_provenance(), "provenance": provenance}
     return {"description": kind.meaning, **_object({**own, **fields}, required=("id",))}
 
 
-def _about() -> dict[str, Schema]:
-    return {
-        "source": _ref("text"),
-        "as_of": _ref("date"),
-        "expires": _ref("date"),
-        "synthetic": _BOOLEAN,
-    }
+def _provenance() -> dict[str, Schema]:
+    return {"source": _ref("text"), **_refs("date", "as_of", "expires"), "synthetic": _BOOLEAN}
 
 
 def _field(field: Field) -> Schema:
@@ -149,11 +145,11 @@ def _value(field: Field) -> Schema:
     bounds = {"least": field.least, "most": field.most}
     if field.type is Type.ELEMENTS:
         fields = {each.name: _field(each) for each in field.fields}
-        return _list(_object({**fields, "from": _ref("date"), "until": _ref("date")}, required=()))
+        return _list(_object({**fields, **_refs("date", "from", "until")}, required=()))
     if field.type is Type.INTEGER:
         return _integer(**bounds)
     if field.type in (Type.REFERENCES, Type.STATES):
-        return _words_of("state" if field.type is Type.STATES else "name", **bounds)
+        return _set_of("state" if field.type is Type.STATES else "name", **bounds)
     if field.type is Type.WORDS:
         return {"type": "array", "items": _text(field), "uniqueItems": True}
     simple: Mapping[Type, Schema] = {
@@ -177,7 +173,7 @@ def _word(words: Sequence[str]) -> Schema:
 
 
 def _network() -> Schema:
-    head = {"id": _ref("name"), "title": _ref("text"), "undeclared": _words_of("text"), **_about()}
+    head = {"id": _ref("name"), "title": _ref("text"), "undeclared": _set_of("text"), **_provenance()}
     del head["expires"]
     return _object(head, required=("id", "title", "as_of"))
 
@@ -187,12 +183,11 @@ def _attestation() -> Schema:
     schema = _object(
         {
             "subject": _ref("name"),
-            "topics": _words_of("topic", least=1),
-            "facts": _words_of("text", least=1),
-            "assurance": _enum(tuple(attestations.WORDS)),
+            "topics": _set_of("topic", least=1),
+            "facts": _set_of("text", least=1),
+            "assurance": _enum(ASSURANCES),
             "by": _ref("name"),
-            "as_of": _ref("date"),
-            "expires": _ref("date"),
+            **_refs("date", "as_of", "expires"),
             "source": _ref("text"),
             "signature": {"type": "string", "pattern": f"^{attestations.SIGNATURE_PATTERN}$"},
         },
@@ -207,39 +202,22 @@ def _attestation() -> Schema:
 
 
 def _waiver() -> Schema:
-    subject = f"^{vocabulary.NAME}({ON_PATH}{vocabulary.NAME})?$"
-    return _object(
-        {
-            "rule": _ref("rule_name"),
-            "subject": {"type": "string", "pattern": subject},
-            "role": _ref("text"),
-            "reason": _ref("text"),
-            "from": _ref("date"),
-            "until": _ref("date"),
-        }
-    )
+    subject = {"type": "string", "pattern": f"^{vocabulary.NAME}({ON_PATH}{vocabulary.NAME})?$"}
+    texts, days = _refs("text", "role", "reason"), _refs("date", "from", "until")
+    return _object({"rule": _ref("rule_name"), "subject": subject, **texts, **days})
 
 
 def _adoption(*, profile: bool) -> Schema:
     named: Schema = {"profile": _ref("name")} if profile else {}
-    dated = {"from": _ref("date"), "until": _ref("date"), "source": _ref("text")}
-    return _object({**named, "by": _ref("text"), "basis": _ref("text"), **dated}, optional=("until", "source"))
-
-
-def _supporter() -> Schema:
-    dated = {"from": _ref("date"), "until": _ref("date"), "source": _ref("name")}
-    return _object({"by": _ref("text"), "relation": _ref("text"), **dated}, optional=("until",))
+    days = _refs("date", "from", "until")
+    return _object(
+        {**named, **_refs("text", "by", "basis"), **days, "source": _ref("text")}, optional=("until", "source")
+    )
 
 
 def _source() -> Schema:
     return _object(
-        {
-            "id": _ref("name"),
-            "title": _ref("text"),
-            "publisher": _ref("text"),
-            "date": _ref("date"),
-            "at_hand": _BOOLEAN,
-        }
+        {"id": _ref("name"), **_refs("text", "title", "publisher"), "date": _ref("date"), "at_hand": _BOOLEAN}
     )
 
 
@@ -247,12 +225,11 @@ def _row() -> Schema:
     return _object(
         {
             "party": _ref("text"),
-            "also": _words_of("text", least=1),
+            "also": _set_of("text", least=1),
             "status": _enum(profiles.ROW_STATUSES),
             "parts": {"type": "array", "items": _word(vocabulary.PARTS), "uniqueItems": True, "minItems": 1},
             "purposes": {"type": "array", "items": _word(vocabulary.PURPOSES), "uniqueItems": True, "minItems": 1},
-            "from": _ref("date"),
-            "until": _ref("date"),
+            **_refs("date", "from", "until"),
             "source": _ref("name"),
             "note": _ref("text"),
         },
@@ -262,23 +239,17 @@ def _row() -> Schema:
 
 def _rule() -> Schema:
     conditions = _list(_ref("condition"), least=1)
-    texts = {name: _ref("text") for name in ("title", "clause", "remedy", "interpretation", "complete")}
     schema = _object(
         {
             "id": _ref("name"),
-            **texts,
+            **_refs("text", "title", "clause", "remedy", "interpretation", "complete"),
             "source": _ref("name"),
-            "level": _enum(tuple(LEVELS)),
+            "level": _enum(LEVELS),
             "addressee": _enum(profiles.ADDRESSEES),
             "kind": _enum(profiles.RULE_KINDS),
             "when_unknown": _enum(("unknown", "fail")),
-            "each": _ref("path"),
-            "basis": _ref("path"),
-            "flow": conditions,
-            "when": conditions,
-            "unless": conditions,
-            "where": conditions,
-            "require": conditions,
+            **_refs("path", "each", "basis"),
+            **dict.fromkeys(("flow", "when", "unless", "where", "require"), conditions),
         },
         required=("id", "title", "level", "addressee", "kind", "source", "remedy", "require"),
     )
@@ -287,38 +258,33 @@ def _rule() -> Schema:
 
 
 def _condition(more: Mapping[str, Schema]) -> Schema:
-    """One test of one fact, or several of which one must hold; `more` is what stands beside."""
+    """Return the schema of one test of one fact, or of several conditions; both have the properties `more` too."""
     any_of = _object({**more, "any": _list(_ref("condition"), least=1)})
     return {"oneOf": [any_of, *(_tests(names, arguments, more) for names, arguments in _arguments())]}
 
 
 def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[str, Schema]) -> Schema:
-    """The tests that take these arguments, and no others."""
+    """Return the schema of the tests that have these arguments and no others."""
     fact = {} if vocabulary.ATTESTED in names else {"fact": _ref("path")}
     test = {"oneOf": [{"const": name, "description": TESTS[name]} for name in names]}
     needed = {"limit", "topic", "list", "hours", "business_days", "zone"} & arguments.keys()
-    known = {**more, **fact, "test": test, "negate": _BOOLEAN, **arguments}
-    schema = _object(known, required=(*more, *fact, "test", *sorted(needed)))
+    properties = {**more, **fact, "test": test, "negate": _BOOLEAN, **arguments}
+    schema = _object(properties, required=(*more, *fact, "test", *sorted(needed)))
     if names == vocabulary.SETS:
         schema["oneOf"] = [{"required": [each]} for each in arguments]
     return schema
 
 
 def _arguments() -> list[tuple[Sequence[str], dict[str, Schema]]]:
-    """What tests take: each group of tests with its arguments."""
-    values = {"set": _ref("text"), "values": _words_of("text", least=1), "facts": _ref("path")}
-    listed = {
-        "list": _ref("text"),
-        "parts": _ref("path"),
-        "purposes": _ref("path"),
-        "control_bp": _integer(least=1, most=BASIS_POINTS),
-    }
-    attested = {"topic": _ref("text"), "at_least": _enum(profiles.ASSURANCES), "of": _ref("path")}
+    """Return groups of tests, each with its arguments."""
+    values = {"set": _ref("text"), "values": _set_of("text", least=1), "facts": _ref("path")}
+    control = _integer(least=1, most=BASIS_POINTS)
+    listed = {"list": _ref("text"), **_refs("path", "parts", "purposes"), "control_bp": control}
+    attested = {"topic": _ref("text"), "at_least": _enum(ASSURANCES), "of": _ref("path")}
     in_time = {
         "hours": _integer(least=1),
         "business_days": _integer(least=0),
-        "zone": _ref("text"),
-        "holidays": _ref("text"),
+        **_refs("text", "zone", "holidays"),
         "weekend": {"type": "array", "items": _enum(profiles.DAYS), "uniqueItems": True, "minItems": 1},
     }
     groups: list[tuple[Sequence[str], dict[str, Schema]]] = [
@@ -336,31 +302,35 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _enum(words: Sequence[str]) -> Schema:
+def _refs(name: str, *properties: str) -> dict[str, Schema]:
+    return {each: _ref(name) for each in properties}
+
+
+def _enum(words: Iterable[str]) -> Schema:
     return {"enum": list(words)}
 
 
+def _bounds(**bounds: int | None) -> Schema:
+    return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
 def _integer(least: int | None = None, most: int | None = None) -> Schema:
-    bounds = {"minimum": least, "maximum": most}
-    return {"type": "integer", **{name: bound for name, bound in bounds.items() if bound is not None}}
+    return {"type": "integer", **_bounds(minimum=least, maximum=most)}
 
 
-def _words_of(name: str, least: int | None = None, most: int | None = None) -> Schema:
-    bounds = {"minItems": least, "maxItems": most}
-    bounded = {key: bound for key, bound in bounds.items() if bound is not None}
-    return {"type": "array", "items": _ref(name), "uniqueItems": True, **bounded}
+def _set_of(name: str, least: int | None = None, most: int | None = None) -> Schema:
+    return {"type": "array", "items": _ref(name), "uniqueItems": True, **_bounds(minItems=least, maxItems=most)}
 
 
-def _list(items: Schema, meaning: str = "", least: int = 0) -> Schema:
-    described = {"description": meaning} if meaning else {}
-    bounded = {"minItems": least} if least else {}
-    return {**described, "type": "array", "items": items, **bounded}
+def _list(items: Schema, meaning: str = "", least: int | None = None) -> Schema:
+    description = {"description": meaning} if meaning else {}
+    return {**description, "type": "array", "items": items, **_bounds(minItems=least)}
 
 
 def _object(
     properties: Mapping[str, Schema], *, required: Sequence[str] | None = None, optional: Sequence[str] = ()
 ) -> Schema:
-    """A table that has these keys and no others: all of them, but for those that are optional; or those required."""
+    """Return the schema of a table with these keys and no others. All keys are required, or all but `optional`."""
     needed = [name for name in properties if name not in optional] if required is None else list(required)
     return {
         "type": "object",

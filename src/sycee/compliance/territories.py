@@ -1,7 +1,7 @@
-"""Which codes of states and territories there are: those of ISO 3166-1 alpha-2, and those that it leaves to its users.
+"""Codes of states and territories: ISO 3166-1 alpha-2, with the codes that the standard leaves to its users.
 
-They are data. A code that means nothing would make a rule about a state pass over whoever slipped, so that no other is
-taken, in declarations as in the sets of profiles.
+The codes are data. No other code is accepted, in declarations or in sets of profiles, because a rule about a state
+would silently skip an entity with a mistyped code.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from sycee.core import typos
 
 @cache
 def codes() -> frozenset[str]:
-    """All of them, two upper-case letters each."""
+    """Return all codes, two upper-case letters each."""
     return frozenset((*_document()["codes"], *_document()["user_assigned"]))
 
 
 @cache
 def pattern() -> str:
-    """A regular expression that the codes, and nothing else, are as a whole."""
+    """Return a regular expression that matches a code as a whole, and nothing else."""
     by_first = groupby(sorted(codes()), key=lambda code: code[0])
-    return "|".join(f"{first}[{''.join(code[1] for code in some)}]" for first, some in by_first)
+    return "|".join(f"{first}[{''.join(code[1] for code in group)}]" for first, group in by_first)
 
 
 def nearest(code: str) -> str | None:
-    """The code that was most likely meant: by its case, by the three letters of the same state, or by likeness."""
-    of_three: dict[str, str] = {three: two for two, three in _document()["codes"].items()}
+    """Return the code that was probably meant: in upper case, for a code of three letters, or the most similar."""
+    by_three_letters: dict[str, str] = {three: two for two, three in _document()["codes"].items()}
     upper = code.upper()
     if upper in codes():
         return upper
-    return of_three.get(upper) or typos.nearest(upper, codes())
+    return by_three_letters.get(upper) or typos.nearest(upper, codes())
 
 
 @cache

@@ -1,8 +1,8 @@
-"""What can be declared: the kinds of entities, their fields, and the words that rules are made of.
+"""The vocabulary of declarations and profiles: kinds of entities, their fields, and the tests of conditions.
 
-This one table is the language of the room. Declarations are read by it, paths in profiles are checked against it, the
-JSON Schema and the reference page are made from it. It knows kinds of things (an organisation, a cable segment, a
-flow), and no country and no vendor: those are data.
+Declarations are read according to these tables, paths in profiles are checked against them, and the JSON Schemas and
+the reference pages are generated from them. They name kinds of things (an organisation, a cable segment, a flow), and
+no country and no vendor: those are data.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ APP: Final = "app"
 PARTICIPANT: Final = "participant"
 FLOW: Final = "flow"
 
-BASIS_POINTS: Final = 10_000  # the whole of an organisation, in shares of a hundredth of a percent
+BASIS_POINTS: Final = 10_000  # all shares of an organisation; one is a hundredth of a percent
 
-# What ids and codes look like, as regular expressions over the whole text.
+# The form of ids and codes, as regular expressions for the whole text.
 NAME: Final = "[a-z0-9]+(-[a-z0-9]+)*"
-RULE_NAME: Final = f"{NAME}/{NAME}"  # PROFILE/RULE; likewise PROFILE/WORD
-TOPIC: Final = f"{NAME}(/{NAME})?"  # what an attestation is of
+RULE_NAME: Final = f"{NAME}/{NAME}"  # PROFILE/RULE, and PROFILE/WORD
+TOPIC: Final = f"{NAME}(/{NAME})?"  # of an attestation
 
 
 class Type(Enum):
-    """What a field holds."""
+    """Type of a field's value."""
 
-    TEXT = auto()  # a text for people, or one of `Field.words`
-    WORDS = auto()  # a list of such
-    STATE = auto()  # the code of a state or territory, each a unit of its own: one of `states.codes()`
+    TEXT = auto()  # free text, or one of `Field.words`
+    WORDS = auto()  # a list of these
+    STATE = auto()  # a code of `territories.codes()`; a territory with a code of its own is separate from its state
     STATES = auto()
     BOOLEAN = auto()
     INTEGER = auto()
@@ -48,11 +48,10 @@ class Type(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One fact that may be declared. What is left out is unknown; an empty list says that there is none.
+    """One fact that can be declared.
 
-    Where there are `words`, no others can be said, so that a slip is found; but a profile may have words of its own,
-    written PROFILE/WORD. `least` and `most` bound a number, or how many a list has. `pattern` is a regular expression
-    that a text must be, as a whole; `meaning` says the same to people.
+    With `words`, only these are allowed, and words of a profile's own, written PROFILE/WORD. `least` and `most` bound a
+    number or the length of a list. `pattern` is a regular expression for the whole text, which `meaning` explains.
     """
 
     name: str
@@ -66,15 +65,15 @@ class Field:
     pattern: str = ""
 
     def field(self, name: str) -> Field | None:
-        """The field of this name of the elements of this list."""
+        """Return the field of this name of the elements."""
         return next((each for each in self.fields if each.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of entities: `name`, as rules say it, and `plural`, as declarations do.
+    """One kind of entities: `name` in rules, `plural` in declarations.
 
-    `answering` are the fields that name who answers for it: what these sign about it is self-signed.
+    `responsible` are the fields that name the responsible organisations, whose attestations are self-signed.
     """
 
     name: str
@@ -84,7 +83,7 @@ class Kind:
     responsible: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field | None:
-        """The field of this name."""
+        """Return the field of this name."""
         return next((each for each in self.fields if each.name == name), None)
 
 
@@ -128,6 +127,14 @@ def _elements(name: str, meaning: str, *fields: Field) -> Field:
     return Field(name, Type.ELEMENTS, meaning, fields=fields)
 
 
+def _place(name: str, meaning: str, *more: Field) -> Field:
+    return _elements(name, meaning, _reference("at", "the cloud or facility", CLOUD, FACILITY), *more)
+
+
+def _kind(name: str, plural: str, meaning: str, *fields: Field, responsible: tuple[str, ...] = ()) -> Kind:
+    return Kind(name, plural, meaning, fields, responsible)
+
+
 PARTS: Final = ("transmission", "control", "computing", "storage", "surveillance")
 PURPOSES: Final = (
     "payment",
@@ -150,229 +157,212 @@ CLASSES: Final = (
 )
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 
+_OPERATOR: Final = _reference("operator", "the organisation that operates it", ORGANISATION)
+_OWNER: Final = _reference("owner", "the organisation that owns it", ORGANISATION)
 _EQUIPMENT: Final = _elements(
     "equipment",
-    "what is installed, by its part in the traffic",
-    _reference("vendor", "who made it", ORGANISATION),
-    _text("part", "what it does to the traffic", *PARTS),
-    _text("model", "what its maker calls it"),
+    "the installed equipment",
+    _reference("vendor", "its maker", ORGANISATION),
+    _text("part", "its function for the traffic", *PARTS),
+    _text("model", "the model, as its maker names it"),
 )
 _ENDS: Final = Field("ends", Type.REFERENCES, "the two places that it joins", kinds=(FACILITY,), least=2, most=2)
-_COST: Final = _integer("cost", "what a flow over it costs, in a unit that the network chooses; routes add it up")
-_LATENCY: Final = _integer("latency_us", "how long a message takes over it, in microseconds")
+_COST: Final = _integer("cost", "the cost of a flow over it, in a unit of the network's choice; routes add costs up")
+_LATENCY: Final = _integer("latency_us", "the time that a message takes over it, in microseconds")
 _DECISIONS: Final = _elements(
     "decisions",
-    "what authorities said of it",
+    "decisions of authorities about it",
     _text("by", "the authority"),
-    _text("kind", "what it came to", "recommended-denial", "recommended-grant", "pending", "denied", "granted"),
-    _text("conditions", "what was asked in return"),
+    _text("kind", "the decision", "recommended-denial", "recommended-grant", "pending", "denied", "granted"),
+    _text("conditions", "the conditions of the decision"),
 )
-
-
-def _place(name: str, meaning: str, *more: Field) -> Field:
-    return _elements(name, meaning, _reference("at", "where", CLOUD, FACILITY), *more)
-
 
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
-        Kind(
+        _kind(
             ORGANISATION,
             "organisations",
-            "a firm, an authority, a person that owns something",
-            (
-                _state("where it is incorporated or, of an authority, whose it is"),
-                _words("identifiers", 'what lists call it, such as "lei:…" or a name as the list writes it'),
-                _elements(
-                    "owners",
-                    "who holds its shares",
-                    _reference("owner", "the holder", ORGANISATION),
-                    _integer("share_bp", "its share, in basis points", BASIS_POINTS),
-                ),
-                _integer("dispersed_bp", "shares of holders too small to control, in basis points", BASIS_POINTS),
-                _text(
-                    "key",
-                    "its Ed25519 public key, 64 hexadecimal digits: attestations that it signs are checked",
-                    pattern="[0-9a-f]{64}",
-                ),
+            "a firm, an authority, or a person that owns something",
+            _state("the state of incorporation or, of an authority, its state"),
+            _words("identifiers", 'its names on lists, such as "lei:…" or a name as the list writes it'),
+            _elements(
+                "owners",
+                "the holders of its shares",
+                _reference("owner", "the holder", ORGANISATION),
+                _integer("share_bp", "the share, in basis points", BASIS_POINTS),
+            ),
+            _integer("dispersed_bp", "shares of holders too small to control, in basis points", BASIS_POINTS),
+            _text(
+                "key",
+                "its Ed25519 public key, 64 hexadecimal digits, for the attestations that it signs",
+                pattern="[0-9a-f]{64}",
             ),
         ),
-        Kind(
+        _kind(
             FACILITY,
             "facilities",
-            "a place that data can be at or go through: a gateway, an exchange, a landing station, a data centre",
-            (
-                _state("where it stands"),
-                _text("use", "what it is", "gateway", "exchange", "landing", "data-centre", "mission"),
-                _reference("operator", "who runs it", ORGANISATION),
-                _reference("owner", "whose it is", ORGANISATION),
-                _EQUIPMENT,
-            ),
+            "a place that holds or forwards data: a gateway, an exchange, a landing station, a data centre",
+            _state("the state of its location"),
+            _text("use", "the type of the place", "gateway", "exchange", "landing", "data-centre", "mission"),
+            _OPERATOR,
+            _OWNER,
+            _EQUIPMENT,
             responsible=("operator", "owner"),
         ),
-        Kind(
+        _kind(
             SPAN,
             "spans",
             "a link between two places, other than by a submarine cable",
-            (
-                _ENDS,
-                _reference("operator", "the carrier", ORGANISATION),
-                _reference("owner", "whose it is", ORGANISATION),
-                _EQUIPMENT,
-                _COST,
-                _LATENCY,
-            ),
+            _ENDS,
+            _OPERATOR,
+            _OWNER,
+            _EQUIPMENT,
+            _COST,
+            _LATENCY,
             responsible=("operator", "owner"),
         ),
-        Kind(
+        _kind(
             SEGMENT,
             "segments",
             "a segment of a submarine cable, between two landing stations",
-            (
-                _text("cable", "the cable that it is a part of"),
-                _ENDS,
-                _references("owners", "whose it is", ORGANISATION),
-                _reference("operator", "who runs it", ORGANISATION),
-                _reference("supplier", "who built and laid it", ORGANISATION),
-                _references("landing_parties", "who lands it", ORGANISATION),
-                _EQUIPMENT,
-                _DECISIONS,
-                _COST,
-                _LATENCY,
-            ),
+            _text("cable", "the cable that it is a part of"),
+            _ENDS,
+            _references("owners", "the organisations that own it", ORGANISATION),
+            _OPERATOR,
+            _reference("supplier", "the organisation that built and laid it", ORGANISATION),
+            _references("landing_parties", "the organisations that land it", ORGANISATION),
+            _EQUIPMENT,
+            _DECISIONS,
+            _COST,
+            _LATENCY,
             responsible=("operator", "owners"),
         ),
-        Kind(
+        _kind(
             CLOUD,
             "clouds",
             "a region of a cloud",
-            (
-                _state("where it stands"),
-                _reference("facility", "the place at which it is reached", FACILITY),
-                _reference("operator", "who runs it", ORGANISATION),
-                _reference("operator_of_record", "who is answerable for it there", ORGANISATION),
-                _reference("key_custody", "who holds the keys to what is stored", ORGANISATION),
-                _references("accessible_to", "who else can read what is stored", ORGANISATION),
-            ),
+            _state("the state of its location"),
+            _reference("facility", "the place at which it is reached", FACILITY),
+            _OPERATOR,
+            _reference("operator_of_record", "the organisation that is legally responsible for it", ORGANISATION),
+            _reference("key_custody", "the organisation that holds the keys to stored data", ORGANISATION),
+            _references("accessible_to", "other organisations that can read stored data", ORGANISATION),
             responsible=("operator", "operator_of_record"),
         ),
-        Kind(
+        _kind(
             STORE,
             "stores",
-            "where apps are offered",
-            (
-                _reference("operator", "who runs it", ORGANISATION),
-                _states("serves", "where people can install from it"),
-            ),
+            "a store of apps",
+            _OPERATOR,
+            _states("serves", "the states in which people can install from it"),
             responsible=("operator",),
         ),
-        Kind(
+        _kind(
             APP,
             "apps",
             "a program on people's devices",
-            (
-                _reference("publisher", "who publishes it", ORGANISATION),
-                _references("stores", "where it is offered", STORE),
-                _references("preinstalled_by", "makers that deliver it with their devices", ORGANISATION),
-            ),
+            _reference("publisher", "the organisation that publishes it", ORGANISATION),
+            _references("stores", "the stores that offer it", STORE),
+            _references("preinstalled_by", "makers that deliver it with their devices", ORGANISATION),
             responsible=("publisher",),
         ),
-        Kind(
+        _kind(
             PARTICIPANT,
             "participants",
-            "who takes part in payments: a bank, an operator of wallets, a payment firm",
-            (
-                _reference("organisation", "who it is", ORGANISATION),
-                _state("where it takes part"),
-                _reference("gateway", "where its messages enter and leave the network", FACILITY),
-                _text("bic", "its ISO 9362 code", pattern="[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?"),
-                _references("apps", "the apps that it offers", APP),
-                _states("operates_in", "where it does business"),
-                _elements(
-                    "licences",
-                    "what allows it to",
-                    _state("where it holds"),
-                    _text("authority", "who gave it"),
-                    _text("activity", "what for"),
-                ),
-                _elements(
-                    "exclusions",
-                    "whom it keeps out",
-                    _reference("excludes", "who is kept out", ORGANISATION),
-                    _text("basis", "why: of its own, or the rule that asks for it, as PROFILE/RULE", "own-decision"),
-                    _words("evidence", "what it rests on", *EVIDENCE),
-                ),
-                _boolean("exit_terms", "its customers can leave with their data on stated terms"),
-                _boolean("forced_upgrades", "it makes customers upgrade whether they will or not"),
-                _integer("vulnerability_notice_days", "how soon it tells of a vulnerability, in days"),
-                _states("storage_required_by", "states that ask it to store at home what arises abroad"),
+            "a participant in payments: a bank, an operator of wallets, a payment firm",
+            _reference("organisation", "the organisation that it is", ORGANISATION),
+            _state("the state in which it participates"),
+            _reference("gateway", "the place at which its messages enter and leave the network", FACILITY),
+            _text("bic", "its ISO 9362 code", pattern="[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?"),
+            _references("apps", "the apps that it offers", APP),
+            _states("operates_in", "the states in which it does business"),
+            _elements(
+                "licences",
+                "its licences",
+                _state("the state in which the licence is valid"),
+                _text("authority", "the authority that granted it"),
+                _text("activity", "the licensed activity"),
             ),
+            _elements(
+                "exclusions",
+                "the organisations that it excludes",
+                _reference("excludes", "the excluded organisation", ORGANISATION),
+                _text(
+                    "basis",
+                    "the reason: a decision of its own, or a rule that requires it, PROFILE/RULE",
+                    "own-decision",
+                ),
+                _words("evidence", "the evidence for the exclusion", *EVIDENCE),
+            ),
+            _boolean("exit_terms", "its customers can leave with their data on stated terms"),
+            _boolean("forced_upgrades", "it forces its customers to upgrade"),
+            _integer("vulnerability_notice_days", "the time until it reports a vulnerability, in days"),
+            _states("storage_required_by", "states that require it to store data from abroad in their territory"),
             responsible=("organisation",),
         ),
-        Kind(
+        _kind(
             FLOW,
             "flows",
-            "data that goes from one participant to another, or is kept by one",
-            (
-                _reference("from", "who sends", PARTICIPANT),
-                _reference("to", "who receives", PARTICIPANT),
-                _text("purpose", "what for", *PURPOSES),
-                _boolean("incidental", "it is ordinarily part of and incidental to what it serves"),
-                _words("classes", "what the data is", *CLASSES),
-                _states("subject_states", "where those live whom the data is about"),
-                _state("where the data arose", "origin"),
-                _text("currency", "of the payment, by ISO 4217", pattern="[A-Z]{3}"),
-                _integer("amount_minor", "of the payment, in minor units"),
-                _boolean("cross_border", "the payment has a foreign leg, or the business needs to cross a border"),
-                _integer("persons_12m", "persons whose data went between these parties in twelve months"),
-                _place(
-                    "stored",
-                    "where it is kept",
-                    _text("reason", "why there", "business", "law", "required-by-home"),
-                    _boolean("copy", "a copy, while another is kept elsewhere"),
-                    _integer("retention_days", "for how long"),
-                    _moment("deleted_at", "when it was deleted there"),
-                ),
-                _place(
-                    "processed",
-                    "where it is worked on",
-                    _moment("taken_at", "when it was brought there"),
-                    _moment("returned_at", "when it was back"),
-                    _moment("deleted_at", "when nothing of it was left there"),
-                ),
-                _elements(
-                    "accessors",
-                    "who can read it",
-                    _reference("party", "who", ORGANISATION),
-                    _state("where they read it"),
-                    _elements(
-                        "permissions",
-                        "what allows it, by the states in which it is stored",
-                        _state("whose permission it is"),
-                        _text("name", "what it is called"),
-                    ),
-                    _text("channel", "the treaty or agreement that is used", "judicial-assistance", "agreement"),
-                ),
-                _elements(
-                    "legal_bases",
-                    "what makes it lawful",
-                    _state("in which state"),
-                    _text("basis", "what it is", "consent", "contract", "law", "adequacy", "standard-clauses"),
-                ),
-                _text("channel", "of data for law enforcement: the treaty or agreement that is used"),
-                _references("via", "the spans and segments that it takes, in order", SPAN, SEGMENT),
+            "data that goes from one participant to another, or that one participant stores",
+            _reference("from", "the sender", PARTICIPANT),
+            _reference("to", "the receiver", PARTICIPANT),
+            _text("purpose", "the purpose", *PURPOSES),
+            _boolean("incidental", "it is ordinarily part of and incidental to what it serves"),
+            _words("classes", "the classes of data", *CLASSES),
+            _states("subject_states", "the states of residence of the persons that the data is about"),
+            _state("the state in which the data arose", "origin"),
+            _text("currency", "the currency of the payment, by ISO 4217", pattern="[A-Z]{3}"),
+            _integer("amount_minor", "the amount of the payment, in minor units"),
+            _boolean("cross_border", "the payment has a foreign leg, or the business needs to cross a border"),
+            _integer("persons_12m", "persons whose data went between these parties in twelve months"),
+            _place(
+                "stored",
+                "the places where it is stored",
+                _text("reason", "the reason for the place", "business", "law", "required-by-home"),
+                _boolean("copy", "a copy, while another is stored elsewhere"),
+                _integer("retention_days", "the time for which it is stored, in days"),
+                _moment("deleted_at", "the moment of its deletion there"),
             ),
+            _place(
+                "processed",
+                "the places where it is processed",
+                _moment("taken_at", "the moment when it arrived there"),
+                _moment("returned_at", "the moment when it was returned"),
+                _moment("deleted_at", "the moment when all of it was deleted there"),
+            ),
+            _elements(
+                "accessors",
+                "the organisations that can read it",
+                _reference("party", "the organisation", ORGANISATION),
+                _state("the state from which it reads"),
+                _elements(
+                    "permissions",
+                    "the permissions for the access, by the states in which the data is stored",
+                    _state("the state that gave the permission"),
+                    _text("name", "the name of the permission"),
+                ),
+                _text("channel", "the treaty or agreement that is used", "judicial-assistance", "agreement"),
+            ),
+            _elements(
+                "legal_bases",
+                "the legal bases of the flow",
+                _state("the state whose law applies"),
+                _text("basis", "the basis", "consent", "contract", "law", "adequacy", "standard-clauses"),
+            ),
+            _text("channel", "for data for law enforcement: the treaty or agreement that is used"),
+            _references("via", "the spans and segments of its path, in order", SPAN, SEGMENT),
             responsible=("from",),
         ),
     )
 }
 BY_PLURAL: Final[Mapping[str, Kind]] = {kind.plural: kind for kind in KINDS.values()}
 
-# What a rule can be about. An edge is a span or a segment; levels on a path are judged for each flow that goes there.
+# Levels of rules. An edge is a span or a segment; rules on `PATH_LEVELS` are judged for each flow that passes.
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {**{name: (name,) for name in KINDS}, "edge": (SPAN, SEGMENT)}
 PATH_LEVELS: Final = (FACILITY, SPAN, SEGMENT, "edge")
 
-# The tests of conditions: true, false, or unknown where a fact is missing.
+# Tests of conditions: true, false, or unknown where a fact is missing.
 ANY_IN: Final = "any-in"
 ALL_IN: Final = "all-in"
 NONE_IN: Final = "none-in"
@@ -386,19 +376,19 @@ AT_LEAST: Final = "at-least"
 ATTESTED: Final = "attested"
 RETURNED_IN_TIME: Final = "returned-in-time"
 TESTS: Final[Mapping[str, str]] = {
-    ANY_IN: "some value of the fact is in the set; over no values it is false",
-    ALL_IN: "every value of the fact is in the set; over no values it is true",
-    NONE_IN: "no value of the fact is in the set; over no values it is true",
-    ANY_LISTED: "some organisation that the fact names, or one that controls it, stands on the list",
-    NONE_LISTED: "no organisation that the fact names, and none that controls it, stands on the list",
-    DECLARED: "the fact has a value; of a list, an element in force",
+    ANY_IN: "at least one value of the fact is in the set; false without values",
+    ALL_IN: "every value of the fact is in the set; true without values",
+    NONE_IN: "no value of the fact is in the set; true without values",
+    ANY_LISTED: "the list covers an organisation that the fact names, directly or through a controller",
+    NONE_LISTED: "the list covers no organisation that the fact names, neither directly nor through a controller",
+    DECLARED: "the fact has a value; for a list, an element in force",
     IS_TRUE: "the fact is declared as true",
     IS_FALSE: "the fact is declared as false",
-    AT_MOST: "the number is not above the limit",
-    AT_LEAST: "the number is not below the limit",
-    ATTESTED: "somebody vouches for the topic, at least so surely, and that has not expired",
-    RETURNED_IN_TIME: "what was taken at `taken_at` was back, and deleted there, by the earlier of both limits: "
-    "so many hours, and the end of so many business days after that day",
+    AT_MOST: "the number is at most the limit",
+    AT_LEAST: "the number is at least the limit",
+    ATTESTED: "an attestation of the topic is in force, with at least this assurance",
+    RETURNED_IN_TIME: "data taken at `taken_at` was returned, and deleted there, by the earlier of both limits: "
+    "a number of hours, and the end of a number of business days after that day",
 }
 SETS: Final = (ANY_IN, ALL_IN, NONE_IN)
 LISTED: Final = (ANY_LISTED, NONE_LISTED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 from sycee.compliance import canonical, declarations, fact_paths
 from sycee.compliance.enforcement import decisions
 from sycee.compliance.facts import Element, Entity, Fact, Network
-from sycee.compliance.profiles import Condition, Library
+from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
 from sycee.core import documents, typos
@@ -83,31 +83,11 @@ def fields_read(library: Library) -> frozenset[str]:
     """Return the fields of flows that rules, regimes or routes read."""
     found = set(_ROUTE_FIELDS)
     for profile in library.profiles:
-        for touch in profile.touches:
-            found.update(_fields([touch.condition], fact_paths.Roots(touch.level)))
-        for rule in profile.rules:
-            subject = fact_paths.Roots(rule.level)
-            element = fact_paths.Roots(rule.level, rule.each) if rule.each else subject
-            found.update(_fields(rule.flow, fact_paths.Roots(FLOW)))
-            found.update(_fields([*rule.when, *rule.unless], subject))
-            found.update(_fields([*rule.where, *rule.require], element))
-            found.update(_field(rule.each, subject), _field(rule.basis, element))
+        for path, roots in profile.paths():
+            start, steps = fact_paths.split(path, roots)
+            if start == "flow" or (start == "subject" and roots.level == FLOW):
+                found.add(steps[0])
     return frozenset(found)
-
-
-def _fields(conditions: Iterable[Condition], roots: fact_paths.Roots) -> Iterator[str]:
-    for condition in conditions:
-        for path in (condition.fact, condition.facts, condition.parts, condition.purposes, condition.of):
-            yield from _field(path, roots)
-        yield from _fields(condition.any_of, roots)
-
-
-def _field(path: str, roots: fact_paths.Roots) -> Iterator[str]:
-    """Yield the first step of a path that starts at a flow."""
-    if path:
-        start, steps = fact_paths.split(path, roots)
-        if start == "flow" or (start == "subject" and roots.level == FLOW):
-            yield steps[0]
 
 
 def _parse(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:

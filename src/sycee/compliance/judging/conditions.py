@@ -268,13 +268,9 @@ class ConditionCompiler:
 
 def start_points(condition: Condition, roots: Roots) -> set[str]:
     """Return the parts of the scope that a condition reads: `subject`, `element`, `flow`."""
-    paths = (condition.fact, condition.facts, condition.parts, condition.purposes, condition.of)
-    starts = {fact_paths.split(path, roots)[0] for path in paths if path}
-    if condition.test == ATTESTED and not condition.of:
-        starts.add("subject")
-    for each in condition.any_of:
-        starts |= start_points(each, roots)
-    return starts
+    starts = {fact_paths.split(path, roots)[0] for path in condition.paths()}
+    of_subject = any(leaf.test == ATTESTED and not leaf.of for leaf in condition.leaves())
+    return starts | {"subject"} if of_subject else starts
 
 
 def _without_place(condition: Condition) -> Condition:

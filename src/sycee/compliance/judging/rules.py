@@ -13,7 +13,6 @@ from sycee.compliance.judging.conditions import (
     Evaluator,
     PathResolver,
     Scope,
-    start_points,
 )
 from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
@@ -101,10 +100,7 @@ class CompiledRule:
         self.not_touched = f" does not fall under {self.name}{'' if in_effect else ', which is not in effect'}."
         self.not_about = f" is outside the scope of {self.name}."
         self.flow = [compiler.compile(each, Roots(FLOW)) for each in rule.flow]
-        starts = [start_points(each, subject) for each in (*rule.when, *rule.unless)]
-        starts += [start_points(each, element) for each in (*rule.where, *rule.require)]
-        starts += [{split(path, roots)[0]} for path, roots in ((rule.each, subject), (rule.basis, element)) if path]
-        self.reads_flow = any("flow" in each for each in starts)
+        self.reads_flow = any(split(path, roots)[0] == "flow" for path, roots in rule.paths())
         self.needs_flow = self.reads_flow or bool(rule.flow)
         self._by_attestation = rule.kind == "attested" or bool(rule.complete)
         self.unknown_fails = rule.when_unknown == "fail"
@@ -258,7 +254,7 @@ class CompiledTouches:
         for touch in profile.touches:
             roots = Roots(touch.level)
             evaluate = compiler.compile(touch.condition, roots)
-            self._reads_flow = self._reads_flow or "flow" in start_points(touch.condition, roots)
+            self._reads_flow = self._reads_flow or any(split(*each)[0] == "flow" for each in touch.paths())
             for kind in LEVELS[touch.level]:
                 self._by_kind.setdefault(kind, []).append(evaluate)
         # An element on the path of a flow can make the profile apply to the flow.

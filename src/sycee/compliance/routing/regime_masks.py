@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from sycee.compliance import fact_paths
 from sycee.compliance.canonical import digest
-from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Waiver
 from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.judging.logic import Truth
-from sycee.compliance.profiles import Condition, Profile, Rule
+from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.routing.path_search import COST, REGIMES_MAX, Graph, Masks, MaskTable, Numbers
 from sycee.compliance.verdicts import ON_PATH, Force, Verdict
-from sycee.compliance.vocabulary import FACILITY, FLOW, LEVELS, PATH_LEVELS
+from sycee.compliance.vocabulary import FACILITY, FLOW, LEVELS
 from sycee.core.errors import UsageError
 
 # What is the same for flows of a kind is kept for so many kinds. It is worth most where rules on the path look at the
@@ -81,7 +80,7 @@ class MaskBuilder:
         self._rule_bits = np.array([self.bits[_profile(rule)] for rule in self.rules], np.uint64)
         self._stern = np.array([rule.when_unknown == "fail" for rule in self.rules], np.bool_)
         self._waived = _Waived(each for each in (*judge.network.waivers, *waivers) if each.in_force(at))
-        read = [_read_of_flow(each) for each in self.profiles] + [_read_of_flow(each) for each in self.rules]
+        read = [_fields_of_flow(each) for each in self.profiles] + [_fields_of_flow(each) for each in self.rules]
         self._takes_flow = np.array([bool(names) for names in read] + [False], np.bool_)
         self._read = tuple(sorted(set().union(*read)))
         self._names = [*graph.places, *(link.id for link in graph.links)]
@@ -222,22 +221,11 @@ def _bits(true: NDArray[np.bool_], bits: NDArray[np.uint64]) -> NDArray[np.uint6
     return folded
 
 
-def _read_of_flow(made_of: Profile | Rule) -> set[str]:
-    """The facts of the flow itself that decide what a place touches, or what a rule comes to there."""
-    conditions: list[tuple[Condition, Roots]] = []
-    if isinstance(made_of, Profile):
-        conditions += [(each.condition, Roots(each.level)) for each in made_of.touches if each.level in PATH_LEVELS]
+def _fields_of_flow(source: Profile | Rule) -> set[str]:
+    """Return the fields of the flow that a profile's touches, or a rule, read at elements on its path."""
+    if isinstance(source, Profile):
+        paths = [path for touch in source.touches for path in touch.paths()]
     else:
-        conditions += [(each, Roots(made_of.level)) for each in (*made_of.when, *made_of.unless)]
-        conditions += [(each, Roots(made_of.level, made_of.each)) for each in (*made_of.where, *made_of.require)]
-        conditions.append((Condition(fact=made_of.each), Roots(made_of.level)))
-        conditions.append((Condition(fact=made_of.basis), Roots(made_of.level, made_of.each)))
-    names: set[str] = set()
-    while conditions:
-        condition, roots = conditions.pop()
-        conditions += [(each, roots) for each in condition.any_of]
-        for path in (condition.fact, condition.facts, condition.parts, condition.purposes, condition.of):
-            start, steps = fact_paths.split(path, roots) if path else ("", [])
-            if start == "flow":
-                names.add(steps[0])
-    return names
+        paths = list(source.paths())
+    starts = [fact_paths.split(path, roots) for path, roots in paths]
+    return {steps[0] for start, steps in starts if start == "flow"}
