@@ -1,9 +1,11 @@
-"""Sycee: a digital-currency system that a team can run, and a ledger that Python can embed.
+"""Sycee: a digital-currency system that a team can run, and a ledger that a Python program can embed.
 
-`Ledger`, `AccountKind`, `Result` and `verify` are the way in; they are looked up when asked for, so that importing
-this package costs next to nothing.
+Start with `Ledger`, `AccountKind`, `Result` and `verify`. They are imported at their first use, so that importing this
+package is fast.
 """
 
+from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountKind", "Ledger", "Result", "__version__", "verify"]
 
-_HOMES = {
+_MODULES = {
     "AccountKind": "sycee.ledger.layout",
     "Ledger": "sycee.sequencer.embedded",
     "Result": "sycee.core.result_codes",
@@ -25,13 +27,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what was asked for."""
+    """Import a public name at its first use."""
     if name == "__version__":
-        from importlib.metadata import version
-
         return version("sycee")
-    if name in _HOMES:
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

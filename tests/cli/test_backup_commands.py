@@ -92,7 +92,7 @@ def test_a_new_key_is_its_owners_alone(sycee: Any, tmp_path: Path, words: tuple[
     assert stat.S_IMODE((tmp_path / "a.pem").stat().st_mode) == 0o600
     again = sycee("key", "new", tmp_path / "a.pem")
     assert (again.code, again.out) == (2, "")
-    assert "is there already" in again.err
+    assert "already exists" in again.err
 
 
 # --- checkpoints ---
@@ -185,7 +185,7 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
         (("checkpoint", "verify", "{file}", "--key", "k" * 5_000), "is neither a public key nor a file"),
         (("verify", "{folder}", "--checkpoint", "{file}", "--key", "k" * 5_000), "is neither a public key nor a file"),
         (("checkpoint", "verify", "{file}", "--key", "{file}"), "is not a public key"),
-        (("checkpoint", "create", "{folder}", "--key", "{key}", "--signer", WITNESS), "is open to others than its"),
+        (("checkpoint", "create", "{folder}", "--key", "{key}", "--signer", WITNESS), "is accessible to other users"),
         (("checkpoint", "create", "{folder}", "--key", "{pem}", "--signer", "anna"), "'anna' is not an id"),
         (("checkpoint", "create", "nowhere", "--key", "{pem}", "--signer", WITNESS), "nowhere holds no ledger"),
         (
@@ -270,7 +270,7 @@ def test_a_folder_that_may_not_be_read_is_named_itself(sycee: Any, copy: Path, m
 def test_a_tail_in_doubt_hints_at_what_there_is(sycee: Any, tmp_path: Path, command: str) -> None:
     ledger = Ledger.open(tmp_path / "doubt", snapshot_frames=None)
     ledger.define_currency("EUR", zone="Europe/Berlin")
-    place = list(Journal.open(journal_disk(tmp_path / "doubt"), read_only=True).recover())[-1].place
+    place = list(Journal.open(journal_disk(tmp_path / "doubt"), read_only=True).recover())[-1].location
     ledger.sequencer._log._release()  # type: ignore[attr-defined]
     segment = tmp_path / "doubt" / "journal" / place.file
     content = bytearray(segment.read_bytes())

@@ -133,7 +133,7 @@ def test_a_key_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     some_key("ed25519").save(path)
     content = path.read_bytes()
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         some_key("ed25519", 2).save(path)
     assert path.read_bytes() == content
 
@@ -158,9 +158,9 @@ def pem(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "holds no private key"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds no private key"),
-        (pem(ed25519.Ed25519PrivateKey.generate(), b"secret"), "holds no private key"),
+        (b"", "contains no usable private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "contains no usable private key"),
+        (pem(ed25519.Ed25519PrivateKey.generate(), b"secret"), "contains no usable private key"),
         (pem(ec.generate_private_key(ec.SECP384R1())), "of another kind"),
         (pem(rsa.generate_private_key(65537, 2048)), "of another kind"),
     ],
@@ -179,10 +179,29 @@ def test_a_file_that_is_no_key_of_ours_is_refused(tmp_path: Path, content: bytes
 def test_a_file_that_is_not_there_or_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         SigningKey.load(tmp_path / "none.pem")
-    with pytest.raises(UsageError, match="is not a file"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         SigningKey.load(tmp_path)
-    with pytest.raises(UnavailableError, match="cannot be made"):
+    with pytest.raises(UsageError, match="its folder does not exist") as caught:
         some_key("ed25519").save(tmp_path / "no folder" / "key.pem")
+    assert "mkdir -p" in (caught.value.hint or "")
+    with pytest.raises(UnavailableError, match="cannot be written") as unavailable:
+        some_key("ed25519").save(Path("/proc/key.pem"))
+    assert unavailable.value.hint
+
+
+def test_a_key_file_that_this_user_may_not_read_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    some_key("ed25519").save(path)
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:  # permissions do not bind root
+        os.seteuid(65_534)
+    try:
+        with pytest.raises(UnavailableError, match="permission denied") as caught:
+            SigningKey.load(path)
+    finally:
+        os.seteuid(user)
+    assert "owner" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("algorithm", keys.ALGORITHMS)

@@ -148,8 +148,8 @@ def test_what_people_write_is_read_exactly(text: str, currency: money.Currency, 
         ("1.234", CNY, "has 3 decimals", "CNY has 2 decimals"),
         ("1.0", JPY, "has 1 decimals", "JPY has no decimals"),
         ("1.00000", CLF, "has 5 decimals", "CLF has 4 decimals"),
-        ("1,234", KWD, "can be read in two ways", 'write "1234" or "1.234"'),
-        ("-1,234", CLF, "can be read in two ways", 'write "-1234" or "-1.234"'),
+        ("1,234", KWD, "is ambiguous", 'write "1234" or "1.234"'),
+        ("-1,234", CLF, "is ambiguous", 'write "-1234" or "-1.234"'),
         ("92233720368547758.08", CNY, "does not fit 64 bits", "92,233,720,368,547,758.07"),
         ("-92233720368547758.09", CNY, "does not fit 64 bits", "-92,233,720,368,547,758.08"),
         ("9" * 50, JPY, "does not fit 64 bits", "9,223,372,036,854,775,807"),
@@ -218,3 +218,10 @@ def test_importing_money_reads_no_file_and_no_numpy() -> None:
         "assert money._document.cache_info().currsize == 0; assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("amount", [Decimal("200.00"), 200.0, 200])
+def test_an_amount_of_another_type_is_refused_with_its_text(amount: object) -> None:
+    with pytest.raises(UsageError, match=r"an amount is given as text, not as (Decimal|float|int) 200") as caught:
+        money.parse(amount, money.currency("CNY"))  # type: ignore[arg-type]
+    assert '"1,234,567.89"' in (caught.value.hint or "")

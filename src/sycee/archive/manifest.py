@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from sycee.archive.schema import TABLES
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
-from sycee.core.fork_guard import Owner, keep_from_children, no_fork
+from sycee.core.fork_guard import Owner, close_in_children, no_fork
 from sycee.core.output_files import write_file
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -126,7 +126,7 @@ class Archive:
             folder.mkdir(parents=True, exist_ok=True)
             with no_fork:
                 self._lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-                keep_from_children(self)
+                close_in_children(self)
         except OSError as error:
             raise UnavailableError(f"{folder} cannot be written: {error.strerror}") from error
         try:

@@ -1,1 +1,1 @@
-"""Values every room shares: money, ids, codes, errors, limits, the clock, TOML documents. Imports no other room."""
+"""Foundation of all other packages: errors, ids, money, time, limits, files, threads. Imports none of them."""

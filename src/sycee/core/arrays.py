@@ -7,5 +7,5 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Array: TypeAlias = np.ndarray[Any, Any]  # any shape and dtype: the docstring beside each use gives both
+Array: TypeAlias = np.ndarray[Any, Any]  # any shape and dtype: docstrings give both
 Bytes: TypeAlias = NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Page-aligned memory for frames, used again: asking for a new megabyte takes longer than copying one."""
+"""Page-aligned memory for frames, reused: allocating a megabyte takes longer than copying one."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Final
 
 import numpy as np
 
-from sycee.core.arrays import Array
+from sycee.core.arrays import Bytes
 
-KEPT_MAX: Final = 8  # free buffers that a pool keeps: a few frames are under way at a time
+FREE_MAX: Final = 8  # free buffers of a pool: only a few frames are in work at one time
 
 
 class FrameBuffer:
-    """Memory in which a log can build a frame around records that are already there."""
+    """Memory in which a log builds a frame around records that are already in place."""
 
     __slots__ = ("_record_offset", "memory")
 
     def __init__(self, frame_bytes: int, record_offset: int) -> None:
-        # Anonymous mappings are whole pages, as direct writes to a disk need.
+        # Anonymous mappings are whole pages, as direct writes to a disk require.
         self.memory: memoryview = memoryview(mmap.mmap(-1, frame_bytes))
         self._record_offset = record_offset
 
-    def records(self, record_bytes: int) -> Array:
-        """Return the part that holds `record_bytes` of records: (record_bytes,) uint8, a writable view."""
+    def records(self, record_bytes: int) -> Bytes:
+        """Return the part for `record_bytes` bytes of records: (record_bytes,) uint8, a writable view."""
         return np.frombuffer(self.memory, np.uint8, record_bytes, self._record_offset)
 
 
 class BufferPool:
-    """Frame buffers of one log. Safe for many threads: a list's own `append` and `pop` are atomic."""
+    """Frame buffers of one log, safe for many threads: `append` and `pop` of a list are atomic."""
 
     def __init__(self, frame_bytes: int, record_offset: int) -> None:
         self._shape = frame_bytes, record_offset
         self._free: list[FrameBuffer] = []
 
     def acquire(self) -> FrameBuffer:
-        """Return a buffer that is in use nowhere else, until it is released."""
+        """Return a buffer that nobody else uses until it is released."""
         try:
             return self._free.pop()
         except IndexError:
             return FrameBuffer(*self._shape)
 
     def release(self, buffer: FrameBuffer) -> None:
-        """Take a buffer back. The caller must hold no view of it any more, or never read that view again."""
-        if len(self._free) < KEPT_MAX:
+        """Return a buffer to the pool. The caller must not read any view of it afterwards."""
+        if len(self._free) < FREE_MAX:
             self._free.append(buffer)

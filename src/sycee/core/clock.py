@@ -1,7 +1,7 @@
-"""The clock: the only place in Sycee where time is read. Everything else is given a Clock.
+"""Clocks. This is the only module that reads the time; all others get a Clock as argument.
 
-Times are integers of nanoseconds since 1970-01-01T00:00:00Z. A clock may stand still or go back, as the machine's
-does when it is set; the sequencer makes frame times strictly increasing, whatever the clock says.
+Times are integers of nanoseconds since 1970-01-01T00:00:00Z. A clock may repeat a time or go back, as the machine's
+clock does when it is set: the sequencer makes frame times strictly increasing in any case.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Protocol, runtime_checkable
 from sycee.core.errors import UsageError
 
 NS_MIN = 0
-NS_MAX = 2**63 - 1  # a frame keeps its time as a signed 64-bit integer: it lasts until the year 2262
+NS_MAX = 2**63 - 1  # a frame stores its time as a signed 64-bit integer: it lasts until the year 2262
 
 
 @runtime_checkable
 class Clock(Protocol):
-    """Whatever can say what time it is."""
+    """Interface of a clock."""
 
     def now_ns(self) -> int:
         """Return the time in nanoseconds since 1970-01-01T00:00:00Z."""
@@ -26,7 +26,7 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ class RealClock:
 
 
 class FixedClock:
-    """A clock that always says the same."""
+    """A clock that always returns the same time."""
 
     __slots__ = ("_ns",)
 
@@ -44,12 +44,12 @@ class FixedClock:
         self._ns = _checked(ns)
 
     def now_ns(self) -> int:
-        """Return the one time it knows."""
+        """Return the fixed time."""
         return self._ns
 
 
 class SimulatedClock:
-    """A clock that goes only when told to, also backwards: replays and tests decide what time it is."""
+    """A clock that replays and tests set, also backwards."""
 
     __slots__ = ("_ns",)
 
@@ -57,17 +57,17 @@ class SimulatedClock:
         self._ns = _checked(start_ns)
 
     def now_ns(self) -> int:
-        """Return the time last set."""
+        """Return the time that was set last."""
         return self._ns
 
     def set(self, ns: int) -> None:
-        """Make it this time, which may be earlier than it was."""
+        """Set the time, which may be earlier than before."""
         self._ns = _checked(ns)
 
     def advance(self, ns: int) -> None:
-        """Let `ns` nanoseconds pass."""
+        """Move the time forward by `ns` nanoseconds. UsageError for a negative number."""
         if ns < 0:
-            raise UsageError(f"time cannot advance by {ns} ns", hint="set() may turn the clock back")
+            raise UsageError(f"time cannot advance by {ns} ns", hint="set() can set an earlier time")
         self._ns = _checked(self._ns + ns)
 
 
@@ -86,7 +86,7 @@ def read_ns(clock: Clock) -> int:
 def _checked(ns: int) -> int:
     if not NS_MIN <= ns <= NS_MAX:
         raise UsageError(
-            f"{ns} ns is no time a frame can carry: it goes from {NS_MIN} (1970) to {NS_MAX} (2262)",
+            f"{ns} ns does not fit a frame, whose time is from {NS_MIN} (1970) to {NS_MAX} (2262)",
             hint="times are integers of nanoseconds since 1970-01-01T00:00:00Z",
         )
     return ns

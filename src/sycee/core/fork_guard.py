@@ -1,8 +1,8 @@
-"""The process that an open ledger belongs to.
+"""Refusal of objects that were opened before a fork.
 
-`os.fork` copies open files, locks and memory into the child, but no thread but the calling one. A child that used its
-copy of an open ledger would write over the parent's frames, and could wait forever for a thread that it does not have.
-So an object that owns files, locks or threads keeps an `Owner`, and refuses every call in another process.
+`os.fork` copies open files, locks and memory into the child, but only the calling thread. A child that used its copy of
+an open ledger would overwrite the parent's frames, and could wait forever for a thread that it lacks. So an object that
+owns files, locks or threads has an `Owner`, and refuses every call in another process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from weakref import WeakSet
 from sycee.core.errors import UnavailableError
 
 _HINT: Final = (
-    "Nothing was done. Open the ledger in one process only: in the child after the fork, or in the parent alone, whose "
-    "children ask it over a pipe or a socket. multiprocessing's `spawn` method copies no open ledger."
+    "Nothing was changed. Open the ledger in one process only: in the child after the fork, or in the parent, to which "
+    "children send requests over a pipe or a socket. multiprocessing's `spawn` method copies no open ledger."
 )
 _forks = 0  # between the first process and this one
 
 
 class Owner:
-    """The process that made this object."""
+    """The process that created this object."""
 
     __slots__ = ("_forks", "process")
 
@@ -32,18 +32,18 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is still that process. Costs no system call; a fork that bypasses Python is not seen."""
+        """Whether this is still that process. Needs no system call, but misses a fork that bypasses Python."""
         return self._forks == _forks
 
     def check(self, what: str) -> None:
-        """Raise UnavailableError in a process that was forked from the owner; `what` names the object, for messages."""
+        """Raise UnavailableError in a fork of the owner; `what` is the object's name for messages."""
         if self._forks != _forks:
             raise self._refusal(what)
 
     def check_for_writing(self, *names: object) -> None:
         """Raise like `check`, also after a fork that bypassed Python: one system call, 0.1 µs.
 
-        `names`: parts of the object's path, joined only for the message.
+        `names`: parts of the object's path for the message.
         """
         if os.getpid() != self.process:
             raise self._refusal("/".join(map(str, names)))
@@ -64,13 +64,13 @@ class HoldsLock(Protocol):
 
 
 # Held while a descriptor of a lock is opened or closed. A fork waits for it: otherwise the child could have a
-# descriptor that no object knows of, and keep the folder locked after its parent's end.
+# descriptor that belongs to no object, and the folder would stay locked after the parent's end.
 no_fork: Final = threading.RLock()
 _holders: Final[WeakSet[HoldsLock]] = WeakSet()
 
 
-def keep_from_children(holder: HoldsLock) -> None:
-    """Close the holder's lock in every forked child. Call it, and change the descriptor, under `no_fork`."""
+def close_in_children(holder: HoldsLock) -> None:
+    """Close the holder's lock in every forked child. Hold `no_fork` for the call and when changing the descriptor."""
     _holders.add(holder)
 
 

@@ -1,4 +1,4 @@
-"""How much memory this process can get, and how much of that is left."""
+"""Memory of the machine or the container: in all, and available to this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _AVAILABLE: Final = "MemAvailable:"
-# A container's limit and use, and what the use is made of: control groups of version 2, then of version 1.
+# A container's limit, use and parts of the use: control groups of version 2, then of version 1.
 _CONTAINER: Final = tuple(
     (folder / limit, folder / used, folder / "memory.stat")
     for folder, limit, used in (
@@ -17,16 +17,16 @@ _CONTAINER: Final = tuple(
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
     )
 )
-_FILES: Final = ("inactive_file", "active_file")  # pages of files, which the system drops when it needs their memory
+_FILES: Final = ("inactive_file", "active_file")  # cached file pages, which the system drops when it needs memory
 
 
 def available_bytes() -> int:
-    """Memory that can be filled without swapping, in bytes; all there is where the system does not say."""
+    """Return the memory that can be filled without swapping, in bytes; all of it where the system gives no figure."""
     return min(_machine(), *(_container(*files) for files in _CONTAINER))
 
 
 def total_bytes() -> int:
-    """All memory of the machine, or of the container where that is less, in bytes."""
+    """Return the memory of the machine, or of the container where that is less, in bytes."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit, _, _ in _CONTAINER:
         with contextlib.suppress(OSError, ValueError):
@@ -43,7 +43,7 @@ def _machine() -> int:
 
 
 def _container(limit: Path, used: Path, parts: Path) -> int:
-    """What a control group leaves; without one, or with the limit "max", more than any machine has."""
+    """Return the free bytes of a control group; without one, or with the limit "max", more than any machine has."""
     with contextlib.suppress(OSError, ValueError):
         return max(int(limit.read_text()) - int(used.read_text()) + _files(parts), 0)
     return 1 << 62

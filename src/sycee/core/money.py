@@ -1,8 +1,7 @@
-"""Money as text: signed 64-bit integers of minor units (fen, cents), to and from what people write.
+"""Amounts of money as text: to and from signed 64-bit integers of minor units (fen, cents).
 
-`parse` takes only what has one meaning and is exact, or raises UsageError with the text and what would be right.
-No float and no Decimal is involved. The currencies are ISO 4217's, read from `sycee/data/currencies.toml` when the
-first one is asked for.
+`parse` accepts a text only if it is unambiguous and exact, and raises UsageError with a correct form otherwise. It uses
+neither float nor Decimal. The currencies are those of ISO 4217, read from `sycee/data/currencies.toml` at first use.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from sycee.core.errors import UsageError
 
 MINOR_MIN: Final = -(2**63)
 MINOR_MAX: Final = 2**63 - 1
-SHOWN_MAX = 60  # characters of a wrong text that an error repeats: a pasted page is no help to anybody
+SHOWN_MAX = 60  # characters of a wrong text in an error
 
-# ASCII only: str.isdigit and \d would let other scripts' digits and full-width forms through.
+# ASCII only: str.isdigit and \d would accept digits of other scripts and full-width forms.
 _AMOUNT = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.(?P<part>[0-9]+))?")
 _ONE_COMMA = re.compile(r"-?[1-9][0-9]{0,2},[0-9]{3}")
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+(?:\.[0-9]{3})*,[0-9]+")
@@ -31,7 +30,7 @@ _DECIMAL_COMMA = re.compile(r"-?[0-9]+(?:\.[0-9]{3})*,[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """One currency of ISO 4217. `digits` is how many of them follow the point: 2 for CNY, 0 for JPY, 3 for KWD."""
+    """One currency of ISO 4217. `digits` is the number of decimals: 2 for CNY, 0 for JPY, 3 for KWD."""
 
     code: str
     numeric: int
@@ -40,7 +39,7 @@ class Currency:
 
 
 def currency(code_or_numeric: str | int) -> Currency:
-    """Find a currency by its code ("CNY") or its numeric code (156). UsageError suggests codes that are near."""
+    """Return the currency with this code ("CNY") or numeric code (156). UsageError suggests similar codes."""
     if isinstance(code_or_numeric, int):
         found = _by_numeric().get(code_or_numeric)
         if found is None:
@@ -55,23 +54,28 @@ def currency(code_or_numeric: str | int) -> Currency:
 
 
 def currencies() -> tuple[Currency, ...]:
-    """Return all currencies in which amounts can be kept, in the order of their codes."""
+    """Return all currencies that have a minor unit, in the order of their codes."""
     return tuple(_by_code().values())
 
 
 def parse(text: str, currency: Currency) -> int:
-    """Read an amount such as "1,234.50", "-3" or "0.5" and return it in minor units.
+    """Return an amount such as "1,234.50", "-3" or "0.5" in minor units.
 
-    A comma may group thousands, a point stands before the minor units, "-" is the only sign. Whatever could be read
-    in two ways, has more decimals than the currency, or does not fit 64 bits is a UsageError.
+    Commas may group thousands, a point separates the decimals, "-" is the only sign. Raises UsageError for a text that
+    is ambiguous, has more decimals than the currency, or does not fit 64 bits.
     """
+    if not isinstance(text, str):
+        raise UsageError(
+            f"an amount is given as text, not as {type(text).__name__} {text}",
+            hint=f"write it as text, such as {_example(currency)}; an integer of minor units needs no parsing",
+        )
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise _wrong(text, currency, "is not an amount", _advice(text, currency))
     if currency.digits >= 3 and _ONE_COMMA.fullmatch(text):
         # With three decimals "1,234" is 1234 to one reader and 1.234 to another.
         plain, decimal = text.replace(",", ""), text.replace(",", ".")
-        raise _wrong(text, currency, "can be read in two ways", f'write "{plain}" or "{decimal}"')
+        raise _wrong(text, currency, "is ambiguous", f'write "{plain}" or "{decimal}"')
     part = match["part"] or ""
     if len(part) > currency.digits:
         count = "no decimals" if currency.digits == 0 else f"{currency.digits} decimals"
@@ -79,7 +83,7 @@ def parse(text: str, currency: Currency) -> int:
             text, currency, f"has {len(part)} decimals", f"{currency.code} has {count}, as in {_example(currency)}"
         )
     digits = (match["whole"].replace(",", "") + part.ljust(currency.digits, "0")).lstrip("0")
-    # The length first: turning a pasted megabyte of digits into a number takes long and proves nothing.
+    # The length first: converting a megabyte of digits into a number takes long.
     minor = int(digits or "0") if len(digits) <= len(str(MINOR_MAX)) else MINOR_MAX + 2
     minor = -minor if match["sign"] else minor
     if not MINOR_MIN <= minor <= MINOR_MAX:
@@ -91,9 +95,9 @@ def parse(text: str, currency: Currency) -> int:
 def format(
     minor: SupportsIndex, currency: Currency, *, symbol: str = "", code: bool = False, grouped: bool = True
 ) -> str:
-    """Write an amount of minor units exactly: "1,234.50"; with symbol="¥" "-¥3.00"; with code=True "CNY 1,234.50".
+    """Return an amount of minor units as exact text: "1,234.50"; symbol="¥": "-¥3.00"; code=True: "CNY 1,234.50".
 
-    `parse` reads the form without symbol and code back to the same number. A float is a TypeError.
+    `parse` converts the form without symbol and code back to the same number. Raises TypeError for a float.
     """
     number = operator.index(minor)
     whole, part = divmod(abs(number), 10**currency.digits)
@@ -125,7 +129,7 @@ def _document() -> dict[str, Any]:
 
 def _unknown(code: str) -> UsageError:
     if code in _document()["without_minor_unit"]:
-        return UsageError(f"{code} has no minor unit in ISO 4217, so no amount of it can be kept exactly")
+        return UsageError(f"{code} has no minor unit in ISO 4217, so its amounts are not exact")
     codes = list(_by_code())
     near = [code.upper()] if code.upper() in codes else _near(code, codes)
     hint = f"did you mean {' or '.join(near)}?" if near else "codes are three letters, such as CNY or EUR"
@@ -133,7 +137,7 @@ def _unknown(code: str) -> UsageError:
 
 
 def _near(code: str, codes: list[str]) -> list[str]:
-    # Somebody who wrote "yuan" meant the name; only a word of some length says enough.
+    # "yuan" is a currency's name; shorter words match too many names.
     word = code.strip().lower()
     named = [entry.code for entry in _by_code().values() if len(word) > 3 and word in entry.name.lower()]
     return named[:3] or difflib.get_close_matches(code.upper(), codes, n=3, cutoff=0.5)
@@ -144,18 +148,18 @@ def _wrong(text: str, currency: Currency, what: str, hint: str) -> UsageError:
 
 
 def _shown(text: str) -> str:
-    # repr, so that blanks and control characters can be seen; _advice names look-alikes of digits and signs.
+    # repr shows blanks and control characters; _advice names characters that look like digits and signs.
     return repr(text) if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]!r}… ({len(text)} characters)"
 
 
 def _advice(text: str, currency: Currency) -> str:
-    """Say what would be right where the mistake can be guessed, or else what an amount looks like."""
+    """Return a hint: the correct form where the mistake is a common one, else an example."""
     example = f"write it as {_example(currency)}"
     if not text.strip():
         return f"the amount is empty; {example}"
     if strange := next((letter for letter in text if not letter.isascii()), None):
         name = f"U+{ord(strange):04X} {unicodedata.name(strange, '')}".rstrip()
-        return f"{name} may not stand in an amount, only 0 to 9, a point, commas and -; {example}"
+        return f"{name} is not allowed in an amount, only 0 to 9, a point, commas and -; {example}"
     if text != text.strip():
         return f'remove the blanks around it: "{text.strip()[:SHOWN_MAX]}"'
     if re.search(r"[eE]", text) and re.fullmatch(r"[-+0-9.,eE]+", text):
@@ -163,9 +167,9 @@ def _advice(text: str, currency: Currency) -> str:
     if text.startswith("+"):
         return f'leave the plus sign out: "{text[1:SHOWN_MAX]}"'
     if re.fullmatch(r"-?\.[0-9]+", text):
-        return f'a digit stands before the point: "{text.replace(".", "0.")[:SHOWN_MAX]}"'
+        return f'write a digit before the point: "{text.replace(".", "0.")[:SHOWN_MAX]}"'
     if re.fullmatch(r"-?[0-9]+\.", text):
-        return f'nothing follows the point: "{text[:-1][:SHOWN_MAX]}"'
+        return f'remove the point at the end: "{text[:-1][:SHOWN_MAX]}"'
     if _DECIMAL_COMMA.fullmatch(text):
         meant = text.replace(".", "").replace(",", ".")
         return f'a comma groups three digits; if it is the decimal mark here, write "{meant[:SHOWN_MAX]}"'

@@ -1,6 +1,6 @@
-"""A thread that works things out for another one, which needs them later.
+"""A worker thread for tasks whose results are needed later.
 
-Not an executor: where a frame takes a millisecond and a half, a future's 0.03 ms are felt.
+Not an executor: in a frame of 1.5 ms, the 0.03 ms of a `concurrent.futures` future count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 class Deferred(Generic[T]):
-    """What is being worked out."""
+    """A task and, after `run`, its result."""
 
     __slots__ = ("_error", "_pending", "_value", "_work")
 
@@ -31,12 +31,12 @@ class Deferred(Generic[T]):
         self._pending.acquire()
 
     def wait(self) -> None:
-        """Until it is worked out, or has failed."""
+        """Block until the task has ended, by a result or an error."""
         with self._pending:
             pass
 
     def result(self) -> T:
-        """The value, as soon as it is there. Raises what the work raised."""
+        """Block until the task has ended; return its result or raise its error."""
         self.wait()
         if self._error is not None:
             raise self._error
@@ -44,8 +44,8 @@ class Deferred(Generic[T]):
         return value
 
     def run(self) -> None:
-        """Work it out on this thread."""
-        work, self._work = self._work, None  # what it holds may be used again as soon as it is done
+        """Run the task on this thread."""
+        work, self._work = self._work, None  # the task's objects must be free as soon as it has ended
         try:
             self._value = work() if work else None
         except BaseException as error:
@@ -55,8 +55,9 @@ class Deferred(Generic[T]):
 
 
 class Worker:
-    """A daemon thread that runs queued work in order. It starts with the first call and ends with `close`, or when the
-    worker is garbage-collected.
+    """A daemon thread that runs queued tasks in order.
+
+    The thread starts with the first task. It ends with `close`, or when the worker is garbage-collected.
     """
 
     def __init__(self, name: str) -> None:
@@ -65,32 +66,32 @@ class Worker:
         _with_threads.add(self)
 
     def _begin_without_thread(self) -> None:
-        self._asked: SimpleQueue[Deferred[Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Deferred[Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        weakref.finalize(self, self._asked.put, None).atexit = False
+        weakref.finalize(self, self._queue.put, None).atexit = False
 
     def submit(self, work: Callable[[], T]) -> Deferred[T]:
-        """Have it done, after what was asked for before."""
-        coming = Deferred(work)
-        self.enqueue(coming)
-        return coming
+        """Queue a task behind the earlier ones."""
+        deferred = Deferred(work)
+        self.enqueue(deferred)
+        return deferred
 
-    def enqueue(self, coming: Deferred[Any]) -> None:
-        """The same of what is known already as coming."""
+    def enqueue(self, deferred: Deferred[Any]) -> None:
+        """Queue a deferred task behind the earlier ones. Run it at once where the system refuses a thread."""
         if self._thread is None:
             with self._starting:
                 if not self._start():
-                    coming.run()
+                    deferred.run()
                     return
-        self._asked.put(coming)
+        self._queue.put(deferred)
 
     def _start(self) -> bool:
-        """Start the thread, once; return False where the system refuses it. The caller then runs the work itself."""
+        """Start the thread, once; return False where the system refuses it."""
         if self._thread is not None:
             return True
-        # The thread holds the queue only, so that a worker without an owner is collected and its thread ends.
-        thread = threading.Thread(target=_run_all, args=(self._asked,), name=self._name, daemon=True)
+        # The thread refers to the queue only, so that an unused worker is collected and its thread ends.
+        thread = threading.Thread(target=_run_all, args=(self._queue,), name=self._name, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError):
@@ -99,22 +100,22 @@ class Worker:
         return True
 
     def close(self) -> None:
-        """End the thread, after all that was asked for."""
+        """End the thread after all queued tasks."""
         if self._thread is not None:
-            self._asked.put(None)
+            self._queue.put(None)
             self._thread.join()
             self._thread = None
 
 
-def _run_all(asked: SimpleQueue[Deferred[Any] | None]) -> None:
-    """Run queued work until the sentinel None."""
-    while (coming := asked.get()) is not None:
-        coming.run()
-        del coming
+def _run_all(queue: SimpleQueue[Deferred[Any] | None]) -> None:
+    """Run queued tasks until the sentinel None."""
+    while (deferred := queue.get()) is not None:
+        deferred.run()
+        del deferred
 
 
 class Executor:
-    """A ThreadPoolExecutor of one thread for the whole program, which a forked child starts anew."""
+    """A ThreadPoolExecutor of one thread for the whole program, which a forked child replaces."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -122,14 +123,14 @@ class Executor:
         _with_threads.add(self)
 
     def submit(self, work: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> Future[T]:
-        """Have it done, after what was submitted before."""
+        """Queue a task behind the earlier ones."""
         return self._executor.submit(work, *arguments, **options)
 
     def _begin_without_thread(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
 
 
-# A forked child has none of these threads. What the parent had queued is the parent's.
+# A forked child has none of these threads. Tasks that the parent had queued belong to the parent.
 _with_threads: Final[WeakSet[Worker | Executor]] = WeakSet()
 
 

@@ -1,4 +1,4 @@
-"""Figures and definitions shipped as TOML, each with its source: a folder for each sort, a file for each name."""
+"""Figures and definitions shipped as TOML, with their sources: a folder for each kind, a file for each name."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sycee.core.errors import UsageError
 
 
 def names(folder: str) -> tuple[str, ...]:
-    """The names of what is shipped in a folder, sorted. They are those of its files, without `.toml`."""
-    place = resources.files(__name__).joinpath(folder)
-    files = [file.name for file in place.iterdir()] if place.is_dir() else []
+    """Return the names of the definitions in a folder, sorted: file names without `.toml`."""
+    path = resources.files(__name__).joinpath(folder)
+    files = [file.name for file in path.iterdir()] if path.is_dir() else []
     return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
 
 
 def content(folder: str, name: str) -> bytes:
-    """The TOML of the one of this name (one of `names`) as bytes."""
+    """Return the TOML of a shipped definition, by one of `names`."""
     return resources.files(__name__).joinpath(folder, f"{name}.toml").read_bytes()
 
 
 def document(folder: str, source: Path | str, what: str) -> Table:
-    """The document in a file, or the one that is shipped under a name, as `file` finds it."""
+    """Return the document in a file, or the shipped one of this name. Parameters and errors as `file`."""
     name, written = file(folder, source, what)
     return documents.parse(written, name)
 
 
 def file(folder: str, source: Path | str, what: str) -> tuple[str, bytes]:
-    """The name and the bytes of a file, or of what is shipped under a name. `what` is what errors call it.
+    """Return name and bytes of a file, or of the shipped definition of this name; `what` is its role for errors.
 
-    A text that holds a slash or ends in `.toml` is a path. DocumentError says that a file cannot be read; UsageError
-    that nothing of this name is shipped, with the nearest that is.
+    A text with a slash, or one that ends in `.toml`, is a path. Raises UsageError for an unknown name, with the most
+    similar one, and the errors of `documents.content` for a path.
     """
     text = str(source)
     if isinstance(source, Path) or "/" in text or "\\" in text or text.endswith(".toml"):

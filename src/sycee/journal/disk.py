@@ -20,7 +20,7 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from sycee.core.errors import UnavailableError
-from sycee.core.fork_guard import Owner, keep_from_children, no_fork
+from sycee.core.fork_guard import Owner, close_in_children, no_fork
 
 T = TypeVar("T")
 
@@ -367,7 +367,7 @@ class RealDisk:
         """
         self._owner.check_for_writing(self.folder)
         with no_fork:
-            keep_from_children(self)
+            close_in_children(self)
             self._lock()
 
     def _lock(self) -> None:
