@@ -88,7 +88,7 @@ def test_pilot_says_the_same_as_a_table_and_as_json(sycee: Any) -> None:
     signers = found["signatures"]
     assert [row["role"] for row in signers] == ["officer"] * 2 + ["operator"] * 5
     officers, operators = (sum(row["signatures"] for row in part) for part in (signers[:2], signers[2:]))
-    assert f"signatures checked: {officers} by officers, {operators} by operators\n" in table.err
+    assert f"signatures verified: {officers} by officers, {operators} by operators\n" in table.err
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
@@ -220,7 +220,7 @@ def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, 
     assert f"{odd} holds what it claims.\n" in sycee("verify", odd).out
     assert f"Draw in {odd}/draw\n" in sycee("draw", "verify", odd / "draw").out
     said = sycee(*PILOT, "--data", odd)
-    assert f"ledger kept in {odd}\n" in said.err
+    assert f"ledger stored in {odd}\n" in said.err
     assert f"check it: sycee verify '{odd}' --authority; sycee draw verify '{odd}/draw'\n" in said.err
 
 
@@ -307,7 +307,11 @@ def test_half_written_files_of_a_killed_run_are_swept_from_what_is_published(syc
 def test_a_report_that_cannot_be_written_is_refused_before_anything_is_made(sycee: Any, tmp_path: Path) -> None:
     data = tmp_path / "data"
     missing = tmp_path / "missing" / "report.html"
-    for report, says in ((missing, "is no folder to write report.html in"), (tmp_path, "is a folder")):
+    for report, says in (
+        (missing, "its folder does not exist"),
+        (tmp_path, "is a folder"),
+        (data / "report.html", "is inside the ledger's folder"),
+    ):
         said = sycee(*PILOT, "--data", data, "--report", report)
         assert (said.code, said.out) == (2, "")
         assert says in said.err

@@ -1,4 +1,4 @@
-"""`sycee pilot`: replay a historic pilot, end to end, on a durable ledger."""
+"""`sycee pilot`: replay a historic pilot on a durable ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from sycee.cli import console
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.output_files import refuse_inside, require_place
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +33,7 @@ TABLE_WIDTH_MAX = 1_000  # wider than any table, so that no figure is cut where 
 
 
 def _folder(_: Any, tokens: Sequence[Token]) -> Path:
-    """The folder of --data. A script whose variable is empty does not mean the folder it stands in."""
+    """Return the folder of --data. An empty value, as from an unset variable, is refused."""
     if not tokens[0].value:
         raise UsageError("--data is empty", hint="name a folder, or leave --data out")
     return Path(tokens[0].value)
@@ -42,28 +43,27 @@ def _folder(_: Any, tokens: Sequence[Token]) -> Path:
 def luohu(
     *,
     data: Annotated[
-        Path | None, Parameter(help="Keep ledger and draw in this folder, or go on there.", converter=_folder)
+        Path | None, Parameter(help="Store ledger and draw in this folder, or continue there.", converter=_folder)
     ] = None,
-    seed: Annotated[
-        int, Parameter(help="What everything synthetic follows from.", validator=Number(gte=0, lte=SEED_MAX))
-    ] = 2020,
-    scale: Annotated[float, Parameter(help="Size: 1 is the published one.", validator=Number(gte=0.001, lte=1))] = 1.0,
+    seed: Annotated[int, Parameter(help="Seed of all synthetic data.", validator=Number(gte=0, lte=SEED_MAX))] = 2020,
+    scale: Annotated[float, Parameter(help="Size; 1 is the published size.", validator=Number(gte=0.001, lte=1))] = 1.0,
     report: Annotated[Path | None, Parameter(help="Write the page with plots to this file.")] = None,
     cut_tail: Annotated[
-        bool, Parameter(negative="", help="Give up a last frame of --data that is in doubt, and ask for it again.")
+        bool,
+        Parameter(negative="", help="Drop a last frame of --data that is in doubt, and submit its operations again."),
     ] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
 ) -> int:
     """Replay Shenzhen's Luohu pilot of October 2020: draw, mint, drop, claims, payments, expiry, return.
 
-    Ends with a table of published figures against the ledger's, to the cent. Exit code 3 if they differ.
+    Ends with a table of the published figures and the ledger's, to the cent. Exit code 3 if they differ.
     """
     from sycee.programmes.definition import load
     from sycee.sandbox import pilot
 
     programme = load("luohu-2020")
     if report is not None:
-        _check_report(report)
+        _check_report(report, data)
     place = tempfile.TemporaryDirectory(prefix="sycee-pilot-") if data is None else nullcontext(str(data))
     with place as folder, _Bars() as bars:
         outcome = pilot.run(programme, Path(folder), seed=seed, scale=scale, cut_tail=cut_tail, watcher=bars)
@@ -84,33 +84,29 @@ def luohu(
         terminal.print(_table(outcome), crop=False)
         terminal.print(f"state digest {outcome.digest}", soft_wrap=True)
     talk = console(stderr=True)
-    talk.print(f"signatures checked: {_signatures(outcome)}", soft_wrap=True)
+    talk.print(f"signatures verified: {_signatures(outcome)}", soft_wrap=True)
     talk.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if data is not None:
         ledger, drawn = quote(str(data)), quote(str(data / pilot.DRAW_FOLDER))
         check = f"check it: sycee verify {ledger} --authority; sycee draw verify {drawn}"
-        talk.print(f"ledger kept in {data}", markup=False, soft_wrap=True)
+        talk.print(f"ledger stored in {data}", markup=False, soft_wrap=True)
         talk.print(check, markup=False, soft_wrap=True)
     if report is not None:
         talk.print(f"report written to {report}", markup=False, soft_wrap=True)
     return 0 if outcome.agrees else 3
 
 
-def _check_report(path: Path) -> None:
-    """Refuse before the replay what could not be written after it."""
-    from sycee.core.errors import UnavailableError
-
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", hint="name a file, such as report.html")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise UsageError(f"{path.parent} is no folder to write {path.name} in", hint="make it, or name another file")
-    if not os.access(folder, os.W_OK):
-        raise UnavailableError(f"{path.parent} may not be written to", hint="name a file in a folder of your own")
+def _check_report(path: Path, data: Path | None) -> None:
+    """Raise UsageError or UnavailableError before the replay if the report cannot be written after it."""
+    if data is not None:
+        refuse_inside(path, data, "--report")
+    require_place(path)
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise UnavailableError(f"{path} cannot be written: permission denied", hint="name a file in your own folder")
 
 
 class _Bars:
-    """Progress by phase on stderr: bars with rates where somebody looks on, a line per phase where not."""
+    """Progress on stderr: a bar with rates per phase on a terminal, else a line per phase."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -137,7 +133,7 @@ class _Bars:
         self._progress.__exit__(*error)
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
-        """A phase begins; `total` is None where its length is not known."""
+        """Begin a phase. `total` is None if its length is unknown."""
         import time
 
         self._title, self._unit, self._total = title, unit, total
@@ -145,18 +141,18 @@ class _Bars:
         self._task = self._progress.add_task(title, total=total, shown="")
 
     def advance(self, done: float) -> None:
-        """`done` of the phase's total are done."""
+        """Show that `done` of the phase's total are done."""
         self._progress.update(self._task, completed=done, shown=self._rate(done))
 
     def end(self) -> None:
-        """The phase is over."""
+        """End the phase."""
         done = self._total or 0
         self._progress.update(self._task, total=self._total or 1, completed=self._total or 1, shown=self._rate(done))
         if not self._terminal.is_terminal:
             self._terminal.print(f"{self._title:<26} {self._rate(done)}")
 
     def note(self, finding: str) -> None:
-        """Something was odd, though nothing is lost."""
+        """Print something unusual that lost nothing."""
         self._terminal.print(f"note: {finding}", soft_wrap=True, markup=False)
 
     def _rate(self, done: float) -> str:
@@ -169,7 +165,7 @@ class _Bars:
 
 
 def _table(outcome: Outcome) -> Table:
-    """At full size it takes 80 columns at most, and without lines down a page it can be copied as it stands."""
+    """Return the closing table: at most 80 columns at full size, without vertical lines, so that it can be copied."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

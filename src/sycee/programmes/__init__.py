@@ -1,1 +1,1 @@
-"""Programmes: public money handed out under a rule. Definition, registration and a draw that anyone can check."""
+"""Programmes that give public money to people under a rule: definition, registration, and a draw anyone can check."""

@@ -76,7 +76,7 @@ class PacketClass:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """A part of the registrants with a draw of its own, and its number of winners."""
+    """A part of the registrants with a separate draw, and its number of winners."""
 
     name: str
     winners: int

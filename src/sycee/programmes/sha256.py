@@ -136,7 +136,7 @@ def _compress(words: Any, out: Any, constants: Any, initial: Any) -> None:
     state = np.empty(8 * LANES, np.uint32)
     work = np.empty(8 * LANES, np.uint32)
     for start in range(0, rows, LANES):
-        count = min(LANES, rows - start)  # the results of lanes beyond `count` are not used
+        count = min(LANES, rows - start)  # results of lanes beyond `count` are ignored
         for i in range(8 * LANES):
             state[i] = initial[i // LANES]
         for block in range(0, width, 16):

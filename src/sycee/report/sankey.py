@@ -16,7 +16,7 @@ from sycee.report.chart import Drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STREAMS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")  # told apart by the colour-blind
+STREAMS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")  # safe for colour-blind readers
 HEIGHT: Final = 400  # CSS pixels of the drawing
 PADDING: Final = 0.13  # between nodes of a column, as a share of the height: space for a label of three lines
 NODE_WIDTH: Final = 0.016  # as a share of the drawing's width
@@ -104,9 +104,9 @@ def flow(flows: Sequence[Link], *, currency: Currency, back: str = "{} (again)")
 def arrange(flows: Sequence[Link], back: str) -> Diagram:
     """Place nodes and streams; flows of nothing are left out.
 
-    A node is to the right of all its sources; money that goes no further ends in the last column. Nodes of a column are
-    in the order of their sources, so that few streams cross. A stream keeps its colour until it meets another. Where
-    money returns to an earlier account, that account is shown a second time, named by `back`.
+    A node is to the right of all its sources; a node without targets is in the last column. Nodes of a column are
+    in the order of their sources, so that few streams cross. A stream has one colour until it meets another. If
+    money returns to an earlier account, that account is drawn a second time, named by `back`.
     """
     links = _without_cycles([link for link in flows if link[2] > 0], back)
     if not links:
@@ -161,7 +161,7 @@ def _nodes(links: Sequence[Link], through: dict[str, int], colours: dict[str, st
 
 
 def _without_cycles(links: Sequence[Link], back: str) -> list[Link]:
-    """Return the links; one that closes a cycle ends in a node of its own, named by `back`."""
+    """Return the links; one that closes a cycle ends in a second node, named by `back`."""
     after: dict[str, set[str]] = defaultdict(set)
     found = []
     for source, target, minor in links:

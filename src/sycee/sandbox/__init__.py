@@ -1,1 +1,1 @@
-"""Programmes tried before they go live: the replay of a published pilot on a ledger of its own."""
+"""Simulation of programmes before they start: the replay of a published pilot on a separate ledger."""

@@ -215,10 +215,9 @@ class _Report:
             Paragraph(f"Marks of the sources. {_MARKS}"),
         ]
         if self.programme.sources:
-            addresses = tuple((source.name, Link(source.address, source.address)) for source in self.programme.sources)
-            blocks.append(
-                Table("Sources of the published figures", columns("source", "address"), addresses, stacked=True)
-            )
+            pages = tuple((source.name, Link(source.address, source.address)) for source in self.programme.sources)
+            heading = columns("source", "address")
+            blocks.append(Table("Sources of the published figures", heading, pages, folded="Addresses of the sources"))
         title = f"Published and ledger, to the {self.smallest}"
         return Section("figures", title, "Figures", tuple(blocks))
 
