@@ -13,7 +13,7 @@ from tests.ledger.test_snapshot_tables import require_same
 
 from sycee.ledger import state as ledger_state
 from sycee.ledger.state import LedgerState
-from sycee.ledger.storage import InMemory
+from sycee.ledger.storage import Storage
 from sycee.storage import table_storage
 from sycee.storage.history import History
 from sycee.storage.table_storage import TableStorage
@@ -26,7 +26,7 @@ def test_a_state_without_a_storage_starts_no_thread(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread.name))
     sides = Sides()
     sides.history(random_history(9_000_000, 100))
-    assert isinstance(sides.state.storage, InMemory)
+    assert type(sides.state.storage) is Storage
     loaded = LedgerState.load(*kept(sides.state))
     require_same(sides.state, loaded)
     assert started == []
@@ -46,7 +46,7 @@ def test_a_state_is_the_same_in_both_storages(tmp_path: Path, monkeypatch: pytes
 
 
 def test_work_for_a_state_in_memory_is_done_at_once() -> None:
-    storage = InMemory()
+    storage = Storage()
     here = threading.get_ident()
     assert storage.begin(threading.get_ident).result() == here
     assert storage.begin_long(threading.get_ident).result() == here
@@ -55,7 +55,7 @@ def test_work_for_a_state_in_memory_is_done_at_once() -> None:
 
 
 def test_an_array_in_memory_keeps_its_rows_and_grows_with_zeros() -> None:
-    table = InMemory().array(np.dtype(("<u8", 2)), 2)
+    table = Storage().array(np.dtype(("<u8", 2)), 2)
     table.array[:] = 7
     assert table.grow(5).tolist() == [[7, 7]] * 2 + [[0, 0]] * 3
     table.use(3, expected=2)

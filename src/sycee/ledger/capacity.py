@@ -15,27 +15,20 @@ from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, Kind, SettleFlag
 from sycee.ledger.operation_table import TABLE
-from sycee.ledger.storage import InMemory, Pending, Storage
+from sycee.ledger.storage import Pending, Storage
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory
 DROP_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before a drop
 SLOTS_LOAD_MAX: Final = 0.5  # keeps linear probing short
 _ROWS_MAX: Final = {
-    "accounts": limits.ACCOUNTS_MAX,
-    "purses": limits.PURSES_MAX,
-    "bound": limits.BOUND_MAX,
-    "refunds": limits.REFUNDS_MAX,
-    "holds": limits.HOLDS_MAX,
-    "hold_legs": limits.HOLD_LEGS_MAX,
+    "accounts": limits.ACCOUNTS_MAX, "purses": limits.PURSES_MAX, "bound": limits.BOUND_MAX,
+    "refunds": limits.REFUNDS_MAX, "holds": limits.HOLDS_MAX, "hold_legs": limits.HOLD_LEGS_MAX,
     "staged": limits.STAGED_MAX,
-}
+}  # fmt: skip
 # Indexes of ids: of the rows of a table, or of the bound ids that are not ordered by time.
 _INDEXES: Final = {
-    "account_slots": "accounts",
-    "unordered_slots": "unordered",
-    "refund_slots": "refunds",
-    "batch_slots": "batches",
-}
+    "account_slots": "accounts", "unordered_slots": "unordered", "refund_slots": "refunds", "batch_slots": "batches",
+}  # fmt: skip
 _COUNTERS: Final = constants.SAVED_TABLES | {"payees": constants.PAYEES, "time_outs": constants.TIME_OUTS}
 # Pre-images that one operation of a chain may save, at most: a REFUND of a PAY from 16 purses returns each part to the
 # return account. One chain at a time needs them.
@@ -61,15 +54,13 @@ class GrowingTables:
     """The tables of a state and their capacity. `StateTables` and the state inherit from this class."""
 
     def __init__(self, storage: Storage | None = None) -> None:
-        self.storage: Storage = storage or InMemory()
+        self.storage: Storage = storage or Storage()
         self.now_ns = 0  # time of the newest frame
-        self.tables = kernels.empty_tables()
         self._growing = {
             name: self.storage.array(dtype, length) for name, (dtype, length) in kernels.GROWING_TABLES.items()
         }
-        self.tables = self.tables._replace(
-            **{name: kernels.kernel_view(table.array) for name, table in self._growing.items()}
-        )
+        views = {name: kernels.kernel_view(table.array) for name, table in self._growing.items()}
+        self.tables = kernels.empty_tables()._replace(**views)
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sealing: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
 
@@ -221,16 +212,12 @@ class GrowingTables:
             for name, rows in _UNDO_ROWS.items():
                 self.grow(name, 2 * linked * rows)  # the last operation of a chain has no flag
 
-    def _enlarged(self, name: str, needed: int) -> int:
-        """Return the length for a table that must hold `needed` rows: its present length if sufficient, else ≥ 2×."""
-        length: int = getattr(self.tables, name).shape[0]
-        return length if needed <= length else max(needed, 2 * length)
-
     def grow(self, name: str, needed: int) -> None:
         """Extend a table to at least `needed` rows. Raise MemoryError if there is no memory."""
-        length = self._enlarged(name, needed)
-        if length != getattr(self.tables, name).shape[0]:
-            self.tables = self.tables._replace(**{name: kernels.kernel_view(self._growing[name].grow(length))})
+        length = getattr(self.tables, name).shape[0]
+        if needed > length:
+            array = self._growing[name].grow(_larger(length, needed))
+            self.tables = self.tables._replace(**{name: kernels.kernel_view(array)})
 
     def _slots(self, name: str, needed: int) -> int:
         """Return the number of slots that an index needs for `needed` ids; 0 if it has enough."""
@@ -245,7 +232,7 @@ class GrowingTables:
             old: Array = getattr(self.tables, name)
             old_highs = self.tables.unordered_row_highs if name == "unordered_slots" else np.zeros(1, np.uint16)
             highs = np.zeros(size + 1 if old_highs.size > 1 else 1, np.uint16)
-            slots = _slots_with_key(size, int(old[-1]))
+            slots = kernels.empty_slots(size, int(old[-1]))
             kernels.rehash(slots, old, highs, old_highs)
             self.tables = self.tables._replace(**{name: slots})
             if name == "unordered_slots":
@@ -273,8 +260,8 @@ class GrowingTables:
         for name, held in _INDEXES.items():
             old: Array = getattr(self.tables, name)
             size = max(self._slots(name, in_use[held]), old.size - 1)
-            slots = _slots_with_key(size, content_key if name == "unordered_slots" else int(old[-1]))
-            self.tables = self.tables._replace(**{name: slots})
+            key = content_key if name == "unordered_slots" else int(old[-1])
+            self.tables = self.tables._replace(**{name: kernels.empty_slots(size, key)})
         self._widen_slots(in_use["bound"])
         kernels.index_accounts(self.tables, in_use["accounts"])
         kernels.index_refunds_and_batches(self.tables)
@@ -284,11 +271,7 @@ class GrowingTables:
     def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
         """Return the (rows, words) of `group_bits` for the needed groups and payees; payees count from 1."""
         rows, words = self.tables.group_bits.shape
-        needed_words = (needs["payees"] >> 6) + 1
-        return (
-            rows if needs["groups"] <= rows else max(needs["groups"], 2 * rows),
-            words if needed_words <= words else max(needed_words, 2 * words),
-        )
+        return _larger(rows, needs["groups"]), _larger(words, (needs["payees"] >> 6) + 1)
 
     def _grow_bits(self, shape: tuple[int, int]) -> None:
         bits = self.tables.group_bits
@@ -300,10 +283,9 @@ class GrowingTables:
             self.tables.copying[constants.COPIED_GROUP_BITS, constants.COPY_END] = 0
 
 
-def _slots_with_key(size: int, key: int) -> Array:
-    slots = kernels.empty_slots(size)
-    slots[-1] = key
-    return slots
+def _larger(length: int, needed: int) -> int:
+    """Return `length` if it is sufficient, else at least twice that."""
+    return length if needed <= length else max(needed, 2 * length)
 
 
 def _no_memory(numbers: str) -> UnavailableError:

@@ -25,25 +25,14 @@ from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels, layout
 from sycee.ledger.kernels import queries as kernel
-from sycee.ledger.kernels.queries import FOUND, LINE, NAMES, READ
+from sycee.ledger.kernels.queries import FOUND, NAMES
+from sycee.ledger.kernels.queries import LINE as LINE
+from sycee.ledger.kernels.queries import READ as READ
 from sycee.ledger.layout import Kind
 from sycee.ledger.models import Account, Hold, Purse
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
-
-__all__ = [
-    "LINE",
-    "LINES_MAX",
-    "PAGE_LINES_MAX",
-    "READ",
-    "READS_MAX",
-    "Answers",
-    "Operation",
-    "Page",
-    "answer",
-    "fitting",
-]
 
 # Limits of one pass, so that the next frame waits for reads a few milliseconds at most.
 READS_MAX: Final = 8_192

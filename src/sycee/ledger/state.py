@@ -36,7 +36,7 @@ class LedgerState(StateTables):
     """The state machine of one ledger. Not thread-safe, as `StateTables`."""
 
     def __init__(self, storage: Storage | None = None) -> None:
-        """Create an empty ledger. `storage`: memory of the tables and background work; `InMemory` by default."""
+        """Create an empty ledger. `storage`: memory of the tables and background work; process memory by default."""
         super().__init__(storage)
         self._dates: Dates = ()
         self._savepoint = np.zeros(constants.COUNTERS, np.int64)

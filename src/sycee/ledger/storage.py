@@ -1,7 +1,6 @@
 """Interface to the memory of a state's tables. The state machine itself opens no file and starts no thread.
 
-`Storage` is the interface. `InMemory` is the plain implementation: arrays are copied when they grow, and work is done
-synchronously. A durable ledger uses the one in `sycee.storage`.
+`Storage` is the interface, and the implementation for a state in process memory.
 """
 
 from __future__ import annotations
@@ -51,59 +50,41 @@ class TableArray(Protocol):
         """Record that `rows` are in use and that `expected` more will follow at once."""
 
 
-class Storage(Protocol):
-    """Memory of one state's tables, and its background work."""
+class Storage:
+    """Memory of one state's tables, and its background work. Here: process memory, and all work in the calling thread.
+
+    `sycee.storage.TableStorage` has reserved address space, working files and worker threads instead.
+    """
 
     @property
     def refused(self) -> str:
         """Reason why old rows are not evicted, as one sentence; empty if they can be."""
-
-    def array(self, dtype: np.dtype[Any], length: int) -> TableArray:
-        """Return a new table."""
-
-    def begin(self, work: Callable[[], T]) -> Deferred[T]:
-        """Begin work that is shorter than a frame and that the next frame needs."""
-
-    def begin_long(self, work: Callable[[], T]) -> Pending[T]:
-        """Begin work that takes as long as many frames."""
-
-    def evict(self, tables: Tables, now_ns: int, *, wait: bool = False) -> None:
-        """Evict old rows from memory; with `wait`, all that can be. Call it between two frames."""
-
-    def fill(self, parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
-        """Fill new tables, by name, with sections of a snapshot. Raise UnavailableError if a working file fails."""
-
-    def close(self) -> None:
-        """Accept no more work. Tables remain readable."""
-
-
-class InMemory:
-    """Storage in process memory. The calling thread does all work."""
-
-    refused = ""
+        return ""
 
     def array(self, dtype: np.dtype[Any], length: int) -> TableArray:
         """Return a new table."""
         return _PlainArray(dtype, length)
 
     def begin(self, work: Callable[[], T]) -> Deferred[T]:
-        """Do the work."""
-        coming = Deferred(work)
-        coming.run()
-        return coming
+        """Begin work that is shorter than a frame and that the next frame needs."""
+        deferred = Deferred(work)
+        deferred.run()
+        return deferred
 
-    begin_long = begin
+    def begin_long(self, work: Callable[[], T]) -> Pending[T]:
+        """Begin work that takes as long as many frames."""
+        return self.begin(work)
 
     def evict(self, tables: Tables, now_ns: int, *, wait: bool = False) -> None:
-        """Do nothing: all rows remain in memory."""
+        """Evict old rows from memory; with `wait`, all that can be. Call it between two frames."""
 
     def fill(self, parts: Mapping[str, Array], sections: Mapping[str, Section]) -> None:
-        """Read the sections one after the other."""
+        """Fill new tables, by name, with sections of a snapshot. Raise UnavailableError if a working file fails."""
         for name, part in parts.items():
             sections[name].read_into(part)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Accept no more work. Tables remain readable."""
 
 
 class _PlainArray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from sycee.core.errors import Refused
 from sycee.core.result_codes import Result
+from sycee.ledger.batch import first_codes
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.sequencer import Sequencer
 
@@ -46,8 +47,6 @@ class SuspenseAccounts:
 
 def check_opened(answer: Any, kind: AccountKind, currency: str) -> None:
     """Raise Refused unless the account was opened, now or by an earlier submission. `answer`: one layout.ANSWER."""
-    result = Result(int(answer["code"]))
-    if result is Result.EXISTS:
-        result = Result(int(answer["first_code"]))
+    result = Result(int(first_codes(answer)))
     if result is not Result.CREATED:
         raise Refused(f"{kind.name} account in {currency} not opened", result, hint=_HINTS.get(result))

@@ -13,7 +13,7 @@ from sycee.core.arrays import Array
 from sycee.core.worker_thread import Deferred, Executor, Worker
 from sycee.ledger import kernels
 from sycee.ledger.kernels import constants
-from sycee.ledger.storage import Pending, Section
+from sycee.ledger.storage import Pending, Section, Storage
 from sycee.storage.eviction import Eviction
 from sycee.storage.history import History
 from sycee.storage.reserved_arrays import ReservedArray
@@ -30,7 +30,7 @@ _SHORT: Final = Worker("sycee-digest")
 _LONG: Final = Executor("sycee-sealing")
 
 
-class TableStorage:
+class TableStorage(Storage):
     """Implements `ledger.storage.Storage` for one state."""
 
     def __init__(self, history: History | None = None) -> None:

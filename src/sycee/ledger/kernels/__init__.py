@@ -17,44 +17,23 @@ Rules for code in this package:
 and calls `apply` again for the operations that follow.
 """
 
-from sycee.ledger.kernels.frames import (
-    apply,
-    apply_preimages,
-    bind_operation,
-    bound_rows_of,
-    collect_time_ordered,
-    copy_records,
-    end_due_holds,
-    fill_time_outs,
-    index_accounts,
-    index_refunds_and_batches,
-    index_unordered,
-    rehash,
-    resolve,
-    rows_of,
-    sort_keys,
-)
-from sycee.ledger.kernels.tables import GROWING_TABLES, Tables, empty_slots, empty_tables, kernel_view
-
-__all__ = [
-    "GROWING_TABLES",
-    "Tables",
-    "apply",
-    "apply_preimages",
-    "bind_operation",
-    "bound_rows_of",
-    "collect_time_ordered",
-    "copy_records",
-    "empty_slots",
-    "empty_tables",
-    "end_due_holds",
-    "fill_time_outs",
-    "index_accounts",
-    "index_refunds_and_batches",
-    "index_unordered",
-    "kernel_view",
-    "rehash",
-    "resolve",
-    "rows_of",
-    "sort_keys",
-]
+from sycee.ledger.kernels.frames import apply as apply
+from sycee.ledger.kernels.frames import apply_preimages as apply_preimages
+from sycee.ledger.kernels.frames import bind_operation as bind_operation
+from sycee.ledger.kernels.frames import bound_rows_of as bound_rows_of
+from sycee.ledger.kernels.frames import collect_time_ordered as collect_time_ordered
+from sycee.ledger.kernels.frames import copy_records as copy_records
+from sycee.ledger.kernels.frames import end_due_holds as end_due_holds
+from sycee.ledger.kernels.frames import fill_time_outs as fill_time_outs
+from sycee.ledger.kernels.frames import index_accounts as index_accounts
+from sycee.ledger.kernels.frames import index_refunds_and_batches as index_refunds_and_batches
+from sycee.ledger.kernels.frames import index_unordered as index_unordered
+from sycee.ledger.kernels.frames import rehash as rehash
+from sycee.ledger.kernels.frames import resolve as resolve
+from sycee.ledger.kernels.frames import rows_of as rows_of
+from sycee.ledger.kernels.frames import sort_keys as sort_keys
+from sycee.ledger.kernels.tables import GROWING_TABLES as GROWING_TABLES
+from sycee.ledger.kernels.tables import Tables as Tables
+from sycee.ledger.kernels.tables import empty_slots as empty_slots
+from sycee.ledger.kernels.tables import empty_tables as empty_tables
+from sycee.ledger.kernels.tables import kernel_view as kernel_view

@@ -16,25 +16,10 @@ from sycee.core.result_codes import Result
 from sycee.ledger import layout
 
 # Positions in `counters`: rows in use, and the state of a chain.
-ACCOUNTS: Final = 0
-PURSES: Final = 1
-MOVEMENTS: Final = 2
-BOUND: Final = 3
-PAYEES: Final = 4
-HOLDS: Final = 5
-HOLD_LEGS: Final = 6
-TRANSITS: Final = 7
-STAGED: Final = 8
-KEYS: Final = 9
-TIME_OUTS: Final = 10
+ACCOUNTS, PURSES, MOVEMENTS, BOUND, PAYEES, HOLDS, HOLD_LEGS, TRANSITS, STAGED, KEYS, TIME_OUTS = range(11)
 LINKS: Final = 11  # LINK_ACCOUNT operations so far; 0: no waterfall is possible
 PREIMAGE_MODE: Final = 12  # bits CHAIN and COPY: why pre-images are saved; 0: none are
-UNDO_ACCOUNTS: Final = 13
-UNDO_PURSES: Final = 14
-UNDO_HOLDS: Final = 15
-UNDO_VALUES: Final = 16
-REFUNDS: Final = 17
-BATCHES: Final = 18
+UNDO_ACCOUNTS, UNDO_PURSES, UNDO_HOLDS, UNDO_VALUES, REFUNDS, BATCHES = range(13, 19)
 FREE_BATCH: Final = 19  # row + 1 of the first free batch, 0 for none
 FREE_STAGED: Final = 20  # row + 1 of the first free staged payment, 0 for none
 NEWEST_BATCH: Final = 21  # number of the newest batch, open or not
@@ -44,18 +29,9 @@ COPY: Final = 2  # a snapshot copy of the state is in progress
 
 # The counter of each table that a snapshot contains.
 SAVED_TABLES: Final = {
-    "accounts": ACCOUNTS,
-    "purses": PURSES,
-    "movements": MOVEMENTS,
-    "bound": BOUND,
-    "refunds": REFUNDS,
-    "holds": HOLDS,
-    "hold_legs": HOLD_LEGS,
-    "transits": TRANSITS,
-    "batches": BATCHES,
-    "staged": STAGED,
-    "keys": KEYS,
-}
+    "accounts": ACCOUNTS, "purses": PURSES, "movements": MOVEMENTS, "bound": BOUND, "refunds": REFUNDS, "holds": HOLDS,
+    "hold_legs": HOLD_LEGS, "transits": TRANSITS, "batches": BATCHES, "staged": STAGED, "keys": KEYS,
+}  # fmt: skip
 
 # Positions in `generations`, the extent of each part of the index of bound ids. A snapshot does not contain them.
 RECENT: Final = 0  # ids in the recent generation
@@ -80,19 +56,10 @@ SLOTS_BY_HASH: Final = (1 << 32) - 1  # slots that 32 bits of a hash can address
 BLOCK_BITS: Final = 8  # one fence per 256 sorted ids: 4,096 bytes, one page
 
 # Fields that `undo_values` can restore.
-VALUE_REFUNDED: Final = 0
-VALUE_HOLD_LEG: Final = 1
-VALUE_TRANSIT: Final = 2
+VALUE_REFUNDED, VALUE_HOLD_LEG, VALUE_TRANSIT = range(3)
 # Rows of `copying`: the large tables whose rows change, in the order in which they are copied.
-COPIED_ACCOUNTS: Final = 0
-COPIED_PURSES: Final = 1
-COPIED_HOLDS: Final = 2
-COPIED_HOLD_LEGS: Final = 3
-COPIED_TRANSITS: Final = 4
-COPIED_STAGED: Final = 5
-COPIED_BATCHES: Final = 6
-COPIED_GROUP_BITS: Final = 7
-COPIED_REFUNDS: Final = 8
+COPIED_ACCOUNTS, COPIED_PURSES, COPIED_HOLDS, COPIED_HOLD_LEGS, COPIED_TRANSITS = range(5)
+COPIED_STAGED, COPIED_BATCHES, COPIED_GROUP_BITS, COPIED_REFUNDS = range(5, 9)
 COPIED_TABLES: Final = 9
 # Columns of `copying`.
 COPY_DONE: Final = 0  # rows before this one are copied
@@ -124,13 +91,7 @@ MIX_1: Final = np.uint64(0xFF51AFD7ED558CCD)
 MIX_2: Final = np.uint64(0xC4CEB9FE1A85EC53)
 MIX_3: Final = np.uint64(0x9E3779B97F4A7C15)
 PLACE_SHIFT: Final = np.uint64(limits.PLACE_INDEX_BITS)
-S12: Final = np.uint64(12)
-S16: Final = np.uint64(16)
-S29: Final = np.uint64(29)
-S32: Final = np.uint64(32)
-S33: Final = np.uint64(33)
-S62: Final = np.uint64(62)
-S64: Final = np.uint64(64)
+S12, S16, S29, S32, S33, S62, S64 = (np.uint64(bits) for bits in (12, 16, 29, 32, 33, 62, 64))
 ZERO: Final = np.uint64(0)
 ONE: Final = np.uint64(1)
 

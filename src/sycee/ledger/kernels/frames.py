@@ -9,54 +9,11 @@ import numpy as np
 
 from sycee.core import jit, kernel_build, limits
 from sycee.ledger import layout
+from sycee.ledger.kernels import accounts, holds, lookup, payments, prefetch, programmes, settlement, transits, undo
 from sycee.ledger.kernels import constants as c
-from sycee.ledger.kernels.accounts import (
-    block_account,
-    close_account,
-    group_membership,
-    link_account,
-    open_account,
-    set_key,
-    set_rule_set,
-)
-from sycee.ledger.kernels.holds import (
-    create_hold,
-    extend,
-    post,
-    post_or_void_range,
-    push_time_out,
-    release_due_holds,
-    void,
-)
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.lookup import (
-    bind,
-    content_hash,
-    find_bound,
-    first_slot,
-    hash_id,
-    insert,
-    insert_unordered,
-    is_time_ordered,
-    is_uuid7,
-)
-from sycee.ledger.kernels.payments import pay, refund, reverse, transfer
-from sycee.ledger.kernels.prefetch import (
-    CHUNK,
-    SOURCE_DISTANCE,
-    TARGET_DISTANCE,
-    prefetch_ids,
-    prefetch_operations,
-    prefetch_row_slots,
-    prefetch_source,
-    prefetch_target,
-)
 from sycee.ledger.kernels.preimages import apply_preimages as _apply_preimages
-from sycee.ledger.kernels.programmes import add_members, claim, drop, expire
-from sycee.ledger.kernels.settlement import index_batches, settle, stage
 from sycee.ledger.kernels.tables import empty_tables
-from sycee.ledger.kernels.transits import confirm_or_reject, send
-from sycee.ledger.kernels.undo import begin_chain, end_chain, undo_chain
 from sycee.ledger.kernels.validation import LINKABLE, malformed
 
 
@@ -72,12 +29,12 @@ def _resolve_one(tables, operations, words, i, answer, is_well_formed):
     code = c.CREATED if is_well_formed else malformed(operations, words, i)
     if code == c.CREATED:
         code = c.PENDING
-        row = find_bound(tables, operation.id_low, operation.id_high)
+        row = lookup.find_bound(tables, operation.id_low, operation.id_high)
         if row >= 0:
             bound = tables.bound[row]
             answer.first_code = bound.result
             answer.place = bound.place
-            is_same = bound.content == content_hash(tables.unordered_slots, words, i)
+            is_same = bound.content == lookup.content_hash(tables.unordered_slots, words, i)
             code = c.EXISTS if is_same else c.EXISTS_WITH_DIFFERENT_CONTENT
     answer.code = code
     return code
@@ -120,11 +77,11 @@ def _bind_undone_chain(tables, operations, words, start, end, sequence, answers,
         answers[i].first_code = c.CREATED
         answers[i].code = code if i == culprit else (c.CHAIN_BROKEN if repeats else c.LINKED_FAILED)
         answers[i].place = c.ZERO if repeats else place
-        is_bound = find_bound(tables, operations[i].id_low, operations[i].id_high) >= 0
+        is_bound = lookup.find_bound(tables, operations[i].id_low, operations[i].id_high) >= 0
         if not repeats and not is_bound:
             # A repeated id remains bound to its first operation.
             result = np.int64(answers[i].code)
-            bind(tables, words, i, operations[i], place, result, tables.counters[c.MOVEMENTS], np.int64(0))
+            lookup.bind(tables, words, i, operations[i], place, result, tables.counters[c.MOVEMENTS], np.int64(0))
 
 
 def _copy_records(source, operations, words):
@@ -140,8 +97,8 @@ def _copy_records(source, operations, words):
     high = c.ZERO
     for i in range(operations.size):
         # Neither is likely to be in the cache: the caller wrote the records earlier, the disk read the buffer last.
-        prefetch_source(source, i + SOURCE_DISTANCE)
-        prefetch_target(words, i + TARGET_DISTANCE)
+        prefetch.source_record(source, i + prefetch.SOURCE_DISTANCE)
+        prefetch.target_record(words, i + prefetch.TARGET_DISTANCE)
         for word in range(16):
             words[i, word] = source[i, word]
         # Inspect the copy: other threads of the caller may write to the original.
@@ -151,7 +108,7 @@ def _copy_records(source, operations, words):
         flags |= np.int64(operation["flags"])
         ascend = ascend and malformed(operations, words, i) == c.CREATED
         is_greater = operation.id_high > high or (operation.id_high == high and operation.id_low > low)
-        ascend = ascend and is_greater and is_uuid7(operation.id_low, operation.id_high)
+        ascend = ascend and is_greater and lookup.is_uuid7(operation.id_low, operation.id_high)
         low = operation.id_low
         high = operation.id_high
     return kinds, flags & c.LINKED != 0, ascend
@@ -167,8 +124,8 @@ def _resolve(tables, operations, words, answers):
     i = np.int64(0)  # not a literal: numba would compile the functions below twice
     while i < operations.size:
         if i >= prefetched:
-            prefetched = min(i + 4 * CHUNK, operations.size)
-            prefetch_ids(tables, operations, i, prefetched)
+            prefetched = min(i + 4 * prefetch.CHUNK, operations.size)
+            prefetch.id_slots(tables, operations, i, prefetched)
         if operations[i]["flags"] & c.LINKED:
             end = _chain_end(operations, i)
             if _resolve_chain(tables, operations, words, i, end, answers):
@@ -185,43 +142,43 @@ def _resolve(tables, operations, words, answers):
 def _apply_rare(tables, operation, words, i, kind, place, now_ns):
     """Apply one operation of a rare kind. Return its code, or FOR_PYTHON if Python code handles the kind."""
     if kind == c.KIND_REFUND:
-        return refund(tables, operation, place, now_ns)
+        return payments.refund(tables, operation, place, now_ns)
     if kind == c.KIND_CLAIM:
-        return claim(tables, operation, now_ns)
+        return programmes.claim(tables, operation, now_ns)
     if kind == c.KIND_VOID:
-        return void(tables, operation)
+        return holds.void(tables, operation)
     if kind == c.KIND_EXTEND:
-        return extend(tables, operation)
+        return holds.extend(tables, operation)
     if kind == c.KIND_POST_HOLDS or kind == c.KIND_VOID_HOLDS:
-        return post_or_void_range(tables, operation, place, kind == c.KIND_POST_HOLDS)
+        return holds.post_or_void_range(tables, operation, place, kind == c.KIND_POST_HOLDS)
     if kind == c.KIND_SEND:
-        return send(tables, operation, place, now_ns)
+        return transits.send(tables, operation, place, now_ns)
     if kind == c.KIND_CONFIRM or kind == c.KIND_REJECT:
-        return confirm_or_reject(tables, operation, place, kind == c.KIND_CONFIRM)
+        return transits.confirm_or_reject(tables, operation, place, kind == c.KIND_CONFIRM)
     if kind == c.KIND_STAGE:
-        return stage(tables, operation)
+        return settlement.stage(tables, operation)
     if kind == c.KIND_SETTLE:
-        return settle(tables, operation, place, now_ns)
+        return settlement.settle(tables, operation, place, now_ns)
     if kind == c.KIND_OPEN_ACCOUNT:
-        return open_account(tables, operation)
+        return accounts.open_account(tables, operation)
     if kind == c.KIND_ADD_MEMBERS:
-        return add_members(tables, operation, words, i)
+        return programmes.add_members(tables, operation, words, i)
     if kind == c.KIND_JOIN_GROUP or kind == c.KIND_LEAVE_GROUP:
-        return group_membership(tables, operation, kind == c.KIND_JOIN_GROUP)
+        return accounts.group_membership(tables, operation, kind == c.KIND_JOIN_GROUP)
     if kind == c.KIND_BLOCK_ACCOUNT or kind == c.KIND_UNBLOCK_ACCOUNT:
-        return block_account(tables, operation, kind == c.KIND_BLOCK_ACCOUNT)
+        return accounts.block_account(tables, operation, kind == c.KIND_BLOCK_ACCOUNT)
     if kind == c.KIND_CLOSE_ACCOUNT:
-        return close_account(tables, operation)
+        return accounts.close_account(tables, operation)
     if kind == c.KIND_SET_RULE_SET:
-        return set_rule_set(tables, operation)
+        return accounts.set_rule_set(tables, operation)
     if kind == c.KIND_SET_KEY:
-        return set_key(tables, operation, words, i)
+        return accounts.set_key(tables, operation, words, i)
     if kind == c.KIND_LINK_ACCOUNT:
-        return link_account(tables, operation)
+        return accounts.link_account(tables, operation)
     if kind == c.KIND_DROP:
-        return drop(tables, operation, place, now_ns)
+        return programmes.drop(tables, operation, place, now_ns)
     if kind == c.KIND_EXPIRE:
-        return expire(tables, operation, place, now_ns)
+        return programmes.expire(tables, operation, place, now_ns)
     return c.FOR_PYTHON
 
 
@@ -243,12 +200,12 @@ def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns
     while i < operations.size:
         if i >= prefetched:
             if i >= ids_until:
-                ids_until = min(i + 4 * CHUNK, operations.size)
-                prefetch_ids(tables, operations, i, ids_until)
-            slots_until, rows_until = prefetch_operations(
+                ids_until = min(i + 4 * prefetch.CHUNK, operations.size)
+                prefetch.id_slots(tables, operations, i, ids_until)
+            slots_until, rows_until = prefetch.operation_rows(
                 tables, operations, i, max(slots_until, i), max(rows_until, i)
             )
-            prefetched = i + CHUNK
+            prefetched = i + prefetch.CHUNK
         operation = operations[i]
         answer = answers[i]
         place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)
@@ -259,13 +216,13 @@ def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns
                 continue
             chain_start = i
             chain_end = end
-            begin_chain(tables, savepoint)
+            undo.begin_chain(tables, savepoint)
         if i > chain_end:
             if _resolve_one(tables, operations, words, i, answer, are_well_formed) != c.PENDING:
                 i += 1
                 continue
-        elif find_bound(tables, operation.id_low, operation.id_high) >= 0:
-            undo_chain(tables, savepoint)
+        elif lookup.find_bound(tables, operation.id_low, operation.id_high) >= 0:
+            undo.undo_chain(tables, savepoint)
             _bind_undone_chain(
                 tables, operations, words, chain_start, chain_end, sequence, answers, i, c.CHAIN_REPEATS_AN_ID
             )
@@ -275,33 +232,33 @@ def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns
         first_movement = counters[c.MOVEMENTS]
         detail = np.int64(0)
         if kind == c.KIND_TRANSFER:
-            code, detail = transfer(tables, operation, i, place, now_ns)
+            code, detail = payments.transfer(tables, operation, i, place, now_ns)
         elif kind == c.KIND_PAY:
-            code = pay(tables, operation, i, place, now_ns)
+            code = payments.pay(tables, operation, i, place, now_ns)
         elif kind == c.KIND_REVERSE:
-            code, detail = reverse(tables, operation, place, now_ns)
+            code, detail = payments.reverse(tables, operation, place, now_ns)
         elif kind == c.KIND_HOLD:
             detail = counters[c.HOLDS]
-            code = create_hold(tables, operation, words, i, now_ns)
+            code = holds.create_hold(tables, operation, words, i, now_ns)
             if code != c.CREATED:
                 detail = np.int64(0)
         elif kind == c.KIND_POST:
-            code = post(tables, operation, hashes, i, place, now_ns)
+            code = holds.post(tables, operation, hashes, i, place, now_ns)
         else:
             code = _apply_rare(tables, operation, words, i, kind, place, now_ns)
             if code == c.FOR_PYTHON:
                 answer.place = place
                 return i
         if i <= chain_end and code != c.CREATED:
-            undo_chain(tables, savepoint)
+            undo.undo_chain(tables, savepoint)
             _bind_undone_chain(tables, operations, words, chain_start, chain_end, sequence, answers, i, code)
             i = chain_end + 1
             continue
-        bind(tables, words, i, operation, place, code, first_movement, detail)
+        lookup.bind(tables, words, i, operation, place, code, first_movement, detail)
         answer.code = code
         answer.place = place
         if i == chain_end:
-            end_chain(tables)
+            undo.end_chain(tables)
         i += 1
     return operations.size
 
@@ -309,19 +266,19 @@ def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns
 def _bind_operation(tables, operations, words, i, sequence, result):
     """Bind operation `i`, which Python handled and which made no movement, to `result`."""
     place = np.uint64(sequence << limits.PLACE_INDEX_BITS | i)
-    bind(tables, words, i, operations[i], place, result, tables.counters[c.MOVEMENTS], np.int64(0))
+    lookup.bind(tables, words, i, operations[i], place, result, tables.counters[c.MOVEMENTS], np.int64(0))
 
 
 def _end_due_holds(tables, now_ns):
     """Release the holds whose end is due."""
-    release_due_holds(tables, now_ns)
+    holds.release_due_holds(tables, now_ns)
 
 
 def _fill_time_outs(tables):
     """Fill the empty heap with the ends of all open holds, after a snapshot was loaded."""
     for hold_row in range(tables.counters[c.HOLDS]):
         if tables.holds[hold_row].state == c.HOLD_STATE_OPEN:
-            push_time_out(tables, hold_row)
+            holds.push_time_out(tables, hold_row)
 
 
 def _rehash(slots, old, highs, old_highs):
@@ -332,7 +289,7 @@ def _rehash(slots, old, highs, old_highs):
     mask = np.int64(slots.size - 2)
     for old_at in range(old.size - 1):
         if old[old_at] != c.ZERO:
-            at = first_slot(slots, old[old_at] >> c.S32)
+            at = lookup.first_slot(slots, old[old_at] >> c.S32)
             while slots[at] != c.ZERO:
                 at = (at + 1) & mask
             slots[at] = old[old_at]
@@ -345,24 +302,24 @@ def _index_accounts(tables, count):
     prefetched = 0
     for row in range(count):
         if row >= prefetched:
-            prefetched = min(row + CHUNK, count)
-            prefetch_row_slots(tables.account_slots, tables.accounts, row, prefetched)
-        insert(tables.account_slots, tables.accounts[row].id_low, tables.accounts[row].id_high, row)
+            prefetched = min(row + prefetch.CHUNK, count)
+            prefetch.row_slots(tables.account_slots, tables.accounts, row, prefetched)
+        lookup.insert(tables.account_slots, tables.accounts[row].id_low, tables.accounts[row].id_high, row)
 
 
 def _index_refunds_and_batches(tables):
     """Insert all refunds and open batches into their empty indexes."""
     for row in range(tables.counters[c.REFUNDS]):
-        insert(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, row)
-    index_batches(tables)
+        lookup.insert(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, row)
+    settlement.index_batches(tables)
 
 
 def _index_unordered(tables, count):
     """Insert those of the first `count` bound ids that are not ordered by time into the empty index."""
     for row in range(count):
         bound = tables.bound[row]
-        if not is_time_ordered(bound.id_low, bound.id_high, tables.frame_times[np.int64(bound.place >> c.PLACE_SHIFT)]):
-            insert_unordered(tables, bound.id_low, bound.id_high, row)
+        if not lookup.is_time_ordered(bound.id_low, bound.id_high, lookup.frame_time_ns(tables, bound.place)):
+            lookup.insert_unordered(tables, bound.id_low, bound.id_high, row)
 
 
 def _collect_time_ordered(bound, frame_times, first, end, ids, rows, all_are):
@@ -374,7 +331,7 @@ def _collect_time_ordered(bound, frame_times, first, end, ids, rows, all_are):
     for row in range(first, end):
         low = bound[row].id_low
         high = bound[row].id_high
-        if all_are or is_time_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
+        if all_are or lookup.is_time_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
             ids[count, 0] = low
             ids[count, 1] = high
             rows[count] = row - first
@@ -416,9 +373,9 @@ def _rows_of(slots, accounts, low, high, rows):
     """
     mask = np.int64(slots.size - 2)
     for i in range(low.size):
-        hashed = hash_id(slots, low[i], high[i])
+        hashed = lookup.hash_id(slots, low[i], high[i])
         fingerprint = hashed & c.LOW32
-        at = first_slot(slots, hashed)
+        at = lookup.first_slot(slots, hashed)
         rows[i] = -1
         slot = slots[at]
         while slot != c.ZERO:
@@ -434,7 +391,7 @@ def _rows_of(slots, accounts, low, high, rows):
 def _bound_rows_of(tables, low, high, rows):
     """Write the bound row of each id to `rows`, -1 if it is not bound."""
     for i in range(low.size):
-        rows[i] = find_bound(tables, low[i], high[i])
+        rows[i] = lookup.find_bound(tables, low[i], high[i])
 
 
 # Compiled, or loaded from the cache, when this module is imported: no later call waits for a compilation.

@@ -123,6 +123,19 @@ def insert(slots, low, high, row):
 
 
 @njit
+def find_number(slots, numbers, number):
+    """Return the row of a number in an index by number, or -1. `numbers`: the number in each row."""
+    mask = np.int64(slots.size - 2)
+    at = first_slot(slots, hash_id(slots, np.uint64(number), c.ZERO))
+    while slots[at] != c.ZERO:
+        row = np.int64(slots[at] & c.LOW32) - 1
+        if np.int64(numbers[row]) == number:
+            return row
+        at = (at + 1) & mask
+    return np.int64(-1)
+
+
+@njit
 def remove(slots, low, high, row):
     """Remove an id that is in the index. Move up the entries whose search passed over its slot."""
     mask = np.int64(slots.size - 2)
@@ -153,8 +166,8 @@ def is_time_ordered(low, high, now_ns):
 
 
 @njit(forceinline=True)
-def binding_time_ns(tables, place):
-    """Return the time of the frame that bound an operation of this place."""
+def frame_time_ns(tables, place):
+    """Return the time of the frame of an operation or movement with this place."""
     return tables.frame_times[np.int64(place >> c.PLACE_SHIFT)]
 
 
@@ -297,7 +310,7 @@ def _insert_id(tables, low, high, row, now_ns):
 def unbind_last(tables, row):
     """Remove the id of the last bound row, which this frame bound: generations rotate only between frames."""
     bound = tables.bound[row]
-    if is_time_ordered(bound.id_low, bound.id_high, binding_time_ns(tables, bound.place)):
+    if is_time_ordered(bound.id_low, bound.id_high, frame_time_ns(tables, bound.place)):
         tables.generations[c.RECENT] -= 1
         if row < tables.generations[c.RECENT_INDEXED]:
             remove(tables.recent_slots, bound.id_low, bound.id_high, row - tables.generations[c.RECENT_FIRST])
@@ -326,5 +339,5 @@ def bind(tables, words, i, operation, place, result, first_movement, detail):
     bound.movements = made
     bound.kind = operation.kind
     bound.result = result
-    _insert_id(tables, operation.id_low, operation.id_high, row, binding_time_ns(tables, place))
+    _insert_id(tables, operation.id_low, operation.id_high, row, frame_time_ns(tables, place))
     tables.counters[c.BOUND] = row + 1

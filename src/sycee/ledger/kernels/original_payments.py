@@ -6,7 +6,7 @@ import numpy as np
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.lookup import first_slot, hash_id, insert
+from sycee.ledger.kernels.lookup import find_number, insert
 from sycee.ledger.kernels.undo import touch_value
 
 
@@ -25,15 +25,7 @@ def paid_by(tables, bound_row):
 @njit
 def refund_row(tables, bound_row):
     """Return the operation's row in `refunds`, or -1 if nothing was refunded."""
-    slots = tables.refund_slots
-    mask = np.int64(slots.size - 2)
-    at = first_slot(slots, hash_id(slots, np.uint64(bound_row), c.ZERO))
-    while slots[at] != c.ZERO:
-        row = np.int64(slots[at] & c.LOW32) - 1
-        if np.int64(tables.refunds[row].bound) == bound_row:
-            return row
-        at = (at + 1) & mask
-    return np.int64(-1)
+    return find_number(tables.refund_slots, tables.refunds["bound"], bound_row)
 
 
 @njit

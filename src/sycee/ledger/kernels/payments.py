@@ -6,7 +6,7 @@ import numpy as np
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.lookup import find, find_bound
+from sycee.ledger.kernels.lookup import find, find_bound, frame_time_ns
 from sycee.ledger.kernels.movements import (
     available,
     left_in,
@@ -300,8 +300,7 @@ def refund(tables, operation, place, now_ns):
     if payee.rule_set:
         window_s = np.int64(tables.rule_sets[payee.rule_set].refund_window_s)
         # The movement's place, not the original's: a hold is posted later than it is created.
-        place_paid = tables.movements[first - 1].place
-        paid_ns = tables.frame_times[np.int64(place_paid >> c.PLACE_SHIFT)]
+        paid_ns = frame_time_ns(tables, tables.movements[first - 1].place)
         if window_s and now_ns - paid_ns >= window_s * NS_PER_SECOND:
             return c.REFUND_WINDOW_CLOSED
     if amount > paid - refunded_of(tables, original_row):

@@ -44,61 +44,40 @@ def _emit_prefetches(builder: Any, pointer: Any, row_bytes: int, lines_max: int,
         builder.call(prefetch, [line, word(int(to_write)), word(3), word(1)])  # highest locality, data cache
 
 
-def _prefetch(array: Any, index: Any, lines_max: int, *, record: bool = False, to_write: bool = True) -> Any:
-    """Return signature and code generator of a prefetch of array[index]. Any address is allowed, even outside.
+def _prefetcher(lines_max: int = LINES_MAX, *, record: bool = False, to_write: bool = True) -> Any:
+    """Return a function that prefetches cache lines of array[index], at most `lines_max`. Any address is allowed.
 
-    record: `array` is (n, 16) u64 and the row is a record of 128 bytes.
+    record: the array is (n, 16) u64, and a row is a record. Interpreted kernels do not prefetch.
     """
-    signature = types.void(array, index)
+    if numba.config.DISABLE_JIT:
+        return lambda array, index: None
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = signature.args[0]
-        value = arrayobj.make_array(kind)(context, builder, arguments[0])
-        place = [arguments[1]] + ([context.get_constant(types.intp, 0)] if record else [])
-        pointer = cgutils.get_item_pointer(context, builder, kind, value, place, wraparound=False, boundscheck=False)
-        row_bytes = limits.RECORD_BYTES if record else kind.dtype.bitwidth // 8
-        _emit_prefetches(builder, pointer, row_bytes, lines_max, to_write=to_write)
-        return context.get_dummy_value()
+    @intrinsic
+    def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = signature.args[0]
+            value = arrayobj.make_array(kind)(context, builder, arguments[0])
+            place = [arguments[1]] + ([context.get_constant(types.intp, 0)] if record else [])
+            pointer = cgutils.get_item_pointer(
+                context, builder, kind, value, place, wraparound=False, boundscheck=False
+            )
+            row_bytes = limits.RECORD_BYTES if record else kind.dtype.bitwidth // 8
+            _emit_prefetches(builder, pointer, row_bytes, lines_max, to_write=to_write)
+            return context.get_dummy_value()
 
-    return signature, generate
+        return types.void(array, index), generate
 
-
-@intrinsic
-def _row(typing_context: Any, array: Any, index: Any) -> Any:
-    """Prefetch every cache line of array[index], for writing."""
-    return _prefetch(array, index, LINES_MAX)
-
-
-@intrinsic
-def _row_start(typing_context: Any, array: Any, index: Any) -> Any:
-    """Prefetch the first cache line of array[index], for writing."""
-    return _prefetch(array, index, 1)
+    return prefetch
 
 
-@intrinsic
-def _source(typing_context: Any, words: Any, index: Any) -> Any:
-    """Prefetch a record for reading."""
-    return _prefetch(words, index, LINES_MAX, record=True, to_write=False)
-
-
-@intrinsic
-def _target(typing_context: Any, words: Any, index: Any) -> Any:
-    """Prefetch a record for writing."""
-    return _prefetch(words, index, LINES_MAX, record=True)
-
-
-def _nothing(*_: Any) -> None:
-    """Do nothing: interpreted kernels do not prefetch."""
-
-
-_prefetch_row = _nothing if numba.config.DISABLE_JIT else _row
-_prefetch_row_start = _nothing if numba.config.DISABLE_JIT else _row_start
-prefetch_source = _nothing if numba.config.DISABLE_JIT else _source
-prefetch_target = _nothing if numba.config.DISABLE_JIT else _target
+_prefetch_row = _prefetcher()
+_prefetch_row_start = _prefetcher(1)
+source_record = _prefetcher(record=True, to_write=False)
+target_record = _prefetcher(record=True)
 
 
 @njit(forceinline=True)
-def prefetch_ids(tables, operations, start, stop):
+def id_slots(tables, operations, start, stop):
     """Prefetch the index slots of the ids of operations[start:stop]."""
     for i in range(start, stop):
         operation = operations[i]
@@ -111,14 +90,14 @@ def prefetch_ids(tables, operations, start, stop):
 
 
 @njit(forceinline=True)
-def prefetch_row_slots(slots, rows, start, stop):
+def row_slots(slots, rows, start, stop):
     """Prefetch the index slots of the ids of rows[start:stop]."""
     for row in range(start, stop):
         _prefetch_row(slots, first_slot(slots, hash_id(slots, rows[row].id_low, rows[row].id_high)))
 
 
 @njit(forceinline=True)
-def prefetch_operations(tables, operations, i, slots_until, rows_until):
+def operation_rows(tables, operations, i, slots_until, rows_until):
     """Prefetch account slots and rows for the operations from `i` on; slots farther ahead, as they are read first.
 
     Returns the ends of the prefetched slots and rows: pass them to the next call, `i` at least. For j from `i` to

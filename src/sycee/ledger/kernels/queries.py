@@ -14,7 +14,7 @@ from sycee.core import jit, kernel_build
 from sycee.ledger import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.lookup import find, find_bound
+from sycee.ledger.kernels.lookup import find, find_bound, frame_time_ns
 from sycee.ledger.kernels.tables import empty_tables
 
 ACCOUNT: Final = 0
@@ -88,7 +88,7 @@ def _line(tables, row, number, line):
     other = np.int64(movement.credit_row if is_debit else movement.debit_row)
     amount = -movement.amount if is_debit else movement.amount
     line.number = number
-    line.time_ns = tables.frame_times[np.int64(movement.place >> c.PLACE_SHIFT)]
+    line.time_ns = frame_time_ns(tables, movement.place)
     # A suspense account that refunds a closed payer credits itself: the amount is zero on balance.
     line.amount = np.int64(0) if other == row else amount
     line.balance = movement.debit_balance if is_debit else movement.credit_balance
@@ -212,7 +212,7 @@ def _read(tables, requests, found, names, accounts, keys, purses, holds, bound, 
                 hold_end = _hold(tables, row, answer, names, i, holds, hold_end)
             elif row >= 0:
                 bound[bound_end] = tables.bound[row]
-                times[bound_end] = tables.frame_times[np.int64(tables.bound[row].place >> c.PLACE_SHIFT)]
+                times[bound_end] = frame_time_ns(tables, tables.bound[row].place)
                 answer.at = bound_end
                 bound_end += 1
     return line_end

@@ -6,7 +6,7 @@ import numpy as np
 
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.lookup import find, first_slot, hash_id, insert, remove
+from sycee.ledger.kernels.lookup import find, find_number, insert, remove
 from sycee.ledger.kernels.movements import move, overflows_credits, overflows_debits
 from sycee.ledger.kernels.rules import FITS, check_credit, check_debit, check_payee, count_usage, in_force
 from sycee.ledger.kernels.undo import touch_copied
@@ -37,15 +37,7 @@ PRECEDENCE = np.array(
 @njit
 def find_batch(tables, number):
     """Return the row of the open batch with this number, or -1."""
-    slots = tables.batch_slots
-    mask = np.int64(slots.size - 2)
-    at = first_slot(slots, hash_id(slots, np.uint64(number), c.ZERO))
-    while slots[at] != c.ZERO:
-        row = np.int64(slots[at] & c.LOW32) - 1
-        if np.int64(tables.batches[row].number) == number:
-            return row
-        at = (at + 1) & mask
-    return np.int64(-1)
+    return find_number(tables.batch_slots, tables.batches["number"], number)
 
 
 @njit
@@ -166,32 +158,28 @@ def _free_batch(tables, batch_row):
 
 @njit(forceinline=True)
 def _account_code(tables, row, now_ns):
-    """Check an account against its sums in `gross`. Return a position in PRECEDENCE; the last one is CREATED."""
+    """Return the first code, in order of precedence, that an account causes by its sums in `gross`, or CREATED."""
     account = tables.accounts[row]
     gives = tables.gross[row, GIVES]
     receives = tables.gross[row, RECEIVES]
     net = receives - gives
-    worst = PRECEDENCE.size - 1
-    if net > 0 and check_credit(tables, row, net, now_ns) != FITS:
-        worst = _earlier(c.EXCEEDS_BALANCE_LIMIT, worst)
-    if net < 0:
-        worst = _earlier(check_debit(tables, row, -net, False), worst)
-    if receives > 0 and overflows_credits(account, receives):
-        worst = _earlier(c.OVERFLOWS_CREDITS, worst)
-    if gives > 0 and overflows_debits(account, gives):
-        worst = _earlier(c.OVERFLOWS_DEBITS, worst)
-    if net > 0 and account.rule_set and not in_force(tables.rule_sets, np.int64(account.rule_set), now_ns):
-        worst = _earlier(c.RULE_SET_NOT_IN_FORCE, worst)
-    if receives > 0 and account.blocks & c.BLOCK_CREDIT:
-        worst = _earlier(c.CREDIT_ACCOUNT_BLOCKED, worst)
-    if gives > 0 and account.blocks & c.BLOCK_DEBIT:
-        worst = _earlier(c.DEBIT_ACCOUNT_BLOCKED, worst)
     if account.blocks & c.BLOCK_CLOSED:
-        if receives > 0:
-            worst = _earlier(c.CREDIT_ACCOUNT_CLOSED, worst)
-        if gives > 0:
-            worst = _earlier(c.DEBIT_ACCOUNT_CLOSED, worst)
-    return worst
+        return c.DEBIT_ACCOUNT_CLOSED if gives > 0 else c.CREDIT_ACCOUNT_CLOSED
+    if gives > 0 and account.blocks & c.BLOCK_DEBIT:
+        return c.DEBIT_ACCOUNT_BLOCKED
+    if receives > 0 and account.blocks & c.BLOCK_CREDIT:
+        return c.CREDIT_ACCOUNT_BLOCKED
+    if net > 0 and account.rule_set and not in_force(tables.rule_sets, np.int64(account.rule_set), now_ns):
+        return c.RULE_SET_NOT_IN_FORCE
+    if gives > 0 and overflows_debits(account, gives):
+        return c.OVERFLOWS_DEBITS
+    if receives > 0 and overflows_credits(account, receives):
+        return c.OVERFLOWS_CREDITS
+    if net < 0:
+        return check_debit(tables, row, -net, False)
+    if net > 0 and check_credit(tables, row, net, now_ns) != FITS:
+        return c.EXCEEDS_BALANCE_LIMIT
+    return c.CREATED
 
 
 @njit
@@ -235,8 +223,8 @@ def settle(tables, operation, place, now_ns):
         debit_row = np.int64(staged.debit)
         if debit_row != checked:
             checked = debit_row
-            worst = min(worst, _account_code(tables, debit_row, now_ns))
-        worst = min(worst, _account_code(tables, np.int64(staged.credit), now_ns))
+            worst = _earlier(_account_code(tables, debit_row, now_ns), worst)
+        worst = _earlier(_account_code(tables, np.int64(staged.credit), now_ns), worst)
         link = np.int64(staged.next)
     is_settled = PRECEDENCE[worst] == c.CREATED
     leg = 0

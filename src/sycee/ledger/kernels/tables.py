@@ -104,13 +104,13 @@ def kernel_view(array: Array) -> Array:
     return array.view(np.recarray) if numba.config.DISABLE_JIT and array.dtype.names else array
 
 
-def empty_slots(size: int) -> Array:
-    """Return an empty index of `size` slots, a power of two, with a random hash key.
+def empty_slots(size: int, key: int | None = None) -> Array:
+    """Return an empty index of `size` slots, a power of two, with this hash key, or a random one.
 
     The key decides only where an id is in this process' memory. No result, digest or file depends on it.
     """
     slots = np.zeros(size + 1, np.uint64)
-    slots[size] = secrets.randbits(64)
+    slots[size] = secrets.randbits(64) if key is None else key
     return slots
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -19,30 +18,28 @@ _FLAG_VALUES: Final = 16  # `flags` without LINKED is below it
 _IDS: Final = ("debit", "credit", "reference")
 
 
-def _by_kind(value: Callable[[Any, dict[str, Any]], Any], dtype: Any = np.bool_, *, size: int = 1) -> Any:
-    """Return an array by kind, (KINDS,) or (KINDS, size), of `value(row, fields by name)`."""
-    table = np.zeros((c.KINDS, size), dtype)
-    for kind, row in TABLE.items():
-        table[kind] = value(row, {field.name: field for field in row.fields})
-    return table if size > 1 else table.ravel()
+_FIELDS: Final[dict[int, dict[str, Any]]] = {
+    kind: {field.name: field for field in row.fields} for kind, row in TABLE.items()
+}
+
+
+def _using(*names: str) -> Any:
+    """Return whether each kind uses any of these fields, (KINDS,) bool."""
+    return np.array([not _FIELDS.get(kind, {}).keys().isdisjoint(names) for kind in range(c.KINDS)])
 
 
 def _bounds(name: str) -> Any:
-    """Return the least and greatest value of a field by kind; (0, 0): the kind does not use it, or accepts any."""
-    return _by_kind(
-        lambda row, fields: (fields[name].low, fields[name].high) if name in fields else (0, 0), np.int64, size=2
-    )
+    """Return the least and greatest value of a field, (KINDS, 2); (0, 0): the kind does not use it, or accepts any."""
+    fields = [_FIELDS.get(kind, {}).get(name) for kind in range(c.KINDS)]
+    return np.array([(field.low, field.high) if field else (0, 0) for field in fields], np.int64)
 
 
-KNOWN = _by_kind(lambda row, fields: True)
-LINKABLE = _by_kind(lambda row, fields: row.linkable)
-_AMOUNTS = _by_kind(lambda row, fields: "amount" in fields)
-_WINDOWS = _by_kind(lambda row, fields: {"from_ns", "until_ns"} <= set(fields))
-_TEXTS = _by_kind(lambda row, fields: bool({"zone", "release"} & set(fields)))  # text begins at byte 32
-_KEYS = _by_kind(lambda row, fields: "key" in fields)
-# Bits of the ids that must differ from each other, in the order of `_IDS`.
-_DIFFERENT = _by_kind(lambda row, fields: sum(1 << _IDS.index(name) for name in row.different), np.int64)
+KNOWN = np.array([kind in _FIELDS for kind in range(c.KINDS)])
+LINKABLE = np.zeros(c.KINDS, np.bool_)
+_AMOUNTS, _KEYS = _using("amount"), _using("key")
+_WINDOWS, _TEXTS = _using("from_ns"), _using("zone", "release")  # a text begins at byte 32
 _NUMBERS, _RULE_SETS, _COUNTS, _FIRSTS = (_bounds(name) for name in ("number", "rule_set", "count", "first"))
+_DIFFERENT = np.zeros(c.KINDS, np.int64)  # bits of the ids, in the order of `_IDS`, that must differ from each other
 # By kind and value of `flags`: a row of the two tables below; 0 if the kind does not accept the flags.
 _SHAPES = np.zeros((c.KINDS, _FLAG_VALUES), dtype=np.int64)
 _FORBIDDEN = np.zeros((1 + sum(len(row.flags) for row in TABLE.values()), _WORDS), dtype=np.uint64)
@@ -52,6 +49,8 @@ _NAMES = np.zeros(len(_FORBIDDEN), dtype=np.int64)  # bits of the ids that must 
 def _fill() -> None:
     shape = 0
     for kind, row in TABLE.items():
+        LINKABLE[kind] = row.linkable
+        _DIFFERENT[kind] = sum(1 << _IDS.index(name) for name in row.different)
         for flags in row.flags:
             shape += 1
             _SHAPES[kind, flags] = shape
