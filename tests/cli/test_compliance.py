@@ -331,7 +331,7 @@ def test_explain_tells_the_chain_the_row_and_what_would_change_it(sycee: Any) ->
     ):
         assert part in told
     other = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", "cable", *BOTH)
-    assert "(from a copy of the source)" in " ".join(other.out.split())
+    assert "(read second-hand)" in " ".join(other.out.split())
 
 
 def test_explain_tells_of_all_rules_what_applies_first(sycee: Any) -> None:

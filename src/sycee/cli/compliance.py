@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from sycee.compliance.reports.summary import JudgedNetwork
     from sycee.compliance.verdicts import Finding
 
-app = App(name="compliance", help="Check declared facts under several regimes at once.")
+app = App(
+    name="compliance",
+    help="Check declared facts under several regimes at once.",
+    default_parameter=Parameter(negative=""),
+)
 app.command(compliance_routes.routes)
 app.command(compliance_routes.split)
 app.command(compliance_routes.diff)
@@ -48,9 +52,7 @@ def check(
     *,
     inputs: Inputs = DEFAULT_INPUTS,
     format_: Annotated[Format | None, Parameter(name="--format", help="The output format [default: text].")] = None,
-    everything: Annotated[
-        bool, Parameter(name="--all", negative="", help="As text, show findings that hold, too.")
-    ] = False,
+    everything: Annotated[bool, Parameter(name="--all", help="As text, show findings that hold, too.")] = False,
     output: Annotated[Path | None, Parameter(help="Write the report to this file.")] = None,
     picture: Annotated[Path | None, Parameter(help="Write a picture of the network, as SVG, to this file.")] = None,
     json_: AsJson = False,
@@ -160,8 +162,8 @@ def attest(
     *,
     by: Annotated[str, Parameter(help="The id of the attesting organisation, which declares its key.")],
     key: Annotated[Path, Parameter(help="The file of its private key, from `sycee key new`.")],
-    topic: Annotated[list[str] | None, Parameter(negative="", help="A topic to attest. May be repeated.")] = None,
-    fact: Annotated[list[str] | None, Parameter(negative="", help="A fact to attest. May be repeated.")] = None,
+    topic: Annotated[list[str] | None, Parameter(help="A topic to attest. May be repeated.")] = None,
+    fact: Annotated[list[str] | None, Parameter(help="A fact to attest. May be repeated.")] = None,
     assurance: Annotated[
         Literal["self-signed", "third-party", "observed"],
         Parameter(help="Whether the organisation attests itself or another one, or measured at another one."),
@@ -268,8 +270,8 @@ def _print_case(case: Case, outcomes: Sequence[ExpectationResult]) -> None:
     from sycee.compliance.reports.text import wrapped
 
     wrong = [each for each in outcomes if not each.passed]
-    copied = " (from a copy of the source)" if case.at_hand is False else ""
-    lines = [f"{'FAILED' if wrong else 'ok':<7}{case.id}: {len(outcomes)} expectations{copied}"]
+    second_hand = " (source read second-hand)" if case.at_hand is False else ""
+    lines = [f"{'FAILED' if wrong else 'ok':<7}{case.id}: {len(outcomes)} expectations{second_hand}"]
     for each in wrong:
         expectation, problems = each.expectation, "; ".join(each.problems)
         lines.append(f"       {expectation.place}: {expectation.rule} on {expectation.subject}: {problems}")

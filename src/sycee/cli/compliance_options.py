@@ -25,12 +25,10 @@ STOPPED: Final = 1  # exit code if an enforced finding stops something
 
 Lists: TypeAlias = Annotated[
     list[Path] | None,
-    Parameter(
-        name="--list", negative="", help="A list file; it replaces a shipped list with the same id. May be repeated."
-    ),
+    Parameter(name="--list", help="A list file; it replaces a shipped list with the same id. May be repeated."),
 ]
 At: TypeAlias = Annotated[str | None, Parameter(help="The day judged, such as 2020-12-01 [default: the network's].")]
-AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")]
+AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", help="Print one JSON object to stdout.")]
 NetworkPath: TypeAlias = Annotated[Path, Parameter(help="A folder of declarations, or one file.")]
 
 
@@ -43,7 +41,6 @@ class Inputs:
         list[str] | None,
         Parameter(
             name="--profile",
-            negative="",
             help="A shipped profile by name, or a TOML file [default: all shipped]. May be repeated.",
         ),
     ] = None

@@ -34,18 +34,16 @@ def routes(
     purpose: Annotated[str | None, Parameter(help="The purpose, such as payment.")] = None,
     class_: Annotated[
         list[str] | None,
-        Parameter(name="--class", negative="", help="A class of the data, such as personal. May be repeated."),
+        Parameter(name="--class", help="A class of the data, such as personal. May be repeated."),
     ] = None,
     subject_state: Annotated[
         list[str] | None,
-        Parameter(negative="", help="A state where the persons live whose data it is. May be repeated."),
+        Parameter(help="A state where the persons live whose data it is. May be repeated."),
     ] = None,
     origin: Annotated[str | None, Parameter(help="The state where the data arose.")] = None,
     currency: Annotated[str | None, Parameter(help="The currency of the payment, by ISO 4217.")] = None,
     inputs: Inputs = DEFAULT_INPUTS,
-    enforce: Annotated[
-        list[str] | None, Parameter(negative="", help="An advisory profile to enforce. May be repeated.")
-    ] = None,
+    enforce: Annotated[list[str] | None, Parameter(help="An advisory profile to enforce. May be repeated.")] = None,
     picture: Annotated[
         Path | None, Parameter(help="Write a picture of the network with the route, as SVG, to this file.")
     ] = None,
@@ -108,11 +106,9 @@ def split(
     *,
     first_state: Annotated[
         list[str] | None,
-        Parameter(negative="", help="A state of the first bloc, whatever its profile touches. May be repeated."),
+        Parameter(help="A state of the first bloc, whatever its profile touches. May be repeated."),
     ] = None,
-    second_state: Annotated[
-        list[str] | None, Parameter(negative="", help="A state of the second bloc. May be repeated.")
-    ] = None,
+    second_state: Annotated[list[str] | None, Parameter(help="A state of the second bloc. May be repeated.")] = None,
     list_: Lists = None,
     at: At = None,
     json_: AsJson = False,
@@ -150,16 +146,10 @@ def diff(
     network: NetworkPath,
     /,
     *,
-    to_network: Annotated[
-        list[Path] | None, Parameter(negative="", help="The declarations afterwards. May be repeated.")
-    ] = None,
+    to_network: Annotated[list[Path] | None, Parameter(help="The declarations afterwards. May be repeated.")] = None,
     inputs: Inputs = DEFAULT_INPUTS,
-    to_profile: Annotated[
-        list[str] | None, Parameter(negative="", help="A profile afterwards. May be repeated.")
-    ] = None,
-    to_list: Annotated[
-        list[Path] | None, Parameter(negative="", help="A list used afterwards. May be repeated.")
-    ] = None,
+    to_profile: Annotated[list[str] | None, Parameter(help="A profile afterwards. May be repeated.")] = None,
+    to_list: Annotated[list[Path] | None, Parameter(help="A list used afterwards. May be repeated.")] = None,
     to_at: Annotated[str | None, Parameter(help="The day judged afterwards.")] = None,
     json_: AsJson = False,
 ) -> int:
@@ -179,4 +169,4 @@ def diff(
         print_json(routes.changes_members(before, after, found))
     else:
         print(routes.changes_text(before, after, found, columns()), end="")
-    return STOPPED if any(each.stops_now for each in found) else 0
+    return STOPPED if any(each.stops == routes.NEW_STOP for each in found) else 0

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar, Final
 
 from sycee.compliance.enforcement import decisions, reason_codes
 from sycee.compliance.enforcement.decisions import Decision, Inputs, RecordedFinding, RecordedWaiver
+from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing import parties
 from sycee.compliance.verdicts import Finding, Force, Verdict
@@ -66,16 +67,19 @@ class Change:
     after: str = ""
 
 
-def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...]:
-    """Return the findings that apply to a participant. Raise UsageError if no participant has this id."""
+def require_declared(network: Network, participant: str) -> None:
+    """Raise UsageError unless a participant has this id."""
+    declared = [each.id for each in network.of_kind(PARTICIPANT)]
+    if participant not in declared:
+        hint = typos.hint(participant, declared, "declare the participant before you admit it")
+        raise UsageError(f"{participant} is not a declared participant", hint=hint)
+
+
+def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...] | None:
+    """Return the findings that apply to a participant, None if it is not declared."""
     entity = judge.network.entities.get(participant)
     if entity is None or entity.kind != PARTICIPANT:
-        hint = typos.hint(
-            participant,
-            [each.id for each in judge.network.of_kind(PARTICIPANT)],
-            "declare the participant before you admit it",
-        )
-        raise UsageError(f"{participant} is not a declared participant", hint=hint)
+        return None
     return tuple(each for each in parties.findings(judge, participant) if applies(each))
 
 
@@ -84,9 +88,18 @@ def applies(finding: Finding) -> bool:
     return finding.force is not Force.NONE and finding.verdict is not Verdict.NOT_APPLICABLE
 
 
-def decide(judge: Judge, change_days: Sequence[date], participant: str, findings: Sequence[Finding]) -> Admission:
-    """Return the decision that follows from findings. `change_days`, ascending, are those on which it may change."""
-    report = decisions.report_of(judge.network, judge.library, judge.at, findings)
+def decide(
+    judge: Judge, change_days: Sequence[date], participant: str, findings: Sequence[Finding] | None
+) -> Admission:
+    """Return the decision that follows from findings; None refuses a participant that is no longer declared.
+
+    `change_days`, ascending, are the days on which the decision may change.
+    """
+    report = decisions.report_of(judge, findings or ())
+    if findings is None:
+        code, message = reason_codes.code_of(reason_codes.NOT_ADMITTED), f"{participant} is no longer declared"
+        inputs = decisions.inputs_of(report)
+        return Admission(participant, REFUSE, inputs, (), (), (participant,), code, None, (message,))
     stops = decisions.stopping_findings(report)
     return Admission(
         participant=participant,
@@ -101,22 +114,12 @@ def decide(judge: Judge, change_days: Sequence[date], participant: str, findings
     )
 
 
-def refuse_undeclared(judge: Judge, participant: str) -> Admission:
-    """Return the refusal of an applicant that is no longer declared."""
-    report = decisions.report_of(judge.network, judge.library, judge.at, ())
-    code = reason_codes.code_of(reason_codes.NOT_ADMITTED)
-    message = f"{participant} is no longer declared"
-    return Admission(participant, REFUSE, decisions.inputs_of(report), (), (), (participant,), code, None, (message,))
-
-
-def outcome_of(findings: Iterable[Finding]) -> str:
+def outcome_of(findings: Sequence[Finding] | None) -> str:
     """Return "refuse", "conditional" or "admit"."""
-    conditional = False
-    for each in findings:
-        if each.stops:
-            return REFUSE
-        conditional |= each.force is Force.ENFORCED and each.verdict is Verdict.WAIVED
-    return CONDITIONAL if conditional else ADMIT
+    if findings is None or any(each.stops for each in findings):
+        return REFUSE
+    waived = any(each.force is Force.ENFORCED and each.verdict is Verdict.WAIVED for each in findings)
+    return CONDITIONAL if waived else ADMIT
 
 
 def next_day(days: Sequence[date], day: date) -> date | None:
@@ -125,11 +128,11 @@ def next_day(days: Sequence[date], day: date) -> date | None:
     return days[index] if index < len(days) else None
 
 
-def changes(before: str, participant: str, outcome: str, findings: Iterable[Finding]) -> tuple[Change, ...]:
+def changes(before: str, participant: str, findings: Sequence[Finding] | None) -> tuple[Change, ...]:
     """Return the differences to the admission record `before`, by rule and subject."""
-    record = json.loads(before)
+    record, outcome = json.loads(before), outcome_of(findings)
     old = {(each["rule"], each["subject"]): RecordedFinding(**each).text for each in record["findings"]}
-    new = {(each.rule, each.subject): each.text for each in decisions.recorded_findings(findings)}
+    new = {(each.rule, each.subject): each.text for each in decisions.recorded_findings(findings or ())}
     if old == new and record["outcome"] == outcome:
         return ()
     rows = [

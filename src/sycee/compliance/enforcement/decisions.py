@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 
 from sycee.compliance import canonical
 from sycee.compliance.facts import Fact, Network
+from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ENGINE, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
@@ -92,10 +93,10 @@ class Decision:
         return canonical.canonical(self.record).decode()
 
 
-def report_of(network: Network, library: Library, day: date, findings: Iterable[Finding]) -> Report:
+def report_of(judge: Judge, findings: Iterable[Finding]) -> Report:
     """Return findings as a report, whose digest identifies them. Equal findings count once."""
     unique = {(each.rule, each.subject, each.verdict): each for each in findings}
-    return Report(network.digest, library.digest, day, tuple(unique.values()))
+    return Report(judge.network.digest, judge.library.digest, judge.at, tuple(unique.values()))
 
 
 def inputs_of(report: Report) -> Inputs:
@@ -103,9 +104,9 @@ def inputs_of(report: Report) -> Inputs:
     return Inputs(report.network, report.library, report.digest, report.at, report.engine)
 
 
-def stopping_findings(report: Report) -> tuple[Finding, ...]:
+def stopping_findings(report: Report) -> list[Finding]:
     """Return the findings that stop their subject, the worst first."""
-    return tuple(sorted(report.stops, key=lambda each: -each.verdict))
+    return sorted(report.stops, key=lambda each: -each.verdict)
 
 
 def recorded_findings(findings: Iterable[Finding]) -> tuple[RecordedFinding, ...]:

@@ -25,7 +25,6 @@ from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 from sycee.compliance.routing.routes import Router
 from sycee.compliance.verdicts import Finding
-from sycee.compliance.vocabulary import PARTICIPANT
 from sycee.core.errors import UnavailableError
 from sycee.database.transactions import reading
 
@@ -58,22 +57,16 @@ class JudgeCache:
 
     def admission(self, participant: str) -> Admission:
         """Return the decision about a participant. Raise UsageError if it is not declared."""
-        with self._lock:
-            findings = admission.findings_of(self._judge, participant)
-        return self.admission_by(participant, findings)
+        admission.require_declared(self.network, participant)
+        return self.admission_by(participant, self.findings(participant))
 
     def findings(self, participant: str) -> tuple[Finding, ...] | None:
         """Return the findings that apply to a participant, None if it is not declared."""
-        entity = self.network.entities.get(participant)
-        if entity is None or entity.kind != PARTICIPANT:
-            return None
         with self._lock:
             return admission.findings_of(self._judge, participant)
 
     def admission_by(self, participant: str, findings: tuple[Finding, ...] | None) -> Admission:
         """Return the decision that follows from what `findings` returned."""
-        if findings is None:
-            return admission.refuse_undeclared(self._judge, participant)
         return admission.decide(self._judge, self._change_days, participant, findings)
 
     def flow_class(self, flow: str, facts: Mapping[str, Any]) -> FlowClass:
@@ -82,15 +75,13 @@ class JudgeCache:
 
     def flow_result(self, flow_class: FlowClass) -> FlowResult:
         """Return the cached result for a class of flows; compute it on first use."""
+
+        def compute() -> FlowResult:
+            best = self._router.best(flow_class.entity)
+            return screening.flow_result(self._router.judge, self._change_days, flow_class, best)
+
         with self._lock:
-            result = self._flow_results.get(flow_class.digest)
-            if result is None:
-                best = self._router.best(flow_class.entity)
-                result = screening.flow_result(self._router.judge, self._change_days, flow_class, best)
-                self._flow_results[flow_class.digest] = result
-                if len(self._flow_results) > FLOW_RESULTS_MAX:
-                    self._flow_results.popitem(last=False)
-            return result
+            return _cached(self._flow_results, flow_class.digest, compute, FLOW_RESULTS_MAX)
 
 
 class VersionCache:
@@ -147,10 +138,10 @@ class VersionCache:
             return versions.read(connection, version)
 
 
-def _cached(cache: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+def _cached(cache: OrderedDict[K, V], key: K, make: Callable[[], V], most: int = CACHED_MAX) -> V:
     if key not in cache:
         cache[key] = make()
-        while len(cache) > CACHED_MAX:
+        if len(cache) > most:
             cache.popitem(last=False)
     cache.move_to_end(key)
     return cache[key]

@@ -144,7 +144,7 @@ def flow_result(
     days = sorted(decisions.change_days(flow.facts))  # a payment's own facts are in no network
     until = (admission.next_day(each, judge.at) for each in (change_days, days))
     findings = [each for each in best.findings if admission.applies(each)]
-    report = decisions.report_of(judge.network, judge.library, judge.at, findings)
+    report = decisions.report_of(judge, findings)
     unmet = [each for each in report.findings if each.verdict > Verdict.ATTESTED]
     joined = isinstance(best, Route) or best.joined
     reasons, missing, messages = _objections(best, report)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
@@ -43,6 +43,9 @@ from sycee.database.transactions import reading, write
 S = TypeVar("S")
 P = TypeVar("P")
 R = TypeVar("R")
+Q = ParamSpec("Q")
+
+_Findings: TypeAlias = Mapping[str, tuple[Finding, ...] | None]  # by participant; None if no longer declared
 
 ATTEMPTS_MAX: Final = 10  # of a call whose inputs change while it judges
 
@@ -107,8 +110,7 @@ class Compliance:
         stamp = self._stamp(by)
 
         def build(current: CurrentVersions) -> list[Network | Library]:
-            with reading(self._engine) as connection:
-                return [versions.parse(connection, each) for each in (current.network, current.library)]
+            return [self._read(versions.parse, each) for each in (current.network, current.library)]
 
         def store(connection: Connection, parsed: list[Network | Library]) -> tuple[Version, Version]:
             current = versions.current(connection)
@@ -156,8 +158,7 @@ class Compliance:
 
     def versions(self, kind: str) -> list[Version]:
         """Return all versions of the "network" or of the "library", the oldest first."""
-        with reading(self._engine) as connection:
-            return versions.of_kind(connection, kind)
+        return self._read(versions.of_kind, kind)
 
     # --- admissions ---
 
@@ -184,18 +185,18 @@ class Compliance:
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
 
-        def build(current: CurrentVersions) -> _Rejudgement:
+        def build(current: CurrentVersions) -> tuple[CurrentVersions, JudgeCache, _Findings]:
             cache = self._judge_cache(current, stamp)
-            with reading(self._engine) as connection:
-                participants = decision_log.applicants(connection)
-            return _Rejudgement(current, cache, {each: cache.findings(each) for each in participants})
+            return current, cache, {each: cache.findings(each) for each in self._read(decision_log.applicants)}
 
-        def store(connection: Connection, rejudgement: _Rejudgement) -> tuple[Change, ...]:
-            changes, decisions = rejudgement.compare(decision_log.newest_records(connection))
+        def store(connection: Connection, built: tuple[CurrentVersions, JudgeCache, _Findings]) -> tuple[Change, ...]:
+            current, cache, findings = built
+            records = decision_log.newest_records(connection)
+            changes = {each: admission.changes(records[each], each, found) for each, found in findings.items()}
+            decisions = [cache.admission_by(each, findings[each]) for each, changed in changes.items() if changed]
             decision_log.add_admissions(connection, decisions, decision_log.CAUSE_REJUDGED, stamp)
-            judged = len(rejudgement.findings)
-            decision_log.add_round(connection, rejudgement.current, today, judged, len(decisions), stamp)
-            return changes
+            decision_log.add_round(connection, current, today, len(findings), len(decisions), stamp)
+            return tuple(change for changed in changes.values() for change in changed)
 
         return self._store_if_current(versions.current, build, store)
 
@@ -208,18 +209,15 @@ class Compliance:
 
     def last_round(self) -> Round | None:
         """Return the last call of `rejudge`, None without one."""
-        with reading(self._engine) as connection:
-            return decision_log.last_round(connection)
+        return self._read(decision_log.last_round)
 
     def admission_status(self, participant: str) -> AdmissionStatus:
         """Return the outcome and the digest of a participant's newest admission."""
-        with reading(self._engine) as connection:
-            return decision_log.admission_status(connection, storable_text("participant", participant))
+        return self._read(decision_log.admission_status, storable_text("participant", participant))
 
     def admissions(self, participant: str) -> list[StoredDecision]:
         """Return all decisions about a participant, the oldest first."""
-        with reading(self._engine) as connection:
-            return decision_log.admissions(connection, storable_text("participant", participant))
+        return self._read(decision_log.admissions, storable_text("participant", participant))
 
     # --- appeals ---
 
@@ -235,8 +233,7 @@ class Compliance:
 
     def appeals(self) -> list[Appeal]:
         """Return all appeals, the oldest first. `granted` is None for those that are not decided."""
-        with reading(self._engine) as connection:
-            return decision_log.appeals(connection)
+        return self._read(decision_log.appeals)
 
     def decide_appeal(
         self, number: int, *, granted: bool, role: str, reason: str, by: str, until: date | None = None
@@ -313,8 +310,7 @@ class Compliance:
 
     def screenings(self, payment: str) -> list[StoredDecision]:
         """Return all decisions about a payment, the oldest first."""
-        with reading(self._engine) as connection:
-            return decision_log.screenings(connection, storable_text("payment", payment))
+        return self._read(decision_log.screenings, storable_text("payment", payment))
 
     # --- verification ---
 
@@ -347,8 +343,7 @@ class Compliance:
                 hint = f'versions("{kind}") lists the versions of the {kind}'
                 raise UsageError(f"version {as_of.number} is of the {as_of.kind}", hint=hint)
             return as_of
-        with reading(self._engine) as connection:
-            found = versions.newest(connection, kind, until=as_of)
+        found = self._read(versions.newest, kind, until=as_of)
         if found is None:
             when = f" on {as_of}" if as_of else ""
             raise UsageError(f"there was no {kind}{when}", hint="call declare() and use() first")
@@ -357,6 +352,10 @@ class Compliance:
     def _judge_cache(self, current: CurrentVersions, stamp: Stamp) -> JudgeCache:
         day = versions.day_of(stamp.at_ns)
         return self._version_cache.judge_cache(current.network.digest, current.library.digest, day)
+
+    def _read(self, query: Callable[Concatenate[Connection, Q], R], *arguments: Q.args, **options: Q.kwargs) -> R:
+        with reading(self._engine) as connection:
+            return query(connection, *arguments, **options)
 
     def _store_if_current(
         self, read: Callable[[Connection], S], build: Callable[[S], P], store: Callable[[Connection, P], R]
@@ -370,8 +369,7 @@ class Compliance:
             return (store(connection, built),) if read(connection) == inputs else None
 
         for _ in range(ATTEMPTS_MAX):
-            with reading(self._engine) as connection:
-                inputs = read(connection)
+            inputs = self._read(read)
             stored = write(self._engine, partial(work, inputs=inputs, built=build(inputs)))
             if stored is not None:
                 return stored[0]
@@ -386,27 +384,6 @@ class _NewWaivers:
     network: Network
     waivers: Sequence[Waiver]
     admission: Admission | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rejudgement:
-    """Findings of all applicants, None for one that is no longer declared."""
-
-    current: CurrentVersions
-    cache: JudgeCache
-    findings: Mapping[str, tuple[Finding, ...] | None]
-
-    def compare(self, records: Mapping[str, str]) -> tuple[tuple[Change, ...], list[Admission]]:
-        """Return the changes since the newest records, and a decision for each participant that changed."""
-        changes: list[Change] = []
-        decisions: list[Admission] = []
-        for participant, findings in self.findings.items():
-            outcome = admission.REFUSE if findings is None else admission.outcome_of(findings)
-            changed = admission.changes(records[participant], participant, outcome, findings or ())
-            if changed:
-                changes += changed
-                decisions.append(self.cache.admission_by(participant, findings))
-        return tuple(changes), decisions
 
 
 def _store_waivers(connection: Connection, new: _NewWaivers, *, stamp: Stamp) -> Version:

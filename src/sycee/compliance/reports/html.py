@@ -6,41 +6,52 @@ profiles, every finding with its evidence, the missing facts, the remedies and t
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from sycee.compliance.profiles import List, Profile
 from sycee.compliance.reports import picture
-from sycee.compliance.reports.findings import chip, subject_fold
+from sycee.compliance.reports.picture import SIGNS
 from sycee.compliance.reports.summary import (
     MEANINGS,
     UNMET,
     WORST_FIRST,
     JudgedNetwork,
     ProfileSummary,
+    details,
+    outcome_word,
     quantity,
+    value_text,
     weight,
 )
-from sycee.compliance.verdicts import Finding, Verdict
+from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, PARTICIPANT
 from sycee.core.terminal_text import printable
 from sycee.report import page
-from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Stacks, Table, Tile, columns
+from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Table, Tile, columns
 
 PICTURE_WIDTH_MIN: Final = 900
 # Limits for a browser. Beyond them the page shows the worst subjects and counts the rest.
 SUBJECTS_MAX: Final = 1_000
 DRAWN_MAX: Final = 1_000
 NAMES_MAX: Final = 6  # in one cell of a table
+COLOURS: Final[Mapping[Verdict, str]] = {
+    Verdict.FAIL: "warning",
+    Verdict.CONFLICT: "fourth",
+    Verdict.UNKNOWN: "second",
+    Verdict.WAIVED: "sixth",
+    Verdict.ATTESTED: "first",
+    Verdict.PASS: "third",
+    Verdict.NOT_APPLICABLE: "neutral",
+}
 
 
-def render(judged: JudgedNetwork, *, route: Sequence[str] = ()) -> str:
-    """Return the page as HTML. `route` names spans and segments to draw in the picture."""
-    return "\n".join(map(printable, page.render(page_of(judged, route=route)).split("\n")))
+def render(judged: JudgedNetwork) -> str:
+    """Return the page as HTML."""
+    return "\n".join(map(printable, page.render(_page(judged)).split("\n")))
 
 
-def page_of(judged: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
-    """Return the page as a value."""
+def _page(judged: JudgedNetwork) -> Page:
     report, network = judged.report, judged.network
     return Page(
         kicker="Sycee compliance report",
@@ -55,7 +66,7 @@ def page_of(judged: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
         opening=(page.Verdict(not report.stops, judged.headline), page.Notice(_notice(judged)), _tiles(judged)),
         sections=(
             Section("profiles", "Results by profile", "Profiles", _profiles(judged)),
-            Section("network", "The network", "Network", (_network(judged, route),)),
+            Section("network", "The network", "Network", (_network(judged),)),
             Section("who", "Participants and flows", "Participants", _participants(judged)),
             Section("findings", "Findings", "Findings", _findings(judged)),
             Section("missing", "Missing facts", "Missing", (_missing(judged),)),
@@ -70,7 +81,7 @@ def page_of(judged: JudgedNetwork, *, route: Sequence[str] = ()) -> Page:
 def _notice(judged: JudgedNetwork) -> str:
     entities = judged.network.entities
     synthetic = sum(entity.synthetic for entity in entities.values())
-    text = "Judged on declared facts: nothing was observed, and a verdict is no legal opinion."
+    text = "Judged on declared facts, not on observation; a verdict is no legal opinion."
     if synthetic:
         text += f" {synthetic:,} of {len(entities):,} declared entities are synthetic."
     return text
@@ -95,7 +106,7 @@ def _profiles(judged: JudgedNetwork) -> tuple[Block, ...]:
         Stack(
             each.profile.title,
             f"{each.capitalised_sentence}.",
-            tuple((chip(verdict), each.counts[verdict]) for verdict in WORST_FIRST),
+            tuple((_chip(verdict), each.counts[verdict]) for verdict in WORST_FIRST),
         )
         for each in judged.profiles
     )
@@ -106,7 +117,7 @@ def _profiles(judged: JudgedNetwork) -> tuple[Block, ...]:
         tuple(_profile_row(each) for each in judged.profiles),
         stacked=True,
     )
-    return Stacks("Verdicts", stacks), Fold("Meaning of the verdicts", (page.Points(meanings),)), table
+    return page.Stacks("Verdicts", stacks), Fold("Meaning of the verdicts", (page.Points(meanings),)), table
 
 
 def _profile_row(summary: ProfileSummary) -> tuple[str, ...]:
@@ -122,7 +133,7 @@ def _profile_row(summary: ProfileSummary) -> tuple[str, ...]:
     )
 
 
-def _network(judged: JudgedNetwork, route: Sequence[str]) -> Block:
+def _network(judged: JudgedNetwork) -> Block:
     size = sum(1 for kind in (PARTICIPANT, FACILITY) for _ in judged.network.of_kind(kind))
     if size > DRAWN_MAX:
         return page.Paragraph(f"{size:,} participants and places are too many to draw on a page.")
@@ -130,7 +141,7 @@ def _network(judged: JudgedNetwork, route: Sequence[str]) -> Block:
         "A box is a state or territory, a square a participant, a circle a place, a line a link between two places. "
         "Colour and sign show the worst verdict of the rules about each. Point at an item to read its rules."
     )
-    return page.Picture(picture.svg(judged, route=route, heading=False), caption, PICTURE_WIDTH_MIN)
+    return page.Picture(picture.svg(judged, heading=False), caption, PICTURE_WIDTH_MIN)
 
 
 def _participants(judged: JudgedNetwork) -> tuple[Block, ...]:
@@ -175,12 +186,12 @@ def _matrix_row(judged: JudgedNetwork, name: str, linked: Container[str]) -> tup
 def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:
     applied = [each for each in findings if each.verdict is not Verdict.NOT_APPLICABLE]
     if not applied:
-        return Cell(chip(Verdict.NOT_APPLICABLE) if findings else None)
+        return Cell(_chip(Verdict.NOT_APPLICABLE) if findings else None)
     applied.sort(key=weight, reverse=True)
     worst = max(each.verdict for each in applied)
-    head = chip(worst, f"{worst.word} {sum(each.verdict is worst for each in applied)}")
+    head = _chip(worst, f"{worst.word} {sum(each.verdict is worst for each in applied)}")
     points = [
-        chip(each.verdict, f"{each.subject}: {each.title}", each.subject if each.subject in linked else "")
+        _chip(each.verdict, f"{each.subject}: {each.title}", each.subject if each.subject in linked else "")
         for each in applied
         if each.verdict in UNMET
     ]
@@ -192,11 +203,74 @@ def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:
 
 def _findings(judged: JudgedNetwork) -> tuple[Block, ...]:
     subjects = _applicable_subjects(judged)
-    folds = [subject_fold(judged, subject, judged.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
+    folds = [_subject_fold(judged, subject, judged.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
     text = "Findings that stop come first. Open a subject to see its rules, facts and remedies."
     if len(subjects) > SUBJECTS_MAX:
         text += f" Of {len(subjects):,} subjects the worst {SUBJECTS_MAX:,} are here; the report as JSON has all."
     return page.Paragraph(text), *folds
+
+
+def _subject_fold(judged: JudgedNetwork, subject: str, findings: Sequence[Finding]) -> Fold:
+    """Return the findings of all rules that apply to a subject."""
+    applied = [finding for finding in findings if finding.verdict is not Verdict.NOT_APPLICABLE]
+    entity = judged.entity(subject)
+    blocks: list[Block] = [Facts((("declared at", entity.place),))] if entity and entity.place else []
+    blocks += [_finding_fold(finding) for finding in applied if finding.verdict in UNMET]
+    met = [finding for finding in applied if finding.verdict not in UNMET]
+    if met:
+        blocks.append(_met(met))
+    counts = [(verdict, sum(each.verdict is verdict for each in applied)) for verdict in WORST_FIRST]
+    chips = tuple(_chip(verdict, f"{count} {verdict.word}") for verdict, count in counts if count)
+    return Fold(judged.name(subject), tuple(blocks), _anchor(subject), f"{judged.kind(subject)}, {subject}", chips)
+
+
+def _finding_fold(finding: Finding) -> Fold:
+    force = "stops" if finding.stops else "advised" if finding.force is Force.ADVISED else finding.force.word
+    blocks: list[Block] = [page.Paragraph(finding.message)] if finding.message else []
+    weakest = [("weakest fact", finding.assurance.word)] if finding.assurance is not None else []
+    blocks.append(Facts((*weakest, *details(finding, " ← "))))
+    if finding.evidence:
+        blocks.append(_evidence(finding.evidence))
+    note = f"{finding.rule} version {finding.version}, {force}"
+    return Fold(finding.title, tuple(blocks), note=note, chips=(_chip(finding.verdict),), opened=finding.stops)
+
+
+def _evidence(evidence: Sequence[Evidence]) -> Table:
+    rows = tuple(
+        (
+            each.path,
+            value_text(each.value, each.path),
+            page.YesNo(each.holds, outcome_word(each)),
+            each.assurance.word if each.value is not None else "",
+            each.as_of.isoformat() if each.as_of else "",
+            "; ".join(part for part in (each.source, each.note) if part),
+        )
+        for each in dict.fromkeys(evidence)
+    )
+    titles = columns("fact", "declared", "result", "=assurance", "=as of", "source")
+    return Table("Facts that the rule read", titles, rows, stacked=True)
+
+
+def _met(findings: Sequence[Finding]) -> Table:
+    rows = tuple(
+        (
+            each.title,
+            each.verdict.word,
+            "; ".join(f"{fact.path} = {value_text(fact.value, fact.path)}" for fact in each.evidence) or each.message,
+            each.rule,
+        )
+        for each in findings
+    )
+    return Table("Rules that hold", columns("rule", "verdict", "on these facts", "name"), rows, stacked=True)
+
+
+def _chip(verdict: Verdict, text: str = "", subject: str = "") -> Chip:
+    """Return the chip of a verdict, with its word or another text, and a link to a subject's findings if given."""
+    return Chip(SIGNS[verdict], text or verdict.word.replace("-", " "), COLOURS[verdict], _anchor(subject))
+
+
+def _anchor(subject: str) -> str:
+    return subject.replace(ON_PATH, "--")
 
 
 def _missing(judged: JudgedNetwork) -> Block:
@@ -252,11 +326,11 @@ def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
             key = (source.title, source.publisher, source.date.isoformat(), source.at_hand)
             used.setdefault(key, []).append(owner.id)
     rows = tuple(
-        (title, publisher, day, ", ".join(names), page.YesNo(original or None, "original" if original else "copy"))
-        for (title, publisher, day, original), names in used.items()
+        (title, publisher, day, ", ".join(names), page.YesNo(direct or None, "direct" if direct else "second-hand"))
+        for (title, publisher, day, direct), names in used.items()
     )
-    caption = "Texts that rules and lists were read from. Copy: the original was not available, another account was."
-    blocks: list[Block] = [Table(caption, columns("source", "publisher", "=date", "for", "=text"), rows, stacked=True)]
+    caption = "Sources of rules and lists. Second-hand: the text was not available, only another account of it."
+    blocks: list[Block] = [Table(caption, columns("source", "publisher", "=date", "for", "=read"), rows, stacked=True)]
     lists = tuple(_list_row(judged, each) for each in judged.library.lists.values())
     if lists:
         titles = columns("list", "=as of", "=valid until", "=on the day", ">rows", "=rows are")
@@ -281,16 +355,10 @@ def _list_row(judged: JudgedNetwork, listed: List) -> tuple[str | page.YesNo, ..
 
 
 def _reproduction(judged: JudgedNetwork) -> tuple[Block, ...]:
-    report = judged.report
-    digests = (
-        ("report", report.digest),
-        ("network", report.network),
-        ("profiles and lists", report.library),
-        ("engine", report.engine),
-    )
+    digests = {**judged.digests, "engine": judged.report.engine}
     names = " ".join(f"--profile {profile.id}" for profile in judged.library.profiles)
     command = page.Command(
-        f"sycee compliance check NETWORK {names} --at {report.at}",
+        f"sycee compliance check NETWORK {names} --at {judged.report.at}",
         "judges the same declarations again; the digest of the report must be the same",
     )
-    return Facts(digests, is_code=True), command
+    return Facts(tuple(digests.items()), is_code=True), command

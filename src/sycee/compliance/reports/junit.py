@@ -33,19 +33,10 @@ def _set_counts(element: ET.Element) -> None:
 
 def _suite(judged: JudgedNetwork, summary: ProfileSummary) -> ET.Element:
     profile, report = summary.profile, judged.report
-    suite = ET.Element(
-        "testsuite",
-        {"name": f"{profile.id} version {profile.version}", "timestamp": f"{report.at}T00:00:00"},
-    )
+    names = {"name": f"{profile.id} version {profile.version}", "timestamp": f"{report.at}T00:00:00"}
+    suite = ET.Element("testsuite", names)
     properties = ET.SubElement(suite, "properties")
-    values = {
-        "force": summary.force.word,
-        "says": summary.sentence,
-        "report": report.digest,
-        "network": report.network,
-        "library": report.library,
-        "engine": report.engine,
-    }
+    values = {"force": summary.force.word, "says": summary.sentence, **judged.digests, "engine": report.engine}
     for name, value in values.items():
         ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
     suite.extend(_case(judged, finding) for finding in report.findings if finding.profile == profile.id)

@@ -7,27 +7,11 @@ pages with this module's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from typing import Final
 
+from sycee.compliance import vocabulary
 from sycee.compliance.facts import CONTROL_BP
-from sycee.compliance.profiles import Condition, Library, List, Profile, Row, Rule, Source, list_ids
-from sycee.compliance.vocabulary import (
-    ALL_IN,
-    ANY_IN,
-    ANY_LISTED,
-    AT_LEAST,
-    AT_MOST,
-    ATTESTED,
-    BASIS_POINTS,
-    DECLARED,
-    IS_FALSE,
-    IS_TRUE,
-    NONE_IN,
-    NONE_LISTED,
-    PATH_LEVELS,
-    RETURNED_IN_TIME,
-)
+from sycee.compliance.profiles import Condition, Library, List, Profile, Rule, Source, list_ids
 
 _STATUSES: Final[Mapping[str, str]] = {
     "pledge": "a pledge: it advises, and is enforced only where an authority adopted it on a legal basis",
@@ -52,27 +36,26 @@ law has more content than a few rules.
 
 Golden cases, files that `sycee compliance test` runs, check every rule against its source: one case where it holds, \
 one where it does not (except for rules that can only be attested), one where it is unknown. For each condition of a \
-rule a case fails if the condition is changed.
-"""
+rule a case fails if the condition is changed."""
 _SENTENCE: Final = "Meets profile {0.id} version {0.version} on declared facts as of a day."
 _MADE: Final = "*Made from the profile by `python -m tools.profile_pages`; change the profile, not this page.*"
 _VALUES_SHOWN_MAX: Final = 3  # a longer set is named, and listed once below the rules
 _PHRASES: Final[Mapping[str, str]] = {
-    ANY_IN: "some value of {fact} is in {values}",
-    ALL_IN: "every value of {fact} is in {values}",
-    NONE_IN: "no value of {fact} is in {values}",
-    ANY_LISTED: "a party that {fact} names is on {list}, or is controlled by one that is",
-    NONE_LISTED: "no party that {fact} names is on {list}, or is controlled by one that is",
-    DECLARED: "{fact} is declared",
-    IS_TRUE: "{fact} is true",
-    IS_FALSE: "{fact} is false",
-    AT_MOST: "{fact} is at most {limit:,}",
-    AT_LEAST: "{fact} is at least {limit:,}",
-    ATTESTED: "`{topic}`{of} is attested",
-    RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and by the end "
-    "of {days}, whichever is earlier (time of {zone})",
+    vocabulary.ANY_IN: "some value of {fact} is in {values}",
+    vocabulary.ALL_IN: "every value of {fact} is in {values}",
+    vocabulary.NONE_IN: "no value of {fact} is in {values}",
+    vocabulary.ANY_LISTED: "a party that {fact} names is on {list}, or is controlled by one that is",
+    vocabulary.NONE_LISTED: "no party that {fact} names is on {list}, or is controlled by one that is",
+    vocabulary.DECLARED: "{fact} is declared",
+    vocabulary.IS_TRUE: "{fact} is true",
+    vocabulary.IS_FALSE: "{fact} is false",
+    vocabulary.AT_MOST: "{fact} is at most {limit:,}",
+    vocabulary.AT_LEAST: "{fact} is at least {limit:,}",
+    vocabulary.ATTESTED: "`{topic}`{of} is attested",
+    vocabulary.RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and "
+    "by the end of {days}, whichever is earlier (time of {zone})",
 }
-_NOT_AVAILABLE: Final = " (**copy**)"
+_SECOND_HAND: Final = " (**second-hand**)"
 
 
 def texts(library: Library) -> dict[str, str]:
@@ -94,75 +77,62 @@ def index(profiles: Iterable[Profile]) -> str:
         )
         for each in profiles
     ]
-    table = _table(("profile", "title", "status", "in effect", "rules", "our interpretations"), rows)
-    return "\n".join(["# Profiles", "", _INTRODUCTION, *table, "", _MADE]) + "\n"
+    headings = ("profile", "title", "status", "in effect", "rules", "our interpretations")
+    return _document(["# Profiles", _INTRODUCTION, _table(headings, rows), _MADE])
 
 
 def page(profile: Profile, lists: Mapping[str, List]) -> str:
     """Return the page of one profile. `lists` must include those that its rules use."""
-    lines = [
-        f"# {profile.title}",
-        "",
-        f"`{profile.id}`, version {profile.version}. Issued by: {profile.issuer}.",
-        "",
-        f"**Content.** {profile.summary}",
-        "",
-        f"**Limits.** {profile.limits}",
-        "",
-        f"**What a report may state.** *{_SENTENCE.format(profile)}* This is no statement about what is lawful.",
-        "",
-        *_table(
-            ("", ""),
-            [
-                ("status", _STATUSES[profile.status]),
-                ("in effect", _in_effect(profile)),
-                ("reviewed", profile.reviewed),
-            ],
-        ),
-        "",
-        *_adoptions(profile),
-        *_touches(profile),
-        "## Rules",
-        "",
-        *(line for rule in profile.rules for line in _rule(profile, rule)),
-        *_sets(profile),
-        *(line for name in sorted(list_ids(profile)) for line in _list(lists[name])),
-        "## Sources",
-        "",
-        *_sources(profile.sources),
-        "",
-        _MADE,
-    ]
-    return "\n".join(lines) + "\n"
+    facts = [("status", _STATUSES[profile.status]), ("in effect", _in_effect(profile)), ("reviewed", profile.reviewed)]
+    return _document(
+        [
+            f"# {profile.title}",
+            f"`{profile.id}`, version {profile.version}. Issued by: {profile.issuer}.",
+            f"**Content.** {profile.summary}",
+            f"**Limits.** {profile.limits}",
+            f"**What a report may state.** *{_SENTENCE.format(profile)}* This is no statement about what is lawful.",
+            _table(("", ""), facts),
+            *_adoptions(profile),
+            *_touches(profile),
+            "## Rules",
+            *(block for rule in profile.rules for block in _rule(profile, rule)),
+            *_sets(profile),
+            *(block for name in sorted(list_ids(profile)) for block in _list(lists[name])),
+            "## Sources",
+            _sources(profile.sources),
+            _MADE,
+        ]
+    )
+
+
+def _document(blocks: Iterable[str]) -> str:
+    return "\n\n".join(blocks) + "\n"
 
 
 def _adoptions(profile: Profile) -> Iterator[str]:
-    yield from ("## Adoptions", "")
+    yield "## Adoptions"
     if profile.adoptions:
         rows = [(e.by, e.basis, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.adoptions]
-        yield from _table(("by", "legal basis", "from", "until", "source"), rows)
+        yield _table(("by", "legal basis", "from", "until", "source"), rows)
     else:
         yield "The profile names no adoption with a legal basis. The declarations of a network may have one."
-    yield ""
     if profile.supporters:
-        yield from ("Supporters. Support alone binds no party.", "")
+        yield "Supporters. Support alone binds no party."
         rows = [(e.by, e.relation, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.supporters]
-        yield from _table(("supporter", "how", "from", "until", "source"), rows)
-        yield ""
+        yield _table(("supporter", "how", "from", "until", "source"), rows)
 
 
 def _touches(profile: Profile) -> Iterator[str]:
-    yield from ("## Where it applies", "")
+    yield "## Where it applies"
     if profile.touches:
-        yield from ("Where any of these conditions holds; on a path it then applies to the whole flow:", "")
-        yield from (f"- {_level(each.level)}: {condition(each.condition)}" for each in profile.touches)
+        yield "Where any of these conditions holds; on a path it then applies to the whole flow:"
+        yield "\n".join(f"- {_level(each.level)}: {condition(each.condition)}" for each in profile.touches)
     else:
         yield "To every subject of its rules."
-    yield ""
 
 
 def _level(level: str) -> str:
-    return f"{level} on the path of a flow" if level in PATH_LEVELS else level
+    return f"{level} on the path of a flow" if level in vocabulary.PATH_LEVELS else level
 
 
 def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
@@ -173,23 +143,24 @@ def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
         ("reads those of which", rule.where, " **and** "),
         ("requires that", rule.require, " **and** "),
     )
+    at_hand = next(each.at_hand for each in profile.sources if each.id == rule.source)
     rows = [
         ("addressed to", {"company": "companies", "state": "states"}[rule.addressee]),
         ("about each", _level(rule.level) + (f", each of its `{rule.each}`" if rule.each else "")),
         ("how it is judged", _KINDS[rule.kind]),
-        *((name, joint.join(map(condition, each))) for name, each, joint in conditions if each),
+        *((name, joint.join(map(condition, each))) for name, each, joint in conditions),
+        (
+            "completeness",
+            rule.complete and f"an attestation of `{rule.complete}` that nothing is missing; else unknown",
+        ),
+        ("conflict", rule.basis and f"where `{rule.basis}` names a rule of another profile in effect that requires it"),
+        ("where a fact is missing", _UNKNOWN[rule.when_unknown]),
+        ("source", f"`{rule.source}`{', ' if rule.clause else ''}{rule.clause}{'' if at_hand else _SECOND_HAND}"),
+        ("**our interpretation**", rule.interpretation),
+        ("remedy", rule.remedy),
     ]
-    if rule.complete:
-        rows.append(("completeness", f"an attestation of `{rule.complete}` that nothing was left out; else unknown"))
-    if rule.basis:
-        rows.append(("conflict", f"where `{rule.basis}` names a rule of another profile in effect that requires it"))
-    at_hand = next(each.at_hand for each in profile.sources if each.id == rule.source)
-    source = f"`{rule.source}`" + (f", {rule.clause}" if rule.clause else "") + ("" if at_hand else _NOT_AVAILABLE)
-    rows += [("where a fact is missing", _UNKNOWN[rule.when_unknown]), ("source", source)]
-    if rule.interpretation:
-        rows.append(("**our interpretation**", rule.interpretation))
-    rows.append(("remedy", rule.remedy))
-    yield from (f"### {rule.id.partition('/')[2]}: {rule.title}", "", *_table(("", ""), rows), "")
+    yield f"### {rule.id.partition('/')[2]}: {rule.title}"
+    yield _table(("", ""), [row for row in rows if row[1]])
 
 
 def condition(of: Condition) -> str:
@@ -222,7 +193,7 @@ def _values(of: Condition) -> str:
 def _limits(of: Condition) -> str:
     limits = [f"for the {name} in `{path}`" for name, path in (("part", of.parts), ("purpose", of.purposes)) if path]
     if of.control_bp != CONTROL_BP:
-        limits.append(f"control from {of.control_bp:,} of {BASIS_POINTS:,} shares on")
+        limits.append(f"control from {of.control_bp:,} of {vocabulary.BASIS_POINTS:,} shares on")
     return f" ({', '.join(limits)})" if limits else ""
 
 
@@ -230,7 +201,7 @@ def _sets(profile: Profile) -> Iterator[str]:
     long = {name: values for name, values in profile.sets.items() if len(values) > _VALUES_SHOWN_MAX}
     if long:
         rows = [(f"*{name}*", ", ".join(f"`{value}`" for value in values)) for name, values in long.items()]
-        yield from ("## Sets", "", *_table(("set", "values"), rows), "")
+        yield from ("## Sets", _table(("set", "values"), rows))
 
 
 def _list(listed: List) -> Iterator[str]:
@@ -241,34 +212,30 @@ def _list(listed: List) -> Iterator[str]:
         else "Its rows are some of many: a party that is not on it may still be listed."
     )
     note = f" {listed.note}" if listed.note else ""
-    copies = {source.id: "" if source.at_hand else _NOT_AVAILABLE for source in listed.sources}
+    second_hand = {source.id: "" if source.at_hand else _SECOND_HAND for source in listed.sources}
     rows = [
         (
-            _party(each),
+            " / ".join((each.party, *each.also)) + (f": {each.note}" if each.note else ""),
             each.status,
             ", ".join(f"`{limit}`" for limit in (*each.parts, *each.purposes)) or "–",
             each.from_date or "–",
             each.until_date or "–",
-            f"`{each.source}`{copies[each.source]}",
+            f"`{each.source}`{second_hand[each.source]}",
         )
         for each in listed.rows
     ]
-    yield from (f"## List `{listed.id}`", "", f"{listed.title}, as of {listed.as_of}. {complete}{ends}{note}", "")
-    yield from (*_table(("party", "status", "only for", "from", "until", "source"), rows), "")
-    yield from (*_sources(listed.sources), "")
+    yield f"## List `{listed.id}`"
+    yield f"{listed.title}, as of {listed.as_of}. {complete}{ends}{note}"
+    yield _table(("party", "status", "only for", "from", "until", "source"), rows)
+    yield _sources(listed.sources)
 
 
-def _party(row: Row) -> str:
-    names = " / ".join((row.party, *row.also))
-    return f"{names}: {row.note}" if row.note else names
-
-
-def _sources(sources: Sequence[Source]) -> Iterator[str]:
+def _sources(sources: Sequence[Source]) -> str:
     rows = [
-        (f"`{each.id}`", each.title, each.publisher, each.date, "original" if each.at_hand else "**copy**: re-typed")
+        (f"`{each.id}`", each.title, each.publisher, each.date, "direct" if each.at_hand else "**second-hand**")
         for each in sources
     ]
-    return _table(("source", "title", "published by", "dated", "read in"), rows)
+    return _table(("source", "title", "published by", "dated", "read"), rows)
 
 
 def _in_effect(profile: Profile) -> str:
@@ -276,9 +243,7 @@ def _in_effect(profile: Profile) -> str:
     return f"from {profile.effective_from}{until}"
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[date | str | int]]) -> Iterator[str]:
-    """Yield a Markdown table."""
-    for number, row in enumerate((headings, *rows)):
-        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" if any(row) else "| | |"
-        if number == 0:
-            yield "|" + "---|" * len(headings)
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (headings, *rows)]
+    head = lines[0] if any(headings) else "| | |"
+    return "\n".join([head, "|" + "---|" * len(headings), *lines[1:]])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -102,24 +103,14 @@ class Change:
     after: Finding | None
 
     @property
-    def stops_before(self) -> bool:
-        """Return whether the finding stopped before."""
-        return bool(self.before and self.before.stops)
+    def stops(self) -> tuple[bool, bool]:
+        """Return whether the finding stopped before, and stops afterwards."""
+        return _state(self.before)[1], _state(self.after)[1]
 
-    @property
-    def stops_after(self) -> bool:
-        """Return whether the finding stops afterwards."""
-        return bool(self.after and self.after.stops)
 
-    @property
-    def stops_now(self) -> bool:
-        """Return whether it stops afterwards and did not before."""
-        return self.stops_after and not self.stops_before
-
-    @property
-    def goes_now(self) -> bool:
-        """Return whether it stopped before and does not afterwards."""
-        return self.stops_before and not self.stops_after
+NEW_STOP: Final = (False, True)
+ENDED_STOP: Final = (True, False)
+_EFFECTS: Final = {NEW_STOP: "stops now", ENDED_STOP: "stopped before"}
 
 
 def changes(before: Report, after: Report) -> tuple[Change, ...]:
@@ -127,47 +118,44 @@ def changes(before: Report, after: Report) -> tuple[Change, ...]:
     old, new = ({(each.rule, each.subject): each for each in report.findings} for report in (before, after))
     pairs = {key: (old.get(key), new.get(key)) for key in (*old, *new)}
     found = [Change(*key, *pair) for key, pair in pairs.items() if _state(pair[0]) != _state(pair[1])]
-    return tuple(sorted(found, key=lambda change: (not change.stops_now, not change.goes_now)))
+    return tuple(sorted(found, key=lambda change: (change.stops != NEW_STOP, change.stops != ENDED_STOP)))
 
 
 def _state(finding: Finding | None) -> tuple[Verdict, bool]:
     return (finding.verdict, finding.stops) if finding else (Verdict.NOT_APPLICABLE, False)
 
 
-def changes_text(before: Report, after: Report, found: tuple[Change, ...], width: int = text.WIDTH) -> str:
+def changes_text(before: Report, after: Report, found: Sequence[Change], width: int = text.WIDTH) -> str:
     """Return the changes as lines: new stops, ended stops, and the others."""
-    stops, goes = sum(each.stops_now for each in found), sum(each.goes_now for each in found)
-    differ = f"{quantity(len(found), 'finding')} {'differs' if len(found) == 1 else 'differ'}"
-    stop = "stops" if stops == 1 else "stop"
-    lines = [f"{differ}: {stops:,} {stop} now, {goes:,} stopped before." if found else "No verdict differs."]
+    effects = Counter(each.stops for each in found)
+    verb, stop = ("differs" if len(found) == 1 else "differ"), ("stops" if effects[NEW_STOP] == 1 else "stop")
+    counts = f"{effects[NEW_STOP]:,} {stop} now, {effects[ENDED_STOP]:,} stopped before"
+    lines = [f"{quantity(len(found), 'finding')} {verb}: {counts}." if found else "No verdict differs."]
     for each in found:
-        label = "stops now" if each.stops_now else "stopped before" if each.goes_now else "changed"
-        lines.append(f"  {label}: {each.rule} on {each.subject}: {_word(each.before)} -> {_word(each.after)}")
+        words = [f"{one.verdict.word} ({one.force.word})" if one else "not judged" for one in (each.before, each.after)]
+        lines.append(f"  {_EFFECTS.get(each.stops, 'changed')}: {each.rule} on {each.subject}: {' -> '.join(words)}")
         if each.after and each.after.verdict.stops and each.after.message:
             lines.append(f"      {each.after.message}")
     lines += ["", f"before {before.digest}", f"after  {after.digest}"]
     return text.wrapped(lines, width)
 
 
-def _word(finding: Finding | None) -> str:
-    return f"{finding.verdict.word} ({finding.force.word})" if finding else "not judged"
-
-
-def changes_members(before: Report, after: Report, found: tuple[Change, ...]) -> dict[str, Any]:
+def changes_members(before: Report, after: Report, found: Sequence[Change]) -> dict[str, Any]:
     """Return the changes as JSON values."""
+    effects = Counter(each.stops for each in found)
     return {
         "before": before.digest,
         "after": after.digest,
-        "stops_now": sum(each.stops_now for each in found),
-        "goes_now": sum(each.goes_now for each in found),
+        "stops_now": effects[NEW_STOP],
+        "goes_now": effects[ENDED_STOP],
         "changes": [
             {
                 "rule": each.rule,
                 "subject": each.subject,
                 "before": each.before.verdict.word if each.before else None,
                 "after": each.after.verdict.word if each.after else None,
-                "stops_before": each.stops_before,
-                "stops_after": each.stops_after,
+                "stops_before": each.stops[0],
+                "stops_after": each.stops[1],
                 "message": each.after.message if each.after else "",
             }
             for each in found

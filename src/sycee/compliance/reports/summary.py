@@ -103,6 +103,11 @@ class JudgedNetwork:
         subjects = len({finding.subject for finding in stops})
         return f"{quantity(len(stops), 'finding')} {verb} {quantity(subjects, 'subject')} {regimes}"
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Return the digests of report, network and library."""
+        return {"report": self.report.digest, "network": self.report.network, "library": self.report.library}
+
     def entity(self, subject: str) -> Entity | None:
         """Return the entity that a finding is about; on the path of a flow, the place or link."""
         return self.network.entities.get(subject.rpartition(ON_PATH)[2])

@@ -27,8 +27,7 @@ _INDENT: Final = " " * 6
 
 def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDTH) -> str:
     """Return the report in lines of `width` characters. Findings that hold are only counted unless `everything`."""
-    report = judged.report
-    lines = [f"{judged.network.title}, judged as of {report.at}", judged.headline, ""]
+    lines = [f"{judged.network.title}, judged as of {judged.report.at}", judged.headline, ""]
     for summary in judged.profiles:
         force = "" if summary.force is Force.NONE else f" ({summary.force.word})"
         counts = [
@@ -47,7 +46,7 @@ def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDT
                 lines += finding_lines(each)
     if omitted:
         lines += ["", f"{quantity(omitted, 'finding')} more: passed, attested or not applicable"]
-    lines += ["", f"report {report.digest}", f"network {report.network}", f"library {report.library}"]
+    lines += ["", *(f"{name} {digest}" for name, digest in judged.digests.items())]
     return wrapped(lines, width)
 
 
@@ -93,9 +92,9 @@ def source_lines(library: Library, finding: Finding) -> list[str]:
         return []
     source = next(each for each in profile.sources if each.id == rule.source)
     clause = f", {rule.clause}" if rule.clause else ""
-    copied = "" if source.at_hand else " (from a copy of the source)"
+    second_hand = "" if source.at_hand else " (read second-hand)"
     status = f"of a {profile.status}, addressed to a {rule.addressee}{clause}"
-    return [printable(f"{_INDENT}rule: {status}: {source.title}, {source.publisher}, {source.date}{copied}")]
+    return [printable(f"{_INDENT}rule: {status}: {source.title}, {source.publisher}, {source.date}{second_hand}")]
 
 
 def _subject(judged: JudgedNetwork, subject: str) -> str:
