@@ -149,5 +149,5 @@ def test_a_question_that_takes_too_long_says_so(monkeypatch: pytest.MonkeyPatch)
     assert found is not None
     assert (found.masks.broken, found.masks.lacking) == (1, 2)
     monkeypatch.setattr(path_search, "SEARCHES_MAX", 4)
-    with pytest.raises(UnavailableError, match="in 4 searches under 3 regimes"):
+    with pytest.raises(UnavailableError, match="after 4 searches under 3 regimes"):
         path_search.best(graph, marks, Masks(), 7, 0, 2)

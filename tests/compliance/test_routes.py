@@ -454,7 +454,7 @@ def test_a_judge_that_does_not_agree_is_an_error(monkeypatch: pytest.MonkeyPatch
     router = Router(crossing(), library(profile(UNLISTED), listing(row("firm-a"))), AT)
     judged = router.judge.flow(paying("near"), ["short"])
     monkeypatch.setattr(router.judge, "flow", lambda *_: judged)
-    with pytest.raises(IntegrityError, match="the route of asked by long is judged otherwise"):
+    with pytest.raises(IntegrityError, match="judge and search disagree on the route of asked by long"):
         router.best(paying("near"))
 
 

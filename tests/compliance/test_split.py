@@ -123,7 +123,7 @@ def test_further_facts_are_those_of_every_payment() -> None:
 
 
 def test_two_blocs_are_two_profiles_in_effect() -> None:
-    with pytest.raises(UsageError, match="western cannot be both blocs"):
+    with pytest.raises(UsageError, match="both blocs have the profile western"):
         split(router(), "western", "western")
     with pytest.raises(UsageError, match="no profile northern is in effect"):
         split(router(), "western", "northern")

@@ -1,1 +1,1 @@
-"""Ways through a network under every regime that applies on them."""
+"""Routes: paths for flows under every regime that applies on them."""

@@ -1,7 +1,7 @@
-"""What is judged where a participant is: itself, the organisation that it is and the apps that it offers.
+"""Findings about a participant: itself, its organisation and its apps.
 
-An organisation that nobody names, apps that nobody lists, and an id that nobody declares are judged as something of
-which nothing is known. Whatever they may turn out to be, knowing more of it can only decide what is unknown here.
+An organisation or apps that are not declared are judged as entities without facts. Whatever is declared later can only
+decide results that are unknown now.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ _RELATED: Final = {"organisation": ORGANISATION, "apps": APP}
 
 
 def findings(judge: Judge, participant: str) -> tuple[Finding, ...]:
-    """Every rule on a participant that is declared, on its organisation and on its apps."""
-    return judge.findings(participant) + tuple(
-        finding for each in _related(judge, participant) for finding in _of(judge, each)
-    )
+    """Return the findings about a declared participant, its organisation and its apps."""
+    related = [finding for entity in _related(judge, participant) for finding in _of(judge, entity)]
+    return (*judge.findings(participant), *related)
 
 
 def _related(judge: Judge, participant: str) -> Iterator[Entity]:
@@ -36,7 +35,7 @@ def _related(judge: Judge, participant: str) -> Iterator[Entity]:
 
 def _of(judge: Judge, entity: Entity) -> tuple[Finding, ...]:
     if judge.network.entities.get(entity.id) is entity:
-        return judge.findings(entity.id)  # by its id, so that what was once looked at is kept
+        return judge.findings(entity.id)  # by id, so that cached results are used
     found = judge.findings(entity)
     if "." not in entity.id:
         return found

@@ -1,12 +1,12 @@
-"""Ways through a network of places and links, and the best of them under regimes that the way itself makes apply.
+"""Search for the best path through places and links, under regimes that the path itself makes apply.
 
-Here a regime is a bit, and a place or a link is what it does to it: touch it (it applies), or fail it. What any part
-of a way touches applies to all of the way, the parts before too: so neither the cheapest way nor the cheapest way to a
-place on the way says anything by itself. But a way that keeps to a regime does one of two things: nowhere does it
-touch the regime, or nowhere does it fail it. Each of the two is a plain search in a network from which something is
-taken out. `best` takes the least way of all, looks which regimes it breaks, and tries both for one of these, and also
-to let it be broken, always going on with what can still come out best. The first way that breaks no more than it was
-let is the best there is.
+Each regime is a bit, and a place or link has two effects on it: to touch it, so that it applies, and to fail it. A
+regime that any part touches applies to the whole path, earlier parts included. So neither the cheapest path nor the
+cheapest path to an intermediate place decides. But a path that complies with a regime either never touches it or never
+fails it, and each of the two is a plain shortest path in a network without some parts. `best` takes the shortest path,
+finds the regimes that it breaks, and branches on one of them: never touch it, never fail it, or accept the break. The
+branch that can have the best result is always continued first, so the first path that breaks nothing beyond the
+accepted regimes is the best. docs/decisions/0019 has the reasons.
 """
 
 from __future__ import annotations
@@ -23,30 +23,28 @@ from numpy.typing import NDArray
 from sycee.compliance.routing import route_kernel
 from sycee.core.errors import UnavailableError, UsageError
 
-REGIMES_MAX: Final = 63  # a bit each, beside the one for costs
-COST: Final = 1 << 63  # as if it were a regime that always applies: a link whose cost nobody declared lacks a fact
-# Each search takes a fraction of a millisecond. Twenty regimes or so that all hang on the way may need more: an answer
-# that takes minutes helps nobody who waits to send.
-SEARCHES_MAX: Final = 1 << 14
+REGIMES_MAX: Final = 63  # a bit each, beside COST
+COST: Final = 1 << 63  # a regime that always applies: a link without a declared cost lacks a fact under it
+SEARCHES_MAX: Final = 1 << 14  # a fraction of a millisecond each; 20 regimes that all depend on the path may need more
 
 Bits = NDArray[np.uint64]
 Numbers = NDArray[np.int32]
 
 
 class Masks(NamedTuple):
-    """What something does to each regime. Cumulative: what applies may apply too, and what fails is not in order."""
+    """Effects on regimes, as bits. The second and fourth include the first and third."""
 
-    touched: int = 0  # makes it apply
-    reached: int = 0  # makes it apply, or may: a fact is missing
-    failed: int = 0  # breaks a rule of it
-    dirty: int = 0  # breaks a rule of it, or may: a fact is missing
+    touched: int = 0  # regimes that surely apply
+    may_touch: int = 0  # regimes that apply, or would with a missing fact
+    failed: int = 0  # regimes with a rule that is surely broken
+    may_fail: int = 0  # regimes with a rule that is broken, or would be with a missing fact
 
     def __or__(self, other: tuple[int, ...]) -> Masks:
-        """What both do together."""
+        """Combine the effects of two parts."""
         return Masks(*[one | another for one, another in zip(self, other, strict=True)])
 
     def __and__(self, bits: int) -> Masks:
-        """Of some regimes only."""
+        """Select some regimes."""
         return Masks(*[each & bits for each in self])
 
     @property
@@ -56,13 +54,13 @@ class Masks(NamedTuple):
 
     @property
     def lacking(self) -> int:
-        """The regimes that may be broken, as far as anybody knows."""
-        return self.reached & self.dirty & ~self.broken
+        """The regimes that a missing fact could break."""
+        return self.may_touch & self.may_fail & ~self.broken
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A span or a segment between two places, by their numbers. `cost` is None where nobody declared it."""
+    """A span or segment between two places, by their numbers. `cost` is None if it is not declared."""
 
     id: str
     one: int
@@ -71,28 +69,28 @@ class Link:
 
 
 class Graph:
-    """Places and links as arrays. Links are numbered in the order of their ids, so that ties go by ids."""
+    """Places and links as arrays. Links are numbered in the order of their ids, which decides between equal paths."""
 
     def __init__(self, places: Sequence[str], links: Sequence[Link]) -> None:
         self.places = tuple(places)
         self.links = tuple(sorted(links, key=lambda link: link.id))
-        # A weight is the cost and, below it, the number of links: of two ways of one cost the shorter weighs less.
+        # A weight is the cost and, in the lower bits, the number of links: of equally cheap paths the shorter wins.
         self.shift = len(self.places).bit_length()
         for link in self.links:
             if link.cost is not None and (link.cost * len(self.places) + 1) << self.shift >= route_kernel.FAR:
-                message = f"{link.id}: a cost of {link.cost:,} cannot be added up over {len(self.places):,} places"
+                message = f"{link.id}: a cost of {link.cost:,} overflows in the sum over {len(places):,} places"
                 raise UsageError(message, hint="choose a larger unit of cost for the whole network")
         self.weights = np.array([((link.cost or 0) << self.shift) + 1 for link in self.links], np.int64)
         ends = np.array([(link.one, link.other) for link in self.links], np.int32).reshape(-1, 2)
-        leaving = np.concatenate((ends[:, 0], ends[:, 1]))
-        order = np.argsort(leaving, kind="stable")
+        sources = np.concatenate((ends[:, 0], ends[:, 1]))
+        order = np.argsort(sources, kind="stable")
         self.starts = np.zeros(len(self.places) + 1, np.int32)
-        np.cumsum(np.bincount(leaving, minlength=len(self.places)), out=self.starts[1:])
+        np.cumsum(np.bincount(sources, minlength=len(self.places)), out=self.starts[1:])
         self.arc_nodes = np.concatenate((ends[:, 1], ends[:, 0]))[order]
         self.arc_edges = np.tile(np.arange(len(self.links), dtype=np.int32), 2)[order]
 
     def to(self, target: int) -> NDArray[np.int64]:
-        """The least weight from each place to this one, whatever that breaks: int64 [places]."""
+        """Return the least weight from each place to `target`, without regard to regimes: int64 [places]."""
         out = np.empty(len(self.places), np.int64)
         route_kernel.distances(self.starts, self.arc_nodes, self.arc_edges, self.weights, target, out)
         return out
@@ -100,7 +98,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class MaskTable:
-    """What places and links do to regimes. Those that do the same are of one class."""
+    """The effects of places and links on regimes. Places and links with equal effects are of one class."""
 
     of_places: Numbers  # [places], the class of each
     of_links: Numbers  # [links]
@@ -109,7 +107,7 @@ class MaskTable:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A way, by the numbers of its links and places, and what all of it does, with what the flow does by itself."""
+    """A path, by the numbers of its links and places. `masks` are its effects with those of the flow itself."""
 
     links: tuple[int, ...]
     places: tuple[int, ...]
@@ -117,56 +115,56 @@ class Path:
     masks: Masks
 
 
-class _Limits(NamedTuple):
-    """What a search is held to: what nothing on its way may do, and the regimes that are let be broken, or lack."""
+class _Branch(NamedTuple):
+    """The limits of one branch of the search."""
 
-    without: Masks
-    broken: int
+    excluded: Masks  # effects that no part of its path may have
+    broken: int  # regimes accepted as broken or as lacking a fact
     lacking: int
 
 
 class _Search:
     """One question to one graph."""
 
-    def __init__(self, graph: Graph, marks: MaskTable, base: Masks, considered: int, source: int, target: int) -> None:
-        self.graph, self.marks, self.considered = graph, marks, considered
+    def __init__(self, graph: Graph, table: MaskTable, base: Masks, considered: int, source: int, target: int) -> None:
+        self.graph, self.table, self.considered = graph, table, considered
         self.source, self.target = source, target
-        one, other = marks.masks[marks.of_places[[source, target]]].tolist()
+        one, other = table.masks[table.of_places[[source, target]]].tolist()
         self.start = (base | one | other) & considered
         self.to_target = graph.to(target)
         places = len(graph.places)
         self.out = (np.empty(places, np.int32), np.empty(places, np.int32), np.empty(len(base), np.uint64))
 
-    def least(self, without: Masks) -> Path | None:
-        """The least way on which nothing does what is not allowed."""
-        if any(each & start for each, start in zip(without, self.start, strict=True)):
+    def shortest_path(self, excluded: Masks) -> Path | None:
+        """Return the path of least weight on which nothing has an excluded effect."""
+        if any(each & start for each, start in zip(excluded, self.start, strict=True)):
             return None
-        graph, marks = self.graph, self.marks
-        found = route_kernel.least(
+        graph, table = self.graph, self.table
+        found = route_kernel.shortest_path(
             graph.starts,
             graph.arc_nodes,
             graph.arc_edges,
             graph.weights,
             self.to_target,
-            marks.of_places,
-            marks.of_links,
-            marks.masks,
-            np.array(without, np.uint64),
+            table.of_places,
+            table.of_links,
+            table.masks,
+            np.array(excluded, np.uint64),
             self.source,
             self.target,
             self.out,
         )
-        if found == route_kernel.NO_WAY:
+        if found == route_kernel.NO_PATH:
             return None
-        links, places, done = self.out
-        ids = links[:found].tolist()
-        masks = self.start | (Masks(*done.tolist()) & self.considered)
-        return Path(tuple(ids), tuple(places[: found + 1].tolist()), int(graph.weights[ids].sum()), masks)
+        links, places, effects = self.out
+        numbers = links[:found].tolist()
+        masks = self.start | (Masks(*effects.tolist()) & self.considered)
+        return Path(tuple(numbers), tuple(places[: found + 1].tolist()), int(graph.weights[numbers].sum()), masks)
 
 
 def best(
     graph: Graph,
-    marks: MaskTable,
+    table: MaskTable,
     base: Masks,
     considered: int,
     source: int,
@@ -176,61 +174,61 @@ def best(
     lacking: int = 0,
     nearest_miss: bool = True,
 ) -> Path | None:
-    """The best way from one place to another: fewest regimes broken, then fewest that lack a fact, then least weight.
+    """Return the best path: fewest regimes broken, then fewest that lack a fact, then least weight.
 
-    Equal ones go by the ids of their links from the start on. `base` is what the flow does by itself, and only regimes
-    in `considered` count; those `broken`, and those `lacking` a fact, are that whatever the way. None if nothing joins
-    the two, and without `nearest_miss` if no way is all in order. UnavailableError beyond SEARCHES_MAX.
+    The ids of the links, from the start on, decide between equal paths. `base` are the effects of the flow itself. Only
+    regimes in `considered` count; `broken` and `lacking` are so on every path. None if no path joins the two places,
+    and without `nearest_miss` if no path complies. UnavailableError after SEARCHES_MAX searches.
     """
-    search = _Search(graph, marks, base, considered, source, target)
+    search = _Search(graph, table, base, considered, source, target)
     ticks = count()
-    waiting: list[tuple[tuple[int, int, int, tuple[int, ...]], int, _Limits, Path | None]] = []
+    queue: list[tuple[tuple[int, int, int, tuple[int, ...]], int, _Branch, Path | None]] = []
 
-    def wait(limits: _Limits, way: Path | None, at_least: Path | None) -> None:
-        """Have it looked at in its turn. A way of fewer possibilities is no less than `at_least`."""
-        known = (0, ()) if at_least is None else (at_least.weight, at_least.links)
-        key = (limits.broken.bit_count(), limits.lacking.bit_count(), *known)
-        heappush(waiting, (key, next(ticks), limits, way))
+    def push(branch: _Branch, path: Path | None, at_least: Path | None) -> None:
+        """Queue a branch by its best possible result: a path with more exclusions is never better than `at_least`."""
+        bound = (0, ()) if at_least is None else (at_least.weight, at_least.links)
+        key = (branch.broken.bit_count(), branch.lacking.bit_count(), *bound)
+        heappush(queue, (key, next(ticks), branch, path))
 
-    wait(_Limits(Masks(), broken, lacking), None, None)
+    push(_Branch(Masks(), broken, lacking), None, None)
     searches = 0
-    while waiting:
-        _, _, limits, way = heappop(waiting)
-        if not nearest_miss and limits.broken | limits.lacking:
+    while queue:
+        _, _, branch, path = heappop(queue)
+        if not nearest_miss and branch.broken | branch.lacking:
             return None
-        if way is None:
+        if path is None:
             searches += 1
             if searches > SEARCHES_MAX:
                 regimes = (considered & ~COST).bit_count()
-                message = f"no answer was found in {SEARCHES_MAX:,} searches under {regimes} regimes"
+                message = f"no result after {SEARCHES_MAX:,} searches under {regimes} regimes"
                 raise UnavailableError(message, hint="ask for fewer profiles at once")
-            way = search.least(limits.without)
-            if way is not None:
-                wait(limits, way, way)
+            path = search.shortest_path(branch.excluded)
+            if path is not None:
+                push(branch, path, path)
             continue
-        breaks, lacks = way.masks.broken & ~limits.broken, way.masks.lacking & ~limits.lacking & ~limits.broken
+        breaks, lacks = path.masks.broken & ~branch.broken, path.masks.lacking & ~branch.lacking & ~branch.broken
         if not breaks and not lacks:
-            return way
-        for stricter in _broken_less(limits, breaks) if breaks else _lacking_less(limits, lacks):
-            wait(stricter, way if stricter.without == limits.without else None, way)
+            return path
+        for stricter in _branches_on_broken(branch, breaks) if breaks else _branches_on_lacking(branch, lacks):
+            push(stricter, path if stricter.excluded == branch.excluded else None, path)
     return None
 
 
-def _broken_less(limits: _Limits, broken: int) -> tuple[_Limits, ...]:
-    """One regime of those broken: not touched, or not failed, or let be broken."""
+def _branches_on_broken(branch: _Branch, broken: int) -> tuple[_Branch, ...]:
+    """Branch on one broken regime: never touch it, never fail it, or accept that it is broken."""
     bit = broken & -broken
     return (
-        limits._replace(without=limits.without | (bit, 0, 0, 0)),
-        limits._replace(without=limits.without | (0, 0, bit, 0)),
-        limits._replace(broken=limits.broken | bit, lacking=limits.lacking & ~bit),
+        branch._replace(excluded=branch.excluded | (bit, 0, 0, 0)),
+        branch._replace(excluded=branch.excluded | (0, 0, bit, 0)),
+        branch._replace(broken=branch.broken | bit, lacking=branch.lacking & ~bit),
     )
 
 
-def _lacking_less(limits: _Limits, lacking: int) -> tuple[_Limits, ...]:
-    """One regime of those that lack a fact: surely not touched, or surely in order, or let lack it."""
+def _branches_on_lacking(branch: _Branch, lacking: int) -> tuple[_Branch, ...]:
+    """Branch on one regime that lacks a fact: surely not touch it, surely not fail it, or accept the missing fact."""
     bit = lacking & -lacking
     return (
-        limits._replace(without=limits.without | (0, bit, 0, 0)),
-        limits._replace(without=limits.without | (0, 0, 0, bit)),
-        limits._replace(lacking=limits.lacking | bit),
+        branch._replace(excluded=branch.excluded | (0, bit, 0, 0)),
+        branch._replace(excluded=branch.excluded | (0, 0, 0, bit)),
+        branch._replace(lacking=branch.lacking | bit),
     )

@@ -1,8 +1,8 @@
-"""Facts as bits: what every place, every link and a flow by itself do to each regime, for the search of routes.
+"""Effects of places, links and flows on regimes as bit masks, for the search of routes.
 
-What only hangs on the network is asked of the judge once: for each place and link, what it touches and what each rule
-on the path comes to there. Those of which all that is the same are one class, and a network has few. What hangs on the
-flow is asked for each question, and put together for classes only.
+The judge is asked once about everything that depends on the network alone: for each place and link, whether it touches
+a profile, and the verdict of each rule about elements on a path. Places and links with equal results are of one class,
+and a network has few classes. What depends on the flow is asked for each flow, and combined for classes only.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sycee.compliance.verdicts import ON_PATH, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, LEVELS
 from sycee.core.errors import UsageError
 
-# What is the same for flows of a kind is kept for so many kinds. It is worth most where rules on the path look at the
-# flow itself: then every place is asked again for each kind.
-KEPT_MAX: Final = 64
+# Results are cached by the facts of a flow that rules about elements read: without a cache, every element would be
+# judged again for each flow.
+CACHED_MAX: Final = 64
 
-_MET, _LACKS, _FAILS = 0, 1, 2  # what a rule comes to
-_CODES: Final = {None: 1, False: 0, True: 2}  # of what touches: not, perhaps, surely
+_MET, _LACKS, _FAILS = 0, 1, 2  # codes of verdicts
+_TRUTHS: Final = {None: 1, False: 0, True: 2}  # codes of truths
 
 Codes = NDArray[np.uint8]
 Key = TypeVar("Key", bound=Hashable)
@@ -40,17 +40,17 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """The classes of places and links, and for each class what it touches and what rules come to, by their codes."""
+class _Classes:
+    """The classes of places and links, and the codes of each class for profiles and rules."""
 
     of_places: Numbers  # [places]
     of_links: Numbers  # [links]
-    touches: Codes  # [classes, profiles]
-    rules: Codes  # [classes, rules]
+    touches: Codes  # [classes, profiles], of truths
+    rules: Codes  # [classes, rules], of verdicts
     no_cost: Codes  # [classes]
 
-    def with_class(self, like: int, rules: Codes) -> _Table:
-        """With one class more, which differs from another by its rules."""
+    def with_class(self, like: int, rules: Codes) -> _Classes:
+        """Add a class that differs from another by its rules."""
         return replace(
             self,
             touches=np.vstack((self.touches, self.touches[like])),
@@ -60,7 +60,7 @@ class _Table:
 
 
 class MaskBuilder:
-    """A judge's network as marks on a graph. `profiles` are those in effect; each has the bit of its place there."""
+    """Builds masks for a judge's network on a graph. `profiles` are those in effect; `bits` has the bit of each."""
 
     def __init__(self, judge: Judge, graph: Graph, waivers: Iterable[Waiver] = ()) -> None:
         library, at = judge.library, judge.at
@@ -68,141 +68,135 @@ class MaskBuilder:
         self.judge, self.graph = judge, graph
         self.profiles = tuple(each for each in library.profiles if forces[each.id] is not Force.NONE)
         if len(self.profiles) > REGIMES_MAX:
-            raise UsageError(
-                f"{len(self.profiles)} profiles are in effect, and routes can heed {REGIMES_MAX}",
-                hint="ask for fewer profiles at once",
-            )
-        self.bits = {profile.id: 1 << place for place, profile in enumerate(self.profiles)}
+            problem = f"{len(self.profiles)} profiles are in effect; routes can consider at most {REGIMES_MAX}"
+            raise UsageError(problem, hint="ask for fewer profiles at once")
+        self.bits = {profile.id: 1 << index for index, profile in enumerate(self.profiles)}
         self.enforced = sum(bit for name, bit in self.bits.items() if forces[name] is Force.ENFORCED)
         self.rules = judge.path_rules()
         self.flow_rules = tuple(rule for each in self.profiles for rule in each.rules if rule.level == FLOW)
         self._rule_names = [rule.id for rule in self.rules]
-        self._rule_bits = np.array([self.bits[_profile(rule)] for rule in self.rules], np.uint64)
-        self._stern = np.array([rule.when_unknown == "fail" for rule in self.rules], np.bool_)
-        self._waived = _Waived(each for each in (*judge.network.waivers, *waivers) if each.in_force(at))
-        read = [_fields_of_flow(each) for each in self.profiles] + [_fields_of_flow(each) for each in self.rules]
-        self._takes_flow = np.array([bool(names) for names in read] + [False], np.bool_)
-        self._read = tuple(sorted(set().union(*read)))
+        self._rule_bits = np.array([self.bits[rule.profile] for rule in self.rules], np.uint64)
+        self._unknown_fails = np.array([rule.when_unknown == "fail" for rule in self.rules], np.bool_)
+        self._waivers = _FlowWaivers(each for each in (*judge.network.waivers, *waivers) if each.in_force(at))
+        fields = [_fields_of_flow(each) for each in self.profiles] + [_fields_of_flow(each) for each in self.rules]
+        self._reads_flow = np.array([bool(names) for names in fields] + [False], np.bool_)
+        self._fields_of_flow = tuple(sorted(set().union(*fields)))
         self._names = [*graph.places, *(link.id for link in graph.links)]
         entities = judge.network.entities
         self._kinds = [entities[name].kind if name in entities else FACILITY for name in self._names]
-        self._fixed = self._columns(None)
-        self._tables: OrderedDict[str, _Table] = OrderedDict()
-        self._marks: OrderedDict[tuple[str, tuple[Truth, ...]], MaskTable] = OrderedDict()
+        self._fixed = self._codes(None)
+        self._classes: OrderedDict[str, _Classes] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, tuple[Truth, ...]], MaskTable] = OrderedDict()
 
     def of(self, flow: Node) -> tuple[MaskTable, Masks]:
-        """The marks of places and links for a flow, and what it does by itself, wherever it goes."""
-        key, table = self._table(flow)
-        waived = self._waived.rules(flow.id)
-        about = tuple([False if rule.id in waived else self.judge.covers_flow(rule, flow) for rule in self.rules])
-        own = self._waived.applied(table, flow.id, self._names, self._rule_names)
-        if own is not table:
-            return self._folded(own, about), self._by_itself(flow)
-        marks = _kept(self._marks, (key, about), lambda: self._folded(table, about))
-        return marks, self._by_itself(flow)
+        """Return the masks of places and links for a flow, and those of the flow itself on any path."""
+        facts = {name: flow.facts.get(name) for name in self._fields_of_flow}
+        key = digest(facts) if facts else ""
+        classes = _cached(self._classes, key, lambda: self._classify(flow if facts else None))
+        waived = self._waivers.rules(flow.id)
+        covers = tuple([False if rule.id in waived else self.judge.covers_flow(rule, flow) for rule in self.rules])
+        own = self._waivers.applied(classes, flow.id, self._names, self._rule_names)
+        if own is not classes:
+            return self._table(own, covers), self._of_flow(flow)
+        return _cached(self._tables, (key, covers), lambda: self._table(classes, covers)), self._of_flow(flow)
 
-    def _folded(self, table: _Table, about: tuple[Truth, ...]) -> MaskTable:
-        """The marks of a table, where so much is true of what each rule says that the flow must be."""
-        surely, perhaps = (np.array([each is truth for each in about], np.bool_) for truth in (True, None))
-        stops, fails = table.rules != _MET, table.rules == _FAILS
+    def _table(self, classes: _Classes, covers: tuple[Truth, ...]) -> MaskTable:
+        """Return the masks of classes. `covers` has for each rule whether it is about the flow."""
+        surely, perhaps = (np.array([each is truth for each in covers], np.bool_) for truth in (True, None))
+        stops, fails = classes.rules != _MET, classes.rules == _FAILS
         bits = np.array(list(self.bits.values()), np.uint64)
         masks = [
-            _bits(table.touches == _CODES[True], bits),
-            _bits(table.touches != _CODES[False], bits),
-            _bits((fails & surely) | (stops & perhaps & self._stern), self._rule_bits),
-            _bits(stops & (surely | perhaps), self._rule_bits) | table.no_cost * np.uint64(COST),
+            _bits(classes.touches == _TRUTHS[True], bits),
+            _bits(classes.touches != _TRUTHS[False], bits),
+            _bits((fails & surely) | (stops & perhaps & self._unknown_fails), self._rule_bits),
+            _bits(stops & (surely | perhaps), self._rule_bits) | classes.no_cost * np.uint64(COST),
         ]
-        return MaskTable(table.of_places, table.of_links, np.stack(masks, axis=1))
+        return MaskTable(classes.of_places, classes.of_links, np.stack(masks, axis=1))
 
-    def _by_itself(self, flow: Node) -> Masks:
-        touched = reached = COST  # a cost that is missing is missed under whatever regime
-        failed = dirty = 0
+    def _of_flow(self, flow: Node) -> Masks:
+        touched = may_touch = COST  # a missing cost counts under every regime
+        failed = may_fail = 0
         for name, bit in self.bits.items():
             truth = self.judge.touched_by_flow(name, flow)
             touched |= bit if truth else 0
-            reached |= bit if truth is not False else 0
+            may_touch |= bit if truth is not False else 0
         for rule in self.flow_rules:
-            code, bit = _code(self.judge.element_verdict(rule, flow)), self.bits[_profile(rule)]
+            code, bit = _code(self.judge.element_verdict(rule, flow)), self.bits[rule.profile]
             failed |= bit if code == _FAILS else 0
-            dirty |= bit if code != _MET else 0
-        return Masks(touched, reached, failed, dirty)
+            may_fail |= bit if code != _MET else 0
+        return Masks(touched, may_touch, failed, may_fail)
 
-    def _table(self, flow: Node) -> tuple[str, _Table]:
-        """The table for a flow, by what it is kept under."""
-        read = {name: flow.facts.get(name) for name in self._read}
-        key = digest(read) if read else ""
-        return key, _kept(self._tables, key, lambda: self._made(flow if read else None))
-
-    def _made(self, flow: Node | None) -> _Table:
-        rows = self._fixed if flow is None else np.where(self._takes_flow, self._columns(flow), self._fixed)
-        classes, of_all = np.unique(rows, axis=0, return_inverse=True)
-        numbers = np.asarray(of_all, np.int32).reshape(-1)
+    def _classify(self, flow: Node | None) -> _Classes:
+        codes = self._fixed if flow is None else np.where(self._reads_flow, self._codes(flow), self._fixed)
+        rows, class_of_each = np.unique(codes, axis=0, return_inverse=True)
+        numbers = np.asarray(class_of_each, np.int32).reshape(-1)
         places, profiles = len(self.graph.places), len(self.profiles)
-        return _Table(
-            numbers[:places], numbers[places:], classes[:, :profiles], classes[:, profiles:-1], classes[:, -1]
-        )
+        return _Classes(numbers[:places], numbers[places:], rows[:, :profiles], rows[:, profiles:-1], rows[:, -1])
 
-    def _columns(self, flow: Node | None) -> Codes:
-        """A row of codes for each place and link: profiles, rules, cost. With a flow only what takes it is asked."""
+    def _codes(self, flow: Node | None) -> Codes:
+        """Return a row for each place and link: codes of profiles, codes of rules, and whether the cost is missing.
+
+        With a flow, only the columns that read it are filled; without one, only the others.
+        """
         judge = self.judge
-        rows = np.zeros((len(self._names), len(self._takes_flow)), np.uint8)
-        for column, takes_flow in enumerate(self._takes_flow[:-1].tolist()):
-            if takes_flow != (flow is not None):
+        codes = np.zeros((len(self._names), len(self._reads_flow)), np.uint8)
+        for column, reads_flow in enumerate(self._reads_flow[:-1].tolist()):
+            if reads_flow != (flow is not None):
                 continue
             if column < len(self.profiles):
                 profile = self.profiles[column].id
-                rows[:, column] = [_CODES[judge.touched_by_element(profile, name, flow)] for name in self._names]
+                codes[:, column] = [_TRUTHS[judge.touched_by_element(profile, name, flow)] for name in self._names]
             else:
                 rule = self.rules[column - len(self.profiles)]
-                rows[:, column] = [
+                codes[:, column] = [
                     _code(judge.element_verdict(rule, name, flow)) if kind in LEVELS[rule.level] else _MET
                     for name, kind in zip(self._names, self._kinds, strict=True)
                 ]
-        rows[len(self.graph.places) :, -1] = [link.cost is None for link in self.graph.links]
-        return rows
+        codes[len(self.graph.places) :, -1] = [link.cost is None for link in self.graph.links]
+        return codes
 
 
-class _Waived:
-    """Waivers for flows: of a rule wherever the flow goes, or at one place. Those for a place alone the judge knows."""
+class _FlowWaivers:
+    """Waivers for flows: of a rule on the whole path, or at one element. Waivers of elements are left to the judge."""
 
     def __init__(self, waivers: Iterable[Waiver]) -> None:
         self._rules: dict[str, set[str]] = {}
-        self._places: dict[str, list[tuple[str, str]]] = {}
+        self._elements: dict[str, list[tuple[str, str]]] = {}
         for each in waivers:
-            flow, _, place = each.subject.partition(ON_PATH)
-            if place:
-                self._places.setdefault(flow, []).append((place, each.rule))
+            flow, _, element = each.subject.partition(ON_PATH)
+            if element:
+                self._elements.setdefault(flow, []).append((element, each.rule))
             else:
                 self._rules.setdefault(flow, set()).add(each.rule)
 
     def rules(self, flow: str) -> frozenset[str]:
-        """Those that a flow is let off everywhere."""
+        """Return the rules that are waived for a flow on the whole path."""
         return frozenset(self._rules.get(flow, ()))
 
-    def applied(self, table: _Table, flow: str, names: Sequence[str], rules: Sequence[str]) -> _Table:
-        """The table for a flow: every place at which it is let off a rule becomes a class of its own."""
-        pairs = self._places.get(flow)
+    def applied(self, classes: _Classes, flow: str, names: Sequence[str], rules: Sequence[str]) -> _Classes:
+        """Return the classes for a flow: each element with a waived rule has a class of its own."""
+        pairs = self._elements.get(flow)
         if not pairs:
-            return table
-        of_all = np.concatenate((table.of_places, table.of_links))
-        for place, rule in pairs:
-            if place in names and rule in rules:
-                at = names.index(place)
-                row = table.rules[of_all[at]].copy()
-                row[rules.index(rule)] = _MET
-                of_all[at], table = len(table.rules), table.with_class(of_all[at], row)
-        places = len(table.of_places)
-        return replace(table, of_places=of_all[:places], of_links=of_all[places:])
+            return classes
+        numbers = np.concatenate((classes.of_places, classes.of_links))
+        for element, rule in pairs:
+            if element in names and rule in rules:
+                index = names.index(element)
+                codes = classes.rules[numbers[index]].copy()
+                codes[rules.index(rule)] = _MET
+                numbers[index], classes = len(classes.rules), classes.with_class(numbers[index], codes)
+        places = len(classes.of_places)
+        return replace(classes, of_places=numbers[:places], of_links=numbers[places:])
 
 
-def _kept(kept: OrderedDict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
-    """What is kept under a key, made if it is not; what was not asked for longest is dropped."""
-    if key not in kept:
-        kept[key] = make()
-        if len(kept) > KEPT_MAX:
-            kept.popitem(last=False)
-    kept.move_to_end(key)
-    return kept[key]
+def _cached(cache: OrderedDict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
+    """Return the cached value of a key, made if it is missing. The least recently used of CACHED_MAX + 1 is removed."""
+    if key not in cache:
+        cache[key] = make()
+        if len(cache) > CACHED_MAX:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]
 
 
 def _code(verdict: Verdict | None) -> int:
@@ -211,21 +205,14 @@ def _code(verdict: Verdict | None) -> int:
     return _LACKS if verdict is Verdict.UNKNOWN else _FAILS
 
 
-def _profile(rule: Rule) -> str:
-    return rule.id.partition("/")[0]
-
-
 def _bits(true: NDArray[np.bool_], bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The bits of the columns that are true, for each row."""
-    folded: NDArray[np.uint64] = np.bitwise_or.reduce(true * bits, axis=1)
-    return folded
+    """Return for each row the bits of the columns that are true."""
+    combined: NDArray[np.uint64] = np.bitwise_or.reduce(true * bits, axis=1)
+    return combined
 
 
 def _fields_of_flow(source: Profile | Rule) -> set[str]:
     """Return the fields of the flow that a profile's touches, or a rule, read at elements on its path."""
-    if isinstance(source, Profile):
-        paths = [path for touch in source.touches for path in touch.paths()]
-    else:
-        paths = list(source.paths())
+    paths = source.paths() if isinstance(source, Rule) else (each for touch in source.touches for each in touch.paths())
     starts = [fact_paths.split(path, roots) for path, roots in paths]
     return {steps[0] for start, steps in starts if start == "flow"}

@@ -1,9 +1,9 @@
-"""Routes: the best way for a flow from one participant to another under every regime that applies, or the nearest miss.
+"""Routes: the best path for a flow between two participants under every regime that applies, or the nearest miss.
 
-Regimes apply by what the flow is and by everything on its way, ends included. Each part of a way can only add to them,
-and what the last part adds holds for the first too: no way sheds a regime. A way that an enforced regime stops is no
-route, nor is one with a link whose cost nobody declared: it cannot be compared. Then the answer is the nearest miss,
-with what stops it. What is found is judged again, part by part, by the plain judge.
+A regime applies because of the flow or of any element on its path, ends included, and then applies to the whole path.
+More elements can only add regimes. A path that an enforced regime stops is no route; neither is a path with a link
+without a declared cost, which cannot be compared. Then the result is the nearest miss, with what stops it. The plain
+judge judges every path that was found again, element by element.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging.effective_facts import FactPath, Node
-from sycee.compliance.judging.judge import Judge
+from sycee.compliance.judging.judge import FROM_GATEWAY, TO_GATEWAY, Judge
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.profiles import Library
 from sycee.compliance.routing import parties, path_search
@@ -26,15 +26,12 @@ from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
 from sycee.core import typos
 from sycee.core.errors import IntegrityError, UsageError
 
-_FROM: Final = FactPath.of(("from", "gateway"))
-_TO: Final = FactPath.of(("to", "gateway"))
-
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """A profile that applies to a flow on its way, or may, where a fact is missing (`applies` is None then).
+    """A profile that applies to a flow on its path. `applies` is None if a missing fact decides.
 
-    `touched_by` is what first made it so: the flow itself, or a place, span or segment on the way.
+    `touched_by` is the first cause: the flow itself, or a place, span or segment on the path.
     """
 
     profile: str
@@ -46,11 +43,10 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class FlowPath:
-    """A flow on a way. `places` are the facilities in order, gateways included; `edges` lead from each to the next.
+    """A flow on a path. `places` are the facilities in order, gateways included; `edges` join each to the next.
 
-    `under` are the profiles that could stop it. `cost` is the sum of what is declared. `findings` are those of the two
-    participants with their organisations and apps, of the flow, and of all on the way, under every profile, those that
-    only advise too.
+    `under` are the profiles that can stop it. `cost` is the sum of the declared costs. `findings` are about both
+    participants with their organisations and apps, the flow, and all elements on the path, under every profile.
     """
 
     flow: str
@@ -64,17 +60,17 @@ class FlowPath:
 
 @dataclass(frozen=True, slots=True)
 class Route(FlowPath):
-    """A way that nothing stops, and the best of them: least cost, then fewest edges, then first by their ids."""
+    """The best path that nothing stops: least cost, then fewest edges, then the first by ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class NearestMiss(FlowPath):
-    """The way that comes nearest: fewest regimes broken, then fewest that lack a fact, then as for routes.
+    """The path with the fewest regimes broken, then the fewest that lack a fact, then as for routes.
 
-    A regime is `broken` if it surely applies and one of its rules does not hold or is in conflict; it is `lacking` if
-    a missing fact could show that. A missing cost counts as one that lacks a fact. `stops` are the findings that stop
-    it, `missing` the facts that would decide, `remedies` what the rules say would mend it. Where nothing that is
-    declared joins the two, `joined` is false, and what is told is what stops the flow wherever it goes.
+    A regime is `broken` if it surely applies and one of its rules fails or is in conflict; it is `lacking` if a missing
+    fact could show that. A missing cost counts as one regime that lacks a fact. `stops` are the findings that stop the
+    flow, `missing` the facts that would decide, `remedies` those of the rules. If no declared edges join the two
+    gateways, `joined` is false, and the findings are those of every path.
     """
 
     joined: bool
@@ -90,7 +86,7 @@ RouteResult = Route | NearestMiss
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A flow under no regime, under each alone, and under all that are enforced together."""
+    """The results for a flow under no regime, under each alone, and under all enforced regimes together."""
 
     free: RouteResult
     alone: Mapping[str, RouteResult]
@@ -99,77 +95,77 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One flow, and all that does not hang on which regimes count."""
+    """One flow, with everything that does not depend on the considered regimes."""
 
     flow: Node
-    source: int  # the places of its participants' gateways; -1 where one is not known
+    source: int  # the place of a participant's gateway; -1 if it is unknown
     target: int
-    marks: MaskTable
+    table: MaskTable
     base: Masks
-    broken: int  # what its participants, their organisations and apps do not meet, whatever the way
+    broken: int  # regimes that its participants, their organisations or apps break, on every path
     lacking: int
-    admitted: tuple[Finding, ...]  # those of its participants
-    judged: dict[tuple[str, ...], tuple[Finding, ...]]  # by the edges of a way
+    of_parties: tuple[Finding, ...]
+    of_paths: dict[tuple[str, ...], tuple[Finding, ...]]  # by the edges of a path
 
 
 class Router:
     """Finds routes in a network under the profiles of a library, as of a day.
 
-    `waivers` are further ones beside those of the network. Making it ready asks the judge about every place and link
-    once; then each question takes little. UsageError for costs that cannot be added up, and for too many profiles.
-    It keeps what it was asked, so one thread asks at a time.
+    `waivers` are added to those of the network. The constructor asks the judge about every place and link once; after
+    that a question is quick. UsageError for costs that overflow, and for more than REGIMES_MAX profiles. Results are
+    cached, so only one thread may use a router at a time.
     """
 
     def __init__(self, network: Network, library: Library, at: date, waivers: Iterable[Waiver] = ()) -> None:
         waivers = tuple(waivers)
         self.judge = Judge(network, library, at, waivers)
         self.graph, self.unplaced = _graph(network, at)
-        self._marking = MaskBuilder(self.judge, self.graph, waivers)
+        self._masks = MaskBuilder(self.judge, self.graph, waivers)
         self._numbers = {name: number for number, name in enumerate(self.graph.places)}
         self._participants: dict[str, tuple[int, int, tuple[Finding, ...]]] = {}
 
     def best(self, flow: str | Entity, *, as_if_enforced: Collection[str] = ()) -> RouteResult:
-        """The best route of a flow, or the nearest miss. A flow is the id of one declared, or one made up to ask.
+        """Return the best route of a flow, or the nearest miss. `flow` is a declared id, or an entity for a question.
 
-        The profiles of `as_if_enforced` stop it too, though they only advise. UsageError for one that is not in effect
-        and for a flow that is not declared; IntegrityError if the judge, asked again, does not agree.
+        Profiles of `as_if_enforced` stop the flow too, even if they only advise. UsageError for a profile that is not
+        in effect and for an undeclared flow; IntegrityError if the judge does not confirm the result of the search.
         """
-        return self._answer(self._question(flow), self._marking.enforced | self.bits(as_if_enforced))
+        return self._result(self._question(flow), self._masks.enforced | self.bits(as_if_enforced))
 
     def under(self, flow: str | Entity, profiles: Collection[str]) -> RouteResult:
-        """The same under these profiles and no others, as if they were enforced."""
-        return self._answer(self._question(flow), self.bits(profiles))
+        """Return the same under these profiles alone, as if they were enforced."""
+        return self._result(self._question(flow), self.bits(profiles))
 
     def alone(self, flow: str | Entity) -> Mapping[str, RouteResult]:
-        """The best under each profile in effect as if it alone were enforced."""
+        """Return the best under each profile in effect as if it alone were enforced."""
         return self.compare(flow).alone
 
     def compare(self, flow: str | Entity, *, as_if_enforced: Collection[str] = ()) -> Comparison:
-        """Under no regime, under each alone, and under all that are enforced, with those of `as_if_enforced`."""
+        """Return the results under no regime, under each alone, and under all enforced and `as_if_enforced` ones."""
         question = self._question(flow)
         return Comparison(
-            free=self._answer(question, 0),
-            alone={profile: self._answer(question, bit) for profile, bit in self._marking.bits.items()},
-            together=self._answer(question, self._marking.enforced | self.bits(as_if_enforced)),
+            free=self._result(question, 0),
+            alone={profile: self._result(question, bit) for profile, bit in self._masks.bits.items()},
+            together=self._result(question, self._masks.enforced | self.bits(as_if_enforced)),
         )
 
     def costs(self, flow: str | Entity, regimes: Iterable[Collection[str]]) -> tuple[int | None, ...]:
-        """What the best route costs under each of several sets of profiles, as if enforced; None where there is none.
+        """Return the cost of the best route under each of several sets of profiles, as if enforced; None without one.
 
-        For who asks about very many: it says what the search found, and the judge is not asked again.
+        This is for very many questions: the judge does not confirm the results of the search.
         """
         question = self._question(flow)
         costs: list[int | None] = []
         for profiles in regimes:
             considered = self.bits(profiles)
             refused = (question.broken | question.lacking) & considered
-            way = None if refused else self._search(question, considered, nearest_miss=False)
-            costs.append(None if way is None else way.weight >> self.graph.shift)
+            path = None if refused else self._search(question, considered, nearest_miss=False)
+            costs.append(None if path is None else path.weight >> self.graph.shift)
         return tuple(costs)
 
     def bits(self, profiles: Iterable[str]) -> int:
-        """Profiles as a set of bits. UsageError for one that is not in effect on the day."""
-        in_effect, bits = self._marking.bits, 0
+        """Return profiles as a set of bits. UsageError for one that is not in effect on the day."""
+        in_effect, bits = self._masks.bits, 0
         for profile in profiles:
             if profile not in in_effect:
                 hint = typos.hint(profile, in_effect, f"in effect: {', '.join(in_effect) or 'none'}")
@@ -179,22 +175,22 @@ class Router:
 
     def _question(self, flow: str | Entity) -> _Question:
         node = self.judge.flow_node(flow)
-        source, target = (self._gateway(node, path) for path in (_FROM, _TO))
-        marks, base = self._marking.of(node)
+        source, target = (self._gateway(node, path) for path in (FROM_GATEWAY, TO_GATEWAY))
+        table, base = self._masks.of(node)
         broken = lacking = 0
-        admitted: tuple[Finding, ...] = ()
+        of_parties: tuple[Finding, ...] = ()
         ends = (node.get(end) for end in ("from", "to"))
         for party in dict.fromkeys(str(each.value) for each in ends if each is not None):
             breaks, lacks, findings = self._participant(party)
-            broken, lacking, admitted = broken | breaks, lacking | lacks, admitted + findings
-        return _Question(node, source, target, marks, base, broken, lacking & ~broken, admitted, {})
+            broken, lacking, of_parties = broken | breaks, lacking | lacks, of_parties + findings
+        return _Question(node, source, target, table, base, broken, lacking & ~broken, of_parties, {})
 
     def _gateway(self, flow: Node, path: FactPath) -> int:
-        found = [value for leaf in flow.resolve(path).leaves for value in leaf.values]
-        return self._numbers[found[0]] if found else -1
+        values = [value for leaf in flow.resolve(path).leaves for value in leaf.values]
+        return self._numbers[values[0]] if values else -1
 
     def _participant(self, party: str) -> tuple[int, int, tuple[Finding, ...]]:
-        """The regimes that a party breaks by what it is, those under which it lacks a fact, and its findings."""
+        """Return the regimes that a participant itself breaks, those that lack a fact of it, and its findings."""
         if party not in self.judge.network.entities:
             return 0, 0, ()
         if party not in self._participants:
@@ -207,7 +203,7 @@ class Router:
             return None
         return path_search.best(
             self.graph,
-            question.marks,
+            question.table,
             question.base,
             considered | COST,
             question.source,
@@ -217,58 +213,57 @@ class Router:
             nearest_miss=nearest_miss,
         )
 
-    def _answer(self, question: _Question, considered: int) -> RouteResult:
-        """The best under the regimes of `considered`."""
-        way = self._search(question, considered)
-        edges = () if way is None else tuple(self.graph.links[link].id for link in way.links)
-        if edges not in question.judged:
-            question.judged[edges] = self.judge.flow(question.flow, edges)
-        judged = question.judged[edges]
-        broken, lacking = self._stopped(judged, question.flow)
-        if way is not None and (broken | lacking) & considered != (way.masks.broken | way.masks.lacking) & ~COST:
-            raise IntegrityError(
-                f"the route of {question.flow.id} by {', '.join(edges) or 'no edge'} is judged otherwise than searched",
-                hint="this is a defect of the program: please report it with the declarations and profiles",
-            )
-        if way is not None:
-            broken, lacking = way.masks.broken, way.masks.lacking
+    def _result(self, question: _Question, considered: int) -> RouteResult:
+        """Return the best path under the regimes of `considered`, confirmed by the judge."""
+        path = self._search(question, considered)
+        edges = () if path is None else tuple(self.graph.links[link].id for link in path.links)
+        if edges not in question.of_paths:
+            question.of_paths[edges] = self.judge.flow(question.flow, edges)
+        of_path = question.of_paths[edges]
+        broken, lacking = self._stopped(of_path, question.flow)
+        if path is not None:
+            if (broken | lacking) & considered != (path.masks.broken | path.masks.lacking) & ~COST:
+                raise IntegrityError(
+                    f"judge and search disagree on the route of {question.flow.id} by {', '.join(edges) or 'no edge'}",
+                    hint="this is a defect of the program: please report it with the declarations and profiles",
+                )
+            broken, lacking = path.masks.broken, path.masks.lacking
         broken = (broken | question.broken) & considered
         lacking = (lacking | question.lacking) & (considered | COST) & ~broken
-        numbers = way.places if way is not None else [end for end in (question.source, question.target) if end >= 0]
-        passage = FlowPath(
+        numbers = path.places if path is not None else [end for end in (question.source, question.target) if end >= 0]
+        flow_path = FlowPath(
             flow=question.flow.id,
             under=self._names(considered),
             edges=edges,
             places=tuple(self.graph.places[number] for number in numbers),
-            cost=0 if way is None else way.weight >> self.graph.shift,
-            regimes=self._regimes(question, numbers, () if way is None else way.links),
-            findings=question.admitted + judged,
+            cost=0 if path is None else path.weight >> self.graph.shift,
+            regimes=self._regimes(question, numbers, () if path is None else path.links),
+            findings=question.of_parties + of_path,
         )
-        if way is not None and not broken and not lacking:
-            return Route(**_fields(passage))
-        return self._nearest(question, passage, broken, lacking, joined=way is not None)
+        if path is not None and not broken and not lacking:
+            return Route(**_fields(flow_path))
+        return self._nearest_miss(question, flow_path, broken, lacking, joined=path is not None)
 
-    def _nearest(
-        self, question: _Question, passage: FlowPath, broken: int, lacking: int, *, joined: bool
+    def _nearest_miss(
+        self, question: _Question, flow_path: FlowPath, broken: int, lacking: int, *, joined: bool
     ) -> NearestMiss:
-        """A way that is no route, with what stops it."""
         names = self._names(broken | lacking)
         stops = tuple(
             each
-            for each in passage.findings
-            if each.verdict.stops and each.profile in passage.under
-            # A rule that is met stands against one that is not: whoever reads of the one reads of the other.
+            for each in flow_path.findings
+            if each.verdict.stops and each.profile in flow_path.under
+            # Both rules of a conflict are reported, even if one of them is met.
             if not {each.profile, *(other.partition("/")[0] for other in each.conflicts_with)}.isdisjoint(names)
         )
         missing = [gap for each in stops for gap in each.missing]
         if lacking & COST:
             costs = {link.id: link.cost for link in self.graph.links}
-            missing += [f"{edge}.cost" for edge in passage.edges if costs[edge] is None]
+            missing += [f"{edge}.cost" for edge in flow_path.edges if costs[edge] is None]
         if not joined:
-            missing += [gap for path in (_FROM, _TO) for gap in question.flow.resolve(path).missing]
+            missing += [gap for path in (FROM_GATEWAY, TO_GATEWAY) for gap in question.flow.resolve(path).missing]
             missing += [f"{edge}.ends" for edge in self.unplaced]
         return NearestMiss(
-            **_fields(passage),
+            **_fields(flow_path),
             joined=joined,
             broken=self._names(broken),
             lacking=self._names(lacking),
@@ -278,21 +273,21 @@ class Router:
         )
 
     def _names(self, bits: int) -> tuple[str, ...]:
-        return tuple(profile for profile, bit in self._marking.bits.items() if bit & bits)
+        return tuple(profile for profile, bit in self._masks.bits.items() if bit & bits)
 
     def _stopped(self, findings: Iterable[Finding], flow: Node | None) -> tuple[int, int]:
-        """The regimes that some findings break, and those under which they lack a fact."""
+        """Return the regimes that findings show as broken, and those that lack a fact."""
         broken = lacking = 0
         for each in findings:
             if each.verdict.stops:
-                bit = self._marking.bits.get(each.profile, 0)
+                bit = self._masks.bits.get(each.profile, 0)
                 verdict = self._before_conflict(each, flow) if each.verdict is Verdict.CONFLICT else each.verdict
                 broken |= bit if verdict > Verdict.UNKNOWN else 0
                 lacking |= bit if verdict is Verdict.UNKNOWN else 0
         return broken, lacking & ~broken
 
     def _before_conflict(self, finding: Finding, flow: Node | None) -> Verdict:
-        """What a rule comes to where no other regime is heard: one that is met is not broken by another that is not."""
+        """Return the verdict without other regimes: a rule that is met is not broken by one that is not."""
         rule = self.judge.library.rules[finding.rule]
         name = finding.subject.rpartition(ON_PATH)[2]
         subject = flow if flow is not None and flow.id == name else name
@@ -300,32 +295,30 @@ class Router:
         return finding.verdict if verdict is None else verdict
 
     def _regimes(self, question: _Question, places: Sequence[int], links: Sequence[int]) -> tuple[Regime, ...]:
-        """What applies on a way, by what is first on it that makes it so."""
-        marks, graph = question.marks, self.graph
-        parts = [(question.flow.id, question.base.touched, question.base.reached)]
+        """Return the regimes that apply on a path, each with its first cause."""
+        table, graph = question.table, self.graph
+        causes = [(question.flow.id, question.base.touched, question.base.may_touch)]
         for step, place in enumerate(places):
-            touched, reached = marks.masks[marks.of_places[place], :2].tolist()
-            parts.append((graph.places[place], touched, reached))
+            causes.append((graph.places[place], *table.masks[table.of_places[place], :2].tolist()))
             if step < len(links):
-                touched, reached = marks.masks[marks.of_links[links[step]], :2].tolist()
-                parts.append((graph.links[links[step]].id, touched, reached))
+                causes.append((graph.links[links[step]].id, *table.masks[table.of_links[links[step]], :2].tolist()))
         regimes = []
-        for profile in self._marking.profiles:
-            bit = self._marking.bits[profile.id]
-            surely = next((name for name, touched, _ in parts if touched & bit), None)
-            by = surely or next((name for name, _, reached in parts if reached & bit), None)
+        for profile in self._masks.profiles:
+            bit = self._masks.bits[profile.id]
+            surely = next((name for name, touched, _ in causes if touched & bit), None)
+            by = surely or next((name for name, _, may_touch in causes if may_touch & bit), None)
             if by is not None:
-                force = Force.ENFORCED if bit & self._marking.enforced else Force.ADVISED
+                force = Force.ENFORCED if bit & self._masks.enforced else Force.ADVISED
                 regimes.append(Regime(profile.id, profile.version, force, True if surely else None, by))
         return tuple(regimes)
 
 
-def _fields(passage: FlowPath) -> dict[str, Any]:
-    return {each.name: getattr(passage, each.name) for each in fields(passage)}
+def _fields(flow_path: FlowPath) -> dict[str, Any]:
+    return {each.name: getattr(flow_path, each.name) for each in fields(flow_path)}
 
 
 def _graph(network: Network, at: date) -> tuple[Graph, tuple[str, ...]]:
-    """The network as places and links, and the spans and segments of which nobody knows what they join."""
+    """Return the network as places and links, and the spans and segments with unknown ends."""
     edges = [each for kind in (SPAN, SEGMENT) for each in network.of_kind(kind)]
     ends = {edge.id: edge.value_on("ends", at) for edge in edges}
     gateways = [each.value_on("gateway", at) for each in network.of_kind(PARTICIPANT)]

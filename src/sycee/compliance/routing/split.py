@@ -1,9 +1,9 @@
-"""The network in two blocs: who can still pay whom, and at what cost, under the regime of one, of the other, of both.
+"""A network in two blocs: which payments are possible, at which cost, under each regime and under both.
 
-Each participant is asked about a payment with itself, at its own gateway: a regime that this touches is that of its
-bloc. Then a standard payment from every participant to every other one is routed four times: under no regime, under
-each of the two alone, and under both. A regime binds only the payments that it touches. The routes are those that the
-search finds; for a single payment, with evidence, ask `routes`.
+For each participant, a payment with itself at its own gateway shows its bloc: the regimes that this payment touches.
+Then a standard payment between each two participants is routed four times: under no regime, under each of the two
+alone, and under both. A regime binds only the payments that it applies to. Costs are results of the search; for one
+payment with evidence, use `routes`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,24 @@ from sycee.compliance.routing.routes import Router
 from sycee.compliance.vocabulary import FLOW, PARTICIPANT
 from sycee.core.errors import UsageError
 
-# What a payment is where nobody says otherwise. Where it is kept and worked on follows from its two participants.
+# Facts of a standard payment. The places where it is stored and processed follow from its participants.
 PURPOSE: Final = "payment"
 CLASSES: Final = ("payment", "personal")
-SOURCE: Final = "a standard payment, made up to ask"
+SOURCE: Final = "a standard payment, assumed for this question"
 
 
 class Bloc(Enum):
-    """On whose side a participant stands."""
+    """The bloc of a participant."""
 
     FIRST = "first"
     SECOND = "second"
-    BOTH = "both"  # both regimes touch what it does by itself
-    BETWEEN = "between"  # neither does, as far as is known
-
-
-_BLOCS: Final = {
-    (True, False): Bloc.FIRST,
-    (False, True): Bloc.SECOND,
-    (True, True): Bloc.BOTH,
-    (False, False): Bloc.BETWEEN,
-}
+    BOTH = "both"  # both regimes apply to its own payments
+    BETWEEN = "between"  # neither does, as far as declared
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a standard payment costs on its best route; None where it has none."""
+    """Costs of a standard payment on its best route; None without a route."""
 
     source: str
     target: str
@@ -56,16 +48,16 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a regime does to pairs that can pay without it: so many no longer can, and so many pay more."""
+    """Effect of a regime on pairs that have a route without it: how many lose it, and how many pay more."""
 
     lost: int
     dearer: int
-    extra: int  # what those that pay more pay more in all
+    extra: int  # the sum of what these pay more
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Payments from one bloc to another, of so many ordered pairs; None is all participants."""
+    """Payments from one bloc to another, as ordered pairs of participants. None stands for all participants."""
 
     source: Bloc | None
     target: Bloc | None
@@ -78,7 +70,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Split:
-    """The network in two blocs. `payments` are in the order of the participants, by source and target."""
+    """A network in two blocs. `payments` are by source and target, in the order of the participants."""
 
     first: str  # profiles
     second: str
@@ -89,18 +81,18 @@ class Split:
     payments: Mapping[tuple[str, str], Payment]
 
     def members(self, bloc: Bloc) -> tuple[str, ...]:
-        """The participants of a bloc."""
+        """Return the participants of a bloc."""
         return tuple(name for name, of in self.blocs.items() if of is bloc)
 
     @property
     def summaries(self) -> tuple[Summary, ...]:
-        """From each bloc that has members to each."""
-        held = [bloc for bloc in Bloc if self.members(bloc)]
-        found = [self.summary(source, target) for source in held for target in held]
-        return tuple(each for each in found if each.pairs)
+        """The summaries between all blocs with members."""
+        blocs = [bloc for bloc in Bloc if self.members(bloc)]
+        summaries = [self.summary(source, target) for source in blocs for target in blocs]
+        return tuple(each for each in summaries if each.pairs)
 
     def summary(self, source: Bloc | None = None, target: Bloc | None = None) -> Summary:
-        """Of the payments from one bloc to another; without a bloc, of all."""
+        """Return the summary of payments from one bloc to another; without a bloc, from or to all."""
         payments = [
             each
             for each in self.payments.values()
@@ -127,49 +119,41 @@ def split(
     facts: Mapping[str, Fact] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Split:
-    """The network of a router in the blocs of two of its profiles, each as if it were enforced.
+    """Split the network of a router into the blocs of two of its profiles, each as if it were enforced.
 
-    A profile that touches everybody tells no bloc: `states` says for a profile whose participants are its bloc, by the
-    state in which they take part or that of their organisation. `facts` are of the payments, beside those of a standard
-    one or in their place. `progress(done, total)` is told of participants. UsageError for a profile that is not in
-    effect, or the same one twice.
+    A profile that applies to everybody shows no bloc: with `states`, its bloc are the participants in these states, or
+    with an organisation there. `facts` replace or complete those of the standard payment. `progress(done, total)` is
+    called after each participant. UsageError for a profile that is not in effect, or for twice the same.
     """
     if first == second:
-        raise UsageError(f"{first} cannot be both blocs", hint="name two profiles")
+        raise UsageError(f"both blocs have the profile {first}: it was given twice", hint="name two profiles")
     router.bits((first, second))
     network = router.judge.network
     participants = [each.id for each in network.of_kind(PARTICIPANT)]
     sides = ((), (first,), (second,), (first, second))
-    told = states or {}
-    blocs = {}
-    for name in participants:
-        touched = router.judge.regimes(payment(router, name, name, facts), ())
-        held = [
-            not _states(router, name).isdisjoint(told[profile]) if profile in told else bool(touched[profile])
-            for profile in (first, second)
-        ]
-        blocs[name] = _BLOCS[held[0], held[1]]
+    blocs = {name: _bloc(router, name, (first, second), states or {}, facts) for name in participants}
     payments = {}
-    for done, source in enumerate(participants):
+    for done, source in enumerate(participants, 1):
         for target in participants:
             if target != source:
                 costs = router.costs(payment(router, source, target, facts), sides)
                 payments[source, target] = Payment(source, target, *costs)
         if progress is not None:
-            progress(done + 1, len(participants))
+            progress(done, len(participants))
     return Split(first, second, router.judge.at, network.digest, router.judge.library.digest, blocs, payments)
 
 
 def payment(router: Router, source: str, target: str, facts: Mapping[str, Fact] | None = None) -> Entity:
-    """A standard payment between two participants, with further facts or others in place of its own.
+    """Return a standard payment between two participants, with further or replaced facts.
 
-    It is about people in both states and arose in the first; each side keeps it and works on it at its own gateway,
-    under contracts in both states, and nobody else reads it. What of this is not declared is unknown of the payment.
+    It is about persons in both states and arose in the first. Each participant stores and processes it at its own
+    gateway, under contracts in both states, and nobody else can read it. Facts that depend on undeclared ones are
+    unknown.
     """
     entities, at = router.judge.network.entities, router.judge.at
     states = [entities[each].value_on("state", at) for each in (source, target)]
     gateways = [entities[each].value_on("gateway", at) for each in (source, target)]
-    made: dict[str, Value] = {
+    values: dict[str, Value] = {
         "from": source,
         "to": target,
         "purpose": PURPOSE,
@@ -178,18 +162,17 @@ def payment(router: Router, source: str, target: str, facts: Mapping[str, Fact] 
         "accessors": (),
     }
     if states[0] is not None:
-        made["origin"] = states[0]
-    if states[0] is not None and states[1] is not None:
-        made["subject_states"] = tuple(dict.fromkeys(map(str, states)))
-        made["cross_border"] = states[0] != states[1]
-        made["legal_bases"] = tuple(
-            _element(state=state, basis="contract") for state in dict.fromkeys(map(str, states))
-        )
-    if gateways[0] is not None and gateways[1] is not None:
+        values["origin"] = states[0]
+    if None not in states:
+        distinct = tuple(dict.fromkeys(map(str, states)))
+        values["subject_states"] = distinct
+        values["cross_border"] = states[0] != states[1]
+        values["legal_bases"] = tuple(_element(state=state, basis="contract") for state in distinct)
+    if None not in gateways:
         places = tuple(dict.fromkeys(map(str, gateways)))
-        made["stored"] = tuple(_element(at=each, reason="business", copy=each != places[0]) for each in places)
-        made["processed"] = tuple(_element(at=each) for each in places)
-    own = {name: Fact(value, SOURCE, at, synthetic=True) for name, value in made.items()}
+        values["stored"] = tuple(_element(at=each, reason="business", copy=each != places[0]) for each in places)
+        values["processed"] = tuple(_element(at=each) for each in places)
+    own = {name: Fact(value, SOURCE, at, synthetic=True) for name, value in values.items()}
     name = f"payment from {source} to {target}"
     return Entity(FLOW, name, name, {**own, **(facts or {})}, synthetic=True)
 
@@ -198,16 +181,33 @@ def _element(**facts: Value) -> Element:
     return Element({name: Fact(value, SOURCE, synthetic=True) for name, value in facts.items()})
 
 
+def _bloc(
+    router: Router,
+    participant: str,
+    profiles: tuple[str, str],
+    states: Mapping[str, Collection[str]],
+    facts: Mapping[str, Fact] | None,
+) -> Bloc:
+    applies = router.judge.regimes(payment(router, participant, participant, facts), ())
+    first, second = (
+        not _states(router, participant).isdisjoint(states[each]) if each in states else bool(applies[each])
+        for each in profiles
+    )
+    if first and second:
+        return Bloc.BOTH
+    return Bloc.FIRST if first else Bloc.SECOND if second else Bloc.BETWEEN
+
+
 def _states(router: Router, participant: str) -> set[str]:
-    """Where a participant takes part, and where its organisation is at home, as far as that is declared."""
+    """Return the declared states of a participant and of its organisation."""
     entities, at = router.judge.network.entities, router.judge.at
     organisation = entities.get(str(entities[participant].value_on("organisation", at)))
-    homes = [each.value_on("state", at) for each in (entities[participant], organisation) if each is not None]
-    return {str(home) for home in homes if home is not None}
+    states = [each.value_on("state", at) for each in (entities[participant], organisation) if each is not None]
+    return {str(state) for state in states if state is not None}
 
 
 def _effect(costs: Iterable[tuple[int, int | None]]) -> Effect:
-    """Of the costs without a regime and with it."""
-    told = list(costs)
-    extra = [cost - free for free, cost in told if cost is not None and cost > free]
-    return Effect(sum(cost is None for _, cost in told), len(extra), sum(extra))
+    """Return the effect from costs without and with a regime."""
+    pairs = list(costs)
+    extra = [cost - free for free, cost in pairs if cost is not None and cost > free]
+    return Effect(sum(cost is None for _, cost in pairs), len(extra), sum(extra))
