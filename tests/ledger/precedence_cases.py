@@ -1,18 +1,18 @@
-"""For each kind of operation, the ways to deserve each code: what tests/ledger/test_precedence.py combines.
+"""For each kind of operation, a cause of each of its codes; tests/ledger/test_precedence.py combines them.
 
-A kind's first line has an operation that succeeds and, after bars, what happens before it. Each line below it has one
-code or more, and how the operation comes to deserve all of them: fields of its record, and what stands below.
+A kind's first line has an operation that succeeds and, after bars, the lines to apply before it. Each line below has
+one or more codes and the cause of all of them: fields of the record, and these words:
 
     FIELD=VALUE             a field of the record; an id is a name, or a number after #
     rules.N.OPTION=VALUE    an option of rule set N: 1 is the payer's, 2 the payee's, 3 the programme's
-    payee=KIND              the kind of account that the payee is
+    payee=KIND              the kind of the payee's account
     at=NS                   the time of the operation
-    ?WORD=VALUE             nothing by itself: ways that say different things about a word cannot go together
-    : LINE ; LINE           what happens before it, beside what is said in the kind's first line; it may begin on the
-                            next line, after a colon at the end of this one
+    ?WORD=VALUE             a label: causes with different values of the same word cannot be combined
+    : LINE ; LINE           further lines to apply before the operation; they may begin on the next line, after a colon
+                            at the end of this one
 
-Two ways go together unless they say different things of the same field; of two amounts the greater is taken. `@pair`
-stands for the lines of PAIR.
+Two causes can be combined unless they have different values for the same field; of two amounts the greater is used.
+`@pair` inserts the lines of PAIR.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A state that was saved and loaded goes on as the one that it was saved from, to the last byte of every answer."""
+"""A state that was saved and loaded continues like the original, down to each byte of the answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOAK_SEEDS = 330
 
 
 def through_a_file(state: LedgerState) -> LedgerState:
-    """The same by way of a snapshot on a disk."""
+    """Load the state from a snapshot on a disk."""
     disk = FakeDisk(folder="fake/snapshots")
     sections, small = state.save()
     snapshot.write(
@@ -44,7 +44,7 @@ def through_a_file(state: LedgerState) -> LedgerState:
 
 
 def apply(state: LedgerState, sequence: int, frame: Frame) -> list[Any]:
-    """What the sequencer does with a frame; every answer, and what the state is after it."""
+    """Apply a frame as the sequencer does. Return its answers and the state's digests."""
     now_ns, records, calendar = frame
     if not records.size:
         state.pass_time(now_ns, calendar, sequence=sequence)
@@ -136,7 +136,7 @@ def test_what_is_read_of_it_is_the_same() -> None:
 
 
 def test_stale_ends_of_holds_are_forgotten() -> None:
-    """The heap of time-outs is made anew: what is over is not in it."""
+    """The heap of time-outs is rebuilt without holds that have ended."""
     table = play("""
         transfer  treasury  ann  10
         hold      ann  shop  1  until=50   id=one

@@ -21,12 +21,12 @@ WAYS = """
 # --- chains ---
 
 
-@pytest.mark.parametrize("known_apart", [True, False])
-def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(known_apart: bool) -> None:
+@pytest.mark.parametrize("resolve_first", [True, False])
+def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(resolve_first: bool) -> None:
     """In one frame the operations of a broken chain are answered as in frames of their own."""
 
     def answers(*frames: list[str]) -> list[str]:
-        table = Table(known_apart=known_apart).play(BANK).play("transfer  treasury  ann  9  id=known")
+        table = Table(resolve_first=resolve_first).play(BANK).play("transfer  treasury  ann  9  id=known")
         known, paid, other = map(table.record, (
             "transfer  treasury  ann  9  id=known", "transfer  ann  bob  7  id=paid", "transfer  ann  bob  8  id=paid",
         ))  # fmt: skip
@@ -515,7 +515,7 @@ def test_rules_only_grow_newer() -> None:
 
 def test_apply_alone_refuses_what_resolve_does() -> None:
     """The state machine does not rest on anybody's sieving frames for it."""
-    table = Table(known_apart=False)
+    table = Table(resolve_first=False)
     table.play("""
         currency  156       UTC
         open      issuance  ISSUANCE
