@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.input_files import read_bytes
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.core.output_files import write_file
 from sycee.journal import Anchor
@@ -106,14 +107,11 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
-        """Read a checkpoint file. Raises UsageError, which names the file, if the file is not a checkpoint."""
-        try:
-            with Path(path).open("rb") as file:
-                content = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            raise UsageError(
-                f"the checkpoint {path} cannot be read: {error.strerror}", hint="give the path of a checkpoint file"
-            ) from error
+        """Read a checkpoint file.
+
+        Raises UsageError if it is absent or not a checkpoint, UnavailableError if it cannot be read; with its name.
+        """
+        content = read_bytes(Path(path), FILE_BYTES_MAX, "checkpoint")
         try:
             return cls.parse(content)
         except UsageError as error:
