@@ -21,7 +21,7 @@ from tests.forked import MAY_FORK, WAIT_S, Child, in_child
 from tests.sequencer.gated import Place
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening, some_ids
 
-from sycee.archive.export import Exporting
+from sycee.archive.export import ExportSession
 from sycee.archive.exporter import Exporter
 from sycee.archive.manifest import Archive
 from sycee.core import ids
@@ -279,16 +279,16 @@ def test_an_exporter_in_the_child(tmp_path: Path) -> None:
         def child() -> list[str]:
             said = [refusal(exporter.flush)]
             exporter.stop()
-            exporter._exporting.close()
+            exporter._session.close()
             return said
 
-        with exporter._one:  # another thread had it at the fork
+        with exporter._lock:  # another thread had it at the fork
             assert "is its forked child, with pid" in in_child(child)[0]
         assert bytes_in(archive) == before
-        with pytest.raises(UnavailableError, match="is being written by another process"):
+        with pytest.raises(UnavailableError, match="another process exports to"):
             Archive(archive, bytes(16))
         exporter.stop()
-        Exporting(ledger, archive).close()
+        ExportSession(ledger, archive).close()
 
 
 def _pays(ledger: Ledger) -> str:
