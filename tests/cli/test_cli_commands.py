@@ -136,7 +136,7 @@ def people() -> Registrations:
     programme = load("luohu-2020")
     assumed = assumptions.load(programme)
     targets = plan.Targets.of(programme, assumed, SCALE)
-    return plan.registrations(programme, assumed, targets, Stream(2020), SCALE)
+    return plan.Planner(programme, assumed, targets, Stream(2020), b"", SCALE).registrations()
 
 
 def some_receipt(folder: Path) -> dict[str, str]:
