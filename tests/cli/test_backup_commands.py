@@ -178,7 +178,7 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
     ("words", "says"),
     [
         (("verify", "{folder}", "--key", "{key}"), "--key needs a checkpoint whose signature it checks"),
-        (("verify", "{folder}", "--checkpoint", "{key}"), "this is no checkpoint: it is not JSON"),
+        (("verify", "{folder}", "--checkpoint", "{key}"), ":1: not JSON"),
         (("verify", "{folder}", "--checkpoint", "nowhere.json"), "the checkpoint nowhere.json cannot be read"),
         (("checkpoint", "verify", "{file}", "--key", "nowhere.pub"), "nowhere.pub is neither a public key nor a file"),
         (("checkpoint", "verify", "{file}", "--key", "ed25519:12"), "a text of 10 characters is not a public key"),
