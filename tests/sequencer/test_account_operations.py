@@ -1,4 +1,4 @@
-"""Accounts, keys and roles set up by verbs; wallets that pay under keys of their own."""
+"""Accounts, keys and roles set up with methods of the ledger; wallets that pay with their own keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def town(tmp_path: Path) -> Town:
 
 
 def with_officers(town: Town) -> Ledger:
-    """Authority on, and the ledger as both officers sign on it."""
+    """Turn authority on; return the ledger signed by both officers."""
     for person, key in OFFICERS.items():
         assert town.ledger.grant_role(person, Role.OFFICER, key.public) is Result.CREATED
     assert town.ledger.authority_on
@@ -87,7 +87,7 @@ def test_opening_is_safe_to_send_again(town: Town) -> None:
     with pytest.raises(UsageError, match="open_account with id= needs account="):
         ledger.open_account("CNY", AccountKind.WALLET, id=ledger.new_id())
     refusal = ledger.new_id()
-    for _ in range(2):  # a refusal stays one when it is asked again
+    for _ in range(2):  # a repeated call is refused again
         with pytest.raises(Refused, match="RULE_SET_NOT_FOUND"):
             ledger.open_account("CNY", AccountKind.WALLET, account=5, rule_set=9, id=refusal)
         ledger.define_rule_set(9)

@@ -1,4 +1,4 @@
-"""Whatever is given to an embedded ledger, it takes it, answers with a code, or raises a SyceeError."""
+"""An embedded ledger accepts any argument, returns a code, or raises a SyceeError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOT_NUMBERS = (
     *(np.array([1, 2]), np.array([]), np.timedelta64(1, "s")),
 )
 FLOATS_AND_BOOLS = (0.5, 2.0, float("nan"), float("inf"), np.float64(2), True, np.True_)
-FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # nothing can be given to these
+FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # these have no arguments
 BOOLS = {"release_rest", "up_to"}
 
 
@@ -69,7 +69,7 @@ def test_groups_that_are_no_list() -> None:
 
 
 class Arguments:
-    """Something right for every argument that must be given, by its name."""
+    """Valid values for all required arguments, by name."""
 
     def __init__(self, folder: Path) -> None:
         self.town = Market(folder)
@@ -99,7 +99,7 @@ class Arguments:
         }
 
     def of(self, name: str) -> tuple[dict[str, Any], list[str]]:
-        """What must be given to a method, and all that may be."""
+        """Return the required arguments of a method, and the names of all its arguments."""
         needed, possible = {}, []
         for parameter in inspect.signature(getattr(Ledger, name)).parameters.values():
             if parameter.name in ("self", "signers"):

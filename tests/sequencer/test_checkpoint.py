@@ -1,4 +1,4 @@
-"""A checkpoint shows that a history is another one, and that somebody else wrote it."""
+"""A checkpoint detects a changed history."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_ledgers_own_position_and_its_witness() -> None:
     (key,) = checkpoints.witness_keys(world.state, made)
     checkpoints.verify(made, key)
     checkpoints.check_agreement(made, Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, anchor=anchor))
-    # Officers are no witnesses, and a grant that did not count at the checkpoint's time gives no key.
+    # Officers are not witnesses, and a grant that was not valid at the checkpoint's time gives no key.
     assert checkpoints.witness_keys(world.state, replace(made, signer=signers.ANNA)) == ()
     later = replace(made, position=replace(position, time_ns=signers.UNTIL_NS))
     assert checkpoints.witness_keys(world.state, later) == ()

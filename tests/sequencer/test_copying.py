@@ -1,4 +1,4 @@
-"""A snapshot written while frames go on is of the frame at which it was begun, to the last byte."""
+"""A snapshot that is written while frames continue equals the state at its first frame, byte by byte."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ LEDGER_ID = bytes(range(16))
 SEEDS = 12
 SOAK_SEEDS = 120
 OPERATIONS = 120
-PIECE_BYTES = 256  # two accounts, three purses: a snapshot takes many steps
+PIECE_BYTES = 256  # two accounts, three purses: a snapshot needs many steps
 
 
 @dataclass
 class At:
-    """What a log says of its newest frame, and a frame of itself."""
+    """The attributes of a log at its newest frame."""
 
     sequence: int
     ledger_id: bytes = LEDGER_ID
@@ -53,7 +53,7 @@ class At:
 
 @dataclass
 class Ledger:
-    """A state, and the frames that are still to come."""
+    """A state, and the frames that follow."""
 
     frames: list[Asked]
     state: LedgerState = field(default_factory=LedgerState)
@@ -72,7 +72,7 @@ class Ledger:
 def begun(
     ledger: Ledger, disk: FakeDisk, dice: random.Random, piece_bytes: int = PIECE_BYTES
 ) -> snapshots.SnapshotTask:
-    """A snapshot of the ledger as it is, whose every step may find that frames came between what it read and locked."""
+    """Begin a snapshot of the ledger; frames may be applied between a step's read and its lock."""
 
     @contextmanager
     def between_frames() -> Iterator[None]:
@@ -84,7 +84,7 @@ def begun(
 
 
 def require_as_at(cut: int, history: list[Asked], disk: FakeDisk) -> LedgerState:
-    """The snapshot on disk is what a ledger that stopped at this frame would write; its state."""
+    """Check that the snapshot on disk equals that of a ledger that stopped at this frame; return its state."""
     then = Ledger(list(history))
     then.go_on(cut)
     found, findings = snapshot.newest_good(disk, LEDGER_ID)
@@ -120,7 +120,7 @@ def copied_while_going_on(seed: int) -> Ledger:
 
 
 def kept_as_it_was(seed: int) -> None:
-    """All that comes after the beginning comes before the first piece: everything hangs on the pre-images."""
+    """Apply all later frames before the first piece, so that everything depends on the pre-images."""
     history = random_history(7_000_000 + seed, OPERATIONS)
     cut = len(history) * (1 + seed % 4) // 6
     ledger = Ledger(list(history))
@@ -150,7 +150,7 @@ def test_many_copies_are_of_the_frame_at_which_they_began(seed: int) -> None:
 
 
 def test_every_kind_is_done_while_a_copy_is_made() -> None:
-    """Else the seeds above would prove less than they say."""
+    """Check that the seeds above cover every kind."""
     done = np.concatenate(
         [records["kind"] for n in range(SEEDS) for _, records, _ in random_history(7_000_000 + n, 120)]
     )
@@ -158,9 +158,10 @@ def test_every_kind_is_done_while_a_copy_is_made() -> None:
 
 
 def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
-    """Members, drops, claims, pays, refunds, expiry, a frame each: those that follow come before the first piece.
+    """Members, drops, claims, pays, refunds and expiry in separate frames: the later ones are applied before the first
+    piece.
 
-    The first member's purse expires last, so that others are taken from behind it on its wallet's list.
+    The first member's purse expires last, so that others are removed from behind it in its wallet's list.
     """
     frames: list[Asked] = []
     for seconds, records in steps():
@@ -183,7 +184,7 @@ def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
 
 
 def test_who_joins_a_first_group_was_in_none_before() -> None:
-    """Also where so many payees come meanwhile that the groups' bits move to a wider table."""
+    """Also if so many payees are added meanwhile that the groups' bits move to a wider table."""
     many = some_ids("wallets", 1_030)
     wallets = operations.open_account(
         some_ids("opened", 1_030), account=many, currency=156, kind=AccountKind.WALLET, suspense=SUSPENSE

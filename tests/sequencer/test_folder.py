@@ -1,4 +1,4 @@
-"""One process owns a folder, and whoever opens it next finds the same ledger."""
+"""One process owns a folder, and the next process that opens it finds the same ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers and clocks that mean no good, or do not know better: the ledger stays whole, quick and openable."""
+"""Malicious or mistaken callers and clocks: the ledger stays correct, fast and openable."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_caller_who_changes_its_array_meanwhile_changes_nothing(tmp_path: Path
 
 
 def test_ids_chosen_to_collide_do_not() -> None:
-    """Without a key, low = x ^ high * MIX_3 gave every id the same hash, and each look-up walked past all of them."""
+    """Without a random key, low = x ^ high * MIX_3 gave every id the same hash, and each lookup visited all of them."""
     high = np.arange(1, 100_001, dtype=np.uint64)
     crafted = np.empty(high.size, ID)
     crafted["high"] = high
@@ -76,7 +76,7 @@ def test_ids_chosen_to_collide_do_not() -> None:
     begin = time.process_time()
     answers = state.apply(2, 2, records)
     assert not answers["code"].any()
-    # 100,000 honest ids take a few hundredths of a second; the attack took minutes. No measure of speed: a cliff.
+    # 100,000 random ids need some 0.03 s; the attack needed minutes. The limit is far from both.
     assert time.process_time() - begin < 5
 
 
@@ -85,7 +85,7 @@ def test_groups_are_reckoned_before_they_are_journaled(tmp_path: Path, monkeypat
     with ledger:
         ledger.submit(operations.define_group(50, group=4_096))
         with ledger.sequencer.reading() as state:
-            assert state.tables.group_bits.shape[0] <= 2  # rows go by how many groups there are, not by their numbers
+            assert state.tables.group_bits.shape[0] <= 2  # rows depend on the number of groups, not on their numbers
         ledger.submit(operations.join_group(51, group=4_096, account=wallet))
         monkeypatch.setattr("sycee.ledger.capacity.GROWTH_CHECKED_BYTES", 0)
         monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 20)

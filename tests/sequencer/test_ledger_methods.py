@@ -1,4 +1,4 @@
-"""The verbs of an embedded ledger, one by one and in chains."""
+"""The methods of an embedded ledger, one by one and in chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ END_NS = START_NS + 3_600 * SECOND_NS
 
 
 class Market(Town):
-    """Ann has 100.00; there are a shop, a vault, and a way to the bank."""
+    """Ann has 100.00; there are a shop, a vault, and an IN_TRANSIT account to the bank."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -1,4 +1,4 @@
-"""What memory cannot hold is refused before it is journaled, so that no frame kills every later start."""
+"""Operations that need too much memory are refused before they are journaled, so that every later start succeeds."""
 
 from __future__ import annotations
 

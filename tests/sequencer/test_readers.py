@@ -1,4 +1,4 @@
-"""What an embedded ledger says of itself: accounts, supply, first results, claims on record, findings."""
+"""Reads of an embedded ledger: accounts, supply, first results, claims, findings."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
     assert ledger.transfer(town.ann, town.bob, "10.00", id=wrong) is Result.CREATED
     assert ledger.transfer(town.bob, town.shop, "10.00") is Result.CREATED
     before = ledger.balance(town.ann)
-    # Done, though Bob has nothing: not a unit moves, and all of it is a claim.
+    # Done, though Bob has nothing: no money moves, and the whole amount is a claim.
     assert ledger.reverse(wrong, "10.00", id=nothing) is Result.CREATED
     assert ledger.unrecovered_of(nothing) == 1_000
     assert (ledger.balance(town.ann), ledger.balance(town.bob)) == (before, 0)
@@ -130,7 +130,7 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
 
 
 def test_who_may_post_void_and_extend_a_hold(town: Market) -> None:
-    """The table of the guide, cell by cell; whoever is not named in it is refused."""
+    """The table of the guide, cell by cell; any other account is refused."""
     ledger = town.ledger
     who = {"payer": town.ann, "payee": town.shop, "third": town.bob, "stranger": town.bank}
     kinds = {

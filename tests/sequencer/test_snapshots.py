@@ -1,4 +1,4 @@
-"""A start from a snapshot is the start from the first frame, only sooner; and a bad snapshot does no harm."""
+"""A start from a snapshot equals a start from the first frame, but is faster; a bad snapshot does no harm."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Folder:
         )
 
     def after(self) -> Folder:
-        """As the next process finds it."""
+        """Return the disks as the next process finds them."""
         return Folder(self.journal.kill(), self.kept.kill())
 
     def names(self) -> list[str]:
@@ -67,7 +67,7 @@ def name_of(sequence: int) -> str:
 
 
 def filled(*, snapshot_at: int) -> tuple[Folder, bytes]:
-    """The small history with a snapshot after so many of its steps."""
+    """Run the small history with a snapshot after these steps."""
     folder = Folder()
     sequencer = folder.open()
     for number, (seconds, records) in enumerate(steps(), 1):
@@ -82,7 +82,7 @@ def filled(*, snapshot_at: int) -> tuple[Folder, bytes]:
 
 @pytest.fixture
 def replayed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sequences of the frames that starts replay."""
+    """Record the sequences of the frames that starts replay."""
     seen: list[int] = []
     real = Applier.replay
 
@@ -106,7 +106,7 @@ def test_a_start_replays_the_frames_after_it_alone(snapshot_at: int, replayed: l
     assert sequencer.state.movement_digest == whole.state.movement_digest
     assert sequencer.frame_times.tolist() == whole.frame_times.tolist()
     sequencer.state.check()
-    # Both go on alike: what is known is known, and what is new is done.
+    # Both continue equally: bound ids exist, and new ones are done.
     acknowledged: list[list[tuple[np.ndarray, np.ndarray]]] = [[], []]  # type: ignore[type-arg]
     for each, answers in zip((sequencer, whole), acknowledged, strict=True):
         run(each, folder.clock, answers)
@@ -126,7 +126,7 @@ def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
     assert folder.names() == [name_of(4)]
     folder = folder.after()
     sequencer = folder.open(snapshot_frames=3)
-    assert sequencer.durable_sequence == 5  # with the CLOSE frame
+    assert sequencer.durable_sequence == 5  # including the CLOSE frame
     sequencer.submit(operations.define_group(4, group=4))
     sequencer.close()
     assert folder.names() == [name_of(4)], "two frames are not many"
@@ -190,7 +190,7 @@ def exchange(folder: Folder) -> str:
 
 
 def rearrange(folder: Folder) -> str:
-    """What a release writes that keeps its tables otherwise."""
+    """Rewrite a snapshot as a release with another layout would."""
     sequencer = folder.after().open()
     sections, small = sequencer.state.save()
     sections["movements"] = sections["movements"].view("u1")
@@ -274,7 +274,7 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     sequencer = folder.open()
     said = "the snapshot has wrong sums: currency 156: all accounts and purses sum to 1, not to zero"
     assert said in sequencer.findings[0]
-    assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the snapshot before it on
+    assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the previous snapshot on
 
 
 def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
@@ -299,7 +299,7 @@ def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
 # --- power cuts ---
 
 
-# Each loss by its own moments, so that together they are all.
+# Different moments for each kind of loss, so that together they cover all.
 @pytest.mark.parametrize(("loss", "first"), [(loss, first) for first, loss in enumerate(Loss)])
 def test_a_power_cut_while_a_snapshot_is_written_loses_nothing(loss: Loss, first: int) -> None:
     cut_at_moments(loss, first, len(Loss))
@@ -312,7 +312,7 @@ def test_a_power_cut_at_any_moment_of_a_snapshot_loses_nothing(loss: Loss) -> No
 
 
 def cut_at_moments(loss: Loss, first: int, every: int) -> None:
-    """The power goes away after so many writes, and after `every` more the next time, until a run ends before it."""
+    """Cut the power after a number of writes, and after `every` more each time, until a run ends before it."""
     digest = filled(snapshot_at=1)[1]
     after = first
     while True:
@@ -341,11 +341,11 @@ def cut_at_moments(loss: Loss, first: int, every: int) -> None:
     assert after > 20
 
 
-# --- a journal that has lost what its snapshot kept ---
+# --- a journal without the frame of its snapshot ---
 
 
 def shortened() -> Folder:
-    """A snapshot of the newest frame, and a journal whose newest frame is damaged so that only a person can decide."""
+    """Return a snapshot of the newest frame, and a journal whose newest frame is damaged: a person must decide."""
     folder = Folder()
     sequencer = folder.open()
     run(sequencer, folder.clock, [])
@@ -382,7 +382,7 @@ def test_cutting_the_tail_removes_the_snapshots_beyond_it() -> None:
 @pytest.mark.parametrize("loss", [Loss.KEPT, Loss.LOST])
 @pytest.mark.parametrize("which", ["journal", "kept"])
 def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Loss) -> None:
-    """A power cut between the two must not leave a snapshot of what is no more: nobody could open that any longer."""
+    """A power cut between the two must not leave a snapshot of a removed frame: no later start would succeed."""
     for after in range(20):
         folder = shortened()
         getattr(folder, which).cut_after = after
@@ -400,7 +400,7 @@ def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Lo
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize("later", [1, 2])
 def test_frames_that_a_snapshot_knows_are_not_given_up_with_the_tail(trusted: bool, later: int) -> None:
-    """An old copy of the journal, or one that lost its end, and somebody who hopes that `cut_tail` will do."""
+    """An old copy of the journal, or one without its end, opened with `cut_tail`."""
     old, _ = filled(snapshot_at=8)
     sequencer = old.open()
     old = Folder(old.journal.crash(loss=Loss.KEPT), old.kept)
@@ -433,7 +433,7 @@ def test_a_later_snapshot_than_that_of_the_frame_in_doubt_is_a_loss() -> None:
 
 
 def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same frames to the same state, but for the time of one."""
+    """The same frames to the same state, except the time of one."""
     folder, _ = filled(snapshot_at=len(steps()))
     fork = Folder()
     sequencer = fork.open()
@@ -495,7 +495,7 @@ def another_balance(state: LedgerState) -> str:
 
 
 def another_payer(state: LedgerState) -> str:
-    """The last two movements with their payers exchanged, which no digest of the state sees, but a refund does."""
+    """Swap the payers of the last two movements: no state digest changes, but a refund would."""
     rows = state.movements["debit_row"]
     assert rows[-1] != rows[-2]
     rows[-2:] = rows[-2:][::-1].copy()
@@ -557,13 +557,13 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
 
 
 def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a state began with, and however its tables grew: the snapshot is what a whole replay gives."""
+    """The snapshot equals a full replay, whatever the state was loaded from and however its tables grew."""
     folder = Folder()
     for number, (seconds, records) in enumerate(steps()):
         sequencer = folder.open()
         folder.clock.set(START_NS + seconds * 10**9)
         if number % 2:
-            sequencer.snapshot()  # after a CLOSE frame, which brings no dates
+            sequencer.snapshot()  # after a CLOSE frame, which has no dates
         sequencer.submit(records)
         sequencer.snapshot()
         sequencer.close()
@@ -587,7 +587,7 @@ def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.
     folder, _ = filled(snapshot_at=len(steps()))
     shorter, _ = filled(snapshot_at=3)
     frames = list(Journal.open(shorter.journal, read_only=True).recover())
-    # Everything from the second segment on is gone: a sound journal, only too short.
+    # Everything from the second segment on is missing: a valid but short journal.
     first = min(frame.sequence for frame in frames if "000000000002" in frame.location.file)
     shorter.journal.remove("000000000002.segment")
     shorter = Folder(shorter.journal, folder.kept)

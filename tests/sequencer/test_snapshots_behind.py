@@ -1,4 +1,4 @@
-"""Snapshots that are written beside the frames: nobody waits for one, and whatever becomes of it harms nothing."""
+"""Snapshots that are written while frames continue: no caller waits for one, and a failed one does no harm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.verify import verify
 from sycee.testing.disk import FakeDisk
 
-PATIENCE_S = 60.0  # of machines that do much else
+PATIENCE_S = 60.0  # for busy machines
 AGREES = "snapshots that equal the replay"
 
 
@@ -32,7 +32,7 @@ def group(number: int) -> Array:
 
 
 class Gate:
-    """Holds up whoever writes a piece of a snapshot."""
+    """Blocks threads that write a piece of a snapshot."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()

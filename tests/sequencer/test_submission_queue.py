@@ -1,4 +1,4 @@
-"""The queue by itself: order, frames, entries that are withdrawn or still being verified, and its end."""
+"""The queue alone: order, frames, withdrawn entries, entries under verification, and its end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def of(count: int) -> Entry:
 
 
 def taken(queue: SubmissionQueue) -> list[Any]:
-    """The tokens of the next frame."""
+    """Return the tokens of the next frame."""
     return [token for _, token, _, _ in queue.pop_frame()[0]]
 
 
