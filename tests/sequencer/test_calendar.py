@@ -18,7 +18,7 @@ from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.disk import FakeDisk
 
 
-def test_frames_of_one_ledger_turn_the_page_at_midnight_and_for_a_new_currency() -> None:
+def test_local_dates_change_at_midnight_and_for_a_new_currency() -> None:
     """Dates are cached for one second; another second, another zone or an earlier clock computes them again."""
     midnight_ns = ns("2020-10-18T16:00")  # in Shanghai
     clock = SimulatedClock(midnight_ns - 3)
@@ -124,14 +124,14 @@ def test_a_zone_without_a_name_is_the_ledgers_to_refuse() -> None:
     assert sequencer.submit(record)["code"].tolist() == [Result.ZONE_MUST_NOT_BE_EMPTY]
 
 
-def test_times_rise_though_the_clock_stands_still() -> None:
+def test_times_increase_although_the_clock_does_not() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), clock=FixedClock(START_NS))
     for number in range(1, 6):
         sequencer.submit(operations.define_group(number, group=number))
     assert sequencer.frame_times.tolist() == [0, *range(START_NS, START_NS + 6)]
 
 
-def test_times_rise_though_the_clock_goes_back() -> None:
+def test_times_increase_although_the_clock_goes_back() -> None:
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = Sequencer(Journal.create(disk), clock=clock)
     for number, now_ns in enumerate([START_NS, START_NS - 10**18, START_NS + 5, 0, START_NS + 6], 1):

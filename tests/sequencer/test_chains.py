@@ -23,7 +23,7 @@ def transfer(id: int) -> Array:
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_an_id_that_was_bound_before_a_broken_chain_is_known(together: bool) -> None:
+def test_an_id_bound_before_a_broken_chain_exists(together: bool) -> None:
     known, paid = transfer(900), transfer(901)
     requests = [paid, operations.chain(known, paid)]
     sequencer = start(FakeDisk(), SimulatedClock(START_NS))
@@ -36,7 +36,7 @@ def test_an_id_that_was_bound_before_a_broken_chain_is_known(together: bool) -> 
     sequencer.close()
 
 
-def test_an_id_that_is_bound_behind_a_broken_chain_is_not_known_in_it() -> None:
+def test_an_id_bound_after_a_broken_chain_does_not_exist_in_it() -> None:
     known, paid = transfer(900), transfer(901)
     sequencer = start(FakeDisk(), SimulatedClock(START_NS))
     sequencer.submit(np.concatenate([opening(), known]))

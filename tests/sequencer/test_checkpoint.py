@@ -73,7 +73,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[f"{name}-{n}" for n, c in enumerate(CHANGES) for name in c])
-def test_whatever_differs_is_named_and_breaks_the_signature(change: dict[str, Any]) -> None:
+def test_any_difference_is_named_and_breaks_the_signature(change: dict[str, Any]) -> None:
     made = checkpoints.sign(POSITION, WITNESS, KEY)
     other = replace(POSITION, **change)
     (name,) = change
@@ -135,7 +135,7 @@ def changed(**members: Any) -> str:
         (changed(supply={"156": "1", "0156": "1"}), "names a currency twice"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: str | bytes, says: str) -> None:
+def test_an_invalid_checkpoint_file_is_refused(tmp_path: Path, content: str | bytes, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Checkpoint.parse(content)
     path = tmp_path / "file"
@@ -157,7 +157,7 @@ def test_numbers_may_be_json_numbers() -> None:
 @pytest.mark.parametrize(
     "change", [{"ledger_id": b""}, {"state_digest": b""}, {"epoch": -1}, {"supply": {1: 2**63}}, {"supply": {-1: 1}}]
 )
-def test_what_cannot_be_signed_is_refused(change: dict[str, Any]) -> None:
+def test_a_position_that_cannot_be_signed_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="a checkpoint"):
         checkpoints.sign(replace(POSITION, **change), WITNESS, KEY)
 

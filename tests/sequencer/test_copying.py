@@ -138,7 +138,7 @@ def test_a_copy_is_of_the_frame_at_which_it_began(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_whatever_is_written_to_is_kept_as_it_was(seed: int) -> None:
+def test_a_copy_is_unaffected_by_any_later_write(seed: int) -> None:
     kept_as_it_was(seed)
 
 
@@ -183,7 +183,7 @@ def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
         require_as_at(cut, frames, disk)
 
 
-def test_who_joins_a_first_group_was_in_none_before() -> None:
+def test_an_account_in_its_first_group_was_in_none_before() -> None:
     """Also if so many payees are added meanwhile that the groups' bits move to a wider table."""
     many = some_ids("wallets", 1_030)
     wallets = operations.open_account(
@@ -210,7 +210,7 @@ def test_who_joins_a_first_group_was_in_none_before() -> None:
             require_as_at(cut, frames, disk)
 
 
-def test_what_was_given_up_leaves_nothing() -> None:
+def test_an_abandoned_snapshot_leaves_nothing() -> None:
     history = random_history(7_100_000, OPERATIONS)
     ledger = Ledger(list(history))
     ledger.go_on(len(history) // 2)
@@ -231,7 +231,7 @@ def test_what_was_given_up_leaves_nothing() -> None:
 
 
 @pytest.mark.parametrize("space_bytes", [0, 4_096, 12_288])
-def test_a_full_disk_ends_it_and_the_ledger_goes_on(space_bytes: int) -> None:
+def test_a_full_disk_ends_the_snapshot_and_the_ledger_continues(space_bytes: int) -> None:
     history = random_history(7_200_000, OPERATIONS)
     ledger = Ledger(list(history))
     ledger.go_on(len(history) // 2)

@@ -71,7 +71,7 @@ def test_a_failed_fsync(sync: int, overlap: bool) -> None:
         require_kept(next_disk, acknowledged)
 
 
-def test_a_failed_fsync_of_what_nobody_needs_yet() -> None:
+def test_a_failed_fsync_of_the_next_segment() -> None:
     """The next segment is created again in another file when it is needed, since the first was never used."""
     clock, disk = SimulatedClock(START_NS), FakeDisk()
     start(disk, clock).close()

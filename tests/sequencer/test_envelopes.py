@@ -157,7 +157,7 @@ def test_an_account_with_a_key_signs_its_own_payments(town: Town, monkeypatch: p
     assert "1 by accounts" in town.verified(monkeypatch)
 
 
-def test_one_signature_for_many_and_what_becomes_of_it_when_one_is_refused(town: Town) -> None:
+def test_one_signature_for_many_operations_of_which_one_is_refused(town: Town) -> None:
     records = pays(10)
     foreign = records.copy()
     foreign[6] = mint(600)[0]
@@ -192,7 +192,7 @@ def test_a_chain_with_an_unsigned_operation_is_broken(town: Town) -> None:
     assert town.submit(chain, *by_officers, by(OPERATOR, chain)) == [TAKEN, TAKEN]
 
 
-def test_what_is_known_is_journaled_again_where_a_signature_covers_something_new_too(
+def test_bound_ids_are_journaled_again_if_their_signature_covers_new_ones(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = pays(6)
@@ -212,7 +212,7 @@ def test_what_is_known_is_journaled_again_where_a_signature_covers_something_new
     assert reopened.state.digest() == town.sequencer.state.digest()
 
 
-def test_what_nobody_signed_is_not_journaled_beside_what_is_known(town: Town) -> None:
+def test_unsigned_operations_are_not_journaled_with_bound_ones(town: Town) -> None:
     records = np.concatenate([pays(2), mint(600), pays(2, "more")])
     assert town.submit(records[:2], by(OPERATOR, records[:2])) == [TAKEN] * 2
     assert town.submit(records, by(OPERATOR, records[:2]), by(OPERATOR, records[3:], first=3)) == [
@@ -223,7 +223,7 @@ def test_what_nobody_signed_is_not_journaled_beside_what_is_known(town: Town) ->
     assert [(int(row["first"]), int(row["count"])) for row in kept] == [(0, 2)]
 
 
-def test_a_stale_signature_over_what_is_known_holds_nothing_up(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_signature_over_bound_ids_blocks_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     records = pays(4)
     early = by(OPERATOR, records[:2], until_ns=START_NS + 10)
     assert town.submit(records[:2], early) == [TAKEN] * 2
@@ -266,7 +266,7 @@ def test_more_than_a_frame_under_signatures_of_a_frame_each(town: Town, monkeypa
     town.verified(monkeypatch)
 
 
-def test_what_an_envelope_names_must_be_there(town: Town) -> None:
+def test_an_envelope_must_cover_existing_operations(town: Town) -> None:
     record = pays(1)
     with pytest.raises(UsageError, match="covers 1 operations from index 3 on; the submission has 1"):
         town.submit(record, by(OPERATOR, record, first=3))
@@ -285,7 +285,7 @@ def test_signatures_are_judged_before_there_are_officers_too() -> None:
     assert sequencer.submit(record)["code"].tolist() == [TAKEN]
 
 
-def test_verify_finds_what_was_never_signed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_finds_unsigned_operations(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal written without the sequencer: its checksums are valid, its authority is not."""
     with pytest.MonkeyPatch.context() as careless:
         careless.setattr("sycee.ledger.authority.authorise", lambda *a, **_: np.zeros(a[3].size, np.uint16))
@@ -297,7 +297,7 @@ def test_verify_finds_what_was_never_signed(town: Town, monkeypatch: pytest.Monk
         verify("ledger", authority=True)
 
 
-def test_a_ledger_without_authorities_says_so(tmp_path: Path) -> None:
+def test_a_ledger_without_authority(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
         assert not ledger.authority_on

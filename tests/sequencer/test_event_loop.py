@@ -39,7 +39,7 @@ def place() -> Iterator[Place]:
 # --- one frame for many ---
 
 
-def test_a_verb_returns_its_result_once_it_is_durable(place: Place) -> None:
+def test_a_method_returns_its_result_once_it_is_durable(place: Place) -> None:
     async def main() -> None:
         async with place.ledger.asynchronous() as async_ledger:
             before = place.frames
@@ -56,7 +56,7 @@ def test_a_verb_returns_its_result_once_it_is_durable(place: Place) -> None:
     run(main())
 
 
-def test_what_is_asked_for_at_once_is_one_frame(place: Place) -> None:
+def test_concurrent_operations_are_one_frame(place: Place) -> None:
     async def main() -> None:
         async with place.ledger.asynchronous() as async_ledger:
             before = place.frames
@@ -67,7 +67,7 @@ def test_what_is_asked_for_at_once_is_one_frame(place: Place) -> None:
     run(main())
 
 
-def test_what_comes_while_a_frame_is_written_shares_the_next(place: Place) -> None:
+def test_operations_that_arrive_during_a_frame_share_the_next(place: Place) -> None:
     """Also from two event loops and from threads."""
     before = place.frames
 
@@ -226,7 +226,7 @@ def test_signers_sign(tmp_path: Path) -> None:
 # --- too much at once ---
 
 
-def test_who_finds_no_room_waits_in_order() -> None:
+def test_callers_without_space_wait_in_order() -> None:
     place = Place(operations_max=4)  # one is in the blocked frame
 
     async def main() -> None:
@@ -245,7 +245,7 @@ def test_who_finds_no_room_waits_in_order() -> None:
     run(main())
 
 
-def test_who_comes_when_some_were_called_goes_behind_them() -> None:
+def test_a_new_caller_waits_behind_admitted_ones() -> None:
     place = Place(operations_max=1)
 
     async def main() -> None:
@@ -262,7 +262,7 @@ def test_who_comes_when_some_were_called_goes_behind_them() -> None:
     run(main())
 
 
-def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken() -> None:
+def test_bytes_are_limited_as_well_and_a_larger_entry_is_admitted() -> None:
     place = Place(bytes_max=1_000)
 
     async def main() -> None:
@@ -281,7 +281,7 @@ def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken() -> None:
 # --- cancelled at every step ---
 
 
-def test_cancelled_before_it_is_taken(place: Place) -> None:
+def test_cancelled_before_the_writer_pops_it(place: Place) -> None:
     """The first is in the current frame when it is cancelled, the others wait for the next."""
 
     async def main() -> None:
@@ -323,7 +323,7 @@ def test_all_that_waits_is_cancelled(place: Place) -> None:
     run(main())
 
 
-def test_cancelled_while_waiting_for_a_turn() -> None:
+def test_cancelled_while_waiting_for_space() -> None:
     place = Place(operations_max=3)
 
     async def main() -> None:

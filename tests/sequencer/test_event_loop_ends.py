@@ -59,7 +59,7 @@ def test_closing_answers_all_that_came_before() -> None:
     run(main())
 
 
-def test_closing_waits_for_who_asked_for_nothing(place: Place) -> None:
+def test_closing_waits_for_an_empty_submission(place: Place) -> None:
     async def main() -> None:
         async_ledger = place.ledger.asynchronous()
         nothing = async_ledger.submit_nowait(b"")
@@ -69,7 +69,7 @@ def test_closing_waits_for_who_asked_for_nothing(place: Place) -> None:
     run(main())
 
 
-def test_a_ledger_closed_over_those_who_wait() -> None:
+def test_closing_a_ledger_with_waiting_callers() -> None:
     place = Place(operations_max=5)
 
     async def main() -> None:
@@ -115,7 +115,7 @@ def test_a_loop_closed_while_a_frame_is_on_its_way(place: Place) -> None:
     tasks.clear()
 
 
-def test_ctrl_c_ends_the_loop_and_the_ledger_goes_on(place: Place) -> None:
+def test_ctrl_c_ends_the_loop_and_the_ledger_continues(place: Place) -> None:
     async def main() -> None:
         async_ledger = place.ledger.asynchronous()
         await asyncio.gather(*(async_ledger.transfer(TREASURY, SHOP, 1) for _ in range(5)))
@@ -132,7 +132,7 @@ def test_ctrl_c_ends_the_loop_and_the_ledger_goes_on(place: Place) -> None:
 # --- errors go to the caller that caused them ---
 
 
-def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_that_needs_too_much_does_not_affect_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 30)
     large = operations.open_programme(
         600, programme=1, funder=TREASURY, rule_set=1, members=1 << 30, claim_from_ns=0, claim_until_ns=1
@@ -164,7 +164,7 @@ def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: p
     assert place.ledger.balance(SHOP) == 3
 
 
-def test_arguments_are_looked_at_before_anything_is_awaited(place: Place, tmp_path: Path) -> None:
+def test_arguments_are_checked_before_anything_is_awaited(place: Place, tmp_path: Path) -> None:
     async def main() -> None:
         async with place.ledger.asynchronous() as async_ledger:
             for wrong in (1.5, True, None, 2**63):
@@ -196,7 +196,7 @@ def test_it_belongs_to_one_loop(place: Place) -> None:
         run(used(run(made())))
 
 
-def test_a_disk_that_fails_is_told_to_each() -> None:
+def test_a_disk_failure_is_raised_in_each_caller() -> None:
     place = Place(operations_max=5)
 
     async def main() -> None:
@@ -213,7 +213,7 @@ def test_a_disk_that_fails_is_told_to_each() -> None:
     place.ledger.close()
 
 
-def test_an_error_of_the_machine_is_told_to_each(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_error_is_raised_in_each_caller(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of several entries in a frame is tried separately, and raises its own error."""
     calls: list[int] = []
 
@@ -235,7 +235,7 @@ def test_an_error_of_the_machine_is_told_to_each(place: Place, monkeypatch: pyte
     assert calls == [3, 1, 1, 1]
 
 
-def test_the_interpreter_keeps_its_switch_interval(tmp_path: Path) -> None:
+def test_the_interpreters_switch_interval_is_unchanged(tmp_path: Path) -> None:
     before = sys.getswitchinterval()
 
     async def main() -> None:

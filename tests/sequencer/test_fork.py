@@ -132,7 +132,7 @@ def test_a_childs_copy_refuses_every_call(tmp_path: Path) -> None:
         assert ledger.balance(BOB) == 1
 
 
-def test_four_forked_workers_cannot_spend_what_one_wallet_has(tmp_path: Path) -> None:
+def test_four_forked_workers_cannot_overspend_one_wallet(tmp_path: Path) -> None:
     """A server with four workers, forked after the ledger was opened: 200 payments of 10 from a wallet of 1,000."""
     with opened(tmp_path) as ledger:
         assert ledger.transfer(TREASURY, ANN, 950) is Result.CREATED
@@ -189,7 +189,7 @@ with Ledger.open(sys.argv[1], ticks=True, snapshot_frames=1, snapshot_every=1) a
         assert state.zones == {156: "Asia/Shanghai", 978: "Europe/Paris"}
 
 
-def test_an_idle_child_keeps_no_folder_of_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_an_idle_child_does_not_lock_the_folder_of_a_killed_parent(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", PRE_FORK, str(tmp_path)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout

@@ -174,7 +174,7 @@ def test_many_histories_cut_anywhere(first: int) -> None:
 
 @settings(max_examples=60)
 @given(histories(40), st.integers(0, 2**32))
-def test_the_state_machine_itself_knows_no_frames(history: list[Frame], seed: int) -> None:
+def test_the_state_does_not_depend_on_frames(history: list[Frame], seed: int) -> None:
     """Without a sequencer, at one time: the state after one frame equals the state after many."""
     dice = random.Random(seed)
     whole, cut = LedgerState(), LedgerState()

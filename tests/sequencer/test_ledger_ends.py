@@ -122,7 +122,7 @@ def test_ctrl_c_in_close_still_closes(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
 
 
-def test_a_read_that_waits_for_a_frame_is_told_that_the_ledger_stopped() -> None:
+def test_a_read_that_waits_for_a_frame_fails_when_the_ledger_stops() -> None:
     place = Place()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=place.frames + 5)
@@ -228,7 +228,7 @@ def scheduled(**options: Any) -> tuple[Sequencer, FakeDisk]:
     return Sequencer(Journal.create(FakeDisk()), overlap=False, snapshot_disk=kept, **options), kept
 
 
-def test_no_snapshot_begins_while_the_ledger_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_snapshot_starts_while_the_ledger_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer, kept = scheduled(snapshot_frames=1)
     sequencer.submit(opening())
     put_call, told = sequencer._queue.put_call, []
@@ -246,7 +246,7 @@ def test_no_snapshot_begins_while_the_ledger_closes(monkeypatch: pytest.MonkeyPa
     assert len(kept.names()) == 1
 
 
-def test_one_snapshot_is_written_behind_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_background_snapshot_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer, _ = scheduled(snapshot_every=1, snapshot_frames=None)
     may_write, begun = threading.Event(), []
     monkeypatch.setattr(
@@ -302,7 +302,7 @@ def test_times_of_frames_end_at_the_newest_committed_one() -> None:
     sequencer.close()
 
 
-def test_a_chain_takes_nothing_after_its_block() -> None:
+def test_a_chain_accepts_nothing_after_its_block() -> None:
     place = Place()
     with place.ledger.chain() as chain:
         chain.transfer(TREASURY, SHOP, 1)
@@ -325,7 +325,7 @@ def test_a_chain_takes_nothing_after_its_block() -> None:
     place.ledger.close()
 
 
-def test_each_later_caller_is_told_how_to_rescue_a_ledger_that_stopped() -> None:
+def test_each_later_caller_gets_the_hint_of_a_stopped_ledger() -> None:
     place = Place()
     log = place.ledger.sequencer._log
 

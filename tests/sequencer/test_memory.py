@@ -48,13 +48,11 @@ def test_the_movements_of_a_drop_are_reckoned_before_it_is_journaled(
         assert ledger.sequencer.durable_sequence == frames
 
 
-def test_memory_is_what_the_system_says() -> None:
+def test_memory_figures_come_from_the_system() -> None:
     assert 1 << 20 < memory.available_bytes() < memory.total_bytes() < 1 << 60
 
 
-def test_a_container_has_what_it_uses_not_but_for_pages_of_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_available_memory_of_a_container_excludes_file_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit, used, parts = (tmp_path / name for name in ("memory.max", "memory.current", "memory.stat"))
     monkeypatch.setattr(memory, "_CONTAINER", ((limit, used, parts),))
     machine = memory.total_bytes()
@@ -68,7 +66,7 @@ def test_a_container_has_what_it_uses_not_but_for_pages_of_files(
     assert memory.total_bytes() == machine
 
 
-def test_submit_inside_reading_says_so_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+def test_submit_inside_reading_raises_instead_of_blocking(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         with ledger.sequencer.reading(), pytest.raises(UsageError, match="would wait for itself"):
             ledger.submit(operations.define_group(1, group=1))
@@ -76,6 +74,6 @@ def test_submit_inside_reading_says_so_instead_of_waiting_for_ever(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["localtime", "posixrules", "Asia/Shangai", "../etc/passwd"])
-def test_a_zone_that_only_this_machine_knows_is_none(tmp_path: Path, name: str) -> None:
+def test_a_zone_of_this_machine_alone_is_refused(tmp_path: Path, name: str) -> None:
     with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="there is no time zone"):
         ledger.define_currency("CNY", zone=name)

@@ -73,7 +73,7 @@ def require_whole(disk: FakeDisk, acknowledged: Acknowledged) -> None:
     assert reopened.state.digest() == digest
 
 
-def test_the_history_does_and_is_refused_what_it_should() -> None:
+def test_the_history_has_the_expected_results() -> None:
     acknowledged, _, _ = undisturbed()
     assert len(acknowledged) == len(steps())
     codes = [Result(code) for _, answers in acknowledged for code in answers["code"].tolist()]
@@ -102,7 +102,7 @@ def test_a_killed_process_loses_nothing(after: int) -> None:
     require_whole(disk.kill(), acknowledged)
 
 
-def test_power_cuts_one_after_the_other() -> None:
+def test_successive_power_cuts() -> None:
     """Each run lasts a little longer: after dozens of power cuts the final state is the same."""
     disk, acknowledged = interrupted(14)
     rounds = 0

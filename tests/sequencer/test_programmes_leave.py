@@ -171,7 +171,7 @@ def test_programmes_leave_while_a_snapshot_is_written_and_leave_again_after_a_st
     assert verify(folder).digest == digest.hex()
 
 
-def test_whoever_dies_while_a_programme_leaves_has_lost_nothing(over: Path, tmp_path: Path) -> None:
+def test_nothing_is_lost_if_the_process_ends_during_an_eviction(over: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(over, tmp_path / "ledger")
     with opened(folder) as ledger:
         pay_until(ledger, BLOCK_BYTES // 2)

@@ -57,7 +57,7 @@ def test_the_issuance_account_is_found_again(town: Market, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ask", ["supply", "issuance", "accounts"])
-def test_a_currency_that_is_not_kept_is_no_answer(town: Market, ask: str) -> None:
+def test_an_undefined_currency_raises(town: Market, ask: str) -> None:
     with pytest.raises(UsageError, match="currency USD is not defined in this ledger; defined are: CNY") as error:
         town.ledger.accounts(currency="USD") if ask == "accounts" else getattr(town.ledger, ask)("USD")
     assert error.value.hint == 'call define_currency("USD", zone=...) first'
@@ -93,7 +93,7 @@ def test_the_first_result_of_an_id_stays(town: Market, tmp_path: Path) -> None:
         assert [again.result_of(id) for id in (done, refused, malformed, never)] == expected
 
 
-def test_a_chain_that_failed_says_so_under_each_id(town: Market) -> None:
+def test_a_failed_chain_is_the_result_of_each_id(town: Market) -> None:
     ledger = town.ledger
     first, second = ledger.new_id(), ledger.new_id()
     with ledger.chain() as chain:
@@ -129,7 +129,7 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
     ledger.check()
 
 
-def test_who_may_post_void_and_extend_a_hold(town: Market) -> None:
+def test_accounts_that_may_post_void_and_extend_a_hold(town: Market) -> None:
     """The table of the guide, cell by cell; any other account is refused."""
     ledger = town.ledger
     who = {"payer": town.ann, "payee": town.shop, "third": town.bob, "stranger": town.bank}
@@ -159,7 +159,7 @@ def test_who_may_post_void_and_extend_a_hold(town: Market) -> None:
 # --- findings ---
 
 
-def test_findings_say_what_opening_passed_over(tmp_path: Path) -> None:
+def test_findings_list_what_opening_skipped(tmp_path: Path) -> None:
     town = Town(tmp_path)
     name = town.ledger.snapshot()
     assert town.ledger.findings == ()

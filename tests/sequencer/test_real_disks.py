@@ -84,7 +84,7 @@ def test_a_file_system_that_fills_up(tmp_path: Path) -> None:
         require_kept(small / "ledger", acknowledged, refused)
 
 
-def test_a_disk_that_takes_back_the_space_it_promised(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_reserved_space(tmp_path: Path) -> None:
     """Space was reserved, but the write of a frame is refused in the middle: the disk below is full."""
     with overcommitted(tmp_path, size_mebibytes=200, real_mebibytes=28) as (disk, real):
         acknowledged, refused, error = fill(disk / "ledger")
@@ -151,7 +151,7 @@ def in_segments(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("use", [Ledger.open, verify, lambda folder: restore(folder, folder.parent / "restored")])
-def test_a_segment_in_the_middle_that_is_gone(tmp_path: Path, use: Callable[[Path], object]) -> None:
+def test_a_missing_segment_in_the_middle(tmp_path: Path, use: Callable[[Path], object]) -> None:
     folder = tmp_path / "ledger"
     in_segments(folder)
     segments = sorted((folder / "journal").glob("*.segment"))

@@ -343,7 +343,7 @@ def test_the_guide_has_these_cases() -> None:
 
 
 @pytest.mark.parametrize("title", CASES)
-def test_what_is_said_is_what_the_guide_prints(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_those_of_the_guide(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     message = CASES[title](monkeypatch)
     shown = _SHOWN.search(cases()[title])

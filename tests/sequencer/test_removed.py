@@ -41,7 +41,7 @@ def replaced(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("take_away", [shutil.rmtree, with_a_second_link, moved, replaced])
-def test_a_payment_into_a_file_that_is_gone_is_not_acknowledged(
+def test_a_payment_into_a_removed_file_is_not_acknowledged(
     tmp_path: Path, take_away: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "ledger"
@@ -70,7 +70,7 @@ def test_a_payment_into_a_file_that_is_gone_is_not_acknowledged(
         assert {*ledger.submit(opening())["code"].tolist()} == {Result.EXISTS}
 
 
-def test_looking_for_the_file_takes_two_microseconds_a_frame(tmp_path: Path) -> None:
+def test_checking_the_file_needs_two_microseconds_a_frame(tmp_path: Path) -> None:
     disk = RealDisk(tmp_path)
     file = disk.create("a")
     count = 2_000

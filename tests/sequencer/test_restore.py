@@ -186,7 +186,7 @@ def test_half_a_copy_is_no_ledger(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failure", [UnavailableError("it refused"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
 @pytest.mark.parametrize("where", ["before the name", "after the name", "not durable", "digest"])
-def test_whatever_is_raised_there_is_no_ledger(
+def test_after_any_error_there_is_no_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, failure: BaseException
 ) -> None:
     source, target = tmp_path / "source", tmp_path / "target"

@@ -69,7 +69,7 @@ def is_the_payment(frame: Frame) -> bool:
     return kinds == [Kind.PAY] and bool(frame.envelopes)
 
 
-def test_only_a_checkpoint_shows_that_a_signed_operation_was_taken_out(tmp_path: Path) -> None:
+def test_only_a_checkpoint_shows_that_a_signed_operation_was_removed(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     book = Book(whole, "authority")
     authority(book)

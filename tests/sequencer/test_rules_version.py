@@ -28,7 +28,7 @@ def first_records(disk: FakeDisk) -> list[Array]:
     return [frame.records.reshape(-1).view(layout.OPERATION) for frame in frames]
 
 
-def test_a_new_ledger_begins_with_the_rules_it_follows() -> None:
+def test_the_first_frame_of_a_ledger_has_its_rules_version() -> None:
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = start(disk, clock)
     assert sequencer.durable_sequence == 0
@@ -58,7 +58,7 @@ def test_the_same_history_ends_with_the_same_digest_in_every_ledger(tmp_path: Pa
     assert len(digests) == 1
 
 
-def test_a_release_with_newer_rules_says_so_before_it_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_with_newer_rules_writes_an_upgrade_first(monkeypatch: pytest.MonkeyPatch) -> None:
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = start(disk, clock)
     sequencer.submit(opening())
@@ -97,7 +97,7 @@ def test_a_caller_cannot_lift_a_ledger_out_of_this_releases_reach() -> None:
     start(disk.kill(), clock).close()
 
 
-def test_an_id_that_somebody_took_is_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_uses_another_id_if_its_own_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = start(disk, clock)
     sequencer.submit(opening())
@@ -149,7 +149,7 @@ def test_a_release_that_computes_otherwise_names_the_frame() -> None:
     start(FakeDisk(), SimulatedClock(START_NS)).close()  # the folder was released, and everything else is correct
 
 
-def test_a_ledger_of_rules_too_old_to_replay_says_which_release_does() -> None:
+def test_a_ledger_of_rules_too_old_to_replay_names_the_release_that_does() -> None:
     assert set(rules_version.RELEASES) == set(range(rules_version.RULES_OLDEST))
     disk = FakeDisk()
     journal_with(disk, digest=bytes(32), upgrade=False)

@@ -105,7 +105,7 @@ def test_callers_of_many_threads_each_get_their_own(verifier: SignatureVerifier)
     assert not wrong
 
 
-def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifier) -> None:
+def test_a_verified_batch_has_its_checks(verifier: SignatureVerifier) -> None:
     frame = np.concatenate(
         [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(3)]
     )
@@ -162,7 +162,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(verifier: Signa
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("requests", [1, 20])
-def test_a_worker_that_stands_still_is_replaced(
+def test_a_worker_that_does_not_respond_is_replaced(
     verifier: SignatureVerifier, count: int, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if no other worker responds meanwhile."""
@@ -279,7 +279,7 @@ def test_a_worker_that_answers_nonsense_is_not_believed(tmp_path: Path, monkeypa
             verifier.close()
 
 
-def test_a_closed_verifier_answers_what_was_asked_and_takes_no_more() -> None:
+def test_a_closed_verifier_completes_requests_and_accepts_no_more() -> None:
     verifier = SignatureVerifier(2)
     jobs, expected = some_jobs(50)
     coming = [verifier.verify(jobs) for _ in range(10)]

@@ -117,7 +117,7 @@ def test_a_start_replays_the_frames_after_it_alone(snapshot_at: int, replayed: l
     assert sequencer.state.digest() == whole.state.digest()
 
 
-def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
+def test_closing_writes_a_snapshot_after_many_frames() -> None:
     folder = Folder()
     sequencer = folder.open(snapshot_frames=3)
     for group in range(1, 4):
@@ -142,7 +142,7 @@ def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
     assert folder.names() == [name_of(8), name_of(9)], "nothing came since"
 
 
-def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
+def test_a_ledger_of_a_folder_writes_snapshots(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, snapshot_frames=1) as ledger:
         ledger.submit(operations.define_group(1, group=1))
         digest = ledger.digest()
@@ -155,7 +155,7 @@ def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
     assert verify(tmp_path).proved[-1] == "snapshots that equal the replay: 1"
 
 
-def test_what_has_nothing_to_keep_says_so(tmp_path: Path) -> None:
+def test_a_ledger_without_frames_or_disk_has_no_snapshot(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         with pytest.raises(UsageError, match="the ledger has no frame yet"):
             ledger.snapshot()
@@ -277,7 +277,7 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the previous snapshot on
 
 
-def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
+def test_a_full_disk_leaves_no_snapshot_and_does_no_harm() -> None:
     folder = Folder()
     sequencer = folder.open(snapshot_frames=0)
     run(sequencer, folder.clock, [])
@@ -357,7 +357,7 @@ def shortened() -> Folder:
     return folder
 
 
-def test_a_snapshot_says_that_the_journal_lost_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_shows_that_the_journal_lost_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shortened()
     with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 13 was durable"):
         folder.open()
@@ -381,7 +381,7 @@ def test_cutting_the_tail_removes_the_snapshots_beyond_it() -> None:
 
 @pytest.mark.parametrize("loss", [Loss.KEPT, Loss.LOST])
 @pytest.mark.parametrize("which", ["journal", "kept"])
-def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Loss) -> None:
+def test_the_snapshot_of_a_frame_is_removed_before_the_frame(which: str, loss: Loss) -> None:
     """A power cut between the two must not leave a snapshot of a removed frame: no later start would succeed."""
     for after in range(20):
         folder = shortened()
@@ -399,7 +399,7 @@ def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Lo
 
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize("later", [1, 2])
-def test_frames_that_a_snapshot_knows_are_not_given_up_with_the_tail(trusted: bool, later: int) -> None:
+def test_frames_of_a_snapshot_are_not_cut_with_the_tail(trusted: bool, later: int) -> None:
     """An old copy of the journal, or one without its end, opened with `cut_tail`."""
     old, _ = filled(snapshot_at=8)
     sequencer = old.open()
@@ -432,7 +432,7 @@ def test_a_later_snapshot_than_that_of_the_frame_in_doubt_is_a_loss() -> None:
     assert folder.names() == [name_of(13), name_of(14)]
 
 
-def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_and_verify_report_the_snapshot_of_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same frames to the same state, except the time of one."""
     folder, _ = filled(snapshot_at=len(steps()))
     fork = Folder()
@@ -451,7 +451,7 @@ def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pyt
     assert "of another copy that went on by itself, move the snapshots away" in (said[0][1] or "")
 
 
-def test_no_new_ledger_begins_where_one_lost_its_journal(tmp_path: Path) -> None:
+def test_no_ledger_is_created_where_one_lost_its_journal(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, snapshot_frames=1) as ledger:
         ledger.submit(operations.define_group(1, group=1))
     shutil.move(tmp_path / "journal", tmp_path / "elsewhere")
@@ -572,9 +572,7 @@ def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
-def test_verify_finds_what_a_start_would_pass_over(
-    spoil: Callable[[Folder], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_finds_what_a_start_would_skip(spoil: Callable[[Folder], str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, digest = filled(snapshot_at=8)
     said = spoil(folder)
     found = verify_folder(folder, monkeypatch)

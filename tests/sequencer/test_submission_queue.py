@@ -64,7 +64,7 @@ def test_an_entry_that_cannot_be_verified_leaves_with_its_error() -> None:
     assert [(entry[1], outcome) for entry, outcome in dropped] == [(first[1], verifying.outcome)]
 
 
-def test_a_frame_holds_what_fits_and_a_larger_entry_alone() -> None:
+def test_a_frame_has_entries_that_fit_or_one_larger_entry() -> None:
     queue = SubmissionQueue()
     entries = [of(FRAME_RECORDS_MAX - 1), plain(), plain(), of(FRAME_RECORDS_MAX + 5), plain()]
     queue.put(entries)

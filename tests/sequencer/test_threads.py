@@ -105,7 +105,7 @@ def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, overlap: bool) 
     reopened.close()
 
 
-def test_one_frame_gathers_what_several_threads_wait_with() -> None:
+def test_one_frame_for_the_waiting_entries_of_several_threads() -> None:
     """While one frame is being written, entries of several threads collect for the next."""
     sequencer = Sequencer(SlowLog(Journal.create(FakeDisk()), 0.01), overlap=False)
     sequencer.submit(opening())
@@ -157,7 +157,7 @@ def test_callers_that_wait_share_a_frame_and_a_moment() -> None:
     assert sequencer.durable_sequence == 3
 
 
-def test_a_caller_who_asks_too_much_does_not_spoil_it_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_that_needs_too_much_memory_does_not_affect_others(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
     sequencer.submit(opening())
     monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 30)
@@ -212,7 +212,7 @@ def test_an_error_before_the_log_is_written_stops_nothing(error: Exception) -> N
     sequencer.close()
 
 
-def test_a_defect_stops_the_ledger_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_stops_the_ledger_and_no_caller_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()))
     sequencer.submit(opening())
 
@@ -298,7 +298,7 @@ def test_a_closed_ledger_has_no_thread_left() -> None:
             use()
 
 
-def test_what_would_wait_for_itself_is_refused() -> None:
+def test_calls_that_would_deadlock_are_refused() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
 
     def inside(use: Callable[[], object]) -> None:
@@ -334,7 +334,7 @@ def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_taken() -> None:
+def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_popped() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
     sequencer.submit(opening())
     queue = sequencer.admission.queue
@@ -365,7 +365,7 @@ def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_taken() -> None:
 
 
 @pytest.mark.parametrize("overlap", [False, True])
-def test_ctrl_c_in_the_middle_of_a_write_stops_nobody(overlap: bool, tmp_path: Path) -> None:
+def test_ctrl_c_during_a_write_affects_one_caller_only(overlap: bool, tmp_path: Path) -> None:
     """The operation that the writer had popped is written, and found by its id."""
     sequencer = Sequencer(SlowLog(Journal.create(journal_disk(tmp_path)), 0.2), overlap=overlap)
     sequencer.submit(opening())
@@ -382,7 +382,7 @@ def test_ctrl_c_in_the_middle_of_a_write_stops_nobody(overlap: bool, tmp_path: P
     sequencer.close()
 
 
-def test_a_request_larger_than_a_frame_keeps_its_order(tmp_path: Path) -> None:
+def test_a_request_larger_than_a_frame_stays_in_order(tmp_path: Path) -> None:
     sequencer = Sequencer(Journal.create(journal_disk(tmp_path)))
     sequencer.submit(opening())
     count = 2 * FRAME_RECORDS_MAX + 5

@@ -73,7 +73,7 @@ def test_a_tick_writes_a_frame_when_something_is_due_and_only_then() -> None:
     ]
 
 
-def test_what_is_due_passes_before_the_next_operations() -> None:
+def test_due_holds_end_before_the_next_operations() -> None:
     clock = SimulatedClock(START_NS)
     sequencer = opened(FakeDisk(), clock)
     sequencer.submit(hold(START_NS + SECOND_NS))
@@ -102,7 +102,7 @@ def test_the_time_of_a_close_passes_in_a_replay() -> None:
     assert start(disk.kill(), clock).state.digest() == digest
 
 
-def test_a_tick_of_a_clock_gone_wild_is_refused() -> None:
+def test_a_tick_with_a_wrong_clock_is_refused() -> None:
     clock = SimulatedClock(START_NS)
     sequencer = opened(FakeDisk(), clock)
     sequencer.submit(hold(START_NS + SECOND_NS))

@@ -166,7 +166,7 @@ def test_more_balances_at_once_than_one_pass_answers(tmp_path: Path) -> None:
         run(main())
 
 
-def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
+def test_coroutines_read_the_same_as_threads(tmp_path: Path) -> None:
     market = Market(tmp_path)
     ledger, ann = market.ledger, market.ann
     hold, payment, reversal = (ledger.new_id() for _ in range(3))
