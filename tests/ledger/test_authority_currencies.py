@@ -88,7 +88,7 @@ def mint(currency: int) -> Array:
     return record(Kind.TRANSFER, debit=debit, credit=credit, amount=1)
 
 
-def test_who_issues_one_currency_mints_no_other() -> None:
+def test_an_officer_of_one_currency_cannot_mint_another() -> None:
     for signers, yuan, euro in [
         ((YUAN_1, YUAN_2), "CREATED", "NOT_AUTHORISED"),
         ((EURO_1, EURO_2), "NOT_AUTHORISED", "CREATED"),
@@ -133,7 +133,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("whose", "many", "operation"), TABLE, ids=[Kind(int(o["kind"][0])).name for *_, o in TABLE])
-def test_an_operation_is_about_one_currency_or_the_boards(whose: str, many: int, operation: Array) -> None:
+def test_officers_sign_for_their_currency_and_the_board_for_all(whose: str, many: int, operation: Array) -> None:
     officers = {YUANS: (YUAN_1, YUAN_2), EUROS_ONLY: (EURO_1, EURO_2), BOARD: (ANNA, BERT)}
     for of, persons in officers.items():
         good = of == BOARD or whose in (of, ANY)
@@ -142,7 +142,7 @@ def test_an_operation_is_about_one_currency_or_the_boards(whose: str, many: int,
             assert judge(operation, persons[0]) == "TWO_PERSONS_MUST_SIGN"
 
 
-def test_what_begins_in_the_same_frame_is_of_the_currency_that_its_opening_says() -> None:
+def test_an_account_opened_in_the_frame_has_the_currency_of_its_opening() -> None:
     for currency, officers in ((EURO, (EURO_1, EURO_2)), (CURRENCY, (YUAN_1, YUAN_2))):
         frame = np.concatenate(
             [
@@ -159,13 +159,13 @@ def test_what_begins_in_the_same_frame_is_of_the_currency_that_its_opening_says(
     assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]  # nobody can tell
 
 
-def test_a_reversal_of_what_its_own_frame_pays_is_the_boards() -> None:
+def test_only_the_board_signs_a_reversal_of_its_own_frame() -> None:
     frame = np.concatenate([mint(EURO), record(Kind.REVERSE, 501, reference=500, amount=1)])
     assert WORLD.authorise(frame, *by(frame, EURO_1, EURO_2)) == ["CREATED", "NOT_AUTHORISED"]
     assert WORLD.authorise(frame, *by(frame, ANNA, BERT)) == ["CREATED", "CREATED"]
 
 
-def test_verifying_says_whose_officers_were_needed() -> None:
+def test_verification_names_the_required_officers() -> None:
     with pytest.raises(IntegrityError, match="needs two officers of the board or of currency 978"):
         authority.verify_frame(WORLD.state, LEDGER_ID, 9, NOW_NS, mint(EURO), ())
     with pytest.raises(IntegrityError, match=r"needs an officer of the board$"):
@@ -179,7 +179,7 @@ def test_verifying_says_whose_officers_were_needed() -> None:
 # --- grants ---
 
 
-def test_only_the_board_turns_authority_on_and_must_remain() -> None:
+def test_only_the_board_turns_authority_on_and_keeps_two_officers() -> None:
     play("""
         grant     lin  OFFICER  currency=156
         grant     wu   OFFICER  currency=156
@@ -198,7 +198,7 @@ def test_only_the_board_turns_authority_on_and_must_remain() -> None:
     """)
 
 
-def test_a_key_is_one_persons() -> None:
+def test_a_key_belongs_to_one_person() -> None:
     play("""
         grant     lin  OFFICER  key=pen   id=lin
         grant     wu   OFFICER  key=pen                KEY_IS_ANOTHERS
@@ -213,7 +213,7 @@ def test_a_key_is_one_persons() -> None:
     """)
 
 
-def test_a_key_is_free_when_all_its_grants_were_revoked_or_have_ended() -> None:
+def test_a_key_is_free_after_all_its_grants_ended_or_were_revoked() -> None:
     play("""
         grant     lin  WITNESS  key=pen  id=one
         grant     lin  WITNESS  key=pen  until=50
@@ -229,7 +229,7 @@ def test_a_key_is_free_when_all_its_grants_were_revoked_or_have_ended() -> None:
     """)
 
 
-def test_one_key_under_two_names_never_was_two_officers() -> None:
+def test_one_key_of_two_persons_does_not_count_as_two_officers() -> None:
     """What the refusal is for: before it, one signature's key stood for both."""
     table: Table = play("""
         grant     lin  OFFICER  key=pen

@@ -49,7 +49,7 @@ from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 # --- what is begun in the same frame ---
 
 
-def test_an_account_opened_in_the_frame_is_its_operators() -> None:
+def test_the_operator_signs_for_an_account_opened_in_the_frame() -> None:
     opened = opening(501, 601, AccountKind.WALLET, 7)
     spent = record(Kind.TRANSFER, 502, debit=601, credit=PURSE, amount=1)
     frame = np.concatenate([opened, spent, record(Kind.SET_KEY, 503, debit=601, key=KEYS[NOBODY])])
@@ -63,7 +63,7 @@ def test_an_account_opened_in_the_frame_is_its_operators() -> None:
     assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]
 
 
-def test_an_issuance_account_opened_in_the_frame_is_two_officers() -> None:
+def test_two_officers_sign_for_an_issuance_account_opened_in_the_frame() -> None:
     frame = np.concatenate(
         [opening(501, COIN, AccountKind.ISSUANCE, 7), record(Kind.TRANSFER, 502, debit=COIN, credit=VAULT, amount=1)]
     )
@@ -71,7 +71,7 @@ def test_an_issuance_account_opened_in_the_frame_is_two_officers() -> None:
     assert shared().authorise(frame, signed(frame, ANNA), signed(frame, BERT)) == ["CREATED"] * 2
 
 
-def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
+def test_the_funder_signs_for_a_programme_opened_in_the_frame() -> None:
     frame = np.concatenate(
         [
             record(Kind.OPEN_PROGRAMME, 501, number=2, debit=TREASURY, rule_set=1, count=1, until_ns=9),
@@ -83,7 +83,7 @@ def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
     assert shared().authorise(frame, signed(frame[:1], OTTO), theirs) == ["CREATED", "NOT_AUTHORISED"]
 
 
-def test_a_drop_from_issuance_makes_money_and_is_two_officers() -> None:
+def test_two_officers_sign_a_drop_from_an_issuance_account() -> None:
     world = make_world()
     world.frame(30, record(Kind.OPEN_PROGRAMME, 501, number=2, debit=ISSUANCE, rule_set=1, count=1, until_ns=9))
     drop = record(Kind.DROP, number=2, count=1, amount=1, reference=SEALED)
@@ -92,7 +92,7 @@ def test_a_drop_from_issuance_makes_money_and_is_two_officers() -> None:
     assert world.authorise(drop, signed(drop, ANNA), signed(drop, BERT)) == ["CREATED"]
 
 
-def test_a_refund_out_of_issuance_makes_money_and_is_two_officers() -> None:
+def test_two_officers_sign_a_refund_from_an_issuance_account() -> None:
     world = make_world()
     world.frame(30, record(Kind.PAY, 501, debit=PHONE, credit=ISSUANCE, amount=1))
     refund = record(Kind.REFUND, reference=501, amount=1)
@@ -100,7 +100,7 @@ def test_a_refund_out_of_issuance_makes_money_and_is_two_officers() -> None:
     assert world.authorise(refund, signed(refund, ANNA), signed(refund, BERT)) == ["CREATED"]
 
 
-def test_what_refers_to_its_own_frame_goes_by_that_record() -> None:
+def test_a_reference_into_the_same_frame_uses_that_record() -> None:
     pay = record(Kind.PAY, 501, debit=PHONE, credit=SHOP, amount=5)
     refund = record(Kind.REFUND, 502, reference=501, amount=5)
     frame = np.concatenate([pay, refund])
@@ -120,7 +120,7 @@ def test_what_refers_to_its_own_frame_goes_by_that_record() -> None:
     assert shared().authorise(frame, signed(pay, PHONE), officer) == ["CREATED", "NOT_AUTHORISED"]
 
 
-def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
+def test_removing_refused_records_leaves_the_others_authorised() -> None:
     """The sequencer judges once, takes out what is refused, and a verifier judges the rest."""
     frame = np.concatenate(
         [
@@ -375,7 +375,7 @@ def random_frame(seed: int) -> tuple[Array, list[Envelope]]:
 SEEDS = range(600)
 
 
-def test_random_frames_are_judged_as_the_reference_reads() -> None:
+def test_random_frames_get_the_codes_of_the_reference() -> None:
     seen = set()
     for seed in SEEDS:
         frame, given = random_frame(seed)
@@ -396,7 +396,7 @@ def test_envelopes_examined_in_small_groups_give_the_same_codes(monkeypatch: pyt
                 assert shared().authorise(frame, *given) == codes, seed
 
 
-def test_what_is_left_of_random_frames_verifies() -> None:
+def test_random_frames_verify_without_their_refused_records() -> None:
     """Ranges leave a frame whole where an operation of theirs was refused; what is left needs no second judgement.
 
     So do envelopes of whose records none is to be judged.

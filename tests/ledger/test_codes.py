@@ -37,7 +37,7 @@ LEDGER = (REFERENCE / "ledger.md").read_text(encoding="utf-8")
 CODES = (REFERENCE / "result-codes.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \| (.+) \| (.+) \|$", re.MULTILINE)
 ROWS = ROW.findall(CODES)
-# Where each part of the page begins and ends in PRECEDENCE; test_a_part_of_the_page_is_a_block says what they mean.
+# Where each part of the page begins and ends in PRECEDENCE; test_each_section_is_one_block_of_codes says what they mean.
 BLOCKS = {
     "Malformed": (Result.ID_MUST_NOT_BE_ZERO, Result.KEY_MUST_NOT_BE_ZERO),
     "Already bound": (Result.EXISTS_WITH_DIFFERENT_CONTENT, Result.EXISTS),
@@ -69,12 +69,12 @@ def test_every_code_has_its_row_in_order_of_precedence() -> None:
 
 
 @pytest.mark.parametrize(("name", "number", "binds"), [row[:3] for row in ROWS])
-def test_a_row_says_the_codes_number_and_whether_it_binds(name: str, number: str, binds: str) -> None:
+def test_a_row_gives_the_number_and_whether_the_code_binds(name: str, number: str, binds: str) -> None:
     assert Result[name] == int(number)
     assert Result[name].binds == (binds == "yes")
 
 
-def test_a_part_of_the_page_is_a_block() -> None:
+def test_each_section_is_one_block_of_codes() -> None:
     parts = re.split(r"^## (.+)$", CODES, flags=re.MULTILINE)[1:]
     shown = {title: [row[0] for row in ROW.findall(text)] for title, text in zip(parts[::2], parts[1::2], strict=True)}
     assert {title: (Result[names[0]], Result[names[-1]]) for title, names in shown.items()} == BLOCKS
@@ -85,7 +85,7 @@ def test_numbers_have_no_gap() -> None:
     assert sorted(Result) == list(range(len(Result)))
 
 
-def test_every_code_the_specification_names_is_one() -> None:
+def test_the_specification_names_existing_codes_only() -> None:
     # What may be answered is said in ledger.md, and about signatures in authority.md; CREATED is said otherwise.
     authority = codes_named((REFERENCE / "authority.md").read_text(encoding="utf-8"))
     assert codes_named(LEDGER) | authority <= set(Result.__members__)
@@ -93,7 +93,7 @@ def test_every_code_the_specification_names_is_one() -> None:
     assert {code.name for code in SIGNATURE_CODES} <= authority
 
 
-def test_operations_name_their_codes_in_order_of_precedence() -> None:
+def test_operations_list_their_codes_in_order_of_precedence() -> None:
     """In ledger.md an operation's line begins with the codes it may be answered, and they come in the order of judging.
 
     The line's first sentence holds the list; a code said again, or in brackets after another, is an explanation.
@@ -109,7 +109,7 @@ def test_operations_name_their_codes_in_order_of_precedence() -> None:
     assert seen > 100
 
 
-def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None:
+def test_the_random_histories_of_the_twin_test_produce_every_code() -> None:
     """Kernels and twin agree on these very seeds in test_twin, so the kernels give every code too."""
     from sycee.testing.histories import coverage, random_history  # here, because other tests here need no history
 
@@ -141,7 +141,7 @@ def test_the_table_of_kinds_is_the_operation_table() -> None:
     assert f"0x{layout.LINKED:04x}, LINKED" in LEDGER
 
 
-def test_each_kind_stands_where_its_authority_is_documented() -> None:
+def test_each_kind_is_in_the_documented_row_of_its_authority() -> None:
     """The table of authority.md section 3 names a kind in the row of its authority."""
     page = (REFERENCE / "authority.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\*\*.+?) \| (.+) \|$", page.split("## 3.")[1].split("## 4.")[0], re.MULTILINE)
@@ -265,13 +265,13 @@ def test_a_rule_set_has_the_documented_bytes() -> None:
     assert "| 4 × u16 | `groups` |" in LEDGER
 
 
-def test_members_stand_at_the_documented_bytes() -> None:
+def test_members_have_the_documented_bytes() -> None:
     shared = documented_bytes("In some kinds", "| kind | no. |")
     starts = [8 * word for word in layout.MEMBER_WORDS]
     assert [shared[f"member_{number}"] for number in range(1, 6)] == [(at, at + 15) for at in starts]
 
 
-def test_keys_hashes_and_secrets_stand_at_the_documented_bytes() -> None:
+def test_keys_hashes_and_secrets_have_the_documented_bytes() -> None:
     shared = documented_bytes("In some kinds", "| kind | no. |")
     for word, name in ((layout.KEY_WORD, "key"), (layout.HASH_WORD, "hash"), (layout.SECRET_WORD, "secret")):
         assert shared[name] == (8 * word, 8 * word + 31)

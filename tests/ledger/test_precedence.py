@@ -228,7 +228,7 @@ def test_the_operation_itself_succeeds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_each_way_deserves_its_code(name: str) -> None:
+def test_each_fault_gives_its_code(name: str) -> None:
     case = cases()[name]
     for way in case.ways:
         assert answered(world(case, way), record_of(Table(), case, way)) is way.expected, said_of(case, way)
@@ -253,7 +253,7 @@ def require_the_first(case: Case, ways: Sequence[Way]) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_of_two_codes_the_first_is_given(name: str) -> None:
+def test_two_neighbouring_faults_give_the_first_code(name: str) -> None:
     """Of all neighbours, between which an order that is wrong shows first, and of a sample of the others."""
     near, far = pairs(cases()[name])
     require_the_first(cases()[name], near + random.Random(name).sample(far, len(far) // SAMPLED))
@@ -261,13 +261,13 @@ def test_of_two_codes_the_first_is_given(name: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", cases())
-def test_of_any_two_codes_the_first_is_given(name: str) -> None:
+def test_any_two_faults_give_the_first_code(name: str) -> None:
     near, far = pairs(cases()[name])
     require_the_first(cases()[name], near + far)
 
 
 @pytest.mark.parametrize("name", cases())
-def test_what_is_known_is_said_after_what_is_malformed_and_before_all_else(name: str) -> None:
+def test_a_bound_id_is_answered_after_malformed_and_before_all_other_codes(name: str) -> None:
     case, nothing = cases()[name], Way((), {})
     table, first = world(case, nothing), record_of(Table(), case, nothing)
     assert answered(table, first) is Result.CREATED
@@ -291,12 +291,12 @@ def neighbours() -> dict[tuple[str, str], set[bool]]:
     return found
 
 
-def test_all_neighbours_are_put_together_but_for_those_that_cannot_be() -> None:
+def test_all_neighbouring_codes_that_can_be_combined_are() -> None:
     missing = {pair for pair, covered in neighbours().items() if covered == {False}}
     assert missing == APART.keys()
 
 
-def test_every_code_is_deserved_but_for_those_that_are_out_of_reach() -> None:
+def test_every_reachable_code_occurs() -> None:
     deserved = {code for case in cases().values() for way in case.ways for code in way.codes}
     assert deserved.isdisjoint(OUT_OF_REACH)
     assert deserved | OUT_OF_REACH.keys() == set(Result)
@@ -351,12 +351,12 @@ CHAINS = """
 """
 
 
-def test_chains_are_judged_in_order_too() -> None:
+def test_chains_are_checked_in_order() -> None:
     table = Table().play(CHAINS)
     assert {Result.CANNOT_BE_LINKED, Result.CHAIN_OPEN, Result.CHAIN_REPEATS_AN_ID} <= table.codes
 
 
-def test_codes_bind_from_the_first_of_the_state_on() -> None:
+def test_codes_of_the_state_bind_and_earlier_codes_do_not() -> None:
     """What is malformed or not taken binds nothing: the same id may be used for what is right."""
     case = cases()["TRANSFER"]
     for way in case.ways:

@@ -70,7 +70,7 @@ def in_line(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return tried
 
 
-def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list[bytes]) -> None:
+def test_random_frames_get_the_same_codes_with_and_without_checks(in_line: list[bytes]) -> None:
     seen = 0
     for seed in range(300):
         frame, given = random_frame(seed)
@@ -84,7 +84,7 @@ def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list
     assert seen > 600
 
 
-def test_the_writer_verifies_nothing_that_was_checked(in_line: list[bytes]) -> None:
+def test_the_writer_does_not_verify_checked_signatures_again(in_line: list[bytes]) -> None:
     for seed in range(100):
         frame, given = random_frame(seed)
         checks = checked(shared(), frame, *given)
@@ -93,7 +93,7 @@ def test_the_writer_verifies_nothing_that_was_checked(in_line: list[bytes]) -> N
         assert not in_line, seed
 
 
-def test_a_signature_that_fails_costs_the_writer_nothing(in_line: list[bytes]) -> None:
+def test_the_writer_does_not_verify_a_failed_signature_again(in_line: list[bytes]) -> None:
     for signer, frame in ((PHONE, PAYMENT), (OTTO, MINT), (ANNA, MINT)):
         forged = replace(signed(frame, signer), signature=bytes(64))
         checks = checked(shared(), frame, forged)
@@ -103,7 +103,7 @@ def test_a_signature_that_fails_costs_the_writer_nothing(in_line: list[bytes]) -
         assert not in_line
 
 
-def test_a_check_is_not_trusted_for_another_key(in_line: list[bytes]) -> None:
+def test_a_check_counts_only_for_the_key_that_was_tried(in_line: list[bytes]) -> None:
     """Whatever a check says of some other key, the answer is that of a ledger without checks."""
     good, forged = signed(PAYMENT, PHONE), replace(signed(PAYMENT, PHONE), signature=bytes(64))
     for envelope, code in ((good, "CREATED"), (forged, "SIGNATURE_INVALID")):
@@ -115,7 +115,7 @@ def test_a_check_is_not_trusted_for_another_key(in_line: list[bytes]) -> None:
             assert in_line == [KEYS[PHONE].public.key]
 
 
-def test_a_key_that_was_replaced_between_admission_and_writer() -> None:
+def test_a_key_replaced_between_admission_and_writer() -> None:
     world = make_world()
     new = SigningKey.derive(b"\x77" * 32)
     old, checks = signed(PAYMENT, PHONE), checked(world, PAYMENT, signed(PAYMENT, PHONE))
@@ -128,7 +128,7 @@ def test_a_key_that_was_replaced_between_admission_and_writer() -> None:
     assert judged(world, PAYMENT, checks, early) == ["SIGNATURE_INVALID"]
 
 
-def test_a_signature_for_the_coming_key_holds_once_the_key_is_set(in_line: list[bytes]) -> None:
+def test_a_signature_of_a_future_key_is_valid_once_the_key_is_set(in_line: list[bytes]) -> None:
     world = make_world()
     new = SigningKey.derive(b"\x77" * 32)
     later = make_world()
@@ -141,7 +141,7 @@ def test_a_signature_for_the_coming_key_holds_once_the_key_is_set(in_line: list[
     assert in_line == [new.public.key]
 
 
-def test_a_grant_that_was_revoked_between_admission_and_writer(in_line: list[bytes]) -> None:
+def test_a_grant_revoked_between_admission_and_writer(in_line: list[bytes]) -> None:
     world = make_world()
     envelope = signed(MINT, ANNA)
     checks = checked(world, MINT, envelope)
@@ -159,7 +159,7 @@ def test_a_grant_that_was_revoked_between_admission_and_writer(in_line: list[byt
     assert judged(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
 
 
-def test_a_grant_that_came_or_ended_between_admission_and_writer() -> None:
+def test_a_grant_that_began_or_ended_between_admission_and_writer() -> None:
     world = make_world()
     late = granting(601, NOBODY, Role.OPERATOR, KEYS[NOBODY], operator=8)
     envelope = signed(MINT, NOBODY)
@@ -192,7 +192,7 @@ def test_several_keys_of_one_person(in_line: list[bytes]) -> None:
     assert judged(world, MINT, checks, failed) == ["CREATED"]
 
 
-def test_what_cannot_hold_has_no_job() -> None:
+def test_an_envelope_that_cannot_be_valid_has_no_job() -> None:
     good = signed(PAYMENT, PHONE)
     cases = [
         replace(good, flags=8),
@@ -210,7 +210,7 @@ def test_what_cannot_hold_has_no_job() -> None:
     assert not jobs.verify()["outcome"].any()
 
 
-def test_the_jobs_are_what_was_signed() -> None:
+def test_jobs_contain_the_signed_messages() -> None:
     frame = np.concatenate([PAYMENT, record(Kind.TRANSFER, 502, debit=CARD, credit=SHOP, amount=1), MINT])
     given = [signed(frame[2:], OTTO, first=2), signed(frame[:1], PHONE), signed(frame[1:2], CARD, first=1)]
     given.append(signed(frame, ANNA))
@@ -233,7 +233,7 @@ def _message(envelope: Envelope, frame: Array) -> bytes:
     return envelopes.signing_message(envelope, LEDGER_ID, envelopes.records_digest(covered))
 
 
-def test_a_look_up_beside_a_writer_reads_no_row_that_it_cannot_see() -> None:
+def test_a_concurrent_look_up_reads_no_row_beyond_its_table() -> None:
     """The index may name rows of a table that has grown since it was looked at."""
     world = make_world()
     tables = world.state.tables
@@ -276,7 +276,7 @@ def _set(rows: Array, field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_short_way_for_payments_says_what_the_long_one_says(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fast_path_for_payments_gives_the_same_codes(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = np.concatenate([record(Kind.PAY, 501 + at, debit=PHONE, credit=SHOP, amount=1) for at in range(3)])
     given = as_array([signed(frame[at : at + 1], PHONE, first=at) for at in range(3)])
     checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given).verify()
@@ -291,7 +291,7 @@ def test_the_short_way_for_payments_says_what_the_long_one_says(change: str, mon
     assert short == alone  # the kinds and known ids are the caller's to look at
 
 
-def test_money_out_of_issuance_is_no_payment() -> None:
+def test_two_officers_sign_for_issuance_even_with_a_key() -> None:
     """An issuance account may have a key, and two officers sign for it all the same."""
     world = make_world()
     world.frame(30, record(Kind.SET_KEY, 601, debit=ISSUANCE, key=KEYS[CARD]))
@@ -302,7 +302,7 @@ def test_money_out_of_issuance_is_no_payment() -> None:
     assert judged(world, mint, checks, envelope) == ["NOT_AUTHORISED"]
 
 
-def test_keys_are_found_beside_a_thread_that_opens_accounts() -> None:
+def test_keys_are_found_while_another_thread_opens_accounts() -> None:
     """Tables and indexes grow meanwhile: an answer may be stale, but a key that was there is tried or nothing is."""
     world = make_world()
     asked = as_array([signed(PAYMENT, PHONE), signed(PAYMENT, OTTO), replace(signed(PAYMENT, PHONE), signer=700_123)])

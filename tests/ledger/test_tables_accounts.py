@@ -23,7 +23,7 @@ def test_mint_transfer_and_supply() -> None:
     """)
 
 
-def test_an_id_is_bound_for_ever() -> None:
+def test_an_id_stays_bound() -> None:
     play("""
         transfer  ann  shop      1  id=early           EXCEEDS_BALANCE
         transfer  treasury  ann  5
@@ -39,7 +39,7 @@ def test_an_id_is_bound_for_ever() -> None:
     """)
 
 
-def test_first_code_is_the_first_answer() -> None:
+def test_first_code_is_the_first_result() -> None:
     table = play("transfer ann shop 1 id=early EXCEEDS_BALANCE")
     record = table.sent["early"]
     assert table.sides.frame(1, record) == [(Result.EXISTS, Result.EXCEEDS_BALANCE)]
@@ -113,7 +113,7 @@ def test_sixteen_currencies() -> None:
     )
 
 
-def test_amounts_up_to_the_last_of_64_bits() -> None:
+def test_amounts_up_to_64_bits() -> None:
     play("""
         open      a  WALLET
         open      b  WALLET

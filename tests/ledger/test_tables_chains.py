@@ -22,7 +22,7 @@ WAYS = """
 
 
 @pytest.mark.parametrize("resolve_first", [True, False])
-def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(resolve_first: bool) -> None:
+def test_an_id_bound_in_the_frame_before_a_broken_chain_exists(resolve_first: bool) -> None:
     """In one frame the operations of a broken chain are answered as in frames of their own."""
 
     def answers(*frames: list[str]) -> list[str]:
@@ -44,7 +44,7 @@ def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(resolve_first
     assert answers(["chain", "paid", "chain"]) == [differs, in_chain, in_chain, "CREATED", differs, differs, "EXISTS"]
 
 
-def test_a_chain_is_done_whole() -> None:
+def test_a_chain_succeeds_completely() -> None:
     play(WAYS).play("""
         chain
         transfer  ann  bob   100
@@ -76,7 +76,7 @@ def test_one_refusal_undoes_all_of_a_chain() -> None:
     """)
 
 
-def test_what_a_chain_was_answered_stays() -> None:
+def test_the_results_of_a_chain_stay_bound() -> None:
     table = play(WAYS).play("""
         chain     id=trip
         transfer  ann  bob   100                       LINKED_FAILED
@@ -189,7 +189,7 @@ def test_a_chain_that_binds_nothing_changes_nothing() -> None:
     assert table.sides.state.digest() == digest
 
 
-def test_a_chain_that_knows_one_of_its_ids_is_broken() -> None:
+def test_a_chain_with_a_bound_id_is_broken() -> None:
     play(WAYS).play("""
         transfer  ann  bob  1  id=known
         chain
@@ -211,7 +211,7 @@ def test_a_chain_that_knows_one_of_its_ids_is_broken() -> None:
     """)
 
 
-def test_a_refusal_before_a_repeat_wins() -> None:
+def test_a_refusal_before_a_repeated_id_takes_precedence() -> None:
     play(WAYS).play("""
         chain
         transfer  ann  bob  101  id=twice              EXCEEDS_BALANCE
@@ -240,7 +240,7 @@ def test_two_chains_and_single_operations_share_a_frame() -> None:
     """)
 
 
-def test_the_flag_is_not_known_to_other_kinds_when_the_chain_is_judged() -> None:
+def test_a_kind_outside_chains_refuses_the_flag_linked() -> None:
     play(WAYS).play("""
         chain
         close     cafe                                 FLAGS_UNKNOWN
@@ -273,7 +273,7 @@ def test_delivery_against_payment() -> None:
 # --- settlement ---
 
 
-def test_a_batch_settles_on_what_each_owes_in_the_end() -> None:
+def test_a_batch_settles_on_the_net_amount_of_each_account() -> None:
     play("""
         transfer  treasury  ann  10
         stage     1  ann   bob   500  id=first
@@ -300,7 +300,7 @@ def test_a_batch_settles_on_what_each_owes_in_the_end() -> None:
     """)
 
 
-def test_a_batch_is_settled_whole_or_not_at_all() -> None:
+def test_a_batch_is_settled_completely_or_not_at_all() -> None:
     play("""
         transfer  treasury  ann  10
         stage     1  ann   bob    8
@@ -321,7 +321,7 @@ def test_a_batch_is_settled_whole_or_not_at_all() -> None:
     """)
 
 
-def test_a_settlement_is_judged_by_the_state_it_meets() -> None:
+def test_a_settlement_is_checked_against_the_state_at_settle() -> None:
     play("""
         rules     1  single=1  day=5  balance=20  until=100  reserve=3
         transfer  treasury  ann  20
@@ -374,7 +374,7 @@ def test_blocks_and_closings_stop_a_settlement() -> None:
     """)
 
 
-def test_who_may_be_staged() -> None:
+def test_accounts_that_may_be_staged() -> None:
     play(WAYS).play("""
         currency  978  Europe/Paris
         open      euros  SUSPENSE  currency=978
@@ -394,7 +394,7 @@ def test_who_may_be_staged() -> None:
     """)
 
 
-def test_settlement_may_pass_zero_on_the_way_and_not_64_bits() -> None:
+def test_a_settlement_may_pass_zero_but_not_64_bits() -> None:
     play("""
         stage     1  ann  bob  2^62-5
         stage     1  bob  ann  2^62-5
@@ -412,7 +412,7 @@ def test_settlement_may_pass_zero_on_the_way_and_not_64_bits() -> None:
     """)
 
 
-def test_issuance_settles_without_limit() -> None:
+def test_an_issuance_account_settles_without_limit() -> None:
     play("""
         stage     1  issuance  ann  5_000
         stage     1  ann  issuance  1_000
@@ -480,7 +480,7 @@ def test_two_officers_switch_authority_on() -> None:
     """)
 
 
-def test_officers_whose_time_is_over_do_not_count() -> None:
+def test_officers_whose_grant_ended_do_not_count() -> None:
     play("""
         grant     lin  OFFICER  until=100  id=lin
         grant     wu   OFFICER  until=200  id=wu
@@ -499,7 +499,7 @@ def test_officers_whose_time_is_over_do_not_count() -> None:
     """)
 
 
-def test_rules_only_grow_newer() -> None:
+def test_rules_change_to_newer_versions_only() -> None:
     play("""
         version   0
         upgrade   2  sycee-2

@@ -11,7 +11,7 @@ RICH = """
 """
 
 
-def test_a_hold_keeps_money_ready_until_it_is_posted() -> None:
+def test_a_hold_reserves_money_until_it_is_posted() -> None:
     play(RICH).play("""
         hold      ann  shop  60  until=100  id=room
         moved     nothing
@@ -49,7 +49,7 @@ def test_a_hold_keeps_money_ready_until_it_is_posted() -> None:
     """)
 
 
-def test_only_the_payee_lets_go() -> None:
+def test_only_the_payee_voids_a_two_party_hold() -> None:
     play(RICH).play("""
         hold      ann  shop  60  until=100  id=room
         void      room  ann                            NOT_A_PARTY_TO_HOLD
@@ -70,7 +70,7 @@ def test_only_the_payee_lets_go() -> None:
     """)
 
 
-def test_the_rest_of_a_hold_is_let_go_with_its_last_post() -> None:
+def test_the_last_post_releases_the_rest_of_a_hold() -> None:
     play(RICH).play("""
         hold      ann  shop  60  until=100  id=tank
         post      tank  shop  17  rest
@@ -85,7 +85,7 @@ def test_the_rest_of_a_hold_is_let_go_with_its_last_post() -> None:
     """)
 
 
-def test_a_hold_ends_at_its_very_nanosecond() -> None:
+def test_a_hold_ends_at_its_exact_nanosecond() -> None:
     play(RICH).play("""
         at        50
         hold      ann  shop  60  until=50              HOLD_MUST_END_LATER
@@ -162,7 +162,7 @@ def test_a_hold_ends_when_the_first_of_its_purses_does() -> None:
     """)
 
 
-def test_a_purse_is_let_go_before_it_is_returned() -> None:
+def test_a_held_purse_is_released_before_it_is_returned() -> None:
     play(PACKETS).play("""
         hold      ann  shop  4  purses  until=500  id=meal
         held      meal  4  OPEN  own=0  until=100
@@ -182,7 +182,7 @@ def test_a_purse_is_let_go_before_it_is_returned() -> None:
     """)
 
 
-def test_what_a_hold_is_met_with() -> None:
+def test_money_that_a_hold_uses() -> None:
     play(PACKETS).play("""
         hold      ann  shop  21  purses  until=99      EXCEEDS_BALANCE
         hold      ann  shop  20  purses  until=99  id=purses
@@ -332,7 +332,7 @@ def test_a_shop_posts_all_its_holds_at_once() -> None:
     """)
 
 
-def test_bulk_posts_pass_over_what_is_blocked() -> None:
+def test_bulk_posts_skip_blocked_accounts() -> None:
     play(MANY).play("""
         block     bob  debit
         postholds one  last  shop
@@ -352,7 +352,7 @@ def test_bulk_posts_pass_over_what_is_blocked() -> None:
     """)
 
 
-def test_a_shop_lets_all_its_holds_go_at_once() -> None:
+def test_a_shop_voids_all_its_holds_at_once() -> None:
     play(MANY).play("""
         voidholds last  one  shop                      HOLDS_OUT_OF_ORDER
         voidholds one   none shop                      HOLD_NOT_FOUND
@@ -377,7 +377,7 @@ def test_a_shop_lets_all_its_holds_go_at_once() -> None:
     """)
 
 
-def test_bulk_posts_take_purses_too_and_count_their_movements_through() -> None:
+def test_bulk_posts_use_purses_and_number_their_movements() -> None:
     table = play(PACKETS).play("""
         hold      ann  shop  12  until=90  id=one
         hold      ann  shop   9  until=90  id=two
@@ -391,7 +391,7 @@ def test_bulk_posts_take_purses_too_and_count_their_movements_through() -> None:
     assert [movement.leg for movement in table.sides.twin.movements[-4:]] == [0, 1, 2, 3]
 
 
-def test_what_was_posted_in_bulk_comes_back_by_the_id_of_its_hold() -> None:
+def test_a_bulk_post_is_refunded_by_the_id_of_its_hold() -> None:
     play(PACKETS).play("""
         hold      ann  shop  12  until=90  id=one
         hold      ann  shop   9  until=90  id=two
@@ -434,7 +434,7 @@ def test_an_issuance_account_holds_without_limit() -> None:
     """)
 
 
-def test_holds_count_when_sums_overflow() -> None:
+def test_held_amounts_count_in_overflow_checks() -> None:
     play("""
         open      a  WALLET
         open      b  WALLET

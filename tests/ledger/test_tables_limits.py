@@ -13,7 +13,7 @@ LIMITED = """
 """
 
 
-def test_day_month_and_year_to_the_minor_unit() -> None:
+def test_day_month_and_year_limits_are_exact() -> None:
     play(LIMITED).play("""
         pay       ann  shop  501                       EXCEEDS_BALANCE           # said before the limits
         pay       ann  shop  51                        EXCEEDS_SINGLE_LIMIT
@@ -41,7 +41,7 @@ def test_day_month_and_year_to_the_minor_unit() -> None:
     """)
 
 
-def test_a_day_is_over_when_the_calendar_says_so_and_never_begins_again() -> None:
+def test_a_day_ends_by_the_calendar_and_never_repeats() -> None:
     play(LIMITED).play("""
         pay       ann  shop  50
         day       156  2 1 1
@@ -54,7 +54,7 @@ def test_a_day_is_over_when_the_calendar_says_so_and_never_begins_again() -> Non
     """)
 
 
-def test_nor_does_a_month_or_a_year() -> None:
+def test_a_month_and_a_year_never_repeat() -> None:
     for period in ("month", "year"):
         play(f"""
             rules     1  {period}=60
@@ -92,7 +92,7 @@ def test_each_currency_has_its_own_day() -> None:
     """)
 
 
-def test_an_account_without_a_rule_set_uses_nothing_up() -> None:
+def test_an_account_without_a_rule_set_uses_no_limit() -> None:
     play("""
         transfer  treasury  ann  500
         day       156  1 1 1
@@ -116,7 +116,7 @@ def test_an_account_without_a_rule_set_uses_nothing_up() -> None:
     """)
 
 
-def test_a_hold_is_used_up_at_once_and_comes_back_within_its_period() -> None:
+def test_a_hold_uses_its_limit_at_once_and_restores_it_within_its_period() -> None:
     play(LIMITED).play("""
         hold      ann  shop  51  until=500             EXCEEDS_SINGLE_LIMIT
         hold      ann  shop  50  until=500  id=one
@@ -135,7 +135,7 @@ def test_a_hold_is_used_up_at_once_and_comes_back_within_its_period() -> None:
     """)
 
 
-def test_a_hold_that_times_out_comes_back_to_the_periods_the_account_still_has() -> None:
+def test_a_hold_that_times_out_restores_the_current_periods_only() -> None:
     play(LIMITED).play("""
         hold      ann  shop  50  until=500  id=one
         hold      ann  shop  40  until=600  id=two
@@ -150,7 +150,7 @@ def test_a_hold_that_times_out_comes_back_to_the_periods_the_account_still_has()
     """)
 
 
-def test_the_rest_of_a_post_comes_back() -> None:
+def test_the_released_rest_of_a_post_restores_its_limit() -> None:
     play(LIMITED).play("""
         hold      ann  shop  50  until=500  id=one
         post      one  shop  20  rest
@@ -179,7 +179,7 @@ def test_purse_money_is_not_counted_against_the_wallet() -> None:
     """)
 
 
-def test_a_wallet_holds_no_more_than_it_may() -> None:
+def test_a_balance_limit_is_exact() -> None:
     play("""
         rules     1  balance=100
         setrules  ann  1
@@ -202,7 +202,7 @@ def test_a_wallet_holds_no_more_than_it_may() -> None:
     """)
 
 
-def test_an_account_that_is_not_in_force_can_only_give() -> None:
+def test_an_account_out_of_force_can_only_spend() -> None:
     play("""
         rules     1  from=50  until=100
         setrules  ann  1
@@ -224,7 +224,7 @@ def test_an_account_that_is_not_in_force_can_only_give() -> None:
     """)
 
 
-def test_each_payee_of_a_group_is_told_from_every_other() -> None:
+def test_payees_of_a_group_are_distinguished() -> None:
     """Payees are numbered as they join, and 64 of them share a word of bits: 33 is not 1, nor is 65."""
     shops = [f"shop{number}" for number in range(1, 67)]
     opened = "".join(f"open {shop} MERCHANT\n" for shop in shops)
@@ -236,7 +236,7 @@ def test_each_payee_of_a_group_is_told_from_every_other() -> None:
         table.play(f"pay ann {shop} 1 {'CREATED' if is_in_group else 'PAYEE_NOT_ALLOWED'}")
 
 
-def test_whom_own_money_may_reach() -> None:
+def test_payees_permitted_for_own_money() -> None:
     play("""
         group     1
         join      1  shop
@@ -280,7 +280,7 @@ def test_whom_own_money_may_reach() -> None:
     """)
 
 
-def test_whom_purse_money_may_reach() -> None:
+def test_payees_permitted_for_purse_money() -> None:
     play("""
         open      vault  VAULT
         rules     1  until=100  return=treasury  flags=persons
@@ -307,7 +307,7 @@ def test_whom_purse_money_may_reach() -> None:
     """)
 
 
-def test_what_one_pay_takes_from_a_purse_and_one_drop_puts_in() -> None:
+def test_limits_of_one_pay_and_one_drop_of_a_purse() -> None:
     play("""
         rules     1  until=100  return=treasury  single=4  balance=9  day=1  month=1  year=1  reserve=50
         programme 1  treasury  2
@@ -357,7 +357,7 @@ def test_rules_change_at_a_stated_time() -> None:
     """)
 
 
-def test_the_last_word_on_what_is_to_come_counts() -> None:
+def test_the_last_scheduled_version_counts() -> None:
     play(LIMITED).play("""
         rules     1  single=10  effective=200
         rules     1  single=20  effective=150          # in its place, though sooner
@@ -374,7 +374,7 @@ def test_the_last_word_on_what_is_to_come_counts() -> None:
     """)
 
 
-def test_what_no_longer_fits_stays_and_can_only_shrink() -> None:
+def test_a_balance_above_a_new_limit_stays_and_can_only_shrink() -> None:
     play("""
         rules     1  balance=100  day=100
         setrules  ann  1
@@ -420,7 +420,7 @@ def test_a_programmes_rules_change_too_but_for_its_window() -> None:
     """)
 
 
-def test_a_merchant_keeps_money_ready_for_refunds() -> None:
+def test_a_merchant_keeps_its_refund_reserve() -> None:
     play("""
         rules     1  reserve=20
         setrules  shop  1
@@ -439,7 +439,7 @@ def test_a_merchant_keeps_money_ready_for_refunds() -> None:
     """)
 
 
-def test_a_reserve_does_not_hold_issuance_back() -> None:
+def test_a_refund_reserve_does_not_limit_an_issuance_account() -> None:
     play("""
         rules     1  reserve=20  single=500  day=700
         setrules  issuance  1
@@ -450,7 +450,7 @@ def test_a_reserve_does_not_hold_issuance_back() -> None:
     """)
 
 
-def test_refunds_are_in_time_to_the_nanosecond() -> None:
+def test_the_refund_window_is_exact_to_the_nanosecond() -> None:
     play("""
         rules     1  window=2
         setrules  shop  1
@@ -474,7 +474,7 @@ def test_refunds_are_in_time_to_the_nanosecond() -> None:
     """)
 
 
-def test_a_drop_is_among_what_its_funder_may_give() -> None:
+def test_a_drop_counts_in_the_limits_of_its_funder() -> None:
     play("""
         open      fund  FUNDER
         transfer  treasury  fund  100
@@ -496,7 +496,7 @@ def test_a_drop_is_among_what_its_funder_may_give() -> None:
     """)
 
 
-def test_what_is_dropped_from_issuance_is_minted_within_its_cap() -> None:
+def test_a_drop_from_issuance_counts_in_the_minting_cap() -> None:
     play("""
         rules     1  until=100  return=treasury
         rules     2  day=25

@@ -25,7 +25,7 @@ PACKETS = """
 """
 
 
-def test_a_pay_takes_purses_by_their_end_and_own_money_last() -> None:
+def test_a_pay_uses_purses_by_their_end_and_own_money_last() -> None:
     play(PACKETS).play("""
         pay       ann  shop  22
         moved     PAY_PURSE  1/0  shop  10
@@ -41,7 +41,7 @@ def test_a_pay_takes_purses_by_their_end_and_own_money_last() -> None:
     """)
 
 
-def test_a_purse_pays_only_whom_its_groups_allow() -> None:
+def test_a_purse_pays_only_payees_of_its_groups() -> None:
     play(PACKETS).play("""
         pay       ann  cafe  16                        EXCEEDS_BALANCE           # 10 of purse 1, 5 of her own
         pay       ann  cafe  11
@@ -64,7 +64,7 @@ def test_a_purse_pays_only_whom_its_groups_allow() -> None:
     """)
 
 
-def test_equal_ends_go_by_programme_and_then_by_member() -> None:
+def test_purses_with_equal_ends_are_ordered_by_programme_and_member() -> None:
     play("""
         rules     1  until=100  return=treasury
         programme 7  treasury  2  rules=1
@@ -121,7 +121,7 @@ def test_spending_ends_exactly_at_until_and_starts_exactly_at_from() -> None:
     """)
 
 
-def test_claims_have_a_window_of_their_own() -> None:
+def test_claims_have_a_separate_window() -> None:
     play("""
         rules     1  until=100  return=treasury
         programme 1  treasury  3  claim=20..40
@@ -156,7 +156,7 @@ def test_claims_have_a_window_of_their_own() -> None:
     """)
 
 
-def test_cohorts_come_in_order_and_are_sealed_once() -> None:
+def test_members_are_added_in_order_and_sealed_once() -> None:
     play("""
         rules     1  until=100  return=treasury
         rules     2  until=100
@@ -233,7 +233,7 @@ def test_a_drop_is_all_or_nothing() -> None:
     """)
 
 
-def test_a_wallet_holds_sixteen_purses() -> None:
+def test_a_wallet_has_at_most_sixteen_purses() -> None:
     table = play("rules 1 until=100 return=treasury\nrules 2 until=200 return=treasury")
     table.play("programme 1 treasury 10\nprogramme 2 treasury 10")
     for programme in (1, 2):
@@ -259,7 +259,7 @@ def test_a_wallet_holds_sixteen_purses() -> None:
     table.play("moved PAY_PURSE 3/0 shop 1\nmoved PAY_PURSE 3/1 shop 1")
 
 
-def test_four_groups_and_no_more_may_be_named() -> None:
+def test_a_rule_set_has_at_most_four_groups() -> None:
     play("""
         group     1
         group     64
@@ -340,7 +340,7 @@ VOUCHERS = """
 """
 
 
-def test_a_purse_is_passed_over_in_payments_below_its_least() -> None:
+def test_a_purse_is_skipped_in_payments_below_its_minimum() -> None:
     play(VOUCHERS).play("""
         pay       ann  shop  19                        # one below: only the purse that has no least
         moved     PAY_PURSE  3/0  shop  10
@@ -375,7 +375,7 @@ def test_a_purse_is_passed_over_in_payments_below_its_least() -> None:
     """)
 
 
-def test_a_hold_takes_purses_by_its_own_amount_and_a_post_by_what_is_held() -> None:
+def test_the_least_payment_applies_to_the_amount_of_the_hold() -> None:
     play(VOUCHERS).play("""
         hold      ann  shop  19  until=90  id=small
         purse     1 0  10
@@ -389,7 +389,7 @@ def test_a_hold_takes_purses_by_its_own_amount_and_a_post_by_what_is_held() -> N
     """)
 
 
-def test_a_least_payment_gates_nothing_that_comes_back() -> None:
+def test_a_least_payment_does_not_limit_returned_money() -> None:
     play(VOUCHERS).play("""
         pay       ann  shop  30  id=dinner
         refund    dinner  5
@@ -407,7 +407,7 @@ def test_a_least_payment_gates_nothing_that_comes_back() -> None:
     """)
 
 
-def test_a_least_payment_changes_at_a_stated_time_and_keeps_no_reserve() -> None:
+def test_a_least_payment_changes_at_a_future_time_without_a_reserve() -> None:
     play(VOUCHERS).play("""
         rules     1  until=100  return=treasury  least=5  effective=50
         pass      49

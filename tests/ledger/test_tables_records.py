@@ -86,7 +86,7 @@ def test_every_kind_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(("line", "used", "flags"), ROWS)
-def test_each_byte_that_a_kind_does_not_use_must_be_zero(line: str, used: str, flags: str) -> None:
+def test_unused_bytes_of_a_kind_must_be_zero(line: str, used: str, flags: str) -> None:
     record = Verbs().record(line)
     assert answers(record) == [None]
     ranges = [tuple(map(int, part.split("-"))) for part in used.split() if "-" in part]
@@ -102,7 +102,7 @@ def test_each_byte_that_a_kind_does_not_use_must_be_zero(line: str, used: str, f
 
 
 @pytest.mark.parametrize(("line", "used", "flags"), ROWS)
-def test_a_kind_knows_its_flags_and_no_others(line: str, used: str, flags: str) -> None:
+def test_a_kind_accepts_its_flags_and_no_others(line: str, used: str, flags: str) -> None:
     record = Verbs().record(line)
     kind = Kind(int(record["kind"][0]))
     known = set(map(int, flags.split()))
@@ -113,7 +113,7 @@ def test_a_kind_knows_its_flags_and_no_others(line: str, used: str, flags: str) 
     assert refused == [flag for flag in FLAGS if flag not in known]
 
 
-def test_numbers_that_name_no_kind() -> None:
+def test_unknown_kind_numbers() -> None:
     records = np.repeat(Verbs().record("group 1"), 300)
     records["kind"] = [*range(299), 65_535]
     named = [

@@ -13,7 +13,7 @@ REFUNDED = (
 )
 
 
-def test_refunds_are_slices_of_own_money_and_then_the_purses_from_the_last() -> None:
+def test_refunds_return_own_money_first_and_then_purses_in_reverse() -> None:
     play(REFUNDED).play("""
         refund    lunch  1
         moved     REFUND_OWN    shop  ann  1
@@ -36,7 +36,7 @@ def test_refunds_are_slices_of_own_money_and_then_the_purses_from_the_last() -> 
     """)
 
 
-def test_refunds_need_a_pay_that_stands_and_money_to_give_back() -> None:
+def test_refunds_need_a_successful_pay_and_money() -> None:
     play(REFUNDED).play("""
         refund    nothing  1                           ORIGINAL_NOT_FOUND
         transfer  shop  bob  1  id=sent
@@ -62,7 +62,7 @@ NEARLY_FULL = """
 """
 
 
-def test_overflow_is_judged_for_the_whole_refund() -> None:
+def test_overflow_is_checked_for_the_whole_refund() -> None:
     play(REFUNDED + NEARLY_FULL.format(name="ann", last="2^62-10")).play("""
         refund    lunch  6                             OVERFLOWS_CREDITS         # though 2 of them are for her
         refund    lunch  5
@@ -72,7 +72,7 @@ def test_overflow_is_judged_for_the_whole_refund() -> None:
     """)
 
 
-def test_overflow_of_what_goes_home_from_a_purse_that_is_over_by_time_alone() -> None:
+def test_overflow_of_a_refund_to_a_purse_after_its_end() -> None:
     play(REFUNDED + NEARLY_FULL.format(name="treasury", last="2^62-1_005")).play("""
         at        100                                  # nobody expired purse 1 yet
         refund    lunch  16                            OVERFLOWS_CREDITS         # though 4 of them go home
@@ -85,7 +85,7 @@ def test_overflow_of_what_goes_home_from_a_purse_that_is_over_by_time_alone() ->
     """)
 
 
-def test_after_expiry_a_purses_part_goes_home_at_once() -> None:
+def test_after_expiry_a_purses_part_returns_at_once() -> None:
     play(REFUNDED).play("""
         at        100                                  # purse 1 is over by time, though nobody expired it yet
         refund    lunch  16
@@ -105,7 +105,7 @@ def test_after_expiry_a_purses_part_goes_home_at_once() -> None:
     """)
 
 
-def test_what_cannot_be_credited_goes_to_suspense() -> None:
+def test_money_that_cannot_be_credited_goes_to_suspense() -> None:
     play(REFUNDED).play("""
         open      other  SUSPENSE
         block     ann  credit

@@ -7,7 +7,7 @@ from tests.ledger.test_tables_programmes import PACKETS
 from tests.ledger.test_tables_refunds import REFUNDED
 
 
-def test_a_transfer_is_reversed_as_far_as_money_is_there() -> None:
+def test_a_transfer_is_reversed_as_far_as_money_is_available() -> None:
     play("""
         transfer  treasury  ann  100  id=wrong
         transfer  ann  bob  60
@@ -34,7 +34,7 @@ def test_a_transfer_is_reversed_as_far_as_money_is_there() -> None:
     """)
 
 
-def test_a_reversal_goes_back_the_way_the_pay_came() -> None:
+def test_a_reversal_returns_money_to_the_purses_of_the_pay() -> None:
     play(REFUNDED).play("""
         refund    lunch  1
         moved     REFUND_OWN  shop  ann  1
@@ -57,7 +57,7 @@ def test_a_reversal_goes_back_the_way_the_pay_came() -> None:
     """)
 
 
-def test_what_is_taken_back_from_is_closed_or_blocked() -> None:
+def test_a_reversal_debits_a_blocked_account_and_not_a_closed_one() -> None:
     play("""
         transfer  treasury  ann  10
         transfer  ann  shop  10  id=sent
@@ -72,7 +72,7 @@ def test_what_is_taken_back_from_is_closed_or_blocked() -> None:
     """)
 
 
-def test_what_is_held_is_not_there_to_be_taken() -> None:
+def test_held_money_is_not_reversed() -> None:
     play("""
         transfer  treasury  shop  50  id=sent
         hold      shop  bob  30  until=100
@@ -85,7 +85,7 @@ def test_what_is_held_is_not_there_to_be_taken() -> None:
     """)
 
 
-def test_a_reversal_ignores_limits_and_uses_nothing_up() -> None:
+def test_a_reversal_ignores_limits_and_uses_none() -> None:
     play("""
         transfer  treasury  ann  50
         pay       ann  shop  50  id=lunch
@@ -99,7 +99,7 @@ def test_a_reversal_ignores_limits_and_uses_nothing_up() -> None:
     """)
 
 
-def test_posts_are_reversed_and_waterfalls_are_no_legs() -> None:
+def test_posts_are_reversed_without_their_waterfall() -> None:
     play("""
         open      vault  VAULT
         open      way    IN_TRANSIT
@@ -117,7 +117,7 @@ def test_posts_are_reversed_and_waterfalls_are_no_legs() -> None:
     """)
 
 
-def test_what_was_paid_to_issuance_comes_back_whole() -> None:
+def test_money_paid_to_issuance_is_reversed_in_full() -> None:
     play("""
         transfer  treasury  issuance  400  id=burnt
         reverse   burnt  400
@@ -141,7 +141,7 @@ def test_a_suspense_account_that_was_paid_reverses_to_itself() -> None:
     """)
 
 
-def test_overflow_is_judged_for_the_whole_reversal() -> None:
+def test_overflow_is_checked_for_the_whole_reversal() -> None:
     play("""
         open      a  WALLET
         open      b  WALLET
@@ -168,7 +168,7 @@ def test_overflow_is_judged_for_the_whole_reversal() -> None:
     """)
 
 
-def test_reasons_stand_side_by_side() -> None:
+def test_several_reasons_block_an_account_together() -> None:
     play("""
         transfer  treasury  ann  10
         block     ann  debit   COURT_ORDER
@@ -195,7 +195,7 @@ def test_reasons_stand_side_by_side() -> None:
     """)
 
 
-def test_a_drop_and_a_claim_find_blocks_in_their_way() -> None:
+def test_blocks_stop_a_drop_and_a_claim() -> None:
     play(PACKETS).play("""
         block     bob  credit  SANCTIONS
         claim     1  Bob  bob                          CREDIT_ACCOUNT_BLOCKED
@@ -213,7 +213,7 @@ def test_a_drop_and_a_claim_find_blocks_in_their_way() -> None:
 # --- final ---
 
 
-def test_what_an_account_received_as_final_is_never_reversed() -> None:
+def test_a_final_transfer_is_never_reversed() -> None:
     play("""
         rules     1  flags=final
         setrules  shop  1
@@ -261,7 +261,7 @@ def test_a_transfer_is_final_by_the_rules_of_the_time_when_it_was_received() -> 
     """)
 
 
-def test_a_final_transfer_of_a_chain_that_was_undone_is_none() -> None:
+def test_a_final_transfer_of_an_undone_chain_does_not_exist() -> None:
     play("""
         rules     1  flags=final
         setrules  shop  1

@@ -116,7 +116,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("before", "code"), WRONG.values(), ids=WRONG)
-def test_one_leg_stops_all_of_them(before: str, code: str) -> None:
+def test_one_refused_leg_stops_the_batch(before: str, code: str) -> None:
     table = house().play(LEGS)
     for line in before.split(" ; "):
         table.play(line)
@@ -128,7 +128,7 @@ def test_one_leg_stops_all_of_them(before: str, code: str) -> None:
     assert {name: table.account_of(name).balance for name in accounts} == balances
 
 
-def test_each_account_is_judged_on_its_own_net() -> None:
+def test_limits_apply_to_the_net_amount_of_each_account() -> None:
     """An account has one currency: what the same bank gets in another one helps it nothing."""
     house().play("""
         rules     1  day=20
@@ -152,7 +152,7 @@ def test_each_account_is_judged_on_its_own_net() -> None:
 # --- whose batch it is ---
 
 
-def test_a_stranger_stages_settles_and_discards_nothing() -> None:
+def test_another_operator_stages_settles_and_discards_nothing() -> None:
     house().play("""
         stage     1  ann-cny  bob-cny  900
         batch     1  1  900  operator=1
@@ -179,7 +179,7 @@ def test_a_stranger_stages_settles_and_discards_nothing() -> None:
 # --- numbers ---
 
 
-def test_a_new_batch_takes_the_next_number() -> None:
+def test_a_new_batch_has_the_next_number() -> None:
     house().play("""
         stage     2  ann-cny  bob-cny  1              BATCH_NOT_FOUND
         settle    1  1  1                             BATCH_NOT_FOUND
@@ -196,7 +196,7 @@ def test_a_new_batch_takes_the_next_number() -> None:
     """)
 
 
-def test_a_number_is_never_used_again() -> None:
+def test_a_batch_number_is_never_reused() -> None:
     house().play("""
         stage     1  ann-cny  bob-cny  1
         settle    1  1  1
@@ -214,7 +214,7 @@ def test_a_number_is_never_used_again() -> None:
     """)
 
 
-def test_rows_are_used_again() -> None:
+def test_rows_of_finished_batches_are_reused() -> None:
     """Memory is proportional to what is open, and payments keep their order in rows that were used before."""
     table = house()
     for first in range(1, 400, 4):
@@ -242,7 +242,7 @@ def test_rows_are_used_again() -> None:
     assert not state.batches["number"].any()
 
 
-def test_the_last_number() -> None:
+def test_the_last_batch_number() -> None:
     table = house()
     table.sides.state.tables.counters[constants.NEWEST_BATCH] = table.sides.twin.newest_batch = limits.BATCHES_MAX - 1
     table.play("""

@@ -58,7 +58,7 @@ def test_a_shop_is_swept_in_the_evening() -> None:
     """)
 
 
-def test_who_may_take_part_in_a_send() -> None:
+def test_accounts_permitted_in_a_send() -> None:
     play(WAYS).play("""
         currency  978  Europe/Paris
         open      euros  SUSPENSE  currency=978
@@ -88,7 +88,7 @@ def test_who_may_take_part_in_a_send() -> None:
     """)
 
 
-def test_money_in_transit_is_moved_by_nothing_else() -> None:
+def test_only_confirm_and_reject_move_money_in_transit() -> None:
     play(WAYS).play("""
         send      vault  ann  80
         transfer  way  bob    1                        ACCOUNT_IS_IN_TRANSIT
@@ -112,7 +112,7 @@ def test_money_in_transit_is_moved_by_nothing_else() -> None:
     """)
 
 
-def test_a_reject_brings_money_back_whatever_the_limits_say() -> None:
+def test_a_reject_returns_money_above_all_limits() -> None:
     play(WAYS).play("""
         rules     1  balance=100  day=100  until=1_000
         setrules  ann  1
@@ -141,7 +141,7 @@ def test_a_reject_brings_money_back_whatever_the_limits_say() -> None:
     """)
 
 
-def test_what_is_sent_to_a_wallet_must_fit_it() -> None:
+def test_money_sent_to_a_wallet_must_fit_its_limit() -> None:
     play(WAYS).play("""
         rules     1  balance=100  from=10  until=90
         setrules  ann  1
@@ -162,7 +162,7 @@ def test_what_is_sent_to_a_wallet_must_fit_it() -> None:
     """)
 
 
-def test_what_cannot_arrive_goes_to_suspense() -> None:
+def test_a_send_that_cannot_arrive_goes_to_suspense() -> None:
     play(WAYS).play("""
         send      vault  ann  30  id=in
         block     ann  credit  DECEASED
@@ -180,7 +180,7 @@ def test_what_cannot_arrive_goes_to_suspense() -> None:
     """)
 
 
-def test_issuance_is_its_own_suspense_account_when_money_comes_back() -> None:
+def test_an_issuance_account_is_its_own_suspense_account_for_rejects() -> None:
     play(WAYS).play("""
         send      issuance  vault  30  id=mint
         block     issuance  credit
@@ -201,7 +201,7 @@ FULL = (
 )
 
 
-def test_what_a_wallet_may_not_hold_flows_over_to_the_bank() -> None:
+def test_the_excess_of_a_wallet_flows_to_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  130  id=pay
         moved     TRANSFER   treasury  ann  130
@@ -232,7 +232,7 @@ def test_what_a_wallet_may_not_hold_flows_over_to_the_bank() -> None:
     """)
 
 
-def test_a_post_flows_over_and_a_bulk_post_does_not() -> None:
+def test_a_post_may_overflow_and_a_bulk_post_does_not() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90
         hold      treasury  ann  40  until=100  id=one
@@ -260,7 +260,7 @@ def test_a_post_flows_over_and_a_bulk_post_does_not() -> None:
     """)
 
 
-def test_what_a_post_lets_go_takes_no_room_at_the_bank() -> None:
+def test_the_released_rest_of_a_post_uses_no_space_at_the_bank() -> None:
     """Ann may have 100, has 50, and 100 are held for her; the bank has room for 30."""
     held = (
         FULL
@@ -296,7 +296,7 @@ def test_what_a_post_lets_go_takes_no_room_at_the_bank() -> None:
     """)
 
 
-def test_a_waterfall_needs_a_way_to_the_bank() -> None:
+def test_a_waterfall_needs_an_open_link_to_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  100
         block     way  credit
@@ -326,7 +326,7 @@ def test_a_waterfall_needs_a_way_to_the_bank() -> None:
     """)
 
 
-def test_nothing_flows_over_to_where_it_came_from() -> None:
+def test_a_waterfall_does_not_return_money_to_its_payer() -> None:
     """She has room for the excess alone, and the whole of it would come back to her."""
     play(FULL).play("""
         transfer  treasury  ann  95
@@ -337,7 +337,7 @@ def test_nothing_flows_over_to_where_it_came_from() -> None:
     """)
 
 
-def test_a_post_counts_once_when_the_banks_room_is_judged() -> None:
+def test_a_post_counts_once_in_the_headroom_of_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90
         rules     2  balance=515
@@ -350,7 +350,7 @@ def test_a_post_counts_once_when_the_banks_room_is_judged() -> None:
     """)
 
 
-def test_no_more_flows_over_than_the_bank_may_hold() -> None:
+def test_a_waterfall_stays_within_the_limit_of_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90
         rules     2  balance=520
@@ -378,7 +378,7 @@ def test_no_more_flows_over_than_the_bank_may_hold() -> None:
     """)
 
 
-def test_a_wallet_that_is_its_payers_bank_is_paid_back_over_its_limit() -> None:
+def test_a_payers_bank_receives_rejected_money_above_its_limit() -> None:
     play(FULL).play("""
         rules     1  balance=100  day=1  effective=50  # what flows over is not given, and counts as nothing
         pass      50
@@ -395,7 +395,7 @@ def test_a_wallet_that_is_its_payers_bank_is_paid_back_over_its_limit() -> None:
     """)
 
 
-def test_links_lead_to_ways_and_ways_to_banks() -> None:
+def test_links_connect_accounts_transit_accounts_and_banks() -> None:
     play(WAYS).play("""
         open      other  IN_TRANSIT
         currency  978  Europe/Paris
@@ -419,7 +419,7 @@ def test_links_lead_to_ways_and_ways_to_banks() -> None:
     """)
 
 
-def test_ways_fill_up_too() -> None:
+def test_transit_accounts_overflow_too() -> None:
     play(FULL).play("""
         open      rich  VAULT
         open      poor  WALLET
