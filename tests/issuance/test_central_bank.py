@@ -1,4 +1,4 @@
-"""The central bank: digital money only against reserves, and supply equal to what was converted, to the cent."""
+"""The central bank: digital money only against reserves, and a supply equal to the converted reserves."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_refusal_stays_bound_when_reserves_arrive(ledger: Ledger, bank: Centra
     with pytest.raises(Refused):
         bank.issue(ledger, some_ids("issued", 2), operator, 100)
     bank.credit_reserves(ledger, one_id("paid in"), operator, 100)
-    with pytest.raises(Refused):  # the ids are bound: nobody's old request comes true later
+    with pytest.raises(Refused):  # the ids are bound: an old request cannot succeed later
         bank.issue(ledger, some_ids("issued", 2), operator, 100)
     assert supply(ledger) == 0
     bank.issue(ledger, some_ids("issued anew", 2), operator, 100)
@@ -118,7 +118,7 @@ def test_a_repeated_call_issues_once(ledger: Ledger, bank: CentralBank) -> None:
 
 
 def test_half_of_a_mint_cannot_succeed(ledger: Ledger, bank: CentralBank) -> None:
-    # Both transfers or neither: whoever took the reserves alone used an id up, and the mint does not go on from there.
+    # Both transfers succeed or neither: a separate transfer of the reserves binds the id, and the mint is refused.
     bank.credit_reserves(ledger, one_id("paid in"), bank.treasury, 900)
     issued = some_ids("issued", 2)
     taken = operations.transfer(ids.to_int(issued[0]), debit=bank.treasury.reserve, credit=bank.converted, amount=900)
@@ -149,7 +149,7 @@ def test_a_blocked_vault_keeps_its_reserves(ledger: Ledger, bank: CentralBank) -
     operator = bank.operators[0]
     bank.credit_reserves(ledger, one_id("paid in"), operator, 100)
     ledger.block(operator.money, Reason.COURT_ORDER, sides=Block.CREDIT)
-    for _ in range(2):  # and so it stays: the ids are bound
+    for _ in range(2):  # the refusal stays: the ids are bound
         with pytest.raises(Refused, match="nothing issued: minting failed: CREDIT_ACCOUNT_BLOCKED"):
             bank.issue(ledger, some_ids("issued", 2), operator, 100)
     assert (supply(ledger), reserves(ledger, operator), ledger.balance(bank.converted)) == (0, 100, 0)

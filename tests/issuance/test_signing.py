@@ -1,4 +1,4 @@
-"""Minting under two officers' signatures: what is signed well enough is taken, and nothing else moves a cent."""
+"""Minting with the signatures of two officers: without the required signatures no money moves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def person(number: int, algorithm: str = "ed25519") -> Signer:
 
 ANNA, BERT, DESK, OTTO, OLGA, TINA = person(1), person(2, "p256"), person(3), person(4), person(5, "p256"), person(6)
 OFFICERS = (ANNA, BERT)
-OPERATORS = {0: DESK, 1: OTTO, 2: OLGA, 3: TINA}  # the desk's are the bank's own accounts, Tina's the treasury's
+OPERATORS = {0: DESK, 1: OTTO, 2: OLGA, 3: TINA}  # operator 0 has the bank's own accounts, operator 3 the treasury's
 
 
 def some_ids(purpose: str, count: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def one_id(purpose: str) -> int:
 
 @dataclass
 class House:
-    """A ledger with authority, its bank opened by two officers, and reserves paid in for operator 1."""
+    """Ledger with authority, a bank opened by two officers, and reserves of operator 1."""
 
     folder: Path
     ledger: Ledger
@@ -95,9 +95,9 @@ def test_two_officers_and_the_operator_mint(house: House) -> None:
     [
         ((ANNA, OTTO), Result.TWO_PERSONS_MUST_SIGN),
         ((OTTO,), Result.NOT_AUTHORISED),
-        ((ANNA, BERT), Result.NOT_AUTHORISED),  # nobody takes an operator's reserves without it
+        ((ANNA, BERT), Result.NOT_AUTHORISED),  # the operator must sign for its reserves
         ((ANNA, BERT, OLGA), Result.NOT_AUTHORISED),
-        ((ANNA, BERT, OTTO, OLGA), Result.NOT_AUTHORISED),  # who signs what is not theirs is told so
+        ((ANNA, BERT, OTTO, OLGA), Result.NOT_AUTHORISED),  # OLGA has no authority for any record
         ((ANNA, Signer(2, ANNA.key), OTTO), Result.SIGNATURE_INVALID),
         ((ANNA, BERT, OTTO, person(9)), Result.SIGNER_NOT_FOUND),
     ],
@@ -112,7 +112,7 @@ def test_a_mint_without_the_required_signatures_is_refused(
     assert refused.value.hint is not None
     assert (house.supply, house.ledger.balance(house.bank.operators[0].reserve)) == (0, 5_000)
     assert house.ledger.sequencer.durable_sequence == frames
-    # Nothing was bound: signed as it must be, the same request is taken.
+    # No id was bound: the same request succeeds with the required signatures.
     house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), house.bank.operators[0], 3_000)
     assert house.supply == 3_000
 
@@ -191,7 +191,7 @@ def wallets(bank: CentralBank, operators: np.ndarray, purpose: str = "wallets") 
 
 def test_a_bulk_has_one_signature_per_operator_and_frame(house: House) -> None:
     operators = np.where(np.arange(20_000) % 3, 1, 2)
-    operators[-3_000:] = 1  # so that the last frame is the first operator's alone
+    operators[-3_000:] = 1  # the last frame has records of the first operator only
     records = wallets(house.bank, operators)
     both = house.by(OTTO, OLGA)
     sealed = both.sign(records, by=operators - 1)
@@ -238,7 +238,7 @@ def linked(*lengths: int) -> np.ndarray:
 
 
 def ranges(records: np.ndarray, signatures: int) -> list[tuple[int, int]]:
-    """Return first and end of each frame's records beside this number of envelopes."""
+    """Return first and end of each frame's records with this number of envelopes."""
     parts = prepare(records).split_into_frames(signatures * ENVELOPE_BYTES)
     ends = np.cumsum([part.size for part in parts], dtype=np.int64).tolist()
     return list(zip([0, *ends], ends, strict=False))
@@ -266,7 +266,7 @@ def test_a_chain_that_fits_no_frame_is_refused(house: House) -> None:
         house.by(OTTO).sign(open_ended)
 
 
-# --- what cannot be meant ---
+# --- invalid arguments ---
 
 
 def test_one_person_is_not_two_officers(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Whose signature each kind needs, as one table; every code; and signatures used for what they were not given for."""
+"""Signers required by each kind, as one table; every code of signatures; signatures used in the wrong place."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ OPERATOR_8, OWNER_8 = "operator 8, or an officer", "operator 8"
 PHONES, CARDS = "the phone's key", "the card's key"
 PHONES_WITH_7 = "the phone's key and operator 7"
 
-# Who signs, and which of the needs above that is enough for. Anna twice is one person.
+# Signers, and the requirements above that their signatures satisfy. Anna with two keys is one person.
 GOOD_FOR: dict[tuple[int | str, ...], set[str]] = {
     (): {NOTHING},
     (ANNA,): {NOTHING, ANY, OFFICER, STAFF, OPERATOR, OPERATOR_8},
@@ -226,7 +226,7 @@ def test_reserved_bytes_are_zero() -> None:
 def test_an_envelope_expires_at_valid_until() -> None:
     assert shared().authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS - 1) == ["CREATED"]
     assert shared().authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
-    # Of two things that are wrong the code that stands higher is given.
+    # With two errors, the code with the higher precedence is returned.
     broken = replace(BY_PHONE, signature=bytes(64))
     assert shared().authorise(PAYMENT, broken, now_ns=UNTIL_NS) == ["SIGNATURE_INVALID"]
     unknown = replace(BY_PHONE, signer=MISSING)
@@ -253,7 +253,7 @@ def test_a_signature_is_valid_for_one_ledger_record_and_range_only(signer: int) 
 
 
 def test_a_signature_over_part_of_a_chain_does_not_count() -> None:
-    """Else whoever has a signature over a part could put it into another chain."""
+    """Otherwise a signature over a part of a chain could be used in another chain."""
     chain = np.concatenate([
         record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=5),
         record(Kind.TRANSFER, 502, debit=PURSE, credit=PHONE, amount=5),
@@ -263,7 +263,7 @@ def test_a_signature_over_part_of_a_chain_does_not_count() -> None:
     assert shared().authorise(chain, *by_both) == ["CREATED", "CREATED"]
     assert shared().authorise(chain, signed(chain[:1], PHONE), by_both[1]) == ["NOT_AUTHORISED", "CREATED"]
     assert shared().authorise(chain, by_both[0], signed(chain[1:], OTTO, first=1)) == ["CREATED", "NOT_AUTHORISED"]
-    # What stands alone was signed alone, and does not vouch once it is the end of a chain.
+    # The envelope over the second record alone is valid for a single record, but not at the end of a chain.
     assert shared().authorise(chain[1:], signed(chain[1:], OTTO)) == ["CREATED"]
 
 
@@ -332,7 +332,7 @@ def test_two_officers_may_sign_different_ranges() -> None:
 
 
 def test_only_the_operator_adds_payments_to_its_batch() -> None:
-    """A customer with a key adds nothing alone, and the operator alone does not spend the customer's money."""
+    """A customer with a key cannot stage a payment alone, and the operator alone cannot spend the customer's money."""
     theirs = record(Kind.STAGE, 501, debit=PURSE, credit=SHOP, amount=50, number=1)
     customers = record(Kind.STAGE, 502, debit=PHONE, credit=SHOP, amount=1, number=1)
     alone = [(PHONE,), (OTTO,), (OTTO, ANNA), (PHONE, ANNA), (PHONE, OLGA), (PHONE, CARD), (ANNA, BERT)]
@@ -340,7 +340,7 @@ def test_only_the_operator_adds_payments_to_its_batch() -> None:
     for signers in alone + together:
         expected = "CREATED" if signers in together else "NOT_AUTHORISED"
         assert shared().authorise(customers, *(signed(customers, each) for each in signers)) == [expected], signers
-    # The same where one envelope covers several records: the customer's signature is for its own record alone.
+    # The same with one envelope over several records: the customer's signature counts only for its own record.
     frame = np.concatenate([theirs, customers])
     operators = signed(frame, OTTO)
     assert shared().authorise(frame, operators) == ["CREATED", "NOT_AUTHORISED"]
@@ -349,7 +349,7 @@ def test_only_the_operator_adds_payments_to_its_batch() -> None:
     assert shared().authorise(frame, signed(frame, PHONE)) == ["NOT_AUTHORISED"] * 2
     officers = [signed(frame, ANNA), signed(frame, BERT)]
     assert shared().authorise(frame, *officers) == ["NOT_AUTHORISED"] * 2
-    # And where every record has an envelope of the account that it debits, which is enough for payments.
+    # The same with an envelope of the debited account per record, which is sufficient for payments.
     by_cards = record(Kind.STAGE, 503, debit=CARD, credit=SHOP, amount=1, number=1)
     frame = np.concatenate([customers, by_cards])
     by_payers = [signed(customers, PHONE), signed(by_cards, CARD, first=1)]
@@ -371,7 +371,7 @@ def test_malformed_and_bound_operations_need_no_signature() -> None:
     again = record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100)
     assert shared().authorise(again) == ["CREATED"]
     assert shared().authorise(bulk, signed(bulk[:2], OTTO)) == ["CREATED", "CREATED", "NOT_AUTHORISED"]
-    # Even under an envelope that is no good: what they are answered does not hang on it.
+    # Their codes do not depend on the envelope, even if it is invalid.
     assert shared().authorise(bulk, signed(bulk[:2], NOBODY)) == ["CREATED", "SIGNER_NOT_FOUND", "NOT_AUTHORISED"]
 
 
@@ -423,7 +423,7 @@ def test_without_authority_invalid_signatures_are_refused_too() -> None:
     assert world.authorise(PAYMENT, replace(BY_PHONE, signature=bytes(64))) == ["SIGNATURE_INVALID"]
     assert world.authorise(PAYMENT, signed(PAYMENT, ANNA)) == ["SIGNER_NOT_FOUND"]
     assert world.authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
-    # Who signs has no authority that could be missing, since nothing is needed.
+    # No operation needs a signature, so no signer lacks authority.
     assert world.authorise(PAYMENT, signed(PAYMENT, CARD)) == ["CREATED"]
 
 

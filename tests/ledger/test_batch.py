@@ -1,4 +1,4 @@
-"""Where a submission may be cut into frames, and what becomes of a unit in which something is refused."""
+"""Division of a submission into frames, and refusal of units with a refused operation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ranges(*of: tuple[int, int]) -> Array:
 
 
 def shape(asked: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
-    """Of each piece, how many operations it has, and signer, first and count of its envelopes."""
+    """Return, per part, the number of operations, and signer, first and count of its envelopes."""
     found = []
     for piece in asked.split_into_frames():
         envelopes = piece.frame_envelopes()[["signer_low", "first", "count"]].tolist()
@@ -65,7 +65,7 @@ def test_a_covered_range_is_not_divided_and_its_envelope_follows() -> None:
 
 
 def test_envelopes_use_space_of_the_frame() -> None:
-    """A frame of payments that are signed one by one holds fewer of them."""
+    """A frame holds fewer payments if each has its own envelope."""
     size = 9_000
     asked = batches.prepare(records(size), ranges(*((at, 1) for at in range(size))))
     sizes = [piece.operations.size for piece in asked.split_into_frames()]
@@ -118,7 +118,7 @@ def bounds(asked: PreparedBatch) -> list[tuple[int, int]]:
 
 
 def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -> int:
-    """How many units there are, the slow way: what is in one with what."""
+    """Return the number of units, computed by joining pairs of operations."""
     unit = list(range(size))
     pairs = [(at, at + 1) for at in linked]
     pairs += [(first, at) for first, count in spans for at in range(first, first + count)]
@@ -132,13 +132,13 @@ def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -
     ("linked", "spans", "codes", "answers"),
     [
         ((), [], {1: INVALID}, [TAKEN, INVALID, TAKEN, TAKEN, TAKEN]),
-        # A chain falls whole.
+        # A chain is refused completely.
         ((1, 2), [], {2: INVALID}, [TAKEN, Result.CHAIN_BROKEN, INVALID, Result.CHAIN_BROKEN, TAKEN]),
-        # What one signature covers falls whole, and is answered as the first refused.
+        # The range of a signature is refused completely, with the code of the first refused operation.
         ((), [(1, 3)], {2: UNKNOWN, 3: INVALID}, [TAKEN, UNKNOWN, UNKNOWN, INVALID, TAKEN]),
-        # So does what shares an operation with it, but not its neighbour.
+        # So are ranges that overlap it, but not the neighbouring range.
         ((), [(0, 2), (1, 2), (3, 2)], {0: INVALID}, [INVALID, INVALID, INVALID, TAKEN, TAKEN]),
-        # A chain under one signature with others.
+        # A chain and a range that overlap.
         ((0,), [(1, 2)], {0: INVALID}, [INVALID, Result.CHAIN_BROKEN, INVALID, TAKEN, TAKEN]),
         ((0,), [(0, 5)], {4: UNKNOWN}, [UNKNOWN] * 5),
     ],

@@ -1,4 +1,4 @@
-"""The builders of records take integers that fit, and say which argument does not."""
+"""Record builders accept integers that fit their fields, and name an argument that does not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NOT_INTEGERS = (
 
 
 def builders() -> dict[str, Callable[..., Any]]:
-    """Every function that makes records of one kind."""
+    """Return every function that builds records of one kind."""
     found = {
         name: function
         for name, function in vars(operations).items()
@@ -51,7 +51,7 @@ def builders() -> dict[str, Callable[..., Any]]:
 
 
 def arguments(function: Callable[..., Any]) -> dict[str, Any]:
-    """Something right for every argument of a builder."""
+    """Return a valid value for every argument of a builder."""
     right: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:

@@ -1,4 +1,4 @@
-"""A single record is, byte for byte, the one that the builders of a million make, and so are its errors."""
+"""Single records and their errors equal those of the array builders, byte for byte."""
 
 from __future__ import annotations
 

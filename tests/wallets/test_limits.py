@@ -1,5 +1,7 @@
-"""Every preset's limits gate on a real ledger, to the minor unit and to the nanosecond; and what docs/reference/
-wallets.md tells a user about limits is so."""
+"""Limits of every preset on a real ledger, exact to the minor unit and the nanosecond.
+
+The second part tests the statements of docs/reference/wallets.md about limits.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,7 @@ def test_a_preset_from_a_file_is_enforced(tmp_path: Path) -> None:
         assert town.pay(ann, 5_000) is Result.CREATED
 
 
-# --- what may not stay goes on ---
+# --- excess and missing money ---
 
 
 def test_the_excess_over_the_balance_goes_to_the_bank(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_the_excess_over_the_balance_goes_to_the_bank(tmp_path: Path) -> None:
         assert town.one(Kind.CONFIRM, reference=50) is Result.CREATED
         assert [town.balance(each) for each in (wallet, BANK_LEG, VAULT)] == [tier.balance_max_minor, 0, 7]
         assert town.give(ISSUANCE, wallet, 5, id=51) is Result.CREATED
-        # What the bank does not take comes back, over the limit; it can be spent, and nothing more is received.
+        # Money that the bank rejects returns above the limit; it can be spent, and nothing more is received.
         assert town.one(Kind.REJECT, reference=51) is Result.CREATED
         assert town.balance(wallet) == tier.balance_max_minor + 5
 
@@ -175,7 +177,7 @@ def test_a_sweep_leaves_the_refund_reserve(tmp_path: Path) -> None:
 
 # --- what limits mean for a user ---
 
-ECNY = ("ecny-2021", "class-4")  # 2,000.00 at a time, 5,000.00 a day
+ECNY = ("ecny-2021", "class-4")  # 2,000.00 per payment, 5,000.00 per day
 
 
 def test_a_hold_counts_at_once_and_restores_limits_when_released(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_hold_counts_at_once_and_restores_limits_when_released(tmp_path: Path)
             assert town.one(Kind.HOLD, **hold, amount=200_000, id=id) is Result.CREATED
         assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT
         assert town.one(Kind.POST, reference=50, debit=SHOP, amount=200_000) is Result.CREATED
-        assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT  # posting counts nothing again, nor less
+        assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT  # a post does not count again
         assert town.one(Kind.VOID, reference=51, debit=SHOP) is Result.CREATED
         assert town.pay(wallet, 200_000) is Result.CREATED
         assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT
@@ -208,7 +210,7 @@ def test_a_hold_that_times_out_restores_its_own_day_only(tmp_path: Path) -> None
         for amount in (200_000, 100_000):
             assert town.pay(wallet, amount) is Result.CREATED
         assert town.pay(wallet, 1) is Result.EXCEEDS_DAY_LIMIT
-        # The other one ends on the next day, when its own is over: it gives that day nothing.
+        # The other hold ends on the next day, after its own day: it restores nothing of that day.
         town.clock.set(midnight_ns)
         assert town.pay(wallet, 1) is Result.CREATED
         town.clock.set(midnight_ns + 60 * SECOND_NS)
@@ -274,7 +276,7 @@ def test_a_change_takes_effect_at_its_time(tmp_path: Path) -> None:
         assert town.pay(wallet, 40_000) is Result.CREATED
         assert town.give(ISSUANCE, wallet, 240_000) is Result.CREATED
         town.clock.set(at_ns)
-        # What was used counts against the new limit; what no longer fits stays, and can only shrink.
+        # Used amounts count against the new limit; a balance above the new maximum stays and can only shrink.
         assert town.pay(wallet, 10_001) is Result.EXCEEDS_DAY_LIMIT
         assert town.pay(wallet, 10_000) is Result.CREATED
         assert town.balance(wallet) == tier.balance_max_minor - 10_000
@@ -321,7 +323,7 @@ def test_a_refused_payment_uses_no_limit(tmp_path: Path) -> None:
 
 
 def test_limits_are_counted_within_one_submission(tmp_path: Path) -> None:
-    """Two payments that fit one by one but not both: whatever frame they meet in, the second is refused."""
+    """Each of two payments fits the limit, both together do not: the second is refused in every frame."""
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)

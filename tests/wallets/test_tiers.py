@@ -1,4 +1,4 @@
-"""Presets: what is shipped, what is refused, what becomes of a class, and that the page says the same."""
+"""Presets: shipped presets, invalid documents, rule sets of a class, and the reference page."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ GALLERY = re.findall(r"```diff\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
 
 
 def changed(old: str, new: str) -> Preset:
-    """The example of the page with one piece of it replaced."""
+    """Return the example of the page with one replacement."""
     assert old in EXAMPLE
     return tiers.define(documents.parse(EXAMPLE.replace(old, new, 1), "tiers.toml"))
 
 
-# --- what is shipped ---
+# --- shipped presets ---
 
 
 def test_presets_have_the_names_of_their_files() -> None:
@@ -106,7 +106,7 @@ def test_handling_of_excess_money() -> None:
         ("digital-euro-2025", "person")
     ]
     assert all(tier.holder == "merchant" for _, tier in every if tier.sweep)
-    # No source forbids payments between persons or cashing out, so no preset does.
+    # No source forbids payments between persons or cashing out.
     assert all(tier.person_to_person and tier.cash_out for _, tier in every)
 
 
@@ -139,7 +139,7 @@ def test_an_unknown_class_is_refused() -> None:
     assert caught.value.hint == "its classes: class-1, class-2, class-3, class-4"
 
 
-# --- what cannot be ---
+# --- invalid documents ---
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_limits_may_be_equal_or_omitted() -> None:
     assert changed('day = "50.00"', 'day = "200.00"').tier("light").day_max_minor == 20_000
 
 
-# --- what becomes of a class ---
+# --- rule sets of a class ---
 
 
 def test_every_figure_of_a_class_is_in_its_rule_set() -> None:
@@ -256,7 +256,7 @@ def test_a_proposal_can_be_tried_at_another_figure() -> None:
 
 
 def shown(preset: Preset, tier: Tier, limit: str) -> str:
-    """A limit as the page shows it, in whole units where nothing follows the point."""
+    """Return a limit as the page shows it, without decimals that are zero."""
     maximum_minor = tier.maximum_minor(limit)
     if not maximum_minor:
         return "none" if limit in tier.unlimited else "–"
@@ -264,7 +264,7 @@ def shown(preset: Preset, tier: Tier, limit: str) -> str:
 
 
 def row(preset: Preset, tier: Tier) -> str:
-    """A class as its row in the table of presets."""
+    """Return the row of a class in the table of presets."""
 
     def cell(key: str, text: str) -> str:
         return f"{text} ?" if key in tier.unverified else text
