@@ -21,8 +21,8 @@ WAYS = """
 # --- chains ---
 
 
-@pytest.mark.parametrize("known_apart", [True, False])
-def test_an_id_bound_in_the_frame_before_a_broken_chain_exists(known_apart: bool) -> None:
+@pytest.mark.parametrize("resolve_first", [True, False])
+def test_an_id_bound_in_the_frame_before_a_broken_chain_exists(resolve_first: bool) -> None:
     """The operations of a broken chain get the same codes in one frame as in separate frames."""
 
     def answers(*frames: list[str]) -> list[str]:
@@ -515,7 +515,7 @@ def test_rules_change_to_newer_versions_only() -> None:
 
 def test_apply_alone_refuses_what_resolve_does() -> None:
     """The state machine itself refuses operations that `resolve` filters out."""
-    table = Table(known_apart=False)
+    table = Table(resolve_first=False)
     table.play("""
         currency  156       UTC
         open      issuance  ISSUANCE
