@@ -191,7 +191,7 @@ class Town:
 
 
 def random_of(numbers: Array, *, salt: int) -> Array:
-    """Return random 63-bit integers that depend on the numbers and the salt alone: the end of MurmurHash3 for 64 bits."""
+    """Return random 63-bit integers from the numbers and the salt: the finalizer of MurmurHash3 for 64 bits."""
     mixed = (numbers.astype(np.uint64) + np.uint64(salt << 48)) * _GOLDEN
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         mixed = (mixed ^ mixed >> np.uint64(33)) * np.uint64(factor)
