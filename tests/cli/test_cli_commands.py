@@ -405,7 +405,7 @@ def test_a_folder_in_use_by_another_process_is_refused(sycee: Any, copy: Path) -
         out, err = process.communicate()
     assert (process.returncode, out) == (4, "")
     assert f"is in use by the process with pid {os.getpid()}" in err
-    assert "hint: One process owns a ledger" in err
+    assert "hint: Only one process can use a ledger" in err
 
 
 def test_a_ledger_in_use_can_be_verified(sycee: Any, copy: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.journal import snapshot_files
 from tests.ledger.saved_state import kept, loaded
 from tests.ledger.table import play
 from tests.ledger.test_check import WIDE
@@ -13,7 +14,7 @@ from tests.ledger.verbs import id_of
 
 from sycee.core.errors import IntegrityError
 from sycee.core.result_codes import Result
-from sycee.journal import Anchor, snapshot
+from sycee.journal import Anchor
 from sycee.ledger.state import LedgerState
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, random_history
@@ -27,7 +28,7 @@ def through_a_file(state: LedgerState) -> LedgerState:
     """Load the state from a snapshot on a disk."""
     disk = FakeDisk(folder="fake/snapshots")
     sections, small = state.save()
-    snapshot.write(
+    snapshot_files.write(
         disk,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -37,7 +38,7 @@ def through_a_file(state: LedgerState) -> LedgerState:
         sections=sections,
         small=small,
     )
-    found, findings = snapshot.newest_good(disk, LEDGER_ID)
+    found, findings = snapshot_files.newest_good(disk, LEDGER_ID)
     assert found is not None, findings
     with found:
         return LedgerState.load(found.sections, found.small)

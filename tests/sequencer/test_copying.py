@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from tests.journal import snapshot_files
 from tests.sequencer.small import ANN, MEMBERS, START_NS, SUSPENSE, opening, some_ids, steps
 
 from sycee.core.errors import UnavailableError
-from sycee.journal import Anchor, Frame, snapshot
+from sycee.journal import Anchor, Frame
 from sycee.ledger import kernels, operations
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, Kind
@@ -87,7 +88,7 @@ def require_as_at(cut: int, history: list[Asked], disk: FakeDisk) -> LedgerState
     """Check that the snapshot on disk equals that of a ledger that stopped at this frame; return its state."""
     then = Ledger(list(history))
     then.go_on(cut)
-    found, findings = snapshot.newest_good(disk, LEDGER_ID)
+    found, findings = snapshot_files.newest_good(disk, LEDGER_ID)
     assert found is not None, findings
     with found:
         assert snapshots.difference(found, then.state, cast(Frame, At(cut))) == ""

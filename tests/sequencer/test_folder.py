@@ -50,7 +50,7 @@ def test_a_second_process_is_refused_with_the_owners_pid(tmp_path: Path) -> None
         ledger.define_currency("CNY", zone="Asia/Shanghai")
         tried = subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout
         assert f"is in use by the process with pid {os.getpid()}" in tried
-        assert "One process owns a ledger" in tried
+        assert "Only one process can use a ledger" in tried
     assert subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout == ""
 
 

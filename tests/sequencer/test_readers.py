@@ -169,6 +169,6 @@ def test_findings_list_what_opening_skipped(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, clock=SimulatedClock(START_NS)) as again:
         (finding,) = again.findings
         assert name in finding
-        assert "passed over, since the journal has all of it" in finding
+        assert "skipped, because the journal has everything" in finding
         assert again.signed_by().findings == again.findings
         assert again.submit(operations.define_group(1, group=1))["code"].tolist() == [Result.CREATED]

@@ -159,7 +159,7 @@ def test_a_missing_segment_in_the_middle(tmp_path: Path, use: Callable[[Path], o
     gone = segments[1]
     gone.rename(tmp_path / gone.name)
     before = {path: path.read_bytes() for path in (folder / "journal").glob("*.segment")}
-    with pytest.raises(JournalDamaged, match=f"{gone.name}.*the file is missing, though {segments[2].name} is there"):
+    with pytest.raises(JournalDamaged, match=f"{gone.name}.*the file is missing, but {segments[2].name} exists"):
         use(folder)
     assert {path: path.read_bytes() for path in (folder / "journal").glob("*.segment")} == before
     shutil.move(tmp_path / gone.name, gone)

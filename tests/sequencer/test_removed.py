@@ -49,7 +49,7 @@ def test_a_payment_into_a_removed_file_is_not_acknowledged(
     ledger.submit(opening())
     take_away(folder)
     if take_away is not shutil.rmtree:
-        time.sleep(1.5 * disks.LOOK_S)  # the path of an open file is checked at intervals
+        time.sleep(1.5 * disks.LOOK_UP_S)  # the path of an open file is checked at intervals
     with pytest.raises(UnavailableError, match=rf"{SEGMENT}: the file {GONE}") as error:
         ledger.transfer(ANN, BOB, 1)
     assert f"/proc/{os.getpid()}/fd/" in str(error.value.hint)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xxhash
 from blake3 import blake3
+from tests.journal import snapshot_files
 from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, SHOP, START_NS, TREASURY, run, some_ids, steps
 
 from sycee.core.clock import SimulatedClock
@@ -197,7 +198,7 @@ def rearrange(folder: Folder) -> str:
     name = folder.names()[0]
     with files.open_good(folder.kept, name, LEDGER_ID) as good:
         anchor, digest = good.anchor, good.movement_digest
-    files.write(
+    snapshot_files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -242,7 +243,7 @@ def test_a_head_that_disagrees_with_its_tables_is_not_believed() -> None:
     sections, small = sequencer.state.save()
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
         anchor = good.anchor
-    files.write(
+    snapshot_files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -268,7 +269,7 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     sections[table][row][field] += 1
     facts = {"anchor": sequencer._log.anchor, "rules": small["rules"]}
     facts["movement_digest"] = sequencer.state.movement_digest
-    files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)
+    snapshot_files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)
     folder = folder.after()
     replayed.clear()
     sequencer = folder.open()
@@ -359,7 +360,7 @@ def shortened() -> Folder:
 
 def test_a_snapshot_shows_that_the_journal_lost_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shortened()
-    with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 13 was durable"):
+    with pytest.raises(JournalDamaged, match="ends with frame 12, but frame 13 was durable"):
         folder.open()
     with pytest.raises(TailInDoubt):
         Folder(folder.journal.kill()).open()
@@ -411,7 +412,7 @@ def test_frames_of_a_snapshot_are_not_cut_with_the_tail(trusted: bool, later: in
     sequencer.close()
     disks = {each: [(one, each.content(one)) for one in each.names()] for each in (old.journal, old.kept)}
     newest = FRAMES + 1 + later
-    with pytest.raises(JournalDamaged, match=f"ends with frame {FRAMES + 1}, though frame {newest} was durable"):
+    with pytest.raises(JournalDamaged, match=f"ends with frame {FRAMES + 1}, but frame {newest} was durable"):
         old.open(trusted=trusted)
     assert name == name_of(newest)
     assert all(content == [(one, each.content(one)) for one in each.names()] for each, content in disks.items())
@@ -427,7 +428,7 @@ def test_a_later_snapshot_than_that_of_the_frame_in_doubt_is_a_loss() -> None:
     table = len(ahead) - 32 - -(-int.from_bytes(ahead[12:16], "little") // 4096) * 4096
     ahead[-32:] = blake3(bytes(ahead[:4096] + ahead[table:-32])).digest()
     folder.kept.replace(name_of(14), bytes(ahead))
-    with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 14 was durable"):
+    with pytest.raises(JournalDamaged, match="ends with frame 12, but frame 14 was durable"):
         folder.open(trusted=False)
     assert folder.names() == [name_of(13), name_of(14)]
 
@@ -448,7 +449,7 @@ def test_start_and_verify_report_the_snapshot_of_a_fork(monkeypatch: pytest.Monk
             use()
         said.append((caught.value.message, caught.value.hint))
     assert said[0] == said[1] == said[2]
-    assert "of another copy that went on by itself, move the snapshots away" in (said[0][1] or "")
+    assert "of another copy that was used separately, move the snapshots away" in (said[0][1] or "")
 
 
 def test_no_ledger_is_created_where_one_lost_its_journal(tmp_path: Path) -> None:
@@ -541,7 +542,7 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
         kept = snapshots.load_state(good)
     what = change(kept)
     sections, small = kept.save()
-    files.write(
+    snapshot_files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -590,7 +591,7 @@ def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.
     shorter.journal.remove("000000000002.segment")
     shorter = Folder(shorter.journal, folder.kept)
     with pytest.raises(
-        JournalDamaged, match=f"the journal ends with frame {first - 1}, though frame {FRAMES} was durable"
+        JournalDamaged, match=f"the journal ends with frame {first - 1}, but frame {FRAMES} was durable"
     ):
         verify_folder(shorter, monkeypatch)
     shorter.kept.damage(name_of(FRAMES), 5_000, 1)

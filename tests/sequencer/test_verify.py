@@ -203,7 +203,7 @@ def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
     content[frame.location.offset + 4096 - 30] ^= 1
     path.write_bytes(content)
     findings = verify(tmp_path, checkpoints=[checkpoint]).findings
-    assert "was whole but for its trailer" in findings[0]
+    assert "was complete except for its trailer" in findings[0]
     assert "the checkpoint at frame 3 agrees" in findings[1]
 
 
