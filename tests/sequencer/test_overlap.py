@@ -1,4 +1,4 @@
-"""Two concurrent tasks: results, failures, and the thread of each."""
+"""Two concurrent tasks: their results, their failures, and which thread runs which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statement as CSV: one row for each movement, every amount as an integer of minor units and as a decimal text."""
+"""A statement as CSV: one line for each movement, every amount twice, as an integer and as people write it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ HEADINGS: Final = (
     "time", "local_date", "purpose", "amount_minor", "amount", "balance_minor", "balance", "currency", "counterparty",
     "programme", "member", "operation",
 )  # fmt: skip
-OPENING, CLOSING = "OPENING_BALANCE", "CLOSING_BALANCE"  # purposes of the first and the last row, which have no amount
+OPENING, CLOSING = "OPENING_BALANCE", "CLOSING_BALANCE"  # in place of a purpose, in the first line and the last
 
 
 def text(statement: Statement) -> str:
-    r"""Return the statement as CSV of RFC 4180, with lines that end in \n."""
+    """The statement as RFC 4180 has it, but for line ends, which are those of this system.
+
+    Without amount: the first line with the opening balance, the last with the closing balance.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADINGS)
     currency = currency_of(statement.currency)
 
-    def decimal(minor: int) -> str:
+    def written(minor: int) -> str:
         return money.format(minor, currency, grouped=False)
 
-    def balance_row(purpose: str, balance: int) -> tuple[object, ...]:
-        return ("", "", purpose, "", "", balance, decimal(balance), currency.code, "", "", "", "")
+    def frame(purpose: str, balance: int) -> tuple[object, ...]:
+        return ("", "", purpose, "", "", balance, written(balance), currency.code, "", "", "", "")
 
-    writer.writerow(balance_row(OPENING, statement.opening))
+    writer.writerow(frame(OPENING, statement.opening))
     rows = statement.rows
-    has_purse = (rows["debit_is_purse"] | rows["credit_is_purse"]).tolist()
+    touches_purse = (rows["debit_is_purse"] | rows["credit_is_purse"]).tolist()
     dates = statement.days.astype("datetime64[D]").astype(str).tolist()
     for at, line in enumerate(statement.lines):
         writer.writerow(
@@ -43,15 +46,15 @@ def text(statement: Statement) -> str:
                 dates[at],
                 Purpose(line.purpose).name,
                 line.amount,
-                decimal(line.amount),
+                written(line.amount),
                 line.balance,
-                decimal(line.balance),
+                written(line.balance),
                 currency.code,
                 ids.format(line.counterparty) if line.counterparty else "",
-                rows["programme"][at] if has_purse[at] else "",
-                rows["member"][at] if has_purse[at] else "",
+                rows["programme"][at] if touches_purse[at] else "",
+                rows["member"][at] if touches_purse[at] else "",
                 ids.format(line.operation),
             )
         )
-    writer.writerow(balance_row(CLOSING, statement.closing))
+    writer.writerow(frame(CLOSING, statement.closing))
     return out.getvalue()

@@ -1,29 +1,26 @@
-"""`sycee key`: generate a signing key."""
+"""`sycee key`: make a signing key."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from sycee.cli.terminal import note
-
-app = App(name="key", help="Generate a signing key.")
+app = App(name="key", help="Make a signing key.")
 
 
 @app.command
 def new(
-    file: Annotated[Path, Parameter(help="New file for the private key, which its owner alone can read.")],
+    file: Annotated[Path, Parameter(help="Where the private key goes: a new file that its owner alone can read.")],
     /,
     *,
-    p256: Annotated[bool, Parameter(negative="", help="Use ECDSA on P-256, which most secure hardware supports.")] = (
-        False
-    ),
+    p256: Annotated[bool, Parameter(negative="", help="ECDSA on P-256, as most secure hardware has it.")] = False,
 ) -> int:
-    """Generate a signing key from this machine's entropy, and print its public key.
+    """Make a signing key from this machine's entropy, and print its public key, which may be shown to anybody.
 
-    The algorithm is Ed25519 unless --p256 is given. The file has no password. The public key may be published.
+    Ed25519, unless --p256 is given. The file is not protected by a password.
     """
     from sycee.core.keys import SigningKey
 
@@ -32,7 +29,7 @@ def new(
     try:
         print(key.public, flush=True)
     except OSError:
-        # The key remains usable if its owner learns the public key.
-        note(f"note: the private key is in {file}, and its public key is {key.public}")
+        # The key stays: who has it can use it, once somebody knows its public half.
+        sys.stderr.write(f"note: the private key is in {file}, and its public key is {key.public}\n")
         raise
     return 0

@@ -10,10 +10,11 @@ attestation with the assurance declared needs no signature.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sycee.compliance import common_fields
 from sycee.compliance.canonical import canonical
@@ -53,15 +54,13 @@ def read(table: Table, as_of: date, source: str) -> UnverifiedAttestation:
         as_of=day,
         expires=common_fields.until(table, "expires", day),
         signed="signature" in table,
-        source=common_fields.optional(table, "source", source),
+        source=table.text("source", source),
         place=common_fields.place(table),
     )
     if not attestation.topics and not attestation.facts:
         right = 'topics = ["inventory-complete"], or facts = ["operator"]'
         raise table.error(None, "has neither topics nor facts", right=right)
-    signature = _signature(table)
-    table.finish()
-    return UnverifiedAttestation(attestation, signature, table)
+    return UnverifiedAttestation(attestation, _signature(table), table)
 
 
 def verified(unverified: UnverifiedAttestation, network: Network) -> Attestation:
@@ -165,8 +164,7 @@ def responsible_organisations(network: Network, entity: Entity) -> frozenset[str
     return frozenset(responsible)
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
+class _Problem(NamedTuple):
     """A contradiction between an attestation and its network: at which key, and what would be right."""
 
     key: str
@@ -250,11 +248,8 @@ def _topics(table: Table) -> tuple[str, ...]:
 
 
 def _signature(table: Table) -> bytes:
-    if "signature" not in table:
-        table.offer("signature")
-        return b""
-    value = table.text("signature")
-    if len(value) != 2 * SIGNATURE_BYTES or not set(value) <= set("0123456789abcdef"):
+    value = table.text("signature", "")
+    if value and not re.fullmatch(SIGNATURE_PATTERN, value):
         right = f"{2 * SIGNATURE_BYTES} hexadecimal digits, as sycee compliance attest writes them"
         raise table.error("signature", f"found {documents.found(value)}", right=right)
     return bytes.fromhex(value)

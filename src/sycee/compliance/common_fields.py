@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
-from typing import Final
+from typing import Final, TypeVar
 
 from sycee.compliance import territories, vocabulary
 from sycee.compliance.vocabulary import Field, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
+
+T = TypeVar("T")
 
 NAME: Final = re.compile(vocabulary.NAME)
 RULE_NAME: Final = re.compile(vocabulary.RULE_NAME)
@@ -74,14 +77,6 @@ def words(table: Table, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def optional(table: Table, key: str, default: str = "") -> str:
-    """Read a text, or return the default if it is left out."""
-    if key in table:
-        return table.text(key)
-    table.offer(key)
-    return default
-
-
 def optional_day(table: Table, key: str, default: date | None = None) -> date | None:
     """Read a date, or return the default if it is left out."""
     if key in table:
@@ -90,12 +85,21 @@ def optional_day(table: Table, key: str, default: date | None = None) -> date | 
     return default
 
 
-def optional_tables(table: Table, key: str, *, empty: bool = False) -> tuple[Table, ...]:
-    """Read a list of tables, or return none if it is left out. `empty` allows `key = []`."""
-    if key in table:
-        return table.tables(key, empty=empty)
-    table.offer(key)
-    return ()
+def read_tables(
+    table: Table, key: str, read: Callable[[Table], T], *, required: bool = False, empty: bool = False
+) -> tuple[T, ...]:
+    """Read each table of a list with `read`, and refuse its other keys. An optional list may be left out.
+
+    `empty` allows `key = []`.
+    """
+    if key not in table and not required:
+        table.offer(key)
+        return ()
+    values = []
+    for each in table.tables(key, empty=empty):
+        values.append(read(each))
+        each.finish()
+    return tuple(values)
 
 
 def parse_day(text: str, name: str) -> date:

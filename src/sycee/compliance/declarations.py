@@ -27,7 +27,7 @@ from sycee.compliance.attestations import UnverifiedAttestation
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import BASIS_POINTS, BY_PLURAL, KINDS, ORGANISATION, Field, Kind, Type
+from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, ORGANISATION, Field, Kind, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UnavailableError, UsageError
@@ -120,7 +120,7 @@ class _Reader:
         _refuse_assurance(self.head)
         self.undeclared = frozenset(self.head.texts("undeclared", default=(), empty=True))
         self.provenance = _Provenance(
-            source=common_fields.optional(self.head, "source"),
+            source=self.head.text("source", ""),
             as_of=self.head.day("as_of"),
             expires=None,
             synthetic=self.head.boolean("synthetic", False),
@@ -140,13 +140,12 @@ class _Reader:
         waivers: list[Waiver] = []
         for document in self.tables:
             document.offer("network")
-            tables = partial(common_fields.optional_tables, document, empty=True)
-            for plural, kind in BY_PLURAL.items():
-                for table in tables(plural):
-                    self._entity(kind, table)
-            unverified += map(self._attestation, tables("attestations"))
-            adoptions += map(profiles.adoption, tables("adoptions"))
-            waivers += map(self._waiver, tables("waivers"))
+            read = partial(common_fields.read_tables, document, empty=True)
+            for kind in KINDS.values():
+                read(kind.plural, partial(self._entity, kind))
+            unverified += read("attestations", self._attestation)
+            adoptions += read("adoptions", profiles.adoption)
+            waivers += read("waivers", self._waiver)
             if self.whole:
                 document.finish()
         self._check_references()
@@ -183,18 +182,17 @@ class _Reader:
         self.entities[name] = Entity(
             kind=kind.name,
             id=name,
-            name=common_fields.optional(table, "name", name),
+            name=table.text("name", name),
             facts=self._facts(table, kind.fields, provenance, of_fields),
             synthetic=provenance.synthetic,
             place=provenance.place,
         )
-        table.finish()
 
     def _provenance(self, table: Table, default: _Provenance) -> _Provenance:
         _refuse_assurance(table)
         as_of = common_fields.optional_day(table, "as_of", default.as_of)
         return _Provenance(
-            source=common_fields.optional(table, "source", default.source),
+            source=table.text("source", default.source),
             as_of=as_of or default.as_of,
             expires=common_fields.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
@@ -241,19 +239,18 @@ class _Reader:
 
     def _value(self, table: Table, field: Field, provenance: _Provenance) -> Value:
         if field.type is Type.ELEMENTS:
-            return tuple(self._element(each, field, provenance) for each in table.tables(field.name, empty=True))
+            read = partial(self._element, field, provenance)
+            return common_fields.read_tables(table, field.name, read, empty=True)
         value = _READERS[field.type](table, field)
         if field.type in (Type.REFERENCE, Type.REFERENCES):
             ids = value if isinstance(value, tuple) else (value,)
             self.references += [_Reference(table, field.name, str(id), field.kinds) for id in ids]
         return value
 
-    def _element(self, table: Table, field: Field, provenance: _Provenance) -> Element:
+    def _element(self, field: Field, provenance: _Provenance, table: Table) -> Element:
         from_date = common_fields.optional_day(table, "from")
         until_date = common_fields.until(table, "until", from_date)
-        facts = self._facts(table, field.fields, provenance, {})
-        table.finish()
-        return Element(facts, from_date, until_date, provenance.place)
+        return Element(self._facts(table, field.fields, provenance, {}), from_date, until_date, provenance.place)
 
     def _attestation(self, table: Table) -> UnverifiedAttestation:
         unverified = attestations.read(table, self.provenance.as_of, self.provenance.source)
@@ -266,17 +263,15 @@ class _Reader:
         for each in subject.split(ON_PATH):
             common_fields.check_name(table, "subject", each)
             self.references.append(_Reference(table, "subject", each))
-        table.day("until")  # required: a waiver without an end would be a change of the rule
-        waiver = Waiver(
+        common_fields.until(table, "until", from_date)
+        return Waiver(
             rule=common_fields.rule_name(table, "rule"),
             subject=subject,
             role=table.text("role"),
             reason=table.text("reason"),
             from_date=from_date,
-            until_date=common_fields.until(table, "until", from_date) or from_date,
+            until_date=table.day("until"),  # required: a waiver without an end would be a change of the rule
         )
-        table.finish()
-        return waiver
 
     def _check_references(self) -> None:
         corrections: dict[str, str | None] = {}

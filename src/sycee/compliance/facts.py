@@ -18,18 +18,22 @@ from sycee.compliance.vocabulary import BASIS_POINTS
 CONTROL_BP: Final = BASIS_POINTS // 2  # a holder of half the shares controls; a rule may set a lower threshold
 
 
-class Assurance(IntEnum):
+class NamedEnum(IntEnum):
+    """Base of enumerations whose members have a name in documents and reports."""
+
+    @property
+    def word(self) -> str:
+        """The name, such as `third-party`."""
+        return self.name.lower().replace("_", "-")
+
+
+class Assurance(NamedEnum):
     """How sure a fact is, from the weakest. A declared fact was not observed."""
 
     DECLARED = 0  # stated in a declaration
     SELF_SIGNED = 1  # and signed by the organisation responsible for it
     THIRD_PARTY = 2  # checked and signed by another organisation
     OBSERVED = 3  # measured and signed by another organisation
-
-    @property
-    def word(self) -> str:
-        """The form in declarations: `third-party`."""
-        return self.name.lower().replace("_", "-")
 
 
 ASSURANCES: Final = {each.word: each for each in Assurance}

@@ -16,26 +16,11 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sycee.compliance import common_fields, fact_paths
+from sycee.compliance import common_fields, fact_paths, vocabulary
 from sycee.compliance.canonical import digest
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import ASSURANCES, CONTROL_BP, Adoption, Assurance, Dated
 from sycee.compliance.verdicts import Force
-from sycee.compliance.vocabulary import (
-    AT_LEAST,
-    AT_MOST,
-    ATTESTED,
-    BASIS_POINTS,
-    FLOW,
-    LEVELS,
-    LISTED,
-    PARTS,
-    PATH_LEVELS,
-    PURPOSES,
-    RETURNED_IN_TIME,
-    SETS,
-    TESTS,
-)
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
@@ -162,7 +147,7 @@ class Rule:
     def conditions(self) -> Iterator[tuple[Condition, Roots]]:
         """Yield all conditions with their roots."""
         subject, element = Roots(self.level), Roots(self.level, self.each)
-        yield from ((each, Roots(FLOW)) for each in self.flow)
+        yield from ((each, Roots(vocabulary.FLOW)) for each in self.flow)
         yield from ((each, subject) for each in (*self.when, *self.unless))
         yield from ((each, element) for each in (*self.where, *self.require))
 
@@ -318,11 +303,6 @@ def parse_profile(table: Table) -> Profile:
     return _ProfileReader(table).read()
 
 
-def read_profile(path: Path) -> Profile:
-    """Return the profile in a file. Errors as of `documents.read` and `parse_profile`."""
-    return parse_profile(documents.read(path))
-
-
 def read_list(path: Path) -> List:
     """Return the list in a file. Errors as of `documents.read` and `parse_list`."""
     return parse_list(documents.read(path))
@@ -331,7 +311,7 @@ def read_list(path: Path) -> List:
 def parse_list(table: Table) -> List:
     """Return the list in a document. DocumentError for an invalid value."""
     as_of = table.day("as_of")
-    sources = _sources(table)
+    sources = common_fields.read_tables(table, "sources", _source, required=True)
     made = List(
         id=common_fields.name(table, "id"),
         title=table.text("title"),
@@ -340,8 +320,8 @@ def parse_list(table: Table) -> List:
         valid_until=common_fields.until(table, "valid_until", as_of),
         complete=table.boolean("complete"),
         sources=sources,
-        rows=tuple(_row(each, sources) for each in common_fields.optional_tables(table, "rows")),
-        note=common_fields.optional(table, "note"),
+        rows=common_fields.read_tables(table, "rows", lambda row: _row(row, sources)),
+        note=table.text("note", ""),
     )
     table.finish()
     if made.complete and not made.rows:
@@ -352,20 +332,18 @@ def parse_list(table: Table) -> List:
 
 def _row(table: Table, sources: tuple[Source, ...]) -> Row:
     from_date = common_fields.optional_day(table, "from")
-    row = Row(
+    return Row(
         party=table.text("party"),
         also=table.texts("also", default=()),
         status=table.choice("status", ROW_STATUSES, "listed"),
-        parts=common_fields.words(table, "parts", PARTS),
-        purposes=common_fields.words(table, "purposes", PURPOSES),
+        parts=common_fields.words(table, "parts", vocabulary.PARTS),
+        purposes=common_fields.words(table, "purposes", vocabulary.PURPOSES),
         from_date=from_date,
         until_date=common_fields.until(table, "until", from_date),
         source=table.choice("source", [source.id for source in sources]),
-        note=common_fields.optional(table, "note"),
+        note=table.text("note", ""),
         place=common_fields.place(table),
     )
-    table.finish()
-    return row
 
 
 class _ProfileReader:
@@ -374,7 +352,7 @@ class _ProfileReader:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.id = common_fields.name(table, "id")
-        self.sources = _sources(table)
+        self.sources = common_fields.read_tables(table, "sources", _source, required=True)
         self.source_ids = [source.id for source in self.sources]
         self.sets: dict[str, tuple[str, ...]] = {}
         if "sets" in table:
@@ -398,10 +376,10 @@ class _ProfileReader:
             limits=table.text("limits"),
             sources=self.sources,
             sets=self.sets,
-            adoptions=tuple(adoption(each, self.id) for each in common_fields.optional_tables(table, "adoptions")),
-            supporters=tuple(self._supporter(each) for each in common_fields.optional_tables(table, "supporters")),
-            touches=tuple(self._touch(each) for each in common_fields.optional_tables(table, "touches")),
-            rules=tuple(self._rule(each) for each in table.tables("rules")),
+            adoptions=common_fields.read_tables(table, "adoptions", lambda each: adoption(each, self.id)),
+            supporters=common_fields.read_tables(table, "supporters", self._supporter),
+            touches=common_fields.read_tables(table, "touches", self._touch),
+            rules=common_fields.read_tables(table, "rules", self._rule, required=True),
             place=common_fields.place(table),
         )
         names = [rule.id for rule in profile.rules]
@@ -412,28 +390,25 @@ class _ProfileReader:
         return profile
 
     def _supporter(self, table: Table) -> Supporter:
-        from_date = table.day("from")
-        supporter = Supporter(
+        return Supporter(
             by=table.text("by"),
             relation=table.text("relation"),
-            from_date=from_date,
-            until_date=common_fields.until(table, "until", from_date),
+            from_date=table.day("from"),
+            until_date=common_fields.until(table, "until", table.day("from")),
             source=table.choice("source", self.source_ids),
         )
-        table.finish()
-        return supporter
 
     def _touch(self, table: Table) -> Touch:
-        level = table.choice("level", tuple(LEVELS))
+        level = table.choice("level", tuple(vocabulary.LEVELS))
         return Touch(level, self._condition(table, Roots(level)))
 
     def _rule(self, table: Table) -> Rule:
-        level = table.choice("level", tuple(LEVELS))
-        each = common_fields.optional(table, "each")
+        level = table.choice("level", tuple(vocabulary.LEVELS))
+        each = table.text("each", "")
         subject, element = Roots(level), Roots(level, each)
         if each:
             fact_paths.check_each(table, "each", each, subject)
-        if "flow" in table and level not in PATH_LEVELS:
+        if "flow" in table and level not in vocabulary.PATH_LEVELS:
             raise table.error("flow", "is for levels on the path of a flow", right='write these conditions in "when"')
         rule = Rule(
             id=f"{self.id}/{common_fields.name(table, 'id')}",
@@ -442,61 +417,57 @@ class _ProfileReader:
             addressee=table.choice("addressee", ADDRESSEES),
             kind=table.choice("kind", RULE_KINDS),
             source=table.choice("source", self.source_ids),
-            clause=common_fields.optional(table, "clause"),
+            clause=table.text("clause", ""),
             remedy=table.text("remedy"),
-            interpretation=common_fields.optional(table, "interpretation"),
+            interpretation=table.text("interpretation", ""),
             when_unknown=table.choice("when_unknown", ("unknown", "fail"), "unknown"),
-            flow=self._conditions(table, "flow", Roots(FLOW)),
+            flow=self._conditions(table, "flow", Roots(vocabulary.FLOW)),
             when=self._conditions(table, "when", subject),
             unless=self._conditions(table, "unless", subject),
             each=each,
             where=self._conditions(table, "where", element) if each else (),
             require=self._conditions(table, "require", element),
-            complete=common_fields.optional(table, "complete"),
+            complete=table.text("complete", ""),
             basis=self._path(table, "basis", element),
             place=common_fields.place(table),
         )
         if not rule.require:
             right = "the conditions that must hold: require = [{ fact = …, test = … }]"
             raise table.error(None, 'has no "require"', right=right)
-        table.finish()
         return rule
 
     def _conditions(self, table: Table, key: str, roots: Roots) -> tuple[Condition, ...]:
-        return tuple(self._condition(each, roots) for each in common_fields.optional_tables(table, key))
+        return common_fields.read_tables(table, key, lambda each: self._condition(each, roots))
 
     def _condition(self, table: Table, roots: Roots) -> Condition:
         place = common_fields.place(table)
         if "any" in table:
-            any_of = tuple(self._condition(each, roots) for each in table.tables("any"))
-            table.finish()
-            return Condition(any_of=any_of, place=place)
-        test = table.choice("test", tuple(TESTS))
-        fact = "" if test == ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
+            return Condition(any_of=self._conditions(table, "any", roots), place=place)
+        test = table.choice("test", tuple(vocabulary.TESTS))
+        fact = "" if test == vocabulary.ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
         arguments = self._arguments(table, test, roots)
         negate = table.boolean("negate", False)
-        table.finish()
         return Condition(fact=fact, test=test, negate=negate, place=place, **arguments)  # type: ignore[arg-type]
 
     def _arguments(self, table: Table, test: str, roots: Roots) -> dict[str, object]:
-        if test in SETS:
+        if test in vocabulary.SETS:
             return self._set(table, roots)
-        if test in LISTED:
+        if test in vocabulary.LISTED:
             return {
                 "list": table.text("list"),
                 "parts": self._path(table, "parts", roots),
                 "purposes": self._path(table, "purposes", roots),
-                "control_bp": table.integer("control_bp", CONTROL_BP, least=1, most=BASIS_POINTS),
+                "control_bp": table.integer("control_bp", CONTROL_BP, least=1, most=vocabulary.BASIS_POINTS),
             }
-        if test in (AT_MOST, AT_LEAST):
+        if test in (vocabulary.AT_MOST, vocabulary.AT_LEAST):
             return {"limit": table.integer("limit")}
-        if test == ATTESTED:
+        if test == vocabulary.ATTESTED:
             return {
                 "topic": table.text("topic"),
                 "at_least": ASSURANCES[table.choice("at_least", tuple(ASSURANCES), Assurance.DECLARED.word)],
                 "of": self._path(table, "of", roots),
             }
-        if test == RETURNED_IN_TIME:
+        if test == vocabulary.RETURNED_IN_TIME:
             zone: ZoneInfo = table.zone("zone")
             return {
                 "hours": table.integer("hours", least=1),
@@ -545,23 +516,20 @@ class _ProfileReader:
         return frozenset(days)
 
     def _path(self, table: Table, key: str, roots: Roots) -> str:
-        path = common_fields.optional(table, key)
+        path = table.text(key, "")
         return fact_paths.check(table, key, path, roots) if path else ""
 
 
 def adoption(table: Table, profile: str = "") -> Adoption:
     """Return the adoption in a table, of this profile or else of the one that the table names."""
-    from_date = table.day("from")
-    made = Adoption(
+    return Adoption(
         profile=profile or common_fields.name(table, "profile"),
         by=table.text("by"),
         basis=table.text("basis"),
-        from_date=from_date,
-        until_date=common_fields.until(table, "until", from_date),
-        source=common_fields.optional(table, "source"),
+        from_date=table.day("from"),
+        until_date=common_fields.until(table, "until", table.day("from")),
+        source=table.text("source", ""),
     )
-    table.finish()
-    return made
 
 
 def _weekend(table: Table) -> tuple[str, ...]:
@@ -571,10 +539,6 @@ def _weekend(table: Table) -> tuple[str, ...]:
     return weekend
 
 
-def _sources(table: Table) -> tuple[Source, ...]:
-    sources = []
-    for each in table.tables("sources"):
-        name, title, publisher = common_fields.name(each, "id"), each.text("title"), each.text("publisher")
-        sources.append(Source(name, title, publisher, each.day("date"), each.boolean("at_hand")))
-        each.finish()
-    return tuple(sources)
+def _source(table: Table) -> Source:
+    name, title, publisher = common_fields.name(table, "id"), table.text("title"), table.text("publisher")
+    return Source(name, title, publisher, table.day("date"), table.boolean("at_hand"))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sycee.compliance import attestations, profiles, territories, vocabulary
 from sycee.compliance.facts import ASSURANCES
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, TESTS, Field, Kind, Type
+from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PARTS, PURPOSES, TESTS, Field, Kind, Type
 
 Schema = dict[str, Any]
 
@@ -64,13 +64,11 @@ def of_profiles() -> Schema:
         {
             "id": _ref("name"),
             "version": _integer(least=1),
-            "title": _ref("text"),
             "status": _enum(profiles.STATUSES),
-            "issuer": _ref("text"),
+            **_refs("text", "title", "issuer", "summary", "limits"),
             **_refs("date", "effective_from", "effective_until", "reviewed"),
-            **_refs("text", "summary", "limits"),
-            "sources": _list(_ref("source"), least=1),
             "sets": {"type": "object", "additionalProperties": _set_of("text", least=1)},
+            "sources": _list(_ref("source"), least=1),
             "adoptions": _list(_ref("adoption"), least=1),
             "supporters": _list(_ref("supporter"), least=1),
             "touches": _list(_ref("touch"), least=1),
@@ -92,18 +90,9 @@ def of_profiles() -> Schema:
 
 def of_lists() -> Schema:
     """Return the schema of a list of parties."""
-    schema = _object(
-        {
-            "id": _ref("name"),
-            **_refs("text", "title", "publisher"),
-            **_refs("date", "as_of", "valid_until"),
-            "complete": _BOOLEAN,
-            "sources": _list(_ref("source"), least=1),
-            "rows": _list(_ref("row"), least=1),
-            "note": _ref("text"),
-        },
-        optional=("valid_until", "rows", "note"),
-    )
+    keys = {"id": _ref("name"), **_refs("text", "title", "publisher", "note"), **_refs("date", "as_of", "valid_until")}
+    lists = {"sources": _list(_ref("source"), least=1), "rows": _list(_ref("row"), least=1)}
+    schema = _object({**keys, "complete": _BOOLEAN, **lists}, optional=("valid_until", "rows", "note"))
     return _document("A list of parties", schema, {"source": _source(), "row": _row()})
 
 
@@ -222,19 +211,10 @@ def _source() -> Schema:
 
 
 def _row() -> Schema:
-    return _object(
-        {
-            "party": _ref("text"),
-            "also": _set_of("text", least=1),
-            "status": _enum(profiles.ROW_STATUSES),
-            "parts": {"type": "array", "items": _word(vocabulary.PARTS), "uniqueItems": True, "minItems": 1},
-            "purposes": {"type": "array", "items": _word(vocabulary.PURPOSES), "uniqueItems": True, "minItems": 1},
-            **_refs("date", "from", "until"),
-            "source": _ref("name"),
-            "note": _ref("text"),
-        },
-        required=("party", "source"),
-    )
+    limits = {name: _set_of_words(words) for name, words in (("parts", PARTS), ("purposes", PURPOSES))}
+    names = {"party": _ref("text"), "also": _set_of("text", least=1), "status": _enum(profiles.ROW_STATUSES)}
+    rest = {**_refs("date", "from", "until"), "source": _ref("name"), "note": _ref("text")}
+    return _object({**names, **limits, **rest}, required=("party", "source"))
 
 
 def _rule() -> Schema:
@@ -320,6 +300,10 @@ def _integer(least: int | None = None, most: int | None = None) -> Schema:
 
 def _set_of(name: str, least: int | None = None, most: int | None = None) -> Schema:
     return {"type": "array", "items": _ref(name), "uniqueItems": True, **_bounds(minItems=least, maxItems=most)}
+
+
+def _set_of_words(words: Sequence[str]) -> Schema:
+    return {"type": "array", "items": _word(words), "uniqueItems": True, "minItems": 1}
 
 
 def _list(items: Schema, meaning: str = "", least: int | None = None) -> Schema:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from sycee.compliance.canonical import digest
-from sycee.compliance.facts import Assurance, Value, Waiver
+from sycee.compliance.facts import Assurance, NamedEnum, Value, Waiver
 
 ENGINE: Final = "sycee.compliance.v1"  # changes when the same input may get another verdict
 ON_PATH: Final = " @ "  # FLOW @ ENTITY is the subject of a rule about an element on the path of a flow
 
 
-class Verdict(IntEnum):
+class Verdict(NamedEnum):
     """Result of a rule for a subject, from the best to the worst."""
 
     NOT_APPLICABLE = 0  # the rule is about other subjects, or exempts this one
@@ -27,27 +26,17 @@ class Verdict(IntEnum):
     FAIL = 6  # declared facts show that the rule is not met
 
     @property
-    def word(self) -> str:
-        """The form in reports: `not-applicable`."""
-        return self.name.lower().replace("_", "-")
-
-    @property
     def stops(self) -> bool:
         """Whether the verdict stops its subject under an enforced regime."""
         return self >= Verdict.UNKNOWN
 
 
-class Force(IntEnum):
+class Force(NamedEnum):
     """How a regime binds on a day."""
 
     NONE = 0  # not in effect
     ADVISED = 1  # a pledge without an adoption on a legal basis: it has findings, and stops nothing
     ENFORCED = 2  # a law, a contract, or a pledge that an authority adopted
-
-    @property
-    def word(self) -> str:
-        """The form in reports."""
-        return self.name.lower()
 
 
 # Named tuples, because evidence and findings are created 100,000 times a second: four times as fast as frozen data

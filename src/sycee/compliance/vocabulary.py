@@ -64,10 +64,6 @@ class Field:
     most: int | None = None
     pattern: str = ""
 
-    def field(self, name: str) -> Field | None:
-        """Return the field of this name of the elements."""
-        return next((each for each in self.fields if each.name == name), None)
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -103,24 +99,12 @@ def _references(name: str, meaning: str, *kinds: str) -> Field:
     return Field(name, Type.REFERENCES, meaning, kinds=kinds)
 
 
-def _state(meaning: str, name: str = "state") -> Field:
-    return Field(name, Type.STATE, meaning)
-
-
-def _states(name: str, meaning: str) -> Field:
-    return Field(name, Type.STATES, meaning)
+def _state(meaning: str) -> Field:
+    return Field("state", Type.STATE, meaning)
 
 
 def _integer(name: str, meaning: str, most: int | None = None) -> Field:
     return Field(name, Type.INTEGER, meaning, least=0, most=most)
-
-
-def _boolean(name: str, meaning: str) -> Field:
-    return Field(name, Type.BOOLEAN, meaning)
-
-
-def _moment(name: str, meaning: str) -> Field:
-    return Field(name, Type.MOMENT, meaning)
 
 
 def _elements(name: str, meaning: str, *fields: Field) -> Field:
@@ -255,7 +239,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "stores",
             "a store of apps",
             _OPERATOR,
-            _states("serves", "the states in which people can install from it"),
+            Field("serves", Type.STATES, "the states in which people can install from it"),
             responsible=("operator",),
         ),
         _kind(
@@ -276,7 +260,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _reference("gateway", "the place at which its messages enter and leave the network", FACILITY),
             _text("bic", "its ISO 9362 code", pattern="[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?"),
             _references("apps", "the apps that it offers", APP),
-            _states("operates_in", "the states in which it does business"),
+            Field("operates_in", Type.STATES, "the states in which it does business"),
             _elements(
                 "licences",
                 "its licences",
@@ -295,10 +279,14 @@ KINDS: Final[Mapping[str, Kind]] = {
                 ),
                 _words("evidence", "the evidence for the exclusion", *EVIDENCE),
             ),
-            _boolean("exit_terms", "its customers can leave with their data on stated terms"),
-            _boolean("forced_upgrades", "it forces its customers to upgrade"),
+            Field("exit_terms", Type.BOOLEAN, "its customers can leave with their data on stated terms"),
+            Field("forced_upgrades", Type.BOOLEAN, "it forces its customers to upgrade"),
             _integer("vulnerability_notice_days", "the time until it reports a vulnerability, in days"),
-            _states("storage_required_by", "states that require it to store data from abroad in their territory"),
+            Field(
+                "storage_required_by",
+                Type.STATES,
+                "states that require it to store at home what arises abroad",
+            ),
             responsible=("organisation",),
         ),
         _kind(
@@ -308,28 +296,28 @@ KINDS: Final[Mapping[str, Kind]] = {
             _reference("from", "the sender", PARTICIPANT),
             _reference("to", "the receiver", PARTICIPANT),
             _text("purpose", "the purpose", *PURPOSES),
-            _boolean("incidental", "it is ordinarily part of and incidental to what it serves"),
+            Field("incidental", Type.BOOLEAN, "it is ordinarily part of and incidental to what it serves"),
             _words("classes", "the classes of data", *CLASSES),
-            _states("subject_states", "the states of residence of the persons that the data is about"),
-            _state("the state in which the data arose", "origin"),
+            Field("subject_states", Type.STATES, "the states of residence of the persons that the data is about"),
+            Field("origin", Type.STATE, "the state in which the data arose"),
             _text("currency", "the currency of the payment, by ISO 4217", pattern="[A-Z]{3}"),
             _integer("amount_minor", "the amount of the payment, in minor units"),
-            _boolean("cross_border", "the payment has a foreign leg, or the business needs to cross a border"),
+            Field("cross_border", Type.BOOLEAN, "the payment has a foreign leg, or its business must cross a border"),
             _integer("persons_12m", "persons whose data went between these parties in twelve months"),
             _place(
                 "stored",
                 "the places where it is stored",
                 _text("reason", "the reason for the place", "business", "law", "required-by-home"),
-                _boolean("copy", "a copy, while another is stored elsewhere"),
+                Field("copy", Type.BOOLEAN, "a copy, while another is stored elsewhere"),
                 _integer("retention_days", "the time for which it is stored, in days"),
-                _moment("deleted_at", "the moment of its deletion there"),
+                Field("deleted_at", Type.MOMENT, "the moment of its deletion there"),
             ),
             _place(
                 "processed",
                 "the places where it is processed",
-                _moment("taken_at", "the moment when it arrived there"),
-                _moment("returned_at", "the moment when it was returned"),
-                _moment("deleted_at", "the moment when all of it was deleted there"),
+                Field("taken_at", Type.MOMENT, "the moment when it arrived there"),
+                Field("returned_at", Type.MOMENT, "the moment when it was returned"),
+                Field("deleted_at", Type.MOMENT, "the moment when all of it was deleted there"),
             ),
             _elements(
                 "accessors",

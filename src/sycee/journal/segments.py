@@ -1,4 +1,4 @@
-"""Segments: the files that contain frames, and the spare segment that is created in advance."""
+"""Segments: the files that frames stand in, and the spare that is made before it is needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEGMENT_HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # so that the first frame i
 LEDGER_ID_BYTES: Final = 16
 TEMPORARY_SUFFIX: Final = ".temp"
 SPARE_NAME: Final = f"spare{TEMPORARY_SUFFIX}"
-LARGE_TIMES: Final = 4  # size of a segment whose space is reserved without writing, in normal segments
+LARGE_TIMES: Final = 4  # so much larger is a segment whose space is only asked for
 
 # magic, version, reserved, segment bytes, ledger id, number, epoch, reserved, first sequence, previous digest
 _HEADER: Final = struct.Struct("<8sHHI16sQIIQ32s")
@@ -42,17 +42,17 @@ class SegmentHeader(NamedTuple):
 
 
 def segment_name(number: int) -> str:
-    """Return the file name of a segment; numbers begin at 1."""
+    """File name of a segment; numbers begin at 1."""
     return f"{number:012}.segment"
 
 
 def segment_numbers(disk: Disk) -> list[int]:
-    """Return the numbers of the segments in the folder, in order. Other files are ignored."""
+    """Numbers of the segments there, in order. Other files in the folder are not ours to judge."""
     return [int(match[1]) for name in disk.names() if (match := _NAME.fullmatch(name))]
 
 
 def encode_header(header: SegmentHeader) -> bytes:
-    """Return the first block of a segment, SEGMENT_HEADER_BYTES long."""
+    """The first block of a segment, SEGMENT_HEADER_BYTES long."""
     fixed = _HEADER.pack(
         SEGMENT_MAGIC,
         FORMAT_VERSION,
@@ -69,12 +69,12 @@ def encode_header(header: SegmentHeader) -> bytes:
 
 
 def decode_header(data: memoryview) -> SegmentHeader:
-    """Return the header in the first block of a segment. Raises Flaw, or UnavailableError for a newer version."""
+    """Read the first block of a segment. Raises Flaw, or UnavailableError when a newer version wrote it."""
     block = data[:SEGMENT_HEADER_BYTES]
     if len(block) < SEGMENT_HEADER_BYTES:
         raise Flaw(f"the file ends after {len(block)} bytes, within its segment header")
     if bytes(block[: len(SEGMENT_MAGIC)]) != SEGMENT_MAGIC:
-        raise Flaw("its segment header has no magic number")
+        raise Flaw("its segment header does not begin like one")
     if not checksum_holds(block):
         raise Flaw("its segment header does not match the header's checksum")
     fields: tuple[Any, ...] = _HEADER.unpack_from(block)
@@ -85,7 +85,7 @@ def decode_header(data: memoryview) -> SegmentHeader:
 
 
 def read_whole(file: DiskFile) -> Bytes:
-    """Return all bytes of a file as a new read-only array."""
+    """All bytes of a file, as a read-only array of its own."""
     data: Bytes = np.empty(file.size(), dtype=np.uint8)
     done = file.pread_into(data.data, 0)
     data = data[:done]
@@ -94,9 +94,9 @@ def read_whole(file: DiskFile) -> Bytes:
 
 
 def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -> None:
-    """Convert a temporary file of zeros to a segment: header, fdatasync, rename, fsync of the folder.
+    """Turn a temporary file full of zeros into a segment: header, fdatasync, rename, fsync of the folder.
 
-    In this order, a file with the name of a segment has a valid header after any power cut.
+    In this order, so that a segment seen under its own name has a sound header after any power cut.
     """
     file.pwrite(memoryview(encode_header(header)), 0)
     file.fdatasync()
@@ -106,81 +106,83 @@ def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -
 
 
 class Spare:
-    """The next segment, created in advance as a file of zeros with a temporary name.
+    """The next segment, full of zeros under a temporary name before it is needed.
 
-    On a disk that supports two threads, another thread creates it. A failure raises nothing, because the frame whose
-    write triggered it is durable: `pop` retries, possibly after space was freed.
+    On a disk that takes work from two threads it is made beside the appends. A failure raises nothing, since the frame
+    whose write led here is durable: `take` tries again, and by then there may be room.
     """
 
     def __init__(self, disk: Disk, segment_bytes: int) -> None:
-        self.segment_bytes = segment_bytes  # of the file that `pop` returned last
+        self.segment_bytes = segment_bytes  # of the file that `take` gave last
         self._disk = disk
         self._least_bytes = segment_bytes
         self._thread: Thread | None = None
         self._file: DiskFile | None = None
-        self._failed = False
+        self._gave_up = False
 
     def prepare(self, *, written: bool = True) -> None:
-        """Begin to create the file, if that has not begun; `written`: see DiskFile.zero_fill.
+        """Begin to make the file, unless it is made or being made; `written`: see DiskFile.zero_fill.
 
-        Reserving space without writing takes the same time for any size, so such a segment is larger.
+        Space that is only asked for costs the same however much it is, so then it is for more frames.
         """
-        if self._file is not None or self._thread is not None or self._failed:
+        if self._file is not None or self._thread is not None or self._gave_up:
             return
         if not self._disk.concurrent:
-            self._create_in_thread(written)
+            self._make_beside(written)
             return
         try:
-            thread = Thread(target=self._create_in_thread, args=(written,), name="sycee-journal-spare", daemon=True)
+            thread = Thread(target=self._make_beside, args=(written,), name="sycee-journal-spare", daemon=True)
             thread.start()
         except (RuntimeError, MemoryError):
-            return  # the last frame is durable, so its writer must not get an error; the next frame retries
+            return  # the frame before is durable, so its writer must not see an error; the next frame tries again
         self._thread = thread
 
     def pop(self) -> DiskFile:
-        """Return the file of zeros, under SPARE_NAME; wait for it, or create it now.
+        """The file, under SPARE_NAME, full of zeros. Waits for it, or makes it now.
 
-        Raises UnavailableError if the disk refuses.
+        Raises UnavailableError when the disk refuses.
         """
         self._wait()
-        file = self._file or self._create(written=True)
+        file = self._file or self._make(written=True)
         self.segment_bytes = file.size()
         self._file = None
-        self._failed = False
+        self._gave_up = False
         return file
 
     def discard(self) -> None:
-        """Remove the file if it was created."""
-        if self.abandon():
+        """Remove the file if it was made."""
+        self._wait()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
             self._disk.unlink(SPARE_NAME)
 
-    def abandon(self) -> bool:
-        """Close the file without changing the disk; return whether there was one."""
+    def abandon(self) -> None:
+        """Let go of the file without touching the disk any more."""
         self._wait()
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-        return file is not None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _wait(self) -> None:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def _create_in_thread(self, written: bool) -> None:
+    def _make_beside(self, written: bool) -> None:
         try:
-            self._file = self._create(written=written)
+            self._file = self._make(written=written)
         except Exception:
-            self._failed = True
+            self._gave_up = True
 
-    def _create(self, *, written: bool) -> DiskFile:
+    def _make(self, *, written: bool) -> DiskFile:
         file = self._disk.create(SPARE_NAME)
         try:
             file.zero_fill(self._least_bytes * (1 if written else LARGE_TIMES), written=written)
-            file.fdatasync()  # so that `publish`, which delays a frame, makes only a header durable
+            file.fdatasync()  # so that `publish`, for which a frame waits, has only a header to make durable
         except BaseException:
             file.close()
             with suppress(SyceeError):
-                self._disk.unlink(SPARE_NAME)  # half a file would occupy space that frames need
+                self._disk.unlink(SPARE_NAME)  # half a file takes the room that the frames need
             raise
         return file

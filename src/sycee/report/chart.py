@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from sycee.core.arrays import Array
 from sycee.core.errors import require
-from sycee.core.extras import extra
 from sycee.core.money import Currency
 
 if TYPE_CHECKING:
@@ -73,9 +72,8 @@ def svg(drawing: Drawing, *, name: str, width: int, height: int, narrow: bool = 
 
     `name` is unique in the page: references inside the SVG are derived from it. Equal arguments give equal bytes.
     """
-    with extra("report"):
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     ink, soft, line = colour("ink"), colour("soft"), colour("line")
     settings: dict[Any, Any] = {

@@ -36,7 +36,10 @@ FLOW_RESULTS_MAX: Final = 100_000  # some 2 KB each
 
 
 class JudgeCache:
-    """A judge and a router for one network, library and day, with cached flow results. Thread-safe."""
+    """A judge and a router for one network, library and day, with cached flow results. Thread-safe.
+
+    `change_days` are the days on which time alone may change a verdict.
+    """
 
     def __init__(self, network: Network, library: Library, day: date, change_days: Iterable[date]) -> None:
         self.network = network
@@ -82,7 +85,10 @@ class JudgeCache:
 
 
 class VersionCache:
-    """LRU cache of a database's networks, libraries and judges. Raises UnavailableError for an unknown digest."""
+    """Least-recently-used cache of networks, libraries and judges of one database. Thread-safe.
+
+    Each lookup by digest raises UnavailableError if the database has no version with it.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

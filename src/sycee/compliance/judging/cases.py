@@ -1,27 +1,6 @@
-"""Golden cases: a small network, the regimes that judge it, and the findings that are expected, in one file.
+"""Golden cases: a small network, the regimes that judge it, and the findings that are expected, in one TOML file.
 
-A case states in TOML what a person checked against a source::
-
-    id = "first-case"                      # that of the file
-    title = "…"
-    source = "…"                           # the text that supports the expectations, or that the case is made up
-    at_hand = true                         # false: the source itself could not be read; left out: there is no source
-    at = 2024-02-01                        # the day as of which the network is judged
-    profiles = ["a-profile", "own.toml"]   # shipped ones by name, others by path from the case's folder
-    expect = [
-      { subject = "pay @ link", rule = "a-profile/a-rule", verdict = "fail", row = "A Party" },
-      { subject = "a-bank", rule = "a-profile/another", verdict = "unknown", missing = ["a-bank.licences"] },
-    ]
-    list_files = ["own-list.toml"]         # optional: additional lists, or replacements of shipped ones
-    [[lists]]                              # optional: the same, written here
-
-    [network]                              # and all other keys of declarations
-    …
-
-A subject is an entity, or FLOW @ ENTITY for an element on the path of a flow. Besides its verdict an expectation may
-have: `at`, another day; `force`, how the regime binds; `stops`, whether the finding stops its subject; `missing` and
-`conflicts_with`, which must be among those of the finding; `row`, `chain` and `says`, texts that the listed row, the
-ownership chain and the message must contain.
+docs/reference/profiles.md, "Golden cases", has an example and every key.
 """
 
 from __future__ import annotations
@@ -29,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from sycee import data
@@ -68,12 +47,12 @@ class Expectation:
         """Return how a finding differs, a sentence each; nothing if it is as expected."""
         if found is None:
             return (f"there is no finding of {self.rule} for {self.subject}",)
-        compared: list[tuple[str, object, object]] = [("verdict", self.verdict.word, found.verdict.word)]
-        if self.force is not None:
-            compared.append(("force", self.force.word, found.force.word))
-        if self.stops is not None:
-            compared.append(("stops", self.stops, found.stops))
-        problems = [f"{name}: expected {wanted}, found {got}" for name, wanted, got in compared if wanted != got]
+        equal: tuple[tuple[str, object, object], ...] = (
+            ("verdict", self.verdict.word, found.verdict.word),
+            ("force", None if self.force is None else self.force.word, found.force.word),
+            ("stops", self.stops, found.stops),
+        )
+        problems = [f"{name}: expected {one}, found {two}" for name, one, two in equal if one not in (None, two)]
         for name, expected, actual in (
             ("missing", self.missing, found.missing),
             ("conflicts with", self.conflicts_with, found.conflicts_with),
@@ -120,37 +99,29 @@ class Case:
 
     def run(self, regimes: Library | None = None) -> tuple[ExpectationResult, ...]:
         """Judge the network and compare. `regimes` replaces the library of the case, such as by a mutated one."""
-        findings = _Findings(self.network, self.library if regimes is None else regimes)
-        found = [(each, findings.of(each)) for each in self.expectations]
-        return tuple(ExpectationResult(each, finding, each.problems(finding)) for each, finding in found)
+        library = self.library if regimes is None else regimes
+
+        @cache
+        def judge(at: date) -> Judge:
+            return Judge(self.network, library, at)
+
+        @cache
+        def findings(at: date, subject: str) -> dict[tuple[str, str], Finding]:
+            is_flow = self.network.entities[subject].kind == FLOW
+            found = judge(at).flow(subject) if is_flow else judge(at).findings(subject)
+            return {(each.rule, each.subject): each for each in found}
+
+        results = []
+        for each in self.expectations:
+            of_subject = findings(each.at, each.subject.partition(ON_PATH)[0])
+            found = of_subject.get((each.rule, each.subject))
+            results.append(ExpectationResult(each, found, each.problems(found)))
+        return tuple(results)
 
     @cached_property
     def rules(self) -> frozenset[str]:
         """The rules that have an expectation."""
         return frozenset(each.rule for each in self.expectations)
-
-
-class _Findings:
-    """The findings about one network, by day and subject, each judged once."""
-
-    def __init__(self, network: Network, regimes: Library) -> None:
-        self._network = network
-        self._regimes = regimes
-        self._judges: dict[date, Judge] = {}
-        self._found: dict[tuple[date, str], dict[tuple[str, str], Finding]] = {}
-
-    def of(self, expectation: Expectation) -> Finding | None:
-        """Return the finding that an expectation is about, if there is one."""
-        whole = expectation.subject.partition(ON_PATH)[0]
-        key = (expectation.at, whole)
-        if key not in self._found:
-            judge = self._judges.get(expectation.at)
-            if judge is None:
-                judge = self._judges[expectation.at] = Judge(self._network, self._regimes, expectation.at)
-            is_flow = self._network.entities[whole].kind == FLOW
-            findings = judge.flow(whole) if is_flow else judge.findings(whole)
-            self._found[key] = {(each.rule, each.subject): each for each in findings}
-        return self._found[key].get((expectation.rule, expectation.subject))
 
 
 def shipped() -> tuple[str, ...]:
@@ -182,13 +153,13 @@ def parse(table: Table, folder: Path) -> Case:
     at_hand = table.boolean("at_hand") if "at_hand" in table else None
     table.offer("at_hand")
     at = table.day("at")
-    own = [profiles.parse_list(each) for each in common_fields.optional_tables(table, "lists")]
+    own = common_fields.read_tables(table, "lists", profiles.parse_list)
     files = [folder / each for each in table.texts("list_files", default=())]
     regimes = library.load([_placed(each, folder) for each in table.texts("profiles")], [*files, *own])
-    expected = table.tables("expect")
     network = declarations.parse_embedded(table)
+    read = partial(_expectation, at, regimes, network)
+    expectations = common_fields.read_tables(table, "expect", read, required=True)
     table.finish()
-    expectations = tuple(_expectation(each, at, regimes, network) for each in expected)
     return Case(name, title, source, at_hand, regimes, network, expectations, f"{table.file}:{table.line()}")
 
 
@@ -205,12 +176,14 @@ def _placed(profile: str, folder: Path) -> str | Path:
     return folder / profile if "/" in profile or profile.endswith(".toml") else profile
 
 
-def _expectation(table: Table, at: date, regimes: Library, network: Network) -> Expectation:
+def _expectation(at: date, regimes: Library, network: Network, table: Table) -> Expectation:
     subject, rule = table.text("subject"), table.text("rule")
     for part in subject.split(ON_PATH):
         _require_name(table, "subject", part, network.entities)
     _require_name(table, "rule", rule, regimes.rules)
-    expectation = Expectation(
+    for key in ("force", "stops"):
+        table.offer(key)
+    return Expectation(
         subject=subject,
         rule=rule,
         verdict=_VERDICTS[table.choice("verdict", tuple(_VERDICTS))],
@@ -219,15 +192,11 @@ def _expectation(table: Table, at: date, regimes: Library, network: Network) -> 
         stops=table.boolean("stops") if "stops" in table else None,
         missing=table.texts("missing", default=()),
         conflicts_with=table.texts("conflicts_with", default=()),
-        row=common_fields.optional(table, "row"),
-        chain=common_fields.optional(table, "chain"),
-        says=common_fields.optional(table, "says"),
+        row=table.text("row", ""),
+        chain=table.text("chain", ""),
+        says=table.text("says", ""),
         place=f"{table.file}:{table.line()}",
     )
-    for key in ("force", "stops"):
-        table.offer(key)
-    table.finish()
-    return expectation
 
 
 def _require_name(table: Table, key: str, value: str, names: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sycee.compliance import fact_paths
+from sycee.compliance import fact_paths, vocabulary
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.deadlines import Deadline
@@ -27,22 +27,6 @@ from sycee.compliance.judging.logic import Truth, conjunction, disjunction, nega
 from sycee.compliance.judging.ownership import Limit, ListLookup
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence
-from sycee.compliance.vocabulary import (
-    ALL_IN,
-    ANY_IN,
-    AT_LEAST,
-    AT_MOST,
-    ATTESTED,
-    DECLARED,
-    IS_FALSE,
-    IS_TRUE,
-    LISTED,
-    NONE_IN,
-    NONE_LISTED,
-    PATH_LEVELS,
-    RETURNED_IN_TIME,
-    SETS,
-)
 
 MOMENTS: Final = ("taken_at", "returned_at", "deleted_at")  # of data that is processed abroad and returned
 MAKES_IT_APPLY: Final = "makes the rule apply"  # the note of a fact that a rule does not require, but applies to
@@ -101,7 +85,7 @@ class ConditionCompiler:
 
     def compile(self, condition: Condition, roots: Roots) -> Evaluator:
         """Return the condition as a function of a scope."""
-        key = (_without_place(condition), bool(roots.each), roots.level in PATH_LEVELS)
+        key = (_without_place(condition), bool(roots.each), roots.level in vocabulary.PATH_LEVELS)
         if key not in self._compiled:
             self._compiled[key] = self._compile(key[0], roots)
         return self._compiled[key]
@@ -120,13 +104,13 @@ class ConditionCompiler:
     def _compile(self, condition: Condition, roots: Roots) -> Evaluator:
         if condition.any_of:
             evaluate = _any_of([self.compile(each, roots) for each in condition.any_of])
-        elif condition.test in SETS:
+        elif condition.test in vocabulary.SETS:
             evaluate = self._set_test(condition, roots)
-        elif condition.test in LISTED:
+        elif condition.test in vocabulary.LISTED:
             evaluate = self._list_test(condition, roots)
-        elif condition.test == ATTESTED:
+        elif condition.test == vocabulary.ATTESTED:
             evaluate = self._attestation_test(condition, roots)
-        elif condition.test == RETURNED_IN_TIME:
+        elif condition.test == vocabulary.RETURNED_IN_TIME:
             evaluate = self._deadline_test(condition, roots)
         else:
             evaluate = self._value_test(condition, roots)
@@ -137,14 +121,14 @@ class ConditionCompiler:
         """Compile a test that every value must meet."""
         resolve, limit = self.compile_path(condition.fact, roots), condition.limit
         tests: dict[str, Callable[[EffectiveFact], bool]] = {
-            DECLARED: lambda leaf: bool(leaf.values),
-            IS_TRUE: lambda leaf: leaf.value is True,
-            IS_FALSE: lambda leaf: leaf.value is False,
-            AT_MOST: lambda leaf: leaf.values[0] <= limit,
-            AT_LEAST: lambda leaf: leaf.values[0] >= limit,
+            vocabulary.DECLARED: lambda leaf: bool(leaf.values),
+            vocabulary.IS_TRUE: lambda leaf: leaf.value is True,
+            vocabulary.IS_FALSE: lambda leaf: leaf.value is False,
+            vocabulary.AT_MOST: lambda leaf: leaf.values[0] <= limit,
+            vocabulary.AT_LEAST: lambda leaf: leaf.values[0] >= limit,
         }
         test = tests[condition.test]
-        without_values = condition.test in (AT_MOST, AT_LEAST)
+        without_values = condition.test in (vocabulary.AT_MOST, vocabulary.AT_LEAST)
 
         def evaluate(scope: Scope) -> ConditionResult:
             path = resolve(scope)
@@ -179,7 +163,7 @@ class ConditionCompiler:
             self.compile_path(path, roots) if path and lookup.limited else None
             for path in (condition.parts, condition.purposes)
         ]
-        negate = (condition.test == NONE_LISTED) != condition.negate
+        negate = (condition.test == vocabulary.NONE_LISTED) != condition.negate
 
         def evaluate(scope: Scope) -> ConditionResult:
             path = resolve(scope)
@@ -269,7 +253,7 @@ class ConditionCompiler:
 def start_points(condition: Condition, roots: Roots) -> set[str]:
     """Return the parts of the scope that a condition reads: `subject`, `element`, `flow`."""
     starts = {fact_paths.split(path, roots)[0] for path in condition.paths()}
-    of_subject = any(leaf.test == ATTESTED and not leaf.of for leaf in condition.leaves())
+    of_subject = any(leaf.test == vocabulary.ATTESTED and not leaf.of for leaf in condition.leaves())
     return starts | {"subject"} if of_subject else starts
 
 
@@ -323,15 +307,15 @@ def _in_set(
 ) -> ConditionResult:
     """Evaluate a test of `SETS`. Values outside of an `incomplete` set may still belong to it."""
     truths: list[Truth]
-    none_in = test == NONE_IN
-    if test == ALL_IN:
+    none_in = test == vocabulary.NONE_IN
+    if test == vocabulary.ALL_IN:
         truths = [values.issuperset(leaf.values) for leaf in path.leaves]
     else:
         truths = [values.isdisjoint(leaf.values) is none_in for leaf in path.leaves]
     if incomplete:  # further values could change a `none-in` from true, and the other tests from false
         leaves = zip(truths, path.leaves, strict=True)
         truths = [None if truth is none_in and leaf.values else truth for truth, leaf in leaves]
-    return _result(path, truths, _over_leaves(path, truths, any_leaf=test == ANY_IN), negate=negate)
+    return _result(path, truths, _over_leaves(path, truths, any_leaf=test == vocabulary.ANY_IN), negate=negate)
 
 
 def _over_leaves(path: ResolvedPath, truths: Sequence[Truth], *, any_leaf: bool = False) -> Truth:

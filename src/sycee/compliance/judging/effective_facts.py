@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
 from sycee.compliance.judging.logic import Truth
@@ -32,8 +32,29 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
 
-# Evidence is cached in attributes: a dictionary for each of a million facts would double the garbage collector's work.
+E = TypeVar("E")
 _CACHED_AT: Final = {True: "_of_true", False: "_of_false", None: "_of_unknown"}
+
+
+class CachedEvidence(Generic[E]):
+    """Base of facts that create their evidence once for each truth.
+
+    It is cached in attributes: a dictionary for each of a million facts would burden the garbage collector.
+    """
+
+    __slots__ = ("_of_false", "_of_true", "_of_unknown")
+
+    def evidence(self, holds: Truth) -> E:
+        """Return the evidence for a truth."""
+        cached = _CACHED_AT[holds]
+        evidence: E | None = getattr(self, cached, None)
+        if evidence is None:
+            evidence = self._new_evidence(holds)
+            setattr(self, cached, evidence)
+        return evidence
+
+    def _new_evidence(self, holds: Truth) -> E:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +72,7 @@ class FactPath:
 
 
 @dataclass(slots=True, eq=False)
-class EffectiveFact:
+class EffectiveFact(CachedEvidence[Evidence]):
     """One fact that is in effect. Conditions test `values`; `nodes` are the elements or entities that it leads to."""
 
     path: str
@@ -63,18 +84,9 @@ class EffectiveFact:
     nodes: tuple[Node, ...] = ()
     is_reference: bool = False
     note: str = ""
-    _of_true: Evidence | None = None
-    _of_false: Evidence | None = None
-    _of_unknown: Evidence | None = None
 
-    def evidence(self, holds: Truth) -> Evidence:
-        """Return the fact as evidence of a truth, created once for each truth."""
-        cached = _CACHED_AT[holds]
-        evidence: Evidence | None = getattr(self, cached)
-        if evidence is None:
-            evidence = Evidence(self.path, self.value, self.source, self.as_of, self.assurance, holds, self.note)
-            setattr(self, cached, evidence)
-        return evidence
+    def _new_evidence(self, holds: Truth) -> Evidence:
+        return Evidence(self.path, self.value, self.source, self.as_of, self.assurance, holds, self.note)
 
     def with_note(self, note: str) -> EffectiveFact:
         """Return the same fact with a note."""
@@ -82,24 +94,15 @@ class EffectiveFact:
 
 
 @dataclass(slots=True, eq=False)
-class ResolvedPath:
+class ResolvedPath(CachedEvidence[tuple[Evidence, ...]]):
     """The facts at the end of a path, the references that were followed, and the paths of missing facts."""
 
     leaves: tuple[EffectiveFact, ...] = ()
     followed: tuple[EffectiveFact, ...] = ()
     missing: tuple[str, ...] = ()
-    _of_true: tuple[Evidence, ...] | None = None
-    _of_false: tuple[Evidence, ...] | None = None
-    _of_unknown: tuple[Evidence, ...] | None = None
 
-    def evidence(self, holds: Truth) -> tuple[Evidence, ...]:
-        """Return all of its facts as evidence of one truth, created once for each truth."""
-        cached = _CACHED_AT[holds]
-        evidence: tuple[Evidence, ...] | None = getattr(self, cached)
-        if evidence is None:
-            evidence = tuple([fact.evidence(holds) for fact in (*self.followed, *self.leaves)])
-            setattr(self, cached, evidence)
-        return evidence
+    def _new_evidence(self, holds: Truth) -> tuple[Evidence, ...]:
+        return tuple([fact.evidence(holds) for fact in (*self.followed, *self.leaves)])
 
 
 NO_FACTS: Final = ResolvedPath()

@@ -28,8 +28,6 @@ from sycee.core.errors import UsageError
 _EDGES: Final = (SPAN, SEGMENT)
 _FACILITY: Final = (FACILITY,)
 _ENDS: Final = FactPath.of(("ends",))
-_ALWAYS: Final = ConditionResult(True)
-_NEVER: Final = ConditionResult(False)
 
 FROM_GATEWAY: Final = FactPath.of(("from", "gateway"))
 TO_GATEWAY: Final = FactPath.of(("to", "gateway"))
@@ -64,11 +62,10 @@ class Judge:
         self._effective = EffectiveNetwork(network, at)
         compiler = ConditionCompiler(self._effective, library.lists)
         self._touches: dict[str, CompiledTouches] = {}
-        self._force: dict[str, Force] = {}
         self._rules: dict[str, CompiledRule] = {}
         for profile in library.profiles:
-            self._touches[profile.id] = CompiledTouches(profile, compiler)
-            self._force[profile.id] = force = profile.force(at, network.adoptions)
+            force = profile.force(at, network.adoptions)
+            self._touches[profile.id] = CompiledTouches(profile, force, compiler)
             for rule in profile.rules:
                 self._rules[rule.id] = CompiledRule(profile, rule, force, compiler)
         self._on_path = [rule for rule in self._rules.values() if rule.on_path]
@@ -94,7 +91,7 @@ class Judge:
             on_path = self._flow_on_path(self.flow_node(entity), None)
             return tuple(self._of_flow(on_path, self._preconditions(self._regimes(on_path))))
         node = self._effective.node(entity.id) if isinstance(subject, str) else self._effective.uncached_node(entity)
-        before = self._preconditions({name: self._regime_of_entity(name, node) for name in self._touches})
+        before = self._preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
         rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
         return tuple(self._judge(node.id, rules, node, None))
 
@@ -179,21 +176,13 @@ class Judge:
         Unknown if the profile reads facts of the flow and no `flow` is given. An undeclared id counts as a place,
         since only the declaration of an edge has its ends.
         """
-        if self._force[profile] is Force.NONE:
-            return False
         node = self._effective.node_of_kind(element, (FACILITY, *_EDGES))
         passing = None if flow is None else self.flow_node(flow)
-        return self._touches[profile].of(node, (node.kind or FACILITY,), passing).truth
+        return self._touches[profile].of_element(node, (node.kind or FACILITY,), passing).truth
 
     def touched_by_flow(self, profile: str, flow: str | Entity | Node) -> Truth:
         """Return whether a flow itself, on any path, makes a profile apply. True if the profile has no conditions."""
-        if self._force[profile] is Force.NONE:
-            return False
-        touches = self._touches[profile]
-        if not touches.of_flows:
-            return True
-        node = self.flow_node(flow)
-        return touches.of(node, (FLOW,), node).truth
+        return self._touches[profile].of_flow(self.flow_node(flow)).truth
 
     # --- helpers ---
 
@@ -268,22 +257,16 @@ class Judge:
         return conflicts.apply(findings, contested, self._contradictions, self._waivers)
 
     def _regimes(self, on_path: _FlowOnPath) -> Mapping[str, ConditionResult]:
-        return {name: self._regime(name, on_path) for name in self._touches}
+        return {name: self._regime(touches, on_path) for name, touches in self._touches.items()}
 
-    def _regime(self, profile: str, on_path: _FlowOnPath) -> ConditionResult:
+    def _regime(self, touches: CompiledTouches, on_path: _FlowOnPath) -> ConditionResult:
         """Return whether a profile applies to a flow, because of the flow or of an element on its path."""
-        touches = self._touches[profile]
-        if self._force[profile] is Force.NONE:
-            return _NEVER
-        if not touches.of_flows:
-            return _ALWAYS
-        flow = on_path.flow
-        result = touches.of(flow, (FLOW,), flow)
+        result = touches.of_flow(on_path.flow)
         if result.truth or not touches.on_path:
             return result
         results = [result]
         for element, kinds in on_path.elements:
-            result = touches.of(element, kinds, flow)
+            result = touches.of_element(element, kinds, on_path.flow)
             if result.truth:
                 return result
             results.append(result)
@@ -291,13 +274,6 @@ class Judge:
             if touches.has(kind):
                 results.append(ConditionResult(None, missing=gaps))
         return combine_undecided(results)
-
-    def _regime_of_entity(self, profile: str, node: Node) -> ConditionResult:
-        """Return whether a profile applies to an entity, regardless of any flow."""
-        if self._force[profile] is Force.NONE:
-            return _NEVER
-        touches = self._touches[profile]
-        return touches.of(node, (node.kind,), None) if touches.has(node.kind) else _ALWAYS
 
 
 def _gaps_of_path(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:

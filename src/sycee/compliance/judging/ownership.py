@@ -10,10 +10,10 @@ Shares below the threshold are no control.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sycee.compliance.facts import Assurance
-from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
+from sycee.compliance.judging.effective_facts import CachedEvidence, EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.profiles import List, Row, normalized_name
 from sycee.compliance.verdicts import Evidence
@@ -24,7 +24,7 @@ Limit = tuple[frozenset[str], bool] | None
 
 
 @dataclass(slots=True)
-class ListMatch:
+class ListMatch(CachedEvidence[tuple[Evidence, ...]]):
     """Whether a list covers an organisation. `facts` are those that were considered, the list itself first."""
 
     truth: Truth
@@ -32,14 +32,9 @@ class ListMatch:
     missing: tuple[str, ...] = ()
     chain: tuple[str, ...] = ()
     row: str = ""
-    _evidence: dict[Truth, tuple[Evidence, ...]] = field(default_factory=dict)
 
-    def evidence(self, holds: Truth) -> tuple[Evidence, ...]:
-        """Return its facts as evidence of a truth, created once for each truth."""
-        evidence = self._evidence.get(holds)
-        if evidence is None:
-            evidence = self._evidence[holds] = tuple([fact.evidence(holds) for fact in self.facts])
-        return evidence
+    def _new_evidence(self, holds: Truth) -> tuple[Evidence, ...]:
+        return tuple([fact.evidence(holds) for fact in self.facts])
 
 
 @dataclass(slots=True)

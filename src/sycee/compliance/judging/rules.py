@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Assurance
@@ -20,6 +21,9 @@ from sycee.compliance.judging.logic import Truth, conjunction, negation
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
+
+_ALWAYS: Final = ConditionResult(True)
+_NEVER: Final = ConditionResult(False)
 
 
 @dataclass(slots=True)
@@ -248,7 +252,8 @@ def _against(required: list[ConditionResult]) -> list[Evidence]:
 class CompiledTouches:
     """The conditions that make a profile apply, compiled."""
 
-    def __init__(self, profile: Profile, compiler: ConditionCompiler) -> None:
+    def __init__(self, profile: Profile, force: Force, compiler: ConditionCompiler) -> None:
+        self._in_effect = force is not Force.NONE
         self._by_kind: dict[str, list[Evaluator]] = {}
         self._reads_flow = False
         for touch in profile.touches:
@@ -258,23 +263,37 @@ class CompiledTouches:
             for kind in LEVELS[touch.level]:
                 self._by_kind.setdefault(kind, []).append(evaluate)
         # An element on the path of a flow can make the profile apply to the flow.
-        self.on_path = any(kind in self._by_kind for kind in PATH_LEVELS)
-        self.of_flows = self.on_path or FLOW in self._by_kind
+        self.on_path = self._in_effect and any(kind in self._by_kind for kind in PATH_LEVELS)
+        self._of_flows = self.on_path or FLOW in self._by_kind
 
     def has(self, kind: str) -> bool:
         """Return whether there is a condition for this kind."""
         return kind in self._by_kind
 
-    def of(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> ConditionResult:
+    def of_entity(self, node: Node) -> ConditionResult:
+        """Return whether the profile applies to an entity, regardless of any flow."""
+        if self._in_effect and not self.has(node.kind):
+            return _ALWAYS
+        return self.of_element(node, (node.kind,), None)
+
+    def of_flow(self, flow: Node) -> ConditionResult:
+        """Return whether a flow itself makes the profile apply to it. True if no flow or element must."""
+        if self._in_effect and not self._of_flows:
+            return _ALWAYS
+        return self.of_element(flow, (FLOW,), flow)
+
+    def of_element(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> ConditionResult:
         """Return whether a node of these kinds makes the profile apply; false without conditions for them."""
+        if not self._in_effect:
+            return _NEVER
         if self._reads_flow or not node.kind:  # an undeclared node may be of several kinds
-            return self._of(node, kinds, flow)
+            return self._evaluate(node, kinds, flow)
         result: ConditionResult | None = node.results.get(self)
         if result is None:
-            result = node.results[self] = self._of(node, kinds, flow)
+            result = node.results[self] = self._evaluate(node, kinds, flow)
         return result
 
-    def _of(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> ConditionResult:
+    def _evaluate(self, node: Node, kinds: tuple[str, ...], flow: Node | None) -> ConditionResult:
         scope = (node, node, flow)
         results = []
         for kind in kinds:

@@ -111,11 +111,12 @@ def _finding(members: Mapping[str, Any]) -> Finding:
 
 def _evidence(members: Mapping[str, Any]) -> Evidence:
     as_of, value = members["as_of"], members["value"]
-    return Evidence(**members)._replace(
-        value=tuple(value) if isinstance(value, list) else value,
-        as_of=None if as_of is None else date.fromisoformat(as_of),
-        assurance=Assurance[_name(members["assurance"])],
-    )
+    changed = {
+        "value": tuple(value) if isinstance(value, list) else value,
+        "as_of": None if as_of is None else date.fromisoformat(as_of),
+        "assurance": Assurance[_name(members["assurance"])],
+    }
+    return Evidence(**{**members, **changed})
 
 
 def _name(word: str) -> str:

@@ -136,10 +136,6 @@ class Router:
         """Return the same under these profiles alone, as if they were enforced."""
         return self._result(self._question(flow), self.bits(profiles))
 
-    def alone(self, flow: str | Entity) -> Mapping[str, RouteResult]:
-        """Return the best under each profile in effect as if it alone were enforced."""
-        return self.compare(flow).alone
-
     def compare(self, flow: str | Entity, *, as_if_enforced: Collection[str] = ()) -> Comparison:
         """Return the results under no regime, under each alone, and under all enforced and `as_if_enforced` ones."""
         question = self._question(flow)
