@@ -160,7 +160,7 @@ class Town:
             yield operations.transfer(ids_of(Purpose.WORK, each), debit=payer, credit=payee, amount=amount)
 
     def holds_and_posts(self) -> Iterator[Array]:
-        """A frame of holds, then a frame that posts them whole, each asked for by its payee: two for each payment."""
+        """Yield frames of holds and frames of their full posts, requested by the payees: two operations per payment."""
         for each in chunks(self.paying, BATCH):
             payer, payee, amount = self._payments(each)
             made = ids_of(Purpose.WORK, each)
@@ -170,17 +170,17 @@ class Town:
     # --- what they are made of ---
 
     def next_id(self) -> int:
-        """A fresh id, for an account or a single operation of whoever runs the town."""
+        """Return a fresh id for an account or a single operation of the central bank."""
         return ids.to_int(ids_of(Purpose.BANK, next(self._bank_numbers))[0])
 
     def opened(self, made: Array | int, accounts: Array | int, kind: AccountKind, rule_set: int = 0) -> Array:
-        """OPEN_ACCOUNT of each of `accounts`, under the operations' ids `made`."""
+        """Return OPEN_ACCOUNT of each of `accounts`, under the operations' ids `made`."""
         return operations.open_account(
             made, account=accounts, currency=CURRENCY, kind=kind, suspense=self.suspense, rule_set=rule_set
         )
 
     def _payers(self, numbers: Array) -> Array:
-        """Which wallet pays in each of these payments: (n,) int32."""
+        """Return the paying wallet of each of these payments: (n,) int32."""
         return (random_of(numbers, salt=1) % np.uint64(self.accounts)).astype(np.int32)
 
     def _payments(self, numbers: Array) -> tuple[Array, Array, Array]:
@@ -191,7 +191,7 @@ class Town:
 
 
 def random_of(numbers: Array, *, salt: int) -> Array:
-    """Random 63-bit integers that hang on the numbers and the salt alone: the end of MurmurHash3 for 64 bits."""
+    """Return random 63-bit integers from the numbers and the salt: the finalizer of MurmurHash3 for 64 bits."""
     mixed = (numbers.astype(np.uint64) + np.uint64(salt << 48)) * _GOLDEN
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         mixed = (mixed ^ mixed >> np.uint64(33)) * np.uint64(factor)
@@ -200,5 +200,5 @@ def random_of(numbers: Array, *, salt: int) -> Array:
 
 
 def amounts_of(numbers: Array) -> Array:
-    """From 1 to AMOUNT_MAX, uniform random."""
+    """Return amounts from 1 to AMOUNT_MAX, uniform random."""
     return (random_of(numbers, salt=3) % np.uint64(AMOUNT_MAX)).astype(np.int64) + 1

@@ -78,7 +78,7 @@ def test_a_mistyped_command_is_a_usage_error(
     out, err = capsys.readouterr()
     assert out == ""
     assert says in err
-    assert "hint: sycee --help shows what there is\n" in err
+    assert "hint: sycee --help lists commands and options\n" in err
 
 
 @pytest.mark.parametrize(

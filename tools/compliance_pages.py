@@ -1,8 +1,9 @@
-"""Write what is published about declarations and profiles: tables of their pages, and the JSON Schemas.
+"""Write the tables of declarations and profiles in the docs, and the JSON Schemas.
 
     python -m tools.compliance_pages
 
-Run it from the repository's folder after a change of what can be declared or tested. A test fails until it was.
+Run it from the repository's folder after a change of the vocabulary or the tests of conditions. A test compares the
+result.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _HOLDS: Final = {
 
 
 def made() -> dict[Path, str]:
-    """What each file has to hold."""
+    """Return the content of each file."""
     files = {SCHEMAS / name: text for name, text in schema.texts().items()}
     for name, part, table in (
         ("declarations.md", "kinds", "\n".join(_table(kind) for kind in KINDS.values())),
@@ -46,7 +47,7 @@ def made() -> dict[Path, str]:
 
 
 def _tests() -> str:
-    """The tests of conditions, with what each takes by the schema."""
+    """Return the table of tests of conditions, with their arguments by the schema."""
     takes: dict[str, Any] = {}
     for taken in schema.of_profiles()["$defs"]["condition"]["oneOf"]:
         for each in taken["properties"].get("test", {}).get("oneOf", ()):
@@ -56,7 +57,7 @@ def _tests() -> str:
 
 
 def _arguments(taken: dict[str, Any]) -> tuple[str, str]:
-    """What a test needs, and what it takes besides; `negate` every test takes."""
+    """Return the required and optional arguments of a test; every test accepts `negate`."""
     needed = [name for name in taken["properties"] if name in taken["required"] and name != "test"]
     one_of = [name for each in taken.get("oneOf", ()) for name in each["required"]]
     others = [name for name in taken["properties"] if name not in (*needed, *one_of, "test", "negate")]

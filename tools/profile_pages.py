@@ -12,12 +12,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "profiles"
 
 
 def made() -> dict[str, str]:
-    """The pages by file name, as they should be."""
+    """Return the pages by file name."""
     return profile_page.texts(library.load(data.names("profiles")))
 
 
 def main() -> None:
-    """Write them, and take away those of profiles that are no longer shipped."""
+    """Write the pages, and delete those of profiles that are no longer shipped."""
     FOLDER.mkdir(exist_ok=True)
     pages = made()
     for old in FOLDER.glob("*.md"):

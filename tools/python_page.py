@@ -18,7 +18,7 @@ from sycee.sequencer.money_operations import MoneyOperations
 COMMAND: Final = "python -m tools.python_page"
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "python.md"
 CLASSES: Final[tuple[type, ...]] = (MoneyOperations, Ledger, AsyncLedger, Chain)
-SHOWN_MAX: Final = 10**9  # a larger default is a field's maximum: "..." says as much
+SHOWN_MAX: Final = 10**9  # a larger default is a field's maximum, shown as "..."
 
 _STEP: Final = re.compile(r"^    (?:# --- (?P<section>.+) ---|(?:async )?def (?P<name>[a-z]\w*)\()")
 
@@ -95,7 +95,7 @@ def _shown(default: Any) -> str:
 
 
 def _summary(cls: type, name: str) -> str:
-    """The first sentence or line of the docstring, as `help` shows it first."""
+    """Return the first sentence or line of the docstring, as `help` shows it first."""
     text = inspect.getdoc(inspect.getattr_static(cls, name)) or ""
     first = " ".join(text.split("\n\n")[0].split())
     return first.replace("|", "\\|")

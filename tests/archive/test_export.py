@@ -20,7 +20,7 @@ from sycee.archive import exporter, manifest, parquet_files, tables, timestamps
 from sycee.archive.check import check
 from sycee.archive.export import export
 from sycee.archive.exporter import Exporter
-from sycee.archive.history_source import Replayed, currency_code
+from sycee.archive.history_source import ReplayedLedger, currency_code
 from sycee.archive.manifest import Manifest, load
 from sycee.archive.query import Query
 from sycee.archive.schema import BY_DAY, REGISTERS
@@ -142,7 +142,7 @@ def test_exported_bit_by_bit_it_is_the_same(tmp_path: Path, every: int) -> None:
     # A day that is over is one file; that of the newest is not over yet.
     for table in BY_DAY:
         for day in days[:-1]:
-            assert len([entry for entry in manifest_of(tmp_path / "parts").of(table) if entry.day == day]) <= 1
+            assert len([entry for entry in manifest_of(tmp_path / "parts").files_of(table) if entry.day == day]) <= 1
     assert manifest_of(tmp_path / "parts").movement_digest == world.state.movement_digest.hex()
 
 
@@ -155,7 +155,11 @@ def test_small_slices_and_row_groups_make_no_difference(tmp_path: Path, monkeypa
     monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 0)
     export(world, tmp_path / "parts")
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
-    path = tmp_path / "parts" / max(manifest_of(tmp_path / "parts").of("movements"), key=lambda entry: entry.rows).path
+    path = (
+        tmp_path
+        / "parts"
+        / max(manifest_of(tmp_path / "parts").files_of("movements"), key=lambda entry: entry.rows).path
+    )
     assert pq.ParquetFile(path).num_row_groups > 2
 
 
@@ -171,7 +175,7 @@ def test_nothing_new_is_nothing_to_do(tmp_path: Path) -> None:
 def test_an_empty_ledger_has_an_archive_too(tmp_path: Path) -> None:
     from sycee.ledger.state import LedgerState
 
-    export(Replayed(LEDGER_ID, LedgerState()), tmp_path)
+    export(ReplayedLedger(LEDGER_ID, LedgerState()), tmp_path)
     assert set(map(len, content(tmp_path).values())) == {0}
 
 
@@ -188,7 +192,7 @@ def test_progress_ends_with_everything(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
-    with pytest.raises(UsageError, match="holds something else"):
+    with pytest.raises(UsageError, match="holds other files"):
         export(some_world(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
@@ -197,7 +201,7 @@ def test_the_archive_of_another_ledger_is_left_alone(tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     with pytest.raises(UsageError, match=f"another ledger, {LEDGER_ID.hex()}"):
-        export(Replayed(bytes(16), world.state), tmp_path)
+        export(ReplayedLedger(bytes(16), world.state), tmp_path)
     check(world, tmp_path)
 
 
@@ -213,7 +217,7 @@ def test_a_ledger_that_went_another_way_is_told_from_this_one(tmp_path: Path) ->
 
 def test_one_process_writes(tmp_path: Path) -> None:
     world = some_world()
-    with exporting.Exporting(world, tmp_path), pytest.raises(UnavailableError, match="another process"):
+    with exporting.ExportSession(world, tmp_path), pytest.raises(UnavailableError, match="another process"):
         export(world, tmp_path)
     export(world, tmp_path)
 
@@ -221,9 +225,9 @@ def test_one_process_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ("{", IntegrityError, "is no manifest"),
-        ("[]", IntegrityError, "is no manifest"),
-        ('{"format": 1, "files": [{"rows": 1}]}', IntegrityError, "is no manifest"),
+        ("{", IntegrityError, "is not the manifest of an archive"),
+        ("[]", IntegrityError, "is not the manifest of an archive"),
+        ('{"format": 1, "files": [{"rows": 1}]}', IntegrityError, "is not the manifest of an archive"),
         ('{"format": 2}', UnavailableError, "has format 2"),
     ],
 )
@@ -339,13 +343,13 @@ def test_a_disk_that_refuses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_file_that_was_changed_is_found(tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
-    path = tmp_path / manifest_of(tmp_path).of("movements")[0].path
+    path = tmp_path / manifest_of(tmp_path).files_of("movements")[0].path
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    with pytest.raises(IntegrityError, match="is not as it was written"):
+    with pytest.raises(IntegrityError, match="was changed after the export"):
         check(world, tmp_path)
     path.unlink()
-    with pytest.raises(IntegrityError, match="is not whole"):
+    with pytest.raises(IntegrityError, match="is incomplete"):
         check(world, tmp_path)
 
 
@@ -355,7 +359,7 @@ def test_damaged_parts_are_not_made_one(tmp_path: Path) -> None:
     for number, world in enumerate(growing(history), 1):
         if number in (20, 30):
             export(world, tmp_path)
-    path = tmp_path / manifest_of(tmp_path).of("operations")[-1].path
+    path = tmp_path / manifest_of(tmp_path).files_of("operations")[-1].path
     whole = path.read_bytes()
     path.write_bytes(whole[:300] + bytes(100) + whole[400:])
     with pytest.raises(IntegrityError, match="cannot be read"):
@@ -403,7 +407,7 @@ def test_the_exporter_follows_while_payments_go_on(tmp_path: Path) -> None:
         check(ledger, tmp_path / "archive")
         background.stop()
         background.stop()
-        assert background.trouble is None
+        assert background.last_error is None
         with pytest.raises(UsageError, match="has been stopped"):
             background.flush()
         with Query(tmp_path / "archive") as query:
@@ -431,18 +435,18 @@ def test_the_exporter_says_what_stands_in_its_way_and_tries_again(
         assert failed.wait(10)
         with pytest.raises(UnavailableError, match="the disk is full"):
             background.flush()
-        assert isinstance(background.trouble, UnavailableError)
+        assert isinstance(background.last_error, UnavailableError)
         monkeypatch.undo()
         background.flush()
         background.stop()
-        assert background.trouble is None
+        assert background.last_error is None
         check(ledger, tmp_path / "archive")
 
 
 def test_large_registers_wait_until_a_day_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "SMALL_REGISTERS_ROWS", 0)
     town = Town(tmp_path / "ledger")
-    with town.ledger as ledger, exporting.Exporting(ledger, tmp_path / "archive") as one:
+    with town.ledger as ledger, exporting.ExportSession(ledger, tmp_path / "archive") as one:
         one.advance(registers=False)
         written = one.manifest.registers_frame
         late = ledger.open_account("EUR", exporter.Ledger.account(ledger, town.bob).kind)
@@ -462,7 +466,7 @@ def test_large_registers_wait_until_a_day_is_over(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("every_s", [0, -1, "often", True, float("nan")])
 def test_how_often_must_be_a_number_of_seconds(tmp_path: Path, every_s: Any) -> None:
     town = Town(tmp_path / "ledger")
-    with town.ledger as ledger, pytest.raises(UsageError, match="no number of seconds"):
+    with town.ledger as ledger, pytest.raises(UsageError, match="is not a number of seconds"):
         Exporter(ledger, tmp_path / "archive", every_s=every_s)
     with suppress(FileNotFoundError):
         assert not list((tmp_path / "archive").iterdir())

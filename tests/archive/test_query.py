@@ -43,10 +43,10 @@ def test_views_have_the_columns_that_the_schema_says(query: Query) -> None:
 def test_an_empty_archive_has_the_same_columns(tmp_path: Path) -> None:
     from tests.archive.worlds import LEDGER_ID
 
-    from sycee.archive.history_source import Replayed
+    from sycee.archive.history_source import ReplayedLedger
     from sycee.ledger.state import LedgerState
 
-    export(Replayed(LEDGER_ID, LedgerState()), tmp_path)
+    export(ReplayedLedger(LEDGER_ID, LedgerState()), tmp_path)
     with Query(tmp_path) as query:
         for name, view in VIEWS.items():
             assert query.columns(name) == view.columns
@@ -120,14 +120,41 @@ def test_what_else_is_a_select(query: Query, sql: str) -> None:
         ("SELECT nothing FROM movements", "nothing"),
         ("SELECT 'a'::INTEGER", "Could not convert"),
         ("SELECT purpose::INTEGER FROM movements", "Could not convert"),
-        ("", "this is nothing"),
-        ("-- only a remark", "this is nothing"),
+        ("", "got nothing"),
+        ("-- only a remark", "got nothing"),
     ],
 )
 def test_a_wrong_query_is_a_usage_error_with_the_reason(query: Query, sql: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         rows(query.run(sql))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("sql", "message", "hint"),
+    [
+        ("SELECT amuont FROM movements", 'Referenced column "amuont" not found', "did you mean amount? `sycee query"),
+        ("SELECT * FROM payments", "Table with name payments does not exist!", "the views are movements, lines, "),
+        ("SELECT * FROM read_xlsx('a.xlsx')", "exists in the excel extension", "without DuckDB's extensions"),
+        ("SELECT (SELECT 1 UNION SELECT 2)", "More than one row", "lists the views and their columns"),
+        ("SELECT sum(purpose) FROM movements", "No function matches", "lists the views and their columns"),
+        ("SELECT amount, count(*) FROM movements", "must appear in the GROUP BY", "lists the views and their columns"),
+    ],
+)
+def test_hints_are_ours_and_not_those_of_duckdb(query: Query, sql: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        rows(query.run(sql))
+    assert message in caught.value.message
+    assert hint in str(caught.value.hint)
+    for theirs in ("Did you mean", "Candidate", "INSTALL", "SET ", "ANY_VALUE", "\n"):
+        assert theirs not in caught.value.message
+
+
+def test_a_syntax_error_shows_its_place(query: Query) -> None:
+    with pytest.raises(UsageError) as caught:
+        query.run("SELECT 1\nFROM FROM movements")
+    assert caught.value.message.splitlines()[1].startswith("LINE 2: FROM FROM movements")
+    assert caught.value.message.splitlines()[2].strip().startswith("^")
 
 
 # --- nothing else ---
@@ -184,7 +211,7 @@ def test_nothing_but_the_views_can_be_reached(query: Query, folder: Path, tmp_pa
     secret_of_this_program = pa.table({"secret": [1]})
     outside = tmp_path / "outside.parquet"
     pq.write_table(secret_of_this_program, outside)
-    inside = folder / query.manifest.of("movements")[0].path
+    inside = folder / query.manifest.files_of("movements")[0].path
     before = {path: path.read_bytes() for path in (outside, inside)}
     names = {"folder": folder, "outside": outside, "inside": inside}
     quoted = {name: str(path).replace("'", "''") for name, path in names.items()}
@@ -217,19 +244,19 @@ def test_an_archive_is_found_in_its_ledgers_folder(folder: Path, tmp_path: Path)
     (ledger / "journal").mkdir(parents=True)
     with pytest.raises(UsageError, match="has no archive yet") as caught:
         archive_in(ledger)
-    assert caught.value.hint == f"`sycee export {ledger}` makes it"
+    assert caught.value.hint == f"`sycee export {ledger}` creates it"
     (ledger / "archive").symlink_to(folder)
     assert archive_in(ledger) == ledger / "archive"
     with Query(ledger) as query:
         assert rows(query.run("SELECT 1")) == [[1]]
     for place in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UsageError, match="is no archive"):
+        with pytest.raises(UsageError, match="is not an archive"):
             archive_in(place)
 
 
 def test_a_path_that_would_be_a_pattern_is_said(tmp_path: Path) -> None:
     export(some_world(), tmp_path / "a[b]")
-    with pytest.raises(UsageError, match="takes for a pattern"):
+    with pytest.raises(UsageError, match="reads as a pattern"):
         Query(tmp_path / "a[b]")
 
 
@@ -246,7 +273,7 @@ def damaged_at_every(step: int, tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     with Query(tmp_path) as query:
-        path = tmp_path / query.manifest.of("movements")[0].path
+        path = tmp_path / query.manifest.files_of("movements")[0].path
     whole = path.read_bytes()
     said = set()
     for at in range(8, len(whole), step):
@@ -259,17 +286,17 @@ def damaged_at_every(step: int, tmp_path: Path) -> None:
                 said.add(error.message.partition(": ")[0])
         with pytest.raises(IntegrityError):
             check(world, tmp_path)
-    assert said == {f"{path} is not as it was written"}
+    assert said == {f"{path} was changed after the export"}
 
 
 def test_a_file_that_goes_away_meanwhile_is_said(tmp_path: Path) -> None:
     export(some_world(), tmp_path)
     with Query(tmp_path) as query:
-        for entry in query.manifest.of("movements"):
+        for entry in query.manifest.files_of("movements"):
             (tmp_path / entry.path).unlink()
         with pytest.raises(UnavailableError) as caught:
             rows(query.run("SELECT sum(amount) FROM movements"))
-    assert "ask again" in str(caught.value.hint)
+    assert "run it again" in str(caught.value.hint)
 
 
 def test_two_queries_of_one_archive_do_not_disturb_each_other(folder: Path) -> None:

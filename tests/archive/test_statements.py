@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from tests.archive.worlds import DAY_NS, Town, accounts_of, moment, replayed, some_world, whole_statement
 
 from sycee.archive import history_copy, statement_csv, statement_pdf, timestamps
-from sycee.archive.history_source import Replayed
+from sycee.archive.history_source import ReplayedLedger
 from sycee.archive.packets import Packet
 from sycee.archive.statements import Statement, statement, statement_of_year
 from sycee.core.errors import UsageError
@@ -24,7 +24,7 @@ from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.histories import histories
 
 
-def check_against_the_ledger(world: Replayed, from_ns: int, until_ns: int) -> int:
+def check_against_the_ledger(world: ReplayedLedger, from_ns: int, until_ns: int) -> int:
     """Every account's statement is the part of the whole one that is of the period; how many lines there were."""
     seen = 0
     for account in accounts_of(world):
@@ -34,10 +34,10 @@ def check_against_the_ledger(world: Replayed, from_ns: int, until_ns: int) -> in
         before = [line for line in whole if line.time_ns < from_ns]
         assert found.opening == (before[-1].balance if before else 0)
         assert found.closing == found.opening + sum(line.amount for line in found.lines)
-        assert found.opening + found.total.came_in - found.total.went_out == found.closing
+        assert found.opening + found.total.received - found.total.paid_out == found.closing
         for totals in (found.by_purpose, found.by_month):
             assert sum(each.lines for each in totals) == len(found.lines)
-            assert sum(each.came_in - each.went_out for each in totals) == found.closing - found.opening
+            assert sum(each.received - each.paid_out for each in totals) == found.closing - found.opening
         seen += len(found.lines)
     return seen
 
@@ -107,8 +107,8 @@ def test_an_account_without_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("period", "says"),
     [
-        ({"from_": "yesterday"}, "is no date"),
-        ({"from_": "2026-02-30"}, "is no date"),
+        ({"from_": "yesterday"}, "is not a date"),
+        ({"from_": "2026-02-30"}, "is not a date"),
         ({"from_": "2026-03-02", "until": "2026-03-01"}, "ends before it begins"),
         ({"from_": "1500-01-01"}, "does not fit"),
         ({"until": 2**63}, "must be an integer from"),
@@ -231,12 +231,12 @@ def test_pdf_says_what_it_is_of_and_what_it_rests_on(tmp_path: Path) -> None:
     assert statement_pdf.pdf(found) == made
     texts = pdf_texts(made)
     for text in (
-        "Account statement", "EUR \\(Euro\\), in days of Europe/Paris", "all that was ever moved", "993.00", "-7.50",
+        "Account statement", "EUR \\(Euro\\), days of Europe/Paris", "all movements", "993.00", "-7.50",
         "2026-04", "refund own", "page 1 of 1",
     ):  # fmt: skip
         assert text in texts, text
     assert f"Digest of all movements {found.basis.movement_digest.hex()}" in texts
-    assert f"Rests on frame {found.basis.frame} of ledger {found.basis.ledger_id.hex()}" in " ".join(texts)
+    assert f"Computed from frame {found.basis.frame} of ledger {found.basis.ledger_id.hex()}" in " ".join(texts)
 
 
 def test_pdf_goes_on_over_pages_under_the_same_heading(tmp_path: Path) -> None:

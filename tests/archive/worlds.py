@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sycee import AccountKind, Ledger
-from sycee.archive.history_source import Replayed
+from sycee.archive.history_source import ReplayedLedger
 from sycee.core.clock import SimulatedClock
 from sycee.core.result_codes import Result
 from sycee.ledger import operations
@@ -29,10 +29,10 @@ def moment(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
-def growing(history: Sequence[Frame]) -> Iterator[Replayed]:
+def growing(history: Sequence[Frame]) -> Iterator[ReplayedLedger]:
     """One state, after each frame of a history."""
     state = LedgerState()
-    world = Replayed(LEDGER_ID, state)
+    world = ReplayedLedger(LEDGER_ID, state)
     for sequence, (now_ns, records, calendar) in enumerate(history, 1):
         if records.size:
             state.reserve(records)
@@ -42,22 +42,22 @@ def growing(history: Sequence[Frame]) -> Iterator[Replayed]:
         yield world
 
 
-def replayed(history: Sequence[Frame]) -> Replayed:
+def replayed(history: Sequence[Frame]) -> ReplayedLedger:
     """The state after all of a history."""
     *_, last = growing(history)
     return last
 
 
-def some_world(seed: int = 7, steps: int = 300) -> Replayed:
+def some_world(seed: int = 7, steps: int = 300) -> ReplayedLedger:
     return replayed(random_history(seed, steps))
 
 
-def whole_statement(world: Replayed, account: int) -> list[Line]:
+def whole_statement(world: ReplayedLedger, account: int) -> list[Line]:
     """What `Ledger.statement` returns of a state."""
     return reads.statement(world.state, account)
 
 
-def accounts_of(world: Replayed) -> list[int]:
+def accounts_of(world: ReplayedLedger) -> list[int]:
     return [world.state.account_id(row) for row in range(world.state.accounts.size)]
 
 

@@ -41,7 +41,7 @@ def test_export_goes_on_beside_the_journal(sycee: Any, copy: Path) -> None:
     said = sycee("export", copy)
     assert said.code == 0, said.err
     assert f"{copy}/archive holds the ledger up to frame" in said.out
-    assert "added up from them, are the ledger's, and sum to zero" in said.out
+    assert "summed from the files, equal the ledger's; sum zero" in said.out
     again = sycee("export", copy, "--json").json()
     assert again["added"] == {"frames": 0, "operations": 0, "movements": 0}
     assert (copy / "archive" / "manifest.json").is_file()
@@ -65,7 +65,7 @@ def test_what_cannot_be_exported_is_said(sycee: Any, finished: Path, tmp_path: P
     (tmp_path / "letters" / "one.txt").write_text("x")
     said = sycee("export", finished, "--to", tmp_path / "letters")
     assert said.code == 2
-    assert "holds something else" in said.err
+    assert "holds other files" in said.err
 
 
 def test_a_query_as_table_csv_and_json(sycee: Any, archived: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_query_as_table_csv_and_json(sycee: Any, archived: Path) -> None:
 def test_a_query_shows_what_a_terminal_can_take(sycee: Any, archived: Path) -> None:
     said = sycee("query", archived, f"FROM range({ROWS_SHOWN_MAX + 1})")
     assert len(said.out.splitlines()) == ROWS_SHOWN_MAX + 2
-    assert "the first 1,000 rows; --csv and --json give all" in said.err
+    assert "the first 1,000 rows; --csv and --json print all" in said.err
     said = sycee("query", archived, "SELECT '[red]x[/]' AS a, chr(27) || '[2J' AS b, NULL AS c, repeat('y', 300) AS d")
     assert said.out.splitlines()[2].split() == ["[red]x[/]", r"\x1b[2J", "y" * 300]
 
@@ -95,12 +95,12 @@ def test_a_query_shows_what_a_terminal_can_take(sycee: Any, archived: Path) -> N
 def test_without_a_query_the_views_are_shown(sycee: Any, archived: Path) -> None:
     said = sycee("query", archived)
     assert said.code == 0
-    assert "balances: every account's balance" in said.out
+    assert "balances: balance of every account" in said.out
     found = sycee("query", archived, "--json").json()
     assert found["currencies"][0] == {
         "name": "currency",
         "type": "VARCHAR",
-        "meaning": "its code, or the book's number",
+        "meaning": "ISO 4217 code, or the number of the book",
     }
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_asked_is_said(sycee: Any, archived: Path, words: list[st
 def test_a_ledger_without_an_archive_says_what_makes_one(sycee: Any, finished: Path) -> None:
     said = sycee("query", finished, "SELECT 1")
     assert said.code == 2
-    assert f"hint: `sycee export {finished}` makes it" in said.err
+    assert f"hint: `sycee export {finished}` creates it" in said.err
 
 
 def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archived: Path, tmp_path: Path) -> None:
@@ -148,12 +148,12 @@ def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archi
     [
         (["nobody"], "is not an id"),
         (["00000000-0000-0000-0000-000000000001"], "no account"),
-        (["{shop}", "--year", "2020", "--from", "2020-01-01"], "--year is a period by itself"),
-        (["{shop}", "--from", "october"], "is no date"),
+        (["{shop}", "--year", "2020", "--from", "2020-01-01"], "--year excludes --from and --until"),
+        (["{shop}", "--from", "october"], "is not a date"),
         (["{shop}", "--year", "20"], "year must be an integer from 1678 to 2260; got 20"),
-        (["{shop}", "--title", "x"], "none is asked for"),
-        (["{shop}", "--pdf", "{folder}"], "is no place for a file"),
-        (["{shop}", "--csv", "{folder}/there/x.csv"], "is no place for a file"),
+        (["{shop}", "--title", "x"], "--pdf is missing"),
+        (["{shop}", "--pdf", "{folder}"], "is a folder"),
+        (["{shop}", "--csv", "{folder}/there/x.csv"], "its folder does not exist"),
     ],
 )
 def test_what_no_statement_can_be_of_is_said(

@@ -119,7 +119,7 @@ def test_a_checkpoint_is_made_checked_and_found_again(sycee: Any, finished: Path
     said = sycee("checkpoint", "create", finished, "--key", witness, "--signer", WITNESS)
     assert said.code == 0
     assert said.out == file.read_text()
-    assert f"note: the ledger knows no witness {WITNESS} with this key" in said.err
+    assert f"note: the ledger has no witness {WITNESS} with this key" in said.err
     public = witness.with_suffix(".pub")
     for key in (public, public.read_text().strip()):
         checked = sycee("checkpoint", "verify", file, "--key", key, "--json")
@@ -177,8 +177,8 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("verify", "{folder}", "--key", "{key}"), "--key says who signed a checkpoint, and there is none"),
-        (("verify", "{folder}", "--checkpoint", "{key}"), "this is no checkpoint: it is not JSON"),
+        (("verify", "{folder}", "--key", "{key}"), "--key needs a checkpoint whose signature it checks"),
+        (("verify", "{folder}", "--checkpoint", "{key}"), ":1: not JSON"),
         (("verify", "{folder}", "--checkpoint", "nowhere.json"), "the checkpoint nowhere.json cannot be read"),
         (("checkpoint", "verify", "{file}", "--key", "nowhere.pub"), "nowhere.pub is neither a public key nor a file"),
         (("checkpoint", "verify", "{file}", "--key", "ed25519:12"), "a text of 10 characters is not a public key"),
@@ -190,11 +190,11 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
         (("checkpoint", "create", "nowhere", "--key", "{pem}", "--signer", WITNESS), "nowhere holds no ledger"),
         (
             ("checkpoint", "create", "{folder}", "--key", "{pem}", "--signer", WITNESS, "--out", "{file}"),
-            "is there already",
+            "exists already",
         ),
         (("snapshot", "nowhere"), "nowhere holds no ledger"),
         (("restore", "nowhere", "somewhere"), "nowhere holds no ledger"),
-        (("restore", "{folder}", "{folder}"), "is not empty"),
+        (("restore", "{folder}", "{folder}"), "is inside the ledger's folder"),
     ],
 )
 def test_wrong_words_are_usage_errors_and_change_nothing(
@@ -291,7 +291,7 @@ def test_an_interrupt_after_the_restore_says_that_it_is_done(
     monkeypatch.setattr("sycee.cli.restore._show", stop)
     said = sycee("restore", finished, tmp_path / "again")
     assert said.code == 130
-    assert f"interrupted; {tmp_path / 'again'} holds the ledger: what comes now is epoch 2\n" in said.err
+    assert f"interrupted; {tmp_path / 'again'} holds the ledger, now in epoch 2\n" in said.err
     monkeypatch.setattr(LedgerState, "digest", stop)
     said = sycee("restore", finished, tmp_path / "once more")
     assert said.code == 130
@@ -303,7 +303,7 @@ def test_a_folder_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, 
     Journal.create(journal_disk(tmp_path / "empty"))  # and here its process was killed
     said = sycee("checkpoint", "create", tmp_path / "empty", "--key", witness, "--signer", WITNESS)
     assert (said.code, said.out) == (2, "")
-    assert "holds a ledger without a frame" in said.err
+    assert "has no frame" in said.err
 
 
 # --- snapshots and copies ---
@@ -333,8 +333,8 @@ def test_a_copy_goes_on_as_the_ledger(sycee: Any, finished: Path, witness: Path,
     file, before = signed(sycee, finished, witness), content(finished)
     said = sycee("restore", finished, tmp_path / "again")
     assert said.code == 0
-    assert f"{tmp_path / 'again'} holds the ledger of {finished}.\n" in said.out
-    assert "what comes now is epoch 2\n" in said.out
+    assert f"{finished} was restored to {tmp_path / 'again'}\n" in said.out
+    assert "the next frame begins epoch 2\n" in said.out
     assert content(finished) == before
     made = sycee("restore", finished, tmp_path / "and again", "--json").json()
     assert (made["epoch"], made["digest"]) == (2, sycee("verify", finished, "--json").json()["digest"])

@@ -136,7 +136,7 @@ def people() -> Registrations:
     programme = load("luohu-2020")
     assumed = assumptions.load(programme)
     targets = plan.Targets.of(programme, assumed, SCALE)
-    return plan.registrations(programme, assumed, targets, Stream(2020), SCALE)
+    return plan.Planner(programme, assumed, targets, Stream(2020), b"", SCALE).registrations()
 
 
 def some_receipt(folder: Path) -> dict[str, str]:
@@ -169,7 +169,7 @@ def test_progress_goes_to_stderr(sycee: Any) -> None:
 def test_verify_says_what_it_proved(sycee: Any, finished: Path) -> None:
     said = sycee("verify", finished)
     assert said.code == 0
-    assert "holds what it claims" in said.out
+    assert f"verification passed: {finished}\n" in said.out
     found = sycee("verify", finished, "--json").json()
     assert found["ok"] is True
     assert len(found["proved"]) >= 6
@@ -217,7 +217,7 @@ def test_no_color_is_plain() -> None:
 
 def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, tmp_path: Path) -> None:
     odd = shutil.copytree(finished, tmp_path / "an [bold]odd[/] name")
-    assert f"{odd} holds what it claims.\n" in sycee("verify", odd).out
+    assert f"verification passed: {odd}\n" in sycee("verify", odd).out
     assert f"Draw in {odd}/draw\n" in sycee("draw", "verify", odd / "draw").out
     said = sycee(*PILOT, "--data", odd)
     assert f"ledger stored in {odd}\n" in said.err
@@ -405,7 +405,7 @@ def test_a_folder_in_use_by_another_process_is_refused(sycee: Any, copy: Path) -
         out, err = process.communicate()
     assert (process.returncode, out) == (4, "")
     assert f"is in use by the process with pid {os.getpid()}" in err
-    assert "hint: One process owns a ledger" in err
+    assert "hint: Only one process can use a ledger" in err
 
 
 def test_a_ledger_in_use_can_be_verified(sycee: Any, copy: Path) -> None:
@@ -516,7 +516,7 @@ def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_goes_on(
     words = ("pilot", "luohu", "--scale", scale, "--data", str(tmp_path / "data"))
     code, out, err = interrupted(*words, after=after)
     assert (code, out) == (130, "")
-    assert err.endswith("interrupted: the journal is whole; the same command goes on from where it stopped\n")
+    assert err.endswith("interrupted: the journal is whole; the same command continues from here\n")
     assert "Traceback" not in err
     broken_off = sycee("verify", tmp_path / "data", "--json")
     assert broken_off.code == 0
@@ -529,7 +529,7 @@ def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_goes_on(
 def test_ctrl_c_without_data_says_that_nothing_was_kept() -> None:
     code, out, err = interrupted("pilot", "luohu", "--scale", "0.02", after="accounts and cohort")
     assert (code, out) == (130, "")
-    assert err.endswith("interrupted: the journal is whole; with --data it would have been kept, to go on from there\n")
+    assert err.endswith("interrupted: the journal was whole; give --data to keep it and continue from there\n")
 
 
 # --- what recovery did is said ---

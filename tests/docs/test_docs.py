@@ -205,6 +205,31 @@ def test_every_option_is_documented_under_its_command() -> None:
     assert seen >= 9
 
 
+def test_the_page_repeats_the_help_of_every_command_and_option() -> None:
+    text = page("docs/reference/cli.md").text
+    sections = text.split("\n## ")
+    differ, seen = [], 0
+    for words, command in every_command(cli.app):
+        if not command.default_command or words[0] == "compliance":
+            continue
+        name = " ".join(words)
+        help_text = command.help.partition("\n")[0].rstrip(".")
+        (section,) = (each for each in sections if each.startswith(f"sycee {name}\n"))
+        if not section.split("```\n")[2].strip().startswith(help_text):
+            differ.append(f"{name}: {help_text}")
+        if f"](#sycee-{'-'.join(words)}) | {help_text}. |" not in text:
+            differ.append(f"the table of commands: {name}: {help_text}")
+        rows = dict(re.findall(r"^\| `(--[\w-]+)[^|]*\|(?:[^|]*\|)?? ([^|]*) \|$", section, re.MULTILINE))
+        for argument in command.assemble_argument_collection():
+            if argument.names[0].startswith("--") and argument.parameter.help:
+                seen += 1
+                expected = argument.parameter.help.rstrip(".")
+                if not rows.get(argument.names[0], "").startswith(expected):
+                    differ.append(f"{name} {argument.names[0]}: {expected}")
+    assert differ == []
+    assert seen >= 30
+
+
 def test_every_exit_code_is_documented() -> None:
     from sycee.core import errors
 

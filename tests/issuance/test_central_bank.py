@@ -1,4 +1,4 @@
-"""The central bank: digital money only against reserves, and supply equal to what was converted, to the cent."""
+"""The central bank: digital money only against reserves, and a supply equal to the converted reserves."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def reserves(ledger: Ledger, party: Party) -> int:
     return ledger.balance(party.reserve)
 
 
-def test_it_opens_both_books_and_every_account(ledger: Ledger, bank: CentralBank) -> None:
+def test_opening_defines_both_books_and_every_account(ledger: Ledger, bank: CentralBank) -> None:
     for party, kind in ((bank.operators[0], AccountKind.VAULT), (bank.treasury, AccountKind.FUNDER)):
         assert ledger.account(party.money).kind is kind
         assert ledger.account(party.money).suspense == party.suspense
@@ -60,13 +60,13 @@ def test_it_opens_both_books_and_every_account(ledger: Ledger, bank: CentralBank
     bank.check(ledger)
 
 
-def test_the_reserve_book_is_no_currency_of_the_world() -> None:
+def test_the_reserve_book_is_not_a_currency_of_iso_4217() -> None:
     from sycee.core import money
 
     assert RESERVE_BOOK not in {currency.numeric for currency in money.currencies()}
 
 
-def test_ids_follow_from_the_seed() -> None:
+def test_ids_are_derived_from_the_seed() -> None:
     made = [
         CentralBank.derive(seed, currency=CNY, zone="Asia/Shanghai", operators=2, time_ms=1)
         for seed in (SEED, SEED, b"b")
@@ -98,27 +98,27 @@ def test_without_reserves_nothing_is_issued(ledger: Ledger, bank: CentralBank, a
     bank.check(ledger)
 
 
-def test_a_refusal_stays_one_when_reserves_arrive(ledger: Ledger, bank: CentralBank) -> None:
+def test_a_refusal_stays_bound_when_reserves_arrive(ledger: Ledger, bank: CentralBank) -> None:
     operator = bank.operators[0]
     with pytest.raises(Refused):
         bank.issue(ledger, some_ids("issued", 2), operator, 100)
     bank.credit_reserves(ledger, one_id("paid in"), operator, 100)
-    with pytest.raises(Refused):  # the ids are bound: nobody's old request comes true later
+    with pytest.raises(Refused):  # the ids are bound: an old request cannot succeed later
         bank.issue(ledger, some_ids("issued", 2), operator, 100)
     assert supply(ledger) == 0
     bank.issue(ledger, some_ids("issued anew", 2), operator, 100)
     assert supply(ledger) == 100
 
 
-def test_asking_twice_issues_once(ledger: Ledger, bank: CentralBank) -> None:
+def test_a_repeated_call_issues_once(ledger: Ledger, bank: CentralBank) -> None:
     for _ in range(3):
         bank.credit_reserves(ledger, one_id("paid in"), bank.treasury, 900)
         bank.issue(ledger, some_ids("issued", 2), bank.treasury, 900)
     assert (supply(ledger), reserves(ledger, bank.treasury)) == (900, 0)
 
 
-def test_one_half_of_a_mint_cannot_be_had(ledger: Ledger, bank: CentralBank) -> None:
-    # Both transfers or neither: whoever took the reserves alone used an id up, and the mint does not go on from there.
+def test_half_of_a_mint_cannot_succeed(ledger: Ledger, bank: CentralBank) -> None:
+    # Both transfers succeed or neither: a separate transfer of the reserves binds the id, and the mint is refused.
     bank.credit_reserves(ledger, one_id("paid in"), bank.treasury, 900)
     issued = some_ids("issued", 2)
     taken = operations.transfer(ids.to_int(issued[0]), debit=bank.treasury.reserve, credit=bank.converted, amount=900)
@@ -149,14 +149,14 @@ def test_a_blocked_vault_keeps_its_reserves(ledger: Ledger, bank: CentralBank) -
     operator = bank.operators[0]
     bank.credit_reserves(ledger, one_id("paid in"), operator, 100)
     ledger.block(operator.money, Reason.COURT_ORDER, sides=Block.CREDIT)
-    for _ in range(2):  # and so it stays: the ids are bound
+    for _ in range(2):  # the refusal stays: the ids are bound
         with pytest.raises(Refused, match="nothing issued: minting failed: CREDIT_ACCOUNT_BLOCKED"):
             bank.issue(ledger, some_ids("issued", 2), operator, 100)
     assert (supply(ledger), reserves(ledger, operator), ledger.balance(bank.converted)) == (0, 100, 0)
     bank.check(ledger)
 
 
-def test_redeeming_gives_the_reserves_back(ledger: Ledger, bank: CentralBank) -> None:
+def test_redeeming_returns_the_reserves(ledger: Ledger, bank: CentralBank) -> None:
     operator = bank.operators[1]
     bank.credit_reserves(ledger, one_id("paid in"), operator, 500)
     bank.issue(ledger, some_ids("issued", 2), operator, 500)
@@ -171,7 +171,7 @@ def test_redeeming_gives_the_reserves_back(ledger: Ledger, bank: CentralBank) ->
     ledger.check()
 
 
-def test_a_cap_holds_for_each_day(tmp_path: Path, bank: CentralBank) -> None:
+def test_a_cap_applies_to_each_day(tmp_path: Path, bank: CentralBank) -> None:
     clock = SimulatedClock(START_NS)
     with Ledger.open(tmp_path, clock=clock) as ledger:
         ledger.submit(bank.opening(some_ids("opening", bank.opening_records)))
@@ -195,7 +195,7 @@ def test_a_cap_holds_for_each_day(tmp_path: Path, bank: CentralBank) -> None:
         bank.check(ledger)
 
 
-def test_a_quota_holds_for_its_operator(ledger: Ledger, bank: CentralBank) -> None:
+def test_a_quota_applies_to_its_operator(ledger: Ledger, bank: CentralBank) -> None:
     first, second = bank.operators
     for place, party in enumerate(bank.operators):
         bank.credit_reserves(ledger, one_id(f"paid in {place}"), party, 2_000)
@@ -215,17 +215,17 @@ def test_a_quota_holds_for_its_operator(ledger: Ledger, bank: CentralBank) -> No
 
 
 @pytest.mark.parametrize("operator", [0, 3, -1])
-def test_a_quota_of_nobody(ledger: Ledger, bank: CentralBank, operator: int) -> None:
+def test_a_quota_of_an_unknown_operator(ledger: Ledger, bank: CentralBank, operator: int) -> None:
     with pytest.raises(UsageError, match=f"operator must be from 1 to 2; got {operator}"):
         bank.set_quota(ledger, some_ids("quota", 2), operator, 500)
 
 
-def test_a_limit_of_nothing_would_be_none_at_all(ledger: Ledger, bank: CentralBank) -> None:
+def test_a_limit_of_zero_is_refused(ledger: Ledger, bank: CentralBank) -> None:
     with pytest.raises(UsageError, match="at least 1 minor unit"):
         bank.cap_minting(ledger, some_ids("cap", 2), 0)
 
 
-def test_both_books_sum_to_zero_by_themselves(ledger: Ledger, bank: CentralBank) -> None:
+def test_each_book_sums_to_zero(ledger: Ledger, bank: CentralBank) -> None:
     for place, party in enumerate((*bank.operators, bank.treasury)):
         bank.credit_reserves(ledger, one_id(f"paid in {place}"), party, 1_000 * (place + 1))
         bank.issue(ledger, some_ids(f"issued {place}", 2), party, 700)

@@ -1,4 +1,4 @@
-"""Minting under two officers' signatures: what is signed well enough is taken, and nothing else moves a cent."""
+"""Minting with the signatures of two officers: without the required signatures no money moves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def person(number: int, algorithm: str = "ed25519") -> Signer:
 
 ANNA, BERT, DESK, OTTO, OLGA, TINA = person(1), person(2, "p256"), person(3), person(4), person(5, "p256"), person(6)
 OFFICERS = (ANNA, BERT)
-OPERATORS = {0: DESK, 1: OTTO, 2: OLGA, 3: TINA}  # the desk's are the bank's own accounts, Tina's the treasury's
+OPERATORS = {0: DESK, 1: OTTO, 2: OLGA, 3: TINA}  # operator 0 has the bank's own accounts, operator 3 the treasury's
 
 
 def some_ids(purpose: str, count: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def one_id(purpose: str) -> int:
 
 @dataclass
 class House:
-    """A ledger with authority, its bank opened by two officers, and reserves paid in for operator 1."""
+    """Ledger with authority, a bank opened by two officers, and reserves of operator 1."""
 
     folder: Path
     ledger: Ledger
@@ -95,14 +95,16 @@ def test_two_officers_and_the_operator_mint(house: House) -> None:
     [
         ((ANNA, OTTO), Result.TWO_PERSONS_MUST_SIGN),
         ((OTTO,), Result.NOT_AUTHORISED),
-        ((ANNA, BERT), Result.NOT_AUTHORISED),  # nobody takes an operator's reserves without it
+        ((ANNA, BERT), Result.NOT_AUTHORISED),  # the operator must sign for its reserves
         ((ANNA, BERT, OLGA), Result.NOT_AUTHORISED),
-        ((ANNA, BERT, OTTO, OLGA), Result.NOT_AUTHORISED),  # who signs what is not theirs is told so
+        ((ANNA, BERT, OTTO, OLGA), Result.NOT_AUTHORISED),  # OLGA has no authority for any record
         ((ANNA, Signer(2, ANNA.key), OTTO), Result.SIGNATURE_INVALID),
         ((ANNA, BERT, OTTO, person(9)), Result.SIGNER_NOT_FOUND),
     ],
 )
-def test_a_mint_that_is_not_signed_as_it_must_be(house: House, signers: tuple[Signer, ...], code: Result) -> None:
+def test_a_mint_without_the_required_signatures_is_refused(
+    house: House, signers: tuple[Signer, ...], code: Result
+) -> None:
     frames = house.ledger.sequencer.durable_sequence
     with pytest.raises(Refused, match="nothing issued: ") as refused:
         house.bank.issue(house.by(*signers), some_ids("issued", 2), house.bank.operators[0], 3_000)
@@ -110,7 +112,7 @@ def test_a_mint_that_is_not_signed_as_it_must_be(house: House, signers: tuple[Si
     assert refused.value.hint is not None
     assert (house.supply, house.ledger.balance(house.bank.operators[0].reserve)) == (0, 5_000)
     assert house.ledger.sequencer.durable_sequence == frames
-    # Nothing was bound: signed as it must be, the same request is taken.
+    # No id was bound: the same request succeeds with the required signatures.
     house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), house.bank.operators[0], 3_000)
     assert house.supply == 3_000
 
@@ -121,20 +123,20 @@ def test_without_any_signature_nothing_is_minted(house: House) -> None:
     assert house.supply == 0
 
 
-def test_a_signature_grows_old(house: House) -> None:
+def test_a_signature_expires(house: House) -> None:
     late = SigningLedger(house.ledger, house.ledger.ledger_id, (ANNA, BERT, OTTO), SimulatedClock(START_NS))
     house.clock.set(START_NS + SIGNATURE_VALIDITY_NS)
     with pytest.raises(Refused, match="SIGNATURE_EXPIRED"):
         house.bank.issue(late, some_ids("issued", 2), house.bank.operators[0], 3_000)
 
 
-def test_a_signature_for_another_ledger(house: House) -> None:
+def test_a_signature_for_another_ledger_is_invalid(house: House) -> None:
     elsewhere = SigningLedger(house.ledger, bytes(16), (ANNA, BERT, OTTO), house.clock)
     with pytest.raises(Refused, match="SIGNATURE_INVALID"):
         house.bank.issue(elsewhere, some_ids("issued", 2), house.bank.operators[0], 3_000)
 
 
-def test_redeeming_takes_the_operator_and_the_banks_desk(house: House) -> None:
+def test_redeeming_needs_the_operator_and_the_banks_desk(house: House) -> None:
     operator = house.bank.operators[0]
     house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), operator, 3_000)
     for signers in ((OTTO,), (DESK,), (OLGA, DESK)):
@@ -145,7 +147,7 @@ def test_redeeming_takes_the_operator_and_the_banks_desk(house: House) -> None:
 
 
 @pytest.mark.parametrize("signers", [(ANNA,), (OTTO,)])
-def test_limits_are_changed_by_two_officers_alone(house: House, signers: tuple[Signer, ...]) -> None:
+def test_only_two_officers_change_limits(house: House, signers: tuple[Signer, ...]) -> None:
     bank = house.bank
     changes: list[Callable[[SigningLedger], None]] = [
         lambda by: bank.cap_minting(by, some_ids("cap", 2), 1_000),
@@ -187,9 +189,9 @@ def wallets(bank: CentralBank, operators: np.ndarray, purpose: str = "wallets") 
     )
 
 
-def test_a_bulk_takes_one_signature_of_each_operator_in_each_frame(house: House) -> None:
+def test_a_bulk_has_one_signature_per_operator_and_frame(house: House) -> None:
     operators = np.where(np.arange(20_000) % 3, 1, 2)
-    operators[-3_000:] = 1  # so that the last frame is the first operator's alone
+    operators[-3_000:] = 1  # the last frame has records of the first operator only
     records = wallets(house.bank, operators)
     both = house.by(OTTO, OLGA)
     sealed = both.sign(records, by=operators - 1)
@@ -207,7 +209,7 @@ def test_a_bulk_takes_one_signature_of_each_operator_in_each_frame(house: House)
     assert codes(both.submit(records, by=operators - 1)) == {Result.EXISTS}
 
 
-def test_whoever_has_nothing_in_a_range_does_not_sign_it(house: House) -> None:
+def test_a_signer_without_a_record_in_a_frame_does_not_sign_it(house: House) -> None:
     operators = np.repeat([1, 2], FRAME_RECORDS_MAX)
     sealed = house.by(OTTO, OLGA).sign(wallets(house.bank, operators), by=operators - 1)
     assert [(each.first, each.signer) for each in sealed] == [(0, OTTO.id), (FRAME_RECORDS_MAX, OLGA.id)]
@@ -218,7 +220,7 @@ def test_signing_again_gives_the_same_bytes(house: House) -> None:
     assert house.by(OTTO, OLGA).sign(records) == house.by(OTTO, OLGA).sign(records)
 
 
-def test_one_operator_does_not_speak_for_another(house: House) -> None:
+def test_one_operator_does_not_sign_for_another(house: House) -> None:
     operators = np.array([1, 2, 2])
     answers = house.by(OTTO).submit(wallets(house.bank, operators))
     assert codes(answers) == {Result.NOT_AUTHORISED}
@@ -236,7 +238,7 @@ def linked(*lengths: int) -> np.ndarray:
 
 
 def ranges(records: np.ndarray, signatures: int) -> list[tuple[int, int]]:
-    """Return first and end of each frame's records beside this number of envelopes."""
+    """Return first and end of each frame's records with this number of envelopes."""
     parts = prepare(records).split_into_frames(signatures * ENVELOPE_BYTES)
     ends = np.cumsum([part.size for part in parts], dtype=np.int64).tolist()
     return list(zip([0, *ends], ends, strict=False))
@@ -255,7 +257,7 @@ def test_no_range_divides_a_chain() -> None:
     assert ranges(linked(8_000, 65, 1), 2) == [(0, 8_000), (8_000, 8_066)]
 
 
-def test_a_chain_that_fits_no_frame(house: House) -> None:
+def test_a_chain_that_fits_no_frame_is_refused(house: House) -> None:
     with pytest.raises(UsageError, match="from operation 3 on, 8,065 operations and 0 envelopes must be in one frame"):
         house.by(OTTO).sign(linked(3, FRAME_RECORDS_MAX + 1))
     open_ended = linked(3, 2)
@@ -264,7 +266,7 @@ def test_a_chain_that_fits_no_frame(house: House) -> None:
         house.by(OTTO).sign(open_ended)
 
 
-# --- what cannot be meant ---
+# --- invalid arguments ---
 
 
 def test_one_person_is_not_two_officers(house: House) -> None:
@@ -274,18 +276,18 @@ def test_one_person_is_not_two_officers(house: House) -> None:
         grants(some_ids("roles", 2), officers=(ANNA, ANNA), operators={}, from_ns=0, until_ns=1)
 
 
-def test_nobody_signs(house: House) -> None:
+def test_an_empty_list_of_signers_is_refused(house: House) -> None:
     with pytest.raises(UsageError, match="the list of signers is empty"):
         house.by()
 
 
-def test_signers_for_other_records(house: House) -> None:
+def test_by_must_have_one_element_per_record(house: House) -> None:
     records = wallets(house.bank, np.array([1, 2]))
     with pytest.raises(UsageError, match="by has 3 elements for 2 records"):
         house.by(OTTO, OLGA).submit(records, by=np.zeros(3, np.int64))
 
 
-def test_what_was_signed_before_is_not_signed_again(house: House) -> None:
+def test_records_with_envelopes_are_not_signed_again(house: House) -> None:
     records = wallets(house.bank, np.array([1]))
     sealed = house.by(OTTO).sign(records)
     with pytest.raises(UsageError, match="have envelopes already"):

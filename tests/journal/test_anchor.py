@@ -132,9 +132,7 @@ def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: boo
         disk.remove(SECOND)
     last = 2 if loss in ("no header", "no segment") else 3
     kept = {one: disk.content(one) for one in disk.names()}
-    with pytest.raises(
-        JournalDamaged, match=f"the journal ends with frame {last}, though frame 4 was durable"
-    ) as found:
+    with pytest.raises(JournalDamaged, match=f"the journal ends with frame {last}, but frame 4 was durable") as found:
         after(disk, anchor, cut_tail=cut_tail)
     assert ("(fake/journal" in found.value.message) == (loss in ("torn", "in doubt", "no header"))
     assert found.value.hint is not None
@@ -167,7 +165,7 @@ def test_the_frame_that_a_person_gives_up_may_be_an_anchor(loss: str) -> None:
         (anchors, {"cut_tail": False}),
         (anchors, {"after": anchors[-1]}),
     ):
-        with pytest.raises(JournalDamaged, match="the journal ends with frame 3, though frame "):
+        with pytest.raises(JournalDamaged, match="the journal ends with frame 3, but frame "):
             cut(given, **options)  # type: ignore[arg-type]
     with pytest.raises(JournalDamaged, match="frame 2 before it is not the one that was durable there"):
         cut([anchors[1]._replace(digest=bytes(32)), anchors[3]])
@@ -179,7 +177,7 @@ def test_what_was_cut_without_a_trace_is_nobodys_to_give_up() -> None:
     name, offset = places(disk)[-1]
     content = disk.content(name)
     disk.replace(name, content[:offset] + bytes(len(content) - offset))
-    with pytest.raises(JournalDamaged, match="the journal ends with frame 3, though frame 4 was durable"):
+    with pytest.raises(JournalDamaged, match="the journal ends with frame 3, but frame 4 was durable"):
         list(Journal.open(disk, cut_tail=True).recover(anchors=anchors, give_up=lambda _: None))
 
 
@@ -196,7 +194,7 @@ def test_a_frame_that_lost_its_trailer_is_still_the_marked_one() -> None:
     disk.damage(FIRST, 16384 - 64, 1)
     journal, found = after(disk, anchor)
     assert found == []
-    assert "its trailer written again" in journal.findings[0]
+    assert "which was written again" in journal.findings[0]
     assert recover(disk.kill())[1] == written
 
 
@@ -223,9 +221,9 @@ def test_a_copy_that_was_written_on_is_not_taken_for_the_marked_one() -> None:
     ("at", "form", "value", "says"),
     [
         (16, "<Q", 7, "it belongs to another ledger, 0700"),
-        (32, "<Q", 5, "its header says that it is segment 5"),
-        (12, "<I", 4096, "the file has 49152 bytes, its header says 4096"),
-        (48, "<Q", 0, "it begins with frame 0, which we have had already"),
+        (32, "<Q", 5, "its header has the number 5"),
+        (12, "<I", 4096, "the file has 49152 bytes, but 4096 in its header"),
+        (48, "<Q", 0, "it begins with frame 0, which an earlier segment contains"),
         (40, "<I", 0, "its epoch 0 is older than 1"),
         (88, "<Q", 1, None),
     ],
@@ -262,7 +260,7 @@ def test_an_unfinished_last_segment_is_still_for_a_person_to_judge() -> None:
     disk, _ = small(3, 200, closed=False)
     anchor = anchors_of(disk)[0]
     disk.replace(SECOND, bytes(48 << 10))
-    with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header does not begin like one"):
+    with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header has no magic number"):
         after(disk, anchor)
     journal, found = after(disk, anchor, cut_tail=True)
     assert [one[0] for one in found] == [2]

@@ -62,11 +62,11 @@ def test_epochs_without_frames_between_them() -> None:
 def test_an_epoch_waits_for_recovery_and_for_prepared_frames() -> None:
     disk, _ = small(3, closed=True)
     journal = Journal.open(disk)
-    with pytest.raises(ValueError, match=r"read recover\(\) to its end first"):
+    with pytest.raises(ValueError, match=r"iterate over recover\(\) to its end first"):
         journal.begin_epoch()
     list(journal.recover())
     ahead = journal.prepare(kind=FrameKind.EMPTY, time_ns=TIME_NS + 50)
-    with pytest.raises(ValueError, match="frame 3 belongs to epoch 1 and is not written yet"):
+    with pytest.raises(ValueError, match="frame 3 of epoch 1 is not written yet"):
         journal.begin_epoch()
     journal.write(ahead)
     assert journal.begin_epoch() == 2
@@ -129,7 +129,7 @@ def test_an_epoch_whose_beginning_is_cut_is_never_used_again() -> None:
     journal, found = recover(disk, cut_tail=True)
     assert found == written
     assert journal.epoch == 3, "neither that of the old writer nor the one that had begun"
-    assert journal.findings[-1] == "what comes now is epoch 3: the segment that was cut may have begun one"
+    assert journal.findings[-1] == "epoch 3 begins: the segment that was cut may have begun the one before"
     written.append(append(journal, 5))
     journal.close()
     frames = list(Journal.open(disk.kill(), read_only=True).recover())
@@ -167,7 +167,7 @@ def test_a_full_disk_stops_the_journal_and_the_old_epoch_goes_on() -> None:
     written = [append(journal, 3)]
     with pytest.raises(UnavailableError, match=r"spare\.temp: no space left on the disk"):
         journal.begin_epoch()
-    with pytest.raises(UnavailableError, match="stopped itself"):
+    with pytest.raises(UnavailableError, match="stopped after a failed write"):
         append(journal, 1)
     journal.close()
     restarted = disk.kill()

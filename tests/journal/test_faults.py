@@ -65,7 +65,7 @@ def test_the_last_write_lost_is_found_by_whoever_marked_it() -> None:
     first = append(journal, 3)
     append(journal, 30)
     assert recover(disk.kill())[1] == [first]
-    with pytest.raises(JournalDamaged, match="the journal ends with frame 1, though frame 2 was durable"):
+    with pytest.raises(JournalDamaged, match="the journal ends with frame 1, but frame 2 was durable"):
         list(Journal.open(disk.kill()).recover(after=journal.anchor))
 
 

@@ -90,7 +90,7 @@ def test_what_was_encoded_is_decoded(
     assert frame_bytes == frames.padded_bytes(count, len(signed))
     assert frame_bytes % FRAME_ALIGNMENT_BYTES == 0
     assert not any(frame[512 + len(content) + len(signed) : frame_bytes - 64])
-    assert frames.stray(decoded, frame) == ""
+    assert frames.hidden_content(decoded, frame) == ""
 
 
 @given(count=st.integers(1, 40), position=st.integers(0, 2**16), xor=st.integers(1, 255))
@@ -122,7 +122,9 @@ def test_as_many_envelopes_as_fit_and_not_one_more(count: int) -> None:
     header = frames.decode_header(buffer)
     assert (header.record_count, header.envelope_bytes) == (count, room * ENVELOPE_BYTES)
     assert frames.body_holds(header, buffer)
-    with pytest.raises(ValueError, match=f"{room + 1} envelopes do not fit beside {count} records; .* room for {room}"):
+    with pytest.raises(
+        ValueError, match=f"{room + 1} envelopes do not fit a frame with {count} records, .* space for {room}"
+    ):
         encode(header_of(count), content, bytes((room + 1) * ENVELOPE_BYTES))
 
 
@@ -180,8 +182,8 @@ def test_a_newer_version_is_no_damage(position: int, value: int) -> None:
     [
         (12, "<I", 8192, "8192 bytes for 2 records"),
         (40, "<I", 8065, "8065 records"),
-        (44, "<I", 8192, "8192 more bytes"),
-        (44, "<I", 103, "103 bytes of envelopes beside 2 records"),
+        (44, "<I", 8192, "8192 bytes more"),
+        (44, "<I", 103, "103 bytes of envelopes with 2 records"),
         (52, "<H", 17, "17 calendar entries"),
         (10, "<H", 2, "EMPTY with 2 records"),
     ],
@@ -196,7 +198,7 @@ def test_a_sound_header_with_envelopes_and_no_record() -> None:
     struct.pack_into("<I", buffer, 44, 104)
     buffer[504:512] = bytes(8)
     buffer[504:512] = xxhash.xxh3_64_digest(buffer[:512])
-    with pytest.raises(Flaw, match="104 bytes of envelopes beside 0 records"):
+    with pytest.raises(Flaw, match="104 bytes of envelopes with 0 records"):
         frames.decode_header(buffer[:frame_bytes])
 
 
@@ -245,6 +247,6 @@ def test_the_format_has_not_changed() -> None:
 def test_what_this_version_gives_no_meaning_is_not_passed_over() -> None:
     buffer, length = encode(header_of(3), bytes(range(128)) * 3)
     header = frames.decode_header(buffer[:length])
-    assert frames.stray(header, buffer[:length]) == ""
+    assert frames.hidden_content(header, buffer[:length]) == ""
     buffer[length - 100] = 1  # between the records and the trailer
-    assert frames.stray(header, buffer[:length]) == "its padding is not zero"
+    assert frames.hidden_content(header, buffer[:length]) == "its padding is not zero"

@@ -163,13 +163,13 @@ def test_close_says_so_once() -> None:
 
 def test_one_journal_a_folder() -> None:
     disk = FakeDisk()
-    with pytest.raises(UsageError, match="fake/journal holds no journal"):
+    with pytest.raises(UsageError, match="fake/journal contains no journal"):
         Journal.open(disk)
     journal = create(disk)
     with pytest.raises(UnavailableError, match="in use"):
         Journal.open(disk)
     journal.close()
-    with pytest.raises(UsageError, match="holds a journal already"):
+    with pytest.raises(UsageError, match="already contains a journal"):
         create(disk)
     Journal.open(disk)
 
@@ -177,7 +177,7 @@ def test_one_journal_a_folder() -> None:
 def test_append_waits_for_recovery() -> None:
     disk, _ = small(1, closed=True)
     journal = Journal.open(disk)
-    with pytest.raises(ValueError, match=r"read recover\(\) to its end first"):
+    with pytest.raises(ValueError, match=r"iterate over recover\(\) to its end first"):
         append(journal, 1)
     journal.close()
     journal = Journal.open(disk, read_only=True)
@@ -218,9 +218,7 @@ def test_a_segment_cut_short_in_the_making_is_made_again() -> None:
 def test_a_segment_without_header_and_frames_is_for_a_person_to_judge() -> None:
     disk, written = small(3, 200, closed=False)
     disk.replace(SECOND, bytes(48 << 10))
-    with pytest.raises(
-        TailInDoubt, match=f"{SECOND}: its segment header does not begin like one, and no frame follows"
-    ):
+    with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header has no magic number, and no frame follows"):
         recover(disk)
     journal, found = recover(disk, cut_tail=True)
     assert found == written
@@ -235,7 +233,7 @@ def test_the_first_segment_without_header_is_damage() -> None:
     disk.replace(FIRST, b"")
     with pytest.raises(JournalDamaged, match=f"{FIRST}: byte 0: the file ends after 0 bytes"):
         recover(disk)
-    with pytest.raises(UsageError, match="holds a journal already"):
+    with pytest.raises(UsageError, match="already contains a journal"):
         create(disk)
 
 
@@ -244,7 +242,7 @@ def test_a_missing_segment_is_named(lost: str, says: str) -> None:
     disk = FakeDisk()
     run(disk, [])
     disk.remove(lost)
-    with pytest.raises(JournalDamaged, match=f"fake/journal/{says}: byte 0: the file is missing, though 0"):
+    with pytest.raises(JournalDamaged, match=f"fake/journal/{says}: byte 0: the file is missing, but 0"):
         recover(disk)
 
 
@@ -258,7 +256,7 @@ def test_a_segment_of_another_ledger_is_refused() -> None:
     with pytest.raises(JournalDamaged, match=f"{SECOND}: byte 0: it belongs to another ledger, 00000000") as refused:
         recover(disk)
     assert refused.value.hint is not None
-    assert f"put back the one of ledger {LEDGER_ID.hex()}" in refused.value.hint
+    assert f"restore the one of ledger {LEDGER_ID.hex()}" in refused.value.hint
     assert "Nothing was changed" in refused.value.hint
 
 
@@ -274,7 +272,7 @@ def test_a_segment_of_an_earlier_copy_is_refused() -> None:
 def test_a_renamed_segment_is_refused() -> None:
     disk, _ = small(3, 200, 150, closed=True)
     disk.replace("000000000003.segment", disk.content(SECOND))
-    with pytest.raises(JournalDamaged, match="its header says that it is segment 2"):
+    with pytest.raises(JournalDamaged, match="its header has the number 2"):
         recover(disk)
 
 
@@ -296,22 +294,22 @@ def test_a_segment_of_a_newer_version_is_no_damage() -> None:
         recover(disk)
     assert refused.value.hint is not None
     assert "Use the release that wrote it" in refused.value.hint
-    assert "nothing is lost" in refused.value.hint
+    assert "Nothing was changed or lost" in refused.value.hint
 
 
 @pytest.mark.parametrize(
     ("at", "form", "value", "says"),
     [
         (48, "<Q", 2, "frames 1 to 1 are missing"),
-        (48, "<Q", 0, "it begins with frame 0, which we have had already"),
-        (40, "<I", 0, "its epoch is"),
+        (48, "<Q", 0, "it begins with frame 0, which an earlier segment contains"),
+        (40, "<I", 0, "its epoch"),
     ],
 )
 def test_a_segment_header_that_contradicts(at: int, form: str, value: int, says: str) -> None:
     disk, _ = small(3, closed=True)
     disk.replace(FIRST, resealed(disk.content(FIRST), at, form, value, header=0, size=4096))
     if at == 40:
-        says = "its epoch 1 is not its segment's, 0"
+        says = "its epoch 1 is not that of its segment, 0"
     with pytest.raises(JournalDamaged, match=says):
         recover(disk)
 
@@ -319,11 +317,11 @@ def test_a_segment_header_that_contradicts(at: int, form: str, value: int, says:
 @pytest.mark.parametrize(
     ("at", "form", "value", "says"),
     [
-        (16, "<Q", 5, "its header says that it is frame 5"),
-        (24, "<q", TIME_NS, "is not after that of the frame before it"),
-        (32, "<Q", 2, "it says that frame 2 was acknowledged before it was written"),
-        (48, "<I", 9, "its epoch 9 is not its segment's, 1"),
-        (56, "<Q", 9, "it names another frame 1 than the one before it: the digests differ"),
+        (16, "<Q", 5, "its header has the sequence 5"),
+        (24, "<q", TIME_NS, "is not after that of the previous frame"),
+        (32, "<Q", 2, "its header has frame 2 as acknowledged before"),
+        (48, "<I", 9, "its epoch 9 is not that of its segment, 1"),
+        (56, "<Q", 9, "its previous digest is not that of frame 1"),
     ],
 )
 @pytest.mark.parametrize("closed", [True, False])
@@ -349,7 +347,7 @@ def test_a_frame_replaced_by_another_sound_one_is_found_by_the_next() -> None:
     )
     content = disk.content(FIRST)
     disk.replace(FIRST, content[:4096] + other.content(FIRST)[4096:8192] + content[8192:])
-    with pytest.raises(JournalDamaged, match="frame 2 at byte 8192: it names another frame 1"):
+    with pytest.raises(JournalDamaged, match="frame 2 at byte 8192: its previous digest is not that of frame 1"):
         recover(disk)
 
 

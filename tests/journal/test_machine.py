@@ -71,7 +71,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
                 attempt(RealDisk(folder))
             assert refused.value.message == f"{folder} is in use by the process with pid {holder.pid}"
             assert refused.value.hint is not None
-            assert "wait until it ends or stop it" in refused.value.hint
+            assert "wait for its end or stop it" in refused.value.hint
         assert Journal.verify(RealDisk(folder)).frames == 1, "reading needs no lock"
         holder.send_signal(signal.SIGKILL)
         holder.wait()
@@ -107,7 +107,7 @@ def test_a_full_disk_stops_the_journal_where_its_space_ends() -> None:
     written.append(append(journal, 100))
     with pytest.raises(UnavailableError, match=r"spare\.temp: no space left on the disk"):
         append(journal, 100)
-    with pytest.raises(UnavailableError, match="stopped itself"):
+    with pytest.raises(UnavailableError, match="stopped after a failed write"):
         append(journal, 1)
     journal.close()
 
@@ -123,7 +123,7 @@ def test_a_full_disk_stops_the_journal_where_its_space_ends() -> None:
     [
         (errno.ENOSPC, "no space left on the disk while", "Free some space"),
         (errno.EDQUOT, "no space left on the disk while", "Free some space"),
-        (errno.EIO, "the disk refused while writing 4096 bytes at byte 4096: Input/output error", "Look into the disk"),
+        (errno.EIO, "the disk refused while writing 4096 bytes at byte 4096: Input/output error", "Check the disk"),
     ],
 )
 def test_a_real_write_that_fails(
@@ -144,7 +144,7 @@ def test_a_real_write_that_fails(
     assert refused.value.hint is not None
     assert hint in refused.value.hint
     assert len(calls) == 1, "never tried again"
-    with pytest.raises(UnavailableError, match="stopped itself"):
+    with pytest.raises(UnavailableError, match="stopped after a failed write"):
         append(journal, 1)
     journal.close()
     Journal.open(RealDisk(tmp_path / "journal")).close()
@@ -255,10 +255,10 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file")
     disk = RealDisk(tmp_path / "journal")
     assert not Journal.exists(disk)
-    with pytest.raises(UnavailableError, match="journal: something of that name is in the way") as refused:
+    with pytest.raises(UnavailableError, match="journal: a file of this name already exists") as refused:
         create(disk)
     assert refused.value.hint is not None
-    assert "move what is there away" in refused.value.hint
+    assert "move the existing file away" in refused.value.hint
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")

@@ -117,7 +117,7 @@ def test_a_failed_fdatasync_stops_the_journal_and_is_never_tried_again() -> None
     with pytest.raises(UnavailableError, match=r"fake/journal/000000000001.segment: the disk refused .*fdatasync"):
         append(journal, 4)
     before = disk.operations.total()
-    with pytest.raises(UnavailableError, match="stopped itself"):
+    with pytest.raises(UnavailableError, match="stopped after a failed write"):
         append(journal, 4)
     journal.close()
     assert disk.operations.total() == before, "nothing more is written, not even a CLOSE frame"
@@ -145,7 +145,7 @@ def test_each_length_of_a_torn_write(count: int, sectors: int) -> None:
     torn = disk.crash()
     torn.replace(FIRST, after[:end] + before[end:])
     journal, found = recover(torn)
-    # Lost padding is zero, as it should be: with its last record there, the frame is whole but for its trailer.
+    # Lost padding is zero, as it should be: with its last record there, the frame is complete except for its trailer.
     whole = sectors * 512 >= 512 + count * 128 + ENVELOPES.get(count, 0) * 104
     assert found == ([first, second] if whole else [first])
     trailer_there = torn.content(FIRST)[:end] == after[:end] and end >= 8192 + len(after.rstrip(b"\0")[8192:])

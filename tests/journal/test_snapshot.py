@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xxhash
 from blake3 import blake3
+from tests.journal import snapshot_files
 from tests.journal.history import LEDGER_ID, append, create
 
 from sycee.core.errors import IntegrityError, UnavailableError
@@ -48,7 +49,7 @@ def sections(sequence: int) -> dict[str, np.ndarray]:
 
 
 def write(disk: Disk, sequence: int, *, ledger_id: bytes = LEDGER_ID) -> str:
-    return snapshot.write(
+    return snapshot_files.write(
         disk,
         ledger_id=ledger_id,
         epoch=3,
@@ -74,7 +75,7 @@ def require_whole(found: Snapshot | None, sequence: int) -> None:
 
 
 def newest(disk: Disk) -> tuple[Snapshot | None, list[str]]:
-    return snapshot.newest_good(disk, LEDGER_ID)
+    return snapshot_files.newest_good(disk, LEDGER_ID)
 
 
 def test_what_is_written_is_read_back() -> None:
@@ -162,7 +163,7 @@ def test_every_byte_that_changes_is_found_and_the_older_one_serves(xor: int) -> 
         assert found.anchor.sequence == 6, position
         assert len(findings) == 1
         assert findings[0].startswith(f"{FOLDER}/{name_of(7)}: the snapshot is damaged: "), findings
-        assert findings[0].endswith("passed over, since the journal has all of it")
+        assert findings[0].endswith("skipped, because the journal has everything")
     require_whole(found, 6)
 
 
@@ -185,7 +186,7 @@ def test_a_truncated_snapshot_is_passed_over(size: int) -> None:
     disk.replace(name_of(7), disk.content(name_of(7))[:size])
     found, findings = newest(disk)
     require_whole(found, 6)
-    assert "ends after" in findings[0] or "its header says" in findings[0]
+    assert "ends after" in findings[0] or "in its header" in findings[0]
 
 
 def test_a_renamed_snapshot_is_passed_over() -> None:
@@ -194,7 +195,7 @@ def test_a_renamed_snapshot_is_passed_over() -> None:
     disk.replace(name_of(8), disk.content(name_of(6)))
     found, findings = newest(disk)
     require_whole(found, 6)
-    assert "its header says that it is of frame 6" in findings[0]
+    assert "its header has frame 6" in findings[0]
 
 
 def test_a_snapshot_of_another_ledger_is_passed_over_and_named() -> None:
@@ -288,10 +289,10 @@ def test_a_disk_that_changes_its_mind_after_the_check_is_found() -> None:
     assert found is not None
     start = disk.content(name_of(7)).find(sections(7)["movements"].tobytes())
     disk.damage(name_of(7), start + 5, 1)
-    with pytest.raises(IntegrityError, match=f"section movements at byte {start} is not as it was written") as refused:
+    with pytest.raises(IntegrityError, match=f"section movements at byte {start} does not match its digest") as refused:
         found.sections["movements"].read()
     assert refused.value.hint is not None
-    assert "The ledger itself is unharmed" in refused.value.hint
+    assert "The ledger is unharmed" in refused.value.hint
 
 
 def test_only_an_array_that_fits_is_filled() -> None:
@@ -316,7 +317,7 @@ def test_only_an_array_that_fits_is_filled() -> None:
     [
         ({"ledger_id": bytes(15)}, "a ledger id has 16 bytes"),
         ({"movement_digest": bytes(31)}, "a digest 32"),
-        ({"sections": {"x": np.array([object()])}}, "section x holds Python objects"),
+        ({"sections": {"x": np.array([object()])}}, "section x contains Python objects"),
         ({"small": {"x": float("nan")}}, "not JSON compliant"),
     ],
 )
@@ -327,9 +328,9 @@ def test_what_no_snapshot_holds_is_refused(changes: dict[str, object], says: str
         "sections": {}, "small": {},
     }  # fmt: skip
     with pytest.raises(ValueError, match=says):
-        snapshot.write(disk, **{**values, **changes})  # type: ignore[arg-type]
+        snapshot_files.write(disk, **{**values, **changes})  # type: ignore[arg-type]
     assert not disk.operations
-    assert snapshot.write(disk, **values) == name_of(1)  # type: ignore[arg-type]
+    assert snapshot_files.write(disk, **values) == name_of(1)  # type: ignore[arg-type]
 
 
 def test_a_power_cut_at_every_operation_leaves_a_good_snapshot_or_none() -> None:
@@ -371,7 +372,7 @@ def test_a_full_disk_harms_nothing_and_leaves_nothing_behind(share: float) -> No
     ) as refused:
         write(disk, 5)
     assert refused.value.hint is not None
-    assert "The ledger itself is unharmed" in refused.value.hint
+    assert "The ledger is unharmed" in refused.value.hint
     assert disk.names() == [name_of(3)]
     assert disk.faults["refused: no space"] == 1
     require_whole(newest(disk)[0], 3)
@@ -459,7 +460,7 @@ def test_writing_and_reading_need_no_second_copy(tmp_path: Path) -> None:
     array = np.ones(32 << 20, np.uint8)
     target = np.zeros_like(array)
     tracemalloc.start()
-    snapshot.write(
+    snapshot_files.write(
         disk,
         ledger_id=LEDGER_ID,
         epoch=1,

@@ -1,18 +1,18 @@
-"""For each kind of operation, the ways to deserve each code: what tests/ledger/test_precedence.py combines.
+"""Faults of each kind of operation with their codes; tests/ledger/test_precedence.py combines them.
 
-A kind's first line has an operation that succeeds and, after bars, what happens before it. Each line below it has one
-code or more, and how the operation comes to deserve all of them: fields of its record, and what stands below.
+The first line of a kind has an operation that succeeds and, after bars, the lines that precede it. Each line below has
+one or more codes, and the changes that give all of them: fields of the record, and the settings of this list.
 
     FIELD=VALUE             a field of the record; an id is a name, or a number after #
-    rules.N.OPTION=VALUE    an option of rule set N: 1 is the payer's, 2 the payee's, 3 the programme's
-    payee=KIND              the kind of account that the payee is
+    rules.N.OPTION=VALUE    an option of rule set N: 1 of the payer, 2 of the payee, 3 of the programme
+    payee=KIND              the kind of the payee's account
     at=NS                   the time of the operation
-    ?WORD=VALUE             nothing by itself: ways that say different things about a word cannot go together
-    : LINE ; LINE           what happens before it, beside what is said in the kind's first line; it may begin on the
-                            next line, after a colon at the end of this one
+    ?WORD=VALUE             no effect; faults with different values of a word cannot be combined
+    : LINE ; LINE           further lines before the operation; they may begin on the next line, after a colon at the
+                            end of this line
 
-Two ways go together unless they say different things of the same field; of two amounts the greater is taken. `@pair`
-stands for the lines of PAIR.
+Two faults can be combined unless they give different values for the same field; the greater of two amounts is used.
+`@pair` includes the lines of PAIR.
 """
 
 from __future__ import annotations
@@ -412,7 +412,7 @@ SETTLE | settle 1 1 5 | stage 1 payer payee 5
     EXCEEDS_BALANCE              number=1 count=1 : empty payer
     @settling
 """
-# Lines that several kinds share.
+# Lines shared by several kinds.
 SHARED = {
     "pair": PAIR,
     "money": MONEY,

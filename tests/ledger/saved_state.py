@@ -1,4 +1,4 @@
-"""A state that is kept in memory, so that a test may have it anew as often as it likes."""
+"""A saved state in memory, which a test can load repeatedly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sycee.ledger.state import LedgerState
 
 
 class Kept:
-    """A section of a snapshot, as storage.Section asks for, kept in memory."""
+    """A section of a snapshot in memory; implements storage.Section."""
 
     def __init__(self, array: Array) -> None:
         self._array = array.copy()
@@ -23,7 +23,7 @@ class Kept:
 
 
 def kept(state: LedgerState) -> tuple[dict[str, Kept], dict[str, Any]]:
-    """All of a state, as LedgerState.load takes it."""
+    """Return all data of a state, as arguments of LedgerState.load."""
     sections, small = state.save()
     said = json.loads(json.dumps(small))
     assert said == small
@@ -31,5 +31,5 @@ def kept(state: LedgerState) -> tuple[dict[str, Kept], dict[str, Any]]:
 
 
 def loaded(state: LedgerState) -> LedgerState:
-    """Another state like this one."""
+    """Return a copy of this state."""
     return LedgerState.load(*kept(state))

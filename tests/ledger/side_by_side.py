@@ -1,4 +1,4 @@
-"""Kernels and twin side by side: every frame goes to both, and both must say and do the same."""
+"""Kernels and twin with the same frames: results and effects must be equal."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ KNOWN_CODES = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
 
 
 class Sides:
-    """`known_apart`: what is malformed or known is answered by `resolve` and kept from `apply`, as the sequencer does.
-    Without it `apply` gets the whole frame and must refuse the same by itself."""
+    """Kernels and twin. `resolve_first`: `apply` receives only the operations that `resolve` does not answer, as in the
+    sequencer. Without it, `apply` receives the whole frame and must give the same results."""
 
-    def __init__(self, *, known_apart: bool = True) -> None:
+    def __init__(self, *, resolve_first: bool = True) -> None:
         self.state = LedgerState()
         self.twin = NaiveLedger()
-        self.known_apart = known_apart
+        self.resolve_first = resolve_first
         self.sequence = 0
-        self._newest: dict[Row, int] = {}  # of each row, the number of its newest movement
+        self._newest: dict[Row, int] = {}  # number of the newest movement of each row
 
     def frame(self, now_ns: int, operations: Array, calendar: Dates = ()) -> list[tuple[Result, Result]]:
-        """Apply one frame to both; returns (code, first code) of each operation, on which they agree."""
+        """Apply one frame to both. Return the equal (code, first code) of each operation."""
         self.sequence += 1
         if not operations.size:
             self.state.pass_time(now_ns, calendar, sequence=self.sequence)
@@ -45,12 +45,12 @@ class Sides:
         assert [answer is None for answer in self.twin.resolve(operations)] == fresh.tolist()
         known = [answer for answer in self.twin.resolve(operations) if answer is not None]
         assert as_results(answers[~fresh]) == known
-        asked = operations[fresh] if self.known_apart else operations
+        asked = operations[fresh] if self.resolve_first else operations
         self.state.reserve(operations[fresh])
         applied = self.state.apply(self.sequence, now_ns, asked, calendar)
         said = self.twin.apply(self.sequence, now_ns, asked, calendar)
         assert as_results(applied) == said, first_difference(as_results(applied), said, asked)
-        if self.known_apart:
+        if self.resolve_first:
             codes = iter(known)
             answers[fresh] = applied
             wanted = self.twin.resolve_broken_chains(
@@ -60,7 +60,7 @@ class Sides:
             assert as_results(answers) == wanted
         else:
             same = ["code", "first_code", "place"]
-            # An operation of this frame may have bound the id of one in a broken chain, which is then known.
+            # An operation of this frame may have bound an id that a broken chain also has.
             alike = ~fresh & ~(np.isin(answers["code"], CHAIN_CODES) & np.isin(applied["code"], KNOWN_CODES))
             assert applied[alike][same].tolist() == answers[alike][same].tolist(), "resolve and apply differ"
             answers = applied
@@ -72,7 +72,7 @@ class Sides:
             self.frame(now_ns, operations, calendar)
 
     def compare(self) -> None:
-        """The states are equal, the movements made since the last time are equal, and all invariants hold on both."""
+        """Assert that the states and the movements made since the last call are equal, and that all invariants hold."""
         done = sum(1 for _ in self.new_movements())
         assert len(self.twin.movements) == self.state.movements.size, f"{done} movements were equal"
         self.state.check()
@@ -86,7 +86,7 @@ class Sides:
             movement = movements[number - 1]
             read = self.read(movement)
             assert read == self.twin.movements[number - 1]
-            # The chains: each movement names the one before it of both its rows.
+            # Each movement names the previous movement of both its rows.
             assert movement["debit_previous"] == self._newest.get(read.debit, 0)
             assert movement["credit_previous"] == self._newest.get(read.credit, 0)
             assert movement["reserved"] == 0
@@ -94,7 +94,7 @@ class Sides:
             yield read
 
     def read(self, movement: Any) -> Movement:
-        """A movement of the kernels with names instead of rows."""
+        """Return a movement of the kernels with ids instead of rows."""
         return Movement(
             debit=self.name_of(int(movement["debit_row"])),
             credit=self.name_of(int(movement["credit_row"])),
@@ -119,7 +119,7 @@ def as_results(answers: Array) -> list[tuple[Result, Result]]:
 
 
 def first_difference(applied: list[tuple[Result, Result]], said: list[tuple[Result, Result]], operations: Array) -> str:
-    """The first operation on which kernels and twin differ, in words."""
+    """Describe the first operation on which kernels and twin differ."""
     for at, (one, other) in enumerate(zip(applied, said, strict=True)):
         if one != other:
             kind = int(operations["kind"][at])

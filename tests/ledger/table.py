@@ -1,4 +1,4 @@
-"""Tests that read like the ledger: one line per operation, and what it is answered.
+"""Tests in the form of a ledger: one line per operation, with its result.
 
     at        100
     open      treasury  FUNDER
@@ -6,12 +6,12 @@
     pay       ann       shop        1   id=lunch      EXCEEDS_BALANCE
     balance   treasury  900
 
-Every line is played on the kernels and on the twin, which must agree. Names are ids; an operation's own id is `id=`
-or a fresh one. A line that ends in a code is answered so, any other operation CREATED. Verbs:
+Every line is applied to the kernels and to the twin, which must agree. Names are ids; an operation's id is `id=` or a
+fresh one. A line may end in the expected code; the default is CREATED. Verbs:
 
-    at NS                           frames have this time from now on
-    pass NS                         the same, and a frame without operations goes by
-    day NUMBER DAY MONTH YEAR       frames say from now on that it is this day in the zone of this currency
+    at NS                           set the time of the following frames
+    pass NS                         the same, and apply a frame without operations
+    day NUMBER DAY MONTH YEAR       set the date of this currency in the following frames
     currency NUMBER ZONE            group NUMBER         join NUMBER ACCOUNT        leave NUMBER ACCOUNT
     rules NUMBER [from=NS] [until=NS] [groups=1,2] [return=ACCOUNT] [flags=persons,cash,final] [effective=NS]
         [balance=] [single=] [day=] [month=] [year=] [reserve=] [window=SECONDS] [least=]
@@ -35,7 +35,7 @@ or a fresh one. A line that ends in a code is answered so, any other operation C
     chain [id=] … end [open]        the operations between are linked to each other; open: the last one too
     frame … end                     the operations between are in one frame
 
-What is found:
+Assertions:
 
     balance ACCOUNT AMOUNT          available ACCOUNT AMOUNT               supply CURRENCY AMOUNT
     pending ACCOUNT DEBITS CREDITS  used ACCOUNT DAY MONTH YEAR
@@ -64,7 +64,7 @@ from sycee.ledger import layout
 from sycee.ledger.layout import HoldState, Purpose, PurseState, Reason, TransitState
 from sycee.ledger.models import Account
 
-# A small bank: money is made, a treasury has it, and whoever cannot be credited has a suspense account.
+# A small bank: issued money, a treasury, and a suspense account for accounts that cannot be credited.
 BANK = """
     at        0
     currency  156       UTC
@@ -80,20 +80,20 @@ BANK = """
 
 
 class Table(Verbs):
-    """One ledger that tables are played on."""
+    """One ledger to which tables are applied."""
 
-    def __init__(self, *, known_apart: bool = True) -> None:
+    def __init__(self, *, resolve_first: bool = True) -> None:
         super().__init__()
-        self.sides = Sides(known_apart=known_apart)
+        self.sides = Sides(resolve_first=resolve_first)
         self.now_ns = 0
         self.codes: set[Result] = set()
         self.sent: dict[str, Array] = {}
         self._dates: dict[int, tuple[int, int, int]] = {}
         self._serial = 0
         self._last = ""
-        self._moved = 0  # how many movements the lines have accounted for
-        self._together: list[tuple[str, Array, Result]] | None = None  # the block of lines that is open
-        self._block = ""  # what kind of block it is, and its name
+        self._moved = 0  # number of movements that lines have named
+        self._together: list[tuple[str, Array, Result]] | None = None  # the open block of lines
+        self._block = ""  # kind of the block
         self._block_name = ""
 
     def play(self, text: str) -> Table:
@@ -141,7 +141,7 @@ class Table(Verbs):
         if Result.CREATED not in expected:
             self._find_moved("nothing")
 
-    # --- how lines are taken ---
+    # --- lines ---
 
     def _find_at(self, now_ns: str) -> None:
         self.now_ns = amount_of(now_ns)
@@ -173,15 +173,15 @@ class Table(Verbs):
         together, self._together = self._together, None
         self._frame(records, [expected for _, record, expected in together for _ in range(record.size)])
 
-    # --- what is found ---
+    # --- assertions ---
 
     @property
     def has_moved(self) -> bool:
-        """True if the last frame made movements that no line has named yet."""
+        """Return whether the last frame made movements that no line has named yet."""
         return len(self.sides.twin.movements) > self._moved
 
     def account_of(self, name: str) -> Account:
-        """The account as it stands."""
+        """Return the account."""
         account = self.sides.state.account(id_of(name))
         assert account is not None, f"there is no account {name}"
         return account
@@ -274,7 +274,7 @@ class Table(Verbs):
 
 
 def play(text: str, *, bank: bool = True) -> Table:
-    """Play a table, after that of a small bank."""
+    """Apply a table, after that of a small bank."""
     table = Table()
     if bank:
         table.play(BANK)

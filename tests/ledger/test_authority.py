@@ -1,4 +1,4 @@
-"""Whose signature each kind needs, as one table; every code; and signatures used for what they were not given for."""
+"""Signers required by each kind, as one table; every code of signatures; signatures used in the wrong place."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ OPERATOR_8, OWNER_8 = "operator 8, or an officer", "operator 8"
 PHONES, CARDS = "the phone's key", "the card's key"
 PHONES_WITH_7 = "the phone's key and operator 7"
 
-# Who signs, and which of the needs above that is enough for. Anna twice is one person.
+# Signers, and the requirements above that their signatures satisfy. Anna with two keys is one person.
 GOOD_FOR: dict[tuple[int | str, ...], set[str]] = {
     (): {NOTHING},
     (ANNA,): {NOTHING, ANY, OFFICER, STAFF, OPERATOR, OPERATOR_8},
@@ -162,7 +162,7 @@ def test_the_table_names_every_kind() -> None:
 
 
 @pytest.mark.parametrize(("need", "operation"), TABLE, ids=[f"{Kind(int(o['kind'][0])).name}-{n}" for n, o in TABLE])
-def test_each_kind_needs_whom_the_table_says(need: str, operation: Array) -> None:
+def test_each_kind_needs_the_signers_in_the_table(need: str, operation: Array) -> None:
     for signers, good_for in GOOD_FOR.items():
         given = [
             signed(operation, ANNA, key=ANNAS_OTHER_KEY) if isinstance(signer, str) else signed(operation, signer)
@@ -175,7 +175,7 @@ def test_each_kind_needs_whom_the_table_says(need: str, operation: Array) -> Non
 
 
 @pytest.mark.parametrize(("need", "operation"), TABLE, ids=[f"{Kind(int(o['kind'][0])).name}-{n}" for n, o in TABLE])
-def test_before_there_are_two_officers_nothing_is_needed(need: str, operation: Array) -> None:
+def test_without_two_officers_no_signature_is_needed(need: str, operation: Array) -> None:
     assert silent().authorise(operation) == ["CREATED"]
 
 
@@ -223,10 +223,10 @@ def test_reserved_bytes_are_zero() -> None:
     assert authority.authorise(shared().state, LEDGER_ID, NOW_NS, PAYMENT, array).tolist() == [Result.SIGNATURE_INVALID]
 
 
-def test_an_envelope_is_void_from_its_last_moment_on() -> None:
+def test_an_envelope_expires_at_valid_until() -> None:
     assert shared().authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS - 1) == ["CREATED"]
     assert shared().authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
-    # Of two things that are wrong the code that stands higher is given.
+    # With two errors, the code with the higher precedence is returned.
     broken = replace(BY_PHONE, signature=bytes(64))
     assert shared().authorise(PAYMENT, broken, now_ns=UNTIL_NS) == ["SIGNATURE_INVALID"]
     unknown = replace(BY_PHONE, signer=MISSING)
@@ -234,7 +234,7 @@ def test_an_envelope_is_void_from_its_last_moment_on() -> None:
 
 
 @pytest.mark.parametrize("signer", [PHONE, CARD, ANNA, BERT])
-def test_a_signature_is_for_one_ledger_one_record_and_one_range(signer: int) -> None:
+def test_a_signature_is_valid_for_one_ledger_record_and_range_only(signer: int) -> None:
     key = KEYS[signer]
     operation = record(Kind.TRANSFER, debit=signer if signer > 10 else ISSUANCE, credit=SHOP, amount=5)
     given = signed(operation, signer)
@@ -252,8 +252,8 @@ def test_a_signature_is_for_one_ledger_one_record_and_one_range(signer: int) -> 
     assert key.public.flags == given.flags
 
 
-def test_who_signs_for_one_of_a_chain_signs_for_all_of_it() -> None:
-    """Else whoever has a signature over a part could put it into another chain."""
+def test_a_signature_over_part_of_a_chain_does_not_count() -> None:
+    """Otherwise a signature over a part of a chain could be used in another chain."""
     chain = np.concatenate([
         record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=5),
         record(Kind.TRANSFER, 502, debit=PURSE, credit=PHONE, amount=5),
@@ -263,17 +263,17 @@ def test_who_signs_for_one_of_a_chain_signs_for_all_of_it() -> None:
     assert shared().authorise(chain, *by_both) == ["CREATED", "CREATED"]
     assert shared().authorise(chain, signed(chain[:1], PHONE), by_both[1]) == ["NOT_AUTHORISED", "CREATED"]
     assert shared().authorise(chain, by_both[0], signed(chain[1:], OTTO, first=1)) == ["CREATED", "NOT_AUTHORISED"]
-    # What stands alone was signed alone, and does not vouch once it is the end of a chain.
+    # The envelope over the second record alone is valid for a single record, but not at the end of a chain.
     assert shared().authorise(chain[1:], signed(chain[1:], OTTO)) == ["CREATED"]
 
 
-def test_where_a_record_stands_in_its_frame_is_not_signed() -> None:
+def test_the_position_in_the_frame_is_not_signed() -> None:
     operations = np.concatenate([record(Kind.UPGRADE, 501, number=2, debit=1), PAYMENT])
     assert shared().authorise(operations, replace(BY_PHONE, first=1)) == ["CREATED", "CREATED"]
     assert shared().authorise(operations, BY_PHONE) == ["SIGNATURE_INVALID", "NOT_AUTHORISED"]
 
 
-def test_a_range_beyond_the_frame_refuses_what_it_reaches() -> None:
+def test_a_range_beyond_the_frame_refuses_the_records_it_covers() -> None:
     operations = np.concatenate([record(Kind.UPGRADE, 501, number=2, debit=1), PAYMENT])
     beyond = replace(signed(operations, PHONE), first=1)
     assert shared().authorise(operations, beyond) == ["CREATED", "SIGNATURE_INVALID"]
@@ -287,7 +287,7 @@ def test_a_range_beyond_the_frame_refuses_what_it_reaches() -> None:
     ]
 
 
-def test_a_good_envelope_does_not_mend_a_bad_one() -> None:
+def test_a_valid_envelope_does_not_outweigh_an_invalid_one() -> None:
     stranger = signed(PAYMENT, NOBODY)
     assert shared().authorise(PAYMENT, BY_PHONE, stranger) == ["SIGNER_NOT_FOUND"]
     assert shared().authorise(PAYMENT, stranger, BY_PHONE) == ["SIGNER_NOT_FOUND"]
@@ -295,14 +295,14 @@ def test_a_good_envelope_does_not_mend_a_bad_one() -> None:
     assert shared().authorise(free, signed(free, NOBODY)) == ["SIGNER_NOT_FOUND"]
 
 
-def test_who_has_authority_for_nothing_of_it_signs_in_vain() -> None:
+def test_an_envelope_without_authority_for_any_record_is_refused() -> None:
     assert shared().authorise(PAYMENT, BY_PHONE, signed(PAYMENT, CARD)) == ["NOT_AUTHORISED"]
     two = np.concatenate([PAYMENT, record(Kind.PAY, 501, debit=CARD, credit=SHOP, amount=5)])
     assert shared().authorise(two, signed(two, PHONE), signed(two, CARD)) == ["CREATED", "CREATED"]
     assert shared().authorise(two, signed(two, PHONE)) == ["CREATED", "NOT_AUTHORISED"]
 
 
-def test_an_operators_bulk_is_one_envelope_for_what_is_its() -> None:
+def test_one_envelope_authorises_only_the_operators_records_of_a_bulk() -> None:
     bulk = np.concatenate(
         [
             opening(501, 601, AccountKind.WALLET, 7),
@@ -331,8 +331,8 @@ def test_two_officers_may_sign_different_ranges() -> None:
     assert shared().authorise(mints, again, bert) == ["TWO_PERSONS_MUST_SIGN", "CREATED", "CREATED"]
 
 
-def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
-    """A customer with a key adds nothing alone, and the operator alone does not spend the customer's money."""
+def test_only_the_operator_adds_payments_to_its_batch() -> None:
+    """A customer with a key cannot stage a payment alone, and the operator alone cannot spend the customer's money."""
     theirs = record(Kind.STAGE, 501, debit=PURSE, credit=SHOP, amount=50, number=1)
     customers = record(Kind.STAGE, 502, debit=PHONE, credit=SHOP, amount=1, number=1)
     alone = [(PHONE,), (OTTO,), (OTTO, ANNA), (PHONE, ANNA), (PHONE, OLGA), (PHONE, CARD), (ANNA, BERT)]
@@ -340,7 +340,7 @@ def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
     for signers in alone + together:
         expected = "CREATED" if signers in together else "NOT_AUTHORISED"
         assert shared().authorise(customers, *(signed(customers, each) for each in signers)) == [expected], signers
-    # The same where one envelope covers several records: the customer's signature is for its own record alone.
+    # The same with one envelope over several records: the customer's signature counts only for its own record.
     frame = np.concatenate([theirs, customers])
     operators = signed(frame, OTTO)
     assert shared().authorise(frame, operators) == ["CREATED", "NOT_AUTHORISED"]
@@ -349,7 +349,7 @@ def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
     assert shared().authorise(frame, signed(frame, PHONE)) == ["NOT_AUTHORISED"] * 2
     officers = [signed(frame, ANNA), signed(frame, BERT)]
     assert shared().authorise(frame, *officers) == ["NOT_AUTHORISED"] * 2
-    # And where every record has an envelope of the account that it debits, which is enough for payments.
+    # The same with an envelope of the debited account per record, which is sufficient for payments.
     by_cards = record(Kind.STAGE, 503, debit=CARD, credit=SHOP, amount=1, number=1)
     frame = np.concatenate([customers, by_cards])
     by_payers = [signed(customers, PHONE), signed(by_cards, CARD, first=1)]
@@ -360,7 +360,7 @@ def test_nobody_but_the_operator_decides_what_is_in_its_batch() -> None:
         authority.verify_frame(shared().state, LEDGER_ID, 9, NOW_NS, customers, [signed(customers, PHONE)])
 
 
-def test_what_is_malformed_or_known_needs_nothing() -> None:
+def test_malformed_and_bound_operations_need_no_signature() -> None:
     bulk = np.concatenate(
         [
             record(Kind.TRANSFER, 0, debit=VAULT, credit=PURSE, amount=1),
@@ -371,14 +371,14 @@ def test_what_is_malformed_or_known_needs_nothing() -> None:
     again = record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100)
     assert shared().authorise(again) == ["CREATED"]
     assert shared().authorise(bulk, signed(bulk[:2], OTTO)) == ["CREATED", "CREATED", "NOT_AUTHORISED"]
-    # Even under an envelope that is no good: what they are answered does not hang on it.
+    # Their codes do not depend on the envelope, even if it is invalid.
     assert shared().authorise(bulk, signed(bulk[:2], NOBODY)) == ["CREATED", "SIGNER_NOT_FOUND", "NOT_AUTHORISED"]
 
 
 # --- time, keys and grants ---
 
 
-def test_a_new_key_ends_the_old_ones_signatures() -> None:
+def test_a_new_key_invalidates_signatures_of_the_old_key() -> None:
     world = make_world()
     new = SigningKey.derive(b"\xbb" * 32, "p256")
     world.frame(30, record(Kind.SET_KEY, 401, debit=PHONE, key=new))
@@ -389,7 +389,7 @@ def test_a_new_key_ends_the_old_ones_signatures() -> None:
     assert world.authorise(PAYMENT, old_key) == ["SIGNATURE_INVALID"]
 
 
-def test_grants_count_for_their_time_until_they_are_revoked() -> None:
+def test_grants_count_in_their_window_until_they_are_revoked() -> None:
     world = make_world()
     group = record(Kind.DEFINE_GROUP, number=3)
     by_anna, by_carl = signed(group, ANNA, until_ns=10**9), signed(group, NOBODY, until_ns=10**9)
@@ -417,17 +417,17 @@ def test_authority_is_on_from_the_frame_in_which_the_second_officer_counts() -> 
     assert world.authorise(PAYMENT, now_ns=50) == ["NOT_AUTHORISED"]
 
 
-def test_before_authority_is_on_signatures_are_looked_at_all_the_same() -> None:
+def test_without_authority_invalid_signatures_are_refused_too() -> None:
     world = open_world()
     assert world.authorise(PAYMENT, BY_PHONE) == ["CREATED"]
     assert world.authorise(PAYMENT, replace(BY_PHONE, signature=bytes(64))) == ["SIGNATURE_INVALID"]
     assert world.authorise(PAYMENT, signed(PAYMENT, ANNA)) == ["SIGNER_NOT_FOUND"]
     assert world.authorise(PAYMENT, BY_PHONE, now_ns=UNTIL_NS) == ["SIGNATURE_EXPIRED"]
-    # Who signs has no authority that could be missing, since nothing is needed.
+    # No operation needs a signature, so no signer lacks authority.
     assert world.authorise(PAYMENT, signed(PAYMENT, CARD)) == ["CREATED"]
 
 
-def test_an_operation_cannot_rest_on_a_grant_of_its_own_frame() -> None:
+def test_a_grant_does_not_count_in_its_own_frame() -> None:
     operations = np.concatenate(
         [granting(501, NOBODY, Role.OFFICER, KEYS[NOBODY]), record(Kind.DEFINE_GROUP, number=3)]
     )
@@ -439,7 +439,7 @@ def test_an_operation_cannot_rest_on_a_grant_of_its_own_frame() -> None:
 # --- verifying a journal ---
 
 
-def test_a_frame_that_is_well_signed_verifies_and_is_counted() -> None:
+def test_a_correctly_signed_frame_verifies_and_is_counted() -> None:
     frame = np.concatenate(
         [
             record(Kind.TRANSFER, 501, debit=ISSUANCE, credit=VAULT, amount=1),
@@ -458,7 +458,7 @@ def test_a_frame_that_is_well_signed_verifies_and_is_counted() -> None:
     assert "3 signatures are valid, from 3 signers: 1 by accounts, 2 by officers" in report.sentences()[0]
 
 
-def test_a_ledger_without_authorities_says_so() -> None:
+def test_the_report_states_that_a_ledger_has_no_officers() -> None:
     report = authority.Report()
     authority.verify_frame(silent().state, LEDGER_ID, 3, NOW_NS, PAYMENT, (), report)
     assert report.sentences() == ("the ledger has no officers: no operation needed a signature",)
@@ -478,12 +478,12 @@ def test_a_ledger_without_authorities_says_so() -> None:
         (b"short", "frame 3: 5 bytes are not envelopes"),
     ],
 )
-def test_a_frame_that_is_not_is_named(given: Any, says: str) -> None:
+def test_a_wrongly_signed_frame_is_named(given: Any, says: str) -> None:
     with pytest.raises(IntegrityError, match=says):
         authority.verify_frame(shared().state, LEDGER_ID, 3, NOW_NS, PAYMENT, given)
 
 
-def test_a_known_operation_in_a_bulk_verifies_but_a_bad_envelope_over_it_does_not() -> None:
+def test_a_bound_operation_verifies_but_not_under_an_invalid_envelope() -> None:
     again = record(Kind.PAY, PAID, debit=PHONE, credit=SHOP, amount=100)
     authority.verify_frame(shared().state, LEDGER_ID, 3, NOW_NS, again, ())
     with pytest.raises(IntegrityError, match="SIGNER_NOT_FOUND"):
@@ -493,11 +493,12 @@ def test_a_known_operation_in_a_bulk_verifies_but_a_bad_envelope_over_it_does_no
 # --- bytes ---
 
 
-def test_an_envelope_is_104_bytes_and_reads_back() -> None:
+def test_an_envelope_has_104_bytes_and_can_be_read_back() -> None:
     raw = BY_PHONE.encode()
     assert len(raw) == 104
     (row,) = envelopes.decode(raw)
-    assert envelopes.from_row(row) == BY_PHONE
+    numbers = {name: int(row[name]) for name in ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns")}
+    assert Envelope(signer=envelopes.signer_of(row), signature=row["signature"].tobytes(), **numbers) == BY_PHONE
     assert (
         raw[:40].hex()
         == "00000100" + "01009c00" + "01000000" + "00000000" + f"{PHONE:02x}" + "00" * 15 + "d007000000000000"
@@ -530,7 +531,7 @@ def test_the_signed_message_is_as_documented() -> None:
         (lambda: authority.authorise(shared().state, b"", NOW_NS, PAYMENT, [BY_PHONE]), "16 bytes, not 0"),
     ],
 )
-def test_what_cannot_be_written_down_is_refused(make: Any, says: str) -> None:
+def test_values_that_do_not_fit_an_envelope_are_refused(make: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make()
 
@@ -539,7 +540,7 @@ def test_what_cannot_be_written_down_is_refused(make: Any, says: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_full_frame_is_judged_under_a_few_envelopes(algorithm: str) -> None:
+def test_a_full_frame_is_checked_under_a_few_envelopes(algorithm: str) -> None:
     world = make_world()
     key = SigningKey.derive(b"\xcc" * 32, algorithm)
     world.frame(30, granting(401, NOBODY, Role.OPERATOR, key, operator=7))

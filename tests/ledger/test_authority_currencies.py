@@ -1,4 +1,4 @@
-"""Officers of one currency: what they sign for, what the board alone signs for, and keys that speak for two."""
+"""Officers of one currency: their operations, the board's operations, and keys granted to two persons."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ WORLD = world()
 
 
 def by(records: Array, *persons: int) -> list[Envelope]:
-    """An envelope of each of these persons over all the records."""
+    """Return one envelope per person over all records."""
     keys = {**KEYS, **PERSON_KEYS}
     return [envelopes.sign(records, LEDGER_ID, person, keys[person], UNTIL_NS) for person in persons]
 
 
-def judge(operation: Array, *persons: int) -> str:
-    """What the last of the records is answered."""
+def code_of(operation: Array, *persons: int) -> str:
+    """Return the code of the last record."""
     return WORLD.authorise(operation, *by(operation, *persons))[-1]
 
 
@@ -88,11 +88,11 @@ def mint(currency: int) -> Array:
     return record(Kind.TRANSFER, debit=debit, credit=credit, amount=1)
 
 
-def test_who_issues_one_currency_mints_no_other() -> None:
+def test_an_officer_of_one_currency_cannot_mint_another() -> None:
     for signers, yuan, euro in [
         ((YUAN_1, YUAN_2), "CREATED", "NOT_AUTHORISED"),
         ((EURO_1, EURO_2), "NOT_AUTHORISED", "CREATED"),
-        ((YUAN_1, EURO_1), "NOT_AUTHORISED", "NOT_AUTHORISED"),  # each envelope must vouch for something
+        ((YUAN_1, EURO_1), "NOT_AUTHORISED", "NOT_AUTHORISED"),  # each envelope must authorise a record
         ((YUAN_1,), "TWO_PERSONS_MUST_SIGN", "NOT_AUTHORISED"),
         ((YUAN_1, ANNA), "CREATED", "NOT_AUTHORISED"),
         ((EURO_1, BERT), "NOT_AUTHORISED", "CREATED"),
@@ -102,11 +102,11 @@ def test_who_issues_one_currency_mints_no_other() -> None:
         ((BOTH, BERT), "CREATED", "CREATED"),
         ((ANNA, BERT), "CREATED", "CREATED"),
     ]:
-        assert (judge(mint(CURRENCY), *signers), judge(mint(EURO), *signers)) == (yuan, euro), signers
+        assert (code_of(mint(CURRENCY), *signers), code_of(mint(EURO), *signers)) == (yuan, euro), signers
 
 
 YUANS, EUROS_ONLY, BOARD, ANY = "yuan", "euro", "board", "any"
-# Operation, whose officers sign it, and how many of them.
+# Officers who sign, their number, and the operation.
 TABLE = [
     (BOARD, 2, record(Kind.GRANT_ROLE, debit=9, key=SigningKey.derive(b"\x77" * 32), first=1, until_ns=9)),
     (BOARD, 2, record(Kind.REVOKE_ROLE, reference=330)),
@@ -133,16 +133,16 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("whose", "many", "operation"), TABLE, ids=[Kind(int(o["kind"][0])).name for *_, o in TABLE])
-def test_an_operation_is_about_one_currency_or_the_boards(whose: str, many: int, operation: Array) -> None:
+def test_officers_sign_for_their_currency_and_the_board_for_all(whose: str, many: int, operation: Array) -> None:
     officers = {YUANS: (YUAN_1, YUAN_2), EUROS_ONLY: (EURO_1, EURO_2), BOARD: (ANNA, BERT)}
     for of, persons in officers.items():
         good = of == BOARD or whose in (of, ANY)
-        assert judge(operation, *persons[:many]) == ("CREATED" if good else "NOT_AUTHORISED"), of
+        assert code_of(operation, *persons[:many]) == ("CREATED" if good else "NOT_AUTHORISED"), of
         if many == 2 and good:
-            assert judge(operation, persons[0]) == "TWO_PERSONS_MUST_SIGN"
+            assert code_of(operation, persons[0]) == "TWO_PERSONS_MUST_SIGN"
 
 
-def test_what_begins_in_the_same_frame_is_of_the_currency_that_its_opening_says() -> None:
+def test_an_account_opened_in_the_frame_has_the_currency_of_its_opening() -> None:
     for currency, officers in ((EURO, (EURO_1, EURO_2)), (CURRENCY, (YUAN_1, YUAN_2))):
         frame = np.concatenate(
             [
@@ -151,21 +151,21 @@ def test_what_begins_in_the_same_frame_is_of_the_currency_that_its_opening_says(
             ]
         )
         for persons in ((EURO_1, EURO_2), (YUAN_1, YUAN_2)):
-            assert judge(frame, *persons) == ("CREATED" if persons == officers else "NOT_AUTHORISED")
+            assert code_of(frame, *persons) == ("CREATED" if persons == officers else "NOT_AUTHORISED")
     both = np.concatenate([opening(501, 91, AccountKind.VAULT), opening(503, 91, AccountKind.VAULT, currency=CURRENCY)])
     rules = record(Kind.SET_RULE_SET, 502, debit=91, rule_set=1)
     frame = np.concatenate([both, rules])
     answers = WORLD.authorise(frame, *by(frame, ANNA, BERT))
-    assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]  # nobody can tell
+    assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]  # the currency is unclear before the frame
 
 
-def test_a_reversal_of_what_its_own_frame_pays_is_the_boards() -> None:
+def test_only_the_board_signs_a_reversal_of_its_own_frame() -> None:
     frame = np.concatenate([mint(EURO), record(Kind.REVERSE, 501, reference=500, amount=1)])
     assert WORLD.authorise(frame, *by(frame, EURO_1, EURO_2)) == ["CREATED", "NOT_AUTHORISED"]
     assert WORLD.authorise(frame, *by(frame, ANNA, BERT)) == ["CREATED", "CREATED"]
 
 
-def test_verifying_says_whose_officers_were_needed() -> None:
+def test_verification_names_the_required_officers() -> None:
     with pytest.raises(IntegrityError, match="needs two officers of the board or of currency 978"):
         authority.verify_frame(WORLD.state, LEDGER_ID, 9, NOW_NS, mint(EURO), ())
     with pytest.raises(IntegrityError, match=r"needs an officer of the board$"):
@@ -179,33 +179,33 @@ def test_verifying_says_whose_officers_were_needed() -> None:
 # --- grants ---
 
 
-def test_only_the_board_turns_authority_on_and_must_remain() -> None:
+def test_only_the_board_turns_authority_on_and_keeps_two_officers() -> None:
     play("""
         grant     lin  OFFICER  currency=156
         grant     wu   OFFICER  currency=156
         grant     ma   OFFICER  id=first
-        authority off                                  # one of the board and two of a currency
+        authority off                                  # one officer of the board, two of a currency
         grant     ya   OFFICER  currency=978           CURRENCY_NOT_FOUND
         grant     ya   OPERATOR currency=156           FIELD_MUST_BE_ZERO
         grant     ya   OFFICER  currency=1000          NUMBER_OUT_OF_RANGE
         grant     he   OFFICER  id=second
         authority on
         grant     he   OFFICER  currency=156  id=too
-        revoke    second                               OFFICERS_MUST_REMAIN      # her other grant is no seat on it
+        revoke    second                               OFFICERS_MUST_REMAIN      # her other grant is not for the board
         revoke    too
         grant     li   OFFICER
         revoke    second
     """)
 
 
-def test_a_key_is_one_persons() -> None:
+def test_a_key_belongs_to_one_person() -> None:
     play("""
         grant     lin  OFFICER  key=pen   id=lin
         grant     wu   OFFICER  key=pen                KEY_IS_ANOTHERS
-        grant     wu   WITNESS  key=pen                KEY_IS_ANOTHERS           # whatever the role
-        grant     wu   OFFICER  key=pen  flags=p256    KEY_IS_ANOTHERS           # or what the key is said to be
+        grant     wu   WITNESS  key=pen                KEY_IS_ANOTHERS           # for every role
+        grant     wu   OFFICER  key=pen  flags=p256    KEY_IS_ANOTHERS           # for every key type
         authority off
-        grant     lin  OPERATOR key=pen  operator=7    # her own she may use again
+        grant     lin  OPERATOR key=pen  operator=7    # the same person may reuse her key
         grant     lin  OFFICER  key=pen  currency=156
         grant     wu   OFFICER  key=pen  currency=978  CURRENCY_NOT_FOUND
         grant     wu   OFFICER  key=quill
@@ -213,7 +213,7 @@ def test_a_key_is_one_persons() -> None:
     """)
 
 
-def test_a_key_is_free_when_all_its_grants_were_revoked_or_have_ended() -> None:
+def test_a_key_is_free_after_all_its_grants_ended_or_were_revoked() -> None:
     play("""
         grant     lin  WITNESS  key=pen  id=one
         grant     lin  WITNESS  key=pen  until=50
@@ -221,7 +221,7 @@ def test_a_key_is_free_when_all_its_grants_were_revoked_or_have_ended() -> None:
         revoke    one
         at        49
         grant     wu   WITNESS  key=pen                KEY_IS_ANOTHERS
-        grant     wu   WITNESS  key=nib                KEY_IS_ANOTHERS           # it will count
+        grant     wu   WITNESS  key=nib                KEY_IS_ANOTHERS           # the grant has not begun yet
         at        50
         grant     wu   WITNESS  key=pen
         at        90
@@ -229,8 +229,8 @@ def test_a_key_is_free_when_all_its_grants_were_revoked_or_have_ended() -> None:
     """)
 
 
-def test_one_key_under_two_names_never_was_two_officers() -> None:
-    """What the refusal is for: before it, one signature's key stood for both."""
+def test_one_key_of_two_persons_does_not_count_as_two_officers() -> None:
+    """Without the refusal, one key would satisfy the requirement for two officers."""
     table: Table = play("""
         grant     lin  OFFICER  key=pen
         grant     wu   OFFICER  key=pen                KEY_IS_ANOTHERS

@@ -1,4 +1,4 @@
-"""Frames whose records hang on one another: what begins in a frame, and random frames against a plain reading."""
+"""Frames whose records refer to each other, and random frames compared with a simple model of the reference."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ from sycee.ledger.envelopes import Envelope
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
-# --- what is begun in the same frame ---
+# --- references within one frame ---
 
 
-def test_an_account_opened_in_the_frame_is_its_operators() -> None:
+def test_the_operator_signs_for_an_account_opened_in_the_frame() -> None:
     opened = opening(501, 601, AccountKind.WALLET, 7)
     spent = record(Kind.TRANSFER, 502, debit=601, credit=PURSE, amount=1)
     frame = np.concatenate([opened, spent, record(Kind.SET_KEY, 503, debit=601, key=KEYS[NOBODY])])
@@ -57,13 +57,13 @@ def test_an_account_opened_in_the_frame_is_its_operators() -> None:
     first = signed(opened, OTTO)
     for person, code in ((WILL, "NOT_AUTHORISED"), (OLGA, "NOT_AUTHORISED"), (OTTO, "CREATED")):
         assert shared().authorise(frame[:2], first, signed(spent, person, first=1)) == ["CREATED", code]
-    # Somebody else's opening of the same id: which one succeeds cannot be told before the frame is applied.
+    # A second opening of the same id: which of the two succeeds is unknown before the frame is applied.
     rival = np.concatenate([opening(504, 601, AccountKind.WALLET, 8), frame[:2]])
     answers = shared().authorise(rival, signed(rival[:1], OLGA), signed(rival[1:], OTTO, first=1))
     assert answers == ["CREATED", "CREATED", "NOT_AUTHORISED"]
 
 
-def test_an_issuance_account_opened_in_the_frame_is_two_officers() -> None:
+def test_two_officers_sign_for_an_issuance_account_opened_in_the_frame() -> None:
     frame = np.concatenate(
         [opening(501, COIN, AccountKind.ISSUANCE, 7), record(Kind.TRANSFER, 502, debit=COIN, credit=VAULT, amount=1)]
     )
@@ -71,7 +71,7 @@ def test_an_issuance_account_opened_in_the_frame_is_two_officers() -> None:
     assert shared().authorise(frame, signed(frame, ANNA), signed(frame, BERT)) == ["CREATED"] * 2
 
 
-def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
+def test_the_funder_signs_for_a_programme_opened_in_the_frame() -> None:
     frame = np.concatenate(
         [
             record(Kind.OPEN_PROGRAMME, 501, number=2, debit=TREASURY, rule_set=1, count=1, until_ns=9),
@@ -83,7 +83,7 @@ def test_a_programme_opened_in_the_frame_is_its_funders() -> None:
     assert shared().authorise(frame, signed(frame[:1], OTTO), theirs) == ["CREATED", "NOT_AUTHORISED"]
 
 
-def test_a_drop_from_issuance_makes_money_and_is_two_officers() -> None:
+def test_two_officers_sign_a_drop_from_an_issuance_account() -> None:
     world = make_world()
     world.frame(30, record(Kind.OPEN_PROGRAMME, 501, number=2, debit=ISSUANCE, rule_set=1, count=1, until_ns=9))
     drop = record(Kind.DROP, number=2, count=1, amount=1, reference=SEALED)
@@ -92,7 +92,7 @@ def test_a_drop_from_issuance_makes_money_and_is_two_officers() -> None:
     assert world.authorise(drop, signed(drop, ANNA), signed(drop, BERT)) == ["CREATED"]
 
 
-def test_a_refund_out_of_issuance_makes_money_and_is_two_officers() -> None:
+def test_two_officers_sign_a_refund_from_an_issuance_account() -> None:
     world = make_world()
     world.frame(30, record(Kind.PAY, 501, debit=PHONE, credit=ISSUANCE, amount=1))
     refund = record(Kind.REFUND, reference=501, amount=1)
@@ -100,7 +100,7 @@ def test_a_refund_out_of_issuance_makes_money_and_is_two_officers() -> None:
     assert world.authorise(refund, signed(refund, ANNA), signed(refund, BERT)) == ["CREATED"]
 
 
-def test_what_refers_to_its_own_frame_goes_by_that_record() -> None:
+def test_a_reference_into_the_same_frame_uses_that_record() -> None:
     pay = record(Kind.PAY, 501, debit=PHONE, credit=SHOP, amount=5)
     refund = record(Kind.REFUND, 502, reference=501, amount=5)
     frame = np.concatenate([pay, refund])
@@ -114,17 +114,17 @@ def test_what_refers_to_its_own_frame_goes_by_that_record() -> None:
         "CREATED",
         "NOT_AUTHORISED",
     ]
-    # Whether a pay sends something on its way, and whose hold is posted, is only known afterwards.
+    # Whether a pay begins a transit, and which hold is posted, is unknown before the frame is applied.
     frame = np.concatenate([pay, confirm])
     officer = signed(confirm, ANNA, first=1)
     assert shared().authorise(frame, signed(pay, PHONE), officer) == ["CREATED", "NOT_AUTHORISED"]
 
 
-def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
-    """The sequencer judges once, takes out what is refused, and a verifier judges the rest."""
+def test_removing_refused_records_leaves_the_others_authorised() -> None:
+    """The sequencer checks a frame once and removes refused records; a verifier checks the rest."""
     frame = np.concatenate(
         [
-            opening(501, 601, AccountKind.WALLET, 8),  # Olga's; nobody of hers signs
+            opening(501, 601, AccountKind.WALLET, 8),  # Olga's account, without her signature
             record(Kind.JOIN_GROUP, 502, debit=601, number=1),
             record(Kind.PAY, 503, debit=CARD, credit=PHONE, amount=5),  # not signed
             record(Kind.REFUND, 504, reference=503, amount=5),
@@ -145,7 +145,7 @@ def test_whoever_leaves_a_frame_leaves_the_others_with_what_they_need() -> None:
 
 # --- random frames ---
 
-# Ids few enough to meet: operations, and two accounts that are there only if the frame opens them.
+# Few ids, so that records share them: operations, and two accounts that exist only if the frame opens them.
 IDS = range(501, 507)
 LINKED_PART = 0.15
 ACCOUNTS = (PHONE, CARD, PURSE, SHOP, VAULT, ISSUANCE, 601, 602)
@@ -193,7 +193,7 @@ def _id(one: Any, field: str) -> int:
 
 
 class Plain:
-    """The reference's sections 3 and 4 in sets and loops, for the accounts and operations above."""
+    """Model of the reference's sections 3 and 4 with sets and loops, for the accounts and operations above."""
 
     def __init__(self, frame: Array, given: list[Envelope]) -> None:
         answers, _ = shared().state.resolve(frame)
@@ -203,7 +203,7 @@ class Plain:
         self.records = [one for one, fresh in zip(frame, self.fresh, strict=True) if fresh]
 
     def subject(self, account: int) -> tuple[str, int, int]:
-        """Of an account: there, opened, missing or unclear; its operator; its kind."""
+        """Return whether an account is there, opened, missing or unclear, its operator and its kind."""
         if account < 600:
             return "there", OPERATOR_OF.get(account, 7), KIND_OF.get(account, AccountKind.WALLET)
         said = {
@@ -216,7 +216,7 @@ class Plain:
         return ("unclear" if said else "missing"), 0, 0
 
     def named(self, one: Any) -> tuple[set[int], bool]:
-        """Ids of the accounts that may be meant, and whether that can be told."""
+        """Return the ids of the possible accounts, and whether the account is unclear."""
         kind, reference = Kind(int(one["kind"])), _id(one, "reference")
         same = [other for other in self.records if _id(other, "id") == reference]
         if kind is Kind.REFUND:
@@ -240,7 +240,7 @@ class Plain:
         return accounts, (past is None and unclear) or len(accounts) > 1
 
     def needs(self, at: int) -> set[str] | None:
-        """Any one of these must have signed, "two" being two officers, "X and Y" both; None: nobody can."""
+        """Return the sufficient signers: any one of them; "two": two officers; "X and Y": both; None: nobody."""
         one = self.frame[at]
         kind = Kind(int(one["kind"]))
         if not self.fresh[at]:
@@ -274,7 +274,7 @@ class Plain:
         return {f"account {account}"} if account in (PHONE, CARD) else {f"operator {operator}"}
 
     def chain_of(self, at: int) -> range:
-        """The records that stand in a chain with this one."""
+        """Return the records of the chain of this record."""
         first = last = at
         while first > 0 and self.frame[first - 1]["flags"] & LINKED:
             first -= 1
@@ -283,11 +283,11 @@ class Plain:
         return range(first, last + 1)
 
     def is_whole(self, at: int, covered: range) -> bool:
-        """Whether all of its chain is covered."""
+        """Return whether the record's whole chain is covered."""
         return all(each in covered for each in self.chain_of(at))
 
     def codes(self) -> list[str]:
-        """What judge should say."""
+        """Return the expected codes."""
         roles = {
             ANNA: {"officer", "anybody"},
             BERT: {"officer", "anybody"},
@@ -333,11 +333,11 @@ class Plain:
 
 
 def halves(wanted: set[str]) -> set[str]:
-    """Whose signature is enough, or half of what is enough."""
+    """Return the signers whose signature is sufficient, or one of two required signatures."""
     return {"officer"} if wanted == {"two"} else {half for each in wanted for half in each.split(" and ")}
 
 
-# A signer, or two, for the last of what would do.
+# One or two signers for the last sufficient requirement.
 GOOD_SIGNERS = {
     "two": (ANNA, BERT),
     "operator 7": (OTTO,),
@@ -352,7 +352,7 @@ GOOD_SIGNERS = {
 
 
 def random_frame(seed: int) -> tuple[Array, list[Envelope]]:
-    """Records at random, signed at random, and most of them, besides, by whom they need."""
+    """Return random records with random signatures, most of them also with the required signatures."""
     random = np.random.default_rng(seed)
     frame = np.concatenate([random_record(random) for _ in range(int(random.integers(1, 9)))])
     given = []
@@ -375,7 +375,7 @@ def random_frame(seed: int) -> tuple[Array, list[Envelope]]:
 SEEDS = range(600)
 
 
-def test_random_frames_are_judged_as_the_reference_reads() -> None:
+def test_random_frames_get_the_codes_of_the_reference() -> None:
     seen = set()
     for seed in SEEDS:
         frame, given = random_frame(seed)
@@ -396,11 +396,8 @@ def test_envelopes_examined_in_small_groups_give_the_same_codes(monkeypatch: pyt
                 assert shared().authorise(frame, *given) == codes, seed
 
 
-def test_what_is_left_of_random_frames_verifies() -> None:
-    """Ranges leave a frame whole where an operation of theirs was refused; what is left needs no second judgement.
-
-    So do envelopes of whose records none is to be judged.
-    """
+def test_random_frames_verify_without_their_refused_records() -> None:
+    """Remove ranges with a refused operation, and envelopes without a fresh record; the rest verifies unchanged."""
     kept_records = 0
     for seed in SEEDS:
         frame, given = random_frame(seed)

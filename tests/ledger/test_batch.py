@@ -1,4 +1,4 @@
-"""Where a submission may be cut into frames, and what becomes of a unit in which something is refused."""
+"""Division of a submission into frames, and refusal of units with a refused operation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ranges(*of: tuple[int, int]) -> Array:
 
 
 def shape(asked: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
-    """Of each piece, how many operations it has, and signer, first and count of its envelopes."""
+    """Return, per part, the number of operations, and signer, first and count of its envelopes."""
     found = []
     for piece in asked.split_into_frames():
         envelopes = piece.frame_envelopes()[["signer_low", "first", "count"]].tolist()
@@ -46,26 +46,26 @@ def shape(asked: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
     return found
 
 
-def test_operations_by_themselves_are_cut_anywhere() -> None:
+def test_independent_operations_are_divided_anywhere() -> None:
     asked = batches.prepare(records(2 * FRAME_RECORDS_MAX + 3))
     assert shape(asked) == [(FRAME_RECORDS_MAX, []), (FRAME_RECORDS_MAX, []), (3, [])]
     assert list(batches.prepare(records(0)).split_into_frames()) == []
 
 
-def test_a_chain_is_not_cut() -> None:
+def test_a_chain_is_not_divided() -> None:
     last = FRAME_RECORDS_MAX - 1
     asked = batches.prepare(records(last + 3, linked=(last - 1, last, last + 1)))
     assert [piece.operations.size for piece in asked.split_into_frames()] == [last - 1, 4]
 
 
-def test_what_an_envelope_covers_is_not_cut_and_envelopes_move_with_it() -> None:
+def test_a_covered_range_is_not_divided_and_its_envelope_follows() -> None:
     size = FRAME_RECORDS_MAX + 10
     asked = batches.prepare(records(size), ranges((0, 5), (FRAME_RECORDS_MAX - 3, 8), (FRAME_RECORDS_MAX + 5, 2)))
     assert shape(asked) == [(FRAME_RECORDS_MAX - 3, [(1, 0, 5)]), (13, [(2, 0, 8), (3, 8, 2)])]
 
 
-def test_envelopes_take_room() -> None:
-    """A frame of payments that are signed one by one holds fewer of them."""
+def test_envelopes_use_space_of_the_frame() -> None:
+    """A frame holds fewer payments if each has its own envelope."""
     size = 9_000
     asked = batches.prepare(records(size), ranges(*((at, 1) for at in range(size))))
     sizes = [piece.operations.size for piece in asked.split_into_frames()]
@@ -92,12 +92,12 @@ def test_envelopes_take_room() -> None:
         (records(3), np.zeros(1, "u1"), "envelopes must be a one-dimensional array"),
     ],
 )  # fmt: skip
-def test_what_can_stand_in_no_frame_is_refused(asked: Array, envelopes: Array, said: str) -> None:
+def test_a_submission_that_fits_no_frame_is_refused(asked: Array, envelopes: Array, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         batches.prepare(asked, envelopes)
 
 
-def test_any_submission_is_cut_between_units_alone() -> None:
+def test_random_submissions_are_divided_between_units_only() -> None:
     for seed in range(200):
         dice = random.Random(seed)
         size = dice.randint(1, 300)
@@ -118,7 +118,7 @@ def bounds(asked: PreparedBatch) -> list[tuple[int, int]]:
 
 
 def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -> int:
-    """How many units there are, the slow way: what is in one with what."""
+    """Return the number of units, computed by joining pairs of operations."""
     unit = list(range(size))
     pairs = [(at, at + 1) for at in linked]
     pairs += [(first, at) for first, count in spans for at in range(first, first + count)]
@@ -132,18 +132,18 @@ def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -
     ("linked", "spans", "codes", "answers"),
     [
         ((), [], {1: INVALID}, [TAKEN, INVALID, TAKEN, TAKEN, TAKEN]),
-        # A chain falls whole.
+        # A chain is refused completely.
         ((1, 2), [], {2: INVALID}, [TAKEN, Result.CHAIN_BROKEN, INVALID, Result.CHAIN_BROKEN, TAKEN]),
-        # What one signature covers falls whole, and is answered as the first refused.
+        # The range of a signature is refused completely, with the code of the first refused operation.
         ((), [(1, 3)], {2: UNKNOWN, 3: INVALID}, [TAKEN, UNKNOWN, UNKNOWN, INVALID, TAKEN]),
-        # So does what shares an operation with it, but not its neighbour.
+        # So are ranges that overlap it, but not the neighbouring range.
         ((), [(0, 2), (1, 2), (3, 2)], {0: INVALID}, [INVALID, INVALID, INVALID, TAKEN, TAKEN]),
-        # A chain under one signature with others.
+        # A chain and a range that overlap.
         ((0,), [(1, 2)], {0: INVALID}, [INVALID, Result.CHAIN_BROKEN, INVALID, TAKEN, TAKEN]),
         ((0,), [(0, 5)], {4: UNKNOWN}, [UNKNOWN] * 5),
     ],
 )  # fmt: skip
-def test_a_unit_falls_whole(
+def test_a_unit_is_refused_completely(
     linked: tuple[int, ...], spans: list[tuple[int, int]], codes: dict[int, Result], answers: list[Result]
 ) -> None:
     asked = batches.prepare(records(5, linked=linked), ranges(*spans))
@@ -151,7 +151,7 @@ def test_a_unit_falls_whole(
     assert batches.spread_refusals(asked, np.ones(5, np.bool_), said).tolist() == answers
 
 
-def test_what_is_known_keeps_its_answer_and_refuses_nothing() -> None:
+def test_bound_operations_keep_their_answer_and_refuse_no_others() -> None:
     asked = batches.prepare(records(4), ranges((0, 4)))
     fresh = np.array([False, True, True, False])
     said = np.array([INVALID, TAKEN, UNKNOWN, TAKEN], np.uint16)
@@ -159,7 +159,7 @@ def test_what_is_known_keeps_its_answer_and_refuses_nothing() -> None:
     assert batches.spread_refusals(asked, fresh, said * 0).tolist() == [TAKEN] * 4
 
 
-def test_an_envelope_on_known_operations_alone_glues_nothing() -> None:
+def test_an_envelope_over_bound_operations_only_joins_no_units() -> None:
     asked = batches.prepare(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
     fresh = np.array([False, False, False, True, False, False])
     left = asked.drop_answered_envelopes(fresh)
@@ -169,7 +169,7 @@ def test_an_envelope_on_known_operations_alone_glues_nothing() -> None:
     assert asked.drop_answered_envelopes(fresh & False).envelopes.size == 0
 
 
-def test_whole_units_and_only() -> None:
+def test_selection_expands_to_whole_units() -> None:
     asked = batches.prepare(records(6, linked=(3,)), ranges((0, 2), (4, 2)))
     kept = asked.expand_to_units(np.array([False, True, False, False, False, True]))
     assert kept.tolist() == [True, True, False, True, True, True]
@@ -179,7 +179,7 @@ def test_whole_units_and_only() -> None:
     assert part.same_unit.tolist() == [False, True, False, True, True]
 
 
-def test_a_buffer_is_one_batch_s_until_it_is_released() -> None:
+def test_a_buffer_belongs_to_one_batch_until_its_release() -> None:
     pool = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
     records = np.zeros(1_000, layout.OPERATION)
     records["amount"] = np.arange(1_000)
@@ -201,7 +201,7 @@ def test_a_buffer_is_one_batch_s_until_it_is_released() -> None:
     assert len({id(buffer) for buffer in acquired}) == 20, "more than the pool keeps are made anew"
 
 
-def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
+def test_records_with_one_envelope_each_are_joined_like_submissions() -> None:
     made, envelopes = records(5), ranges(*((0, 1) for _ in range(5)))
     short = batches.prepare_signed([one.tobytes() for one in made], [one.tobytes() for one in envelopes])
     plain = batches.concatenate([batches.prepare(made[at : at + 1], envelopes[at : at + 1]) for at in range(made.size)])
@@ -228,7 +228,7 @@ def test_records_with_an_envelope_each_are_joined_as_if_submitted() -> None:
         (records(1, linked=(0,)).tobytes(), ranges((0, 1)).tobytes(), "must not be linked"),
     ],
 )
-def test_what_does_not_stand_alone_is_refused(record: bytes, envelope: bytes, said: str) -> None:
+def test_a_signed_record_that_is_not_single_is_refused(record: bytes, envelope: bytes, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         batches.prepare_signed([record], [envelope])
 

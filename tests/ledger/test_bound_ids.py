@@ -1,4 +1,4 @@
-"""Bound ids are found for ever, wherever they are looked for: in both generations, in sorted runs, among the strays."""
+"""Bound ids are always found: in both generations, in sorted runs, and among the unordered ids."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ V7_HIGH, V7_LOW = 0x7000, 1 << 63
 
 
 def v7(time_ms: int, counter: int, low: int = 0) -> int:
-    """A UUIDv7 of these parts."""
+    """Return a UUIDv7 with these parts."""
     return (time_ms << 16 | V7_HIGH | counter & 0xFFF) << 64 | V7_LOW | low & (1 << 62) - 1
 
 
 class Book:
-    """A ledger, and what must be found in it: places by id. Time stands still but for `pass_ms`."""
+    """A ledger, and the place of every id that must be found in it. Only `pass_ms` advances the time."""
 
     def __init__(self) -> None:
         self.state = LedgerState(TableStorage())
         self.places: dict[int, int] = {}
         self.now_ms = START_MS
         self.sequence = 0
-        self.glances = 0  # how many frames were seen to be new without a look at each id
+        self.glances = 0  # frames that were found to be new without a lookup per id
         self.frame(
             np.concatenate(
                 [
@@ -55,7 +55,7 @@ class Book:
         )
 
     def frame(self, records: Array) -> list[Result]:
-        """Apply a frame as the sequencer does, and note what it bound."""
+        """Apply a frame as the sequencer does, and record the ids that it bound."""
         self.sequence += 1
         self.now_ms += 1
         pending = self.state.resolve(records)[1]
@@ -72,7 +72,7 @@ class Book:
         return [Result(int(code)) for code in answers["code"]]
 
     def is_new_at_a_glance(self, records: Array) -> bool:
-        """Whether the sequencer would not look at each of them."""
+        """Return whether the sequencer would skip the lookup of each id."""
         words = records.view(np.uint64).reshape(records.size, 16)
         _, links, is_in_order = kernels.copy_records(words, kernels.kernel_view(records), words)
         return bool(is_in_order and not links and self.state.is_all_new(records))
@@ -81,12 +81,12 @@ class Book:
         return self.frame(transfers(*ids))
 
     def pay_often(self, numbers: range, count: int) -> None:
-        """A frame of so many ids for each number."""
+        """Apply one frame per number, with that many ids."""
         for number in numbers:
             self.pay(*(v7(self.now_ms, number, low) for low in range(count)))
 
     def require_found(self, *unknown: int) -> None:
-        """Every bound id is where it was bound, and is known to a retry; the unknown ones are not."""
+        """Assert that every bound id is found at its place, also by a retry, and that other ids are not found."""
         known = list(self.places)
         answers, pending = self.state.resolve(transfers(*known, *unknown))
         assert pending == len(unknown)
@@ -98,7 +98,7 @@ class Book:
         assert [self.state.bound_of(id) for id in unknown[:20]] == [None] * len(unknown[:20])
 
     def parts(self) -> tuple[int, int, int]:
-        """How many ids are in the newest generation, in runs, and strays."""
+        """Return the numbers of ids in the recent generation, in runs, and of unordered ids."""
         counts = self.state.tables.generations
         runs = self.state.tables.runs.view(np.ndarray)[: int(counts[constants.RUNS])]
         return int(counts[constants.RECENT]), int(runs["count"].sum()), int(counts[constants.UNORDERED])
@@ -114,13 +114,13 @@ def transfers(*ids: int) -> Array:
 
 @pytest.fixture
 def book(monkeypatch: pytest.MonkeyPatch) -> Book:
-    """With generations of 32 ids."""
+    """A ledger whose generations have 32 ids."""
     monkeypatch.setattr(id_generations, "GENERATION_SLOTS", 64)
     return Book()
 
 
 def some_ids(rng: random.Random, now_ms: int, known: list[int]) -> Iterator[int]:
-    """Ids of every shape: in order, late, early, beyond both, random, alike but for one half, seen before."""
+    """Yield ids of every kind: in order, late, early, too late, too early, random, equal in one half, repeated."""
     counter, in_order_ms = rng.randrange(4_096), now_ms - rng.randrange(5)
     shapes = rng.sample(range(8), rng.randint(1, 8))
     while True:
@@ -137,7 +137,7 @@ def some_ids(rng: random.Random, now_ms: int, known: list[int]) -> Iterator[int]
         elif shape == 4:
             yield rng.randrange(1, 1 << 128) & ~(0xF000 << 64) | 0x4000 << 64
         elif shape == 5:
-            yield v7(START_MS, 7, rng.randrange(1 << 12))  # one high half for many
+            yield v7(START_MS, 7, rng.randrange(1 << 12))  # many ids share this high half
         elif shape == 6:
             yield rng.randrange(100, 100_000)
         elif known:
@@ -152,7 +152,7 @@ def test_ids_in_order_are_new_at_a_glance_and_no_others_are(book: Book) -> None:
     again, above, far = newest, newest + 1, v7(book.now_ms + constants.EARLY_MS_MAX + 10, 1)
     for ids, is_new in (
         ((above, above + 1), True),
-        ((again, above), False),  # the first is known
+        ((again, above), False),  # the first is bound
         ((above, above), False),  # twice
         ((above + 1, above), False),
         ((above, 1 << 127), False),  # not ordered by time
@@ -162,7 +162,7 @@ def test_ids_in_order_are_new_at_a_glance_and_no_others_are(book: Book) -> None:
     malformed = transfers(above, above + 1)
     malformed["amount"][1] = 0
     assert not book.is_new_at_a_glance(malformed)
-    book.pay(far)  # is bound as one that is not ordered by time: what comes before it may be it
+    book.pay(far)  # bound as an unordered id: an id before it could be equal
     assert not book.is_new_at_a_glance(transfers(above))
     assert book.is_new_at_a_glance(transfers(far + (1 << 64)))
 
@@ -195,7 +195,7 @@ def test_a_generation_becomes_the_older_one_and_then_a_run(book: Book) -> None:
         book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
         book.require_found()
     recent, in_runs, strays = book.parts()
-    assert strays == 4  # those that opened it, whose ids are small numbers
+    assert strays == 4  # of the operations that opened the ledger: small numbers
     assert recent + in_runs < 100 - 10  # and the older generation
     assert in_runs >= 30
     assert recent <= 32
@@ -204,7 +204,7 @@ def test_a_generation_becomes_the_older_one_and_then_a_run(book: Book) -> None:
 def test_an_id_is_sought_in_the_older_generation_up_to_its_greatest(book: Book) -> None:
     greatest = v7(book.now_ms + 5_000, 9, 9)
     book.pay(greatest)
-    while book.state.tables.generations[constants.RECENT_FIRST] <= 4:  # until it is in the older one
+    while book.state.tables.generations[constants.RECENT_FIRST] <= 4:  # until it is in the older generation
         book.pay(*(v7(book.now_ms, 1, len(book.places) + low) for low in range(16)))
     assert book.parts()[1] == 0
     book.require_found(greatest - 1, greatest + 1, greatest - (1 << 64), greatest + (1 << 64))
@@ -215,7 +215,7 @@ def test_every_place_of_a_run_is_found_across_its_fences(monkeypatch: pytest.Mon
     book = Book()
     lows = list(range(0, 2 * 4_000, 2))
     random.Random(1).shuffle(lows)
-    for start in range(0, len(lows), 500):  # one high half for all, so that fences must be told by the low ones
+    for start in range(0, len(lows), 500):  # equal high halves: fences differ in the low halves
         book.pay(*(v7(START_MS, 7, low + 2) for low in lows[start : start + 500]))
     assert book.parts()[1] >= 2 * 700
     book.require_found(*(v7(START_MS, 7, low + 1) for low in range(0, 2 * 4_000 + 4, 2)))
@@ -230,7 +230,7 @@ def test_an_id_whose_time_is_not_that_of_its_frame_is_a_stray(book: Book) -> Non
     said = [now_ms - constants.LATE_MS_MAX - 1, now_ms + constants.EARLY_MS_MAX + 1, 2**48 - 1]
     book.pay(*(v7(time_ms, 2) for time_ms in said))
     assert (book.parts()[0], book.parts()[2]) == (2, 7)
-    for number in range(20):  # strays stay where they are when generations turn
+    for number in range(20):  # unordered ids do not move when generations rotate
         book.pay(*(v7(book.now_ms, 3, 10 * number + low) for low in range(10)))
     assert book.parts()[2] == 7
     book.require_found()
@@ -288,7 +288,7 @@ def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
         with pytest.raises(UnavailableError, match="memory cannot hold"):
             book.pay_often(range(6, 20), 10)
         book.require_found()
-    with pytest.raises(UnavailableError, match="memory cannot hold"):  # what failed before is said once
+    with pytest.raises(UnavailableError, match="memory cannot hold"):  # the earlier failure is reported once
         book.pay(v7(book.now_ms, 20), *(v7(book.now_ms, 21, low) for low in range(20)))
     for number in range(30, 40):
         book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
@@ -297,7 +297,7 @@ def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
 
 
 def test_keys_that_are_equal_do_not_put_ids_out_of_order() -> None:
-    """Ids so far apart in time that little of their low halves fits the key which they are sorted by."""
+    """Ids so far apart in time that their sort keys contain few bits of the low halves."""
     low = np.arange(3_000, dtype=np.uint64) | np.uint64(V7_LOW)
     ids = np.stack([low, np.full(3_000, V7_HIGH, np.uint64)], axis=1)
     ids[-1, 1] |= np.uint64(2**42 << 16)
@@ -334,7 +334,7 @@ def test_rows_of_bound_operations_are_never_written_to_again(book: Book) -> None
 
 
 def skip_rows(state: LedgerState, rows: int) -> None:
-    """Let `rows` more ids be bound, which nobody looks for: their table grows, and nothing of it is written to."""
+    """Pretend that `rows` more ids are bound: their table grows, but its new rows are never written or read."""
     bound = int(state.tables.counters[constants.BOUND]) + rows
     state.grow("bound", bound + 10_000)
     state.tables.counters[constants.BOUND] = bound
@@ -344,7 +344,7 @@ def skip_rows(state: LedgerState, rows: int) -> None:
 
 @pytest.mark.parametrize("short_of", [0, 40, 700])
 def test_more_ids_are_bound_than_32_bits_count(book: Book, short_of: int) -> None:
-    """The ledger passes 2^32 rows before, within and between frames; strays and ids in order lie on both sides."""
+    """The ledger exceeds 2^32 rows before, within and between frames, with ids of both kinds before and after."""
     rng = random.Random(short_of)
     book.pay(*(rng.randrange(1, 1 << 64) for _ in range(100)))
     skip_rows(book.state, 2**32 - short_of - int(book.state.tables.counters[constants.BOUND]))
@@ -355,7 +355,7 @@ def test_more_ids_are_bound_than_32_bits_count(book: Book, short_of: int) -> Non
         assert Result.CHAIN_REPEATS_AN_ID in book.frame(operations.chain(chain))
     assert book.state.tables.counters[constants.BOUND] > 2**32
     assert book.state.tables.unordered_row_highs.size == book.state.tables.unordered_slots.size
-    assert book.parts()[1] > 300  # some stand in runs
+    assert book.parts()[1] > 300  # some are in runs
     book.require_found(*(10**6 + number for number in range(12)), v7(book.now_ms, 99, 0))
 
 
@@ -378,7 +378,7 @@ def test_what_points_to_a_bound_operation_finds_it_beyond_32_bits(book: Book) ->
 
 @pytest.mark.parametrize("row", [2**32 - 3, 2**32 - 2, 2**32 - 1, 2**32, 2**33 - 3, 2**33 - 2])
 def test_no_row_looks_like_a_free_slot(book: Book, row: int) -> None:
-    """A slot that is zero is free; what a slot keeps of a row must not be zero, since an id's hash may be."""
+    """A zero slot is free. The row bits of a used slot must not be zero, because an id's hash bits may be."""
     state = book.state
     skip_rows(state, row - int(state.tables.counters[constants.BOUND]))
     used = set(np.flatnonzero(state.tables.unordered_slots[:-1]).tolist())
@@ -395,7 +395,7 @@ def test_the_last_row_fits() -> None:
 
 @pytest.mark.parametrize("bits", [6, 31, 32, 33, 35])
 def test_ids_spread_over_all_of_an_index(bits: int) -> None:
-    slots = np.broadcast_to(np.zeros(1, np.uint64), (1 << bits) + 1)  # without its memory
+    slots = np.broadcast_to(np.zeros(1, np.uint64), (1 << bits) + 1)  # uses no memory
     hashes = np.random.default_rng(1).integers(0, 1 << 64, 1_000, np.uint64)
     first_slot = getattr(lookup.first_slot, "py_func", lookup.first_slot)
     places = np.array([first_slot(slots, hashed) for hashed in hashes])

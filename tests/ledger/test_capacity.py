@@ -1,4 +1,4 @@
-"""Tables that outgrow what they began with, and the chains through them."""
+"""Tables that grow beyond their initial size, and the links between their rows."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def some_ids(purpose: str, count: int) -> np.ndarray:
 
 
 def grow() -> Sides:
-    """One ledger with more of everything than the first tables hold, on both sides."""
-    sides = Sides(known_apart=False)
+    """One ledger on kernels and twin, with more rows of every kind than the initial tables have."""
+    sides = Sides(resolve_first=False)
     first = kernels.empty_tables()
     accounts = some_ids("accounts", ACCOUNTS)
     frames = [
@@ -51,14 +51,14 @@ def grow() -> Sides:
         operations.transfer(some_ids("mint", 1), debit=ISSUANCE, credit=FUNDER, amount=10**9),
         operations.transfer(some_ids("to each", ACCOUNTS), debit=FUNDER, credit=accounts, amount=100),
     ]
-    # Groups: first a few accounts, then more than one word and than sixteen words hold; and a group of a high number.
+    # Groups: first a few accounts, then more than one word and than 16 words hold; and a group with a high number.
     groups = np.array([1, 2, 300, 4_096])
     frames.append(operations.define_group(some_ids("groups", 4), group=groups))
     for group, count in ((1, 10), (300, 70), (4_096, 1_100), (2, ACCOUNTS)):
         joins = some_ids(f"join {group}", count)
         frames.append(operations.join_group(joins, group=group, account=accounts[:count]))
     frames.append(operations.leave_group(some_ids("leave", 3), group=4_096, account=accounts[[0, 63, 1_090]]))
-    # Rule sets and programmes beyond 16, in no order.
+    # More than 16 rule sets and programmes, in random order.
     for number in (17, 40, 3, 65_535):
         frames.append(
             operations.define_rule_set(
@@ -105,11 +105,11 @@ def grow() -> Sides:
 
 
 def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
-    """Holds of purses and of own money: some, then many; posted one by one and in bulk, let go, and timed out."""
+    """Holds of purses and of own money: some, then many; posted singly and in bulk, released, and timed out."""
     random = np.random.default_rng(6)
     for part, count in enumerate((100, 3_000)):
         payers = random.integers(0, ACCOUNTS, count)
-        payees = (payers + random.integers(1, 40, count)) % 40  # so that few get many
+        payees = (payers + random.integers(1, 40, count)) % 40  # a few payees get many
         payees[payees == payers] = 41
         sides.frame(
             100,
@@ -145,7 +145,7 @@ def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
 
 
 def grow_ways(sides: Sides, accounts: np.ndarray) -> None:
-    """Sends, confirms and rejects; then wallets that are full, and flow over to the bank."""
+    """Sends, confirms and rejects; then full wallets, whose excess is sent to the bank."""
     sides.frame(
         601,
         np.concatenate(
@@ -182,7 +182,7 @@ def grow_ways(sides: Sides, accounts: np.ndarray) -> None:
 
 
 def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
-    """A batch of thousands of payments that settles on the net effect, many batches at once, and keys."""
+    """A batch of thousands of payments, settled on the net effect; many batches in one frame; and keys."""
     random = np.random.default_rng(7)
     for batch, count in ((1, 50), (2, 3_000), (3, 5)):
         payers = random.integers(0, ACCOUNTS, count)
@@ -193,7 +193,7 @@ def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
             amount=amount,
         )  # fmt: skip
         sides.frame(609, staged)
-        # Whoever would be over a limit is let off it: what is looked at here is that thousands fit.
+        # Accounts that would exceed a limit lose their rule set: this test is about thousands of payments.
         sides.frame(610, operations.set_rule_set(some_ids(f"free {batch}", ACCOUNTS), account=accounts, rule_set=0))
         settled = operations.settle(
             some_ids(f"settle {batch}", 1), batch=batch, payments=count, total=int(amount.sum())
@@ -210,7 +210,7 @@ def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
 
 
 def grow_chains(sides: Sides, accounts: np.ndarray) -> None:
-    """Long chains that are undone, and the same ones done."""
+    """Long chains that are undone, and the same chains applied."""
     for part, count in enumerate((5, 150)):
         pays = some_ids(f"pays of chain {part}", count)
         good = [
@@ -230,7 +230,7 @@ def grow_chains(sides: Sides, accounts: np.ndarray) -> None:
         ]  # fmt: skip
         bad = operations.transfer(some_ids(f"bad {part}", 1), debit=WAY, credit=VAULT, amount=1)
         retried = operations.chain(*good)
-        retried["id_low"] ^= np.uint64(1 << 40)  # other ids, and so other originals and holds
+        retried["id_low"] ^= np.uint64(1 << 40)  # other ids, hence other originals and holds
         chosen = np.isin(retried["kind"], (layout.Kind.REFUND, layout.Kind.POST))
         retried["reference_low"][chosen] ^= np.uint64(1 << 40)
         before = sides.state.movements.size
@@ -305,7 +305,7 @@ def test_what_is_loaded_goes_on_growing() -> None:
 
 
 def test_one_frame_may_outgrow_every_table_at_once() -> None:
-    """A frame is applied in one go: tables grow in the middle of it, and nothing is done twice."""
+    """A frame is applied in one pass: tables that grow during it make no operation happen twice."""
     frames = [
         operations.define_currency(some_ids("currency", 1), currency=156, zone="UTC"),
         operations.open_account(some_ids("issuance", 1), account=ISSUANCE, currency=156, kind=AccountKind.ISSUANCE),
@@ -355,7 +355,7 @@ def test_one_frame_may_outgrow_every_table_at_once() -> None:
     assert {code for code, _ in sides.frame(1, frame)} == {Result.CREATED}
     assert sides.state.movements.size == 20_001 + 4 * 300 + 201
     one_by_one = LedgerState()
-    alone = frame.size - 201  # but for the chain, which must be in one frame
+    alone = frame.size - 201  # without the chain, which must be in one frame
     for at in range(alone):
         one_by_one.reserve(frame[at : at + 1])
         one_by_one.apply(at + 1, 1, frame[at : at + 1])
@@ -388,7 +388,7 @@ def test_legs_are_counted_to_65_535_and_stop_there() -> None:
 @pytest.mark.parametrize("count", [1, 30, 500, 2_000])
 @pytest.mark.parametrize(("kind", "movements_each"), [(Kind.TRANSFER, 1), (Kind.PAY, 17)])
 def test_where_a_short_check_finds_room_nothing_grows(kind: Kind, movements_each: int, count: int) -> None:
-    """The short check of `reserve` for most frames agrees with the whole one, which a batch of unknown kinds takes."""
+    """The short check of `reserve` for most frames agrees with the full one, used for a batch of unknown kinds."""
     state, glances = LedgerState(), set()
     for _ in range(20):
         some = ids.generate(count, time_ms=1_800_000_000_000)

@@ -1,4 +1,4 @@
-"""`check` finds each thing that must never be: it is what `verify` and the other tests rest on."""
+"""`check` detects each violated invariant: `verify` and the other tests depend on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sycee.ledger.kernels import constants
 from sycee.ledger.layout import KeyFlag, Role
 from sycee.ledger.state import LedgerState
 
-# Accounts stand in the order of opening: issuance is row 0, suspense 1, treasury 2, ann 3, bob 4, shop 5, cafe 6.
+# Accounts are in the order of opening: issuance is row 0, suspense 1, treasury 2, ann 3, bob 4, shop 5, cafe 6.
 LIVED = """
     rules     1  until=100  return=treasury
     programme 1  treasury  2
@@ -34,7 +34,7 @@ LIVED = """
     at        100
     expire    1  0..1
 """
-# And vault 7, way 8; of purses, Cat's is row 2; hold 0 is of own money, hold 1 of a purse, hold 2 has another two.
+# Further rows: vault is 7, way 8; Cat's purse is 2; hold 0 holds own money, hold 1 money of a purse; hold 2 has a hash.
 WIDE = (
     LIVED
     + """
@@ -98,7 +98,7 @@ def kept_of(table: str) -> Any:
 
 
 def lived(table: str = WIDE) -> LedgerState:
-    """The state after these lines, anew each time."""
+    """Return a new state with these lines applied."""
     state = LedgerState.load(*kept_of(table))
     state.check()
     return state
@@ -143,7 +143,7 @@ def both(*tampers: Callable[[LedgerState], None]) -> Callable[[LedgerState], Non
         (add("movements", "credit_row", 1, 1), "purse row 0: dropped is not the sum of its movements"),
         (add("movements", "credit_row", 4, 1), "purse row 0: refunded is not the sum of its movements"),
         (add("movements", "debit_row", 5, 1), "purse row 0: returned is not the sum of its movements"),
-        # Money that is pending, and the holds and transits that say why.
+        # Pending money, and its holds and transits.
         (add("accounts", "debits_pending", 4, 1), "account row 4: debits_pending is not the sum of its holds"),
         (add("accounts", "credits_pending", 5, 1), f"account row 5: {CREDITS_PENDING}"),
         (add("accounts", "credits_pending", 7, 1), f"account row 7: {CREDITS_PENDING}"),
@@ -232,7 +232,7 @@ def test_times_are_checked() -> None:
             state.check()
 
 
-# What section 12 of the reference says that the digest covers, by table, and a row in which it matters.
+# Fields that the digest covers (section 12 of the reference), by table, with a row in which each is used.
 IN_THE_DIGEST = {
     ("accounts", 3): "id_low id_high currency kind operator rule_set suspense debits_posted credits_posted "
     "debits_pending credits_pending day_used month_used year_used day month year debit_reasons credit_reasons "

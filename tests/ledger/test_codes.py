@@ -1,4 +1,4 @@
-"""What is documented is what is: result codes in their order, and the layout of every record."""
+"""The documentation equals the code: result codes in their order, and the layout of every record."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from sycee.ledger.layout import (
 from sycee.ledger.operation_table import TABLE, Authority
 from tools import kinds_table
 
-SEEDS = 100  # of the histories that test_twin plays: the fewest that are answered every code
+SEEDS = 100  # of the histories in test_twin: the smallest number that produces every code
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 LEDGER = (REFERENCE / "ledger.md").read_text(encoding="utf-8")
 CODES = (REFERENCE / "result-codes.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \| (.+) \| (.+) \|$", re.MULTILINE)
 ROWS = ROW.findall(CODES)
-# Where each part of the page begins and ends in PRECEDENCE; test_a_part_of_the_page_is_a_block says what they mean.
+# First and last code of each section of the page; test_each_section_is_one_block_of_codes compares them.
 BLOCKS = {
     "Malformed": (Result.ID_MUST_NOT_BE_ZERO, Result.KEY_MUST_NOT_BE_ZERO),
     "Already bound": (Result.EXISTS_WITH_DIFFERENT_CONTENT, Result.EXISTS),
@@ -45,14 +45,14 @@ BLOCKS = {
     "Refused by the state": (Result.CURRENCY_EXISTS, Result.LINKED_FAILED),
     "Succeeded": (Result.CREATED, Result.CREATED),
 }
-# What is said about signatures, before the state machine is asked.
+# Codes of signatures, which are checked before the state machine.
 SIGNATURE_CODES = set(
     PRECEDENCE[PRECEDENCE.index(Result.SIGNATURE_INVALID) : PRECEDENCE.index(Result.TWO_PERSONS_MUST_SIGN) + 1]
 )
 
 
 def section(start: str, end: str) -> str:
-    """The part of ledger.md from `start` up to `end`."""
+    """Return the part of ledger.md from `start` up to `end`."""
     return LEDGER[LEDGER.index(start) : LEDGER.index(end)]
 
 
@@ -69,12 +69,12 @@ def test_every_code_has_its_row_in_order_of_precedence() -> None:
 
 
 @pytest.mark.parametrize(("name", "number", "binds"), [row[:3] for row in ROWS])
-def test_a_row_says_the_codes_number_and_whether_it_binds(name: str, number: str, binds: str) -> None:
+def test_a_row_gives_the_number_and_whether_the_code_binds(name: str, number: str, binds: str) -> None:
     assert Result[name] == int(number)
     assert Result[name].binds == (binds == "yes")
 
 
-def test_a_part_of_the_page_is_a_block() -> None:
+def test_each_section_is_one_block_of_codes() -> None:
     parts = re.split(r"^## (.+)$", CODES, flags=re.MULTILINE)[1:]
     shown = {title: [row[0] for row in ROW.findall(text)] for title, text in zip(parts[::2], parts[1::2], strict=True)}
     assert {title: (Result[names[0]], Result[names[-1]]) for title, names in shown.items()} == BLOCKS
@@ -85,18 +85,18 @@ def test_numbers_have_no_gap() -> None:
     assert sorted(Result) == list(range(len(Result)))
 
 
-def test_every_code_the_specification_names_is_one() -> None:
-    # What may be answered is said in ledger.md, and about signatures in authority.md; CREATED is said otherwise.
+def test_the_specification_names_existing_codes_only() -> None:
+    # ledger.md lists the codes of operations, authority.md those of signatures; neither lists CREATED.
     authority = codes_named((REFERENCE / "authority.md").read_text(encoding="utf-8"))
     assert codes_named(LEDGER) | authority <= set(Result.__members__)
     assert {code.name for code in Result} - codes_named(LEDGER) - {"CREATED"} <= authority
     assert {code.name for code in SIGNATURE_CODES} <= authority
 
 
-def test_operations_name_their_codes_in_order_of_precedence() -> None:
-    """In ledger.md an operation's line begins with the codes it may be answered, and they come in the order of judging.
+def test_operations_list_their_codes_in_order_of_precedence() -> None:
+    """In ledger.md the line of an operation begins with its codes in order of precedence.
 
-    The line's first sentence holds the list; a code said again, or in brackets after another, is an explanation.
+    The first sentence has the list; a repeated code, or a code in brackets, is an explanation.
     """
     wrong, seen = [], 0
     for line in re.findall(r"^- \*\*[A-Z_]+\*\*.*?(?=^- \*\*|^\n|^#|^[A-Z])", LEDGER + "\n#", re.MULTILINE | re.DOTALL):
@@ -109,9 +109,9 @@ def test_operations_name_their_codes_in_order_of_precedence() -> None:
     assert seen > 100
 
 
-def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None:
-    """Kernels and twin agree on these very seeds in test_twin, so the kernels give every code too."""
-    from sycee.testing.histories import coverage, random_history  # here, because other tests here need no history
+def test_the_random_histories_of_the_twin_test_produce_every_code() -> None:
+    """test_twin compares kernels and twin on the same seeds, so the kernels return every code, too."""
+    from sycee.testing.histories import coverage, random_history  # local import: the other tests need no history
 
     counted = coverage(random_history(seed, 60) for seed in range(SEEDS))
     too_large = {Result.TOO_MANY_PAYMENTS}  # 2^30 payments: test_tables_settlement
@@ -123,13 +123,13 @@ def test_the_random_histories_of_the_twin_test_are_answered_every_code() -> None
 
 
 def kinds() -> list[tuple[str, str, str, str]]:
-    """(kind, number, flags, fields) of every row of the table of kinds."""
+    """Return (kind, number, flags, fields) of every row of the table of kinds."""
     table = section("| kind | no. |", "## 2.")
     return re.findall(r"^\| ([A-Z_]+(?: ⛓)?) \| (\d+) \| ([\d, ]+) \| (.+) \|$", table, re.MULTILINE)
 
 
 def numbered(enum: type[IntEnum]) -> list[str]:
-    """Names with their numbers in brackets, as the specification lists states."""
+    """Return names with their numbers in brackets, as the specification lists states."""
     return [f"{member.name} ({member.value})" for member in enum]
 
 
@@ -141,8 +141,8 @@ def test_the_table_of_kinds_is_the_operation_table() -> None:
     assert f"0x{layout.LINKED:04x}, LINKED" in LEDGER
 
 
-def test_each_kind_stands_where_its_authority_is_documented() -> None:
-    """The table of authority.md section 3 names a kind in the row of its authority."""
+def test_each_kind_is_in_the_documented_row_of_its_authority() -> None:
+    """The table of authority.md section 3 lists each kind in the row of its authority."""
     page = (REFERENCE / "authority.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\*\*.+?) \| (.+) \|$", page.split("## 3.")[1].split("## 4.")[0], re.MULTILINE)
     named = [{Kind[name] for name in re.findall(r"[A-Z_]+", text) if name in Kind.__members__} for _, text in rows]
@@ -151,8 +151,8 @@ def test_each_kind_stands_where_its_authority_is_documented() -> None:
     def of(*rules: Authority) -> set[Kind]:
         return {kind for kind, row in TABLE.items() if row.authority in rules}
 
-    of_accounts = of(Authority.GUARDED, Authority.NEW_ACCOUNT)  # two officers, where the account is theirs
-    # HOLD, PAY and POST in the owner's row are also what REFUND goes by.
+    of_accounts = of(Authority.GUARDED, Authority.NEW_ACCOUNT)  # two officers for the issuer's accounts and vaults
+    # The owner's row also names HOLD, PAY and POST in the entry of REFUND.
     assert two == of(Authority.TWO_OFFICERS) | of_accounts
     assert officer == of(Authority.OFFICER) | {Kind.UNBLOCK_ACCOUNT}
     assert staff == of(Authority.STAFF)
@@ -228,7 +228,7 @@ def test_flags_of_rule_sets_and_keys_have_the_documented_numbers() -> None:
 
 
 def ranges_of(dtype: np.dtype) -> dict[str, tuple[int, int]]:
-    """Field to first and last byte; the halves of an id are one field."""
+    """Return the first and last byte of each field; the halves of an id are one field."""
     found: dict[str, tuple[int, int]] = {}
     for name in dtype.names or ():
         field, offset = dtype.fields[name][:2]  # type: ignore[index]
@@ -239,7 +239,7 @@ def ranges_of(dtype: np.dtype) -> dict[str, tuple[int, int]]:
 
 
 def documented_bytes(start: str, end: str) -> dict[str, tuple[int, int]]:
-    """Field to first and last byte, of the table in this part of ledger.md; its types say as many bytes."""
+    """Return the first and last byte of each field in a table of ledger.md, and compare the size of its type."""
     cells = re.findall(r"(\d+)–(\d+) \| ((?:\d+ (?:× )?)?\w+) \| `(\w+)`", section(start, end))
     sizes = {"u16": 2, "u32": 4, "i64": 8, "id": 16, "4 × u16": 8}
     for first, last, kind, name in cells:
@@ -249,7 +249,7 @@ def documented_bytes(start: str, end: str) -> dict[str, tuple[int, int]]:
 
 
 def record_types() -> list[str]:
-    """The names of all record types of the layout, but for those of the journal's operations."""
+    """Return the names of all record types of the layout."""
     return sorted(name for name, value in vars(layout).items() if isinstance(value, np.dtype))
 
 
@@ -265,13 +265,13 @@ def test_a_rule_set_has_the_documented_bytes() -> None:
     assert "| 4 × u16 | `groups` |" in LEDGER
 
 
-def test_members_stand_at_the_documented_bytes() -> None:
+def test_members_have_the_documented_bytes() -> None:
     shared = documented_bytes("In some kinds", "| kind | no. |")
     starts = [8 * word for word in layout.MEMBER_WORDS]
     assert [shared[f"member_{number}"] for number in range(1, 6)] == [(at, at + 15) for at in starts]
 
 
-def test_keys_hashes_and_secrets_stand_at_the_documented_bytes() -> None:
+def test_keys_hashes_and_secrets_have_the_documented_bytes() -> None:
     shared = documented_bytes("In some kinds", "| kind | no. |")
     for word, name in ((layout.KEY_WORD, "key"), (layout.HASH_WORD, "hash"), (layout.SECRET_WORD, "secret")):
         assert shared[name] == (8 * word, 8 * word + 31)
@@ -307,7 +307,7 @@ def test_records_have_no_padding_and_no_overlap(name: str) -> None:
 
 
 def test_digested_rows_are_packed() -> None:
-    from sycee.ledger import digest  # here, because it brings the kernels with it
+    from sycee.ledger import digest  # local import: this module imports the kernels
 
     packed = {name: value for name, value in vars(digest).items() if isinstance(value, np.dtype) and value.names}
     assert len(packed) >= 3

@@ -1,11 +1,11 @@
-"""Every operation that moves or keeps money, with its two accounts in every state: what it is answered.
+"""The result of every operation that moves or holds money, for its two accounts in every state.
 
-One row for each operation: its answer for each state of the account that money comes from while the other is open,
-and for each state of the account that it goes to while the first is open. Where both stand against it, it is answered
-the code that comes first in PRECEDENCE. Every pair of states is played on kernels and twin.
+One row per operation: its result for each state of the paying account while the receiving one is open, and for each
+state of the receiving account while the paying one is open. If both states cause a code, the result is the code with
+the higher PRECEDENCE. Every pair of states is applied to kernels and twin.
 
-`from` and `to` are meant as the money first went: what gives back by REFUND or REVERSE is `to`. In a row with `~`, the
-receiver is linked to a bank, so that a waterfall is possible. `drop` and `expire`: funder and return account.
+`from` and `to` are the accounts of the original payment: by REFUND or REVERSE, `to` pays. In a row with `~`, the
+receiver is linked to a bank, so that a waterfall is possible. For `drop` and `expire`: funder and return account.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ STATES = ("open", "debit", "credit", "closed", "full", "expired", "swept")
 # debit     blocked for debits
 # credit    blocked for credits
 # closed
-# full      it has all that its rule set lets it hold
+# full      its balance is the maximum of its rule set
 # expired   its rule set is no longer in force
-# swept     all that it had was sent to a bank
+# swept     all its money was sent to a bank
 CODES = {
     ".": Result.CREATED,
     "0": Result.CREATED,  # and nothing moved
@@ -34,7 +34,7 @@ CODES = {
     "BAL": Result.EXCEEDS_BALANCE,
     "LIM": Result.EXCEEDS_BALANCE_LIMIT,
 }
-# "-" is a state that cannot be: what has money pending cannot be closed.
+# "-" is an impossible state: an account with pending money cannot be closed.
 MATRIX = """
               from                                            to
               open debit credit closed full expired swept     open debit credit closed full expired swept
@@ -63,7 +63,7 @@ MATRIX = """
     expire     .    .     .      .      .    .       .         .    .     .      .      .    .       .
 """
 MOVES_NOTHING = ("hold", "void", "extend", "stage")
-# For each operation: what is done for each pair of accounts before they get into their states, and what it is itself.
+# For each operation: the lines to apply before the accounts change their states, and the operation.
 LINES = {
     "transfer": ("", "transfer {f} {t} 1"),
     "pay": ("", "pay {f} {t} 1"),
@@ -108,13 +108,13 @@ ROWS = {words[0]: words[1:] for words in (line.split() for line in MATRIX.strip(
 
 
 def expected(row: list[str], source: str, target: str) -> str:
-    """The mark of a pair: of the one that comes first in PRECEDENCE, "0" before "."."""
+    """Return the symbol of a pair of states: the one with the higher PRECEDENCE, "0" before "."."""
     marks = row[STATES.index(source)], row[len(STATES) + STATES.index(target)]
     return min(marks, key=lambda mark: (PRECEDENCE.index(CODES[mark]), mark != "0"))
 
 
 def put(table: Table, name: str, state: str, *, linked: bool) -> None:
-    """Bring an account into a state."""
+    """Change an account to this state."""
     if linked:
         table.play(f"link {name} way")
     if state in ("debit", "credit"):

@@ -1,4 +1,4 @@
-"""The builders of records take integers that fit, and say which argument does not."""
+"""Record builders accept integers that fit their fields, and name an argument that does not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NOT_INTEGERS = (
 
 
 def builders() -> dict[str, Callable[..., Any]]:
-    """Every function that makes records of one kind."""
+    """Return every function that builds records of one kind."""
     found = {
         name: function
         for name, function in vars(operations).items()
@@ -51,7 +51,7 @@ def builders() -> dict[str, Callable[..., Any]]:
 
 
 def arguments(function: Callable[..., Any]) -> dict[str, Any]:
-    """Something right for every argument of a builder."""
+    """Return a valid value for every argument of a builder."""
     right: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -71,7 +71,7 @@ NUMBERS = [
 ]
 
 
-def test_everything_right_is_taken() -> None:
+def test_valid_arguments_are_accepted() -> None:
     for function in builders().values():
         (record,) = function(**arguments(function))
         assert record.dtype == layout.OPERATION
@@ -79,7 +79,7 @@ def test_everything_right_is_taken() -> None:
 
 
 @pytest.mark.parametrize(("name", "argument"), CASES)
-def test_an_argument_of_another_type_is_named(name: str, argument: str) -> None:
+def test_an_error_names_an_argument_of_the_wrong_type(name: str, argument: str) -> None:
     function = builders()[name]
     right = arguments(function)
     for wrong in NOT_INTEGERS:
@@ -98,7 +98,7 @@ def test_an_argument_of_another_type_is_named(name: str, argument: str) -> None:
 @pytest.mark.parametrize(
     "number", [I64_MIN - 1, -1, 2**16, 2**32, I64_MAX + 1, 2**128, -(2**200), 10**5000], ids=lambda n: hex(n)[:20]
 )
-def test_a_number_stands_in_the_record_or_is_refused_with_its_range(name: str, argument: str, number: int) -> None:
+def test_a_number_is_stored_or_refused_with_its_range(name: str, argument: str, number: int) -> None:
     function = builders()[name]
     fits = {-1: "<i8", 2**16: "<u4", 2**32: "<u8", I64_MAX + 1: "<u8"}
     try:
@@ -112,7 +112,7 @@ def test_a_number_stands_in_the_record_or_is_refused_with_its_range(name: str, a
     assert error.hint
 
 
-def test_the_message_names_argument_value_and_range() -> None:
+def test_an_error_names_argument_value_and_range() -> None:
     with pytest.raises(
         UsageError, match=r"^single_max must be an integer from -9223372036854775808 to 9223372036854775807; got 0\.5\n"
     ) as error:
@@ -135,7 +135,7 @@ def test_the_message_names_argument_value_and_range() -> None:
         operations.transfer(1, debit=2, credit=3, amount=10**5000)
 
 
-def test_numpy_integers_and_arrays_are_taken_as_they_are() -> None:
+def test_numpy_integers_and_arrays_are_accepted() -> None:
     many = np.array([(1, 0), (2, 0)], ID)
     for amount in (np.int8(7), np.uint64(7), np.int64(7), np.array(7), np.array([7]), np.array([7, 7], np.uint8)):
         assert operations.transfer(many, debit=2, credit=np.uint64(3), amount=amount)["amount"].tolist() == [7, 7]
@@ -162,14 +162,14 @@ def test_numpy_integers_and_arrays_are_taken_as_they_are() -> None:
         ({"ids": [1, 2]}, "id must be .*; got a list"),
     ],
 )
-def test_arrays_that_do_not_fit_are_named(changed: dict[str, Any], said: str) -> None:
+def test_an_error_names_an_array_that_does_not_fit(changed: dict[str, Any], said: str) -> None:
     right = {"ids": np.array([(1, 0), (2, 0)], ID), "debit": 1, "credit": 2, "amount": 3}
     with pytest.raises(UsageError, match=said) as error:
         operations.transfer(**{**right, **changed})
     assert error.value.hint
 
 
-def test_members_and_chains_are_looked_at_too() -> None:
+def test_members_and_chains_are_checked() -> None:
     members = np.array([(n, 0) for n in range(1, 7)], ID)
     with pytest.raises(UsageError, match="6 members need 2 ids, not 1"):
         operations.add_members(1, programme=1, members=members)

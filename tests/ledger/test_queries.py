@@ -1,4 +1,4 @@
-"""Many reads in one pass, against the naive twin, over seeded histories; pages that stay while payments go on."""
+"""Many reads in one pass, compared with the naive twin over seeded histories; stable pages during payments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPERATIONS = 80
 
 
 class Told:
-    """A history on both sides, with what the twin does not keep: when each frame was, and whose each place is."""
+    """A history on kernels and twin, with data that the twin lacks: frame times, and the operation of each place."""
 
     def __init__(self, seed: int) -> None:
         self.sides = Sides()
@@ -53,7 +53,7 @@ class Told:
 
 
 def lines_of(page: queries.Page) -> list[Line]:
-    """Lines as the twin has them."""
+    """Return the lines in the twin's format."""
     return [
         Line(
             number=int(one["number"]),
@@ -123,7 +123,7 @@ def test_reads_of_seeded_histories_are_the_twins() -> None:
 
 
 def test_pages_stay_while_payments_go_on() -> None:
-    """Whatever comes between two pages, they are those of the statement as it was at the first."""
+    """Payments between two pages do not change the later pages of a statement."""
     paged = 0
     for seed in range(100, 130):
         told = Told(seed)

@@ -1,4 +1,4 @@
-"""Signatures verified apart from the state: the same answers, and no trust in a key that no longer counts."""
+"""Signatures verified before the frame: the same codes, and no check counts for a key that was replaced."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ MINT = record(Kind.SET_RULE_SET, 501, debit=SHOP, rule_set=1)
 
 
 def checked(world: World, frame: Array, *given: Envelope) -> Array:
-    """What admission learns of the envelopes."""
+    """Return the checks that admission makes of the envelopes."""
     return signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, frame, as_array(given)).verify()
 
 
-def judged(world: World, frame: Array, checks: Array | None, *given: Envelope) -> list[str]:
+def codes_of(world: World, frame: Array, checks: Array | None, *given: Envelope) -> list[str]:
     codes = authority.authorise(world.state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
     return [Result(int(code)).name for code in codes]
 
 
 @pytest.fixture
 def in_line(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Keys with which the writer itself verifies signatures."""
+    """Record the keys with which the writer itself verifies signatures."""
     tried: list[bytes] = []
     verify_jobs = keys.verify_jobs
 
@@ -70,13 +70,13 @@ def in_line(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return tried
 
 
-def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list[bytes]) -> None:
+def test_random_frames_get_the_same_codes_with_and_without_checks(in_line: list[bytes]) -> None:
     seen = 0
     for seed in range(300):
         frame, given = random_frame(seed)
-        alone = judged(shared(), frame, None, *given)
+        alone = codes_of(shared(), frame, None, *given)
         in_line.clear()
-        assert judged(shared(), frame, checked(shared(), frame, *given), *given) == alone, seed
+        assert codes_of(shared(), frame, checked(shared(), frame, *given), *given) == alone, seed
         fresh = shared().state.resolve(frame)[0]["code"] == constants.PENDING
         again = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, fresh=fresh)
         assert [Result(int(code)).name for code in again] == alone
@@ -84,51 +84,51 @@ def test_random_frames_are_judged_the_same_with_checks_and_without(in_line: list
     assert seen > 600
 
 
-def test_the_writer_verifies_nothing_that_was_checked(in_line: list[bytes]) -> None:
+def test_the_writer_does_not_verify_checked_signatures_again(in_line: list[bytes]) -> None:
     for seed in range(100):
         frame, given = random_frame(seed)
         checks = checked(shared(), frame, *given)
         in_line.clear()
-        judged(shared(), frame, checks, *given)
+        codes_of(shared(), frame, checks, *given)
         assert not in_line, seed
 
 
-def test_a_signature_that_fails_costs_the_writer_nothing(in_line: list[bytes]) -> None:
+def test_the_writer_does_not_verify_a_failed_signature_again(in_line: list[bytes]) -> None:
     for signer, frame in ((PHONE, PAYMENT), (OTTO, MINT), (ANNA, MINT)):
         forged = replace(signed(frame, signer), signature=bytes(64))
         checks = checked(shared(), frame, forged)
         assert checks["outcome"].tolist() == [signatures.INVALID]
         in_line.clear()
-        assert judged(shared(), frame, checks, forged) == ["SIGNATURE_INVALID"]
+        assert codes_of(shared(), frame, checks, forged) == ["SIGNATURE_INVALID"]
         assert not in_line
 
 
-def test_a_check_is_not_trusted_for_another_key(in_line: list[bytes]) -> None:
-    """Whatever a check says of some other key, the answer is that of a ledger without checks."""
+def test_a_check_counts_only_for_the_key_that_was_tried(in_line: list[bytes]) -> None:
+    """A check of another key does not change the code."""
     good, forged = signed(PAYMENT, PHONE), replace(signed(PAYMENT, PHONE), signature=bytes(64))
     for envelope, code in ((good, "CREATED"), (forged, "SIGNATURE_INVALID")):
         for outcome in (signatures.VALID, signatures.INVALID, signatures.NOT_TRIED):
             checks = np.zeros(1, signatures.CHECK)
             checks["key"], checks["outcome"] = np.void(KEYS[CARD].public.key), outcome
             in_line.clear()
-            assert judged(shared(), PAYMENT, checks, envelope) == [code]
+            assert codes_of(shared(), PAYMENT, checks, envelope) == [code]
             assert in_line == [KEYS[PHONE].public.key]
 
 
-def test_a_key_that_was_replaced_between_admission_and_writer() -> None:
+def test_a_key_replaced_between_admission_and_writer() -> None:
     world = make_world()
     new = SigningKey.derive(b"\x77" * 32)
     old, checks = signed(PAYMENT, PHONE), checked(world, PAYMENT, signed(PAYMENT, PHONE))
     assert checks["outcome"].tolist() == [signatures.VALID]
-    assert judged(world, PAYMENT, checks, old) == ["CREATED"]
+    assert codes_of(world, PAYMENT, checks, old) == ["CREATED"]
     world.frame(30, record(Kind.SET_KEY, 601, debit=PHONE, key=new))
-    assert judged(world, PAYMENT, checks, old) == ["KEY_EPOCH_DIFFERS"]
-    # A signature for the coming epoch, made and checked before the key was set.
+    assert codes_of(world, PAYMENT, checks, old) == ["KEY_EPOCH_DIFFERS"]
+    # A signature for the next epoch, made and checked before the key was set.
     early = replace(signed(PAYMENT, PHONE, key=new), key_epoch=2)
-    assert judged(world, PAYMENT, checks, early) == ["SIGNATURE_INVALID"]
+    assert codes_of(world, PAYMENT, checks, early) == ["SIGNATURE_INVALID"]
 
 
-def test_a_signature_for_the_coming_key_holds_once_the_key_is_set(in_line: list[bytes]) -> None:
+def test_a_signature_of_a_future_key_is_valid_once_the_key_is_set(in_line: list[bytes]) -> None:
     world = make_world()
     new = SigningKey.derive(b"\x77" * 32)
     later = make_world()
@@ -136,38 +136,38 @@ def test_a_signature_for_the_coming_key_holds_once_the_key_is_set(in_line: list[
     early = envelopes.sign(PAYMENT, LEDGER_ID, PHONE, new, 2_000, currency=156, key_epoch=2)
     checks = checked(world, PAYMENT, early)
     assert checks["outcome"].tolist() == [signatures.NOT_TRIED]
-    assert judged(world, PAYMENT, checks, early) == ["KEY_EPOCH_DIFFERS"]
-    assert judged(later, PAYMENT, checks, early) == ["CREATED"]
+    assert codes_of(world, PAYMENT, checks, early) == ["KEY_EPOCH_DIFFERS"]
+    assert codes_of(later, PAYMENT, checks, early) == ["CREATED"]
     assert in_line == [new.public.key]
 
 
-def test_a_grant_that_was_revoked_between_admission_and_writer(in_line: list[bytes]) -> None:
+def test_a_grant_revoked_between_admission_and_writer(in_line: list[bytes]) -> None:
     world = make_world()
     envelope = signed(MINT, ANNA)
     checks = checked(world, MINT, envelope)
     other = signed(MINT, ANNA, key=ANNAS_OTHER_KEY)
     other_checks = checked(world, MINT, other)
     world.frame(30, record(Kind.REVOKE_ROLE, 601, reference=GRANT))
-    # Anna is an officer by her other key still.
-    assert judged(world, MINT, checks, envelope) == ["SIGNATURE_INVALID"]
+    # Anna is still an officer with her other key.
+    assert codes_of(world, MINT, checks, envelope) == ["SIGNATURE_INVALID"]
     in_line.clear()
-    assert judged(world, MINT, other_checks, other) == judged(shared(), MINT, other_checks, other)
+    assert codes_of(world, MINT, other_checks, other) == codes_of(shared(), MINT, other_checks, other)
     assert not in_line
     envelope = signed(MINT, OTTO)
     checks = checked(world, MINT, envelope)
     world.frame(31, record(Kind.REVOKE_ROLE, 602, reference=203))
-    assert judged(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
+    assert codes_of(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
 
 
-def test_a_grant_that_came_or_ended_between_admission_and_writer() -> None:
+def test_a_grant_that_began_or_ended_between_admission_and_writer() -> None:
     world = make_world()
     late = granting(601, NOBODY, Role.OPERATOR, KEYS[NOBODY], operator=8)
     envelope = signed(MINT, NOBODY)
     checks = checked(world, MINT, envelope)
     assert checks["outcome"].tolist() == [signatures.NOT_TRIED]
-    assert judged(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
+    assert codes_of(world, MINT, checks, envelope) == ["SIGNER_NOT_FOUND"]
     world.frame(30, late)
-    assert judged(world, MINT, checks, envelope) == ["CREATED"]
+    assert codes_of(world, MINT, checks, envelope) == ["CREATED"]
     checks = checked(world, MINT, envelope)
     codes = authority.authorise(world.state, LEDGER_ID, 5_000, MINT, [envelope], checks=checks)
     assert codes.tolist() == [Result.SIGNATURE_EXPIRED]
@@ -183,16 +183,16 @@ def test_several_keys_of_one_person(in_line: list[bytes]) -> None:
         assert jobs.envelopes.tolist() == [0, 0]
         checks = jobs.verify()
         in_line.clear()
-        assert judged(world, MINT, checks, envelope) == [code]
+        assert codes_of(world, MINT, checks, envelope) == [code]
         assert not in_line
-    # A third key given after all the others failed: it is tried.
+    # A third key, granted after the other keys failed, is tried.
     failed = signed(MINT, ANNA, key=SigningKey.derive(b"\x55" * 32))
     checks = checked(world, MINT, failed)
     world.frame(31, granting(602, ANNA, Role.OFFICER, SigningKey.derive(b"\x55" * 32)))
-    assert judged(world, MINT, checks, failed) == ["CREATED"]
+    assert codes_of(world, MINT, checks, failed) == ["CREATED"]
 
 
-def test_what_cannot_hold_has_no_job() -> None:
+def test_an_envelope_that_cannot_be_valid_has_no_job() -> None:
     good = signed(PAYMENT, PHONE)
     cases = [
         replace(good, flags=8),
@@ -210,7 +210,7 @@ def test_what_cannot_hold_has_no_job() -> None:
     assert not jobs.verify()["outcome"].any()
 
 
-def test_the_jobs_are_what_was_signed() -> None:
+def test_jobs_contain_the_signed_messages() -> None:
     frame = np.concatenate([PAYMENT, record(Kind.TRANSFER, 502, debit=CARD, credit=SHOP, amount=1), MINT])
     given = [signed(frame[2:], OTTO, first=2), signed(frame[:1], PHONE), signed(frame[1:2], CARD, first=1)]
     given.append(signed(frame, ANNA))
@@ -233,8 +233,8 @@ def _message(envelope: Envelope, frame: Array) -> bytes:
     return envelopes.signing_message(envelope, LEDGER_ID, envelopes.records_digest(covered))
 
 
-def test_a_look_up_beside_a_writer_reads_no_row_that_it_cannot_see() -> None:
-    """The index may name rows of a table that has grown since it was looked at."""
+def test_a_concurrent_look_up_reads_no_row_beyond_its_table() -> None:
+    """The index may contain rows beyond the table that the reader holds."""
     world = make_world()
     tables = world.state.tables
     rows = np.empty(1, np.int64)
@@ -276,7 +276,7 @@ def _set(rows: Array, field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_short_way_for_payments_says_what_the_long_one_says(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fast_path_for_payments_gives_the_same_codes(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = np.concatenate([record(Kind.PAY, 501 + at, debit=PHONE, credit=SHOP, amount=1) for at in range(3)])
     given = as_array([signed(frame[at : at + 1], PHONE, first=at) for at in range(3)])
     checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given).verify()
@@ -288,22 +288,22 @@ def test_the_short_way_for_payments_says_what_the_long_one_says(change: str, mon
         codes.tolist() == authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks).tolist()
     )
     alone = change in ("nothing", "another kind", "an unknown kind", "an id that is known")
-    assert short == alone  # the kinds and known ids are the caller's to look at
+    assert short == alone  # the caller checks kinds and bound ids
 
 
-def test_money_out_of_issuance_is_no_payment() -> None:
-    """An issuance account may have a key, and two officers sign for it all the same."""
+def test_two_officers_sign_for_issuance_even_with_a_key() -> None:
+    """The key of an issuance account does not replace the two officers."""
     world = make_world()
     world.frame(30, record(Kind.SET_KEY, 601, debit=ISSUANCE, key=KEYS[CARD]))
     mint = record(Kind.TRANSFER, 602, debit=ISSUANCE, credit=SHOP, amount=1)
     envelope = signed(mint, ISSUANCE, key=KEYS[CARD])
     checks = checked(world, mint, envelope)
     assert checks["outcome"].tolist() == [signatures.VALID]
-    assert judged(world, mint, checks, envelope) == ["NOT_AUTHORISED"]
+    assert codes_of(world, mint, checks, envelope) == ["NOT_AUTHORISED"]
 
 
-def test_keys_are_found_beside_a_thread_that_opens_accounts() -> None:
-    """Tables and indexes grow meanwhile: an answer may be stale, but a key that was there is tried or nothing is."""
+def test_keys_are_found_while_another_thread_opens_accounts() -> None:
+    """Tables and indexes grow meanwhile: the result may be stale, but contains no wrong key."""
     world = make_world()
     asked = as_array([signed(PAYMENT, PHONE), signed(PAYMENT, OTTO), replace(signed(PAYMENT, PHONE), signer=700_123)])
     whole = b"".join(KEYS[signer].public.key for signer in (PHONE, OTTO))

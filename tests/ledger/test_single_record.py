@@ -1,4 +1,4 @@
-"""A single record is, byte for byte, the one that the builders of a million make, and so are its errors."""
+"""Single records and their errors equal those of the array builders, byte for byte."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_the_same_errors(at: int, wrong: Any) -> None:
         assert error.value.message == expected.value.message
 
 
-def test_numbers_of_numpy_are_taken() -> None:
+def test_numpy_integers_are_accepted() -> None:
     made = single_record.transfer(1, np.uint64(2), 3, np.int64(4))  # type: ignore[arg-type]
     assert made == single_record.transfer(1, 2, 3, 4)

@@ -1,4 +1,4 @@
-"""A state that was saved and loaded goes on as the one that it was saved from, to the last byte of every answer."""
+"""A state that was saved and loaded continues like the original, down to each byte of the answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.journal import snapshot_files
 from tests.ledger.saved_state import kept, loaded
 from tests.ledger.table import play
 from tests.ledger.test_check import WIDE
@@ -13,7 +14,7 @@ from tests.ledger.verbs import id_of
 
 from sycee.core.errors import IntegrityError
 from sycee.core.result_codes import Result
-from sycee.journal import Anchor, snapshot
+from sycee.journal import Anchor
 from sycee.ledger.state import LedgerState
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, random_history
@@ -24,10 +25,10 @@ SOAK_SEEDS = 330
 
 
 def through_a_file(state: LedgerState) -> LedgerState:
-    """The same by way of a snapshot on a disk."""
+    """Load the state from a snapshot on a disk."""
     disk = FakeDisk(folder="fake/snapshots")
     sections, small = state.save()
-    snapshot.write(
+    snapshot_files.write(
         disk,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -37,14 +38,14 @@ def through_a_file(state: LedgerState) -> LedgerState:
         sections=sections,
         small=small,
     )
-    found, findings = snapshot.newest_good(disk, LEDGER_ID)
+    found, findings = snapshot_files.newest_good(disk, LEDGER_ID)
     assert found is not None, findings
     with found:
         return LedgerState.load(found.sections, found.small)
 
 
 def apply(state: LedgerState, sequence: int, frame: Frame) -> list[Any]:
-    """What the sequencer does with a frame; every answer, and what the state is after it."""
+    """Apply a frame as the sequencer does. Return its answers and the state's digests."""
     now_ns, records, calendar = frame
     if not records.size:
         state.pass_time(now_ns, calendar, sequence=sequence)
@@ -136,7 +137,7 @@ def test_what_is_read_of_it_is_the_same() -> None:
 
 
 def test_stale_ends_of_holds_are_forgotten() -> None:
-    """The heap of time-outs is made anew: what is over is not in it."""
+    """The heap of time-outs is rebuilt without holds that have ended."""
     table = play("""
         transfer  treasury  ann  10
         hold      ann  shop  1  until=50   id=one

@@ -1,4 +1,4 @@
-"""Accounts, ids and transfers as tables: what is asked, what is answered, what moved."""
+"""Accounts, ids and transfers as tables of operations, results and balances."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def test_mint_transfer_and_supply() -> None:
         transfer  ann  shop       900
         balance   ann  0
         balance   shop 900
-        transfer  shop issuance   400                  # money that comes home is destroyed
+        transfer  shop issuance   400                  # money that returns to issuance is destroyed
         supply    156  600
         balance   issuance  -600
     """)
 
 
-def test_an_id_is_bound_for_ever() -> None:
+def test_an_id_stays_bound() -> None:
     play("""
         transfer  ann  shop      1  id=early           EXCEEDS_BALANCE
         transfer  treasury  ann  5
@@ -34,12 +34,12 @@ def test_an_id_is_bound_for_ever() -> None:
         again                                          EXISTS
         balance   shop 2
         transfer  ann  shop      0  id=wrong           AMOUNT_MUST_BE_POSITIVE
-        transfer  ann  shop      1  id=wrong           # what is malformed binds nothing
+        transfer  ann  shop      1  id=wrong           # a malformed operation binds nothing
         transfer  ann  shop      1  id=0               ID_MUST_NOT_BE_ZERO
     """)
 
 
-def test_first_code_is_the_first_answer() -> None:
+def test_first_code_is_the_first_result() -> None:
     table = play("transfer ann shop 1 id=early EXCEEDS_BALANCE")
     record = table.sent["early"]
     assert table.sides.frame(1, record) == [(Result.EXISTS, Result.EXCEEDS_BALANCE)]
@@ -68,18 +68,18 @@ def test_blocks_and_closing() -> None:
         unblock   ann  credit                          ACCOUNT_CLOSED
         block     ann  credit                          ACCOUNT_CLOSED
         reasons   ann  credit=OPERATOR  closed=REQUEST # a closed account keeps its blocks
-        transfer  treasury  ann  1                     CREDIT_ACCOUNT_CLOSED     # closed is said before blocked
+        transfer  treasury  ann  1                     CREDIT_ACCOUNT_CLOSED     # closed takes precedence over blocked
         transfer  ann  treasury  1                     DEBIT_ACCOUNT_CLOSED
         pay       bob  ann  1                          CREDIT_ACCOUNT_CLOSED
         block     suspense  debit                      ACCOUNT_MUST_STAY_OPEN
         close     suspense                             ACCOUNT_MUST_STAY_OPEN
         close     issuance                             ACCOUNT_MUST_STAY_OPEN
-        block     issuance  debit                      # a stop to all minting
+        block     issuance  debit                      # stops all minting
         transfer  issuance  treasury  1                DEBIT_ACCOUNT_BLOCKED
         close     nobody                               ACCOUNT_NOT_FOUND
         block     nobody  debit                        ACCOUNT_NOT_FOUND
         unblock   nobody  debit                        ACCOUNT_NOT_FOUND
-        block     ann  none                            FLAGS_UNKNOWN             # it needs a side
+        block     ann  none                            FLAGS_UNKNOWN             # a side is required
         unblock   suspense  debit                      ACCOUNT_MUST_STAY_OPEN
     """)
 
@@ -94,7 +94,7 @@ def test_opening() -> None:
         open      zoe  WALLET  suspense=nobody         SUSPENSE_NOT_FOUND
         open      zoe  WALLET  suspense=ann            SUSPENSE_NOT_FOUND
         currency  978  Europe/Paris
-        open      zoe  WALLET  currency=978            SUSPENSE_NOT_FOUND        # that one keeps yuan
+        open      zoe  WALLET  currency=978            SUSPENSE_NOT_FOUND        # that account has yuan
         open      zoe  WALLET  suspense=zoe            ACCOUNTS_MUST_BE_DIFFERENT
         open      zoe  WALLET  suspense=0              ACCOUNT_ID_MUST_NOT_BE_ZERO
         open      euros  SUSPENSE  currency=978
@@ -113,11 +113,11 @@ def test_sixteen_currencies() -> None:
     )
 
 
-def test_amounts_up_to_the_last_of_64_bits() -> None:
+def test_amounts_up_to_64_bits() -> None:
     play("""
         open      a  WALLET
         open      b  WALLET
-        transfer  issuance  a  2^63-1                  OVERFLOWS_DEBITS          # it gave 1_000 before
+        transfer  issuance  a  2^63-1                  OVERFLOWS_DEBITS          # it paid 1_000 before
         transfer  issuance  a  2^63-1-1_000
         transfer  issuance  a  1                       OVERFLOWS_DEBITS
         transfer  a  b  2^63-1-1_000
@@ -127,12 +127,12 @@ def test_amounts_up_to_the_last_of_64_bits() -> None:
         pay       b  a  1                              OVERFLOWS_CREDITS
         pay       b  ann  2^63-1-2_000  id=all
         pay       b  ann  1                            EXCEEDS_BALANCE
-        pay       b  ann  1_001                        OVERFLOWS_DEBITS          # said before the lack of money
+        pay       b  ann  1_001                        OVERFLOWS_DEBITS          # takes precedence over missing money
         transfer  b  ann  1_001                        OVERFLOWS_DEBITS
         refund    all  1_001                           OVERFLOWS_CREDITS
         refund    all  1_000
         refund    all  1                               OVERFLOWS_CREDITS
         block     b  credit
-        refund    all  1                               # the suspense account has room
+        refund    all  1                               # the suspense account can receive
         moved     REFUND_SUSPENSE  ann  suspense  1
     """)

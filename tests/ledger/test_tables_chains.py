@@ -1,4 +1,4 @@
-"""Chains, settlement, keys, grants and upgrades as tables: whole or not at all."""
+"""Chains, settlement, keys, grants and upgrades as tables."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WAYS = """
 # --- chains ---
 
 
-@pytest.mark.parametrize("known_apart", [True, False])
-def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(known_apart: bool) -> None:
-    """In one frame the operations of a broken chain are answered as in frames of their own."""
+@pytest.mark.parametrize("resolve_first", [True, False])
+def test_an_id_bound_in_the_frame_before_a_broken_chain_exists(resolve_first: bool) -> None:
+    """The operations of a broken chain get the same codes in one frame as in separate frames."""
 
     def answers(*frames: list[str]) -> list[str]:
-        table = Table(known_apart=known_apart).play(BANK).play("transfer  treasury  ann  9  id=known")
+        table = Table(resolve_first=resolve_first).play(BANK).play("transfer  treasury  ann  9  id=known")
         known, paid, other = map(table.record, (
             "transfer  treasury  ann  9  id=known", "transfer  ann  bob  7  id=paid", "transfer  ann  bob  8  id=paid",
         ))  # fmt: skip
@@ -39,16 +39,16 @@ def test_an_id_that_its_frame_bound_before_a_broken_chain_is_known(known_apart: 
     differs, in_chain = "EXISTS_WITH_DIFFERENT_CONTENT", "CHAIN_BROKEN"
     assert answers(["paid"], ["chain"]) == ["CREATED", differs, differs, "EXISTS"]
     assert answers(["paid", "chain"]) == ["CREATED", differs, differs, "EXISTS"]
-    assert answers(["other", "chain"]) == ["CREATED", differs, differs, differs]  # other bytes: it is in no chain
+    assert answers(["other", "chain"]) == ["CREATED", differs, differs, differs]  # other bytes: not in a chain
     assert answers(["chain", "paid"]) == [differs, in_chain, in_chain, "CREATED"]
     assert answers(["chain", "paid", "chain"]) == [differs, in_chain, in_chain, "CREATED", differs, differs, "EXISTS"]
 
 
-def test_a_chain_is_done_whole() -> None:
+def test_a_chain_succeeds_completely() -> None:
     play(WAYS).play("""
         chain
         transfer  ann  bob   100
-        transfer  bob  shop  100                       # each sees what those before it did
+        transfer  bob  shop  100                       # each operation sees the effects of earlier ones
         pay       shop cafe   60  id=part
         refund    part  10
         end
@@ -66,7 +66,7 @@ def test_one_refusal_undoes_all_of_a_chain() -> None:
         chain     id=trip
         transfer  ann  bob   100  id=first             LINKED_FAILED
         transfer  bob  shop  101  id=second            EXCEEDS_BALANCE
-        transfer  treasury  bob  1  id=third           LINKED_FAILED             # which would have gone through
+        transfer  treasury  bob  1  id=third           LINKED_FAILED             # it would have succeeded
         end
         balance   ann  100
         balance   bob  0
@@ -76,7 +76,7 @@ def test_one_refusal_undoes_all_of_a_chain() -> None:
     """)
 
 
-def test_what_a_chain_was_answered_stays() -> None:
+def test_the_results_of_a_chain_stay_bound() -> None:
     table = play(WAYS).play("""
         chain     id=trip
         transfer  ann  bob   100                       LINKED_FAILED
@@ -109,7 +109,7 @@ STANDING = (
 
 
 def test_nothing_of_a_failed_chain_is_left() -> None:
-    """Accounts, purses, holds, legs, transits, ids, movements, used amounts: all is as before, on both sides."""
+    """Accounts, purses, holds, legs, transits, ids, movements and used amounts are as before, on both sides."""
     table = play(STANDING)
     digest, movements = table.sides.state.digest(), table.sides.state.movements.size
     holds, legs = table.sides.state.holds.size, table.sides.state.hold_legs.size
@@ -117,7 +117,7 @@ def test_nothing_of_a_failed_chain_is_left() -> None:
         chain
         pay       ann  shop   4                        LINKED_FAILED
         refund    lunch  2                             LINKED_FAILED
-        transfer  treasury  bob  90                    LINKED_FAILED             # this one flows over
+        transfer  treasury  bob  90                    LINKED_FAILED             # this transfer has a waterfall
         hold      bob  cafe  10  until=700  id=gone    LINKED_FAILED
         post      held  shop  5  rest                  LINKED_FAILED
         post      meal  shop  11                       LINKED_FAILED
@@ -146,9 +146,9 @@ def test_nothing_of_a_failed_chain_is_left() -> None:
     state = table.sides.state
     assert state.movements.size == movements
     assert (state.holds.size, state.hold_legs.size) == (holds, legs)
-    assert state.digest() != digest  # since the ids are bound
+    assert state.digest() != digest  # because the ids are bound
     table.play("""
-        hold      ann  shop  2  until=600  id=later    # what was undone leaves room for the next
+        hold      ann  shop  2  until=600  id=later    # the undone transfer uses no limit
         post      later  shop  2
         moved     PAY_PURSE  2/0  shop  2
         pass      100
@@ -183,18 +183,18 @@ def test_a_chain_that_binds_nothing_changes_nothing() -> None:
         void      meal  shop                           CHAIN_OPEN
         end       open
         chain
-        void      meal  shop                           CHAIN_OPEN                # a chain of one, to nothing
+        void      meal  shop                           CHAIN_OPEN                # a chain of one, without an end
         end       open
     """)
     assert table.sides.state.digest() == digest
 
 
-def test_a_chain_that_knows_one_of_its_ids_is_broken() -> None:
+def test_a_chain_with_a_bound_id_is_broken() -> None:
     play(WAYS).play("""
         transfer  ann  bob  1  id=known
         chain
         transfer  ann  bob  5  id=new                  CHAIN_BROKEN
-        again     known                                EXISTS_WITH_DIFFERENT_CONTENT   # it has the flag now
+        again     known                                EXISTS_WITH_DIFFERENT_CONTENT   # other content: the flag LINKED
         transfer  ann  bob  6  id=other                CHAIN_BROKEN
         end
         chain     id=done
@@ -204,21 +204,21 @@ def test_a_chain_that_knows_one_of_its_ids_is_broken() -> None:
         again     done                                 EXISTS
         chain
         transfer  ann  bob  9  id=newer                CHAIN_BROKEN
-        again     last                                 EXISTS                    # the last has no flag, as before
+        again     last                                 EXISTS                    # the last has no flag: same content
         end
-        transfer  ann  bob  5  id=new                  # nothing was bound
+        transfer  ann  bob  5  id=new                  # no id was bound
         balance   bob  21
     """)
 
 
-def test_a_refusal_before_a_repeat_wins() -> None:
+def test_a_refusal_before_a_repeated_id_takes_precedence() -> None:
     play(WAYS).play("""
         chain
         transfer  ann  bob  101  id=twice              EXCEEDS_BALANCE
         transfer  ann  bob    2  id=between            LINKED_FAILED
         transfer  ann  bob    1  id=twice              LINKED_FAILED
         end
-        transfer  ann  bob  101  id=twice              EXISTS_WITH_DIFFERENT_CONTENT  # its first place had the flag
+        transfer  ann  bob  101  id=twice              EXISTS_WITH_DIFFERENT_CONTENT  # its first record had the flag
         transfer  ann  bob    1  id=twice              EXISTS_WITH_DIFFERENT_CONTENT
     """)
 
@@ -240,7 +240,7 @@ def test_two_chains_and_single_operations_share_a_frame() -> None:
     """)
 
 
-def test_the_flag_is_not_known_to_other_kinds_when_the_chain_is_judged() -> None:
+def test_a_kind_outside_chains_refuses_the_flag_linked() -> None:
     play(WAYS).play("""
         chain
         close     cafe                                 FLAGS_UNKNOWN
@@ -273,7 +273,7 @@ def test_delivery_against_payment() -> None:
 # --- settlement ---
 
 
-def test_a_batch_settles_on_what_each_owes_in_the_end() -> None:
+def test_a_batch_settles_on_the_net_amount_of_each_account() -> None:
     play("""
         transfer  treasury  ann  10
         stage     1  ann   bob   500  id=first
@@ -281,7 +281,7 @@ def test_a_batch_settles_on_what_each_owes_in_the_end() -> None:
         stage     1  bob   shop  495
         stage     1  shop  ann   492
         batch     1  3  1_487
-        transfer  ann  bob   500                       EXCEEDS_BALANCE           # gross would never do
+        transfer  ann  bob   500                       EXCEEDS_BALANCE           # gross amounts exceed the balances
         settle    1  2  1_487                          BATCH_DIFFERS
         settle    1  3  1_486                          BATCH_DIFFERS
         settle    2  3  1_487                          BATCH_NOT_FOUND
@@ -300,7 +300,7 @@ def test_a_batch_settles_on_what_each_owes_in_the_end() -> None:
     """)
 
 
-def test_a_batch_is_settled_whole_or_not_at_all() -> None:
+def test_a_batch_is_settled_completely_or_not_at_all() -> None:
     play("""
         transfer  treasury  ann  10
         stage     1  ann   bob    8
@@ -321,7 +321,7 @@ def test_a_batch_is_settled_whole_or_not_at_all() -> None:
     """)
 
 
-def test_a_settlement_is_judged_by_the_state_it_meets() -> None:
+def test_a_settlement_is_checked_against_the_state_at_settle() -> None:
     play("""
         rules     1  single=1  day=5  balance=20  until=100  reserve=3
         transfer  treasury  ann  20
@@ -332,7 +332,7 @@ def test_a_settlement_is_judged_by_the_state_it_meets() -> None:
         stage     1  bob  ann  3
         settle    1  2  12                             EXCEEDS_DAY_LIMIT         # six is more than five
         stage     1  bob  ann  1
-        settle    1  3  13                             # and five is not: the single limit does not count here
+        settle    1  3  13                             # five is not: the single limit does not apply here
         used      ann  5  5  5
         used      bob  0  0  0
         balance   bob  5
@@ -349,7 +349,7 @@ def test_a_settlement_is_judged_by_the_state_it_meets() -> None:
         stage     4  treasury  bob  1
         stage     4  bob  treasury  1
         at        100
-        settle    4  3  7                              # nobody whose time is over gets more than he gives
+        settle    4  3  7                              # an account out of force may not receive a net amount
         stage     5  treasury  bob  2
         stage     5  bob  treasury  1
         settle    5  2  3                              RULE_SET_NOT_IN_FORCE
@@ -362,7 +362,7 @@ def test_blocks_and_closings_stop_a_settlement() -> None:
         stage     1  ann  bob   5
         stage     1  bob  shop  5
         block     bob  debit
-        settle    1  2  10                             DEBIT_ACCOUNT_BLOCKED     # though he gives nothing on balance
+        settle    1  2  10                             DEBIT_ACCOUNT_BLOCKED     # although his net is not a debit
         unblock   bob  debit
         block     bob  credit
         settle    1  2  10                             CREDIT_ACCOUNT_BLOCKED
@@ -374,7 +374,7 @@ def test_blocks_and_closings_stop_a_settlement() -> None:
     """)
 
 
-def test_who_may_be_staged() -> None:
+def test_accounts_that_may_be_staged() -> None:
     play(WAYS).play("""
         currency  978  Europe/Paris
         open      euros  SUSPENSE  currency=978
@@ -394,7 +394,7 @@ def test_who_may_be_staged() -> None:
     """)
 
 
-def test_settlement_may_pass_zero_on_the_way_and_not_64_bits() -> None:
+def test_a_settlement_may_pass_zero_but_not_64_bits() -> None:
     play("""
         stage     1  ann  bob  2^62-5
         stage     1  bob  ann  2^62-5
@@ -406,13 +406,13 @@ def test_settlement_may_pass_zero_on_the_way_and_not_64_bits() -> None:
         settle    2  1  2^62                           EXCEEDS_BALANCE
         stage     3  ann  bob  2^62+5
         stage     3  bob  ann  2^61
-        settle    3  2  2^62+2^61+5                    OVERFLOWS_DEBITS          # all that she gives, not on balance
+        settle    3  2  2^62+2^61+5                    OVERFLOWS_DEBITS          # her gross debits, not the net amount
         stage     4  shop  bob  2^62+5
         settle    4  1  2^62+5                         OVERFLOWS_CREDITS
     """)
 
 
-def test_issuance_settles_without_limit() -> None:
+def test_an_issuance_account_settles_without_limit() -> None:
     play("""
         stage     1  issuance  ann  5_000
         stage     1  ann  issuance  1_000
@@ -425,7 +425,7 @@ def test_issuance_settles_without_limit() -> None:
         stage     2  ann  bob  1
         setrules  ann  1
         stage     2  ann  bob  1                       PAYEE_NOT_ALLOWED
-        settle    2  1  1                              # whom it may reach was judged when it was staged
+        settle    2  1  1                              # the payee was checked when staged
     """)
 
 
@@ -437,7 +437,7 @@ def test_each_new_key_is_a_new_epoch() -> None:
         signs     ann  none  0
         key       ann  phone
         signs     ann  phone  1
-        key       ann  phone                           # the same again is an epoch of its own
+        key       ann  phone                           # the same key again begins a new epoch
         signs     ann  phone  2
         key       ann  watch  odd
         signs     ann  watch  3
@@ -455,11 +455,11 @@ def test_two_officers_switch_authority_on() -> None:
         authority off
         grant     lin  OFFICER  id=first
         authority off
-        grant     lin  OFFICER  id=spare  key=other    # one person twice is one
+        grant     lin  OFFICER  id=spare  key=other    # one person with two grants counts once
         authority off
         grant     wu   WITNESS
         grant     wu   OFFICER  from=50  until=90  id=later
-        authority off                                  # it does not count yet
+        authority off                                  # the grant has not begun
         revoke    later
         revoke    later                                GRANT_REVOKED
         revoke    nothing                              GRANT_NOT_FOUND
@@ -470,7 +470,7 @@ def test_two_officers_switch_authority_on() -> None:
         revoke    second                               OFFICERS_MUST_REMAIN
         revoke    spare                                OFFICERS_MUST_REMAIN
         grant     lin  OFFICER  id=third
-        revoke    spare                                # she has another
+        revoke    spare                                # she has another grant
         revoke    third                                OFFICERS_MUST_REMAIN
         grant     ma   OFFICER  id=fourth
         revoke    second
@@ -480,7 +480,7 @@ def test_two_officers_switch_authority_on() -> None:
     """)
 
 
-def test_officers_whose_time_is_over_do_not_count() -> None:
+def test_officers_whose_grant_ended_do_not_count() -> None:
     play("""
         grant     lin  OFFICER  until=100  id=lin
         grant     wu   OFFICER  until=200  id=wu
@@ -488,18 +488,18 @@ def test_officers_whose_time_is_over_do_not_count() -> None:
         grant     ma   OFFICER  from=300   id=ma
         grant     bank OPERATOR  operator=7  id=bank
         at        100
-        revoke    bank                                 # an operator may always go
-        revoke    lin                                  OFFICERS_MUST_REMAIN      # without it fewer than two count
+        revoke    bank                                 # an operator's grant can always be revoked
+        revoke    lin                                  OFFICERS_MUST_REMAIN      # otherwise fewer than two count
         revoke    ma                                   OFFICERS_MUST_REMAIN
         at        300
         grant     hu   OFFICER  from=300  until=301  id=hu
         grant     xu   OFFICER  id=xu
-        revoke    lin                                  # it counts no more, and three do
+        revoke    lin                                  # it ended, and three officers count
         authority on
     """)
 
 
-def test_rules_only_grow_newer() -> None:
+def test_rules_change_to_newer_versions_only() -> None:
     play("""
         version   0
         upgrade   2  sycee-2
@@ -514,8 +514,8 @@ def test_rules_only_grow_newer() -> None:
 
 
 def test_apply_alone_refuses_what_resolve_does() -> None:
-    """The state machine does not rest on anybody's sieving frames for it."""
-    table = Table(known_apart=False)
+    """The state machine itself refuses operations that `resolve` filters out."""
+    table = Table(resolve_first=False)
     table.play("""
         currency  156       UTC
         open      issuance  ISSUANCE

@@ -1,4 +1,4 @@
-"""Holds as tables: money kept ready, posted in parts, let go at the last nanosecond."""
+"""Holds as tables: reserved money, posts in parts, release at the exact nanosecond."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RICH = """
 """
 
 
-def test_a_hold_keeps_money_ready_until_it_is_posted() -> None:
+def test_a_hold_reserves_money_until_it_is_posted() -> None:
     play(RICH).play("""
         hold      ann  shop  60  until=100  id=room
         moved     nothing
@@ -22,7 +22,7 @@ def test_a_hold_keeps_money_ready_until_it_is_posted() -> None:
         pending   shop   0  60
         transfer  ann  bob  41                         EXCEEDS_BALANCE
         transfer  ann  bob  40
-        close     shop                                 ACCOUNT_NOT_EMPTY         # money is coming
+        close     shop                                 ACCOUNT_NOT_EMPTY         # pending credits
         post      room  bob   10                       NOT_A_PARTY_TO_HOLD
         post      room  shop  61                       EXCEEDS_HELD
         post      room  shop  25  id=night
@@ -30,7 +30,7 @@ def test_a_hold_keeps_money_ready_until_it_is_posted() -> None:
         moved     nothing
         held      room  35  OPEN  own=35
         post      room  shop  36                       EXCEEDS_HELD
-        post      room  ann   30                       # the payer may let the payee have it
+        post      room  ann   30                       # the payer may post
         moved     PAY_OWN  ann  shop  30
         pending   ann    5   0
         pending   shop   0   5
@@ -49,18 +49,18 @@ def test_a_hold_keeps_money_ready_until_it_is_posted() -> None:
     """)
 
 
-def test_only_the_payee_lets_go() -> None:
+def test_only_the_payee_voids_a_two_party_hold() -> None:
     play(RICH).play("""
         hold      ann  shop  60  until=100  id=room
         void      room  ann                            NOT_A_PARTY_TO_HOLD
         void      room  bob                            NOT_A_PARTY_TO_HOLD
         void      nothing  shop                        HOLD_NOT_FOUND
         pay       ann  shop  1  id=paid
-        void      paid  shop                           HOLD_NOT_FOUND            # that was no hold
+        void      paid  shop                           HOLD_NOT_FOUND            # that operation is not a HOLD
         post      paid  shop  1                        HOLD_NOT_FOUND
         extend    paid  ann  5                         HOLD_NOT_FOUND
         hold      ann  shop  60  until=100  id=late    EXCEEDS_BALANCE
-        post      late  shop  1                        HOLD_NOT_FOUND            # nor was that one made
+        post      late  shop  1                        HOLD_NOT_FOUND            # that hold was refused
         void      room  shop
         moved     nothing
         held      room  0  VOIDED
@@ -70,7 +70,7 @@ def test_only_the_payee_lets_go() -> None:
     """)
 
 
-def test_the_rest_of_a_hold_is_let_go_with_its_last_post() -> None:
+def test_the_last_post_releases_the_rest_of_a_hold() -> None:
     play(RICH).play("""
         hold      ann  shop  60  until=100  id=tank
         post      tank  shop  17  rest
@@ -80,12 +80,12 @@ def test_the_rest_of_a_hold_is_let_go_with_its_last_post() -> None:
         available ann   83
         pending   shop   0   0
         hold      ann  shop  60  until=100  id=all
-        post      all  shop  60  rest                  # nothing is left over
+        post      all  shop  60  rest                  # the hold has no rest
         held      all  0  POSTED
     """)
 
 
-def test_a_hold_ends_at_its_very_nanosecond() -> None:
+def test_a_hold_ends_at_its_exact_nanosecond() -> None:
     play(RICH).play("""
         at        50
         hold      ann  shop  60  until=50              HOLD_MUST_END_LATER
@@ -116,7 +116,7 @@ def test_time_passes_before_a_frames_first_operation() -> None:
     play(RICH).play("""
         hold      ann  shop  100  until=100  id=first
         at        100
-        transfer  ann  bob  100                        # what was held is there again
+        transfer  ann  bob  100                        # the held money is available again
         held      first  0  TIMED_OUT
     """)
 
@@ -142,7 +142,7 @@ def test_a_hold_is_extended_by_its_payer() -> None:
 def test_a_hold_ends_when_the_first_of_its_purses_does() -> None:
     play(PACKETS).play("""
         hold      ann  shop  22  until=500  id=meal
-        held      meal  22  OPEN  own=2  until=100     # purse 1 is over then
+        held      meal  22  OPEN  own=2  until=100     # purse 1 ends then
         purse     1 0  0  CLAIMED  pending=10
         purse     2 0  0  CLAIMED  pending=10
         pending   ann   2   0
@@ -153,7 +153,7 @@ def test_a_hold_ends_when_the_first_of_its_purses_does() -> None:
         moved     PAY_PURSE  1/0  shop  10
         moved     PAY_PURSE  2/0  shop   2
         moved     nothing
-        extend    meal  ann  300                       HOLD_MUST_END_LATER       # whatever purse 1 still gives
+        extend    meal  ann  300                       HOLD_MUST_END_LATER       # purse 1 still counts
         pass      100
         held      meal  0  TIMED_OUT
         purse     1 0  0  CLAIMED  spent=10  pending=0
@@ -162,7 +162,7 @@ def test_a_hold_ends_when_the_first_of_its_purses_does() -> None:
     """)
 
 
-def test_a_purse_is_let_go_before_it_is_returned() -> None:
+def test_a_held_purse_is_released_before_it_is_returned() -> None:
     play(PACKETS).play("""
         hold      ann  shop  4  purses  until=500  id=meal
         held      meal  4  OPEN  own=0  until=100
@@ -171,7 +171,7 @@ def test_a_purse_is_let_go_before_it_is_returned() -> None:
         moved     RETURN  1/0  treasury  10
         moved     RETURN  1/1  treasury  10
         held      meal  0  TIMED_OUT
-        hold      ann  shop  10  until=500  id=next    # purse 2 is the first now
+        hold      ann  shop  10  until=500  id=next    # purse 2 is the first to end now
         held      next  10  OPEN  own=0  until=200
         extend    next  ann  600                       HOLD_MUST_END_LATER
         void      next  shop
@@ -182,7 +182,7 @@ def test_a_purse_is_let_go_before_it_is_returned() -> None:
     """)
 
 
-def test_what_a_hold_is_met_with() -> None:
+def test_money_that_a_hold_uses() -> None:
     play(PACKETS).play("""
         hold      ann  shop  21  purses  until=99      EXCEEDS_BALANCE
         hold      ann  shop  20  purses  until=99  id=purses
@@ -194,12 +194,12 @@ def test_what_a_hold_is_met_with() -> None:
         post      purses  shop  20  id=paid
         moved     PAY_PURSE  1/0  shop  10
         moved     PAY_PURSE  2/0  shop  10
-        refund    paid  12                             # the purses from the last to the first
+        refund    paid  12                             # purses in reverse order
         moved     REFUND_PURSE  shop  2/0  10
         moved     REFUND_PURSE  shop  1/0   2
         hold      ann  cafe   2  purses  until=99  id=cafe
         held      cafe  2  OPEN  own=0  until=99
-        purse     1 0  0  CLAIMED  pending=2           # the cafe is in no group of purse 2
+        purse     1 0  0  CLAIMED  pending=2           # purse 2 does not permit the cafe
     """)
 
 
@@ -217,9 +217,9 @@ def test_a_third_account_releases_a_hold() -> None:
         void      deal  bob
         held      deal  0  VOIDED
         hold      ann  shop  50  until=100  third=ann   id=trust
-        void      trust  ann                           # she kept the say to herself
+        void      trust  ann                           # no third account: she decides
         hold      ann  shop  50  until=100  third=bob   id=gift
-        void      gift  shop                           # whom it is for may always do without
+        void      gift  shop                           # the payee may always void
         held      gift  0  VOIDED
     """)
 
@@ -235,13 +235,13 @@ def test_a_secret_releases_a_hold() -> None:
         moved     PAY_OWN  ann  shop  20
         post      swap  shop  31  secret=sesame        EXCEEDS_HELD
         void      swap  shop
-        post      swap  shop   1  secret=open          PREIMAGE_DIFFERS          # said before that it is done
+        post      swap  shop   1  secret=open          PREIMAGE_DIFFERS          # takes precedence over HOLD_DONE
         post      swap  shop   1  secret=sesame        HOLD_DONE
         hold      ann  shop  10  until=100  id=plain
-        post      plain  shop  5  secret=sesame        PREIMAGE_DIFFERS          # there is no secret to know
+        post      plain  shop  5  secret=sesame        PREIMAGE_DIFFERS          # the hold has no hash
         post      plain  shop  5
         hold      ann  shop  10  until=100  lock=0  id=zero
-        post      zero  shop  10  secret=0             # thirty-two zero bytes are a secret as any other
+        post      zero  shop  10  secret=0             # 32 zero bytes are a valid secret
     """)
 
 
@@ -273,7 +273,7 @@ def test_blocked_accounts_and_their_holds() -> None:
         post      deal  shop  1                        CREDIT_ACCOUNT_BLOCKED
         close     ann                                  ACCOUNT_NOT_EMPTY
         extend    deal  ann  150
-        void      deal  shop                           # letting go is never held up
+        void      deal  shop                           # a release is never blocked
         hold      ann  shop  50  until=100             CREDIT_ACCOUNT_BLOCKED
         unblock   shop  credit  COURT_ORDER
         hold      ann  shop  50  until=300  id=next
@@ -289,7 +289,7 @@ MANY = (
     + """
     hold      ann  shop  10  until=100  id=one
     hold      bob  shop  11  until=100  id=two
-    hold      ann  cafe  12  until=100  id=other                                 # another payee's
+    hold      ann  cafe  12  until=100  id=other                                 # of another payee
     hold      ann  shop  13  until=100  id=third   third=cafe
     hold      ann  shop  14  until=100  id=locked  lock=sesame
     hold      bob  shop  15  until=100  id=voided
@@ -312,7 +312,7 @@ def test_a_shop_posts_all_its_holds_at_once() -> None:
         moved     PAY_OWN  bob  shop  11
         postholds one   last  shop
         moved     PAY_OWN  ann  shop  10
-        moved     PAY_OWN  bob  shop  10               # what was left of it
+        moved     PAY_OWN  bob  shop  10               # the rest
         moved     PAY_OWN  ann  shop  18
         moved     nothing
         held      one     0  POSTED
@@ -322,17 +322,17 @@ def test_a_shop_posts_all_its_holds_at_once() -> None:
         held      voided  0  VOIDED
         held      short   0  TIMED_OUT
         held      part    0  POSTED
-        postholds one   last  shop                     # there is nothing to do any more
+        postholds one   last  shop                     # nothing left to post
         moved     nothing
         postholds one   last  cafe                     # payee of one, third account of another
         moved     PAY_OWN  ann  cafe  12
         moved     PAY_OWN  ann  shop  13
-        postholds one   last  nobody                   # who is no party to any
+        postholds one   last  nobody                   # not a party to any hold
         moved     nothing
     """)
 
 
-def test_bulk_posts_pass_over_what_is_blocked() -> None:
+def test_bulk_posts_skip_blocked_accounts() -> None:
     play(MANY).play("""
         block     bob  debit
         postholds one  last  shop
@@ -352,11 +352,11 @@ def test_bulk_posts_pass_over_what_is_blocked() -> None:
     """)
 
 
-def test_a_shop_lets_all_its_holds_go_at_once() -> None:
+def test_a_shop_voids_all_its_holds_at_once() -> None:
     play(MANY).play("""
         voidholds last  one  shop                      HOLDS_OUT_OF_ORDER
         voidholds one   none shop                      HOLD_NOT_FOUND
-        voidholds one   last  ann                      # a payer may not
+        voidholds one   last  ann                      # a payer may not void
         held      one  10
         block     shop  both
         voidholds one  last  shop
@@ -364,8 +364,8 @@ def test_a_shop_lets_all_its_holds_go_at_once() -> None:
         held      one     0  VOIDED
         held      two     0  VOIDED
         held      other  12
-        held      third   0  VOIDED                    # it is for the shop, though cafe would release it
-        held      locked  0  VOIDED                    # a locked one is let go by its payee as any
+        held      third   0  VOIDED                    # the payee is the shop, the third account the cafe
+        held      locked  0  VOIDED                    # a hash-locked hold is voided by its payee, too
         held      short   0  TIMED_OUT
         held      part    0  VOIDED
         held      last    0  VOIDED
@@ -377,7 +377,7 @@ def test_a_shop_lets_all_its_holds_go_at_once() -> None:
     """)
 
 
-def test_bulk_posts_take_purses_too_and_count_their_movements_through() -> None:
+def test_bulk_posts_use_purses_and_number_their_movements() -> None:
     table = play(PACKETS).play("""
         hold      ann  shop  12  until=90  id=one
         hold      ann  shop   9  until=90  id=two
@@ -391,12 +391,12 @@ def test_bulk_posts_take_purses_too_and_count_their_movements_through() -> None:
     assert [movement.leg for movement in table.sides.twin.movements[-4:]] == [0, 1, 2, 3]
 
 
-def test_what_was_posted_in_bulk_comes_back_by_the_id_of_its_hold() -> None:
+def test_a_bulk_post_is_refunded_by_the_id_of_its_hold() -> None:
     play(PACKETS).play("""
         hold      ann  shop  12  until=90  id=one
         hold      ann  shop   9  until=90  id=two
         hold      ann  shop   1  until=90  id=alone
-        refund    one  1                               ORIGINAL_IS_NOT_A_PAY     # it was not posted yet
+        refund    one  1                               ORIGINAL_IS_NOT_A_PAY     # not posted yet
         reverse   one  1                               ORIGINAL_NOT_REVERSIBLE
     """)
     play(PACKETS).play("""
@@ -413,14 +413,14 @@ def test_what_was_posted_in_bulk_comes_back_by_the_id_of_its_hold() -> None:
         refund    one  3
         moved     REFUND_PURSE  shop  2/0  2
         moved     REFUND_PURSE  shop  1/0  1
-        refund    two  7                               EXCEEDS_REFUNDABLE        # 3 of it have an id of their own
+        refund    two  7                               EXCEEDS_REFUNDABLE        # 3 of it were posted under another id
         reverse   two  6
         moved     REVERSAL_OWN    shop  ann  1
         moved     REVERSAL_PURSE  shop  2/0  5
         refund    alone  1                             ORIGINAL_IS_NOT_A_PAY
         at        1_000_000_079
         refund    one  1
-        at        1_000_000_080                        # a second after it was posted, not after it was held
+        at        1_000_000_080                        # one second after the post, not after the hold
         refund    one  1                               REFUND_WINDOW_CLOSED
     """)
 
@@ -434,17 +434,17 @@ def test_an_issuance_account_holds_without_limit() -> None:
     """)
 
 
-def test_holds_count_when_sums_overflow() -> None:
+def test_held_amounts_count_in_overflow_checks() -> None:
     play("""
         open      a  WALLET
         open      b  WALLET
         transfer  issuance  a  2^62
         hold      a  b  2^62  until=100  id=big
-        pay       a  b  2^62                           OVERFLOWS_DEBITS          # 2^63 is one too much
+        pay       a  b  2^62                           OVERFLOWS_DEBITS          # 2^63 exceeds the maximum by one
         pay       a  b  2^62-1                         EXCEEDS_BALANCE
-        hold      issuance  b  2^62  until=100         OVERFLOWS_DEBITS          # it gave 2^62 and 1_000 before
+        hold      issuance  b  2^62  until=100         OVERFLOWS_DEBITS          # it paid 2^62 and 1_000 before
         hold      issuance  b  2^62-1-1_000  until=100
-        pay       treasury  b  1_001                   OVERFLOWS_CREDITS         # what is to come counts
+        pay       treasury  b  1_001                   OVERFLOWS_CREDITS         # pending credits count
         pay       treasury  b  1_000
         void      big  b
         pay       treasury  b  1                       EXCEEDS_BALANCE

@@ -1,4 +1,4 @@
-"""Rule sets as tables: every limit to the minor unit, every period to its end, and whom money may reach."""
+"""Rule sets as tables: limits to the minor unit, periods to their end, and permitted payees."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LIMITED = """
 """
 
 
-def test_day_month_and_year_to_the_minor_unit() -> None:
+def test_day_month_and_year_limits_are_exact() -> None:
     play(LIMITED).play("""
-        pay       ann  shop  501                       EXCEEDS_BALANCE           # said before the limits
+        pay       ann  shop  501                       EXCEEDS_BALANCE           # takes precedence over the limits
         pay       ann  shop  51                        EXCEEDS_SINGLE_LIMIT
         pay       ann  shop  50
         used      ann   50   50   50
@@ -26,7 +26,7 @@ def test_day_month_and_year_to_the_minor_unit() -> None:
         used      ann  100  100  100
         day       156  2 1 1
         transfer  ann  bob   51                        EXCEEDS_SINGLE_LIMIT
-        used      ann  100  100  100                   # a refusal leaves the account as it was
+        used      ann  100  100  100                   # a refusal changes nothing
         transfer  ann  bob   50
         used      ann   50  150  150
         transfer  ann  bob    1                        EXCEEDS_MONTH_LIMIT
@@ -35,26 +35,26 @@ def test_day_month_and_year_to_the_minor_unit() -> None:
         transfer  ann  bob   30
         used      ann   30   30  180
         transfer  ann  bob    1                        EXCEEDS_YEAR_LIMIT
-        day       156  4 2 2                           # a new year that is not a new month, as far as numbers go
+        day       156  4 2 2                           # a new year with the same month number
         transfer  ann  bob   50
         used      ann   50   80   50
     """)
 
 
-def test_a_day_is_over_when_the_calendar_says_so_and_never_begins_again() -> None:
+def test_a_day_ends_by_the_calendar_and_never_repeats() -> None:
     play(LIMITED).play("""
         pay       ann  shop  50
         day       156  2 1 1
         pay       ann  shop  50
         pay       ann  shop  50
-        day       156  1 1 1                           # a clock that went back gives nobody a second day
+        day       156  1 1 1                           # an earlier day number restores no limit
         pay       ann  shop   1                        EXCEEDS_DAY_LIMIT
         day       156  2 1 1
         pay       ann  shop   1                        EXCEEDS_DAY_LIMIT
     """)
 
 
-def test_nor_does_a_month_or_a_year() -> None:
+def test_a_month_and_a_year_never_repeat() -> None:
     for period in ("month", "year"):
         play(f"""
             rules     1  {period}=60
@@ -62,7 +62,7 @@ def test_nor_does_a_month_or_a_year() -> None:
             transfer  treasury  ann  500
             day       156  5 3 2
             pay       ann  shop  40
-            day       156  4 2 1                       # all three went back
+            day       156  4 2 1                       # all three numbers are earlier
             pay       ann  shop  21                    EXCEEDS_{period.upper()}_LIMIT
             pay       ann  shop  10
             used      ann   50   50   50
@@ -81,7 +81,7 @@ def test_each_currency_has_its_own_day() -> None:
         open      zoe    WALLET    currency=978  suspense=euros  rules=1
         open      paul   WALLET    currency=978  suspense=euros
         transfer  mint  zoe  500
-        pay       zoe  paul  50                        # its day is 0 in the frame that defined it, and after
+        pay       zoe  paul  50                        # its day is 0 in the defining frame and later
         pay       ann  shop  50
         day       978  1 1 1
         pay       zoe  paul  50
@@ -92,7 +92,7 @@ def test_each_currency_has_its_own_day() -> None:
     """)
 
 
-def test_an_account_without_a_rule_set_uses_nothing_up() -> None:
+def test_an_account_without_a_rule_set_uses_no_limit() -> None:
     play("""
         transfer  treasury  ann  500
         day       156  1 1 1
@@ -103,11 +103,11 @@ def test_an_account_without_a_rule_set_uses_nothing_up() -> None:
         pay       ann  shop  100
         used      ann  100  100  100
         setrules  ann  0
-        pay       ann  shop  100                       # nothing holds it, and nothing is counted
+        pay       ann  shop  100                       # without limits nothing is counted
         used      ann  100  100  100
         rules     2  day=150  month=150
         setrules  ann  2
-        pay       ann  shop   51                       EXCEEDS_DAY_LIMIT         # it keeps what it used today
+        pay       ann  shop   51                       EXCEEDS_DAY_LIMIT         # the amount used today remains
         pay       ann  shop   50
         setrules  ann  3                               RULE_SET_NOT_FOUND
         setrules  nobody  2                            ACCOUNT_NOT_FOUND
@@ -116,7 +116,7 @@ def test_an_account_without_a_rule_set_uses_nothing_up() -> None:
     """)
 
 
-def test_a_hold_is_used_up_at_once_and_comes_back_within_its_period() -> None:
+def test_a_hold_uses_its_limit_at_once_and_restores_it_within_its_period() -> None:
     play(LIMITED).play("""
         hold      ann  shop  51  until=500             EXCEEDS_SINGLE_LIMIT
         hold      ann  shop  50  until=500  id=one
@@ -126,21 +126,21 @@ def test_a_hold_is_used_up_at_once_and_comes_back_within_its_period() -> None:
         void      one  shop
         used      ann   50   50   50
         day       156  2 1 1
-        post      two  shop  10                        # a post uses nothing more
+        post      two  shop  10                        # a post uses no further limit
         used      ann   50   50   50
         pay       ann  shop  30
         used      ann   30   80   80
-        void      two  shop                            # it was yesterday: only the month and the year get it back
+        void      two  shop                            # the hold was yesterday: only month and year are restored
         used      ann   30   40   40
     """)
 
 
-def test_a_hold_that_times_out_comes_back_to_the_periods_the_account_still_has() -> None:
+def test_a_hold_that_times_out_restores_the_current_periods_only() -> None:
     play(LIMITED).play("""
         hold      ann  shop  50  until=500  id=one
         hold      ann  shop  40  until=600  id=two
         day       156  2 1 1
-        pass      500                                  # a new day, but she used nothing up in it so far
+        pass      500                                  # a new day without use so far
         used      ann   40   40   40
         day       156  3 2 1
         pay       ann  shop  5
@@ -150,16 +150,16 @@ def test_a_hold_that_times_out_comes_back_to_the_periods_the_account_still_has()
     """)
 
 
-def test_the_rest_of_a_post_comes_back() -> None:
+def test_the_released_rest_of_a_post_restores_its_limit() -> None:
     play(LIMITED).play("""
         hold      ann  shop  50  until=500  id=one
         post      one  shop  20  rest
         used      ann   20   20   20
         hold      ann  shop  50  until=500  id=two
         setrules  ann  0
-        void      two  shop                            # it was counted, whatever she lives under now
+        void      two  shop                            # it was counted, whatever her rule set is now
         used      ann   20   20   20
-        hold      ann  shop  50  until=500  id=three   # and this was not
+        hold      ann  shop  50  until=500  id=three   # this one was not counted
         setrules  ann  1
         void      three  shop
         used      ann   20   20   20
@@ -174,12 +174,12 @@ def test_purse_money_is_not_counted_against_the_wallet() -> None:
         used      ann    2    2    2
         hold      ann  shop   2  until=90              EXCEEDS_DAY_LIMIT
         refund    nothing  1                           ORIGINAL_NOT_FOUND
-        transfer  treasury  ann  2                     # 3 of her own are left, and two fit
+        transfer  treasury  ann  2                     # 3 of own money are left, 2 within the limit
         transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
     """)
 
 
-def test_a_wallet_holds_no_more_than_it_may() -> None:
+def test_a_balance_limit_is_exact() -> None:
     play("""
         rules     1  balance=100
         setrules  ann  1
@@ -188,13 +188,13 @@ def test_a_wallet_holds_no_more_than_it_may() -> None:
         pay       treasury  ann  41                    EXCEEDS_BALANCE_LIMIT
         hold      treasury  ann  41  until=100         EXCEEDS_BALANCE_LIMIT
         hold      treasury  ann  30  until=100  id=pay
-        pay       treasury  ann  11                    EXCEEDS_BALANCE_LIMIT     # what is on its way counts
+        pay       treasury  ann  11                    EXCEEDS_BALANCE_LIMIT     # money in transit counts
         pay       treasury  ann  10  id=gift
-        post      pay  ann  30                         # it was judged when it was held
+        post      pay  ann  30                         # checked when held
         balance   ann  100
         pay       ann  shop  100  id=lunch
         transfer  treasury  ann  100
-        refund    lunch  100                           # what comes back is not held up
+        refund    lunch  100                           # returned money is not limited
         balance   ann  200
         transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
         transfer  ann  bob  101
@@ -202,7 +202,7 @@ def test_a_wallet_holds_no_more_than_it_may() -> None:
     """)
 
 
-def test_an_account_that_is_not_in_force_can_only_give() -> None:
+def test_an_account_out_of_force_can_only_spend() -> None:
     play("""
         rules     1  from=50  until=100
         setrules  ann  1
@@ -217,15 +217,15 @@ def test_an_account_that_is_not_in_force_can_only_give() -> None:
         hold      treasury  ann  10  until=200  id=late
         at        100
         pay       treasury  ann  10                    RULE_SET_NOT_IN_FORCE
-        post      late  ann  10                        # that was said to her in time
+        post      late  ann  10                        # scheduled earlier
         pay       ann  shop  5   id=lunch
         refund    lunch  5
         transfer  ann  bob  30
     """)
 
 
-def test_each_payee_of_a_group_is_told_from_every_other() -> None:
-    """Payees are numbered as they join, and 64 of them share a word of bits: 33 is not 1, nor is 65."""
+def test_payees_of_a_group_are_distinguished() -> None:
+    """Payees are numbered in order of joining, and 64 of them share a word of bits: 33 and 65 differ from 1."""
     shops = [f"shop{number}" for number in range(1, 67)]
     opened = "".join(f"open {shop} MERCHANT\n" for shop in shops)
     groups = "group 1\ngroup 2\n" + "".join(f"join {1 + number % 2} {shop}\n" for number, shop in enumerate(shops))
@@ -236,7 +236,7 @@ def test_each_payee_of_a_group_is_told_from_every_other() -> None:
         table.play(f"pay ann {shop} 1 {'CREATED' if is_in_group else 'PAYEE_NOT_ALLOWED'}")
 
 
-def test_whom_own_money_may_reach() -> None:
+def test_payees_permitted_for_own_money() -> None:
     play("""
         group     1
         join      1  shop
@@ -280,7 +280,7 @@ def test_whom_own_money_may_reach() -> None:
     """)
 
 
-def test_whom_purse_money_may_reach() -> None:
+def test_payees_permitted_for_purse_money() -> None:
     play("""
         open      vault  VAULT
         rules     1  until=100  return=treasury  flags=persons
@@ -307,16 +307,16 @@ def test_whom_purse_money_may_reach() -> None:
     """)
 
 
-def test_what_one_pay_takes_from_a_purse_and_one_drop_puts_in() -> None:
+def test_limits_of_one_pay_and_one_drop_of_a_purse() -> None:
     play("""
         rules     1  until=100  return=treasury  single=4  balance=9  day=1  month=1  year=1  reserve=50
         programme 1  treasury  2
         members   1  Ann Bob
         seal      1
         drop      1  0..2  10                          EXCEEDS_BALANCE_LIMIT
-        drop      1  0..2  600                         EXCEEDS_BALANCE           # said first
+        drop      1  0..2  600                         EXCEEDS_BALANCE           # takes precedence
         drop      1  0..2  9
-        drop      1  0..2  10                          EXCEEDS_BALANCE_LIMIT     # though there is no purse to fill
+        drop      1  0..2  10                          EXCEEDS_BALANCE_LIMIT     # although no purse would be filled
         drop      1  0..2  9
         moved     nothing
         claim     1  Ann  ann
@@ -346,35 +346,35 @@ def test_rules_change_at_a_stated_time() -> None:
         due       200
         pay       ann  shop  50
         at        199
-        pay       ann  shop  50                        # up to 100 till then
+        pay       ann  shop  50                        # at most 100 until then
         day       156  2 1 1
         pay       ann  shop  50
         at        200
         pay       ann  shop  11                        EXCEEDS_DAY_LIMIT
         pay       ann  shop  10
-        used      ann   60  160  160                   # month and year are unlimited now
+        used      ann   60  160  160                   # month and year have no limit now
         due       nothing
     """)
 
 
-def test_the_last_word_on_what_is_to_come_counts() -> None:
+def test_the_last_scheduled_version_counts() -> None:
     play(LIMITED).play("""
         rules     1  single=10  effective=200
-        rules     1  single=20  effective=150          # in its place, though sooner
+        rules     1  single=20  effective=150          # replaces it, although earlier
         due       150
         at        150
         pay       ann  shop  21                        EXCEEDS_SINGLE_LIMIT
         pay       ann  shop  20
         at        200
-        pay       ann  shop  20                        # nothing is left of the first
+        pay       ann  shop  20                        # the first change has no effect
         rules     1  single=30  effective=300
-        pass      1_000                                # a frame that is late takes it on all the same
+        pass      1_000                                # a later frame applies it, too
         pay       ann  shop  30
         pay       ann  shop  31                        EXCEEDS_SINGLE_LIMIT
     """)
 
 
-def test_what_no_longer_fits_stays_and_can_only_shrink() -> None:
+def test_a_balance_above_a_new_limit_stays_and_can_only_shrink() -> None:
     play("""
         rules     1  balance=100  day=100
         setrules  ann  1
@@ -420,7 +420,7 @@ def test_a_programmes_rules_change_too_but_for_its_window() -> None:
     """)
 
 
-def test_a_merchant_keeps_money_ready_for_refunds() -> None:
+def test_a_merchant_keeps_its_refund_reserve() -> None:
     play("""
         rules     1  reserve=20
         setrules  shop  1
@@ -431,15 +431,15 @@ def test_a_merchant_keeps_money_ready_for_refunds() -> None:
         pay       shop  bob  31                        RESERVED_FOR_REFUNDS
         hold      shop  bob  31  until=90              RESERVED_FOR_REFUNDS
         hold      shop  bob  10  until=90
-        transfer  shop  bob  21                        RESERVED_FOR_REFUNDS      # what is held is not there
+        transfer  shop  bob  21                        RESERVED_FOR_REFUNDS      # held money is not available
         transfer  shop  bob  20
-        refund    lunch  20                            # that is what it is for
+        refund    lunch  20                            # the purpose of the reserve
         balance   shop  10
         transfer  shop  bob  1                         EXCEEDS_BALANCE
     """)
 
 
-def test_a_reserve_does_not_hold_issuance_back() -> None:
+def test_a_refund_reserve_does_not_limit_an_issuance_account() -> None:
     play("""
         rules     1  reserve=20  single=500  day=700
         setrules  issuance  1
@@ -450,7 +450,7 @@ def test_a_reserve_does_not_hold_issuance_back() -> None:
     """)
 
 
-def test_refunds_are_in_time_to_the_nanosecond() -> None:
+def test_the_refund_window_is_exact_to_the_nanosecond() -> None:
     play("""
         rules     1  window=2
         setrules  shop  1
@@ -463,18 +463,18 @@ def test_refunds_are_in_time_to_the_nanosecond() -> None:
         post      room  shop  50  id=night
         at        2_000_000_005
         refund    lunch  10                            REFUND_WINDOW_CLOSED
-        refund    lunch  100                           REFUND_WINDOW_CLOSED      # said before the amount is looked at
-        reverse   lunch  10                            # authority is not held up
+        refund    lunch  100                           REFUND_WINDOW_CLOSED      # takes precedence over the amount
+        reverse   lunch  10                            # a reversal by authority is not limited
         at        4_000_000_003
-        refund    night  10                            # a post counts from the post
+        refund    night  10                            # the window begins at the post
         at        4_000_000_004
         refund    night  10                            REFUND_WINDOW_CLOSED
         setrules  shop  0
-        refund    lunch  10                            # it is the payee's rule set of the day of the refund
+        refund    lunch  10                            # the payee's rule set at the time of the refund
     """)
 
 
-def test_a_drop_is_among_what_its_funder_may_give() -> None:
+def test_a_drop_counts_in_the_limits_of_its_funder() -> None:
     play("""
         open      fund  FUNDER
         transfer  treasury  fund  100
@@ -487,16 +487,16 @@ def test_a_drop_is_among_what_its_funder_may_give() -> None:
         day       156  1 1 1
         drop      1  0..3  11                          RESERVED_FOR_REFUNDS
         drop      1  0..3  10                          EXCEEDS_DAY_LIMIT
-        drop      1  0..2  10                          # what one payment may be is no matter of a drop
+        drop      1  0..2  10                          # the limit per payment does not apply to a drop
         used      fund  20  20  20
-        drop      1  0..2  10                          # there is nobody to give to, so nothing is used
+        drop      1  0..2  10                          # no purse is filled, so no limit is used
         used      fund  20  20  20
         drop      1  2..3  6                           EXCEEDS_DAY_LIMIT
         drop      1  2..3  5
     """)
 
 
-def test_what_is_dropped_from_issuance_is_minted_within_its_cap() -> None:
+def test_a_drop_from_issuance_counts_in_the_minting_cap() -> None:
     play("""
         rules     1  until=100  return=treasury
         rules     2  day=25

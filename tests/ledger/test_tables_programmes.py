@@ -1,10 +1,10 @@
-"""Programmes, purses and pays as tables: what is asked, what is answered, what moved."""
+"""Programmes, purses and pays as tables of operations, results and balances."""
 
 from __future__ import annotations
 
 from tests.ledger.table import play
 
-# Two programmes of ten each for Ann and Bob: 1 ends at 100 and pays anyone, 2 ends at 200 and pays shops only.
+# Two programmes with 10 each for Ann and Bob: 1 ends at 100 and pays everyone, 2 ends at 200 and pays shops only.
 PACKETS = """
     group     1
     join      1  shop
@@ -25,7 +25,7 @@ PACKETS = """
 """
 
 
-def test_a_pay_takes_purses_by_their_end_and_own_money_last() -> None:
+def test_a_pay_uses_purses_by_their_end_and_own_money_last() -> None:
     play(PACKETS).play("""
         pay       ann  shop  22
         moved     PAY_PURSE  1/0  shop  10
@@ -41,9 +41,9 @@ def test_a_pay_takes_purses_by_their_end_and_own_money_last() -> None:
     """)
 
 
-def test_a_purse_pays_only_whom_its_groups_allow() -> None:
+def test_a_purse_pays_only_payees_of_its_groups() -> None:
     play(PACKETS).play("""
-        pay       ann  cafe  16                        EXCEEDS_BALANCE           # 10 of purse 1, 5 of her own
+        pay       ann  cafe  16                        EXCEEDS_BALANCE           # 10 from purse 1, 5 of own money
         pay       ann  cafe  11
         moved     PAY_PURSE  1/0  cafe  10
         moved     PAY_OWN    ann  cafe   1
@@ -57,14 +57,14 @@ def test_a_purse_pays_only_whom_its_groups_allow() -> None:
         pay       ann  shop  10  own                   EXCEEDS_BALANCE
         pay       ann  shop   4  own
         moved     PAY_OWN    ann  shop   4
-        transfer  ann  bob    1                        EXCEEDS_BALANCE           # a transfer never touches purses
+        transfer  ann  bob    1                        EXCEEDS_BALANCE           # a transfer never uses purses
         join      2  cafe                              GROUP_NOT_FOUND
         leave     2  cafe                              GROUP_NOT_FOUND
         join      1  nobody                            ACCOUNT_NOT_FOUND
     """)
 
 
-def test_equal_ends_go_by_programme_and_then_by_member() -> None:
+def test_purses_with_equal_ends_are_ordered_by_programme_and_member() -> None:
     play("""
         rules     1  until=100  return=treasury
         programme 7  treasury  2  rules=1
@@ -101,7 +101,7 @@ def test_spending_ends_exactly_at_until_and_starts_exactly_at_from() -> None:
         pay       ann  shop  1
         at        99
         pay       ann  shop  1
-        drop      1  0..2  10                          # finds nobody to pay, and says so with success
+        drop      1  0..2  10                          # no purse to fill, which is no error
         moved     nothing
         expire    1  0..2                              PROGRAMME_NOT_EXPIRED
         at        100
@@ -113,7 +113,7 @@ def test_spending_ends_exactly_at_until_and_starts_exactly_at_from() -> None:
         moved     RETURN  1/1  treasury  10
         purse     1 0  0  EXPIRED  dropped=10  spent=2  returned=8  wallet=ann
         purse     1 1  0  EXPIRED  dropped=10  spent=0  returned=10
-        expire    1  0..2                              # all done
+        expire    1  0..2                              # all filled
         moved     nothing
         claim     1  Ann  ann                          PURSE_CLAIMED
         claim     1  Bob  bob                          PROGRAMME_EXPIRED
@@ -121,7 +121,7 @@ def test_spending_ends_exactly_at_until_and_starts_exactly_at_from() -> None:
     """)
 
 
-def test_claims_have_a_window_of_their_own() -> None:
+def test_claims_have_a_separate_window() -> None:
     play("""
         rules     1  until=100  return=treasury
         programme 1  treasury  3  claim=20..40
@@ -147,7 +147,7 @@ def test_claims_have_a_window_of_their_own() -> None:
         claim     1  Bob  bob                          CREDIT_ACCOUNT_CLOSED
         at        39
         claim     1  Bob  cafe
-        drop      1  0..3  10                          # the one who was left out
+        drop      1  0..3  10                          # the missing member
         moved     DROP  treasury  1/2  10
         moved     nothing
         at        40
@@ -156,7 +156,7 @@ def test_claims_have_a_window_of_their_own() -> None:
     """)
 
 
-def test_cohorts_come_in_order_and_are_sealed_once() -> None:
+def test_members_are_added_in_order_and_sealed_once() -> None:
     play("""
         rules     1  until=100  return=treasury
         rules     2  until=100
@@ -224,7 +224,7 @@ def test_a_drop_is_all_or_nothing() -> None:
         unblock   treasury  debit
         drop      1  1..2  300
         drop      1  0..3  351                         EXCEEDS_BALANCE
-        drop      1  0..3  350                         # Bob has his
+        drop      1  0..3  350                         # Bob's purse is claimed
         moved     DROP  treasury  1/0  350
         moved     DROP  treasury  1/2  350
         moved     nothing
@@ -233,7 +233,7 @@ def test_a_drop_is_all_or_nothing() -> None:
     """)
 
 
-def test_a_wallet_holds_sixteen_purses() -> None:
+def test_a_wallet_has_at_most_sixteen_purses() -> None:
     table = play("rules 1 until=100 return=treasury\nrules 2 until=200 return=treasury")
     table.play("programme 1 treasury 10\nprogramme 2 treasury 10")
     for programme in (1, 2):
@@ -243,14 +243,14 @@ def test_a_wallet_holds_sixteen_purses() -> None:
     table.play("".join(f"claim 2 {name} ann\n" for name in reversed(names)))
     table.play("".join(f"claim 1 {name} ann\n" for name in "ECADBF"))
     table.play("claim 1 G ann TOO_MANY_PURSES")
-    table.play("pay ann shop 47")  # fifteen whole purses and two of the sixteenth
+    table.play("pay ann shop 47")  # fifteen full purses and 2 of the sixteenth
     expected = [(1, member) for member in range(6)] + [(2, member) for member in range(10)]
     table.play("".join(f"moved PAY_PURSE {p}/{m} shop {2 if (p, m) == (2, 9) else 3}\n" for p, m in expected))
     table.play("""
         at        100
         claim     2  A  bob                            PURSE_CLAIMED
         claim     1  G  ann                            PROGRAMME_EXPIRED
-        expire    1  2..4                              # two of the sixteen are gone, in the middle of her list
+        expire    1  2..4                              # two of the sixteen ended, in the middle of her list
         pay       ann  shop  1
         moved     PAY_PURSE  2/9  shop  1
     """)
@@ -259,7 +259,7 @@ def test_a_wallet_holds_sixteen_purses() -> None:
     table.play("moved PAY_PURSE 3/0 shop 1\nmoved PAY_PURSE 3/1 shop 1")
 
 
-def test_four_groups_and_no_more_may_be_named() -> None:
+def test_a_rule_set_has_at_most_four_groups() -> None:
     play("""
         group     1
         group     64
@@ -273,7 +273,7 @@ def test_four_groups_and_no_more_may_be_named() -> None:
         claim     1  Ann  ann
         pay       ann  shop  1                         EXCEEDS_BALANCE
         join      4096  shop
-        join      4096  shop                           # joining twice is once
+        join      4096  shop                           # joining twice has one effect
         pay       ann  shop  1
         leave     4096  shop
         pay       ann  shop  1                         EXCEEDS_BALANCE
@@ -291,18 +291,18 @@ def test_overflow_of_a_drop_a_purse_and_an_expiry() -> None:
         programme 1  rich  2
         members   1  Ann Bob
         seal      1
-        drop      1  0..2  2^62                        OVERFLOWS_DEBITS          # the sum of both
+        drop      1  0..2  2^62                        OVERFLOWS_DEBITS          # the sum of both drops
         drop      1  0..2  2^62-1                      EXCEEDS_BALANCE
         transfer  rich  shop      2^62-1
         transfer  shop  rich      2^62-1
         transfer  treasury  shop  1
-        drop      1  0..2  2^61+1                      OVERFLOWS_DEBITS          # the funder's debits with it
+        drop      1  0..2  2^61+1                      OVERFLOWS_DEBITS          # the funder's debits, too
         drop      1  0..1  2^62
         claim     1  Ann  ann
         pay       ann  cafe  2^62  id=first
         refund    first  2^62
         pay       ann  cafe  2^62-1  id=second
-        pay       ann  shop  1                         OVERFLOWS_DEBITS          # all that the purse ever gave
+        pay       ann  shop  1                         OVERFLOWS_DEBITS          # the lifetime debits of the purse
         pay       ann  shop  1  own                    EXCEEDS_BALANCE
         refund    second  2^62-1
         purse     1 0  2^62  CLAIMED  dropped=2^62  spent=2^63-1  refunded=2^63-1
@@ -315,7 +315,7 @@ def test_overflow_of_a_drop_a_purse_and_an_expiry() -> None:
     """)
 
 
-# Threshold vouchers of ten each for Ann: 1 pays in payments of 20 and more, 2 of 30 and more; 3 in any.
+# Threshold vouchers of 10 each for Ann: 1 pays in payments ≥ 20, 2 in payments ≥ 30, 3 in all payments.
 VOUCHERS = """
     rules     1  until=100  return=treasury  least=20
     rules     2  until=200  return=treasury  least=30
@@ -340,13 +340,13 @@ VOUCHERS = """
 """
 
 
-def test_a_purse_is_passed_over_in_payments_below_its_least() -> None:
+def test_a_purse_is_skipped_in_payments_below_its_minimum() -> None:
     play(VOUCHERS).play("""
-        pay       ann  shop  19                        # one below: only the purse that has no least
+        pay       ann  shop  19                        # one below: only the purse without a minimum
         moved     PAY_PURSE  3/0  shop  10
         moved     PAY_OWN    ann  shop   9
         moved     nothing
-        pay       ann  shop  20                        # at it
+        pay       ann  shop  20                        # at the minimum
         moved     PAY_PURSE  1/0  shop  10
         moved     PAY_OWN    ann  shop  10
         moved     nothing
@@ -354,12 +354,12 @@ def test_a_purse_is_passed_over_in_payments_below_its_least() -> None:
         moved     PAY_OWN    ann  shop  29
         moved     nothing
         transfer  treasury  ann  50
-        pay       ann  shop  31                        # above it
+        pay       ann  shop  31                        # above the minimum
         moved     PAY_PURSE  2/0  shop  10
         moved     PAY_OWN    ann  shop  21
     """)
     play(VOUCHERS).play("""
-        pay       ann  shop  30                        # the whole payment counts, not what the purse gives of it
+        pay       ann  shop  30                        # the whole payment counts, not the purse's part
         moved     PAY_PURSE  1/0  shop  10
         moved     PAY_PURSE  2/0  shop  10
         moved     PAY_PURSE  3/0  shop  10
@@ -375,7 +375,7 @@ def test_a_purse_is_passed_over_in_payments_below_its_least() -> None:
     """)
 
 
-def test_a_hold_takes_purses_by_its_own_amount_and_a_post_by_what_is_held() -> None:
+def test_the_least_payment_applies_to_the_amount_of_the_hold() -> None:
     play(VOUCHERS).play("""
         hold      ann  shop  19  until=90  id=small
         purse     1 0  10
@@ -383,13 +383,13 @@ def test_a_hold_takes_purses_by_its_own_amount_and_a_post_by_what_is_held() -> N
         held      small  19  own=9
         hold      ann  shop  20  until=90  id=large
         purse     1 0  0  pending=10
-        post      large  shop  1  rest                 # judged when it was held
+        post      large  shop  1  rest                 # checked when held
         moved     PAY_PURSE  1/0  shop  1
         purse     1 0  9
     """)
 
 
-def test_a_least_payment_gates_nothing_that_comes_back() -> None:
+def test_a_least_payment_does_not_limit_returned_money() -> None:
     play(VOUCHERS).play("""
         pay       ann  shop  30  id=dinner
         refund    dinner  5
@@ -407,7 +407,7 @@ def test_a_least_payment_gates_nothing_that_comes_back() -> None:
     """)
 
 
-def test_a_least_payment_changes_at_a_stated_time_and_keeps_no_reserve() -> None:
+def test_a_least_payment_changes_at_a_future_time_without_a_reserve() -> None:
     play(VOUCHERS).play("""
         rules     1  until=100  return=treasury  least=5  effective=50
         pass      49
@@ -418,7 +418,7 @@ def test_a_least_payment_changes_at_a_stated_time_and_keeps_no_reserve() -> None
         moved     PAY_PURSE  1/0  shop  6
         setrules  shop  2
         refund    nothing  1                           ORIGINAL_NOT_FOUND
-        transfer  shop  cafe  12                       # an account keeps nothing for refunds under such rules
+        transfer  shop  cafe  12                       # an account has no refund reserve under such rules
         balance   shop  0
         rules     9  least=-1                          AMOUNT_MUST_BE_POSITIVE
     """)

@@ -1,4 +1,4 @@
-"""Every byte and every flag of every kind: what a kind does not use must be zero, what it does not know is refused."""
+"""Every byte and every flag of every kind: unused bytes must be zero, unknown flags are refused."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sycee.ledger.operation_table import TABLE
 from sycee.ledger.state import LedgerState
 from sycee.testing.naive import NaiveLedger
 
-# A line, which bytes from 24 on it uses beside those of its note, and the flags it knows; "no note" where those are
-# used otherwise. DEFINE_CURRENCY and UPGRADE hold names, SEAL_COHORT a digest: any byte of them may be anything.
+# A line, its bytes from 24 on except those of its note, and its flags; "no note": other fields use these bytes.
+# Names in DEFINE_CURRENCY and UPGRADE, and the digest in SEAL_COHORT, may have any bytes.
 RECORDS = """
     currency 1 UTC                               | 32-80 80-84                       | 0
     group 1                                      | 80-84                             | 0
@@ -64,12 +64,12 @@ RECORDS = """
     settle 1 2 5                                 | 24-32 80-92                       | 0 1
 """
 ROWS = [tuple(part.strip() for part in line.split("|")) for line in RECORDS.strip().splitlines()]
-# Small numbers, each bit, and all of them.
+# Small numbers, each bit, and all bits.
 FLAGS = [*range(32), *(1 << bit for bit in range(5, 16)), LINKED | 1, LINKED | 3, LINKED | 4, 0x7FFF, 0xFFFF]
 
 
 def answers(records: Array) -> list[Result | None]:
-    """What both sides answer to each record by itself, by its bytes alone; None for what must be judged."""
+    """Return the code of each record by its bytes alone, equal on both sides; None if the state decides."""
     found: list[Result | None] = []
     state, twin = LedgerState(), NaiveLedger()
     for at in range(records.size):
@@ -86,7 +86,7 @@ def test_every_kind_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(("line", "used", "flags"), ROWS)
-def test_each_byte_that_a_kind_does_not_use_must_be_zero(line: str, used: str, flags: str) -> None:
+def test_unused_bytes_of_a_kind_must_be_zero(line: str, used: str, flags: str) -> None:
     record = Verbs().record(line)
     assert answers(record) == [None]
     ranges = [tuple(map(int, part.split("-"))) for part in used.split() if "-" in part]
@@ -102,7 +102,7 @@ def test_each_byte_that_a_kind_does_not_use_must_be_zero(line: str, used: str, f
 
 
 @pytest.mark.parametrize(("line", "used", "flags"), ROWS)
-def test_a_kind_knows_its_flags_and_no_others(line: str, used: str, flags: str) -> None:
+def test_a_kind_accepts_its_flags_and_no_others(line: str, used: str, flags: str) -> None:
     record = Verbs().record(line)
     kind = Kind(int(record["kind"][0]))
     known = set(map(int, flags.split()))
@@ -113,7 +113,7 @@ def test_a_kind_knows_its_flags_and_no_others(line: str, used: str, flags: str) 
     assert refused == [flag for flag in FLAGS if flag not in known]
 
 
-def test_numbers_that_name_no_kind() -> None:
+def test_unknown_kind_numbers() -> None:
     records = np.repeat(Verbs().record("group 1"), 300)
     records["kind"] = [*range(299), 65_535]
     named = [

@@ -1,4 +1,4 @@
-"""Refunds as tables: back the way it came, or to suspense where that cannot be."""
+"""Refunds as tables: to the same purses and accounts, or to suspense where these cannot receive."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tests.ledger.test_tables_programmes import PACKETS
 REFUNDED = (
     PACKETS
     + """
-    pay       ann  shop  22  id=lunch                  # 10 of purse 1, 10 of purse 2, 2 of her own
+    pay       ann  shop  22  id=lunch                  # 10 from purse 1, 10 from purse 2, 2 of own money
 """
 )
 
 
-def test_refunds_are_slices_of_own_money_and_then_the_purses_from_the_last() -> None:
+def test_refunds_return_own_money_first_and_then_purses_in_reverse() -> None:
     play(REFUNDED).play("""
         refund    lunch  1
         moved     REFUND_OWN    shop  ann  1
@@ -32,11 +32,11 @@ def test_refunds_are_slices_of_own_money_and_then_the_purses_from_the_last() -> 
         purse     1 0  10  CLAIMED  spent=10  refunded=10
         purse     2 0  10  CLAIMED  spent=10  refunded=10
         balance   ann  5
-        pay       ann  shop  20                        # what came back may be spent again
+        pay       ann  shop  20                        # refunded money can be spent again
     """)
 
 
-def test_refunds_need_a_pay_that_stands_and_money_to_give_back() -> None:
+def test_refunds_need_a_successful_pay_and_money() -> None:
     play(REFUNDED).play("""
         refund    nothing  1                           ORIGINAL_NOT_FOUND
         transfer  shop  bob  1  id=sent
@@ -58,25 +58,25 @@ NEARLY_FULL = """
     transfer  issuance  a  2^62
     transfer  a  {name}  2^62-1
     transfer  {name}  a  2^62-1
-    transfer  a  {name}  {last}                        # 5 more may ever be credited
+    transfer  a  {name}  {last}                        # 5 more can be credited
 """
 
 
-def test_overflow_is_judged_for_the_whole_refund() -> None:
+def test_overflow_is_checked_for_the_whole_refund() -> None:
     play(REFUNDED + NEARLY_FULL.format(name="ann", last="2^62-10")).play("""
-        refund    lunch  6                             OVERFLOWS_CREDITS         # though 2 of them are for her
+        refund    lunch  6                             OVERFLOWS_CREDITS         # although 2 of them are for her
         refund    lunch  5
         moved     REFUND_OWN    shop  ann   2
         moved     REFUND_PURSE  shop  2/0   3
-        refund    lunch  17                            # nothing of these is for her
+        refund    lunch  17                            # none of these is for her
     """)
 
 
-def test_overflow_of_what_goes_home_from_a_purse_that_is_over_by_time_alone() -> None:
+def test_overflow_of_a_refund_to_a_purse_after_its_end() -> None:
     play(REFUNDED + NEARLY_FULL.format(name="treasury", last="2^62-1_005")).play("""
-        at        100                                  # nobody expired purse 1 yet
-        refund    lunch  16                            OVERFLOWS_CREDITS         # though 4 of them go home
-        refund    lunch  12                            # nothing goes home
+        at        100                                  # purse 1 is not expired yet
+        refund    lunch  16                            OVERFLOWS_CREDITS         # although 4 go to the return account
+        refund    lunch  12                            # nothing goes to the return account
         refund    lunch  6                             OVERFLOWS_CREDITS
         refund    lunch  5
         moved     REFUND_PURSE  shop  1/0       5
@@ -85,9 +85,9 @@ def test_overflow_of_what_goes_home_from_a_purse_that_is_over_by_time_alone() ->
     """)
 
 
-def test_after_expiry_a_purses_part_goes_home_at_once() -> None:
+def test_after_expiry_a_purses_part_returns_at_once() -> None:
     play(REFUNDED).play("""
-        at        100                                  # purse 1 is over by time, though nobody expired it yet
+        at        100                                  # purse 1 is past its end, but not expired yet
         refund    lunch  16
         moved     REFUND_OWN    shop  ann        2
         moved     REFUND_PURSE  shop  2/0       10
@@ -105,7 +105,7 @@ def test_after_expiry_a_purses_part_goes_home_at_once() -> None:
     """)
 
 
-def test_what_cannot_be_credited_goes_to_suspense() -> None:
+def test_money_that_cannot_be_credited_goes_to_suspense() -> None:
     play(REFUNDED).play("""
         open      other  SUSPENSE
         block     ann  credit

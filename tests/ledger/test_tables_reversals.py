@@ -1,4 +1,4 @@
-"""Reversals and blocks as tables: by authority, as far as money is there, and what is missing stays on record."""
+"""Reversals and blocks as tables: by authority, with available money, and a claim on record for the rest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.ledger.test_tables_programmes import PACKETS
 from tests.ledger.test_tables_refunds import REFUNDED
 
 
-def test_a_transfer_is_reversed_as_far_as_money_is_there() -> None:
+def test_a_transfer_is_reversed_as_far_as_money_is_available() -> None:
     play("""
         transfer  treasury  ann  100  id=wrong
         transfer  ann  bob  60
@@ -17,9 +17,9 @@ def test_a_transfer_is_reversed_as_far_as_money_is_there() -> None:
         moved     nothing
         owed      order  50
         balance   ann  0
-        reverse   wrong  61                            EXCEEDS_REFUNDABLE        # 40 came back
+        reverse   wrong  61                            EXCEEDS_REFUNDABLE        # 40 were reversed
         reverse   wrong  60  id=second
-        moved     nothing                              # there is nothing: the whole of it is a claim
+        moved     nothing                              # no money: all of it is a claim
         owed      second  60
         transfer  treasury  ann  70
         reverse   wrong  60  id=third
@@ -34,11 +34,11 @@ def test_a_transfer_is_reversed_as_far_as_money_is_there() -> None:
     """)
 
 
-def test_a_reversal_goes_back_the_way_the_pay_came() -> None:
+def test_a_reversal_returns_money_to_the_purses_of_the_pay() -> None:
     play(REFUNDED).play("""
         refund    lunch  1
         moved     REFUND_OWN  shop  ann  1
-        block     shop  both  COURT_ORDER              # no block of the payee holds it up
+        block     shop  both  COURT_ORDER              # a block of the payee does not stop it
         reverse   lunch  8
         moved     REVERSAL_OWN    shop  ann  1
         moved     REVERSAL_PURSE  shop  2/0  7
@@ -47,9 +47,9 @@ def test_a_reversal_goes_back_the_way_the_pay_came() -> None:
         reverse   lunch  5
         moved     REVERSAL_PURSE  shop  2/0  3
         moved     REVERSAL_PURSE  shop  1/0  2
-        moved     RETURN  1/0  treasury  2             # purse 1 is over
+        moved     RETURN  1/0  treasury  2             # purse 1 ended
         unblock   shop  debit  COURT_ORDER
-        refund    lunch  9                             EXCEEDS_REFUNDABLE        # both count together
+        refund    lunch  9                             EXCEEDS_REFUNDABLE        # both are summed
         block     treasury  credit
         refund    lunch  8
         moved     REFUND_PURSE     shop  1/0  8
@@ -57,7 +57,7 @@ def test_a_reversal_goes_back_the_way_the_pay_came() -> None:
     """)
 
 
-def test_what_is_taken_back_from_is_closed_or_blocked() -> None:
+def test_a_reversal_debits_a_blocked_account_and_not_a_closed_one() -> None:
     play("""
         transfer  treasury  ann  10
         transfer  ann  shop  10  id=sent
@@ -66,13 +66,13 @@ def test_what_is_taken_back_from_is_closed_or_blocked() -> None:
         moved     REVERSAL_SUSPENSE  shop  suspense  4
         transfer  shop  bob  6
         close     shop
-        reverse   sent  6  id=order                    # a closed account has nothing, which is no refusal
+        reverse   sent  6  id=order                    # a closed account has no money, which is no refusal
         moved     nothing
         owed      order  6
     """)
 
 
-def test_what_is_held_is_not_there_to_be_taken() -> None:
+def test_held_money_is_not_reversed() -> None:
     play("""
         transfer  treasury  shop  50  id=sent
         hold      shop  bob  30  until=100
@@ -85,7 +85,7 @@ def test_what_is_held_is_not_there_to_be_taken() -> None:
     """)
 
 
-def test_a_reversal_ignores_limits_and_uses_nothing_up() -> None:
+def test_a_reversal_ignores_limits_and_uses_none() -> None:
     play("""
         transfer  treasury  ann  50
         pay       ann  shop  50  id=lunch
@@ -99,7 +99,7 @@ def test_a_reversal_ignores_limits_and_uses_nothing_up() -> None:
     """)
 
 
-def test_posts_are_reversed_and_waterfalls_are_no_legs() -> None:
+def test_posts_are_reversed_without_their_waterfall() -> None:
     play("""
         open      vault  VAULT
         open      way    IN_TRANSIT
@@ -117,7 +117,7 @@ def test_posts_are_reversed_and_waterfalls_are_no_legs() -> None:
     """)
 
 
-def test_what_was_paid_to_issuance_comes_back_whole() -> None:
+def test_money_paid_to_issuance_is_reversed_in_full() -> None:
     play("""
         transfer  treasury  issuance  400  id=burnt
         reverse   burnt  400
@@ -141,7 +141,7 @@ def test_a_suspense_account_that_was_paid_reverses_to_itself() -> None:
     """)
 
 
-def test_overflow_is_judged_for_the_whole_reversal() -> None:
+def test_overflow_is_checked_for_the_whole_reversal() -> None:
     play("""
         open      a  WALLET
         open      b  WALLET
@@ -151,33 +151,33 @@ def test_overflow_is_judged_for_the_whole_reversal() -> None:
         transfer  b  c  2^62-1
         transfer  c  b  2^62-1
         transfer  b  c  2^62-1
-        reverse   all  2                               OVERFLOWS_DEBITS          # though one is all there is
+        reverse   all  2                               OVERFLOWS_DEBITS          # although only one is available
         reverse   all  1
         moved     REVERSAL_OWN  b  a  1
-        reverse   all  1                               OVERFLOWS_DEBITS          # not even for a claim
+        reverse   all  1                               OVERFLOWS_DEBITS          # also for a claim
         transfer  issuance  a  2^62-1_001
         transfer  a  shop  500  id=first
         transfer  a  shop  500  id=second
         reverse   first   500
         reverse   second  500                          OVERFLOWS_CREDITS
         transfer  shop  bob  500
-        reverse   second  500                          OVERFLOWS_CREDITS         # nor here
+        reverse   second  500                          OVERFLOWS_CREDITS         # not here either
         block     a  credit
-        reverse   second  500                          # the suspense account has room
+        reverse   second  500                          # the suspense account can receive
         moved     nothing
     """)
 
 
-def test_reasons_stand_side_by_side() -> None:
+def test_several_reasons_block_an_account_together() -> None:
     play("""
         transfer  treasury  ann  10
         block     ann  debit   COURT_ORDER
         block     ann  both    DECEASED
-        block     ann  debit   COURT_ORDER             # twice is once
+        block     ann  debit   COURT_ORDER             # a second block for the reason has no effect
         reasons   ann  debit=COURT_ORDER,DECEASED  credit=DECEASED
         unblock   ann  debit   COURT_ORDER
-        transfer  ann  bob  1                          DEBIT_ACCOUNT_BLOCKED     # the other reason stands
-        unblock   ann  debit   SANCTIONS               # which never stood
+        transfer  ann  bob  1                          DEBIT_ACCOUNT_BLOCKED     # the other reason remains
+        unblock   ann  debit   SANCTIONS               # a reason that was never set
         unblock   ann  credit  DECEASED
         reasons   ann  debit=DECEASED
         transfer  treasury  ann  1
@@ -195,16 +195,16 @@ def test_reasons_stand_side_by_side() -> None:
     """)
 
 
-def test_a_drop_and_a_claim_find_blocks_in_their_way() -> None:
+def test_blocks_stop_a_drop_and_a_claim() -> None:
     play(PACKETS).play("""
         block     bob  credit  SANCTIONS
         claim     1  Bob  bob                          CREDIT_ACCOUNT_BLOCKED
         unblock   bob  credit  SANCTIONS
         block     bob  debit   SANCTIONS
-        claim     1  Bob  bob                          # which takes nothing from him
+        claim     1  Bob  bob                          # it debits nothing
         pay       bob  shop  1  purses                 DEBIT_ACCOUNT_BLOCKED
         block     treasury  debit  REQUEST
-        drop      1  0..2  10                          DEBIT_ACCOUNT_BLOCKED     # though there is no purse to fill
+        drop      1  0..2  10                          DEBIT_ACCOUNT_BLOCKED     # although no purse would be filled
         unblock   treasury  debit  REQUEST
         drop      1  0..2  10
     """)
@@ -213,7 +213,7 @@ def test_a_drop_and_a_claim_find_blocks_in_their_way() -> None:
 # --- final ---
 
 
-def test_what_an_account_received_as_final_is_never_reversed() -> None:
+def test_a_final_transfer_is_never_reversed() -> None:
     play("""
         rules     1  flags=final
         setrules  shop  1
@@ -224,13 +224,13 @@ def test_what_an_account_received_as_final_is_never_reversed() -> None:
         post      held      shop   10  id=posted
         transfer  shop      bob    20  id=onward
         reverse   settled  1                           ORIGINAL_NOT_REVERSIBLE
-        reverse   settled  41                          ORIGINAL_NOT_REVERSIBLE   # before the amount is looked at
-        reverse   lunch    1                           # only transfers are final
+        reverse   settled  41                          ORIGINAL_NOT_REVERSIBLE   # takes precedence over the amount
+        reverse   lunch    1                           # only transfers can be final
         reverse   posted   1
-        reverse   onward   1                           # and only for the account that has the flag
+        reverse   onward   1                           # only for the account with the flag
         transfer  ann  shop  999  id=poor              EXCEEDS_BALANCE
         reverse   poor  1                              ORIGINAL_WAS_REFUSED
-        transfer  shop  ann  38                        # the payee may give it back
+        transfer  shop  ann  38                        # the payee may return it
     """)
 
 
@@ -242,7 +242,7 @@ def test_a_transfer_is_final_by_the_rules_of_the_time_when_it_was_received() -> 
         transfer  treasury  shop  1  id=before
         setrules  shop  1
         transfer  treasury  shop  1  id=final
-        rules     1  effective=50                      # the coming version is no longer final
+        rules     1  effective=50                      # the next version is not final
         rules     2  flags=final  effective=50
         pass      49
         transfer  treasury  shop  1  id=still
@@ -261,7 +261,7 @@ def test_a_transfer_is_final_by_the_rules_of_the_time_when_it_was_received() -> 
     """)
 
 
-def test_a_final_transfer_of_a_chain_that_was_undone_is_none() -> None:
+def test_a_final_transfer_of_an_undone_chain_does_not_exist() -> None:
     play("""
         rules     1  flags=final
         setrules  shop  1

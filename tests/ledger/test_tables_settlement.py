@@ -1,4 +1,4 @@
-"""Settlement of batches in several currencies, whose they are, and their numbers (docs/reference/ledger.md §10)."""
+"""Settlement of batches in several currencies, their operators and their numbers (docs/reference/ledger.md §10)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sycee.ledger import operations
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind
 
-# Three currencies. The clearing house, operator 1, keeps an account of each bank in each; bank 2 keeps one by itself.
+# Three currencies. The clearing house, operator 1, has an account of each bank in each currency; bank 2 operates one.
 HOUSE = """
     at        0
     currency  156  Asia/Shanghai
@@ -47,7 +47,7 @@ HOUSE = """
     transfer  penny    cat-usd  150
     transfer  fen      other    10
 """
-# Ann gives yuan to Bob for his euros, and to Cat for dollars that go to Bob: each leg in its own currency.
+# Ann pays yuan to Bob for euros, and yuan to Cat for dollars that go to Bob: each leg has its own currency.
 LEGS = """
     stage     1  ann-cny  bob-cny  900
     stage     1  bob-eur  ann-eur  120
@@ -88,7 +88,7 @@ def test_payment_against_payment_in_three_currencies() -> None:
     """)
 
 
-# What is wrong with one leg, in whichever currency it is, and what then becomes of all of them.
+# A fault of one leg, in any currency, and the resulting code of the whole batch.
 WRONG = {
     "ann closes": ("transfer ann-cny bob-cny 1_000 ; close ann-cny", "DEBIT_ACCOUNT_CLOSED"),
     "the euros' receiver closes": ("close ann-eur", "CREDIT_ACCOUNT_CLOSED"),
@@ -116,7 +116,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("before", "code"), WRONG.values(), ids=WRONG)
-def test_one_leg_stops_all_of_them(before: str, code: str) -> None:
+def test_one_refused_leg_stops_the_batch(before: str, code: str) -> None:
     table = house().play(LEGS)
     for line in before.split(" ; "):
         table.play(line)
@@ -128,15 +128,15 @@ def test_one_leg_stops_all_of_them(before: str, code: str) -> None:
     assert {name: table.account_of(name).balance for name in accounts} == balances
 
 
-def test_each_account_is_judged_on_its_own_net() -> None:
-    """An account has one currency: what the same bank gets in another one helps it nothing."""
+def test_limits_apply_to_the_net_amount_of_each_account() -> None:
+    """An account has one currency: incoming money in another currency does not cover its debits."""
     house().play("""
         rules     1  day=20
         setrules  ann-cny  1
         stage     1  ann-cny  bob-cny  120
         stage     1  bob-cny  ann-cny  100
         stage     1  bob-eur  ann-eur  100
-        settle    1  3  320                           # 20 on balance
+        settle    1  3  320                           # net amount 20
         used      ann-cny  20  20  20
         stage     2  ann-cny  bob-cny  1
         stage     2  bob-eur  ann-eur  30
@@ -145,14 +145,14 @@ def test_each_account_is_judged_on_its_own_net() -> None:
         settle    2  2  31
         stage     3  bob-eur  ann-eur  1
         stage     3  ann-cny  bob-cny  1
-        settle    3  2  2                             EXCEEDS_BALANCE           # no euro is left
+        settle    3  2  2                             EXCEEDS_BALANCE           # no euros left
     """)
 
 
-# --- whose batch it is ---
+# --- operator of a batch ---
 
 
-def test_a_stranger_stages_settles_and_discards_nothing() -> None:
+def test_another_operator_stages_settles_and_discards_nothing() -> None:
     house().play("""
         stage     1  ann-cny  bob-cny  900
         batch     1  1  900  operator=1
@@ -161,9 +161,9 @@ def test_a_stranger_stages_settles_and_discards_nothing() -> None:
         settle    1  1  900  operator=2               BATCH_OF_ANOTHER_OPERATOR
         discard   1  1  900  operator=2               BATCH_OF_ANOTHER_OPERATOR
         settle    1  1  900  operator=0               BATCH_OF_ANOTHER_OPERATOR
-        settle    1  9  1    operator=2               BATCH_OF_ANOTHER_OPERATOR  # and learns nothing of what is in it
-        stage     1  bob-eur  ann-eur  120            # its own, in another currency
-        stage     1  ann-cny  other    7              # and to whomever
+        settle    1  9  1    operator=2               BATCH_OF_ANOTHER_OPERATOR  # and reveals nothing of the batch
+        stage     1  bob-eur  ann-eur  120            # own account, in another currency
+        stage     1  ann-cny  other    7              # to any payee
         settle    1  3  1_027
         balance   other  17
         stage     2  other    another  5
@@ -179,24 +179,24 @@ def test_a_stranger_stages_settles_and_discards_nothing() -> None:
 # --- numbers ---
 
 
-def test_a_new_batch_takes_the_next_number() -> None:
+def test_a_new_batch_has_the_next_number() -> None:
     house().play("""
         stage     2  ann-cny  bob-cny  1              BATCH_NOT_FOUND
         settle    1  1  1                             BATCH_NOT_FOUND
-        stage     1  ann-cny  bob-eur  1              CURRENCIES_MUST_MATCH     # a refusal begins none
+        stage     1  ann-cny  bob-eur  1              CURRENCIES_MUST_MATCH     # a refused payment begins no batch
         settle    1  1  1                             BATCH_NOT_FOUND
         stage     1  ann-cny  bob-cny  1
         stage     3  ann-cny  bob-cny  1              BATCH_NOT_FOUND
         stage     2  other    ann-cny  2
         stage     3  ann-cny  bob-cny  3
         settle    2  1  2  operator=2
-        stage     1  ann-cny  bob-cny  4              # older ones go on
+        stage     1  ann-cny  bob-cny  4              # older batches stay open
         settle    1  2  5
         batch     3  1  3
     """)
 
 
-def test_a_number_is_never_used_again() -> None:
+def test_a_batch_number_is_never_reused() -> None:
     house().play("""
         stage     1  ann-cny  bob-cny  1
         settle    1  1  1
@@ -214,8 +214,8 @@ def test_a_number_is_never_used_again() -> None:
     """)
 
 
-def test_rows_are_used_again() -> None:
-    """Memory is proportional to what is open, and payments keep their order in rows that were used before."""
+def test_rows_of_finished_batches_are_reused() -> None:
+    """Memory is proportional to open batches, and payments keep their order in reused rows."""
     table = house()
     for first in range(1, 400, 4):
         table.play(f"""
@@ -242,13 +242,13 @@ def test_rows_are_used_again() -> None:
     assert not state.batches["number"].any()
 
 
-def test_the_last_number() -> None:
+def test_the_last_batch_number() -> None:
     table = house()
     table.sides.state.tables.counters[constants.NEWEST_BATCH] = table.sides.twin.newest_batch = limits.BATCHES_MAX - 1
     table.play("""
         stage     2^32-1  ann-cny  bob-cny  1
         settle    2^32-1  1  1
-        stage     2^32-1  ann-cny  bob-cny  1         BATCH_DONE                # there is no other one
+        stage     2^32-1  ann-cny  bob-cny  1         BATCH_DONE                # no further number exists
         stage     1       ann-cny  bob-cny  1         BATCH_DONE
         settle    2^32-1  1  1                        BATCH_DONE
     """)
@@ -281,7 +281,7 @@ house().play('''
     stage     1  ann-cny  bob-cny  2
     stage     1  ann-cny  bob-eur  3              CURRENCIES_MUST_MATCH
     stage     1  ann-cny  bob-cny  3              TOO_MANY_PAYMENTS
-    stage     1  ann-cny  bob-cny  2^63-1         TOO_MANY_PAYMENTS     # before OVERFLOWS_CREDITS
+    stage     1  ann-cny  bob-cny  2^63-1         TOO_MANY_PAYMENTS     # takes precedence over OVERFLOWS_CREDITS
     settle    1  2  3
     moved     SETTLEMENT  ann-cny  bob-cny  1
     moved     SETTLEMENT  ann-cny  bob-cny  2
@@ -294,7 +294,7 @@ house().play('''
 
 
 def test_with_a_lower_limit_a_full_batch_is_settled_or_discarded() -> None:
-    """Interpreted kernels read the limit when they are imported."""
+    """Interpreted kernels read the limit at import."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::RuntimeWarning", "-c", LOWERED],
         cwd=Path(__file__).resolve().parents[2],
@@ -325,11 +325,11 @@ def test_open_batches_are_found_among_thousands() -> None:
     staged = [
         operations.stage(next(ids), batch=number, debit=2, credit=4, amount=number) for number in range(1, count + 1)
     ]
-    # Two in three go, from the middle, and the others are still found.
+    # Two thirds of the batches end, from the middle, and the others are still found.
     gone = [*settled(range(2, count, 3)), *settled(range(3, count, 3), discard=True)]
     left = settled(range(1, count + 1, 3))
     for records in (opened, staged, gone, left):
         assert {code for code, _ in sides.frame(0, np.concatenate(records))} == {Result.CREATED}
     again = sides.frame(0, np.concatenate(settled(range(1, count, 100))))
     assert {code for code, _ in again} == {Result.BATCH_DONE}
-    assert sides.state.batches["number"].tolist().count(0) == sides.state.batches.size - 1  # the last is open
+    assert sides.state.batches["number"].tolist().count(0) == sides.state.batches.size - 1  # the last batch is open

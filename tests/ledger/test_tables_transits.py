@@ -1,4 +1,4 @@
-"""Money on its way to and from banks as tables: send, confirm, reject, sweep, and the waterfall."""
+"""Money in transit to and from banks as tables: send, confirm, reject, sweep and waterfall."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_a_shop_is_swept_in_the_evening() -> None:
     play(WAYS).play("""
         rules     1  reserve=20
         setrules  shop  1
-        send      shop  vault  2^62  upto              EXCEEDS_BALANCE           # there is nothing to sweep
+        send      shop  vault  2^62  upto              EXCEEDS_BALANCE           # no money to sweep
         transfer  treasury  shop  20
-        send      shop  vault  2^62  upto              EXCEEDS_BALANCE           # nothing but the reserve
+        send      shop  vault  2^62  upto              EXCEEDS_BALANCE           # only the reserve
         transfer  treasury  shop  100
         hold      shop  bob  7  until=100
         send      shop  vault  2^62  upto  id=sweep
@@ -51,14 +51,14 @@ def test_a_shop_is_swept_in_the_evening() -> None:
         moved     CONFIRM  way  vault  93
         balance   shop  27
         transfer  treasury  shop  50
-        send      shop  vault  30  upto  id=some       # at most so much
+        send      shop  vault  30  upto  id=some       # at most this amount
         moved     SEND  shop  way  30
-        send      issuance  vault  5  upto             # an issuance account has all of it
+        send      issuance  vault  5  upto             # an issuance account sends the full amount
         moved     SEND  issuance  way  5
     """)
 
 
-def test_who_may_take_part_in_a_send() -> None:
+def test_accounts_permitted_in_a_send() -> None:
     play(WAYS).play("""
         currency  978  Europe/Paris
         open      euros  SUSPENSE  currency=978
@@ -67,7 +67,7 @@ def test_who_may_take_part_in_a_send() -> None:
         send      nobody  ann     1                    DEBIT_ACCOUNT_NOT_FOUND
         send      vault   nobody  1                    CREDIT_ACCOUNT_NOT_FOUND
         send      vault   ann     1  via=nobody        TRANSIT_ACCOUNT_NOT_FOUND
-        send      vault   ann     1  via=shop          TRANSIT_ACCOUNT_NOT_FOUND # it is none
+        send      vault   ann     1  via=shop          TRANSIT_ACCOUNT_NOT_FOUND # not an IN_TRANSIT account
         send      vault   ann     1  via=tube          CURRENCIES_MUST_MATCH
         send      vault   zoe     1                    CURRENCIES_MUST_MATCH
         send      vault   vault   1                    ACCOUNTS_MUST_BE_DIFFERENT
@@ -88,7 +88,7 @@ def test_who_may_take_part_in_a_send() -> None:
     """)
 
 
-def test_money_in_transit_is_moved_by_nothing_else() -> None:
+def test_only_confirm_and_reject_move_money_in_transit() -> None:
     play(WAYS).play("""
         send      vault  ann  80
         transfer  way  bob    1                        ACCOUNT_IS_IN_TRANSIT
@@ -112,7 +112,7 @@ def test_money_in_transit_is_moved_by_nothing_else() -> None:
     """)
 
 
-def test_a_reject_brings_money_back_whatever_the_limits_say() -> None:
+def test_a_reject_returns_money_above_all_limits() -> None:
     play(WAYS).play("""
         rules     1  balance=100  day=100  until=1_000
         setrules  ann  1
@@ -124,24 +124,24 @@ def test_a_reject_brings_money_back_whatever_the_limits_say() -> None:
         reject    out
         moved     REJECT  way  ann  70
         balance   ann  170
-        used      ann   0   0   0                      # and it counts no more
+        used      ann   0   0   0                      # it does not count any more
         transfer  treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
         send      vault  ann  1                        EXCEEDS_BALANCE_LIMIT
         send      ann  vault  70  id=again
         day       156  2 1 1
         pay       ann  shop  1
-        at        1_000                                # her rule set is over, and it comes back all the same
+        at        1_000                                # the money returns although her rule set ended
         reject    again
         moved     REJECT  way  ann  70
         used      ann   1   1   1
         send      ann  vault  99  id=gone
         send      ann  vault   1                       EXCEEDS_DAY_LIMIT
         confirm   gone
-        used      ann  100  100  100                   # what got there stays used up
+        used      ann  100  100  100                   # confirmed amounts stay used
     """)
 
 
-def test_what_is_sent_to_a_wallet_must_fit_it() -> None:
+def test_money_sent_to_a_wallet_must_fit_its_limit() -> None:
     play(WAYS).play("""
         rules     1  balance=100  from=10  until=90
         setrules  ann  1
@@ -153,16 +153,16 @@ def test_what_is_sent_to_a_wallet_must_fit_it() -> None:
         transfer  treasury  bank  200
         send      bank  ann  101                       EXCEEDS_BALANCE_LIMIT     # a waterfall does not help here
         send      bank  ann  60  id=one
-        send      bank  ann  41                        EXCEEDS_BALANCE_LIMIT     # what is on its way counts
+        send      bank  ann  41                        EXCEEDS_BALANCE_LIMIT     # money in transit counts
         send      bank  ann  40  id=two
         at        90
         confirm   one
-        confirm   two                                  # it was judged when it was sent
+        confirm   two                                  # checked when sent
         balance   ann  100
     """)
 
 
-def test_what_cannot_arrive_goes_to_suspense() -> None:
+def test_a_send_that_cannot_arrive_goes_to_suspense() -> None:
     play(WAYS).play("""
         send      vault  ann  30  id=in
         block     ann  credit  DECEASED
@@ -170,9 +170,9 @@ def test_what_cannot_arrive_goes_to_suspense() -> None:
         moved     CONFIRM_SUSPENSE  way  suspense  30
         transfer  treasury  bob  20
         send      bob  vault  20  id=out
-        close     bob                                  # empty: what was sent is not his any more
+        close     bob                                  # empty: the sent money left the account
         block     way  both
-        reject    out                                  # the way's own blocks hold nothing up
+        reject    out                                  # blocks of the IN_TRANSIT account do not stop a reject
         moved     REJECT_SUSPENSE  way  suspense  20
         balance   suspense  50
         unblock   ann  credit  DECEASED
@@ -180,7 +180,7 @@ def test_what_cannot_arrive_goes_to_suspense() -> None:
     """)
 
 
-def test_issuance_is_its_own_suspense_account_when_money_comes_back() -> None:
+def test_an_issuance_account_is_its_own_suspense_account_for_rejects() -> None:
     play(WAYS).play("""
         send      issuance  vault  30  id=mint
         block     issuance  credit
@@ -201,7 +201,7 @@ FULL = (
 )
 
 
-def test_what_a_wallet_may_not_hold_flows_over_to_the_bank() -> None:
+def test_the_excess_of_a_wallet_flows_to_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  130  id=pay
         moved     TRANSFER   treasury  ann  130
@@ -210,19 +210,19 @@ def test_what_a_wallet_may_not_hold_flows_over_to_the_bank() -> None:
         transit   pay  30  OPEN  from=ann  via=way  to=vault
         pending   vault  0  30
         balance   ann  100
-        pay       treasury  ann  1  id=more            # full: all of it flows on
+        pay       treasury  ann  1  id=more            # full: all of it is excess
         moved     PAY_OWN    treasury  ann  1
         moved     WATERFALL  ann  way  1
         confirm   pay
         moved     CONFIRM  way  vault  30
         reject    more
         moved     REJECT  way  ann  1
-        balance   ann  101                             # over her limit, since the bank would not have it
+        balance   ann  101                             # above her limit, because the bank rejected it
         pay       treasury  ann  5  id=next
         moved     PAY_OWN    treasury  ann  5
-        moved     WATERFALL  ann  way  5               # at most what came in
+        moved     WATERFALL  ann  way  5               # at most the amount received
         balance   ann  101
-        refund    next  5                              # what flowed on is no leg
+        refund    next  5                              # the waterfall is not a leg
         moved     REFUND_OWN  ann  treasury  5
         balance   ann  96
         pay       treasury  ann  4
@@ -232,22 +232,22 @@ def test_what_a_wallet_may_not_hold_flows_over_to_the_bank() -> None:
     """)
 
 
-def test_a_post_flows_over_and_a_bulk_post_does_not() -> None:
+def test_a_post_may_overflow_and_a_bulk_post_does_not() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90
         hold      treasury  ann  40  until=100  id=one
         moved     nothing
         transit   one  none
         pending   ann  0  40
-        transfer  treasury  ann  5  id=five            # money to come fills the wallet too
+        transfer  treasury  ann  5  id=five            # pending credits fill the wallet, too
         moved     TRANSFER   treasury  ann  5
         moved     WATERFALL  ann  way  5
         post      one  ann  20  id=post
         moved     PAY_OWN    treasury  ann  20
-        moved     WATERFALL  ann  way  20              # 90 and 20 that are still to come, and 20
+        moved     WATERFALL  ann  way  20              # 90, 20 pending and 20
         post      one  ann  5  rest  id=last
         moved     PAY_OWN    treasury  ann  5
-        moved     nothing                              # the rest is let go first, and then it fits
+        moved     nothing                              # the rest is released first, and then it fits
         balance   ann  95
         hold      treasury  ann  40  until=100  id=two
         postholds two  two  ann
@@ -260,8 +260,8 @@ def test_a_post_flows_over_and_a_bulk_post_does_not() -> None:
     """)
 
 
-def test_what_a_post_lets_go_takes_no_room_at_the_bank() -> None:
-    """Ann may have 100, has 50, and 100 are held for her; the bank has room for 30."""
+def test_the_released_rest_of_a_post_uses_no_space_at_the_bank() -> None:
+    """Ann may have 100, has 50, and 100 are held for her; the bank can receive 30."""
     held = (
         FULL
         + """
@@ -276,27 +276,27 @@ def test_what_a_post_lets_go_takes_no_room_at_the_bank() -> None:
     """
     )
     play(held).play("""
-        post      held  ann  60                        # 40 are still to come: 50 too much, and nothing flows over
+        post      held  ann  60                        # 40 pending: 50 too much, and no waterfall
         moved     PAY_OWN    treasury  ann  60
         moved     nothing
         balance   ann  110
     """)
     play(held).play("""
-        post      held  ann  60  rest                  # nothing is still to come: 10 too much
+        post      held  ann  60  rest                  # nothing pending: 10 too much
         moved     PAY_OWN    treasury  ann  60
         moved     WATERFALL  ann  way  10
         balance   ann  100
         pending   ann  0  0
     """)
     play(held).play("""
-        post      held  ann  81  rest                  # 31 too much: the bank would not have it
+        post      held  ann  81  rest                  # 31 too much: the bank cannot receive it
         moved     PAY_OWN    treasury  ann  81
         moved     nothing
         balance   ann  131
     """)
 
 
-def test_a_waterfall_needs_a_way_to_the_bank() -> None:
+def test_a_waterfall_needs_an_open_link_to_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  100
         block     way  credit
@@ -306,19 +306,19 @@ def test_a_waterfall_needs_a_way_to_the_bank() -> None:
         link      way  none
         pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
         link      way  ann
-        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # it would come back to her
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # it would return to her
         link      way  vault
         link      ann  none
         pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
         link      ann  way
         block     vault  credit
-        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # nor would the bank take it
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # the bank cannot receive it
         unblock   vault  credit
         block     way  debit
         pay       treasury  ann  1  id=flow
         moved     PAY_OWN    treasury  ann  1
         moved     WATERFALL  ann  way  1
-        block     vault  credit                        # after that it is judged when it gets there
+        block     vault  credit                        # after that it is checked at the destination
         confirm   flow
         moved     CONFIRM_SUSPENSE  way  suspense  1
         close     way
@@ -326,8 +326,8 @@ def test_a_waterfall_needs_a_way_to_the_bank() -> None:
     """)
 
 
-def test_nothing_flows_over_to_where_it_came_from() -> None:
-    """She has room for the excess alone, and the whole of it would come back to her."""
+def test_a_waterfall_does_not_return_money_to_its_payer() -> None:
+    """Her limit leaves space for the excess only, which would return to her completely."""
     play(FULL).play("""
         transfer  treasury  ann  95
         link      way  ann
@@ -337,7 +337,7 @@ def test_nothing_flows_over_to_where_it_came_from() -> None:
     """)
 
 
-def test_a_post_counts_once_when_the_banks_room_is_judged() -> None:
+def test_a_post_counts_once_in_the_headroom_of_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90
         rules     2  balance=515
@@ -350,14 +350,14 @@ def test_a_post_counts_once_when_the_banks_room_is_judged() -> None:
     """)
 
 
-def test_no_more_flows_over_than_the_bank_may_hold() -> None:
+def test_a_waterfall_stays_within_the_limit_of_the_bank() -> None:
     play(FULL).play("""
         transfer  treasury  ann  90
         rules     2  balance=520
         setrules  vault  2
-        pay       treasury  ann  31                    EXCEEDS_BALANCE_LIMIT     # the excess counts, not the pay
+        pay       treasury  ann  31                    EXCEEDS_BALANCE_LIMIT     # the excess counts, not the payment
         pay       treasury  ann  30  id=flow
-        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # what is on its way counts too
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # money in transit counts, too
         confirm   flow
         pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT
         rules     3  from=50
@@ -367,23 +367,23 @@ def test_no_more_flows_over_than_the_bank_may_hold() -> None:
         pay       treasury  ann  1
         rules     4  balance=100  flags=cash
         setrules  ann  4
-        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # she may not cash out
+        pay       treasury  ann  1                     EXCEEDS_BALANCE_LIMIT     # her rule set forbids cash-out
         setrules  ann  1
         hold      treasury  ann  5  until=90  id=held
         setrules  vault  2
-        post      held  ann  5                         # judged when it was held; now it stays, over the limit
+        post      held  ann  5                         # checked when held; now it stays above the limit
         moved     PAY_OWN  treasury  ann  5
         moved     nothing
         balance   ann  105
     """)
 
 
-def test_a_wallet_that_is_its_payers_bank_is_paid_back_over_its_limit() -> None:
+def test_a_payers_bank_receives_rejected_money_above_its_limit() -> None:
     play(FULL).play("""
-        rules     1  balance=100  day=1  effective=50  # what flows over is not given, and counts as nothing
+        rules     1  balance=100  day=1  effective=50  # a waterfall uses no limit
         pass      50
         day       156  1 1 1
-        block     ann  debit  COURT_ORDER              # nor is it held up by a block
+        block     ann  debit  COURT_ORDER              # a block does not stop it
         pay       treasury  ann  150  id=big
         moved     PAY_OWN    treasury  ann  150
         moved     WATERFALL  ann  way  50
@@ -395,7 +395,7 @@ def test_a_wallet_that_is_its_payers_bank_is_paid_back_over_its_limit() -> None:
     """)
 
 
-def test_links_lead_to_ways_and_ways_to_banks() -> None:
+def test_links_connect_accounts_transit_accounts_and_banks() -> None:
     play(WAYS).play("""
         open      other  IN_TRANSIT
         currency  978  Europe/Paris
@@ -409,17 +409,17 @@ def test_links_lead_to_ways_and_ways_to_banks() -> None:
         link      ann    ann                           ACCOUNTS_MUST_BE_DIFFERENT
         link      ann    way
         link      way    vault
-        link      suspense  way                        # any account may have one
+        link      suspense  way                        # every account may have a link
         close     bob
         link      bob    way                           ACCOUNT_CLOSED
         link      bob    none                          ACCOUNT_CLOSED
-        link      way    bob                           # what is closed sends its money on to suspense
+        link      way    bob                           # a closed destination sends money to suspense
         link      ann    none
         link      ann    none
     """)
 
 
-def test_ways_fill_up_too() -> None:
+def test_transit_accounts_overflow_too() -> None:
     play(FULL).play("""
         open      rich  VAULT
         open      poor  WALLET
@@ -428,8 +428,8 @@ def test_ways_fill_up_too() -> None:
         reject    big
         transfer  rich  treasury  2^62-1
         transfer  treasury  ann  100
-        send      treasury  poor  2^62+1               OVERFLOWS_CREDITS         # 2^62-1 went through the way before
-        transfer  treasury  ann   2^62+1               EXCEEDS_BALANCE_LIMIT     # so a waterfall is not possible
+        send      treasury  poor  2^62+1               OVERFLOWS_CREDITS         # 2^62-1 passed through it before
+        transfer  treasury  ann   2^62+1               EXCEEDS_BALANCE_LIMIT     # a waterfall is not possible
         transfer  treasury  ann   2^62
         moved     TRANSFER   treasury  ann  2^62
         moved     WATERFALL  ann  way  2^62
@@ -444,7 +444,7 @@ def test_a_waterfall_is_not_possible_where_the_banks_sum_would_overflow() -> Non
         transfer  rich      vault  2^62
         transfer  vault     poor   2^62
         transfer  treasury  ann    100
-        transfer  poor      ann    2^62                EXCEEDS_BALANCE_LIMIT     # the bank took 2^62 and 500 before
+        transfer  poor      ann    2^62                EXCEEDS_BALANCE_LIMIT     # the bank received 2^62 and 500 before
         transfer  poor      ann    2^62-501
         moved     TRANSFER   poor  ann  2^62-501
         moved     WATERFALL  ann   way  2^62-501

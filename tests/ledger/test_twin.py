@@ -1,4 +1,4 @@
-"""The kernels and their naive twin agree: codes, first codes, movements, balances, state digest, after every frame."""
+"""Kernels and naive twin agree after every frame: codes, first codes, movements, balances, state digest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPERATIONS = 60
 
 
 def agree(frames: list[Frame], *, seed: int = 0) -> None:
-    Sides(known_apart=seed % 2 == 0).history(frames)
+    Sides(resolve_first=seed % 2 == 0).history(frames)
 
 
 def agree_on(seeds: range, operations: int = OPERATIONS) -> None:
@@ -66,9 +66,9 @@ def test_many_hypothesis_histories(frames: list[Frame]) -> None:
     agree(frames)
 
 
-@pytest.mark.soak  # compiling all kernels anew takes the best part of a minute
+@pytest.mark.soak  # compiling all kernels again needs up to a minute
 def test_no_index_is_out_of_range(tmp_path: Path) -> None:
-    """Compiled code reads garbage beyond an array's end, and says so only when it is compiled to."""
+    """Compiled code reads garbage beyond an array's end, unless it is compiled with bounds checks."""
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
@@ -78,7 +78,7 @@ def test_no_index_is_out_of_range(tmp_path: Path) -> None:
 
 
 def test_interpreted_kernels_agree_too() -> None:
-    """What Python's own integers make of the kernels: an overflow that compiled code hides would warn here."""
+    """Interpreted kernels agree with the twin too: an overflow that compiled code hides would warn here."""
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     root = Path(__file__).resolve().parents[2]
     script = (
@@ -88,7 +88,7 @@ def test_interpreted_kernels_agree_too() -> None:
         "assert not hasattr(kernels.apply, 'signatures'), 'they are compiled'\n"
         "agree_on(range(4_000_000, 4_000_010))\n"
     )
-    # Hashing multiplies without minding that it wraps; nothing else may.
+    # Products of hashes may wrap; nothing else may.
     quiet = "ignore:overflow encountered in scalar:RuntimeWarning:sycee.ledger.kernels.lookup"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", quiet, "-c", script],
@@ -100,7 +100,7 @@ def test_interpreted_kernels_agree_too() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-# The last lines break the promise on purpose: without them the test would pass where nothing is checked.
+# The last lines use an invalid index on purpose: otherwise the test would pass without bounds checks.
 BOUNDS_CHECKED = """
 import numpy as np
 from sycee.ledger import kernels, layout, operations

@@ -16,7 +16,7 @@ from sycee.ledger.layout import Kind
 from sycee.programmes.definition import load
 from sycee.programmes.registration import deduplicate
 from sycee.sandbox import assumptions, plan
-from sycee.sandbox.plan import HOUR_NS, MINUTE_NS, Merchants, Plan, Targets
+from sycee.sandbox.plan import HOUR_NS, MINUTE_NS, Merchants, Plan, Planner, Targets
 from sycee.sandbox.seeded_choices import Stream
 
 LUOHU = load("luohu-2020")
@@ -47,10 +47,11 @@ def planned(scale: float, seed: int) -> Planned:
     stream, material = Stream(seed), f"{seed}".encode()
     time_ms = LUOHU.draw.beacon_due_ns // 10**6
     bank = CentralBank.derive(material, currency=156, zone="Asia/Shanghai", operators=4, time_ms=time_ms)
-    merchants = Merchants.derive(ASSUMED, targets, stream, material, time_ms)
+    planner = Planner(LUOHU, ASSUMED, targets, stream, material, scale)
+    merchants = planner.merchants(time_ms)
     winners = ids.derive(material, "winners", targets.winners, time_ms=time_ms)
     banks = stream.choose("banks of winners", targets.winners, np.array(ASSUMED.wallet_shares)).astype(np.uint8)
-    made = plan.spending(LUOHU, ASSUMED, targets, stream, material, bank, NUMBER, winners, banks, merchants)
+    made = planner.spending(bank, NUMBER, winners, banks, merchants)
     return Planned(targets, bank, merchants, banks, winners, made)
 
 
@@ -240,7 +241,7 @@ def test_the_same_seed_makes_the_same_plan() -> None:
 @each_case
 def test_registrants_are_as_many_as_wanted_once_duplicates_are_set_aside(scale: float, seed: int) -> None:
     targets = Targets.of(LUOHU, ASSUMED, scale)
-    made = plan.registrations(LUOHU, ASSUMED, targets, Stream(seed), scale)
+    made = Planner(LUOHU, ASSUMED, targets, Stream(seed), b"", scale).registrations()
     again = round(ASSUMED.repeated_document * scale) + round(ASSUMED.repeated_phone * scale)
     checked = deduplicate(made)
     assert checked.accepted.size == targets.registered
@@ -291,7 +292,7 @@ def test_payments_too_small_to_be_so_many_are_refused() -> None:
     targets = Targets.of(LUOHU, ASSUMED, 0.001)
     crowded = dataclasses.replace(targets, payments=targets.spent_from_packets // ASSUMED.payment_min + 1)
     with pytest.raises(UsageError, match="exceed the amount spent"):
-        plan._amounts(ASSUMED, crowded, Stream(1))
+        Planner(LUOHU, ASSUMED, crowded, Stream(1), b"", 1.0)._amounts()
 
 
 def test_frames_fit_the_journal_at_full_size() -> None:

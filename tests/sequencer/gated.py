@@ -1,4 +1,4 @@
-"""A ledger whose frames can be held up at a gate, for tests of callers who wait for it."""
+"""A ledger whose appends wait at a gate, for tests of callers that wait for results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk
 
-WAIT_S = 30.0  # far more than anything here takes: what waits longer waits for ever
+WAIT_S = 30.0  # far longer than any test waits: then it is blocked
 
 
 class GatedLog:
-    """A log whose frames wait at a gate while it is shut; `begun` says that one does."""
+    """A log whose appends wait while the gate is shut. `begun` is set when an append waits."""
 
     def __init__(self, log: Journal) -> None:
         self._log = log
@@ -40,7 +40,7 @@ class GatedLog:
 
 
 class Place:
-    """A ledger on a fake disk behind a gate. Bounds of its queue, if any, are for what comes after the opening."""
+    """A ledger on a fake disk behind a gate. `bounds` limit its queue after the opening."""
 
     def __init__(self, **bounds: int) -> None:
         self.disk = FakeDisk()
@@ -50,7 +50,7 @@ class Place:
 
     @property
     def waiting(self) -> int:
-        """Entries that the writer has not taken yet."""
+        """Return the number of entries that the writer has not popped yet."""
         return len(self.ledger.sequencer.admission.queue)
 
     @property
@@ -59,7 +59,7 @@ class Place:
 
     @asynccontextmanager
     async def shut(self) -> AsyncIterator[None]:
-        """Inside, one frame is on its way and does not arrive; it holds the operation with the id 1."""
+        """Block one frame inside the block. It contains the operation with the id 1."""
         self.log.begun.clear()
         self.log.open.clear()
         first = threading.Thread(
@@ -75,7 +75,7 @@ class Place:
 
     @asynccontextmanager
     async def shut_on(self, call: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
-        """Inside, the frame of this call is on its way and does not arrive."""
+        """Block the frame of this call inside the block."""
         self.log.begun.clear()
         self.log.open.clear()
         task = asyncio.create_task(call)
@@ -86,7 +86,7 @@ class Place:
             self.log.open.set()
 
     def records(self) -> Array:
-        """What the journal holds, in order."""
+        """Return the journaled records in order."""
         return np.concatenate(
             [
                 np.frombuffer(frame.records.tobytes(), layout.OPERATION)
@@ -95,23 +95,23 @@ class Place:
         )
 
     def order_of(self, *ids: int) -> list[int]:
-        """Those of these ids that are journaled, in order."""
+        """Return the journaled ids among `ids`, in order."""
         found = self.records()["id_low"].tolist()
         return sorted((id for id in ids if id in found), key=found.index)
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run it, and fail where it waits for ever."""
+    """Run a coroutine. Fails if it blocks."""
     return asyncio.run(asyncio.wait_for(main, WAIT_S))
 
 
 async def settled(turns: int = 5) -> None:
-    """Let everything run that is ready."""
+    """Run all callbacks that are ready."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 async def seen(is_so: Callable[[], bool]) -> None:
-    """Wait until it is so; who calls has a time limit."""
+    """Wait until `is_so` returns True. The caller sets a time limit."""
     while not is_so():
         await asyncio.sleep(0.001)

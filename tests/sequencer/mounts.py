@@ -1,4 +1,4 @@
-"""File systems that tests mount: small ones that fill up, one whose disk takes back its space, read-only ones."""
+"""File systems that tests mount: small ones that fill up, thin volumes, and read-only ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 
 def _run(*command: str) -> None:
-    """Run a command of the system. Skip the test, aloud, where this machine does not allow it."""
+    """Run a system command. Skip the test with a reason if this machine does not allow it."""
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -22,7 +22,7 @@ def _run(*command: str) -> None:
 
 @contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[Path]:
-    """Mount something on `folder`, made if absent, until the end of the block; `options` go to mount(8)."""
+    """Mount a file system on `folder`, created if absent, until the end of the block; `options` go to mount(8)."""
     if not sys.platform.startswith("linux"):
         pytest.skip("mount(8) with these options is Linux's")
     folder.mkdir(exist_ok=True)
@@ -35,20 +35,20 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
 
 @contextmanager
 def read_only(folder: Path, shown: Path) -> Iterator[Path]:
-    """Show a folder at another place too, where nothing can be changed."""
+    """Mount a folder read-only at another path."""
     with mounted(shown, "--bind", str(folder)):
         _run("mount", "-o", "remount,ro,bind", str(shown))
         yield shown
 
 
 def resize(folder: Path, mebibytes: int) -> None:
-    """Give such a file system more memory."""
+    """Change the size of a tmpfs."""
     _run("mount", "-o", f"remount,size={mebibytes}m", str(folder))
 
 
 @contextmanager
 def overcommitted(folder: Path, *, size_mebibytes: int, real_mebibytes: int) -> Iterator[tuple[Path, Path]]:
-    """Mount an ext4 on a disk that claims to be larger than it is, as thin volumes do; and where its bytes are kept."""
+    """Mount an ext4 on a disk that is smaller than it claims, like a thin volume; return also the path of its bytes."""
     with mounted(folder / "bytes", "-t", "tmpfs", "-o", f"size={real_mebibytes}m", "tmpfs") as real:
         image = real / "disk"
         with image.open("wb") as file:

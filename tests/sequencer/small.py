@@ -1,4 +1,4 @@
-"""A small history through a whole sequencer: create, define, open, mint, drop, claim, pay, refund, expire."""
+"""A small history through a complete sequencer: create, define, open, mint, drop, claim, pay, refund, expire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.sequencer import Sequencer
 
 LEDGER_ID = bytes(range(16))
-SEGMENT_BYTES = 48 << 10  # small, so that the history needs two
+SEGMENT_BYTES = 48 << 10  # small, so that the history needs two segments
 START_NS = 1_602_461_400_000_000_000
 SECOND_NS = 10**9
 UNTIL_NS = START_NS + 1_000 * SECOND_NS
@@ -27,7 +27,7 @@ def some_ids(purpose: str, count: int) -> Array:
 
 
 def opening() -> Array:
-    """Currency, accounts and money, one record each."""
+    """Return records for a currency, accounts and money, one each."""
     one = iter(range(100, 200))
     kinds = {TREASURY: AccountKind.FUNDER, ANN: AccountKind.WALLET, BOB: AccountKind.WALLET, SHOP: AccountKind.MERCHANT}
     return np.concatenate(
@@ -46,7 +46,7 @@ def opening() -> Array:
 
 
 def steps() -> list[tuple[int, Array]]:
-    """What is submitted, and when. Two of the requests are refused: their ids are bound as well."""
+    """Return the submissions with their times in seconds. Two requests are refused; their ids are bound as well."""
     members = some_ids("members", MEMBERS)
     wallets = np.array([(ANN, 0)] * 4 + [(BOB, 0)] * 3, ids.ID)
     claims = operations.claim(
@@ -86,13 +86,13 @@ def steps() -> list[tuple[int, Array]]:
 
 
 def many_transfers() -> Array:
-    """More than a block of them, so that their frame can be torn."""
+    """Return more transfers than fit one disk block, so that their frame can be torn."""
     debit = np.array([(TREASURY, 0), (ANN, 0)] * 20, ids.ID)
     return operations.transfer(some_ids("transfers", 40), debit=debit, credit=debit[::-1], amount=1)
 
 
 def start(disk: Disk, clock: SimulatedClock, *, cut_tail: bool = False, overlap: bool = False) -> Sequencer:
-    """What Ledger.open does, on any disk and with a short segment."""
+    """Do what Ledger.open does, on any disk and with a short segment."""
     if Journal.exists(disk):
         journal = Journal.open(disk, cut_tail=cut_tail)
     else:
@@ -101,14 +101,14 @@ def start(disk: Disk, clock: SimulatedClock, *, cut_tail: bool = False, overlap:
 
 
 def run(sequencer: Sequencer, clock: SimulatedClock, acknowledged: list[tuple[Array, Array]]) -> None:
-    """Submit the whole history; `acknowledged` grows by (operations, answers) as answers come."""
+    """Submit the whole history; append (operations, results) to `acknowledged` after each submission."""
     for seconds, records in steps():
         clock.set(max(clock.now_ns(), START_NS + seconds * SECOND_NS))
         acknowledged.append((records, sequencer.submit(records)))
 
 
 def first_results(answers: Array) -> list[int]:
-    """What each operation was answered the first time."""
+    """Return the first result of each operation."""
     known = np.isin(answers["code"], (1, 2))
     return np.where(known, answers["first_code"], answers["code"]).tolist()
 

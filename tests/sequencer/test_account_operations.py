@@ -1,4 +1,4 @@
-"""Accounts, keys and roles set up by verbs; wallets that pay under keys of their own."""
+"""Accounts, keys and roles set up with methods of the ledger; wallets that pay with their own keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def town(tmp_path: Path) -> Town:
 
 
 def with_officers(town: Town) -> Ledger:
-    """Authority on, and the ledger as both officers sign on it."""
+    """Turn authority on; return the ledger signed by both officers."""
     for person, key in OFFICERS.items():
         assert town.ledger.grant_role(person, Role.OFFICER, key.public) is Result.CREATED
     assert town.ledger.authority_on
@@ -49,7 +49,7 @@ def test_an_account_has_the_id_operator_and_limits_it_is_opened_with(town: Town)
     assert (found.operator, found.suspense, found.rule_set) == (OPERATOR, suspense, 1)
 
 
-def test_what_an_account_cannot_take_goes_to_its_operator_or_the_issuer(town: Town) -> None:
+def test_the_suspense_account_is_the_operators_or_the_issuers(town: Town) -> None:
     ledger = town.ledger
     (issuers,) = ledger.accounts(kind=AccountKind.SUSPENSE)
     before = ledger.open_account("CNY", AccountKind.WALLET, operator=OPERATOR)
@@ -87,7 +87,7 @@ def test_opening_is_safe_to_send_again(town: Town) -> None:
     with pytest.raises(UsageError, match="open_account with id= needs account="):
         ledger.open_account("CNY", AccountKind.WALLET, id=ledger.new_id())
     refusal = ledger.new_id()
-    for _ in range(2):  # a refusal stays one when it is asked again
+    for _ in range(2):  # a repeated call is refused again
         with pytest.raises(Refused, match="RULE_SET_NOT_FOUND"):
             ledger.open_account("CNY", AccountKind.WALLET, account=5, rule_set=9, id=refusal)
         ledger.define_rule_set(9)
@@ -126,7 +126,7 @@ def test_closing_and_linking(town: Town) -> None:
 # --- keys and roles ---
 
 
-def test_keys_are_set_and_taken_away(town: Town) -> None:
+def test_keys_are_set_and_removed(town: Town) -> None:
     ledger = town.ledger
     assert ledger.set_key(town.ann, NEW_KEY.public) is Result.CREATED
     found = ledger.account(town.ann)
@@ -163,7 +163,7 @@ def test_a_wallet_pays_under_its_own_key(town: Town, tmp_path: Path) -> None:
     assert "3 by accounts" in "\n".join(verify(tmp_path, authority=True).proved)
 
 
-def test_a_key_that_is_not_the_accounts_is_said_at_once(town: Town) -> None:
+def test_a_key_of_another_account_raises_at_once(town: Town) -> None:
     ledger = town.ledger
     with pytest.raises(UsageError, match="has no key") as error:
         ledger.signer_for(town.ann, ANNS_KEY)
@@ -207,7 +207,7 @@ def test_the_end_of_a_signed_block_leaves_the_ledger_open(town: Town, tmp_path: 
         assert again.balance(town.ann) == 200
 
 
-def test_what_is_no_key_and_no_signer_is_refused(town: Town) -> None:
+def test_wrong_types_of_keys_and_signers_are_refused(town: Town) -> None:
     ledger = town.ledger
     with pytest.raises(UsageError, match="key must be a PublicKey") as error:
         ledger.set_key(town.ann, ANNS_KEY)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""When a frame is applied: beside its append where the log allows it, and only after the commit where it does not."""
+"""Time of apply: during the append if the log allows it, otherwise only after the commit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk
 
-COUNT = 300  # enough for an overlap
+COUNT = 300  # large enough for an overlap
 
 
 class WatchedLog:
-    """A log that notes up to which frame the state was when each append ended."""
+    """A log that notes the state's frame at the end of each append."""
 
     def __init__(self, *, apply_may_overlap: bool, meets: bool = False) -> None:
         self._log = Journal.create(FakeDisk())
@@ -56,7 +56,7 @@ def test_a_frame_of_a_replicated_log_is_applied_after_it_is_committed(overlap: b
     sequencer.submit(opening())
     sequencer.submit(many())
     assert log.seen == [(frame, frame - 1) for frame in (1, 2, 3)]
-    # What was not committed was not applied.
+    # An uncommitted frame was not applied.
     digest = sequencer.state.digest()
     log.fails = True
     with pytest.raises(UnavailableError, match="another writer"):

@@ -1,4 +1,4 @@
-"""Whatever is given to an embedded ledger, it takes it, answers with a code, or raises a SyceeError."""
+"""An embedded ledger accepts any argument, returns a code, or raises a SyceeError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOT_NUMBERS = (
     *(np.array([1, 2]), np.array([]), np.timedelta64(1, "s")),
 )
 FLOATS_AND_BOOLS = (0.5, 2.0, float("nan"), float("inf"), np.float64(2), True, np.True_)
-FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # nothing can be given to these
+FREE = {"close", "chain", "check", "digest", "new_id", "snapshot", "tick"}  # these have no arguments
 BOOLS = {"release_rest", "up_to"}
 
 
@@ -46,7 +46,7 @@ NOT_RECORDS = (RECORD.reshape(()), RECORD[0], RECORD.reshape(1, 1), np.zeros(1),
 
 
 @pytest.mark.parametrize("envelopes", NOT_ENVELOPES, ids=repr)
-def test_what_is_no_list_of_envelopes(tmp_path: Path, envelopes: Any) -> None:
+def test_envelopes_of_a_wrong_type_are_refused(tmp_path: Path, envelopes: Any) -> None:
     with Ledger.open(tmp_path) as ledger:
         for submit in (ledger.submit, ledger.sequencer.submit):
             with pytest.raises(UsageError, match="envelopes must be"):
@@ -54,7 +54,7 @@ def test_what_is_no_list_of_envelopes(tmp_path: Path, envelopes: Any) -> None:
 
 
 @pytest.mark.parametrize("records", NOT_RECORDS, ids=lambda value: type(value).__name__)
-def test_what_is_no_array_of_operations(tmp_path: Path, records: Any) -> None:
+def test_records_of_a_wrong_type_are_refused(tmp_path: Path, records: Any) -> None:
     with Ledger.open(tmp_path) as ledger:
         for submit in (ledger.submit, ledger.sequencer.submit, ledger.signed_by(Signer(1, KEY)).submit):
             with pytest.raises(UsageError, match="submit needs"):
@@ -69,7 +69,7 @@ def test_groups_that_are_no_list() -> None:
 
 
 class Arguments:
-    """Something right for every argument that must be given, by its name."""
+    """Valid values for all required arguments, by name."""
 
     def __init__(self, folder: Path) -> None:
         self.town = Market(folder)
@@ -99,7 +99,7 @@ class Arguments:
         }
 
     def of(self, name: str) -> tuple[dict[str, Any], list[str]]:
-        """What must be given to a method, and all that may be."""
+        """Return the required arguments of a method, and the names of all its arguments."""
         needed, possible = {}, []
         for parameter in inspect.signature(getattr(Ledger, name)).parameters.values():
             if parameter.name in ("self", "signers"):
@@ -135,7 +135,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arguments]:
 
 
 @pytest.mark.parametrize("name", methods())
-def test_nothing_but_a_sycee_error_comes_out(given: Arguments, name: str) -> None:
+def test_every_error_is_a_sycee_error(given: Arguments, name: str) -> None:
     call = getattr(given.ledger, name)
     needed, possible = given.of(name)
     texts = [{**needed, "amount": "0.01"}] if "amount" in needed else []
@@ -147,7 +147,7 @@ def test_nothing_but_a_sycee_error_comes_out(given: Arguments, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", methods())
-def test_no_float_and_no_bool_is_taken(given: Arguments, name: str) -> None:
+def test_floats_and_bools_are_refused(given: Arguments, name: str) -> None:
     needed, possible = given.of(name)
     for argument in sorted(set(possible) - BOOLS):
         for wrong in FLOATS_AND_BOOLS:
@@ -173,7 +173,7 @@ def test_the_argument_is_named(given: Arguments) -> None:
     assert chain.results == []
 
 
-def test_what_is_submitted_is_looked_at(given: Arguments) -> None:
+def test_arguments_of_submit_are_checked(given: Arguments) -> None:
     ledger = given.ledger
     record = operations.define_group(ledger.new_id(), group=1)
     for records in (None, "x", [record], np.zeros(3), record.reshape(1, 1)):
@@ -184,7 +184,7 @@ def test_what_is_submitted_is_looked_at(given: Arguments) -> None:
             ledger.submit(record, envelopes)  # type: ignore[arg-type]
 
 
-def test_what_a_ledger_is_opened_with_is_looked_at(tmp_path: Path) -> None:
+def test_arguments_of_open_are_checked(tmp_path: Path) -> None:
     for folder in (None, 5, 0.5, b"x", "", "\0", 10**5000):
         with pytest.raises(UsageError, match="folder must be a path"):
             Ledger.open(folder)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Local dates of currencies, and the times of frames."""
+"""Local dates of currencies, and times of frames."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.disk import FakeDisk
 
 
-def test_frames_of_one_ledger_turn_the_page_at_midnight_and_for_a_new_currency() -> None:
-    """The dates of a second are kept; the next second, another zone or a clock turned back looks again."""
+def test_local_dates_change_at_midnight_and_for_a_new_currency() -> None:
+    """Dates are cached for one second; another second, another zone or an earlier clock computes them again."""
     midnight_ns = ns("2020-10-18T16:00")  # in Shanghai
     clock = SimulatedClock(midnight_ns - 3)
     disk = FakeDisk()
@@ -39,7 +39,7 @@ def test_frames_of_one_ledger_turn_the_page_at_midnight_and_for_a_new_currency()
 
 
 def ns(text: str) -> int:
-    """A UTC time as nanoseconds; a trailing "-1" is the nanosecond before."""
+    """Return a UTC time in nanoseconds; a trailing "-1" subtracts one nanosecond."""
     before = text.endswith(" -1")
     moment = datetime.fromisoformat(text.removesuffix(" -1")).replace(tzinfo=UTC)
     return int(moment.timestamp()) * 10**9 - before
@@ -54,22 +54,22 @@ def ns(text: str) -> int:
         ("America/New_York", "2021-01-01T05:00", "2021-01-01"),
         ("America/New_York", "2021-07-01T04:00 -1", "2021-06-30"),  # summer time
         ("America/New_York", "2021-07-01T04:00", "2021-07-01"),
-        ("Europe/Paris", "2021-03-27T23:00", "2021-03-28"),  # the day that has 23 hours begins at +1
+        ("Europe/Paris", "2021-03-27T23:00", "2021-03-28"),  # the day of 23 hours begins at +1
         ("Europe/Paris", "2021-03-28T22:00 -1", "2021-03-28"),  # and ends at +2
         ("Europe/Paris", "2021-03-28T22:00", "2021-03-29"),
-        ("Europe/Paris", "2021-10-30T22:00", "2021-10-31"),  # the day that has 25
+        ("Europe/Paris", "2021-10-30T22:00", "2021-10-31"),  # the day of 25 hours
         ("Europe/Paris", "2021-10-31T23:00 -1", "2021-10-31"),
         ("Europe/Paris", "2021-10-31T23:00", "2021-11-01"),
         ("Asia/Kathmandu", "2022-04-13T18:15 -1", "2022-04-13"),  # +5:45
         ("Asia/Kathmandu", "2022-04-13T18:15", "2022-04-14"),
-        ("America/Sao_Paulo", "2018-11-04T03:00 -1", "2018-11-03"),  # a day without midnight: it began at 01:00
+        ("America/Sao_Paulo", "2018-11-04T03:00 -1", "2018-11-03"),  # a day without midnight: it begins at 01:00
         ("America/Sao_Paulo", "2018-11-04T03:00", "2018-11-04"),
-        ("Pacific/Apia", "2011-12-30T10:00 -1", "2011-12-29"),  # 30 December 2011 was left out
+        ("Pacific/Apia", "2011-12-30T10:00 -1", "2011-12-29"),  # 30 December 2011 was skipped
         ("Pacific/Apia", "2011-12-30T10:00", "2011-12-31"),
         ("Pacific/Kiritimati", "2024-02-28T10:00", "2024-02-29"),  # +14, leap day
         ("UTC", "1970-01-01T00:00", "1970-01-01"),
         ("America/Los_Angeles", "1970-01-01T00:00", "1969-12-31"),
-        ("UTC", "2262-04-11T23:47", "2262-04-11"),  # as far as a frame's time goes
+        ("UTC", "2262-04-11T23:47", "2262-04-11"),  # the latest time of a frame
     ],
 )
 def test_the_local_day_month_and_year(zone: str, utc: str, local: str) -> None:
@@ -124,21 +124,21 @@ def test_a_zone_without_a_name_is_the_ledgers_to_refuse() -> None:
     assert sequencer.submit(record)["code"].tolist() == [Result.ZONE_MUST_NOT_BE_EMPTY]
 
 
-def test_times_rise_though_the_clock_stands_still() -> None:
+def test_times_increase_although_the_clock_does_not() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), clock=FixedClock(START_NS))
     for number in range(1, 6):
         sequencer.submit(operations.define_group(number, group=number))
     assert sequencer.frame_times.tolist() == [0, *range(START_NS, START_NS + 6)]
 
 
-def test_times_rise_though_the_clock_goes_back() -> None:
+def test_times_increase_although_the_clock_goes_back() -> None:
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = Sequencer(Journal.create(disk), clock=clock)
     for number, now_ns in enumerate([START_NS, START_NS - 10**18, START_NS + 5, 0, START_NS + 6], 1):
         clock.set(now_ns)
         sequencer.submit(operations.define_group(number, group=number))
     times = sequencer.frame_times.tolist()
-    # The first frame says which rules hold.
+    # The first frame has the version of the rules.
     assert times[1:] == [START_NS, START_NS + 1, START_NS + 2, START_NS + 5, START_NS + 6, START_NS + 7]
     sequencer.close()
     clock.set(0)

@@ -1,4 +1,4 @@
-"""Chains that a sequencer answers without a frame: their operations are answered as in frames of their own."""
+"""Chains that a sequencer refuses without a frame: results are the same as in separate frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
 from sycee.testing.disk import FakeDisk
 
-DIFFERS = Result.EXISTS_WITH_DIFFERENT_CONTENT  # the known one was in no chain when it was bound
+DIFFERS = Result.EXISTS_WITH_DIFFERENT_CONTENT  # the id was bound outside a chain
 
 
 def transfer(id: int) -> Array:
@@ -23,7 +23,7 @@ def transfer(id: int) -> Array:
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_an_id_that_was_bound_before_a_broken_chain_is_known(together: bool) -> None:
+def test_an_id_bound_before_a_broken_chain_exists(together: bool) -> None:
     known, paid = transfer(900), transfer(901)
     requests = [paid, operations.chain(known, paid)]
     sequencer = start(FakeDisk(), SimulatedClock(START_NS))
@@ -36,7 +36,7 @@ def test_an_id_that_was_bound_before_a_broken_chain_is_known(together: bool) -> 
     sequencer.close()
 
 
-def test_an_id_that_is_bound_behind_a_broken_chain_is_not_known_in_it() -> None:
+def test_an_id_bound_after_a_broken_chain_does_not_exist_in_it() -> None:
     known, paid = transfer(900), transfer(901)
     sequencer = start(FakeDisk(), SimulatedClock(START_NS))
     sequencer.submit(np.concatenate([opening(), known]))
@@ -47,7 +47,7 @@ def test_an_id_that_is_bound_behind_a_broken_chain_is_not_known_in_it() -> None:
 
 
 def test_an_error_inside_a_chain_reaches_the_caller_and_nothing_is_done(tmp_path: Path) -> None:
-    """The error of the block, not one of the unfinished chain, which is never built."""
+    """The block's error is raised, not one about the unfinished chain, which is never built."""
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
         with pytest.raises(KeyError, match="stock"):

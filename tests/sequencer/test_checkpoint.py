@@ -1,4 +1,4 @@
-"""A checkpoint shows that a history is another one, and that somebody else wrote it."""
+"""A checkpoint detects a changed history."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[f"{name}-{n}" for n, c in enumerate(CHANGES) for name in c])
-def test_whatever_differs_is_named_and_breaks_the_signature(change: dict[str, Any]) -> None:
+def test_any_difference_is_named_and_breaks_the_signature(change: dict[str, Any]) -> None:
     made = checkpoints.sign(POSITION, WITNESS, KEY)
     other = replace(POSITION, **change)
     (name,) = change
@@ -108,9 +108,10 @@ def changed(**members: Any) -> str:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "it is not JSON"),
-        (b"\xff\xff", "it is not JSON"),
-        ("[" * 9_000, "it is not JSON"),
+        ("", "checkpoint:1: not JSON"),
+        (b"\xff\xff", "checkpoint:1: byte 0xff is not UTF-8"),
+        ("[" * 9_000, "checkpoint:1: more than 64 levels of arrays and objects"),
+        (changed(sequence=7).replace("{", '{"epoch": 1, ', 1), "the key 'epoch' is twice in one object"),
         ("[]", "its format is not sycee.checkpoint.v1"),
         (" " * 17_000, "longer than 16,384 bytes"),
         (changed(format="sycee.checkpoint.v2"), "its format is not"),
@@ -126,15 +127,15 @@ def changed(**members: Any) -> str:
         (changed(epoch=2**32), "epoch is not a whole number"),
         (changed(time_ns="9" * 30), "time_ns is not a whole number"),
         (changed(algorithm="rsa"), "algorithm is neither"),
-        (changed(signer=5), "signer is not an id"),
-        (changed(signer="5"), "is not an id"),
+        (changed(signer=5), "signer: '5' is not an id"),
+        (changed(signer="5"), "signer: '5' is not an id"),
         (changed(supply=[]), "supply is not an object"),
         (changed(supply={"1000": "1"}), "a currency in supply is not a whole number"),
         (changed(supply={"156": "x"}), "supply of 156 is not a whole number"),
         (changed(supply={"156": "1", "0156": "1"}), "names a currency twice"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: str | bytes, says: str) -> None:
+def test_an_invalid_checkpoint_file_is_refused(tmp_path: Path, content: str | bytes, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Checkpoint.parse(content)
     path = tmp_path / "file"
@@ -156,7 +157,7 @@ def test_numbers_may_be_json_numbers() -> None:
 @pytest.mark.parametrize(
     "change", [{"ledger_id": b""}, {"state_digest": b""}, {"epoch": -1}, {"supply": {1: 2**63}}, {"supply": {-1: 1}}]
 )
-def test_what_cannot_be_signed_is_refused(change: dict[str, Any]) -> None:
+def test_a_position_that_cannot_be_signed_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="a checkpoint"):
         checkpoints.sign(replace(POSITION, **change), WITNESS, KEY)
 
@@ -171,7 +172,7 @@ def test_a_ledgers_own_position_and_its_witness() -> None:
     (key,) = checkpoints.witness_keys(world.state, made)
     checkpoints.verify(made, key)
     checkpoints.check_agreement(made, Position.of(world.state, ledger_id=signers.LEDGER_ID, epoch=1, anchor=anchor))
-    # Officers are no witnesses, and a grant that did not count at the checkpoint's time gives no key.
+    # Officers are not witnesses, and a grant that was not valid at the checkpoint's time gives no key.
     assert checkpoints.witness_keys(world.state, replace(made, signer=signers.ANNA)) == ()
     later = replace(made, position=replace(position, time_ns=signers.UNTIL_NS))
     assert checkpoints.witness_keys(world.state, later) == ()

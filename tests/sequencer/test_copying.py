@@ -1,4 +1,4 @@
-"""A snapshot written while frames go on is of the frame at which it was begun, to the last byte."""
+"""A snapshot that is written while frames continue equals the state at its first frame, byte by byte."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from tests.journal import snapshot_files
 from tests.sequencer.small import ANN, MEMBERS, START_NS, SUSPENSE, opening, some_ids, steps
 
 from sycee.core.errors import UnavailableError
-from sycee.journal import Anchor, Frame, snapshot
+from sycee.journal import Anchor, Frame
 from sycee.ledger import kernels, operations
 from sycee.ledger.kernels import constants
 from sycee.ledger.layout import AccountKind, Kind
@@ -29,12 +30,12 @@ LEDGER_ID = bytes(range(16))
 SEEDS = 12
 SOAK_SEEDS = 120
 OPERATIONS = 120
-PIECE_BYTES = 256  # two accounts, three purses: a snapshot takes many steps
+PIECE_BYTES = 256  # two accounts, three purses: a snapshot needs many steps
 
 
 @dataclass
 class At:
-    """What a log says of its newest frame, and a frame of itself."""
+    """The attributes of a log at its newest frame."""
 
     sequence: int
     ledger_id: bytes = LEDGER_ID
@@ -53,7 +54,7 @@ class At:
 
 @dataclass
 class Ledger:
-    """A state, and the frames that are still to come."""
+    """A state, and the frames that follow."""
 
     frames: list[Asked]
     state: LedgerState = field(default_factory=LedgerState)
@@ -72,7 +73,7 @@ class Ledger:
 def begun(
     ledger: Ledger, disk: FakeDisk, dice: random.Random, piece_bytes: int = PIECE_BYTES
 ) -> snapshots.SnapshotTask:
-    """A snapshot of the ledger as it is, whose every step may find that frames came between what it read and locked."""
+    """Begin a snapshot of the ledger; frames may be applied between a step's read and its lock."""
 
     @contextmanager
     def between_frames() -> Iterator[None]:
@@ -84,10 +85,10 @@ def begun(
 
 
 def require_as_at(cut: int, history: list[Asked], disk: FakeDisk) -> LedgerState:
-    """The snapshot on disk is what a ledger that stopped at this frame would write; its state."""
+    """Check that the snapshot on disk equals that of a ledger that stopped at this frame; return its state."""
     then = Ledger(list(history))
     then.go_on(cut)
-    found, findings = snapshot.newest_good(disk, LEDGER_ID)
+    found, findings = snapshot_files.newest_good(disk, LEDGER_ID)
     assert found is not None, findings
     with found:
         assert snapshots.difference(found, then.state, cast(Frame, At(cut))) == ""
@@ -120,7 +121,7 @@ def copied_while_going_on(seed: int) -> Ledger:
 
 
 def kept_as_it_was(seed: int) -> None:
-    """All that comes after the beginning comes before the first piece: everything hangs on the pre-images."""
+    """Apply all later frames before the first piece, so that everything depends on the pre-images."""
     history = random_history(7_000_000 + seed, OPERATIONS)
     cut = len(history) * (1 + seed % 4) // 6
     ledger = Ledger(list(history))
@@ -138,7 +139,7 @@ def test_a_copy_is_of_the_frame_at_which_it_began(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_whatever_is_written_to_is_kept_as_it_was(seed: int) -> None:
+def test_a_copy_is_unaffected_by_any_later_write(seed: int) -> None:
     kept_as_it_was(seed)
 
 
@@ -150,7 +151,7 @@ def test_many_copies_are_of_the_frame_at_which_they_began(seed: int) -> None:
 
 
 def test_every_kind_is_done_while_a_copy_is_made() -> None:
-    """Else the seeds above would prove less than they say."""
+    """Check that the seeds above cover every kind."""
     done = np.concatenate(
         [records["kind"] for n in range(SEEDS) for _, records, _ in random_history(7_000_000 + n, 120)]
     )
@@ -158,9 +159,10 @@ def test_every_kind_is_done_while_a_copy_is_made() -> None:
 
 
 def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
-    """Members, drops, claims, pays, refunds, expiry, a frame each: those that follow come before the first piece.
+    """Members, drops, claims, pays, refunds and expiry in separate frames: the later ones are applied before the first
+    piece.
 
-    The first member's purse expires last, so that others are taken from behind it on its wallet's list.
+    The first member's purse expires last, so that others are removed from behind it in its wallet's list.
     """
     frames: list[Asked] = []
     for seconds, records in steps():
@@ -182,8 +184,8 @@ def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
         require_as_at(cut, frames, disk)
 
 
-def test_who_joins_a_first_group_was_in_none_before() -> None:
-    """Also where so many payees come meanwhile that the groups' bits move to a wider table."""
+def test_an_account_in_its_first_group_was_in_none_before() -> None:
+    """Also if so many payees are added meanwhile that the groups' bits move to a wider table."""
     many = some_ids("wallets", 1_030)
     wallets = operations.open_account(
         some_ids("opened", 1_030), account=many, currency=156, kind=AccountKind.WALLET, suspense=SUSPENSE
@@ -209,7 +211,7 @@ def test_who_joins_a_first_group_was_in_none_before() -> None:
             require_as_at(cut, frames, disk)
 
 
-def test_what_was_given_up_leaves_nothing() -> None:
+def test_an_abandoned_snapshot_leaves_nothing() -> None:
     history = random_history(7_100_000, OPERATIONS)
     ledger = Ledger(list(history))
     ledger.go_on(len(history) // 2)
@@ -230,7 +232,7 @@ def test_what_was_given_up_leaves_nothing() -> None:
 
 
 @pytest.mark.parametrize("space_bytes", [0, 4_096, 12_288])
-def test_a_full_disk_ends_it_and_the_ledger_goes_on(space_bytes: int) -> None:
+def test_a_full_disk_ends_the_snapshot_and_the_ledger_continues(space_bytes: int) -> None:
     history = random_history(7_200_000, OPERATIONS)
     ledger = Ledger(list(history))
     ledger.go_on(len(history) // 2)

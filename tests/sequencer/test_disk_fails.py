@@ -1,4 +1,4 @@
-"""A disk that refuses stops the ledger, which says so and promises nothing more. What it promised is kept."""
+"""A disk that refuses stops the ledger with an error. Everything acknowledged before is durable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Acknowledged = list[tuple[Array, Array]]
 
 
 def require_stopped(disk: FakeDisk, acknowledged: Acknowledged, clock: SimulatedClock, overlap: bool) -> None:
-    """Run the small history into the failure, and look at everything that follows."""
+    """Run the small history until the failure, and check everything that follows."""
     sequencer = start(disk, clock, overlap=overlap)
     with pytest.raises(UnavailableError, match=r"fake/journal/\d{12}\.segment|spare") as error:
         run(sequencer, clock, acknowledged)
@@ -29,7 +29,7 @@ def require_stopped(disk: FakeDisk, acknowledged: Acknowledged, clock: Simulated
         with pytest.raises(UnavailableError, match="the ledger stopped at frame") as again:
             sequencer.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
         assert str(error.value) in str(again.value), "the first cause is not said"
-        # Memory may be ahead of the disk, so nothing is read from it any more, not even a known id.
+        # Memory may be ahead of the disk, so all reads are refused, also of a bound id.
         with pytest.raises(UnavailableError), sequencer.reading():
             pass
         with pytest.raises(UnavailableError):
@@ -54,25 +54,25 @@ def require_kept(disk: FakeDisk, acknowledged: Acknowledged) -> None:
     assert sequencer.state.digest() == undisturbed.state.digest()
 
 
-OF_THE_SPARE = 3  # of the next segment, made before it is needed
+OF_THE_SPARE = 3  # of the next segment, created before it is needed
 
 
 @pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("sync", [sync for sync in range(2, 15) if sync != OF_THE_SPARE])
 def test_a_failed_fsync(sync: int, overlap: bool) -> None:
-    """Each fdatasync in turn: of the frames, of the next segment when it is needed, of its header."""
+    """Fail each fdatasync in turn: of the frames, of the next segment, of its header."""
     clock, disk = SimulatedClock(START_NS), FakeDisk()
     start(disk, clock).close()
     disk = disk.kill()
-    disk.fail_sync_at = sync  # the first is that of the start
+    disk.fail_sync_at = sync  # the first one is from the start
     acknowledged: Acknowledged = []
     require_stopped(disk, acknowledged, clock, overlap)
     for next_disk in (disk.crash(loss=Loss.LOST), disk.crash(7), disk.kill()):
         require_kept(next_disk, acknowledged)
 
 
-def test_a_failed_fsync_of_what_nobody_needs_yet() -> None:
-    """The next segment is made again, in a file of its own, when it is needed: nothing was promised about the first."""
+def test_a_failed_fsync_of_the_next_segment() -> None:
+    """The next segment is created again in another file when it is needed, since the first was never used."""
     clock, disk = SimulatedClock(START_NS), FakeDisk()
     start(disk, clock).close()
     disk = disk.kill()
@@ -96,7 +96,7 @@ def test_a_full_disk() -> None:
 
 
 def test_a_request_of_many_frames_may_be_done_in_part() -> None:
-    """It is answered with the error, since not all of it is durable; sent again, each part is done once."""
+    """The call raises the error, since not all of it is durable; sent again, each part is done once."""
     clock, disk = SimulatedClock(START_NS), FakeDisk()
     sequencer = Sequencer(Journal.create(disk), clock=clock, overlap=False)
     sequencer.submit(opening())
@@ -120,7 +120,7 @@ def test_a_request_of_many_frames_may_be_done_in_part() -> None:
 def test_ctrl_c_between_disk_and_memory_ends_without_a_close(
     what: str, overlap: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The frame is durable, the state is not where a replay will be: a CLOSE frame would name wrong movements."""
+    """The frame is durable, but the state differs from a replay: a CLOSE frame would have the wrong movements."""
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = start(disk, clock, overlap=overlap)
     sequencer.submit(opening())

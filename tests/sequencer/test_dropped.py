@@ -1,4 +1,4 @@
-"""A ledger that is dropped without `close` leaves no thread, no open file and no lock behind."""
+"""A ledger that is dropped without `close` leaves no thread, open file or lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files are 
 
 
 def opened(folder: Path) -> list[str]:
-    """Paths in the folder, and unlinked files, that this process has open."""
+    """Return the paths in the folder, and the unlinked files, that this process has open."""
     found = []
     for entry in Path("/proc/self/fd").iterdir():
         try:
@@ -94,7 +94,7 @@ def test_a_ledger_that_is_dropped_can_be_opened_again(tmp_path: Path, signature_
     deadline = time.monotonic() + 20
     while (opened(tmp_path) or left) and time.monotonic() < deadline:
         gc.collect()
-        time.sleep(0.05)  # a thread ends a moment after its files are closed
+        time.sleep(0.05)  # a thread ends shortly after its files are closed
         left = [thread.name for thread in threading.enumerate() if thread.ident not in before]
     assert (opened(tmp_path), left) == ([], [])
     with Ledger.open(tmp_path) as ledger:

@@ -1,4 +1,4 @@
-"""The embedded ledger: texts in, texts and results out."""
+"""The embedded ledger: text arguments, results and reads."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_statements_name_the_right_operation_and_time_among_many(town: Town) -> 
         town.clock.advance(SECOND_NS)
         id = ledger.new_id()
         ledger.submit(
-            # Refused, malformed and repeated operations stand between, bound or not.
+            # In between are refused, malformed and repeated operations, bound or not.
             np.concatenate(
                 [
                     operations.transfer(ledger.new_id(), debit=town.bob, credit=town.ann, amount=10**9),

@@ -1,4 +1,4 @@
-"""Signatures on their way: judged before a frame is made, kept in it, and judged again by whoever verifies."""
+"""Signatures are checked before a frame is written, stored with it, and checked again by `verify`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def grant(id: int, person: int, role: Role, operator: int = 0) -> Array:
 
 
 def opening() -> Array:
-    """Accounts of one operator, Ann's with a key of her own, money, and at last the officers, who make it count."""
+    """Return records for one operator's accounts, Ann's with a key, money, and finally the officers, who turn authority
+    on.
+    """
     kinds = {
         ISSUANCE: AccountKind.ISSUANCE, SUSPENSE: AccountKind.SUSPENSE, TREASURY: AccountKind.VAULT,
         ANN: AccountKind.WALLET, BOB: AccountKind.WALLET, SHOP: AccountKind.MERCHANT,
@@ -70,7 +72,7 @@ def opening() -> Array:
 
 
 class Town:
-    """A ledger whose authority is on."""
+    """A ledger that needs signatures."""
 
     def __init__(self) -> None:
         self.disk, self.clock = FakeDisk(), SimulatedClock(START_NS)
@@ -85,7 +87,7 @@ class Town:
         return self.sequencer.durable_sequence
 
     def verified(self, monkeypatch: pytest.MonkeyPatch) -> str:
-        """What a verification of all signatures proves, in one text; the digest is the live one."""
+        """Return what a verification of all signatures proves, as one text, after comparing the digests."""
         monkeypatch.setattr(verify_module, "journal_disk", lambda _: self.disk.kill())
         monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: FakeDisk(folder="fake/snapshots"))
         found = verify("ledger", authority=True)
@@ -111,13 +113,13 @@ def mint(id: int) -> Array:
 
 
 def pays(count: int, purpose: str = "pays") -> Array:
-    """Of the vault, which has no key: its operator signs."""
+    """Return pays of the vault, which has no key: its operator signs."""
     return operations.pay(some_ids(purpose, count), payer=TREASURY, payee=SHOP, amount=1)
 
 
 @pytest.mark.parametrize("count", [1, 511, 512, 600, FRAME_RECORDS_MAX, FRAME_RECORDS_MAX + 600])
 def test_many_mints_in_order_need_their_officers_too(town: Town, count: int) -> None:
-    """New ids in order take a shorter way to their frame, which asks for signatures all the same."""
+    """New ids in ascending order skip a lookup, but not the signatures."""
     records = operations.transfer(some_ids("mints", count), debit=ISSUANCE, credit=TREASURY, amount=1)
     before = town.frames()
     assert town.submit(records) == [UNSIGNED] * count
@@ -138,7 +140,7 @@ def test_minting_needs_two_officers(town: Town, monkeypatch: pytest.MonkeyPatch)
     assert town.submit(record, by(one, mint(501)), by(other, record)) == [Result.SIGNATURE_INVALID]
     assert town.submit(record, by(one, record, until_ns=START_NS), by(other, record)) == [Result.SIGNATURE_EXPIRED]
     assert town.frames() == before, "what was refused was journaled"
-    # Nothing was bound: the same id is taken now, and known after that, signed or not.
+    # Nothing was bound: the same id succeeds now, and exists after that, signed or not.
     assert town.submit(record, by(one, record), by(other, record)) == [TAKEN]
     assert town.frames() == before + 1
     assert town.submit(record) == [Result.EXISTS]
@@ -155,12 +157,12 @@ def test_an_account_with_a_key_signs_its_own_payments(town: Town, monkeypatch: p
     assert "1 by accounts" in town.verified(monkeypatch)
 
 
-def test_one_signature_for_many_and_what_becomes_of_it_when_one_is_refused(town: Town) -> None:
+def test_one_signature_for_many_operations_of_which_one_is_refused(town: Town) -> None:
     records = pays(10)
     foreign = records.copy()
     foreign[6] = mint(600)[0]
     before = town.frames()
-    # One of them needs more: the signature over all cannot be kept, so none is taken, and none is bound.
+    # One of them needs more signatures: the common signature cannot be stored, so none is done, and none is bound.
     assert town.submit(foreign, by(OPERATOR, foreign)) == [UNSIGNED] * 10
     assert town.frames() == before
     assert town.submit(records, by(OPERATOR, records)) == [TAKEN] * 10
@@ -190,7 +192,7 @@ def test_a_chain_with_an_unsigned_operation_is_broken(town: Town) -> None:
     assert town.submit(chain, *by_officers, by(OPERATOR, chain)) == [TAKEN, TAKEN]
 
 
-def test_what_is_known_is_journaled_again_where_a_signature_covers_something_new_too(
+def test_bound_ids_are_journaled_again_if_their_signature_covers_new_ones(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = pays(6)
@@ -210,7 +212,7 @@ def test_what_is_known_is_journaled_again_where_a_signature_covers_something_new
     assert reopened.state.digest() == town.sequencer.state.digest()
 
 
-def test_what_nobody_signed_is_not_journaled_beside_what_is_known(town: Town) -> None:
+def test_unsigned_operations_are_not_journaled_with_bound_ones(town: Town) -> None:
     records = np.concatenate([pays(2), mint(600), pays(2, "more")])
     assert town.submit(records[:2], by(OPERATOR, records[:2])) == [TAKEN] * 2
     assert town.submit(records, by(OPERATOR, records[:2]), by(OPERATOR, records[3:], first=3)) == [
@@ -221,7 +223,7 @@ def test_what_nobody_signed_is_not_journaled_beside_what_is_known(town: Town) ->
     assert [(int(row["first"]), int(row["count"])) for row in kept] == [(0, 2)]
 
 
-def test_a_stale_signature_over_what_is_known_holds_nothing_up(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_signature_over_bound_ids_blocks_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     records = pays(4)
     early = by(OPERATOR, records[:2], until_ns=START_NS + 10)
     assert town.submit(records[:2], early) == [TAKEN] * 2
@@ -264,13 +266,13 @@ def test_more_than_a_frame_under_signatures_of_a_frame_each(town: Town, monkeypa
     town.verified(monkeypatch)
 
 
-def test_what_an_envelope_names_must_be_there(town: Town) -> None:
+def test_an_envelope_must_cover_existing_operations(town: Town) -> None:
     record = pays(1)
     with pytest.raises(UsageError, match="covers 1 operations from index 3 on; the submission has 1"):
         town.submit(record, by(OPERATOR, record, first=3))
     with pytest.raises(UsageError, match="envelopes must be a one-dimensional array"):
         town.sequencer.submit(record, np.zeros(1, "u1"))
-    # As an array, too, and strided.
+    # Also as an array, and strided.
     array = np.zeros(2, ENVELOPE)
     array[1:] = np.frombuffer(by(OPERATOR, record).encode(), ENVELOPE)
     assert town.sequencer.submit(record, array[1:])["code"].tolist() == [TAKEN]
@@ -283,8 +285,8 @@ def test_signatures_are_judged_before_there_are_officers_too() -> None:
     assert sequencer.submit(record)["code"].tolist() == [TAKEN]
 
 
-def test_verify_finds_what_was_never_signed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal that somebody wrote past the sequencer: its checksums hold, its authority does not."""
+def test_verify_finds_unsigned_operations(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal written without the sequencer: its checksums are valid, its authority is not."""
     with pytest.MonkeyPatch.context() as careless:
         careless.setattr("sycee.ledger.authority.authorise", lambda *a, **_: np.zeros(a[3].size, np.uint16))
         assert town.submit(mint(800)) == [TAKEN]
@@ -295,7 +297,7 @@ def test_verify_finds_what_was_never_signed(town: Town, monkeypatch: pytest.Monk
         verify("ledger", authority=True)
 
 
-def test_a_ledger_without_authorities_says_so(tmp_path: Path) -> None:
+def test_a_ledger_without_authority(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
         assert not ledger.authority_on

@@ -1,4 +1,4 @@
-"""Many asyncio callers at one ledger: one frame for many, each once, and nobody waits for ever."""
+"""Many asyncio callers of one ledger: one frame for many, each operation once, and no caller blocks forever."""
 
 from __future__ import annotations
 
@@ -39,41 +39,41 @@ def place() -> Iterator[Place]:
 # --- one frame for many ---
 
 
-def test_a_verb_returns_its_result_once_it_is_durable(place: Place) -> None:
+def test_a_method_returns_its_result_once_it_is_durable(place: Place) -> None:
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             before = place.frames
-            assert await door.transfer(TREASURY, SHOP, 25, id=700) is Result.CREATED
+            assert await async_ledger.transfer(TREASURY, SHOP, 25, id=700) is Result.CREATED
             assert place.frames == before + 1
-            assert await door.transfer(TREASURY, SHOP, 25, id=700) is Result.EXISTS
-            assert await door.pay(ANN, SHOP, 51) is Result.EXCEEDS_BALANCE
-            assert await door.transfer(ANN, ANN, 5) is Result.ACCOUNTS_MUST_BE_DIFFERENT
-            held = door.new_id()
-            assert await door.hold(ANN, SHOP, 5, until_ns=2**62, id=held) is Result.CREATED
-            assert await door.void(held, by=SHOP) is Result.CREATED
+            assert await async_ledger.transfer(TREASURY, SHOP, 25, id=700) is Result.EXISTS
+            assert await async_ledger.pay(ANN, SHOP, 51) is Result.EXCEEDS_BALANCE
+            assert await async_ledger.transfer(ANN, ANN, 5) is Result.ACCOUNTS_MUST_BE_DIFFERENT
+            held = async_ledger.new_id()
+            assert await async_ledger.hold(ANN, SHOP, 5, until_ns=2**62, id=held) is Result.CREATED
+            assert await async_ledger.void(held, by=SHOP) is Result.CREATED
         assert place.ledger.balance(SHOP) == 25
 
     run(main())
 
 
-def test_what_is_asked_for_at_once_is_one_frame(place: Place) -> None:
+def test_concurrent_operations_are_one_frame(place: Place) -> None:
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             before = place.frames
-            results = await asyncio.gather(*(door.transfer(TREASURY, SHOP, 1) for _ in range(200)))
+            results = await asyncio.gather(*(async_ledger.transfer(TREASURY, SHOP, 1) for _ in range(200)))
             assert results == [Result.CREATED] * 200
             assert place.frames == before + 1
 
     run(main())
 
 
-def test_what_comes_while_a_frame_is_written_shares_the_next(place: Place) -> None:
-    """Of two event loops and of threads, too."""
+def test_operations_that_arrive_during_a_frame_share_the_next(place: Place) -> None:
+    """Also from two event loops and from threads."""
     before = place.frames
 
     async def caller(tasks: int) -> None:
-        async with place.ledger.asynchronous() as door:
-            await asyncio.gather(*(door.transfer(TREASURY, SHOP, 1) for _ in range(tasks)))
+        async with place.ledger.asynchronous() as async_ledger:
+            await asyncio.gather(*(async_ledger.transfer(TREASURY, SHOP, 1) for _ in range(tasks)))
 
     async def main() -> None:
         async with place.shut():
@@ -91,17 +91,19 @@ def test_what_comes_while_a_frame_is_written_shares_the_next(place: Place) -> No
 def test_more_than_a_frame_holds_is_several(place: Place) -> None:
     async def main() -> None:
         many = operations.transfer(some_ids("many", 2 * FRAME_RECORDS_MAX), debit=ANN, credit=BOB, amount=1)
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             async with place.shut():
                 before = place.frames
-                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(FRAME_RECORDS_MAX - 1)]
-                tasks.append(asyncio.create_task(door.submit(many)))  # type: ignore[arg-type]
+                tasks = [
+                    asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(FRAME_RECORDS_MAX - 1)
+                ]
+                tasks.append(asyncio.create_task(async_ledger.submit(many)))  # type: ignore[arg-type]
                 await settled()
             *singles, answers = await asyncio.gather(*tasks)
             assert set(singles) == {Result.CREATED}
             assert answers["code"].tolist() == [Result.CREATED] * 50 + [Result.EXCEEDS_BALANCE] * (len(many) - 50)
             assert place.frames - before == 1 + 1 + 2
-            assert (await door.submit(many[:0])).size == 0
+            assert (await async_ledger.submit(many[:0])).size == 0
 
     run(main())
 
@@ -109,8 +111,8 @@ def test_more_than_a_frame_holds_is_several(place: Place) -> None:
 # --- each once, and in order ---
 
 
-async def some_caller(door: AsyncLedger, number: int) -> list[tuple[Array, Array]]:
-    """One after the other, at random: verbs, bulk, chains, again, what is refused, and what is malformed."""
+async def some_caller(async_ledger: AsyncLedger, number: int) -> list[tuple[Array, Array]]:
+    """Submit at random: single operations, batches, chains, repetitions, refused and malformed ones."""
     chance = random.Random(number)
     done: list[tuple[Array, Array]] = []
     for turn in range(20):
@@ -125,18 +127,18 @@ async def some_caller(door: AsyncLedger, number: int) -> list[tuple[Array, Array
             parts = parts[:1]
             (one,) = parts
             low = {name: int(one[f"{name}_low"][0]) for name in ("debit", "credit", "id")}
-            result = await door.transfer(low["debit"], low["credit"], int(one["amount"][0]), id=low["id"])
+            result = await async_ledger.transfer(low["debit"], low["credit"], int(one["amount"][0]), id=low["id"])
             answers = np.zeros(1, layout.ANSWER)
             answers["code"] = result
         elif kind == "again" and done:
             parts = [done[-1][0]]
-            answers = await door.submit(parts[0])
+            answers = await async_ledger.submit(parts[0])
         elif kind == "chain":
             parts = [operations.chain(*parts)]
-            answers = await door.submit(parts[0])
+            answers = await async_ledger.submit(parts[0])
         else:
             records = np.concatenate(parts)
-            answers = await door.submit(records.tobytes() if kind == "bytes" else records)
+            answers = await async_ledger.submit(records.tobytes() if kind == "bytes" else records)
         done.append((np.concatenate(parts), answers))
         if chance.random() < 0.3:
             await asyncio.sleep(0)
@@ -148,13 +150,13 @@ def test_each_caller_is_answered_as_the_naive_twin_answers(seed: int) -> None:
     place = Place(operations_max=7)
 
     async def main() -> list[list[tuple[Array, Array]]]:
-        async with place.ledger.asynchronous() as door, place.ledger.asynchronous() as other:
-            doors = (door, other)
+        async with place.ledger.asynchronous() as async_ledger, place.ledger.asynchronous() as other:
+            doors = (async_ledger, other)
             return await asyncio.gather(*(some_caller(doors[n % 2], 100 * seed + n) for n in range(12)))
 
     callers = run(main())
     twin = NaiveLedger()
-    told: dict[int, list[int]] = {}  # by id, what the twin says in the order of the journal
+    told: dict[int, list[int]] = {}  # by id: the twin's results in the order of the journal
     for frame in Journal.open(place.disk, read_only=True).recover():
         records = np.frombuffer(frame.records.tobytes(), layout.OPERATION)
         answers = twin.apply(frame.sequence, frame.time_ns, records, frame.calendar)
@@ -179,16 +181,16 @@ NOT_JOURNALED = (
 
 def test_a_chain_is_whole(place: Place) -> None:
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
-            async with door.chain() as both:
+        async with place.ledger.asynchronous() as async_ledger:
+            async with async_ledger.chain() as both:
                 both.transfer(ANN, BOB, 50)
                 both.transfer(BOB, SHOP, 51)
             assert both.results == [Result.LINKED_FAILED, Result.EXCEEDS_BALANCE]
             with contextlib.suppress(ZeroDivisionError):
-                async with door.chain() as both:
+                async with async_ledger.chain() as both:
                     both.transfer(ANN, BOB, 50)
                     raise ZeroDivisionError
-            async with door.chain():
+            async with async_ledger.chain():
                 pass
         assert place.ledger.balance(ANN) == 50
 
@@ -205,12 +207,12 @@ def test_signers_sign(tmp_path: Path) -> None:
     one, other = (Signer(person, key) for person, key in keys.items())
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
-            both = door.signed_by(one, other)
+        async with ledger.asynchronous() as async_ledger:
+            both = async_ledger.signed_by(one, other)
             results = await asyncio.gather(
-                door.transfer(ISSUANCE, reserve, 1),
+                async_ledger.transfer(ISSUANCE, reserve, 1),
                 both.transfer(ISSUANCE, reserve, 2),
-                door.signed_by(one).transfer(ISSUANCE, reserve, 4),
+                async_ledger.signed_by(one).transfer(ISSUANCE, reserve, 4),
                 both.refund(1, 2),
             )
             assert [result is Result.CREATED for result in results] == [False, True, False, False]
@@ -224,50 +226,50 @@ def test_signers_sign(tmp_path: Path) -> None:
 # --- too much at once ---
 
 
-def test_who_finds_no_room_waits_in_order() -> None:
-    place = Place(operations_max=4)  # one is in the frame that the gate holds
+def test_callers_without_space_wait_in_order() -> None:
+    place = Place(operations_max=4)  # one is in the blocked frame
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             async with place.shut():
-                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(20)]
+                tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(20)]
                 await settled()
                 assert place.waiting == 3
                 with pytest.raises(UnavailableError, match="busy: 4 operations of 512 bytes wait"):
-                    door.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
+                    async_ledger.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
             assert await asyncio.gather(*tasks) == [Result.CREATED] * 20
-            later = door.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
+            later = async_ledger.submit_nowait(operations.transfer(800, debit=TREASURY, credit=SHOP, amount=1))
             assert (await later)["code"] == [Result.CREATED]
         assert place.order_of(*range(700, 721), 800) == [*range(700, 720), 800]
 
     run(main())
 
 
-def test_who_comes_when_some_were_called_goes_behind_them() -> None:
+def test_a_new_caller_waits_behind_admitted_ones() -> None:
     place = Place(operations_max=1)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
 
             async def twice() -> None:
-                await door.transfer(TREASURY, SHOP, 1, id=700)
-                # In the moment in which the next in the row was called, and has not come in yet.
-                await door.transfer(TREASURY, SHOP, 1, id=702)
+                await async_ledger.transfer(TREASURY, SHOP, 1, id=700)
+                # After the next waiter was admitted and before it runs.
+                await async_ledger.transfer(TREASURY, SHOP, 1, id=702)
 
-            await asyncio.gather(twice(), door.transfer(TREASURY, SHOP, 1, id=701))
+            await asyncio.gather(twice(), async_ledger.transfer(TREASURY, SHOP, 1, id=701))
         assert place.order_of(700, 701, 702) == [700, 701, 702]
 
     run(main())
 
 
-def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken() -> None:
+def test_bytes_are_limited_as_well_and_a_larger_entry_is_admitted() -> None:
     place = Place(bytes_max=1_000)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             async with place.shut():
                 bulk = operations.transfer(some_ids("bulk", 100), debit=TREASURY, credit=SHOP, amount=1)
-                tasks = [asyncio.create_task(door.submit(bulk[at : at + 20])) for at in range(0, 100, 20)]
+                tasks = [asyncio.create_task(async_ledger.submit(bulk[at : at + 20])) for at in range(0, 100, 20)]
                 await settled()
                 assert place.waiting == 1
             answers = np.concatenate(await asyncio.gather(*tasks))
@@ -279,14 +281,14 @@ def test_bytes_are_bounded_as_well_and_what_is_larger_is_still_taken() -> None:
 # --- cancelled at every step ---
 
 
-def test_cancelled_before_it_is_taken(place: Place) -> None:
-    """The first is in the frame at hand when it is cancelled, the others wait for the next."""
+def test_cancelled_before_the_writer_pops_it(place: Place) -> None:
+    """The first is in the current frame when it is cancelled, the others wait for the next."""
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
-            async with place.shut_on(door.transfer(TREASURY, SHOP, 1, id=700)) as taken:
-                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
-                unstarted = asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=710))
+        async with place.ledger.asynchronous() as async_ledger:
+            async with place.shut_on(async_ledger.transfer(TREASURY, SHOP, 1, id=700)) as taken:
+                tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
+                unstarted = asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=710))
                 unstarted.cancel()
                 await settled()
                 for task in (taken, tasks[0], tasks[2], tasks[4]):
@@ -306,28 +308,28 @@ def test_cancelled_before_it_is_taken(place: Place) -> None:
 
 def test_all_that_waits_is_cancelled(place: Place) -> None:
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
-            async with place.shut_on(door.transfer(TREASURY, SHOP, 1, id=700)) as taken:
-                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
+        async with place.ledger.asynchronous() as async_ledger:
+            async with place.shut_on(async_ledger.transfer(TREASURY, SHOP, 1, id=700)) as taken:
+                tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=701 + n)) for n in range(5)]
                 await settled()
                 for task in tasks:
                     task.cancel()
             assert await taken is Result.CREATED
             before = place.frames
-            assert await door.transfer(TREASURY, SHOP, 1, id=720) is Result.CREATED
+            assert await async_ledger.transfer(TREASURY, SHOP, 1, id=720) is Result.CREATED
             assert place.frames == before + 1
         assert place.order_of(*range(700, 721)) == [700, 720]
 
     run(main())
 
 
-def test_cancelled_while_waiting_for_a_turn() -> None:
+def test_cancelled_while_waiting_for_space() -> None:
     place = Place(operations_max=3)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             async with place.shut():
-                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(8)]
+                tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=700 + n)) for n in range(8)]
                 await settled()
                 tasks[3].cancel()
                 tasks[7].cancel()
@@ -340,17 +342,17 @@ def test_cancelled_while_waiting_for_a_turn() -> None:
 
 
 def test_cancelled_in_the_moment_of_being_called() -> None:
-    """By the caller that was answered: the next in the row must not wait for ever."""
+    """The caller that was admitted is cancelled: the next in the queue must not wait forever."""
     place = Place(operations_max=1)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
 
             async def first() -> None:
-                await door.transfer(TREASURY, SHOP, 1, id=700)
+                await async_ledger.transfer(TREASURY, SHOP, 1, id=700)
                 tasks[1].cancel()
 
-            calls = [first(), *(door.transfer(TREASURY, SHOP, 1, id=701 + n) for n in range(2))]
+            calls = [first(), *(async_ledger.transfer(TREASURY, SHOP, 1, id=701 + n) for n in range(2))]
             tasks = [asyncio.create_task(call) for call in calls]
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(ended[1], asyncio.CancelledError)
@@ -362,19 +364,19 @@ def test_cancelled_in_the_moment_of_being_called() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_cancelled_at_any_moment(seed: int) -> None:
-    """What was answered is journaled, each once, and callers that were not cancelled are answered."""
+    """Operations with results are journaled, each once, and callers that were not cancelled get results."""
     chance = random.Random(seed)
     place = Place(operations_max=chance.choice((2, 5, 100)))
 
     async def main() -> list[Any]:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             tasks: list[asyncio.Task[Any]] = []
             for number in range(150):
                 if chance.random() < 0.8:
-                    tasks.append(asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=1_000 + number)))
+                    tasks.append(asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=1_000 + number)))
                 else:
                     record = operations.transfer(1_000 + number, debit=TREASURY, credit=SHOP, amount=1)
-                    tasks.append(asyncio.create_task(door.submit(record)))
+                    tasks.append(asyncio.create_task(async_ledger.submit(record)))
                 if chance.random() < 0.3:
                     chance.choice(tasks).cancel()
                 if chance.random() < 0.2:

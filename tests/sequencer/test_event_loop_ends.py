@@ -1,4 +1,4 @@
-"""What asyncio callers are told when the ledger, their loop or their door is closed, and when something is wrong."""
+"""Errors of asyncio callers when the ledger, their loop or their AsyncLedger is closed, and after failures."""
 
 from __future__ import annotations
 
@@ -35,47 +35,47 @@ def test_closing_answers_all_that_came_before() -> None:
     place = Place(operations_max=4)
 
     async def main() -> None:
-        door = place.ledger.asynchronous()
+        async_ledger = place.ledger.asynchronous()
         async with place.shut():
-            tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(20)]
+            tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(20)]
             await settled()
-            closing = [asyncio.create_task(door.aclose()) for _ in range(2)]
+            closing = [asyncio.create_task(async_ledger.aclose()) for _ in range(2)]
             await settled()
-            for refused in (door.transfer(TREASURY, SHOP, 1), door.submit(opening())):
+            for refused in (async_ledger.transfer(TREASURY, SHOP, 1), async_ledger.submit(opening())):
                 with pytest.raises(UnavailableError, match="closed"):
                     await refused
             with pytest.raises(UnavailableError, match="closed"):
-                door.submit_nowait(opening())
+                async_ledger.submit_nowait(opening())
             assert not any(task.done() for task in (*tasks, *closing))
             closing[1].cancel()
         await closing[0]
         assert [task.result() for task in tasks] == [Result.CREATED] * 20
-        await door.aclose()
+        await async_ledger.aclose()
         with pytest.raises(UnavailableError, match="closed"):
-            await door.transfer(TREASURY, SHOP, 1)
+            await async_ledger.transfer(TREASURY, SHOP, 1)
         async with place.ledger.asynchronous() as another:
             assert await another.transfer(TREASURY, SHOP, 1) is Result.CREATED
 
     run(main())
 
 
-def test_closing_waits_for_who_asked_for_nothing(place: Place) -> None:
+def test_closing_waits_for_an_empty_submission(place: Place) -> None:
     async def main() -> None:
-        door = place.ledger.asynchronous()
-        nothing = door.submit_nowait(b"")
-        await door.aclose()
+        async_ledger = place.ledger.asynchronous()
+        nothing = async_ledger.submit_nowait(b"")
+        await async_ledger.aclose()
         assert nothing.result().size == 0
 
     run(main())
 
 
-def test_a_ledger_closed_over_those_who_wait() -> None:
+def test_closing_a_ledger_with_waiting_callers() -> None:
     place = Place(operations_max=5)
 
     async def main() -> None:
-        door = place.ledger.asynchronous()
+        async_ledger = place.ledger.asynchronous()
         async with place.shut():
-            tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(20)]
+            tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(20)]
             closing = asyncio.create_task(asyncio.to_thread(place.ledger.close))
             await seen(lambda: len(place.ledger.sequencer.admission.queue._calls) == 1)
         ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,8 +83,8 @@ def test_a_ledger_closed_over_those_who_wait() -> None:
         for end in ended:
             assert end is Result.CREATED or "the ledger is closed" in str(end)
         with pytest.raises(UnavailableError, match="the ledger is closed"):
-            await door.transfer(TREASURY, SHOP, 1)
-        await door.aclose()
+            await async_ledger.transfer(TREASURY, SHOP, 1)
+        await async_ledger.aclose()
 
     run(main())
 
@@ -94,12 +94,12 @@ def test_a_loop_closed_while_a_frame_is_on_its_way(place: Place) -> None:
     tasks: list[asyncio.Task[Any]] = []
 
     async def main() -> None:
-        door = place.ledger.asynchronous()
+        async_ledger = place.ledger.asynchronous()
         place.log.begun.clear()
         place.log.open.clear()
-        tasks.append(asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=700)))
+        tasks.append(asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=700)))
         await asyncio.to_thread(place.log.begun.wait, WAIT_S)
-        tasks.append(asyncio.create_task(door.transfer(TREASURY, SHOP, 1, id=701)))
+        tasks.append(asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1, id=701)))
         await settled()
 
     loop.run_until_complete(main())
@@ -108,18 +108,18 @@ def test_a_loop_closed_while_a_frame_is_on_its_way(place: Place) -> None:
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     place.log.open.set()
-    # Both were in the queue: nothing waits for their answers any more, and they are found by their ids.
+    # Both were in the queue: no caller waits for their results, and they are found by their ids.
     assert place.ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
     assert place.ledger.result_of(700) is not None
     assert place.ledger.result_of(701) is not None
     tasks.clear()
 
 
-def test_ctrl_c_ends_the_loop_and_the_ledger_goes_on(place: Place) -> None:
+def test_ctrl_c_ends_the_loop_and_the_ledger_continues(place: Place) -> None:
     async def main() -> None:
-        door = place.ledger.asynchronous()
-        await asyncio.gather(*(door.transfer(TREASURY, SHOP, 1) for _ in range(5)))
-        tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(5)]
+        async_ledger = place.ledger.asynchronous()
+        await asyncio.gather(*(async_ledger.transfer(TREASURY, SHOP, 1) for _ in range(5)))
+        tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(5)]
         await settled()
         assert tasks
         raise KeyboardInterrupt
@@ -129,10 +129,10 @@ def test_ctrl_c_ends_the_loop_and_the_ledger_goes_on(place: Place) -> None:
     assert place.ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
 
 
-# --- errors go to whom they concern ---
+# --- errors go to the caller that caused them ---
 
 
-def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_that_needs_too_much_does_not_affect_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 30)
     large = operations.open_programme(
         600, programme=1, funder=TREASURY, rule_set=1, members=1 << 30, claim_from_ns=0, claim_until_ns=1
@@ -142,15 +142,15 @@ def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: p
     open_chain["flags"] |= layout.LINKED
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             async with place.shut():
                 calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [
-                    lambda: door.transfer(TREASURY, SHOP, 1),
-                    lambda: door.submit(large),
-                    lambda: door.submit(no_zone),
-                    lambda: door.submit(open_chain),
-                    lambda: door.submit(bytes(130)),
-                    lambda: door.transfer(TREASURY, SHOP, 1),
+                    lambda: async_ledger.transfer(TREASURY, SHOP, 1),
+                    lambda: async_ledger.submit(large),
+                    lambda: async_ledger.submit(no_zone),
+                    lambda: async_ledger.submit(open_chain),
+                    lambda: async_ledger.submit(bytes(130)),
+                    lambda: async_ledger.transfer(TREASURY, SHOP, 1),
                 ]
                 tasks = [asyncio.create_task(call()) for call in calls]
                 await settled()
@@ -164,18 +164,18 @@ def test_one_who_asks_too_much_spoils_it_for_nobody(place: Place, monkeypatch: p
     assert place.ledger.balance(SHOP) == 3
 
 
-def test_arguments_are_looked_at_before_anything_is_awaited(place: Place, tmp_path: Path) -> None:
+def test_arguments_are_checked_before_anything_is_awaited(place: Place, tmp_path: Path) -> None:
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             for wrong in (1.5, True, None, 2**63):
                 with pytest.raises(UsageError, match="amount"):
-                    door.transfer(TREASURY, SHOP, wrong)  # type: ignore[arg-type]
+                    async_ledger.transfer(TREASURY, SHOP, wrong)  # type: ignore[arg-type]
             with pytest.raises(UsageError, match="integers of minor units"):
-                door.transfer(TREASURY, SHOP, "1.00")
+                async_ledger.transfer(TREASURY, SHOP, "1.00")
             with pytest.raises(UsageError, match="integers of minor units"):
-                door.refund(1, "1.00")
+                async_ledger.refund(1, "1.00")
             with pytest.raises(UsageError, match="array of operations"):
-                await door.submit([1])  # type: ignore[arg-type]
+                await async_ledger.submit([1])  # type: ignore[arg-type]
 
     run(main())
     with pytest.raises(UsageError, match="no event loop"):
@@ -189,32 +189,32 @@ def test_it_belongs_to_one_loop(place: Place) -> None:
     async def made() -> AsyncLedger:
         return place.ledger.asynchronous()
 
-    async def used(door: AsyncLedger) -> None:
-        await door.transfer(TREASURY, SHOP, 1)
+    async def used(async_ledger: AsyncLedger) -> None:
+        await async_ledger.transfer(TREASURY, SHOP, 1)
 
     with pytest.raises(UsageError, match="another event loop"):
         run(used(run(made())))
 
 
-def test_a_disk_that_fails_is_told_to_each() -> None:
+def test_a_disk_failure_is_raised_in_each_caller() -> None:
     place = Place(operations_max=5)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             place.disk.fail_sync_at = place.disk.operations["fdatasync"] + 1
-            tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(10)]
+            tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(10)]
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(end, UnavailableError) for end in ended)
             assert len({id(end) for end in ended}) == 10
             with pytest.raises(UnavailableError, match="the ledger stopped at frame"):
-                await door.transfer(TREASURY, SHOP, 1)
+                await async_ledger.transfer(TREASURY, SHOP, 1)
 
     run(main())
     place.ledger.close()
 
 
-def test_an_error_of_the_machine_is_told_to_each(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of several that share a frame is tried by itself, and raises an error of its own."""
+def test_a_machine_error_is_raised_in_each_caller(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of several entries in a frame is tried separately, and raises its own error."""
     calls: list[int] = []
 
     def none_left(batch: Any, **_: Any) -> int:
@@ -222,25 +222,25 @@ def test_an_error_of_the_machine_is_told_to_each(place: Place, monkeypatch: pyte
         raise MemoryError
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             with monkeypatch.context() as patched:
                 patched.setattr(place.ledger.sequencer.state, "reserve", none_left)
-                tasks = [asyncio.create_task(door.transfer(TREASURY, SHOP, 1)) for _ in range(3)]
+                tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(3)]
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(end, MemoryError) for end in ended)
             assert len({id(end) for end in ended}) == 3
-            assert await door.transfer(TREASURY, SHOP, 1) is Result.CREATED
+            assert await async_ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
 
     run(main())
     assert calls == [3, 1, 1, 1]
 
 
-def test_the_interpreter_keeps_its_switch_interval(tmp_path: Path) -> None:
+def test_the_interpreters_switch_interval_is_unchanged(tmp_path: Path) -> None:
     before = sys.getswitchinterval()
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
-            await door.submit(opening())
+        async with ledger.asynchronous() as async_ledger:
+            await async_ledger.submit(opening())
             assert sys.getswitchinterval() == before
 
     with Ledger.open(tmp_path / "ledger") as ledger:

@@ -1,4 +1,4 @@
-"""One process owns a folder, and whoever opens it next finds the same ledger."""
+"""One process owns a folder, and the next process that opens it finds the same ledger."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def python(code: str, folder: Path) -> list[str]:
     return [sys.executable, "-c", code, str(folder)]
 
 
-def test_a_second_process_is_refused_and_told_who_is_in(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_owners_pid(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
         tried = subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout
         assert f"is in use by the process with pid {os.getpid()}" in tried
-        assert "One process owns a ledger" in tried
+        assert "Only one process can use a ledger" in tried
     assert subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout == ""
 
 
@@ -60,7 +60,7 @@ def test_the_same_process_is_refused_as_well(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
 
 
-def test_a_killed_process_leaves_the_folder_free_and_its_promises_kept(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_folder_free_and_its_frames_durable(tmp_path: Path) -> None:
     with subprocess.Popen(python(OPEN_AND_WAIT, tmp_path), stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "open\n"
@@ -99,7 +99,7 @@ def test_a_start_that_fails_gives_the_folder_back(tmp_path: Path, monkeypatch: p
     Ledger.open(tmp_path).close()
 
 
-def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
+def test_a_closed_ledger_raises(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path)
     ledger.close()
     ledger.close()
@@ -145,7 +145,7 @@ def test_create_false_opens_an_existing_ledger_only(tmp_path: Path) -> None:
     Ledger.open(folder, create=False).close()
 
 
-def test_what_is_no_operation_is_refused(tmp_path: Path) -> None:
+def test_arrays_of_another_type_are_refused(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         for wrong in (opening().view("u1"), opening().reshape(1, -1), opening()["amount"]):
             with pytest.raises(UsageError, match="one-dimensional array of operations"):

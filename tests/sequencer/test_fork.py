@@ -1,4 +1,4 @@
-"""A forked child has a copy of an open ledger, and may use none of it."""
+"""A forked child has a copy of an open ledger, and cannot use it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.forked import MAY_FORK, WAIT_S, Child, in_child
 from tests.sequencer.gated import Place
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening, some_ids
 
-from sycee.archive.export import Exporting
+from sycee.archive.export import ExportSession
 from sycee.archive.exporter import Exporter
 from sycee.archive.manifest import Archive
 from sycee.core import ids
@@ -43,7 +43,7 @@ try:
 except UnavailableError as error:
     print(error)
 """
-# Opens a ledger, forks a child that does nothing, and waits to be killed.
+# Opens a ledger, forks a child that does nothing, and waits until it is killed.
 PRE_FORK = """
 import os, sys, time
 from sycee.sequencer.embedded import Ledger
@@ -64,7 +64,7 @@ def opened(folder: Path, **options: Any) -> Ledger:
 
 
 def refusal(call: Callable[[], Any]) -> str:
-    """The error that a call raised, with its hint; what it returned where it raised none."""
+    """Return the error that a call raised, with its hint, or the call's result."""
     try:
         value = call()
     except UnavailableError as error:
@@ -132,7 +132,7 @@ def test_a_childs_copy_refuses_every_call(tmp_path: Path) -> None:
         assert ledger.balance(BOB) == 1
 
 
-def test_four_forked_workers_cannot_spend_what_one_wallet_has(tmp_path: Path) -> None:
+def test_four_forked_workers_cannot_overspend_one_wallet(tmp_path: Path) -> None:
     """A server with four workers, forked after the ledger was opened: 200 payments of 10 from a wallet of 1,000."""
     with opened(tmp_path) as ledger:
         assert ledger.transfer(TREASURY, ANN, 950) is Result.CREATED
@@ -169,7 +169,7 @@ def test_a_child_that_closes_writes_nothing_and_gives_nothing_back(tmp_path: Pat
 
 
 def test_a_child_that_ends_as_programs_do_leaves_the_ledger_alone(tmp_path: Path) -> None:
-    """Handlers of atexit, threads that are joined, objects that are collected: everything runs in the child, too."""
+    """Handlers of atexit, joined threads and collected objects run in the child as well."""
     program = """
 import os, sys
 from sycee.sequencer.embedded import Ledger
@@ -189,7 +189,7 @@ with Ledger.open(sys.argv[1], ticks=True, snapshot_frames=1, snapshot_every=1) a
         assert state.zones == {156: "Asia/Shanghai", 978: "Europe/Paris"}
 
 
-def test_an_idle_child_keeps_no_folder_of_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_an_idle_child_does_not_lock_the_folder_of_a_killed_parent(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", PRE_FORK, str(tmp_path)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout
@@ -199,7 +199,7 @@ def test_an_idle_child_keeps_no_folder_of_a_parent_that_was_killed(tmp_path: Pat
                 Ledger.open(tmp_path)
             process.kill()
             process.wait()
-            os.kill(child, 0)  # it is still there
+            os.kill(child, 0)  # it still exists
             with Ledger.open(tmp_path) as ledger, ledger.sequencer.reading() as state:
                 assert state.zones == {156: "Asia/Shanghai"}
         finally:
@@ -207,7 +207,7 @@ def test_an_idle_child_keeps_no_folder_of_a_parent_that_was_killed(tmp_path: Pat
 
 
 def test_a_fork_while_another_thread_is_in_submit() -> None:
-    """That thread holds the ledger's locks, and does not exist in the child: no call there may wait for it."""
+    """That thread holds the ledger's locks and does not exist in the child: no call there may wait for it."""
 
     async def main() -> None:
         place = Place()
@@ -225,19 +225,19 @@ def test_a_fork_while_another_thread_is_in_submit() -> None:
 def test_asyncio_callers_in_the_child() -> None:
     async def main() -> None:
         place = Place(operations_max=2)
-        async with place.ledger.asynchronous() as door, place.shut():
-            waits = door.submit_nowait(operations.transfer(2, debit=TREASURY, credit=SHOP, amount=1))
+        async with place.ledger.asynchronous() as async_ledger, place.shut():
+            waits = async_ledger.submit_nowait(operations.transfer(2, debit=TREASURY, credit=SHOP, amount=1))
 
             def child() -> list[str]:
                 record = operations.transfer(3, debit=TREASURY, credit=SHOP, amount=1)
                 said = [
-                    refusal(lambda: door.submit_nowait(record)),
-                    refusal(lambda: door.transfer(TREASURY, SHOP, 1).send(None)),
-                    refusal(lambda: door.submit(record).send(None)),
+                    refusal(lambda: async_ledger.submit_nowait(record)),
+                    refusal(lambda: async_ledger.transfer(TREASURY, SHOP, 1).send(None)),
+                    refusal(lambda: async_ledger.submit(record).send(None)),
                     refusal(place.ledger.asynchronous),
                 ]
                 with pytest.raises(StopIteration):
-                    door.aclose().send(None)  # returns at once: what waits is the parent's
+                    async_ledger.aclose().send(None)  # returns at once: the waiting entries are the parent's
                 return said
 
             for said in in_child(child):
@@ -269,7 +269,7 @@ def test_a_snapshot_that_was_being_written(tmp_path: Path) -> None:
 
 
 def test_an_exporter_in_the_child(tmp_path: Path) -> None:
-    """It is the parent's, with its thread and the lock of the archive's folder."""
+    """The exporter belongs to the parent, with its thread and the lock of the archive's folder."""
     archive = tmp_path / "archive"
     with opened(tmp_path / "ledger") as ledger:
         exporter = Exporter(ledger, archive, every_s=0.01)
@@ -279,16 +279,16 @@ def test_an_exporter_in_the_child(tmp_path: Path) -> None:
         def child() -> list[str]:
             said = [refusal(exporter.flush)]
             exporter.stop()
-            exporter._exporting.close()
+            exporter._session.close()
             return said
 
-        with exporter._one:  # another thread had it at the fork
+        with exporter._lock:  # another thread held it during the fork
             assert "is its forked child, with pid" in in_child(child)[0]
         assert bytes_in(archive) == before
-        with pytest.raises(UnavailableError, match="is being written by another process"):
+        with pytest.raises(UnavailableError, match="another process exports to"):
             Archive(archive, bytes(16))
         exporter.stop()
-        Exporting(ledger, archive).close()
+        ExportSession(ledger, archive).close()
 
 
 def _pays(ledger: Ledger) -> str:
@@ -308,7 +308,7 @@ def test_multiprocessing_with_its_fork_method(tmp_path: Path) -> None:
 
 
 def test_a_child_opens_a_ledger_of_its_own(tmp_path: Path) -> None:
-    """It starts the threads anew that the parent's ledger had, and shares no buffer with the parent."""
+    """The child starts new threads, and shares no buffer with the parent."""
 
     def busy(ledger: Ledger, purpose: str) -> list[int]:
         made = some_ids(purpose, 24_000)

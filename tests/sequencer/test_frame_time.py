@@ -1,4 +1,4 @@
-"""Which times of a clock a frame may carry. A wild first frame would let no later one follow."""
+"""Limits for the time of a frame. A first frame with a wrong time would make every later frame impossible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ YEAR_2199_NS = 7_226_582_400 * 10**9
 
 
 class Says:
-    """A clock that returns whatever it is told to."""
+    """A clock that returns a given value."""
 
     def __init__(self, now: Any) -> None:
         self.now = now
@@ -35,7 +35,7 @@ def test_a_first_frame_of_a_wild_clock_is_refused(tmp_path: Path, clock_ns: int)
     with Ledger.open(tmp_path, clock=clock) as ledger:
         with pytest.raises(UnavailableError, match="years ahead of this release of 2026-11-27"):
             ledger.submit(opening())
-        clock.set(START_NS)  # nothing was written, so the right time is not too early
+        clock.set(START_NS)  # nothing was written, so the right time is accepted
         assert set(ledger.submit(opening())["code"].tolist()) == {Result.CREATED}
     with Ledger.open(tmp_path, clock=clock) as ledger:
         assert ledger.transfer(ANN, BOB, 1) is Result.CREATED
@@ -43,14 +43,14 @@ def test_a_first_frame_of_a_wild_clock_is_refused(tmp_path: Path, clock_ns: int)
 
 def test_a_first_frame_may_be_twenty_years_after_the_release_and_no_later(tmp_path: Path) -> None:
     assert next_time_ns(SimulatedClock(FIRST_TIME_NS_MAX), 0) == FIRST_TIME_NS_MAX
-    assert next_time_ns(SimulatedClock(0), 0) == 1  # a replay of the past sets its own clock
+    assert next_time_ns(SimulatedClock(0), 0) == 1  # a replay of the past has its own clock
 
 
 @pytest.mark.parametrize("machine_ns", [0, RELEASED_NS - 1, FIRST_TIME_NS_MAX + 1])
 def test_the_machines_clock_is_also_not_before_the_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine_ns: int
 ) -> None:
-    """An empty battery says 1970; the right time would then be too far ahead of the ledger for ever."""
+    """An empty battery gives 1970; the right time would then be too far ahead of the ledger forever."""
     with Ledger.open(tmp_path) as ledger:
         with monkeypatch.context() as patched:
             patched.setattr("sycee.core.clock.time.time_ns", lambda: machine_ns)
@@ -58,7 +58,7 @@ def test_the_machines_clock_is_also_not_before_the_release(
                 ledger.submit(opening())
             patched.setattr("sycee.core.clock.time.time_ns", lambda: RELEASED_NS)
             assert set(ledger.submit(opening())["code"].tolist()) == {Result.CREATED}
-            # Later frames go on though the clock goes back before the release.
+            # Later frames succeed although the clock went back before the release.
             patched.setattr("sycee.core.clock.time.time_ns", lambda: 0)
             assert ledger.transfer(ANN, BOB, 1) is Result.CREATED
         assert ledger.sequencer.frame_times.tolist()[1:] == [RELEASED_NS, RELEASED_NS + 1, RELEASED_NS + 2]
@@ -77,7 +77,7 @@ def test_a_clock_that_returns_no_integer_is_a_usage_error(tmp_path: Path, now: A
         for call in (lambda: ledger.transfer(ANN, BOB, 1, id=1), ledger.new_id, lambda: ledger.transfer(ANN, BOB, 1)):
             with pytest.raises(UsageError, match=r"the clock Says returned .* for the time"):
                 call()
-        clock.now = np.int64(START_NS + 5)  # an integer all the same
+        clock.now = np.int64(START_NS + 5)  # also an integer
         assert ledger.transfer(ANN, BOB, 1, id=1) is Result.CREATED
         assert ledger.balance(BOB) == 1
 

@@ -1,4 +1,4 @@
-"""However the same operations are cut into frames, and whatever is sent again, the ledger ends in the same state."""
+"""The final state does not depend on the division into frames, nor on repeated submissions."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ PART = 7
 
 Moment = tuple[int, Array]
 
-# Where a kind keeps times, besides `from_ns` and `until_ns` of those that have a window or an end.
+# Fields with times, in addition to `from_ns` and `until_ns`, by kind.
 TIMED = (Kind.OPEN_PROGRAMME, Kind.DEFINE_RULE_SET, Kind.GRANT_ROLE, Kind.HOLD, Kind.EXTEND)
 
 
 def spread(history: list[Frame]) -> list[Moment]:
-    """The same history with MOMENT_NS between its times, without what the sequencer does not take."""
+    """Return the same history with MOMENT_NS between its times, without operations that the sequencer refuses."""
     moments = []
     for now_ns, records, _ in history:
         operations = records[[is_taken(records, at) for at in range(records.size)]]
@@ -59,7 +59,7 @@ def spread(history: list[Frame]) -> list[Moment]:
 
 
 def is_taken(operations: Array, at: int) -> bool:
-    """Not so: zones that do not exist, rules that nobody has, and officers, after whom nothing goes unsigned."""
+    """Return False for unknown zones, unknown rules, and officers, after whom every operation needs a signature."""
     kind = operations["kind"][at]
     if kind == Kind.UPGRADE:
         return bool(operations["number"][at] <= RULES_VERSION)
@@ -80,7 +80,7 @@ def sequencer_on(disk: FakeDisk, clock: SimulatedClock, *, overlap: bool) -> Seq
 
 
 def run_whole(moments: list[Moment]) -> tuple[list[int], bytes]:
-    """One submit for each moment: first results and digest."""
+    """Submit each moment at once; return first results and digest."""
     clock = SimulatedClock(0)
     sequencer = sequencer_on(FakeDisk(), clock, overlap=False)
     results = []
@@ -93,7 +93,7 @@ def run_whole(moments: list[Moment]) -> tuple[list[int], bytes]:
 
 
 def run_cut(moments: list[Moment], seed: int, *, overlap: bool) -> tuple[list[int], bytes, FakeDisk]:
-    """The same, cut anywhere but in chains, with slices of what went before sent again in between and within."""
+    """Submit in random slices that divide no chain, and repeat earlier slices; return first results and digest."""
     dice = random.Random(seed)
     clock, disk = SimulatedClock(0), FakeDisk()
     sequencer = sequencer_on(disk, clock, overlap=overlap)
@@ -103,7 +103,7 @@ def run_cut(moments: list[Moment], seed: int, *, overlap: bool) -> tuple[list[in
         clock.set(now_ns)
         places = cuts(operations)
         if Kind.DEFINE_CURRENCY in operations["kind"]:
-            places = [0, operations.size]  # in the frame that defines it a currency has no date, in the next it has
+            places = [0, operations.size]  # a currency has no date in the frame that defines it, but in the next
         while len(places) > 1:
             taken = dice.randint(1, min(60, len(places) - 1))
             part = operations[places[0] : places[taken]]
@@ -124,7 +124,7 @@ def run_cut(moments: list[Moment], seed: int, *, overlap: bool) -> tuple[list[in
 
 
 def stays_so(part: Array, answers: Array) -> Array:
-    """All but the chains that repeat an id: these bind nothing, and may fare otherwise at another time."""
+    """Return whether a chain does not repeat an id: such a chain binds nothing, and may succeed at another time."""
     stays = np.ones(part.size, np.bool_)
     for start, end in pairwise(cuts(part)):
         stays[start:end] = Result.CHAIN_REPEATS_AN_ID not in answers["code"][start:end]
@@ -152,7 +152,7 @@ def require_same(history: list[Frame], seed: int, *, overlap: bool) -> None:
 @pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
 def test_seeded_histories_cut_anywhere(first: int, overlap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With overlap, everything is done as for large batches and large frames."""
+    """With overlap, all code paths for large batches and large frames are used."""
     if overlap:
         monkeypatch.setattr(batches, "BUFFERED_RECORDS_MIN", 1)
     for seed in range(first, first + PART):
@@ -174,8 +174,8 @@ def test_many_histories_cut_anywhere(first: int) -> None:
 
 @settings(max_examples=60)
 @given(histories(40), st.integers(0, 2**32))
-def test_the_state_machine_itself_knows_no_frames(history: list[Frame], seed: int) -> None:
-    """At one and the same time, without a sequencer: one frame or many, the state is equal."""
+def test_the_state_does_not_depend_on_frames(history: list[Frame], seed: int) -> None:
+    """Without a sequencer, at one time: the state after one frame equals the state after many."""
     dice = random.Random(seed)
     whole, cut = LedgerState(), LedgerState()
     for sequence, (now_ns, records, calendar) in enumerate(history, 1):

@@ -1,4 +1,4 @@
-"""Callers and clocks that mean no good, or do not know better: the ledger stays whole, quick and openable."""
+"""Malicious or mistaken callers and clocks: the ledger stays correct, fast and openable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def funded(folder: Path) -> tuple[Ledger, int, int]:
     return ledger, issuance, ledger.open_account("CNY", AccountKind.WALLET)
 
 
-def test_a_caller_who_changes_its_array_meanwhile_changes_nothing(tmp_path: Path) -> None:
+def test_a_later_change_of_the_callers_array_has_no_effect(tmp_path: Path) -> None:
     ledger, issuance, wallet = funded(tmp_path)
     records = operations.transfer(
         np.array([(n, 1) for n in range(1, 5_001)], ID), debit=issuance, credit=wallet, amount=1
@@ -56,7 +56,7 @@ def test_a_caller_who_changes_its_array_meanwhile_changes_nothing(tmp_path: Path
 
 
 def test_ids_chosen_to_collide_do_not() -> None:
-    """Without a key, low = x ^ high * MIX_3 gave every id the same hash, and each look-up walked past all of them."""
+    """Without a random key, low = x ^ high * MIX_3 gave every id the same hash, and each lookup visited all of them."""
     high = np.arange(1, 100_001, dtype=np.uint64)
     crafted = np.empty(high.size, ID)
     crafted["high"] = high
@@ -76,7 +76,7 @@ def test_ids_chosen_to_collide_do_not() -> None:
     begin = time.process_time()
     answers = state.apply(2, 2, records)
     assert not answers["code"].any()
-    # 100,000 honest ids take a few hundredths of a second; the attack took minutes. No measure of speed: a cliff.
+    # 100,000 random ids need some 0.03 s; the attack needed minutes. The limit is far from both.
     assert time.process_time() - begin < 5
 
 
@@ -85,7 +85,7 @@ def test_groups_are_reckoned_before_they_are_journaled(tmp_path: Path, monkeypat
     with ledger:
         ledger.submit(operations.define_group(50, group=4_096))
         with ledger.sequencer.reading() as state:
-            assert state.tables.group_bits.shape[0] <= 2  # rows go by how many groups there are, not by their numbers
+            assert state.tables.group_bits.shape[0] <= 2  # rows depend on the number of groups, not on their numbers
         ledger.submit(operations.join_group(51, group=4_096, account=wallet))
         monkeypatch.setattr("sycee.ledger.capacity.GROWTH_CHECKED_BYTES", 0)
         monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 20)
@@ -96,7 +96,7 @@ def test_groups_are_reckoned_before_they_are_journaled(tmp_path: Path, monkeypat
         assert ledger.sequencer.durable_sequence == frames
 
 
-def test_a_journaled_frame_is_held_whatever_memory_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journaled_frame_is_applied_whatever_the_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, _, wallet = funded(tmp_path)
     with ledger:
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=wallet))
@@ -110,7 +110,7 @@ def test_a_journaled_frame_is_held_whatever_memory_says(tmp_path: Path, monkeypa
         assert ledger.digest() == digest
 
 
-def test_what_was_taken_of_a_long_submit_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_written_part_of_a_long_submit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, issuance, wallet = funded(tmp_path)
     with ledger:
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=wallet))
@@ -130,7 +130,7 @@ def test_what_was_taken_of_a_long_submit_is_said(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("ahead_ns", [CLOCK_AHEAD_NS_MAX + 2, FRAME_TIME_NS_MAX - NOW_NS + 1, 2**63 - 1 - NOW_NS])
-def test_a_clock_gone_wild_is_refused_and_the_ledger_goes_on(tmp_path: Path, ahead_ns: int) -> None:
+def test_a_wrong_clock_is_refused_and_the_ledger_continues(tmp_path: Path, ahead_ns: int) -> None:
     clock = SimulatedClock(NOW_NS)
     with Ledger.open(tmp_path, clock=clock) as ledger:
         ledger.submit(operations.define_group(1, group=1))
@@ -144,7 +144,7 @@ def test_a_clock_gone_wild_is_refused_and_the_ledger_goes_on(tmp_path: Path, ahe
 
 
 @pytest.mark.parametrize("what", ["submit", "reading", "close"])
-def test_what_would_wait_for_itself_inside_reading_is_refused(tmp_path: Path, what: str) -> None:
+def test_calls_that_would_deadlock_inside_reading_are_refused(tmp_path: Path, what: str) -> None:
     with Ledger.open(tmp_path) as ledger:
         call = {
             "submit": lambda: ledger.submit(operations.define_group(1, group=1)),

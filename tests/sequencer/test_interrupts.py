@@ -1,7 +1,7 @@
-"""Ctrl-C, or an exception in a signal handler, ends the call of the main thread alone: the ledger goes on.
+"""Ctrl-C, or an exception in a signal handler, ends only the main thread's call: the ledger continues.
 
-Python runs signal handlers on the main thread, after a call or a jump in its bytecode. So every such place in the code
-between a caller and the writer is tried in turn, which is each moment at which Ctrl-C could come.
+Python runs signal handlers on the main thread, after a call or a jump in its bytecode. So the test interrupts every
+such place in the code between a caller and the writer in turn.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ WAIT_S = 20.0
 SOURCES = str(Path(sycee.__file__).parent)
 POINTS_MAX = 100_000
 ONCE = {Result.CREATED, Result.EXISTS}
-# After these instructions the interpreter looks for signals; names differ a little between releases.
+# After these instructions the interpreter checks for signals; names differ between releases.
 CHECKED = ("CALL", "JUMP_BACKWARD", "RESUME")
 
 
 class Interrupt(BaseException):
-    """What a signal handler raises."""
+    """Raised by a signal handler."""
 
 
 class At:
-    """Raises where a signal could come for the n-th time in this package's code on this thread."""
+    """Raises at the n-th place at which a signal could be handled in this package's code on this thread."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -75,7 +75,7 @@ class At:
 
 
 def in_another_thread(work: Callable[[], Any], place: str) -> Any:
-    """What another thread's call returned. Fails where it waits forever."""
+    """Return the result of a call on another thread. Fails if it blocks."""
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(work()), daemon=True)
     thread.start()
@@ -85,7 +85,7 @@ def in_another_thread(work: Callable[[], Any], place: str) -> Any:
 
 
 def points(call: Callable[[int], Any]) -> Iterator[tuple[int, str]]:
-    """Interrupt `call(number)` at each place in turn, of a long call at fewer later ones; the number, and the place."""
+    """Interrupt `call(number)` at each place in turn, at fewer late places of a long call; yield number and place."""
     number = 0
     while number < POINTS_MAX:
         number += 1 + number // 200
@@ -103,7 +103,7 @@ def points(call: Callable[[int], Any]) -> Iterator[tuple[int, str]]:
 
 
 def is_idle(ledger: Ledger) -> bool:
-    """Whether nothing is admitted that is not answered."""
+    """Return whether every admitted operation has a result."""
     queue = ledger.sequencer._queue
     deadline = time.monotonic() + WAIT_S
     while (queue.operations, queue.bytes, len(queue)) != (0, 0, 0) and time.monotonic() < deadline:
@@ -124,7 +124,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def test_a_payment_interrupted_anywhere(ledger: Ledger) -> None:
-    """It was taken or was not, its id tells, and payments of other threads go on."""
+    """The payment was written or withdrawn, as its id shows, and payments of other threads continue."""
     taken = 0
     for number, place in points(lambda number: ledger.transfer(TREASURY, ANN, 1, id=10_000 + number)):
         done = in_another_thread(lambda number=number: ledger.transfer(TREASURY, BOB, 1, id=50_000 + number), place)
@@ -159,7 +159,7 @@ def test_any_other_call_interrupted_anywhere(ledger: Ledger, call: Callable[[Led
 
 @contextmanager
 def signals(interval_s: float) -> Iterator[None]:
-    """Inside, a signal's handler raises every now and then on this thread."""
+    """Raise in a signal handler on this thread at random times inside the block."""
 
     def handler(number: int, frame: object) -> None:
         raise Interrupt
@@ -174,7 +174,7 @@ def signals(interval_s: float) -> Iterator[None]:
 
 
 def test_real_signals_while_many_threads_pay(ledger: Ledger) -> None:
-    """The main thread is interrupted every few milliseconds, wherever it is; the others see nothing of it."""
+    """The main thread is interrupted every few milliseconds at any place; the other threads are not affected."""
     ledger.transfer(ISSUANCE, TREASURY, 10_000_000)  # a fast machine pays more than 10,000 times
     ended = threading.Event()
     paid: list[int] = []
@@ -214,7 +214,7 @@ def test_real_signals_while_many_threads_pay(ledger: Ledger) -> None:
 
 
 def test_ctrl_c_while_the_disk_is_at_work(ledger: Ledger) -> None:
-    """KeyboardInterrupt comes to the thread that waits; its operation goes on and is found by its id."""
+    """The waiting thread gets KeyboardInterrupt; its operation is written and found by its id."""
     log = ledger.sequencer._writer._log
     real, begun, may_end = log.append, threading.Event(), threading.Event()
 
@@ -224,7 +224,7 @@ def test_ctrl_c_while_the_disk_is_at_work(ledger: Ledger) -> None:
         return real(**frame)
 
     log.append = slow  # type: ignore[method-assign]
-    # A shell that starts tests in the background has them ignore Ctrl-C.
+    # A shell that starts tests in the background makes them ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main = threading.main_thread().ident

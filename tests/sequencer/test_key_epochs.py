@@ -1,4 +1,4 @@
-"""Keys that change while payments are on their way: each payment counts under the key of its frame alone."""
+"""Keys that change while payments wait: each payment needs the key that applies in its frame."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_an_envelope_of_another_epoch_is_refused_and_never_journaled() -> None:
     assert town.submit(renewal, by(OPERATOR, renewal)) == [TAKEN]
     before = town.frames()
     record = pay(602)
-    assert town.submit(record, by_ann(record)) == [DIFFERS]  # of the epoch before
+    assert town.submit(record, by_ann(record)) == [DIFFERS]  # of the previous epoch
     assert town.submit(record, by_ann(record, epoch=2)) == [Result.SIGNATURE_INVALID]  # its old key
     assert town.submit(record, signed(record, NEW_KEYS[0], 1)) == [DIFFERS]
-    assert town.submit(record, signed(record, NEW_KEYS[0], 3)) == [DIFFERS]  # of an epoch to come
+    assert town.submit(record, signed(record, NEW_KEYS[0], 3)) == [DIFFERS]  # of a later epoch
     assert town.frames() == before
-    # The same key again begins an epoch too: what was signed before counts no more.
+    # The same key again begins a new epoch as well: earlier signatures are no longer valid.
     again = set_key(603, NEW_KEYS[0])
     early = signed(record, NEW_KEYS[0], 2)
     assert town.submit(again, by(OPERATOR, again)) == [TAKEN]
@@ -67,7 +67,7 @@ def test_an_envelope_of_another_epoch_is_refused_and_never_journaled() -> None:
 def test_verify_names_an_envelope_of_another_epoch(
     epoch: int, key: SigningKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody wrote it to the journal past the sequencer. The signature is good, and is for another epoch."""
+    """The envelope was written to the journal without the sequencer. Its signature is valid, but for another epoch."""
     town = Town()
     renewal = set_key(601, NEW_KEYS[0])
     assert town.submit(renewal, by(OPERATOR, renewal)) == [TAKEN]
@@ -77,20 +77,20 @@ def test_verify_names_an_envelope_of_another_epoch(
     frame = town.frames()
     monkeypatch.setattr(verify_module, "journal_disk", lambda _: town.disk.kill())
     monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: FakeDisk(folder="fake/snapshots"))
-    verify("ledger")  # the money is right, and who signed for it is not asked
+    verify("ledger")  # without authority=True signatures are not verified
     with pytest.raises(IntegrityError, match=rf"frame {frame}, .*: KEY_EPOCH_DIFFERS"):
         verify("ledger", authority=True)
 
 
 class Race:
-    """Threads that pay with the key they believe in, while another thread gives the account key after key."""
+    """Threads that pay with the last key they read, while another thread changes the account's key again and again."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.current = (ANNS_KEY, 1)
-        self.taken: list[list[int]] = []  # by epoch, ids of payments that were CREATED under it
+        self.taken: list[list[int]] = []  # ids of CREATED payments by epoch
         self.codes: set[Result] = set()
-        self._late = threading.Event()  # a payment was signed with a key that had been replaced by then
+        self._late = threading.Event()  # a payment was signed with a key that was replaced in the meantime
         self._ids = iter(range(10_000, 10**6))
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -105,7 +105,7 @@ class Race:
                 record = set_key(5_000 + number, key)
                 answers = self.ledger.submit(record, [by(OPERATOR, record)])
                 assert answers["code"].tolist() == [TAKEN]
-                # The payers learn of the new key only after one of them was refused for its old one.
+                # The payers read the new key only after one of them was refused with the old one.
                 self._late.clear()
                 assert self._late.wait(60), "a payment under the old key was taken"
                 self.current = (key, number + 2)
@@ -140,7 +140,7 @@ class Race:
 
 
 def test_a_key_that_changes_while_payments_race_it(tmp_path: Path) -> None:
-    """Every payment that was CREATED stands in a frame before which its key was the account's."""
+    """Every payment that was CREATED is in a frame in which its key applied."""
     Journal.create(journal_disk(tmp_path), ledger_id=LEDGER_ID).close()
     with Ledger.open(tmp_path, clock=SimulatedClock(LATER_NS - 10**12)) as ledger:
         ledger.submit(opening())

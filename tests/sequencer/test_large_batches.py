@@ -1,4 +1,4 @@
-"""Large batches are copied into frame buffers, and one kernel finds out about them on the way."""
+"""Large batches are copied into frame buffers, and one kernel inspects them during the copy."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def transfers(count: int = MANY) -> Array:
     st.lists(st.tuples(st.integers(0, 70), st.integers(0, 2**16 - 1), NUMBERS, st.booleans()), min_size=1, max_size=20),
     st.booleans(),
 )
-def test_what_a_look_at_each_would_say(rows: list[tuple[int, int, int, bool]], in_order: bool) -> None:
-    """Kinds, links, malformed records and the order of ids, beside the plain way of finding each."""
+def test_the_kernel_agrees_with_separate_passes(rows: list[tuple[int, int, int, bool]], in_order: bool) -> None:
+    """Kinds, links, malformed records and the order of ids, compared with a separate pass for each."""
     records = transfers(len(rows))
     if not in_order:
         records["id_low"], records["id_high"] = np.roll(records["id_low"], 1), np.roll(records["id_high"], 1)
@@ -76,7 +76,7 @@ def test_records_are_where_a_frame_has_them() -> None:
 
 
 @pytest.mark.parametrize("shape", ["read-only", "every other", "backwards"])
-def test_any_array_of_records_is_taken(shape: str) -> None:
+def test_any_array_of_records_is_accepted(shape: str) -> None:
     records = np.repeat(transfers(), 2)[::2] if shape == "every other" else transfers()
     if shape == "read-only":
         records.flags.writeable = False
@@ -88,8 +88,8 @@ def test_any_array_of_records_is_taken(shape: str) -> None:
 
 
 @pytest.mark.parametrize("count", [MANY - 1, MANY, 1_000, FRAME_RECORDS_MAX, 2 * FRAME_RECORDS_MAX + MANY])
-def test_what_was_submitted_stands_in_the_journal(tmp_path: Path, count: int) -> None:
-    """Also when the caller's array changes afterwards, what is known is sent again, and single ones come between."""
+def test_submitted_records_are_in_the_journal(tmp_path: Path, count: int) -> None:
+    """Also if the caller's array changes afterwards, with repeated ids and single operations in between."""
     with Ledger.open(tmp_path / "ledger") as ledger:
         ledger.submit(opening())
         records = transfers(count)

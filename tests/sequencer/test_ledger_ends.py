@@ -1,4 +1,4 @@
-"""A ledger that stops, closes or is interrupted: each caller is answered, and no snapshot is ahead of the log."""
+"""A ledger that stops, closes or is interrupted: each caller gets a result, and no snapshot is ahead of the log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def payment(id: int, amount: int = 1) -> Array:
 
 @contextmanager
 def failing(sequencer: Sequencer) -> Iterator[None]:
-    """Inside, the log refuses every append."""
+    """Refuse every append to the log inside the block."""
     log = sequencer._log
     append = log.append
 
@@ -53,7 +53,7 @@ def failing(sequencer: Sequencer) -> Iterator[None]:
 
 @pytest.mark.parametrize("overlap", [True, False])
 def test_no_snapshot_is_of_a_state_ahead_of_its_log(overlap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that writes one starts late, and meanwhile a frame is applied whose append fails."""
+    """The snapshot's thread starts late, after a frame was applied whose append fails."""
     disk, kept, clock = FakeDisk(), FakeDisk(), SimulatedClock(START_NS)
     may_write, write_behind = threading.Event(), snapshot_schedule.SnapshotSchedule._write_in_background
     ended = threading.Event()
@@ -122,7 +122,7 @@ def test_ctrl_c_in_close_still_closes(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
 
 
-def test_a_read_that_waits_for_a_frame_is_told_that_the_ledger_stopped() -> None:
+def test_a_read_that_waits_for_a_frame_fails_when_the_ledger_stops() -> None:
     place = Place()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=place.frames + 5)
@@ -142,12 +142,12 @@ def test_a_read_of_no_kind_is_refused_and_spoils_no_other() -> None:
         place.ledger.read(wrong)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             with pytest.raises(UsageError, match="200 is no kind of read"):
-                await door.read(wrong)
-            # A request is copied: a later change does not show.
+                await async_ledger.read(wrong)
+            # A request is copied: a later change has no effect.
             asked = queries.accounts([SHOP])
-            task = asyncio.create_task(door.read(asked))
+            task = asyncio.create_task(async_ledger.read(asked))
             await asyncio.sleep(0)
             asked["kind"] = 200
             assert (await task).balances() == [0]
@@ -163,13 +163,13 @@ def test_closing_waits_for_no_caller_that_gave_up() -> None:
     envelope["count"] = 1
 
     async def main() -> None:
-        door = place.ledger.asynchronous()
+        async_ledger = place.ledger.asynchronous()
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(door.read(queries.accounts([SHOP]), at_least=10**6), 0.05)
-        signed = asyncio.create_task(door.submit_signed(record, envelope.tobytes()))
+            await asyncio.wait_for(async_ledger.read(queries.accounts([SHOP]), at_least=10**6), 0.05)
+        signed = asyncio.create_task(async_ledger.submit_signed(record, envelope.tobytes()))
         await asyncio.sleep(0)
         signed.cancel()
-        await asyncio.wait_for(door.aclose(), WAIT_S)
+        await asyncio.wait_for(async_ledger.aclose(), WAIT_S)
 
     run(main())
     place.ledger.close()
@@ -182,9 +182,9 @@ def test_a_record_that_changes_after_the_call_is_written_as_it_was() -> None:
     envelope["count"] = 1
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
-            signed = asyncio.create_task(door.submit_signed(record, envelope.tobytes()))  # type: ignore[arg-type]
-            other = asyncio.create_task(door.transfer(TREASURY, SHOP, 1))
+        async with place.ledger.asynchronous() as async_ledger:
+            signed = asyncio.create_task(async_ledger.submit_signed(record, envelope.tobytes()))  # type: ignore[arg-type]
+            other = asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1))
             await asyncio.sleep(0)
             record.append(0)
             assert await other is Result.CREATED
@@ -208,13 +208,13 @@ def test_the_bound_holds_for_batches_that_wait() -> None:
     queue._put = watched  # type: ignore[method-assign]
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
+        async with place.ledger.asynchronous() as async_ledger:
             async with place.shut():
                 batches = [
                     operations.transfer(some_ids(f"b{n}", 500), debit=TREASURY, credit=SHOP, amount=1)
                     for n in range(20)
                 ]
-                tasks = [asyncio.create_task(door.submit(batch)) for batch in batches]
+                tasks = [asyncio.create_task(async_ledger.submit(batch)) for batch in batches]
                 await settled(10)
             await asyncio.gather(*tasks)
 
@@ -228,7 +228,7 @@ def scheduled(**options: Any) -> tuple[Sequencer, FakeDisk]:
     return Sequencer(Journal.create(FakeDisk()), overlap=False, snapshot_disk=kept, **options), kept
 
 
-def test_no_snapshot_begins_while_the_ledger_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_snapshot_starts_while_the_ledger_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer, kept = scheduled(snapshot_frames=1)
     sequencer.submit(opening())
     put_call, told = sequencer._queue.put_call, []
@@ -246,7 +246,7 @@ def test_no_snapshot_begins_while_the_ledger_closes(monkeypatch: pytest.MonkeyPa
     assert len(kept.names()) == 1
 
 
-def test_one_snapshot_is_written_behind_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_background_snapshot_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer, _ = scheduled(snapshot_every=1, snapshot_frames=None)
     may_write, begun = threading.Event(), []
     monkeypatch.setattr(
@@ -302,7 +302,7 @@ def test_times_of_frames_end_at_the_newest_committed_one() -> None:
     sequencer.close()
 
 
-def test_a_chain_takes_nothing_after_its_block() -> None:
+def test_a_chain_accepts_nothing_after_its_block() -> None:
     place = Place()
     with place.ledger.chain() as chain:
         chain.transfer(TREASURY, SHOP, 1)
@@ -314,8 +314,8 @@ def test_a_chain_takes_nothing_after_its_block() -> None:
         broken.transfer(TREASURY, SHOP, 1)
 
     async def main() -> None:
-        async with place.ledger.asynchronous() as door:
-            async with door.chain() as other:
+        async with place.ledger.asynchronous() as async_ledger:
+            async with async_ledger.chain() as other:
                 other.transfer(TREASURY, SHOP, 1)
             with pytest.raises(UsageError, match="this chain ended"):
                 other.transfer(TREASURY, SHOP, 1)
@@ -325,7 +325,7 @@ def test_a_chain_takes_nothing_after_its_block() -> None:
     place.ledger.close()
 
 
-def test_each_later_caller_is_told_how_to_rescue_a_ledger_that_stopped() -> None:
+def test_each_later_caller_gets_the_hint_of_a_stopped_ledger() -> None:
     place = Place()
     log = place.ledger.sequencer._log
 

@@ -1,4 +1,4 @@
-"""The verbs of an embedded ledger, one by one and in chains."""
+"""The methods of an embedded ledger, one by one and in chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ END_NS = START_NS + 3_600 * SECOND_NS
 
 
 class Market(Town):
-    """Ann has 100.00; there are a shop, a vault, and a way to the bank."""
+    """Ann has 100.00; there are a shop, a vault, and an IN_TRANSIT account to the bank."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -90,7 +90,7 @@ def test_a_third_account_or_a_secret_releases_a_hold(town: Market) -> None:
         ledger.hold(town.ann, town.shop, 1, until_ns=END_NS, hash_lock=b"short")
 
 
-def test_money_on_its_way_arrives_or_comes_back(town: Market) -> None:
+def test_money_in_transit_arrives_or_returns(town: Market) -> None:
     ledger = town.ledger
     arrives, returns, sweep = (ledger.new_id() for _ in range(3))
     assert ledger.send(town.ann, town.bank, "30.00", through=town.way, id=arrives) is Result.CREATED
@@ -107,7 +107,7 @@ def test_money_on_its_way_arrives_or_comes_back(town: Market) -> None:
     assert ledger.find_transit(1) is None
 
 
-def test_a_reversal_takes_what_is_there(town: Market) -> None:
+def test_a_reversal_recovers_the_available_money(town: Market) -> None:
     ledger = town.ledger
     wrong = ledger.new_id()
     assert ledger.transfer(town.ann, town.bob, "10.00", id=wrong) is Result.CREATED
@@ -153,7 +153,7 @@ def test_blocks_have_reasons(town: Market) -> None:
     assert ledger.pay(town.ann, town.shop, 1) is Result.CREATED
 
 
-def test_rule_sets_gate_and_change_when_their_time_comes(town: Market) -> None:
+def test_rule_sets_limit_and_change_at_their_time(town: Market) -> None:
     ledger = town.ledger
     assert ledger.define_rule_set(1, single_max=1_000, day_max=1_500) is Result.CREATED
     assert ledger.set_rule_set(town.ann, 1) is Result.CREATED
@@ -184,7 +184,7 @@ def test_a_chain_is_done_whole(town: Market) -> None:
     assert (ledger.balance(town.ann), ledger.balance(town.bob), ledger.balance(town.shop)) == (7_000, 0, 3_000)
 
 
-def test_a_chain_may_post_what_it_holds(town: Market) -> None:
+def test_a_chain_may_post_its_own_hold(town: Market) -> None:
     ledger = town.ledger
     with ledger.chain() as chain:
         hold = chain.new_id()
@@ -197,7 +197,7 @@ def test_a_chain_may_post_what_it_holds(town: Market) -> None:
         chain.refund(12345, "1.00")
 
 
-def test_a_chain_of_none_and_one_that_is_given_up(town: Market) -> None:
+def test_an_empty_chain_and_an_abandoned_chain_do_nothing(town: Market) -> None:
     ledger = town.ledger
     frames = ledger.sequencer.durable_sequence
     with ledger.chain() as empty:
@@ -212,7 +212,7 @@ def test_a_chain_of_none_and_one_that_is_given_up(town: Market) -> None:
     assert one.results == [Result.CREATED]
 
 
-def test_what_has_no_verb_is_submitted(town: Market) -> None:
+def test_an_operation_without_a_method_is_submitted(town: Market) -> None:
     ledger = town.ledger
     batch = operations.stage(ledger.new_id(), batch=1, debit=town.ann, credit=town.bob, amount=5)
     assert ledger.submit(batch)["code"].tolist() == [Result.CREATED]

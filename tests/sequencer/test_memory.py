@@ -1,4 +1,4 @@
-"""What memory cannot hold is refused before it is journaled, so that no frame kills every later start."""
+"""Operations that need too much memory are refused before they are journaled, so that every later start succeeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_programme_larger_than_memory_is_not_journaled(tmp_path: Path, monkeyp
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=funder))
         before = ledger.digest()
         large = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=10_000_000, **CLAIM)
-        with pytest.raises(UnavailableError, match="800,000,064 bytes are needed and 268,435,456 are there"):
+        with pytest.raises(UnavailableError, match="800,000,064 bytes are needed, 268,435,456 are free"):
             ledger.submit(large)
         assert ledger.digest() == before
         small = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=3, **CLAIM)
@@ -48,13 +48,11 @@ def test_the_movements_of_a_drop_are_reckoned_before_it_is_journaled(
         assert ledger.sequencer.durable_sequence == frames
 
 
-def test_memory_is_what_the_system_says() -> None:
+def test_memory_figures_come_from_the_system() -> None:
     assert 1 << 20 < memory.available_bytes() < memory.total_bytes() < 1 << 60
 
 
-def test_a_container_has_what_it_uses_not_but_for_pages_of_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_available_memory_of_a_container_excludes_file_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit, used, parts = (tmp_path / name for name in ("memory.max", "memory.current", "memory.stat"))
     monkeypatch.setattr(memory, "_CONTAINER", ((limit, used, parts),))
     machine = memory.total_bytes()
@@ -68,7 +66,7 @@ def test_a_container_has_what_it_uses_not_but_for_pages_of_files(
     assert memory.total_bytes() == machine
 
 
-def test_submit_inside_reading_says_so_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+def test_submit_inside_reading_raises_instead_of_blocking(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         with ledger.sequencer.reading(), pytest.raises(UsageError, match="would wait for itself"):
             ledger.submit(operations.define_group(1, group=1))
@@ -76,6 +74,6 @@ def test_submit_inside_reading_says_so_instead_of_waiting_for_ever(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["localtime", "posixrules", "Asia/Shangai", "../etc/passwd"])
-def test_a_zone_that_only_this_machine_knows_is_none(tmp_path: Path, name: str) -> None:
+def test_a_zone_of_this_machine_alone_is_refused(tmp_path: Path, name: str) -> None:
     with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="there is no time zone"):
         ledger.define_currency("CNY", zone=name)

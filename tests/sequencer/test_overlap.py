@@ -1,4 +1,4 @@
-"""Two concurrent tasks: their results, their failures, and which thread runs which."""
+"""Two concurrent tasks: results, failures, and the thread of each."""
 
 from __future__ import annotations
 

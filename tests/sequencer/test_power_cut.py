@@ -1,4 +1,4 @@
-"""The power goes at every operation on the disk of a small history: nothing is lost, nothing is done twice."""
+"""A power cut at every disk operation of a small history: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Acknowledged = list[tuple[Array, Array]]
 
 @cache
 def undisturbed() -> tuple[Acknowledged, bytes, int]:
-    """What an undisturbed run answers, its digest, and how many operations it asks of the disk."""
+    """Return the results of an undisturbed run, its digest, and its number of disk operations."""
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     acknowledged: Acknowledged = []
     sequencer = start(disk, clock)
@@ -46,7 +46,7 @@ def start_whatever(disk: FakeDisk, clock: SimulatedClock) -> Sequencer:
     try:
         return start(disk, clock)
     except TailInDoubt:
-        # The one frame in doubt was not acknowledged here: these tests know. A person would have to look.
+        # The frame in doubt was not acknowledged in this test; otherwise a person would have to check.
         return start(disk, clock, cut_tail=True)
 
 
@@ -59,7 +59,7 @@ def require_whole(disk: FakeDisk, acknowledged: Acknowledged) -> None:
         assert set(again["code"].tolist()) == {Result.EXISTS}
         assert again["first_code"].tolist() == first_results(answers)
         assert again["place"].tolist() == answers["place"].tolist()
-    # There is no frame 0, the first one says which rules hold, and one may have been on its way.
+    # There is no frame 0, the first has the version of the rules, and one may be incomplete.
     assert len(sequencer.frame_times) <= len(acknowledged) + 3, "a frame that was never asked for"
     resubmitted: Acknowledged = []
     run(sequencer, clock, resubmitted)
@@ -73,7 +73,7 @@ def require_whole(disk: FakeDisk, acknowledged: Acknowledged) -> None:
     assert reopened.state.digest() == digest
 
 
-def test_the_history_does_and_is_refused_what_it_should() -> None:
+def test_the_history_has_the_expected_results() -> None:
     acknowledged, _, _ = undisturbed()
     assert len(acknowledged) == len(steps())
     codes = [Result(code) for _, answers in acknowledged for code in answers["code"].tolist()]
@@ -102,8 +102,8 @@ def test_a_killed_process_loses_nothing(after: int) -> None:
     require_whole(disk.kill(), acknowledged)
 
 
-def test_power_cuts_one_after_the_other() -> None:
-    """A little further each time: the folder has seen dozens of cuts, and the end is the same."""
+def test_successive_power_cuts() -> None:
+    """Each run lasts a little longer: after dozens of power cuts the final state is the same."""
     disk, acknowledged = interrupted(14)
     rounds = 0
     while True:

@@ -1,4 +1,4 @@
-"""Programmes of a ledger in a folder leave memory while it is written to, copied, killed and read."""
+"""Purses of a ledger in a folder leave memory while the ledger is written, copied, killed and read."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ from sycee.storage.table_storage import TableStorage
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all stays in memory")
 
 PROGRAMMES = (1, 2, 3)
-PURSES = 80_000  # of each
+PURSES = 80_000  # of each programme
 PAYING = 777  # the member whose purse ann, or bob, has claimed and spent
 LEAVES_NS = UNTIL_NS + 86_400 * SECOND_NS
 BLOCK_BYTES = PURSES * PURSE.itemsize
-EDGE_BYTES = 2 * 4_096  # of each block, pages that are not its own alone
-PATIENCE_S = 120.0  # of machines that do much else
+EDGE_BYTES = 2 * 4_096  # of each block: pages shared with others
+PATIENCE_S = 120.0  # for busy machines
 
 
 def programme(number: int) -> list[Array]:
-    """From its rules to its end, frame by frame."""
+    """Yield a programme's records from its rules to its end, frame by frame."""
     name, members = f"programme {number}", some_ids(f"members {number}", PURSES)
     one = iter(range(1_000 * number, 1_000 * number + 100))
     seal, wallet = next(one), BOB if number == 2 else ANN
@@ -82,7 +82,7 @@ def programme(number: int) -> list[Array]:
 
 @pytest.fixture(scope="module")
 def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a ledger whose programmes are over and expired."""
+    """Return the folder of a ledger whose programmes have expired."""
     folder, clock = tmp_path_factory.mktemp("over") / "ledger", SimulatedClock(START_NS)
     with Ledger.open(folder, clock=clock, snapshot_frames=None, history_bytes=0) as ledger:
         funded = operations.transfer(999, debit=ISSUANCE, credit=TREASURY, amount=3 * 20 * PURSES)
@@ -96,7 +96,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Minutes(SimulatedClock):
-    """A minute passes with each look: a piece that was written to while it was copied is tried again in an hour."""
+    """A clock that advances a minute per reading: a piece that changed during its copy is tried again in an hour."""
 
     def now_ns(self) -> int:
         self.advance(60 * 10**9)
@@ -115,14 +115,14 @@ def history_of(ledger: Ledger) -> History:
 
 
 def in_memory(ledger: Ledger) -> int:
-    """How much memory the purses take, with what is made ready for those to come."""
+    """Return the memory of the purses, reserved space included."""
     assert ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
     reserved_arrays.wait_until_ready()
     return memory_bytes(ledger.sequencer.state.all_purses, "Anonymous")
 
 
 def pay_until(ledger: Ledger, gone_bytes: int) -> None:
-    """Frames come in until so much has left memory."""
+    """Submit frames until a number of pieces has left memory."""
     end = time.monotonic() + PATIENCE_S
     while history_of(ledger).evicted_bytes() < gone_bytes:
         assert ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
@@ -171,7 +171,7 @@ def test_programmes_leave_while_a_snapshot_is_written_and_leave_again_after_a_st
     assert verify(folder).digest == digest.hex()
 
 
-def test_whoever_dies_while_a_programme_leaves_has_lost_nothing(over: Path, tmp_path: Path) -> None:
+def test_nothing_is_lost_if_the_process_ends_during_an_eviction(over: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(over, tmp_path / "ledger")
     with opened(folder) as ledger:
         pay_until(ledger, BLOCK_BYTES // 2)

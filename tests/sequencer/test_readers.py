@@ -1,4 +1,4 @@
-"""What an embedded ledger says of itself: accounts, supply, first results, claims on record, findings."""
+"""Reads of an embedded ledger: accounts, supply, first results, claims, findings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_issuance_account_is_found_again(town: Market, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ask", ["supply", "issuance", "accounts"])
-def test_a_currency_that_is_not_kept_is_no_answer(town: Market, ask: str) -> None:
+def test_an_undefined_currency_raises(town: Market, ask: str) -> None:
     with pytest.raises(UsageError, match="currency USD is not defined in this ledger; defined are: CNY") as error:
         town.ledger.accounts(currency="USD") if ask == "accounts" else getattr(town.ledger, ask)("USD")
     assert error.value.hint == 'call define_currency("USD", zone=...) first'
@@ -93,7 +93,7 @@ def test_the_first_result_of_an_id_stays(town: Market, tmp_path: Path) -> None:
         assert [again.result_of(id) for id in (done, refused, malformed, never)] == expected
 
 
-def test_a_chain_that_failed_says_so_under_each_id(town: Market) -> None:
+def test_a_failed_chain_is_the_result_of_each_id(town: Market) -> None:
     ledger = town.ledger
     first, second = ledger.new_id(), ledger.new_id()
     with ledger.chain() as chain:
@@ -109,7 +109,7 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
     assert ledger.transfer(town.ann, town.bob, "10.00", id=wrong) is Result.CREATED
     assert ledger.transfer(town.bob, town.shop, "10.00") is Result.CREATED
     before = ledger.balance(town.ann)
-    # Done, though Bob has nothing: not a unit moves, and all of it is a claim.
+    # Done, though Bob has nothing: no money moves, and the whole amount is a claim.
     assert ledger.reverse(wrong, "10.00", id=nothing) is Result.CREATED
     assert ledger.unrecovered_of(nothing) == 1_000
     assert (ledger.balance(town.ann), ledger.balance(town.bob)) == (before, 0)
@@ -129,8 +129,8 @@ def test_the_claim_that_a_reverse_left(town: Market) -> None:
     ledger.check()
 
 
-def test_who_may_post_void_and_extend_a_hold(town: Market) -> None:
-    """The table of the guide, cell by cell; whoever is not named in it is refused."""
+def test_accounts_that_may_post_void_and_extend_a_hold(town: Market) -> None:
+    """The table of the guide, cell by cell; any other account is refused."""
     ledger = town.ledger
     who = {"payer": town.ann, "payee": town.shop, "third": town.bob, "stranger": town.bank}
     kinds = {
@@ -159,7 +159,7 @@ def test_who_may_post_void_and_extend_a_hold(town: Market) -> None:
 # --- findings ---
 
 
-def test_findings_say_what_opening_passed_over(tmp_path: Path) -> None:
+def test_findings_list_what_opening_skipped(tmp_path: Path) -> None:
     town = Town(tmp_path)
     name = town.ledger.snapshot()
     assert town.ledger.findings == ()
@@ -169,6 +169,6 @@ def test_findings_say_what_opening_passed_over(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, clock=SimulatedClock(START_NS)) as again:
         (finding,) = again.findings
         assert name in finding
-        assert "passed over, since the journal has all of it" in finding
+        assert "skipped, because the journal has everything" in finding
         assert again.signed_by().findings == again.findings
         assert again.submit(operations.define_group(1, group=1))["code"].tolist() == [Result.CREATED]

@@ -1,4 +1,4 @@
-"""Real file systems that fill up, break a promise or turn read-only, and journals that lost a file in the middle."""
+"""Real file systems that fill up, take reserved space back or turn read-only, and journals with a missing file."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from sycee.sequencer.restore import restore
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.verify import verify
 
-FRAMES_MAX = 400  # of a mebibyte each: more than any disk here takes
+FRAMES_MAX = 400  # of 1 MiB each: more than fits any disk here
 
 
 def full_frame(number: int) -> Array:
-    """A frame of one mebibyte."""
+    """Return the records of a frame of 1 MiB."""
     made = some_ids(f"frame {number}", FRAME_RECORDS_MAX)
     debit = np.array([(TREASURY, 0), (SHOP, 0)] * (FRAME_RECORDS_MAX // 2), ids.ID)
     return operations.transfer(made, debit=debit, credit=debit[::-1], amount=1)
@@ -42,7 +42,7 @@ def full_frame(number: int) -> Array:
 def fill(
     folder: Path, when_open: Callable[[], None] = lambda: None
 ) -> tuple[list[tuple[Array, Array]], Array, UnavailableError]:
-    """Pay until the disk refuses: what was acknowledged, what was not, and what was said."""
+    """Pay until the disk refuses; return acknowledged and refused records, and the error."""
     ledger = Ledger.open(folder, snapshot_frames=None)
     acknowledged = [(opening(), ledger.submit(opening()))]
     when_open()
@@ -61,7 +61,7 @@ def fill(
 
 
 def require_kept(folder: Path, acknowledged: list[tuple[Array, Array]], refused: Array) -> None:
-    """All that was acknowledged is there; what was refused is taken once when it is sent again."""
+    """Check that everything acknowledged is present, and that refused operations succeed once when sent again."""
     with Ledger.open(folder, snapshot_frames=None) as ledger:
         for records, answers in acknowledged:
             again = ledger.submit(records)
@@ -84,14 +84,14 @@ def test_a_file_system_that_fills_up(tmp_path: Path) -> None:
         require_kept(small / "ledger", acknowledged, refused)
 
 
-def test_a_disk_that_takes_back_the_space_it_promised(tmp_path: Path) -> None:
-    """Space was reserved, and the write of a frame is refused in the middle: the disk below is full."""
+def test_a_disk_that_refuses_reserved_space(tmp_path: Path) -> None:
+    """Space was reserved, but the write of a frame is refused in the middle: the disk below is full."""
     with overcommitted(tmp_path, size_mebibytes=200, real_mebibytes=28) as (disk, real):
         acknowledged, refused, error = fill(disk / "ledger")
         assert re.search(r"\.segment: .* while (writing \d+ bytes|making it durable)", error.message), error.message
         assert len(acknowledged) > 2
         resize(real, 400)
-        # The file system may have turned read-only on its error. It is mounted anew, as after a start of the machine.
+        # The file system may be read-only after its error. It is mounted again, as after a restart of the machine.
         subprocess.run(["umount", str(disk)], check=True)
         with mounted(tmp_path / "again", "-o", "loop", str(real / "disk")) as again:
             require_kept(again / "ledger", acknowledged, refused)
@@ -110,7 +110,7 @@ print(len(acknowledged), error.message)
 
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
-    """A frame crosses it in the middle: a part of it is written, and the rest refused."""
+    """A frame crosses the limit: a part of it is written, and the rest is refused."""
     command = [sys.executable, "-c", LIMITED, str(tmp_path), str((10 << 20) + 6 * 4096)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     count, message = done.stdout.split(" ", 1)
@@ -125,7 +125,7 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
 
 
 def test_a_read_only_mount(tmp_path: Path) -> None:
-    """Nothing is opened for payments; it is verified and restored from, since both only read."""
+    """The ledger cannot be opened, but verify and restore work, since both only read."""
     folder = tmp_path / "ledger"
     with Ledger.open(folder) as ledger:
         ledger.submit(opening())
@@ -141,7 +141,7 @@ def test_a_read_only_mount(tmp_path: Path) -> None:
 
 
 def in_segments(folder: Path) -> bytes:
-    """The small history in several segments; the ledger's digest."""
+    """Write the small history in several segments; return the ledger's digest."""
     clock = SimulatedClock(START_NS)
     sequencer = Sequencer(Journal.create(journal_disk(folder), segment_bytes=20 << 10), clock=clock)
     run(sequencer, clock, [])
@@ -151,7 +151,7 @@ def in_segments(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("use", [Ledger.open, verify, lambda folder: restore(folder, folder.parent / "restored")])
-def test_a_segment_in_the_middle_that_is_gone(tmp_path: Path, use: Callable[[Path], object]) -> None:
+def test_a_missing_segment_in_the_middle(tmp_path: Path, use: Callable[[Path], object]) -> None:
     folder = tmp_path / "ledger"
     in_segments(folder)
     segments = sorted((folder / "journal").glob("*.segment"))
@@ -159,7 +159,7 @@ def test_a_segment_in_the_middle_that_is_gone(tmp_path: Path, use: Callable[[Pat
     gone = segments[1]
     gone.rename(tmp_path / gone.name)
     before = {path: path.read_bytes() for path in (folder / "journal").glob("*.segment")}
-    with pytest.raises(JournalDamaged, match=f"{gone.name}.*the file is missing, though {segments[2].name} is there"):
+    with pytest.raises(JournalDamaged, match=f"{gone.name}.*the file is missing, but {segments[2].name} exists"):
         use(folder)
     assert {path: path.read_bytes() for path in (folder / "journal").glob("*.segment")} == before
     shutil.move(tmp_path / gone.name, gone)

@@ -1,4 +1,4 @@
-"""docs/guides/recover.md: each case is brought about, and what the ledger then says is what the guide prints."""
+"""docs/guides/recover.md: each case is produced, and the ledger's message is the one in the guide."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SHOWN = re.compile(r"```text\n(?P<text>.*?)```", re.DOTALL)
 
 
 def ledger(*, frames: int = 4, snapshot: bool = False) -> bytes:
-    """A ledger of so many frames in FOLDER, closed cleanly; its digest."""
+    """Create a ledger of a number of frames in FOLDER, closed cleanly; return its digest."""
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS), snapshot_frames=0 if snapshot else None) as opened:
         for group in range(1, frames):
             opened.submit(operations.define_group(group, group=group))
@@ -50,7 +50,7 @@ def ledger(*, frames: int = 4, snapshot: bool = False) -> bytes:
 
 
 def said(use: Callable[[], object]) -> str:
-    """What an error says."""
+    """Return the text of an error."""
     with pytest.raises(SyceeError) as error:
         use()
     assert error.value.hint, "it does not say what to do"
@@ -70,7 +70,7 @@ def damage(path: Path, offset: int, count: int = 1) -> None:
 
 @contextmanager
 def refusing(monkeypatch: pytest.MonkeyPatch, name: str, code: int, *, writes: bool = False) -> Iterator[None]:
-    """Let a call of the operating system fail; with `writes` only what would change something."""
+    """Make a system call fail; with `writes`, only calls that would change a file."""
     real = getattr(os, name)
 
     def refuse(*arguments: Any, **options: Any) -> Any:
@@ -101,7 +101,7 @@ def read_only_disk(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     with refusing(monkeypatch, "open", errno.EROFS, writes=True):
         message = said(open_ledger)
-        verify(FOLDER)  # reading is enough for it
+        verify(FOLDER)  # it only reads
     return message
 
 
@@ -224,7 +224,7 @@ def journal_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def crashed() -> None:
-    """As a killed process leaves the folder: the last frame is an operation, and no CLOSE frame follows it."""
+    """Leave the folder as a killed process does: the last frame is an operation, without a CLOSE frame."""
     opened = Ledger.open(FOLDER, clock=SimulatedClock(START_NS), snapshot_frames=None)
     for group in range(1, 4):
         opened.submit(operations.define_group(group, group=group))
@@ -241,7 +241,7 @@ def torn_tail(monkeypatch: pytest.MonkeyPatch) -> str:
     SEGMENT.write_bytes(content)
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
         (text,) = opened.sequencer.findings
-        # Whoever had no answer sends again.
+        # The caller without a result sends again.
         assert opened.submit(operations.define_group(3, group=3))["code"].tolist() == [Result.CREATED]
     return text
 
@@ -329,12 +329,12 @@ CASES: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
 
 
 def cases() -> dict[str, str]:
-    """Title and body of each case of the guide."""
+    """Return title and body of each case of the guide."""
     return {match["title"]: match["body"] for match in _CASE.finditer(GUIDE.read_text())}
 
 
 def pattern(shown: str) -> str:
-    """A shown message as a regular expression: line ends are spaces, and … stands for what differs each time."""
+    """Return a message of the guide as a regular expression: line ends are spaces, … matches any text."""
     return ".+".join(re.escape(part) for part in " ".join(shown.split()).split("…"))
 
 
@@ -343,7 +343,7 @@ def test_the_guide_has_these_cases() -> None:
 
 
 @pytest.mark.parametrize("title", CASES)
-def test_what_is_said_is_what_the_guide_prints(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_those_of_the_guide(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     message = CASES[title](monkeypatch)
     shown = _SHOWN.search(cases()[title])

@@ -1,4 +1,4 @@
-"""A folder that is removed or moved while its ledger is open: nothing is acknowledged that no start would find."""
+"""A folder that is removed or moved while its ledger is open: every acknowledged operation is found at a start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GONE = "was removed, replaced or moved while it was open"
 
 
 def with_a_second_link(folder: Path) -> None:
-    """A backup of hard links keeps every file a name, elsewhere."""
+    """A backup with hard links: every file has another name elsewhere."""
     shutil.copytree(folder, folder.parent / "backup", copy_function=os.link)
     shutil.rmtree(folder)
 
@@ -34,14 +34,14 @@ def moved(folder: Path) -> None:
 
 
 def replaced(folder: Path) -> None:
-    """A restored copy of the file takes the name."""
+    """A restored copy replaces the file under its name."""
     copy = folder / "journal" / "copy"
     shutil.copy(folder / "journal" / SEGMENT, copy)
     copy.replace(folder / "journal" / SEGMENT)
 
 
 @pytest.mark.parametrize("take_away", [shutil.rmtree, with_a_second_link, moved, replaced])
-def test_a_payment_into_a_file_that_is_gone_is_not_acknowledged(
+def test_a_payment_into_a_removed_file_is_not_acknowledged(
     tmp_path: Path, take_away: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "ledger"
@@ -49,11 +49,11 @@ def test_a_payment_into_a_file_that_is_gone_is_not_acknowledged(
     ledger.submit(opening())
     take_away(folder)
     if take_away is not shutil.rmtree:
-        time.sleep(1.5 * disks.LOOK_S)  # a file that has a name is looked for under its own now and then
+        time.sleep(1.5 * disks.LOOK_UP_S)  # the path of an open file is checked at intervals
     with pytest.raises(UnavailableError, match=rf"{SEGMENT}: the file {GONE}") as error:
         ledger.transfer(ANN, BOB, 1)
     assert f"/proc/{os.getpid()}/fd/" in str(error.value.hint)
-    # The ledger has stopped, and says why.
+    # The ledger has stopped, with the reason.
     for call in (lambda: ledger.transfer(ANN, BOB, 1), lambda: ledger.balance(ANN)):
         with pytest.raises(UnavailableError, match=f"the ledger stopped at frame .*{GONE}"):
             call()
@@ -61,7 +61,7 @@ def test_a_payment_into_a_file_that_is_gone_is_not_acknowledged(
     open_as = Path(hint[hint.index("/proc") : hint.index(", which")])
     kept = open_as.read_bytes()
     ledger.close()
-    # What the hint says is true: the file, taken from there, has everything that was acknowledged.
+    # The hint is correct: the file copied from there has everything acknowledged.
     rescued = tmp_path / "rescued" / "journal"
     rescued.mkdir(parents=True)
     (rescued / SEGMENT).write_bytes(kept)
@@ -70,7 +70,7 @@ def test_a_payment_into_a_file_that_is_gone_is_not_acknowledged(
         assert {*ledger.submit(opening())["code"].tolist()} == {Result.EXISTS}
 
 
-def test_looking_for_the_file_takes_two_microseconds_a_frame(tmp_path: Path) -> None:
+def test_checking_the_file_needs_two_microseconds_a_frame(tmp_path: Path) -> None:
     disk = RealDisk(tmp_path)
     file = disk.create("a")
     count = 2_000

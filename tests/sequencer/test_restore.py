@@ -1,4 +1,4 @@
-"""A ledger made again from a copy of its journal is the same ledger in a new epoch; a bad copy makes none."""
+"""A restored ledger is the same ledger in a new epoch; a damaged copy gives no ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEGMENT = "000000000001.segment"
 
 
 def ledger_in(folder: Path, *, closed: bool = True) -> bytes:
-    """The small history; its digest."""
+    """Write the small history to a folder; return its digest."""
     clock = SimulatedClock(START_NS)
     ledger = Ledger.open(folder, clock=clock, snapshot_frames=0)
     run(ledger.sequencer, clock, [])
@@ -70,7 +70,7 @@ def test_the_same_ledger_in_a_new_epoch(tmp_path: Path, closed: bool) -> None:
 
 
 def test_a_ledger_that_is_open_is_named(tmp_path: Path) -> None:
-    """The copy is good, and what the running ledger acknowledges from now on is not in it."""
+    """The copy is valid, without the operations that the running ledger acknowledges from now on."""
     source = tmp_path / "source"
     with Ledger.open(source, clock=SimulatedClock(START_NS)) as ledger:
         ledger.submit(opening())
@@ -80,7 +80,7 @@ def test_a_ledger_that_is_open_is_named(tmp_path: Path) -> None:
         assert f"operations after frame {frames} are not in the copy" in finding
         assert ledger.submit(operations.define_group(77, group=7))["code"].tolist() == [Result.CREATED]
     assert restore(source, tmp_path / "later").findings == ()
-    # Looking takes no right to write, and locks nobody out.
+    # The check needs no write permission, and takes no lock.
     (source / "journal" / "lock").chmod(0o444)
     assert restore(source, tmp_path / "third").findings == ()
     (source / "journal" / "lock").unlink()
@@ -103,7 +103,7 @@ def test_a_folder_that_holds_no_ledger_or_holds_something(tmp_path: Path) -> Non
 
 
 def damaged(folder: Path, sequence: int, into: int) -> None:
-    """One byte of a frame, `into` its bytes."""
+    """Change one byte of a frame, `into` its bytes."""
     frame = next(frame for frame in frames_of(folder) if frame.sequence == sequence)
     path = folder / "journal" / SEGMENT
     content = bytearray(path.read_bytes())
@@ -171,7 +171,7 @@ def test_a_disk_that_is_full_makes_no_ledger(tmp_path: Path, monkeypatch: pytest
 
 
 def test_half_a_copy_is_no_ledger(tmp_path: Path) -> None:
-    """The machine dies while it is copied: whoever looks finds none, and a second attempt is told to look."""
+    """The machine fails during the copy: there is no ledger, and a second attempt reports the incomplete copy."""
     source, target = tmp_path / "source", tmp_path / "target"
     ledger_in(source)
     shutil.copytree(source / "journal", target / "journal.partial")
@@ -186,7 +186,7 @@ def test_half_a_copy_is_no_ledger(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failure", [UnavailableError("it refused"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
 @pytest.mark.parametrize("where", ["before the name", "after the name", "not durable", "digest"])
-def test_whatever_is_raised_there_is_no_ledger(
+def test_after_any_error_there_is_no_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, failure: BaseException
 ) -> None:
     source, target = tmp_path / "source", tmp_path / "target"

@@ -1,4 +1,4 @@
-"""A journal from whose middle a signed operation was taken: every signature holds, and a checkpoint finds it."""
+"""A journal from whose middle a signed operation was removed: every signature is valid, and a checkpoint detects it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def frames_of(folder: Path) -> list[Frame]:
 
 
 def rewrite(source: Path, target: Path, is_kept: Callable[[Frame], bool]) -> None:
-    """Write a journal of some of the frames of another, each named by the next and with the digest it must have."""
+    """Write a journal from some frames of another, with correct previous digests and movement digests."""
     frames, state = frames_of(source), LedgerState()
     ledger_id = Journal.open(journal_disk(source), read_only=True).ledger_id
     journal = Journal.create(RealDisk(target / "journal"), ledger_id=ledger_id, segment_bytes=32 << 10)
@@ -51,7 +51,7 @@ def rewrite(source: Path, target: Path, is_kept: Callable[[Frame], bool]) -> Non
 
 
 def checkpoint_of(folder: Path, at: int) -> Checkpoint:
-    """What a witness signs after this frame."""
+    """Return a witness's checkpoint of this frame."""
     journal, state = Journal.open(journal_disk(folder), read_only=True), LedgerState()
     for frame in journal.recover():
         Applier(state).replay(frame)
@@ -64,12 +64,12 @@ def checkpoint_of(folder: Path, at: int) -> Checkpoint:
 
 
 def is_the_payment(frame: Frame) -> bool:
-    """The frame whose one record is a payment that a wallet's key signed."""
+    """Return whether the frame's only record is a payment signed with a wallet's key."""
     kinds = frame.records.reshape(-1).view(layout.OPERATION)["kind"].tolist()
     return kinds == [Kind.PAY] and bool(frame.envelopes)
 
 
-def test_only_a_checkpoint_shows_that_a_signed_operation_was_taken_out(tmp_path: Path) -> None:
+def test_only_a_checkpoint_shows_that_a_signed_operation_was_removed(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     book = Book(whole, "authority")
     authority(book)
@@ -80,17 +80,17 @@ def test_only_a_checkpoint_shows_that_a_signed_operation_was_taken_out(tmp_path:
 
     rewrite(whole, cut, lambda frame: frame.sequence != payment.sequence)
     assert len(frames_of(cut)) == len(frames_of(whole)) - 1
-    verified = verify(cut, authority=True)  # every signature that is left holds, and so does every sum
+    verified = verify(cut, authority=True)  # every remaining signature is valid, and every sum is correct
     assert not verified.findings
     assert verified.digest != verify(whole).digest
-    verify(cut, authority=True, checkpoints=signed[:1])  # one from before it agrees
+    verify(cut, authority=True, checkpoints=signed[:1])  # an earlier checkpoint agrees
     for checkpoint in signed[1:]:
         with pytest.raises(IntegrityError, match="differs from the signed one"):
             verify(cut, authority=True, checkpoints=[checkpoint])
 
 
 def test_a_journal_that_is_written_again_whole_agrees_with_the_checkpoint(tmp_path: Path) -> None:
-    """So it is the missing operation that the checkpoint finds, not the writing."""
+    """So the checkpoint detects the missing operation, not the rewriting."""
     whole, again = tmp_path / "whole", tmp_path / "again"
     book = Book(whole, "authority")
     authority(book)

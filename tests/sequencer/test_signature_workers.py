@@ -1,4 +1,4 @@
-"""Signatures verified in other processes: the answers are the plain ones, whatever happens to the processes."""
+"""Signatures verified in other processes: results equal those of this process, whatever happens to the workers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def job(number: int, *, good: bool = True, algorithm: str = "ed25519") -> bytes:
 
 
 def some_jobs(count: int, seed: int = 0) -> tuple[bytes, bytes]:
-    """Jobs of both algorithms, of which about a third fail, and what they come to."""
+    """Return jobs of both algorithms, about a third of them invalid, and the expected outcomes."""
     random = np.random.default_rng(seed)
     goods = random.random(count) < 0.66
     made = [
@@ -71,7 +71,7 @@ def is_running(process: int) -> bool:
 
 
 def is_shut(process: int) -> bool:
-    """Whether the process may open no file any more."""
+    """Return whether the process can open no more files."""
     limits = Path(f"/proc/{process}/limits").read_text().splitlines()
     return [line.split()[3:5] for line in limits if line.startswith("Max open files")] == [["0", "0"]]
 
@@ -105,7 +105,7 @@ def test_callers_of_many_threads_each_get_their_own(verifier: SignatureVerifier)
     assert not wrong
 
 
-def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifier) -> None:
+def test_a_verified_batch_has_its_checks(verifier: SignatureVerifier) -> None:
     frame = np.concatenate(
         [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(3)]
     )
@@ -116,7 +116,7 @@ def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifi
         assert checked.checks is not None
         assert checked.checks["outcome"].tolist() == [signatures.VALID] * 4
         assert checked.operations is asked.operations
-        # The checks go where their envelopes go.
+        # Checks stay with their envelopes.
         part = checked.slice(0, 3).select(np.ones(3, np.bool_))
         twice = batches.concatenate([part, batches.prepare(frame[:1], given[:1])])
         assert twice.checks is not None
@@ -126,7 +126,7 @@ def test_a_submission_comes_back_with_what_was_learned(verifier: SignatureVerifi
 
 
 def test_the_ranges_of_joined_submissions_are_their_own(verifier: SignatureVerifier) -> None:
-    """Each envelope counts from its own submission, and more operations may come together than 16 bits count."""
+    """Each envelope counts from its own submission, and a batch may have more operations than 16 bits can count."""
     payments = [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(4)]
     parts = [batches.prepare(one, [signed(one, PHONE)]) for one in payments]
     parts.append(batches.prepare(np.concatenate([payments[0]] * 70_000)))
@@ -162,13 +162,13 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(verifier: Signa
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("requests", [1, 20])
-def test_a_worker_that_stands_still_is_replaced(
+def test_a_worker_that_does_not_respond_is_replaced(
     verifier: SignatureVerifier, count: int, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where no other worker answers meanwhile."""
+    """Also if no other worker responds meanwhile."""
     monkeypatch.setattr(signature_workers, "ANSWER_S_MAX", 0.4)
     verifier.verify(job(1)).result(WAIT_S)
-    time.sleep(0.05)  # the verifier's thread waits for nothing in particular
+    time.sleep(0.05)  # the verifier's thread is idle
     stopped = verifier.process_ids[:count]
     for process in stopped:
         os.kill(process, signal.SIGSTOP)
@@ -279,7 +279,7 @@ def test_a_worker_that_answers_nonsense_is_not_believed(tmp_path: Path, monkeypa
             verifier.close()
 
 
-def test_a_closed_verifier_answers_what_was_asked_and_takes_no_more() -> None:
+def test_a_closed_verifier_completes_requests_and_accepts_no_more() -> None:
     verifier = SignatureVerifier(2)
     jobs, expected = some_jobs(50)
     coming = [verifier.verify(jobs) for _ in range(10)]
@@ -357,7 +357,7 @@ def test_a_fork_leaves_the_workers_to_their_parent(verifier: SignatureVerifier) 
             os._exit(said)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert verifier.verify(jobs).result(WAIT_S) == expected
-    # A copy that lives on holds no socket of theirs: they end when the parent closes.
+    # The child's copy has no socket of the workers: they end when the parent closes.
     child = os.fork()
     if not child:  # pragma: no cover
         time.sleep(WAIT_S)

@@ -1,4 +1,4 @@
-"""Signatures verified before the writer, by processes or by this one: each payment once, in order, never unsigned."""
+"""Signatures verified before the writer, by workers or in this process: each payment once, in order, never unsigned."""
 
 from __future__ import annotations
 
@@ -56,35 +56,35 @@ def test_signed_and_unsigned_callers_at_once(ledger: Ledger) -> None:
     wrong = SigningKey.derive(b"\7" * 32)
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
+        async with ledger.asynchronous() as async_ledger:
             good = [payment(1_000 + n) for n in range(150)]
             bad = [payment(2_000 + n) for n in range(20)]
             envelopes = [signed(ledger, record) for record in good]
             results = await asyncio.gather(
-                *(door.submit_signed(r.tobytes(), e) for r, e in zip(good, envelopes, strict=True)),
-                *(door.submit_signed(r.tobytes(), signed(ledger, r, wrong)) for r in bad),
-                *(door.transfer(ANN, SHOP, 1) for _ in range(20)),
-                door.submit_signed(bad[0].tobytes(), envelopes[0]),
+                *(async_ledger.submit_signed(r.tobytes(), e) for r, e in zip(good, envelopes, strict=True)),
+                *(async_ledger.submit_signed(r.tobytes(), signed(ledger, r, wrong)) for r in bad),
+                *(async_ledger.transfer(ANN, SHOP, 1) for _ in range(20)),
+                async_ledger.submit_signed(bad[0].tobytes(), envelopes[0]),
             )
             assert results[:150] == [Result.CREATED] * 150
             assert set(results[150:170]) == {Result.SIGNATURE_INVALID}
             assert set(results[170:190]) == {Result.NOT_AUTHORISED}
             assert results[190] is Result.SIGNATURE_INVALID
-            again = await door.submit_signed(good[0].tobytes(), envelopes[0])
+            again = await async_ledger.submit_signed(good[0].tobytes(), envelopes[0])
             assert again is Result.EXISTS
             chain = operations.chain(payment(3_000), payment(3_001))
             both = [sign(chain, ledger.ledger_id, ANN, PHONE, UNTIL_NS, currency=156, key_epoch=1)]
-            assert (await door.submit(chain, both))["code"].tolist() == [Result.CREATED] * 2
+            assert (await async_ledger.submit(chain, both))["code"].tolist() == [Result.CREATED] * 2
             for record, envelope in ((b"", envelopes[0]), (good[0].tobytes(), b"1")):
                 with pytest.raises(UsageError, match="128 and 104 bytes"):
-                    await door.submit_signed(record, envelope)
+                    await async_ledger.submit_signed(record, envelope)
 
     run(main())
     assert ledger.balance(SHOP) == 152
 
 
 def test_operations_keep_the_order_in_which_they_were_submitted(ledger: Ledger) -> None:
-    """Although a large signed batch takes long to verify, what was submitted after it comes after it."""
+    """A large signed batch needs long to verify, but later submissions still follow it."""
     many = np.concatenate([payment(1_000 + n) for n in range(300)])
     envelopes = [
         sign(many[at : at + 1], ledger.ledger_id, ANN, PHONE, UNTIL_NS, first=at, currency=156, key_epoch=1)
@@ -92,12 +92,12 @@ def test_operations_keep_the_order_in_which_they_were_submitted(ledger: Ledger) 
     ]
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
-            first = door.submit_nowait(many, envelopes)
+        async with ledger.asynchronous() as async_ledger:
+            first = async_ledger.submit_nowait(many, envelopes)
             record = payment(5_000)
             rest = [
-                door.submit_signed(record.tobytes(), signed(ledger, record)),
-                door.submit(operations.define_group(5_001, group=1)),
+                async_ledger.submit_signed(record.tobytes(), signed(ledger, record)),
+                async_ledger.submit(operations.define_group(5_001, group=1)),
             ]
             await asyncio.gather(first, *rest)
 
@@ -108,31 +108,34 @@ def test_operations_keep_the_order_in_which_they_were_submitted(ledger: Ledger) 
 
 
 def test_a_key_that_is_replaced_while_payments_wait(ledger: Ledger) -> None:
-    """Each payment is judged by the key that counts in its frame, although it was verified under another before."""
+    """Each payment is checked with the key that applies in its frame, though it was verified with an earlier one."""
     board = officers(ledger)
     created: list[int] = []
     refused: list[int] = []
     replaced = threading.Event()
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
+        async with ledger.asynchronous() as async_ledger:
             records = [payment(1_000 + n) for n in range(400)]
-            calls = [asyncio.create_task(door.submit_signed(r.tobytes(), signed(ledger, r))) for r in records]
+            calls = [asyncio.create_task(async_ledger.submit_signed(r.tobytes(), signed(ledger, r))) for r in records]
             await asyncio.sleep(0)
             await asyncio.to_thread(board.set_key, ANN, NEW_PHONE.public)
             replaced.set()
             for record, result in zip(records, await asyncio.gather(*calls), strict=True):
                 (created if result is Result.CREATED else refused).append(int(record["id_low"][0]))
             late = payment(9_000)
-            assert await door.submit_signed(late.tobytes(), signed(ledger, late)) is not Result.CREATED
-            assert await door.submit_signed(late.tobytes(), signed(ledger, late, NEW_PHONE, epoch=2)) is Result.CREATED
+            assert await async_ledger.submit_signed(late.tobytes(), signed(ledger, late)) is not Result.CREATED
+            assert (
+                await async_ledger.submit_signed(late.tobytes(), signed(ledger, late, NEW_PHONE, epoch=2))
+                is Result.CREATED
+            )
 
     run(main())
     assert len(created) + len(refused) == 400
     with ledger.sequencer.reading() as state:
         rotation = max(int(row["place"]) for row in state.bound if row["kind"] == operations.Kind.SET_KEY)
         places = [int(state.bound_of(id)["place"]) for id in created]  # type: ignore[index]
-    # The state before a frame decides: payments of the rotation's own frame still count by the old key.
+    # The state before a frame decides: payments in the rotation's own frame still need the old key.
     assert all(place >> PLACE_INDEX_BITS <= rotation >> PLACE_INDEX_BITS for place in places)
 
 
@@ -142,16 +145,16 @@ def test_a_ledger_closed_while_signatures_are_verified(tmp_path: Path) -> None:
     officers(ledger)
 
     async def main() -> None:
-        door = ledger.asynchronous()
+        async_ledger = ledger.asynchronous()
         records = [payment(1_000 + n) for n in range(300)]
         calls: list[Any] = [
-            asyncio.create_task(door.submit_signed(r.tobytes(), signed(ledger, r, epoch=0))) for r in records
+            asyncio.create_task(async_ledger.submit_signed(r.tobytes(), signed(ledger, r, epoch=0))) for r in records
         ]
         await asyncio.sleep(0)
         await asyncio.to_thread(ledger.close)
         for outcome in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(outcome, (Result, UnavailableError))
-        await door.aclose()
+        await async_ledger.aclose()
 
     run(main())
 
@@ -164,7 +167,7 @@ def test_threads_have_their_signatures_verified_too(ledger: Ledger) -> None:
 
 
 def test_a_customer_does_not_spoil_its_operators_batch(ledger: Ledger) -> None:
-    """What the operator staged settles, whatever its customers, who have keys and no money, try to add."""
+    """The operator's staged payments settle, although customers, who have keys and no money, try to add others."""
     operator = Signer(60, SigningKey.derive(b"\x09" * 32))
     officers(ledger).grant_role(operator.id, Role.OPERATOR, operator.key.public, operator=0)
     customer = ledger.signer_for(ANN, PHONE)

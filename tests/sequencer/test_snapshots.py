@@ -1,4 +1,4 @@
-"""A start from a snapshot is the start from the first frame, only sooner; and a bad snapshot does no harm."""
+"""A start from a snapshot equals a start from the first frame, but is faster; a bad snapshot does no harm."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xxhash
 from blake3 import blake3
+from tests.journal import snapshot_files
 from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, SHOP, START_NS, TREASURY, run, some_ids, steps
 
 from sycee.core.clock import SimulatedClock
@@ -55,7 +56,7 @@ class Folder:
         )
 
     def after(self) -> Folder:
-        """As the next process finds it."""
+        """Return the disks as the next process finds them."""
         return Folder(self.journal.kill(), self.kept.kill())
 
     def names(self) -> list[str]:
@@ -67,7 +68,7 @@ def name_of(sequence: int) -> str:
 
 
 def filled(*, snapshot_at: int) -> tuple[Folder, bytes]:
-    """The small history with a snapshot after so many of its steps."""
+    """Run the small history with a snapshot after these steps."""
     folder = Folder()
     sequencer = folder.open()
     for number, (seconds, records) in enumerate(steps(), 1):
@@ -82,7 +83,7 @@ def filled(*, snapshot_at: int) -> tuple[Folder, bytes]:
 
 @pytest.fixture
 def replayed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sequences of the frames that starts replay."""
+    """Record the sequences of the frames that starts replay."""
     seen: list[int] = []
     real = Applier.replay
 
@@ -106,7 +107,7 @@ def test_a_start_replays_the_frames_after_it_alone(snapshot_at: int, replayed: l
     assert sequencer.state.movement_digest == whole.state.movement_digest
     assert sequencer.frame_times.tolist() == whole.frame_times.tolist()
     sequencer.state.check()
-    # Both go on alike: what is known is known, and what is new is done.
+    # Both continue equally: bound ids exist, and new ones are done.
     acknowledged: list[list[tuple[np.ndarray, np.ndarray]]] = [[], []]  # type: ignore[type-arg]
     for each, answers in zip((sequencer, whole), acknowledged, strict=True):
         run(each, folder.clock, answers)
@@ -117,7 +118,7 @@ def test_a_start_replays_the_frames_after_it_alone(snapshot_at: int, replayed: l
     assert sequencer.state.digest() == whole.state.digest()
 
 
-def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
+def test_closing_writes_a_snapshot_after_many_frames() -> None:
     folder = Folder()
     sequencer = folder.open(snapshot_frames=3)
     for group in range(1, 4):
@@ -126,7 +127,7 @@ def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
     assert folder.names() == [name_of(4)]
     folder = folder.after()
     sequencer = folder.open(snapshot_frames=3)
-    assert sequencer.durable_sequence == 5  # with the CLOSE frame
+    assert sequencer.durable_sequence == 5  # including the CLOSE frame
     sequencer.submit(operations.define_group(4, group=4))
     sequencer.close()
     assert folder.names() == [name_of(4)], "two frames are not many"
@@ -142,7 +143,7 @@ def test_closing_keeps_a_snapshot_when_many_frames_came() -> None:
     assert folder.names() == [name_of(8), name_of(9)], "nothing came since"
 
 
-def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
+def test_a_ledger_of_a_folder_writes_snapshots(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, snapshot_frames=1) as ledger:
         ledger.submit(operations.define_group(1, group=1))
         digest = ledger.digest()
@@ -155,7 +156,7 @@ def test_a_ledger_of_a_folder_keeps_snapshots(tmp_path: Path) -> None:
     assert verify(tmp_path).proved[-1] == "snapshots that equal the replay: 1"
 
 
-def test_what_has_nothing_to_keep_says_so(tmp_path: Path) -> None:
+def test_a_ledger_without_frames_or_disk_has_no_snapshot(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         with pytest.raises(UsageError, match="the ledger has no frame yet"):
             ledger.snapshot()
@@ -190,14 +191,14 @@ def exchange(folder: Folder) -> str:
 
 
 def rearrange(folder: Folder) -> str:
-    """What a release writes that keeps its tables otherwise."""
+    """Rewrite a snapshot as a release with another layout would."""
     sequencer = folder.after().open()
     sections, small = sequencer.state.save()
     sections["movements"] = sections["movements"].view("u1")
     name = folder.names()[0]
     with files.open_good(folder.kept, name, LEDGER_ID) as good:
         anchor, digest = good.anchor, good.movement_digest
-    files.write(
+    snapshot_files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -242,7 +243,7 @@ def test_a_head_that_disagrees_with_its_tables_is_not_believed() -> None:
     sections, small = sequencer.state.save()
     with files.open_good(folder.kept, name_of(9), LEDGER_ID) as good:
         anchor = good.anchor
-    files.write(
+    snapshot_files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -268,16 +269,16 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     sections[table][row][field] += 1
     facts = {"anchor": sequencer._log.anchor, "rules": small["rules"]}
     facts["movement_digest"] = sequencer.state.movement_digest
-    files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)
+    snapshot_files.write(folder.kept, ledger_id=LEDGER_ID, epoch=1, sections=sections, small=small, **facts)
     folder = folder.after()
     replayed.clear()
     sequencer = folder.open()
     said = "the snapshot has wrong sums: currency 156: all accounts and purses sum to 1, not to zero"
     assert said in sequencer.findings[0]
-    assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the snapshot before it on
+    assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the previous snapshot on
 
 
-def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
+def test_a_full_disk_leaves_no_snapshot_and_does_no_harm() -> None:
     folder = Folder()
     sequencer = folder.open(snapshot_frames=0)
     run(sequencer, folder.clock, [])
@@ -299,7 +300,7 @@ def test_a_full_disk_keeps_no_snapshot_and_harms_nothing() -> None:
 # --- power cuts ---
 
 
-# Each loss by its own moments, so that together they are all.
+# Different moments for each kind of loss, so that together they cover all.
 @pytest.mark.parametrize(("loss", "first"), [(loss, first) for first, loss in enumerate(Loss)])
 def test_a_power_cut_while_a_snapshot_is_written_loses_nothing(loss: Loss, first: int) -> None:
     cut_at_moments(loss, first, len(Loss))
@@ -312,7 +313,7 @@ def test_a_power_cut_at_any_moment_of_a_snapshot_loses_nothing(loss: Loss) -> No
 
 
 def cut_at_moments(loss: Loss, first: int, every: int) -> None:
-    """The power goes away after so many writes, and after `every` more the next time, until a run ends before it."""
+    """Cut the power after a number of writes, and after `every` more each time, until a run ends before it."""
     digest = filled(snapshot_at=1)[1]
     after = first
     while True:
@@ -341,11 +342,11 @@ def cut_at_moments(loss: Loss, first: int, every: int) -> None:
     assert after > 20
 
 
-# --- a journal that has lost what its snapshot kept ---
+# --- a journal without the frame of its snapshot ---
 
 
 def shortened() -> Folder:
-    """A snapshot of the newest frame, and a journal whose newest frame is damaged so that only a person can decide."""
+    """Return a snapshot of the newest frame, and a journal whose newest frame is damaged: a person must decide."""
     folder = Folder()
     sequencer = folder.open()
     run(sequencer, folder.clock, [])
@@ -357,9 +358,9 @@ def shortened() -> Folder:
     return folder
 
 
-def test_a_snapshot_says_that_the_journal_lost_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_shows_that_the_journal_lost_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shortened()
-    with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 13 was durable"):
+    with pytest.raises(JournalDamaged, match="ends with frame 12, but frame 13 was durable"):
         folder.open()
     with pytest.raises(TailInDoubt):
         Folder(folder.journal.kill()).open()
@@ -381,8 +382,8 @@ def test_cutting_the_tail_removes_the_snapshots_beyond_it() -> None:
 
 @pytest.mark.parametrize("loss", [Loss.KEPT, Loss.LOST])
 @pytest.mark.parametrize("which", ["journal", "kept"])
-def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Loss) -> None:
-    """A power cut between the two must not leave a snapshot of what is no more: nobody could open that any longer."""
+def test_the_snapshot_of_a_frame_is_removed_before_the_frame(which: str, loss: Loss) -> None:
+    """A power cut between the two must not leave a snapshot of a removed frame: no later start would succeed."""
     for after in range(20):
         folder = shortened()
         getattr(folder, which).cut_after = after
@@ -399,8 +400,8 @@ def test_the_snapshot_of_a_frame_goes_before_the_frame_does(which: str, loss: Lo
 
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize("later", [1, 2])
-def test_frames_that_a_snapshot_knows_are_not_given_up_with_the_tail(trusted: bool, later: int) -> None:
-    """An old copy of the journal, or one that lost its end, and somebody who hopes that `cut_tail` will do."""
+def test_frames_of_a_snapshot_are_not_cut_with_the_tail(trusted: bool, later: int) -> None:
+    """An old copy of the journal, or one without its end, opened with `cut_tail`."""
     old, _ = filled(snapshot_at=8)
     sequencer = old.open()
     old = Folder(old.journal.crash(loss=Loss.KEPT), old.kept)
@@ -411,7 +412,7 @@ def test_frames_that_a_snapshot_knows_are_not_given_up_with_the_tail(trusted: bo
     sequencer.close()
     disks = {each: [(one, each.content(one)) for one in each.names()] for each in (old.journal, old.kept)}
     newest = FRAMES + 1 + later
-    with pytest.raises(JournalDamaged, match=f"ends with frame {FRAMES + 1}, though frame {newest} was durable"):
+    with pytest.raises(JournalDamaged, match=f"ends with frame {FRAMES + 1}, but frame {newest} was durable"):
         old.open(trusted=trusted)
     assert name == name_of(newest)
     assert all(content == [(one, each.content(one)) for one in each.names()] for each, content in disks.items())
@@ -427,13 +428,13 @@ def test_a_later_snapshot_than_that_of_the_frame_in_doubt_is_a_loss() -> None:
     table = len(ahead) - 32 - -(-int.from_bytes(ahead[12:16], "little") // 4096) * 4096
     ahead[-32:] = blake3(bytes(ahead[:4096] + ahead[table:-32])).digest()
     folder.kept.replace(name_of(14), bytes(ahead))
-    with pytest.raises(JournalDamaged, match="ends with frame 12, though frame 14 was durable"):
+    with pytest.raises(JournalDamaged, match="ends with frame 12, but frame 14 was durable"):
         folder.open(trusted=False)
     assert folder.names() == [name_of(13), name_of(14)]
 
 
-def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same frames to the same state, but for the time of one."""
+def test_start_and_verify_report_the_snapshot_of_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same frames to the same state, except the time of one."""
     folder, _ = filled(snapshot_at=len(steps()))
     fork = Folder()
     sequencer = fork.open()
@@ -448,10 +449,10 @@ def test_a_snapshot_of_a_fork_is_told_alike_by_start_and_verify(monkeypatch: pyt
             use()
         said.append((caught.value.message, caught.value.hint))
     assert said[0] == said[1] == said[2]
-    assert "of another copy that went on by itself, move the snapshots away" in (said[0][1] or "")
+    assert "of another copy that was used separately, move the snapshots away" in (said[0][1] or "")
 
 
-def test_no_new_ledger_begins_where_one_lost_its_journal(tmp_path: Path) -> None:
+def test_no_ledger_is_created_where_one_lost_its_journal(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, snapshot_frames=1) as ledger:
         ledger.submit(operations.define_group(1, group=1))
     shutil.move(tmp_path / "journal", tmp_path / "elsewhere")
@@ -495,7 +496,7 @@ def another_balance(state: LedgerState) -> str:
 
 
 def another_payer(state: LedgerState) -> str:
-    """The last two movements with their payers exchanged, which no digest of the state sees, but a refund does."""
+    """Swap the payers of the last two movements: no state digest changes, but a refund would."""
     rows = state.movements["debit_row"]
     assert rows[-1] != rows[-2]
     rows[-2:] = rows[-2:][::-1].copy()
@@ -541,7 +542,7 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
         kept = snapshots.load_state(good)
     what = change(kept)
     sections, small = kept.save()
-    files.write(
+    snapshot_files.write(
         folder.kept,
         ledger_id=LEDGER_ID,
         epoch=1,
@@ -557,13 +558,13 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
 
 
 def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a state began with, and however its tables grew: the snapshot is what a whole replay gives."""
+    """The snapshot equals a full replay, whatever the state was loaded from and however its tables grew."""
     folder = Folder()
     for number, (seconds, records) in enumerate(steps()):
         sequencer = folder.open()
         folder.clock.set(START_NS + seconds * 10**9)
         if number % 2:
-            sequencer.snapshot()  # after a CLOSE frame, which brings no dates
+            sequencer.snapshot()  # after a CLOSE frame, which has no dates
         sequencer.submit(records)
         sequencer.snapshot()
         sequencer.close()
@@ -572,9 +573,7 @@ def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
-def test_verify_finds_what_a_start_would_pass_over(
-    spoil: Callable[[Folder], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_finds_what_a_start_would_skip(spoil: Callable[[Folder], str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, digest = filled(snapshot_at=8)
     said = spoil(folder)
     found = verify_folder(folder, monkeypatch)
@@ -587,12 +586,12 @@ def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.
     folder, _ = filled(snapshot_at=len(steps()))
     shorter, _ = filled(snapshot_at=3)
     frames = list(Journal.open(shorter.journal, read_only=True).recover())
-    # Everything from the second segment on is gone: a sound journal, only too short.
+    # Everything from the second segment on is missing: a valid but short journal.
     first = min(frame.sequence for frame in frames if "000000000002" in frame.location.file)
     shorter.journal.remove("000000000002.segment")
     shorter = Folder(shorter.journal, folder.kept)
     with pytest.raises(
-        JournalDamaged, match=f"the journal ends with frame {first - 1}, though frame {FRAMES} was durable"
+        JournalDamaged, match=f"the journal ends with frame {first - 1}, but frame {FRAMES} was durable"
     ):
         verify_folder(shorter, monkeypatch)
     shorter.kept.damage(name_of(FRAMES), 5_000, 1)

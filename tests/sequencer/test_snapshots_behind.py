@@ -1,4 +1,4 @@
-"""Snapshots that are written beside the frames: nobody waits for one, and whatever becomes of it harms nothing."""
+"""Snapshots that are written while frames continue: no caller waits for one, and a failed one does no harm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.verify import verify
 from sycee.testing.disk import FakeDisk
 
-PATIENCE_S = 60.0  # of machines that do much else
+PATIENCE_S = 60.0  # for busy machines
 AGREES = "snapshots that equal the replay"
 
 
@@ -32,7 +32,7 @@ def group(number: int) -> Array:
 
 
 class Gate:
-    """Holds up whoever writes a piece of a snapshot."""
+    """Blocks threads that write a piece of a snapshot."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -83,7 +83,7 @@ def test_frames_and_reads_go_on_while_one_is_written(tmp_path: Path, monkeypatch
         assert ledger.digest() == digest
 
 
-def test_one_comes_by_itself_every_so_many_frames(tmp_path: Path) -> None:
+def test_a_snapshot_is_written_after_every_n_frames(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, snapshot_frames=None, snapshot_every=4) as ledger:
         for number in range(1, 30):
             ledger.submit(group(number))
@@ -148,7 +148,7 @@ def test_a_ledger_that_stops_leaves_no_half_of_one() -> None:
     sequencer.close()
 
 
-def test_a_close_gives_up_one_that_nobody_finishes() -> None:
+def test_a_close_abandons_an_unfinished_snapshot() -> None:
     kept = FakeDisk(folder="fake/snapshots")
     sequencer = small(FakeDisk(), kept)
     writing = sequencer.begin_snapshot(piece_bytes=256)

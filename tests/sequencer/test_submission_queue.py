@@ -1,4 +1,4 @@
-"""The queue by itself: order, frames, entries that are withdrawn or still being verified, and its end."""
+"""The queue alone: order, frames, withdrawn entries, entries under verification, and its end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def of(count: int) -> Entry:
 
 
 def taken(queue: SubmissionQueue) -> list[Any]:
-    """The tokens of the next frame."""
+    """Return the tokens of the next frame."""
     return [token for _, token, _, _ in queue.pop_frame()[0]]
 
 
@@ -64,7 +64,7 @@ def test_an_entry_that_cannot_be_verified_leaves_with_its_error() -> None:
     assert [(entry[1], outcome) for entry, outcome in dropped] == [(first[1], verifying.outcome)]
 
 
-def test_a_frame_holds_what_fits_and_a_larger_entry_alone() -> None:
+def test_a_frame_has_entries_that_fit_or_one_larger_entry() -> None:
     queue = SubmissionQueue()
     entries = [of(FRAME_RECORDS_MAX - 1), plain(), plain(), of(FRAME_RECORDS_MAX + 5), plain()]
     queue.put(entries)

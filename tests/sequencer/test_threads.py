@@ -1,4 +1,4 @@
-"""Many threads at one sequencer: each operation once, each answer to its caller, one frame for many callers."""
+"""Many threads at one sequencer: each operation once, each result to its caller, one frame for many callers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ POOL_ACCOUNTS = np.array([(account, 0) for account in (TREASURY, ANN, BOB, SHOP)
 
 
 class SlowLog:
-    """A log whose disk takes its time, so that callers have to wait for one another."""
+    """A log with a slow disk, so that callers have to wait."""
 
     def __init__(self, log: Journal, seconds: float) -> None:
         self._log = log
@@ -73,7 +73,7 @@ def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, overlap: bool) 
             answers = sequencer.submit(records)
             assert ((answers["code"] == Result.AMOUNT_MUST_BE_POSITIVE) == wrong).all(), "another caller's answers"
             own.append((records[~wrong], answers[~wrong]))
-            # Everybody sends one and the same operation too, and some of their own again.
+            # Each thread also sends the same operation as the others, and repeats some of its own.
             shared = operations.transfer(900 + submit, debit=TREASURY, credit=SHOP, amount=1)
             assert sequencer.submit(shared)["code"][0] in (Result.CREATED, Result.EXISTS)
             again = sequencer.submit(records[~wrong][:3])
@@ -105,8 +105,8 @@ def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, overlap: bool) 
     reopened.close()
 
 
-def test_one_frame_gathers_what_several_threads_wait_with() -> None:
-    """While one frame is on its way to the disk, the next one fills."""
+def test_one_frame_for_the_waiting_entries_of_several_threads() -> None:
+    """While one frame is being written, entries of several threads collect for the next."""
     sequencer = Sequencer(SlowLog(Journal.create(FakeDisk()), 0.01), overlap=False)
     sequencer.submit(opening())
     before = sequencer.durable_sequence
@@ -118,7 +118,7 @@ def test_one_frame_gathers_what_several_threads_wait_with() -> None:
 
     with ThreadPoolExecutor(THREAD_RECEIVER) as pool:
         list(pool.map(caller, range(THREAD_RECEIVER)))
-    # Two halves that take turns: four requests to a frame, and twice as many frames as that are still well.
+    # Two halves alternate: four requests per frame; twice as many frames are still acceptable.
     assert sequencer.durable_sequence - before <= THREAD_RECEIVER * SUBMITS // 2
     with sequencer.reading() as state:
         assert state.account(SHOP).balance == THREAD_RECEIVER * SUBMITS  # type: ignore[union-attr]
@@ -126,7 +126,7 @@ def test_one_frame_gathers_what_several_threads_wait_with() -> None:
 
 @contextmanager
 def gathered(sequencer: Sequencer, submits: list[Callable[[], Any]]) -> Iterator[list[Any]]:
-    """Start all while the writer is held, so that one frame has all; yield the result of each, or its error."""
+    """Start all calls while the writer is held, so that they share one frame; yield the result or error of each."""
     results: list[Any] = [None] * len(submits)
 
     def call(at: int) -> None:
@@ -157,7 +157,7 @@ def test_callers_that_wait_share_a_frame_and_a_moment() -> None:
     assert sequencer.durable_sequence == 3
 
 
-def test_a_caller_who_asks_too_much_does_not_spoil_it_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_that_needs_too_much_memory_does_not_affect_others(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
     sequencer.submit(opening())
     monkeypatch.setattr("sycee.sequencer.writer.available_bytes", lambda: 1 << 30)
@@ -174,7 +174,7 @@ def test_a_caller_who_asks_too_much_does_not_spoil_it_for_the_others(monkeypatch
 
 
 def elsewhere(do: Callable[[], Any]) -> Any:
-    """Run `do` in a thread that may hang without hanging the tests; return its result."""
+    """Run `do` in a thread that may block without blocking the tests; return its result."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(do()), daemon=True)
     thread.start()
@@ -204,7 +204,7 @@ def test_an_error_before_the_log_is_written_stops_nothing(error: Exception) -> N
     with pytest.raises(type(error)):
         sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))
     assert sequencer.submit(operations.transfer(700, debit=TREASURY, credit=SHOP, amount=1))["code"] == [Result.CREATED]
-    # Of several that share a frame each is tried by itself.
+    # Each of several entries in a frame is tried separately.
     records = [operations.transfer(701 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(3)]
     with gathered(sequencer, [lambda r=r: sequencer.submit(r) for r in records]) as results:
         clock.error = error
@@ -212,7 +212,7 @@ def test_an_error_before_the_log_is_written_stops_nothing(error: Exception) -> N
     sequencer.close()
 
 
-def test_a_defect_stops_the_ledger_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_stops_the_ledger_and_no_caller_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()))
     sequencer.submit(opening())
 
@@ -222,7 +222,7 @@ def test_a_defect_stops_the_ledger_and_nobody_waits_for_ever(monkeypatch: pytest
     with monkeypatch.context() as patched:
         patched.setattr(sequencer.views, "answer", broken)
         errors = [elsewhere(lambda: error_of(sequencer.tick)) for _ in range(2)]
-    # The first call may be answered before the defect shows.
+    # The first call may return before the defect has an effect.
     assert "the ledger stopped: broken" in str(errors[1])
     sequencer.close()
 
@@ -236,7 +236,7 @@ def error_of(call: Callable[[], Any]) -> Exception | None:
 
 
 def test_a_wake_up_that_was_lost_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C came between the queue and the wake-up."""
+    """Ctrl-C interrupted the caller between the queue and the wake-up."""
     monkeypatch.setattr("sycee.sequencer.submission_queue.WAKE_TIMEOUT_S", 0.01)
     sequencer = Sequencer(Journal.create(FakeDisk()))
     sequencer.submit(opening())
@@ -263,7 +263,7 @@ def test_callers_wait_while_the_queue_is_full() -> None:
             assert (len(queue), queue.operations) == (4, 4)
         assert [answer.result(60)["code"].tolist() for answer in answers] == [[Result.CREATED]] * 12
     assert (len(queue), queue.operations, queue.bytes) == (0, 0, 0)
-    # Callers that wait for space are told when the ledger closes.
+    # Callers that wait for space get an error when the ledger closes.
     with ThreadPoolExecutor(12) as pool:
         with sequencer.reading():
             records = [operations.transfer(800 + n, debit=TREASURY, credit=SHOP, amount=1) for n in range(8)]
@@ -298,7 +298,7 @@ def test_a_closed_ledger_has_no_thread_left() -> None:
             use()
 
 
-def test_what_would_wait_for_itself_is_refused() -> None:
+def test_calls_that_would_deadlock_are_refused() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
 
     def inside(use: Callable[[], object]) -> None:
@@ -312,7 +312,7 @@ def test_what_would_wait_for_itself_is_refused() -> None:
 
 @contextmanager
 def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
-    """Send Ctrl-C to the main thread, which runs the block, as soon as `is_so`."""
+    """Send Ctrl-C to the main thread, which runs the block, as soon as `is_so` returns True."""
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("NOT RUN: Ctrl-C reaches the main thread only, and this test runs in another")
     main = threading.main_thread().ident
@@ -321,10 +321,10 @@ def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
     def interrupt() -> None:
         while not is_so():
             time.sleep(0.001)
-        time.sleep(0.01)  # the main thread is inside the call that it is to interrupt
+        time.sleep(0.01)  # the main thread is inside the call to be interrupted
         signal.pthread_kill(main, signal.SIGINT)
 
-    # A shell that starts tests in the background has them ignore Ctrl-C.
+    # A shell that starts tests in the background makes them ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt, daemon=True).start()
     try:
@@ -334,7 +334,7 @@ def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_taken() -> None:
+def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_popped() -> None:
     sequencer = Sequencer(Journal.create(FakeDisk()), overlap=False)
     sequencer.submit(opening())
     queue = sequencer.admission.queue
@@ -365,8 +365,8 @@ def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_taken() -> None:
 
 
 @pytest.mark.parametrize("overlap", [False, True])
-def test_ctrl_c_in_the_middle_of_a_write_stops_nobody(overlap: bool, tmp_path: Path) -> None:
-    """The operation that the writer had taken goes on, and is found by its id."""
+def test_ctrl_c_during_a_write_affects_one_caller_only(overlap: bool, tmp_path: Path) -> None:
+    """The operation that the writer had popped is written, and found by its id."""
     sequencer = Sequencer(SlowLog(Journal.create(journal_disk(tmp_path)), 0.2), overlap=overlap)
     sequencer.submit(opening())
     records = operations.transfer(some_ids("many", 300), debit=TREASURY, credit=SHOP, amount=1)
@@ -382,7 +382,7 @@ def test_ctrl_c_in_the_middle_of_a_write_stops_nobody(overlap: bool, tmp_path: P
     sequencer.close()
 
 
-def test_a_request_larger_than_a_frame_keeps_its_order(tmp_path: Path) -> None:
+def test_a_request_larger_than_a_frame_stays_in_order(tmp_path: Path) -> None:
     sequencer = Sequencer(Journal.create(journal_disk(tmp_path)))
     sequencer.submit(opening())
     count = 2 * FRAME_RECORDS_MAX + 5
@@ -393,7 +393,7 @@ def test_a_request_larger_than_a_frame_keeps_its_order(tmp_path: Path) -> None:
     assert sequencer.durable_sequence == 5
     assert (np.diff(answers["place"].astype(np.int64)) > 0).all()
     assert sequencer.submit(records[:0]).size == 0
-    # What is strided or read-only is taken as well.
+    # Strided and read-only arrays are accepted as well.
     assert set(sequencer.submit(records[::-2])["code"].tolist()) == {Result.EXISTS}
     frozen = np.frombuffer(records[:5].tobytes(), records.dtype)
     assert set(sequencer.submit(frozen)["code"].tolist()) == {Result.EXISTS}

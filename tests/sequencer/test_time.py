@@ -1,4 +1,4 @@
-"""Time passes in every frame, in frames of its own where nobody calls, and the same way in a replay."""
+"""Time advances with every frame, with frames without operations if there are no callers, and equally in a replay."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_tick_writes_a_frame_when_something_is_due_and_only_then() -> None:
     ]
 
 
-def test_what_is_due_passes_before_the_next_operations() -> None:
+def test_due_holds_end_before_the_next_operations() -> None:
     clock = SimulatedClock(START_NS)
     sequencer = opened(FakeDisk(), clock)
     sequencer.submit(hold(START_NS + SECOND_NS))
@@ -86,11 +86,13 @@ def test_what_is_due_passes_before_the_next_operations() -> None:
 
 
 def test_the_time_of_a_close_passes_in_a_replay() -> None:
-    """A hold that ends with the CLOSE frame's time is let go by whoever opens next, live and in every later replay."""
+    """A hold that ends with the CLOSE frame's time is released at the next start, live and in every later replay."""
     disk, clock = FakeDisk(), SimulatedClock(START_NS)
     sequencer = opened(disk, clock)
     last_ns = int(sequencer.frame_times[-1])
-    assert sequencer.submit(hold(last_ns + 2))["code"].tolist() == [Result.CREATED]  # its own frame is last_ns + 1
+    assert sequencer.submit(hold(last_ns + 2))["code"].tolist() == [
+        Result.CREATED
+    ]  # the frame of the close is last_ns + 1
     sequencer.close()  # last_ns + 2
     for _ in range(2):
         sequencer = start(disk.kill(), clock)
@@ -100,7 +102,7 @@ def test_the_time_of_a_close_passes_in_a_replay() -> None:
     assert start(disk.kill(), clock).state.digest() == digest
 
 
-def test_a_tick_of_a_clock_gone_wild_is_refused() -> None:
+def test_a_tick_with_a_wrong_clock_is_refused() -> None:
     clock = SimulatedClock(START_NS)
     sequencer = opened(FakeDisk(), clock)
     sequencer.submit(hold(START_NS + SECOND_NS))
@@ -135,7 +137,7 @@ def test_a_ledger_ticks_by_itself_and_stops_when_it_is_closed(tmp_path: Path) ->
     clock = RealClock()
     ledger = Ledger.open(tmp_path, ticks=True)
     ledger.submit(opening())
-    # The later one first: the earlier one must wake the thread, which waits for the later.
+    # The later one first: the earlier one must wake the waiting thread.
     for id, wait_ns in ((HOLD, 3600 * SECOND_NS), (HOLD + 1, SECOND_NS // 5)):
         answers = ledger.submit(hold(clock.now_ns() + wait_ns, id))
         assert answers["code"].tolist() == [Result.CREATED]

@@ -96,9 +96,9 @@ def test_every_method_accepts_uuids(tmp_path: Path, write: Write) -> None:
         assert ledger.submit(operations.transfer(new(), debit=ann, credit=shop, amount=1))["code"].tolist() == [0]
 
         async def use_asynchronously() -> None:
-            async with ledger.asynchronous() as door:
-                assert (await door.pay(ann, shop, 5, id=new())).ok
-                assert await door.balance(shop) == ledger.balance(shop)
+            async with ledger.asynchronous() as async_ledger:
+                assert (await async_ledger.pay(ann, shop, 5, id=new())).ok
+                assert await async_ledger.balance(shop) == ledger.balance(shop)
 
         asyncio.run(use_asynchronously())
         ledger.check()

@@ -1,4 +1,4 @@
-"""`verify` proves a good folder and names what is wrong with a bad one."""
+"""`verify` proves a good folder and names the damage in a bad one."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_currency_that_iso_does_not_know(tmp_path: Path) -> None:
 
 
 def test_each_byte_is_proved_or_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Damage anywhere, in turn: verify says where, or the state is the same."""
+    """Damage each byte in turn: verify names the place, or the state is the same."""
     disk, digest = small_ledger()
     frames = list(Journal.open(disk, read_only=True).recover())
     named = harmless = 0
@@ -133,7 +133,7 @@ def test_a_missing_segment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_state_that_does_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checksums are right, and yet: a ledger whose kernels went wrong would not verify either."""
+    """Checksums are valid, but a ledger with faulty kernels must not verify."""
     disk, _ = small_ledger()
 
     class WrongApplier(Applier):
@@ -154,7 +154,7 @@ WITNESS = 77
 
 
 def witnessed(folder: Path, key: SigningKey = KEY) -> Checkpoint:
-    """A ledger with a witness, and a checkpoint of its third frame; more frames follow."""
+    """Create a ledger with a witness, and a checkpoint of its third frame; more frames follow."""
     public = KEY.public
     grant = operations.grant_role(
         1, person=WITNESS, role=Role.WITNESS, key=public.key, flags=public.flags, from_ns=0, until_ns=2**62
@@ -203,7 +203,7 @@ def test_a_checkpoint_of_a_frame_that_lost_its_trailer(tmp_path: Path) -> None:
     content[frame.location.offset + 4096 - 30] ^= 1
     path.write_bytes(content)
     findings = verify(tmp_path, checkpoints=[checkpoint]).findings
-    assert "was whole but for its trailer" in findings[0]
+    assert "was complete except for its trailer" in findings[0]
     assert "the checkpoint at frame 3 agrees" in findings[1]
 
 

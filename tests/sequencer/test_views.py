@@ -1,4 +1,4 @@
-"""Reads beside writes: one pass for many, from one committed frame that each answer names."""
+"""Reads during writes: one pass for many reads, from one committed frame that each result names."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_read_waits_for_the_frame_that_it_asks_for() -> None:
             place.ledger.submit(operations.transfer(id, debit=TREASURY, credit=SHOP, amount=1))
         answers = waiting.result(60)
         assert (answers.sequence, answers.balance(0)) == (newest + 2, 2)
-        # One that waits for a frame that never comes is told when the ledger is closed.
+        # A read of a frame that is never written gets an error when the ledger is closed.
         late = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=newest + 100)
         time.sleep(0.02)
         place.ledger.close()
@@ -82,33 +82,35 @@ def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: p
 
 
 def test_coroutines_read_while_frames_are_written(tmp_path: Path) -> None:
-    """Sums hold in every answer, since each rests on one frame; a payer reads its own payment."""
+    """Sums are correct in every result, since each is from one frame; a payer reads its own payment."""
     accounts = [TREASURY, ANN, BOB, SHOP]
 
-    async def pay(door: Any, number: int) -> None:
+    async def pay(async_ledger: Any, number: int) -> None:
         for turn in range(40):
-            assert await door.transfer(TREASURY, accounts[1 + (number + turn) % 3], 1) is Result.CREATED
+            assert await async_ledger.transfer(TREASURY, accounts[1 + (number + turn) % 3], 1) is Result.CREATED
             if turn % 10 == 0:
-                assert (await door.account(TREASURY)).balance <= 9_950 - 10 * (turn // 10)
+                assert (await async_ledger.account(TREASURY)).balance <= 9_950 - 10 * (turn // 10)
 
-    async def read(door: Any) -> None:
+    async def read(async_ledger: Any) -> None:
         newest = 0
         for _ in range(60):
-            answers = await door.read(queries.accounts(accounts))
+            answers = await async_ledger.read(queries.accounts(accounts))
             assert sum(answers.balances()) == 10_000
             assert answers.sequence >= newest
             newest = answers.sequence
-            assert 0 <= await door.balance(SHOP) <= 400
+            assert 0 <= await async_ledger.balance(SHOP) <= 400
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
-            await asyncio.gather(*(pay(door, number) for number in range(10)), *(read(door) for _ in range(10)))
+        async with ledger.asynchronous() as async_ledger:
+            await asyncio.gather(
+                *(pay(async_ledger, number) for number in range(10)), *(read(async_ledger) for _ in range(10))
+            )
             with pytest.raises(UsageError, match="no account"):
-                await door.balance(99)
+                await async_ledger.balance(99)
             with pytest.raises(UsageError, match="no account"):
-                await door.account(99)
+                await async_ledger.account(99)
             with pytest.raises(UsageError, match="account"):
-                await door.balance("ann")
+                await async_ledger.balance("ann")
 
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
@@ -155,16 +157,16 @@ def test_pages_of_a_statement(tmp_path: Path) -> None:
 
 def test_more_balances_at_once_than_one_pass_answers(tmp_path: Path) -> None:
     async def main() -> None:
-        async with ledger.asynchronous() as door:
+        async with ledger.asynchronous() as async_ledger:
             asked = [ANN, BOB] * queries.READS_MAX
-            assert await asyncio.gather(*map(door.balance, asked)) == [50, 0] * queries.READS_MAX
+            assert await asyncio.gather(*map(async_ledger.balance, asked)) == [50, 0] * queries.READS_MAX
 
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
         run(main())
 
 
-def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
+def test_coroutines_read_the_same_as_threads(tmp_path: Path) -> None:
     market = Market(tmp_path)
     ledger, ann = market.ledger, market.ann
     hold, payment, reversal = (ledger.new_id() for _ in range(3))
@@ -174,23 +176,28 @@ def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
     ledger.reverse(payment, 300, id=reversal)
 
     async def main() -> None:
-        async with ledger.asynchronous() as door:
-            assert await door.account(ann) == ledger.account(ann)
-            assert await door.balance(ann) == ledger.balance(ann) == 10_000 - 700 + 100
-            assert await door.find_hold(hold) == ledger.find_hold(hold) is not None
-            assert await door.result_of(payment) == ledger.result_of(payment) is not None
-            assert await door.unrecovered_of(reversal) == ledger.unrecovered_of(reversal) == 200
-            assert await door.purse(1, 1) is ledger.purse(1, 1) is await door.purse(-1, 1) is None
-            assert (await door.find_hold(payment), await door.result_of(1)) == (None, None)
-            page = await door.statement_page(ann, lines=2)
+        async with ledger.asynchronous() as async_ledger:
+            assert await async_ledger.account(ann) == ledger.account(ann)
+            assert await async_ledger.balance(ann) == ledger.balance(ann) == 10_000 - 700 + 100
+            assert await async_ledger.find_hold(hold) == ledger.find_hold(hold) is not None
+            assert await async_ledger.result_of(payment) == ledger.result_of(payment) is not None
+            assert await async_ledger.unrecovered_of(reversal) == ledger.unrecovered_of(reversal) == 200
+            assert await async_ledger.purse(1, 1) is ledger.purse(1, 1) is await async_ledger.purse(-1, 1) is None
+            assert (await async_ledger.find_hold(payment), await async_ledger.result_of(1)) == (None, None)
+            page = await async_ledger.statement_page(ann, lines=2)
             assert page.lines.tolist() == ledger.statement_page(ann, lines=2).lines.tolist()
-            rest = await door.statement_page(ann, cursor=page.cursor)
+            rest = await async_ledger.statement_page(ann, cursor=page.cursor)
             assert [*rest.lines["amount"][::-1], *page.lines["amount"][::-1]] == [10_000, -700, 100]
-            for ask in (door.account(99), door.balance(99), door.statement_page(99), door.unrecovered_of(payment)):
+            for ask in (
+                async_ledger.account(99),
+                async_ledger.balance(99),
+                async_ledger.statement_page(99),
+                async_ledger.unrecovered_of(payment),
+            ):
                 with pytest.raises(UsageError):
                     await ask
             with pytest.raises(UsageError, match=r"at_least must be an integer from .*; got 0\.5"):
-                await door.read(queries.accounts([ann]), at_least=0.5)  # type: ignore[arg-type]
+                await async_ledger.read(queries.accounts([ann]), at_least=0.5)  # type: ignore[arg-type]
 
     with ledger:
         run(main())
@@ -198,10 +205,10 @@ def test_coroutines_read_what_threads_read(tmp_path: Path) -> None:
 
 def test_a_closed_door_reads_nothing(tmp_path: Path) -> None:
     async def main() -> None:
-        async with ledger.asynchronous() as door:
+        async with ledger.asynchronous() as async_ledger:
             pass
         with pytest.raises(UnavailableError, match="closed"):
-            await door.balance(ANN)
+            await async_ledger.balance(ANN)
 
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())

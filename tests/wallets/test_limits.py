@@ -1,5 +1,7 @@
-"""Every preset's limits gate on a real ledger, to the minor unit and to the nanosecond; and what docs/reference/
-wallets.md tells a user about limits is so."""
+"""Limits of every preset on a real ledger, exact to the minor unit and the nanosecond.
+
+The second part tests the statements of docs/reference/wallets.md about limits.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def of(name: str, class_name: str) -> tuple[Preset, Tier]:
 
 
 @pytest.mark.parametrize(("name", "class_name"), [each[:2] for each in WITH_LIMIT if each[2] == "balance"])
-def test_a_class_holds_its_balance_and_no_more(name: str, class_name: str, tmp_path: Path) -> None:
+def test_the_balance_limit_of_a_class_is_exact(name: str, class_name: str, tmp_path: Path) -> None:
     preset, tier = of(name, class_name)
     with Town(tmp_path, preset) as town:
         wallet = town.wallet(tier)
@@ -49,7 +51,7 @@ def test_a_class_holds_its_balance_and_no_more(name: str, class_name: str, tmp_p
 
 
 @pytest.mark.parametrize(("name", "class_name"), [each[:2] for each in WITH_LIMIT if each[2] == "single"])
-def test_a_class_gives_its_single_limit_at_a_time_and_no_more(name: str, class_name: str, tmp_path: Path) -> None:
+def test_the_single_limit_of_a_class_is_exact(name: str, class_name: str, tmp_path: Path) -> None:
     preset, tier = of(name, class_name)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -60,9 +62,7 @@ def test_a_class_gives_its_single_limit_at_a_time_and_no_more(name: str, class_n
 
 
 @pytest.mark.parametrize(("name", "class_name", "period"), PERIODS)
-def test_a_class_gives_its_limit_in_a_period_and_no_more(
-    name: str, class_name: str, period: str, tmp_path: Path
-) -> None:
+def test_the_period_limits_of_a_class_are_exact(name: str, class_name: str, period: str, tmp_path: Path) -> None:
     preset, tier = of(name, class_name)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -81,7 +81,7 @@ def test_a_class_gives_its_limit_in_a_period_and_no_more(
 
 
 @pytest.mark.parametrize(("name", "class_name"), CLASSES)
-def test_what_has_no_limit_is_not_limited(name: str, class_name: str, tmp_path: Path) -> None:
+def test_a_class_without_a_limit_is_not_limited(name: str, class_name: str, tmp_path: Path) -> None:
     preset, tier = of(name, class_name)
     great = 10**12
     with Town(tmp_path, preset) as town:
@@ -95,7 +95,7 @@ def test_what_has_no_limit_is_not_limited(name: str, class_name: str, tmp_path: 
             town.spend(tier, wallet, 3 * tier.day_max_minor)
 
 
-def test_a_preset_of_ones_own_gates_as_well(tmp_path: Path) -> None:
+def test_a_preset_from_a_file_is_enforced(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(
         'name = "own"\ntitle = "Own"\ncurrency = "EUR"\nas_of = "2027-01"\n[[classes]]\nname = "light"\n'
@@ -111,10 +111,10 @@ def test_a_preset_of_ones_own_gates_as_well(tmp_path: Path) -> None:
         assert town.pay(ann, 5_000) is Result.CREATED
 
 
-# --- what may not stay goes on ---
+# --- excess and missing money ---
 
 
-def test_what_exceeds_the_balance_goes_on_to_the_bank(tmp_path: Path) -> None:
+def test_the_excess_over_the_balance_goes_to_the_bank(tmp_path: Path) -> None:
     preset, tier = of("digital-euro-2025", "person")
     assert tier.waterfall
     with Town(tmp_path, preset) as town:
@@ -126,12 +126,12 @@ def test_what_exceeds_the_balance_goes_on_to_the_bank(tmp_path: Path) -> None:
         assert town.one(Kind.CONFIRM, reference=50) is Result.CREATED
         assert [town.balance(each) for each in (wallet, BANK_LEG, VAULT)] == [tier.balance_max_minor, 0, 7]
         assert town.give(ISSUANCE, wallet, 5, id=51) is Result.CREATED
-        # What the bank does not take comes back, over the limit; it can be spent, and nothing more is received.
+        # Money that the bank rejects returns above the limit; it can be spent, and nothing more is received.
         assert town.one(Kind.REJECT, reference=51) is Result.CREATED
         assert town.balance(wallet) == tier.balance_max_minor + 5
 
 
-def test_what_is_short_comes_from_the_bank_before_the_payment(tmp_path: Path) -> None:
+def test_missing_money_comes_from_the_bank_before_the_payment(tmp_path: Path) -> None:
     preset, tier = of("digital-euro-2025", "person")
     assert tier.reverse_waterfall
     with Town(tmp_path, preset) as town:
@@ -158,7 +158,7 @@ def test_a_merchant_is_swept_to_the_bank(name: str, class_name: str, tmp_path: P
         assert town.balance(VAULT) == 10**10 + 26
 
 
-def test_a_sweep_leaves_what_is_reserved_for_refunds(tmp_path: Path) -> None:
+def test_a_sweep_leaves_the_refund_reserve(tmp_path: Path) -> None:
     preset, tier = of("enaira-2021", "merchant")
     tier = replace(tier, refund_reserve_minor=500, refund_window_s=60)
     with Town(tmp_path, replace(preset, tiers=(tier,))) as town:
@@ -177,10 +177,10 @@ def test_a_sweep_leaves_what_is_reserved_for_refunds(tmp_path: Path) -> None:
 
 # --- what limits mean for a user ---
 
-ECNY = ("ecny-2021", "class-4")  # 2,000.00 at a time, 5,000.00 a day
+ECNY = ("ecny-2021", "class-4")  # 2,000.00 per payment, 5,000.00 per day
 
 
-def test_a_hold_counts_at_once_and_comes_back_when_it_is_let_go(tmp_path: Path) -> None:
+def test_a_hold_counts_at_once_and_restores_limits_when_released(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -189,14 +189,14 @@ def test_a_hold_counts_at_once_and_comes_back_when_it_is_let_go(tmp_path: Path) 
             assert town.one(Kind.HOLD, **hold, amount=200_000, id=id) is Result.CREATED
         assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT
         assert town.one(Kind.POST, reference=50, debit=SHOP, amount=200_000) is Result.CREATED
-        assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT  # posting counts nothing again, nor less
+        assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT  # a post does not count again
         assert town.one(Kind.VOID, reference=51, debit=SHOP) is Result.CREATED
         assert town.pay(wallet, 200_000) is Result.CREATED
         assert town.pay(wallet, 100_001) is Result.EXCEEDS_DAY_LIMIT
         assert town.pay(wallet, 100_000) is Result.CREATED
 
 
-def test_a_hold_that_times_out_comes_back_to_its_own_day_alone(tmp_path: Path) -> None:
+def test_a_hold_that_times_out_restores_its_own_day_only(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -210,7 +210,7 @@ def test_a_hold_that_times_out_comes_back_to_its_own_day_alone(tmp_path: Path) -
         for amount in (200_000, 100_000):
             assert town.pay(wallet, amount) is Result.CREATED
         assert town.pay(wallet, 1) is Result.EXCEEDS_DAY_LIMIT
-        # The other one ends on the next day, when its own is over: it gives that day nothing.
+        # The other hold ends on the next day, after its own day: it restores nothing of that day.
         town.clock.set(midnight_ns)
         assert town.pay(wallet, 1) is Result.CREATED
         town.clock.set(midnight_ns + 60 * SECOND_NS)
@@ -219,7 +219,7 @@ def test_a_hold_that_times_out_comes_back_to_its_own_day_alone(tmp_path: Path) -
         assert town.pay(wallet, 1) is Result.EXCEEDS_DAY_LIMIT
 
 
-def test_a_refund_reaches_a_full_wallet_and_gives_back_no_limit(tmp_path: Path) -> None:
+def test_a_refund_reaches_a_full_wallet_and_restores_no_limit(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.wallet(tier)
@@ -234,7 +234,7 @@ def test_a_refund_reaches_a_full_wallet_and_gives_back_no_limit(tmp_path: Path) 
         assert town.pay(wallet, 1) is Result.EXCEEDS_DAY_LIMIT
 
 
-def test_a_rejected_send_gives_its_limit_back(tmp_path: Path) -> None:
+def test_a_rejected_send_restores_its_limit(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -249,7 +249,7 @@ def test_a_rejected_send_gives_its_limit_back(tmp_path: Path) -> None:
         assert town.pay(wallet, 1) is Result.EXCEEDS_DAY_LIMIT
 
 
-def test_another_class_keeps_what_was_used(tmp_path: Path) -> None:
+def test_a_change_of_class_keeps_used_amounts(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -276,14 +276,14 @@ def test_a_change_takes_effect_at_its_time(tmp_path: Path) -> None:
         assert town.pay(wallet, 40_000) is Result.CREATED
         assert town.give(ISSUANCE, wallet, 240_000) is Result.CREATED
         town.clock.set(at_ns)
-        # What was used counts against the new limit; what no longer fits stays, and can only shrink.
+        # Used amounts count against the new limit; a balance above the new maximum stays and can only shrink.
         assert town.pay(wallet, 10_001) is Result.EXCEEDS_DAY_LIMIT
         assert town.pay(wallet, 10_000) is Result.CREATED
         assert town.balance(wallet) == tier.balance_max_minor - 10_000
         assert town.give(ISSUANCE, wallet, 1) is Result.EXCEEDS_BALANCE_LIMIT
 
 
-def test_of_two_coming_changes_the_second_counts(tmp_path: Path) -> None:
+def test_the_second_of_two_scheduled_changes_counts(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     first, second = (
         replace(preset, tiers=(replace(tier, single_max_minor=single), *preset.tiers[1:])) for single in (100, 700)
@@ -300,7 +300,7 @@ def test_of_two_coming_changes_the_second_counts(tmp_path: Path) -> None:
         assert town.pay(wallet, 700) is Result.CREATED
 
 
-def test_outside_its_window_an_account_gives_and_does_not_receive(tmp_path: Path) -> None:
+def test_outside_its_window_an_account_spends_and_does_not_receive(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     until_ns = START_NS + 3_600 * SECOND_NS
     with Town(tmp_path, preset, until_ns=until_ns) as town:
@@ -313,7 +313,7 @@ def test_outside_its_window_an_account_gives_and_does_not_receive(tmp_path: Path
         assert town.pay(wallet, 1_000) is Result.CREATED
 
 
-def test_a_refused_payment_uses_nothing_up(tmp_path: Path) -> None:
+def test_a_refused_payment_uses_no_limit(tmp_path: Path) -> None:
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)
@@ -322,8 +322,8 @@ def test_a_refused_payment_uses_nothing_up(tmp_path: Path) -> None:
         assert town.ledger.account(wallet).balance == 10**12 - tier.day_max_minor
 
 
-def test_limits_are_counted_in_one_submission_too(tmp_path: Path) -> None:
-    """Two payments that fit one by one but not both: whatever frame they meet in, the second is refused."""
+def test_limits_are_counted_within_one_submission(tmp_path: Path) -> None:
+    """Each of two payments fits the limit, both together do not: the second is refused in every frame."""
     preset, tier = of(*ECNY)
     with Town(tmp_path, preset) as town:
         wallet = town.rich_wallet(tier)

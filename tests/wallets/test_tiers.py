@@ -1,4 +1,4 @@
-"""Presets: what is shipped, what is refused, what becomes of a class, and that the page says the same."""
+"""Presets: shipped presets, invalid documents, rule sets of a class, and the reference page."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ GALLERY = re.findall(r"```diff\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
 
 
 def changed(old: str, new: str) -> Preset:
-    """The example of the page with one piece of it replaced."""
+    """Return the example of the page with one replacement."""
     assert old in EXAMPLE
     return tiers.define(documents.parse(EXAMPLE.replace(old, new, 1), "tiers.toml"))
 
 
-# --- what is shipped ---
+# --- shipped presets ---
 
 
 def test_presets_have_the_names_of_their_files() -> None:
@@ -78,13 +78,13 @@ def test_presets_have_the_names_of_their_files() -> None:
         ("digital-euro-2025", "EUR", {"person": "3,000 – – – –", "business": "– – – – –"}),
     ],
 )
-def test_what_the_presets_say(preset: str, currency: str, figures: dict[str, str]) -> None:
+def test_figures_of_the_presets(preset: str, currency: str, figures: dict[str, str]) -> None:
     loaded = tiers.load(preset)
     assert loaded.currency.code == currency
     assert {tier.name: " ".join(shown(loaded, tier, limit) for limit in LIMITS) for tier in loaded.tiers} == figures
 
 
-def test_what_is_doubtful_is_marked() -> None:
+def test_unverified_figures_are_marked() -> None:
     marked = {(name, tier.name): tier.unverified for name in tiers.names() for tier in tiers.load(name).tiers}
     assert {key: each for key, each in marked.items() if each} == {
         ("ecny-2021", "class-4"): ("year",),
@@ -96,7 +96,7 @@ def test_what_is_doubtful_is_marked() -> None:
     assert tiers.load("digital-euro-2025").tier("person").asked_minor == (50_000, 320_000)
 
 
-def test_what_may_not_stay_goes_on() -> None:
+def test_handling_of_excess_money() -> None:
     every = [(name, tier) for name in tiers.names() for tier in tiers.load(name).tiers]
     assert [(name, tier.name) for name, tier in every if tier.sweep] == [
         ("digital-euro-2025", "business"),
@@ -106,7 +106,7 @@ def test_what_may_not_stay_goes_on() -> None:
         ("digital-euro-2025", "person")
     ]
     assert all(tier.holder == "merchant" for _, tier in every if tier.sweep)
-    # No source forbids payments between persons or cashing out, so no preset does.
+    # No source forbids payments between persons or cashing out.
     assert all(tier.person_to_person and tier.cash_out for _, tier in every)
 
 
@@ -119,7 +119,7 @@ def test_a_path_and_a_name_give_the_same(tmp_path: Path) -> None:
     assert tiers.load(path) == tiers.load(str(path)) == tiers.load("ccb-2020")
 
 
-def test_a_name_that_is_not_shipped() -> None:
+def test_an_unknown_preset_is_refused() -> None:
     with pytest.raises(UsageError, match='there is no preset "ecny-2020"') as caught:
         tiers.load("ecny-2020")
     assert caught.value.hint == 'did you mean "ecny-2021"?'
@@ -128,18 +128,18 @@ def test_a_name_that_is_not_shipped() -> None:
     assert "ccb-2020, digital-euro-2025" in str(caught.value.hint)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
         tiers.load(tmp_path / "none.toml")
 
 
-def test_a_class_that_is_not_there() -> None:
+def test_an_unknown_class_is_refused() -> None:
     with pytest.raises(UsageError, match='ccb-2020 has no class "class-5"') as caught:
         tiers.load("ccb-2020").tier("class-5")
     assert caught.value.hint == "its classes: class-1, class-2, class-3, class-4"
 
 
-# --- what cannot be ---
+# --- invalid documents ---
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_class_that_is_not_there() -> None:
         ("as_of", "undecidd = true\nas_of", "undecidd: unknown key", 'did you mean "undecided"'),
     ],
 )
-def test_what_cannot_be(old: str, new: str, message: str, right: str) -> None:
+def test_invalid_documents_are_refused(old: str, new: str, message: str, right: str) -> None:
     with pytest.raises(DocumentError) as caught:
         changed(old, new)
     assert message in caught.value.message
@@ -189,16 +189,16 @@ def test_what_cannot_be(old: str, new: str, message: str, right: str) -> None:
     assert caught.value.line >= 1
 
 
-def test_limits_may_be_equal_and_left_out() -> None:
+def test_limits_may_be_equal_or_omitted() -> None:
     light = changed('single = "50.00"\n', "").tier("light")
     assert (light.single_max_minor, light.day_max_minor) == (0, 5_000)
     assert changed('day = "50.00"', 'day = "200.00"').tier("light").day_max_minor == 20_000
 
 
-# --- what becomes of a class ---
+# --- rule sets of a class ---
 
 
-def test_every_figure_of_a_class_reaches_its_rule_set() -> None:
+def test_every_figure_of_a_class_is_in_its_rule_set() -> None:
     preset = changed("cash_out = false", "cash_out = false\nperson_to_person = false")
     records = tiers.tier_records(preset, first_rule_set=7, from_ns=10, until_ns=20, ids=[101, 102], effective_ns=15)
     rules = records.view(RULE_SET_OPERATION)
@@ -256,7 +256,7 @@ def test_a_proposal_can_be_tried_at_another_figure() -> None:
 
 
 def shown(preset: Preset, tier: Tier, limit: str) -> str:
-    """A limit as the page shows it, in whole units where nothing follows the point."""
+    """Return a limit as the page shows it, without decimals that are zero."""
     maximum_minor = tier.maximum_minor(limit)
     if not maximum_minor:
         return "none" if limit in tier.unlimited else "–"
@@ -264,7 +264,7 @@ def shown(preset: Preset, tier: Tier, limit: str) -> str:
 
 
 def row(preset: Preset, tier: Tier) -> str:
-    """A class as its row in the table of presets."""
+    """Return the row of a class in the table of presets."""
 
     def cell(key: str, text: str) -> str:
         return f"{text} ?" if key in tier.unverified else text
@@ -304,12 +304,12 @@ def test_every_key_is_documented() -> None:
     assert read - documented == set()
 
 
-def test_the_example_is_right() -> None:
+def test_the_example_is_valid() -> None:
     assert [tier.name for tier in changed("", "").tiers] == ["light", "shop"]
 
 
 @pytest.mark.parametrize(("diff", "message"), GALLERY)
-def test_the_error_gallery_says_what_is_said(diff: str, message: str) -> None:
+def test_the_error_gallery_shows_the_actual_errors(diff: str, message: str) -> None:
     removed, added = ("\n".join(line[1:] for line in diff.splitlines() if line.startswith(sign)) for sign in ("-", "+"))
     with pytest.raises(DocumentError) as caught:
         changed(removed, added)

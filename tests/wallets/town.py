@@ -1,4 +1,4 @@
-"""A small town under a preset: an embedded ledger whose clock the test sets, with the classes' rule sets defined."""
+"""Small town with a preset: an embedded ledger with a settable clock and the rule sets of all classes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOLDER_KINDS = {"person": AccountKind.WALLET, "merchant": AccountKind.MERCHANT}
 
 
 def local_ns(text: str) -> int:
-    """A local time of the town in nanoseconds since 1970-01-01T00:00Z."""
+    """Return a local time of the town in nanoseconds since 1970-01-01T00:00Z."""
     return int(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp()) * 10**9
 
 
@@ -35,7 +35,7 @@ START_NS = local_ns("2021-01-04T12:00")
 
 
 def period_end_ns(now_ns: int, period: str) -> int:
-    """When the local day, month or year ends that `now_ns` is in: the first nanosecond of the next."""
+    """Return the end of the local day, month or year of `now_ns`: the first nanosecond of the next."""
     midnight = datetime.fromtimestamp(now_ns // 10**9, ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
     if period == "day":
         end = midnight.replace(tzinfo=None) + timedelta(days=1)
@@ -47,7 +47,7 @@ def period_end_ns(now_ns: int, period: str) -> int:
 
 
 class Town:
-    """Accounts are small numbers; `rule_sets` has each class's number. Use it as a context."""
+    """Ledger as a context manager. Accounts are small numbers; `rule_sets` has each class's number."""
 
     def __init__(self, folder: Path, preset: Preset, *, until_ns: int = FOREVER_NS) -> None:
         self.preset = preset
@@ -78,10 +78,10 @@ class Town:
     ) -> None:
         self.ledger.close()
 
-    # --- asking ---
+    # --- operations ---
 
     def record(self, kind: Kind, *, base: Array | None = None, id: int | None = None, **fields: int) -> Array:
-        """One operation; ids of accounts and operations are small here, so their high halves stay zero."""
+        """Return one operation. Ids of accounts and operations are small, so their high halves are zero."""
         made = np.zeros(1, OPERATION) if base is None else base
         made["kind"], made["id_low"] = int(kind), next(self._operations) if id is None else id
         for name, value in fields.items():
@@ -89,18 +89,18 @@ class Town:
         return made
 
     def ask(self, *records: Array) -> list[Result]:
-        """What is said to each; they go in one submission."""
+        """Return the results of operations in one submission."""
         return [Result(int(code)) for code in self.ledger.submit(np.concatenate(records))["code"]]
 
     def one(self, kind: Kind, **fields: int) -> Result:
-        """What is said to this operation."""
+        """Return the result of one operation."""
         return self.ask(self.record(kind, **fields))[0]
 
     def done(self, *records: Array) -> None:
-        """All of it must be done."""
+        """Submit operations that must all succeed."""
         assert self.ask(*records) == [Result.CREATED] * len(records)
 
-    # --- what a town does ---
+    # --- actions ---
 
     def define(self, preset: Preset, *, effective_ns: int = 0) -> list[Result]:
         """Define the preset's rule sets, or change them at `effective_ns`."""
@@ -127,11 +127,11 @@ class Town:
         return account
 
     def wallet(self, tier: Tier) -> int:
-        """An empty account of this class."""
+        """Open an empty account of this class."""
         return self.open(HOLDER_KINDS[tier.holder], rule_set=self.rule_sets[tier.name])
 
     def rich_wallet(self, tier: Tier, *, amount: int = 10**12) -> int:
-        """An account of this class that holds more than it may: it was filled before it came under its rule set."""
+        """Open an account of this class above its maximum: it is funded before its rule set applies."""
         account = self.open(HOLDER_KINDS[tier.holder])
         assert self.give(ISSUANCE, account, amount) is Result.CREATED
         self.done(self.record(Kind.SET_RULE_SET, debit=account, rule_set=self.rule_sets[tier.name]))
@@ -146,7 +146,7 @@ class Town:
         return self.one(Kind.PAY, debit=payer, credit=SHOP, amount=amount, **fields)
 
     def spend(self, tier: Tier, payer: int, amount: int) -> None:
-        """Spend exactly `amount` as fast as the limits of a time and of a day let it: the clock goes on by days."""
+        """Spend exactly `amount` within the single and the daily limit: the clock advances by days."""
         while amount:
             today = min(amount, tier.day_max_minor or amount)
             amount -= today
@@ -160,11 +160,11 @@ class Town:
                 self.clock.set(period_end_ns(self.clock.now_ns(), "day"))
 
     def balance(self, account: int) -> int:
-        """Minor units."""
+        """Return the balance in minor units."""
         return self.ledger.balance(account)
 
     def link_to_bank(self, account: int) -> None:
-        """What the account may not hold goes on by the bank's leg to the vault."""
+        """Link the account to the vault through the bank leg, so that its excess goes there."""
         self.done(
             self.record(Kind.LINK_ACCOUNT, debit=account, credit=BANK_LEG),
             self.record(Kind.LINK_ACCOUNT, debit=BANK_LEG, credit=VAULT),

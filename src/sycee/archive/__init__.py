@@ -1,8 +1,9 @@
-"""The ledger's history for reading: statements, balances as of any frame, Parquet by day, and SQL over it.
+"""Read-only history of a ledger: statements, balances at any frame or time, Parquet files by day, and SQL.
 
-Read from below: `reading` is where a history comes from, `moments` what day it is, `columns` copies parts of it in
-short slices; `statements`, `packets` and `balances` answer from them. `schema` names every column, `manifest` says what
-an archive holds, `files` and `tables` make one file, `export` the whole, `exporter` does so in the background, `query`
-is DuckDB over it, locked down, and `check` compares it with the ledger. Nothing here is needed to rebuild a ledger: an
-archive can be thrown away and made again.
+An archive is a copy. It can be deleted and exported again; a ledger never needs it.
+
+- Reading: `history_source`, `history_copy` (copies between two frames), `timestamps`.
+- Results: `statements`, `packets`, `balances`, `statement_csv`, `statement_pdf` (extra "pdf").
+- Archives (extra "archive"): `schema` (columns), `manifest`, `parquet_files`, `tables`, `export`, `exporter` (thread),
+  `query` (DuckDB), `check` (comparison with the ledger).
 """

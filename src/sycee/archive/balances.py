@@ -1,4 +1,4 @@
-"""Balances as of any frame or moment, of one account along its chain, or of all accounts of a currency at once."""
+"""Balances as of any frame or time: of one account along its chain of movements, or of all accounts of a currency."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sycee.archive import history_copy
-from sycee.archive.history_source import Reading, Source, currency_code, source_of
+from sycee.archive.history_source import Source, StateReader, currency_code, reader_of
 from sycee.archive.timestamps import I64_MIN
 from sycee.core import ids
 from sycee.core.arguments import check_id, check_integer
@@ -22,76 +22,72 @@ from sycee.sequencer.reads import currency_number
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """What every account and purse of a currency had after a frame. Amounts in minor units."""
+    """Balances of all accounts and purses of a currency after a frame, in minor units."""
 
     currency: str
     frame: int
-    time_ns: int  # of the frame, 0 before the first
-    accounts: Array  # (n,) ids.ID, in order of opening: of all that are open by now
-    balances: Array  # (n,) int64; 0 for an account that was not open yet
-    programmes: Array  # (m,) int64: of each purse its programme
-    members: Array  # (m,) int64: and its member
-    purses: Array  # (m,) int64: what stood in it, held or not
+    time_ns: int  # time of the frame, 0 before the first frame
+    accounts: Array  # (n,) ids.ID in order of opening: all accounts that are open now
+    balances: Array  # (n,) int64; 0 for an account that was opened later
+    programmes: Array  # (m,) int64: programme of each purse
+    members: Array  # (m,) int64: member of each purse
+    purses: Array  # (m,) int64: balance of each purse, including held money
 
     def balance(self, account: int) -> int:
-        """Of one account. Raises UsageError where it is none of this currency."""
-        one = ids.from_int(check_id("account", account))
-        found = np.flatnonzero((self.accounts["low"] == one["low"]) & (self.accounts["high"] == one["high"]))
+        """Return the balance of one account. Raises UsageError if the currency has no such account."""
+        number = check_id("account", account)
+        low, high = ids.split(number)
+        found = np.flatnonzero((self.accounts["low"] == low) & (self.accounts["high"] == high))
         if not found.size:
-            raise UsageError(f"no account {ids.format(one)} of {self.currency}", hint="ids come from open_account")
+            raise UsageError(f"no account {ids.format(number)} of {self.currency}", hint="ids come from open_account")
         return int(self.balances[found[0]])
 
 
 def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_ns: int | None = None) -> int:
-    """An account's balance after a frame, or at a moment, in minor units: O(lines since then).
+    """Return an account's balance after a frame, or after all frames with a time ≤ `time_ns`, in minor units.
 
-    At a moment means after all frames that are not later. Raises UsageError where there is no such account or frame.
+    O(movements of the account since then). Raises UsageError if there is no such account or frame.
     """
     number = check_id("account", account)
-    source = source_of(ledger)
+    source = reader_of(ledger)
     with source.reading() as state:
         row = state.row(number)
         if row < 0:
             raise UsageError(f"no account {ids.format(number)}", hint="ids come from open_account")
         after = _frame(state, frame, time_ns)
-        at = history_copy.newest_movement(state, row)
-    while True:
-        with source.reading() as state:
-            numbers, at = history_copy.chain(state, row, at, after + 1)
-            if numbers.size < history_copy.SLICE_ROWS:
-                return history_copy.balance_after(state, row, at)
+    return history_copy.read_chain(source, row, after + 1, lambda _, numbers: numbers)[1]
 
 
-def balances_at(
-    ledger: Source, currency: str, *, frame: int | None = None, time_ns: int | None = None
-) -> Balances:  # fmt: skip
-    """The balances of all accounts and purses of a currency after a frame, or at a moment; they sum to zero.
+def balances_at(ledger: Source, currency: str, *, frame: int | None = None, time_ns: int | None = None) -> Balances:
+    """Return the balances of all accounts and purses of a currency after a frame, or at a time. Their sum is zero.
 
     O(movements since then) or O(movements until then), whichever are fewer, copied in short slices. Raises UsageError
-    for a currency that the ledger does not keep or a frame that it does not have, IntegrityError where the sum is not
-    zero.
+    for a currency or frame that the ledger does not have, IntegrityError if the sum is not zero.
     """
     return balances_of(ledger, currency_number(currency), frame=frame, time_ns=time_ns)
 
 
 def balances_of(ledger: Source, number: int, *, frame: int | None = None, time_ns: int | None = None) -> Balances:
-    """The same for a currency, or a book that ISO 4217 does not know, by its number."""
-    source = source_of(ledger)
+    """Return the same as `balances_at` for the number of a currency, or of a book outside ISO 4217."""
+    source = reader_of(ledger)
     with source.reading() as state:
         if number not in state.zones:
-            kept = ", ".join(currency_code(each) for each in state.zones) or "none"
-            raise UsageError(f"this ledger does not keep {currency_code(number)}; its currencies: {kept}")
+            defined = ", ".join(currency_code(each) for each in state.zones) or "none"
+            raise UsageError(
+                f"this ledger has no currency {currency_code(number)}", hint=f"its currencies are: {defined}"
+            )
         after = _frame(state, frame, time_ns)
         newest, until = state.movements.size, history_copy.movements_until(state, after)
-        own, purses = state.accounts, state.all_purses
+        accounts, purses = state.accounts, state.all_purses
+        # Either subtract the later movements from today's balances, or add the earlier ones up from zero.
         backwards = newest - until < until
-        balances = (own["credits_posted"] - own["debits_posted"]) * backwards
+        balances = (accounts["credits_posted"] - accounts["debits_posted"]) * backwards
         left = (purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"]) * backwards
-        is_of = own["currency"] == number
-        accounts = np.zeros(int(is_of.sum()), ids.ID)
-        accounts["low"], accounts["high"] = own["id_low"][is_of], own["id_high"][is_of]
+        chosen = accounts["currency"] == number
+        account_ids = np.zeros(int(chosen.sum()), ids.ID)
+        account_ids["low"], account_ids["high"] = accounts["id_low"][chosen], accounts["id_high"][chosen]
         programmes = purses["programme"].astype(np.int64)
-        purse_is_of = state.tables.programmes["currency"][programmes] == number
+        chosen_purses = state.tables.programmes["currency"][programmes] == number
         members = np.arange(purses.size) - state.tables.programmes["first_purse"][programmes]
         at_ns = int(state.frame_times[after])
     first, last, sign = (until, newest, -1) if backwards else (0, until, 1)
@@ -101,19 +97,19 @@ def balances_of(ledger: Source, number: int, *, frame: int | None = None, time_n
         currency=currency_code(number),
         frame=after,
         time_ns=at_ns if after else 0,
-        accounts=accounts,
-        balances=balances[is_of],
-        programmes=programmes[purse_is_of],
-        members=members[purse_is_of],
-        purses=left[purse_is_of],
+        accounts=account_ids,
+        balances=balances[chosen],
+        programmes=programmes[chosen_purses],
+        members=members[chosen_purses],
+        purses=left[chosen_purses],
     )
     total = exact_sum(found.balances) + exact_sum(found.purses)
     require(total == 0, f"after frame {after} all accounts and purses of {found.currency} sum to {total}, not to zero")
     return found
 
 
-def _add(source: Reading, start: int, end: int, sign: int, balances: Array, left: Array) -> None:
-    """Add movements `start` to `end` to both, or take them away."""
+def _add(source: StateReader, start: int, end: int, sign: int, balances: Array, left: Array) -> None:
+    """Add movements `start` to `end` to both arrays, or subtract them if `sign` is -1."""
     with source.reading() as state:
         movements = state.movements[start:end].copy()
     for side, direction in (("debit_row", -sign), ("credit_row", sign)):
@@ -126,8 +122,7 @@ def _add(source: Reading, start: int, end: int, sign: int, balances: Array, left
 
 def _frame(state: LedgerState, frame: int | None, time_ns: int | None) -> int:
     if (frame is None) == (time_ns is None):
-        raise UsageError("name a frame or a moment, and not both", hint="frame=0 is before the first")
+        raise UsageError("give either frame or time_ns", hint="frame=0 is before the first frame")
     if time_ns is not None:
         return history_copy.frame_at(state, check_integer("time_ns", time_ns, I64_MIN, I64_MAX))
-    assert frame is not None
     return check_integer("frame", frame, high=state.sequence)

@@ -1,15 +1,17 @@
-"""Copies of parts of the history, made between two frames, each small enough that nobody waits long.
+"""Copies of parts of the history, each made between two frames and small enough not to delay payments.
 
-Movements and bound operations are never changed once their frame is durable, so a history that is copied slice by
-slice, with other frames coming in between, is still that of the frame at which the copying began.
+Movements and bound operations never change after their frame is durable. So a history that is copied slice by slice,
+with other frames applied in between, is the history as of the frame at which copying began.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
+from sycee.archive.history_source import StateReader
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.ledger.layout import PURSE_BIT
@@ -17,7 +19,7 @@ from sycee.ledger.state import LedgerState
 
 SLICE_ROWS: Final = 8_192  # copied in a few milliseconds
 
-# What is copied of a movement. A side that is a purse has no account, and the movement its programme and member.
+# A movement with ids instead of rows. Programme and member are set if one side is a purse; that side's id is 0.
 MOVEMENT_ROW: Final = np.dtype(
     [
         ("number", "<i8"),
@@ -45,13 +47,15 @@ MOVEMENT_ROW: Final = np.dtype(
 
 
 def movement_rows(state: LedgerState, numbers: Array) -> Array:
-    """Movements with ids in place of rows: (n,) int64 numbers to (n,) MOVEMENT_ROW, in their order."""
+    """Copy movements with ids instead of rows: (n,) int64 movement numbers to (n,) MOVEMENT_ROW, in their order."""
     movements = state.movements[numbers - 1]
     rows = np.zeros(numbers.size, MOVEMENT_ROW)
     rows["number"] = numbers
     for name in ("purpose", "leg", "amount", "debit_balance", "credit_balance"):
         rows[name] = movements[name]
-    _fill_places(state, rows, movements["place"])
+    rows["frame"] = frames_of(movements["place"])
+    rows["frame_index"] = movements["place"] & np.uint64((1 << PLACE_INDEX_BITS) - 1)
+    rows["time_ns"] = state.frame_times[rows["frame"]]
     accounts = state.accounts
     purse = np.full(numbers.size, -1, np.int64)
     for side in ("debit", "credit"):
@@ -61,66 +65,76 @@ def movement_rows(state: LedgerState, numbers: Array) -> Array:
         purse[is_purse] = row[is_purse] - PURSE_BIT
         row[is_purse] = 0
         for half in ("low", "high"):
-            rows[f"{side}_{half}"] = accounts[f"id_{half}"][row]
-            rows[f"{side}_{half}"][is_purse] = 0
-    # One side may be a purse, but never both; an account's row is the smaller number.
+            rows[f"{side}_{half}"] = np.where(is_purse, 0, accounts[f"id_{half}"][row])
+    # At most one side is a purse, and an account's row is the smaller number.
     rows["currency"] = accounts["currency"][np.minimum(movements["debit_row"], movements["credit_row"])]
-    if (purse >= 0).any():
-        touched = purse >= 0
-        programme = state.all_purses["programme"][purse[touched]]
-        rows["programme"][touched] = programme
-        rows["member"][touched] = purse[touched] - state.tables.programmes["first_purse"][programme]
-    # Bound operations stand in order of place, so a movement finds its own by bisection.
+    has_purse = purse >= 0
+    programme = state.all_purses["programme"][purse[has_purse]]
+    rows["programme"][has_purse] = programme
+    rows["member"][has_purse] = purse[has_purse] - state.tables.programmes["first_purse"][programme]
+    # Bound operations are sorted by place: a binary search finds the operation of each movement.
     bound = state.bound
-    made_by = np.searchsorted(bound["place"], movements["place"])
-    rows["operation_low"], rows["operation_high"] = bound["id_low"][made_by], bound["id_high"][made_by]
+    operation = np.searchsorted(bound["place"], movements["place"])
+    rows["operation_low"], rows["operation_high"] = bound["id_low"][operation], bound["id_high"][operation]
     return rows
 
 
-def _fill_places(state: LedgerState, rows: Array, places: Array) -> None:
-    rows["frame"] = frames_of(places)
-    rows["frame_index"] = places & np.uint64((1 << PLACE_INDEX_BITS) - 1)
-    rows["time_ns"] = state.frame_times[rows["frame"]]
-
-
 def frames_of(places: Array) -> Array:
-    """The frames of places: (n,) uint64 to (n,) int64."""
+    """Return the frames of places: (n,) uint64 to (n,) int64."""
     frames: Array = (places >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)
     return frames
 
 
 def frame_before(state: LedgerState, time_ns: int) -> int:
-    """The newest frame whose time is before a moment, 0 for none."""
+    """Return the newest frame with a time < `time_ns`, or 0."""
     return int(np.searchsorted(state.frame_times[1:], time_ns))
 
 
 def frame_at(state: LedgerState, time_ns: int) -> int:
-    """The newest frame whose time is not after a moment, 0 for none."""
+    """Return the newest frame with a time ≤ `time_ns`, or 0."""
     return int(np.searchsorted(state.frame_times[1:], time_ns, side="right"))
 
 
 def movements_until(state: LedgerState, frame: int) -> int:
-    """How many movements there are up to a frame, it included."""
+    """Return the number of movements up to and including `frame`."""
     return int(np.searchsorted(state.movements["place"], np.uint64((frame + 1) << PLACE_INDEX_BITS)))
 
 
 def operations_until(state: LedgerState, frame: int) -> int:
-    """How many operations are bound up to a frame, it included."""
+    """Return the number of operations bound up to and including `frame`."""
     return int(np.searchsorted(state.bound["place"], np.uint64((frame + 1) << PLACE_INDEX_BITS)))
 
 
 def newest_movement(state: LedgerState, row: int) -> int:
-    """Number of the newest movement of a row, account's or purse's; 0 for none."""
+    """Return the number of the newest movement of an account's or purse's row, or 0."""
     if row >= PURSE_BIT:
         return int(state.all_purses["last_movement"][row - PURSE_BIT])
     return int(state.accounts["last_movement"][row])
 
 
-def chain(state: LedgerState, row: int, number: int, first_frame: int) -> tuple[Array, int]:
-    """Along a row's chain, newest first, from a movement back to `first_frame`: at most SLICE_ROWS numbers.
+def read_chain(
+    source: StateReader, row: int, first_frame: int, copy: Callable[[LedgerState, Array], Array]
+) -> tuple[Array, int]:
+    """Copy a row's movements from the newest back to `first_frame`, slice by slice between frames.
 
-    Returns them, (k,) int64, and the number at which the chain goes on: 0 at its beginning. O(k). Single fields are
-    read as Python integers: that is several times quicker than reading records.
+    `copy(state, numbers)` copies one slice. Returns all copies, newest first, and the balance before them.
+    """
+    with source.reading() as state:
+        number = newest_movement(state, row)
+    slices = []
+    while True:
+        with source.reading() as state:
+            numbers, number = movement_chain(state, row, number, first_frame)
+            slices.append(copy(state, numbers))
+            if numbers.size < SLICE_ROWS:
+                return np.concatenate(slices), balance_after(state, row, number)
+
+
+def movement_chain(state: LedgerState, row: int, number: int, first_frame: int) -> tuple[Array, int]:
+    """Follow a row's chain of movements from `number` back to `first_frame`, newest first; ≤ SLICE_ROWS numbers.
+
+    Returns the numbers, (k,) int64, and the number at which the chain continues, 0 at its beginning. O(k). Single
+    fields are read as Python integers, which is several times faster than reading records.
     """
     movements = state.movements
     debit_row, place = movements["debit_row"].item, movements["place"].item
@@ -137,7 +151,7 @@ def chain(state: LedgerState, row: int, number: int, first_frame: int) -> tuple[
 
 
 def balance_after(state: LedgerState, row: int, number: int) -> int:
-    """A row's balance after one of its movements, or before the first where `number` is 0."""
+    """Return a row's balance after its movement `number`, or 0 if `number` is 0 (before its first movement)."""
     if not number:
         return 0
     movement = state.movements[number - 1]

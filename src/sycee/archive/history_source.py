@@ -1,17 +1,16 @@
-"""Where a history is read from: an open ledger, a sequencer, or a folder whose journal is replayed without a lock."""
+"""Sources of a history: an open ledger, a sequencer, or a folder whose journal is replayed without a lock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.journal.disk import Disk
-from sycee.journal.frame import Anchor, Frame
+from sycee.journal.frame import Frame
 from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
@@ -19,92 +18,83 @@ from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk, snapshot_disk
 
 
-class Reading(Protocol):
-    """What gives the state between two frames: a sequencer does."""
+class StateReader(Protocol):
+    """Read access to the state between two frames, such as a sequencer gives."""
 
     @property
     def ledger_id(self) -> bytes:
-        """The ledger's 16 bytes."""
+        """The ledger's id, 16 bytes."""
         ...
 
     def reading(self) -> AbstractContextManager[LedgerState]:
-        """The state after the newest durable frame, for as long as the block lasts; nothing else is done meanwhile."""
+        """Return a context with the state after the newest durable frame; no frame is applied inside the context."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """A state that nobody changes any more."""
+class ReplayedLedger:
+    """State of a ledger that was replayed into memory and no longer changes."""
 
     ledger_id: bytes
     state: LedgerState
-    findings: tuple[str, ...] = ()  # what was odd, though nothing is lost
+    findings: tuple[str, ...] = ()  # irregularities without loss, one sentence each
 
     @contextmanager
     def reading(self) -> Iterator[LedgerState]:
-        """The state."""
+        """Yield the state."""
         yield self.state
 
 
-Source = Ledger | Reading
+Source = Ledger | StateReader
 
 
-def source_of(ledger: Source) -> Reading:
-    """What an embedded ledger, or anything that can be read, is read through."""
+def reader_of(ledger: Source) -> StateReader:
+    """Return the state reader of an embedded ledger, or the argument if it is a state reader itself."""
     return ledger.sequencer if isinstance(ledger, Ledger) else ledger
 
 
-def replayed(folder: str | Path, *, progress: Callable[[int], None] | None = None) -> Replayed:
-    """The ledger in `folder` as of its last frame, from the newest good snapshot and the frames after it.
+def replay_folder(folder: str | Path, *, progress: Callable[[int], None] | None = None) -> ReplayedLedger:
+    """Replay the ledger in `folder` up to its last frame, from the newest good snapshot.
 
-    It is neither locked nor changed, so this works beside the process that owns it. `progress(sequence)` is called
-    after each frame. Raises UsageError where there is no ledger, IntegrityError where the journal does not prove
-    itself, UnavailableError where a newer release wrote it.
+    The folder is neither locked nor changed, so another process may own the ledger. `progress(sequence)` is called
+    after each frame. Raises UsageError if there is no ledger, IntegrityError if the journal fails verification,
+    UnavailableError if a newer release wrote it.
     """
     disk = journal_disk(folder)
     if not Journal.exists(disk):
         raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    log = _Watched.open(disk, read_only=True)
-    assert isinstance(log, _Watched)
+    log = _ProgressJournal.open(disk, read_only=True)
+    assert isinstance(log, _ProgressJournal)
     log.progress = progress
-    kept: Disk = snapshot_disk(folder)
+    snapshot_files = snapshot_disk(folder)
     try:
-        start = snapshots.recover_state(log, kept if kept.exists() else None)
+        start = snapshots.recover_state(log, snapshot_files if snapshot_files.exists() else None)
     finally:
         log.close()
-    return Replayed(log.ledger_id, start.state, tuple(start.findings))
+    return ReplayedLedger(log.ledger_id, start.state, tuple(start.findings))
 
 
 def currency_code(number: int) -> str:
-    """A currency's letters; a book that ISO 4217 does not know goes by its number, as in `sycee verify`."""
-    try:
-        return money.currency(number).code
-    except UsageError:
-        return str(number)
+    """Return the ISO 4217 code of a currency, or the number as text if ISO 4217 does not list it."""
+    return currency_of(number).code
 
 
 def currency_of(number: int) -> money.Currency:
-    """How a currency's amounts are written; a book that ISO 4217 does not know has no decimals."""
+    """Return a currency by its number; a book outside ISO 4217 has its number as code and no decimals."""
     try:
         return money.currency(number)
     except UsageError:
         return money.Currency(code=str(number), numeric=number, digits=0, name=f"book {number}")
 
 
-class _Watched(Journal):
-    """A journal that is only read, and says how far it has been."""
+class _ProgressJournal(Journal):
+    """Read-only journal that reports each frame it has read."""
 
     progress: Callable[[int], None] | None = None
 
-    def recover(
-        self,
-        after: Anchor | None = None,
-        *,
-        anchors: Sequence[Anchor] = (),
-        give_up: Callable[[int], None] | None = None,
-    ) -> Iterator[Frame]:
-        """Every frame in order, or those after an anchor."""
-        for frame in super().recover(after, anchors=anchors, give_up=give_up):
+    def recover(self, *arguments: Any, **options: Any) -> Iterator[Frame]:
+        """Yield the frames of `Journal.recover`, and report each after the consumer has processed it."""
+        for frame in super().recover(*arguments, **options):
             yield frame
             if self.progress:
                 self.progress(frame.sequence)

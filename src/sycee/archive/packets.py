@@ -1,4 +1,4 @@
-"""What a wallet's packets came to in a period: money of programmes, which stands in purses beside its own."""
+"""Packets of a wallet in a period: purses of programmes, whose money is separate from the wallet's own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 
 from sycee.archive import history_copy
-from sycee.archive.history_source import Reading
+from sycee.archive.history_source import StateReader
 from sycee.core.arrays import Array
 from sycee.ledger.layout import PURSE_BIT, Purpose
+from sycee.ledger.state import LedgerState
 
-SCAN_PURSES: Final = 262_144  # looked through in a few milliseconds
-_SIDES: Final = (
+SCAN_PURSES: Final = 262_144  # scanned in a few milliseconds
+_SUMS: Final = (
     ("dropped", "credit_row", (Purpose.DROP,)),
     ("spent", "debit_row", (Purpose.PAY_PURSE,)),
     ("refunded", "credit_row", (Purpose.REFUND_PURSE, Purpose.REVERSAL_PURSE)),
@@ -23,7 +24,7 @@ _SIDES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One purse in a period. Amounts in minor units; `balance` is what stood in it at the end, held or not."""
+    """One purse in a period. Amounts in minor units; `balance` is its balance at the end, including held money."""
 
     programme: int
     member: int
@@ -34,34 +35,33 @@ class Packet:
     balance: int
 
 
-def packets_of(source: Reading, row: int, first: int, end: int) -> list[Packet]:
-    """The packets that the wallet in a row has claimed, as far as they moved or held something in the period.
+def packets_of(source: StateReader, row: int, first: int, end: int) -> list[Packet]:
+    """Return the packets claimed by the wallet in `row` that moved or held money in frames `first` to `end` - 1.
 
-    first, end: its frames are those from the one on and before the other. O(purses), in short slices, since a wallet
-    does not know its packets any more once they have expired; and O(k) in their movements.
+    O(purses) in short slices, because a wallet does not list its expired packets; and O(movements of its packets).
     """
     found = []
     for purse in _claimed_by(source, row):
         with source.reading() as state:
             programme = int(state.all_purses["programme"][purse])
             member = purse - int(state.tables.programmes["first_purse"][programme])
-        moved = _movements(source, purse | PURSE_BIT)
-        moved = moved[history_copy.frames_of(moved["place"]) < end]
-        is_inside = history_copy.frames_of(moved["place"]) >= first
+        moved, _ = history_copy.read_chain(source, purse | PURSE_BIT, 0, _movements)
+        frames = history_copy.frames_of(moved["place"])
+        moved, in_period = moved[frames < end], (frames >= first)[frames < end]
         sums = {
             name: int(
-                moved["amount"][is_inside & (moved[side] == purse | PURSE_BIT) & np.isin(moved["purpose"], of)].sum()
+                moved["amount"][in_period & (moved[side] == purse | PURSE_BIT) & np.isin(moved["purpose"], of)].sum()
             )
-            for name, side, of in _SIDES
+            for name, side, of in _SUMS
         }
-        went_out = moved["debit_row"] == purse | PURSE_BIT
-        balance = int(np.where(went_out, -moved["amount"], moved["amount"]).sum())
+        is_debit = moved["debit_row"] == purse | PURSE_BIT
+        balance = int(np.where(is_debit, -moved["amount"], moved["amount"]).sum())
         if balance or any(sums.values()):
             found.append(Packet(programme, member, balance=balance, **sums))
     return sorted(found, key=lambda packet: (packet.programme, packet.member))
 
 
-def _claimed_by(source: Reading, row: int) -> list[int]:
+def _claimed_by(source: StateReader, row: int) -> list[int]:
     found: list[int] = []
     with source.reading() as state:
         size = state.all_purses.size
@@ -72,14 +72,6 @@ def _claimed_by(source: Reading, row: int) -> list[int]:
     return found
 
 
-def _movements(source: Reading, row: int) -> Array:
-    """Every movement of a purse, newest first, as layout.MOVEMENT."""
-    with source.reading() as state:
-        number = history_copy.newest_movement(state, row)
-    slices: list[Array] = []
-    while True:
-        with source.reading() as state:
-            numbers, number = history_copy.chain(state, row, number, 0)
-            slices.append(state.movements[numbers - 1])
-        if numbers.size < history_copy.SLICE_ROWS:
-            return np.concatenate(slices)
+def _movements(state: LedgerState, numbers: Array) -> Array:
+    movements: Array = state.movements[numbers - 1]
+    return movements

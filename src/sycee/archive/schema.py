@@ -1,6 +1,6 @@
-"""Every column of an archive's files and of the views over them: its name, its type in SQL, what it means.
+"""Columns of an archive's files and of the views over them: name, SQL type, meaning.
 
-docs/reference/archive.md says the same; a test compares the two, and both with what DuckDB finds.
+docs/reference/archive.md repeats them; a test compares both with the columns that DuckDB finds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `type` is DuckDB's name of it."""
+    """One column. `type` is DuckDB's name of the type."""
 
     name: str
     type: str
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What can be named in a query. Without `sql` it is the files of the table of that name."""
+    """One view that queries can name. Without `sql` it is the files of the table with that name."""
 
     name: str
     meaning: str
@@ -29,87 +29,88 @@ class View:
 
 
 _PLACE: Final = (
-    Column("frame", "BIGINT", "the frame it happened in"),
-    Column("frame_index", "INTEGER", "which operation of the frame, from 0"),
-    Column("time", "TIMESTAMPTZ_NS", "the frame's time; `epoch_ns(time)` is the ledger's own number"),
+    Column("frame", "BIGINT", "number of the frame"),
+    Column("frame_index", "INTEGER", "index of the operation in its frame, from 0"),
+    Column("time", "TIMESTAMPTZ_NS", "time of the frame; `epoch_ns(time)` is the ledger's integer"),
 )
-_DAY: Final = Column("day", "DATE", "UTC day of the frame; a condition on it skips what is of other days")
+_DAY: Final = Column("day", "DATE", "UTC day of the frame; a condition on it skips the files of other days")
 
-# Files by day. They grow, and what stands in them is never changed.
+# Files by day: rows are added and never changed.
 MOVEMENTS: Final = (
     _DAY,
-    Column("number", "BIGINT", "of the movement, from 1, without a gap"),
+    Column("number", "BIGINT", "number of the movement, from 1, without gaps"),
     *_PLACE,
-    Column("local_date", "DATE", "the day where the currency is at home"),
-    Column("currency", "VARCHAR", "its code; the number of a book that ISO 4217 does not know"),
-    Column("purpose", "VARCHAR", "why it was made"),
+    Column("local_date", "DATE", "day in the currency's time zone"),
+    Column("currency", "VARCHAR", "ISO 4217 code, or the number of a book outside ISO 4217"),
+    Column("purpose", "VARCHAR", "reason of the movement"),
     Column("amount", "BIGINT", "minor units, positive"),
-    Column("debit_account", "UUID", "whose money it was; null where it was a purse's"),
-    Column("credit_account", "UUID", "who got it; null where that is a purse"),
-    Column("debit_balance", "BIGINT", "of the debit side after it; of a purse what is left and not held"),
-    Column("credit_balance", "BIGINT", "of the credit side after it, likewise"),
-    Column("programme", "INTEGER", "where one side is a purse: its programme"),
-    Column("member", "BIGINT", "and its member, from 0"),
-    Column("operation", "UUID", "which operation made it"),
-    Column("leg", "INTEGER", "which of that operation's movements, from 0"),
+    Column("debit_account", "UUID", "account that paid; null for a purse"),
+    Column("credit_account", "UUID", "account that received; null for a purse"),
+    Column("debit_balance", "BIGINT", "balance of the debit side after the movement; held money of a purse excluded"),
+    Column("credit_balance", "BIGINT", "balance of the credit side after the movement; held money of a purse excluded"),
+    Column("programme", "INTEGER", "programme of the purse, if one side is a purse"),
+    Column("member", "BIGINT", "member of the purse, from 0, if one side is a purse"),
+    Column("operation", "UUID", "id of the operation that made the movement"),
+    Column("leg", "INTEGER", "index of the movement in its operation, from 0"),
 )
 OPERATIONS: Final = (
     _DAY,
-    Column("operation", "UUID", "its id"),
+    Column("operation", "UUID", "id of the operation"),
     *_PLACE,
-    Column("kind", "VARCHAR", "what it asked for"),
-    Column("result", "VARCHAR", "what it was answered first; `CREATED` is done"),
-    Column("amount", "BIGINT", "minor units it asked for; null where that is none, and for HOLD"),
+    Column("kind", "VARCHAR", "kind of the operation"),
+    Column("result", "VARCHAR", "first result; `CREATED` is success"),
+    Column("amount", "BIGINT", "requested amount in minor units; null for kinds without one, and for HOLD"),
 )
 FRAMES: Final = (
     _DAY,
-    Column("frame", "BIGINT", "its number, from 1, without a gap"),
-    Column("time", "TIMESTAMPTZ_NS", "its time"),
-    Column("operations", "INTEGER", "how many operations were bound in it"),
-    Column("movements", "BIGINT", "how many movements they made"),
+    Column("frame", "BIGINT", "number of the frame, from 1, without gaps"),
+    Column("time", "TIMESTAMPTZ_NS", "time of the frame"),
+    Column("operations", "INTEGER", "number of operations bound in the frame"),
+    Column("movements", "BIGINT", "number of their movements"),
 )
-# Registers: whole files, as found when the last export ended.
+# Registers: complete files, as of the end of the last export.
 ACCOUNTS: Final = (
-    Column("account", "UUID", "its id"),
-    Column("currency", "VARCHAR", "its currency"),
-    Column("kind", "VARCHAR", "what it is for"),
+    Column("account", "UUID", "id of the account"),
+    Column("currency", "VARCHAR", "currency of the account"),
+    Column("kind", "VARCHAR", "kind of the account"),
     Column("operator", "BIGINT", "number of its operator, 0 for none"),
-    Column("suspense", "UUID", "where money goes that it cannot take"),
-    Column("link", "UUID", "the account it is linked to, or null"),
+    Column("suspense", "UUID", "account that receives money which this one cannot"),
+    Column("link", "UUID", "linked account, or null"),
     Column("rule_set", "INTEGER", "number of its rule set, 0 for none"),
-    Column("debit_blocked", "BOOLEAN", "whether it may not give"),
-    Column("credit_blocked", "BOOLEAN", "whether it may not take"),
-    Column("closed", "BOOLEAN", "whether it is closed"),
-    Column("held", "BIGINT", "of its balance, kept by holds"),
-    Column("coming", "BIGINT", "on its way to it, or held for it"),
+    Column("debit_blocked", "BOOLEAN", "true if it may not pay"),
+    Column("credit_blocked", "BOOLEAN", "true if it may not receive"),
+    Column("closed", "BOOLEAN", "true if it is closed"),
+    Column("held", "BIGINT", "part of its balance that holds reserve, in minor units"),
+    Column("coming", "BIGINT", "money in transit to it or held for it, in minor units"),
 )
 PURSES: Final = (
-    Column("programme", "INTEGER", "its programme"),
-    Column("member", "BIGINT", "its member, from 0, in cohort order"),
-    Column("member_id", "UUID", "the member's id in the cohort"),
-    Column("wallet", "UUID", "the wallet that claimed it, or null"),
-    Column("state", "VARCHAR", "where it is in its life"),
-    Column("held", "BIGINT", "of what is left, kept by holds"),
+    Column("programme", "INTEGER", "number of the programme"),
+    Column("member", "BIGINT", "member, from 0, in cohort order"),
+    Column("member_id", "UUID", "id of the member in the cohort"),
+    Column("wallet", "UUID", "wallet that claimed the purse, or null"),
+    Column("state", "VARCHAR", "state of the purse"),
+    Column("held", "BIGINT", "part of its balance that holds reserve, in minor units"),
 )
 PROGRAMMES: Final = (
-    Column("programme", "INTEGER", "its number"),
-    Column("currency", "VARCHAR", "its currency"),
-    Column("funder", "UUID", "the account whose money it gives"),
-    Column("members", "BIGINT", "how many its cohort has"),
-    Column("sealed", "BOOLEAN", "whether the cohort is sealed"),
-    Column("rule_set", "INTEGER", "number of the rule set its money lives under"),
-    Column("claim_from_ns", "BIGINT", "from when on it can be claimed, nanoseconds since 1970"),
-    Column("claim_until_ns", "BIGINT", "and before when"),
-    Column("spend_from_ns", "BIGINT", "from when on its money can be spent"),
-    Column("spend_until_ns", "BIGINT", "and before when"),
+    Column("programme", "INTEGER", "number of the programme"),
+    Column("currency", "VARCHAR", "currency of the programme"),
+    Column("funder", "UUID", "account that pays for the programme"),
+    Column("members", "BIGINT", "number of members in the cohort"),
+    Column("sealed", "BOOLEAN", "true if the cohort is sealed"),
+    Column("rule_set", "INTEGER", "number of the rule set for its money"),
+    Column("claim_from_ns", "BIGINT", "first nanosecond for claims, since 1970"),
+    Column("claim_until_ns", "BIGINT", "first nanosecond after the claims"),
+    Column("spend_from_ns", "BIGINT", "first nanosecond for spending"),
+    Column("spend_until_ns", "BIGINT", "first nanosecond after the spending"),
 )
 CURRENCIES: Final = (
-    Column("currency", "VARCHAR", "its code, or the book's number"),
-    Column("number", "INTEGER", "its number, in ISO 4217 if it is there"),
-    Column("digits", "INTEGER", "how many digits follow the point"),
-    Column("zone", "VARCHAR", "the time zone where it is at home"),
+    Column("currency", "VARCHAR", "ISO 4217 code, or the number of the book"),
+    Column("number", "INTEGER", "number of the currency, from ISO 4217 if listed there"),
+    Column("digits", "INTEGER", "digits after the decimal point"),
+    Column("zone", "VARCHAR", "time zone of the currency's days"),
 )
 
+_OF_MOVEMENTS: Final = {column.name: column for column in MOVEMENTS}
 BY_DAY: Final = {"movements": MOVEMENTS, "operations": OPERATIONS, "frames": FRAMES}
 REGISTERS: Final = {"accounts": ACCOUNTS, "purses": PURSES, "programmes": PROGRAMMES, "currencies": CURRENCIES}
 TABLES: Final = BY_DAY | REGISTERS
@@ -120,7 +121,7 @@ def _side(own: str, other: str, sign: str) -> str:
 SELECT day, number, frame, time, local_date, currency, {own}_account AS account,
     purpose, {sign}amount AS amount, {own}_balance AS balance, {other}_account AS counterparty,
     programme, member, operation
-FROM movements"""  # noqa: S608 - of the names above alone
+FROM movements"""  # noqa: S608 - built from constants
 
 
 VIEWS: Final = {
@@ -129,34 +130,33 @@ VIEWS: Final = {
         View("movements", "every movement of money, once: one debit, one credit, one amount", MOVEMENTS),
         View(
             "lines",
-            "every movement twice, once for each side, as statements show it; all amounts of a currency sum to zero",
+            "every movement twice, once for each side, as in statements; the amounts of a currency sum to zero",
             (
-                *(column for column in MOVEMENTS if column.name in ("day", "number", "frame", "time", "local_date")),
-                Column("currency", "VARCHAR", "its code, or the book's number"),
-                Column("account", "UUID", "whose line it is; null where it is a purse's"),
-                Column("purpose", "VARCHAR", "why it was made"),
-                Column("amount", "BIGINT", "minor units: positive came in, negative went out"),
-                Column("balance", "BIGINT", "after it; of a purse what is left and not held"),
-                Column("counterparty", "UUID", "the account on the other side; null where that is a purse"),
-                Column("programme", "INTEGER", "where one side is a purse, this or the other: its programme"),
-                Column("member", "BIGINT", "and its member, from 0"),
-                Column("operation", "UUID", "which operation made it"),
+                *(_OF_MOVEMENTS[name] for name in ("day", "number", "frame", "time", "local_date", "currency")),
+                Column("account", "UUID", "account of the line; null for a purse"),
+                _OF_MOVEMENTS["purpose"],
+                Column("amount", "BIGINT", "minor units: positive was received, negative was paid"),
+                Column("balance", "BIGINT", "balance after the line; held money of a purse excluded"),
+                Column("counterparty", "UUID", "account on the other side; null for a purse"),
+                *(_OF_MOVEMENTS[name] for name in ("programme", "member", "operation")),
             ),
             f"{_side('debit', 'credit', '-')}\nUNION ALL{_side('credit', 'debit', '')}",
         ),
-        View("operations", "every operation that was judged, under the id it is bound to for ever", OPERATIONS),
-        View("frames", "every frame: what was done at one time, in one order", FRAMES),
-        View("accounts", "every account, as found when the export ended", ACCOUNTS),
+        View("operations", "every operation with a bound id, whether it succeeded or was refused", OPERATIONS),
+        View("frames", "every frame, with its time and its numbers of operations and movements", FRAMES),
+        View("accounts", "every account, as of the end of the export", ACCOUNTS),
         View(
             "balances",
-            "every account's balance after the last exported frame, added up from the movements",
+            "balance of every account after the last exported frame, summed from the movements",
             (
-                Column("account", "UUID", "its id"),
-                Column("currency", "VARCHAR", "its currency"),
-                Column("kind", "VARCHAR", "what it is for; null where it was opened after the registers were written"),
-                Column("balance", "BIGINT", "minor units: what came in less what went out"),
-                Column("lines", "BIGINT", "how many lines its statement has"),
-                Column("last_time", "TIMESTAMPTZ_NS", "of the newest of them, or null"),
+                Column("account", "UUID", "id of the account"),
+                Column("currency", "VARCHAR", "currency of the account"),
+                Column(
+                    "kind", "VARCHAR", "kind of the account; null if it was opened after the registers were written"
+                ),
+                Column("balance", "BIGINT", "minor units: received less paid"),
+                Column("lines", "BIGINT", "number of lines in its statement"),
+                Column("last_time", "TIMESTAMPTZ_NS", "time of the newest line, or null"),
             ),
             """
 SELECT account, coalesce(accounts.currency, added.currency) AS currency, kind,
@@ -168,14 +168,14 @@ FROM accounts FULL JOIN (
         ),
         View(
             "purses",
-            "every purse, with what its movements come to after the last exported frame",
+            "every purse, with sums of its movements up to the last exported frame",
             (
                 *PURSES,
-                Column("dropped", "BIGINT", "minor units that the programme gave"),
-                Column("spent", "BIGINT", "that were paid from it"),
-                Column("refunded", "BIGINT", "that came back to it"),
-                Column("returned", "BIGINT", "that went back to the programme's return account"),
-                Column("balance", "BIGINT", "dropped less spent, with refunded, less returned"),
+                Column("dropped", "BIGINT", "minor units given by the programme"),
+                Column("spent", "BIGINT", "minor units paid from it"),
+                Column("refunded", "BIGINT", "minor units refunded to it"),
+                Column("returned", "BIGINT", "minor units returned to the programme's return account"),
+                Column("balance", "BIGINT", "dropped - spent + refunded - returned"),
             ),
             """
 SELECT programme, member, member_id, wallet, state, held, coalesce(dropped, 0)::BIGINT AS dropped,
@@ -189,7 +189,7 @@ FROM purse_register FULL JOIN (
     FROM lines WHERE account IS NULL GROUP BY programme, member
 ) USING (programme, member)""",
         ),
-        View("programmes", "every programme, as found when the export ended", PROGRAMMES),
-        View("currencies", "every currency that the ledger keeps", CURRENCIES),
+        View("programmes", "every programme, as of the end of the export", PROGRAMMES),
+        View("currencies", "every currency of the ledger", CURRENCIES),
     )
 }

@@ -1,4 +1,4 @@
-"""A statement as CSV: one line for each movement, every amount twice, as an integer and as people write it."""
+"""Statement as CSV: one row for each movement, every amount as an integer of minor units and as a decimal text."""
 
 from __future__ import annotations
 
@@ -16,28 +16,25 @@ HEADINGS: Final = (
     "time", "local_date", "purpose", "amount_minor", "amount", "balance_minor", "balance", "currency", "counterparty",
     "programme", "member", "operation",
 )  # fmt: skip
-OPENING, CLOSING = "OPENING_BALANCE", "CLOSING_BALANCE"  # in place of a purpose, in the first line and the last
+OPENING, CLOSING = "OPENING_BALANCE", "CLOSING_BALANCE"  # purposes of the first and the last row, which have no amount
 
 
 def text(statement: Statement) -> str:
-    """The statement as RFC 4180 has it, but for line ends, which are those of this system.
-
-    Without amount: the first line with the opening balance, the last with the closing balance.
-    """
+    r"""Return the statement as CSV of RFC 4180, with lines that end in \n."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADINGS)
     currency = currency_of(statement.currency)
 
-    def written(minor: int) -> str:
+    def decimal(minor: int) -> str:
         return money.format(minor, currency, grouped=False)
 
-    def frame(purpose: str, balance: int) -> tuple[object, ...]:
-        return ("", "", purpose, "", "", balance, written(balance), currency.code, "", "", "", "")
+    def balance_row(purpose: str, balance: int) -> tuple[object, ...]:
+        return ("", "", purpose, "", "", balance, decimal(balance), currency.code, "", "", "", "")
 
-    writer.writerow(frame(OPENING, statement.opening))
+    writer.writerow(balance_row(OPENING, statement.opening))
     rows = statement.rows
-    touches_purse = (rows["debit_is_purse"] | rows["credit_is_purse"]).tolist()
+    has_purse = (rows["debit_is_purse"] | rows["credit_is_purse"]).tolist()
     dates = statement.days.astype("datetime64[D]").astype(str).tolist()
     for at, line in enumerate(statement.lines):
         writer.writerow(
@@ -46,15 +43,15 @@ def text(statement: Statement) -> str:
                 dates[at],
                 Purpose(line.purpose).name,
                 line.amount,
-                written(line.amount),
+                decimal(line.amount),
                 line.balance,
-                written(line.balance),
+                decimal(line.balance),
                 currency.code,
                 ids.format(line.counterparty) if line.counterparty else "",
-                rows["programme"][at] if touches_purse[at] else "",
-                rows["member"][at] if touches_purse[at] else "",
+                rows["programme"][at] if has_purse[at] else "",
+                rows["member"][at] if has_purse[at] else "",
                 ids.format(line.operation),
             )
         )
-    writer.writerow(frame(CLOSING, statement.closing))
+    writer.writerow(balance_row(CLOSING, statement.closing))
     return out.getvalue()

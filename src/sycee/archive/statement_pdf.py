@@ -1,7 +1,7 @@
-"""A statement as PDF: what it is of, what it comes to, every line, and on each page what it rests on.
+"""Statement as PDF: account and period, totals, every line, and on each page the ledger position it was read from.
 
-The same statement gives the same bytes. Only fonts that every reader has are used, so that nothing is embedded: for a
-heading in Chinese, one of those that readers bring along for it.
+The same statement gives the same bytes. No font is embedded: the standard fonts of PDF are used, and for a title in
+Chinese a standard CJK font.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from reportlab.lib.pagesizes import A4
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfgen.canvas import Canvas
-
 from sycee.archive.history_source import currency_of
 from sycee.archive.statements import Statement, Total
 from sycee.archive.timestamps import local_time, utc_text
 from sycee.core import ids, money
+from sycee.core.extras import extra
 
-WIDTH, HEIGHT = A4  # points, as all lengths here
+with extra("pdf"):
+    from reportlab.lib.pagesizes import A4
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfgen.canvas import Canvas
+
+WIDTH, HEIGHT = A4  # in points, as are all lengths below
 MARGIN: Final = 45.0
 TOP, BOTTOM = HEIGHT - 52.0, 74.0
 LINE: Final = 12.0
@@ -31,6 +33,8 @@ TITLE: Final = "Account statement"
 
 
 class _Cell(NamedTuple):
+    """Text at a position on a line; `x` is its right end if `is_right`."""
+
     x: float
     text: str
     is_right: bool = False
@@ -49,14 +53,14 @@ class _Row(NamedTuple):
 
 @dataclass(slots=True)
 class _Layout:
-    """Rows on pages, from the top; a page that is full is followed by the next, under the same heading."""
+    """Rows on pages, from the top. A table that continues on the next page repeats its heading there."""
 
     pages: list[list[_Row]] = field(default_factory=lambda: [[]])
     y: float = TOP
     heading: tuple[_Cell, ...] = ()
 
     def row(self, cells: tuple[_Cell, ...], *, font: str = PLAIN, size: float = 8.0, grey: float = 0.0) -> None:
-        """The next line."""
+        """Add a line of text."""
         if self.y < BOTTOM:
             self.pages.append([])
             self.y = TOP
@@ -65,7 +69,7 @@ class _Layout:
         self.y -= LINE
 
     def table(self, heading: tuple[_Cell, ...], rows: Iterable[tuple[_Cell, ...]]) -> None:
-        """A heading, on every page it goes on to, and its rows."""
+        """Add a heading and the rows of a table."""
         self.heading = heading
         if self.y < BOTTOM + 4 * LINE:
             self.pages.append([])
@@ -77,7 +81,7 @@ class _Layout:
         self.y -= LINE
 
     def space(self, points: float) -> None:
-        """Leave some room."""
+        """Leave vertical space."""
         self.y -= points
 
     def _head(self) -> None:
@@ -87,10 +91,10 @@ class _Layout:
 
 
 def pdf(statement: Statement, *, title: str = TITLE) -> bytes:
-    """The statement as the bytes of a PDF file, A4. `title` may be in any language that readers have fonts for."""
+    """Return the statement as the bytes of a PDF file, A4. `title` may be in a Western language or in Chinese."""
     layout = _Layout()
     _summary(layout, statement, title)
-    layout.table(_heading("time", "purpose", "counterparty", "amount", "balance"), _lines(statement))
+    layout.table(_cells(_LINE_X, "time", "purpose", "counterparty", "amount", "balance", left=3), _lines(statement))
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=A4, pageCompression=1, invariant=1)
     canvas.setTitle(f"{title} {_id(statement.account)}")
@@ -112,36 +116,38 @@ def _summary(layout: _Layout, statement: Statement, title: str) -> None:
     named = "" if currency.name.startswith("book ") else f" ({currency.name})"
     for name, value in (
         ("account", f"{_id(statement.account)}, {statement.kind.name.lower().replace('_', ' ')}"),
-        ("currency", f"{currency.code}{named}, in days of {statement.zone}"),
+        ("currency", f"{currency.code}{named}, days of {statement.zone}"),
         ("period", _period(statement)),
     ):
         layout.row((_Cell(MARGIN, name), _Cell(MARGIN + 70, value)), size=9)
     layout.space(6)
     for name, minor, font in (
         ("opening balance", statement.opening, PLAIN),
-        ("came in", total.came_in, PLAIN),
-        ("went out", -total.went_out, PLAIN),
+        ("received", total.received, PLAIN),
+        ("paid out", -total.paid_out, PLAIN),
         ("closing balance", statement.closing, BOLD),
     ):
-        cells = (_Cell(MARGIN, name), _Cell(MARGIN + 210, _written(statement, minor), is_right=True))
+        cells = (_Cell(MARGIN, name), _Cell(MARGIN + 210, _money(statement, minor), is_right=True))
         layout.row(cells, font=font, size=9)
     layout.space(LINE)
     if statement.rows.size:
-        layout.table(_total_heading("month"), _totals(statement, statement.by_month))
-        layout.table(_total_heading("purpose"), _totals(statement, statement.by_purpose))
+        totals = ("lines", "received", "paid out")
+        layout.table(_cells(_TOTAL_X, "month", *totals, "balance after"), _totals(statement, statement.by_month))
+        layout.table(_cells(_TOTAL_X, "purpose", *totals), _totals(statement, statement.by_purpose))
     if statement.packets:
-        layout.table(_packet_cells("packets", *_PACKET_HEADINGS), _packets(statement))
+        amounts = ("dropped", "spent", "refunded", "returned", "left")
+        layout.table(_cells(_PACKET_X, "packets", *amounts), _packets(statement))
 
 
+# Horizontal positions of columns.
 _TOTAL_X: Final = (MARGIN, MARGIN + 150, MARGIN + 265, MARGIN + 380, RIGHT)
-_PACKET_X: Final = (MARGIN + 185, MARGIN + 265, MARGIN + 345, MARGIN + 425, RIGHT)
-_PACKET_HEADINGS: Final = ("dropped", "spent", "refunded", "returned", "left")
+_PACKET_X: Final = (MARGIN, MARGIN + 185, MARGIN + 265, MARGIN + 345, MARGIN + 425, RIGHT)
 _LINE_X: Final = (MARGIN, MARGIN + 92, MARGIN + 190, RIGHT - 85, RIGHT)
 
 
-def _total_heading(name: str) -> tuple[_Cell, ...]:
-    names = [name, "lines", "came in", "went out", *(["balance after"] if name == "month" else [])]
-    return tuple(_Cell(x, text, is_right=x != MARGIN) for x, text in zip(_TOTAL_X, names, strict=False))
+def _cells(positions: tuple[float, ...], *texts: str, left: int = 1) -> tuple[_Cell, ...]:
+    """Place texts in columns; the first `left` are aligned left, the others right."""
+    return tuple(_Cell(x, text, at >= left) for at, (x, text) in enumerate(zip(positions, texts, strict=False)))
 
 
 def _totals(statement: Statement, totals: Sequence[Total]) -> Iterator[tuple[_Cell, ...]]:
@@ -149,27 +155,18 @@ def _totals(statement: Statement, totals: Sequence[Total]) -> Iterator[tuple[_Ce
         texts = [
             _words(total.name),
             f"{total.lines:,}",
-            _written(statement, total.came_in),
-            _written(statement, -total.went_out),
-            *([] if total.balance is None else [_written(statement, total.balance)]),
+            _money(statement, total.received),
+            _money(statement, -total.paid_out),
+            *([] if total.balance is None else [_money(statement, total.balance)]),
         ]
-        yield tuple(_Cell(x, text, is_right=x != MARGIN) for x, text in zip(_TOTAL_X, texts, strict=False))
+        yield _cells(_TOTAL_X, *texts)
 
 
 def _packets(statement: Statement) -> Iterator[tuple[_Cell, ...]]:
     for packet in statement.packets:
         amounts = (packet.dropped, -packet.spent, packet.refunded, -packet.returned, packet.balance)
-        yield _packet_cells(
-            f"{packet.member:,} of programme {packet.programme}", *(_written(statement, each) for each in amounts)
-        )
-
-
-def _packet_cells(name: str, *texts: str) -> tuple[_Cell, ...]:
-    return (_Cell(MARGIN, name), *(_Cell(x, text, is_right=True) for x, text in zip(_PACKET_X, texts, strict=True)))
-
-
-def _heading(*names: str) -> tuple[_Cell, ...]:
-    return tuple(_Cell(x, name, is_right=at >= 3) for at, (x, name) in enumerate(zip(_LINE_X, names, strict=True)))
+        name = f"{packet.member:,} of programme {packet.programme}"
+        yield _cells(_PACKET_X, name, *(_money(statement, each) for each in amounts))
 
 
 def _lines(statement: Statement) -> Iterator[tuple[_Cell, ...]]:
@@ -179,21 +176,23 @@ def _lines(statement: Statement) -> Iterator[tuple[_Cell, ...]]:
         other = _id(line.counterparty) if line.counterparty else ""
         if not line.counterparty and statement.rows["programme"][at]:
             other = f"packet {statement.rows['member'][at]:,} of programme {statement.rows['programme'][at]}"
-        yield _heading(
+        yield _cells(
+            _LINE_X,
             f"{local_time(line.time_ns, statement.zone):%Y-%m-%d %H:%M:%S}",
             _words(line.purpose.name),
             other,
-            _written(statement, line.amount),
-            _written(statement, line.balance),
+            _money(statement, line.amount),
+            _money(statement, line.balance),
+            left=3,
         )
 
 
 def _foot(statement: Statement, number: int, pages: int) -> Iterator[_Row]:
     basis = statement.basis
-    rests = f"Rests on frame {basis.frame:,} of ledger {basis.ledger_id.hex()}, written {utc_text(basis.time_ns)}."
+    source = f"Computed from frame {basis.frame:,} of ledger {basis.ledger_id.hex()}, {utc_text(basis.time_ns)}."
     digest = f"State digest {basis.state_digest.hex()}" if basis.state_digest else ""
     movements = f"Digest of all movements {basis.movement_digest.hex()}"
-    yield _Row(46, PLAIN, 6.5, 0.35, (_Cell(MARGIN, rests), _Cell(RIGHT, f"page {number} of {pages}", is_right=True)))
+    yield _Row(46, PLAIN, 6.5, 0.35, (_Cell(MARGIN, source), _Cell(RIGHT, f"page {number} of {pages}", is_right=True)))
     yield _Row(36, PLAIN, 6.5, 0.35, (_Cell(MARGIN, digest or movements),))
     if digest:
         yield _Row(26, PLAIN, 6.5, 0.35, (_Cell(MARGIN, movements),))
@@ -210,10 +209,10 @@ def _draw(canvas: Any, row: _Row) -> None:
 
 
 def _period(statement: Statement) -> str:
-    """In local dates where both ends are midnights, as of a year or a month; with the time where they are not."""
+    """Return the period in local dates if both ends are midnights, otherwise with times."""
     period = statement.period
     if period.from_ns is None and period.until_ns is None:
-        return "all that was ever moved"
+        return "all movements"
     shown = [
         None if end_ns is None else f"{local_time(end_ns, statement.zone):%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
         for end_ns in (period.from_ns, period.until_ns)
@@ -224,7 +223,7 @@ def _period(statement: Statement) -> str:
 
 
 def _font_of(text: str, font: str) -> str:
-    """The font, or one for Chinese where it has not all the letters."""
+    """Return `font`, or a font for Chinese if `font` lacks a character of the text."""
     try:
         text.encode("cp1252")
     except UnicodeEncodeError:
@@ -234,7 +233,7 @@ def _font_of(text: str, font: str) -> str:
     return font
 
 
-def _written(statement: Statement, minor: int) -> str:
+def _money(statement: Statement, minor: int) -> str:
     return money.format(minor, currency_of(statement.currency))
 
 

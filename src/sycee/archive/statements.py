@@ -1,7 +1,7 @@
-"""An account's statement between two moments, read along its chain of movements: O(k) in the lines since its beginning.
+"""Statement of an account between two moments, read along its chain of movements.
 
-How large the ledger is does not matter, nor how old it is. The chain is walked from the newest movement back, in
-slices, and payments go on between two slices: what was there at the first of them cannot change any more.
+O(lines from the newest back to the beginning), whatever the size and age of the ledger. The chain is read in slices,
+and payments continue between slices: movements that existed at the first slice never change.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from sycee.archive import history_copy
-from sycee.archive.history_source import Reading, Source, source_of
+from sycee.archive.history_source import Source, StateReader, reader_of
 from sycee.archive.packets import Packet, packets_of
 from sycee.archive.timestamps import Moment, Period, local_days
 from sycee.core import ids
@@ -26,39 +26,39 @@ from sycee.sequencer.embedded import Line
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What something that was read rests on: who has the ledger can compute the same again."""
+    """Position of a ledger from which a result was computed; the same ledger gives the same result again."""
 
     ledger_id: bytes
     frame: int  # the newest that was read
-    time_ns: int  # of it
-    movement_digest: bytes  # of all movements up to it
-    state_digest: bytes = b""  # of the ledger after it, as `sycee verify` says it; empty where it was not asked for
+    time_ns: int  # of that frame
+    movement_digest: bytes  # of all movements up to that frame
+    state_digest: bytes = b""  # of the state after it, as `sycee verify` prints it; empty unless requested
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Lines that have something in common. Amounts in minor units, both positive."""
+    """Sums over lines of one purpose, one month, or all. Amounts in minor units, both positive."""
 
     name: str
     lines: int
-    came_in: int
-    went_out: int
-    balance: int | None = None  # after the last of them, where that means something
+    received: int
+    paid_out: int
+    balance: int | None = None  # after the last line, where it has a meaning
 
 
 @dataclass(frozen=True)
 class Statement:
-    """Lines of one account, oldest first. Amounts in minor units: positive came in, negative went out."""
+    """Lines of one account, oldest first. Amounts in minor units: positive if received, negative if paid out."""
 
     account: int
     kind: AccountKind
     currency: int  # ISO 4217 number
-    zone: str  # where its days begin and end
+    zone: str  # time zone of its days
     period: Period
     opening: int  # balance before the first line
-    rows: Array  # (n,) columns.MOVEMENT_ROW
+    rows: Array  # (n,) history_copy.MOVEMENT_ROW
     basis: Basis
-    packets: tuple[Packet, ...] = ()  # money of programmes is no own money, and stands beside; where it was asked for
+    packets: tuple[Packet, ...] = ()  # money of programmes, which is not in the lines; empty unless requested
 
     @property
     def closing(self) -> int:
@@ -67,35 +67,35 @@ class Statement:
 
     @cached_property
     def amounts(self) -> Array:
-        """(n,) int64. A suspense account that gives back what a closed payer cannot take keeps it: 0."""
+        """Signed amounts, (n,) int64; 0 where a suspense account pays itself, for a payer that is closed."""
         rows = self.rows
-        amounts: Array = np.where(self._went_out, -rows["amount"], rows["amount"])
-        amounts[self._went_out & self._is_own("credit")] = 0
+        amounts: Array = np.where(self._is_debit, -rows["amount"], rows["amount"])
+        amounts[self._is_debit & self._is_own("credit")] = 0
         return amounts
 
     @cached_property
     def balances(self) -> Array:
-        """After each line: (n,) int64."""
-        balances: Array = np.where(self._went_out, self.rows["debit_balance"], self.rows["credit_balance"])
+        """Balance after each line, (n,) int64."""
+        balances: Array = np.where(self._is_debit, self.rows["debit_balance"], self.rows["credit_balance"])
         return balances
 
     @cached_property
     def counterparties(self) -> Array:
-        """The other side of each line: (n,) ids.ID, zero where it is a purse."""
+        """Other side of each line, (n,) ids.ID; zero for a purse."""
         other = np.zeros(self.rows.size, ids.ID)
         for half in ("low", "high"):
-            other[half] = np.where(self._went_out, self.rows[f"credit_{half}"], self.rows[f"debit_{half}"])
-        other[self._went_out & self._is_own("credit")] = 0
+            other[half] = np.where(self._is_debit, self.rows[f"credit_{half}"], self.rows[f"debit_{half}"])
+        other[self._is_debit & self._is_own("credit")] = 0
         return other
 
     @cached_property
     def days(self) -> Array:
-        """Local day of each line, since 1970-01-01: (n,) int64."""
+        """Local day of each line since 1970-01-01, (n,) int64."""
         return local_days(self.rows["time_ns"], self.zone)
 
     @property
     def lines(self) -> list[Line]:
-        """The same as `Ledger.statement` gives."""
+        """Lines in the form of `Ledger.statement`."""
         other, rows = self.counterparties, self.rows
         return [
             Line(time_ns, Purpose(purpose), amount, balance, high << 64 | low, by_high << 64 | by_low)
@@ -114,40 +114,37 @@ class Statement:
 
     @property
     def total(self) -> Total:
-        """All lines."""
+        """Total of all lines."""
         return self._total("total", np.ones(self.rows.size, np.bool_), self.closing)
 
     @property
     def by_purpose(self) -> list[Total]:
-        """The lines of each purpose there is, in order of its number."""
+        """Totals by purpose, in order of its number."""
         purposes = self.rows["purpose"]
         return [self._total(Purpose(number).name, purposes == number) for number in np.unique(purposes).tolist()]
 
     @property
     def by_month(self) -> list[Total]:
-        """The lines of each local month that has some, named like "2026-03", with the balance at its end."""
+        """Totals by local month that has lines, named as in "2026-03", with the balance at its end."""
         months = self.days.astype("datetime64[D]").astype("datetime64[M]")
-        found = []
-        for month in np.unique(months):
-            chosen = months == month
-            found.append(self._total(str(month), chosen, int(self.balances[np.flatnonzero(chosen)[-1]])))
-        return found
+        return [
+            self._total(str(month), months == month, int(self.balances[np.flatnonzero(months == month)[-1]]))
+            for month in np.unique(months)
+        ]
 
     @cached_property
-    def _went_out(self) -> Array:
+    def _is_debit(self) -> Array:
         return self._is_own("debit")
 
     def _is_own(self, side: str) -> Array:
-        rows, (low, high) = self.rows, ids.split(self.account)
-        is_own: Array = ~rows[f"{side}_is_purse"] & (rows[f"{side}_low"] == low) & (rows[f"{side}_high"] == high)
+        is_own: Array = ~self.rows[f"{side}_is_purse"] & ids.match(self.rows, side, self.account)
         return is_own
 
     def _total(self, name: str, chosen: Array, balance: int | None = None) -> Total:
-        # A sum is at most what the account ever received or gave, which fits 64 bits.
+        # The sums fit 64 bits, because an account's total debits and credits do.
         amounts = self.amounts[chosen]
-        return Total(
-            name, amounts.size, int(amounts[amounts > 0].sum()), -int(amounts[amounts < 0].sum()), balance
-        )  # fmt: skip
+        received, paid_out = int(amounts[amounts > 0].sum()), -int(amounts[amounts < 0].sum())
+        return Total(name, amounts.size, received, paid_out, balance)
 
 
 def statement(
@@ -159,60 +156,46 @@ def statement(
     with_packets: bool = False,
     with_state_digest: bool = False,
 ) -> Statement:
-    """The lines of an account from one moment on and before another, as of the newest durable frame.
+    """Return the lines of an account with from_ ≤ time < until, as of the newest durable frame.
 
-    A moment is an integer of nanoseconds, or a date (or its ISO text), which begins at midnight where the account's
-    currency is at home. `with_packets` adds what a wallet's packets came to, O(purses) in short slices.
-    `with_state_digest` names the whole state it rests on, too, which takes O(state) while nothing else is done. Raises
-    UsageError where there is no such account, or no such period.
+    A moment is an integer of nanoseconds, or a date (or its ISO text), which begins at midnight in the time zone of the
+    account's currency. `with_packets` adds the packets of a wallet, O(purses) in short slices. `with_state_digest` adds
+    the digest of the whole state, O(state), during which no frame is applied. Raises UsageError if there is no such
+    account, or the period is invalid.
     """
     number = check_id("account", account)
-    source = source_of(ledger)
-    with source.reading() as state:
-        zone = state.zones[int(state.accounts["currency"][_row(state, number)])]
-    period = Period.of(zone, from_, until)
-    return _read(source, number, period, with_packets=with_packets, with_state_digest=with_state_digest)
+    period = Period.of(_zone(ledger, number), from_, until)
+    return _read(reader_of(ledger), number, period, with_packets=with_packets, with_state_digest=with_state_digest)
 
 
 def statement_of_year(
     ledger: Source, account: int, year: int, *, with_packets: bool = False, with_state_digest: bool = False
 ) -> Statement:
-    """The same of a calendar year where the account's currency is at home."""
+    """Return the statement of a calendar year in the time zone of the account's currency; see `statement`."""
     number = check_id("account", account)
-    source = source_of(ledger)
-    with source.reading() as state:
-        zone = state.zones[int(state.accounts["currency"][_row(state, number)])]
-    period = Period.of_year(zone, year)
-    return _read(source, number, period, with_packets=with_packets, with_state_digest=with_state_digest)
+    period = Period.of_year(_zone(ledger, number), year)
+    return _read(reader_of(ledger), number, period, with_packets=with_packets, with_state_digest=with_state_digest)
 
 
-def _read(source: Reading, account: int, period: Period, *, with_packets: bool, with_state_digest: bool) -> Statement:
+def _read(
+    source: StateReader, account: int, period: Period, *, with_packets: bool, with_state_digest: bool
+) -> Statement:
     with source.reading() as state:
         row = _row(state, account)
         kind, currency = AccountKind(int(state.accounts["kind"][row])), int(state.accounts["currency"][row])
         zone = state.zones[currency]
         basis = basis_of(source, state, with_state_digest=with_state_digest)
-        # Frames from `first` on, and before `end`.
+        # The period's frames: first ≤ frame < end.
         first = 1 if period.from_ns is None else history_copy.frame_before(state, period.from_ns) + 1
         end = state.sequence + 1 if period.until_ns is None else history_copy.frame_before(state, period.until_ns) + 1
-        number = history_copy.newest_movement(state, row)
-    slices: list[Array] = []
-    while True:
-        with source.reading() as state:
-            numbers, number = history_copy.chain(state, row, number, first)
-            if numbers.size < history_copy.SLICE_ROWS:
-                opening = history_copy.balance_after(state, row, number)
-            part = history_copy.movement_rows(state, numbers)
-        slices.append(part[part["frame"] < end])
-        if numbers.size < history_copy.SLICE_ROWS:
-            break
-    rows = np.ascontiguousarray(np.concatenate(slices)[::-1])
+    rows, opening = history_copy.read_chain(source, row, first, history_copy.movement_rows)
+    rows = np.ascontiguousarray(rows[rows["frame"] < end][::-1])
     packets = packets_of(source, row, first, end) if with_packets else []
     return Statement(account, kind, currency, zone, period, opening, rows, basis, tuple(packets))
 
 
-def basis_of(source: Reading, state: LedgerState, *, with_state_digest: bool = False) -> Basis:
-    """What is read of this state rests on."""
+def basis_of(source: StateReader, state: LedgerState, *, with_state_digest: bool = False) -> Basis:
+    """Return the position of a state that is being read."""
     return Basis(
         ledger_id=source.ledger_id,
         frame=state.sequence,
@@ -220,6 +203,11 @@ def basis_of(source: Reading, state: LedgerState, *, with_state_digest: bool = F
         movement_digest=state.movement_digest,
         state_digest=state.digest() if with_state_digest else b"",
     )
+
+
+def _zone(ledger: Source, account: int) -> str:
+    with reader_of(ledger).reading() as state:
+        return state.zones[int(state.accounts["currency"][_row(state, account)])]
 
 
 def _row(state: LedgerState, account: int) -> int:

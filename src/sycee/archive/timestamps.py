@@ -1,4 +1,4 @@
-"""What day it is: dates of a time zone to nanoseconds and back, for one moment or for many."""
+"""Conversions between nanoseconds and dates of a time zone, for one time or for arrays."""
 
 from __future__ import annotations
 
@@ -21,86 +21,86 @@ NS_PER_S: Final = 10**9
 NS_PER_MINUTE: Final = 60 * NS_PER_S
 NS_PER_DAY: Final = 86_400 * NS_PER_S
 I64_MIN: Final = -(2**63)
-YEAR_MIN, YEAR_MAX = 1678, 2261  # whole years of what 64 bits of nanoseconds since 1970 can say
+YEAR_MIN, YEAR_MAX = 1678, 2261  # whole years within 64 bits of nanoseconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From a moment on, and before another: nanoseconds since 1970. None: as far as there is history."""
+    """Half-open interval of nanoseconds since 1970: from ≤ time < until. None is unbounded."""
 
     from_ns: int | None = None
     until_ns: int | None = None
 
     @classmethod
     def of(cls, zone: str, from_: Moment | None = None, until: Moment | None = None) -> Period:
-        """The period between two moments; a date begins at its midnight in `zone`.
+        """Return the period between two moments; a date begins at its midnight in `zone`.
 
-        Raises UsageError for what is no moment, and where the end is before the beginning.
+        Raises UsageError for an invalid moment, and if the end is before the beginning.
         """
-        made = cls(*(None if each is None else moment_ns(each, zone) for each in (from_, until)))
-        if made.from_ns is not None and made.until_ns is not None and made.until_ns < made.from_ns:
+        period = cls(*(None if each is None else moment_ns(each, zone) for each in (from_, until)))
+        if period.from_ns is not None and period.until_ns is not None and period.until_ns < period.from_ns:
             raise UsageError(
-                f"the period ends before it begins: from {from_}, until {until}", hint="until is the first moment after"
+                f"the period ends before it begins: from {from_}, until {until}",
+                hint="until is the first day, or nanosecond, after the period",
             )
-        return made
+        return period
 
     @classmethod
     def of_year(cls, zone: str, year: int) -> Period:
-        """A calendar year of a zone. Raises UsageError for what is none."""
+        """Return a calendar year of a zone. Raises UsageError for a year outside the range of 64-bit nanoseconds."""
         number = check_integer("year", year, YEAR_MIN, YEAR_MAX - 1)
         return cls(moment_ns(date(number, 1, 1), zone), moment_ns(date(number + 1, 1, 1), zone))
 
 
 def moment_ns(moment: Moment, zone: str) -> int:
-    """Nanoseconds of a moment: an integer is that already, a date or its ISO text begins at midnight in `zone`."""
+    """Return the nanoseconds of a moment: an integer unchanged; a date, or its ISO text, as its midnight in `zone`."""
     if isinstance(moment, str):
         try:
             moment = date.fromisoformat(moment)
         except ValueError as error:
-            raise UsageError(f"{short_repr(moment)} is no date", hint='a date looks like "2026-03-31"') from error
+            raise UsageError(f"{short_repr(moment)} is not a date", hint="write a date such as 2026-03-31") from error
     if isinstance(moment, date) and not isinstance(moment, datetime):
         if not YEAR_MIN <= moment.year <= YEAR_MAX:
             raise UsageError(
-                f"{moment} does not fit 64 bits of nanoseconds", hint=f"years go from {YEAR_MIN} to {YEAR_MAX}"
+                f"{moment} does not fit 64 bits of nanoseconds", hint=f"give a year from {YEAR_MIN} to {YEAR_MAX}"
             )
-        # Where midnight is skipped or comes twice in a zone, the earlier reading is when the day begins.
+        # If a zone skips or repeats midnight, the day begins at the earlier reading.
         local = datetime(moment.year, moment.month, moment.day, tzinfo=zone_info(zone))
         return (local.astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * 1_000
     return check_integer("moment", moment, I64_MIN, I64_MAX)
 
 
 def local_time(time_ns: int, zone: str) -> datetime:
-    """A moment as the clocks of a zone show it, to the microsecond."""
+    """Return the local time of a zone, to the microsecond."""
     return (EPOCH + timedelta(microseconds=time_ns // 1_000)).astimezone(zone_info(zone))
 
 
 def local_days(times_ns: Array, zone: str) -> Array:
-    """Local days (since 1970-01-01) of many moments: (n,) int64 nanoseconds to (n,) int64.
+    """Return local days since 1970-01-01: (n,) int64 nanoseconds to (n,) int64.
 
-    A zone changes its offset on a whole minute, so each minute is looked up once.
+    Each minute is looked up once, because a zone changes its offset on a whole minute.
     """
     minutes, places = np.unique(times_ns // NS_PER_MINUTE, return_inverse=True)
-    days = np.fromiter(_days(minutes.tolist(), zone), np.int64, minutes.size)
-    found: Array = days[places]
-    return found
+    days: Array = np.fromiter(_days(minutes.tolist(), zone), np.int64, minutes.size)[places]
+    return days
 
 
 def _days(minutes: Iterable[int], zone: str) -> Iterable[int]:
-    there = zone_info(zone)
+    local = zone_info(zone)
     for minute in minutes:
-        yield (EPOCH + timedelta(minutes=minute)).astimezone(there).toordinal() - EPOCH.toordinal()
+        yield (EPOCH + timedelta(minutes=minute)).astimezone(local).toordinal() - EPOCH.toordinal()
 
 
 def utc_day(time_ns: int) -> date:
-    """The UTC day of a moment."""
+    """Return the UTC day of a time."""
     return date.fromordinal(EPOCH.toordinal() + time_ns // NS_PER_DAY)
 
 
 def utc_text(time_ns: int) -> str:
-    """A moment to the second, for people."""
+    """Return a time as text for people, to the second."""
     return local_time(time_ns, "UTC").strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def exact_text(time_ns: int) -> str:
-    """A moment to the nanosecond, as ISO 8601 has it."""
+    """Return a time in ISO 8601, to the nanosecond."""
     return f"{local_time(time_ns, 'UTC'):%Y-%m-%dT%H:%M:%S}.{time_ns % NS_PER_S:09d}Z"

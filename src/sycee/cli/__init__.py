@@ -1,7 +1,7 @@
 """The command line: `sycee`. One file per command group, imported only when its command is called.
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 integrity, 4 unavailable, 130 interrupted.
-stdout is data, stderr is talk: what a command found goes to the one; progress, `error:` and `hint:` to the other.
+stdout has data, stderr has messages: results go to stdout; progress, `note:`, `error:` and `hint:` go to stderr.
 """
 
 from __future__ import annotations
@@ -9,21 +9,37 @@ from __future__ import annotations
 from sycee.cli import early_interrupt  # isort: split
 
 import errno
-import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Final
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
+from sycee.cli import terminal
+from sycee.cli.parameters import convert
+from sycee.cli.terminal import console as console
 from sycee.core import typos
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.terminal_text import printable
 
-if TYPE_CHECKING:
-    from rich.console import Console
+EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# Commands in the order of the help. They are imported when called, so `sycee --help` imports neither numba nor NumPy;
+# for the same reason their help is repeated here.
+COMMANDS: Final = {
+    "pilot": ("pilot:app", "Replay a historic pilot, end to end, on a durable ledger."),
+    "verify": ("verify:verify", "Reread a journal and recompute every balance and every purse from its operations."),
+    "draw": ("draw:app", "Check a published draw: recompute every winner from the published files alone."),
+    "simulate": ("simulate:simulate", "Run random histories with power cuts and damaged disks against a naive twin."),
+    "snapshot": ("snapshot:snapshot", "Write a snapshot of a ledger's state, which makes its next start faster."),
+    "restore": ("restore:restore", "Restore a ledger from a copy of its journal into a new folder."),
+    "checkpoint": ("checkpoint:app", "Sign the position of a ledger, and check a checkpoint's signature."),
+    "key": ("key:app", "Generate a signing key."),
+    "statement": ("statement:statement", "Show the money that an account received and paid."),
+    "export": ("export:export", "Export a ledger's history to Parquet files by day."),
+    "query": ("query:query", "Query an exported ledger in SQL."),
+    "compliance": ("compliance:app", "Check declared facts under several regimes at once."),
+}
 
 
 def _version() -> str:
@@ -38,130 +54,31 @@ app = App(
     version=_version,
     help_flags=["--help", "-h"],
     version_flags=["--version"],
+    default_parameter=Parameter(converter=convert),
     suppress_keyboard_interrupt=False,
 )
-
-# Registered by name: `sycee --help` imports none of these, and so neither numba nor numpy nor matplotlib.
-# The help is repeated here for the same reason.
-app.command(
-    "sycee.cli.pilot:app",
-    name="pilot",
-    help="Replay a historic pilot, end to end, on a durable ledger.",
-    sort_key=1,
-)
-app.command(
-    "sycee.cli.verify:verify",
-    name="verify",
-    help="Reread a ledger's journal and recompute every balance and every purse from the operations.",
-    sort_key=2,
-)
-app.command(
-    "sycee.cli.draw:app",
-    name="draw",
-    help="Check a published draw: recompute every winner from the published files alone.",
-    sort_key=3,
-)
-app.command(
-    "sycee.cli.simulate:simulate",
-    name="simulate",
-    help="Run random histories against power cuts, damaged disks and wild clocks, beside a naive twin.",
-    sort_key=4,
-)
-app.command(
-    "sycee.cli.snapshot:snapshot",
-    name="snapshot",
-    help="Keep a ledger's state on disk, so that its next start is quick.",
-    sort_key=5,
-)
-app.command(
-    "sycee.cli.restore:restore",
-    name="restore",
-    help="Make a ledger's folder again from a copy of its journal.",
-    sort_key=6,
-)
-app.command(
-    "sycee.cli.checkpoint:app",
-    name="checkpoint",
-    help="Say, signed, where a ledger stands, and check what a witness said.",
-    sort_key=7,
-)
-app.command(
-    "sycee.cli.key:app",
-    name="key",
-    help="Make a signing key.",
-    sort_key=8,
-)
-app.command(
-    "sycee.cli.statement:statement",
-    name="statement",
-    help="Say what came in and went out of an account.",
-    sort_key=9,
-)
-app.command(
-    "sycee.cli.export:export",
-    name="export",
-    help="Write a ledger's history to Parquet, by day.",
-    sort_key=10,
-)
-app.command(
-    "sycee.cli.query:query",
-    name="query",
-    help="Ask an exported ledger, in SQL.",
-    sort_key=11,
-)
-app.command(
-    "sycee.cli.compliance:app",
-    name="compliance",
-    help="Judge declared facts under several regimes at once.",
-    sort_key=12,
-)
+for _number, (_name, (_target, _help)) in enumerate(COMMANDS.items()):
+    app.command(f"sycee.cli.{_target}", name=_name, help=_help, sort_key=_number)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. `arguments` are the process's own unless given."""
+    """Run one command and return its exit code. `arguments` default to those of the process."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        terminal.prepare_streams()
         code = _run(tokens)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (`| head`) has what it wanted.
-        _drop_stdout()
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        terminal.discard_stdout()
         return 0
+    except UnavailableError as error:
+        return _report(error)
     except OSError as error:
-        if not _stdout_fails():
+        if not terminal.stdout_fails():
             raise
-        _drop_stdout()
-        return _say(UnavailableError(f"stdout cannot be written: {error.strerror}", hint=_hint_of_disk(error)))
+        terminal.discard_stdout()
+        return _report(UnavailableError(f"stdout cannot be written: {error.strerror}", hint=_hint_of(error)))
     return code
-
-
-def _stdout_fails() -> bool:
-    """Whether stdout is what cannot be written: what it refused is still in its buffer, and is refused again."""
-    try:
-        if getattr(sys.stdout, "write_through", False):  # PYTHONUNBUFFERED: nothing is kept, so a line end is tried
-            sys.stdout.write("\n")
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
-
-
-def _drop_stdout() -> None:
-    """Let Python not fail once more on closing stdout."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return a terminal to write to, plain where NO_COLOR is set or nobody is looking."""
-    from rich.console import Console
-
-    class Terminal(Console):
-        def on_broken_pipe(self) -> None:
-            # Rich calls this while it handles the error, and would itself exit with 1; main() decides here.
-            raise
-
-    # Rich alone would keep bold and dim under NO_COLOR; plain means plain.
-    return Terminal(stderr=stderr, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
 
 
 def _run(tokens: list[str]) -> int:
@@ -175,52 +92,58 @@ def _run(tokens: list[str]) -> int:
             result_action="return_value",
         )
     except CycloptsError as error:
-        return _say(UsageError(_one_line(error), hint=_usage_hint(tokens)))
+        return _report(UsageError(_one_line(error), hint=_usage_hint(tokens)))
     except SyceeError as error:
-        return _say(error)
+        return _report(error)
     except BrokenPipeError:
         raise
     except OSError as error:
         if error.filename is None:
             raise
-        return _say(UnavailableError(f"{error.filename}: {error.strerror}", hint=_hint_of_disk(error)))
+        return _report(UnavailableError(f"{error.filename}: {error.strerror}", hint=_hint_of(error)))
     except KeyboardInterrupt as interrupt:
-        # A command that had done its work by then says so itself.
-        left = f"; {interrupt.args[0]}" if interrupt.args else _left_behind(tokens)
+        # A command that had finished its work raises KeyboardInterrupt with a message.
+        left = f"; {interrupt.args[0]}" if interrupt.args else _after_interrupt(tokens)
         sys.stderr.write(f"\ninterrupted{left}\n")
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
-def _left_behind(tokens: list[str]) -> str:
-    """What an interrupted command leaves behind: a pilot keeps what it wrote where it was told to."""
+def _after_interrupt(tokens: list[str]) -> str:
+    """Return what an interrupted command has left: a pilot's journal is in the folder of --data, if given."""
     if tokens[:1] == ["restore"]:
         return "; nothing was restored"
     if tokens[:1] != ["pilot"]:
         return "; nothing was changed"
     if any(each.split("=")[0] == "--data" for each in tokens):
-        return ": the journal is whole; the same command goes on from where it stopped"
-    return ": the journal is whole; with --data it would have been kept, to go on from there"
+        return ": the journal is whole; the same command continues from here"
+    return ": the journal was whole; give --data to keep it and continue from there"
 
 
-def _hint_of_disk(error: OSError) -> str | None:
+def _hint_of(error: BaseException | None) -> str | None:
+    """Return the next step after an error of the operating system."""
+    if not isinstance(error, OSError):
+        return None
     if error.errno == errno.EROFS:
-        return "the file system is read-only; name a place on another one"
+        return "the file system is read-only: name a path on another one"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk or the quota is full; make room, or name a place on another disk"
-    return None
+        return "the disk or the quota is full: free some space, or name a path on another disk"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "check the permissions of the path, or name a path that you may use"
+    return "check the path"
 
 
-def _say(error: SyceeError) -> int:
-    """Print an error with its hint, texts from files escaped, and return its exit code."""
-    lines = [*f"error: {error.message}".split("\n"), *([f"hint: {error.hint}"] if error.hint else [])]
+def _report(error: SyceeError) -> int:
+    """Print an error with its hint, escape unprintable characters, and return its exit code."""
+    hint = error.hint or _hint_of(error.__cause__)
+    lines = [*f"error: {error.message}".split("\n"), *([f"hint: {hint}"] if hint else [])]
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
     return error.exit_code
 
 
 def _one_line(error: CycloptsError) -> str:
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
-        # cyclopts would import every command to write this sentence.
+        # cyclopts would import every command for its own message.
         return _unknown_command(error.unused_tokens[0], error.app or app)
     error.verbose = False
     return " ".join(str(error).split())
@@ -236,15 +159,15 @@ def _unknown_command(word: str, group: App) -> str:
 
 
 def _usage_hint(tokens: list[str]) -> str:
-    # A mistyped group or command is no name to ask help of: stop at the first word that is not one.
-    known: list[str] = []
+    # Name the command up to the first word that is not a command: a mistyped one has no help.
+    words: list[str] = []
     command: App = app
     for token in tokens:
         if token.startswith("-") or token not in list(command):
             break
         command = command[token]
-        known.append(token)
-    return " ".join(["sycee", *known, "--help"]) + " shows what there is"
+        words.append(token)
+    return " ".join(["sycee", *words, "--help"]) + " lists commands and options"
 
 
 early_interrupt.release()

@@ -1,115 +1,123 @@
-"""`sycee checkpoint`: say, signed, where a ledger stands; and check what somebody else said."""
+"""`sycee checkpoint`: sign the position of a ledger, and check a checkpoint's signature."""
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from sycee.cli import console
+from sycee.cli.ledgers import circulation, journal_of
+from sycee.cli.parameters import AsJson, LedgerFolder
+from sycee.cli.terminal import console, note, show, show_json
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.storage.table_storage import TableStorage
 
 if TYPE_CHECKING:
     from sycee.core.keys import PublicKey
     from sycee.ledger.state import LedgerState
     from sycee.sequencer.checkpoint import Checkpoint, Position
 
-app = App(name="checkpoint", help="Say, signed, where a ledger stands, and check what a witness said.")
+app = App(name="checkpoint", help="Sign the position of a ledger, and check a checkpoint's signature.")
 
-KEY_TEXT_BYTES_MAX = 1_024  # a public key has 75 characters
-KEY_SHOWN_MAX = 100  # of a name that is none
+KEY_TEXT_BYTES_MAX: Final = 1_024  # a public key has 75 characters
+KEY_SHOWN_MAX: Final = 100  # characters of an invalid key in an error
+PATH_MAX: Final = 4_096  # of Linux
 
 
 @app.command
 def create(
-    folder: Annotated[Path, Parameter(help="The ledger's folder, as given to --data or Ledger.open.")],
+    folder: LedgerFolder,
     /,
     *,
-    key: Annotated[Path, Parameter(help="File with the private key of who signs.")],
-    signer: Annotated[str, Parameter(help="Id of the person who signs, as the ledger knows it.")],
-    out: Annotated[Path | None, Parameter(help="Write the checkpoint to this new file, not to stdout.")] = None,
+    key: Annotated[Path, Parameter(help="File with the private key of the signer.")],
+    signer: Annotated[str, Parameter(help="Id of the person who signs, as UUID text.")],
+    out: Annotated[Path | None, Parameter(help="Write the checkpoint to this new file instead of stdout.")] = None,
 ) -> int:
-    """Replay the ledger to its last frame and sign where it stands then.
+    """Replay the ledger to its last frame and sign its position.
 
-    Writes nothing to the folder and takes no lock. Give the file away: it shows later that the journal was not changed.
+    Neither writes to the folder nor locks it. Give the file to somebody else: it proves later that the journal was not
+    changed.
     """
     from sycee.core import ids
     from sycee.core.keys import SigningKey
+    from sycee.core.output_files import refuse_inside, require_place
     from sycee.sequencer import checkpoint
 
     person = ids.parse(signer)
     signing_key = SigningKey.load(key)
-    if out is not None and out.exists():
-        raise UsageError(f"{out} is there already", hint="choose another name: an older checkpoint may be needed")
+    if out is not None:
+        require_place(out)
+        refuse_inside(out, folder, "--out")
+        if out.exists():
+            raise UsageError(f"{out} exists already", hint="choose another name: you may need the older checkpoint")
     with console(stderr=True).status("reading the journal"):
         state, position = _position(folder)
-    made = checkpoint.sign(position, person, signing_key)
-    talk = console(stderr=True)
-    if signing_key.public not in checkpoint.witness_keys(state, made):
-        note = f"the ledger knows no witness {signer} with this key: who checks it needs {signing_key.public}"
-        talk.print(f"note: {note}", markup=False, soft_wrap=True)
+    signed = checkpoint.sign(position, person, signing_key)
+    if signing_key.public not in checkpoint.witness_keys(state, signed):
+        note(
+            f"note: the ledger has no witness {signer} with this key; to check the checkpoint, others need "
+            f"{signing_key.public}"
+        )
     if out is None:
-        print(made.text(), end="")
+        print(signed.text(), end="")
     else:
-        made.save(out)
-        talk.print(f"checkpoint of frame {position.sequence:,} written to {out}", markup=False, soft_wrap=True)
+        signed.save(out)
+        note(f"checkpoint of frame {position.sequence:,} written to {out}")
     return 0
 
 
 @app.command
 def verify(
-    file: Annotated[Path, Parameter(help="The checkpoint's file.")],
+    file: Annotated[Path, Parameter(help="File with the checkpoint.")],
     /,
     *,
-    key: Annotated[str, Parameter(help="The witness's public key, or a file that holds it.")],
-    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
+    key: Annotated[str, Parameter(help="Public key of the witness, or a file with it.")],
+    json_: AsJson = False,
 ) -> int:
-    """Check who signed a checkpoint, and say where the ledger stood. Whether it still does, `sycee verify` says."""
+    """Check the signature of a checkpoint and show its position; `sycee verify` compares it with a ledger."""
     from sycee.core import ids
     from sycee.sequencer import checkpoint
 
-    public, said = public_key(key), checkpoint.Checkpoint.load(file)
+    public, loaded = public_key(key), checkpoint.Checkpoint.load(file)
     try:
-        checkpoint.verify(said, public)
+        checkpoint.verify(loaded, public)
     except IntegrityError as error:
         if json_:
-            print(json.dumps({"ok": False, "error": error.message}))
+            show_json({"ok": False, "error": error.message})
         raise
-    signer = ids.format(said.signer)
+    signer, position = ids.format(loaded.signer), loaded.position
     if json_:
-        print(json.dumps({"ok": True, "signer": signer, "key": str(public)} | _as_json(said)))
+        show_json({"ok": True, "signer": signer, "key": str(public)} | _as_json(loaded))
         return 0
-    position = said.position
-    terminal = console()
-    terminal.print(f"{file} is signed by {public}.", style="bold", markup=False, soft_wrap=True)
-    for line in (
+    show(f"{file} is signed by {public}.", style="bold")
+    show(
         f"witness {signer}",
         f"ledger {position.ledger_id.hex()}, epoch {position.epoch}, frame {position.sequence:,}",
-        *(f"in circulation: {_supply(number, amount)}" for number, amount in position.supply.items()),
+        *(circulation(number, amount) for number, amount in position.supply.items()),
         f"state digest {position.state_digest.hex()}",
-    ):
-        terminal.print(line, markup=False, soft_wrap=True)
+    )
     return 0
 
 
 def public_key(text: str) -> PublicKey:
-    """A public key as `sycee key new` prints it, or the file that this was written to. Raises UsageError."""
+    """Return the public key in a text such as `sycee key new` prints, or in a file with this text.
+
+    Raises UsageError for anything else, UnavailableError if the file cannot be read.
+    """
+    from sycee.core.input_files import read_bytes
     from sycee.core.keys import PublicKey
 
-    if "-----BEGIN" in text:
-        return PublicKey.parse(text)  # which says what that is, and repeats nothing of it
+    if "-----BEGIN" in text or (text.partition(":")[2] and not os.path.lexists(text)):
+        return PublicKey.parse(text)  # its errors do not repeat the text, which may be a private key
     try:
-        if text.partition(":")[2] and not Path(text).exists():
-            return PublicKey.parse(text)
-        with Path(text).open(encoding="ascii", errors="replace") as file:
-            content = file.read(KEY_TEXT_BYTES_MAX)
-    except OSError as error:
+        if len(text) > PATH_MAX:
+            raise UsageError("too long for a path")
+        content = read_bytes(Path(text), KEY_TEXT_BYTES_MAX, "key file").decode("ascii", errors="replace")
+    except UsageError as error:
         raise UsageError(
-            f"{text[:KEY_SHOWN_MAX]} is neither a public key nor a file that can be read: {error.strerror}",
-            hint='a public key looks like "ed25519:" and 64 hexadecimal digits',
+            f"{text[:KEY_SHOWN_MAX]} is neither a public key nor a file that holds one",
+            hint='a public key is "ed25519:" and 64 hexadecimal digits',
         ) from error
     try:
         return PublicKey.parse(content)
@@ -118,17 +126,15 @@ def public_key(text: str) -> PublicKey:
 
 
 def _position(folder: Path) -> tuple[LedgerState, Position]:
-    """The state after a ledger's last frame, and where that is."""
+    """Return the state after a ledger's last frame, and its position."""
     from sycee.journal.journal import Journal
     from sycee.ledger.state import LedgerState
     from sycee.sequencer.applier import Applier
     from sycee.sequencer.checkpoint import Position
-    from sycee.sequencer.folders import journal_disk
+    from sycee.storage.table_storage import TableStorage
 
-    disk = journal_disk(folder)
-    if not Journal.exists(disk):
-        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    journal, state, epoch = Journal.open(disk, read_only=True), LedgerState(TableStorage()), 0
+    journal = Journal.open(journal_of(folder), read_only=True)
+    state, epoch = LedgerState(TableStorage()), 0
     try:
         for frame in journal.recover():
             Applier(state).replay(frame)
@@ -136,12 +142,12 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
     finally:
         journal.close()
     if not epoch:
-        raise UsageError(f"{folder} holds a ledger without a frame", hint="there is nothing yet to say about it")
+        raise UsageError(f"the ledger in {folder} has no frame", hint="write to the ledger first")
     return state, Position.of(state, ledger_id=journal.ledger_id, epoch=epoch, anchor=journal.anchor)
 
 
-def _as_json(said: Checkpoint) -> dict[str, Any]:
-    position = said.position
+def _as_json(loaded: Checkpoint) -> dict[str, Any]:
+    position = loaded.position
     return {
         "ledger": position.ledger_id.hex(),
         "epoch": position.epoch,
@@ -150,12 +156,3 @@ def _as_json(said: Checkpoint) -> dict[str, Any]:
         "state_digest": position.state_digest.hex(),
         "supply": {f"{number:03d}": amount for number, amount in position.supply.items()},
     }
-
-
-def _supply(number: int, amount: int) -> str:
-    from sycee.core import money
-
-    try:
-        return money.format(amount, money.currency(number), code=True)
-    except UsageError:
-        return f"{amount:,} minor units of book {number}"

@@ -72,15 +72,14 @@ def check(
     inputs.check_outputs({"--output": output, "--picture": picture}, networks)
     judged = inputs.judge(networks)
     report = _render(judged, form, everything, columns() if output is None else None)
+    if picture is not None:
+        from sycee.compliance.reports.picture import svg
+
+        write_file(picture, svg(judged).encode())
     if output is None:
         print(report, end="")
     else:
         write_file(output, report.encode())
-    if picture is not None:
-        from sycee.compliance.reports import picture as drawing
-
-        write_file(picture, drawing.svg(judged).encode())
-    if output is not None:
         console(stderr=True).print(f"{judged.headline} Written to {output}", markup=False, soft_wrap=True)
     return STOPPED if judged.report.stops else 0
 

@@ -38,11 +38,7 @@ class Inputs:
     """The options of a command that judges: profiles, lists and the day."""
 
     profile: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--profile",
-            help="A shipped profile by name, or a TOML file [default: all shipped]. May be repeated.",
-        ),
+        list[str] | None, Parameter(help="A shipped profile, or a TOML file [default: all shipped]. May be repeated.")
     ] = None
     list_: Lists = None
     at: At = None

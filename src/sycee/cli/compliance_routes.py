@@ -33,12 +33,10 @@ def routes(
     flow: Annotated[str | None, Parameter(help="A declared flow, instead of FROM and TO.")] = None,
     purpose: Annotated[str | None, Parameter(help="The purpose, such as payment.")] = None,
     class_: Annotated[
-        list[str] | None,
-        Parameter(name="--class", help="A class of the data, such as personal. May be repeated."),
+        list[str] | None, Parameter(name="--class", help="A class of the data, such as personal. May be repeated.")
     ] = None,
     subject_state: Annotated[
-        list[str] | None,
-        Parameter(help="A state where the persons live whose data it is. May be repeated."),
+        list[str] | None, Parameter(help="A state where the persons live whose data it is. May be repeated.")
     ] = None,
     origin: Annotated[str | None, Parameter(help="The state where the data arose.")] = None,
     currency: Annotated[str | None, Parameter(help="The currency of the payment, by ISO 4217.")] = None,
@@ -104,10 +102,7 @@ def split(
     second: Annotated[str, Parameter(help="The other profile.")],
     /,
     *,
-    first_state: Annotated[
-        list[str] | None,
-        Parameter(help="A state of the first bloc, whatever its profile touches. May be repeated."),
-    ] = None,
+    first_state: Annotated[list[str] | None, Parameter(help="A state of the first bloc. May be repeated.")] = None,
     second_state: Annotated[list[str] | None, Parameter(help="A state of the second bloc. May be repeated.")] = None,
     list_: Lists = None,
     at: At = None,

@@ -1,26 +1,29 @@
-"""`sycee key`: make a signing key."""
+"""`sycee key`: generate a signing key."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-app = App(name="key", help="Make a signing key.")
+from sycee.cli.terminal import note
+
+app = App(name="key", help="Generate a signing key.")
 
 
 @app.command
 def new(
-    file: Annotated[Path, Parameter(help="Where the private key goes: a new file that its owner alone can read.")],
+    file: Annotated[Path, Parameter(help="New file for the private key, which its owner alone can read.")],
     /,
     *,
-    p256: Annotated[bool, Parameter(negative="", help="ECDSA on P-256, as most secure hardware has it.")] = False,
+    p256: Annotated[bool, Parameter(negative="", help="Use ECDSA on P-256, which most secure hardware supports.")] = (
+        False
+    ),
 ) -> int:
-    """Make a signing key from this machine's entropy, and print its public key, which may be shown to anybody.
+    """Generate a signing key from this machine's entropy, and print its public key.
 
-    Ed25519, unless --p256 is given. The file is not protected by a password.
+    The algorithm is Ed25519 unless --p256 is given. The file has no password. The public key may be published.
     """
     from sycee.core.keys import SigningKey
 
@@ -29,7 +32,7 @@ def new(
     try:
         print(key.public, flush=True)
     except OSError:
-        # The key stays: who has it can use it, once somebody knows its public half.
-        sys.stderr.write(f"note: the private key is in {file}, and its public key is {key.public}\n")
+        # The key remains usable if its owner learns the public key.
+        note(f"note: the private key is in {file}, and its public key is {key.public}")
         raise
     return 0

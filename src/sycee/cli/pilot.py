@@ -6,18 +6,19 @@ import json
 import os
 import resource
 import tempfile
-from collections.abc import Sequence
+import time
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter, Token
+from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from sycee.cli import console
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import UnavailableError
+from sycee.core.extras import extra
 from sycee.core.output_files import refuse_inside, require_place
 
 if TYPE_CHECKING:
@@ -32,19 +33,10 @@ SEED_MAX = 2**63 - 1
 TABLE_WIDTH_MAX = 1_000  # wider than any table, so that no figure is cut where the terminal is narrow
 
 
-def _folder(_: Any, tokens: Sequence[Token]) -> Path:
-    """Return the folder of --data. An empty value, as from an unset variable, is refused."""
-    if not tokens[0].value:
-        raise UsageError("--data is empty", hint="name a folder, or leave --data out")
-    return Path(tokens[0].value)
-
-
 @app.command
 def luohu(
     *,
-    data: Annotated[
-        Path | None, Parameter(help="Store ledger and draw in this folder, or continue there.", converter=_folder)
-    ] = None,
+    data: Annotated[Path | None, Parameter(help="Store ledger and draw in this folder, or continue there.")] = None,
     seed: Annotated[int, Parameter(help="Seed of all synthetic data.", validator=Number(gte=0, lte=SEED_MAX))] = 2020,
     scale: Annotated[float, Parameter(help="Size; 1 is the published size.", validator=Number(gte=0.001, lte=1))] = 1.0,
     report: Annotated[Path | None, Parameter(help="Write the page with plots to this file.")] = None,
@@ -98,6 +90,8 @@ def luohu(
 
 def _check_report(path: Path, data: Path | None) -> None:
     """Raise UsageError or UnavailableError before the replay if the report cannot be written after it."""
+    with extra("report"):
+        import matplotlib as mpl  # noqa: F401
     if data is not None:
         refuse_inside(path, data, "--report")
     require_place(path)
@@ -109,21 +103,10 @@ class _Bars:
     """Progress on stderr: a bar with rates per phase on a terminal, else a line per phase."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from sycee.core import progress_bar
 
         self._terminal = console(stderr=True)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<26}"),
-            BarColumn(bar_width=28),
-            TextColumn("{task.fields[shown]:>34}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._terminal,
-            disable=not self._terminal.is_terminal,
-        )
-        self._unit = ""
-        self._title = ""
+        self._progress = progress_bar.new(self._terminal)
 
     def __enter__(self) -> _Bars:
         self._progress.__enter__()
@@ -133,35 +116,26 @@ class _Bars:
         self._progress.__exit__(*error)
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
-        """Begin a phase. `total` is None if its length is unknown."""
-        import time
-
-        self._title, self._unit, self._total = title, unit, total
-        self._begun = time.perf_counter()
-        self._task = self._progress.add_task(title, total=total, shown="")
+        """Begin a phase; `total` is None if its length is unknown."""
+        self._title, self._total, self._unit, self._begin = title, total, unit, time.perf_counter()
+        self._task = self._progress.add_task(title, total=total, unit=unit)
 
     def advance(self, done: float) -> None:
-        """Show that `done` of the phase's total are done."""
-        self._progress.update(self._task, completed=done, shown=self._rate(done))
+        """Set how much of the phase's total is done."""
+        self._progress.update(self._task, completed=done)
 
     def end(self) -> None:
         """End the phase."""
-        done = self._total or 0
-        self._progress.update(self._task, total=self._total or 1, completed=self._total or 1, shown=self._rate(done))
+        self._progress.update(self._task, completed=self._total)
+        self._progress.stop_task(self._task)
         if not self._terminal.is_terminal:
-            self._terminal.print(f"{self._title:<26} {self._rate(done)}")
+            seconds, done = time.perf_counter() - self._begin, self._total
+            rate = f"{done:,} {self._unit}, {done / max(seconds, 1e-9):,.0f}/s" if done and self._unit else ""
+            self._terminal.print(f"{self._title:<26} {rate or f'{seconds:.2f} s'}")
 
     def note(self, finding: str) -> None:
         """Print something unusual that lost nothing."""
         self._terminal.print(f"note: {finding}", soft_wrap=True, markup=False)
-
-    def _rate(self, done: float) -> str:
-        import time
-
-        seconds = time.perf_counter() - self._begun
-        return (
-            f"{done:,} {self._unit}, {done / max(seconds, 1e-9):,.0f}/s" if done and self._unit else f"{seconds:.2f} s"
-        )
 
 
 def _table(outcome: Outcome) -> Table:

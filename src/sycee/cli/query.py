@@ -1,38 +1,37 @@
-"""`sycee query`: SQL over a ledger's archive, without a way to anything else."""
+"""`sycee query`: SQL over a ledger's archive, without access to anything else."""
 
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
-from sycee.cli import console
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import note, print_table, show, show_json, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from sycee.archive.query import Query, QueryResult
 
-    from sycee.archive.query import Answer, Query
-
-ROWS_SHOWN_MAX = 1_000  # of a table for people
-TABLE_WIDTH_MAX = 10_000  # wider than any table, so that no value is cut where the terminal is narrow
+ROWS_SHOWN_MAX: Final = 1_000  # of a table for people
 
 
 def query(
     folder: Annotated[Path, Parameter(help="A ledger's folder with an archive in it, or the archive itself.")],
-    sql: Annotated[str | None, Parameter(help="One SELECT. Without it: the views and their columns.")] = None,
+    sql: Annotated[str | None, Parameter(help="One SELECT; without it, list the views and their columns.")] = None,
     /,
     *,
-    csv_: Annotated[bool, Parameter(name="--csv", negative="", help="Print the rows as CSV to stdout.")] = False,
-    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
+    csv_: Annotated[bool, Parameter(name="--csv", negative="", help="Print all rows as CSV to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
-    """Ask an archive, in SQL: movements, lines, operations, frames, accounts, balances, purses, programmes, currencies.
+    """Query an archive in SQL.
 
-    It stands where the last `sycee export` ended. DuckDB reads the archive's files and nothing else: no other file, no
+    Views: movements, lines, operations, frames, accounts, balances, purses, programmes, currencies.
+
+    The archive ends with the last `sycee export`. DuckDB reads the archive's files and nothing else: no other file, no
     network, no extension.
     """
     from sycee.archive.query import Query
@@ -46,87 +45,46 @@ def query(
         if sql is None:
             _show_views(opened, json_=json_)
             return 0
-        answer = opened.run(sql)
+        result = opened.run(sql)
         if csv_:
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(answer.names)
-            writer.writerows(answer.rows)
+            writer.writerow(result.names)
+            writer.writerows(result.rows)
         elif json_:
-            rows = list(answer.values())
-            print(
-                json.dumps(
-                    {"frame": manifest.frame, "columns": answer.names, "types": answer.types, "rows": rows},
-                    ensure_ascii=False,
-                )
-            )
+            rows = list(result.values())
+            show_json({"frame": manifest.frame, "columns": result.names, "types": result.types, "rows": rows})
         else:
-            _show(answer)
+            _show(result)
         until = f" of {utc_text(manifest.time_ns)}" if manifest.frame else ""
-        console(stderr=True).print(f"as of frame {manifest.frame:,}{until}", soft_wrap=True)
+        note(f"as of frame {manifest.frame:,}{until}")
     return 0
 
 
-def _show(answer: Answer) -> None:
-    table = _table()
-    for column, name in enumerate(answer.names):
-        table.add_column(name, justify="right" if answer.is_number(column) else "left", no_wrap=True)
-    for row in islice(answer.rows, ROWS_SHOWN_MAX):
-        table.add_row(*(_printable(value) for value in row))
-    print_table(table)
-    if next(answer.rows, None) is not None:
-        console(stderr=True).print(f"the first {ROWS_SHOWN_MAX:,} rows; --csv and --json give all", soft_wrap=True)
+def _show(result: QueryResult) -> None:
+    from rich.markup import escape
+
+    from sycee.core.terminal_text import printable
+
+    numbers = tuple(name for column, name in enumerate(result.names) if result.is_number(column))
+    shown = table(*result.names, numbers=numbers)
+    for row in islice(result.rows, ROWS_SHOWN_MAX):
+        shown.add_row(*("" if value is None else escape(printable(value)) for value in row))
+    print_table(shown)
+    if next(result.rows, None) is not None:
+        note(f"these are the first {ROWS_SHOWN_MAX:,} rows; --csv and --json print all")
 
 
 def _show_views(opened: Query, *, json_: bool) -> None:
+    from dataclasses import asdict
+
     from sycee.archive.schema import VIEWS
 
     if json_:
-        print(
-            json.dumps(
-                {
-                    name: [
-                        {"name": column.name, "type": column.type, "meaning": column.meaning}
-                        for column in opened.columns(name)
-                    ]
-                    for name in VIEWS
-                }
-            )
-        )
+        show_json({name: [asdict(column) for column in opened.columns(name)] for name in VIEWS})
         return
-    terminal = console()
     for name, view in VIEWS.items():
-        terminal.print(f"{name}: {view.meaning}", style="bold", soft_wrap=True)
-        table = _table(show_header=False)
+        show(f"{name}: {view.meaning}", style="bold")
+        shown = table(ruled=False)
         for column in opened.columns(name):
-            table.add_row(f"  {column.name}", column.type, column.meaning)
-        print_table(table)
-
-
-def _table(*, show_header: bool = True) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    return Table(
-        box=SIMPLE_HEAD if show_header else None,
-        show_header=show_header,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0) if show_header else (0, 2, 0, 0),
-    )
-
-
-def print_table(table: Table) -> None:
-    """Print a table as wide as it needs to be, whatever the terminal's width, so that nothing of it is cut."""
-    terminal = console()
-    terminal.width = TABLE_WIDTH_MAX
-    with terminal.capture() as captured:
-        terminal.print(table)
-    # Cells are filled up to their column's width; the last need not be.
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
-
-
-def _printable(value: str | None) -> str:
-    """A value for a terminal: what could move its cursor is shown as what it is, and mark-up is none."""
-    from rich.markup import escape
-
-    return "" if value is None else escape("".join(each if each.isprintable() else repr(each)[1:-1] for each in value))
+            shown.add_row(f"  {column.name}", column.type, column.meaning)
+        print_table(shown)

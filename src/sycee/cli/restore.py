@@ -1,55 +1,58 @@
-"""`sycee restore`: make a ledger's folder again from a copy of its journal."""
+"""`sycee restore`: restore a ledger from a copy of its journal."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli import console
+from sycee.cli.ledgers import journal_of
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import console, show, show_json
 
 if TYPE_CHECKING:
     from sycee.sequencer.restore import Restored
 
 
 def restore(
-    source: Annotated[Path, Parameter(help="A folder with a copy of the ledger: a backup, or a dead machine's disk.")],
-    target: Annotated[Path, Parameter(help="Where the ledger goes on: a folder that is empty or not there yet.")],
+    source: Annotated[Path, Parameter(help="Folder with a copy of the ledger: a backup, or the disk of a machine.")],
+    target: Annotated[Path, Parameter(help="Folder for the restored ledger, empty or new.")],
     /,
     *,
-    cut_tail: Annotated[bool, Parameter(negative="", help="Give up a last frame of SOURCE that is in doubt.")] = False,
-    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
+    cut_tail: Annotated[bool, Parameter(negative="", help="Discard a last frame of SOURCE that is in doubt.")] = False,
+    json_: AsJson = False,
 ) -> int:
-    """Copy a ledger into a new folder, checked from its first byte, and begin a new epoch there.
+    """Copy a ledger into a new folder, check the journal from its first byte, and begin a new epoch.
 
-    SOURCE is not changed. Should whoever wrote to it come back, the new epoch tells its frames from those of TARGET.
+    SOURCE is not changed. If its former owner writes to it again, the epoch tells those frames from the frames of
+    TARGET.
     """
+    from sycee.core.output_files import refuse_inside
     from sycee.sequencer.restore import restore as copy
 
-    made = None
+    journal_of(source)
+    refuse_inside(target, source, "TARGET")
+    result = None
     try:
         with console(stderr=True).status("reading the journal") as status:
-            made = copy(
+            result = copy(
                 source, target, cut_tail=cut_tail, progress=lambda frames: status.update(f"{frames:,} frames read")
             )
-        return _show(made, source, target, json_=json_)
+        _show(result, source, target, json_=json_)
     except KeyboardInterrupt:
-        if made is None:
+        if result is None:
             raise
-        raise KeyboardInterrupt(f"{target} holds the ledger: what comes now is epoch {made.epoch}") from None
-
-
-def _show(made: Restored, source: Path, target: Path, *, json_: bool) -> int:
-    if json_:
-        print(json.dumps(asdict(made)))
-        return 0
-    terminal = console()
-    terminal.print(f"{target} holds the ledger of {source}.", style="bold", markup=False, soft_wrap=True)
-    terminal.print(f"{made.frames:,} frames; what comes now is epoch {made.epoch}")
-    for finding in made.findings:
-        terminal.print(f"note: {finding}", style="yellow", markup=False, soft_wrap=True)
-    terminal.print(f"state digest {made.digest}", soft_wrap=True)
+        raise KeyboardInterrupt(f"{target} holds the ledger, now in epoch {result.epoch}") from None
     return 0
+
+
+def _show(result: Restored, source: Path, target: Path, *, json_: bool) -> None:
+    if json_:
+        show_json(asdict(result))
+        return
+    show(f"{source} was restored to {target}", style="bold")
+    show(f"{result.frames:,} frames; the next frame begins epoch {result.epoch}")
+    show(*(f"note: {finding}" for finding in result.findings), style="yellow")
+    show(f"state digest {result.digest}")

@@ -1,42 +1,27 @@
-"""`sycee snapshot`: keep a ledger's state on disk, so that its next start is quick."""
+"""`sycee snapshot`: write a snapshot of a ledger's state."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-
-from sycee.cli import console
+from sycee.cli.ledgers import journal_of
+from sycee.cli.parameters import AsJson, LedgerFolder
+from sycee.cli.terminal import console, note, show, show_json
 
 
-def snapshot(
-    folder: Annotated[Path, Parameter(help="The ledger's folder, as given to --data or Ledger.open.")],
-    /,
-    *,
-    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
-) -> int:
-    """Write a snapshot of the ledger's state, so that its next start need not replay what came before.
+def snapshot(folder: LedgerFolder, /, *, json_: AsJson = False) -> int:
+    """Write a snapshot of the ledger's state, so that its next start replays later frames only.
 
-    Takes the folder for itself while it does. The journal stays what it is: a snapshot proves nothing.
+    Locks the folder meanwhile. A snapshot proves nothing; the journal is unchanged.
     """
-    from sycee.core.errors import UsageError
-    from sycee.journal.journal import Journal
     from sycee.sequencer.embedded import Ledger
-    from sycee.sequencer.folders import journal_disk
 
-    if not Journal.exists(journal_disk(folder)):
-        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    talk = console(stderr=True)
-    with talk.status("reading the ledger"), Ledger.open(folder, snapshot_frames=None) as ledger:
-        for finding in ledger.sequencer.findings:
-            talk.print(f"note: {finding}", markup=False, soft_wrap=True)
+    journal_of(folder)
+    with console(stderr=True).status("reading the ledger"), Ledger.open(folder, snapshot_frames=None) as ledger:
+        note(*(f"note: {finding}" for finding in ledger.sequencer.findings))
         sequence = ledger.sequencer.durable_sequence
         name = ledger.snapshot()
     path = folder / "snapshots" / name
     if json_:
-        print(json.dumps({"file": str(path), "sequence": sequence, "bytes": path.stat().st_size}))
+        show_json({"file": str(path), "sequence": sequence, "bytes": path.stat().st_size})
     else:
-        console().print(f"{path}: the state after frame {sequence:,}", markup=False, soft_wrap=True)
+        show(f"{path}: the state after frame {sequence:,}")
     return 0

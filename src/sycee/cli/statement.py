@@ -2,128 +2,114 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from sycee.cli import console
+from sycee.cli.ledgers import replay
+from sycee.cli.parameters import AsJson, LedgerFolder
+from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from sycee.archive.packets import Packet
     from sycee.archive.statements import Statement, Total
 
 
 def statement(
-    folder: Annotated[Path, Parameter(help="The ledger's folder, as given to --data or Ledger.open.")],
-    account: Annotated[str, Parameter(help="The account's id.")],
+    folder: LedgerFolder,
+    account: Annotated[str, Parameter(help="Id of the account, as UUID text.")],
     /,
     *,
-    year: Annotated[int | None, Parameter(help="A calendar year.")] = None,
-    from_: Annotated[str | None, Parameter(name="--from", help="The first day, as in 2026-03-01.")] = None,
-    until: Annotated[str | None, Parameter(help="The first day that is no longer in it.")] = None,
-    csv_: Annotated[Path | None, Parameter(name="--csv", help="Write it as CSV to this file.")] = None,
-    pdf: Annotated[Path | None, Parameter(help="Write it as PDF to this file.")] = None,
-    title: Annotated[str | None, Parameter(help="What stands at the head of the PDF.")] = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
+    year: Annotated[int | None, Parameter(help="Show one calendar year.")] = None,
+    from_: Annotated[str | None, Parameter(name="--from", help="Begin with this day, such as 2026-03-01.")] = None,
+    until: Annotated[str | None, Parameter(help="End before this day.")] = None,
+    csv_: Annotated[Path | None, Parameter(name="--csv", help="Write the statement as CSV to this file.")] = None,
+    pdf: Annotated[Path | None, Parameter(help="Write the statement as PDF to this file.")] = None,
+    title: Annotated[str | None, Parameter(help="Set the title of the PDF.")] = None,
+    json_: AsJson = False,
 ) -> int:
-    """Say what came in and went out of an account: all of it, a year, or from one day on and before another.
+    """Show the money that an account received and paid: in all, in a year, or from one day until before another.
 
-    Days begin at midnight where the account's currency is at home. The ledger is only read, and not locked.
+    Days begin at midnight in the time zone of the account's currency. The ledger is only read, without a lock.
     """
     from sycee.archive import statements
-    from sycee.cli.export import replayed
     from sycee.core import ids
+    from sycee.core.output_files import refuse_inside, require_distinct, require_place
 
     if year is not None and (from_ is not None or until is not None):
-        raise UsageError("--year is a period by itself", hint="leave it out, or leave out --from and --until")
+        raise UsageError("--year excludes --from and --until", hint="give either a year or days")
     if title is not None and pdf is None:
-        raise UsageError("--title stands at the head of a PDF, and none is asked for", hint="name its file with --pdf")
+        raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")
     number = ids.parse(account)
-    ledger = replayed(folder)
-    with_digest = pdf is not None or json_  # only there is it shown, and it takes a while
+    outputs = {"--csv": csv_, "--pdf": pdf}
+    require_distinct(outputs)
+    for option, path in outputs.items():
+        if path is not None:
+            require_place(path)
+            refuse_inside(path, folder, option)
+    if pdf is not None:
+        from sycee.archive import statement_pdf  # noqa: F401 - without the extra "pdf", fail before reading the ledger
+    ledger = replay(folder)
+    with_digest = pdf is not None or json_  # shown only there, and slow to compute
     if year is not None:
         found = statements.statement_of_year(ledger, number, year, with_packets=True, with_state_digest=with_digest)
     else:
         found = statements.statement(
             ledger, number, from_=from_, until=until, with_packets=True, with_state_digest=with_digest
         )
-    talk = console(stderr=True)
-    for path, content in _files(found, csv_, pdf, title):
-        _write(path, content)
-        talk.print(f"{found.rows.size:,} lines written to {path}", markup=False, soft_wrap=True)
+    _write(found, csv_, pdf, title)
     if json_:
-        print(json.dumps(_as_json(found)))
+        show_json(_as_json(found))
     elif csv_ is None and pdf is None:
         _show(found)
     return 0
 
 
-def _files(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None) -> list[tuple[Path, bytes]]:
-    made = []
+def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None) -> None:
+    from sycee.core.output_files import write_file
+
+    written = f"{found.rows.size:,} lines written to"
     if csv_ is not None:
         from sycee.archive import statement_csv
 
-        made.append((csv_, statement_csv.text(found).encode()))
+        write_file(csv_, statement_csv.text(found).encode())
+        note(f"{written} {csv_}")
     if pdf is not None:
         from sycee.archive import statement_pdf
 
-        made.append((pdf, statement_pdf.pdf(found, title=title or statement_pdf.TITLE)))
-    return made
-
-
-def _write(path: Path, content: bytes) -> None:
-    from sycee.core.output_files import write_file
-
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{path} is no place for a file", hint="name a file in a folder that is there")
-    write_file(path, content)
+        write_file(pdf, statement_pdf.pdf(found, title=title or statement_pdf.TITLE))
+        note(f"{written} {pdf}")
 
 
 def _show(found: Statement) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from sycee.archive.history_source import currency_of
     from sycee.archive.timestamps import local_time
-    from sycee.cli.query import print_table
     from sycee.core import ids, money
 
     currency = currency_of(found.currency)
 
-    def written(minor: int) -> str:
+    def decimal(minor: int) -> str:
         return money.format(minor, currency)
 
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("time", "purpose", "amount", "balance", "counterparty"):
-        table.add_column(heading, justify="right" if heading in ("amount", "balance") else "left", no_wrap=True)
-    table.add_row("", "opening balance", "", written(found.opening), "")
+    shown = table("time", "purpose", "amount", "balance", "counterparty", numbers=("amount", "balance"))
+    shown.add_row("", "opening balance", "", decimal(found.opening), "")
     for line in found.lines:
-        table.add_row(
+        shown.add_row(
             f"{local_time(line.time_ns, found.zone):%Y-%m-%d %H:%M:%S}",
             line.purpose.name.lower().replace("_", " "),
-            written(line.amount),
-            written(line.balance),
+            decimal(line.amount),
+            decimal(line.balance),
             ids.format(line.counterparty) if line.counterparty else "a packet",
         )
-    table.add_row("", "closing balance", "", written(found.closing), "")
-    print_table(table)
+    shown.add_row("", "closing balance", "", decimal(found.closing), "")
+    print_table(shown)
     for packet in found.packets:
-        amounts = {
-            "dropped": packet.dropped,
-            "spent": packet.spent,
-            "refunded": packet.refunded,
-            "returned": packet.returned,
-            "left": packet.balance,
-        }
-        said = ", ".join(f"{written(amount)} {name}" for name, amount in amounts.items() if amount or name == "left")
-        console().print(
-            f"packet {packet.member:,} of programme {packet.programme}: {said}", markup=False, soft_wrap=True
-        )
-    console().print(
-        f"{currency.code}, in the time of {found.zone}; as of frame {found.basis.frame:,}", markup=False, soft_wrap=True
-    )
+        amounts = [f"{decimal(amount)} {name}" for name, amount in _amounts(packet).items() if amount]
+        amounts.append(f"{decimal(packet.balance)} left")
+        show(f"packet {packet.member:,} of programme {packet.programme}: {', '.join(amounts)}")
+    show(f"{currency.code}, time zone {found.zone}; as of frame {found.basis.frame:,}")
 
 
 def _as_json(found: Statement) -> dict[str, Any]:
@@ -154,15 +140,9 @@ def _as_json(found: Statement) -> dict[str, Any]:
             for line in found.lines
         ],
         "packets": [
-            {
-                "programme": packet.programme,
-                "member": packet.member,
-                "dropped_minor": packet.dropped,
-                "spent_minor": packet.spent,
-                "refunded_minor": packet.refunded,
-                "returned_minor": packet.returned,
-                "balance_minor": packet.balance,
-            }
+            {"programme": packet.programme, "member": packet.member}
+            | {f"{name}_minor": amount for name, amount in _amounts(packet).items()}
+            | {"balance_minor": packet.balance}
             for packet in found.packets
         ],
         "by_purpose": [_total_as_json(total) for total in found.by_purpose],
@@ -175,11 +155,15 @@ def _as_json(found: Statement) -> dict[str, Any]:
     }
 
 
+def _amounts(packet: Packet) -> dict[str, int]:
+    return {name: getattr(packet, name) for name in ("dropped", "spent", "refunded", "returned")}
+
+
 def _total_as_json(total: Total) -> dict[str, Any]:
     values: dict[str, Any] = {
         "name": total.name,
         "lines": total.lines,
-        "came_in_minor": total.came_in,
-        "went_out_minor": total.went_out,
+        "received_minor": total.received,
+        "paid_out_minor": total.paid_out,
     }
     return values if total.balance is None else values | {"balance_minor": total.balance}

@@ -145,12 +145,13 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn(TITLE), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+    from sycee.core import progress_bar
+
     color = None if os.environ.get("NO_COLOR") else "auto"
-    with Progress(*columns, console=Console(stderr=True, color_system=color, highlight=False), transient=True) as bar:  # type: ignore[arg-type]
-        task = bar.add_task("", total=total)
+    terminal = Console(stderr=True, color_system=color, highlight=False)  # type: ignore[arg-type]
+    with progress_bar.new(terminal, transient=True) as bar:
+        task = bar.add_task(TITLE, total=total, unit="functions")
         yield lambda done: bar.update(task, completed=done)
 
 

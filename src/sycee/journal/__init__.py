@@ -1,9 +1,9 @@
-"""The journal: frames of operations on disk, in one order, each durable before it is acknowledged.
+"""The journal: ordered frames of operations on disk, each durable before it is acknowledged.
 
-Read from below: `disk` is what the journal needs of a disk, `frame` and `segments` are the bytes (pure),
-`recovery` reads a folder and judges its end, `journal` is the whole; `snapshot` keeps a ledger's state at one frame, so
-that a start need not read them all. `DESIGN.md` beside them explains which bytes
-a power cut can leave in doubt; docs/reference/journal.md gives the bytes exactly.
+`disk` is the interface to a disk, `frame` and `segments` encode the bytes (pure), `recovery` reads a folder and
+classifies its end, `journal` combines them. `snapshot` stores a ledger's state after one frame, so that a start need
+not read all frames. `DESIGN.md` explains which bytes are in doubt after a power cut; docs/reference/journal.md
+describes the bytes exactly.
 """
 
 from sycee.journal.disk import Disk, DiskFile, RealDisk

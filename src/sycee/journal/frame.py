@@ -1,6 +1,6 @@
-"""A frame as bytes: header, records, envelopes, padding, trailer. Pure: bytes in, values or a Flaw out.
+"""A frame as bytes: header, records, envelopes, padding, trailer. Pure functions of bytes.
 
-docs/reference/journal.md gives the tables; the structs here are the same in code.
+docs/reference/journal.md has the tables of these structs.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ assert _HEADER.size == 136 and _CALENDAR_ENTRY.size == 16 and _CALENDAR_END <= _
 assert _TRAILER.size == _TRAILER_CHECKSUM_AT
 
 Buffer = bytes | memoryview
-Digest = bytes | Deferred[bytes]  # a Deferred while a worker thread computes it
+Digest = bytes | Deferred[bytes]  # Deferred while a worker thread computes it
 
 
 class FrameKind(IntEnum):
-    """What a frame is for. Numbers are for ever: they stand in journals."""
+    """Kinds of frames. The numbers are permanent, because journals contain them."""
 
     OPERATIONS = 1
-    EMPTY = 2  # moves the ledger's time on when something falls due without a call
+    EMPTY = 2  # advances the ledger's time when something is due without a call
     CLOSE = 3  # the last frame of a run that ended cleanly: everything before it was acknowledged
 
 
 class CalendarEntry(NamedTuple):
-    """The local date of one currency at the frame's time, as numbers that the sequencer computed."""
+    """The local date of one currency at the frame's time, as numbers computed by the sequencer."""
 
     currency: int
     day: int
@@ -72,15 +72,15 @@ class CalendarEntry(NamedTuple):
 
 
 class Anchor(NamedTuple):
-    """A durable frame, named so that a reader can go on after it. Sequence 0 is before the first frame."""
+    """Identification of a durable frame, after which a reader can continue. Sequence 0 is before the first frame."""
 
     sequence: int
     time_ns: int
-    digest: bytes  # BLAKE3 of the frame, as the next frame names it
+    digest: bytes  # BLAKE3 of the frame, which the next frame contains
 
 
 class Location(NamedTuple):
-    """Where a frame stands, for messages."""
+    """Position of a frame on disk, for messages."""
 
     file: str
     offset: int
@@ -91,11 +91,10 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame as read: `records` is a read-only (count, 128) view of the bytes on disk.
+    """One frame that was read: `records` is a read-only (count, 128) view of the bytes on disk.
 
-    `envelopes` are whole envelopes of ENVELOPE_BYTES, one after another; docs/reference/authority.md says what they
-    mean. `movement_digest` is the ledger's before this frame, as its writer had it; `digest` is the frame's own, as the
-    next one names it.
+    `envelopes` are concatenated envelopes of ENVELOPE_BYTES, described in docs/reference/authority.md.
+    `movement_digest` is the writer's digest of all movements before this frame; `digest` is BLAKE3 of the frame.
     """
 
     sequence: int
@@ -112,7 +111,7 @@ class Frame:
 
 
 class Header(NamedTuple):
-    """The fixed part of a frame, field by field."""
+    """The fields of a frame's header."""
 
     sequence: int
     kind: FrameKind
@@ -129,45 +128,45 @@ class Header(NamedTuple):
 
 
 class Flaw(Exception):
-    """Why bytes are not what they should be. Internal: recovery turns it into an error with a place."""
+    """Bytes that break a rule of the format. Internal: recovery converts it to an error with a location."""
 
 
 class HeaderUnreadable(Flaw):
-    """The header is not one: it says nothing that can be believed."""
+    """The header has no valid magic or checksum, so none of its fields can be used."""
 
 
 def padded_bytes(record_count: int, envelope_bytes: int = 0) -> int:
-    """Bytes of a frame of so many records: header, body and trailer, rounded up to whole disk blocks.
+    """Return the size of a frame: header, body and trailer, rounded up to whole disk blocks.
 
-    A frame is possible where this is at most FRAME_BYTES_MAX, and a segment has the room.
+    A frame may have at most FRAME_BYTES_MAX bytes, and must fit its segment.
     """
     content = FRAME_HEADER_BYTES + record_count * RECORD_BYTES + envelope_bytes + FRAME_TRAILER_BYTES
     return -(-content // FRAME_ALIGNMENT_BYTES) * FRAME_ALIGNMENT_BYTES
 
 
 def envelopes_max(record_count: int) -> int:
-    """How many envelopes fit a frame beside so many records; FRAME_BYTES_MAX is the only bound."""
-    taken_bytes = FRAME_HEADER_BYTES + record_count * RECORD_BYTES + FRAME_TRAILER_BYTES
-    return (FRAME_BYTES_MAX - taken_bytes) // ENVELOPE_BYTES
+    """Return how many envelopes fit a frame with `record_count` records. FRAME_BYTES_MAX is the only limit."""
+    used_bytes = FRAME_HEADER_BYTES + record_count * RECORD_BYTES + FRAME_TRAILER_BYTES
+    return (FRAME_BYTES_MAX - used_bytes) // ENVELOPE_BYTES
 
 
 def resolve_digest(digest: Digest) -> bytes:
-    """The digest itself, as soon as it is worked out."""
+    """Return a digest; wait for the worker thread that computes it."""
     return digest if isinstance(digest, bytes) else digest.result()
 
 
 def digest_of(frame: memoryview) -> bytes:
-    """BLAKE3-256 of a whole padded frame: what the next frame names as the one before it."""
+    """Return BLAKE3-256 of a whole padded frame, which the next frame contains as its previous digest."""
     return blake3(frame).digest()
 
 
 def genesis_digest(ledger_id: bytes) -> bytes:
-    """What the first frame of a ledger names as the digest before it, so that no chain fits another ledger."""
+    """Return the previous digest of a ledger's first frame, which makes the chain specific to the ledger."""
     return blake3(ledger_id).digest()
 
 
 def require_possible(header: Header, record_bytes: int, envelope_bytes: int) -> None:
-    """Raise ValueError for what no frame can hold. Lengths in bytes."""
+    """Raise ValueError for content that no frame can have. Lengths in bytes."""
     record_count, rest = divmod(record_bytes, RECORD_BYTES)
     if rest or record_count > FRAME_RECORDS_MAX:
         raise ValueError(f"{record_bytes} bytes are not 0 to {FRAME_RECORDS_MAX} records of {RECORD_BYTES} bytes")
@@ -180,8 +179,8 @@ def require_possible(header: Header, record_bytes: int, envelope_bytes: int) -> 
         raise ValueError(f"{envelope_count} envelopes have no record to sign in a frame of kind {header.kind.name}")
     if envelope_count > envelopes_max(record_count):
         raise ValueError(
-            f"{envelope_count} envelopes do not fit beside {record_count} records; "
-            f"there is room for {envelopes_max(record_count)}"
+            f"{envelope_count} envelopes do not fit a frame with {record_count} records, which has space for "
+            f"{envelopes_max(record_count)}"
         )
     if len(header.movement_digest) != DIGEST_BYTES:
         raise ValueError(f"a movement digest has {DIGEST_BYTES} bytes, not {len(header.movement_digest)}")
@@ -196,8 +195,8 @@ def encode_into(
 ) -> int:
     """Write the frame into `buffer` (at least FRAME_BYTES_MAX, writable) and return its length in bytes.
 
-    `in_place`: the records stand in it where they belong. `frame_bytes`, `record_count`, `envelope_bytes` and
-    `body_checksum` of `header` are computed here. Raises ValueError for what no frame can hold.
+    `in_place`: the buffer already contains the records. `frame_bytes`, `record_count`, `envelope_bytes` and
+    `body_checksum` of `header` are ignored and computed. Raises ValueError for content that no frame can have.
     """
     require_possible(header, len(records), len(envelopes))
     record_count = len(records) // RECORD_BYTES
@@ -239,19 +238,19 @@ def encode_into(
 
 
 def trailer(sequence: int, frame_bytes: int, body_checksum: bytes) -> bytes:
-    """The last 64 bytes of a frame. They follow from its header, so a lost trailer can be written again."""
+    """Return the last 64 bytes of a frame, which recovery can restore from its header."""
     fixed = _TRAILER.pack(TRAILER_MAGIC, sequence, frame_bytes, body_checksum)
     return fixed + xxh3_64_digest(fixed + _NO_CHECKSUM)
 
 
 def decode_header(block: memoryview) -> Header:
-    """Read the header at the start of `block`.
+    """Return the header at the start of `block`.
 
-    Raises HeaderUnreadable when nothing in it can be believed, UnavailableError when a newer version wrote it, Flaw
-    when it is sound but describes no frame.
+    Raises HeaderUnreadable without a valid magic and checksum, UnavailableError if a newer version wrote it, Flaw if
+    its fields contradict each other.
     """
     if len(block) < FRAME_HEADER_BYTES or bytes(block[: len(FRAME_MAGIC)]) != FRAME_MAGIC:
-        raise HeaderUnreadable("its header does not begin like one")
+        raise HeaderUnreadable("its header has no magic number")
     if not _checksum_holds(block[:FRAME_HEADER_BYTES], _HEADER_CHECKSUM_AT):
         raise HeaderUnreadable("its header does not match the header's checksum")
     fields: tuple[Any, ...] = _HEADER.unpack_from(block)
@@ -260,17 +259,17 @@ def decode_header(block: memoryview) -> Header:
     if version > FORMAT_VERSION or kind not in FrameKind.__members__.values():
         raise newer(f"frame {sequence} has format version {version} and kind {kind}")
     if calendar_count > CALENDAR_ENTRIES_MAX:
-        raise Flaw(f"its header counts {calendar_count} calendar entries")
+        raise Flaw(f"its header has {calendar_count} calendar entries")
     if (
         record_count > FRAME_RECORDS_MAX
         or frame_bytes > FRAME_BYTES_MAX
         or frame_bytes != padded_bytes(record_count, envelope_bytes)
     ):
-        raise Flaw(f"its header says {frame_bytes} bytes for {record_count} records and {envelope_bytes} more bytes")
+        raise Flaw(f"its header has {frame_bytes} bytes for {record_count} records and {envelope_bytes} bytes more")
     if (kind == FrameKind.OPERATIONS) != (record_count > 0):
-        raise Flaw(f"its header says kind {FrameKind(kind).name} with {record_count} records")
+        raise Flaw(f"its header has kind {FrameKind(kind).name} with {record_count} records")
     if envelope_bytes % ENVELOPE_BYTES or (envelope_bytes and not record_count):
-        raise Flaw(f"its header says {envelope_bytes} bytes of envelopes beside {record_count} records")
+        raise Flaw(f"its header has {envelope_bytes} bytes of envelopes with {record_count} records")
     return Header(
         sequence=sequence,
         kind=FrameKind(kind),
@@ -288,26 +287,26 @@ def decode_header(block: memoryview) -> Header:
 
 
 def body_holds(header: Header, frame: memoryview) -> bool:
-    """Whether records, envelopes and padding match the header's checksum."""
+    """Return whether records, envelopes and padding match the header's checksum."""
     body = frame[FRAME_HEADER_BYTES : header.frame_bytes - FRAME_TRAILER_BYTES]
     return bool(xxh3_128_digest(body) == header.body_checksum)
 
 
-def stray(header: Header, frame: memoryview) -> str:
-    """What a sound frame carries that has no meaning, and so must not hide there: "" for nothing."""
+def hidden_content(header: Header, frame: memoryview) -> str:
+    """Return a description of bytes without a meaning in a valid frame; "" if there are none."""
     content_end = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES + header.envelope_bytes
     padding = frame[content_end : header.frame_bytes - FRAME_TRAILER_BYTES]
     return "its padding is not zero" if bytes(padding).strip(b"\0") else ""
 
 
 def trailer_holds(header: Header, frame: memoryview) -> bool:
-    """Whether the trailer is, to the byte, the one that follows from the header."""
+    """Return whether the trailer is exactly the one that the header determines."""
     expected = trailer(header.sequence, header.frame_bytes, header.body_checksum)
     return frame[header.frame_bytes - FRAME_TRAILER_BYTES : header.frame_bytes] == expected
 
 
 def trailer_sequence(block_end: memoryview) -> int | None:
-    """Sequence named by a sound trailer in these 64 bytes; -1 if they only begin like one; None if they do not."""
+    """Return the sequence in a valid trailer of 64 bytes; -1 if only its magic is right, None if not even that."""
     if bytes(block_end[: len(TRAILER_MAGIC)]) != TRAILER_MAGIC:
         return None
     if not _checksum_holds(block_end, _TRAILER_CHECKSUM_AT):
@@ -316,38 +315,38 @@ def trailer_sequence(block_end: memoryview) -> int | None:
 
 
 def records_of(header: Header, frame: Bytes) -> Bytes:
-    """The records of a frame as a (count, 128) view."""
+    """Return the records of a frame as a (count, 128) view."""
     end = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES
     return frame[FRAME_HEADER_BYTES:end].reshape(header.record_count, RECORD_BYTES)
 
 
 def envelopes_of(header: Header, frame: Bytes) -> bytes:
-    """The envelopes of a frame, one after another; empty in most."""
+    """Return the concatenated envelopes of a frame."""
     start = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES
     return frame[start : start + header.envelope_bytes].tobytes()
 
 
 def as_calendar(entries: Sequence[tuple[int, int, int, int]]) -> tuple[CalendarEntry, ...]:
-    """Any sequence of (currency, day, month, year) as calendar entries."""
+    """Return calendar entries for a sequence of (currency, day, month, year)."""
     return tuple(CalendarEntry(*entry) for entry in entries)
 
 
 def newer(what: str) -> UnavailableError:
-    """A sound header that this release does not know."""
+    """Return the error for a valid header of a newer version."""
     return UnavailableError(
         f"this journal was written by a newer version of Sycee: {what}",
-        hint="Use the release that wrote it, or a newer one. Nothing was changed, and nothing is lost.",
+        hint="Use the release that wrote it, or a newer one. Nothing was changed or lost.",
     )
 
 
 def checksummed(fixed: bytes, size_bytes: int) -> bytes:
-    """`fixed`, zeros up to `size_bytes`, and in the last eight bytes XXH3-64 of it all with those eight zero."""
+    """Return `fixed` padded to `size_bytes` with zeros, and with XXH3-64 of that block in its last eight bytes."""
     block = fixed + bytes(size_bytes - len(fixed))
     return block[:-8] + xxh3_64_digest(block)
 
 
 def checksum_holds(block: memoryview) -> bool:
-    """Whether the last eight bytes of `block` are the checksum of the whole with those eight zero."""
+    """Return whether the last eight bytes of `block` are XXH3-64 of the block with them zero."""
     return _checksum_holds(block, len(block) - 8)
 
 

@@ -1,4 +1,4 @@
-"""The journal of one ledger: make it, recover it, append to it, close it, verify it."""
+"""The journal of one ledger: create, recover, append, close, verify."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from sycee.journal.segments import LEDGER_ID_BYTES, SEGMENT_HEADER_BYTES, Segmen
 
 FIRST_EPOCH: Final = 1
 EPOCH_MAX: Final = 2**32 - 1
-# The next segment is begun when an eighth of this one is used: at full speed filling one with zeros takes almost as
-# long as writing one, while a ledger that is hardly used never needs a second.
+# The next segment is created when an eighth of the current one is used: at full speed, filling a segment with zeros
+# takes almost as long as writing its frames, and a ledger with little use never needs a second one.
 SPARE_FRACTION: Final = 8
-# Where frames are larger on the average, the next segment's space is only asked for: an fdatasync then changes metadata
-# too, which takes 0.07 ms, and no zeros are written, which would take as long for so many bytes.
+# If the average frame is larger, the next segment's space is reserved without writing zeros. Each fdatasync then
+# changes metadata too, which takes 0.07 ms; writing the zeros would take longer.
 LARGE_FRAME_BYTES: Final = 128 << 10
 
-_BESIDE: Final = Worker("sycee-frame-digest")
+_HASHER: Final = Worker("sycee-frame-digest")
 
 
 class PreparedFrame:
-    """A frame encoded and numbered, not yet written. Good for one `Journal.write`."""
+    """An encoded frame with a sequence, to be written by one `Journal.write`."""
 
     __slots__ = ("buffer", "digest", "frame_bytes", "is_own", "previous_digest", "sequence", "time_ns")
 
     def __init__(self, buffer: FrameBuffer, frame_bytes: int, header: Header, digest: Digest, *, is_own: bool) -> None:
         self.buffer = buffer
-        self.is_own = is_own  # the journal's, not the caller's
+        self.is_own = is_own  # the buffer is the journal's, not the caller's
         self.digest = digest
         self.frame_bytes = frame_bytes
         self.sequence = header.sequence
@@ -50,25 +50,25 @@ class PreparedFrame:
 
 
 class Journal:
-    """Frames in one order on a disk that this object owns.
+    """Ordered frames on a disk that this object owns.
 
-    Made by `create` or `open`; after `open`, `recover` must be read to its end before anything is appended. One
-    thread may `prepare` while another is in `write`; otherwise it is for one thread. After a write or fdatasync that
-    failed every call but `close` raises UnavailableError: start again, and the journal is checked. So does every call
-    but `close` in a forked child, where `close` writes nothing.
+    Created by `create` or `open`. After `open`, iterate over `recover` to its end before appending. One thread may
+    `prepare` while another is in `write`; all other use is by one thread at a time. After a failed write or fdatasync,
+    every call except `close` raises UnavailableError: open the journal again, which checks it. The same applies to a
+    forked child, where `close` writes nothing.
     """
 
-    apply_may_overlap = True  # a frame on this disk is committed or the ledger stops: no other writer can replace it
+    apply_may_overlap = True  # a written frame is committed, or the ledger stops: no other writer can replace it
 
     def __init__(self, disk: Disk, header: SegmentHeader, *, cut_tail: bool, read_only: bool) -> None:
         self.ledger_id: bytes = header.ledger_id
         self.epoch = header.epoch
         self.read_only = read_only
-        self.findings: list[str] = []  # what recovery did, one sentence each
+        self.findings: list[str] = []  # changes by recovery, one sentence each
         self.bytes_written = 0  # of frames, by this object
         self.last_sequence = 0  # newest durable frame, 0 for none
         self.last_time_ns = 0
-        self.prepared_sequence = 0  # newest frame that has a number, durable or not
+        self.prepared_sequence = 0  # newest prepared frame, durable or not
         self.prepared_time_ns = 0
         self._owner = Owner()
         self._disk = disk
@@ -81,16 +81,16 @@ class Journal:
         self._file: DiskFile | None = None
         self._segment = 1
         self._offset = SEGMENT_HEADER_BYTES
-        self._frames_here = 0  # that this object wrote to the segment at hand
+        self._segment_frames = 0  # that this object wrote to the current segment
         self.buffers = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
-        self._digesting: FrameBuffer | None = None  # a thread reads it until `_prepared_digest` is known
-        self._released: FrameBuffer | None = None  # by the caller, while a thread still read it
+        self._hashing: FrameBuffer | None = None  # a thread reads it until `_prepared_digest` has its result
+        self._released: FrameBuffer | None = None  # by the caller, while a thread was reading it
         self._failed = False
         self._closing = False
 
     @property
     def anchor(self) -> Anchor:
-        """The newest durable frame; Anchor(0, 0, the ledger's first digest) before there is one."""
+        """The newest durable frame; Anchor(0, 0, genesis digest) before the first one."""
         self._owner.check(self._disk.folder)
         self._await_digest()
         self._last_digest = frames.resolve_digest(self._last_digest)
@@ -98,21 +98,23 @@ class Journal:
 
     @staticmethod
     def exists(disk: Disk) -> bool:
-        """Whether there is a journal, whole or not. One whose making was cut short is not there."""
+        """Return whether there is a journal, valid or not. An interrupted `create` leaves none."""
         return disk.exists() and bool(segments.segment_numbers(disk))
 
     @classmethod
     def create(cls, disk: Disk, *, ledger_id: bytes | None = None, segment_bytes: int = SEGMENT_BYTES) -> Journal:
-        """Make an empty journal and own its folder.
+        """Create an empty journal and own its folder.
 
-        `ledger_id` is 16 bytes, random unless given. Raises UsageError if a journal is there, UnavailableError when
-        the disk refuses.
+        `ledger_id` is 16 bytes, random unless given. Raises UsageError if a journal exists, UnavailableError if the
+        disk refuses.
         """
         ledger_id = secrets.token_bytes(LEDGER_ID_BYTES) if ledger_id is None else ledger_id
         if len(ledger_id) != LEDGER_ID_BYTES:
             raise ValueError(f"a ledger id has {LEDGER_ID_BYTES} bytes, not {len(ledger_id)}")
         if segment_bytes % FRAME_ALIGNMENT_BYTES or segment_bytes < 2 * FRAME_ALIGNMENT_BYTES:
-            raise ValueError(f"a segment of {segment_bytes} bytes is not made of blocks with room for a frame")
+            raise ValueError(
+                f"a segment of {segment_bytes} bytes is not a whole number of blocks with space for a frame"
+            )
         header = SegmentHeader(ledger_id, 1, FIRST_EPOCH, 1, frames.genesis_digest(ledger_id), segment_bytes)
         disk.make_folder()
         disk.lock()
@@ -120,7 +122,7 @@ class Journal:
         try:
             if cls.exists(disk):
                 raise UsageError(
-                    f"{disk.folder} holds a journal already",
+                    f"{disk.folder} already contains a journal",
                     hint="Open it, or choose an empty folder for a new ledger.",
                 )
             if segments.SPARE_NAME in disk.names():
@@ -138,15 +140,15 @@ class Journal:
 
     @classmethod
     def open(cls, disk: Disk, *, cut_tail: bool = False, read_only: bool = False) -> Journal:
-        """Open the journal that is there; read `recover` to its end next.
+        """Open an existing journal; iterate over `recover` to its end next.
 
-        `cut_tail` gives up a last group in doubt. `read_only` neither locks nor changes anything; the end of a
-        journal that another process is writing may look unfinished then. Raises UsageError if no journal is there,
-        UnavailableError if another process owns it, JournalDamaged if its first bytes are not a journal's.
+        `cut_tail` gives up a last group in doubt. `read_only` locks and changes nothing; if another process is writing,
+        the end may look incomplete. Raises UsageError if no journal exists, UnavailableError if another process owns
+        it, JournalDamaged if the first segment's header is invalid.
         """
         if not cls.exists(disk):
             raise UsageError(
-                f"{disk.folder} holds no journal", hint="Check the name of the folder, or create a ledger."
+                f"{disk.folder} contains no journal", hint="Check the path of the folder, or create a ledger."
             )
         if not read_only:
             disk.lock()
@@ -159,7 +161,7 @@ class Journal:
 
     @classmethod
     def verify(cls, disk: Disk, *, cut_tail: bool = False) -> JournalReport:
-        """Read everything, change nothing. Raises what `recover` raises."""
+        """Read the whole journal without changing it. Errors as `recover`."""
         journal = cls.open(disk, cut_tail=cut_tail, read_only=True)
         scan = Scan(disk, journal.ledger_id, journal.epoch)
         for _ in scan.read():
@@ -174,14 +176,14 @@ class Journal:
         anchors: Sequence[Anchor] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """Every good frame in order, or those after an anchor; then the end is settled, and `append` may follow.
+        """Yield every valid frame in order, or those after an anchor; then repair the tail for `append`.
 
-        With `after` the segments before the marked frame's are known by their headers alone; its own is verified from
-        its beginning. `anchors` are more frames that were durable. Raises JournalDamaged for damage in what was
-        acknowledged, and where the journal ends before an anchor or has another frame there; TailInDoubt when the last
-        group may have been acknowledged. All before anything is changed, and the folder is given back. `cut_tail` and
-        `give_up` allow for one frame of `anchors` to be missing: the one that is cut, and `give_up(sequence)` is
-        called before it is. `findings` says what was cut or repaired.
+        With `after`, only the headers of the segments before the anchor's are checked, and its own from the beginning.
+        `anchors` are further durable frames. Raises JournalDamaged for damage in acknowledged frames, and if the
+        journal ends before an anchor or has another frame in its place; TailInDoubt if the last group may have been
+        acknowledged. Before an error nothing is changed, and the folder is released. With `cut_tail` and `give_up`, the
+        frame that is cut may be one of `anchors`; `give_up(sequence)` is called before. `findings` lists cuts and
+        repairs.
         """
         self._owner.check(self._disk.folder)
         gives_up = self._cut_tail and give_up is not None
@@ -190,15 +192,15 @@ class Journal:
             yield from scan.read()
             if give_up is not None and gives_up and scan.tail.cut_until:
                 give_up(scan.sequence + 1)
-            if self._file is not None:  # `create` opened it; settling opens the one that goes on
+            if self._file is not None:  # `create` opened it; `repair_tail` opens the last one
                 self._file.close()
             self._file = scan.repair_tail(cut_tail=self._cut_tail, read_only=self.read_only)
-            self._go_on(scan)
+            self._continue_after(scan)
         except Exception:
             self._release()
             raise
 
-    def _go_on(self, scan: Scan) -> None:
+    def _continue_after(self, scan: Scan) -> None:
         self.epoch = scan.epoch
         self.findings = scan.findings
         self.last_sequence = self.prepared_sequence = scan.sequence
@@ -209,21 +211,21 @@ class Journal:
         self._offset = scan.tail.offset
         self._segment_bytes = scan.tail.segment_bytes
         if scan.tail.unfinished_segment and not self.read_only:
-            # What its header said is lost. It may have begun an epoch, which was the next one then; with the one after
-            # that no frame can be taken for its writer's. It is replaced in one step, so that no power cut forgets it.
+            # Its header is lost. It may have begun the next epoch; with the one after that, no frame can be confused
+            # with its writer's. The segment is replaced in one step, so that no power cut can lose this.
             self._next_segment(self.last_sequence + 1, scan.digest, self.epoch + 2)
-            self.findings.append(f"what comes now is epoch {self.epoch}: the segment that was cut may have begun one")
+            self.findings.append(f"epoch {self.epoch} begins: the segment that was cut may have begun the one before")
 
     def begin_epoch(self) -> int:
-        """Begin the next epoch in a segment of its own; when this returns its number, it is durable.
+        """Begin the next epoch in a new segment; return its number once it is durable.
 
-        For who takes a journal over from another writer: frames of two writers can then never be taken for each
-        other's. Call it after `recover`, before anything is prepared. Raises ValueError where a frame was prepared
-        and not written, UnavailableError when the disk refuses; the journal then takes nothing more.
+        For a process that takes a journal over from another writer: the epochs distinguish their frames. Call it after
+        `recover`, before preparing frames. Raises ValueError if a frame was prepared and not written, UnavailableError
+        if the disk refuses; the journal then accepts nothing more.
         """
         self._require_writable()
         if self.prepared_sequence != self.last_sequence:
-            raise ValueError(f"frame {self.prepared_sequence} belongs to epoch {self.epoch} and is not written yet")
+            raise ValueError(f"frame {self.prepared_sequence} of epoch {self.epoch} is not written yet")
         if self.epoch == EPOCH_MAX:
             raise ValueError(f"epoch {EPOCH_MAX} is the last one")
         try:
@@ -244,10 +246,7 @@ class Journal:
         movement_digest: Digest = NO_DIGEST,
         buffer: FrameBuffer | None = None,
     ) -> int:
-        """Write one frame; when this returns its sequence, it is durable. Arguments and errors as of `prepare`.
-
-        Raises UnavailableError when the disk refuses; the journal then takes nothing more.
-        """
+        """Write one frame; return its sequence once it is durable. Parameters and errors as `prepare` and `write`."""
         return self.write(
             self.prepare(
                 kind=kind,
@@ -271,18 +270,22 @@ class Journal:
         movement_digest: Digest = NO_DIGEST,
         buffer: FrameBuffer | None = None,
     ) -> PreparedFrame:
-        """Number and encode one frame; touches no disk.
+        """Encode one frame with the next sequence, without using the disk.
 
-        `records` are whole 128-byte records, `envelopes` whole 104-byte envelopes, in any array or bytes; `time_ns`
-        must be after `prepared_time_ns`; `calendar` holds (currency, day, month, year); `movement_digest` is the
-        ledger's before this frame. `buffer`, of `buffers`: the records are in it already, and the frame is built around
-        them; the caller gives it back with `release` when the frame is written and the records are needed no more.
-        Frames must be written in the order in which they were prepared, and all of them.
-        Raises ValueError for what a frame cannot hold; nothing is numbered then.
+        - `records`: whole 128-byte records; `envelopes`: whole 104-byte envelopes; both as any array or bytes.
+        - `time_ns`: after `prepared_time_ns`. `calendar`: (currency, day, month, year) of each currency.
+        - `movement_digest`: the ledger's digest before this frame.
+        - `buffer`: one of `buffers` that already contains the records; the frame is built around them. The caller
+          releases it once the frame is written and the records are not needed any more.
+
+        All prepared frames must be written, in their order. Raises ValueError for content that no frame can have; the
+        sequence then stays free.
         """
         self._require_writable()
         if time_ns <= self.prepared_time_ns:
-            raise ValueError(f"time {time_ns} ns is not after {self.prepared_time_ns} ns, that of the frame before")
+            raise ValueError(
+                f"time {time_ns} ns is not after {self.prepared_time_ns} ns, the time of the previous frame"
+            )
         view, signed = _as_bytes(records), _as_bytes(envelopes)
         frame_bytes = frames.padded_bytes(len(view) // RECORD_BYTES, len(signed))
         if frame_bytes > self._segment_bytes - SEGMENT_HEADER_BYTES:
@@ -305,8 +308,8 @@ class Journal:
         frame_bytes = frames.encode_into(buffer.memory, header, view, signed, in_place=not is_own)
         content = buffer.memory[:frame_bytes]
         if frame_bytes >= LARGE_FRAME_BYTES and self._disk.concurrent:
-            # The next frame needs the digest first, and by then this frame's fdatasync has been waited for.
-            self._prepared_digest, self._digesting = _BESIDE.submit(partial(frames.digest_of, content)), buffer
+            # The digest is needed for the next frame, after this frame's fdatasync.
+            self._prepared_digest, self._hashing = _HASHER.submit(partial(frames.digest_of, content)), buffer
         else:
             self._prepared_digest = frames.digest_of(content)
         self.prepared_sequence = header.sequence
@@ -314,9 +317,9 @@ class Journal:
         return PreparedFrame(buffer, frame_bytes, header, self._prepared_digest, is_own=is_own)
 
     def write(self, prepared: PreparedFrame) -> int:
-        """Write a prepared frame and make it durable; returns its sequence.
+        """Write a prepared frame; return its sequence once it is durable.
 
-        Raises UnavailableError when the disk refuses; the journal then takes nothing more.
+        Raises UnavailableError if the disk refuses; the journal then accepts nothing more.
         """
         self._require_writable()
         if prepared.sequence != self.last_sequence + 1:
@@ -326,13 +329,13 @@ class Journal:
                 self._next_segment(prepared.sequence, prepared.previous_digest, self.epoch)
             file = self._open_file()
             file.pwrite(prepared.buffer.memory[: prepared.frame_bytes], self._offset)
-            # Before the reply: a payer who saw "created" must find it after a power cut.
+            # Before the result: a payment that a caller saw as created must survive a power cut.
             file.fdatasync()
         except BaseException:
             self._failed = True
             raise
         self._offset += prepared.frame_bytes
-        self._frames_here += 1
+        self._segment_frames += 1
         self.bytes_written += prepared.frame_bytes
         self.last_sequence = prepared.sequence
         self.last_time_ns = prepared.time_ns
@@ -341,28 +344,28 @@ class Journal:
         if prepared.is_own:
             self.release(prepared.buffer)
         if self._offset * SPARE_FRACTION > self._segment_bytes and not self._closing:
-            # Zeros that are written take as long as the frames; they pay where an fdatasync is for little else.
-            self._spare.prepare(written=self._offset < self._frames_here * LARGE_FRAME_BYTES)
+            # Writing zeros takes as long as writing frames; it is worthwhile only if frames are small.
+            self._spare.prepare(written=self._offset < self._segment_frames * LARGE_FRAME_BYTES)
         return prepared.sequence
 
     def release(self, buffer: FrameBuffer) -> None:
-        """Take back a buffer of `buffers`, after the frame in it was written or given up."""
-        if buffer is self._digesting:
-            self._released = buffer  # goes back to the pool when its digest is known
+        """Return a buffer to `buffers` after its frame was written or given up."""
+        if buffer is self._hashing:
+            self._released = buffer  # returned to the pool when its digest is computed
         else:
             self.buffers.release(buffer)
 
     def _await_digest(self) -> None:
-        """Wait until no thread reads a buffer any more."""
-        if self._digesting is not None:
+        """Wait until no thread reads a buffer."""
+        if self._hashing is not None:
             self._prepared_digest = frames.resolve_digest(self._prepared_digest)
-            self._digesting = None
+            self._hashing = None
             if self._released is not None:
                 self.buffers.release(self._released)
                 self._released = None
 
     def _next_segment(self, first_sequence: int, previous_digest: bytes, epoch: int) -> None:
-        # Everything before its first frame is durable, so that a segment that is there vouches for the one before it.
+        # All earlier frames are durable, so the existence of a segment proves the one before it.
         file = self._spare.pop()
         self._segment_bytes = self._spare.segment_bytes
         header = SegmentHeader(
@@ -373,22 +376,22 @@ class Journal:
         self._file = file
         self._segment += 1
         self._offset = SEGMENT_HEADER_BYTES
-        self._frames_here = 0
+        self._segment_frames = 0
         self.epoch = epoch
 
     def close(self, *, clean: bool = True, time_ns: int | None = None, movement_digest: bytes = NO_DIGEST) -> None:
-        """End cleanly: write a CLOSE frame, unless nothing was written since the last, and give the folder back.
+        """Write a CLOSE frame, unless the last frame is one, and release the folder.
 
-        `time_ns` is the CLOSE frame's time, by default just after the last frame's; `movement_digest` is the
-        ledger's. Who does not know it says that the end is not `clean`, and the journal ends without such a frame.
-        Closing twice does nothing. Raises UnavailableError when the disk refuses the CLOSE frame; the folder is
-        given back all the same. In a forked child it only closes the child's copies of the files.
+        `time_ns` is the CLOSE frame's time, by default just after the last frame's; `movement_digest` is the ledger's.
+        A caller without that digest passes `clean=False`, and no CLOSE frame is written. A second call does nothing.
+        Raises UnavailableError if the disk refuses the CLOSE frame; the folder is released anyway. In a forked child,
+        only the child's copies of the files are closed.
         """
         try:
             if self._file is None or self._failed or not self._owner.is_here:
                 return
             self._closing = True
-            # A frame that was prepared and never written broke the chain: such a run cannot end cleanly.
+            # A prepared frame that was never written breaks the chain: such a run cannot end cleanly.
             whole = self.prepared_sequence == self.last_sequence
             if clean and whole and self.last_sequence and not self._closed_cleanly:
                 self.append(
@@ -408,14 +411,14 @@ class Journal:
 
     def _open_file(self) -> DiskFile:
         if self._file is None:
-            raise ValueError("the journal is not open for writing: read recover() to its end first")
+            raise ValueError("the journal is not open for writing: iterate over recover() to its end first")
         return self._file
 
     def _require_writable(self) -> None:
         self._owner.check(self._disk.folder)
         if self._failed:
             raise UnavailableError(
-                "the journal stopped itself after a write that failed",
+                "the journal stopped after a failed write",
                 hint="Start again: everything acknowledged is safe, and the end of the journal is checked.",
             )
         self._open_file()
@@ -431,14 +434,15 @@ def _first_header(disk: Disk) -> SegmentHeader:
     except Flaw as flaw:
         raise JournalDamaged(
             f"{disk.folder}/{segments.segment_name(number)}: byte 0: {flaw}",
-            hint=f"`sycee verify {ledger_folder(disk)}` says more. Nothing was changed; restore the file from a copy.",
+            hint=f"Run `sycee verify {ledger_folder(disk)}` for details. Nothing was changed; restore the file from a "
+            "copy.",
         ) from flaw
     finally:
         file.close()
 
 
 def _as_bytes(records: Array | bytes) -> memoryview:
-    """Bytes, or any array, as flat bytes, without a copy if it is contiguous."""
+    """Return bytes or an array as flat bytes, without a copy if it is contiguous."""
     if isinstance(records, bytes):
         return memoryview(records)
     return np.ascontiguousarray(records).reshape(-1).view(np.uint8).data

@@ -1,6 +1,6 @@
-"""Reading a journal from its first frame, or after a marked one, and judging the place where the good frames end.
+"""Recovery: read a journal from its first frame or after an anchor, and classify the bytes after the last valid frame.
 
-`DESIGN.md` says why the rules are these; docs/reference/journal.md lists them.
+docs/reference/journal.md lists the rules; `DESIGN.md` has their reasons.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ _TRAILER_MAGIC: Final = int.from_bytes(frames.TRAILER_MAGIC, "little")
 _ZEROS: Final = memoryview(bytes(FRAME_BYTES_MAX))
 
 
+_BODY_FLAW: Final = "its records, envelopes or padding do not match their checksum"
 _ANCHOR_HINT: Final = (
-    "Nothing was changed. What the snapshot knows and the journal does not was acknowledged: restore the journal's "
-    "newest segments from a copy. If the journal itself was restored from an older copy on purpose, or the snapshot is "
-    "of another copy that went on by itself, move the snapshots away."
+    "Nothing was changed. The frames that the snapshot includes and the journal lacks were acknowledged: restore the "
+    "journal's newest segments from a copy. If the journal was restored from an older copy on purpose, or the snapshot "
+    "is of another copy that was used separately, move the snapshots away."
 )
 
 
 class _Segment(NamedTuple):
-    """A segment in memory, and of each frame whose header can be read: does its body hold, and its digest."""
+    """A segment in memory; for each frame with a readable header, whether its body is valid, and its digest."""
 
     number: int
     data: Bytes
-    proofs: dict[int, tuple[bool, bytes]]  # by the byte where the frame begins
+    proofs: dict[int, tuple[bool, bytes]]  # by the offset of the frame
 
 
 class _Head(NamedTuple):
-    """The first block of a segment's file, as far as it is there, and the size of the file in bytes."""
+    """The first block of a segment's file, or what exists of it, and the size of the file in bytes."""
 
     block: memoryview
     file_bytes: int
@@ -56,7 +57,7 @@ class _Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalReport:
-    """What a complete reading of a journal found. Times are nanoseconds since 1970, 0 where there is no frame."""
+    """Result of reading a whole journal. Times are nanoseconds since 1970, 0 without a frame."""
 
     ledger_id: str  # hexadecimal
     epoch: int
@@ -67,35 +68,35 @@ class JournalReport:
     last_sequence: int
     first_time_ns: int
     last_time_ns: int
-    digest: str  # of the last frame, hexadecimal: it depends on every byte of every frame before
+    digest: str  # of the last frame, hexadecimal: it depends on every byte of all frames
     closed: bool  # whether the last run ended cleanly
     findings: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Tail:
-    """Where the good frames end, and what stands after them."""
+    """End of the valid frames, and the bytes after them."""
 
     segment: int = 1
-    offset: int = SEGMENT_HEADER_BYTES  # where the next frame goes
+    offset: int = SEGMENT_HEADER_BYTES  # of the next frame
     segment_bytes: int = 0
-    last_frame: bytes = b""  # as it should stand, if it stands in this segment
-    cut_until: int = 0  # end of what must be zeroed, 0 for nothing
-    torn: str = ""  # why what follows is surely not acknowledged
-    doubt: str = ""  # why what follows may have been acknowledged
-    unfinished_segment: int = 0  # number of a last segment that has neither header nor frames
+    last_frame: bytes = b""  # with a valid trailer; empty if it is in an earlier segment
+    cut_until: int = 0  # end of the bytes to replace by zeros, 0 for none
+    torn: str = ""  # why the following bytes were not acknowledged
+    doubt: str = ""  # why the following bytes may have been acknowledged
+    unfinished_segment: int = 0  # number of a last segment without header and frames
 
 
 @dataclass(slots=True)
 class Scan:
-    """One reading of a folder. Iterate over `read()` to its end; then the fields and `tail` are valid."""
+    """One pass over a folder. Fields and `tail` are valid after iterating over `read()` to its end."""
 
     disk: Disk
     ledger_id: bytes
-    epoch: int  # while reading: that of the segment before, then of this one
-    after: Anchor | None = None  # frames up to this one are checked as far as they share its segment, and not given out
-    anchors: Sequence[Anchor] = ()  # frames that were durable too
-    gives_up: bool = False  # whether a frame at the end that is not whole may be given up though it is one of `anchors`
+    epoch: int  # of the newest segment that was read
+    after: Anchor | None = None  # `read` yields the frames after this one; others in its segment are checked only
+    anchors: Sequence[Anchor] = ()  # further durable frames
+    gives_up: bool = False  # whether an invalid last frame may be given up although it is one of `anchors`
     sequence: int = 0
     time_ns: int = 0
     first_time_ns: int = 0
@@ -109,7 +110,7 @@ class Scan:
     tail: Tail = field(default_factory=Tail)
 
     def report(self) -> JournalReport:
-        """What was found so far."""
+        """Return the results so far."""
         return JournalReport(
             ledger_id=self.ledger_id.hex(),
             epoch=self.epoch,
@@ -126,42 +127,42 @@ class Scan:
         )
 
     def read(self) -> Iterator[Frame]:
-        """Every good frame after the anchor, in order. Raises JournalDamaged at the first that must be good and is not.
+        """Yield every valid frame after the anchor, in order.
 
-        That is: one that was acknowledged, or that the anchor says was durable.
+        Raises JournalDamaged at the first invalid frame that was acknowledged, or was durable according to an anchor.
         """
         self.digest = frames.genesis_digest(self.ledger_id)
         numbers = segments.segment_numbers(self.disk)
         for expected, number in enumerate(numbers, start=1):
             if number != expected:
-                self._damaged(expected, 0, f"the file is missing, though {segment_name(number)} is there")
+                self._damaged(expected, 0, f"the file is missing, but {segment_name(number)} exists")
         if self.after is not None:
-            numbers = numbers[self._pass_over(numbers, self.after) :]
-            self._require_anchor()  # of a journal without frames
+            numbers = numbers[self._skip_segments(numbers, self.after) :]
+            self._require_anchor()  # for a journal without frames
         for segment in self._segments(numbers):
             last = segment.number == numbers[-1]
-            if self._enter(segment.number, segment.data, last=last):
-                yield from self._walk(segment, last=last)
+            if self._begin_segment(segment.number, segment.data, last=last):
+                yield from self._frames(segment, last=last)
         self._require_end()
 
     def _segments(self, numbers: list[int]) -> Iterator[_Segment]:
-        """These segments, each read and hashed beside the use of the one before, where the disk allows for it."""
+        """Yield these segments. Another thread reads and hashes the next one, if the disk supports it."""
         if not self.disk.concurrent:
             yield from (_read_segment(self.disk, number) for number in numbers)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="sycee-reader") as reader:
-            coming: deque[Future[_Segment]] = deque()
+            pending: deque[Future[_Segment]] = deque()
             for number in numbers:
-                coming.append(reader.submit(_read_segment, self.disk, number))
-                if len(coming) > 1:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
+                pending.append(reader.submit(_read_segment, self.disk, number))
+                if len(pending) > 1:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
 
-    def _pass_over(self, numbers: list[int], after: Anchor) -> int:
-        """How many segments from the first on end before frame `after.sequence` begins; only their headers are read.
+    def _skip_segments(self, numbers: list[int], after: Anchor) -> int:
+        """Return how many segments end before frame `after.sequence`. Only their headers are read.
 
-        What the one after them says of itself stands for them: its first sequence, and the digest before that.
+        The header of the first segment that is not skipped has its first sequence and the digest before that.
         """
         before: list[SegmentHeader] = []
         for number in numbers:
@@ -170,13 +171,15 @@ class Scan:
                 header = segments.decode_header(head.block)
             except Flaw as flaw:
                 if number == numbers[-1] and number > 1:
-                    break  # whole, damaged or unfinished: `_enter` sees all of it, and judges
+                    break  # valid, damaged or unfinished: `_begin_segment` classifies it
                 self._damaged(number, 0, str(flaw))
             if number > 1 and header.first_sequence > after.sequence:
                 break
             self._require_own(number, header, head.file_bytes)
             if before and header.first_sequence < before[-1].first_sequence:
-                self._damaged(number, 0, f"it begins with frame {header.first_sequence}, which we have had already")
+                self._damaged(
+                    number, 0, f"it begins with frame {header.first_sequence}, which an earlier segment contains"
+                )
             before.append(header)
             self.epoch = header.epoch
         first = before[-1]
@@ -186,19 +189,19 @@ class Scan:
         return self.segments
 
     def _require_own(self, number: int, header: SegmentHeader, file_bytes: int) -> None:
-        """Check that a segment is of this ledger, in its place and of its size."""
+        """Raise JournalDamaged unless a segment is of this ledger and has the right number, size and epoch."""
         if header.ledger_id != self.ledger_id:
             self._damaged(
                 number,
                 0,
                 f"it belongs to another ledger, {header.ledger_id.hex()}",
-                hint="Nothing was changed. That file is whole: move it to where its ledger is, and put back the one of "
-                f"ledger {self.ledger_id.hex()}.",
+                hint="Nothing was changed. That file is intact: move it to its ledger, and restore the one of ledger "
+                f"{self.ledger_id.hex()}.",
             )
         if header.number != number:
-            self._damaged(number, 0, f"its header says that it is segment {header.number}")
+            self._damaged(number, 0, f"its header has the number {header.number}")
         if header.segment_bytes != file_bytes:
-            self._damaged(number, 0, f"the file has {file_bytes} bytes, its header says {header.segment_bytes}")
+            self._damaged(number, 0, f"the file has {file_bytes} bytes, but {header.segment_bytes} in its header")
         if header.epoch < self.epoch:
             self._damaged(number, 0, f"its epoch {header.epoch} is older than {self.epoch}")
 
@@ -206,7 +209,7 @@ class Scan:
         return [*self.anchors] if self.after is None else [self.after, *self.anchors]
 
     def _require_anchor(self) -> None:
-        """Where an anchor is: the frame there must be the one that was marked."""
+        """Raise JournalDamaged if an anchor has this sequence and another digest."""
         for anchor in self._all_anchors():
             if anchor.sequence == self.sequence and anchor.digest != self.digest:
                 self._damaged(
@@ -217,7 +220,7 @@ class Scan:
                 )
 
     def _require_end(self) -> None:
-        """Where the journal ends: no frame that was marked may be missing, but for one that a person gives up."""
+        """Raise JournalDamaged if the journal ends before an anchor, except for one frame that a person gives up."""
         newest = max(self._all_anchors(), default=None)
         given_up = self.sequence + (1 if self.gives_up and self.after is None and self.tail.cut_until else 0)
         if newest is not None and newest.sequence > given_up:
@@ -228,13 +231,13 @@ class Scan:
         self._damaged(
             self.tail.segment,
             self.tail.offset,
-            f"the journal ends with frame {self.sequence}, though frame {anchor.sequence} was durable"
+            f"the journal ends with frame {self.sequence}, but frame {anchor.sequence} was durable"
             + (f" ({flaw})" if flaw else ""),
             hint=_ANCHOR_HINT,
         )
 
-    def _enter(self, number: int, data: Bytes, *, last: bool) -> bool:
-        """Check that a segment continues the journal. False if it is one that nothing was ever written to."""
+    def _begin_segment(self, number: int, data: Bytes, *, last: bool) -> bool:
+        """Check that a segment continues the journal. Return False for a last segment without header and frames."""
         try:
             header = segments.decode_header(data.data)
         except Flaw as flaw:
@@ -245,11 +248,13 @@ class Scan:
             self._damaged(number, 0, str(flaw))
         self._require_own(number, header, len(data))
         if header.first_sequence > self.sequence + 1:
-            missing = f"frames {self.sequence + 1} to {header.first_sequence - 1} are missing"
-            before = f"{segment_name(number)} begins with frame {header.first_sequence}"
-            self._damaged(self.tail.segment, self.tail.offset, f"{missing}: {before}", sequence=self.sequence + 1)
+            missing = (
+                f"frames {self.sequence + 1} to {header.first_sequence - 1} are missing: {segment_name(number)} begins "
+                f"with frame {header.first_sequence}"
+            )
+            self._damaged(self.tail.segment, self.tail.offset, missing, sequence=self.sequence + 1)
         if header.first_sequence <= self.sequence:
-            self._damaged(number, 0, f"it begins with frame {header.first_sequence}, which we have had already")
+            self._damaged(number, 0, f"it begins with frame {header.first_sequence}, which an earlier segment contains")
         if header.previous_digest != self.digest:
             self._damaged(number, 0, f"it does not continue frame {self.sequence}: the digests differ")
         self.epoch = header.epoch
@@ -257,7 +262,7 @@ class Scan:
         self.tail = Tail(segment=number, segment_bytes=len(data))
         return True
 
-    def _walk(self, segment: _Segment, *, last: bool) -> Iterator[Frame]:
+    def _frames(self, segment: _Segment, *, last: bool) -> Iterator[Frame]:
         number, data = segment.number, segment.data
         view = data.data
         offset = SEGMENT_HEADER_BYTES
@@ -266,16 +271,16 @@ class Scan:
                 header = frames.decode_header(view[offset:])
                 self._require_continues(header, len(data) - offset)
             except HeaderUnreadable as flaw:
-                self._judge_without_header(number, offset, data, str(flaw), last=last)
+                self._classify(number, offset, data, str(flaw), None, last=last)
                 return
             except Flaw as flaw:
                 self._damaged(number, offset, str(flaw), sequence=self.sequence + 1)
             end = offset + header.frame_bytes
             holds, digest = segment.proofs[offset]
             if not holds:
-                self._judge_with_header(number, offset, data, header, last=last)
+                self._classify(number, offset, data, _BODY_FLAW, header, last=last)
                 return
-            if stray := frames.stray(header, view[offset:end]):
+            if stray := frames.hidden_content(header, view[offset:end]):
                 self._damaged(number, offset, stray, sequence=header.sequence)
             whole: memoryview | bytes = view[offset:end]
             if not frames.trailer_holds(header, view[offset:end]):
@@ -297,64 +302,58 @@ class Scan:
                 yield _frame(header, data[offset:end], Location(segment_name(number), offset), self.digest)
             offset = end
 
-    def _require_continues(self, header: Header, room_bytes: int) -> None:
-        """A sound header that does not continue the chain is never the work of a power cut."""
+    def _require_continues(self, header: Header, space_bytes: int) -> None:
+        """Raise Flaw unless a valid header continues the chain. A power cut cannot cause such a header."""
         if header.sequence != self.sequence + 1:
-            raise Flaw(f"its header says that it is frame {header.sequence}")
+            raise Flaw(f"its header has the sequence {header.sequence}")
         if header.previous_digest != self.digest:
-            raise Flaw(f"it names another frame {self.sequence} than the one before it: the digests differ")
+            raise Flaw(f"its previous digest is not that of frame {self.sequence}")
         if header.time_ns <= self.time_ns:
-            raise Flaw(f"its time {header.time_ns} ns is not after that of the frame before it, {self.time_ns} ns")
+            raise Flaw(f"its time {header.time_ns} ns is not after that of the previous frame, {self.time_ns} ns")
         if header.epoch != self.epoch:
-            raise Flaw(f"its epoch {header.epoch} is not its segment's, {self.epoch}")
+            raise Flaw(f"its epoch {header.epoch} is not that of its segment, {self.epoch}")
         if header.acknowledged >= header.sequence:
-            raise Flaw(f"it says that frame {header.acknowledged} was acknowledged before it was written")
-        if header.frame_bytes > room_bytes:
-            raise Flaw(f"its header says {header.frame_bytes} bytes where its segment has {room_bytes} left")
+            raise Flaw(f"its header has frame {header.acknowledged} as acknowledged before")
+        if header.frame_bytes > space_bytes:
+            raise Flaw(f"its header has {header.frame_bytes} bytes, and its segment only {space_bytes} more")
 
     def _with_trailer(self, number: int, offset: int, data: Bytes, header: Header, *, last: bool) -> bytes:
-        """The frame with the trailer that its header asks for; all its content is there and proven."""
+        """Return a frame with valid header and body with the trailer that its header determines."""
         end = offset + header.frame_bytes
         if follower := self._follower(number, end, data, last=last):
             self._damaged(number, offset, f"its trailer is damaged, and {follower}", sequence=header.sequence)
         self.findings.append(
-            f"{self._path(number)}: frame {header.sequence} at byte {offset} was whole but for its trailer: kept, "
-            "and its trailer written again"
+            f"{self._path(number)}: frame {header.sequence} at byte {offset} was complete except for its trailer, "
+            "which was written again"
         )
         trailer = frames.trailer(header.sequence, header.frame_bytes, header.body_checksum)
         return bytes(data.data[offset : end - FRAME_TRAILER_BYTES]) + trailer
 
-    def _judge_without_header(self, number: int, offset: int, data: Bytes, flaw: str, *, last: bool) -> None:
-        """Nothing readable at `offset`: the end of the journal, a torn frame, one in doubt, or damage."""
-        if not _words(data[offset:]).any():
-            return
-        sequence = self.sequence + 1
-        if follower := self._follower(number, offset, data, last=last):
-            self._damaged(number, offset, f"{flaw}, and {follower}", sequence=sequence)
-        place = f"{self._path(number)}: frame {sequence} at byte {offset}"
-        reach = data[offset : offset + FRAME_BYTES_MAX]
-        if _find_trailer(reach, lambda found: found in (sequence, -1)) is not None:
-            self.tail.doubt = f"{place}: {flaw}, but its trailer is there"
-        else:
-            self.tail.torn = f"{place}: {flaw}, and it has no trailer"
-        self.tail.cut_until = _written_end(data)
+    def _classify(self, number: int, offset: int, data: Bytes, flaw: str, header: Header | None, *, last: bool) -> None:
+        """Classify an invalid frame at `offset`: end of the journal, torn or in doubt; JournalDamaged for damage.
 
-    def _judge_with_header(self, number: int, offset: int, data: Bytes, header: Header, *, last: bool) -> None:
-        """The header is sound, the rest is not: a torn frame, one in doubt, or damage."""
-        end = offset + header.frame_bytes
-        flaw = "its records, envelopes or padding do not match their checksum"
+        `header`: the frame's header, if that is valid.
+        """
+        if header is None and not _words(data[offset:]).any():
+            return
+        sequence, end = self.sequence + 1, offset + (header.frame_bytes if header else 0)
         if follower := self._follower(number, end, data, last=last):
-            self._damaged(number, offset, f"{flaw}, and {follower}", sequence=header.sequence)
-        place = f"{self._path(number)}: frame {header.sequence} at byte {offset}"
-        # Any byte there means that the last sector of the frame was written; a power cut leaves zeros.
-        if data[end - FRAME_TRAILER_BYTES : end].any():
-            self.tail.doubt = f"{place}: {flaw}, but its trailer is there"
+            self._damaged(number, offset, f"{flaw}, and {follower}", sequence=sequence)
+        if header is None:
+            reach = data[offset : offset + FRAME_BYTES_MAX]
+            has_trailer = _find_trailer(reach, lambda found: found in (sequence, -1)) is not None
         else:
-            self.tail.torn = f"{place}: {flaw}, and it has no trailer"
+            # Any byte there means that the last sector of the frame was written; a power cut leaves zeros.
+            has_trailer = bool(data[end - FRAME_TRAILER_BYTES : end].any())
+        problem = f"{self._path(number)}: frame {sequence} at byte {offset}: {flaw}"
+        if has_trailer:
+            self.tail.doubt = f"{problem}, but it has a trailer"
+        else:
+            self.tail.torn = f"{problem}, and it has no trailer"
         self.tail.cut_until = _written_end(data)
 
     def _follower(self, number: int, offset: int, data: Bytes, *, last: bool) -> str:
-        """What proves that a frame before `offset` was acknowledged: anything written after it. Empty if nothing."""
+        """Return evidence that a frame before `offset` was acknowledged: a later write. Empty if there is none."""
         if not last:
             return f"{segment_name(number + 1)} follows it"
         sequence = self.sequence + 1
@@ -372,18 +371,18 @@ class Scan:
         return "" if found is None else f"a later frame ends at byte {offset + found}"
 
     def repair_tail(self, *, cut_tail: bool, read_only: bool) -> DiskFile | None:
-        """Make the end fit for appending, or raise TailInDoubt and change nothing.
+        """Prepare the end of the journal for appending, or raise TailInDoubt and change nothing.
 
-        Returns the last segment, open for writing; None when `read_only`. An unfinished one after it is left, for the
-        one that takes its name.
+        Return the last segment, open for writing; None with `read_only`. An unfinished segment after it stays until a
+        new one replaces it.
         """
         tail = self.tail
         if tail.doubt and not cut_tail:
             raise TailInDoubt(
-                f"{tail.doubt}. It was the last to be written, and may have been acknowledged",
-                hint=f"Look for a better copy of the file. Without one, frame {self.sequence + 1} can be given up: by "
+                f"{tail.doubt}. It was written last, and may have been acknowledged",
+                hint=f"Restore the file from a copy. Without one, frame {self.sequence + 1} can be given up: by "
                 "`sycee restore --cut-tail` into a new folder, `sycee pilot --cut-tail`, or Ledger.open(..., "
-                "cut_tail=True); ask every caller that had an answer to it.",
+                "cut_tail=True). Ask every caller that received a result in this frame.",
             )
         done = "would be cut at a start" if read_only else "cut"
         if tail.unfinished_segment:
@@ -395,12 +394,12 @@ class Scan:
             return None
         for name in self.disk.names():
             if name.endswith(segments.TEMPORARY_SUFFIX):
-                self.disk.unlink(name)  # a segment that was being made; it never held a frame
+                self.disk.unlink(name)  # an incomplete segment, which never contained a frame
         file = self.disk.open(segment_name(tail.segment), writable=True)
         for offset in range(tail.offset, tail.cut_until, len(_ZEROS)):
             file.pwrite(_ZEROS[: tail.cut_until - offset], offset)
-        # The last frame may stand in the kernel's memory only: its process may have died before its fdatasync, or
-        # after one that failed, which a second fdatasync would not notice. Writing it again makes it durable.
+        # The last frame may be only in the kernel's memory: its process may have ended before the fdatasync, or after a
+        # failed one, which a second fdatasync would not report. Writing it again makes it durable.
         if tail.last_frame:
             file.pwrite(memoryview(tail.last_frame), tail.offset - len(tail.last_frame))
         file.fdatasync()
@@ -415,8 +414,8 @@ class Scan:
         raise JournalDamaged(
             f"{self._path(number)}: {subject}: {what}",
             hint=hint
-            or f"`sycee verify {ledger_folder(self.disk)}` says more. Nothing was changed; restore the file from a "
-            "copy.",
+            or f"Run `sycee verify {ledger_folder(self.disk)}` for details. Nothing was changed; restore the file from "
+            "a copy.",
         )
 
 
@@ -437,7 +436,7 @@ def _frame(header: Header, data: Bytes, location: Location, digest: bytes) -> Fr
 
 
 def _read_segment(disk: Disk, number: int) -> _Segment:
-    """All that can be done about a segment without knowing the ones before it."""
+    """Read and check a segment as far as possible without the segments before it."""
     file = disk.open(segment_name(number), writable=False)
     try:
         data = segments.read_whole(file)
@@ -445,7 +444,7 @@ def _read_segment(disk: Disk, number: int) -> _Segment:
         file.close()
     proofs: dict[int, tuple[bool, bytes]] = {}
     offset = SEGMENT_HEADER_BYTES
-    # What stops it here, `_walk` meets in its turn, and judges.
+    # `_frames` meets the same flaw later and classifies it.
     with suppress(Flaw, UnavailableError):
         while offset < len(data):
             header = frames.decode_header(data.data[offset:])
@@ -465,7 +464,7 @@ def _read_head(disk: Disk, number: int) -> _Head:
 
 
 def ledger_folder(disk: Disk) -> str:
-    """The folder people know: the one that holds the journal's."""
+    """Return the ledger's folder, which contains the journal's."""
     return os.path.dirname(disk.folder.rstrip("/")) or "."  # noqa: PTH120 - a text for a message, not a path to open
 
 
@@ -474,13 +473,13 @@ def _words(data: Bytes) -> npt.NDArray[np.uint64]:
 
 
 def _written_end(data: Bytes) -> int:
-    """Where the last block that is not all zero ends."""
+    """Return the end of the last block with a byte other than zero."""
     last = int(np.flatnonzero(_words(data))[-1]) * _WORD_BYTES
     return (last // FRAME_ALIGNMENT_BYTES + 1) * FRAME_ALIGNMENT_BYTES
 
 
 def _find_trailer(data: Bytes, wanted: Callable[[int], bool]) -> int | None:
-    """Where the first trailer that is `wanted`, by its sequence, ends; see frame.trailer_sequence."""
+    """Return the end of the first trailer whose sequence (see frame.trailer_sequence) is `wanted`, None without one."""
     view = data.data
     starts = _words(data)[_BLOCK_WORDS - FRAME_TRAILER_BYTES // _WORD_BYTES :: _BLOCK_WORDS]
     for block in np.flatnonzero(starts == _TRAILER_MAGIC):

@@ -1,4 +1,4 @@
-"""Segments: the files that frames stand in, and the spare that is made before it is needed."""
+"""Segments: the files that contain frames, and the spare segment that is created in advance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEGMENT_HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # so that the first frame i
 LEDGER_ID_BYTES: Final = 16
 TEMPORARY_SUFFIX: Final = ".temp"
 SPARE_NAME: Final = f"spare{TEMPORARY_SUFFIX}"
-LARGE_TIMES: Final = 4  # so much larger is a segment whose space is only asked for
+LARGE_TIMES: Final = 4  # size of a segment whose space is reserved without writing, in normal segments
 
 # magic, version, reserved, segment bytes, ledger id, number, epoch, reserved, first sequence, previous digest
 _HEADER: Final = struct.Struct("<8sHHI16sQIIQ32s")
@@ -42,17 +42,17 @@ class SegmentHeader(NamedTuple):
 
 
 def segment_name(number: int) -> str:
-    """File name of a segment; numbers begin at 1."""
+    """Return the file name of a segment; numbers begin at 1."""
     return f"{number:012}.segment"
 
 
 def segment_numbers(disk: Disk) -> list[int]:
-    """Numbers of the segments there, in order. Other files in the folder are not ours to judge."""
+    """Return the numbers of the segments in the folder, in order. Other files are ignored."""
     return [int(match[1]) for name in disk.names() if (match := _NAME.fullmatch(name))]
 
 
 def encode_header(header: SegmentHeader) -> bytes:
-    """The first block of a segment, SEGMENT_HEADER_BYTES long."""
+    """Return the first block of a segment, SEGMENT_HEADER_BYTES long."""
     fixed = _HEADER.pack(
         SEGMENT_MAGIC,
         FORMAT_VERSION,
@@ -69,12 +69,12 @@ def encode_header(header: SegmentHeader) -> bytes:
 
 
 def decode_header(data: memoryview) -> SegmentHeader:
-    """Read the first block of a segment. Raises Flaw, or UnavailableError when a newer version wrote it."""
+    """Return the header in the first block of a segment. Raises Flaw, or UnavailableError for a newer version."""
     block = data[:SEGMENT_HEADER_BYTES]
     if len(block) < SEGMENT_HEADER_BYTES:
         raise Flaw(f"the file ends after {len(block)} bytes, within its segment header")
     if bytes(block[: len(SEGMENT_MAGIC)]) != SEGMENT_MAGIC:
-        raise Flaw("its segment header does not begin like one")
+        raise Flaw("its segment header has no magic number")
     if not checksum_holds(block):
         raise Flaw("its segment header does not match the header's checksum")
     fields: tuple[Any, ...] = _HEADER.unpack_from(block)
@@ -85,7 +85,7 @@ def decode_header(data: memoryview) -> SegmentHeader:
 
 
 def read_whole(file: DiskFile) -> Bytes:
-    """All bytes of a file, as a read-only array of its own."""
+    """Return all bytes of a file as a new read-only array."""
     data: Bytes = np.empty(file.size(), dtype=np.uint8)
     done = file.pread_into(data.data, 0)
     data = data[:done]
@@ -94,9 +94,9 @@ def read_whole(file: DiskFile) -> Bytes:
 
 
 def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -> None:
-    """Turn a temporary file full of zeros into a segment: header, fdatasync, rename, fsync of the folder.
+    """Convert a temporary file of zeros to a segment: header, fdatasync, rename, fsync of the folder.
 
-    In this order, so that a segment seen under its own name has a sound header after any power cut.
+    In this order, a file with the name of a segment has a valid header after any power cut.
     """
     file.pwrite(memoryview(encode_header(header)), 0)
     file.fdatasync()
@@ -106,83 +106,81 @@ def publish(disk: Disk, file: DiskFile, temporary: str, header: SegmentHeader) -
 
 
 class Spare:
-    """The next segment, full of zeros under a temporary name before it is needed.
+    """The next segment, created in advance as a file of zeros with a temporary name.
 
-    On a disk that takes work from two threads it is made beside the appends. A failure raises nothing, since the frame
-    whose write led here is durable: `take` tries again, and by then there may be room.
+    On a disk that supports two threads, another thread creates it. A failure raises nothing, because the frame whose
+    write triggered it is durable: `pop` retries, possibly after space was freed.
     """
 
     def __init__(self, disk: Disk, segment_bytes: int) -> None:
-        self.segment_bytes = segment_bytes  # of the file that `take` gave last
+        self.segment_bytes = segment_bytes  # of the file that `pop` returned last
         self._disk = disk
         self._least_bytes = segment_bytes
         self._thread: Thread | None = None
         self._file: DiskFile | None = None
-        self._gave_up = False
+        self._failed = False
 
     def prepare(self, *, written: bool = True) -> None:
-        """Begin to make the file, unless it is made or being made; `written`: see DiskFile.zero_fill.
+        """Begin to create the file, if that has not begun; `written`: see DiskFile.zero_fill.
 
-        Space that is only asked for costs the same however much it is, so then it is for more frames.
+        Reserving space without writing takes the same time for any size, so such a segment is larger.
         """
-        if self._file is not None or self._thread is not None or self._gave_up:
+        if self._file is not None or self._thread is not None or self._failed:
             return
         if not self._disk.concurrent:
-            self._make_beside(written)
+            self._create_in_thread(written)
             return
         try:
-            thread = Thread(target=self._make_beside, args=(written,), name="sycee-journal-spare", daemon=True)
+            thread = Thread(target=self._create_in_thread, args=(written,), name="sycee-journal-spare", daemon=True)
             thread.start()
         except (RuntimeError, MemoryError):
-            return  # the frame before is durable, so its writer must not see an error; the next frame tries again
+            return  # the last frame is durable, so its writer must not get an error; the next frame retries
         self._thread = thread
 
     def pop(self) -> DiskFile:
-        """The file, under SPARE_NAME, full of zeros. Waits for it, or makes it now.
+        """Return the file of zeros, under SPARE_NAME; wait for it, or create it now.
 
-        Raises UnavailableError when the disk refuses.
+        Raises UnavailableError if the disk refuses.
         """
         self._wait()
-        file = self._file or self._make(written=True)
+        file = self._file or self._create(written=True)
         self.segment_bytes = file.size()
         self._file = None
-        self._gave_up = False
+        self._failed = False
         return file
 
     def discard(self) -> None:
-        """Remove the file if it was made."""
-        self._wait()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Remove the file if it was created."""
+        if self.abandon():
             self._disk.unlink(SPARE_NAME)
 
-    def abandon(self) -> None:
-        """Let go of the file without touching the disk any more."""
+    def abandon(self) -> bool:
+        """Close the file without changing the disk; return whether there was one."""
         self._wait()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        return file is not None
 
     def _wait(self) -> None:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def _make_beside(self, written: bool) -> None:
+    def _create_in_thread(self, written: bool) -> None:
         try:
-            self._file = self._make(written=written)
+            self._file = self._create(written=written)
         except Exception:
-            self._gave_up = True
+            self._failed = True
 
-    def _make(self, *, written: bool) -> DiskFile:
+    def _create(self, *, written: bool) -> DiskFile:
         file = self._disk.create(SPARE_NAME)
         try:
             file.zero_fill(self._least_bytes * (1 if written else LARGE_TIMES), written=written)
-            file.fdatasync()  # so that `publish`, for which a frame waits, has only a header to make durable
+            file.fdatasync()  # so that `publish`, which delays a frame, makes only a header durable
         except BaseException:
             file.close()
             with suppress(SyceeError):
-                self._disk.unlink(SPARE_NAME)  # half a file takes the room that the frames need
+                self._disk.unlink(SPARE_NAME)  # half a file would occupy space that frames need
             raise
         return file

@@ -1,11 +1,10 @@
-"""Snapshots: the whole state of a ledger at one frame, in one file, so that a start need not read every frame.
+"""Snapshots: the state of a ledger after one frame, in one file, so that a start need not read every frame.
 
-A snapshot is a convenience. The journal alone has everything, and a start that finds no good snapshot, or none at all,
-reads from the first frame. So a snapshot that cannot be written harms nothing, and one that is damaged is passed over.
-Its file is written under a temporary name and renamed when it is durable: under its own name it is whole, and BLAKE3
-says whether it still is: of each section, and over the table that names these digests. So a section is read once, to
-where it is needed, and in any order. This module knows nothing of what the sections mean.
-docs/reference/journal.md gives the bytes.
+Snapshots are optional. The journal contains everything, and a start without a valid snapshot reads from the first
+frame. So a failure to write one is harmless, and a damaged one is skipped. The file is written under a temporary name
+and renamed when it is durable: a file with the name of a snapshot is complete. BLAKE3 detects later damage, with a
+digest of each section and a digest of the table of these digests. So each section can be read once, straight into
+memory, in any order. This module does not interpret sections. docs/reference/journal.md describes the bytes.
 """
 
 from __future__ import annotations
@@ -25,26 +24,23 @@ from sycee.journal import snapshot_format as layout
 from sycee.journal.disk import Disk, DiskFile
 from sycee.journal.frame import DIGEST_BYTES, Anchor, Flaw
 from sycee.journal.segments import TEMPORARY_SUFFIX
-from sycee.journal.snapshot_format import (
-    HEADER_BYTES,
-    SectionEntry,
-    SnapshotHeader,
-)
+from sycee.journal.snapshot_format import HEADER_BYTES, SectionEntry
+from sycee.journal.snapshot_format import SnapshotHeader as SnapshotHeader
 
-KEPT: Final = 2  # the newest, and the one before it, should the newest rot
-CHUNK_BYTES: Final = 4 << 20  # large enough for full disk speed; all the memory that writing and checking take
-# Written bytes are made durable so many at a time: a frame that is made durable meanwhile waits for no more than these.
+KEPT: Final = 2  # the newest, and the one before it in case the newest is damaged
+CHUNK_BYTES: Final = 4 << 20  # enough for full disk speed; the memory that checking needs
+# Written bytes are made durable in portions of this size: a frame's fdatasync waits for one portion at most.
 SYNC_BYTES: Final = 4 << 20
 
 _NAME: Final = re.compile(r"\d{20}\.snapshot")
 
 
 class SnapshotDamaged(IntegrityError):
-    """Bytes of a snapshot are others than were written. The message names the file and what in it."""
+    """Bytes of a snapshot differ from those written. The message names the file and the part."""
 
 
 class Section:
-    """One array of a snapshot, still on disk."""
+    """One array of a snapshot on disk."""
 
     def __init__(self, file: DiskFile, path: str, entry: SectionEntry) -> None:
         self.name = entry.name
@@ -56,15 +52,15 @@ class Section:
         self._entry = entry
 
     def read_into(self, target: Array) -> None:
-        """Fill `target`, an array of this type and shape without gaps, straight from the disk.
+        """Fill `target`, a contiguous array of this type and shape, directly from the disk.
 
-        Raises ValueError for another array, UnavailableError when the disk refuses, IntegrityError when it gives
-        other bytes than were written; `target` then holds nothing that can be used.
+        Raises ValueError for another array, UnavailableError if the disk refuses, IntegrityError for damaged bytes. The
+        content of `target` is then undefined.
         """
         fits = target.dtype == self.dtype and target.shape == self.shape
         if not fits or not target.flags.c_contiguous or not target.flags.writeable:
             raise ValueError(
-                f"section {self.name} is {self.dtype} of shape {self.shape}, the array to fill {target.dtype} of shape "
+                f"section {self.name} is {self.dtype} of shape {self.shape}, the target array {target.dtype} of shape "
                 f"{target.shape}"
             )
         content = layout.flat(target)
@@ -76,13 +72,13 @@ class Section:
         self._compare(hasher)
 
     def read(self) -> Array:
-        """A new array with the section's content; errors as of `read_into`."""
+        """Return a new array with the section's content. Errors as `read_into`."""
         array: Array = np.empty(self.shape, self.dtype)
         self.read_into(array)
         return array
 
     def check(self, buffer: memoryview) -> None:
-        """Read all bytes by way of `buffer`. Errors as of `read_into`."""
+        """Read all bytes through `buffer` and compare the digest. Errors as `read_into`."""
         hasher = blake3()
         for start in range(0, self.size_bytes, len(buffer)):
             chunk = buffer[: min(len(buffer), self.size_bytes - start)]
@@ -94,11 +90,11 @@ class Section:
         padding = memoryview(bytearray(layout.padded(self.size_bytes) - self.size_bytes))
         self._file.pread_into(padding, self._entry.offset + self.size_bytes)
         if hasher.digest() != self._entry.digest or any(padding):
-            raise _damaged(self._path, f"section {self.name} at byte {self._entry.offset} is not as it was written")
+            raise _damaged(self._path, f"section {self.name} at byte {self._entry.offset} does not match its digest")
 
 
 class Snapshot:
-    """A snapshot whose header and table hold; its sections say so when they are read. Keeps its file open."""
+    """A snapshot with a valid header and table; each section is checked when it is read. Has an open file."""
 
     def __init__(self, file: DiskFile, path: str, header: SnapshotHeader, table: layout.Table) -> None:
         self.name = file.name
@@ -114,13 +110,13 @@ class Snapshot:
         self._file = file
 
     def check(self) -> None:
-        """Read every byte of the sections. Raises IntegrityError where one is damaged."""
+        """Check all sections. Raises IntegrityError for a damaged one."""
         buffer = memoryview(bytearray(min(CHUNK_BYTES, self.size_bytes)))
         for section in self.sections.values():
             section.check(buffer)
 
     def close(self) -> None:
-        """Let the file go; sections cannot be read any more."""
+        """Close the file: sections cannot be read any more."""
         self._file.close()
 
     def __enter__(self) -> Snapshot:
@@ -133,76 +129,32 @@ class Snapshot:
 
 
 def names(disk: Disk) -> list[str]:
-    """Names of the snapshots there, oldest first; whether they are good is another matter."""
+    """Return the names of the snapshots in the folder, valid or not, oldest first."""
     return [name for name in disk.names() if _NAME.fullmatch(name)] if disk.exists() else []
 
 
-def write(
-    disk: Disk,
-    *,
-    ledger_id: bytes,
-    epoch: int,
-    anchor: Anchor,
-    rules: int,
-    movement_digest: bytes,
-    sections: Mapping[str, Array],
-    small: Mapping[str, Any],
-) -> str:
-    """Write a snapshot of the state after frame `anchor.sequence`; returns its file's name once it is durable.
-
-    `sections` are arrays of plain numbers, none of which may change meanwhile; `small` is anything that JSON holds.
-    Errors as of `Writer`.
-    """
-    arrays = {name: np.asarray(array, order="C") for name, array in sections.items()}
-    writer = Writer(
-        disk,
-        ledger_id=ledger_id,
-        epoch=epoch,
-        anchor=anchor,
-        rules=rules,
-        movement_digest=movement_digest,
-        sections=arrays,
-        small=small,
-    )
-    try:
-        for array in arrays.values():
-            content = layout.flat(array)
-            for start in range(0, len(content), CHUNK_BYTES):
-                writer.add(content[start : start + CHUNK_BYTES])
-        return writer.finish()
-    except Exception:
-        writer.abandon()
-        raise
-
-
 class Writer:
-    """A snapshot that is being written, its sections piece by piece in order.
+    """Writes a snapshot, piece by piece, in the order of the sections.
 
-    Every method raises UnavailableError when the disk refuses; the ledger itself is unharmed. The caller then
-    calls `abandon`, so that no half of a snapshot is left.
+    Every method raises UnavailableError if the disk refuses, without harm to the ledger. The caller then calls
+    `abandon`, which removes the incomplete file.
     """
 
     def __init__(
-        self,
-        disk: Disk,
-        *,
-        ledger_id: bytes,
-        epoch: int,
-        anchor: Anchor,
-        rules: int,
-        movement_digest: bytes,
-        sections: Mapping[str, Array],
-        small: Mapping[str, Any],
+        self, disk: Disk, header: SnapshotHeader, sections: Mapping[str, Array], small: Mapping[str, Any]
     ) -> None:
-        """Begin. Of `sections` only types and shapes are looked at. Raises ValueError for what no snapshot holds."""
-        header = SnapshotHeader(ledger_id, epoch, rules, anchor, movement_digest)
+        """Begin a snapshot of the state after frame `header.anchor.sequence`.
+
+        `sections`: arrays of plain numbers, of which only types and shapes are used here. `small`: values for JSON.
+        Raises ValueError for values that no snapshot can have.
+        """
         self._plan = layout.Plan(header, sections, small)
         self._disk = disk
-        self._sequence = anchor.sequence
-        self._temporary = f"{anchor.sequence:020}{TEMPORARY_SUFFIX}"
+        self._sequence = header.anchor.sequence
+        self._temporary = f"{self._sequence:020}{TEMPORARY_SUFFIX}"
         self._digests: list[bytes] = []
         self._hasher = blake3()
-        self._written = 0  # bytes of the section at hand
+        self._written = 0  # bytes of the current section
         self._unsynced = 0
         self._file: DiskFile | None = None
         with self._refusing():
@@ -211,9 +163,9 @@ class Writer:
             self._file = disk.create(self._temporary)
 
     def add(self, content: memoryview) -> None:
-        """The next bytes, all of one section."""
+        """Write the next bytes, all of one section."""
         assert self._file is not None
-        self._pass_full_sections()
+        self._end_full_sections()
         offset = self._plan.offsets[len(self._digests)] + self._written
         with self._refusing():
             self._file.pwrite(content, offset)
@@ -230,7 +182,7 @@ class Writer:
         The newest snapshot before it is kept, older ones are removed.
         """
         assert self._file is not None
-        self._pass_full_sections()
+        self._end_full_sections()
         name = f"{self._sequence:020}.snapshot"
         with self._refusing():
             header, end = self._plan.ends(self._digests)
@@ -246,16 +198,16 @@ class Writer:
         return name
 
     def abandon(self) -> None:
-        """Leave nothing behind; does nothing once it is finished."""
+        """Remove the incomplete file; do nothing after `finish`."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
-            # It may not take the space that the journal needs. Should this fail too, the next snapshot does it.
+            # Its space is needed for the journal. If this fails too, the next snapshot removes the file.
             with contextlib.suppress(UnavailableError):
                 self._disk.unlink(self._temporary)
 
-    def _pass_full_sections(self) -> None:
-        """Note the digests of sections of which every byte is there."""
+    def _end_full_sections(self) -> None:
+        """Store the digests of sections that are complete, and write their padding."""
         sizes = self._plan.sizes
         while len(self._digests) < len(sizes) and self._written == sizes[len(self._digests)]:
             at = self._plan.offsets[len(self._digests)] + self._written
@@ -273,27 +225,16 @@ class Writer:
         except UnavailableError as error:
             raise UnavailableError(
                 f"the snapshot of frame {self._sequence} failed: {error.message}",
-                hint="The ledger itself is unharmed and can go on: its journal has everything, and only the next start "
-                "takes longer. Put the disk right (space, owner and mode, mounted for writing); a later snapshot tries "
-                "again.",
+                hint="The ledger is unharmed and can continue: its journal has everything, and only the next start "
+                "takes longer. Repair the disk (space, owner and mode, mounted for writing); a later snapshot retries.",
             ) from error
 
 
-def newest_good(disk: Disk, ledger_id: bytes) -> tuple[Snapshot | None, list[str]]:
-    """The newest snapshot of this ledger that is whole, and one sentence for each that was passed over.
-
-    Changes nothing, needs no lock, and takes little memory: the content is read when a section is. The caller closes
-    the snapshot.
-    """
-    findings: list[str] = []
-    return next(all_good(disk, ledger_id, findings), None), findings
-
-
 def all_good(disk: Disk, ledger_id: bytes, findings: list[str], *, sections_too: bool = True) -> Iterator[Snapshot]:
-    """Every snapshot of this ledger that is whole, newest first, each opened when it is asked for.
+    """Yield every valid snapshot of this ledger, newest first; each is opened when it is requested.
 
-    `findings` grows by one sentence for each that was passed over. The caller closes the snapshots. Who reads all of
-    one leaves out `sections_too`: then it is checked as it is read.
+    Appends one sentence to `findings` for each that is skipped. The caller closes the snapshots. Without `sections_too`
+    the sections are not checked before, for a caller who reads all of them.
     """
     try:
         newest_first = names(disk)[::-1]
@@ -304,21 +245,21 @@ def all_good(disk: Disk, ledger_id: bytes, findings: list[str], *, sections_too:
         try:
             found = open_good(disk, name, ledger_id, sections_too=sections_too)
         except SyceeError as error:
-            if name in names(disk):  # who only reads may look at what a writer has removed by now
-                findings.append(passed_over(error))
+            if name in names(disk):  # a writer may have removed it meanwhile
+                findings.append(skipped(error))
         else:
             yield found
 
 
-def passed_over(error: SyceeError) -> str:
-    """The sentence about a snapshot that cannot be used for this reason."""
-    return f"{error.message}: passed over, since the journal has all of it"
+def skipped(error: SyceeError) -> str:
+    """Return the sentence about a snapshot that is skipped for this reason."""
+    return f"{error.message}: skipped, because the journal has everything"
 
 
 def open_good(disk: Disk, name: str, ledger_id: bytes, *, sections_too: bool = True) -> Snapshot:
-    """One snapshot, by its file's name, after every byte of it was checked, or all but those of its sections.
+    """Return the snapshot in a file after checking all of it, or all but its sections.
 
-    Raises IntegrityError when it is damaged or another ledger's, UnavailableError when another version wrote it or the
+    Raises IntegrityError if it is damaged or of another ledger, UnavailableError if another version wrote it or the
     disk refuses.
     """
     path = f"{disk.folder}/{name}"
@@ -328,10 +269,10 @@ def open_good(disk: Disk, name: str, ledger_id: bytes, *, sections_too: bool = T
         if header.ledger_id != ledger_id:
             raise IntegrityError(
                 f"{path}: the snapshot belongs to another ledger, {header.ledger_id.hex()}",
-                hint="Move it to where its ledger is. This ledger is unharmed: its journal has everything.",
+                hint="Move it to its ledger. This ledger is unharmed: its journal has everything.",
             )
         if name != f"{header.anchor.sequence:020}.snapshot":
-            raise Flaw(f"its header says that it is of frame {header.anchor.sequence}")
+            raise Flaw(f"its header has frame {header.anchor.sequence}")
         snapshot = Snapshot(file, path, header, layout.decode_table(table[: header.table_bytes], header))
         if sections_too:
             snapshot.check()
@@ -344,18 +285,18 @@ def open_good(disk: Disk, name: str, ledger_id: bytes, *, sections_too: bool = T
         if isinstance(error, layout.OtherVersion):
             raise UnavailableError(
                 f"{path}: the snapshot was written by another version of Sycee: {error}",
-                hint="Use that release to read it. The ledger itself is unharmed: its journal has everything.",
+                hint="Use that release to read it. The ledger is unharmed: its journal has everything.",
             ) from error
         raise
 
 
 def _checked_ends(file: DiskFile) -> tuple[SnapshotHeader, memoryview]:
-    """Header and padded table of a file whose digest of both holds. Raises Flaw or OtherVersion."""
+    """Return header and padded table of a file, after checking its digest of both. Raises Flaw or OtherVersion."""
     block = memoryview(bytearray(HEADER_BYTES))
     header = layout.decode_header(block[: file.pread_into(block, 0)])
     file_bytes = file.size()
     if file_bytes != header.file_bytes:
-        raise Flaw(f"the file has {file_bytes} bytes, its header says {header.file_bytes}")
+        raise Flaw(f"the file has {file_bytes} bytes, but {header.file_bytes} in its header")
     end = memoryview(bytearray(file_bytes - header.table_offset))
     file.pread_into(end, header.table_offset)
     table, expected = end[:-DIGEST_BYTES], end[-DIGEST_BYTES:]
@@ -367,7 +308,7 @@ def _checked_ends(file: DiskFile) -> tuple[SnapshotHeader, memoryview]:
 def _damaged(path: str, how: str) -> SnapshotDamaged:
     return SnapshotDamaged(
         f"{path}: the snapshot is damaged: {how}",
-        hint="Remove it, or leave it to be replaced. The ledger itself is unharmed: its journal has everything.",
+        hint="Remove it, or let later snapshots replace it. The ledger is unharmed: its journal has everything.",
     )
 
 

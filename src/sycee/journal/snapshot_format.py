@@ -1,11 +1,12 @@
-"""A snapshot as bytes: header, sections, table, digest. Pure: bytes in, values or a Flaw out.
+"""A snapshot as bytes: header, sections, table, digest. Pure functions of bytes.
 
-docs/reference/journal.md gives the tables; the structs here are the same in code.
+docs/reference/journal.md has the tables of these structs.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from sycee.journal.segments import LEDGER_ID_BYTES
 
 SNAPSHOT_VERSION: Final = 3
 SNAPSHOT_MAGIC: Final = b"SYCEESNP"
-HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # everything begins on a block of its own
+HEADER_BYTES: Final = FRAME_ALIGNMENT_BYTES  # every part begins at a block
 
 # magic, version, reserved, table bytes, ledger id, epoch, rules, sequence, time, digest of the frame, movement digest,
 # file bytes
@@ -31,7 +32,7 @@ assert _HEADER.size == 128
 
 
 class OtherVersion(Exception):
-    """A sound header that this release does not read. Internal: `open_good` turns it into an error with a place."""
+    """A valid header of another version. Internal: `open_good` converts it to an error with a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,13 @@ class SnapshotHeader:
 
     @property
     def table_offset(self) -> int:
-        """Where the table begins: behind the sections, since it says what their digests are."""
+        """The offset of the table, which follows the sections because it contains their digests."""
         return self.file_bytes - DIGEST_BYTES - padded(self.table_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class SectionEntry:
-    """Where one array stands, and what it is."""
+    """Name, type, shape, offset and digest of one array."""
 
     name: str
     dtype: np.dtype[Any]
@@ -66,29 +67,29 @@ class SectionEntry:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What stands in a snapshot: the sections, and the small things themselves."""
+    """Description of the sections, and small values that the table itself contains."""
 
     sections: tuple[SectionEntry, ...]
     small: dict[str, Any]
 
 
 def padded(size_bytes: int) -> int:
-    """`size_bytes` rounded up to whole blocks."""
+    """Return `size_bytes` rounded up to whole blocks."""
     return -(-size_bytes // FRAME_ALIGNMENT_BYTES) * FRAME_ALIGNMENT_BYTES
 
 
 def flat(array: Array) -> memoryview:
-    """The bytes of an array without gaps, uncopied; writing to them writes to it."""
+    """Return the bytes of a contiguous array as a view."""
     return array.reshape(-1).view(np.uint8).data
 
 
 class Plan:
-    """Where everything of a snapshot will stand; known before the content of its sections is."""
+    """Layout of a snapshot, computed from types and shapes before the sections have their content."""
 
     def __init__(self, header: SnapshotHeader, arrays: Mapping[str, Array], small: Mapping[str, Any]) -> None:
-        """`arrays`, C-contiguous, give names, types and shapes of the sections, in order.
+        """`arrays`, C-contiguous, have the names, types and shapes of the sections, in order.
 
-        Raises ValueError for what no snapshot holds.
+        Raises ValueError for values that no snapshot can have.
         """
         if len(header.ledger_id) != LEDGER_ID_BYTES or {len(header.anchor.digest), len(header.movement_digest)} != {
             DIGEST_BYTES
@@ -106,12 +107,12 @@ class Plan:
         self.sizes = [array.nbytes for array in arrays.values()]
 
     def table(self, digests: Sequence[bytes]) -> bytes:
-        """The table, without padding, once the sections' digests are known."""
+        """Return the table with the sections' digests, without padding."""
         sections = [{**entry, "blake3": digest.hex()} for entry, digest in zip(self._entries, digests, strict=True)]
         return json.dumps({"sections": sections, "small": self._small}, sort_keys=True, allow_nan=False).encode("ascii")
 
     def ends(self, digests: Sequence[bytes]) -> tuple[bytes, bytes]:
-        """Header, and table with its padding and the file's digest."""
+        """Return the header, and the table with its padding and the file's digest."""
         table = self.table(digests)
         header = _encode_header(self.header)
         table += bytes(padded(len(table)) - len(table))
@@ -119,13 +120,13 @@ class Plan:
 
 
 def digest_of(header: memoryview, table: memoryview) -> bytes:
-    """The file's digest: through the table's digests of the sections it covers all of it."""
+    """Return the file's digest. It covers the sections too, because the table contains their digests."""
     return blake3(header).update(table).digest()
 
 
 def _describe(name: str, array: Array) -> dict[str, Any]:
     if array.dtype.hasobject:
-        raise ValueError(f"section {name} holds Python objects, which are not bytes")
+        raise ValueError(f"section {name} contains Python objects, which are not bytes")
     return {"name": name, "type": np.lib.format.dtype_to_descr(array.dtype), "shape": list(array.shape)}
 
 
@@ -148,11 +149,11 @@ def _encode_header(header: SnapshotHeader) -> bytes:
 
 
 def decode_header(block: memoryview) -> SnapshotHeader:
-    """Read the first block. Raises Flaw when it cannot be believed, OtherVersion when another version wrote it."""
+    """Return the header in the first block. Raises Flaw if it is invalid, OtherVersion if another version wrote it."""
     if len(block) < HEADER_BYTES:
         raise Flaw(f"the file ends after {len(block)} bytes, within its header")
     if bytes(block[: len(SNAPSHOT_MAGIC)]) != SNAPSHOT_MAGIC:
-        raise Flaw("its header does not begin like one")
+        raise Flaw("its header has no magic number")
     if not checksum_holds(block):
         raise Flaw("its header does not match the header's checksum")
     fields: tuple[Any, ...] = _HEADER.unpack_from(block)
@@ -162,14 +163,14 @@ def decode_header(block: memoryview) -> SnapshotHeader:
     if version != SNAPSHOT_VERSION:
         raise OtherVersion(f"it has format version {version}")
     if HEADER_BYTES + padded(table_bytes) + DIGEST_BYTES > file_bytes:
-        raise Flaw(f"its header says {table_bytes} bytes of table in a file of {file_bytes}")
+        raise Flaw(f"its header has {table_bytes} bytes of table in a file of {file_bytes}")
     return SnapshotHeader(
         ledger_id, epoch, rules, Anchor(sequence, time_ns, digest), movement_digest, table_bytes, file_bytes
     )
 
 
 def decode_table(text: memoryview, header: SnapshotHeader) -> Table:
-    """Read the table. Raises Flaw when it does not describe what the file can hold."""
+    """Return the table. Raises Flaw if the file cannot have the sections of the table."""
     try:
         table = json.loads(bytes(text))
         small = table["small"]
@@ -179,7 +180,7 @@ def decode_table(text: memoryview, header: SnapshotHeader) -> Table:
     end = HEADER_BYTES
     for entry in entries:
         if entry.offset != end:
-            raise Flaw(f"its table says that section {entry.name} begins at byte {entry.offset}, not {end}")
+            raise Flaw(f"section {entry.name} begins at byte {entry.offset} in its table, not at {end}")
         end += padded(entry.size_bytes)
     if end != header.table_offset:
         raise Flaw(f"its sections end at byte {end}, and its table begins at {header.table_offset}")
@@ -190,22 +191,19 @@ def _entry(fields: dict[str, Any]) -> SectionEntry:
     dtype = _dtype(fields["type"])
     shape = tuple(int(length) for length in fields["shape"])
     if dtype.hasobject or any(length < 0 for length in shape):
-        raise ValueError(f"section {fields['name']} has a type or shape that no snapshot holds")
-    count = 1
-    for length in shape:
-        count *= length
+        raise ValueError(f"section {fields['name']} has a type or shape that no snapshot can have")
     return SectionEntry(
         name=str(fields["name"]),
         dtype=dtype,
         shape=shape,
         offset=int(fields["offset"]),
-        size_bytes=count * dtype.itemsize,
+        size_bytes=math.prod(shape) * dtype.itemsize,
         digest=bytes.fromhex(fields["blake3"]),
     )
 
 
 def _dtype(described: Any) -> np.dtype[Any]:
-    """What `dtype_to_descr` described, after JSON made lists of its tuples."""
+    """Return the type that `dtype_to_descr` described; JSON has converted its tuples to lists."""
     return np.lib.format.descr_to_dtype(_with_tuples(described))
 
 

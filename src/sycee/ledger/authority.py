@@ -73,8 +73,8 @@ for _kind, _row in TABLE.items():
     _RULE_OF[_kind], _SUBJECT_OF[_kind] = _row.authority, _row.subject
 
 # Kinds that the owner of `debit` signs, indexed by any u16: an unknown kind is not one of them.
-_IS_OWNERS: Final = np.zeros(1 << 16, np.bool_)
-_IS_OWNERS[: constants.KINDS] = (_RULE_OF == Authority.OWNER) & (_SUBJECT_OF == Subject.DEBIT)
+_OWNER_SIGNS: Final = np.zeros(1 << 16, np.bool_)
+_OWNER_SIGNS[: constants.KINDS] = (_RULE_OF == Authority.OWNER) & (_SUBJECT_OF == Subject.DEBIT)
 
 # Accounts that no operator opens alone: one kind creates money, the other kind has an operator's quota.
 _OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
@@ -123,11 +123,11 @@ def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
 
 
 def _needs_of_payments(state: LedgerState, operations: Array, fresh: Array) -> Needs | None:
-    """Return the same for a frame of payments out of existing accounts, none of them an issuance account.
+    """Return the required signers of a frame of payments from existing accounts; None for any other frame.
 
-    This fast path covers most frames; None for any other frame.
+    This fast path covers most frames. No debited account may be an issuance account.
     """
-    if not _IS_OWNERS[operations["kind"]].all() or not fresh.all():
+    if not _OWNER_SIGNS[operations["kind"]].all() or not fresh.all():
         return None
     debits = np.empty(operations.size, ID)
     debits["low"], debits["high"] = operations["debit_low"], operations["debit_high"]
@@ -366,7 +366,7 @@ def authorise(
     array = sealed.as_array(envelopes)
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
-    are_payments = bool(_IS_OWNERS[operations["kind"]].all())
+    are_payments = bool(_OWNER_SIGNS[operations["kind"]].all())
     if are_payments and signatures.all_signed_by_payers(state, now_ns, operations, array, checks):
         return np.zeros(operations.size, np.uint16)
     return _decide(state, ledger_id, now_ns, operations, array, checks, fresh).codes

@@ -37,7 +37,6 @@ ENVELOPE: Final = np.dtype(
 CONTEXT: Final = b"sycee.envelope.v1".ljust(32, b"\0")
 LEDGER_ID_BYTES: Final = 16
 _FIXED: Final = struct.Struct("<32s16s16sqIHH32s")
-_NUMBERS: Final = ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns")
 
 assert ENVELOPE.itemsize == 104 and _FIXED.size == 112
 
@@ -79,7 +78,7 @@ def as_array(envelopes: Array | Sequence[Envelope]) -> Array:
         if not 0 <= envelope.signer < 1 << 128:
             raise UsageError(f"signer {envelope.signer} does not fit the 128 bits of an id")
         try:
-            for name in _NUMBERS:
+            for name in ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns"):
                 row[name] = getattr(envelope, name)
         except OverflowError as error:
             raise UsageError(f"an envelope's {name} = {getattr(envelope, name)} does not fit its field") from error
@@ -94,12 +93,6 @@ def decode(data: bytes | memoryview | Array) -> Array:
     if len(raw) % ENVELOPE.itemsize:
         raise UsageError(f"{len(raw)} bytes are not envelopes of {ENVELOPE.itemsize} bytes each")
     return np.frombuffer(raw, ENVELOPE).copy()
-
-
-def from_row(row: np.void) -> Envelope:
-    """Return one row of an ENVELOPE array as an Envelope."""
-    numbers = {name: int(row[name]) for name in _NUMBERS}
-    return Envelope(signer=signer_of(row), signature=row["signature"].tobytes(), **numbers)
 
 
 def signer_of(row: np.void) -> int:

@@ -91,18 +91,10 @@ class Jobs:
         for outcome, chosen in ((INVALID, ~is_valid), (VALID, is_valid)):
             at = self.envelopes[chosen]
             checks["key"][at], checks["outcome"][at] = self.jobs["key"][chosen], outcome
-        if self.envelopes.size > np.count_nonzero(checks["outcome"]):
-            self._name_several(checks)
+        tried = np.bincount(self.envelopes, minlength=self.count)
+        for at in np.flatnonzero((tried > 1) & (checks["outcome"] == INVALID)).tolist():
+            checks["key"][at] = np.void(_fingerprint(self.jobs["key"][self.envelopes == at].tolist()))
         return checks
-
-    def _name_several(self, checks: Array) -> None:
-        """Store the fingerprint of all keys where every one of a person's keys failed."""
-        tried: dict[int, list[bytes]] = {}
-        for at, key in zip(self.envelopes.tolist(), self.jobs["key"], strict=True):
-            tried.setdefault(at, []).append(key.tobytes())
-        for at, several in tried.items():
-            if len(several) > 1 and checks["outcome"][at] == INVALID:
-                checks["key"][at] = np.void(_fingerprint(several))
 
 
 def find_jobs(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sycee.core.arrays import Array
 from sycee.core.errors import require
+from sycee.core.extras import extra
 from sycee.core.money import Currency
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ def svg(drawing: Drawing, *, name: str, width: int, height: int, narrow: bool = 
 
     `name` is unique in the page: references inside the SVG are derived from it. Equal arguments give equal bytes.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    with extra("report"):
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
 
     ink, soft, line = colour("ink"), colour("soft"), colour("line")
     settings: dict[Any, Any] = {

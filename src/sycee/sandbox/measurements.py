@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sycee.core.arrays import Array
@@ -11,8 +13,7 @@ from sycee.ledger.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseStat
 from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Figure, Programme
 from sycee.programmes.service import LiveProgramme
-from sycee.sandbox.assumptions import Assumptions
-from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role, SignerRow
+from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Role
 from sycee.sandbox.plan import HOUR_NS, Merchants, Targets
 from sycee.sequencer.embedded import Ledger
 
@@ -28,26 +29,18 @@ def left_of_packets(ledger: Ledger, programme: int) -> Array:
 
 def outcome(
     ledger: Ledger,
-    programme: Programme,
-    assumptions: Assumptions,
     targets: Targets,
     bank: CentralBank,
     live: LiveProgramme,
     merchants: Merchants,
     *,
-    seed: int,
-    scale: float,
     registered: int,
-    duplicates: int,
-    left_minor: Array,
-    draw_root: str,
-    draw_beacon: str,
-    digest: str,
-    phases: tuple[Phase, ...],
     mint_officers: int,
-    signers: tuple[SignerRow, ...],
+    scale: float,
+    **facts: Any,
 ) -> Outcome:
-    """Read the outcome for the closing table and the report."""
+    """Return the outcome. `facts` are the members of `Outcome` that the ledger does not contain."""
+    programme = live.programme
     with ledger.sequencer.reading() as state:
         book = _Reader(state, bank, live, np.array(ledger.sequencer.frame_times))
         purses = state.purses(live.number)
@@ -69,25 +62,18 @@ def outcome(
         return Outcome(
             programme=programme,
             scale=scale,
-            seed=seed,
             comparisons=_comparisons(programme, targets, figures, scale),
             hours=book.hours(programme),
-            left_minor=left_minor,
             unclaimed=int(np.count_nonzero(purses["wallet"] == 0)),
             packet_minor=targets.packet,
             flows=book.flows(programme, figures),
             operators=book.operators(programme, merchants, received[0]),
             merchant_received_minor=received[0][received[2]],
             merchant_payments=received[1][received[2]],
-            duplicates=duplicates,
-            draw_root=draw_root,
-            draw_beacon=draw_beacon,
             synthetic=True,
             operations=state.bound.size,
             movements=state.movements.size,
-            digest=digest,
-            phases=phases,
-            signers=signers,
+            **facts,
         )
 
 

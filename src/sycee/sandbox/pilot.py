@@ -112,6 +112,7 @@ class _Replay:
         self.targets = plan.Targets.of(programme, self.assumptions, scale)
         self.stream = Stream(seed)
         self.seed = f"{programme.name}:{seed}:{scale!r}".encode()  # ids depend on it: 1.0 is not 1
+        self.planner = plan.Planner(programme, self.assumptions, self.targets, self.stream, self.seed, scale)
         self.clock = SimulatedClock(programme.registration.from_ns)
         self.start_ns = programme.draw.beacon_due_ns
         self.start_ms = self.start_ns // 10**6
@@ -140,18 +141,7 @@ class _Replay:
             drawn = self._register_and_draw()
             live, merchants = self._set_up(drawn.members)
             with self._phase("planning the replay", None, "operations"):
-                timeline = plan.spending(
-                    self.programme,
-                    self.assumptions,
-                    self.targets,
-                    self.stream,
-                    self.seed,
-                    self.bank,
-                    live.number,
-                    drawn.members,
-                    drawn.banks,
-                    merchants,
-                )
+                timeline = self.planner.spending(self.bank, live.number, drawn.members, drawn.banks, merchants)
             self._count(timeline.records.size)
             self._issue(plan.top_ups_by_operator(timeline, self.bank))
             self._spend(timeline)
@@ -168,22 +158,20 @@ class _Replay:
             self._count(verified.by_signer.total())
             return measurements.outcome(
                 ledger,
-                self.programme,
-                self.assumptions,
                 self.targets,
                 self.bank,
                 live,
                 merchants,
-                seed=self.stream.seed,
-                scale=self.scale,
                 registered=drawn.registered,
+                mint_officers=verified.mint_officers,
+                scale=self.scale,
+                seed=self.stream.seed,
                 duplicates=drawn.duplicates,
                 left_minor=before,
                 draw_root=drawn.root.hex(),
                 draw_beacon=drawn.beacon.hex(),
                 digest=digest.hex(),
                 phases=tuple(self.phases),
-                mint_officers=verified.mint_officers,
                 signers=verified.rows(self.authorities),
             )
 
@@ -208,7 +196,7 @@ class _Replay:
     def _register_and_draw(self) -> _Drawn:
         """Generate registrations, remove duplicates, publish the frozen list, and draw the winners."""
         with self._phase("registration", None, "entries"):
-            registered = plan.registrations(self.programme, self.assumptions, self.targets, self.stream, self.scale)
+            registered = self.planner.registrations()
             checked = deduplicate(registered)
             output_files.write_file(self.folder / DUPLICATES, duplicates_csv(checked.duplicates))
         self._count(len(registered))
@@ -289,7 +277,7 @@ class _Replay:
         programme, bank, authorities = self.programme, self.bank, self.authorities
         groups = tuple(range(GROUP_FIRST, GROUP_FIRST + len(programme.merchants)))
         live = LiveProgramme(programme, PROGRAMME_NUMBER, RULE_SET, groups, bank.treasury.money, members)
-        merchants = plan.Merchants.derive(self.assumptions, self.targets, self.stream, self.seed, self.start_ms)
+        merchants = self.planner.merchants(self.start_ms)
         opening = bank.opening(self._ids("bank opened", bank.opening_records))
         launch, seal = live.launch(self._ids("programme launched", live.records))
         shops = merchants.opening(self.seed, bank, GROUP_FIRST, self.start_ms)

@@ -119,49 +119,12 @@ class Plan:
             yield int(self.times_ns[end - 1]), self.records[start:end], self.operators[start:end]
 
 
-def registrations(
-    programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, scale: float
-) -> Registrations:
-    """Return synthetic registrations of `targets.registered` people, some of whom register twice."""
-    people = targets.registered
-    again = [round(n * scale) for n in (assumptions.repeated_document, assumptions.repeated_phone)]
-    # Two ranges of people, so that no second registration connects two persons.
-    second = stream.order("who tries twice", people)[: sum(again)]
-    # A key is a permuted number and so independent of the order of registration.
-    documents = (DOCUMENT_FIRST + stream.order("documents", people)).astype(np.uint64)
-    phones = (PHONE_FIRST + stream.order("phones", people)).astype(np.uint64)
-    fresh = np.arange(people, people + sum(again)).astype(np.uint64)
-    second_documents = fresh + np.uint64(DOCUMENT_FIRST)
-    second_phones = fresh + np.uint64(PHONE_FIRST)
-    second_documents[: again[0]] = documents[second[: again[0]]]
-    second_phones[again[0] :] = phones[second[again[0] :]]
-    window = programme.registration
-    span_ms = (window.until_ns - window.from_ns) // 10**6
-    first_ms = stream.below("registered at", people, span_ms // 2)
-    second_ms = span_ms // 2 + stream.below("registered again at", second.size, span_ms - span_ms // 2)
-    banks = stream.choose("banks", people + second.size, np.array(assumptions.wallet_shares))
-    return Registrations(
-        documents=np.concatenate([documents, second_documents]),
-        phones=np.concatenate([phones, second_phones]),
-        banks=banks.astype(np.uint8),
-        registered_at_ns=window.from_ns + np.concatenate([first_ms, second_ms]) * 10**6,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Merchants:
     """Account ids of the shops, and the index of each shop's operator."""
 
     accounts: Array  # (m,) ID
     operators: Array  # (m,) int64
-
-    @classmethod
-    def derive(cls, assumptions: Assumptions, targets: Targets, stream: Stream, seed: bytes, time_ms: int) -> Merchants:
-        """Derive ids and operators of the shops."""
-        return cls(
-            accounts=ids.derive(seed, "merchants", targets.merchants, time_ms=time_ms),
-            operators=stream.choose("merchants' operators", targets.merchants, np.array(assumptions.merchant_shares)),
-        )
 
     def opening(self, seed: bytes, bank: CentralBank, group: int, time_ms: int) -> Array:
         """Return records that open the account of every shop at its operator and add it to the payee group."""
@@ -182,174 +145,197 @@ class Merchants:
         )
 
 
-def spending(
-    programme: Programme,
-    assumptions: Assumptions,
-    targets: Targets,
-    stream: Stream,
-    seed: bytes,
-    bank: CentralBank,
-    number: int,
-    winners: Array,
-    banks: Array,
-    merchants: Merchants,
-) -> Plan:
-    """Return the plan of the spending window: wallets opened, packets claimed, top-ups and payments.
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Computes the plan. `seed` is the material of ids, `stream` the source of random choices."""
 
-    winners: (k,) ID in cohort order; banks: (k,) index of the operator that each chose.
-    """
-    spenders = targets.emptied + targets.part_used
-    # People in random order: first those who empty their packet, then those who use a part, then the others.
-    member = stream.order("who claims", winners.size)[: targets.claimed]
-    operator = banks[member].astype(np.int64)
-    spent, counts, own = _amounts(assumptions, targets, stream)
-    claimed_at, paid_at = _moments(programme, assumptions, targets, stream, counts)
+    programme: Programme
+    assumptions: Assumptions
+    targets: Targets
+    stream: Stream
+    seed: bytes
+    scale: float
 
-    group = np.repeat(np.arange(spenders), counts)
-    last = np.cumsum(counts) - 1
-    is_last = np.zeros(group.size, bool)
-    is_last[last] = True
-    purse_part = split_evenly(
-        spent, counts, 1 + stream.below("sizes of payments", group.size, 1_000), assumptions.payment_min
-    )
-    amount = purse_part + np.where(is_last, own[group], 0)
-    before_last = np.where(counts > 1, paid_at[last - 1], claimed_at[:spenders])
-    top_up = np.flatnonzero(own)
-    topped_at = paid_at[last] - np.minimum((paid_at[last] - before_last) // 2, 30 * MINUTE_NS)
+    def registrations(self) -> Registrations:
+        """Return synthetic registrations of `targets.registered` people, some of whom register twice."""
+        people = self.targets.registered
+        again = [round(n * self.scale) for n in (self.assumptions.repeated_document, self.assumptions.repeated_phone)]
+        # Two ranges of people, so that no second registration connects two persons.
+        second = self.stream.order("who tries twice", people)[: sum(again)]
+        # A key is a permuted number and so independent of the order of registration.
+        documents = (DOCUMENT_FIRST + self.stream.order("documents", people)).astype(np.uint64)
+        phones = (PHONE_FIRST + self.stream.order("phones", people)).astype(np.uint64)
+        fresh = np.arange(people, people + sum(again)).astype(np.uint64)
+        second_documents = fresh + np.uint64(DOCUMENT_FIRST)
+        second_phones = fresh + np.uint64(PHONE_FIRST)
+        second_documents[: again[0]] = documents[second[: again[0]]]
+        second_phones[again[0] :] = phones[second[again[0] :]]
+        window = self.programme.registration
+        span_ms = (window.until_ns - window.from_ns) // 10**6
+        first_ms = self.stream.below("registered at", people, span_ms // 2)
+        second_ms = span_ms // 2 + self.stream.below("registered again at", second.size, span_ms - span_ms // 2)
+        banks = self.stream.choose("banks", people + second.size, np.array(self.assumptions.wallet_shares))
+        return Registrations(
+            documents=np.concatenate([documents, second_documents]),
+            phones=np.concatenate([phones, second_phones]),
+            banks=banks.astype(np.uint8),
+            registered_at_ns=window.from_ns + np.concatenate([first_ms, second_ms]) * 10**6,
+        )
 
-    shop = _shops(assumptions, stream, group.size, merchants.accounts.size)
-    wallets = _timed_ids(seed, "wallets", claimed_at)
-    opening = operations.open_account(
-        _timed_ids(seed, "wallets opened", claimed_at),
-        account=wallets,
-        currency=bank.currency,
-        kind=AccountKind.WALLET,
-        suspense=_suspense_of(bank, operator),
-        operator=operator + 1,
-    )
-    claims = operations.claim(
-        _timed_ids(seed, "packets claimed", claimed_at),
-        programme=number,
-        member=member,
-        member_id=winners[member],
-        wallet=wallets,
-    )
-    vaults = _ids_of([party.money for party in bank.operators])
-    top_ups = operations.transfer(
-        _timed_ids(seed, "top-ups", topped_at[top_up]),
-        debit=vaults[operator[top_up]],
-        credit=wallets[top_up],
-        amount=own[top_up],
-    )
-    pays = operations.pay(
-        _timed_ids(seed, "payments", paid_at),
-        payer=wallets[group],
-        payee=merchants.accounts[shop],
-        amount=amount,
-    )
-    # Steps of one person may have the same time: they stay in this order.
-    times = np.concatenate([claimed_at, claimed_at, topped_at[top_up], paid_at])
-    step = np.repeat([0, 1, 2, 3], [claimed_at.size, claimed_at.size, top_up.size, paid_at.size])
-    order = np.lexsort((step, times))
-    records = np.concatenate([opening, claims, top_ups, pays])[order]
-    operators = np.concatenate([operator, operator, operator[top_up], operator[group]])[order]
-    return Plan(times[order], records, operators, assumptions.frame_minutes * MINUTE_NS)
+    def merchants(self, time_ms: int) -> Merchants:
+        """Return ids and operators of the shops."""
+        count, shares = self.targets.merchants, np.array(self.assumptions.merchant_shares)
+        accounts = ids.derive(self.seed, "merchants", count, time_ms=time_ms)
+        return Merchants(accounts, self.stream.choose("merchants' operators", count, shares))
+
+    def spending(self, bank: CentralBank, number: int, winners: Array, banks: Array, merchants: Merchants) -> Plan:
+        """Return the plan of the spending window: wallets opened, packets claimed, top-ups and payments.
+
+        winners: (k,) ID in cohort order; banks: (k,) index of the operator that each chose.
+        """
+        spenders = self.targets.emptied + self.targets.part_used
+        # People in random order: first those who empty their packet, then those who use a part, then the others.
+        member = self.stream.order("who claims", winners.size)[: self.targets.claimed]
+        operator = banks[member].astype(np.int64)
+        spent, counts, own = self._amounts()
+        claimed_at, paid_at = self._moments(counts)
+
+        group = np.repeat(np.arange(spenders), counts)
+        last = np.cumsum(counts) - 1
+        is_last = np.zeros(group.size, bool)
+        is_last[last] = True
+        purse_part = split_evenly(
+            spent, counts, 1 + self.stream.below("sizes of payments", group.size, 1_000), self.assumptions.payment_min
+        )
+        amount = purse_part + np.where(is_last, own[group], 0)
+        before_last = np.where(counts > 1, paid_at[last - 1], claimed_at[:spenders])
+        top_up = np.flatnonzero(own)
+        topped_at = paid_at[last] - np.minimum((paid_at[last] - before_last) // 2, 30 * MINUTE_NS)
+
+        shop = self._shops(group.size, merchants.accounts.size)
+        wallets = _timed_ids(self.seed, "wallets", claimed_at)
+        opening = operations.open_account(
+            _timed_ids(self.seed, "wallets opened", claimed_at),
+            account=wallets,
+            currency=bank.currency,
+            kind=AccountKind.WALLET,
+            suspense=_suspense_of(bank, operator),
+            operator=operator + 1,
+        )
+        claims = operations.claim(
+            _timed_ids(self.seed, "packets claimed", claimed_at),
+            programme=number,
+            member=member,
+            member_id=winners[member],
+            wallet=wallets,
+        )
+        vaults = _ids_of([party.money for party in bank.operators])
+        top_ups = operations.transfer(
+            _timed_ids(self.seed, "top-ups", topped_at[top_up]),
+            debit=vaults[operator[top_up]],
+            credit=wallets[top_up],
+            amount=own[top_up],
+        )
+        pays = operations.pay(
+            _timed_ids(self.seed, "payments", paid_at),
+            payer=wallets[group],
+            payee=merchants.accounts[shop],
+            amount=amount,
+        )
+        # Steps of one person may have the same time: they stay in this order.
+        times = np.concatenate([claimed_at, claimed_at, topped_at[top_up], paid_at])
+        step = np.repeat([0, 1, 2, 3], [claimed_at.size, claimed_at.size, top_up.size, paid_at.size])
+        order = np.lexsort((step, times))
+        records = np.concatenate([opening, claims, top_ups, pays])[order]
+        operators = np.concatenate([operator, operator, operator[top_up], operator[group]])[order]
+        return Plan(times[order], records, operators, self.assumptions.frame_minutes * MINUTE_NS)
+
+    def _amounts(self) -> tuple[Array, Array, Array]:
+        """Return per spender: amount spent from the packet, number of payments, amount of own money spent."""
+        spenders = self.targets.emptied + self.targets.part_used
+        part = np.full(self.targets.part_used, 1)
+        part_used = self.stream.parts(
+            "packets used in part",
+            self.targets.spent_from_packets - self.targets.emptied * self.targets.packet,
+            self.assumptions.part_spent_min * part,
+            (self.targets.packet - 1) * part,
+            draws=2,  # large parts are likelier than small ones
+        )
+        spent = np.concatenate([np.full(self.targets.emptied, self.targets.packet), part_used])
+        extra = self.stream.below("second payments", self.targets.payments - spenders, spenders)
+        counts = 1 + np.bincount(extra, minlength=spenders)
+        # The minimum payment limits the number of payments from one packet; other packets make the surplus ones.
+        least = self.assumptions.payment_min
+        most = spent // least
+        surplus = int(np.maximum(counts - most, 0).sum())
+        counts = np.minimum(counts, most)
+        while surplus:
+            below = np.flatnonzero(counts < most)[:surplus]
+            if not below.size:
+                raise UsageError(
+                    f"{self.targets.payments} payments of ≥ {least} minor units exceed the amount spent",
+                    hint="lower payment_min in the replay's file",
+                )
+            counts[below] += 1
+            surplus -= below.size
+        own = np.zeros(spenders, np.int64)
+        one = np.full(self.targets.own_people, 1)
+        own[self.stream.order("who tops up", self.targets.emptied)[: self.targets.own_people]] = self.stream.parts(
+            "own money", self.targets.spent_own, self.assumptions.own_min * one, self.assumptions.own_max * one
+        )
+        return spent, counts, own
+
+    def _shops(self, payments: int, shops: int) -> Array:
+        """Return the shop of each payment: every shop once if there are enough payments, the others by popularity.
+
+        Popularity falls with the rank r as (r + head)^(-3/4), in integers.
+        """
+        ranks = [self.assumptions.shop_head + rank for rank in range(shops)]
+        popularity = np.array([10**6 // math.isqrt(rank * math.isqrt(rank)) for rank in ranks])
+        shop = self.stream.choose("which shop", payments, popularity)
+        once = self.stream.order("every shop once", payments)[:shops]
+        shop[once] = np.arange(once.size)
+        return shop
+
+    def _moments(self, counts: Array) -> tuple[Array, Array]:
+        """Return the times of claims and of payments. Payments are grouped by person, in order, after the claim."""
+        start_ns = self.programme.spending.from_ns
+        person = np.repeat(np.arange(counts.size), counts)
+        paid_at = self._drawn_moments(self.assumptions.day_weights, "paid", person.size)
+        paid_at = paid_at[np.lexsort((paid_at, person))]
+        claimed_at = self._drawn_moments(self.assumptions.claim_day_weights, "claimed", self.targets.claimed)
+        # A claim that would be after the first payment moves to a time before it.
+        first = paid_at[np.cumsum(counts) - counts]
+        earlier = first - np.minimum((first - start_ns) // 2, 2 * HOUR_NS)
+        claimed_at[: counts.size] = np.where(claimed_at[: counts.size] < first, claimed_at[: counts.size], earlier)
+        return claimed_at, paid_at
+
+    def _drawn_moments(self, days: tuple[int, ...], purpose: str, count: int) -> Array:
+        """Return times in the spending window: an hour by its weight, and a uniform millisecond in it."""
+        start, weights = self._hours(days)
+        hour = self.stream.choose(f"hours {purpose}", count, weights)
+        moments: Array = start[hour] + self.stream.below(f"milliseconds {purpose}", count, 3_600_000) * 10**6
+        return moments
+
+    def _hours(self, days: tuple[int, ...]) -> tuple[Array, Array]:
+        """Return the start of each hour of the spending window, and its weight: hour weight times day weight."""
+        window = self.programme.spending
+        start = np.arange(window.from_ns, window.until_ns, HOUR_NS)
+        local = [datetime.fromtimestamp(ns // 10**9, self.programme.zone) for ns in start.tolist()]
+        day = [(moment.date() - local[0].date()) // timedelta(days=1) for moment in local]
+        if len(days) <= max(day):
+            raise UsageError(
+                f"{max(day) + 1} days of spending need as many day weights, not {len(days)}",
+                hint="correct [time] in the replay's file",
+            )
+        hours = self.assumptions.hour_weights
+        return start, np.array([days[at] * hours[moment.hour] for at, moment in zip(day, local, strict=True)])
 
 
 def top_ups_by_operator(plan: Plan, bank: CentralBank) -> list[int]:
     """Return the total of top-ups per operator, in minor units: the issuance that each operator needs."""
     records = plan.records
     return [int(records["amount"][ids.match(records, "debit", party.money)].sum()) for party in bank.operators]
-
-
-def _amounts(assumptions: Assumptions, targets: Targets, stream: Stream) -> tuple[Array, Array, Array]:
-    """Return per spender: amount spent from the packet, number of payments, amount of own money spent."""
-    spenders = targets.emptied + targets.part_used
-    part = np.full(targets.part_used, 1)
-    part_used = stream.parts(
-        "packets used in part",
-        targets.spent_from_packets - targets.emptied * targets.packet,
-        assumptions.part_spent_min * part,
-        (targets.packet - 1) * part,
-        draws=2,  # large parts are likelier than small ones
-    )
-    spent = np.concatenate([np.full(targets.emptied, targets.packet), part_used])
-    extra = stream.below("second payments", targets.payments - spenders, spenders)
-    counts = 1 + np.bincount(extra, minlength=spenders)
-    # The minimum payment limits the number of payments from one packet; other packets make the surplus ones.
-    most = spent // assumptions.payment_min
-    surplus = int(np.maximum(counts - most, 0).sum())
-    counts = np.minimum(counts, most)
-    while surplus:
-        below = np.flatnonzero(counts < most)[:surplus]
-        if not below.size:
-            raise UsageError(
-                f"{targets.payments} payments of ≥ {assumptions.payment_min} minor units exceed the amount spent",
-                hint="lower payment_min in the replay's file",
-            )
-        counts[below] += 1
-        surplus -= below.size
-    own = np.zeros(spenders, np.int64)
-    one = np.full(targets.own_people, 1)
-    own[stream.order("who tops up", targets.emptied)[: targets.own_people]] = stream.parts(
-        "own money", targets.spent_own, assumptions.own_min * one, assumptions.own_max * one
-    )
-    return spent, counts, own
-
-
-def _shops(assumptions: Assumptions, stream: Stream, payments: int, shops: int) -> Array:
-    """Return the shop of each payment: every shop once if there are enough payments, the others by popularity.
-
-    Popularity falls with the rank r as (r + head)^(-3/4), in integers.
-    """
-    ranks = [assumptions.shop_head + rank for rank in range(shops)]
-    popularity = np.array([10**6 // math.isqrt(rank * math.isqrt(rank)) for rank in ranks])
-    shop = stream.choose("which shop", payments, popularity)
-    once = stream.order("every shop once", payments)[:shops]
-    shop[once] = np.arange(once.size)
-    return shop
-
-
-def _moments(
-    programme: Programme, assumptions: Assumptions, targets: Targets, stream: Stream, counts: Array
-) -> tuple[Array, Array]:
-    """Return the times of claims and of payments. Payments are grouped by person, in order, after the claim."""
-    start_ns = programme.spending.from_ns
-    person = np.repeat(np.arange(counts.size), counts)
-    paid_at = _drawn_moments(programme, assumptions.hour_weights, assumptions.day_weights, stream, "paid", person.size)
-    paid_at = paid_at[np.lexsort((paid_at, person))]
-    claimed_at = _drawn_moments(
-        programme, assumptions.hour_weights, assumptions.claim_day_weights, stream, "claimed", targets.claimed
-    )
-    # A claim that would be after the first payment moves to a time before it.
-    first = paid_at[np.cumsum(counts) - counts]
-    earlier = first - np.minimum((first - start_ns) // 2, 2 * HOUR_NS)
-    claimed_at[: counts.size] = np.where(claimed_at[: counts.size] < first, claimed_at[: counts.size], earlier)
-    return claimed_at, paid_at
-
-
-def _drawn_moments(
-    programme: Programme, hours: tuple[int, ...], days: tuple[int, ...], stream: Stream, purpose: str, count: int
-) -> Array:
-    """Return times in the spending window: an hour by its weight, and a uniform millisecond in it."""
-    start, weights = _hours(programme, hours, days)
-    hour = stream.choose(f"hours {purpose}", count, weights)
-    moments: Array = start[hour] + stream.below(f"milliseconds {purpose}", count, 3_600_000) * 10**6
-    return moments
-
-
-def _hours(programme: Programme, hours: tuple[int, ...], days: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the start of each hour of the spending window, and its weight: hour weight times day weight."""
-    window = programme.spending
-    start = np.arange(window.from_ns, window.until_ns, HOUR_NS)
-    local = [datetime.fromtimestamp(ns // 10**9, programme.zone) for ns in start.tolist()]
-    day = [(moment.date() - local[0].date()) // timedelta(days=1) for moment in local]
-    if len(days) <= max(day):
-        raise UsageError(
-            f"{max(day) + 1} days of spending need as many day weights, not {len(days)}",
-            hint="correct [time] in the replay's file",
-        )
-    return start, np.array([days[at] * hours[moment.hour] for at, moment in zip(day, local, strict=True)])
 
 
 def _timed_ids(seed: bytes, purpose: str, times_ns: Array) -> Array:

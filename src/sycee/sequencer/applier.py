@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,14 +24,6 @@ class Applier:
     def __init__(self, state: LedgerState) -> None:
         self.state = state
 
-    def reserve(self, batch: PreparedBatch, available_bytes: Callable[[], int] | None = None) -> int:
-        """Reserve memory for a frame of this batch before it is journaled; return the most movements that it can make.
-
-        `available_bytes` returns the free memory; None for a frame that was journaled, which must fit. Raises
-        UnavailableError, with nothing changed, if memory is insufficient.
-        """
-        return self.state.reserve(batch, available_bytes=available_bytes)
-
     def apply(
         self,
         kind: FrameKind,
@@ -40,7 +32,7 @@ class Applier:
         batch: PreparedBatch,
         calendar: Sequence[CalendarEntry],
     ) -> Array:
-        """Apply one frame for which `reserve` was called; return its results, (n,) layout.ANSWER."""
+        """Apply one frame for which `LedgerState.reserve` was called; return its results, (n,) layout.ANSWER."""
         if kind is FrameKind.OPERATIONS:
             return self.state.apply(sequence, time_ns, batch, calendar)
         self.state.pass_time(time_ns, calendar, sequence=sequence)
@@ -56,7 +48,7 @@ class Applier:
         if frame.kind is FrameKind.OPERATIONS:
             if batch.in_order and self.state.is_all_new(batch.operations):
                 batch = batch.with_all_new()
-            self.reserve(batch)
+            self.state.reserve(batch)
         # Compare after `reserve`: another thread computes the previous frame's digest in the meantime.
         if frame.movement_digest != self.state.movement_digest:
             raise _movements_error(self.state, frame)

@@ -6,7 +6,6 @@ import struct
 from asyncio import Future
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
@@ -60,13 +59,10 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         frames. Raises UsageError for records that no frame can hold, UnavailableError if memory or the disk is
         insufficient, and once this or the ledger is closed.
         """
-        answers: Array = await self._submitter.submit(self._prepared(records, envelopes))
-        return answers
+        return await self._submitter.submit(self._prepared(records, envelopes))
 
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
-        """Submit operations at once; return the future of their results. Raises UnavailableError while the queue is
-        full.
-        """
+        """Return the future of the results of operations. Raises UnavailableError while the queue is full."""
         return self._submitter.submit_nowait(self._prepared(records, envelopes))
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
@@ -116,7 +112,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     async def balance(self, account: AnyId) -> int:
         """Return an account's balance in minor units. Raises UsageError if the account does not exist."""
         number = check_id("account", account)
-        balance: int | None = await self._submitter.balance(number)
+        balance = await self._submitter.balance(number)
         if balance is None:
             raise reads.no_account(number)
         return balance
@@ -145,9 +141,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         return await self._query(reads.operation(id))
 
     async def unrecovered_of(self, reversal: AnyId) -> int:
-        """Return the claim of the reverse with this id, in minor units. Raises UsageError as `Ledger.unrecovered_of`
-        does.
-        """
+        """Return the claim of the reverse with this id, in minor units. Raises as `Ledger.unrecovered_of` does."""
         return await self._query(reads.missing(reversal))
 
     async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
@@ -156,8 +150,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         `at_least`: wait until this frame is committed. Raises UsageError for more requests than one pass allows.
         """
         requests, at_least = check_requests(requests, at_least)
-        answers: Answers = await self._submitter.read(requests, at_least=at_least)
-        return answers
+        return await self._submitter.read(requests, at_least=at_least)
 
     # --- closing ---
 
@@ -169,16 +162,13 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         self._submitter.check_open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     # --- helpers ---
 
     async def _query(self, query: Query[Found]) -> Found:
-        answers: Answers = await self._submitter.read(query.requests)
-        return query.decode(answers)
+        return query.decode(await self._submitter.read(query.requests))
 
     def _submit_plain(self, record: bytes) -> Coroutine[Any, Any, Result]:
         if self._signs:

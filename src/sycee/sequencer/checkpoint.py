@@ -8,6 +8,7 @@ digests. docs/reference/authority.md describes the file and the signed message b
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,8 +17,9 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from sycee.core import ids
+from sycee.core import ids, json_documents
 from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.input_files import read_bytes
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.core.output_files import write_file
 from sycee.journal import Anchor
@@ -39,6 +41,7 @@ _HEX_FIELDS: Final = {
     "state_digest": DIGEST_BYTES,
     "signature": SIGNATURE_BYTES,
 }
+_FIELDS: Final = {*_HEX_FIELDS, "algorithm", "epoch", "format", "sequence", "signer", "supply", "time_ns"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,39 +109,38 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
-        """Read a checkpoint file. Raises UsageError, which names the file, if the file is not a checkpoint."""
-        try:
-            with Path(path).open("rb") as file:
-                content = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            raise UsageError(
-                f"the checkpoint {path} cannot be read: {error.strerror}", hint="give the path of a checkpoint file"
-            ) from error
-        try:
-            return cls.parse(content)
-        except UsageError as error:
-            raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
+        """Read a checkpoint file. Raises as `input_files.read_bytes` and `parse` do."""
+        return cls.parse(read_bytes(Path(path), FILE_BYTES_MAX, "checkpoint"), str(path))
 
     @classmethod
-    def parse(cls, content: str | bytes) -> Checkpoint:
-        """Parse the content of a checkpoint file. Raises UsageError that names the missing or invalid field."""
-        document = _document(content)
-        raw = {name: _hex(document, name, size) for name, size in _HEX_FIELDS.items()}
-        position = Position(
-            ledger_id=raw["ledger"],
-            epoch=_number(document["epoch"], "epoch", 0, 2**32 - 1),
-            sequence=_number(document["sequence"], "sequence", 1, 2**64 - 1),
-            time_ns=_number(document["time_ns"], "time_ns", 1, 2**63 - 1),
-            frame_digest=raw["frame_digest"],
-            movement_digest=raw["movement_digest"],
-            state_digest=raw["state_digest"],
-            supply=_supply(document["supply"]),
-        )
-        if document["algorithm"] not in ("ed25519", "p256"):
-            raise _invalid("algorithm is neither ed25519 nor p256")
-        if not isinstance(document["signer"], str):
-            raise _invalid("signer is not an id")
-        return cls(position, ids.parse(document["signer"]), document["algorithm"], raw["signature"])
+    def parse(cls, content: str | bytes, file: str = "checkpoint") -> Checkpoint:
+        """Parse the content of a checkpoint file. Raises UsageError that names `file` and the invalid field."""
+        if len(content) > FILE_BYTES_MAX:
+            raise _invalid(file, f"it is longer than {FILE_BYTES_MAX:,} bytes")
+        document = json_documents.parse(content, file)
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise _invalid(file, f"its format is not {FORMAT}")
+        if wrong := _FIELDS.symmetric_difference(document):
+            raise _invalid(file, f"{', '.join(sorted(wrong))} is missing or unknown")
+        try:
+            raw = {name: _hex(document[name], name, size) for name, size in _HEX_FIELDS.items()}
+            position = Position(
+                ledger_id=raw["ledger"],
+                epoch=_number(document["epoch"], "epoch", 0, 2**32 - 1),
+                sequence=_number(document["sequence"], "sequence", 1, 2**64 - 1),
+                time_ns=_number(document["time_ns"], "time_ns", 1, 2**63 - 1),
+                frame_digest=raw["frame_digest"],
+                movement_digest=raw["movement_digest"],
+                state_digest=raw["state_digest"],
+                supply=_supply(document["supply"]),
+            )
+            if document["algorithm"] not in ("ed25519", "p256"):
+                raise ValueError("algorithm is neither ed25519 nor p256")
+            return cls(position, ids.parse(str(document["signer"])), document["algorithm"], raw["signature"])
+        except ValueError as error:
+            raise _invalid(file, str(error)) from error
+        except UsageError as error:
+            raise _invalid(file, f"signer: {error.message}") from error
 
 
 def signing_message(position: Position, signer: int) -> bytes:
@@ -222,52 +224,32 @@ def _shown(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _invalid(problem: str) -> UsageError:
-    return UsageError(f"this is no checkpoint: {problem}", hint="fetch the published file again")
+def _invalid(file: str, problem: str) -> UsageError:
+    return UsageError(f"{file} is no checkpoint: {problem}", hint="fetch the published file again")
 
 
-def _document(content: str | bytes) -> dict[str, Any]:
-    required = {*_HEX_FIELDS, "algorithm", "epoch", "format", "sequence", "signer", "supply", "time_ns"}
-    if len(content) > FILE_BYTES_MAX:
-        raise _invalid(f"it is longer than {FILE_BYTES_MAX:,} bytes")
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _invalid(f"it is not JSON ({error})") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _invalid(f"its format is not {FORMAT}")
-    if wrong := required.symmetric_difference(document):
-        raise _invalid(f"{', '.join(sorted(wrong))} is missing or unknown")
-    return document
-
-
-def _hex(document: Mapping[str, Any], name: str, size: int) -> bytes:
-    text = document[name]
-    try:
-        value = bytes.fromhex(text) if isinstance(text, str) and len(text) == 2 * size else b""
-    except ValueError:
-        value = b""
-    if len(value) != size:
-        raise _invalid(f"{name} is not {2 * size} hexadecimal digits")
-    return value
+def _hex(text: Any, name: str, size: int) -> bytes:
+    if not isinstance(text, str) or not re.fullmatch(f"[0-9A-Fa-f]{{{2 * size}}}", text):
+        raise ValueError(f"{name} is not {2 * size} hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def _number(value: Any, name: str, least: int, most: int) -> int:
     """Return an integer from a JSON number or a decimal string."""
-    if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isascii():
-        value = int(value) if value.removeprefix("-").isdigit() else None
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _invalid(f"{name} is not a whole number from {least} to {most}")
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,20}", value):
+        value = int(value)
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{name} is not a whole number from {least} to {most}")
     return value
 
 
 def _supply(value: Any) -> dict[int, int]:
     if not isinstance(value, dict):
-        raise _invalid("supply is not an object of currency numbers and amounts")
+        raise ValueError("supply is not an object of currency numbers and amounts")
     supply = {
         _number(number, "a currency in supply", 1, 999): _number(amount, f"supply of {number}", -(2**63), 2**63 - 1)
         for number, amount in value.items()
     }
     if len(supply) != len(value):
-        raise _invalid("supply names a currency twice")
+        raise ValueError("supply names a currency twice")
     return supply

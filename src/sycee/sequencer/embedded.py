@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from sycee.core.arguments import check_id, check_integer, short_repr
@@ -44,7 +43,6 @@ from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX
 from sycee.storage.history import History
 
 __all__ = ["SIGNATURE_VALIDITY_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
-
 
 BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT
 
@@ -108,14 +106,14 @@ class Ledger(MoneyOperations[Result]):
                 f"clock must be a Clock; got {short_repr(clock)}", hint="omit the argument for the machine's clock"
             )
         if snapshot_frames is not None:
-            check_integer("snapshot_frames", snapshot_frames, high=I64_MAX)
+            check_integer("snapshot_frames", snapshot_frames)
         if snapshot_every is not None:
-            check_integer("snapshot_every", snapshot_every, low=1, high=I64_MAX)
+            check_integer("snapshot_every", snapshot_every, low=1)
         if history_bytes is None:
             history_bytes = total_bytes() // 8
-        check_integer("history_bytes", history_bytes, high=I64_MAX)
-        check_integer("operations_max", operations_max, low=1, high=I64_MAX)
-        check_integer("bytes_max", bytes_max, low=1, high=I64_MAX)
+        check_integer("history_bytes", history_bytes)
+        check_integer("operations_max", operations_max, low=1)
+        check_integer("bytes_max", bytes_max, low=1)
         check_integer("signature_workers", signature_workers, high=WORKERS_MAX)
         if ticks and not isinstance(clock or RealClock(), RealClock):
             raise UsageError("ticks=True needs the machine's clock", hint="with another clock, call tick() yourself")
@@ -143,9 +141,7 @@ class Ledger(MoneyOperations[Result]):
         self.sequencer.check_running()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._closes_folder:
             self.close()
 
@@ -269,10 +265,9 @@ class Ledger(MoneyOperations[Result]):
         `day_max`, ...), `groups`, `flags`, `refund_reserve`, `payment_min`, `refund_window_s`, `return_account`,
         `effective_ns`.
         """
-        record = operations.define_rule_set(
-            self._id(id), rule_set=rule_set, from_ns=from_ns, until_ns=until_ns, **rules
+        return self._submit_record(
+            operations.define_rule_set(self._id(id), rule_set=rule_set, from_ns=from_ns, until_ns=until_ns, **rules)
         )
-        return self._submit_record(record)
 
     def set_rule_set(self, account: AnyId, rule_set: int, *, id: AnyId | None = None) -> Result:
         """Assign a rule set to the account from now on; 0 for none."""
@@ -387,33 +382,23 @@ class Ledger(MoneyOperations[Result]):
 
         O(accounts), and no frame is written meanwhile: with a million accounts, give at least one filter.
         """
-        filters = {
-            "currency": None if currency is None else reads.currency_number(currency),
-            "kind": None if kind is None else int(reads.account_kind(kind)),
-            "operator": None if operator is None else check_integer("operator", operator, high=2**32 - 1),
-        }
         with self.sequencer.reading() as state:
-            return reads.accounts(state, filters, currency)
+            return reads.accounts(state, currency, kind, operator)
 
     def issuance(self, currency: str) -> int:
         """Return the id of the currency's issuance account. Raises UsageError if none is open."""
-        reads.currency_number(currency)
         with self.sequencer.reading() as state:
             return reads.issuance(state, currency)
 
     def supply(self, currency: str) -> int:
         """Return the money in circulation, in minor units: the debit balance of the issuance account."""
-        reads.currency_number(currency)
         with self.sequencer.reading() as state:
             return reads.supply(state, currency)
 
     def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
         """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines)."""
-        number = check_id("account", account)
-        if newest is not None:
-            newest = check_integer("newest", newest, high=I64_MAX)
         with self.sequencer.reading() as state:
-            return reads.statement(state, number, newest=newest)
+            return reads.statement(state, account, newest=newest)
 
     def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
@@ -458,9 +443,8 @@ class Ledger(MoneyOperations[Result]):
 
     def find_transit(self, sent: AnyId) -> Transit | None:
         """Return the money in transit of a send or waterfall, or None."""
-        number = check_id("sent", sent)
         with self.sequencer.reading() as state:
-            return state.transit_of(number)
+            return state.transit_of(check_id("sent", sent))
 
     # --- the whole ledger ---
 

@@ -98,7 +98,7 @@ class LoopSubmitter:
         """Copy and check a batch. Raises UsageError as `Admission.prepare` does."""
         return self._admission.prepare(operations, envelopes)
 
-    async def submit(self, batch: PreparedBatch) -> Any:
+    async def submit(self, batch: PreparedBatch) -> Array:
         """Return a batch's results once it is durable. While the queue is full, wait for space in order of arrival."""
         self._owner.check("the ledger")
         if self._must_wait():
@@ -121,7 +121,7 @@ class LoopSubmitter:
         result: Result = await future
         return result
 
-    def submit_nowait(self, batch: PreparedBatch) -> asyncio.Future[Any]:
+    def submit_nowait(self, batch: PreparedBatch) -> asyncio.Future[Array]:
         """Return the future of a batch's results. Raises UnavailableError while the queue is full."""
         self._owner.check("the ledger")
         if self._is_closed:
@@ -158,7 +158,7 @@ class LoopSubmitter:
         result: Result = await future
         return result
 
-    def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[Any]:
+    def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[queries.Answers]:
         """Return the future of the Answers to requests, (n,) queries.READ. Raises UnavailableError once closed."""
         future = self._read_future()
         if not at_least:
@@ -171,7 +171,7 @@ class LoopSubmitter:
         self._pending_reads.append((self, DeferredToken(future), requests, at_least))
         return future
 
-    def balance(self, account: int) -> asyncio.Future[Any]:
+    def balance(self, account: int) -> asyncio.Future[int | None]:
         """Return the future of an account's balance in minor units, or of None. Raises UnavailableError once closed.
 
         All balances that are requested in one iteration of the loop form one read.
@@ -190,7 +190,7 @@ class LoopSubmitter:
             raise _closed()
         return self._future()
 
-    def _add_pending(self, batch: PreparedBatch) -> asyncio.Future[Any]:
+    def _add_pending(self, batch: PreparedBatch) -> asyncio.Future[Array]:
         future = self._future()
         operations, size = size_of(batch)
         self._pending_operations += operations

@@ -126,23 +126,23 @@ def missing(reversal: AnyId) -> Query[int]:
 # --- functions over the whole state, between two frames ---
 
 
-def accounts(state: LedgerState, filters: dict[str, int | None], currency: str | None) -> list[Account]:
-    """Return the accounts whose fields equal `filters`, None for any value, in order of opening. O(accounts)."""
-    if currency is not None:
-        check_defined(state, currency)
+def accounts(state: LedgerState, currency: str | None, kind: AccountKind | None, operator: int | None) -> list[Account]:
+    """Return the accounts of a currency, a kind and an operator, None for any, in order of opening. O(accounts)."""
     rows = state.accounts
     chosen = np.ones(rows.size, np.bool_)
-    for field, value in filters.items():
-        if value is not None:
-            chosen &= rows[field] == value
+    if currency is not None:
+        chosen &= rows["currency"] == defined_currency(state, currency)
+    if kind is not None:
+        chosen &= rows["kind"] == account_kind(kind)
+    if operator is not None:
+        chosen &= rows["operator"] == check_integer("operator", operator, high=2**32 - 1)
     found = [state.account_id(row) for row in np.flatnonzero(chosen).tolist()]
     return [_existing(state.account(id), id) for id in found]
 
 
 def issuance(state: LedgerState, currency: str) -> int:
     """Return the id of the currency's issuance account. Raises UsageError if none is open."""
-    check_defined(state, currency)
-    row = int(state.tables.issuance[currency_number(currency)]) - 1
+    row = int(state.tables.issuance[defined_currency(state, currency)]) - 1
     if row < 0:
         raise UsageError(
             f"{currency} has no issuance account", hint="open one with open_account and AccountKind.ISSUANCE"
@@ -152,14 +152,16 @@ def issuance(state: LedgerState, currency: str) -> int:
 
 def supply(state: LedgerState, currency: str) -> int:
     """Return the debit balance of the currency's issuance account, 0 before it is open."""
-    check_defined(state, currency)
-    return state.supply(currency_number(currency))
+    return state.supply(defined_currency(state, currency))
 
 
-def statement(state: LedgerState, account: int, *, newest: int | None = None) -> list[Line]:
+def statement(state: LedgerState, account: AnyId, *, newest: int | None = None) -> list[Line]:
     """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines)."""
-    _existing(state.account(account), account)
-    row = state.row(account)
+    number = check_id("account", account)
+    if newest is not None:
+        newest = check_integer("newest", newest)
+    _existing(state.account(number), number)
+    row = state.row(number)
     return [_line(state, row, movement) for movement in reversed(state.movement_numbers(row, newest=newest))]
 
 
@@ -202,14 +204,16 @@ def account_kind(kind: AccountKind) -> AccountKind:
     return kind
 
 
-def check_defined(state: LedgerState, currency: str) -> None:
-    """Raise UsageError unless the currency is defined in this ledger."""
-    if currency_number(currency) not in state.zones:
+def defined_currency(state: LedgerState, currency: str) -> int:
+    """Return the number of a currency code. Raises UsageError unless the currency is defined in this ledger."""
+    number = currency_number(currency)
+    if number not in state.zones:
         defined = ", ".join(money.currency(number).code for number in state.zones) or "none"
         raise UsageError(
             f"currency {currency} is not defined in this ledger; defined are: {defined}",
             hint=f'call define_currency("{currency}", zone=...) first',
         )
+    return number
 
 
 def no_account(account: int) -> UsageError:

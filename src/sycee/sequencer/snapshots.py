@@ -142,16 +142,10 @@ class SnapshotTask:
 
     def _all_steps(self) -> Iterator[bool]:
         copying, buffer = self._copying, np.empty(self._piece_bytes // 8, np.uint64)
-        writer = self._writer = files.Writer(
-            self._disk,
-            ledger_id=self._ledger_id,
-            epoch=self._epoch,
-            anchor=self._anchor,
-            rules=copying.rules,
-            movement_digest=copying.movement_digest,
-            sections=copying.sections,
-            small=copying.small,
+        header = files.SnapshotHeader(
+            self._ledger_id, self._epoch, copying.rules, self._anchor, copying.movement_digest
         )
+        writer = self._writer = files.Writer(self._disk, header, copying.sections, copying.small)
         for name in CHANGING:
             rows, row_words = copying.sections[name].size, copying.row_bytes(name) // 8
             for first in range(0, rows, buffer.size // row_words):
@@ -277,7 +271,7 @@ def _load_newest(log: Log, disk: Disk, history: History | None) -> tuple[LedgerS
         try:
             return load_state(snapshot, history), snapshot.anchor, findings
         except (files.SnapshotDamaged, UnavailableError) as error:
-            findings.append(files.passed_over(error))
+            findings.append(files.skipped(error))
         except (SyceeError, KeyError, ValueError, TypeError) as error:
             # Another release wrote another layout. Nothing is lost: the journal is complete.
             findings.append(f"{disk.folder}/{snapshot.name} does not fit this release ({error}): it was skipped")

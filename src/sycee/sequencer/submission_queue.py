@@ -39,7 +39,7 @@ class Receiver(Protocol):
         """Give each token its outcome: a Result, results, or an exception to raise. Called by the writer."""
 
     def space_freed(self) -> None:
-        """Called by the writer, once for each `SubmissionQueue.watch_space`, when the queue has space again."""
+        """Handle new space in the queue; the writer calls it once for each `SubmissionQueue.watch_space`."""
 
 
 class PendingVerification:
@@ -140,7 +140,7 @@ class Call:
     """A function that the writer runs between two frames, on its own thread."""
 
     def __init__(self, function: Callable[[], Any], *, always: bool = False) -> None:
-        """`always`: run the function even if its caller gave up waiting."""
+        """Create a call. `always`: run the function even if its caller stopped waiting."""
         self._function = function
         self._always = always
         self._ticket = Ticket()

@@ -245,7 +245,7 @@ class Writer:
 
     def _commit(self, kind: FrameKind, now_ns: int, batch: PreparedBatch) -> Array:
         """Write one frame and apply it; return its results once it is committed and applied."""
-        movements = self._applier.reserve(batch, available_bytes) if batch.size else 0
+        movements = self._state.reserve(batch, available_bytes=available_bytes) if batch.size else 0
         calendar = self._times.calendar_at(now_ns, self._state.zones)
         sequence = self._log.last_sequence + 1
         append = partial(

@@ -447,7 +447,7 @@ class Machine:
             return
         disk = self.disk.crash(loss=Loss.KEPT)
         journal, kept = Folder(disk, JOURNAL), Folder(disk, SNAPSHOTS)
-        snapshot, _ = files.newest_good(kept, LEDGER_ID)
+        snapshot = next(files.all_good(kept, LEDGER_ID, []), None)
         if snapshot is None:
             return
         snapshot.close()

@@ -91,10 +91,7 @@ def applies(finding: Finding) -> bool:
 def decide(
     judge: Judge, change_days: Sequence[date], participant: str, findings: Sequence[Finding] | None
 ) -> Admission:
-    """Return the decision that follows from findings; None refuses a participant that is no longer declared.
-
-    `change_days`, ascending, are the days on which the decision may change.
-    """
+    """Return the decision that follows from findings; None refuses a participant that is no longer declared."""
     report = decisions.report_of(judge, findings or ())
     if findings is None:
         code, message = reason_codes.code_of(reason_codes.NOT_ADMITTED), f"{participant} is no longer declared"

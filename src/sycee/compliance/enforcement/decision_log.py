@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -66,7 +66,9 @@ class Appeal:
 
 def add_admissions(connection: Connection, decisions: Iterable[Admission], cause: str, stamp: Stamp) -> None:
     """Store decisions about participants. The newest of each gives its status."""
-    rows = [{"participant": each.participant, "cause": cause, **stamp.row, **_decision_row(each)} for each in decisions]
+    rows = [
+        {"participant": each.participant, "cause": cause, **asdict(stamp), **_decision_row(each)} for each in decisions
+    ]
     if rows:
         connection.execute(insert(ADMISSIONS), rows)
 
@@ -104,7 +106,7 @@ def add_round(
 ) -> None:
     """Store that all applicants were judged again."""
     inputs = {"network": versions.network.digest, "library": versions.library.digest, "day": day.isoformat()}
-    connection.execute(insert(ROUNDS).values(judged=judged, changed=changed, **inputs, **stamp.row))
+    connection.execute(insert(ROUNDS).values(judged=judged, changed=changed, **inputs, **asdict(stamp)))
 
 
 def last_round(connection: Connection) -> Round | None:
@@ -118,7 +120,7 @@ def last_round(connection: Connection) -> Round | None:
 
 def add_screening(connection: Connection, screening: Screening, stamp: Stamp) -> None:
     """Store a decision about a payment."""
-    row = {"payment": screening.payment, "flow": screening.result.flow["digest"], **stamp.row}
+    row = {"payment": screening.payment, "flow": screening.result.flow["digest"], **asdict(stamp)}
     connection.execute(insert(SCREENINGS).values(row | _decision_row(screening)))
 
 
@@ -137,7 +139,7 @@ def of_digest(connection: Connection, digest: str) -> StoredDecision:
 
 def add_appeal(connection: Connection, decision: str, reason: str, stamp: Stamp) -> int:
     """Store an appeal and return its number."""
-    row = insert(APPEALS).values(decision=decision, reason=reason, **stamp.row)
+    row = insert(APPEALS).values(decision=decision, reason=reason, **asdict(stamp))
     return int(connection.execute(row.returning(APPEALS.c.number)).scalar_one())
 
 
@@ -167,7 +169,7 @@ def add_appeal_decision(
     """Store a person's decision about an appeal."""
     row = {"appeal": number, "granted": granted, "role": role, "reason": reason}
     until_day = until.isoformat() if until else None
-    connection.execute(insert(APPEAL_DECISIONS).values(until_day=until_day, **row, **stamp.row))
+    connection.execute(insert(APPEAL_DECISIONS).values(until_day=until_day, **row, **asdict(stamp)))
 
 
 def _decision_row(decision: Decision) -> dict[str, str]:

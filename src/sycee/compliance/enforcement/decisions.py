@@ -139,11 +139,7 @@ def verdict_counts(findings: Iterable[Finding]) -> Mapping[str, int]:
 
 
 def change_days(source: Network | Library | Mapping[str, Fact]) -> frozenset[date]:
-    """Return every day that occurs in `source`: the days on which a verdict may change.
-
-    Time alone changes a verdict only on a day on which something begins, ends or expires. Some of these days change
-    nothing, so a decision may name an end that is too early, never one that is too late.
-    """
+    """Return every day in `source`. Time alone changes a verdict only on these, though not on each of them."""
     return frozenset(_days(source))
 
 
@@ -188,10 +184,7 @@ def record_digest(content: Mapping[str, Any]) -> str:
 
 
 def parse_record(record: str | bytes | Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:
-    """Return the content of a record that came from outside.
-
-    Raise UsageError if it is not a record of one of these formats, IntegrityError if its digest does not match.
-    """
+    """Return a received record. Raise UsageError for another format, IntegrityError for a wrong digest."""
     try:
         content = dict(json.loads(record)) if isinstance(record, str | bytes) else dict(record)
         digest = record_digest(content)

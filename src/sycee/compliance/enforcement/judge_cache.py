@@ -36,10 +36,7 @@ FLOW_RESULTS_MAX: Final = 100_000  # some 2 KB each
 
 
 class JudgeCache:
-    """A judge and a router for one network, library and day, with cached flow results. Thread-safe.
-
-    `change_days` are the days on which time alone may change a verdict.
-    """
+    """A judge and a router for one network, library and day, with cached flow results. Thread-safe."""
 
     def __init__(self, network: Network, library: Library, day: date, change_days: Iterable[date]) -> None:
         self.network = network
@@ -85,10 +82,7 @@ class JudgeCache:
 
 
 class VersionCache:
-    """Least-recently-used cache of networks, libraries and judges of one database. Thread-safe.
-
-    Each lookup by digest raises UnavailableError if the database has no version with it.
-    """
+    """LRU cache of a database's networks, libraries and judges. Raises UnavailableError for an unknown digest."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -141,8 +141,6 @@ def _toml(value: Any) -> str:
         return f"{{ {', '.join(f'{json.dumps(str(name))} = {_toml(each)}' for name, each in value.items())} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(each) for each in value)}]"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, int | float):
+    if isinstance(value, date | int | float):
         return str(value)
     raise UsageError(f"a fact cannot be {value!r}", hint="give a text, number, bool, date, list or mapping")

@@ -27,10 +27,7 @@ STORED_OUTCOMES: Final = {PERMITTED: "cleared", REFUSED: "refused"}
 
 @dataclass(frozen=True, slots=True)
 class AppliedRegime:
-    """A profile that applies to the flow on its route ("yes"), or may apply ("unknown").
-
-    `touched_by` is the first cause: the flow itself, or a place or link of the route.
-    """
+    """A profile that applies to the flow ("yes"), or may apply ("unknown"), because of what `touched_by` names."""
 
     profile: str
     version: int
@@ -55,11 +52,6 @@ class AdmissionStatus:
     participant: str
     outcome: str = ""
     digest: str = ""
-
-    @property
-    def admitted(self) -> bool:
-        """Return whether the participant may pay and be paid."""
-        return self.outcome in admission.ADMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +164,7 @@ def flow_result(
 
 def decide(payment: str, result: FlowResult, statuses: Sequence[AdmissionStatus]) -> ComplianceRecord | Refusal:
     """Return the decision about one payment: permitted if nothing stops its flow and both parties are admitted."""
-    refused = [each.participant for each in statuses if not each.admitted]
+    refused = [each.participant for each in statuses if each.outcome not in admission.ADMITTED]
     reasons = (*result.reasons, *(reason_codes.NOT_ADMITTED for _ in refused))
     messages = (*(f"{each} is not admitted" for each in refused), *result.messages)
     decision = Refusal if reasons else ComplianceRecord

@@ -22,6 +22,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
+from sycee.compliance import declarations
 from sycee.compliance.enforcement import admission, decision_log, decision_replay, screening, versions
 from sycee.compliance.enforcement.admission import Admission, Change
 from sycee.compliance.enforcement.decision_log import Appeal, Round, StoredDecision
@@ -51,10 +52,9 @@ ATTEMPTS_MAX: Final = 10  # of a call whose inputs change while it judges
 
 
 class Compliance:
-    """The service over one database, whose tables exist (`database.migrations.upgrade`).
+    """The service over one database; its argument `by` names the author of a change, which is done fully or not at all.
 
-    Several processes and threads may each have an instance. A call that changes something does so completely or not at
-    all; its argument `by` names the author. Raise UnavailableError if the tables are of another release.
+    Several processes and threads may use one database. Raises UnavailableError if the tables are of another release.
     """
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
@@ -66,16 +66,13 @@ class Compliance:
     # --- versions ---
 
     def declare(self, files: Sequence[Path] | Mapping[str, bytes], *, by: str) -> Version:
-        """Replace the network by these declarations: files and folders, or texts by their names.
+        """Replace the network by these declarations: files and folders, or texts by their names. Waivers stay.
 
-        Granted waivers stay. Return the newest version if it has the same content in the same texts. Raise
-        DocumentError, with file and line, for an invalid declaration; then nothing is changed.
+        The same content in the same texts makes no new version. Raise DocumentError for an invalid declaration.
         """
         stamp = self._stamp(by)
-        if isinstance(files, Mapping):
-            texts = [File(versions.DECLARATION, name, content) for name, content in files.items()]
-        else:
-            texts = versions.declaration_files(files)
+        contents = files if isinstance(files, Mapping) else declarations.read_files(files)
+        texts = [File(versions.DECLARATION, name, content) for name, content in contents.items()]
 
         def read(connection: Connection) -> tuple[Version | None, list[Waiver]]:
             last = versions.newest(connection, NETWORK)
@@ -92,10 +89,9 @@ class Compliance:
         return version
 
     def use(self, profiles: Sequence[str | Path], lists: Sequence[Path] = (), *, by: str) -> Version:
-        """Replace the library by these profiles, shipped ones by name or files, with their lists.
+        """Replace the library by these profiles (shipped ones by name, or files) and their lists, given or shipped.
 
-        Lists are the given ones and, for the rest, shipped ones. Raise UsageError or DocumentError for an invalid
-        profile or list; then nothing is changed.
+        Raise UsageError or DocumentError for an invalid profile or list.
         """
         stamp = self._stamp(by)
         files = versions.library_files(profiles, lists)
@@ -103,21 +99,15 @@ class Compliance:
         return write(self._engine, lambda connection: versions.store(connection, library, files, stamp))
 
     def renew(self, *, by: str) -> tuple[Version, Version]:
-        """Store the newest network and library as this release reads their texts, unless it reads them the same.
-
-        Call it after an upgrade to a release with another engine.
-        """
+        """Store the newest network and library as this release reads them, after an upgrade to another engine."""
         stamp = self._stamp(by)
 
-        def build(current: CurrentVersions) -> list[Network | Library]:
-            return [self._read(versions.parse, each) for each in (current.network, current.library)]
+        def build(current: CurrentVersions) -> list[tuple[list[File], Network | Library]]:
+            old = (current.network, current.library)
+            return [(self._read(versions.files_of, each), self._read(versions.parse, each)) for each in old]
 
-        def store(connection: Connection, parsed: list[Network | Library]) -> tuple[Version, Version]:
-            current = versions.current(connection)
-            network, library = (
-                versions.store(connection, each, versions.files_of(connection, old), stamp)
-                for old, each in zip((current.network, current.library), parsed, strict=True)
-            )
+        def store(connection: Connection, built: list[tuple[list[File], Network | Library]]) -> tuple[Version, Version]:
+            network, library = (versions.store(connection, parsed, files, stamp) for files, parsed in built)
             return network, library
 
         return self._store_if_current(versions.current, build, store)
@@ -177,10 +167,9 @@ class Compliance:
         return self._store_if_current(versions.current, build, store)
 
     def rejudge(self, *, by: str) -> tuple[Change, ...]:
-        """Judge all applicants again, refused ones too; store a decision for each that changed, and return the changes.
+        """Judge all applicants again; store a decision for each that changed, and return the changes per rule.
 
-        An applicant that is no longer declared is refused. Call it every day, and after every change of declarations,
-        profiles, lists or waivers. Changes are per rule, in the order of participants.
+        Call it every day, and after every change of declarations, profiles, lists or waivers.
         """
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
@@ -240,9 +229,8 @@ class Compliance:
     ) -> Admission | None:
         """Decide an appeal. If it is granted, each rule that stopped the decision is waived until a day (excluded).
 
-        After a granted appeal about an admission, judge the participant again in the same step and return that
-        decision. Raise UsageError for an appeal that is decided, and where no waiver can help: no rule stopped the
-        decision, or a rule stopped something undeclared, such as a payment with facts of its own.
+        A participant is then judged again in the same step; return that decision. Raise UsageError for an appeal that
+        is decided, and where no waiver can help: no rule stopped the decision, or its subject is not declared.
         """
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
@@ -315,20 +303,17 @@ class Compliance:
     # --- verification ---
 
     def replay(self, digest: str) -> Admission | ComplianceRecord | Refusal:
-        """Judge a stored decision again from the stored texts.
-
-        Raise IntegrityError if the result or the digest of a text differs.
-        """
+        """Judge a stored decision again. Raise IntegrityError if the result or the digest of a text differs."""
         with reading(self._engine) as connection:
             stored = decision_log.of_digest(connection, storable_text("digest", digest))
             decision_replay.require_admissions(connection, stored.record)
         return decision_replay.replay(VersionCache(self._engine), stored.record)
 
     def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
-        """Judge a received record again from the versions stored here, which are found by their digests.
+        """Judge a received record again from the versions stored here; the parties' admissions are those it names.
 
-        The admissions of the parties are read from the record. Raise UsageError for a value that is not a record,
-        IntegrityError for a record that was changed or gives another result, UnavailableError if a version is not here.
+        Raise UsageError for a value that is not a record, IntegrityError for a record that was changed or gives another
+        result, UnavailableError if a version is not stored here.
         """
         return decision_replay.replay(self._version_cache, record)
 

@@ -54,18 +54,10 @@ class Stamp:
     who: str
     at_ns: int
 
-    @property
-    def row(self) -> Mapping[str, Any]:
-        """Return the columns of a row."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of the network or of the library: digest, author and time.
-
-    `engine` is the name of the one that read the texts (`verdicts.ENGINE`).
-    """
+    """One version of the network or of the library. `engine` read the texts (`verdicts.ENGINE`)."""
 
     number: int
     kind: str
@@ -91,16 +83,8 @@ def day_of(ns: int) -> date:
 # --- texts ---
 
 
-def declaration_files(paths: Sequence[Path]) -> list[File]:
-    """Return the declarations in files and folders. Raise UsageError or DocumentError if one cannot be read."""
-    return [File(DECLARATION, name, content) for name, content in declarations.read_files(paths).items()]
-
-
 def library_files(names: Sequence[str | Path], lists: Sequence[Path]) -> list[File]:
-    """Return profiles, by name or path, and the lists they use: first the given ones, then shipped ones.
-
-    Raise UsageError or DocumentError as `library.load`.
-    """
+    """Return profiles and the lists they use: first the given ones, then shipped ones. Raise as `library.load`."""
     used = library.load(names, lists).lists
     given = [File(LIST, str(path), documents.content(path)) for path in lists]
     missing = used.keys() - {profiles.parse_list(documents.parse(each.content, each.name)).id for each in given}
@@ -187,8 +171,7 @@ def granted(connection: Connection, until: int) -> list[Waiver]:
 def read(connection: Connection, version: Version) -> Network | Library:
     """Return the network or library of a version.
 
-    Raise IntegrityError if its texts no longer give the stored digest; UnavailableError if they may do so because
-    another engine read them.
+    Raise IntegrityError if its texts no longer give its digest; UnavailableError if another engine stored it.
     """
     parsed = parse(connection, version)
     if parsed.digest != version.digest:

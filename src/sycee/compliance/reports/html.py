@@ -1,11 +1,8 @@
-"""A report as one HTML page without scripts or network access: findings, evidence, missing facts and remedies.
-
-The page has a bar of verdicts for each profile, the picture of the network, a matrix of participants, flows and
-profiles, every finding with its evidence, the missing facts, the remedies and the sources.
-"""
+"""A report as one HTML page without scripts or network access."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -274,10 +271,10 @@ def _anchor(subject: str) -> str:
 
 
 def _missing(judged: JudgedNetwork) -> Block:
-    waiting: dict[str, list[Finding]] = {}
+    waiting: dict[str, list[Finding]] = defaultdict(list)
     for finding in judged.report.findings:
         for path in finding.missing:
-            waiting.setdefault(path, []).append(finding)
+            waiting[path].append(finding)
     if not waiting:
         return page.Paragraph("No fact is missing.")
     stops = {path: sum(each.stops for each in findings) for path, findings in waiting.items()}
@@ -296,10 +293,10 @@ def _missing(judged: JudgedNetwork) -> Block:
 
 
 def _remedies(judged: JudgedNetwork) -> Block:
-    unmet: dict[str, list[str]] = {}
+    unmet: dict[str, list[str]] = defaultdict(list)
     for finding in judged.report.findings:
         if finding.verdict.stops:
-            unmet.setdefault(finding.rule, []).append(finding.subject)
+            unmet[finding.rule].append(finding.subject)
     rows = tuple(
         (name, rule.remedy, f"{len(unmet[name]):,}", _some(unmet[name]))
         for name, rule in judged.library.rules.items()
@@ -320,11 +317,10 @@ def _some(names: Iterable[str]) -> str:
 
 def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
     owners: list[Profile | List] = [*judged.library.profiles, *judged.library.lists.values()]
-    used: dict[tuple[str, str, str, bool], list[str]] = {}
+    used: dict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
     for owner in owners:
         for source in owner.sources:
-            key = (source.title, source.publisher, source.date.isoformat(), source.at_hand)
-            used.setdefault(key, []).append(owner.id)
+            used[source.title, source.publisher, source.date.isoformat(), source.at_hand].append(owner.id)
     rows = tuple(
         (title, publisher, day, ", ".join(names), page.YesNo(direct or None, "direct" if direct else "second-hand"))
         for (title, publisher, day, direct), names in used.items()

@@ -111,12 +111,11 @@ def _finding(members: Mapping[str, Any]) -> Finding:
 
 def _evidence(members: Mapping[str, Any]) -> Evidence:
     as_of, value = members["as_of"], members["value"]
-    changed = {
-        "value": tuple(value) if isinstance(value, list) else value,
-        "as_of": None if as_of is None else date.fromisoformat(as_of),
-        "assurance": Assurance[_name(members["assurance"])],
-    }
-    return Evidence(**{**members, **changed})
+    return Evidence(**members)._replace(
+        value=tuple(value) if isinstance(value, list) else value,
+        as_of=None if as_of is None else date.fromisoformat(as_of),
+        assurance=Assurance[_name(members["assurance"])],
+    )
 
 
 def _name(word: str) -> str:

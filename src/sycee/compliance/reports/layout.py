@@ -1,9 +1,8 @@
-"""Layout of a network's picture: states in two columns, links between the columns.
+"""Layout of a network's picture: states are boxes in two columns, with links between the columns.
 
-A state is a box. Its facilities are at the side of the box that faces the other column, each in a row with the
-participants that enter there. The columns of states and the order of boxes and rows are chosen so that links are short
-and cross the middle. The rules are fixed: the same network always has the same layout. No two texts share a line.
-Lengths are pixels of the picture.
+Facilities are at the side of the box that faces the other column, each in a row with the participants that enter there.
+Columns and orders are chosen so that links are short and cross the middle, by fixed rules: the same network always has
+the same layout. No two texts overlap. Lengths are pixels of the picture.
 """
 
 from __future__ import annotations

@@ -1,0 +1,45 @@
+"""Steps that several commands share: finding a ledger, replaying it, and printing its supply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sycee.cli.terminal import console, note
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.archive.history_source import ReplayedLedger
+    from sycee.journal.disk import RealDisk
+
+
+def journal_of(folder: Path) -> RealDisk:
+    """Return the disk with the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
+    from sycee.journal.journal import Journal
+    from sycee.sequencer.folders import journal_disk
+
+    disk = journal_disk(folder)
+    if not Journal.exists(disk):
+        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
+    return disk
+
+
+def replay(folder: Path) -> ReplayedLedger:
+    """Replay the ledger in `folder`, with progress and findings on stderr."""
+    from sycee.archive.history_source import replay_folder
+
+    with console(stderr=True).status("reading the ledger") as status:
+        ledger = replay_folder(folder, progress=lambda frame: status.update(f"{frame:,} frames read"))
+    note(*(f"note: {finding}" for finding in ledger.findings))
+    return ledger
+
+
+def circulation(currency: str | int, minor: int) -> str:
+    """Return a line with the money in circulation of a currency, or of a book outside ISO 4217."""
+    from sycee.core import money
+
+    try:
+        known = money.currency(currency)
+    except UsageError:
+        return f"in circulation: {minor:,} minor units of book {currency}"
+    return f"in circulation: {money.format(minor, known)} {known.code}"

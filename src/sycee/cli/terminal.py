@@ -1,0 +1,116 @@
+"""Output of commands: data on stdout, messages and progress on stderr."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sycee.core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+TABLE_WIDTH_MAX: Final = 10_000  # wider than any table, so that a narrow terminal truncates no value
+_ESCAPE: Final = "sycee-escape"  # name of the handler of encoding errors
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console of rich, without colours if NO_COLOR is set or the stream is not a terminal."""
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich calls this inside its handler and would exit with 1 itself; main() chooses the exit code.
+            raise
+
+    # Rich alone would leave bold and dim text under NO_COLOR.
+    return Terminal(
+        stderr=stderr, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False, emoji=False
+    )
+
+
+def show(*lines: str, style: str | None = None) -> None:
+    """Print lines of text to stdout, without markup and without wrapping."""
+    for line in lines:
+        console().print(line, style=style, markup=False, soft_wrap=True)
+
+
+def note(*lines: str) -> None:
+    """Print lines of text to stderr, without markup and without wrapping."""
+    for line in lines:
+        console(stderr=True).print(line, markup=False, soft_wrap=True)
+
+
+def show_json(members: Mapping[str, Any]) -> None:
+    """Print one JSON object to stdout."""
+    print(json.dumps(members))
+
+
+def table(*headings: str, numbers: tuple[str, ...] = (), ruled: bool = True) -> Table:
+    """Return an empty table, ruled below its headings or without headings; columns named in `numbers` align right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(
+        box=SIMPLE_HEAD if ruled else None,
+        show_header=ruled,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if ruled else (0, 2, 0, 0),
+    )
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
+    return made
+
+
+def print_table(table: Table) -> None:
+    """Print a table in its full width, whatever the terminal's width, so that no value is truncated."""
+    terminal = console()
+    terminal.width = TABLE_WIDTH_MAX
+    with terminal.capture() as captured:
+        terminal.print(table)
+    # Rich pads the last column to its width.
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def prepare_streams() -> None:
+    r"""Make stdout print any text: a character that its encoding lacks becomes a JSON escape such as `\u4e2d`.
+
+    Raises UnavailableError if stdout is closed. A closed stderr is replaced by the null device.
+    """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
+    if sys.stdout is None:
+        raise UnavailableError("stdout is closed", hint="redirect it to a file, or to /dev/null")
+    codecs.register_error(_ESCAPE, _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=_ESCAPE)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    content = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{content[at : at + 2].hex()}" for at in range(0, len(content), 2)), error.end
+
+
+def stdout_fails() -> bool:
+    """Return whether stdout cannot be written: its buffer still holds the refused bytes, and flushing fails again."""
+    try:
+        if getattr(sys.stdout, "write_through", False):  # PYTHONUNBUFFERED: there is no buffer, so write a line end
+            sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def discard_stdout() -> None:
+    """Redirect stdout to the null device, so that Python's last flush succeeds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

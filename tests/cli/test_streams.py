@@ -1,0 +1,144 @@
+"""No command prints a traceback if its stdout is closed, is no longer read, or cannot encode a character."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.calling import PILOT, SCRIPT
+
+from sycee import cli
+from sycee.cli import terminal
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"
+CHINESE = "账本"
+
+
+@pytest.fixture(scope="module")
+def place(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pilot and its archive, whose name has Chinese characters."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("streams") / CHINESE)
+    assert cli.main(["export", str(folder)]) == 0
+    assert cli.main(["key", "new", str(folder.parent / "signer.pem")]) == 0
+    return folder
+
+
+def commands(place: Path) -> list[list[str]]:
+    """One call of each command that prints something."""
+    issuance = "SELECT account FROM balances WHERE kind = 'ISSUANCE' LIMIT 1"
+    ledger, signer = str(place), str(place.parent / "signer.pem")
+    from sycee.archive.query import Query
+
+    with Query(place) as query:
+        ((account,),) = query.run(issuance).values()
+    new = place.parent / os.urandom(4).hex()
+    return [
+        ["--help"],
+        ["verify", "--help"],
+        [*PILOT],
+        ["verify", ledger],
+        ["verify", ledger, "--json"],
+        ["draw", "verify", f"{ledger}/draw"],
+        ["draw", "verify", f"{ledger}/draw", "--json"],
+        ["statement", ledger, account],
+        ["statement", ledger, account, "--json"],
+        ["export", ledger],
+        ["query", ledger],
+        ["query", ledger, f"SELECT '{CHINESE}' AS name"],
+        ["query", ledger, f"SELECT '{CHINESE}' AS name", "--csv"],
+        ["query", ledger, f"SELECT '{CHINESE}' AS name", "--json"],
+        ["query", ledger, "FROM lines"],
+        ["snapshot", ledger],
+        ["restore", ledger, str(new)],
+        ["checkpoint", "create", ledger, "--key", signer, "--signer", "0175f0a0-0000-7000-8000-000000000001"],
+        ["key", "new", f"{new}.pem"],
+        ["simulate", "--histories", "1"],
+        ["compliance", "check", str(EXAMPLE)],
+        ["compliance", "check", str(EXAMPLE), "--json"],
+        ["nonsense", CHINESE],
+    ]
+
+
+def test_a_stdout_that_is_no_longer_read_is_no_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for words in commands(place):
+        for buffering in (1, -1) if words[0] in ("verify", "query") else (1,):
+            reader, writer = os.pipe()
+            os.close(reader)
+            with open(writer, "w", buffering, encoding="utf-8") as stdout, monkeypatch.context() as patch:  # noqa: PTH123
+                patch.setattr(sys, "stdout", stdout)
+                code = cli.main(words)
+            assert code == (2 if words[0] in ("nonsense", "key", "restore") and code else 0), words
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_stdout_that_lacks_characters_gets_escapes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in commands(place):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            code = cli.main(words)
+        stdout.flush()
+        out = stdout.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+        assert code == (2 if words[0] == "nonsense" else 1 if words[0] == "compliance" else 0), words
+        if "--json" in words:
+            assert isinstance(json.loads(out), dict)
+        if words[1:2] == [str(place)] and words[0] == "verify" and "--json" not in words:
+            assert out.startswith(f"verification passed: {place.parent}/\\u8d26\\u672c\n")
+        if words[0] == "query" and "--json" in words:
+            assert json.loads(out)["rows"] == [[CHINESE]]
+
+
+def test_escapes_are_those_of_json() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        terminal.prepare_streams()
+        print('"é 账 🎉 \udcff"', end="", flush=True)
+    text = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert text == r'"\u00e9 \u8d26 \ud83c\udf89 \udcff"'
+    assert json.loads(text) == "é 账 🎉 \udcff"
+
+
+@pytest.mark.parametrize("words", ["--version", "verify {place}", "query {place} --json"])
+def test_a_closed_stdout_is_unavailable(place: Path, words: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"exec '{sys.executable}' -c '{SCRIPT}' {words.format(place=place)} >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        4,
+        "error: stdout is closed\nhint: redirect it to a file, or to /dev/null\n",
+    )
+
+
+@pytest.mark.parametrize("words", ["verify {place}", "verify nowhere", "--version", f"pilot luohu --scale {PILOT[3]}"])
+def test_a_closed_stderr_changes_no_exit_code(place: Path, words: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"exec '{sys.executable}' -c '{SCRIPT}' {words.format(place=place)} 2>&-"],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode == (2 if "nowhere" in words else 0)
+
+
+def test_head_reads_one_line_of_a_long_output(place: Path) -> None:
+    query = f"'{sys.executable}' -c '{SCRIPT}' query '{place}' 'FROM range(200000)' --csv"
+    script = f"{query} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "range\n0\n"
+    assert done.stderr in ("", "as of frame 158 of 2020-10-18 16:00:00 UTC\n")
+
+
+def test_every_command_is_tried(place: Path) -> None:
+    tried = {words[0] for words in commands(place)}
+    assert [name for name in cli.COMMANDS if name not in tried] == []

@@ -1,0 +1,221 @@
+"""Numbers and paths on the command line: integers are integers, and outputs go where they were asked to go."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from tests.cli.calling import PILOT, start
+from tests.docs.test_docs import every_command
+
+from sycee import cli
+
+
+def account_of(folder: Path) -> str:
+    """Id of an account with lines: that of the officers' mint."""
+    from sycee.archive.history_source import replay_folder
+    from sycee.core import ids
+
+    state = replay_folder(folder).state
+    return ids.format(state.account_id(int(state.movements["debit_row"][0])))
+
+
+# --- integers ---
+
+
+def integer_options() -> Iterator[tuple[tuple[str, ...], str]]:
+    for words, command in every_command(cli.app):
+        if command.default_command:
+            for argument in command.assemble_argument_collection():
+                if int in (argument.hint, *get_args(argument.hint)):
+                    yield words, argument.names[0]
+
+
+def test_there_are_integer_options() -> None:
+    assert {name for _, name in integer_options()} >= {"--seed", "--year", "--histories"}
+
+
+@pytest.mark.parametrize(("words", "option"), list(integer_options()))
+@pytest.mark.parametrize("value", ["1.5", "2020.7", "1e3", "0x10", "", "seven", "1_000", "nan"])
+def test_integers_are_integers(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
+    needed = ("x", "1") if words == ("statement",) else ()
+    said = sycee(*words, *needed, f"{option}={value}")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f'error: {option} must be an integer; got "{value}"\nhint: write digits only, such as 2020\n'
+
+
+# --- empty paths ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("verify", ""),
+        ("verify", "x", "--checkpoint", ""),
+        ("export", "x", "--to", ""),
+        ("restore", "", "x"),
+        ("restore", "x", ""),
+        ("snapshot", ""),
+        ("query", ""),
+        ("key", "new", ""),
+        ("checkpoint", "create", "x", "--key", "", "--signer", "1"),
+        ("checkpoint", "create", "x", "--key", "k", "--signer", "1", "--out", ""),
+        ("statement", "x", "1", "--csv", ""),
+        ("statement", "x", "1", "--pdf", " "),
+        (*PILOT, "--data", ""),
+        (*PILOT, "--report", ""),
+        ("draw", "verify", ""),
+        ("compliance", "check", ""),
+        ("compliance", "check", "x", "--output", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_refused(sycee: Any, tmp_path: Path, words: tuple[str, ...], monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = sycee(*words)
+    assert (said.code, said.out) == (2, "")
+    assert " is empty\nhint: name a file or folder; is a variable of your script empty?\n" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- outputs ---
+
+
+def test_a_statement_is_written_into_a_pipe_that_stays_one(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    said = sycee("statement", finished, account_of(finished), "--csv", pipe)
+    reader.join()
+    assert said.code == 0
+    assert pipe.is_fifo()
+    assert next(csv.reader(io.StringIO(read[0])))[0] == "time"
+
+
+def test_a_statement_is_written_through_a_link(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert sycee("statement", finished, account_of(finished), "--csv", link).code == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("time,")
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_statement_on_stdout(finished: Path) -> None:
+    process = start("statement", str(finished), account_of(finished), "--csv", "/dev/stdout")
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    assert out.startswith("time,local_date,")
+
+
+def test_one_file_for_two_outputs_is_refused(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    for one, other in (("x", "x"), ("x", "link"), ("./x", "../" + tmp_path.name + "/x")):
+        said = sycee("statement", finished, "1", "--csv", tmp_path / one, "--pdf", tmp_path / other)
+        assert (said.code, said.out) == (2, "")
+    said = sycee("statement", finished, account_of(finished), "--csv", tmp_path / "x", "--pdf", tmp_path / "link")
+    assert said.code == 2
+    assert "--csv and --pdf name the same file" in said.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_no_output_goes_into_the_ledgers_own_folder(sycee: Any, copy: Path, tmp_path: Path) -> None:
+    account = account_of(copy)
+    (tmp_path / "link").symlink_to(copy)
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    signer = tmp_path / "signer.pem"
+    assert sycee("key", "new", signer).code == 0
+    who = ("--key", signer, "--signer", account)
+    for words in (
+        ("statement", copy, account, "--csv", copy / "statement.csv"),
+        ("statement", copy, account, "--pdf", tmp_path / "link" / "journal" / "x.pdf"),
+        ("export", copy, "--to", copy / "journal" / "archive"),
+        ("export", copy, "--to", tmp_path / "link" / "snapshots"),
+        ("checkpoint", "create", copy, *who, "--out", copy / "checkpoint.json"),
+        ("restore", copy, copy),
+        ("restore", copy, copy / "again"),
+        ("restore", copy, tmp_path / "link" / "again"),
+        (*PILOT, "--data", copy, "--report", copy / "report.html"),
+    ):
+        said = sycee(*words)
+        assert (said.code, said.out) == (2, ""), words
+        assert "is inside the ledger's folder" in said.err, said.err
+        assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before, words
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("key", "new", "{folder}/nowhere/key.pem"), 2),
+        (("key", "new", "/proc/key.pem"), 4),
+        ((*PILOT, "--data", "/proc/pilot"), 4),
+        (("export", "{ledger}", "--to", "/proc/archive"), 4),
+        (("restore", "{ledger}", "/proc/restored"), 4),
+        (("statement", "{ledger}", "{account}", "--csv", "/proc/x.csv"), 4),
+        (("statement", "{ledger}", "{account}", "--csv", "{folder}/nowhere/x.csv"), 2),
+        (("checkpoint", "create", "{ledger}", "--key", "{key}", "--signer", "{account}", "--out", "/proc/x.json"), 4),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else str(each),
+)
+def test_a_path_that_cannot_be_written_has_a_hint(
+    sycee: Any, finished: Path, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    key = tmp_path / "key.pem"
+    assert sycee("key", "new", key).code == 0
+    names = {"ledger": finished, "folder": tmp_path, "key": key, "account": account_of(finished)}
+    said = sycee(*(word.format(**names) for word in words))
+    assert (said.code, said.out) == (code, "")
+    assert "hint: " in said.err
+    assert words[-1].format(**names).rpartition("/")[0].rstrip("/") in said.err
+
+
+# --- inputs ---
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file that may not be read; root may read anything, so that opening it fails by a patch."""
+    path = tmp_path / "denied"
+    path.write_text("x")
+    opened = Path.open
+
+    def refuse(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    return path
+
+
+def test_a_file_without_permission_is_unavailable_and_a_missing_one_is_a_usage_error(
+    sycee: Any, finished: Path, denied: Path, tmp_path: Path
+) -> None:
+    for path, code in ((denied, 4), (tmp_path / "missing", 2), (tmp_path, 2)):
+        for words in (
+            ("checkpoint", "verify", path, "--key", f"ed25519:{'00' * 32}"),
+            ("checkpoint", "verify", __file__, "--key", path),
+            ("verify", finished, "--checkpoint", path),
+        ):
+            said = sycee(*words)
+            assert (said.code, said.out) == (code, ""), said.err
+            assert "hint: " in said.err
+
+
+def test_an_archive_that_may_not_be_read_is_unavailable(sycee: Any, finished: Path, tmp_path: Path) -> None:
+    assert sycee("export", finished, "--to", tmp_path / "archive").code == 0
+    shutil.rmtree(tmp_path / "archive" / "movements")
+    said = sycee("query", tmp_path / "archive", "SELECT 1")
+    assert (said.code, said.out) == (3, "")
+    assert "is incomplete" in said.err
