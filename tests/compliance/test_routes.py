@@ -404,7 +404,7 @@ def test_a_pledge_that_nobody_adopted_advises_and_can_be_asked_about() -> None:
     assert [(each.force, each.applies) for each in advised.regimes] == [(Force.ADVISED, True)]
     assert any(each.verdict is Verdict.FAIL and each.subject == "asked @ short" for each in advised.findings)
     assert router.best(paying("near"), as_if_enforced=["regime"]).edges == ("long",)
-    assert router.alone(paying("near"))["regime"].edges == ("long",)
+    assert router.compare(paying("near")).alone["regime"].edges == ("long",)
     with pytest.raises(UsageError, match="no profile regimen is in effect") as unknown:
         router.best(paying("near"), as_if_enforced=["regimen"])
     assert unknown.value.hint == 'did you mean "regime"?'
