@@ -7,7 +7,7 @@ Rules for code in this package:
 
 - int64 wraps silently: compare before adding. Never mix uint64 with int64.
 - An index out of range reads garbage: use only row numbers that come from the ledger's own tables.
-- A call that is not inlined copies all of `Tables` (100 words). What a TRANSFER or PAY calls uses `forceinline`.
+- A call that is not inlined copies all of `Tables` (100 words). Callees of TRANSFER and PAY use `forceinline`.
 - Python can call only the functions that are compiled eagerly, in `frames` and `queries`. All others use
   `inline.njit`, which halves the compile time.
 - numba's cache notices edits of `frames` alone. `sycee.core.jit` therefore keys its folder by all sources.

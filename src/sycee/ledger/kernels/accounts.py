@@ -12,7 +12,7 @@ from sycee.ledger.kernels.undo import touch_account, touch_copied
 
 @njit
 def _has_rule_set(tables, number):
-    """Return whether this rule set is defined, or 0 for none."""
+    """Return whether this rule set is defined. 0, for none, always is."""
     return number == 0 or (number < tables.rule_sets.size and tables.rule_sets[number].defined != 0)
 
 

@@ -99,7 +99,7 @@ def _capped_end(tables, hold_row, until_ns):
 
 @njit(forceinline=True)
 def create_hold(tables, operation, words, i, now_ns):
-    """Apply a HOLD: the checks of a PAY; counts against the limits now and moves nothing. Return the code."""
+    """Apply a HOLD: make the checks of a PAY, count usage, move nothing. Return the code."""
     flags = np.int64(operation["flags"])
     debit_row, credit_row = account_rows(tables, operation, i)
     if debit_row < 0:
@@ -284,8 +284,8 @@ def post(tables, operation, hashes, i, place, now_ns):
     if amount > hold.held:
         return c.EXCEEDS_HELD
     payee_row = np.int64(hold.payee)
-    # `balance_max` was checked when the hold was created: what exceeds it now makes a waterfall, or stays. What this
-    # operation pays or releases is no longer a pending credit.
+    # `balance_max` was checked when the hold was created: an excess now makes a waterfall or remains. The amount that
+    # this operation pays or releases is no longer a pending credit.
     payee = tables.accounts[payee_row]
     resolved = hold.held if flags & c.POST_FLAG_RELEASE_REST else amount
     payee.credits_pending -= resolved

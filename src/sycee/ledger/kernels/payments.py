@@ -156,7 +156,7 @@ def choose_purses(tables, payer, credit, amount, now_ns):
 def check_pay(tables, debit_row, credit_row, amount, flags, now_ns):
     """Return (code, legs in `scratch`, own money, FITS or NEEDS_WATERFALL): the checks that PAY and HOLD share.
 
-    `check_accounts` comes first.
+    Call `check_accounts` first.
     """
     debit = tables.accounts[debit_row]
     credit = tables.accounts[credit_row]

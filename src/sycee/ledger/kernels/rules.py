@@ -1,4 +1,4 @@
-"""Checks of rule sets: what an account may give and receive, and waterfalls. Reference, section 4.
+"""Checks of rule sets: payees, limits of debits and credits, waterfalls. Reference, section 4.
 
 Callers skip these checks for an account without a rule set. The functions receive the few arrays that they read, since
 a call that is not inlined copies its arguments.
@@ -81,7 +81,7 @@ def _check_limits(accounts, rule_sets, calendar, row, amount, single):
     if single and rules.single_max and amount > rules.single_max:
         return c.EXCEEDS_SINGLE_LIMIT
     today = calendar[account.currency]
-    # Usage of an earlier period no longer counts. A calendar that goes back starts no new period.
+    # Usage of an earlier period no longer counts. An earlier date starts no new period.
     if rules.day_max:
         used = account.day_used if today.day <= account.day else np.int64(0)
         if used > rules.day_max - amount:

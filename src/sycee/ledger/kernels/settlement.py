@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_number, insert, remove
@@ -13,25 +14,7 @@ from sycee.ledger.kernels.undo import touch_copied
 
 GIVES = 0  # columns of `gross`
 RECEIVES = 1
-# The codes that an account of a batch can cause, in order of precedence.
-PRECEDENCE = np.array(
-    [
-        c.DEBIT_ACCOUNT_CLOSED,
-        c.CREDIT_ACCOUNT_CLOSED,
-        c.DEBIT_ACCOUNT_BLOCKED,
-        c.CREDIT_ACCOUNT_BLOCKED,
-        c.RULE_SET_NOT_IN_FORCE,
-        c.OVERFLOWS_DEBITS,
-        c.OVERFLOWS_CREDITS,
-        c.EXCEEDS_BALANCE,
-        c.RESERVED_FOR_REFUNDS,
-        c.EXCEEDS_DAY_LIMIT,
-        c.EXCEEDS_MONTH_LIMIT,
-        c.EXCEEDS_YEAR_LIMIT,
-        c.EXCEEDS_BALANCE_LIMIT,
-        c.CREATED,
-    ]
-)
+RANK = np.array([PRECEDENCE.index(code) for code in sorted(Result)])  # by code: its position in order of precedence
 
 
 @njit
@@ -182,13 +165,10 @@ def _account_code(tables, row, now_ns):
     return c.CREATED
 
 
-@njit
-def _earlier(code, worst):
-    """Return the position of the code in PRECEDENCE, or `worst` if that is earlier."""
-    for position in range(worst):
-        if PRECEDENCE[position] == code:
-            return position
-    return worst
+@njit(forceinline=True)
+def _first(code, other):
+    """Return the code that precedes the other."""
+    return code if RANK[code] < RANK[other] else other
 
 
 @njit
@@ -215,7 +195,7 @@ def settle(tables, operation, place, now_ns):
         tables.gross[staged.debit, GIVES] += staged.amount
         tables.gross[staged.credit, RECEIVES] += staged.amount
         link = np.int64(staged.next)
-    worst = PRECEDENCE.size - 1
+    result = c.CREATED
     checked = np.int64(-1)  # an account that pays several times in a row is checked once
     link = np.int64(batch.first)
     while link:
@@ -223,10 +203,10 @@ def settle(tables, operation, place, now_ns):
         debit_row = np.int64(staged.debit)
         if debit_row != checked:
             checked = debit_row
-            worst = _earlier(_account_code(tables, debit_row, now_ns), worst)
-        worst = _earlier(_account_code(tables, np.int64(staged.credit), now_ns), worst)
+            result = _first(_account_code(tables, debit_row, now_ns), result)
+        result = _first(_account_code(tables, np.int64(staged.credit), now_ns), result)
         link = np.int64(staged.next)
-    is_settled = PRECEDENCE[worst] == c.CREATED
+    is_settled = result == c.CREATED
     leg = 0
     link = np.int64(batch.first)
     while link and is_settled:
@@ -243,7 +223,7 @@ def settle(tables, operation, place, now_ns):
         link = np.int64(staged.next)
     if is_settled:
         _free_batch(tables, batch_row)
-    return PRECEDENCE[worst]
+    return result
 
 
 @njit(forceinline=True)
