@@ -22,7 +22,7 @@ from sycee.ledger.models import Grant
 from sycee.ledger.operation_table import bytes_of
 from sycee.ledger.state_tables import StateTables
 
-OFFICERS_MIN: Final = 2  # persons on the board that turn authority on; minting needs their signatures
+OFFICERS_MIN: Final = 2  # persons on the board with whom authority is on; minting needs their signatures
 
 
 def _bytes(operations: Array, at: int, field: str) -> bytes:

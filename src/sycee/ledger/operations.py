@@ -37,7 +37,7 @@ def _checked(build: Callable[P, Array]) -> Callable[P, Array]:
 
     NumPy would accept 0.5 and True as integers, and truncate array elements that are too large for a field.
     """
-    annotations: dict[str, str] = build.__annotations__  # as text, which tells Id from Number
+    annotations: dict[str, str] = build.__annotations__  # as text: Id and Number differ only by name
 
     @wraps(build)
     def checked(*given: P.args, **named: P.kwargs) -> Array:

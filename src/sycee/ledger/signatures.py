@@ -1,13 +1,13 @@
 """Signatures of envelopes: the key that each envelope must be verified with, and the result.
 
-Verification takes 70 to 110 µs per signature and needs no state. The look-up of the key needs the frame's state and
-takes almost no time. The two steps are therefore separate:
+Verification needs 70 to 110 µs per signature and no state. The lookup of the key needs the frame's state and almost no
+time. The two steps are therefore separate:
 
     admission   find_jobs: look up the current key, which may be stale -> jobs -> keys.verify_jobs, in any process
     admission   Jobs.checks: the key tried for each envelope, and whether the signature is valid under this key
     writer      find_signers: use a check made with the key that counts in this frame, otherwise verify again
 
-A check counts only for the key that was tried, so a stale look-up never makes a bad signature valid.
+A check counts only for the key that was tried, so a stale lookup never makes a bad signature valid.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _fingerprint(several: Iterable[bytes]) -> bytes:
 
 
 def _account_keys(tables: kernels.Tables, envelopes: Array) -> tuple[Array, Array, Array]:
-    """Return, per signing account, a code without a look at the signature, the row (-1 for no key) and the key."""
+    """Return, per signing account, a code before verification, the row (-1 for no key) and the key."""
     rows = np.empty(envelopes.size, np.int64)
     low, high = np.ascontiguousarray(envelopes["signer_low"]), np.ascontiguousarray(envelopes["signer_high"])
     kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)

@@ -49,8 +49,8 @@ class Tier:
     - `unverified`: keys whose values no source supports.
     - `asked_minor`: range of balances under discussion, if there is one.
     - `waterfall`: the excess over `balance_max_minor` goes to the bank. The ledger does this for a linked account.
-    - `sweep`: the whole balance goes to the bank periodically, by a SEND that a service submits.
-    - `reverse_waterfall`: missing money for a payment comes from the bank, by a SEND that a service submits.
+    - `sweep`: the whole balance is sent to the bank periodically, by a SEND that a service submits.
+    - `reverse_waterfall`: money missing for a payment is sent from the bank, by a SEND that a service submits.
     """
 
     name: str
