@@ -8,44 +8,38 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import console
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import console, show
 from sycee.core import json_documents
 from sycee.core.errors import UsageError
-from sycee.core.terminal_text import printable, printable_json
+from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from sycee.programmes.draw import Check, Verification
     from sycee.programmes.sha256 import Progress
 
-RECEIPT_BYTES_MAX = 1 << 16
+Folder: TypeAlias = Annotated[Path, Parameter(help="The folder with the published files of a draw.")]
+RECEIPT_BYTES_MAX: Final = 1 << 16
 
 app = App(name="draw", help="Check a published draw: recompute every winner from the published files alone.")
 
 
 @app.command
 def verify(
-    folder: Path,
+    folder: Folder,
     /,
     *,
-    announced: str | None = None,
-    as_json: Annotated[bool, Parameter("--json", negative="")] = False,
+    announced: Annotated[
+        str | None,
+        Parameter(help="SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon."),
+    ] = None,
+    json_: AsJson = False,
 ) -> None:
-    """Recompute list, root, tickets and every winner from the published files alone.
-
-    Parameters
-    ----------
-    folder
-        The folder with announcement.json, entries.bin, beacon.json, tickets.bin and winners.csv.
-    announced
-        SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon.
-    as_json
-        Print one JSON object instead of a table.
-
-    """
+    """Recompute list, root, tickets and every winner from the published files alone."""
     from sycee.programmes import draw, draw_files
 
     expected = None if announced is None else _hexadecimal(announced, "--announced")
@@ -53,39 +47,31 @@ def verify(
     folder = _with_files(folder, *names)
     with _progress("recomputing") as progress:
         result = draw.verify(folder, announced=expected, progress=progress)
-    if as_json:
+    if json_:
         _print_json(_verification_json(result))
     else:
         _print_checks(f"Draw in {folder}", result.checks)
-        terminal = console()
-        terminal.print(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}", soft_wrap=True)
-        for line in _beacon_lines(result):
-            terminal.print(printable(line), markup=False, soft_wrap=True)
-        terminal.print(_verdict(result), soft_wrap=True)
+        show(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}")
+        show(*map(printable, _beacon_lines(result)), _verdict(result))
     result.require()
 
 
 @app.command
 def entry(
-    folder: Path, receipt: Path, /, *, as_json: Annotated[bool, Parameter("--json", negative="")] = False
+    folder: Folder,
+    receipt: Annotated[
+        Path, Parameter(help="The receipt, a JSON file with document, phone and salt. It stays on this machine.")
+    ],
+    /,
+    *,
+    json_: AsJson = False,
 ) -> None:
-    """Check one entry: whether it is in the list, whether the list has the announced root, and whether it won.
-
-    Parameters
-    ----------
-    folder
-        The folder with the published files.
-    receipt
-        The registrant's receipt, a JSON file with document, phone and salt. It stays on this machine.
-    as_json
-        Print one JSON object instead of a table.
-
-    """
+    """Check one entry: whether it is in the list, whether the list has the announced root, and whether it won."""
     from sycee.programmes import draw
 
     document, phone, salt = _read_receipt(receipt)
     result = draw.check_entry(_with_files(folder), document, phone, salt)
-    if as_json:
+    if json_:
         _print_json(
             {
                 "ok": result.ok,
@@ -102,7 +88,7 @@ def entry(
     else:
         _print_checks(f"Entry {result.commitment.hex()[:16]}… in {folder}", result.checks)
         verdict = {True: "this entry won", False: "this entry did not win", None: "not drawn yet, or not in the list"}
-        console().print(verdict[result.won])
+        show(verdict[result.won])
     result.require()
 
 
@@ -192,19 +178,12 @@ def _read_receipt(path: Path) -> tuple[int, int, bytes]:
 
 @contextmanager
 def _progress(title: str) -> Iterator[Progress]:
-    """Show a bar on stderr with rate and time left while the block runs."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    """Show a bar on stderr while the block runs."""
+    from sycee.core import progress_bar
 
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, rate="")
-
-        def report(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=done, total=total, rate=f"{speed:,.0f} hashes/s" if speed else "")
-
-        yield report
+    with progress_bar.new(console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, unit="hashes")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _as_rows(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
@@ -215,7 +194,7 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console().print(printable(title), style="bold", markup=False, soft_wrap=True)
+    show(printable(title), style="bold")
     table = Table("check", "")
     table.add_column("finding", overflow="fold")  # a digest cut short proves nothing
     marks = {True: "[green]ok[/]", False: "[bold red]FAILED[/]", None: "[yellow]open[/]"}
@@ -225,4 +204,4 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
 
 
 def _print_json(fields: dict[str, Any]) -> None:
-    print(printable_json(json.dumps(fields, indent=2, ensure_ascii=False)))
+    print(json.dumps(fields, indent=2))

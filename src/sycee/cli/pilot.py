@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import tempfile
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from sycee.cli import console
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import console, note, print_table, show, show_json, table
 from sycee.core.errors import UnavailableError
 from sycee.core.extras import extra
 from sycee.core.output_files import refuse_inside, require_place
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 app = App(name="pilot", help="Replay a historic pilot, end to end, on a durable ledger.")
 
 SEED_MAX = 2**63 - 1
-TABLE_WIDTH_MAX = 1_000  # wider than any table, so that no figure is cut where the terminal is narrow
 
 
 @app.command
@@ -44,7 +43,7 @@ def luohu(
         bool,
         Parameter(negative="", help="Drop a last frame of --data that is in doubt, and submit its operations again."),
     ] = False,
-    json_: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
     """Replay Shenzhen's Luohu pilot of October 2020: draw, mint, drop, claims, payments, expiry, return.
 
@@ -66,25 +65,20 @@ def luohu(
             write_report(outcome, report)
             bars.end()
     if json_:
-        print(json.dumps(_as_json(outcome)))
+        show_json(_as_json(outcome))
     else:
-        terminal = console()
         size = "" if outcome.scale == 1 else f", scale {outcome.scale:g}"
         title = f"{outcome.programme.title}: published against ledger (seed {outcome.seed}{size})"
-        terminal.print(title, style="bold", soft_wrap=True)
-        terminal.width = TABLE_WIDTH_MAX
-        terminal.print(_table(outcome), crop=False)
-        terminal.print(f"state digest {outcome.digest}", soft_wrap=True)
-    talk = console(stderr=True)
-    talk.print(f"signatures verified: {_signatures(outcome)}", soft_wrap=True)
-    talk.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        show(title, style="bold")
+        print_table(_table(outcome))
+        show(f"state digest {outcome.digest}")
+    note(f"signatures verified: {_signatures(outcome)}")
+    note(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if data is not None:
         ledger, drawn = quote(str(data)), quote(str(data / pilot.DRAW_FOLDER))
-        check = f"check it: sycee verify {ledger} --authority; sycee draw verify {drawn}"
-        talk.print(f"ledger stored in {data}", markup=False, soft_wrap=True)
-        talk.print(check, markup=False, soft_wrap=True)
+        note(f"ledger stored in {data}", f"check it: sycee verify {ledger} --authority; sycee draw verify {drawn}")
     if report is not None:
-        talk.print(f"report written to {report}", markup=False, soft_wrap=True)
+        note(f"report written to {report}")
     return 0 if outcome.agrees else 3
 
 
@@ -140,18 +134,13 @@ class _Bars:
 
 def _table(outcome: Outcome) -> Table:
     """Return the closing table: at most 80 columns at full size, without vertical lines, so that it can be copied."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("figure", "published", "", "ledger", "", "role"):
-        table.add_column(heading, justify="right" if heading in ("published", "ledger") else "left", no_wrap=True)
+    made = table("figure", "published", "", "ledger", "", "role", numbers=("published", "ledger"))
     for row in outcome.comparisons:
         mark = "" if row.expected is None else "[green]equal[/]" if row.agrees else "[red]DIFFERS[/]"
         expected = "–" if row.expected is None else _shown(outcome, row, row.expected)
         derived = "derived" if row.is_derived else ""
-        table.add_row(row.title, expected, derived, _shown(outcome, row, row.ledger), mark, row.role.value)
-    return table
+        made.add_row(row.title, expected, derived, _shown(outcome, row, row.ledger), mark, row.role.value)
+    return made
 
 
 def _shown(outcome: Outcome, row: Comparison, value: int) -> str:
