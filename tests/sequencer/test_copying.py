@@ -159,8 +159,7 @@ def test_every_kind_is_done_while_a_copy_is_made() -> None:
 
 
 def test_a_programme_from_its_opening_to_its_end_at_every_frame() -> None:
-    """Members, drops, claims, pays, refunds and expiry in separate frames: the later ones are applied before the first
-    piece.
+    """Members, drops, claims, pays, refunds and expiry, a frame each: later frames are applied before the first piece.
 
     The first member's purse expires last, so that others are removed from behind it in its wallet's list.
     """

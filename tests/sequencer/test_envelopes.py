@@ -42,9 +42,7 @@ def grant(id: int, person: int, role: Role, operator: int = 0) -> Array:
 
 
 def opening() -> Array:
-    """Return records for one operator's accounts, Ann's with a key, money, and finally the officers, who turn authority
-    on.
-    """
+    """Return records for one operator's accounts, Ann's with a key, money, and the officers, who turn authority on."""
     kinds = {
         ISSUANCE: AccountKind.ISSUANCE, SUSPENSE: AccountKind.SUSPENSE, TREASURY: AccountKind.VAULT,
         ANN: AccountKind.WALLET, BOB: AccountKind.WALLET, SHOP: AccountKind.MERCHANT,

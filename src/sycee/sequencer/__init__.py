@@ -1,3 +1,1 @@
-"""One order of frames for a ledger: submit, write, apply, read, verify. The only package that imports ledger and
-journal.
-"""
+"""One order of frames for a ledger: submit, write, apply, read, verify. Imports both `ledger` and `journal`."""

@@ -25,7 +25,7 @@ from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.money_operations import Chain, MoneyOperations
-from sycee.sequencer.reads import Bound, Found, Query
+from sycee.sequencer.reads import Bound, Query, Value
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
 from sycee.sequencer.views import check_requests
@@ -142,7 +142,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     async def unrecovered_of(self, reversal: AnyId) -> int:
         """Return the claim of the reverse with this id, in minor units. Raises as `Ledger.unrecovered_of` does."""
-        return await self._query(reads.missing(reversal))
+        return await self._query(reads.unrecovered(reversal))
 
     async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
         """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
@@ -167,7 +167,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     # --- helpers ---
 
-    async def _query(self, query: Query[Found]) -> Found:
+    async def _query(self, query: Query[Value]) -> Value:
         return query.decode(await self._submitter.read(query.requests))
 
     def _submit_plain(self, record: bytes) -> Coroutine[Any, Any, Result]:

@@ -144,9 +144,7 @@ class Checkpoint:
 
 
 def signing_message(position: Position, signer: int) -> bytes:
-    """Return the 32 bytes that are signed: BLAKE3-256 of the canonical message. Raises UsageError if a value does not
-    fit.
-    """
+    """Return the 32 signed bytes: BLAKE3-256 of the canonical message. Raises UsageError if a value does not fit."""
     digests = (position.frame_digest, position.movement_digest, position.state_digest)
     if len(position.ledger_id) != LEDGER_ID_BYTES or any(len(digest) != DIGEST_BYTES for digest in digests):
         raise UsageError(
@@ -177,10 +175,15 @@ def sign(position: Position, signer: int, key: SigningKey) -> Checkpoint:
     return Checkpoint(position, signer, _algorithm(key.public), key.sign(signing_message(position, signer)))
 
 
+def is_signed_by(checkpoint: Checkpoint, public_key: PublicKey) -> bool:
+    """Return whether `public_key` signed this checkpoint."""
+    message = signing_message(checkpoint.position, checkpoint.signer)
+    return checkpoint.algorithm == _algorithm(public_key) and public_key.verifies(checkpoint.signature, message)
+
+
 def verify(checkpoint: Checkpoint, public_key: PublicKey) -> None:
     """Raise IntegrityError unless `public_key` signed this checkpoint."""
-    message = signing_message(checkpoint.position, checkpoint.signer)
-    if checkpoint.algorithm != _algorithm(public_key) or not public_key.verifies(checkpoint.signature, message):
+    if not is_signed_by(checkpoint, public_key):
         raise IntegrityError(
             f"the checkpoint at frame {checkpoint.position.sequence} is not signed by the key {public_key}",
             hint="ask the witness for the checkpoint and the key again, over a different channel",
@@ -201,8 +204,7 @@ def witness_keys(state: LedgerState, checkpoint: Checkpoint) -> tuple[PublicKey,
 
 
 def check_agreement(checkpoint: Checkpoint, replayed: Position) -> None:
-    """Raise IntegrityError unless a replay reached the signed position; `replayed` is the replay's position after that
-    frame.
+    """Raise IntegrityError unless `replayed`, a replay's position after the same frame, equals the signed position.
 
     The message names the first field that differs, and both values.
     """

@@ -33,7 +33,7 @@ from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.folders import folder_path, journal_disk, snapshot_disk
 from sycee.sequencer.money_operations import Chain, MoneyOperations
-from sycee.sequencer.reads import Bound, Found, Line, Query
+from sycee.sequencer.reads import Bound, Line, Query, Value
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.session import SIGNATURE_VALIDITY_NS, Session
 from sycee.sequencer.signature_workers import WORKERS_MAX
@@ -435,7 +435,7 @@ class Ledger(MoneyOperations[Result]):
         The claim is recorded once and does not change. To collect it, send another `reverse` of the same original.
         Raises UsageError unless the id is bound to a reverse that was CREATED.
         """
-        return self._query(reads.missing(reversal))
+        return self._query(reads.unrecovered(reversal))
 
     def find_hold(self, hold: AnyId) -> Hold | None:
         """Return the hold that an operation created, or None."""
@@ -484,7 +484,7 @@ class Ledger(MoneyOperations[Result]):
 
     # --- helpers ---
 
-    def _query(self, query: Query[Found]) -> Found:
+    def _query(self, query: Query[Value]) -> Value:
         return query.decode(self.sequencer.read(query.requests))
 
     def _submit_record(self, record: Array) -> Result:

@@ -22,12 +22,11 @@ assert limits.FRAME_TIME_NS_MAX > FIRST_TIME_NS_MAX
 
 
 def next_time_ns(clock: Clock, last_ns: int) -> int:
-    """Return the time of the next frame: the clock's, or `last_ns` + 1 if the clock went back. `last_ns`: 0 for no
-    frame.
+    """Return the time of the next frame: the clock's, or `last_ns` + 1 if the clock went back.
 
-    Raises UnavailableError if the clock is years ahead, since no later frame could have an earlier time; and, for a
-    ledger's first frame, if the machine's clock is before the release date. Raises UsageError if the clock returns no
-    integer.
+    `last_ns`: time of the last frame, 0 for none. Raises UnavailableError if the clock is years ahead, since no later
+    frame could have an earlier time; and, for a ledger's first frame, if the machine's clock is before the release
+    date. Raises UsageError if the clock returns no integer.
     """
     clock_ns = read_ns(clock)
     if last_ns:
@@ -56,9 +55,7 @@ class FrameTimes:
         self._calendar: tuple[CalendarEntry, ...] = ()
 
     def calendar_at(self, now_ns: int, zones: dict[int, str]) -> tuple[CalendarEntry, ...]:
-        """Return each currency's local date. Offsets of zones change at whole seconds, so dates are cached for one
-        second.
-        """
+        """Return each currency's local date, cached for one second: offsets of zones change at whole seconds only."""
         key = now_ns // NS_PER_S, dict(zones)
         if key != self._key:
             self._key, self._calendar = key, calendar_of(zones, now_ns)

@@ -28,9 +28,7 @@ class Overlap:
         self._first_is_slower_s = 0.0  # moving average of the difference
 
     def run(self, first: Task, second: Task) -> tuple[Any, Any]:
-        """Run both tasks and return both results. Raises the error of a task that failed; the first task's if both
-        failed.
-        """
+        """Run both tasks and return both results. Raises a failed task's error, the first's if both failed."""
         one, two = (Deferred(partial(_timed, task)) for task in (first, second))
         here, there = (one, two) if self._first_is_slower_s >= 0 else (two, one)
         self._worker.enqueue(there)

@@ -27,7 +27,7 @@ from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Bound:
     time_ns: int  # of the frame that decided the operation
 
 
-class Query(NamedTuple, Generic[Found]):
+class Query(NamedTuple, Generic[Value]):
     """One read: its requests, and a function that returns the value from the results of those requests."""
 
     requests: Array  # (n,) queries.READ
-    decode: Callable[[Answers], Found]
+    decode: Callable[[Answers], Value]
 
 
 # --- queries ---
@@ -107,7 +107,7 @@ def operation(id: AnyId) -> Query[Bound | None]:
     return Query(queries.operations([number]), decode)
 
 
-def missing(reversal: AnyId) -> Query[int]:
+def unrecovered(reversal: AnyId) -> Query[int]:
     """Query the claim of a reverse in minor units. Decoding raises UsageError if the id is not a reverse's."""
     number = check_id("reversal", reversal)
 
@@ -221,7 +221,7 @@ def no_account(account: int) -> UsageError:
     return UsageError(f"no account {ids.format(account)}", hint="use an id that open_account returned")
 
 
-def _existing(found: Found | None, account: int) -> Found:
+def _existing(found: Value | None, account: int) -> Value:
     if found is None:
         raise no_account(account)
     return found

@@ -153,9 +153,7 @@ class Sequencer:
         return self.views.read(requests, at_least=at_least)
 
     def tick(self) -> bool:
-        """End holds and change rule sets whose time has come, with a frame without operations; return whether there
-        were any.
-        """
+        """Write a frame without operations if a hold ends or a rule set changes; return whether one did."""
         return bool(self._run("tick", self._writer.tick))
 
     def next_due_ns(self) -> int | None:

@@ -23,9 +23,7 @@ PIECE_PAUSE_S_MAX: Final = 0.1
 
 @contextmanager
 def between_frames(queue: SubmissionQueue) -> Iterator[None]:
-    """Stop the writer between two frames for the duration of the block. Raises UnavailableError once the ledger is
-    closed.
-    """
+    """Stop the writer between two frames inside the block. Raises UnavailableError once the ledger is closed."""
     pause = Pause()
     with pause.gate:
         queue.put_call(pause)

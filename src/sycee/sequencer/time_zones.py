@@ -53,9 +53,7 @@ def calendar_of(zones: Mapping[int, str], now_ns: int) -> tuple[CalendarEntry, .
 
 
 def check_zones(operations: Array) -> None:
-    """Raise UsageError if an operation defines a currency in a zone that does not exist. The ledger checks for empty
-    names.
-    """
+    """Raise UsageError if an operation defines a currency in an unknown zone. The ledger checks for empty names."""
     kinds = operations["kind"]
     if not kinds.size or int(kinds.min()) > Kind.DEFINE_CURRENCY:
         return

@@ -18,7 +18,7 @@ from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.applier import Applier
-from sycee.sequencer.checkpoint import Checkpoint, Position, check_agreement, witness_keys
+from sycee.sequencer.checkpoint import Checkpoint, Position, check_agreement, is_signed_by, witness_keys
 from sycee.sequencer.checkpoint import verify as verify_checkpoint
 from sycee.sequencer.folders import journal_disk, snapshot_disk
 from sycee.sequencer.time_zones import calendar_of
@@ -206,23 +206,15 @@ class _Checkpoints:
                     f"the checkpoint at frame {position.sequence} agrees, but the ledger lists no witness {signer}: "
                     "its signature was not verified"
                 )
-            elif any(_is_signed_by(checkpoint, key) for key in now):
+            elif any(is_signed_by(checkpoint, key) for key in now):
                 self.proved.append(f"the checkpoint at frame {position.sequence}, signed by witness {signer}, agrees")
-            elif any(_is_signed_by(checkpoint, key) for key in then):
+            elif any(is_signed_by(checkpoint, key) for key in then):
                 self.findings.append(
                     f"the checkpoint at frame {position.sequence} agrees and its signature is valid, but the grant of "
                     f"witness {signer} was revoked since: the signature may have been made after that"
                 )
             else:
                 verify_checkpoint(checkpoint, (now or then)[0])
-
-
-def _is_signed_by(checkpoint: Checkpoint, key: PublicKey) -> bool:
-    try:
-        verify_checkpoint(checkpoint, key)
-    except IntegrityError:
-        return False
-    return True
 
 
 def _check_authority(state: LedgerState, ledger_id: bytes, frame: Frame, report: authorities.Report) -> None:
