@@ -144,7 +144,7 @@ def some_ids(rng: random.Random, now_ms: int, known: list[int]) -> Iterator[int]
             yield rng.choice(known)
 
 
-def test_ids_in_order_are_new_at_a_glance_and_no_others_are(book: Book) -> None:
+def test_only_ascending_ids_are_new_without_a_lookup(book: Book) -> None:
     frames = 40
     book.pay_often(range(frames), 20)
     assert book.glances == frames
@@ -168,7 +168,7 @@ def test_ids_in_order_are_new_at_a_glance_and_no_others_are(book: Book) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_id_that_was_bound_is_found_and_no_other(book: Book, seed: int) -> None:
+def test_exactly_the_bound_ids_are_found(book: Book, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(60):
         source = some_ids(rng, book.now_ms, list(book.places))
@@ -201,7 +201,7 @@ def test_a_generation_becomes_the_older_one_and_then_a_run(book: Book) -> None:
     assert recent <= 32
 
 
-def test_an_id_is_sought_in_the_older_generation_up_to_its_greatest(book: Book) -> None:
+def test_the_greatest_id_of_the_older_generation_is_found(book: Book) -> None:
     greatest = v7(book.now_ms + 5_000, 9, 9)
     book.pay(greatest)
     while book.state.tables.generations[constants.RECENT_FIRST] <= 4:  # until it is in the older generation
@@ -210,7 +210,7 @@ def test_an_id_is_sought_in_the_older_generation_up_to_its_greatest(book: Book) 
     book.require_found(greatest - 1, greatest + 1, greatest - (1 << 64), greatest + (1 << 64))
 
 
-def test_every_place_of_a_run_is_found_across_its_fences(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_id_of_a_run_is_found_across_its_fences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(id_generations, "GENERATION_SLOTS", 2_048)
     book = Book()
     lows = list(range(0, 2 * 4_000, 2))
@@ -221,7 +221,7 @@ def test_every_place_of_a_run_is_found_across_its_fences(monkeypatch: pytest.Mon
     book.require_found(*(v7(START_MS, 7, low + 1) for low in range(0, 2 * 4_000 + 4, 2)))
 
 
-def test_an_id_whose_time_is_not_that_of_its_frame_is_a_stray(book: Book) -> None:
+def test_an_id_whose_time_differs_from_its_frame_is_unordered(book: Book) -> None:
     now_ms = book.now_ms + 1  # of the next frame
     said = [now_ms - constants.LATE_MS_MAX, now_ms + constants.EARLY_MS_MAX]
     book.pay(*(v7(time_ms, 1) for time_ms in said))
@@ -236,13 +236,13 @@ def test_an_id_whose_time_is_not_that_of_its_frame_is_a_stray(book: Book) -> Non
     book.require_found()
 
 
-def test_a_frame_may_hold_more_than_a_generation(book: Book) -> None:
+def test_a_frame_may_exceed_a_generation(book: Book) -> None:
     for number in range(6):
         book.pay(*(v7(book.now_ms, number, low) for low in range(300)))
     book.require_found(v7(START_MS, 99))
 
 
-def test_a_chain_is_forgotten_in_both_indices(book: Book) -> None:
+def test_an_undone_chain_is_removed_from_both_indexes(book: Book) -> None:
     empty = operations.transfer(v7(book.now_ms, 8), debit=WALLET, credit=ISSUANCE, amount=1)
     chain = operations.chain(transfers(v7(book.now_ms, 7), 77), empty, empty)
     before = book.parts(), book.state.digest()
@@ -251,7 +251,7 @@ def test_a_chain_is_forgotten_in_both_indices(book: Book) -> None:
     book.require_found(v7(START_MS + 1, 7), 77)
 
 
-def test_what_came_back_in_a_chain_that_was_undone_did_not(book: Book) -> None:
+def test_refunds_of_an_undone_chain_are_undone(book: Book) -> None:
     book.pay(50, 51)
     book.frame(operations.reverse(52, original=50, amount=1))
     book.frame(operations.transfer(60, debit=ISSUANCE, credit=WALLET, amount=5))
@@ -274,9 +274,7 @@ def test_what_came_back_in_a_chain_that_was_undone_did_not(book: Book) -> None:
     book.state.check()
 
 
-def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
-    book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sorting_ids_is_retried_after_a_lack_of_memory(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> int:
         raise MemoryError
 
@@ -296,7 +294,7 @@ def test_memory_that_is_short_while_ids_are_sorted_is_asked_for_again(
     book.require_found()
 
 
-def test_keys_that_are_equal_do_not_put_ids_out_of_order() -> None:
+def test_equal_sort_keys_do_not_disorder_ids() -> None:
     """Ids so far apart in time that their sort keys contain few bits of the low halves."""
     low = np.arange(3_000, dtype=np.uint64) | np.uint64(V7_LOW)
     ids = np.stack([low, np.full(3_000, V7_HIGH, np.uint64)], axis=1)
@@ -317,7 +315,7 @@ def test_keys_that_are_equal_do_not_put_ids_out_of_order() -> None:
     assert state.tables.run_rows[:3_000].tolist() == order.tolist()
 
 
-def test_rows_of_bound_operations_are_never_written_to_again(book: Book) -> None:
+def test_bound_rows_never_change(book: Book) -> None:
     book.pay(50)
     state = book.state
     book.frame(operations.hold(51, payer=WALLET, payee=ISSUANCE, amount=1, until_ns=2**62))
@@ -343,7 +341,7 @@ def skip_rows(state: LedgerState, rows: int) -> None:
 
 
 @pytest.mark.parametrize("short_of", [0, 40, 700])
-def test_more_ids_are_bound_than_32_bits_count(book: Book, short_of: int) -> None:
+def test_more_ids_than_32_bits_can_count_are_bound(book: Book, short_of: int) -> None:
     """The ledger exceeds 2^32 rows before, within and between frames, with ids of both kinds before and after."""
     rng = random.Random(short_of)
     book.pay(*(rng.randrange(1, 1 << 64) for _ in range(100)))
@@ -359,7 +357,7 @@ def test_more_ids_are_bound_than_32_bits_count(book: Book, short_of: int) -> Non
     book.require_found(*(10**6 + number for number in range(12)), v7(book.now_ms, 99, 0))
 
 
-def test_what_points_to_a_bound_operation_finds_it_beyond_32_bits(book: Book) -> None:
+def test_references_to_bound_rows_work_beyond_32_bits(book: Book) -> None:
     skip_rows(book.state, 2**32 + 2**33)
     book.pay(50, v7(book.now_ms, 1))
     book.frame(operations.hold(51, payer=WALLET, payee=ISSUANCE, amount=1, until_ns=2**62))
@@ -377,7 +375,7 @@ def test_what_points_to_a_bound_operation_finds_it_beyond_32_bits(book: Book) ->
 
 
 @pytest.mark.parametrize("row", [2**32 - 3, 2**32 - 2, 2**32 - 1, 2**32, 2**33 - 3, 2**33 - 2])
-def test_no_row_looks_like_a_free_slot(book: Book, row: int) -> None:
+def test_no_used_slot_is_zero(book: Book, row: int) -> None:
     """A zero slot is free. The row bits of a used slot must not be zero, because an id's hash bits may be."""
     state = book.state
     skip_rows(state, row - int(state.tables.counters[constants.BOUND]))
@@ -388,13 +386,13 @@ def test_no_row_looks_like_a_free_slot(book: Book, row: int) -> None:
     assert state.bound_row(50) == row
 
 
-def test_the_last_row_fits() -> None:
+def test_the_last_row_fits_its_slot() -> None:
     part, rest = divmod(limits.BOUND_MAX - 1, limits.SLOT_ROWS_MAX)
     assert (part, rest) == (2**16 - 1, 2**32 - 2)
 
 
 @pytest.mark.parametrize("bits", [6, 31, 32, 33, 35])
-def test_ids_spread_over_all_of_an_index(bits: int) -> None:
+def test_hashes_use_all_slots_of_a_large_index(bits: int) -> None:
     slots = np.broadcast_to(np.zeros(1, np.uint64), (1 << bits) + 1)  # uses no memory
     hashes = np.random.default_rng(1).integers(0, 1 << 64, 1_000, np.uint64)
     first_slot = getattr(lookup.first_slot, "py_func", lookup.first_slot)
@@ -404,7 +402,7 @@ def test_ids_spread_over_all_of_an_index(bits: int) -> None:
     assert eighths.min() > 80
 
 
-def test_few_ids_among_many_strays_fill_a_generation_too(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_ids_among_many_unordered_ids_fill_a_generation(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(id_generations, "GENERATION_SLOTS", 4_096)  # too many for so few ids
     monkeypatch.setattr(id_generations, "GENERATION_ROWS", 100)
     rng = random.Random(1)

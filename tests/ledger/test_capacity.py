@@ -257,7 +257,7 @@ def programme(number: int, rule_set: int, members: int, funder: int = FUNDER) ->
     ]  # fmt: skip
 
 
-def test_everything_grows_and_the_sides_agree() -> None:
+def test_all_tables_grow_and_kernels_agree_with_the_twin() -> None:
     sides = grown()
     bound = sides.state.bound
     assert np.count_nonzero(bound["result"] == Result.CREATED) > 10_000
@@ -266,7 +266,7 @@ def test_everything_grows_and_the_sides_agree() -> None:
     assert np.count_nonzero(paid) > 1_000
 
 
-def test_a_chain_is_exactly_the_movements_that_name_the_account() -> None:
+def test_movement_links_cover_exactly_the_movements_of_an_account() -> None:
     state = grown().state
     movements = state.movements
     for row in range(state.accounts.size):
@@ -285,7 +285,7 @@ def test_a_chain_is_exactly_the_movements_that_name_the_account() -> None:
         assert chain == (np.flatnonzero(named) + 1)[::-1].tolist()
 
 
-def test_what_is_loaded_goes_on_growing() -> None:
+def test_a_loaded_state_continues_to_grow() -> None:
     state = grown().state
     again = loaded(state)
     require_same(state, again)
@@ -304,7 +304,7 @@ def test_what_is_loaded_goes_on_growing() -> None:
     assert state.sequence + 1 == again.sequence
 
 
-def test_one_frame_may_outgrow_every_table_at_once() -> None:
+def test_one_frame_may_exceed_every_table() -> None:
     """A frame is applied in one pass: tables that grow during it make no operation happen twice."""
     frames = [
         operations.define_currency(some_ids("currency", 1), currency=156, zone="UTC"),
@@ -368,7 +368,7 @@ def number_of(id: np.void) -> int:
     return int(id["high"]) << 64 | int(id["low"])
 
 
-def test_legs_are_counted_to_65_535_and_stop_there() -> None:
+def test_leg_numbers_stop_at_65_535() -> None:
     members = 70_000
     state = LedgerState()
     frames = [
@@ -387,7 +387,7 @@ def test_legs_are_counted_to_65_535_and_stop_there() -> None:
 
 @pytest.mark.parametrize("count", [1, 30, 500, 2_000])
 @pytest.mark.parametrize(("kind", "movements_each"), [(Kind.TRANSFER, 1), (Kind.PAY, 17)])
-def test_where_a_short_check_finds_room_nothing_grows(kind: Kind, movements_each: int, count: int) -> None:
+def test_a_positive_short_check_means_that_nothing_grows(kind: Kind, movements_each: int, count: int) -> None:
     """The short check of `reserve` for most frames agrees with the full one, used for a batch of unknown kinds."""
     state, glances = LedgerState(), set()
     for _ in range(20):

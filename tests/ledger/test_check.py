@@ -167,14 +167,14 @@ def both(*tampers: Callable[[LedgerState], None]) -> Callable[[LedgerState], Non
         (add("accounts", "kind", 7, 4), "account row 7: its balance is not the sum of its open transits"),
     ],
 )
-def test_tampering_is_found_and_named(tamper: Callable[[LedgerState], None], message: str) -> None:
+def test_each_tampering_is_detected(tamper: Callable[[LedgerState], None], message: str) -> None:
     state = lived()
     tamper(state)
     with pytest.raises(IntegrityError, match=message):
         state.check()
 
 
-def test_what_balances_in_sum_but_not_by_row_is_found() -> None:
+def test_an_error_that_balances_in_sum_is_detected() -> None:
     state = lived()
     state.accounts["credits_posted"][3] += 5
     state.accounts["credits_posted"][4] += 5
@@ -183,7 +183,7 @@ def test_what_balances_in_sum_but_not_by_row_is_found() -> None:
         state.check()
 
 
-def test_money_moved_from_one_account_to_another_without_a_movement_is_found() -> None:
+def test_money_moved_without_a_movement_is_detected() -> None:
     state = lived()
     state.accounts["debits_posted"][2] += 5
     state.accounts["credits_posted"][3] += 5
@@ -210,7 +210,7 @@ def bound_row(state: LedgerState, name: str) -> int:
         ("room", "detail", 7, "its hold is another's"),
     ],
 )
-def test_what_came_back_is_checked(name: str, field: str, value: int, message: str) -> None:
+def test_refunds_are_checked(name: str, field: str, value: int, message: str) -> None:
     state = lived()
     row = bound_row(state, name)
     if field == "detail":
@@ -253,7 +253,7 @@ IN_THE_DIGEST = {
 }
 
 
-def test_every_column_of_the_state_that_must_count_is_in_the_digest() -> None:
+def test_the_digest_covers_every_relevant_column() -> None:
     digests = {lived().digest()}
     tampers = [add(table, name, row, 1) for (table, row), names in IN_THE_DIGEST.items() for name in names.split()]
     tampers += [
@@ -284,7 +284,7 @@ def change_grant(name: str, value: Any) -> Callable[[LedgerState], None]:
     return tamper
 
 
-def test_rows_places_and_indices_are_not_in_the_digest() -> None:
+def test_the_digest_omits_rows_places_and_indexes() -> None:
     digest = lived().digest()
     for tamper in (
         add("accounts", "last_movement", 3, 1),

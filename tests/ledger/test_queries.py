@@ -68,7 +68,7 @@ def lines_of(page: queries.Page) -> list[Line]:
     ]
 
 
-def test_reads_of_seeded_histories_are_the_twins() -> None:
+def test_reads_of_seeded_histories_agree_with_the_twin() -> None:
     found = {"accounts": 0, "purses": 0, "holds": 0, "operations": 0, "lines": 0}
     for seed in SEEDS:
         told = Told(seed)
@@ -122,7 +122,7 @@ def test_reads_of_seeded_histories_are_the_twins() -> None:
     assert min(found.values()) > 200, found
 
 
-def test_pages_stay_while_payments_go_on() -> None:
+def test_pages_are_stable_during_payments() -> None:
     """Payments between two pages do not change the later pages of a statement."""
     paged = 0
     for seed in range(100, 130):
@@ -165,7 +165,7 @@ def test_a_cursor_of_another_account_is_refused() -> None:
     assert (empty.lines.size, empty.cursor) == (0, 0)
 
 
-def test_answers_are_copies_that_nobody_writes_to() -> None:
+def test_answers_are_read_only_copies() -> None:
     world = make_world()
     asked = np.concatenate([queries.accounts([SHOP]), queries.statement(SHOP, lines=9)])
     answers = queries.answer(world.state, asked)
@@ -185,7 +185,7 @@ def test_answers_are_copies_that_nobody_writes_to() -> None:
             getattr(answers, name)[...] = 0
 
 
-def test_one_pass_answers_so_much() -> None:
+def test_one_pass_has_limits() -> None:
     page = queries.statement(PHONE, lines=queries.PAGE_LINES_MAX)
     many = np.concatenate([queries.accounts([PHONE] * 5), *([page] * 20)])
     fit = queries.fitting(many)
@@ -200,7 +200,7 @@ def test_one_pass_answers_so_much() -> None:
     assert queries.answer(shared().state, many[:0]).found.size == 0
 
 
-def test_what_is_no_request_is_refused() -> None:
+def test_invalid_requests_are_refused() -> None:
     with pytest.raises(UsageError, match="lines must be an integer from 1 to 1000; got 1001"):
         queries.statement(PHONE, lines=1_001)
     with pytest.raises(UsageError, match=r"lines must .*; got 0"):

@@ -86,13 +86,13 @@ def saved_somewhere(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_what_was_loaded_goes_on_as_before(seed: int) -> None:
+def test_a_loaded_state_continues_like_the_original(seed: int) -> None:
     saved_somewhere(seed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(SEEDS, SOAK_SEEDS))
-def test_many_that_were_loaded_go_on_as_before(seed: int) -> None:
+def test_many_loaded_states_continue_like_the_originals(seed: int) -> None:
     saved_somewhere(seed)
 
 
@@ -109,7 +109,7 @@ def test_an_empty_ledger() -> None:
     require_same(LedgerState(), through_a_file(LedgerState()))
 
 
-def test_whatever_was_sent_is_known_to_what_was_loaded() -> None:
+def test_a_loaded_state_answers_retries() -> None:
     table = play(WIDE)
     again = loaded(table.sides.state)
     assert len(table.sent) > 60
@@ -122,7 +122,7 @@ def test_whatever_was_sent_is_known_to_what_was_loaded() -> None:
         assert set(again.resolve(other)[0]["code"].tolist()) == {Result.EXISTS_WITH_DIFFERENT_CONTENT}
 
 
-def test_what_is_read_of_it_is_the_same() -> None:
+def test_reads_of_a_loaded_state_are_equal() -> None:
     table = play(WIDE)
     state, again = table.sides.state, loaded(table.sides.state)
     for name in table.names.values():
@@ -136,7 +136,7 @@ def test_what_is_read_of_it_is_the_same() -> None:
     assert state.next_due_ns() == again.next_due_ns() == 500
 
 
-def test_stale_ends_of_holds_are_forgotten() -> None:
+def test_stale_ends_of_holds_are_not_loaded() -> None:
     """The heap of time-outs is rebuilt without holds that have ended."""
     table = play("""
         transfer  treasury  ann  10
@@ -157,7 +157,7 @@ def without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if key != name}
 
 
-def test_a_snapshot_that_lacks_something_is_refused() -> None:
+def test_an_incomplete_snapshot_is_refused() -> None:
     sections, small = kept(play(WIDE).sides.state)
     for name in sections:
         with pytest.raises(IntegrityError, match="does not contain what this release needs"):
@@ -168,7 +168,7 @@ def test_a_snapshot_that_lacks_something_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["movement_digest", "grants", "sequence"])
-def test_a_snapshot_with_something_else_is_refused(name: str) -> None:
+def test_a_snapshot_with_a_wrong_value_is_refused(name: str) -> None:
     sections, small = kept(play(WIDE).sides.state)
     with pytest.raises(IntegrityError, match="does not contain what this release needs"):
         LedgerState.load(sections, {**small, name: "something else"})
