@@ -26,9 +26,9 @@ from sycee.ledger.storage import Section, Storage
 
 Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
-BACKGROUND_DIGEST_BYTES: Final = 1 << 17  # of movements; fewer take less time than starting background work
+BACKGROUND_DIGEST_BYTES: Final = 1 << 17  # of movements; fewer are digested faster than background work starts
 
-_POST: Final = int(Kind.POST)  # an attribute lookup on an enum takes longer than a search of a small frame
+_POST: Final = int(Kind.POST)  # an attribute lookup on an enum is slower than a search of a small frame
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 
 
