@@ -1,9 +1,8 @@
-"""Write the tables of declarations and profiles in the docs, and the JSON Schemas.
+"""Generate the tables of the reference pages about declarations and profiles, and the JSON Schemas.
 
     python -m tools.compliance_pages
 
-Run it from the repository's folder after a change of the vocabulary or the tests of conditions. A test compares the
-result.
+Run it in the repository's folder after a change of the vocabulary. A test fails until the files are up to date.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 SCHEMAS: Final = REFERENCE / "schemas"
 COMMAND: Final = "python -m tools.compliance_pages"
 
-_HOLDS: Final = {
+_TYPES: Final = {
     Type.TEXT: "text",
     Type.WORDS: "texts",
     Type.STATE: "state",
@@ -36,7 +35,7 @@ def made() -> dict[Path, str]:
     """Return the content of each file."""
     files = {SCHEMAS / name: text for name, text in schema.texts().items()}
     for name, part, table in (
-        ("declarations.md", "kinds", "\n".join(_table(kind) for kind in KINDS.values())),
+        ("declarations.md", "kinds", "\n".join(_kind(kind) for kind in KINDS.values())),
         ("profiles.md", "tests", _tests()),
     ):
         begin, end = f"<!-- {part}: begin, made by `{COMMAND}` -->", f"<!-- {part}: end -->"
@@ -47,53 +46,51 @@ def made() -> dict[Path, str]:
 
 
 def _tests() -> str:
-    """Return the table of tests of conditions, with their arguments by the schema."""
-    takes: dict[str, Any] = {}
-    for taken in schema.of_profiles()["$defs"]["condition"]["oneOf"]:
-        for each in taken["properties"].get("test", {}).get("oneOf", ()):
-            takes[each["const"]] = taken
-    rows = [f"| `{test}` | {' | '.join(_arguments(takes[test]))} | {_cell(TESTS[test])} |" for test in TESTS]
-    return "\n".join(["| test | needs | may take | true if |", "|---|---|---|---|", *rows, ""])
+    """Return the table of the tests of conditions, with their arguments from the schema."""
+    by_test: dict[str, Any] = {}
+    for each in schema.of_profiles()["$defs"]["condition"]["oneOf"]:
+        for test in each["properties"].get("test", {}).get("oneOf", ()):
+            by_test[test["const"]] = each
+    rows = [f"| `{test}` | {' | '.join(_arguments(by_test[test]))} | {_cell(TESTS[test])} |" for test in TESTS]
+    return "\n".join(["| test | requires | optional | true if |", "|---|---|---|---|", *rows, ""])
 
 
-def _arguments(taken: dict[str, Any]) -> tuple[str, str]:
-    """Return the required and optional arguments of a test; every test accepts `negate`."""
-    needed = [name for name in taken["properties"] if name in taken["required"] and name != "test"]
-    one_of = [name for each in taken.get("oneOf", ()) for name in each["required"]]
-    others = [name for name in taken["properties"] if name not in (*needed, *one_of, "test", "negate")]
+def _arguments(test: dict[str, Any]) -> tuple[str, str]:
+    """Return the required and the optional arguments of a test; every test accepts `negate`."""
+    required = [name for name in test["properties"] if name in test["required"] and name != "test"]
+    one_of = [name for each in test.get("oneOf", ()) for name in each["required"]]
+    others = [name for name in test["properties"] if name not in (*required, *one_of, "test", "negate")]
     choice = [f"one of {_names(one_of)}"] if one_of else []
-    return "; ".join([_names(needed), *choice]), _names(others)
+    return "; ".join([_names(required), *choice]), _names(others)
 
 
 def _names(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _table(kind: Kind) -> str:
-    rows = [row for field in kind.fields for row in _rows(field, "")]
-    answers = " or ".join(f"`{name}`" for name in kind.responsible)
-    who = f"\nWho answers for it: {answers}.\n" if answers else ""
+def _kind(kind: Kind) -> str:
+    responsible = " or ".join(f"`{name}`" for name in kind.responsible)
     return "\n".join(
         [
             f"### `[[{kind.plural}]]`",
             "",
             f"{kind.meaning[0].upper()}{kind.meaning[1:]}.",
             "",
-            "| field | holds | meaning |",
+            "| field | type | meaning |",
             "|---|---|---|",
-            *rows,
-            who,
+            *(row for field in kind.fields for row in _rows(field, "")),
+            f"\nResponsible: {responsible}.\n" if responsible else "",
         ]
     )
 
 
-def _rows(field: Field, before: str) -> list[str]:
-    name = f"{before}{field.name}"
-    row = f"| `{name}` | {_holds(field)} | {_cell(field.meaning)} |"
+def _rows(field: Field, prefix: str) -> list[str]:
+    name = f"{prefix}{field.name}"
+    row = f"| `{name}` | {_type(field)} | {_cell(field.meaning)} |"
     return [row, *(row for each in field.fields for row in _rows(each, f"{name}."))]
 
 
-def _holds(field: Field) -> str:
+def _type(field: Field) -> str:
     if field.type is Type.REFERENCE:
         return f"id of {_kinds(field)}"
     if field.type is Type.REFERENCES:
@@ -103,8 +100,8 @@ def _holds(field: Field) -> str:
         words = ", ".join(f"`{word}`" for word in field.words)
         return f"{'some' if field.type is Type.WORDS else 'one'} of {words}"
     if field.most is not None:
-        return f"{_HOLDS[field.type]}, {field.least or 0:,} to {field.most:,}"
-    return _HOLDS[field.type]
+        return f"{_TYPES[field.type]}, {field.least or 0:,} to {field.most:,}"
+    return _TYPES[field.type]
 
 
 def _kinds(field: Field) -> str:
