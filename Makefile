@@ -1,9 +1,9 @@
 # Two commands matter on a fresh machine: `make pilot` and `make test`. Both need only python3 (3.11 or later).
-# Everything is installed from requirements/*.txt: exact versions with hashes, from whichever index pip is set up for.
+# All packages come from requirements/*.txt: exact versions with hashes, from the index that pip is configured for.
 
 PYTHON ?= python3
 REPORT ?= luohu-report.html
-# NO_UV=1 installs with plain pip, which takes longer and gives the same environment.
+# NO_UV=1 installs with pip alone, which is slower and gives the same environment.
 NO_UV ?=
 
 SHELL := bash
@@ -11,9 +11,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-# Bytecode is compiled at install and kept: numba's import is three times quicker with it.
+# Bytecode is compiled at install: it makes the import of numba three times faster.
 unexport PYTHONDONTWRITEBYTECODE
-# uv looks at these; nothing of one machine's set-up may reach a lock or an environment made here.
+# uv reads these; no setting of one machine may reach a lock or an environment.
 unexport VIRTUAL_ENV UV_PYTHON UV_PROJECT_ENVIRONMENT
 
 VENV := .venv
@@ -24,8 +24,8 @@ UV_STAMP := $(if $(NO_UV),,.uv/.stamp)
 RUNTIME := $(VENV)/.stamp-runtime
 DEV := $(VENV)/.stamp-dev
 
-# $(call install,ENVIRONMENT,LOCK): what the lock names, then the package itself, editable.
-# The lock holds the build backend too, so nothing is fetched without a hash.
+# $(call install,ENVIRONMENT,LOCK): install the packages of a lock, then Sycee itself, editable.
+# The lock includes the build backend, so every download has a hash.
 define install
 	if [ -x $(UV) ] && [ -z "$(NO_UV)" ]; then \
 	  $(UV) pip install --quiet --python $(1)/bin/python --compile-bytecode --require-hashes -r $(2); \
@@ -37,26 +37,26 @@ define install
 endef
 
 .PHONY: help
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(DEV) ## Make .venv with everything for working on Sycee
+setup: $(DEV) ## Create .venv with everything for developing Sycee
 
 .PHONY: pilot
 pilot: $(RUNTIME) ## Run the Luohu pilot at full size and write its report
 	$(BIN)/sycee pilot luohu --report $(REPORT)
 
 .PHONY: test
-test: test-full test-other ## Run all tests but the soak; then the fast ones on another Python, if there is one
+test: test-full test-other ## Run all tests except soak tests, then the fast tests on another Python if there is one
 
 .PHONY: test-full
 test-full: $(DEV)
-	$(BIN)/python -c "import sycee.ledger.kernels" # kernels are compiled here, where a bar shows how far they are
+	$(BIN)/python -c "import sycee.ledger.kernels" # compiles the kernels, with a progress bar
 	$(BIN)/pytest -n 2 --dist worksteal -q
 
-# The newest other Python that really starts: a version manager's shim may be on PATH and lead nowhere. Its kernels are
-# not compiled, since no fast test needs them; interpreted, they wrap with a warning.
+# Find the newest other Python that starts: PATH may have a version manager's shim without an interpreter. Its kernels
+# are not compiled, because no fast test needs them; interpreted, they warn about integer overflow.
 .PHONY: test-other
 test-other: $(DEV)
 	@mine=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
@@ -70,7 +70,7 @@ test-other: $(DEV)
 	  done; \
 	done; \
 	if [ -z "$$found" ]; then \
-	  echo "NOT RUN: the fast tests on another Python: only $$mine is on this machine."; exit 0; \
+	  echo "NOT RUN: the fast tests on another Python: this machine has only $$mine."; exit 0; \
 	fi; \
 	$(MAKE) --no-print-directory $(OTHER)/.stamp-dev OTHER_PYTHON="$$found"; \
 	if [ -x $(OTHER)/bin/pytest ]; then \
@@ -83,13 +83,13 @@ $(OTHER)/.stamp-dev: pyproject.toml requirements/dev.txt
 	  $(UV) venv --quiet --clear --python "$(OTHER_PYTHON)" $(OTHER); \
 	elif ! "$(OTHER_PYTHON)" -m venv --clear $(OTHER); then \
 	  rm -rf $(OTHER); \
-	  echo "NOT RUN: the fast tests on $(OTHER_PYTHON): it cannot make an environment (no ensurepip)."; exit 0; \
+	  echo "NOT RUN: the fast tests on $(OTHER_PYTHON): it cannot create an environment (no ensurepip)."; exit 0; \
 	fi; \
 	$(call install,$(OTHER),requirements/dev.txt); \
 	touch $@
 
 .PHONY: check
-check: $(DEV) ## Format, lint, types, imports, tidiness; changes nothing
+check: $(DEV) ## Check format, lint, types, imports and tidiness; change nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
@@ -97,7 +97,7 @@ check: $(DEV) ## Format, lint, types, imports, tidiness; changes nothing
 	$(BIN)/pytest -q tests/test_tidy.py
 
 .PHONY: format
-format: $(DEV) ## Put the code in its standard form
+format: $(DEV) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -106,36 +106,37 @@ soak: $(DEV) ## Run the long tests
 	$(BIN)/pytest -m soak -q -s
 
 .PHONY: bench
-bench: $(DEV) ## Measure in some minutes, beside what disk and memory themselves can do
+bench: $(DEV) ## Measure performance in some minutes, and compare it with the limits of disk and memory
 	$(BIN)/python -m benchmarks
 
 .PHONY: bench-full
-bench-full: $(DEV) ## Measure everything at the size of its goal, an hour; keep it, and write the page of figures anew
+bench-full: $(DEV) ## Measure everything at full size in an hour, save it, and write the page of figures
 	$(BIN)/python -m benchmarks --full --save
 	$(BIN)/python -m benchmarks --report
 
-# uv is asked for no more than names, versions and hashes, so that any index or mirror serves.
+# A lock has names, versions and hashes and no addresses, so it works with every index and mirror.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# runtime.txt serves `make pilot`: the core, and the extra that draws its report.
 .PHONY: lock
-lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgrade takes the newest of everything)
+lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgrade uses the newest releases)
 	env -u UV_FIND_LINKS -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_CONSTRAINT bash -euo pipefail -c '\
-	  $(COMPILE) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt; \
-	  $(COMPILE) $(UPGRADE) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
+	  $(COMPILE) $(UPGRADE) pyproject.toml --extra report --group build -o requirements/runtime.txt; \
+	  $(COMPILE) $(UPGRADE) pyproject.toml --extra all --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
 	  $(COMPILE) $(UPGRADE) --group pyproject.toml:uv -o requirements/uv.txt'
 
 .PHONY: services
-services: ## Install what some tests need from Debian's packages (as root); CI does, `make test` never does
+services: ## Install Chromium and PostgreSQL for tests from Debian's packages, as root; `make test` never does
 	@missing=; \
 	command -v chromium >/dev/null || missing="chromium fonts-dejavu-core"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	if [ -z "$$missing" ]; then echo "chromium and postgresql are there"; else \
+	if [ -z "$$missing" ]; then echo "chromium and postgresql are installed"; else \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
 .PHONY: clean
-clean: ## Remove the environments and everything that a run made
+clean: ## Remove the environments and all generated files
 	rm -rf $(VENV) $(OTHER) .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(REPORT)
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -143,19 +144,19 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("error: Sycee needs Python 3.11 or later, and $(PYTHON) is %d.%d\nhint: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-# Without uv (no wheel for this machine, say) pip does the same, more slowly.
+# Without uv (for example without a wheel for this machine) pip does the same, more slowly.
 .uv/.stamp: requirements/uv.txt
 	@{ $(PYTHON) -m venv --clear .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; } \
-	  || { rm -rf .uv; mkdir .uv; echo "uv is not to be had here; pip is used instead"; }
+	  || { rm -rf .uv; mkdir .uv; echo "uv cannot be installed; pip is used instead"; }
 	@touch $@
 
 $(RUNTIME): pyproject.toml requirements/runtime.txt | $(BIN)/python $(UV_STAMP)
-	@echo "Installing what Sycee runs on into $(VENV)"
+	@echo "Installing Sycee with its plots into $(VENV)"
 	@$(call install,$(VENV),requirements/runtime.txt)
 	@touch $@
 
-# dev.txt holds all of runtime.txt, so it stands for both.
+# dev.txt includes runtime.txt.
 $(DEV): pyproject.toml requirements/dev.txt requirements/runtime.txt | $(BIN)/python $(UV_STAMP)
-	@echo "Installing what Sycee is worked on with into $(VENV)"
+	@echo "Installing Sycee with all extras and developer tools into $(VENV)"
 	@$(call install,$(VENV),requirements/dev.txt)
 	@touch $(RUNTIME) $@

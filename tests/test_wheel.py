@@ -1,20 +1,40 @@
-"""What people install is the wheel, not this folder: it must hold every file that the package reads."""
+"""Users install the wheel, not this folder: it holds every file of the package, and its core needs no extra."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    return tmp_path / "installed"
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.startswith("sycee/")}
     listed = subprocess.run(
@@ -29,29 +49,133 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     assert {Path(name).suffix for name in ours} >= {".py", ".toml", ".jinja", ".css"}
 
 
-def test_the_wheel_runs_by_itself(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
+def run_installed(installed: Path, script: str, *arguments: str) -> str:
+    begin = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import sycee; assert sycee.__file__.startswith(sys.path[0]);"
+    )
+    command = [sys.executable, "-c", begin + script, str(installed), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=installed.parent)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_runs_alone(installed: Path) -> None:
+    script = "from sycee.programmes.definition import load; print(load('luohu-2020').budget_minor)"
+    assert run_installed(installed, script).strip() == "1000000000"
+
+
+# --- extras ---
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[<>=\[]", requirement)[0]
+
+
+def extra_modules() -> list[str]:
+    """Libraries that the core must not need."""
+    extras = {distribution(each) for extra in PROJECT["optional-dependencies"].values() for each in extra}
+    return sorted(extras - {"sycee"})
+
+
+def test_extras_share_nothing_with_the_core() -> None:
+    assert extra_modules() == ["alembic", "duckdb", "matplotlib", "psycopg", "pyarrow", "reportlab", "sqlalchemy"]
+    assert not set(extra_modules()) & set(map(distribution, PROJECT["dependencies"]))
+    every = {each for extra in PROJECT["optional-dependencies"] for each in (extra,)} - {"all"}
+    named = set(re.findall(r"[a-z]+", PROJECT["optional-dependencies"]["all"][0].partition("[")[2]))
+    assert every - named == {"service"}  # which postgresql includes
+
+
+# Calls the command line for each list of words in argv[1], without the libraries named in argv[2].
+CALLS = """
+import contextlib, io, json
+sys.modules.update(dict.fromkeys(json.loads(sys.argv[2])))
+from sycee import cli
+results = []
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(words)
+    results.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(results))
+"""
+
+
+def test_the_core_commands_need_no_extra(installed: Path) -> None:
+    account = "01751788-2600-718a-a5a1-04eb7ea64aba"
+    example = str(ROOT / "examples" / "two-regimes")
+    works = [
+        ["pilot", "luohu", "--scale", "0.002", "--data", "little"],
+        ["verify", "little", "--authority"],
+        ["draw", "verify", "little/draw"],
+        ["snapshot", "little"],
+        ["restore", "little", "restored"],
+        ["key", "new", "key.pem"],
+        ["checkpoint", "create", "little", "--key", "key.pem", "--signer", account, "--out", "checkpoint.json"],
+        ["simulate", "--histories", "1"],
+        ["compliance", "check", example],
+        ["compliance", "check", example, "--format", "html", "--output", "compliance.html"],
+    ]
+    lacks = {
+        "archive": [["export", "little"], ["query", "little"]],
+        "pdf": [["statement", "little", account, "--pdf", "x.pdf"]],
+        "report": [["pilot", "luohu", "--scale", "0.002", "--report", "x.html"]],
+    }
+    calls = works + [words for each in lacks.values() for words in each]
+    results: list[Any] = json.loads(run_installed(installed, CALLS, json.dumps(calls), json.dumps(extra_modules())))
+    for words, (code, out, err) in zip(works, results[: len(works)], strict=True):
+        assert code == (1 if words[0] == "compliance" else 0), (words, err)
+        assert out or words[:2] == ["checkpoint", "create"] or "--output" in words
+    at = len(works)
+    for extra, each in lacks.items():
+        for _ in each:
+            code, out, err = results[at]
+            at += 1
+            assert (code, out) == (4, "")
+            lacking, hint = err.splitlines()
+            assert lacking.endswith(f' is not installed: it comes with the extra "{extra}"')
+            assert hint == f'hint: pip install "sycee[{extra}]"'
+    assert not (installed.parent / "x.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "extra"),
+    [
+        ("pyarrow", "import sycee.archive.export", "archive"),
+        ("pyarrow", "import sycee.archive.exporter", "archive"),
+        ("duckdb", "import sycee.archive.query", "archive"),
+        ("duckdb", "import sycee.archive.check", "archive"),
+        ("reportlab", "import sycee.archive.statement_pdf", "pdf"),
+        ("sqlalchemy", "import sycee.compliance.enforcement.service", "service"),
+        ("sqlalchemy", "import sycee.database.engines", "service"),
+        ("alembic", "import sycee.database.migrations", "service"),
+        ("psycopg", "from sycee.database.engines import engine; engine('postgresql://host/name')", "postgresql"),
+        ("matplotlib", "from sycee.report import chart; chart.svg(None, name='x', width=1, height=1)", "report"),
+    ],
+)
+def test_python_names_the_missing_extra(missing: str, code: str, extra: str) -> None:
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import sycee; assert sycee.__file__.startswith(sys.argv[1]);"
-        "from sycee.programmes.definition import load; print(load('luohu-2020').budget_minor)"
+        f"import sys\nsys.modules[{missing!r}] = None\n"
+        "from sycee.core.errors import UnavailableError\n"
+        f"try:\n    {code}\nexcept ImportError as error:\n"
+        "    assert isinstance(error, UnavailableError)\n    print(error.message, error.hint, sep='|')\n"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "installed")], check=True, capture_output=True, text=True
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        f'{missing} is not installed: it comes with the extra "{extra}"|pip install "sycee[{extra}]"\n'
     )
-    assert ran.stdout.strip() == "1000000000"
 
 
-def test_each_user_of_a_read_only_wheel_has_kernels_of_their_own(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    installed = tmp_path / "installed"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(installed)
+def test_a_missing_module_of_ours_is_a_bug() -> None:
+    from sycee.core.extras import extra
+
+    with pytest.raises(ModuleNotFoundError, match=r"sycee\.nothing"), extra("archive"):
+        import sycee.nothing  # noqa: F401
+
+
+# --- compiled kernels ---
+
+
+def test_each_user_of_a_read_only_wheel_has_kernels_of_their_own(installed: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in installed.rglob("*")}
     for path in [installed, *installed.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -3,3 +3,9 @@
 The database is an SQLite file, or the PostgreSQL of a URL. A package with stored data has `tables.py` and a folder of
 migrations, and passes them as a `Schema`. Everything uses SQLAlchemy Core, without an object-relational mapper.
 """
+
+from sycee.core.extras import extra
+
+with extra("service"):
+    import alembic  # noqa: F401
+    import sqlalchemy  # noqa: F401

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.extras import extra
 
 BUSY_MS_MAX: Final = 30_000  # longer than any transaction of this package
 CONNECT_S_MAX: Final = 10
@@ -43,6 +44,8 @@ def engine(where: str | Path, *, read_only: bool = False) -> Engine:
     url = _url(where)
     if url.get_backend_name() == SQLITE:
         return _sqlite(url, read_only)
+    with extra("postgresql"):
+        import psycopg  # noqa: F401 - the driver that SQLAlchemy loads
     made = sqlalchemy.create_engine(url, connect_args={"connect_timeout": CONNECT_S_MAX}, pool_pre_ping=True)
     return made.execution_options(postgresql_readonly=True) if read_only else made
 

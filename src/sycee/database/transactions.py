@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-import psycopg
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from sycee.core import errors
 from sycee.core.errors import SyceeError, UnavailableError
@@ -105,7 +104,7 @@ def _ours(engine: Engine, error: DBAPIError) -> SyceeError | DBAPIError:
         return UnavailableError(f"{name} {_POSTGRESQL_REFUSED[_state(error)]}: {said}")
     if _state(error) in _POSTGRESQL_MET:
         return UnavailableError(f"{name}: others came first {ATTEMPTS_MAX} times", hint="try again in a while")
-    if isinstance(error.orig, psycopg.OperationalError):
+    if isinstance(error, OperationalError):
         return UnavailableError(f"{name} cannot be reached: {said}", hint="is the server running, and may we in?")
     return error
 

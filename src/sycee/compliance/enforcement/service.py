@@ -13,6 +13,10 @@ stored only if the versions in use are still the same::
 
 from __future__ import annotations
 
+# First, because it names the extra to install if SQLAlchemy is missing.
+import sycee.database  # noqa: F401
+
+# isort: split
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
