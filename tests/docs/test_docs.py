@@ -26,7 +26,11 @@ from sycee.core.result_codes import Result
 from sycee.programmes import definition
 from sycee.sandbox import assumptions
 
-RUN_ELSEWHERE = ("make test", "make pilot")  # the one would run itself, the other is run by CI
+RUN_ELSEWHERE = (
+    "make test",
+    "make pilot",
+    "pip install",
+)  # the first would run itself; CI and test_wheel run the others
 RUNNABLE = ("python", "console")
 LANGUAGES = {"", "console", "diff", "json", "python", "text", "toml"}
 PLACEHOLDER = "# Sycee\n"
@@ -396,6 +400,19 @@ def test_the_error_gallery_says_what_is_said(number: int, tmp_path: Path, monkey
 
 def test_the_gallery_is_not_empty() -> None:
     assert len(gallery()) >= 8
+
+
+# --- the README ---
+
+
+def test_the_readme_is_short_and_moves_money_early() -> None:
+    lines = page("README.md").text.splitlines()
+    assert len(lines) <= 120
+    assert next(number for number, line in enumerate(lines, 1) if line.startswith("$ ")) <= 20
+    assert [lines.index("CREATED") < 40, lines.index("EXCEEDS_BALANCE") < 40] == [True, True]
+    table = "\n".join(lines[:14])
+    for reader in ("engineer", "pilot team", "journalist", "compliance officer", "researcher"):
+        assert reader in table
 
 
 # --- links ---
