@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from tests.cli.calling import PILOT, start
-from tests.docs.test_docs import every_command
+from tests.docs.test_docs import arguments_of, every_command
 
 from sycee import cli
 
@@ -33,7 +33,7 @@ def account_of(folder: Path) -> str:
 def integer_options() -> Iterator[tuple[tuple[str, ...], str]]:
     for words, command in every_command(cli.app):
         if command.default_command:
-            for argument in command.assemble_argument_collection():
+            for argument in arguments_of(words, command):
                 if int in (argument.hint, *get_args(argument.hint)):
                     yield words, argument.names[0]
 

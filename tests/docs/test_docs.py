@@ -180,9 +180,14 @@ def every_command(group: App, *words: str) -> Iterator[tuple[tuple[str, ...], Ap
         yield from every_command(command, *words, name)
 
 
-def options_of(command: App) -> set[str]:
-    collection = command.assemble_argument_collection()
-    return {name for argument in collection for name in argument.names if name.startswith("--")}
+def arguments_of(words: tuple[str, ...], command: App) -> list[Any]:
+    """The arguments of a command, with the defaults of the groups it belongs to."""
+    with cli.app.app_stack(words):
+        return list(command.assemble_argument_collection())
+
+
+def options_of(words: tuple[str, ...], command: App) -> set[str]:
+    return {name for argument in arguments_of(words, command) for name in argument.names if name.startswith("--")}
 
 
 def test_every_command_is_documented() -> None:
@@ -199,7 +204,7 @@ def test_every_option_is_documented_under_its_command() -> None:
         if not command.default_command:
             continue
         (section,) = (each for each in sections if each.startswith(f"sycee {' '.join(words)}\n"))
-        for option in options_of(command) - {"--help", "--version"}:
+        for option in options_of(words, command) - {"--help", "--version"}:
             seen += 1
             # In brackets in the usage, unless it is needed.
             in_usage = f"[{option}" in section or f" {option} " in section.split("```")[1]
@@ -224,7 +229,7 @@ def test_the_page_repeats_the_help_of_every_command_and_option() -> None:
         if f"](#sycee-{'-'.join(words)}) | {help_text}. |" not in text:
             differ.append(f"the table of commands: {name}: {help_text}")
         rows = dict(re.findall(r"^\| `(--[\w-]+)[^|]*\|(?:[^|]*\|)?? ([^|]*) \|$", section, re.MULTILINE))
-        for argument in command.assemble_argument_collection():
+        for argument in arguments_of(words, command):
             if argument.names[0].startswith("--") and argument.parameter.help:
                 seen += 1
                 expected = argument.parameter.help.rstrip(".")
