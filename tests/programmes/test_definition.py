@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fast
 LUOHU = data.content("pilots", "luohu-2020").decode()
 
 
-def test_luohu_says_what_was_published() -> None:
+def test_luohu_has_the_published_figures() -> None:
     luohu = definition.load("luohu-2020")
     assert (luohu.name, luohu.currency.code, luohu.zone.key) == ("luohu-2020", "CNY", "Asia/Shanghai")
     assert luohu.budget_minor == 1_000_000_000
@@ -73,8 +73,8 @@ def test_two_packet_classes_make_one_budget(tmp_path: Path) -> None:
     assert definition.load(path).budget_minor == 1_010_000_000
 
 
-# The gallery: what is changed in luohu-2020, and what is said about it. Every message names file, line, key and value,
-# the hint says what would be right.
+# The gallery: changes of luohu-2020 and the resulting errors. Every message has file, line, key and value, every hint a
+# correct value.
 GALLERY = [
     (
         "a wrong sum shows both",
@@ -241,7 +241,7 @@ def test_gallery(tmp_path: Path, what: str, change: tuple[str, str], message: st
     assert message in str(error)
     assert hint in str(error.hint)
     assert str(error).startswith(f"{path}:{error.line}: ")
-    # The line that is shown is the line that is named.
+    # The excerpt is the line with that number.
     assert str(error).splitlines()[-1] == f"  {error.line:>4} | {text.splitlines()[error.line - 1]}"
 
 

@@ -47,7 +47,7 @@ def drawn(
     return entries, frozen, draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
 
 
-# --- what is computed ---------------------------------------------------------------------------------------------
+# --- computation --------------------------------------------------------------------------------------------------
 
 
 @given(count=st.integers(1, 70))
@@ -157,14 +157,14 @@ def test_fresh_salts_differ() -> None:
     assert len({salt.tobytes() for salt in salts}) == 100
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------
+# --- refusals -----------------------------------------------------------------------------------------------------
 
 
 def test_an_announcement_is_never_replaced(tmp_path: Path) -> None:
     entries = people(50)
     draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)  # the same promise again is welcome
+    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)  # an equal announcement is accepted
     with pytest.raises(UsageError, match="published already, with other content"):
         draw.freeze(tmp_path, "test", make_rule(), people(50, seed=2), frozen_at_ns=FROZEN_NS)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -193,7 +193,7 @@ def test_only_the_announced_beacon_draws(change: dict[str, object], message: str
         draw.draw(frozen, replace(beacon, **change))  # type: ignore[arg-type]
 
 
-def test_a_real_source_takes_no_synthetic_beacon() -> None:
+def test_a_synthetic_beacon_is_refused_for_a_real_source() -> None:
     frozen = draw.freeze(None, "test", make_rule(source="drand"), people(30), frozen_at_ns=FROZEN_NS)
     assert not frozen.announcement.synthetic
     with pytest.raises(UsageError, match="synthetic is True, but False was announced"):
@@ -201,7 +201,7 @@ def test_a_real_source_takes_no_synthetic_beacon() -> None:
     assert len(draw.draw(frozen, Beacon("drand", 7, bytes(32))).index) == 20
 
 
-def test_lists_that_cannot_be() -> None:
+def test_impossible_lists_are_refused() -> None:
     entries = people(10)
     twice = Entries(
         *(np.concatenate((column, column[3:4])) for column in (entries.documents, entries.phones, entries.salts))
@@ -379,7 +379,7 @@ def test_a_damaged_list_is_not_drawn(tmp_path: Path) -> None:
         draw.draw(tmp_path, draw.replay_beacon(1, frozen.announcement))
 
 
-# --- one's own entry ----------------------------------------------------------------------------------------------
+# --- a single entry -----------------------------------------------------------------------------------------------
 
 
 def receipt(entries: Entries, row: int) -> tuple[int, int, bytes]:

@@ -1,4 +1,4 @@
-"""tools/draw_checker.py as a program: what it prints, its exit codes, and that it needs nothing but Python."""
+"""tools/draw_checker.py as a program: output, exit codes, and its independence of everything but Python."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_it_runs_as_one_file_elsewhere(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_it_prints_what_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_digest_and_beacon_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, frozen, winners = drawn(tmp_path)
     code, out, _ = run(capsys, tmp_path)
     assert code == 0
@@ -115,7 +115,7 @@ def test_an_entry_that_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixtur
     "content",
     ["", "[]", "[" * 100_000, '{"document": "1", "phone": "2"}', '{"document": "x", "phone": "2", "salt": "00"}'],
 )
-def test_a_receipt_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+def test_malformed_receipts_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
     drawn(tmp_path)
     (tmp_path / "receipt.json").write_text(content)
     code, _, err = run(capsys, tmp_path, "--receipt", tmp_path / "receipt.json")
@@ -123,7 +123,7 @@ def test_a_receipt_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert err.startswith("error: ")
 
 
-def test_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_files_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, tmp_path / "none")[0] == 2
     drawn(tmp_path)
     (tmp_path / "tickets.bin").unlink()

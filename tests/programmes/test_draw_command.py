@@ -88,7 +88,7 @@ def test_a_receipt_of_deep_json_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert "more than 64 levels" in err
 
 
-def test_verify_says_what_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_names_failed_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drawn(tmp_path)
     (tmp_path / "tickets.bin").write_bytes(bytes(3_200))
     code, out, err = run(capsys, "draw", "verify", tmp_path, "--json")
@@ -138,7 +138,7 @@ def test_receipts_that_cannot_be_read(
     assert "hint: " in err
 
 
-def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_folders_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "draw", "verify", tmp_path / "none")
     assert code == 2
     assert "is not a folder" in err
@@ -147,7 +147,7 @@ def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert err == f"error: {tmp_path} holds no announcement.json\nhint: name the folder that holds announcement.json\n"
 
 
-def test_the_folder_of_a_ledger_leads_to_its_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_folder_of_a_ledger_gives_a_hint_to_its_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "draw").mkdir()
     (tmp_path / "draw" / "announcement.json").write_text("{}")
     for words in (("verify", tmp_path, "--json"), ("entry", tmp_path, tmp_path / "receipt.json")):

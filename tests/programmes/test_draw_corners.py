@@ -52,7 +52,7 @@ def nested(levels: int) -> object:
 
 
 def both_agree(folder: Path) -> str | None:
-    """What the package says about a draw: None, or the failed checks. The plain checker must say the same."""
+    """Return the failed checks of the package, or None. The plain checker must agree."""
     result = draw.verify(folder)
     if result.ok:
         draw_checker.check(folder)
@@ -68,7 +68,7 @@ ACCEPTED = [
     ("the largest round", round_number(str(2**63 - 1))),
     ("zeros after the decimals", moments("2020-10-11T11:00:00.500000Z", "2020-10-11T12:00:00.50Z")),
     ("a fraction before the whole second", moments("2020-10-11T11:59:59.999999Z", "2020-10-11T12:00:00Z")),
-    # As texts these two are in the other order: "." comes before "Z".
+    # As texts these two are in the other order: "." is less than "Z".
     ("a fraction after the whole second", moments("2020-10-11T12:00:00Z", "2020-10-11T12:00:00.000001Z")),
     ("64 levels", edit("announcement.json", lambda m: m.update(note=nested(63)))),
     ("members that nobody knows", edit("announcement.json", lambda m: m.update(note="hello"))),
@@ -99,21 +99,21 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("change", [row[1] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED])
-def test_what_the_specification_allows(tmp_path: Path, change: Change) -> None:
+def test_allowed_corners(tmp_path: Path, change: Change) -> None:
     drawn(tmp_path)
     change(tmp_path)
     assert both_agree(tmp_path) is None
 
 
 @pytest.mark.parametrize(("change", "says"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_what_the_specification_refuses(tmp_path: Path, change: Change, says: str) -> None:
+def test_refused_corners(tmp_path: Path, change: Change, says: str) -> None:
     drawn(tmp_path)
     change(tmp_path)
     assert says in str(both_agree(tmp_path))
 
 
 def publish(folder: Path, parts: list[list[bytes]], winners: list[int]) -> None:
-    """Publish a draw over these commitments, which may be what `freeze` would refuse."""
+    """Publish a draw over these commitments, which `freeze` might refuse."""
     items = np.frombuffer(b"".join(each for part in parts for each in part), np.uint8).reshape(-1, 32)
     root = merkle.root(items) if len(items) else bytes(32)
     strata = tuple(
@@ -185,7 +185,7 @@ NAMES = ("announcement.json", "entries.bin", "beacon.json", "tickets.bin", "winn
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_missing_file_is_no_proof_of_anything(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_a_usage_error(tmp_path: Path, name: str) -> None:
     drawn(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(UsageError, match=f"{name} cannot be read: there is no such file"):
@@ -193,7 +193,7 @@ def test_a_missing_file_is_no_proof_of_anything(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_the_user_may_not_read_is_no_proof_of_anything(tmp_path: Path, name: str) -> None:
+def test_a_file_that_the_user_may_not_read_is_unavailable(tmp_path: Path, name: str) -> None:
     drawn(tmp_path)
     (tmp_path / name).chmod(0)
     user = os.geteuid()
@@ -233,7 +233,7 @@ def test_a_link_to_a_device_without_end_is_refused(tmp_path: Path, name: str) ->
         draw_checker.check(tmp_path)
 
 
-# --- texts that command a terminal --------------------------------------------------------------------------------
+# --- texts with terminal escapes   --------------------------------------------------------------------------------
 
 ESCAPE = "\x1b[2J\x9b31m\r\n"
 
@@ -269,7 +269,7 @@ STRATA = (Stratum("under-60", 400), Stratum("from-60", 100))
 
 
 def large_packets(folder: Path | None, strata: tuple[Stratum, ...], classes: int) -> tuple[list[int], draw.Winners]:
-    """Of 100 large and 400 small packets, how many large ones go to each stratum."""
+    """Return the number of large packets per stratum, of 100 large and 400 small ones, and the winners."""
     _, frozen, winners = drawn(folder, 3_000, strata)
     order = winners.packet_order(frozen.commitments, classes)
     return np.bincount(winners.stratum[order[:100]], minlength=len(strata)).tolist(), winners
@@ -292,7 +292,7 @@ def test_a_stratum_where_few_win_gets_no_more_large_packets_than_its_share() -> 
     assert abs(int((winners.stratum[order[:100]] == 1).sum()) - 20) < 15
 
 
-def test_one_stratum_or_one_class_keeps_the_order_of_the_winners() -> None:
+def test_one_stratum_or_one_class_has_the_order_of_the_winners() -> None:
     for strata, classes in (((Stratum("all", 500),), 2), (STRATA, 1)):
         _, frozen, winners = drawn(None, 3_000, strata)
         assert winners.packet_order(frozen.commitments, classes).tolist() == list(range(500))

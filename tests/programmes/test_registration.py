@@ -25,7 +25,7 @@ def registrations(rows: list[Row]) -> Registrations:
 
 
 def naive(rows: list[Row]) -> tuple[list[int], dict[int, int]]:
-    """Entries that stand, and for each other the one that stands for it: by walking from entry to entry."""
+    """Return accepted entries, and the accepted entry of each duplicate, by a walk from entry to entry."""
     order = sorted(range(len(rows)), key=lambda entry: (rows[entry][2], entry))
     stands: dict[int, int] = {}
     for first in order:
@@ -50,7 +50,7 @@ def naive(rows: list[Row]) -> tuple[list[int], dict[int, int]]:
         ([], [], []),
         ([(1, 11, 0), (2, 12, 0)], [0, 1], []),
         ([(1, 11, 5), (1, 12, 3)], [1], [(0, 1, 1, BY_DOCUMENT)]),
-        ([(1, 11, 0), (2, 11, 0)], [0], [(1, 0, 0, BY_PHONE)]),  # at the same moment the lower position stands
+        ([(1, 11, 0), (2, 11, 0)], [0], [(1, 0, 0, BY_PHONE)]),  # at the same moment the lower position is accepted
         ([(1, 11, 0), (1, 11, 1)], [0], [(1, 0, 0, BY_DOCUMENT | BY_PHONE)]),
         # A chain: 0 and 1 share nothing, 2 connects them.
         ([(1, 11, 0), (2, 12, 1), (1, 12, 2)], [0], [(1, 0, 2, BY_PHONE), (2, 0, 0, BY_DOCUMENT)]),

@@ -99,7 +99,7 @@ def small_town(tmp_path: Path) -> Iterator[Town]:
     yield from towns(tmp_path, winners=3)
 
 
-def test_each_class_goes_to_its_range_of_the_draw(town: Town) -> None:
+def test_each_class_is_dropped_to_its_range_of_the_draw(town: Town) -> None:
     assert town.drop(town.launch()) == [Result.CREATED, Result.CREATED]
     assert town.purse_amounts() == [20_000] * 2 + [5_000] * 5
     assert town.ledger.balance(town.funder) == 0
@@ -111,13 +111,13 @@ def test_fewer_winners_than_packets_fill_the_first_classes(small_town: Town) -> 
     assert small_town.ledger.balance(small_town.funder) == BUDGET - 45_000
 
 
-def test_a_class_nobody_is_left_for_is_not_dropped(tmp_path: Path) -> None:
+def test_a_class_without_remaining_winners_is_not_dropped(tmp_path: Path) -> None:
     for town in towns(tmp_path, winners=2):
         assert town.drop(town.launch()) == [Result.CREATED]
         assert town.purse_amounts() == [20_000, 20_000]
 
 
-def test_a_second_drop_pays_nobody_twice(town: Town) -> None:
+def test_a_second_drop_pays_no_member_twice(town: Town) -> None:
     seal = town.launch()
     town.drop(seal)
     town.ledger.transfer(town.issuance, town.funder, BUDGET)
@@ -129,7 +129,7 @@ def test_a_second_drop_pays_nobody_twice(town: Town) -> None:
 def test_a_drop_is_all_or_nothing_per_class(town: Town) -> None:
     seal = town.launch()
     town.ledger.transfer(town.funder, town.friend, 1)
-    # The large packets fit, the small ones come to one cent more than is left.
+    # The large packets fit; the small ones exceed the balance by one cent.
     assert town.drop(seal) == [Result.CREATED, Result.EXCEEDS_BALANCE]
     assert town.purse_amounts() == [20_000] * 2 + [0] * 5
 
@@ -202,7 +202,7 @@ def test_the_last_nanosecond_still_pays(town: Town) -> None:
     town.claim(1)
     town.at(LUOHU.expires_ns - 1)
     assert town.ledger.pay(town.wallets[0], town.shop, 100) is Result.CREATED
-    # The next frame is one nanosecond later whatever the clock says, and that is the deadline.
+    # The next frame is one nanosecond later, whatever the clock reads: at the deadline.
     assert town.ledger.pay(town.wallets[1], town.shop, 100) is Result.EXCEEDS_BALANCE
 
 
@@ -222,7 +222,7 @@ def test_launching_again_is_answered_and_changes_nothing(town: Town) -> None:
 
 
 def test_nothing_is_spent_between_the_end_of_spending_and_expiry(tmp_path: Path) -> None:
-    # It was once: the rule set ended with expiry.
+    # A rule set once ended with expiry instead.
     spending = dataclasses.replace(LUOHU.spending, until_ns=LUOHU.expires_ns - 86_400 * 10**9)
     for town in towns(tmp_path, winners=2):
         programme = dataclasses.replace(town.live.programme, spending=spending)

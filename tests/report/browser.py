@@ -1,4 +1,4 @@
-"""Open a written page in Debian's Chromium without a network, and say what happened."""
+"""Open a written page in Debian's Chromium without a network, and record its requests and errors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# Told to the console, whose messages are kept: a policy that refused something may be silent otherwise.
+# Report refusals of the policy to the console, whose messages are recorded; some browsers are silent otherwise.
 REFUSALS = "addEventListener('securitypolicyviolation', event => console.error('refused', event.violatedDirective))"
 PATIENCE_MS = 60_000  # two shared cores may be busy with other tests
 
 
 @dataclass
 class Opened:
-    """A page that is open, what it asked for and what it complained about."""
+    """An open page, its requests and its errors."""
 
     page: Any
     requests: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A made-up outcome of a replay that closes to the cent, for the report's tests."""
+"""A fictional outcome of a replay, exact to the cent, for the report's tests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase
 
 
 def spread(total: int, weights: Array) -> Array:
-    """`total` in whole parts as the weights have it; the largest takes what rounding leaves."""
+    """Return `total` in integer parts in proportion to the weights; the largest part gets the remainder."""
     parts = np.floor(total * weights / weights.sum()).astype(np.int64)
     parts[weights.argmax()] += total - int(parts.sum())
     return parts
 
 
 def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outcome:
-    """The published totals of `programme`, spread over hours, packets, banks and merchants by `seed`."""
+    """Return the published totals of `programme`, distributed over hours, packets, banks and merchants by `seed`."""
     random = np.random.default_rng(seed)
     published = {name: getattr(programme.published, name).value for name in programme.published.__slots__}
     packet_minor = programme.packets[0].amount_minor
@@ -117,7 +117,7 @@ def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outco
 
 
 def comparisons(programme: Programme) -> tuple[Comparison, ...]:
-    """Every published figure, found on the ledger as published."""
+    """Return a comparison per published figure, each equal on the ledger."""
     roles = {"budget": Role.FOLLOWS, "returned": Role.COMPUTED}
     moneys = {"budget", "spent_from_packets", "spent_own", "returned"}
     rows = []

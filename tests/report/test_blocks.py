@@ -16,7 +16,7 @@ from sycee.report.page import Cell, Chip, Fold, Matrix, Paragraph, Picture, Stac
 GOOD, BAD = Chip("✓", "good", "third"), Chip("✗", "bad", "warning", link="why")
 
 
-def test_text_is_text_in_these_too() -> None:
+def test_text_is_escaped_in_these_too() -> None:
     chip = Chip(HOSTILE, HOSTILE, "first", link="there")
     html = page.render(
         made(

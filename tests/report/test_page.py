@@ -52,7 +52,7 @@ def plot(name: str = "line", **changes: Any) -> Plot:
     return Plot(**({"name": name, "title": "A line", "sentence": "From 1 to 2.", "drawing": line()} | changes))
 
 
-def test_text_is_text_wherever_it_stands() -> None:
+def test_text_is_escaped_everywhere() -> None:
     table = Table(HOSTILE, (Column(HOSTILE), Column(HOSTILE)), ((HOSTILE, YesNo(True, HOSTILE)),), folded=HOSTILE)
     blocks = (
         Paragraph(HOSTILE),
@@ -79,7 +79,7 @@ def test_names_in_a_drawing_are_shown_with_their_tags_and_dollar_signs() -> None
     assert "&lt;b&gt;$x$&amp;" in svg
 
 
-def test_a_drawing_needs_no_font_of_its_own_and_takes_its_colours_from_the_page() -> None:
+def test_a_drawing_uses_font_and_colours_of_the_page() -> None:
     svg = chart.svg(line(), name="plot", width=300, height=200)
     assert svg.startswith("<svg")
     assert "var(--first)" in svg
@@ -105,7 +105,7 @@ def test_a_character_that_no_font_of_ours_has_is_no_warning() -> None:
     assert "罗湖" in chart.svg(line("罗湖"), name="plot", width=300, height=200)
 
 
-def test_a_narrow_screen_has_a_drawing_of_its_own_unless_it_scrolls() -> None:
+def test_a_narrow_screen_has_a_second_drawing_unless_it_scrolls() -> None:
     html = page.render(made(plot()))
     assert html.count("<svg") == 3  # the sign in the header, and two
     assert 'class="narrow"' in html
@@ -136,11 +136,11 @@ def test_the_policy_allows_no_script_and_no_connection() -> None:
     assert policy is not None
     for subject in ("default-src", "script-src", "connect-src", "form-action", "base-uri"):
         assert f"{subject} &#39;none&#39;" in policy[1]
-    # The policy stands before anything it must hold for.
+    # The policy is before everything that it applies to.
     assert html.index("Content-Security-Policy") < html.index("<style")
 
 
-def test_a_plot_has_a_text_for_whoever_cannot_see_it() -> None:
+def test_a_plot_has_a_text_for_screen_readers() -> None:
     html = page.render(made(plot()))
     assert 'role="img" aria-label="A line. From 1 to 2."' in html
     assert "<figcaption>From 1 to 2.</figcaption>" in html
@@ -156,7 +156,7 @@ def test_two_plots_of_one_name_are_refused() -> None:
         page.render(made(plot("same"), plot("same")))
 
 
-def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
     path.write_text("before")
 
@@ -175,14 +175,14 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monk
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_others_may_read_what_was_written_as_any_other_file(tmp_path: Path) -> None:
+def test_a_written_page_has_ordinary_permissions(tmp_path: Path) -> None:
     page.write(made(), tmp_path / "report.html")
     (tmp_path / "plain").touch()
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("report.html", "plain")]
     assert modes[0] == modes[1]
 
 
-def test_a_path_that_cannot_be_a_file_is_said_so(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         page.write(made(), tmp_path)
     with pytest.raises(UsageError, match="its folder does not exist"):

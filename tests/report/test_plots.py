@@ -111,7 +111,7 @@ def test_a_long_window_names_some_of_its_days() -> None:
     assert len(drawn(hours(24 * 40)).axes[1].get_xticks()) <= plots.DAYS_NAMED_MAX
 
 
-def test_what_holds_nothing_says_so() -> None:
+def test_a_plot_without_data_is_labelled() -> None:
     none = np.zeros(0, np.int64)
     for drawing in (
         hours(0),
@@ -125,7 +125,7 @@ def test_what_holds_nothing_says_so() -> None:
         assert texts(figure) == ["nothing to show"]
 
 
-def test_what_was_left_is_binned_and_its_ends_called_out() -> None:
+def test_amounts_left_are_binned_and_both_ends_are_labelled() -> None:
     left = np.array([0] * 40_000 + [20_000] * 1_500 + [1_000, 1_001, 19_999], np.int64)
     figure = drawn(plots.left_over(left, 20_000, currency=CNY, emptied="emptied", untouched="not touched"))
     part, emptied, untouched = bars(figure.axes[0])
@@ -162,7 +162,7 @@ FLOWS = (
 )
 
 
-def test_a_flow_reads_from_left_to_right_and_back_is_a_node_of_its_own() -> None:
+def test_a_flow_is_drawn_from_left_to_right_and_its_return_is_a_second_node() -> None:
     diagram = sankey.arrange(FLOWS, "{} (returned)")
     nodes = diagram.nodes
     assert set(nodes) == {"mint", "city", "vault", "packets", "wallets", "shops", "city (returned)"}
@@ -186,7 +186,7 @@ def test_streams_of_a_node_do_not_overlap() -> None:
             assert all(node.top - 1e-9 <= start and end <= node.top + node.height + 1e-9 for start, end in edges)
 
 
-def test_a_stream_keeps_its_colour_until_it_meets_another() -> None:
+def test_a_stream_has_one_colour_until_it_meets_another() -> None:
     nodes = sankey.arrange(FLOWS, "{} (returned)").nodes
     assert {name: node.colour for name, node in nodes.items()} == {
         "mint": "neutral",
@@ -209,7 +209,7 @@ def test_any_flow_can_be_arranged(flows: list[tuple[str, str, int]]) -> None:
     assert all(0 <= node.top <= node.top + node.height < 1 + 1e-9 for node in diagram.nodes.values())
 
 
-def test_own_money_stands_on_packet_money() -> None:
+def test_own_money_is_stacked_on_packet_money() -> None:
     packets, own = (Series(name, np.array([300, 100]), "first") for name in ("packets", "own"))
     figure = drawn(plots.grouped_bars(["A", "B"], ((packets, own),), currency=CNY, label="in all"))
     assert [[bottom for _, bottom, _ in series] for series in bars(figure.axes[0])] == [[0.0, 0.0], [3.0, 1.0]]

@@ -79,7 +79,7 @@ def main() -> None:
     reference = verify(folder / "undisturbed")
     kills, completed, frames, wrong, at = 0, 0, [], [], folder / "killed"
     while kills < kills_wanted:
-        # Half of the kills come late, since registration and draw take most of a run at full size.
+        # Half of the kills are late, because registration and draw are most of a run at full size.
         ended = run_for(at, scale, choice.uniform(choice.choice((0.0, 0.6)), 1.1) * whole)
         frames_found = frames_after_kill(at, reference.operations, wrong)
         if ended is None:

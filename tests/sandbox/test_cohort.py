@@ -1,4 +1,4 @@
-"""Who was paid is who was drawn: ledger and published winners are compared, and a difference is named."""
+"""The cohort on the ledger is compared with the published winners, and a difference is named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_duplicate_is_reported(folder: Path) -> None:
     rows = [line.split(",") for line in lines[1:]]
     assert [key for *_, key in rows].count("document") == 6  # 3,200 and 2,100 at published size
     assert [key for *_, key in rows].count("phone") == 4
-    assert all(int(entry) >= 3_828 > int(stands) for entry, stands, *_ in rows)  # whoever came second came last
+    assert all(int(entry) >= 3_828 > int(stands) for entry, stands, *_ in rows)  # second registrations are last
 
 
 def compare(folder: Path, winners: str) -> tuple[str, ...]:
@@ -60,6 +60,6 @@ def test_a_winner_left_out_is_named(folder: Path) -> None:
         compare(folder, "".join(lines[:-1]))
 
 
-def test_a_list_that_is_none_is_said(folder: Path) -> None:
+def test_a_malformed_list_is_an_error(folder: Path) -> None:
     with pytest.raises(IntegrityError, match="a line has no commitment"):
         compare(folder, "rank,stratum,index,commitment,ticket\n1,all\n")

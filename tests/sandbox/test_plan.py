@@ -95,7 +95,7 @@ def test_packets_are_spent_as_the_targets_say(scale: float, seed: int) -> None:
     assert sum(amount == targets.packet for amount in from_packet.values()) == targets.emptied
     assert all(ASSUMED.part_spent_min <= amount <= targets.packet for amount in from_packet.values())
     assert targets.claimed - len(from_packet) == targets.untouched
-    # Only who empties a packet tops up: otherwise the packet would pay what was meant for own money.
+    # Only people who empty a packet top up: otherwise the packet would pay instead of own money.
     assert all(from_packet[payer] == targets.packet for payer in own)
     assert all(ASSUMED.own_min <= amount <= ASSUMED.own_max for amount in own.values())
 
@@ -117,14 +117,14 @@ def test_per_person_opening_then_claim_then_top_up_then_payments(scale: float, s
     for places in steps.values():
         kinds = [int(records["kind"][place]) for place in sorted(places)]
         assert kinds[:2] == [Kind.OPEN_ACCOUNT, Kind.CLAIM]
-        # Payments may come before the top-up, but the last one needs it.
+        # Payments may precede the top-up, but the last one needs it.
         assert kinds[2:].count(Kind.TRANSFER) <= 1
         assert kinds[-1] != Kind.TRANSFER
         assert len(kinds) == 2 or kinds[-1] == Kind.PAY
 
 
 @each_case
-def test_a_top_up_comes_right_before_the_last_payment(scale: float, seed: int) -> None:
+def test_a_top_up_is_right_before_the_last_payment(scale: float, seed: int) -> None:
     made = planned(scale, seed)
     last = dict(zip(halves(made.of(Kind.PAY), "debit"), made.times(Kind.PAY).tolist(), strict=True))
     for wallet, topped_ns in zip(
@@ -161,7 +161,7 @@ def test_frames_hold_everything_once_and_cross_no_edge(scale: float, seed: int) 
         assert time_ns + records.size < LUOHU.spending.until_ns
 
 
-def test_a_frame_takes_the_records_of_one_step() -> None:
+def test_a_frame_has_the_records_of_one_span() -> None:
     times = np.array([0, 9, 10, 10, 25, 39], np.int64)
     made = Plan(times, np.arange(6), np.arange(6) % 2, 10)
     assert [(time_ns, records.tolist(), by.tolist()) for time_ns, records, by in made.frames()] == [
@@ -182,7 +182,7 @@ def test_ids_are_new_and_carry_their_times(scale: float, seed: int) -> None:
 
 
 @each_case
-def test_everyone_stands_at_their_own_operator(scale: float, seed: int) -> None:
+def test_wallets_are_at_the_operator_that_was_chosen(scale: float, seed: int) -> None:
     made = planned(scale, seed)
     claims, opened = made.of(Kind.CLAIM), made.of(Kind.OPEN_ACCOUNT)
     operator = dict(zip(halves(opened, "debit"), (opened["count"] - 1).tolist(), strict=True))
@@ -246,7 +246,7 @@ def test_registrants_are_as_many_as_wanted_once_duplicates_are_set_aside(scale: 
     checked = deduplicate(made)
     assert checked.accepted.size == targets.registered
     assert checked.duplicates.size == again == len(made) - targets.registered
-    # The first entry of a person stands, and it is always the one of the first list.
+    # The first entry of a person is accepted; it is always the one of the first list.
     assert int(checked.accepted.max()) < targets.registered
     assert int(made.registered_at_ns.min()) >= LUOHU.registration.from_ns
     assert int(made.registered_at_ns.max()) < LUOHU.registration.until_ns
@@ -287,8 +287,8 @@ def test_a_round_of_another_shape_cannot_be_replayed() -> None:
             Targets.of(dataclasses.replace(LUOHU, **changes), ASSUMED, 1.0)
 
 
-def test_payments_too_small_to_be_so_many_are_refused() -> None:
-    # It must say so; it once looked for room for ever.
+def test_more_payments_than_the_amount_allows_are_refused() -> None:
+    # This once was an endless loop.
     targets = Targets.of(LUOHU, ASSUMED, 0.001)
     crowded = dataclasses.replace(targets, payments=targets.spent_from_packets // ASSUMED.payment_min + 1)
     with pytest.raises(UsageError, match="exceed the amount spent"):
@@ -296,6 +296,6 @@ def test_payments_too_small_to_be_so_many_are_refused() -> None:
 
 
 def test_frames_fit_the_journal_at_full_size() -> None:
-    # One frame holds what a step of the clock asks for: then no step is cut.
+    # The operations of one span fit into one frame, so no span is split.
     made = planned(0.05, 2020).plan
     assert max(records.size for _, records, _ in made.frames()) * 20 < FRAME_RECORDS_MAX

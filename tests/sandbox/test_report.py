@@ -42,7 +42,7 @@ def written(told: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text_of(path: Path) -> str:
-    """What a reader sees: no scripts, no styles, no tags."""
+    """Return the visible text, without scripts, styles and tags."""
     html = re.sub(r"<(script|style)\b.*?</\1>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
@@ -66,7 +66,7 @@ def test_every_figure_is_on_the_page_with_its_source(told: Outcome, written: Pat
         assert value in text
 
 
-def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
+def test_it_describes_itself(told: Outcome, written: Path) -> None:
     text = text_of(written)
     for words in (
         told.programme.title,
@@ -89,7 +89,7 @@ def test_it_says_what_it_is(told: Outcome, written: Path) -> None:
         assert words in text
 
 
-def test_the_packets_are_told_apart(told: Outcome) -> None:
+def test_packets_are_counted_by_use(told: Outcome) -> None:
     sentence = plots_of(told)["left"].sentence
     assert "Of 47,573 claimed packets 40,000 were emptied, 6,073 used in part and 1,500 not at all." in sentence
     assert "2,427 more were never claimed" in sentence
@@ -121,12 +121,12 @@ def test_without_anything_published_it_claims_no_agreement(told: Outcome) -> Non
     assert "Nothing was published" in verdict.text
 
 
-def test_a_real_round_says_nothing_of_seeds_made_up(told: Outcome) -> None:
+def test_a_real_round_has_no_notice_of_seeds(told: Outcome) -> None:
     opening = report_page(replace(told, synthetic=False)).opening
     assert [block.kind for block in opening] == ["verdict", "tiles"]
 
 
-def test_who_signed_how_much_is_on_the_page(told: Outcome, tmp_path: Path) -> None:
+def test_signatures_per_signer_are_on_the_page(told: Outcome, tmp_path: Path) -> None:
     signers = (
         SignerRow("officer 1 of the issuer", "01", "officer", 12),
         SignerRow("officer 2 of the issuer", "02", "officer", 12),
@@ -138,11 +138,11 @@ def test_who_signed_how_much_is_on_the_page(told: Outcome, tmp_path: Path) -> No
     assert "officer 2 of the issuer officer 12 a bank operator 1,300 all 1,324" in text
 
 
-def test_without_signers_nothing_is_said_of_signatures(written: Path) -> None:
+def test_without_signers_there_is_no_table_of_signatures(written: Path) -> None:
     assert "Verified signatures" not in text_of(written)
 
 
-def test_a_scaled_replay_says_so(told: Outcome) -> None:
+def test_a_scaled_replay_is_marked(told: Outcome) -> None:
     html = page.render(report_page(replace(told, scale=0.01)))
     assert "0.01 of the published size" in html
     assert "published, scaled" in html
@@ -162,7 +162,7 @@ def test_names_may_carry_their_unit(told: Outcome) -> None:
     assert report_page(replace(told, comparisons=rows)).opening == report_page(told).opening
 
 
-def test_a_page_carries_bins_and_no_city(written: Path) -> None:
+def test_a_page_has_bins_instead_of_single_packets(written: Path) -> None:
     assert written.stat().st_size < 500_000
 
 
@@ -181,7 +181,7 @@ def test_each_plot_of_synthetic_data_is_marked_so(told: Outcome) -> None:
 
 
 def nothing(told: Outcome) -> Outcome:
-    """Nobody claimed and nobody paid."""
+    """Return an outcome without claims and payments."""
     none = np.zeros(0, np.int64)
     return replace(
         told,
@@ -198,7 +198,7 @@ def nothing(told: Outcome) -> Outcome:
     )
 
 
-def test_a_programme_that_nobody_used_has_its_page(told: Outcome, tmp_path: Path) -> None:
+def test_an_unused_programme_has_a_page(told: Outcome, tmp_path: Path) -> None:
     write_report(nothing(told), tmp_path / "report.html")
     with opened(tmp_path / "report.html") as seen:
         assert seen.complaints == []
@@ -213,7 +213,7 @@ def test_it_opens_in_a_browser_without_a_network(written: Path, width: int, sche
             assert plot.locator("svg:visible path").count() > 1, name
             assert plot.get_attribute("aria-label")
             assert plot.evaluate(WITHOUT_COLOUR) == [], "a colour was not found"
-        # What is wider than the screen scrolls within the page and never the page itself.
+        # Wide content scrolls within the page; the page itself does not scroll sideways.
         assert seen.page.evaluate("document.documentElement.scrollWidth") == width
         # Paper has the light colours and the wide drawings.
         seen.page.emulate_media(media="print", color_scheme=scheme)

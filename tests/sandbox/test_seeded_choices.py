@@ -71,7 +71,7 @@ def test_order_is_a_permutation(seed: int, count: int) -> None:
 
 
 @given(seed=SEEDS, weights=st.lists(st.integers(0, 1_000), min_size=1, max_size=20).filter(any))
-def test_choose_keeps_to_what_has_weight(seed: int, weights: list[int]) -> None:
+def test_choose_selects_only_positive_weights(seed: int, weights: list[int]) -> None:
     chosen = Stream(seed).choose("hours", 200, array(weights))
     assert all(weights[each] > 0 for each in chosen.tolist())
 
@@ -155,7 +155,7 @@ def test_split_is_in_proportion(case: tuple[list[int], list[int], list[int], int
         share = weights[start : start + count]
         for place in range(count):
             exact = low + (total - low * count) * share[place] // sum(share)
-            # What integer division leaves, less than one unit a part, goes to the first of the group.
+            # The remainder of the division, less than one unit per part, is added to the first part of the group.
             assert exact <= parts[start + place] < exact + (count if place == 0 else 1)
         start += count
 

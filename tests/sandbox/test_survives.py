@@ -1,4 +1,4 @@
-"""Killed at any moment and started again on the same folder, the pilot goes on and ends with the same digest."""
+"""A pilot that is killed at any moment and started again on the same folder ends with the same digest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def survive(folder: Path, *, kills: int, scale: float, seed: int) -> dict[str, A
 
 def test_a_dozen_kills(tmp_path: Path) -> None:
     found = survive(tmp_path, kills=12, scale=0.01, seed=20201012)
-    # The kills came at many different moments of the replay, not all before it began.
+    # The kills were at many different moments of the replay, not all before its start.
     assert len(set(found["frames_at_kills"])) >= 4
 
 
