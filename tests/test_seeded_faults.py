@@ -1,4 +1,4 @@
-"""The tests would notice: faults planted one at a time are caught. The list is docs/internals/seeded-faults.md."""
+"""Seeded faults are caught. tools/seeded_faults.toml lists them, docs/internals/seeded-faults.md is made from it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,16 @@ def test_a_change_that_is_no_fault_is_missed() -> None:
 
 def test_an_entry_that_is_out_of_date_says_so(tmp_path: Path) -> None:
     stale = seeded_faults.Fault(0, "stale", FAULTS[0].file, FAULTS[0].test, "no such line\n", "another\n")
-    with pytest.raises(ValueError, match=r"bring docs/internals/seeded-faults\.md up to date"):
+    with pytest.raises(ValueError, match=r"bring tools/seeded_faults\.toml up to date"):
         stale.planted()
-    page = tmp_path / "faults.md"
-    page.write_text("### 1. A heading\nand nothing else\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="an entry cannot be read"):
-        seeded_faults.read_faults(page)
+    faults = tmp_path / "faults.toml"
+    faults.write_text("[[fault]]\ntitle = 'a'\nfile = 'b'\ntest = 'c'\ndiff = ' unchanged'\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="the diff of fault 1 must change lines"):
+        seeded_faults.read_faults(faults)
+
+
+def test_the_page_is_made_from_the_list() -> None:
+    assert seeded_faults.PAGE.read_text(encoding="utf-8") == seeded_faults.page(), "run tools/seeded_faults.py --page"
 
 
 @pytest.mark.soak

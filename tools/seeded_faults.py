@@ -1,12 +1,12 @@
-"""Plant faults in the code, one at a time, and see that the named test catches each.
+"""Plant faults in a copy of the code, one at a time, and require that the named test catches each.
 
-`docs/internals/seeded-faults.md` is the list: per fault a heading, the file, the test that must fail, and the change
-as lines that begin with - and +. A copy of the code is changed, never this one. Kernels are interpreted there
-(NUMBA_DISABLE_JIT=1), so that a fault costs seconds and no compilation.
+tools/seeded_faults.toml lists the faults: title, file, test that must fail, and diff (lines with - and +). Kernels are
+interpreted in the copy (NUMBA_DISABLE_JIT=1), so that a fault takes seconds and no compilation.
 
-    .venv/bin/python tools/seeded_faults.py               all of them
-    .venv/bin/python tools/seeded_faults.py 3 17          these
-    .venv/bin/python tools/seeded_faults.py --list        only look whether each can be planted
+    .venv/bin/python tools/seeded_faults.py               all faults
+    .venv/bin/python tools/seeded_faults.py 3 17          these faults
+    .venv/bin/python tools/seeded_faults.py --list        check that each fault can be planted, run nothing
+    .venv/bin/python tools/seeded_faults.py --page        write docs/internals/seeded-faults.md
 """
 
 from __future__ import annotations
@@ -14,30 +14,45 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LIST = ROOT / "docs" / "internals" / "seeded-faults.md"
+LIST = ROOT / "tools" / "seeded_faults.toml"
+PAGE = ROOT / "docs" / "internals" / "seeded-faults.md"
 COPIED = ("src", "tests", "docs", "tools", "pyproject.toml", "INVARIANTS.md", "README.md")
 TEST_SECONDS_MAX = 300
-_ENTRY = re.compile(
-    r"^### (?P<number>\d+)\. (?P<title>.+?)\n+"
-    r"In `(?P<file>[^`]+)`\. Caught by `(?P<test>[^`]+)`\.\n+"
-    r"```diff\n(?P<diff>.*?)```",
-    re.MULTILINE | re.DOTALL,
-)
+PAGE_HEAD = """# Seeded faults
+
+Would the tests notice an error? Each fault below is a realistic change that makes the code wrong, with the test that
+must fail. `tools/seeded_faults.py` plants the faults one at a time in a copy of the code and runs the test, with
+kernels interpreted:
+
+```
+make setup
+.venv/bin/python tools/seeded_faults.py               all faults, about ten minutes on two cores
+.venv/bin/python tools/seeded_faults.py 3 17          these faults
+.venv/bin/python tools/seeded_faults.py --list        check that each fault can be planted
+.venv/bin/python tools/seeded_faults.py --page        write this page
+```
+
+`make test` checks that each fault can be planted and that a few are caught; `make soak` runs all. After fixing a
+defect, add it to `tools/seeded_faults.toml`, which contains the diffs, unless a similar fault exists.
+
+| no. | fault | file | caught by |
+|---|---|---|---|
+"""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One change that makes the code wrong, and the test that must notice."""
+    """One change that makes the code wrong, and the test that must fail."""
 
     number: int
     title: str
@@ -47,34 +62,37 @@ class Fault:
     after: str
 
     def planted(self) -> str:
-        """The file with the fault in it. Raises ValueError where the lines are not there exactly once."""
+        """Return the file with the fault. Raises ValueError unless its lines occur exactly once."""
         text = (ROOT / self.file).read_text(encoding="utf-8")
         if text.count(self.before) != 1:
             raise ValueError(
-                f"fault {self.number} ({self.title}): its lines stand {text.count(self.before)} times in {self.file}, "
+                f"fault {self.number} ({self.title}): its lines occur {text.count(self.before)} times in {self.file}, "
                 f"not once; bring {LIST.relative_to(ROOT)} up to date"
             )
         return text.replace(self.before, self.after)
 
 
 def read_faults(path: Path = LIST) -> list[Fault]:
-    """The list, in its order. Raises ValueError where an entry cannot be read."""
-    text = path.read_text(encoding="utf-8")
+    """Return the faults, numbered from 1 in the order of the file. Raises ValueError for an entry without a change."""
     faults = []
-    for entry in _ENTRY.finditer(text):
+    for number, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8"))["fault"], 1):
         lines = entry["diff"].splitlines(keepends=True)
         before = "".join(line[1:] for line in lines if line[0] in "- ")
         after = "".join(line[1:] for line in lines if line[0] in "+ ")
-        faults.append(Fault(int(entry["number"]), entry["title"], entry["file"], entry["test"], before, after))
-    if len(faults) != len(re.findall(r"^### ", text, re.MULTILINE)):
-        raise ValueError(f"{path}: an entry cannot be read; each has a heading, a sentence and a diff")
-    if [fault.number for fault in faults] != list(range(1, len(faults) + 1)):
-        raise ValueError(f"{path}: entries are not numbered 1, 2, 3 …")
+        if not before or before == after or any(line[0] not in "-+ " for line in lines):
+            raise ValueError(f"{path}: the diff of fault {number} must change lines; each begins with -, + or a blank")
+        faults.append(Fault(number, entry["title"], entry["file"], entry["test"], before, after))
     return faults
 
 
+def page() -> str:
+    """Return docs/internals/seeded-faults.md."""
+    rows = (f"| {one.number} | {one.title} | `{one.file}` | `{one.test}` |\n" for one in read_faults())
+    return PAGE_HEAD + "".join(rows)
+
+
 def copy_of_the_code(folder: Path) -> None:
-    """What the tests need, without environments and caches."""
+    """Copy the files that the tests need, without environments and caches."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -84,38 +102,28 @@ def copy_of_the_code(folder: Path) -> None:
 
 
 def run_test(folder: Path, test: str) -> tuple[bool, str]:
-    """(whether it passed, the end of what it printed), with kernels interpreted and the code of `folder`."""
+    """Run a test on the code of `folder` with interpreted kernels; return whether it passed, and its last output."""
     environment = {
         **os.environ,
         "NUMBA_DISABLE_JIT": "1",
         "PYTHONPATH": str(folder / "src"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-W",
-        "ignore::RuntimeWarning",
-        test,
-    ]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning"]
+    command = [sys.executable, "-m", "pytest", *options, test]
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TEST_SECONDS_MAX, check=False
         )
     except subprocess.TimeoutExpired:
-        return False, "it did not end"
-    if done.returncode not in (0, 1):  # 2 and up: the test was not found, or pytest itself failed
+        return False, f"the test took more than {TEST_SECONDS_MAX} s"
+    if done.returncode not in (0, 1):  # ≥ 2: the test was not found, or pytest failed
         raise RuntimeError(f"{test} could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode == 0, done.stdout[-600:]
 
 
 def is_caught(fault: Fault) -> bool:
-    """Plant one fault in a copy and run its test."""
+    """Plant one fault in a copy, run its test, and return whether it failed."""
     with tempfile.TemporaryDirectory(prefix="sycee-fault-") as name:
         folder = Path(name)
         copy_of_the_code(folder)
@@ -124,36 +132,40 @@ def is_caught(fault: Fault) -> bool:
         return not passed
 
 
-def tests_pass(tests: list[str]) -> str:
-    """Without a fault each named test must pass; "" or what one of them said."""
+def failure_without_faults(tests: list[str]) -> str:
+    """Run the tests on an unchanged copy; return the output of the first failure, or ""."""
     with tempfile.TemporaryDirectory(prefix="sycee-fault-") as name:
         copy_of_the_code(Path(name))
         for test in tests:
-            passed, said = run_test(Path(name), test)
+            passed, output = run_test(Path(name), test)
             if not passed:
-                return f"{test} fails without a fault:\n{said}"
+                return f"{test} fails without a fault:\n{output}"
     return ""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 where every fault was caught, 3 where one was not, 2 where no test can be run."""
+    """Return 0 if every fault was caught, 3 if one was not, 2 if no test can be run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("numbers", nargs="*", type=int, help="only these faults")
-    parser.add_argument("--list", action="store_true", help="plant nothing, only look whether each can be")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
+    parser.add_argument("--list", action="store_true", help="check that each fault can be planted, run nothing")
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="concurrent faults")
     options = parser.parse_args(arguments)
     faults = [fault for fault in read_faults() if not options.numbers or fault.number in options.numbers]
     for fault in faults:
         fault.planted()
+    if options.page:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
     if options.list:
         for fault in faults:
             print(f"{fault.number:3}  {fault.title}")
         return 0
     if importlib.util.find_spec("pytest") is None:
-        print("pytest is not installed here: `make setup` first, then .venv/bin/python tools/seeded_faults.py")
+        print("pytest is not installed here: run `make setup`, then .venv/bin/python tools/seeded_faults.py")
         return 2
-    if said := tests_pass(sorted({fault.test for fault in faults})):
-        print(said)
+    if failure := failure_without_faults(sorted({fault.test for fault in faults})):
+        print(failure)
         return 3
     with ThreadPoolExecutor(options.jobs) as pool:
         missed = 0
