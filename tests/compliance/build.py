@@ -1,9 +1,9 @@
-"""Networks, profiles and lists straight from the data classes, in few words.
+"""Short constructors of networks, profiles and lists.
 
     network(bank=participant(state="AA", gateway="hub"), hub=facility(operator="acme"))
 
-Underscores in the names of entities stand for dashes in their ids. Fields that are left out are undeclared; lists of
-tables are lists of dictionaries, in which `since` and `until` are the days between which an element counts.
+Underscores in names of entities become dashes in ids. Fields that are left out are undeclared. A list of tables is a
+list of dictionaries; `since` and `until` are the first day of an element and the first day after it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Maker = Callable[[str], Entity]
 
 
 def entity(kind: str, **facts: Any) -> Maker:
-    """An entity to be, of a kind; its id comes with its place in the network."""
+    """Return a maker of an entity of a kind; `network` gives its id."""
     for field in facts:
         assert KINDS[kind].field(_field(field)) is not None, f"{kind} has no {field}"
 
@@ -43,7 +43,7 @@ def entity(kind: str, **facts: Any) -> Maker:
 
 
 def organisation(**facts: Any) -> Maker:
-    """One that no list names otherwise and whose shares are all small, unless it is said."""
+    """Return a maker of an organisation without identifiers, with dispersed shares by default."""
     facts.setdefault("identifiers", ())
     if "owners" not in facts:
         facts.setdefault("dispersed_bp", 10_000)
@@ -75,12 +75,12 @@ def participant(**facts: Any) -> Maker:
 
 
 def flow(**facts: Any) -> Maker:
-    """`from_` is the field `from`."""
+    """Return a maker of a flow; `from_` is the field `from`."""
     return entity("flow", **facts)
 
 
 def fact(value: Any, **about: Any) -> Fact:
-    """A fact of a plain value, or the fact itself."""
+    """Return a fact with a plain value, or the fact itself."""
     if isinstance(value, Fact):
         return value
     if isinstance(value, list | tuple):
@@ -104,7 +104,7 @@ def network(
 
 
 def attestation(subject: str, *topics: str, facts: Iterable[str] = (), **about: Any) -> Attestation:
-    """Signed by a third party, in force for long, unless it is said."""
+    """Return an attestation, by default signed by a third party and long in force."""
     given = {
         "assurance": Assurance.THIRD_PARTY,
         "by": "auditor",
@@ -126,13 +126,13 @@ def either(*conditions: Condition) -> Condition:
 
 
 def rule(level: str, *require: Condition, id: str = "rule", **about: Any) -> Rule:
-    """A checked rule of companies. Its profile's name comes before its id in `profile`."""
+    """Return a checked rule for companies. `profile` adds its id before that of the rule."""
     given = {"addressee": "company", "kind": "checked", "source": "text", "clause": "", "remedy": "do otherwise"}
     return Rule(id=id, title=id, level=level, require=require, **(given | about))
 
 
 def profile(*rules: Rule, id: str = "regime", touches: Iterable[Touch] = (), **about: Any) -> Profile:
-    """A law in effect since 2000."""
+    """Return a law in effect since 2000."""
     from dataclasses import replace
 
     given: dict[str, Any] = {
@@ -164,7 +164,7 @@ def row(party: str, *also: str, status: str = "listed", **about: Any) -> Row:
 
 
 def listing(*rows: Row, id: str = "list", **about: Any) -> List:
-    """A complete list of 2026."""
+    """Return a complete list of 2026."""
     given: dict[str, Any] = {
         "title": id,
         "publisher": "somebody",
@@ -183,7 +183,7 @@ def library(*parts: Profile | List) -> Library:
 
 
 def without(declared: Network, entity_id: str, field: str) -> Network:
-    """The same network with one fact hidden."""
+    """Return the network without one fact."""
     from dataclasses import replace
 
     entity = declared.entities[entity_id]
@@ -192,5 +192,5 @@ def without(declared: Network, entity_id: str, field: str) -> Network:
 
 
 def _field(name: str) -> str:
-    """`from_` for `from`, which Python keeps for itself."""
+    """Return `from` for `from_`, since `from` is a keyword of Python."""
     return name.rstrip("_")

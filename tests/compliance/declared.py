@@ -1,4 +1,4 @@
-"""Documents that say everything that can be said, made from the vocabulary, and TOML written from plain values."""
+"""Documents with every field of the vocabulary, and TOML from plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD: Document = {"id": "net", "title": "A network", "as_of": date(2026, 1, 31)}
 
 
 def toml(document: Mapping[str, Any]) -> str:
-    """A document as TOML: each list of tables with headings, whatever stands in them inline."""
+    """Return a document as TOML: lists of tables with headings, everything inside them inline."""
     lines: list[str] = []
     for key, value in document.items():
         if not isinstance(value, dict) and not _tables(value):
@@ -30,7 +30,7 @@ def toml(document: Mapping[str, Any]) -> str:
 
 
 def whole() -> Document:
-    """A network with one entity of each kind, each with all its fields, and what is said of them."""
+    """Return a network with one entity of each kind, all their fields, attestations, adoptions and waivers."""
     document: Document = {"network": {**HEAD, "source": "a register", "synthetic": True}}
     document["network"]["undeclared"] = ["nobody"]
     for kind in KINDS.values():
@@ -72,7 +72,7 @@ def whole() -> Document:
 
 
 def entity(kind: Kind) -> Document:
-    """One entity with all that can be said of its kind."""
+    """Return an entity with all fields of its kind."""
     about = {"source": "another register", "as_of": date(2025, 12, 1)}
     about |= {"expires": date(2027, 1, 1), "synthetic": True}
     return {
@@ -85,7 +85,7 @@ def entity(kind: Kind) -> Document:
 
 
 def value(field: Field) -> Any:
-    """Something that this field can hold."""
+    """Return a valid value of a field."""
     if field.type is Type.ELEMENTS:
         inner = {each.name: value(each) for each in field.fields}
         return [{**inner, "from": date(2020, 1, 1), "until": date(2030, 1, 1)}]
@@ -111,7 +111,7 @@ def second(kind: str) -> str:
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The path of every key and every item of a document."""
+    """Yield the path of every key and every item of a document."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in items:
         yield (*path, key)

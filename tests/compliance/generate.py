@@ -1,7 +1,7 @@
-"""Networks, lists and rules at random, whatever the vocabulary has: what a property is to hold for.
+"""Random networks, lists and rules over the whole vocabulary, for property tests.
 
-Ids are few, so that references meet; about a fifth of all facts are missing, a few have expired, and some references
-name what nobody declared.
+There are few ids, so that references meet. About 20 % of all facts are missing, a few have expired, and some references
+name undeclared ids.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def network(random: Random) -> Network:
 
 
 def _on_its_way(random: Random, flow: Entity, entities: dict[str, Entity]) -> Entity:
-    """The flow on spans and segments that lead somewhere from its first gateway: to the other one, now and then."""
+    """Return the flow with a path of spans and segments from its first gateway, sometimes to the other one."""
 
     def said(of: str, name: str) -> Any:
         fact = entities[of].facts.get(name) if of in entities else None
@@ -237,7 +237,7 @@ def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, An
 
 
 def path(random: Random, roots: Roots, types: tuple[Type, ...] = tuple(Type)) -> tuple[str, Field]:
-    """A path that can be, and the field at its end; that field is of one of these types."""
+    """Return a valid path and the field at its end, of one of these types."""
     while True:
         starts = [""] + (["subject."] if roots.each else []) + (["flow."] if roots.level in PATH_LEVELS else [])
         start = random.choices(starts, weights=[6] + [1] * (len(starts) - 1))[0]
@@ -252,7 +252,7 @@ def path(random: Random, roots: Roots, types: tuple[Type, ...] = tuple(Type)) ->
             fields = _below(found)
         if found is not None and found.type in types:
             name = start + ".".join(steps)
-            # Where levels are of two kinds, a step may be of either: the same name then has the same type in both.
+            # A level of two kinds: a field of the same name has the same type in both.
             assert split(name, roots)
             return name, found
 
@@ -266,7 +266,7 @@ def _fields_at(start: str, roots: Roots) -> list[Field]:
 
 
 def _last(roots: Roots) -> Field:
-    """The field at the end of `each`."""
+    """Return the field at the end of `each`."""
     start, steps = split(roots.each, Roots(roots.level))
     fields = _fields_at("flow." if start == "flow" else "", Roots(roots.level))
     found = None

@@ -1,4 +1,4 @@
-"""A small network that is declared whole, and what one judge says of it."""
+"""A small network without missing facts, and findings about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AT_HOME = condition("state", "all-in", values=["AA"])
 
 
 def declared(**more: Any) -> Network:
-    """Two banks in two states, joined by a span, an exchange and a segment."""
+    """Return a network of two banks in two states, joined by a span, an exchange and a segment."""
     return network(
         **{
             "acme": organisation(),
@@ -55,7 +55,7 @@ def declared(**more: Any) -> Network:
 
 
 def replace_via(made: Network, *via: str) -> Network:
-    """The flow stays at home: it goes from the first bank and comes back to it."""
+    """Return the network with a flow from the first bank back to it."""
     pay = made.entities["pay"]
     home = replace(pay, facts={**pay.facts, "to": pay.facts["from"], "via": replace(pay.facts["via"], value=via)})
     return replace(made, entities={**made.entities, "pay": home})
@@ -66,7 +66,7 @@ def judge(made: Network, *parts: Any, at: date = AT, waivers: tuple[Waiver, ...]
 
 
 def one(made: Network, subject: str, *parts: Any, at: date = AT) -> Finding:
-    """The finding of the first rule of the first profile on a subject, a place on a path too."""
+    """Return the finding of the first rule about a subject, which may be an element on a path."""
     asked = judge(made, *parts, at=at)
     whole, _, place = subject.partition(" @ ")
     findings = asked.flow(whole) if place else asked.findings(whole)

@@ -1,4 +1,4 @@
-"""Spoilt rules: every way in which a rule is made a little wrong, from its parsed form and no knowledge of any."""
+"""Mutants of rules: small changes of parsed rules, generated without knowledge of any rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Spoil = Callable[[Library], Library]
 
 @dataclass(frozen=True)
 class Mutant:
-    """What was spoilt, a rule or a whole profile, and how: the same on every run."""
+    """A mutated rule or profile, and the change. Equal on every run."""
 
     of: str
     name: str
@@ -23,7 +23,7 @@ class Mutant:
 
 
 def of_profile(profile: Profile) -> Iterator[Mutant]:
-    """All mutants of what a profile says of all its rules: what it touches, and when and how it binds."""
+    """Yield mutants of a profile: of its touches, its days and its status."""
     for place, touch in enumerate(profile.touches):
         without = (*profile.touches[:place], *profile.touches[place + 1 :])
         yield _profile(f"touches[{place}] dropped", replace(profile, touches=without))
@@ -37,7 +37,7 @@ def of_profile(profile: Profile) -> Iterator[Mutant]:
 
 
 def of_rule(rule: Rule, lists: Mapping[str, List]) -> Iterator[Mutant]:
-    """All mutants of a rule, and of the lists that it looks at."""
+    """Yield mutants of a rule and of its lists."""
     for part in PARTS:
         conditions = getattr(rule, part)
         for place, condition in enumerate(conditions):
@@ -73,7 +73,7 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
         yield "limit - 1", replace(condition, limit=condition.limit - 1)
         yield "limit + 1", replace(condition, limit=condition.limit + 1)
     if condition.test in LISTED:
-        if condition.control_bp != CONTROL_BP:  # what control is where a rule says nothing is no rule's to get wrong
+        if condition.control_bp != CONTROL_BP:  # the default threshold of control is not part of a rule
             yield "control - 1", replace(condition, control_bp=condition.control_bp - 1)
             yield "control + 1", replace(condition, control_bp=condition.control_bp + 1)
         if condition.parts:
@@ -119,7 +119,7 @@ def _rule(original: Rule, name: str, spoilt: Rule) -> Mutant:
 
 def _with_list(spoilt: List) -> Spoil:
     def spoil(library: Library) -> Library:
-        # A case that brings a list of its own is not about the one that is shipped.
+        # A case with its own list does not test the shipped one.
         own = library.lists[spoilt.id]
         return Library(library.profiles, {**library.lists, spoilt.id: spoilt}) if own.title == spoilt.title else library
 

@@ -1,6 +1,6 @@
-"""The judge as plainly as it can be said: recursion over what was declared, no evidence, nothing kept.
+"""A plain judge: recursion over the declarations, without evidence and caches.
 
-The slow twin of `sycee.compliance.judging.judge`. It shares with it the data classes and the splitting of paths.
+The slow twin of `sycee.compliance.judging.judge`. Both use the same data classes and the same function to split paths.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS, Field
 
 Truth = bool | None
-Here = Entity | Element | str  # a text: an id that nobody declared
+Here = Entity | Element | str  # a text is an undeclared id
 
 
 def negation(truth: Truth) -> Truth:
@@ -32,7 +32,7 @@ def disjunction(truths: list[Truth]) -> Truth:
 
 
 def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
-    """Which kinds a field of this name refers to, wherever it stands."""
+    """Return the kinds that fields of this name refer to."""
     found = {each.name: each.kinds for each in fields if each.kinds}
     for each in fields:
         found |= kinds_by_field(each.fields)
@@ -43,7 +43,7 @@ REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_
 
 
 def spelled(name: object) -> list[str]:
-    """The words of a name, however it is written."""
+    """Return the normalized words of a name."""
     plain = unicodedata.normalize("NFKC", str(name)).casefold()
     return "".join(each for each in plain if unicodedata.category(each) != "Cf").split()
 
@@ -58,7 +58,7 @@ class Naive:
     # --- facts ---
 
     def values(self, here: Here, steps: list[str]) -> tuple[list[object], bool]:
-        """All values at the end of a path, and whether that is all. Elements that are out of force do not count."""
+        """Return all values at the end of a path, and whether none is missing. Elements not in force are ignored."""
         if not steps:
             return [here], True
         facts = {} if isinstance(here, str) else here.facts
@@ -79,7 +79,7 @@ class Naive:
         return found, whole
 
     def leaves(self, here: Here, steps: list[str]) -> tuple[list[tuple[Here, list[object]]], bool]:
-        """The values by the facts that hold them, each with what has it."""
+        """Yield the values of each fact at the end of a path, with its owner."""
         holders, whole = self.values(here, steps[:-1])
         found = []
         for holder in holders:
@@ -92,7 +92,7 @@ class Naive:
         return found, whole
 
     def resolved(self, value: object, field: str = "") -> Here:
-        """What an id stands for; nothing where a field names what it cannot be of."""
+        """Return the entity of an id; None if it is of a kind that the field does not allow."""
         if isinstance(value, str):
             entity = self.network.entities.get(value)
             return value if entity is None or (field and entity.kind not in REFERS_TO[field]) else entity
@@ -179,12 +179,12 @@ class Naive:
             return None
         zone = ZoneInfo(condition.zone)
         day = datetime.fromtimestamp(taken / 10**9, zone).date()  # type: ignore[operator]
-        business = []  # the days of business from this one on
+        business = []  # the business days from this one on
         while len(business) <= condition.business_days:
             if DAYS[day.weekday()] not in condition.weekend and day.isoformat() not in condition.holidays:
                 business.append(day)
             elif not business and condition.business_days:
-                business.append(day)  # what is taken on a day off has all of the business days after it
+                business.append(day)  # data taken on a day off has all of the business days after it
             day += timedelta(days=1)
         end = datetime(business[-1].year, business[-1].month, business[-1].day, tzinfo=zone) + timedelta(days=1)
         last = min(taken + condition.hours * 3600 * 10**9, int(end.astimezone(UTC).timestamp()) * 10**9 - 1)  # type: ignore[operator]
@@ -218,7 +218,7 @@ class Naive:
         found = {who for who in everybody if direct[who]}
         for _ in everybody:
             found |= {who for who in everybody if self.held_bp(who, found)[0] >= condition.control_bp}
-        free: set[str] = set()  # who is shown to be nobody's that is listed; the rest may be
+        free: set[str] = set()  # organisations that no listed party controls for sure; the others may be controlled
         for _ in everybody:
             others = everybody - free
             clean = {who for who in everybody if sum(self.held_bp(who, others)) < condition.control_bp}
@@ -232,7 +232,7 @@ class Naive:
         return [str(each) for each in named]
 
     def held_bp(self, who: str, found: set[str]) -> tuple[int, int]:
-        """What those found hold of it, and what nobody declared."""
+        """Return the shares of those found, and the undeclared shares."""
         here = self.resolved(who, "owner")
         held, undeclared = 0, BASIS_POINTS
         if isinstance(here, Entity):
@@ -262,7 +262,7 @@ class Naive:
     # --- rules ---
 
     def verdict(self, rule: Rule, touches: Truth, subject: Here, flow: Here | None) -> Verdict:
-        """Of one rule on one subject, alone: conflicts with other rules are looked at afterwards."""
+        """Return the verdict of one rule about one subject, before conflicts with other rules."""
         frame: dict[str, Here | None] = {"subject": subject, "element": subject, "flow": flow}
         roots, element_roots = Roots(rule.level), Roots(rule.level, rule.each)
         applies = [touches]
@@ -302,7 +302,7 @@ class Naive:
         return disjunction([negation(concerned), required])
 
     def explained(self, rule: Rule, roots: Roots, frame: dict[str, Here | None]) -> bool:
-        """Whether what fails names rules of other regimes in effect as its basis, and nothing else."""
+        """Return whether everything that fails names as its basis a rule of another regime in effect."""
         if not rule.basis:
             return False
         names, _ = self.at_path(rule.basis, roots, frame)
@@ -311,7 +311,7 @@ class Naive:
         return bool(names) and all(each is not None and each is not own and self.in_effect(each) for each in others)
 
     def says_attested(self, rule: Rule) -> bool:
-        """Whether any of its conditions is about somebody's word: enough to tell PASS from ATTESTED roughly."""
+        """Return whether any condition is about an attestation: an approximation of ATTESTED."""
         waiting = [*rule.flow, *rule.when, *rule.unless, *rule.where, *rule.require]
         waiting += [touch.condition for touch in self.profile_of[rule.id].touches]
         while waiting:
@@ -356,7 +356,7 @@ class Naive:
         return disjunction(truths)
 
     def path(self, flow: Entity, via: list[str] | None = None) -> tuple[list[tuple[Here, tuple[str, ...]]], set[str]]:
-        """What lies on the path of a flow, and which kinds of it may be more than is known."""
+        """Return the elements on the path of a flow, and the kinds of which elements may be missing."""
         gaps: set[str] = set()
         edges, known = (via, True) if via is not None else self.values(flow, ["via"])
         if not known:
@@ -384,7 +384,7 @@ class Naive:
         return list(places.values()), gaps
 
     def joined(self, way: list[list[object]]) -> bool:
-        """Whether each edge starts where the one before it ends: the first and the last are the gateways."""
+        """Return whether the edges, in order, join the two gateways."""
         (*edges, last) = way[1:]
         here = way[0]
         for ends in edges:
@@ -398,7 +398,7 @@ class Naive:
     # --- whole questions ---
 
     def verdicts(self) -> dict[tuple[str, str], Verdict]:
-        """By rule and subject, without conflicts between rules and without waivers."""
+        """Return the verdicts by rule and subject, without conflicts and waivers."""
         found: dict[tuple[str, str], Verdict] = {}
         for rule in self.library.rules.values():
             profile = self.profile_of[rule.id]

@@ -1,4 +1,4 @@
-"""Attestations: what is signed, who may sign it, and what a signature no longer covers."""
+"""Attestations: the signed message, the permitted signers, and changes after signing."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def signed(assurance: Assurance = Assurance.SELF_SIGNED, **other: Any) -> str:
 
 
 @pytest.mark.parametrize("assurance", attestations.SIGNED)
-def test_what_was_signed_is_read_again(assurance: Assurance) -> None:
+def test_a_signed_attestation_is_read_back(assurance: Assurance) -> None:
     (attestation,) = network(signed(assurance)).attestations
     assert attestation.signed
     assert attestation.assurance is assurance
@@ -81,13 +81,13 @@ def test_what_was_signed_is_read_again(assurance: Assurance) -> None:
     assert (attestation.as_of, attestation.expires) == (DAY, date(2027, 1, 15))
 
 
-def test_without_an_end_or_facts_it_is_read_again() -> None:
+def test_an_attestation_without_end_or_facts_is_read_back() -> None:
     (attestation,) = network(signed(facts=[], expires=None)).attestations
     assert attestation.signed
     assert (attestation.facts, attestation.expires) == ((), None)
 
 
-def test_the_bytes_are_for_others_to_check() -> None:
+def test_the_signed_message_is_documented_json() -> None:
     text = signed()
     (attestation,) = network(text).attestations
     message = {
@@ -128,7 +128,7 @@ def test_the_bytes_are_for_others_to_check() -> None:
         ('signature = "', 'signature = "00'),
     ],
 )
-def test_what_was_changed_afterwards_is_found(old: str, new: str) -> None:
+def test_a_change_after_signing_is_detected(old: str, new: str) -> None:
     text = NETWORK + signed()
     assert text.count(old) == 1
     text = text.replace(old, new)
@@ -140,12 +140,12 @@ def test_what_was_changed_afterwards_is_found(old: str, new: str) -> None:
     assert raised.value.line == text[: text.index("signature =")].count("\n") + 1
 
 
-def test_where_a_fact_was_read_is_not_what_is_signed() -> None:
+def test_the_place_of_a_fact_is_not_signed() -> None:
     text = NETWORK.replace("operates_in =", 'source = "elsewhere"\nname = "Bank"\noperates_in =')
     assert network(signed(), text).attestations[0].signed
 
 
-# --- who may say so ---
+# --- permitted signers ---
 
 UNSIGNED = """
 [[attestations]]
@@ -154,7 +154,7 @@ topics = ["inventory-complete"]
 """
 
 
-def test_what_is_declared_needs_no_signature() -> None:
+def test_the_assurance_declared_needs_no_signature() -> None:
     text = f'{UNSIGNED}assurance = "declared"\nby = "silent"\n'
     (attestation,) = network(text).attestations
     assert not attestation.signed
@@ -188,25 +188,25 @@ def test_what_is_declared_needs_no_signature() -> None:
         ('assurance = "observed"\nby = "silent"\nexpires = 2026-01-31', "expires: found 2026-01-31"),
     ],
 )
-def test_who_may_not_say_so_is_told(rest: str, says: str) -> None:
+def test_a_signer_that_may_not_give_the_assurance_is_refused(rest: str, says: str) -> None:
     with pytest.raises(DocumentError) as raised:
         network(f"{UNSIGNED}{rest}\n")
     assert says in raised.value.message
     assert raised.value.line > NETWORK.count("\n")
 
 
-def test_an_attestation_is_of_something() -> None:
+def test_an_attestation_needs_topics_or_facts() -> None:
     with pytest.raises(DocumentError, match="has neither topics nor facts"):
         network('[[attestations]]\nsubject = "bank"\nassurance = "observed"\nby = "silent"\n')
 
 
-def test_a_signature_where_none_is_needed_has_to_be_right_too() -> None:
+def test_an_optional_signature_is_verified_too() -> None:
     rest = f'assurance = "declared"\nby = "auditor"\nsignature = "{"00" * 64}"\n'
     with pytest.raises(DocumentError, match="does not verify"):
         network(UNSIGNED + rest)
 
 
-def test_everything_has_somebody_who_answers_for_it() -> None:
+def test_every_kind_has_responsible_organisations() -> None:
     whole = declared.whole()
     for kind in KINDS.values():
         for name in kind.responsible:
@@ -229,7 +229,7 @@ def test_everything_has_somebody_who_answers_for_it() -> None:
     }
 
 
-# --- what cannot be signed ---
+# --- refused requests to sign ---
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_everything_has_somebody_who_answers_for_it() -> None:
         ({"assurance": Assurance.THIRD_PARTY, "by": "silent"}, "does not declare this key as the key of silent"),
     ],
 )
-def test_what_cannot_be_signed_is_said(other: dict[str, Any], says: str) -> None:
+def test_a_refused_signature_has_a_reason(other: dict[str, Any], says: str) -> None:
     arguments: dict[str, Any] = {
         "subject": "bank",
         "topics": ["no-backdoors"],
@@ -266,7 +266,7 @@ def test_what_cannot_be_signed_is_said(other: dict[str, Any], says: str) -> None
         attestations.sign(network(), **arguments)
 
 
-def test_in_another_order_topics_are_the_same() -> None:
+def test_the_order_of_topics_does_not_matter() -> None:
     one, other = (
         Attestation("bank", topics, (), Assurance.OBSERVED, "silent", DAY, None, True)
         for topics in (("a", "b"), ("b", "a"))

@@ -1,4 +1,4 @@
-"""Golden cases hold, cover every rule, and notice when a rule is made a little wrong. The pages say what rules say."""
+"""Golden cases hold, cover every rule, and detect mutated rules; the profile pages are up to date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sycee.compliance.vocabulary import ATTESTED
 from sycee.core.documents import DocumentError
 from tools import profile_pages
 
-# What changes no verdict, and why.
+# Mutants that change no verdict, and the reason.
 EQUIVALENT = {
     ("us-fcc-covered-list", "touches[0] dropped"): "each of its rules asks for the same of what it is about",
 }
@@ -87,7 +87,7 @@ def survivors(spoilt: list[mutants.Mutant]) -> list[str]:
     return [each.name for each in spoilt if (each.of, each.name) not in EQUIVALENT and not notices(each)]
 
 
-# --- they hold ---
+# --- cases hold ---
 
 
 @pytest.mark.parametrize("name", cases.shipped())
@@ -97,21 +97,21 @@ def test_every_case_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases.shipped())
-def test_a_case_is_called_what_its_file_is(name: str) -> None:
+def test_the_id_of_a_case_is_its_file_name(name: str) -> None:
     assert case(name).id == case(name).network.id == name
 
 
-def test_no_two_expectations_of_a_case_are_one() -> None:
+def test_no_two_expectations_of_a_case_are_equal() -> None:
     for name in cases.shipped():
         keys = [(each.subject, each.rule, each.at) for each in case(name).expectations]
         assert len(keys) == len(set(keys)), name
 
 
-# --- they cover every rule ---
+# --- cases cover every rule ---
 
 
 def can_fail(rule: Rule) -> bool:
-    """That nobody vouches for a thing shows nothing: what can be vouched for is unknown until then, and never fails."""
+    """Return whether a rule can fail: without an attestation a rule is unknown, and never fails."""
     return any(not vouched(condition) for condition in rule.require)
 
 
@@ -120,7 +120,7 @@ def vouched(condition: Condition) -> bool:
 
 
 @pytest.mark.parametrize("rule", rules())
-def test_every_rule_holds_somewhere_is_broken_and_is_unknown(rule: str) -> None:
+def test_every_rule_is_expected_to_hold_to_fail_and_to_be_unknown(rule: str) -> None:
     found = {each.verdict for each in expectations(rule)}
     assert Verdict.PASS in found or Verdict.ATTESTED in found
     assert Verdict.UNKNOWN in found
@@ -135,30 +135,30 @@ def test_every_verdict_is_expected_somewhere() -> None:
     assert found == set(Verdict)
 
 
-# --- they notice ---
+# --- cases detect mutants ---
 
 
 @pytest.mark.parametrize("rule", rules())
-def test_a_rule_made_a_little_wrong_is_noticed(rule: str) -> None:
+def test_a_mutated_rule_is_detected(rule: str) -> None:
     library = everything()
     assert survivors(list(mutants.of_rule(library.rules[rule], library.lists))) == []
 
 
 @pytest.mark.parametrize("name", profiles())
-def test_a_profile_made_a_little_wrong_is_noticed(name: str) -> None:
+def test_a_mutated_profile_is_detected(name: str) -> None:
     (profile,) = (each for each in everything().profiles if each.id == name)
     assert survivors(list(mutants.of_profile(profile))) == []
 
 
-def test_what_changes_nothing_changes_nothing() -> None:
-    """An exception that is noticed after all is none."""
+def test_equivalent_mutants_change_no_verdict() -> None:
+    """An exception that a case detects must be removed."""
     made: dict[tuple[str, str], mutants.Mutant] = {}
     for profile in everything().profiles:
         made |= {(each.of, each.name): each for each in mutants.of_profile(profile)}
     assert [key for key in EQUIVALENT if notices(made[key])] == []
 
 
-# --- what a reader's own file may say ---
+# --- cases of a user ---
 
 
 def own(tmp_path: Path, text: str) -> Case:
@@ -167,7 +167,7 @@ def own(tmp_path: Path, text: str) -> Case:
     return cases.load(path)
 
 
-def test_a_case_that_does_not_hold_says_what_was_found(tmp_path: Path) -> None:
+def test_a_failing_case_shows_the_finding(tmp_path: Path) -> None:
     (outcome,) = own(tmp_path, CASE).run()
     assert outcome.problems == ("verdict: expected pass, found unknown",)
     assert outcome.found is not None
@@ -185,7 +185,7 @@ def test_every_part_of_an_expectation_is_compared(tmp_path: Path) -> None:
     ]
 
 
-def test_profiles_and_lists_of_ones_own(tmp_path: Path) -> None:
+def test_a_case_with_own_profiles_and_lists(tmp_path: Path) -> None:
     shipped = data.content("profiles", "cn-unreliable-entities").decode()
     (tmp_path / "own.toml").write_text(shipped.replace('"cn-unreliable-entities"', '"own-list"', 1), encoding="utf-8")
     listed = data.content("lists", "cn-unreliable-entities").decode().replace("complete = false", "complete = true")
@@ -206,14 +206,16 @@ def test_profiles_and_lists_of_ones_own(tmp_path: Path) -> None:
         ("classes =", "clases =", 16, 'did you mean "classes"?'),
     ],
 )
-def test_a_slip_is_named_with_its_place(tmp_path: Path, was: str, becomes: str, line: int, says: str) -> None:
+def test_a_mistyped_name_is_reported_with_its_place(
+    tmp_path: Path, was: str, becomes: str, line: int, says: str
+) -> None:
     with pytest.raises(DocumentError) as raised:
         own(tmp_path, CASE.replace(was, becomes, 1))
     assert says in f"{raised.value} {raised.value.hint}"
     assert raised.value.line == line
 
 
-def test_cases_of_a_folder_are_all_its_files(tmp_path: Path) -> None:
+def test_a_folder_of_cases_is_all_its_files(tmp_path: Path) -> None:
     own(tmp_path, CASE)
     (tmp_path / "second.toml").write_text(CASE.replace("a-case", "second"), encoding="utf-8")
     assert [each.id for each in cases.load_all([tmp_path])] == ["a-case", "second"]
@@ -228,15 +230,15 @@ def test_the_pages_of_profiles_are_current() -> None:
     assert written == profile_pages.made(), "run: python -m tools.profile_pages"
 
 
-def test_a_profile_is_called_what_its_file_is() -> None:
+def test_the_id_of_a_profile_is_its_file_name() -> None:
     assert profiles() == list(data.names("profiles"))
 
 
-def test_every_list_is_looked_at() -> None:
+def test_every_list_is_used() -> None:
     assert sorted(everything().lists) == list(data.names("lists"))
 
 
-def test_every_source_is_referred_to() -> None:
+def test_every_source_is_used() -> None:
     """A source that nothing names is one too many, unless it is what something else than a rule was read from."""
     for profile in everything().profiles:
         named = {each.source for each in (*profile.rules, *profile.adoptions, *profile.supporters)}
@@ -245,7 +247,7 @@ def test_every_source_is_referred_to() -> None:
         assert known - named <= READ_FOR_MORE.keys(), profile.id
 
 
-def test_laws_say_who_adopted_them_and_lists_of_both_sides_are_there() -> None:
+def test_laws_have_adoptions_and_both_sides_have_pledges_and_lists() -> None:
     publishers = defaultdict(set)
     for profile in everything().profiles:
         assert profile.status == "pledge" or profile.adoptions, profile.id

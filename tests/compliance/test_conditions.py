@@ -1,4 +1,4 @@
-"""Each test of a condition in its three values, and what it shows for it."""
+"""Each test of a condition with its three truths and its evidence."""
 
 from __future__ import annotations
 
@@ -78,21 +78,21 @@ def place() -> Network:
         ("bank", "licences.state", "any-in", {"values": ["AA"]}, False),
         ("bank", "licences.state", "all-in", {"values": ["AA"]}, True),
         ("bank", "licences.state", "none-in", {"values": ["AA"]}, True),
-        # One of two places is known: what it says may decide, or not.
+        # One of two places is declared, which may decide.
         ("pay", "stored.at.state", "any-in", {"values": ["CC"]}, True),
         ("pay", "stored.at.state", "any-in", {"values": ["AA"]}, None),
         ("pay", "stored.at.state", "all-in", {"values": ["CC"]}, None),
         ("pay", "stored.at.state", "all-in", {"values": ["AA"]}, False),
         ("pay", "stored.at.state", "none-in", {"values": ["CC"]}, False),
         ("pay", "stored.at.state", "none-in", {"values": ["AA"]}, None),
-        # A set may be declared too.
+        # A set that is declared itself.
         ("pay", "origin", "any-in", {"facts": "subject_states"}, True),
         ("pay", "origin", "all-in", {"facts": "stored.at.state"}, None),
         ("pay", "stored.at.state", "none-in", {"facts": "subject_states"}, None),
         ("pay", "from.operates_in", "all-in", {"facts": "subject_states"}, False),
         ("pay", "origin", "any-in", {"facts": "processed.at.state"}, False),
         ("pay", "to.state", "any-in", {"facts": "subject_states"}, None),
-        # A place has no operator of record: that is no gap. That of the cloud is one.
+        # A facility cannot have an operator of record, so that is no gap; for the cloud it is one.
         ("pay", "stored.at.operator_of_record.state", "none-in", {"values": ["AA"]}, None),
         ("bank", "gateway.state", "declared", {}, None),
         ("hub", "state", "declared", {}, True),
@@ -112,7 +112,9 @@ def place() -> Network:
         ("hub", "nothing.that.is", "any-in", {"values": ["AA"]}, False),
     ],
 )
-def test_of_plain_facts(subject: str, fact: str, test: str, arguments: dict[str, Any], truth: bool | None) -> None:
+def test_conditions_over_plain_facts(
+    subject: str, fact: str, test: str, arguments: dict[str, Any], truth: bool | None
+) -> None:
     asked = condition(fact, test, **arguments)
     outcome = ask(place(), subject, asked)
     assert outcome.truth is truth
@@ -121,7 +123,7 @@ def test_of_plain_facts(subject: str, fact: str, test: str, arguments: dict[str,
     assert opposite.truth is (None if truth is None else not truth)
 
 
-def test_evidence_is_each_fact_on_the_way_and_who_declares_it() -> None:
+def test_evidence_has_each_fact_of_the_path_with_its_entity() -> None:
     outcome = ask(place(), "hub", condition("operator.state", "any-in", values=["BB"]))
     assert [(each.path, each.value, each.holds) for each in outcome.evidence] == [
         ("hub.operator", "acme", True),
@@ -142,7 +144,7 @@ def test_evidence_is_each_fact_on_the_way_and_who_declares_it() -> None:
         ("none-in", "CC", False, True, ["here.state", "there.state"]),
     ],
 )
-def test_of_what_is_decided_no_fact_tells_the_opposite(
+def test_no_fact_contradicts_a_decided_condition(
     test: str, state: str, negate: bool, truth: bool, decided: list[str]
 ) -> None:
     made = network(
@@ -157,8 +159,8 @@ def test_of_what_is_decided_no_fact_tells_the_opposite(
 
 
 @pytest.mark.parametrize("wrong", ["acme", "bank", "pay"])
-def test_what_is_named_where_another_kind_belongs_tells_nothing(wrong: str) -> None:
-    """An organisation is no place: that it has no operator is no answer."""
+def test_an_entity_of_another_kind_counts_as_undeclared(wrong: str) -> None:
+    """An organisation is no place, so its missing operator does not decide."""
     made = place()
     elements = build.fact([{"at": wrong}])
     pay = replace(made.entities["pay"], facts={**made.entities["pay"].facts, "stored": elements})
@@ -168,7 +170,7 @@ def test_what_is_named_where_another_kind_belongs_tells_nothing(wrong: str) -> N
     assert (outcome.truth, outcome.missing) == (None, (f"{wrong}.operator",))
 
 
-def test_missing_facts_are_named_by_who_has_to_declare_them() -> None:
+def test_missing_facts_are_named_after_their_entity() -> None:
     missing = {
         "stored.at.state": ("bare.state",),
         "stored.copy": ("pay.stored[2].copy",),
@@ -182,14 +184,14 @@ def test_missing_facts_are_named_by_who_has_to_declare_them() -> None:
         assert ask(place(), "pay", asked).missing == paths
 
 
-def test_a_fact_past_its_end_is_missing() -> None:
+def test_an_expired_fact_is_missing() -> None:
     old = network(hub=facility(state=fact("AA", expires=AT)))
     asked = condition("state", "any-in", values=["AA"])
     assert ask(old, "hub", asked).truth is None
     assert ask(old, "hub", asked, at=date(2026, 11, 24)).truth is True
 
 
-def test_elements_count_from_a_day_until_another() -> None:
+def test_elements_count_between_two_days() -> None:
     licence = {"state": "AA", "since": date(2026, 1, 1), "until": AT}
     bank = network(bank=participant(licences=[licence]))
     asked = condition("licences", "declared")
@@ -198,7 +200,7 @@ def test_elements_count_from_a_day_until_another() -> None:
     assert ask(bank, "bank", asked, at=date(2025, 12, 31)).truth is False
 
 
-def test_one_of_several_will_do() -> None:
+def test_one_of_several_conditions_suffices() -> None:
     yes, no, open_ = (condition("state", "any-in", values=[state]) for state in ("AA", "BB", "CC"))
     unknown = replace(open_, fact="owner.state")
     for conditions, truth in [
@@ -210,7 +212,7 @@ def test_one_of_several_will_do() -> None:
         assert ask(place(), "hub", either(*conditions)).truth is truth
 
 
-def test_what_could_be_checked_comes_before_what_is_only_vouched_for() -> None:
+def test_checked_facts_come_before_attestations() -> None:
     declared = replace(place(), attestations=(attestation("hub", "no-backdoors"),))
     word = condition(test="attested", topic="no-backdoors")
     checked = condition("state", "any-in", values=["AA"])
@@ -242,7 +244,7 @@ def test_attested(about: dict[str, Any], at_least: Assurance, truth: bool | None
     assert ask(declared, "bare", of_operator).missing == ("bare.operator",)
 
 
-def test_the_surest_attestation_counts() -> None:
+def test_the_strongest_attestation_counts() -> None:
     weak = attestation("acme", "topic", assurance=Assurance.SELF_SIGNED, by="acme")
     declared = network(attestations=[weak, attestation("acme", "topic")], acme=organisation())
     (evidence,) = ask(declared, "acme", condition(test="attested", topic="topic")).evidence
@@ -263,14 +265,14 @@ def test_the_surest_attestation_counts() -> None:
         ({"facts": ["equipment.vendor"]}, Assurance.THIRD_PARTY),
     ],
 )
-def test_who_vouches_for_a_fact_makes_it_surer(about: dict[str, Any], assurance: Assurance) -> None:
+def test_an_attestation_of_a_fact_raises_its_assurance(about: dict[str, Any], assurance: Assurance) -> None:
     word = attestation("hub", **{"facts": ["equipment"], **about})
     declared = network(attestations=[word], hub=facility(equipment=[{"vendor": "acme"}]), acme=organisation())
     (evidence,) = ask(declared, "hub", condition("equipment.vendor", "any-in", values=["acme"])).evidence
     assert (evidence.path, evidence.assurance) == ("hub.equipment[1].vendor", assurance)
 
 
-# --- lists: whose controllers stand there is in test_ownership ---
+# --- lists; control is in test_ownership ---
 
 
 def equipped(**vendor: Any) -> Network:
@@ -286,7 +288,7 @@ LISTED_BY_NAME = listing(row("Vendor Ltd"))
 
 
 @pytest.mark.parametrize(("names", "truth"), [(("VENDOR LTD",), True), ((), False), (("Vendor",), False), (None, None)])
-def test_a_party_goes_by_its_identifiers(names: tuple[str, ...] | None, truth: bool | None) -> None:
+def test_a_party_is_found_by_its_identifiers(names: tuple[str, ...] | None, truth: bool | None) -> None:
     declared = equipped(identifiers=names)
     outcome = ask(declared, "hub", condition("equipment.vendor", "any-listed", list="list"), LISTED_BY_NAME)
     assert outcome.truth is truth
@@ -303,7 +305,7 @@ def test_a_party_goes_by_its_identifiers(names: tuple[str, ...] | None, truth: b
         ({"complete": False}, True),
     ],
 )
-def test_a_list_speaks_of_its_time(about: dict[str, Any], truth: bool | None) -> None:
+def test_a_list_is_valid_for_its_time(about: dict[str, Any], truth: bool | None) -> None:
     asked = condition("equipment.vendor", "any-listed", list="list")
     assert ask(equipped(), "hub", asked, listing(row("vendor"), **about)).truth is truth
     absent: bool | None = False if truth and "complete" not in about else None
@@ -348,7 +350,7 @@ def test_rows_may_be_limited(place: str, parts: tuple[str, ...], truth: bool | N
     )
 
 
-def test_a_rule_that_does_not_look_at_parts_cannot_tell() -> None:
+def test_limited_rows_are_unknown_to_a_rule_without_parts() -> None:
     asked = condition("equipment.vendor", "any-listed", list="list")
     assert ask(equipped(), "hub", asked, listing(row("vendor", parts=("storage",)))).truth is None
 
@@ -372,9 +374,14 @@ def moment(text: str) -> int:
     [
         ("2026-11-23T10:00", "2026-11-24T10:00", 1, True),  # to the second of the 24th hour
         ("2026-11-23T10:00", "2026-11-24T10:01", 1, False),
-        ("2026-11-23T00:30", "2026-11-23T23:30", 0, False),  # 23 hours, and over the day's end in the zone
+        ("2026-11-23T00:30", "2026-11-23T23:30", 0, False),  # 23 hours, but after the end of the day in the zone
         ("2026-11-23T00:30", "2026-11-23T18:29", 0, True),
-        ("2026-11-21T10:00", "2026-11-22T09:00", 0, True),  # taken on a Saturday: Monday's end is later than 24 hours
+        (
+            "2026-11-21T10:00",
+            "2026-11-22T09:00",
+            0,
+            True,
+        ),  # on a Saturday: the end of Monday is later than 24 hours
         ("2026-11-23T10:00", None, 1, None),
         (None, "2026-11-23T10:00", 1, None),
     ],
@@ -399,7 +406,7 @@ def test_returned_in_time(taken: str | None, back: str | None, days: int, truth:
 
 
 @pytest.mark.parametrize("early", ["returned_at", "deleted_at"])
-def test_nothing_is_back_before_it_was_taken(early: str) -> None:
+def test_nothing_is_returned_before_it_was_taken(early: str) -> None:
     times = dict.fromkeys(("taken_at", "returned_at", "deleted_at"), moment("2026-11-23T10:00"))
     asked = condition("processed", "returned-in-time", hours=24, business_days=1, zone="UTC")
     assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is True
@@ -407,14 +414,14 @@ def test_nothing_is_back_before_it_was_taken(early: str) -> None:
     assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is False
 
 
-def test_a_deadline_past_the_end_of_the_calendar_is_its_hours() -> None:
+def test_beyond_the_calendar_only_the_hours_limit() -> None:
     times = dict.fromkeys(("taken_at", "returned_at", "deleted_at"), moment("9999-12-31T23:00"))
     for zone in ("UTC", "Asia/Kolkata"):
         asked = condition("processed", "returned-in-time", hours=24, business_days=1, zone=zone)
         assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is True
 
 
-def test_what_is_late_is_late_whatever_else_is_missing() -> None:
+def test_a_late_return_fails_despite_missing_facts() -> None:
     times = {"taken_at": moment("2026-11-23T10:00"), "returned_at": moment("2026-11-25T10:00")}
     asked = condition("processed", "returned-in-time", hours=24, business_days=1, zone="UTC")
     assert ask(network(pay=flow(processed=[times])), "pay", asked).truth is False
@@ -428,15 +435,15 @@ def test_holidays_are_no_business_days() -> None:
     asked = condition(
         "processed", "returned-in-time", hours=1000, business_days=0, zone="UTC", weekend=("saturday", "sunday")
     )
-    assert ask(declared, "pay", asked).truth is False  # Monday 23 November ended it
+    assert ask(declared, "pay", asked).truth is False  # Monday 23 November was the last day
     assert ask(declared, "pay", replace(asked, holidays=frozenset(["2026-11-23"]))).truth is True
 
 
 # --- three values ---
 
 
-def test_known_less_is_never_the_opposite() -> None:
-    """Every plain question above, with one fact hidden: the answer stays or becomes unknown."""
+def test_fewer_facts_never_reverse_a_truth() -> None:
+    """Hide one fact of every condition above: the truth stays the same or becomes unknown."""
     declared = place()
     asked = [
         condition("stored.at.state", test, values=[state])

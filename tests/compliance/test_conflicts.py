@@ -1,4 +1,4 @@
-"""Regimes that contradict each other, and what a person decided."""
+"""Conflicts between regimes, and waivers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sycee.compliance.verdicts import Finding, Verdict
 pytestmark = pytest.mark.fast
 
 
-# --- where regimes contradict each other ---
+# --- contradictions ---
 
 
 def storing(state: str, **about: Any) -> Rule:
@@ -35,7 +35,7 @@ def findings_of(made: Network, *parts: Profile, waivers: tuple[Waiver, ...] = ()
     return {each.profile: each for each in judge(made, *parts, waivers=waivers).findings("pay")}
 
 
-def test_what_cannot_be_met_at_once_is_a_conflict() -> None:
+def test_rules_that_exclude_each_other_conflict() -> None:
     here, there = profile(storing("AA"), id="here"), profile(storing("BB"), id="there")
     found = findings_of(declared(), here, there)
     assert {each.verdict for each in found.values()} == {Verdict.CONFLICT}
@@ -53,22 +53,22 @@ def test_what_cannot_be_met_at_once_is_a_conflict() -> None:
         profile(storing("BB"), id="there", effective_until=date(2026, 1, 1)),
     ],
 )
-def test_other_rules_make_none(other: Profile) -> None:
+def test_compatible_rules_do_not_conflict(other: Profile) -> None:
     here = profile(storing("AA", where=(condition("reason", "any-in", values=["business"]),)), id="here")
     found = findings_of(declared(), here, other)
     assert found["here"].verdict is Verdict.FAIL
     assert found["there"].verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
-def test_what_both_are_content_with_is_none() -> None:
+def test_a_value_that_meets_both_rules_is_no_conflict() -> None:
     made = declared(pay=flow(stored=[]))
     found = findings_of(made, profile(storing("AA"), id="here"), profile(storing("BB"), id="there"))
     assert {each.verdict for each in found.values()} == {Verdict.PASS}
 
 
 @pytest.mark.parametrize("states", [None, ()])
-def test_a_fact_that_nobody_knows_or_that_says_nothing_makes_none(states: tuple[str, ...] | None) -> None:
-    """Two rules that ask one fact for other values contradict each other over a value only."""
+def test_a_missing_or_empty_fact_is_no_conflict(states: tuple[str, ...] | None) -> None:
+    """Two rules conflict over a value only, not over a missing or empty fact."""
     facts = {"incidental": False} if states is None else {"incidental": False, "subject_states": states}
     first = condition("subject_states", "all-in", values=["AA"])
     here = profile(rule("flow", first, condition("incidental", "is-true")), id="here")
@@ -90,7 +90,7 @@ def test_a_fact_that_nobody_knows_or_that_says_nothing_makes_none(states: tuple[
         ("none-in", ["AA"], "none-in", ["BB"], False),
     ],
 )
-def test_tests_of_sets_that_contradict_each_other(
+def test_set_tests_that_exclude_each_other(
     one_test: str, one_values: list[str], other_test: str, other_values: list[str], conflict: bool
 ) -> None:
     asked = profile(rule("flow", condition("subject_states", one_test, values=one_values)), id="here")
@@ -100,14 +100,14 @@ def test_tests_of_sets_that_contradict_each_other(
         assert ({each.verdict for each in found.values()} == {Verdict.CONFLICT}) is conflict
 
 
-def test_a_pledge_makes_no_conflict_of_a_law_that_is_met() -> None:
+def test_a_pledge_does_not_conflict_with_a_law_that_is_met() -> None:
     law, pledge = profile(storing("BB"), id="law"), profile(storing("AA"), id="pledge", status="pledge")
     found = findings_of(declared(), law, pledge)
     assert found["law"].verdict is Verdict.PASS
     assert (found["pledge"].verdict, found["pledge"].stops) == (Verdict.CONFLICT, False)
 
 
-def test_an_exclusion_that_another_regime_asks_for_is_a_conflict() -> None:
+def test_an_exclusion_that_another_regime_requires_is_a_conflict() -> None:
     evidence = rule(
         "participant",
         condition("evidence", "any-in", values=["audit", "incident"]),
@@ -131,11 +131,11 @@ def test_an_exclusion_that_another_regime_asks_for_is_a_conflict() -> None:
     assert excluding("wants/carrier", effective_until=date(2026, 1, 1)).verdict is Verdict.FAIL
 
 
-# --- where a person decided ---
+# --- waivers ---
 
 
 @pytest.mark.parametrize("subject", ["pay @ two", "pay", "two"])
-def test_a_waiver_lets_a_subject_off_a_rule(subject: str) -> None:
+def test_a_waiver_exempts_a_subject_from_a_rule(subject: str) -> None:
     regime = profile(rule("facility", AT_HOME), rule("facility", AT_HOME, id="other"))
     given = waiver("regime/rule", subject)
     for asked in (judge(declared(), regime, waivers=(given,)), judge(replace(declared(), waivers=(given,)), regime)):
@@ -147,17 +147,17 @@ def test_a_waiver_lets_a_subject_off_a_rule(subject: str) -> None:
 
 
 @pytest.mark.parametrize("about", [{"until_date": AT}, {"from_date": date(2026, 11, 26)}])
-def test_a_waiver_has_its_time(about: dict[str, Any]) -> None:
+def test_a_waiver_counts_between_two_days(about: dict[str, Any]) -> None:
     asked = judge(declared(), profile(rule("facility", AT_HOME)), waivers=(waiver("regime/rule", "two", **about),))
     assert asked.findings("two")[0].verdict is Verdict.FAIL
 
 
-def test_what_is_met_needs_no_waiver() -> None:
+def test_a_rule_that_is_met_needs_no_waiver() -> None:
     asked = judge(declared(), profile(rule("facility", AT_HOME)), waivers=(waiver("regime/rule", "one"),))
     assert asked.findings("one")[0].verdict is Verdict.PASS
 
 
-def test_a_waiver_settles_a_conflict() -> None:
+def test_a_waiver_ends_a_conflict() -> None:
     here, there = profile(storing("AA"), id="here"), profile(storing("BB"), id="there")
     found = findings_of(declared(), here, there, waivers=(waiver("here/rule", "pay"),))
     assert found["here"].verdict is Verdict.WAIVED

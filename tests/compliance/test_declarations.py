@@ -1,4 +1,4 @@
-"""Declarations: what is read, what is unknown, and what cannot be, with its place."""
+"""Declarations: values, unknown facts, and errors with their place."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def changed(old: str, new: str, text: str = NETWORK) -> str:
     return text.replace(old, new)
 
 
-# --- what is read ---
+# --- values ---
 
 
-def test_whatever_the_vocabulary_has_can_be_declared() -> None:
+def test_every_field_of_the_vocabulary_can_be_declared() -> None:
     network = declarations.parse(declared.toml(declared.whole()), "whole.toml")
     for kind in KINDS.values():
         entity = network.entities[f"first-{kind.name}"]
@@ -94,7 +94,7 @@ def test_whatever_the_vocabulary_has_can_be_declared() -> None:
     assert len(network.attestations) == len(network.adoptions) == len(network.waivers) == 1
 
 
-def test_no_field_has_the_name_of_what_every_entity_has() -> None:
+def test_no_field_has_the_name_of_a_common_key() -> None:
     entity = {"id", "name", "source", "as_of", "assurance", "expires", "synthetic", "provenance"}
     for kind in KINDS.values():
         assert {field.name for field in kind.fields} & entity == set()
@@ -103,13 +103,13 @@ def test_no_field_has_the_name_of_what_every_entity_has() -> None:
         assert all(kind.field(name) for name in kind.responsible)
 
 
-def test_what_is_left_out_is_unknown_and_an_empty_list_is_said() -> None:
+def test_a_missing_field_is_unknown_and_an_empty_list_is_declared() -> None:
     facts = declarations.parse(NETWORK, "net.toml").entities["first-bank"].facts
     assert facts["apps"].value == ()
     assert "exclusions" not in facts
 
 
-def test_values_are_what_they_are_declared_as() -> None:
+def test_values_have_their_types() -> None:
     network = declarations.parse(NETWORK, "net.toml")
     flow, company = network.entities["wages"].facts, network.entities["first-bank-company"].facts
     assert flow["classes"].value == ("payment", "first-profile/wages")
@@ -122,7 +122,7 @@ def test_values_are_what_they_are_declared_as() -> None:
     assert not other.in_force(date(2025, 1, 1))
 
 
-def test_where_a_fact_comes_from_is_said_by_network_entity_or_field() -> None:
+def test_provenance_of_network_entity_and_field() -> None:
     network = declarations.parse(NETWORK, "net.toml")
     bank, holding = network.entities["first-bank"], network.entities["holding"]
     state, owner = bank.facts["state"], holding.facts["state"]
@@ -145,7 +145,7 @@ def test_where_a_fact_comes_from_is_said_by_network_entity_or_field() -> None:
 # --- files ---
 
 
-def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
+def test_files_and_folders_form_one_network(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(HEAD + '[[clouds]]\nid = "a-cloud"\noperator = "somebody"\n')
     (tmp_path / "b.toml").write_text('[[organisations]]\nid = "somebody"\n')
     (tmp_path / "notes.md").write_text("nothing to read")
@@ -156,7 +156,7 @@ def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
     assert declarations.read_files([tmp_path])[str(tmp_path / "b.toml")] == b'[[organisations]]\nid = "somebody"\n'
 
 
-def test_an_id_stands_for_one_thing_in_all_files() -> None:
+def test_ids_are_unique_in_all_files() -> None:
     files = {"a.toml": HEAD + '[[clouds]]\nid = "it"\n', "b.toml": '[[stores]]\nname = "It"\nid = "it"\n'}
     with pytest.raises(DocumentError) as raised:
         declarations.parse_files(files)
@@ -164,14 +164,14 @@ def test_an_id_stands_for_one_thing_in_all_files() -> None:
     assert '"it" is already in a.toml:6' in raised.value.message
 
 
-def test_one_file_says_which_network_it_is() -> None:
+def test_exactly_one_file_has_the_network() -> None:
     with pytest.raises(DocumentError, match=r"b\.toml:1: network: is already in a\.toml:1"):
         declarations.parse_files({"a.toml": HEAD, "b.toml": HEAD})
     with pytest.raises(DocumentError, match="no file has a \\[network\\]"):
         declarations.parse('[[clouds]]\nid = "it"\n', "a.toml")
 
 
-def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="contains no TOML file"):
         declarations.load([tmp_path])
     with pytest.raises(UsageError, match="no declaration was named"):
@@ -183,7 +183,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
 @MAY_FORK
 @pytest.mark.parametrize("behind", [False, True])
 def test_a_folder_that_may_not_be_read_is_unavailable(behind: bool) -> None:
-    """Not "contains no TOML file": the files may well be there. `behind`: nor may its path be followed."""
+    """The folder may contain files, so it must not be reported as empty. `behind`: a folder above it is unreadable."""
 
     def refused() -> tuple[str, str]:
         if os.geteuid() == 0:
@@ -219,7 +219,7 @@ def test_a_network_within_another_document() -> None:
 # --- digests ---
 
 
-def test_the_digest_is_of_what_is_said_not_of_the_text() -> None:
+def test_the_digest_is_of_the_content_not_of_the_text() -> None:
     network = declarations.parse(NETWORK, "net.toml")
     assert declarations.parse(f"# a comment\n{NETWORK}", "other.toml").digest == network.digest
     assert declarations.text_digest(NETWORK.encode()) != declarations.text_digest(f"# a comment\n{NETWORK}".encode())
@@ -241,11 +241,11 @@ def test_the_digest_is_of_what_is_said_not_of_the_text() -> None:
         ('id = "net"', 'id = "other-net"'),
     ],
 )
-def test_whatever_is_said_otherwise_has_another_digest(old: str, new: str) -> None:
+def test_every_change_of_content_changes_the_digest(old: str, new: str) -> None:
     assert declarations.parse(changed(old, new), "net.toml").digest != declarations.parse(NETWORK, "net.toml").digest
 
 
-def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
+def test_the_order_of_attestations_adoptions_and_waivers_does_not_matter() -> None:
     rest = [
         '[[adoptions]]\nprofile = "one"\nby = "A"\nbasis = "B"\nfrom = 2026-01-01\n',
         '[[adoptions]]\nprofile = "two"\nby = "A"\nbasis = "B"\nfrom = 2026-01-01\n',
@@ -254,7 +254,7 @@ def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
     assert one.digest == other.digest
 
 
-# --- what cannot be ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_the_order_of_what_vouches_adopts_and_waives_changes_nothing() -> None:
         ('to = "second-bank"', 'to = "firstbank"', 'flows[1].to: found "firstbank"', 'did you mean "first-bank"?'),
     ],
 )
-def test_what_cannot_be_is_said_with_its_place(old: str, new: str, says: str, hint: str) -> None:
+def test_invalid_values_are_reported_with_their_place(old: str, new: str, says: str, hint: str) -> None:
     text = changed(old, new)
     with pytest.raises(DocumentError) as raised:
         declarations.parse(text, "net.toml")
@@ -338,7 +338,7 @@ def test_what_cannot_be_is_said_with_its_place(old: str, new: str, says: str, hi
     assert first <= raised.value.line <= last
 
 
-def test_pieces_have_their_form() -> None:
+def test_codes_have_their_form() -> None:
     for kind, field, wrong in (
         ("organisation", "key", "ab" * 31),
         ("participant", "bic", "AAAABB"),
@@ -352,7 +352,7 @@ def test_pieces_have_their_form() -> None:
             declarations.parse(declared.toml(document), "net.toml")
 
 
-def test_states_are_those_of_the_standard_and_those_that_it_leaves_to_its_users() -> None:
+def test_states_have_standard_or_user_assigned_codes() -> None:
     codes = territories.codes()
     assert len(codes) == 249 + 42
     assert {"AA", "QM", "QZ", "XA", "XK", "XZ", "ZZ"} <= codes
@@ -377,14 +377,14 @@ def test_states_are_those_of_the_standard_and_those_that_it_leaves_to_its_users(
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
     ],
 )
-def test_a_key_with_which_anybody_can_sign_is_none(y: str) -> None:
-    """Points of small order, and other ways to write them: a signature of zeros is good for many a message."""
+def test_a_key_of_small_order_is_refused(y: str) -> None:
+    """Points of small order, in every encoding: a signature of zeros is valid for many messages."""
     with pytest.raises(DocumentError, match=r"organisations\[1\]\.key: is a point of small order") as raised:
         declarations.parse(changed("owners = []\n", f'owners = []\nkey = "{y}"\n'), "net.toml")
     assert raised.value.hint
 
 
-def test_a_waiver_is_of_a_rule_for_somebody_and_ends() -> None:
+def test_a_waiver_needs_rule_subject_and_end() -> None:
     for key, wrong, says in (
         ("rule", "first-rule", "waivers[1].rule: found"),
         ("subject", "first-flow @ Segment", "waivers[1].subject: found"),
@@ -401,16 +401,16 @@ def test_a_waiver_is_of_a_rule_for_somebody_and_ends() -> None:
         assert says in raised.value.message
 
 
-# --- what is not declared ---
+# --- undeclared ids ---
 
 
-def test_what_is_not_declared_may_be_named() -> None:
+def test_an_undeclared_id_may_be_named() -> None:
     network = declarations.parse(NETWORK, "net.toml")
     assert network.entities["wages"].facts["to"].value == "second-bank"
     assert "second-bank" not in network.entities
 
 
-def test_what_is_nearly_declared_has_to_be_listed() -> None:
+def test_an_id_similar_to_a_declared_one_must_be_listed() -> None:
     text = changed('owner = "others"', 'owner = "holdings"')
     with pytest.raises(DocumentError, match='found "holdings", which is not declared'):
         declarations.parse(text, "net.toml")
@@ -440,7 +440,7 @@ def test_what_is_nearly_declared_has_to_be_listed() -> None:
         ("share_bp = 4_000", "from = 2024-01-01", ""),
     ],
 )
-def test_shares_of_one_day_are_the_whole_at_most(old: str, new: str, says: str) -> None:
+def test_shares_of_one_day_are_at_most_the_whole(old: str, new: str, says: str) -> None:
     text = changed(old, new)
     if not says:
         declarations.parse(text, "net.toml")

@@ -1,4 +1,4 @@
-"""The example of two regimes is what its README says: every verdict, a pair that no way joins, signatures that hold."""
+"""The example of two regimes matches its README: every verdict, a pair without a route, valid signatures."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_its_size(network: Network) -> None:
     assert len({entity.facts["state"].value for entity in network.of_kind("participant")}) == 12
 
 
-def test_only_what_a_list_names_is_real_and_has_a_source(network: Network) -> None:
+def test_only_listed_parties_are_real_and_have_a_source(network: Network) -> None:
     real = {entity.id for entity in network.entities.values() if not entity.synthetic}
     assert real == REAL
     for name in real:
@@ -71,14 +71,12 @@ def test_only_what_a_list_names_is_real_and_has_a_source(network: Network) -> No
             assert all(fact.synthetic for fact in entity.facts.values()), entity.id
 
 
-def test_whoever_adopts_is_synthetic_and_says_so(network: Network) -> None:
+def test_the_adopting_authority_is_synthetic(network: Network) -> None:
     assert {each.profile for each in network.adoptions} == {ONE, OTHER}
     assert all("synthetic" in each.by and "synthetic" in each.basis for each in network.adoptions)
 
 
-def test_both_regimes_are_enforced_there_and_only_advise_without_the_adoptions(
-    network: Network, regimes: Library
-) -> None:
+def test_both_regimes_are_enforced_by_adoption_and_otherwise_advise(network: Network, regimes: Library) -> None:
     for profile in regimes.profiles:
         assert profile.force(network.as_of, network.adoptions) is Force.ENFORCED
         assert profile.force(network.as_of) is Force.ADVISED
@@ -111,11 +109,11 @@ def test_every_kind_of_verdict_occurs(report: Report) -> None:
         (f"{ONE}/path-places", f"birch-to-yew{ON_PATH}ke-exchange", Verdict.NOT_APPLICABLE),
     ],
 )
-def test_what_its_readme_and_comments_say(report: Report, rule: str, subject: str, verdict: Verdict) -> None:
+def test_the_verdicts_of_readme_and_comments(report: Report, rule: str, subject: str, verdict: Verdict) -> None:
     assert only(report, rule, subject).verdict is verdict
 
 
-def test_diplomatic_traffic_to_one_city_is_vouched_for_all_the_way(report: Report) -> None:
+def test_diplomatic_traffic_to_one_city_is_attested_on_the_whole_path(report: Report) -> None:
     on_way = [each for each in report.findings if each.subject.startswith(f"elm-to-london{ON_PATH}")]
     inventories = [each for each in on_way if each.rule in (f"{ONE}/path", f"{ONE}/path-places")]
     assert len(inventories) >= 10
@@ -139,7 +137,7 @@ def test_each_regime_alone_joins_the_pair_and_both_together_do_not(router: Route
     assert isinstance(comparison.free, Route)
 
 
-def test_the_way_that_satisfies_the_one_breaks_the_other(network: Network, regimes: Library, router: Router) -> None:
+def test_the_route_of_one_regime_breaks_the_other(network: Network, regimes: Library, router: Router) -> None:
     judge = Judge(network, regimes, network.as_of)
     comparison = router.compare(PAIR)
     for keeps, breaks in ((ONE, OTHER), (OTHER, ONE)):
@@ -148,13 +146,13 @@ def test_the_way_that_satisfies_the_one_breaks_the_other(network: Network, regim
         assert [each for each in found if each.stops and each.profile == breaks]
 
 
-def test_others_are_joined_under_both(router: Router) -> None:
+def test_other_pairs_have_a_route_under_both(router: Router) -> None:
     for flow in ("alder-to-holly", "mulberry-to-pine", "poplar-to-osier"):
         assert isinstance(router.best(flow), Route), flow
 
 
 @pytest.mark.parametrize("auditor", ["wren-assurance", "plover-assurance"])
-def test_every_signature_can_be_made_again(network: Network, auditor: str) -> None:
+def test_every_signature_is_reproducible(network: Network, auditor: str) -> None:
     key = SigningKey.derive(hashlib.sha256(f"two-regimes example: {auditor}".encode()).digest())
     signed = [each for each in network.attestations if each.by == auditor]
     written = "".join(path.read_text(encoding="utf-8") for path in sorted(EXAMPLE.glob("attestations*.toml")))

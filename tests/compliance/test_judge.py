@@ -1,4 +1,4 @@
-"""Rules on subjects: what applies, what comes of it, what is told, and where a person has to decide."""
+"""The judge: which rules apply, verdicts, evidence, paths, reports and mistyped names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from sycee.core.errors import UsageError
 pytestmark = pytest.mark.fast
 
 
-# --- what applies ---
+# --- applicability ---
 
 
 @pytest.mark.parametrize(
@@ -64,25 +64,25 @@ def test_a_rule_passes_fails_or_is_unknown(state: str | None, verdict: Verdict) 
         (True, None, Verdict.UNKNOWN),
     ],
 )
-def test_what_holds_anyhow_is_met_where_it_may_not_apply(applies: Any, holds: Any, verdict: Verdict) -> None:
+def test_a_rule_that_holds_is_met_where_it_may_not_apply(applies: Any, holds: Any, verdict: Verdict) -> None:
     facts = {"exit_terms": applies, "forced_upgrades": holds}
     made = network(bank=participant(**{name: value for name, value in facts.items() if value is not None}))
     asked = rule("participant", condition("forced_upgrades", "is-true"), when=(condition("exit_terms", "is-true"),))
     assert one(made, "bank", profile(asked)).verdict is verdict
-    # What exempts is the same, the other way round.
+    # The same for `unless`, reversed.
     exempted = replace(asked, when=(), unless=(condition("exit_terms", "is-false"),))
     assert one(made, "bank", profile(exempted)).verdict is verdict
 
 
-def test_what_exempts_is_told() -> None:
+def test_an_exemption_is_evidence() -> None:
     asked = rule("facility", condition("state", "none-in", values=["AA"]), unless=(AT_HOME,))
     finding = one(declared(), "one", profile(asked))
     assert finding.verdict is Verdict.NOT_APPLICABLE
     assert finding.message == "one is exempt from profile regime version 1 rule rule: one.state is AA."
 
 
-def test_all_that_exempts_is_told_and_nothing_else() -> None:
-    """Of several that may exempt, and of several places, those that do."""
+def test_exactly_the_deciding_exemptions_are_evidence() -> None:
+    """Only the exemptions and places that decided are evidence."""
     mission = condition("stored.at.use", "any-in", values=["mission"])
     other = condition("purpose", "any-in", values=["support"])
     asked = rule("flow", condition("incidental", "is-true"), unless=(either(mission, other),))
@@ -96,8 +96,8 @@ def test_all_that_exempts_is_told_and_nothing_else() -> None:
     assert finding.message.endswith(": embassy.use is mission.")
 
 
-def test_what_makes_a_rule_apply_is_told_apart_from_what_it_asks() -> None:
-    """The same fact may make a rule apply and be what it asks for: nobody is to read that it holds and does not."""
+def test_facts_that_make_a_rule_apply_have_a_note() -> None:
+    """One fact may make a rule apply and be required by it: no report may show it as holding and not holding."""
     touches = [touch("facility", "state", "any-in", values=["AA", "CC"])]
     asked = rule(
         "facility",
@@ -119,7 +119,7 @@ def test_what_makes_a_rule_apply_is_told_apart_from_what_it_asks() -> None:
     }
 
 
-def test_an_unknown_may_count_as_a_failure() -> None:
+def test_a_rule_may_count_unknown_as_failure() -> None:
     asked = rule("facility", condition("state", "declared"), when_unknown="fail")
     finding = one(network(place=facility()), "place", profile(asked))
     assert (finding.verdict, finding.missing) == (Verdict.FAIL, ("place.state",))
@@ -153,7 +153,7 @@ def test_a_regime_applies_to_what_it_touches() -> None:
     assert verdicts["one"] is Verdict.FAIL
     assert verdicts["two"] is Verdict.NOT_APPLICABLE
     assert verdicts["bare"] is Verdict.UNKNOWN
-    # What nothing is asked of is touched always.
+    # A profile without touches of a kind applies to all entities of it.
     always = [touch("participant", "bic", "declared")]
     assert one(made, "two", profile(asked, touches=always)).verdict is Verdict.FAIL
 
@@ -161,7 +161,7 @@ def test_a_regime_applies_to_what_it_touches() -> None:
 # --- elements ---
 
 
-def test_each_element_is_judged_that_the_rule_is_about() -> None:
+def test_each_selected_element_is_judged() -> None:
     asked = rule(
         "facility",
         condition("vendor", "none-listed", list="list"),
@@ -184,7 +184,7 @@ def test_each_element_is_judged_that_the_rule_is_about() -> None:
     assert one(network(place=facility()), "place", regime, bad).missing == ("place.equipment",)
 
 
-def test_elements_may_be_entities_and_look_at_the_subject() -> None:
+def test_elements_may_be_entities_and_conditions_may_read_the_subject() -> None:
     asked = rule("flow", condition("state", "any-in", facts="subject.subject_states"), each="stored.at")
     made = declared(pay=flow(subject_states=("BB",), stored=[{"at": "vault"}]))
     assert one(made, "pay", profile(asked)).verdict is Verdict.PASS
@@ -205,7 +205,7 @@ def test_a_fail_shows_the_chain_and_the_row() -> None:
     )
 
 
-# --- what is vouched for ---
+# --- attestations ---
 
 
 @pytest.mark.parametrize(
@@ -217,17 +217,17 @@ def test_a_fail_shows_the_chain_and_the_row() -> None:
         ({"complete": "inventory"}, ("inventory",), Verdict.ATTESTED),
     ],
 )
-def test_what_rests_on_somebodys_word_is_attested(about: Any, words: Any, verdict: Verdict) -> None:
+def test_a_rule_met_by_attestation_is_attested(about: Any, words: Any, verdict: Verdict) -> None:
     made = replace(declared(), attestations=tuple(attestation("one", word) for word in words))
     finding = one(made, "one", profile(rule("facility", AT_HOME, **about)))
     assert finding.verdict is verdict
     assert finding.missing == (("one.attested.inventory",) if verdict is Verdict.UNKNOWN else ())
     assert not finding._replace(verdict=Verdict.ATTESTED).stops
-    # Nobody's word makes up for what fails.
+    # An attestation does not help a rule that fails.
     assert one(made, "two", profile(rule("facility", AT_HOME, **about))).verdict is Verdict.FAIL
 
 
-def test_the_weakest_fact_says_how_sure_a_finding_is() -> None:
+def test_a_finding_has_the_weakest_assurance() -> None:
     made = replace(declared(), attestations=(attestation("one", facts=["state"]),))
     both = profile(rule("facility", AT_HOME, condition("operator", "declared"), id="both"), rule("facility", AT_HOME))
     assert [each.assurance for each in judge(made, both).findings("one")] == [
@@ -239,7 +239,7 @@ def test_the_weakest_fact_says_how_sure_a_finding_is() -> None:
 # --- on a path ---
 
 
-def test_all_that_lies_on_a_path_is_judged_for_its_flow() -> None:
+def test_all_elements_on_a_path_are_judged_for_its_flow() -> None:
     asked = [
         rule("facility", AT_HOME, id="place"),
         rule("edge", condition("operator", "none-listed", list="list"), id="edge"),
@@ -259,7 +259,7 @@ def test_all_that_lies_on_a_path_is_judged_for_its_flow() -> None:
         ("place", "pay @ two", "fail"),
         ("diplomatic", "pay @ two", "not-applicable"),
     ]
-    # By themselves, places are judged by what holds whatever passes.
+    # Places themselves are judged by rules that read no flow.
     assert [each.rule for each in asked_judge.findings("two")] == ["regime/place"]
     assert [each.subject for each in asked_judge.flow("pay", ["land", "sea"])] == [each for _, each, _ in told]
 
@@ -274,7 +274,7 @@ def test_all_that_lies_on_a_path_is_judged_for_its_flow() -> None:
         ("sea", "ends", "sea.ends"),
     ],
 )
-def test_a_path_of_which_something_is_missing_is_unknown(entity: str, field: str, missing: str) -> None:
+def test_a_path_with_missing_facts_is_unknown(entity: str, field: str, missing: str) -> None:
     asked = profile(rule("facility", condition("operator", "declared")))
     findings = judge(without(declared(), entity, field), asked).flow("pay")
     (gap,) = (each for each in findings if each.subject == "pay")
@@ -289,14 +289,14 @@ def test_a_path_of_which_something_is_missing_is_unknown(entity: str, field: str
         (["land"], ("pay.via",)),
         (["sea", "land"], ("pay.via",)),
         (["land", "sea", "land"], ("pay.via",)),
-        (["land", "land", "land", "sea"], ()),  # there and back is a way
-        (["land", "one"], ("one.ends",)),  # a place is no link
+        (["land", "land", "land", "sea"], ()),  # a path there and back joins them
+        (["land", "one"], ("one.ends",)),  # a place is not a link
         (["land", "bank"], ("bank.ends",)),
-        (["land", "ghost"], ("ghost.ends",)),  # it may join them
+        (["land", "ghost"], ("ghost.ends",)),  # an undeclared link may join them
     ],
 )
-def test_a_path_has_to_join_both_ends(via: list[str], gaps: tuple[str, ...]) -> None:
-    """Where it does not, nobody knows what else lies there, of any kind."""
+def test_a_path_must_join_both_gateways(via: list[str], gaps: tuple[str, ...]) -> None:
+    """A path with a gap may have further elements of any kind."""
     asked = profile(
         rule("facility", condition("operator", "declared"), id="facility"),
         rule("edge", condition("operator", "none-listed", list="list"), id="edge"),
@@ -311,7 +311,7 @@ def test_a_path_has_to_join_both_ends(via: list[str], gaps: tuple[str, ...]) -> 
     assert asked_judge.regimes("pay", via)["path"] is (None if gaps else False)
 
 
-def test_a_flow_is_touched_by_what_it_is_or_by_what_lies_on_its_path() -> None:
+def test_a_flow_or_its_path_makes_a_regime_apply() -> None:
     asked = rule("flow", condition("purpose", "none-in", values=["payment"]))
     by_path = profile(asked, id="path", touches=[touch("segment", "ends.state", "any-in", values=["BB"])])
     by_flow = profile(asked, id="flow", touches=[touch("flow", "from.state", "any-in", values=["BB"])])
@@ -331,7 +331,7 @@ def test_a_flow_is_touched_by_what_it_is_or_by_what_lies_on_its_path() -> None:
     ]
 
 
-def test_what_is_declared_nowhere_is_unknown() -> None:
+def test_an_undeclared_edge_is_unknown() -> None:
     asked = profile(rule("edge", condition("operator", "declared"), id="edge"))
     found = judge(declared(), asked).flow("pay", ["ghost"])
     assert [(each.subject, each.missing) for each in found] == [
@@ -340,7 +340,7 @@ def test_what_is_declared_nowhere_is_unknown() -> None:
     ]
 
 
-def test_a_rule_may_look_at_the_flow_that_passes() -> None:
+def test_a_rule_may_read_the_flow_that_passes() -> None:
     asked = rule("facility", condition("state", "any-in", facts="flow.subject_states"))
     made = declared(pay=flow(from_="bank", to="shop", via=("land", "sea"), subject_states=("BB",)))
     asked_judge = judge(made, profile(asked))
@@ -364,10 +364,10 @@ def test_a_flow_may_be_a_question() -> None:
     assert asked.flow(pay) == asked.flow("pay")
 
 
-# --- whole ---
+# --- reports ---
 
 
-def test_a_report_tells_everything_and_the_same_again() -> None:
+def test_a_report_is_complete_and_reproducible() -> None:
     parts: Library = library(
         profile(rule("facility", AT_HOME), rule("flow", condition("purpose", "declared"), id="purpose"))
     )
@@ -396,22 +396,22 @@ def test_the_order_of_files_and_profiles_changes_no_digest() -> None:
     assert Judge(made, one_way, AT).report().digest == Judge(backwards, other_way, AT).report().digest
 
 
-# --- slips in names of profiles and rules ---
+# --- mistyped names of profiles and rules ---
 
 
 @pytest.mark.parametrize(
     ("adopted", "waived", "hint"),
     [
         ("regim", "", 'did you mean "regime"?'),
-        ("clean-network-202", "", 'did you mean "clean-network-2020"?'),  # shipped, and not judging here
+        ("clean-network-202", "", 'did you mean "clean-network-2020"?'),  # shipped, but not loaded here
         ("", "regime/landing-station", 'did you mean "regime/landing-stations"?'),
         ("", "regme/landing-stations", 'did you mean "regime/landing-stations"?'),
         ("regime", "regime/landing-stations", ""),
         ("clean-network-2020", "clean-network-2020/anything", ""),
-        ("another-law", "another-law/rule", ""),  # of a profile that is somebody's own, and not judging here
+        ("another-law", "another-law/rule", ""),  # of a user's profile that is not loaded here
     ],
 )
-def test_a_slip_disarms_no_regime(adopted: str, waived: str, hint: str) -> None:
+def test_a_mistyped_name_disables_no_regime(adopted: str, waived: str, hint: str) -> None:
     parts = profile(rule("facility", AT_HOME, id="landing-stations"))
     adoptions = (Adoption(adopted, "authority", "an act", date(2026, 1, 1), None),) if adopted else ()
     waivers = (waiver(waived, "two"),) if waived else ()
@@ -428,7 +428,7 @@ def test_a_slip_disarms_no_regime(adopted: str, waived: str, hint: str) -> None:
         assert error.value.hint.startswith(hint)
 
 
-def test_who_is_not_there_is_named_with_the_nearest() -> None:
+def test_an_undeclared_subject_is_reported_with_the_nearest() -> None:
     asked = judge(declared(), profile(rule("facility", AT_HOME)))
     with pytest.raises(UsageError, match="no entity has the id bonk") as error:
         asked.findings("bonk")

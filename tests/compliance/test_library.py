@@ -1,4 +1,4 @@
-"""Which profiles and lists judge: those shipped, by name, and a reader's own, by path."""
+"""Libraries of shipped profiles and lists, by name, and of a user's own, by path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.fast
 
 
 def written(folder: Path, **lists: object) -> Path:
-    """A profile of one's own, and lists beside it: each `first-list` but for what is given."""
+    """Write a profile and lists, each `first-list` with the given changes; return the profile's path."""
     (folder / "own.toml").write_text(declared.toml(test_schema.profile()))
     for name, change in lists.items():
         (folder / f"{name}.toml").write_text(declared.toml({**test_schema.listing(), **dict(change)}))  # type: ignore[call-overload]
@@ -30,7 +30,7 @@ def written(folder: Path, **lists: object) -> Path:
 
 
 @pytest.mark.parametrize("folder", ["profiles", "lists"])
-def test_what_is_shipped_has_its_id_as_its_name(folder: str) -> None:
+def test_shipped_files_are_named_after_their_ids(folder: str) -> None:
     names = data.names(folder)
     assert names
     for name in names:
@@ -45,7 +45,7 @@ def test_a_shipped_profile_finds_its_lists_and_no_others() -> None:
         assert set(loaded.lists) == named
 
 
-def test_a_profile_and_a_list_of_ones_own(tmp_path: Path) -> None:
+def test_own_profiles_and_lists(tmp_path: Path) -> None:
     path = written(tmp_path, first={})
     loaded = library.load([path, data.names("profiles")[0]], [tmp_path / "first.toml"])
     assert [each.id for each in loaded.profiles] == ["first-profile", data.names("profiles")[0]]
@@ -53,7 +53,7 @@ def test_a_profile_and_a_list_of_ones_own(tmp_path: Path) -> None:
     assert library.load([str(path)], [tmp_path / "first.toml"]).profiles == loaded.profiles[:1]
 
 
-def test_a_list_of_ones_own_takes_the_place_of_a_shipped_one(tmp_path: Path) -> None:
+def test_an_own_list_replaces_a_shipped_one(tmp_path: Path) -> None:
     shipped = library.load(data.names("profiles"))
     name = min(shipped.lists)
     written(tmp_path, mine={"id": name, "title": "Another"})
@@ -63,13 +63,13 @@ def test_a_list_of_ones_own_takes_the_place_of_a_shipped_one(tmp_path: Path) -> 
     assert loaded.digest != shipped.digest
 
 
-def test_a_list_that_nobody_names_changes_no_digest(tmp_path: Path) -> None:
+def test_an_unused_list_changes_no_digest(tmp_path: Path) -> None:
     read = [profiles.read_list(tmp_path / "a.toml")] if written(tmp_path, a={}) else []
     other = [profiles.parse_profile(documents.parse(data.content("profiles", "gdpr-transfers"), "it.toml"))]
     assert profiles.build_library(other, read).digest == profiles.build_library(other, []).digest
 
 
-def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+def test_names_that_cannot_be_loaded_are_reported(tmp_path: Path) -> None:
     path = written(tmp_path, first={}, second={}, third={"id": "frist-list"})
     first, second, third = (tmp_path / f"{name}.toml" for name in ("first", "second", "third"))
     with pytest.raises(UsageError, match='there is no profile "gdpr-transfer"') as raised:
@@ -104,7 +104,7 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
         ('"business_days" = 1', '"business_days" = 1000000', "business_days: found 1000000"),
     ],
 )
-def test_what_a_profile_can_never_find_is_said(old: str, new: str, says: str) -> None:
+def test_values_that_a_profile_can_never_find_are_refused(old: str, new: str, says: str) -> None:
     text = declared.toml(test_schema.profile())
     assert old in text
     with pytest.raises(DocumentError) as raised:
@@ -119,7 +119,7 @@ def test_what_a_profile_can_never_find_is_said(old: str, new: str, says: str) ->
         ("valid_until = 2030-01-01", "valid_until = 2025-01-01", "valid_until: found 2025-01-01"),
     ],
 )
-def test_what_a_list_can_never_say_is_said(old: str, new: str, says: str) -> None:
+def test_invalid_lists_are_refused(old: str, new: str, says: str) -> None:
     text = declared.toml(test_schema.listing())
     assert old in text
     with pytest.raises(DocumentError) as raised:
@@ -127,7 +127,7 @@ def test_what_a_list_can_never_say_is_said(old: str, new: str, says: str) -> Non
     assert says in raised.value.message
 
 
-def test_a_list_of_nobody_lets_nobody_through() -> None:
+def test_a_complete_list_without_rows_is_refused() -> None:
     listing = test_schema.listing()
     del listing["rows"]
     with pytest.raises(DocumentError, match="complete: the list is complete and has no rows"):

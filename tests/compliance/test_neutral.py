@@ -1,4 +1,4 @@
-"""Neutral: no code names a state or territory, or a party of any list. They are data, and data alone."""
+"""Neutrality: no code names a state, a territory or a party of a list. These are data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOADED = re.compile(
 
 @cache
 def states() -> dict[str, list[str]]:
-    """The names of each state, by its code."""
+    """Return the names of each state by its code."""
     content = (Path(__file__).parent / "states.toml").read_text(encoding="utf-8")
     names: dict[str, list[str]] = tomllib.loads(content)["names"]
     return names
@@ -31,7 +31,7 @@ def states() -> dict[str, list[str]]:
 
 @cache
 def parties() -> frozenset[str]:
-    """Every party of every list that is shipped, by all its names, and the first word of each that tells it apart."""
+    """Return all names of all parties of the shipped lists, and the first distinctive word of each."""
     lists = library.load(data.names("profiles")).lists.values()
     whole = {name for each in lists for row in each.rows for name in (row.party, *row.also)}
     nations = {name for names in states().values() for name in names}
@@ -53,13 +53,13 @@ def found(pattern: re.Pattern[str]) -> list[str]:
 
 
 def words(names: Iterator[str]) -> re.Pattern[str]:
-    """Any of them as words; a slash behind one makes it the name of a time zone."""
+    """Return a pattern of these words; a name before a slash is a time zone."""
     return re.compile(
         r"(?<![\w-])(?:" + "|".join(sorted(map(re.escape, names), key=len, reverse=True)) + r")(?![\w/-])"
     )
 
 
-def test_there_is_something_to_look_for() -> None:
+def test_names_of_states_and_parties_are_found() -> None:
     assert {"Huawei", "Lockheed Martin", "Tencent", "ZTE"} <= parties()
     assert len(states()) > 150
     assert len(sources()) > 100
@@ -74,7 +74,7 @@ def test_no_code_names_a_state() -> None:
 
 
 def test_no_code_holds_the_code_of_a_state() -> None:
-    """As a text of its own: codes of two letters are also words, such as IN and NO."""
+    """Only whole texts count, since codes such as IN and NO are also words."""
     named = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -85,7 +85,7 @@ def test_no_code_holds_the_code_of_a_state() -> None:
 
 @pytest.mark.parametrize("folder", ["profiles", "lists", "cases"])
 def test_words_are_neutral(folder: str) -> None:
-    """Of what the data say in words of their own; quoted titles are their authors'."""
+    """Check the wording of the data; quoted titles are excluded."""
     loaded = []
     for path in sorted((SOURCE / "data" / folder).glob("*.toml")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

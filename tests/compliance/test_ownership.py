@@ -1,4 +1,4 @@
-"""Who controls whom: chains, circles, shares that add up, and shares that nobody declared."""
+"""Control: chains, circles, sums of shares, and undeclared shares."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.fast
 
 
 def owned(*shares: tuple[str, int], dispersed_bp: int | None = None, **about: Any) -> Maker:
-    """An organisation with these holders; what is not said to be dispersed is undeclared."""
+    """Return a maker of an organisation with these owners; other shares are undeclared unless dispersed."""
     owners = [{"owner": owner, "share_bp": share} for owner, share in shares]
     return organisation(owners=owners, dispersed_bp=dispersed_bp, **about)
 
 
 def standing(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ListMatch:
-    """Of the organisation `firm`."""
+    """Return the match of the organisation `firm`."""
     declared = network(**organisations)
     return ListLookup(listing(*rows), EffectiveNetwork(declared, at), control_bp).match("firm")
 
@@ -35,7 +35,7 @@ BAD = row("bad")
     ("share_bp", "control_bp", "truth"),
     [(1200, 5000, False), (4999, 5000, False), (5000, 5000, True), (1200, 1200, True), (6000, 7500, False)],
 )
-def test_a_share_that_does_not_reach_control_is_none(share_bp: int, control_bp: int, truth: bool) -> None:
+def test_shares_below_the_threshold_are_no_control(share_bp: int, control_bp: int, truth: bool) -> None:
     firm = owned(("bad", share_bp), dispersed_bp=10_000 - share_bp)
     assert standing(BAD, control_bp=control_bp, bad=organisation(), firm=firm).truth is truth
 
@@ -56,7 +56,7 @@ def test_control_goes_down_a_chain() -> None:
     assert "firm.owners[1].share_bp" in {each.path for each in found.facts}
 
 
-def test_a_chain_that_breaks_is_none() -> None:
+def test_a_broken_chain_is_no_control() -> None:
     middle = owned(("bad", 4900), dispersed_bp=5100)
     firm = owned(("middle", 10_000))
     assert standing(BAD, bad=organisation(), middle=middle, firm=firm).truth is False
@@ -72,7 +72,7 @@ def test_listed_holders_add_up() -> None:
     assert found.row == "list: bad; list: worse"
 
 
-def test_what_one_holder_has_in_two_ways_adds_up() -> None:
+def test_direct_and_indirect_shares_add_up() -> None:
     found = standing(
         BAD,
         bad=organisation(),
@@ -93,34 +93,34 @@ def test_what_one_holder_has_in_two_ways_adds_up() -> None:
         (organisation(owners=None, dispersed_bp=5001), False, ()),
         (organisation(owners=None, dispersed_bp=5000), None, ("firm.owners",)),
         (organisation(owners=None, dispersed_bp=None), None, ("firm.owners",)),
-        (organisation(owners=[]), False, ()),  # nobody's
-        (organisation(owners=[{"owner": "bad"}], dispersed_bp=6000), False, ()),  # whatever it holds is too little
+        (organisation(owners=[]), False, ()),  # no owner
+        (organisation(owners=[{"owner": "bad"}], dispersed_bp=6000), False, ()),  # too little in any case
         (organisation(owners=[{"owner": "bad"}], dispersed_bp=5000), None, ("firm.owners",)),
         (organisation(owners=[{"share_bp": 6000}], dispersed_bp=4000), None, ("firm.owners",)),
         (owned(("nobody", 10_000)), None, ("nobody.identifiers", "nobody.owners")),
     ],
 )
-def test_undeclared_shares_could_be_anyones(firm: Maker, truth: bool | None, missing: tuple[str, ...]) -> None:
+def test_undeclared_shares_could_belong_to_anybody(firm: Maker, truth: bool | None, missing: tuple[str, ...]) -> None:
     found = standing(BAD, bad=organisation(), good=organisation(), firm=firm)
     assert found.truth is truth
     assert found.missing == missing
 
 
-def test_who_may_stand_there_may_control() -> None:
+def test_a_possibly_listed_owner_may_control() -> None:
     firm = owned(("maybe", 10_000))
     found = standing(row("maybe", status="pending"), maybe=organisation(), firm=firm)
     assert found.truth is None
     assert "maybe" in found.row
     nameless = standing(BAD, maybe=organisation(identifiers=None), firm=firm)
     assert nameless.missing == ("maybe.identifiers",)
-    # It would take more than it holds.
+    # Control needs more than its share.
     small = owned(("maybe", 1200), dispersed_bp=8800)
     assert standing(row("maybe", status="pending"), maybe=organisation(), firm=small).truth is False
 
 
-def test_circles_of_ownership_end() -> None:
+def test_circles_of_owners_are_followed_to_their_end() -> None:
     ring = {"firm": owned(("other", 10_000)), "other": owned(("firm", 6000), ("bad", 4000))}
-    assert standing(BAD, bad=organisation(), **ring).truth is None  # nobody outside holds the circle but the listed one
+    assert standing(BAD, bad=organisation(), **ring).truth is None  # the only outside owner is listed
     ring["other"] = owned(("firm", 5000), ("bad", 5000))
     found = standing(BAD, bad=organisation(), **ring)
     assert found.truth is True
@@ -133,16 +133,16 @@ def test_circles_of_ownership_end() -> None:
 @pytest.mark.parametrize(
     ("firm", "other", "truth"),
     [
-        ((("firm", 6000), ("bad", 4000)), (), None),  # it votes its own shares for whoever leads it
-        ((("firm", 3500), ("bad", 3500), ("good", 3000)), (), None),  # 35 of the 65 that others hold
+        ((("firm", 6000), ("bad", 4000)), (), None),  # its controller votes its own shares
+        ((("firm", 3500), ("bad", 3500), ("good", 3000)), (), None),  # 35 of the 65 that others own
         ((("firm", 2000), ("bad", 2000), ("good", 6000)), (), False),
-        ((("firm", 3000),), (), False),  # too little to lead it
+        ((("firm", 3000),), (), False),  # too little for control
         ((("other", 5100), ("bad", 4900)), (("firm", 5100), ("bad", 4900)), None),
-        ((("other", 5100), ("good", 4900)), (("firm", 4900), ("good", 5100)), False),  # held from outside
+        ((("other", 5100), ("good", 4900)), (("firm", 4900), ("good", 5100)), False),  # controlled from outside
         ((("other", 5100), ("bad", 4900)), (("firm", 4900), ("good", 5100)), False),
     ],
 )
-def test_a_circle_does_not_vouch_for_itself(firm: Any, other: Any, truth: bool | None) -> None:
+def test_a_circle_of_owners_does_not_clear_itself(firm: Any, other: Any, truth: bool | None) -> None:
     def whole(shares: tuple[tuple[str, int], ...]) -> Maker:
         return owned(*shares, dispersed_bp=10_000 - sum(share for _, share in shares))
 
@@ -153,14 +153,14 @@ def test_a_circle_does_not_vouch_for_itself(firm: Any, other: Any, truth: bool |
 @pytest.mark.parametrize(
     "name", ["Bad  Firm Ltd", " bad firm ltd ", "BAD FIRM LTD", "\uff22ad\u00a0Firm Ltd", "Bad Fi\u200brm Ltd"]
 )
-def test_names_are_compared_by_what_they_say(name: str) -> None:
+def test_names_are_compared_normalized(name: str) -> None:
     listed = row("another", "Bad Firm Ltd")
     assert standing(listed, firm=organisation(identifiers=(name,))).truth is True
     assert standing(row(name), firm=organisation(identifiers=("Bad Firm Ltd",))).truth is True
     assert standing(listed, firm=organisation(identifiers=("Bad Firm Limited",))).truth is False
 
 
-def test_a_party_goes_by_its_own_name_too() -> None:
+def test_a_party_is_found_by_its_name() -> None:
     made = network(firm=organisation(), holding=owned(("firm", 10_000)))
     called = replace(made, entities={**made.entities, "firm": replace(made.entities["firm"], name="Bad Firm Ltd")})
     register = ListLookup(listing(row("Bad  firm ltd")), EffectiveNetwork(called, AT), 5000)
@@ -169,8 +169,8 @@ def test_a_party_goes_by_its_own_name_too() -> None:
     assert register.match("holding").truth is True
 
 
-def test_only_an_organisation_stands_on_a_list_by_its_facts() -> None:
-    """Whatever else is named where one belongs says nothing of itself: all is missing."""
+def test_only_an_organisation_is_matched_by_its_facts() -> None:
+    """An entity of another kind counts as undeclared: all its facts are missing."""
     made = network(firm=segment(owners=()), vault=cloud(), pay=participant())
     register = ListLookup(listing(BAD), EffectiveNetwork(made, AT), 5000)
     for wrong in made.entities:
@@ -180,7 +180,7 @@ def test_only_an_organisation_stands_on_a_list_by_its_facts() -> None:
         )
 
 
-def test_shares_have_their_time() -> None:
+def test_shares_count_between_two_days() -> None:
     share = {"owner": "bad", "share_bp": 10_000, "until": AT}
     later = {"owner": "good", "share_bp": 10_000, "since": AT}
     firm = organisation(owners=[share, later])
@@ -189,12 +189,12 @@ def test_shares_have_their_time() -> None:
     assert standing(BAD, at=date(2026, 11, 24), **parties).truth is True
 
 
-def test_an_owner_who_left_leaves_shares_that_nobody_declared() -> None:
+def test_the_shares_of_a_former_owner_are_undeclared() -> None:
     firm = organisation(owners=[{"owner": "good", "share_bp": 10_000, "until": AT}])
     assert standing(BAD, good=organisation(), firm=firm).missing == ("firm.owners",)
 
 
-def test_the_answer_is_kept() -> None:
+def test_matches_are_cached() -> None:
     register = ListLookup(listing(BAD), EffectiveNetwork(network(firm=organisation()), AT), 5000)
     limit = (frozenset({"storage"}), True)
     assert register.match("firm") is register.match("firm", limit, None)

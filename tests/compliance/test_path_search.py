@@ -1,4 +1,4 @@
-"""The best way under regimes, against all simple ways there are, as networkx lists them."""
+"""The best path under regimes, compared with all simple paths of networkx."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def networks(draw: st.DrawFn) -> tuple[Graph, MaskTable]:
 
 
 def every_way(graph: Graph, source: int, target: int) -> Iterator[tuple[int, ...]]:
-    """All simple ways, by the numbers of their links."""
+    """Yield all simple paths, by the numbers of their links."""
     drawn = nx.MultiGraph()
     drawn.add_nodes_from(range(len(graph.places)))
     for number, link in enumerate(graph.links):
@@ -58,7 +58,7 @@ def every_way(graph: Graph, source: int, target: int) -> Iterator[tuple[int, ...
 
 
 def together(graph: Graph, marks: MaskTable, base: Masks, source: int, links: tuple[int, ...]) -> Masks:
-    """What a way does, part by part."""
+    """Return the combined masks of a path."""
     done, at = base, source
     for part in (marks.of_places[at], *(number for link in links for number in _parts(graph, marks, link))):
         done = done | tuple(marks.masks[part].tolist())
@@ -87,7 +87,7 @@ def order(graph: Graph, links: tuple[int, ...], done: Masks) -> tuple[object, ..
     network=networks(), base=masks(), considered=st.integers(0, 7), ends=st.tuples(st.integers(0, 5), st.integers(0, 5))
 )
 @settings(max_examples=200, deadline=None)
-def test_the_best_way_is_the_first_of_all_ways(
+def test_the_best_path_is_the_first_of_all_paths(
     network: tuple[Graph, MaskTable], base: Masks, considered: int, ends: tuple[int, int]
 ) -> None:
     graph, marks = network
@@ -112,7 +112,7 @@ def test_the_best_way_is_the_first_of_all_ways(
 
 
 def line(*costs: int | None) -> tuple[Graph, MaskTable]:
-    """Places in a row, each link between two neighbours; nothing touches anything."""
+    """Return places in a row, joined by links without effects."""
     graph = Graph(
         [f"place-{n}" for n in range(len(costs) + 1)], [Link(f"link-{n}", n, n + 1, c) for n, c in enumerate(costs)]
     )
@@ -130,18 +130,18 @@ def best(network: tuple[Graph, MaskTable], considered: int = ALL) -> Path:
     return found
 
 
-def test_a_cost_that_nobody_declared_is_a_fact_that_is_missing() -> None:
+def test_an_undeclared_cost_is_a_missing_fact() -> None:
     assert best(line(1, 2, 3)).masks.lacking == 0
     assert best(line(1, None, 3)).masks.lacking == COST
 
 
-def test_costs_that_cannot_be_added_up_are_refused_by_name() -> None:
+def test_costs_that_overflow_are_refused_by_name() -> None:
     with pytest.raises(UsageError, match="link-1: a cost of 4,611,686,018,427,387,904") as refused:
         line(1, 1 << 62)
     assert "larger unit" in str(refused.value.hint)
 
 
-def test_a_question_that_takes_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_without_result_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, marks = line(1, 2)
     marks.masks[0] = Masks(1, 1, 1, 1)
     marks.masks[1] = Masks(0, 2, 0, 2)

@@ -1,4 +1,4 @@
-"""What holds of every network and every profile: nothing passes by being left unsaid."""
+"""Properties of every network and profile: hiding facts lets nothing pass."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def test_the_judge_agrees_with_its_plain_twin(seed: int) -> None:
     for name, finding in judged.items():
         verdict = finding.verdict
         if verdict is plainly[name] or (verdict is Verdict.PASS and plainly[name] is Verdict.ATTESTED):
-            continue  # the twin does not look which of several conditions decided
+            continue  # the twin does not know which of several conditions decided
         assert verdict is Verdict.CONFLICT, (name, finding, plainly[name])
         assert finding.conflicts_with
 
 
 @seldom
 @given(seed=worlds)
-def test_hiding_a_fact_lets_nothing_through(seed: int) -> None:
-    """Nor does it make a rule apply no more, or show that anything fails: what is known less is known less."""
+def test_hiding_a_fact_lets_nothing_pass(seed: int) -> None:
+    """A hidden fact makes no rule inapplicable and no verdict a failure: fewer facts decide less."""
     random, network, library = world(seed)
     before = found(network, library)
     after = found(hidden(random, network), library)
@@ -72,7 +72,7 @@ def test_hiding_a_fact_lets_nothing_through(seed: int) -> None:
             assert later.verdict.stops, (finding, later)
     for name, finding in after.items():
         earlier = before.get(name)
-        if earlier is None:  # what a path has where it is not known is judged for the flow
+        if earlier is None:  # unknown elements of a path are judged for the flow
             assert finding.verdict not in MET
             continue
         if finding.verdict is Verdict.NOT_APPLICABLE:
@@ -89,7 +89,7 @@ def of_the_whole_path(findings: dict[tuple[str, str], Finding], name: tuple[str,
 
 
 def hidden(random: Random, network: Network) -> Network:
-    """The network without one of its facts: of an entity, or of an element."""
+    """Return the network without one fact of an entity or element."""
     entity = random.choice([each for each in network.entities.values() if each.facts])
     name = random.choice(sorted(entity.facts))
     value = entity.facts[name].value
@@ -107,7 +107,7 @@ def hidden(random: Random, network: Network) -> Network:
 
 @seldom
 @given(seed=worlds)
-def test_a_declaration_that_expired_is_as_good_as_none(seed: int) -> None:
+def test_an_expired_declaration_counts_as_missing(seed: int) -> None:
     random, network, library = world(seed)
     entity = random.choice([each for each in network.entities.values() if each.facts])
     name = random.choice(sorted(entity.facts))
@@ -123,15 +123,15 @@ def verdicts(findings: dict[tuple[str, str], Finding]) -> dict[tuple[str, str], 
 
 @seldom
 @given(seed=worlds)
-def test_states_are_treated_alike(seed: int) -> None:
-    """Two states that change places in declarations and profiles change no verdict: no code knows a state."""
+def test_states_are_treated_equally(seed: int) -> None:
+    """Exchanging two states in declarations and profiles changes no verdict, since no code names a state."""
     _, network, library = world(seed)
     other = found(swapped(network), swapped(library))
     assert verdicts(found(network, library)) == verdicts(other)
 
 
 def swapped(value: T) -> T:
-    """The same with AA for BB and BB for AA, wherever they stand."""
+    """Return the value with AA and BB exchanged."""
     names = {"AA": "BB", "BB": "AA"}
 
     def swap(value: object) -> object:
@@ -153,7 +153,7 @@ def swapped(value: T) -> T:
 
 @seldom
 @given(seed=worlds)
-def test_an_expired_list_says_nothing(seed: int) -> None:
+def test_an_expired_list_makes_rules_unknown(seed: int) -> None:
     random, network, _ = world(seed)
     level = random.choice(("flow", "segment", "cloud", "app"))
     while True:
@@ -171,8 +171,8 @@ def test_an_expired_list_says_nothing(seed: int) -> None:
 
 @seldom
 @given(seed=worlds)
-def test_a_longer_path_sheds_no_regime(seed: int) -> None:
-    """But for what may have lain on it where it did not lead to the other gateway."""
+def test_a_longer_path_loses_no_regime(seed: int) -> None:
+    """Except unknown elements of a path that did not reach the other gateway."""
     random, network, library = world(seed)
     edges = [*generate.ids("span"), *generate.ids("segment")]
     judge, plainly = Judge(network, library, AT), Naive(network, library, AT)
@@ -188,8 +188,8 @@ def test_a_longer_path_sheds_no_regime(seed: int) -> None:
 
 @seldom
 @given(seed=worlds)
-def test_the_parts_of_a_question_make_the_whole(seed: int) -> None:
-    """What a router works out ahead, by place and by flow, comes to what the judge says of the path."""
+def test_the_parts_of_a_question_give_the_verdict(seed: int) -> None:
+    """The results that a router computes in advance, by element and flow, give the verdicts about the path."""
     _, network, library = world(seed)
     judge = Judge(network, library, AT)
     rules = {rule.id: rule for rule in judge.path_rules()}
@@ -203,7 +203,7 @@ def test_the_parts_of_a_question_make_the_whole(seed: int) -> None:
                 continue
             applies = conjunction([regimes[finding.profile], judge.covers_flow(rule, flow.id)])
             of_flow = Verdict.ATTESTED if finding.verdict is Verdict.ATTESTED and alone is Verdict.PASS else alone
-            assert finding.verdict is expected(applies, of_flow, rule)  # somebody may vouch for what the flow is
+            assert finding.verdict is expected(applies, of_flow, rule)  # the kind of flow may be attested
 
 
 def expected(applies: bool | None, alone: Verdict, rule: Rule) -> Verdict:
@@ -216,12 +216,12 @@ def expected(applies: bool | None, alone: Verdict, rule: Rule) -> Verdict:
 
 @seldom
 @given(seed=worlds)
-def test_touches_add_up(seed: int) -> None:
+def test_a_regime_applies_if_any_part_touches_it(seed: int) -> None:
     _, network, library = world(seed)
     judge = Judge(network, library, AT)
     for flow in network.of_kind("flow"):
         told = [(each.level, each.subject.partition(" @ ")[2]) for each in judge.flow(flow.id)]
-        named = network.entities  # a place where an edge belongs touches nothing
+        named = network.entities  # a place instead of an edge touches nothing
         places = {place for level, place in told if place in named and named[place].kind in LEVELS[level]}
         for profile, applies in judge.regimes(flow.id).items():
             touched = [
@@ -236,7 +236,7 @@ def test_touches_add_up(seed: int) -> None:
 
 @seldom
 @given(seed=worlds)
-def test_a_question_is_judged_like_what_is_declared(seed: int) -> None:
+def test_a_question_is_judged_like_a_declared_flow(seed: int) -> None:
     _, network, library = world(seed)
     judge = Judge(network, library, AT)
     for flow in network.of_kind("flow"):
@@ -246,7 +246,7 @@ def test_a_question_is_judged_like_what_is_declared(seed: int) -> None:
 
 @seldom
 @given(seed=worlds)
-def test_every_verdict_says_what_it_rests_on(seed: int) -> None:
+def test_every_verdict_has_evidence_or_missing_facts(seed: int) -> None:
     _, network, library = world(seed)
     for finding in Judge(network, library, AT).report().findings:
         assert finding.message.endswith(".")

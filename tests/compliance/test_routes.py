@@ -1,4 +1,4 @@
-"""Routes against brute force: every simple way, as networkx lists them, judged by the plain judge."""
+"""Routes compared with brute force: every simple path of networkx, judged by the plain judge."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ SINCE, UNTIL = date(2020, 1, 1), date(2030, 1, 1)
 
 
 def some(random: Random, **facts: Any) -> dict[str, Any]:
-    """Facts of which a few are left out."""
+    """Return facts, a few of which are left out."""
     return {name: value for name, value in facts.items() if random.random() > 0.04}
 
 
 def made(random: Random) -> Network:
-    """A payer and a payee, mostly at two places that several ways join."""
+    """Return a network with a payer and a payee, mostly at two places that several paths join."""
     owned = [{"owner": "firm-a", "share_bp": random.choice((1200, 6000))}]
     entities: dict[str, Any] = {
         "firm_a": organisation(state="AA"),
@@ -62,7 +62,7 @@ def made(random: Random) -> Network:
         "firm_e": organisation(state="BB"),
     }
     places = random.randint(3, 5)
-    for place in range(places - random.randint(0, 1)):  # the last may be named and declared nowhere
+    for place in range(places - random.randint(0, 1)):  # the last may be undeclared
         state = random.choice(STATES if place > 1 else STATES[:2])
         entities[f"place_{place}"] = facility(**some(random, state=state, operator=random.choice(FIRMS)))
     joined = [(0, 2), (2, 1), (0, 1), (0, places - 1), (1, places - 1)]
@@ -86,7 +86,7 @@ def made(random: Random) -> Network:
 
 
 def networks() -> st.SearchStrategy[Network]:
-    """Made from a seed: what hypothesis would draw one by one comes out too much alike to have ways that differ."""
+    """Return a network from a seed; networks that hypothesis draws are too similar to have different paths."""
     return st.integers(0, 1 << 32).map(lambda seed: made(Random(seed)))
 
 
@@ -123,7 +123,7 @@ RULES = (
 
 
 def libraries(rules: tuple[Rule, ...] = RULES) -> st.SearchStrategy[Library]:
-    """One to three profiles, mostly of rules on the path."""
+    """Draw one to three profiles, mostly with rules about elements on a path."""
     on_path = [each for each in rules if each.level in PATH_LEVELS]
 
     def made(random: Random) -> Library:
@@ -139,7 +139,7 @@ def libraries(rules: tuple[Rule, ...] = RULES) -> st.SearchStrategy[Library]:
 
 
 def every_way(declared: Network) -> Iterator[tuple[str, ...]]:
-    """The edges of all simple ways between the two gateways."""
+    """Yield the edges of all simple paths between the two gateways."""
     drawn = nx.MultiGraph()
     ends = []
     for entity in declared.entities.values():
@@ -156,7 +156,7 @@ def every_way(declared: Network) -> Iterator[tuple[str, ...]]:
 
 
 def standing(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[set[str], set[str]]:
-    """The profiles that a way breaks, and those under which it lacks a fact: by the judge alone."""
+    """Return the profiles that a path breaks and those that lack a fact, by the judge alone."""
     judge = router.judge
     applies = judge.regimes("payment", via)
     broken, lacking = set(), set()
@@ -178,7 +178,7 @@ def order(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[Any, .
 
 
 def agrees(router: Router, answer: RouteResult, under: set[str]) -> None:
-    """The answer is the first of all ways, and says of it what the judge does."""
+    """Check that the result is the first of all paths and agrees with the judge."""
     possible = [order(router, via, under) for via in every_way(router.judge.network)]
     if not possible:
         assert isinstance(answer, NearestMiss)
@@ -195,7 +195,7 @@ def agrees(router: Router, answer: RouteResult, under: set[str]) -> None:
 
 @given(declared=networks(), judging=libraries())
 @settings(max_examples=150)
-def test_the_answer_is_the_first_of_all_ways(declared: Network, judging: Library) -> None:
+def test_the_result_is_the_first_of_all_paths(declared: Network, judging: Library) -> None:
     router = Router(declared, judging, AT)
     forces = {each.id: each.force(AT, declared.adoptions) for each in judging.profiles}
     enforced = {name for name, force in forces.items() if force is Force.ENFORCED}
@@ -225,19 +225,19 @@ def test_a_further_profile_never_improves_a_route(declared: Network, judging: Li
 
 @given(declared=networks(), judging=libraries())
 @settings(max_examples=100)
-def test_no_route_sheds_a_regime(declared: Network, judging: Library) -> None:
+def test_no_route_loses_a_regime(declared: Network, judging: Library) -> None:
     router = Router(declared, judging, AT)
     answer = router.best("payment")
     applies = {each.profile: each.applies for each in answer.regimes}
     last = router.judge.regimes("payment", answer.edges)
     told = {name: truth for name, truth in last.items() if truth is not False}
-    if isinstance(answer, NearestMiss) and not answer.joined:  # the judge cannot tell what would lie between them
+    if isinstance(answer, NearestMiss) and not answer.joined:  # the judge does not know the elements between them
         told = {name: truth for name, truth in told.items() if truth or name in applies}
     assert applies == told
     before = router.judge.regimes("payment", ())
     for length in range(len(answer.edges) + 1):
         now = router.judge.regimes("payment", answer.edges[:length])
-        # What is unknown only because the first links do not arrive yet may turn out to touch nothing.
+        # A regime that is unknown only because the first links do not reach the target may not apply after all.
         assert all(now[name] for name, applies in before.items() if applies)
         before = now
 
@@ -263,7 +263,7 @@ def test_where_regimes_conflict_there_is_a_route_only_if_nothing_stops_it(declar
     assert isinstance(answer, Route) == bool(free)
     if free:
         assert answer.edges == min(free, key=lambda via: order(router, via, enforced))
-    router.compare("payment", as_if_enforced=[each.id for each in judging.profiles])  # nor do judge and search differ
+    router.compare("payment", as_if_enforced=[each.id for each in judging.profiles])  # judge and search agree
 
 
 UNLISTED = rule("edge", condition("operator", "none-listed", list="list"), remedy="take another carrier")
@@ -272,7 +272,7 @@ AT_HOME = {"state": "AA", "operator": "firm-d"}
 
 
 def crossing(**more: Any) -> Network:
-    """From AA by `short`, which a listed carrier runs, and `landing`, or by `long`; beyond `landing` lies BB."""
+    """Return a network from AA by `long`, or by `landing` and `short` of a listed carrier; BB is behind `landing`."""
     return network(
         firm_a=organisation(),
         firm_d=organisation(),
@@ -293,7 +293,7 @@ def paying(to: str, **facts: Any) -> Entity:
     return flow(**{"from_": "here", "to": to} | facts)("asked")
 
 
-def test_what_is_touched_late_applies_to_the_whole_way() -> None:
+def test_a_regime_touched_late_applies_to_the_whole_path() -> None:
     router = Router(crossing(), library(profile(UNLISTED, touches=[HOME]), listing(row("firm-a"))), AT)
     near, there = router.best(paying("near")), router.best(paying("there"))
     assert isinstance(near, Route)
@@ -304,7 +304,7 @@ def test_what_is_touched_late_applies_to_the_whole_way() -> None:
     assert {each.verdict for each in there.findings} <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
 
 
-def test_flows_of_one_router_are_told_apart_where_places_look_at_them() -> None:
+def test_a_router_distinguishes_flows_that_rules_read() -> None:
     inside = rule("facility", condition("state", "all-in", facts="flow.subject_states"))
     router = Router(crossing(), library(profile(inside), listing()), AT)
     assert isinstance(router.best(paying("there", subject_states=["AA", "BB"])), Route)
@@ -312,14 +312,14 @@ def test_flows_of_one_router_are_told_apart_where_places_look_at_them() -> None:
     assert isinstance(router.best(paying("there", subject_states=["BB", "AA"])), Route)
 
 
-def test_elements_of_the_flow_are_looked_at_for_every_place() -> None:
+def test_rules_may_read_elements_of_the_flow_at_every_place() -> None:
     asked = rule("facility", condition("reason", "any-in", values=["law"]), each="flow.stored")
     router = Router(crossing(), library(profile(asked), listing()), AT)
     assert isinstance(router.best(paying("there", stored=[{"at": "one", "reason": "law"}])), Route)
     assert isinstance(router.best(paying("there", stored=[{"at": "one", "reason": "business"}])), NearestMiss)
 
 
-def test_two_regimes_each_leave_a_way_and_both_leave_none() -> None:
+def test_two_regimes_each_have_a_route_and_both_have_none() -> None:
     other_list = listing(row("firm-d"), id="other-list")
     also = rule("edge", condition("operator", "none-listed", list="other-list"), remedy="lay another cable")
     one, two = profile(UNLISTED, id="one"), profile(also, id="two")
@@ -338,7 +338,7 @@ def test_two_regimes_each_leave_a_way_and_both_leave_none() -> None:
     assert miss.missing == ()
 
 
-def test_both_sides_of_a_conflict_are_told() -> None:
+def test_both_rules_of_a_conflict_are_reported() -> None:
     east = profile(rule("facility", condition("state", "all-in", values=["AA"])), id="one")
     west = profile(rule("facility", condition("state", "all-in", values=["BB"])), id="two")
     router = Router(crossing(), library(east, west), AT)
@@ -346,14 +346,14 @@ def test_both_sides_of_a_conflict_are_told() -> None:
     assert isinstance(compared.alone["one"], Route)
     miss = compared.together
     assert isinstance(miss, NearestMiss)
-    assert (miss.broken, miss.lacking) == (("two",), ())  # that one is met: only the other does not hold
+    assert (miss.broken, miss.lacking) == (("two",), ())  # this rule is met; only the other fails
     assert {(each.rule, each.verdict) for each in miss.stops} == {
         ("one/rule", Verdict.CONFLICT),
         ("two/rule", Verdict.CONFLICT),
     }
 
 
-def test_a_nearest_miss_names_the_facts_that_it_lacks() -> None:
+def test_a_nearest_miss_names_its_missing_facts() -> None:
     declared = network(
         firm_d=organisation(),
         one=facility(**AT_HOME),
@@ -369,7 +369,7 @@ def test_a_nearest_miss_names_the_facts_that_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(("says", "broken"), [("fail", True), ("unknown", False)])
-def test_a_rule_can_say_that_what_is_unknown_fails(says: str, broken: bool) -> None:
+def test_a_rule_can_count_unknown_as_broken(says: str, broken: bool) -> None:
     only = (condition("purpose", "any-in", values=["payment"]),)
     strict = replace(UNLISTED, flow=only, when_unknown=says)
     everyone = listing(row("firm-a"), row("firm-d"))
@@ -380,7 +380,7 @@ def test_a_rule_can_say_that_what_is_unknown_fails(says: str, broken: bool) -> N
 
 
 @pytest.mark.parametrize("lost", ["gateway", "ends"])
-def test_what_nothing_joins_is_told_as_such(lost: str) -> None:
+def test_gateways_without_a_path_are_reported(lost: str) -> None:
     facts: dict[str, Any] = {"gateway": "two", "ends": ["one", "two"]}
     declared = network(
         one=facility(**AT_HOME),
@@ -396,7 +396,7 @@ def test_what_nothing_joins_is_told_as_such(lost: str) -> None:
     assert f"{'there' if lost == 'gateway' else 'link'}.{lost}" in miss.missing
 
 
-def test_a_pledge_that_nobody_adopted_advises_and_can_be_asked_about() -> None:
+def test_a_pledge_without_adoption_advises_and_can_be_considered() -> None:
     router = Router(crossing(), library(profile(UNLISTED, status="pledge"), listing(row("firm-a"))), AT)
     advised = router.best(paying("near"))
     assert isinstance(advised, Route)
@@ -410,7 +410,7 @@ def test_a_pledge_that_nobody_adopted_advises_and_can_be_asked_about() -> None:
     assert unknown.value.hint == 'did you mean "regime"?'
 
 
-def test_what_a_participant_does_not_meet_refuses_every_way() -> None:
+def test_a_rule_that_a_participant_breaks_refuses_every_path() -> None:
     asked = rule("participant", condition("exit_terms", "is-true"), remedy="give terms")
     router = Router(crossing(), library(profile(asked), listing()), AT)
     miss = router.best(paying("near"))
@@ -432,7 +432,7 @@ def test_what_a_participant_does_not_meet_refuses_every_way() -> None:
     ],
 )
 def test_the_organisation_and_the_apps_of_a_participant_count(facts: dict[str, Any], stops: list[str]) -> None:
-    """As they do where it is admitted, known or not."""
+    """Undeclared ones count too, as in an admission."""
     made = crossing(purse=app(publisher="firm-a"))
     here = participant(gateway="one", organisation="firm-d", apps=[])("here")
     near = participant(gateway="middle", **facts)("near")
@@ -450,7 +450,7 @@ def test_the_organisation_and_the_apps_of_a_participant_count(facts: dict[str, A
     assert router.costs(paying("near"), [["regime"], []]) == (None if stops else 1, 1)
 
 
-def test_a_judge_that_does_not_agree_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disagreement_of_judge_and_search_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     router = Router(crossing(), library(profile(UNLISTED), listing(row("firm-a"))), AT)
     judged = router.judge.flow(paying("near"), ["short"])
     monkeypatch.setattr(router.judge, "flow", lambda *_: judged)

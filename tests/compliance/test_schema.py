@@ -1,4 +1,4 @@
-"""The published schemas: current, true to what is shipped, and of one mind with the readers."""
+"""The published schemas are up to date, accept all shipped files, and agree with the readers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 1, 1)
 
 
-# --- documents that say everything ---
+# --- documents with every key ---
 
 
 def profile() -> Document:
-    """A profile with every key, and a rule with a condition of every test."""
+    """Return a profile with every key, and a rule with a condition of every test."""
     conditions: list[Document] = [
         {"fact": "from.state", "test": "any-in", "set": "home", "negate": True},
         {"fact": "subject_states", "test": "all-in", "values": ["AA"]},
@@ -108,7 +108,7 @@ def profile() -> Document:
 
 
 def listing() -> Document:
-    """A list with every key."""
+    """Return a list with every key."""
     return {
         "id": "first-list",
         "title": "A list",
@@ -148,13 +148,13 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def wrong(name: str, document: Document) -> str:
-    """What the schema says against a document; empty where it takes it."""
+    """Return the error of the schema; empty if the document is valid."""
     error = jsonschema.exceptions.best_match(validator(name).iter_errors(plain(document)))
     return error.message if error else ""
 
 
 def refused(name: str, document: Document) -> str:
-    """What the reader says against it."""
+    """Return the error of the reader; empty if the document is valid."""
     try:
         READ[name](declared.toml(document))
     except UsageError as error:
@@ -162,10 +162,10 @@ def refused(name: str, document: Document) -> str:
     return ""
 
 
-# --- what is published ---
+# --- published files ---
 
 
-def test_what_is_published_is_current() -> None:
+def test_published_files_are_up_to_date() -> None:
     stale = [path.relative_to(ROOT).as_posix() for path, text in compliance_pages.made().items() if text != read(path)]
     assert stale == [], f"run {compliance_pages.COMMAND}"
 
@@ -180,47 +180,47 @@ def test_schemas_are_schemas(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", data.names("profiles"))
-def test_profiles_that_are_shipped_validate(name: str) -> None:
+def test_shipped_profiles_are_valid(name: str) -> None:
     assert wrong("profile", tomllib.loads(data.content("profiles", name).decode())) == ""
 
 
 @pytest.mark.parametrize("name", data.names("lists"))
-def test_lists_that_are_shipped_validate(name: str) -> None:
+def test_shipped_lists_are_valid(name: str) -> None:
     assert wrong("list", tomllib.loads(data.content("lists", name).decode())) == ""
 
 
-def test_declarations_that_are_shipped_or_shown_validate() -> None:
+def test_shipped_and_documented_declarations_are_valid() -> None:
     files = [*ROOT.glob("src/sycee/data/cases/*.toml"), *ROOT.glob("examples/**/*.toml")]
     said = ("network", "attestations", "adoptions", "waivers", *BY_PLURAL)
     found = {}
     for file in files:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        # A golden case holds its network beside what it expects; a profile has rules, and a list has rows.
+        # A golden case has a network and expectations; a profile has rules, and a list has rows.
         if not {"rules", "rows"} & document.keys():
             found[file.name] = wrong("declarations", {key: document[key] for key in said if key in document})
     assert {name: problem for name, problem in found.items() if problem} == {}
 
 
-# --- schema and reader are of one mind ---
+# --- schema and reader agree ---
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_document_that_says_everything_is_taken_by_both(name: str) -> None:
+def test_a_document_with_every_key_is_valid_for_both(name: str) -> None:
     assert wrong(name, WHOLE[name]()) == ""
     assert refused(name, WHOLE[name]()) == ""
 
 
-def test_the_profile_that_says_everything_has_every_test() -> None:
+def test_the_profile_with_every_key_has_every_test() -> None:
     tests = {each for each in TESTS if f'"test": "{each}"' in json.dumps(plain(profile()))}
     assert tests == set(TESTS)
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_nothing_is_in_a_schema_that_the_document_does_not_say(name: str) -> None:
-    """So that the comparison below leaves no key out."""
+def test_the_document_has_every_key_of_its_schema(name: str) -> None:
+    """The comparison below must not omit a key."""
     said = {path[-1] for path in declared.places(WHOLE[name]())}
     keys = {key for each in objects(validator(name).schema) for key in each["properties"]}
-    assert keys - said <= {"signature"}  # has a test of its own
+    assert keys - said <= {"signature"}  # tested separately
 
 
 def objects(of: Any) -> list[Any]:
@@ -233,7 +233,7 @@ OTHER_TYPES = (-7, True, "Some text", [], {}, "")
 
 
 def changes(document: Document, under: Way, types: int) -> list[tuple[str, Document]]:
-    """The document with each key left out, misspelt, and with values of so many other types."""
+    """Return the document with each key left out, mistyped, and with values of other types."""
     made: list[tuple[str, Document]] = []
     for path in declared.places(document):
         if path[: len(under)] != under:
@@ -263,7 +263,7 @@ def within(document: Any, way: list[str | int]) -> Any:
     return document
 
 
-# What only the reader sees: which ids, sets and sources there are, where a path can lead, and how much is too much.
+# Checked by the reader alone: existing ids, sets and sources, valid paths, and some maxima.
 READER_ONLY = (
     "network left out", "sets", ".set =", "holidays =", "zone =", "values[1] =", "values =", "is not declared",
     "does not declare", "is an organisation", "is a participant", "is there twice", "is not a list of tables", "has no",
@@ -271,7 +271,7 @@ READER_ONLY = (
 
 
 def parts(name: str) -> list[tuple[Document, Way]]:
-    """Documents, and in each the path under which it is changed: the whole in small pieces, since those are quick."""
+    """Return small documents that together have every key, and in each the path where it is changed."""
     document = WHOLE[name]()
     if name == "declarations":
         return [({"network": document["network"], key: document[key]}, ()) for key in document if key != "network"]
@@ -290,13 +290,13 @@ each_part = pytest.mark.parametrize(
 
 
 @each_part
-def test_what_the_schema_refuses_the_reader_refuses_and_the_other_way_round(name: str, part: int) -> None:
+def test_schema_and_reader_refuse_the_same_documents(name: str, part: int) -> None:
     require_one_mind(name, part, 2)
 
 
 @pytest.mark.soak
 @each_part
-def test_schema_and_reader_are_of_one_mind_about_every_type(name: str, part: int) -> None:
+def test_schema_and_reader_agree_about_every_type(name: str, part: int) -> None:
     require_one_mind(name, part, len(OTHER_TYPES))
 
 
@@ -314,7 +314,7 @@ def require_one_mind(name: str, part: int, types: int) -> None:
     assert both > 3 * types
 
 
-def test_words_are_closed_but_for_a_profiles_own() -> None:
+def test_only_listed_words_and_words_of_profiles_are_valid() -> None:
     for value, right in (("payment", True), ("paymnt", False), ("first-profile/wages", True), ("First/wages", False)):
         document = declared.whole()
         document["flows"][0]["purpose"] = value
@@ -323,8 +323,8 @@ def test_words_are_closed_but_for_a_profiles_own() -> None:
 
 
 @pytest.mark.parametrize(("code", "right"), [("AA", True), ("XK", True), ("USA", False), ("U1", False), ("QL", False)])
-def test_a_state_has_a_code_wherever_one_is_said(code: str, right: bool) -> None:
-    """A slip would be a state that no rule is about, and what it asks would not apply."""
+def test_a_state_is_a_code_in_every_field(code: str, right: bool) -> None:
+    """A mistyped state would be one that no rule covers."""
     document = declared.whole()
     document["facilities"][0]["state"] = code
     assert (wrong("declarations", document) == "") is right
@@ -338,7 +338,7 @@ def test_a_state_has_a_code_wherever_one_is_said(code: str, right: bool) -> None
         assert (refused("profile", regime) == "") is right
 
 
-def test_what_is_signed_needs_a_signature() -> None:
+def test_a_signed_assurance_needs_a_signature() -> None:
     document = declared.whole()
     document["attestations"][0]["assurance"] = "third-party"
     assert "'signature' is a required property" in wrong("declarations", document)
@@ -347,7 +347,7 @@ def test_what_is_signed_needs_a_signature() -> None:
 
 
 @pytest.mark.parametrize("test", TESTS)
-def test_a_test_takes_no_arguments_of_another(test: str) -> None:
+def test_a_test_accepts_no_arguments_of_another(test: str) -> None:
     document = profile()
     (condition,) = [each for each in document["rules"][0]["when"] if each.get("test") == test] or document["rules"][0][
         "require"

@@ -1,4 +1,4 @@
-"""The network in two blocs, on one small enough to reckon by hand, and against the routes one by one."""
+"""Blocs of a network small enough to calculate by hand, and compared with single routes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from sycee.core.errors import UsageError
 
 
 def bloc(name: str, home: str, listed: str) -> tuple[Any, Any]:
-    """A regime of one state that keeps a carrier out."""
+    """Return a regime of one state that excludes a carrier."""
     require = condition("operator", "none-listed", list=f"{name}-list")
     touches = [touch("flow", "from.state", "any-in", values=[home]), touch("flow", "to.state", "any-in", values=[home])]
     return profile(rule("edge", require), id=name, touches=touches), listing(row(listed), id=f"{name}-list")
 
 
 def declared(**more: Any) -> Network:
-    """East, west and between, in a row. West keeps out the cheap carrier, and east the only one beside it."""
+    """Return east, between and west in a row. West excludes the cheap carrier, and east the only other one."""
     places = {f"place_{name}": facility(state=state) for name, state in (("west", "WW"), ("mid", "MM"), ("east", "EE"))}
     parties = {
         name: participant(state=state, gateway=f"place-{name}")
@@ -63,18 +63,18 @@ def made() -> Split:
     return split(router(), "western", "eastern")
 
 
-def test_each_stands_where_a_payment_with_itself_is_touched() -> None:
+def test_the_bloc_is_that_of_a_payment_with_itself() -> None:
     assert made().blocs == {"west": Bloc.FIRST, "mid": Bloc.BETWEEN, "east": Bloc.SECOND}
     assert made().members(Bloc.BETWEEN) == ("mid",)
 
 
-def test_a_bloc_can_be_told_by_its_states() -> None:
+def test_a_bloc_can_be_defined_by_states() -> None:
     asked = router(abroad=participant(organisation="red", state="MM"))
     found = split(asked, "western", "eastern", states={"western": {"MM"}, "eastern": {"EE", "RR"}})
     assert found.blocs == {"west": Bloc.BETWEEN, "mid": Bloc.FIRST, "east": Bloc.SECOND, "abroad": Bloc.BOTH}
 
 
-def test_who_can_still_pay_whom_and_at_what_cost() -> None:
+def test_possible_payments_and_their_costs() -> None:
     payments = made().payments
     assert payments["west", "mid"] == Payment("west", "mid", free=1, first=4, second=1, together=4)
     assert payments["mid", "east"] == Payment("mid", "east", free=2, first=2, second=2, together=2)
@@ -82,7 +82,7 @@ def test_who_can_still_pay_whom_and_at_what_cost() -> None:
     assert len(payments) == 6
 
 
-def test_what_the_two_cost_is_added_up() -> None:
+def test_the_summary_adds_up_both_regimes() -> None:
     found = made()
     across = found.summary(Bloc.FIRST, Bloc.SECOND)
     assert (across.pairs, across.connected) == (1, 1)
@@ -90,7 +90,7 @@ def test_what_the_two_cost_is_added_up() -> None:
     whole = found.summary()
     assert (whole.pairs, whole.connected, whole.together) == (6, 6, Effect(lost=2, dearer=2, extra=6))
     assert sum(each.pairs for each in found.summaries) == 6
-    assert all(each.source is not each.target for each in found.summaries)  # nobody pays itself
+    assert all(each.source is not each.target for each in found.summaries)  # no participant pays itself
 
 
 def test_each_cost_is_that_of_the_route() -> None:
@@ -103,7 +103,7 @@ def test_each_cost_is_that_of_the_route() -> None:
             assert cost == (None if isinstance(answer, NearestMiss) else answer.cost)
 
 
-def test_a_payment_says_what_its_participants_declare_and_no_more() -> None:
+def test_a_standard_payment_has_only_declared_facts() -> None:
     asked = router(bare=participant())
     flow = payment(asked, "west", "east")
     assert flow.facts["subject_states"].value == ("WW", "EE")
@@ -117,19 +117,19 @@ def test_a_payment_says_what_its_participants_declare_and_no_more() -> None:
     assert found.payments["west", "bare"] == Payment("west", "bare", None, None, None, None)
 
 
-def test_further_facts_are_those_of_every_payment() -> None:
+def test_additional_facts_are_part_of_every_payment() -> None:
     flow = payment(router(), "west", "mid", {"purpose": Fact("support"), "currency": Fact("WWD")})
     assert (flow.facts["purpose"].value, flow.facts["currency"].value) == ("support", "WWD")
 
 
-def test_two_blocs_are_two_profiles_in_effect() -> None:
+def test_blocs_need_two_profiles_in_effect() -> None:
     with pytest.raises(UsageError, match="both blocs have the profile western"):
         split(router(), "western", "western")
     with pytest.raises(UsageError, match="no profile northern is in effect"):
         split(router(), "western", "northern")
 
 
-def test_progress_is_told_of_every_participant() -> None:
+def test_progress_is_reported_for_every_participant() -> None:
     told: list[tuple[int, int]] = []
     split(router(), "western", "eastern", progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
