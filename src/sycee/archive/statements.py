@@ -184,7 +184,13 @@ def _read(
         row = _row(state, account)
         kind, currency = AccountKind(int(state.accounts["kind"][row])), int(state.accounts["currency"][row])
         zone = state.zones[currency]
-        basis = basis_of(source, state, with_state_digest=with_state_digest)
+        basis = Basis(
+            ledger_id=source.ledger_id,
+            frame=state.sequence,
+            time_ns=int(state.frame_times[state.sequence]),
+            movement_digest=state.movement_digest,
+            state_digest=state.digest() if with_state_digest else b"",
+        )
         # The period's frames: first ≤ frame < end.
         first = 1 if period.from_ns is None else history_copy.frame_before(state, period.from_ns) + 1
         end = state.sequence + 1 if period.until_ns is None else history_copy.frame_before(state, period.until_ns) + 1
@@ -192,17 +198,6 @@ def _read(
     rows = np.ascontiguousarray(rows[rows["frame"] < end][::-1])
     packets = packets_of(source, row, first, end) if with_packets else []
     return Statement(account, kind, currency, zone, period, opening, rows, basis, tuple(packets))
-
-
-def basis_of(source: StateReader, state: LedgerState, *, with_state_digest: bool = False) -> Basis:
-    """Return the position of a state that is being read."""
-    return Basis(
-        ledger_id=source.ledger_id,
-        frame=state.sequence,
-        time_ns=int(state.frame_times[state.sequence]),
-        movement_digest=state.movement_digest,
-        state_digest=state.digest() if with_state_digest else b"",
-    )
 
 
 def _zone(ledger: Source, account: int) -> str:

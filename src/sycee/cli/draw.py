@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
 from sycee.cli.parameters import AsJson
-from sycee.cli.terminal import console, show
+from sycee.cli.terminal import console, progress, show
 from sycee.core import json_documents
 from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from sycee.programmes.draw import Check, Verification
-    from sycee.programmes.sha256 import Progress
 
 Folder: TypeAlias = Annotated[Path, Parameter(help="The folder with the published files of a draw.")]
 RECEIPT_BYTES_MAX: Final = 1 << 16
@@ -45,14 +42,14 @@ def verify(
     expected = None if announced is None else _hexadecimal(announced, "--announced")
     names = (draw_files.ENTRIES, draw_files.BEACON, draw_files.TICKETS, draw_files.WINNERS)
     folder = _with_files(folder, *names)
-    with _progress("recomputing") as progress:
-        result = draw.verify(folder, announced=expected, progress=progress)
+    with progress("recomputing", "hashes") as report:
+        result = draw.verify(folder, announced=expected, progress=report)
     if json_:
         _print_json(_verification_json(result))
     else:
         _print_checks(f"Draw in {folder}", result.checks)
         show(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}")
-        show(*map(printable, _beacon_lines(result)), _verdict(result))
+        show(*_beacon_lines(result), _verdict(result))
     result.require()
 
 
@@ -176,16 +173,6 @@ def _read_receipt(path: Path) -> tuple[int, int, bytes]:
     return int(texts["document"]), int(texts["phone"]), _hexadecimal(texts["salt"], f"{path}: salt")
 
 
-@contextmanager
-def _progress(title: str) -> Iterator[Progress]:
-    """Show a bar on stderr while the block runs."""
-    from sycee.core import progress_bar
-
-    with progress_bar.new(console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, unit="hashes")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _as_rows(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
     return [{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks]
 
@@ -194,7 +181,7 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    show(printable(title), style="bold")
+    show(title, style="bold")
     table = Table("check", "")
     table.add_column("finding", overflow="fold")  # a digest cut short proves nothing
     marks = {True: "[green]ok[/]", False: "[bold red]FAILED[/]", None: "[yellow]open[/]"}

@@ -9,10 +9,10 @@ from cyclopts import Parameter
 
 from sycee.cli.ledgers import replay
 from sycee.cli.parameters import AsJson, LedgerFolder
-from sycee.cli.terminal import console, show, show_json
+from sycee.cli.terminal import console, progress, show, show_json
 
 if TYPE_CHECKING:
-    from sycee.archive.export import ExportResult, ExportSession
+    from sycee.archive.export import ExportResult
 
 
 def export(
@@ -39,21 +39,14 @@ def export(
     ledger = replay(folder)
     try:
         with ExportSession(ledger, to or folder / DEFAULT_FOLDER) as session:
-            result = _advance(session)
+            with progress("exporting", "rows", transient=False) as report:
+                result = session.advance(progress=report)
             with console(stderr=True).status("comparing the archive with the ledger"):
                 proved = check(ledger, result.folder)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the archive is whole; the same command continues from here") from None
     _show(result, proved, json_=json_)
     return 0
-
-
-def _advance(session: ExportSession) -> ExportResult:
-    from sycee.core import progress_bar
-
-    with progress_bar.new(console(stderr=True)) as bar:
-        task = bar.add_task("exporting", total=None, unit="rows")
-        return session.advance(progress=lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _show(result: ExportResult, proved: tuple[str, ...], *, json_: bool) -> None:

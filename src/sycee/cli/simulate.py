@@ -58,7 +58,7 @@ def _show(report: Report) -> None:
             show(f"{title}:", style="bold")
         show(*(f"{count:>12,}  {name}" for name, count in sorted(numbers.items())))
     if report.failure is not None:
-        show(report.failure.text(), style="red")
+        show(*report.failure.text().splitlines(), style="red")
         return
     last = report.seed + max(0, report.histories - 1)
     seeds = f"seeds {report.seed} to {last}" if report.histories > 1 else f"seed {report.seed}"

@@ -7,11 +7,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sycee.core.errors import UnavailableError
+from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,15 +39,15 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(*lines: str, style: str | None = None) -> None:
-    """Print lines of text to stdout, without markup and without wrapping."""
+    """Print lines of text to stdout, without markup and without wrapping; escape unprintable characters."""
     for line in lines:
-        console().print(line, style=style, markup=False, soft_wrap=True)
+        console().print(printable(line), style=style, markup=False, soft_wrap=True)
 
 
 def note(*lines: str) -> None:
-    """Print lines of text to stderr, without markup and without wrapping."""
+    """Print lines of text to stderr, without markup and without wrapping; escape unprintable characters."""
     for line in lines:
-        console(stderr=True).print(line, markup=False, soft_wrap=True)
+        console(stderr=True).print(printable(line), markup=False, soft_wrap=True)
 
 
 def show_json(members: Mapping[str, Any]) -> None:
@@ -78,6 +80,16 @@ def print_table(table: Table) -> None:
         terminal.print(table)
     # Rich pads the last column to its width.
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+@contextmanager
+def progress(title: str, unit: str = "", *, transient: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on stderr while a block runs; yield a function of the numbers done and in total."""
+    from sycee.core import progress_bar
+
+    with progress_bar.new(console(stderr=True), transient=transient) as bar:
+        task = bar.add_task(title, total=None, unit=unit)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def prepare_streams() -> None:
