@@ -8,7 +8,7 @@ caller, a file or the machine broke a rule. `hint` names the next step, `exit_co
     ├── Refused           exit 1   the ledger refused what the caller needs; carries the code
     ├── IntegrityError    exit 3   bytes or figures do not prove what they should
     │   ├── JournalDamaged         acknowledged bytes are damaged; names file and place
-    │   └── TailInDoubt            the last group may or may not have been acknowledged: a person decides
+    │   └── TailInDoubt            the last frame may or may not have been acknowledged: a person decides
     └── UnavailableError  exit 4   the folder is in use, the disk refuses, or the ledger stopped after a failed write
 """
 

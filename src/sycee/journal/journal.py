@@ -142,7 +142,7 @@ class Journal:
     def open(cls, disk: Disk, *, cut_tail: bool = False, read_only: bool = False) -> Journal:
         """Open an existing journal; iterate over `recover` to its end next.
 
-        `cut_tail` gives up a last group in doubt. `read_only` locks and changes nothing; if another process is writing,
+        `cut_tail` gives up a last frame in doubt. `read_only` locks and changes nothing; if another process is writing,
         the end may look incomplete. Raises UsageError if no journal exists, UnavailableError if another process owns
         it, JournalDamaged if the first segment's header is invalid.
         """
@@ -180,7 +180,7 @@ class Journal:
 
         With `after`, only the headers of the segments before the anchor's are checked, and its own from the beginning.
         `anchors` are further durable frames. Raises JournalDamaged for damage in acknowledged frames, and if the
-        journal ends before an anchor or has another frame in its place; TailInDoubt if the last group may have been
+        journal ends before an anchor or has another frame in its place; TailInDoubt if the last frame may have been
         acknowledged. Before an error nothing is changed, and the folder is released. With `cut_tail` and `give_up`, the
         frame that is cut may be one of `anchors`; `give_up(sequence)` is called before. `findings` lists cuts and
         repairs.

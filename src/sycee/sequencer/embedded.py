@@ -95,11 +95,11 @@ class Ledger(MoneyOperations[Result]):
         - `operations_max`, `bytes_max`: callers wait while this many operations, or bytes of operations, have no
           result.
         - `signature_workers`: processes that verify signatures, at most one per processor; 0: this process verifies.
-        - `cut_tail`: discard a last group of frames that is complete but invalid (see TailInDoubt).
+        - `cut_tail`: discard a last frame in doubt (see TailInDoubt).
 
         Raises UsageError if `create` is False and `folder` holds no ledger; UnavailableError if another process has the
         folder open, a newer release wrote it or the disk refuses; JournalDamaged if acknowledged bytes are damaged or
-        missing; TailInDoubt if only a person can decide about the last group. `findings` lists each repair.
+        missing; TailInDoubt if only a person can decide about the last frame. `findings` lists each repair.
         """
         if clock is not None and not isinstance(clock, Clock):
             raise UsageError(

@@ -50,7 +50,7 @@ def restore(
     """Copy the ledger in the folder `source` into `target`, which is empty or does not exist, and begin a new epoch.
 
     `source` is not changed and may be read-only. Only its journal is copied: snapshots can be written again, and other
-    files are not part of the ledger. `cut_tail` discards a last group in doubt; `progress` is called with the number of
+    files are not part of the ledger. `cut_tail` discards a last frame in doubt; `progress` is called with the number of
     frames read so far.
 
     Raises UsageError if `source` holds no ledger or `target` is not empty; JournalDamaged, TailInDoubt or
