@@ -1,22 +1,27 @@
-"""Output of `sycee compliance`: texts of hostile files, streams that cannot print them, and files that are no files."""
+"""Output of `sycee compliance`: hostile texts, streams that cannot encode, and special output files."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 import pytest
+from tests.cli.calling import start
 from tests.cli.test_compliance import BANKS, TERMS
 
-from sycee import data
+from sycee import cli, data
 from sycee.core.keys import SigningKey
 
 HOSTILE: Final = r"\u001b[31mRED\u009b31m\u202e\r\n\u0007深圳"
-# All that a terminal may obey, but for the ends of lines.
+# Characters that a terminal obeys, except line ends.
 COMMANDS_TERMINAL: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 LIST: Final = f"""
@@ -39,7 +44,7 @@ source = "text"
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> dict[str, Path]:
-    """Declarations, a profile, a list and a case with control characters in every text that may hold them."""
+    """Return declarations, a profile, a list and a case with control characters in every free text."""
     banks = BANKS.replace("EXAMINER", SigningKey.derive(bytes(32)).public.key.hex())
     banks = banks.replace('title = "Two banks"', f'title = "{HOSTILE}"').replace("their own word", HOSTILE)
     banks = banks.replace('id = "first-bank"', f'id = "first-bank"\nname = "{HOSTILE}"\norganisation = "examiner"')
@@ -113,6 +118,38 @@ def test_no_error_commands_the_terminal(sycee: Any, tmp_path: Path) -> None:
     said = sycee("compliance", "check", wrong)
     assert said.code == 2
     assert COMMANDS_TERMINAL.search(said.err) is None
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in IDS_ONLY])
+def test_a_stdout_that_cannot_encode_gets_escapes(
+    monkeypatch: pytest.MonkeyPatch, hostile: dict[str, Path], command: str
+) -> None:
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding="ascii"))
+    assert cli.main(["compliance", *words(command, hostile)]) in (0, 1, 3)
+    out = content.getvalue().decode("ascii")
+    if "json" in command or "sarif" in command:
+        assert "深圳" in json.dumps(json.loads(out), ensure_ascii=False)
+    elif "junit" in command:
+        assert "深圳" in ET.tostring(ET.fromstring(out), encoding="unicode")  # noqa: S314 - our own
+    else:
+        assert r"\u6df1\u5733" in out
+
+
+def test_an_ascii_terminal_gets_escapes(hostile: dict[str, Path]) -> None:
+    process = start("compliance", *words("check text", hostile), PYTHONIOENCODING="ascii")
+    out, err = process.communicate()
+    assert (process.returncode, err) == (1, "")
+    assert r"\u6df1\u5733" in out
+
+
+@pytest.mark.parametrize("command", ["check text", "check json", "explain", "routes", "split", "diff", "test"])
+def test_a_closed_stdout_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hostile: dict[str, Path], command: str
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["compliance", *words(command, hostile)]) == 4
+    assert capsys.readouterr().err.startswith("error: stdout is closed\nhint: ")
 
 
 # --- output files ---

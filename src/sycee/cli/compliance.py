@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import compliance_routes, console
+from sycee.cli import compliance_routes
 from sycee.cli.compliance_options import (
     DEFAULT_INPUTS,
     STOPPED,
-    AsJson,
     Inputs,
     NetworkPath,
     columns,
@@ -23,6 +22,8 @@ from sycee.cli.compliance_options import (
     print_json,
     progress,
 )
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import note
 from sycee.core import typos
 from sycee.core.errors import UsageError
 
@@ -80,7 +81,7 @@ def check(
         print(report, end="")
     else:
         write_file(output, report.encode())
-        console(stderr=True).print(f"{judged.headline} Written to {output}", markup=False, soft_wrap=True)
+        note(f"{judged.headline} Written to {output}")
     return STOPPED if judged.report.stops else 0
 
 

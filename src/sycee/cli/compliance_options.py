@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli import console
+from sycee.cli.terminal import console
 from sycee.core import output_files
 from sycee.core.errors import UsageError
 
@@ -28,7 +28,6 @@ Lists: TypeAlias = Annotated[
     Parameter(name="--list", help="A list file; it replaces a shipped list with the same id. May be repeated."),
 ]
 At: TypeAlias = Annotated[str | None, Parameter(help="The day judged, such as 2020-12-01 [default: the network's].")]
-AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", help="Print one JSON object to stdout.")]
 NetworkPath: TypeAlias = Annotated[Path, Parameter(help="A folder of declarations, or one file.")]
 
 

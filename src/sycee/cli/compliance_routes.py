@@ -7,11 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli import console
 from sycee.cli.compliance_options import (
     DEFAULT_INPUTS,
     STOPPED,
-    AsJson,
     At,
     Inputs,
     Lists,
@@ -20,6 +18,8 @@ from sycee.cli.compliance_options import (
     print_json,
     progress,
 )
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import console
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
 
