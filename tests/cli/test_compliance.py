@@ -1,4 +1,4 @@
-"""`sycee compliance`: on the example of two regimes, and on a network of two banks."""
+"""`sycee compliance` on the example of two regimes and on a network of two banks."""
 
 from __future__ import annotations
 
@@ -112,15 +112,15 @@ def changed(path: Path, old: str, new: str, name: str = "changed.toml") -> Path:
     return other
 
 
-def leaving(banks: Path) -> Path:
-    """The same banks, where customers of both can leave."""
+def with_exit_terms(banks: Path) -> Path:
+    """Return the same banks; customers of both can leave."""
     return changed(banks, 'gateway = "hub-aa"\n', 'gateway = "hub-aa"\nexit_terms = true\n', "leaving.toml")
 
 
 # --- check ---
 
 
-def test_check_says_what_stops_and_exits_with_one(sycee: Any, banks: Path, terms: Path) -> None:
+def test_check_shows_findings_that_stop_and_exits_with_one(sycee: Any, banks: Path, terms: Path) -> None:
     said = sycee("compliance", "check", banks, "--profile", terms)
     assert said.code == 1
     assert said.err == ""
@@ -138,15 +138,15 @@ def test_check_says_what_stops_and_exits_with_one(sycee: Any, banks: Path, terms
     assert "      missing: first-bank.exit_terms" in lines
 
 
-def test_check_exits_with_nought_where_nothing_stops(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "check", leaving(banks), "--profile", terms)
+def test_check_exits_with_zero_if_nothing_stops(sycee: Any, banks: Path, terms: Path) -> None:
+    said = sycee("compliance", "check", with_exit_terms(banks), "--profile", terms)
     assert said.code == 0
     assert "Meets profile terms version 2 on declared facts as of 2026-01-31 (enforced)." in said.out
     assert "PASS: terms/exit" not in said.out
-    assert "PASS: terms/exit" in sycee("compliance", "check", leaving(banks), "--profile", terms, "--all").out
+    assert "PASS: terms/exit" in sycee("compliance", "check", with_exit_terms(banks), "--profile", terms, "--all").out
 
 
-def test_check_puts_files_together(sycee: Any, banks: Path, terms: Path) -> None:
+def test_check_joins_files(sycee: Any, banks: Path, terms: Path) -> None:
     more = banks.with_name("more.toml")
     more.write_text('[[participants]]\nid = "third-bank"\nexit_terms = false\n', encoding="utf-8")
     said = sycee("compliance", "check", banks, more, "--profile", terms)
@@ -159,12 +159,12 @@ def test_check_judges_as_of_any_day(sycee: Any, banks: Path, terms: Path) -> Non
     assert "Profile terms version 2 is not in effect on 2019-12-31." in said.out
 
 
-def test_check_takes_all_that_is_shipped_without_a_profile(sycee: Any, banks: Path) -> None:
+def test_check_uses_all_shipped_profiles_by_default(sycee: Any, banks: Path) -> None:
     names = {each["id"] for each in sycee("compliance", "check", banks, "--json").json()["profiles"]}
     assert {"clean-network-2020", "data-security-initiative-2020", "rbi-payment-data-2018"} <= names
 
 
-def test_check_writes_every_form(sycee: Any, tmp_path: Path) -> None:
+def test_check_writes_every_format(sycee: Any, tmp_path: Path) -> None:
     seen = {}
     for form in ("text", "json", "sarif", "junit", "html"):
         path = tmp_path / f"report.{form}"
@@ -179,7 +179,7 @@ def test_check_writes_every_form(sycee: Any, tmp_path: Path) -> None:
     assert all(report.digest in seen[form] for form in seen)
 
 
-def test_check_prints_a_form_too(sycee: Any, banks: Path, terms: Path) -> None:
+def test_check_prints_a_format_too(sycee: Any, banks: Path, terms: Path) -> None:
     said = sycee("compliance", "check", banks, "--profile", terms, "--format", "junit")
     assert ET.fromstring(said.out).get("failures") == "1"  # noqa: S314 - our own
     assert sycee("compliance", "check", banks, "--profile", terms, "--json").json()["stops"] == 1
@@ -233,9 +233,7 @@ def test_usage(sycee: Any, banks: Path, words: list[str], says: str) -> None:
 @pytest.mark.parametrize(
     "place", ["banks.toml", "folder/../terms.toml", "folder/part.toml", "folder/new.toml", "same.toml"]
 )
-def test_nothing_that_is_read_is_overwritten(
-    sycee: Any, banks: Path, terms: Path, option: str, place: str, tmp_path: Path
-) -> None:
+def test_no_input_is_overwritten(sycee: Any, banks: Path, terms: Path, option: str, place: str, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     part = folder / "part.toml"
@@ -256,7 +254,7 @@ def test_a_report_and_its_picture_are_two_files(sycee: Any, banks: Path, terms: 
     assert not file.exists()
 
 
-def test_routes_overwrites_nothing_that_is_read(sycee: Any, banks: Path) -> None:
+def test_routes_overwrites_no_input(sycee: Any, banks: Path) -> None:
     said = sycee("compliance", "routes", banks, "--flow", "wages", "--picture", banks)
     assert said.code == 2
     assert "--picture" in said.err
@@ -273,11 +271,11 @@ def test_a_list_that_is_not_there_can_be_given(sycee: Any, banks: Path, terms: P
 
 def test_a_byte_order_mark_is_no_error(sycee: Any, banks: Path, terms: Path) -> None:
     banks.write_text(banks.read_text(encoding="utf-8"), encoding="utf-8-sig")
-    assert sycee("compliance", "check", leaving(banks), "--profile", terms).code == 0
+    assert sycee("compliance", "check", with_exit_terms(banks), "--profile", terms).code == 0
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_lines_are_as_long_as_the_terminal_is_wide(
+def test_lines_are_wrapped_at_the_width_of_the_terminal(
     sycee: Any, monkeypatch: pytest.MonkeyPatch, columns: int, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -306,19 +304,19 @@ def test_lines_are_as_long_as_the_terminal_is_wide(
         ("wages @ line", "no rule judged line on the path of wages"),
     ],
 )
-def test_explain_of_what_no_rule_is_about(sycee: Any, banks: Path, terms: Path, subject: str, says: str) -> None:
+def test_explain_of_a_subject_without_rules(sycee: Any, banks: Path, terms: Path, subject: str, says: str) -> None:
     said = sycee("compliance", "explain", banks, subject, "--profile", terms)
     assert (said.code, said.out) == (2, "")
     assert says in said.err
 
 
-def test_explain_knows_what_was_meant_on_a_path(sycee: Any) -> None:
+def test_explain_suggests_a_subject_on_a_path(sycee: Any) -> None:
     said = sycee("compliance", "explain", EXAMPLE, "elm-to-nairobi @ ke-exchang", *BOTH)
     assert said.code == 2
     assert 'did you mean "elm-to-nairobi @ ke-exchange"?' in said.err
 
 
-def test_explain_tells_the_chain_the_row_and_what_would_change_it(sycee: Any) -> None:
+def test_explain_shows_the_chain_the_row_and_the_remedy(sycee: Any) -> None:
     said = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", "carrier", *BOTH)
     assert said.code == 1
     told = " ".join(said.out.split())
@@ -334,7 +332,7 @@ def test_explain_tells_the_chain_the_row_and_what_would_change_it(sycee: Any) ->
     assert "(read second-hand)" in " ".join(other.out.split())
 
 
-def test_explain_tells_of_all_rules_what_applies_first(sycee: Any) -> None:
+def test_explain_shows_findings_that_apply_first(sycee: Any) -> None:
     said = sycee("compliance", "explain", EXAMPLE, "cedar-savings", *BOTH)
     assert said.code == 1
     verdicts = [
@@ -343,7 +341,7 @@ def test_explain_tells_of_all_rules_what_applies_first(sycee: Any) -> None:
     assert verdicts == ["CONFLICT, stops", "ATTESTED", "ATTESTED", "ATTESTED", "PASS", "PASS"]
 
 
-def test_explain_knows_what_lies_on_a_path(sycee: Any) -> None:
+def test_explain_of_a_subject_on_a_path(sycee: Any) -> None:
     words = ("compliance", "explain", EXAMPLE, "elm-to-nairobi @ ke-exchange", "path-places", *BOTH)
     found = sycee(*words, "--json").json()["findings"]
     assert [each["verdict"] for each in found] == ["fail"]
@@ -381,7 +379,7 @@ def test_routes_of_the_pair(sycee: Any, tmp_path: Path) -> None:
 def test_routes_between_two(sycee: Any) -> None:
     asked = ("--purpose", "payment", "--class", "payment", "--subject-state", "GB", "--origin", "GB")
     said = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", *asked, *BOTH, "--json")
-    assert said.code == 1  # its legal bases and who reads it were not said
+    assert said.code == 1  # its legal bases and its readers were not given
     assert said.json()["free"]["route"]
     assert "asked.accessors" in said.json()["together"]["missing"]
 
@@ -396,7 +394,7 @@ def test_routes_names_the_option_that_is_wrong(sycee: Any, option: str, value: s
     assert "the payment" not in said.err.splitlines()[0]
 
 
-def test_routes_under_a_pledge_that_is_to_stop(sycee: Any, banks: Path, terms: Path) -> None:
+def test_routes_under_an_enforced_pledge(sycee: Any, banks: Path, terms: Path) -> None:
     pledge = changed(terms, 'status = "law"', 'status = "pledge"')
     words = ("compliance", "routes", banks, "--flow", "wages", "--profile", pledge)
     assert sycee(*words).code == 0
@@ -408,7 +406,7 @@ def test_routes_under_a_pledge_that_is_to_stop(sycee: Any, banks: Path, terms: P
 # --- split ---
 
 
-def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
+def test_split_shows_who_can_still_pay_whom(sycee: Any) -> None:
     words = ("compliance", "split", EXAMPLE, "clean-network-2020", "data-security-initiative-2020")
     said = sycee(*words)
     assert said.code == 0
@@ -433,12 +431,12 @@ def test_split_tells_who_can_still_pay_whom(sycee: Any) -> None:
 
 
 def test_diff_of_declarations(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "diff", banks, "--to-network", leaving(banks), "--profile", terms)
+    said = sycee("compliance", "diff", banks, "--to-network", with_exit_terms(banks), "--profile", terms)
     assert said.code == 0
     assert "1 finding differs: 0 stop now, 1 stopped before." in said.out
     told = " ".join(said.out.split())
     assert "stopped before: terms/exit on first-bank: unknown (enforced) -> pass (enforced)" in told
-    back = sycee("compliance", "diff", leaving(banks), "--to-network", banks, "--profile", terms, "--json")
+    back = sycee("compliance", "diff", with_exit_terms(banks), "--to-network", banks, "--profile", terms, "--json")
     assert back.code == 1
     assert back.json()["stops_now"] == 1
     assert back.json()["changes"][0]["after"] == "unknown"
@@ -486,7 +484,7 @@ def test_all_shipped_cases_hold(sycee: Any) -> None:
     assert all(each["problems"] == [] for case in cases for each in case["expectations"])
 
 
-def test_a_case_that_comes_out_otherwise_is_told(sycee: Any, tmp_path: Path) -> None:
+def test_a_case_with_another_verdict_is_shown(sycee: Any, tmp_path: Path) -> None:
     from sycee import data
 
     case = tmp_path / "data-security-links.toml"
@@ -499,7 +497,7 @@ def test_a_case_that_comes_out_otherwise_is_told(sycee: Any, tmp_path: Path) -> 
     assert "1 of 6 expectations do not hold" in said.err
 
 
-def test_a_folder_is_looked_through_for_cases(sycee: Any, terms: Path, tmp_path: Path) -> None:
+def test_a_folder_is_searched_for_cases(sycee: Any, terms: Path, tmp_path: Path) -> None:
     from sycee import data
 
     folder = tmp_path / "cases"
@@ -526,7 +524,7 @@ def test_a_folder_is_looked_through_for_cases(sycee: Any, terms: Path, tmp_path:
 # --- attest ---
 
 
-def test_attest_signs_what_the_declarations_then_hold(sycee: Any, banks: Path, terms: Path, tmp_path: Path) -> None:
+def test_attest_signs_a_table_for_the_declarations(sycee: Any, banks: Path, terms: Path, tmp_path: Path) -> None:
     key = tmp_path / "examiner.pem"
     SigningKey.derive(bytes(32)).save(key)
     words = (
@@ -560,7 +558,7 @@ def test_attest_by_another_key_is_refused(sycee: Any, banks: Path, tmp_path: Pat
     assert (said.code, said.out) == (2, "")
 
 
-def test_attest_by_nobody_is_refused(sycee: Any, banks: Path, tmp_path: Path) -> None:
+def test_attest_by_an_undeclared_organisation_is_refused(sycee: Any, banks: Path, tmp_path: Path) -> None:
     key = tmp_path / "examiner.pem"
     SigningKey.derive(bytes(32)).save(key)
     said = sycee("compliance", "attest", banks, "second-bank", "--by", "exmainer", "--key", key, "--topic", "t")

@@ -1,4 +1,4 @@
-"""The picture of a network: the same each time, texts that do not overlap, a route that is drawn strongly."""
+"""The picture of a network: deterministic, without overlapping texts, with a thick route."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "two-regimes
 SVG: Final = "{http://www.w3.org/2000/svg}"
 ROUTE: Final = ("us-gateway-1-line", "us-landing-line", "tropic-west-us-br", "br-landing-line", "br-gateway-1-line")
 
-# In a browser: boxes of all texts of a drawing, and the pairs that overlap.
+# JavaScript: return the pairs of texts of a drawing whose boxes overlap.
 OVERLAPS: Final = """() => {
   const boxes = [...document.querySelectorAll('svg.network text')].filter(t => t.textContent.trim())
     .map(t => ({text: t.textContent, box: t.getBoundingClientRect()}));
@@ -123,7 +123,7 @@ def test_boxes_do_not_touch(judged: JudgedNetwork) -> None:
             assert above.y + above.height + layout.GAP == pytest.approx(below.y)
 
 
-def test_what_is_not_declared_has_a_place_too() -> None:
+def test_undeclared_states_and_gateways_are_drawn() -> None:
     network = build.network(
         hub=build.facility(),
         stray=build.participant(state="AA", gateway="elsewhere"),

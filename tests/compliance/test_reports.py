@@ -1,4 +1,4 @@
-"""Reports as text, JSON, SARIF, JUnit and HTML: of the example, and of findings with hostile words in them."""
+"""Reports as text, JSON, SARIF, JUnit and HTML, of the example and of findings with hostile texts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def finding(verdict: Verdict, force: Force = Force.ENFORCED, subject: str = "ban
 
 
 def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
-    """Findings of a regime with one rule on one bank, as if they had been judged."""
+    """Return findings of a regime with one rule on one bank, as if judged."""
     network = build.network(bank=build.participant(state="AA"))
     bank = replace(network.entities["bank"], place="banks of all/declared.toml:7")
     network = replace(network, entities={"bank": bank})
@@ -50,7 +50,7 @@ def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
     return JudgedNetwork(network, regimes, Report(network.digest, regimes.digest, DAY, findings))
 
 
-# --- in words ---
+# --- sentences ---
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
         ([], "profile regime version 1 applies to nothing here on declared facts as of …"),
     ],
 )
-def test_what_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
+def test_the_sentence_that_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
     (standing,) = made(*(finding(verdict) for verdict in verdicts)).profiles
     assert standing.sentence.startswith(says.rstrip("…"))
     assert {verdict: count for verdict, count in standing.counts.items() if count} == Counter(verdicts)
@@ -91,12 +91,12 @@ def test_a_regime_that_is_not_in_effect_says_so() -> None:
 
 
 def test_no_page_says_legal(judged: JudgedNetwork) -> None:
-    # The fields of a flow are `legal_bases`, and some regimes speak of a legal basis: those are theirs.
+    # `legal_bases` is a field of flows, and texts of some regimes have the words "legal basis".
     for said in (text.render(judged), html.render(judged), junit.render(judged)):
         assert not re.search(r"\b(?:is|are|was) (?:il)?legal\b", said)
 
 
-def test_what_stops_comes_first_and_of_that_the_worst() -> None:
+def test_findings_that_stop_come_first_the_worst_of_them_first() -> None:
     judged = made(
         finding(Verdict.FAIL, Force.ADVISED, "one"),
         finding(Verdict.UNKNOWN, subject="two"),
@@ -128,7 +128,7 @@ def test_values_for_people(value: Any, path: str, said: str | None) -> None:
 # --- text ---
 
 
-def test_text_tells_what_to_look_at_and_counts_the_rest(judged: JudgedNetwork) -> None:
+def test_text_shows_unmet_findings_and_counts_the_rest(judged: JudgedNetwork) -> None:
     said = text.render(judged)
     assert "tropic-east-us-br (segment, synthetic): Tropic East US–BR" in said
     assert "FAIL, stops: clean-network-2020/carrier" in said
@@ -148,7 +148,7 @@ def test_lines_of_text_are_short_but_for_names(judged: JudgedNetwork) -> None:
     assert long == []
 
 
-def test_evidence_is_told_once_and_its_source_below() -> None:
+def test_evidence_is_written_once_and_its_source_below() -> None:
     fact = Evidence("bank.state", "AA", "a form", DAY, Assurance.DECLARED, True)
     other = Evidence("bank.gateway", "hub", "a visit", None, Assurance.OBSERVED, False)
     lines = text.finding_lines(finding(Verdict.FAIL, evidence=(fact, fact, other)))
@@ -186,18 +186,18 @@ def test_a_changed_report_is_found(judged: JudgedNetwork) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"form": "other"}', "nothing"])
-def test_what_is_no_report_is_a_usage_error(content: str) -> None:
+def test_another_text_is_a_usage_error(content: str) -> None:
     with pytest.raises(UsageError):
         json_report.parse(content)
 
 
-def test_another_form_is_a_usage_error(judged: JudgedNetwork) -> None:
+def test_another_format_is_a_usage_error(judged: JudgedNetwork) -> None:
     members = json.loads(json_report.render(judged)) | {"form": "sycee.compliance.report.v0"}
     with pytest.raises(UsageError, match="v0"):
         json_report.parse(json.dumps(members))
 
 
-# --- SARIF: what the schema of SARIF 2.1.0 allows of the objects that we use, and what it and the standard require ---
+# --- SARIF: the part of the schema of SARIF 2.1.0 that we use, and requirements of the standard ---
 
 TEXT: Final = {"text": str}
 SARIF: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -258,7 +258,7 @@ def conforms(value: Any, shape: Any, where: str = "log") -> None:
         assert type(value) is shape, where
 
 
-def test_sarif_is_what_its_schema_allows(judged: JudgedNetwork) -> None:
+def test_sarif_conforms_to_its_schema(judged: JudgedNetwork) -> None:
     log = json.loads(sarif.render(judged))
     conforms(log, "log")
     assert log["version"] == "2.1.0"
@@ -271,7 +271,7 @@ def test_sarif_is_what_its_schema_allows(judged: JudgedNetwork) -> None:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
         assert result["kind"] in ("notApplicable", "pass", "fail", "review", "open", "informational")
         assert result["level"] in ("none", "note", "warning", "error")
-        # 3.27.10: only what fails has a level.
+        # 3.27.10: only a failure has a level.
         assert (result["kind"] == "fail") == (result["level"] != "none")
         prints.add(result["partialFingerprints"]["finding/v1"])
     assert len(prints) == len(run["results"])
@@ -312,7 +312,7 @@ def test_sarif_kind_and_level(verdict: Verdict, force: Force, kind: str, level: 
     assert uri == "banks%20of%20all/declared.toml"
 
 
-def test_sarif_leaves_out_what_does_not_apply_and_suppresses_what_is_waived() -> None:
+def test_sarif_omits_findings_that_do_not_apply_and_suppresses_waived_ones() -> None:
     waiver = Waiver("regime/rule", "bank", "head", "a reason", DAY, date(2027, 1, 1))
     judged = made(finding(Verdict.NOT_APPLICABLE), finding(Verdict.WAIVED, waiver=waiver))
     ((result,),) = (run["results"] for run in sarif.log(judged)["runs"])
@@ -328,7 +328,7 @@ def parsed(judged: JudgedNetwork) -> ET.Element:
     return ET.fromstring(junit.render(judged))  # noqa: S314 - our own
 
 
-def test_junit_counts_what_it_holds(judged: JudgedNetwork) -> None:
+def test_junit_counts_its_cases(judged: JudgedNetwork) -> None:
     root = parsed(judged)
     assert root.tag == "testsuites"
     assert int(root.get("failures", "")) == len(judged.report.stops)
@@ -365,7 +365,7 @@ def test_junit_outcomes(verdict: Verdict, force: Force, child: str | None) -> No
     assert (case.get("file"), case.get("line")) == ("banks of all/declared.toml", "7")
 
 
-# --- hostile words, in all of them ---
+# --- hostile texts, in all formats ---
 
 
 def hostile() -> JudgedNetwork:
@@ -387,7 +387,7 @@ def hostile() -> JudgedNetwork:
     return replace(judged, network=replace(judged.network, title=HOSTILE, entities={"bank": bank}))
 
 
-def test_hostile_words_are_words() -> None:
+def test_hostile_texts_are_text() -> None:
     judged = hostile()
     page = html.render(judged)
     assert "<script" not in page
@@ -401,8 +401,8 @@ def test_hostile_words_are_words() -> None:
 UNSEEN: Final = "RED\x1b[31m\x00\x9b\u202e\nPASS: all\u2028\ufffe"
 
 
-def test_characters_that_nobody_sees_are_escapes_on_every_page() -> None:
-    """A name may not command a terminal, forge a line, turn the direction of writing or break a document."""
+def test_unprintable_characters_are_escapes_in_every_format() -> None:
+    """A name must not command a terminal, forge a line, change the direction of writing or break a document."""
     about: dict[str, Any] = {"message": UNSEEN, "remedy": UNSEEN, "list_row": UNSEEN, "chain": (UNSEEN,)}
     about |= {"evidence": (Evidence("bank.state", UNSEEN, UNSEEN, DAY, holds=False),)}
     judged = made(finding(Verdict.FAIL, **about), title=UNSEEN, issuer=UNSEEN)
@@ -422,7 +422,7 @@ def test_characters_that_nobody_sees_are_escapes_on_every_page() -> None:
         ET.fromstring(pages[name])  # noqa: S314 - our own
 
 
-def test_of_very_many_the_worst_are_shown(judged: JudgedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_subjects_the_worst_are_shown(judged: JudgedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "SUBJECTS_MAX", 5)
     monkeypatch.setattr(html, "DRAWN_MAX", 100)
     page = html.render(judged)
@@ -437,7 +437,7 @@ def test_of_very_many_the_worst_are_shown(judged: JudgedNetwork, monkeypatch: py
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
-def test_the_page_asks_for_nothing_and_fits(judged: JudgedNetwork, tmp_path: Path, width: int, scheme: str) -> None:
+def test_the_page_requests_nothing_and_fits(judged: JudgedNetwork, tmp_path: Path, width: int, scheme: str) -> None:
     path = tmp_path / "report.html"
     path.write_text(html.render(judged), encoding="utf-8")
     with opened(path, width=width, scheme=scheme) as seen:
@@ -446,7 +446,7 @@ def test_the_page_asks_for_nothing_and_fits(judged: JudgedNetwork, tmp_path: Pat
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         assert seen.page.locator(".picture svg").count() == 1
         assert seen.page.locator("script").count() == 0
-        # Every link within the page leads somewhere.
+        # Every link within the page has a target.
         dead = seen.page.evaluate(
             "[...document.querySelectorAll('a[href^=\"#\"]')]"
             ".filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).map(a => a.hash)"

@@ -1,4 +1,4 @@
-"""A service on `where`: each test that asks for one runs once on every kind of database."""
+"""A service on `where`: each test that uses it runs once per kind of database."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from sycee.core.clock import SimulatedClock
 
 @pytest.fixture
 def desk(where: str, tmp_path: Path) -> Iterator[Desk]:
-    """A service with the world of `world` declared, its law and its pledge used, and nobody admitted."""
+    """Yield a service with the network of `world`, its law and its pledge, and no admission."""
     with opened(where) as engine:
         yield Desk.of(engine, where, tmp_path, SimulatedClock(NOON))

@@ -1,6 +1,6 @@
-"""What other processes do: act on a service and be killed in the middle, or act beside one another.
+"""Functions that other processes run: a call that is killed, and concurrent calls.
 
-Processes come from a server that has imported everything already, so that each costs little.
+A fork server has imported all modules, so a process starts fast.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _PROCESSES.set_forkserver_preload([__name__])
 
 
 def run(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
-    """Begin a process."""
+    """Start a process."""
     process = _PROCESSES.Process(target=work, args=arguments)
     process.start()
     return process
 
 
-# --- one that is killed ---
+# --- a killed process ---
 
 
 def _declare(compliance: Compliance, folder: Path) -> None:
@@ -80,7 +80,7 @@ ACTS = {
 
 
 def act_and_die(where: str, folder: Path, act: str, steps: int) -> None:
-    """Do something, and be killed before the step of this number: a statement, or a commit."""
+    """Run an act, and be killed before the step of this number: a statement or a commit."""
     with opened(where) as engine:
         compliance = Compliance(engine, SimulatedClock(NOON))
         _die_at(engine, steps)
@@ -100,11 +100,11 @@ def _die_at(engine: Engine, steps: int) -> None:
     event.listen(engine, "commit", step)
 
 
-# --- several beside one another ---
+# --- concurrent processes ---
 
 
 def act_many_times(where: str, folder: Path, name: str, times: int) -> None:
-    """Declare, waive, admit, ask and judge again, all of it often."""
+    """Declare, waive, admit, screen and rejudge many times."""
     with opened(where) as engine:
         compliance = Compliance(engine, SimulatedClock(NOON))
         for number in range(times):
@@ -117,8 +117,8 @@ def act_many_times(where: str, folder: Path, name: str, times: int) -> None:
             compliance.rejudge(by=name)
 
 
-def answer_at_once(where: str, results: Any) -> None:
-    """Answer the first appeal; tell whether it was still open."""
+def decide_appeal_at_once(where: str, results: Any) -> None:
+    """Decide the first appeal; put the result into the queue."""
     with opened(where) as engine:
         compliance = Compliance(engine, SimulatedClock(NOON))
         try:
@@ -129,12 +129,12 @@ def answer_at_once(where: str, results: Any) -> None:
 
 
 def queue() -> Any:
-    """What processes tell their results by."""
+    """Return a queue for the results of processes."""
     return _PROCESSES.Queue()
 
 
 def wait(processes: Sequence[multiprocessing.process.BaseProcess]) -> list[int | None]:
-    """How each of them ended."""
+    """Return the exit codes of processes."""
     for each in processes:
         each.join(timeout=300)
     return [each.exitcode for each in processes]

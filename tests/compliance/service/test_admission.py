@@ -1,4 +1,4 @@
-"""Who takes part: admitted, on conditions, refused; appeals; and everybody judged again."""
+"""Admission, conditions, refusal, appeals, and judging all applicants again."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.database.migrations import upgrade
 
 
-def everybody(desk: Desk) -> list[str]:
-    """Where each bank stands."""
+def outcomes(desk: Desk) -> list[str]:
+    """Return the status of each bank."""
     return [desk.compliance.admission_status(f"bank-{each}").outcome for each in "abc"]
 
 
@@ -28,7 +28,7 @@ def admit_all(desk: Desk) -> None:
 
 def test_admitted_and_refused(desk: Desk) -> None:
     admit_all(desk)
-    assert everybody(desk) == ["admit", "admit", "refuse"]
+    assert outcomes(desk) == ["admit", "admit", "refuse"]
     (kept,) = desk.compliance.admissions("bank-c")
     assert (kept.cause, kept.outcome, kept.who) == ("asked", "refuse", "admissions desk")
     assert kept.record["reason_code"] == "RR04"
@@ -37,14 +37,14 @@ def test_admitted_and_refused(desk: Desk) -> None:
     ]
 
 
-def test_what_is_not_known_is_refused_and_says_what_is_missing(desk: Desk) -> None:
+def test_an_unknown_fact_refuses_and_is_named(desk: Desk) -> None:
     desk.declare(("exit_terms = false\n", ""))
     admission = desk.compliance.admit("bank-c", by="desk")
     assert (admission.outcome, admission.reason_code) == ("refuse", "RR05")
     assert admission.missing == ("bank-c.exit_terms",)
 
 
-def test_a_pledge_alone_refuses_nobody(desk: Desk) -> None:
+def test_a_pledge_alone_refuses_no_participant(desk: Desk) -> None:
     admission = desk.compliance.admit("bank-a", by="desk")
     told = {each.rule: (each.verdict, each.force) for each in admission.findings}
     assert told["first-pledge/notice"] == ("fail", "advised")
@@ -93,8 +93,8 @@ NO_MORE = "{ apps = { as_of = 2026-01-01, expires = 2026-11-01 } }"
         ('organisation = "owner-b"', 'organisation = "firm"', ("firm.dispersed_bp", "firm.identifiers")),
     ],
 )
-def test_what_is_hidden_of_a_participant_refuses_it(desk: Desk, old: str, new: str, missing: tuple[str, ...]) -> None:
-    """Nobody passes a rule about apps by not saying which it has."""
+def test_an_undeclared_fact_refuses_a_participant(desk: Desk, old: str, new: str, missing: tuple[str, ...]) -> None:
+    """A participant cannot pass a rule about apps by not declaring them."""
     desk.add(PUBLISHER, SMALL)
     desk.declare(('[[participants]]\nid = "bank-a"', '[[participants]]\nid = "bank-a"\napps = []'), OFFERED, (old, new))
     made = desk.compliance.admit("bank-b", by="desk")
@@ -104,7 +104,7 @@ def test_what_is_hidden_of_a_participant_refuses_it(desk: Desk, old: str, new: s
     assert desk.compliance.replay(made.digest) == made
 
 
-def test_nobody_waives_what_nobody_declares(desk: Desk) -> None:
+def test_a_rule_about_an_undeclared_subject_cannot_be_waived(desk: Desk) -> None:
     desk.add(PUBLISHER)
     refused = desk.compliance.admit("bank-b", by="desk")
     assert refused.missing == ("bank-b.apps",)
@@ -113,7 +113,7 @@ def test_nobody_waives_what_nobody_declares(desk: Desk) -> None:
         desk.compliance.decide_appeal(number, granted=True, role="board", reason="so", until=NEXT_YEAR, by="eve")
 
 
-def test_who_is_no_participant(desk: Desk) -> None:
+def test_an_id_that_is_no_participant(desk: Desk) -> None:
     for name in ("bank-x", "hub-a"):
         with pytest.raises(UsageError, match=f"{name} is not a declared participant"):
             desk.compliance.admit(name, by="desk")
@@ -143,7 +143,7 @@ def test_judged_again_after_a_change_of_a_list(desk: Desk) -> None:
     assert desk.compliance.due()
     (change,) = desk.compliance.rejudge(by="night")
     assert change == Change("bank-b", "admit", "refuse", "first-law/owner", "bank-b", "pass", "fail")
-    assert everybody(desk) == ["admit", "refuse", "refuse"]
+    assert outcomes(desk) == ["admit", "refuse", "refuse"]
     assert [each.cause for each in desk.compliance.admissions("bank-b")] == ["asked", "judged-again"]
     last = desk.compliance.last_round()
     assert last is not None
@@ -158,13 +158,13 @@ def test_judged_again_after_a_change_of_declarations(desk: Desk) -> None:
     desk.declare(("vulnerability_notice_days = 90", "vulnerability_notice_days = 20"))
     (change,) = desk.compliance.rejudge(by="night")
     assert (change.rule, change.before, change.after) == ("first-pledge/notice", "fail (advised)", "pass (advised)")
-    assert everybody(desk)[0] == "admit"
+    assert outcomes(desk)[0] == "admit"
 
 
 def test_judged_again_after_a_change_of_a_profile(desk: Desk) -> None:
     admit_all(desk)
     law = desk.folder / "law.toml"
-    law.write_text(law.read_text().replace('"BB"', '"CC"'))  # it no longer applies to two of them
+    law.write_text(law.read_text().replace('"BB"', '"CC"'))  # the law no longer applies to two of them
     desk.use()
     changes = desk.compliance.rejudge(by="night")
     assert {(each.participant, each.rule, each.before, each.after) for each in changes} == {
@@ -175,7 +175,7 @@ def test_judged_again_after_a_change_of_a_profile(desk: Desk) -> None:
     }
 
 
-def test_who_was_refused_is_judged_again_too(desk: Desk) -> None:
+def test_a_refused_participant_is_judged_again_too(desk: Desk) -> None:
     desk.compliance.admit("bank-c", by="desk")
     desk.declare(("exit_terms = false", "exit_terms = true"))
     (change,) = desk.compliance.rejudge(by="night")
@@ -183,22 +183,22 @@ def test_who_was_refused_is_judged_again_too(desk: Desk) -> None:
     assert desk.compliance.admission_status("bank-c").outcome == "admit"
 
 
-def test_time_alone_changes_what_holds(desk: Desk) -> None:
-    """The list is valid until 2027-01-01: from then on nobody knows who is on it."""
+def test_time_alone_changes_a_decision(desk: Desk) -> None:
+    """The list is valid until 2027-01-01; from then on its rules are unknown."""
     admit_all(desk)
     desk.clock.advance(36 * DAY_NS)
     assert desk.compliance.rejudge(by="night") == ()
     desk.clock.advance(DAY_NS)
     changes = desk.compliance.rejudge(by="night")
     assert {(each.rule, each.before, each.after) for each in changes} == {("first-law/owner", "pass", "unknown")}
-    assert everybody(desk) == ["refuse", "refuse", "refuse"]
+    assert outcomes(desk) == ["refuse", "refuse", "refuse"]
     desk.use(("2027-01-01", "2028-01-01"))
     desk.compliance.rejudge(by="night")
-    assert everybody(desk) == ["admit", "admit", "refuse"]
+    assert outcomes(desk) == ["admit", "admit", "refuse"]
 
 
-def test_a_decision_says_until_when_it_holds(desk: Desk) -> None:
-    """Day after day nothing is otherwise until the day that it names."""
+def test_a_decision_names_the_day_until_which_it_holds(desk: Desk) -> None:
+    """No daily rejudge changes anything before the day that the decision names."""
     admission = desk.compliance.admit("bank-a", by="desk")
     assert admission.until is not None
     for _ in range((admission.until - TODAY).days - 1):
@@ -208,18 +208,18 @@ def test_a_decision_says_until_when_it_holds(desk: Desk) -> None:
     assert desk.compliance.rejudge(by="night") != ()
 
 
-def test_who_is_declared_no_more_is_refused(desk: Desk) -> None:
+def test_a_participant_that_is_no_longer_declared_is_refused(desk: Desk) -> None:
     admit_all(desk)
     desk.declare(('id = "bank-b"', 'id = "new-b"'), ('to = "bank-b"', 'to = "new-b"'))
     changes = desk.compliance.rejudge(by="night")
     assert {(each.participant, each.outcome, each.after) for each in changes} == {("bank-b", "refuse", "")}
-    assert everybody(desk)[1] == "refuse"
+    assert outcomes(desk)[1] == "refuse"
     digest = desk.compliance.admission_status("bank-b").digest
     assert desk.compliance.replay(digest).digest == digest
 
 
-def test_what_judges_may_change_while_it_judges(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The decision that is kept is by what is the newest when it is kept."""
+def test_versions_may_change_while_judging(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored decision uses the versions that are newest when it is stored."""
     judged: list[str] = []
     admission = JudgeCache.admission
 
@@ -234,7 +234,7 @@ def test_what_judges_may_change_while_it_judges(desk: Desk, monkeypatch: pytest.
     assert len(desk.compliance.admissions("bank-b")) == 1
 
 
-def test_what_judges_never_stays_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_that_always_change_are_an_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     admission = JudgeCache.admission
 
     def overtaken(prepared: JudgeCache, participant: str) -> object:
@@ -268,7 +268,7 @@ def test_an_appeal_that_is_granted(desk: Desk) -> None:
     assert (change.before, change.after, change.outcome) == ("waived", "fail", "refuse")
 
 
-def test_an_appeal_that_is_not_granted_is_answered_once(desk: Desk) -> None:
+def test_an_appeal_that_is_not_granted_is_decided_once(desk: Desk) -> None:
     refused = desk.compliance.admit("bank-c", by="desk")
     number = desk.compliance.appeal(refused.digest, reason="why not", by="bank-c")
     network = desk.compliance.network().digest
@@ -278,7 +278,7 @@ def test_an_appeal_that_is_not_granted_is_answered_once(desk: Desk) -> None:
         desk.compliance.decide_appeal(number, granted=False, role="board", reason="again", by="eve")
 
 
-def test_appeals_that_cannot_be(desk: Desk) -> None:
+def test_invalid_appeals(desk: Desk) -> None:
     admitted = desk.compliance.admit("bank-a", by="desk")
     with pytest.raises(UsageError, match="no decision has the digest"):
         desk.compliance.appeal("0" * 64, reason="why", by="bank-a")

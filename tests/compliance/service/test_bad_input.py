@@ -1,4 +1,4 @@
-"""Whatever a caller gives: an answer, or an error that says what to give instead; and then nothing is kept."""
+"""Invalid arguments of every kind raise an error with a hint, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.compliance.service.world import NEXT_YEAR, Desk
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core.errors import SyceeError
 
-HALF = "\ud800"  # half of a pair: no database keeps it
-NUL = "a\0b"  # PostgreSQL keeps none
+HALF = "\ud800"  # a lone surrogate: no database stores it
+NUL = "a\0b"  # PostgreSQL stores no NUL
 LET = {"role": "head", "reason": "so", "until": NEXT_YEAR, "by": "eve"}
 DEEP: list[Any] = []
 for _ in range(100_000):
@@ -52,7 +52,7 @@ CALLS: list[Callable[[Compliance], object]] = [
 ]
 
 
-def test_whatever_is_given(desk: Desk) -> None:
+def test_invalid_arguments_are_refused_with_a_hint(desk: Desk) -> None:
     refused = desk.compliance.admit("bank-c", by="desk")
     assert desk.compliance.appeal(refused.digest, reason="please", by="bank-c") == 1
     versions = desk.compliance.versions("network")

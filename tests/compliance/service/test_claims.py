@@ -1,4 +1,4 @@
-"""What decisions claim, shown on the example under every profile that is shipped."""
+"""Claims of decisions, tested on the example under all shipped profiles."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ def example() -> tuple[Network, Library]:
     return declarations.load([EXAMPLE]), library.load(data.names("profiles"))
 
 
-def all_told(network: Network, day: date) -> tuple[RecordedFinding, ...]:
+def all_findings(network: Network, day: date) -> tuple[RecordedFinding, ...]:
     return decisions.recorded_findings(Judge(network, example()[1], day).report().findings)
 
 
 def spans() -> list[tuple[date, date]]:
-    """From a change day to the last day before the next, where there is any between them."""
+    """Return pairs of a change day and the last day before the next one, if there are days between."""
     network, regimes = example()
     days = sorted(decisions.change_days(network) | decisions.change_days(regimes))
     return [(one, other - DAY) for one, other in pairwise(days) if other - one > DAY and one >= date(2020, 1, 1)]
 
 
 def test_nothing_changes_between_change_days() -> None:
-    """A decision holds until the day that it names: time alone changes nothing before it."""
+    """Time alone changes no decision before the day that it names."""
     network, _ = example()
     told = set()
     chosen = spans()[:: max(len(spans()) // 25, 1)]
     for first, last in chosen:
-        at_first = all_told(network, first)
-        assert at_first == all_told(network, last), f"between {first} and {last}"
+        at_first = all_findings(network, first)
+        assert at_first == all_findings(network, last), f"between {first} and {last}"
         told.add(at_first)
     assert len(chosen) > 10
-    assert len(told) > 3  # and from one to the next something does
+    assert len(told) > 3  # and verdicts change between spans
 
 
-def test_what_no_rule_looks_at_changes_no_answer() -> None:
-    """So that payments which differ in nothing else are of one class."""
+def test_facts_that_no_rule_reads_change_no_result() -> None:
+    """So payments that differ in other facts only form one class."""
     network, regimes = example()
     counts = payment_flow.fields_read(regimes)
     assert {"from", "to", "via", "classes", "purpose", "stored"} <= counts
@@ -68,14 +68,14 @@ def test_what_no_rule_looks_at_changes_no_answer() -> None:
     assert dropped > 0
 
 
-def test_what_a_rule_takes_as_its_basis_is_looked_at() -> None:
+def test_the_basis_of_a_rule_is_read() -> None:
     regime = build.profile(build.rule("flow", build.condition("incidental", "is-true"), basis="purpose"))
     assert {"incidental", "purpose"} <= payment_flow.fields_read(build.library(regime))
 
 
 @pytest.mark.parametrize("profile", data.names("profiles"))
-def test_each_profile_looks_at_facts_of_flows_that_are_found(profile: str) -> None:
-    """Of each profile by itself too: what is dropped is only what it does not look at."""
+def test_the_fields_that_each_profile_reads_are_found(profile: str) -> None:
+    """Under a single profile, only facts that it does not read are dropped."""
     network, _ = example()
     regimes = library.load([profile])
     counts = payment_flow.fields_read(regimes)

@@ -1,4 +1,4 @@
-"""Nobody is admitted, and nothing permitted, by leaving a fact unsaid."""
+"""No participant is admitted, and no payment permitted, because a fact is not declared."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTIES = ("participant-0", "participant-1")
 
 
 def world(seed: int) -> tuple[Random, Network, Library]:
-    """Two participants that several ways join, under one law of few rules, so that not all is refused."""
+    """Return two participants joined by several routes, under one law with few rules, so that not all is refused."""
     random = Random(seed)
     network = generate.network(random)
     entities = dict(network.entities)
@@ -60,7 +60,7 @@ def world(seed: int) -> tuple[Random, Network, Library]:
 
 
 def asked(random: Random) -> dict[str, Any]:
-    """What a payment says of itself."""
+    """Return random facts of a payment."""
     places = [*generate.ids("cloud"), *generate.ids("facility"), "nowhere-at-all"]
     said = {
         "stored": [{"at": random.choice(places)}],
@@ -75,7 +75,7 @@ def asked(random: Random) -> dict[str, Any]:
 
 
 def outcomes(network: Network, library: Library, flow: str, facts: dict[str, Any]) -> tuple[list[str], str]:
-    """Of both participants, and of a payment between them if both were admitted whatever they are."""
+    """Return the outcomes of both participants, and of a payment between them as if both were admitted."""
     prepared = JudgeCache(network, library, AT, ())
     of_parties = [prepared.admission(each).outcome if each in network.entities else "" for each in PARTIES]
     try:
@@ -88,7 +88,7 @@ def outcomes(network: Network, library: Library, flow: str, facts: dict[str, Any
 
 @seldom
 @given(seed=worlds)
-def test_hiding_a_fact_admits_and_permits_nobody(seed: int) -> None:
+def test_hiding_a_fact_admits_and_permits_nothing(seed: int) -> None:
     random, network, library = world(seed)
     flow, facts = random.choice(("flow-0", "flow-1")), asked(random)
     before, permitted = outcomes(network, library, flow, facts)
@@ -102,8 +102,8 @@ def test_hiding_a_fact_admits_and_permits_nobody(seed: int) -> None:
 
 
 @pytest.mark.parametrize("field", ["apps", "organisation"])
-def test_hiding_apps_or_organisation_admits_nobody(field: str) -> None:
-    """What the property looks for, told apart: each of these was once let through."""
+def test_hiding_apps_or_organisation_admits_no_participant(field: str) -> None:
+    """Two cases of the property that once failed."""
     level = "app" if field == "apps" else "organisation"
     fact = "publisher.state" if field == "apps" else "state"
     regime = build.profile(build.rule(level, build.condition(fact, "none-in", values=["AA"])))

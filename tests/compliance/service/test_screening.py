@@ -1,4 +1,4 @@
-"""Before a payment crosses a border: permitted with a record that travels, or refused, and both can be judged again."""
+"""Screening of payments: a record of permission or a refusal, and both can be judged again."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_another_route_where_the_best_is_excluded(admitted: Desk) -> None:
         ('stored = [{ at = "hub-a" }]\ncurrency', "currency", "RR05", "retail"),
     ],
 )
-def test_what_stops_a_flow(admitted: Desk, old: str, new: str, code: str, message: str) -> None:
-    """`carrier-two` is excluded, so that only the long way is left."""
+def test_findings_that_stop_a_flow(admitted: Desk, old: str, new: str, code: str, message: str) -> None:
+    """`carrier-two` is excluded, so only the long route remains."""
     admitted.declare((old, new))
     admitted.use(("PARTY", "carrier-two"))
     made = screen(admitted)
@@ -84,7 +84,7 @@ def test_what_stops_a_flow(admitted: Desk, old: str, new: str, code: str, messag
     assert admitted.compliance.replay(made.digest).digest == made.digest
 
 
-def test_a_cost_that_nobody_declared(admitted: Desk) -> None:
+def test_an_undeclared_cost(admitted: Desk) -> None:
     admitted.declare(("cost = 1\n", ""), ("cost = 5\n", ""))
     made = screen(admitted)
     assert (made.outcome, made.reason_code) == ("refused", "RR05")
@@ -99,10 +99,10 @@ def test_no_route(admitted: Desk) -> None:
     assert [each.rule for each in made.result.waivers] == ["first-law/exit"]
 
 
-def test_who_was_never_admitted_or_is_no_more(admitted: Desk) -> None:
+def test_a_party_that_is_not_admitted(admitted: Desk) -> None:
     assert screen(admitted, "to-nowhere").reason_code == "AGNT"
     admitted.use(("PARTY", "owner-b"))
-    made = screen(admitted)  # stopped before anybody was judged again
+    made = screen(admitted)  # stopped before `rejudge` has run
     assert made.reason_code == "RR04"
     admitted.compliance.rejudge(by="night")
     made = screen(admitted)
@@ -110,7 +110,7 @@ def test_who_was_never_admitted_or_is_no_more(admitted: Desk) -> None:
     assert made.messages[0] == "bank-b is not admitted"
 
 
-def test_both_answers_are_kept(admitted: Desk) -> None:
+def test_permission_and_refusal_are_stored(admitted: Desk) -> None:
     first = screen(admitted)
     admitted.use(("PARTY", "owner-b"))
     second = screen(admitted)
@@ -123,7 +123,7 @@ def test_both_answers_are_kept(admitted: Desk) -> None:
 
 
 def test_stored_words_are_those_of_the_first_release(admitted: Desk) -> None:
-    """Records that were sent say "cleared": their digests cover the word."""
+    """Records that were sent have the word "cleared", and their digests cover it."""
     permitted = screen(admitted)
     refused = screen(admitted, "to-nowhere")
     assert [each.record["outcome"] for each in (permitted, refused)] == ["cleared", "refused"]
@@ -134,10 +134,10 @@ def test_stored_words_are_those_of_the_first_release(admitted: Desk) -> None:
     assert admitted.compliance.verify_record(permitted.json()).outcome == "permitted"
 
 
-# --- questions ---
+# --- flow classes ---
 
 
-def test_facts_of_the_payment_stand_in_place_of_those_declared(admitted: Desk) -> None:
+def test_facts_of_the_payment_replace_declared_ones(admitted: Desk) -> None:
     facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
     admitted.declare(('[[facilities]]\nid = "hub-c"', facility))
     assert screen(admitted).outcome == "permitted"
@@ -145,11 +145,11 @@ def test_facts_of_the_payment_stand_in_place_of_those_declared(admitted: Desk) -
     assert (made.outcome, made.reason_code) == ("refused", "RR04")
     assert made.record["flow"]["facts"] == {"stored": [{"at": "hub-z"}]}
     assert admitted.again().verify_record(made.json()).digest == made.digest
-    element = {"at": "hub-z", "until": "2026-11-01"}  # no more
+    element = {"at": "hub-z", "until": "2026-11-01"}  # has ended
     assert screen(admitted, facts={"stored": [{"at": "hub-a"}, element]}).outcome == "permitted"
 
 
-def test_a_flow_that_was_declared_nowhere(admitted: Desk) -> None:
+def test_an_undeclared_flow(admitted: Desk) -> None:
     facts = {"from": "bank-a", "to": "bank-b", "purpose": "payment", "stored": [{"at": "hub-a"}]}
     made = screen(admitted, "", facts)
     assert made.outcome == "permitted"
@@ -159,12 +159,12 @@ def test_a_flow_that_was_declared_nowhere(admitted: Desk) -> None:
     assert screen(admitted, "", {"from": "bank-a", "to": "bank-b"}).result.missing == ("asked.stored",)
 
 
-def test_an_id_that_nobody_declares_is_unknown(admitted: Desk) -> None:
+def test_an_undeclared_id_is_unknown(admitted: Desk) -> None:
     made = screen(admitted, facts={"stored": [{"at": "elsewhere"}]})
     assert (made.reason_code, made.result.missing) == ("RR05", ("elsewhere.state",))
 
 
-def test_a_waiver_of_a_flow_is_not_for_a_payment_that_says_otherwise(admitted: Desk) -> None:
+def test_a_waiver_of_a_flow_is_not_for_a_payment_that_differs(admitted: Desk) -> None:
     facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
     admitted.declare(('[[facilities]]\nid = "hub-c"', facility), ('stored = [{ at = "hub-a" }]\ncurrency', "currency"))
     assert screen(admitted).reason_code == "RR05"
@@ -179,8 +179,8 @@ def test_a_waiver_of_a_flow_is_not_for_a_payment_that_says_otherwise(admitted: D
 
 
 @pytest.mark.parametrize("flow", ["", "retail"])
-def test_an_appeal_lets_nothing_through_that_was_not_declared(admitted: Desk, flow: str) -> None:
-    """A waiver for what payments with facts of their own are called would be one for all of them."""
+def test_an_appeal_permits_no_undeclared_flow(admitted: Desk, flow: str) -> None:
+    """All payments that differ from their flow share one id, so a waiver for it would permit all of them."""
     admitted.declare(('[[facilities]]\nid = "hub-c"\nstate = "BB"', '[[facilities]]\nid = "hub-c"\nstate = "ZZ"'))
     made = screen(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-c"}]})
     assert made.reason_code == "RR04"
@@ -193,7 +193,7 @@ def test_an_appeal_lets_nothing_through_that_was_not_declared(admitted: Desk, fl
 
 
 @pytest.mark.parametrize("subject", ["asked", "asked @ short-way"])
-def test_nobody_declares_what_is_only_asked_about(admitted: Desk, subject: str) -> None:
+def test_the_id_of_undeclared_flows_is_reserved(admitted: Desk, subject: str) -> None:
     waiver = f'[[waivers]]\nrule = "first-law/stored"\nsubject = "{subject}"\nrole = "head"\nreason = "so"\n'
     flow = '[[flows]]\nid = "retail"'
     admitted.declare((flow, f"{waiver}from = 2026-01-01\nuntil = 2027-01-01\n\n{flow}"))
@@ -214,9 +214,7 @@ def test_a_record_holds_no_longer_than_the_facts_of_the_payment(admitted: Desk) 
     assert screen(admitted, facts=facts).outcome == "refused"
 
 
-def test_payments_that_differ_in_nothing_that_counts_are_one_class(
-    admitted: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_payments_that_differ_in_unread_facts_are_one_class(admitted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
     best = JudgeCache._router.func  # type: ignore[attr-defined]
 
@@ -238,7 +236,7 @@ def test_payments_that_differ_in_nothing_that_counts_are_one_class(
     assert len(searched) == 5
 
 
-def test_an_answer_is_never_of_other_versions_or_another_day(admitted: Desk) -> None:
+def test_a_result_is_never_of_other_versions_or_another_day(admitted: Desk) -> None:
     other = admitted.again()
     first = screen(admitted).result
     assert screen(admitted).result is first
@@ -272,7 +270,7 @@ def test_an_answer_is_never_of_other_versions_or_another_day(admitted: Desk) -> 
         ("", {"from": "bank-a", "to": "nobody"}, UsageError, "nobody is not a declared participant"),
     ],
 )
-def test_questions_that_cannot_be(
+def test_invalid_payments(
     tmp_path: Path, flow: str, facts: dict[str, Any], error: type[Exception], message: str
 ) -> None:
 
@@ -284,11 +282,11 @@ def test_questions_that_cannot_be(
         assert desk.compliance.screenings("payment-1") == []
 
 
-# --- proof ---
+# --- verification ---
 
 
 def test_a_record_travels_and_is_verified_elsewhere(admitted: Desk, tmp_path: Path) -> None:
-    """The receiver keeps the same versions, brought by itself, in a database of its own."""
+    """The receiver has stored the same versions in another database."""
     record = screen(admitted).json()
     with opened(tmp_path / "receiver.db") as engine:
         upgrade(engine, SCHEMA)
@@ -314,8 +312,8 @@ def test_a_record_that_was_changed(admitted: Desk, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("outcome", "refused"), ("reason_code", "RR04"), ("until", "2030-01-01"), ("route", None)]
 )
-def test_a_record_that_was_forged_whole(admitted: Desk, name: str, value: object) -> None:
-    """Its digest is of its content, but nobody who judges comes to it."""
+def test_a_record_that_was_forged_with_its_digest(admitted: Desk, name: str, value: object) -> None:
+    """The digest matches the content, but judging gives another record."""
     forged = {**screen(admitted).record, name: value}
     forged["digest"] = decisions.record_digest(forged)
     with pytest.raises(IntegrityError, match=f"judging the record again gives different {name}"):
@@ -326,7 +324,7 @@ def test_a_record_that_was_forged_whole(admitted: Desk, name: str, value: object
     "record",
     ["", "[]", "{}", '{"format": "another"}', b"\xff", "null", "[" * 100_000, '{"a": "\\ud800"}', {"a": {1}}, None],
 )
-def test_what_is_no_record(admitted: Desk, record: Any) -> None:
+def test_values_that_are_no_records(admitted: Desk, record: Any) -> None:
     with pytest.raises(UsageError, match="no record"):
         admitted.compliance.verify_record(record)
 
@@ -355,7 +353,7 @@ def test_a_record_that_lacks_something(admitted: Desk, missing: str) -> None:
 def test_a_record_of_another_form(admitted: Desk, name: str, value: object, error: type[Exception] | None) -> None:
     forged = {**screen(admitted).record, name: value}
     forged["digest"] = decisions.record_digest(forged)
-    if error is None:  # the reference is whatever the caller says
+    if error is None:  # any reference is valid
         assert admitted.compliance.verify_record(forged).record == forged
         return
     with pytest.raises(error):

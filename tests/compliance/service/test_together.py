@@ -1,4 +1,4 @@
-"""Several processes on one database, and one that is killed in the middle of what it does: nothing is half done."""
+"""Several processes on one database, and a process killed during a call: no call is half done."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.compliance.service.crashing import ACTS, act_and_die, act_many_times, answer_at_once, queue, run, wait
+from tests.compliance.service.crashing import ACTS, act_and_die, act_many_times, decide_appeal_at_once, queue, run, wait
 from tests.compliance.service.world import NEXT_YEAR, Desk
 
 from sycee.compliance.enforcement import tables
 from sycee.database.transactions import reading
 
-COUNTED = ("admissions", "crossings", "rounds", "appeals")  # their numbers may have gaps after a kill
+COUNTED = ("admissions", "crossings", "rounds", "appeals")  # numbers may have gaps after a kill
 
 
 def state(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that is kept, but for numbers that may have gaps."""
+    """Return all stored rows, without numbers that may have gaps."""
     kept = {}
     with reading(desk.engine) as connection:
         for table in tables.METADATA.sorted_tables:
@@ -29,8 +29,8 @@ def state(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_killed_in_the_middle(desk: Desk, act: str) -> None:
-    """Killed before every statement and commit in turn: all of it is kept, or nothing."""
+def test_a_killed_call_stores_everything_or_nothing(desk: Desk, act: str) -> None:
+    """Killed before each statement and commit in turn: everything is stored, or nothing."""
     for each in "ac":
         desk.compliance.admit(f"bank-{each}", by="desk")
     desk.compliance.appeal(desk.compliance.admission_status("bank-c").digest, reason="please", by="bank-c")
@@ -48,12 +48,12 @@ def test_killed_in_the_middle(desk: Desk, act: str) -> None:
     assert len(found) > 4
     killed = found[:-1]
     kept = [each for each in killed if each != before]
-    assert kept == []  # nothing follows a commit: whoever is killed before it has done nothing
+    assert kept == []  # the commit is last, so a process killed before it has stored nothing
     for admission in desk.compliance.admissions("bank-c"):
         assert desk.compliance.replay(admission.digest).digest == admission.digest
 
 
-def test_two_processes_beside_one_another(desk: Desk) -> None:
+def test_two_processes_share_a_database(desk: Desk) -> None:
     times = 4
     codes = wait([run(act_many_times, desk.where, desk.folder, name, times) for name in ("one", "two")])
     assert codes == [0, 0]
@@ -72,11 +72,11 @@ def test_two_processes_beside_one_another(desk: Desk) -> None:
     assert not desk.compliance.due()
 
 
-def test_an_appeal_is_answered_once_by_several_at_once(desk: Desk) -> None:
+def test_an_appeal_is_decided_once_by_concurrent_processes(desk: Desk) -> None:
     refused = desk.compliance.admit("bank-c", by="desk")
     desk.compliance.appeal(refused.digest, reason="please", by="bank-c")
     results = queue()
-    assert wait([run(answer_at_once, desk.where, results) for _ in range(3)]) == [0, 0, 0]
+    assert wait([run(decide_appeal_at_once, desk.where, results) for _ in range(3)]) == [0, 0, 0]
     said = sorted(results.get(timeout=10) for _ in range(3))
     assert said == ["answered", "appeal 1 is already decided", "appeal 1 is already decided"]
     assert len(desk.compliance.network().waivers) == 1

@@ -1,4 +1,4 @@
-"""What judges, kept: every version of declarations, profiles, lists and waivers, as it was written."""
+"""Stored versions of declarations, profiles, lists and waivers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 def rows(desk: Desk) -> dict[str, int]:
-    """How many rows each table has."""
+    """Return the number of rows of each table."""
     with reading(desk.engine) as connection:
         count = sqlalchemy.func.count()
         return {
@@ -35,7 +35,7 @@ def rows(desk: Desk) -> dict[str, int]:
 # --- tables ---
 
 
-def test_migrations_come_to_the_tables_of_this_release(where: str) -> None:
+def test_migrations_create_the_tables_of_this_release(where: str) -> None:
     with opened(where) as engine:
         upgrade(engine, tables.SCHEMA)
         with engine.connect() as connection:
@@ -44,7 +44,7 @@ def test_migrations_come_to_the_tables_of_this_release(where: str) -> None:
             assert compare_metadata(context, tables.METADATA) == []
 
 
-def test_every_table_is_only_added_to(desk: Desk) -> None:
+def test_rows_are_only_added(desk: Desk) -> None:
     desk.compliance.admit("bank-a", by="desk")
     refused = desk.compliance.admit("bank-c", by="desk")
     desk.compliance.screen("retail", by="desk")
@@ -93,15 +93,15 @@ def test_other_text_of_the_same_content_is_a_new_version_of_the_same_digest(desk
     assert rows(desk)["contents"] == rows(desk)["files"]
 
 
-def test_a_text_that_stays_is_kept_once(desk: Desk) -> None:
+def test_an_unchanged_text_is_stored_once(desk: Desk) -> None:
     before = rows(desk)
-    desk.use(("2027-01-01", "2027-02-01"))  # law and pledge stay
+    desk.use(("2027-01-01", "2027-02-01"))  # law and pledge are unchanged
     assert rows(desk)["files"] == before["files"] + 3
     assert rows(desk)["contents"] == before["contents"] + 1
 
 
 @pytest.mark.parametrize("wrong", ["state = 1", "sate = 2", "[[["])
-def test_what_cannot_be_changes_nothing(desk: Desk, wrong: str) -> None:
+def test_an_invalid_declaration_changes_nothing(desk: Desk, wrong: str) -> None:
     before = rows(desk)
     with pytest.raises(DocumentError, match=r"network\.toml"):
         desk.declare(('state = "AA"', wrong))
@@ -144,8 +144,8 @@ def test_as_of_an_earlier_day(desk: Desk) -> None:
         desk.compliance.library(as_of=YESTERDAY)
 
 
-def test_texts_that_no_longer_say_what_was_kept_are_found(desk: Desk) -> None:
-    """Whoever owns the database can drop a trigger; the digest still tells."""
+def test_changed_texts_are_found(desk: Desk) -> None:
+    """The owner of the database can drop a trigger; the digest still shows the change."""
     sqlite = "://" not in desk.where
     drop = "DROP TRIGGER compliance_contents_no_update" + ("" if sqlite else " ON compliance_contents")
     forge = "UPDATE compliance_contents SET content = replace(content, 'exit_terms = false', 'exit_terms = true')"
@@ -155,10 +155,10 @@ def test_texts_that_no_longer_say_what_was_kept_are_found(desk: Desk) -> None:
         desk.again().network()
 
 
-def test_after_a_release_that_reads_the_same_texts_otherwise(desk: Desk) -> None:
-    """Kept by another engine, with a digest that this one does not come to: the texts are read anew, on request."""
+def test_after_a_release_that_reads_the_texts_differently(desk: Desk) -> None:
+    """A version stored by another engine, with another digest, is read again on request."""
     desk.compliance.admit("bank-a", by="desk")
-    assert desk.compliance.renew(by="operator")[0].number == 1  # nothing is otherwise yet
+    assert desk.compliance.renew(by="operator")[0].number == 1  # nothing has changed yet
     network = desk.compliance.network()
     with reading(desk.engine) as connection:
         files = versions.files_of(connection, desk.compliance.versions("network")[0])
@@ -196,17 +196,17 @@ def test_a_waiver_is_a_version_of_the_network(desk: Desk) -> None:
     assert version.digest == after.digest != before.digest
     (waiver,) = after.waivers
     assert (waiver.role, waiver.from_date, waiver.until_date) == ("head of compliance", TODAY, NEXT_YEAR)
-    assert desk.again().network() == after  # read back, waivers and all
+    assert desk.again().network() == after  # read back, with waivers
     desk.declare(("exit_terms = false", "exit_terms = false\noperates_in = []"))
     assert desk.compliance.network().waivers == (waiver,)
 
 
-def test_the_newest_waiver_counts(desk: Desk) -> None:
+def test_the_newest_waiver_is_valid(desk: Desk) -> None:
     def waive(until: date) -> None:
         desk.compliance.waive("first-law/exit", "bank-c", role="head", reason="it is late", until=until, by="eve")
 
     waive(NEXT_YEAR)
-    waive(TODAY)  # takes it back
+    waive(TODAY)  # revokes it
     (waiver,) = desk.compliance.network().waivers
     assert not waiver.in_force(TODAY)
     assert desk.again().network().digest == desk.compliance.network().digest
@@ -228,7 +228,7 @@ def test_the_newest_waiver_counts(desk: Desk) -> None:
         ("first-law/exit", "bank-c", "head", YESTERDAY, "ends before it begins"),
     ],
 )
-def test_a_waiver_that_cannot_be(desk: Desk, rule: str, subject: str, role: str, until: date, message: str) -> None:
+def test_invalid_waivers(desk: Desk, rule: str, subject: str, role: str, until: date, message: str) -> None:
     before = rows(desk)
     with pytest.raises(UsageError, match=message) as caught:
         desk.compliance.waive(rule, subject, role=role, reason="why", until=until, by="eve")
@@ -236,7 +236,7 @@ def test_a_waiver_that_cannot_be(desk: Desk, rule: str, subject: str, role: str,
     assert rows(desk) == before
 
 
-def test_a_waiver_can_be_taken_back_when_its_rule_and_its_subject_are_no_more(desk: Desk) -> None:
+def test_a_waiver_can_be_revoked_after_its_rule_and_subject_were_removed(desk: Desk) -> None:
     def waive(until: date) -> None:
         desk.compliance.waive("first-law/carrier", "short-way", role="head", reason="so", until=until, by="eve")
 
@@ -252,7 +252,7 @@ def test_a_waiver_can_be_taken_back_when_its_rule_and_its_subject_are_no_more(de
 
 
 @pytest.mark.parametrize("subject", ["short-way", "retail", "retail @ short-way"])
-def test_what_lies_on_a_path_is_waived_by_place_by_flow_or_by_both(desk: Desk, subject: str) -> None:
+def test_a_path_rule_is_waived_for_a_place_a_flow_or_both(desk: Desk, subject: str) -> None:
     desk.use(("PARTY", "carrier-two"))
     for each in "ab":
         desk.compliance.admit(f"bank-{each}", by="desk")

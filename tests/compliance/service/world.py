@@ -1,4 +1,4 @@
-"""A small world in two states: three banks, two ways between two of them, one law, one pledge and one list."""
+"""A small network in two states: three banks, two routes between two of them, one law, one pledge and one list."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ source = "text"
 
 @dataclass
 class Desk:
-    """A service with files that can be changed, and a clock that can be set."""
+    """A service with changeable files and a clock that can be set."""
 
     engine: Engine
     where: str
@@ -233,11 +233,11 @@ class Desk:
         return desk
 
     def again(self, engine: Engine | None = None) -> Compliance:
-        """Another service on the same database: it remembers nothing that is not kept."""
+        """Return another service on the same database, with empty caches."""
         return Compliance(engine or self.engine, self.clock)
 
     def declare(self, *changes: tuple[str, str]) -> None:
-        """Declare the world, with texts replaced by others."""
+        """Declare the network, with some texts replaced."""
         self.compliance.declare({"network.toml": changed(NETWORK, *changes).encode()}, by="declarations desk")
 
     def add(self, *rules: str) -> None:
@@ -246,7 +246,7 @@ class Desk:
         self.use()
 
     def use(self, *changes: tuple[str, str]) -> None:
-        """Use law, pledge and list, the list with texts replaced by others."""
+        """Use law, pledge and list, with some texts of the list replaced."""
         listed = self.folder / "excluded.toml"
         listed.write_text(changed(LIST, *changes))
         names = [self.folder / "law.toml", self.folder / "pledge.toml"]
@@ -254,7 +254,7 @@ class Desk:
 
 
 def rule(id: str, level: str, more: str) -> str:
-    """A further rule of the law, to stand behind it; `more` is what it asks."""
+    """Return a further rule of the law; `more` is its conditions."""
     head = f'\n[[rules]]\nid = "{id}"\ntitle = "{id}"\nlevel = "{level}"\naddressee = "company"\nkind = "checked"\n'
     return f'{head}source = "text"\nremedy = "Do otherwise."\n{more}\n'
 
