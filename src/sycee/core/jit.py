@@ -142,13 +142,13 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
         """Return the code, or None if this process must compile it and hold the function's lock meanwhile."""
         found = super().load_overload(signature, context)
         if found is None:
-            waiting = (lambda: None) if Mode.is_worker else kernel_folder.say_waiting
+            waiting = (lambda: None) if Mode.is_worker else kernel_folder.print_waiting
             self._lock = kernel_folder.lock(Path(self._cache_path) / f"{self._impl.filename_base}.lock", waiting)
             found = super().load_overload(signature, context)
             if found is not None:
                 self._unlock()
             elif not Mode.is_worker:
-                kernel_folder.say_once("compiling kernels in this process, for up to a minute")
+                kernel_folder.print_once("compiling kernels in this process, for up to a minute")
         return found
 
     def save_overload(self, signature: Any, code: Any) -> None:

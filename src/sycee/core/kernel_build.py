@@ -58,7 +58,7 @@ def ensure(module: str) -> None:
     folder = kernel_folder.folder()
     if folder is None or _is_complete(folder, module) or not _can_start_workers():
         return
-    with kernel_folder.locked(folder / "build.lock", kernel_folder.say_waiting):
+    with kernel_folder.locked(folder / "build.lock", kernel_folder.print_waiting):
         if not _is_complete(folder, module):
             _build(folder, module)
 
@@ -93,7 +93,7 @@ def _build(folder: Path, module: str) -> None:
         else:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
-            kernel_folder.say_once(f"a process that compiles kernels failed: {lines[-1]}")
+            kernel_folder.print_once(f"a process that compiles kernels failed: {lines[-1]}")
 
 
 def _processors() -> int:
@@ -141,7 +141,7 @@ def _function_count(work: tuple[tuple[str, ...], ...]) -> int:
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, else one line; yield the function that moves the bar."""
     if sys.stderr is None or not sys.stderr.isatty():
-        kernel_folder.say_once(f"{TITLE} on this machine: up to a minute")
+        kernel_folder.print_once(f"{TITLE} on this machine: up to a minute")
         yield lambda done: None
         return
     from rich.console import Console

@@ -62,11 +62,11 @@ def folder() -> Path | None:
     if base := os.environ.get(CACHE_VARIABLE):
         found = _created(Path(base) / "sycee" / key)
         if found is None:
-            say_once(f"{CACHE_VARIABLE} names {base}, which cannot be written, so each start compiles the kernels")
+            print_once(f"{CACHE_VARIABLE} names {base}, which cannot be written, so each start compiles the kernels")
     else:
         found = _in_cache_of_user(key) or _in_temporary_folder(key)
         if found is None:
-            say_once(f"no folder can store kernels, so each start compiles them; {CACHE_VARIABLE} can name one")
+            print_once(f"no folder can store kernels, so each start compiles them; {CACHE_VARIABLE} can name one")
             return _for_this_process()
     if found is not None:
         with suppress(OSError):
@@ -127,13 +127,13 @@ def lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
     return file
 
 
-def say_waiting() -> None:
+def print_waiting() -> None:
     """Write to stderr that another process compiles."""
-    say_once("waiting for another process that compiles kernels")
+    print_once("waiting for another process that compiles kernels")
 
 
 @cache
-def say_once(line: str) -> None:
+def print_once(line: str) -> None:
     """Write one line to stderr, if the process has one, at the first call. Never to stdout, which is data."""
     if sys.stderr is not None:
         sys.stderr.write(f"{line}\n")

@@ -16,7 +16,7 @@ from sycee.database.engines import is_sqlite
 _FUNCTION: Final = """
 CREATE OR REPLACE FUNCTION sycee_only_added_to() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE restrict_violation USING MESSAGE = TG_TABLE_NAME || ' is only added to';
+    RAISE restrict_violation USING MESSAGE = TG_TABLE_NAME || ' is append-only';
 END $$
 """
 
@@ -34,7 +34,7 @@ def _sqlite(connection: Connection, table: str) -> Iterator[str]:
     # INSERT OR REPLACE deletes a row, which fires no trigger on foreign connections, so it is refused earlier.
     keys = [row.name for row in connection.exec_driver_sql(f"PRAGMA table_info({table})") if row.pk]
     same = " AND ".join(f"{key} = NEW.{key}" for key in keys)
-    refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
     there = f"EXISTS (SELECT * FROM {table} WHERE {same})"  # noqa: S608  (names of our own tables)
     yield f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} WHEN {there} {refuse}"
     for act in ("UPDATE", "DELETE"):

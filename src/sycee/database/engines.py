@@ -67,26 +67,28 @@ def _url(where: str | Path) -> URL:
     try:
         url = make_url(text)
     except ArgumentError as error:
-        raise UsageError(f"{text!r} is no address of a database", hint=HINT) from error
+        raise UsageError(f"{text!r} is not the URL of a database", hint=HINT) from error
     if url.get_backend_name() == SQLITE:
         return URL.create(SQLITE, database=_named(url.database or ""))
     if url.get_backend_name() != POSTGRESQL:
-        raise UsageError(f"{url.get_backend_name()} is no database that Sycee can keep things in", hint=HINT)
+        raise UsageError(f"{url.get_backend_name()} is not supported as a database", hint=HINT)
     return url.set(drivername=f"{POSTGRESQL}+psycopg")
 
 
 def _named(file: str) -> str:
     if file in ("", ":memory:"):
-        raise UsageError("a database in memory would forget what it must keep", hint=HINT)
+        raise UsageError("a database in memory would lose its rows at the end of the process", hint=HINT)
     return file
 
 
 def _sqlite(url: URL, read_only: bool) -> Engine:
     path = Path(url.database or "")
     if not path.parent.is_dir():
-        raise UnavailableError(f"{path}: there is no folder {path.parent}", hint="make the folder, or name another")
+        raise UnavailableError(
+            f"{path}: the folder {path.parent} does not exist", hint="create the folder, or name another file"
+        )
     if read_only and not path.is_file():
-        raise UnavailableError(f"{path} is not there, and would only be read", hint=HINT)
+        raise UnavailableError(f"{path} does not exist, and reading does not create it", hint=HINT)
     made = sqlalchemy.create_engine(url)
 
     @event.listens_for(made, "connect")

@@ -57,7 +57,7 @@ def upgrade(engine: Engine, schema: Schema) -> None:
     def steps(connection: Connection) -> None:
         if not is_sqlite(connection):
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(_UPGRADING)))
-        if _known(engine, connection, schema) != schema.head:
+        if _current(engine, connection, schema) != schema.head:
             with _ALEMBIC:
                 command.upgrade(_config(schema, connection), "head")
 
@@ -69,21 +69,21 @@ def upgrade(engine: Engine, schema: Schema) -> None:
 def require_current(engine: Engine, schema: Schema) -> None:
     """Raise UnavailableError unless the package's tables have the form of this release."""
     with reading(engine) as connection:
-        found = _known(engine, connection, schema)
+        found = _current(engine, connection, schema)
     if found != schema.head:
-        there = f"is at revision {found} of {schema.package}" if found else f"has no tables of {schema.package} yet"
+        problem = f"is at revision {found} of {schema.package}" if found else f"has no tables of {schema.package} yet"
         hint = f"call sycee.database.migrations.upgrade with the schema of {schema.package}"
-        raise UnavailableError(f"{shown(engine)} {there}; this release needs {schema.head}", hint=hint)
+        raise UnavailableError(f"{shown(engine)} {problem}; this release needs {schema.head}", hint=hint)
 
 
-def _known(engine: Engine, connection: Connection, schema: Schema) -> str:
+def _current(engine: Engine, connection: Connection, schema: Schema) -> str:
     """Return the revision of a database, or None. Raises UnavailableError for one of a newer release."""
     context = MigrationContext.configure(connection, opts={"version_table": schema.version_table})
     found = context.get_current_revision() or ""
     if found and found not in {each.revision for each in _scripts(schema).walk_revisions()}:
         raise UnavailableError(
-            f"{shown(engine)} was made by a newer release: {schema.package} is at revision {found}, "
-            f"and this release knows up to {schema.head}",
+            f"{shown(engine)} was upgraded by a newer release: {schema.package} is at revision {found}, "
+            f"and this release supports up to {schema.head}",
             hint="install the newer release; nothing was changed",
         )
     return found

@@ -31,15 +31,15 @@ PAUSE_S: Final = 0.005  # delay after the first refused attempt; each further de
 _SQLITE_UNAVAILABLE: Final = {
     5: "is in use by another process",
     6: "is in use by another process",
-    8: "may only be read",
+    8: "is read-only",
     10: "cannot be read or written: the disk refuses",
     13: "cannot be written: the disk is full",
     14: "cannot be opened",
 }
-_SQLITE_DAMAGED: Final = {11: "is damaged", 26: "is no database of SQLite"}
+_SQLITE_DAMAGED: Final = {11: "is damaged", 26: "is not an SQLite database"}
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL_MET: Final = ("40001", "40P01", "23505")  # serialisation failure, deadlock, and two inserts of the same row
-_POSTGRESQL_REFUSED: Final = {"25006": "may only be read", "42501": "does not let us do that"}
+_POSTGRESQL_REFUSED: Final = {"25006": "is read-only", "42501": "denies this user permission"}
 
 
 @contextmanager
@@ -90,22 +90,24 @@ def translated(engine: Engine) -> Iterator[None]:
 
 def _ours(engine: Engine, error: DBAPIError) -> SyceeError | DBAPIError:
     """Return the error for callers. Errors that only a defect in our SQL can cause stay unchanged."""
-    name, said = shown(engine), " ".join(str(error.orig).split())
+    name, text = shown(engine), " ".join(str(error.orig).split())
     if isinstance(error, IntegrityError):
-        return errors.IntegrityError(f"{name}: {said}", hint="what is kept here is only added to, each thing once")
+        return errors.IntegrityError(f"{name}: {text}", hint="rows are only added, each once; nothing was written")
     if is_sqlite(engine):
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
         if code in _SQLITE_DAMAGED:
-            return errors.IntegrityError(f"{name} {_SQLITE_DAMAGED[code]}: {said}", hint="restore it from a copy")
+            return errors.IntegrityError(f"{name} {_SQLITE_DAMAGED[code]}: {text}", hint="restore it from a copy")
         if code in _SQLITE_UNAVAILABLE:
-            return UnavailableError(f"{name} {_SQLITE_UNAVAILABLE[code]}: {said}")
+            return UnavailableError(f"{name} {_SQLITE_UNAVAILABLE[code]}: {text}")
         return error
     if _state(error) in _POSTGRESQL_REFUSED:
-        return UnavailableError(f"{name} {_POSTGRESQL_REFUSED[_state(error)]}: {said}")
+        return UnavailableError(f"{name} {_POSTGRESQL_REFUSED[_state(error)]}: {text}")
     if _state(error) in _POSTGRESQL_MET:
-        return UnavailableError(f"{name}: others came first {ATTEMPTS_MAX} times", hint="try again in a while")
+        return UnavailableError(f"{name}: {ATTEMPTS_MAX} attempts conflicted with other writers", hint="retry later")
     if isinstance(error, OperationalError):
-        return UnavailableError(f"{name} cannot be reached: {said}", hint="is the server running, and may we in?")
+        return UnavailableError(
+            f"{name} cannot be reached: {text}", hint="check that the server is running and accepts this user"
+        )
     return error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Required, TypedDict, Unpack
 
 import numpy as np
 
@@ -32,6 +32,18 @@ SPARE_FRACTION: Final = 8
 LARGE_FRAME_BYTES: Final = 128 << 10
 
 _HASHER: Final = Worker("sycee-frame-digest")
+
+
+class FrameFields(TypedDict, total=False):
+    """Parameters of `Journal.prepare`."""
+
+    kind: Required[FrameKind]
+    time_ns: Required[int]
+    records: Array | bytes
+    calendar: Sequence[tuple[int, int, int, int]]
+    envelopes: Array | bytes
+    movement_digest: Digest
+    buffer: FrameBuffer | None
 
 
 class PreparedFrame:
@@ -235,29 +247,9 @@ class Journal:
             raise
         return self.epoch
 
-    def append(
-        self,
-        *,
-        kind: FrameKind,
-        time_ns: int,
-        records: Array | bytes = b"",
-        calendar: Sequence[tuple[int, int, int, int]] = (),
-        envelopes: Array | bytes = b"",
-        movement_digest: Digest = NO_DIGEST,
-        buffer: FrameBuffer | None = None,
-    ) -> int:
+    def append(self, **fields: Unpack[FrameFields]) -> int:
         """Write one frame; return its sequence once it is durable. Parameters and errors as `prepare` and `write`."""
-        return self.write(
-            self.prepare(
-                kind=kind,
-                time_ns=time_ns,
-                records=records,
-                calendar=calendar,
-                envelopes=envelopes,
-                movement_digest=movement_digest,
-                buffer=buffer,
-            )
-        )
+        return self.write(self.prepare(**fields))
 
     def prepare(
         self,

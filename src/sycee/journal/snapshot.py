@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -64,12 +64,7 @@ class Section:
                 f"{target.shape}"
             )
         content = layout.flat(target)
-        hasher = blake3()
-        for start in range(0, self.size_bytes, CHUNK_BYTES):
-            chunk = content[start : start + CHUNK_BYTES]
-            self._file.pread_into(chunk, self._entry.offset + start)
-            hasher.update(chunk)
-        self._compare(hasher)
+        self._check(content[start : start + CHUNK_BYTES] for start in range(0, self.size_bytes, CHUNK_BYTES))
 
     def read(self) -> Array:
         """Return a new array with the section's content. Errors as `read_into`."""
@@ -79,14 +74,16 @@ class Section:
 
     def check(self, buffer: memoryview) -> None:
         """Read all bytes through `buffer` and compare the digest. Errors as `read_into`."""
-        hasher = blake3()
-        for start in range(0, self.size_bytes, len(buffer)):
-            chunk = buffer[: min(len(buffer), self.size_bytes - start)]
-            self._file.pread_into(chunk, self._entry.offset + start)
-            hasher.update(chunk)
-        self._compare(hasher)
+        step = len(buffer)
+        self._check(buffer[: min(step, self.size_bytes - start)] for start in range(0, self.size_bytes, step))
 
-    def _compare(self, hasher: blake3) -> None:
+    def _check(self, chunks: Iterable[memoryview]) -> None:
+        """Read the section into these chunks, one after another, and compare its digest."""
+        hasher, offset = blake3(), self._entry.offset
+        for chunk in chunks:
+            self._file.pread_into(chunk, offset)
+            hasher.update(chunk)
+            offset += len(chunk)
         padding = memoryview(bytearray(layout.padded(self.size_bytes) - self.size_bytes))
         self._file.pread_into(padding, self._entry.offset + self.size_bytes)
         if hasher.digest() != self._entry.digest or any(padding):

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 
-from sycee.core.arrays import Array
-from sycee.core.buffers import FrameBuffer
 from sycee.journal.disk import Disk
-from sycee.journal.frame import NO_DIGEST, Anchor, Digest, Frame, FrameKind, resolve_digest
-from sycee.journal.journal import Journal
+from sycee.journal.frame import NO_DIGEST, Anchor, Frame, FrameKind, resolve_digest
+from sycee.journal.journal import FrameFields, Journal
 from sycee.testing.disk import SECTOR_BYTES, FakeDisk, FakeFile
 
 JOURNAL: Final = "journal"
@@ -143,38 +141,20 @@ class WatchedJournal(Journal):
         self.watch.after = after.sequence if after else 0
         return super().recover(after, anchors=anchors, give_up=give_up)
 
-    def append(
-        self,
-        *,
-        kind: FrameKind,
-        time_ns: int,
-        records: Array | bytes = b"",
-        calendar: Sequence[tuple[int, int, int, int]] = (),
-        envelopes: Array | bytes = b"",
-        movement_digest: Digest = NO_DIGEST,
-        buffer: FrameBuffer | None = None,
-    ) -> int:
+    def append(self, **fields: Unpack[FrameFields]) -> int:
         """Append a frame; see Journal."""
-        movement_digest = resolve_digest(movement_digest)
+        records, envelopes = fields.get("records", b""), fields.get("envelopes", b"")
         written = Written(
             self.last_sequence + 1,
-            kind,
-            time_ns,
+            fields["kind"],
+            fields["time_ns"],
             records if isinstance(records, bytes) else records.tobytes(),
-            tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in calendar),
+            tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in fields.get("calendar", ())),
             envelopes if isinstance(envelopes, bytes) else envelopes.tobytes(),
-            movement_digest,
+            resolve_digest(fields.get("movement_digest", NO_DIGEST)),
         )
         self.watch.in_flight = written
-        sequence = super().append(
-            kind=kind,
-            time_ns=time_ns,
-            records=records,
-            calendar=calendar,
-            envelopes=envelopes,
-            movement_digest=movement_digest,
-            buffer=buffer,
-        )
+        sequence = super().append(**fields)
         self.watch.in_flight = None
         self.watch.durable.append(written)
         return sequence
