@@ -321,6 +321,13 @@ def test_sarif_omits_findings_that_do_not_apply_and_suppresses_waived_ones() -> 
     ]
 
 
+def test_sarif_writes_a_message_once() -> None:
+    ((result,),) = (run["results"] for run in sarif.log(made(finding(Verdict.FAIL, message="why")))["runs"])
+    assert result["message"]["text"] == "why"
+    ((result,),) = (run["results"] for run in sarif.log(made(finding(Verdict.FAIL, remedy="act")))["runs"])
+    assert result["message"]["text"] == "A title\n      remedy: act"
+
+
 # --- JUnit ---
 
 

@@ -69,7 +69,7 @@ def check(
     form: Format = "json" if json_ else format_ or "text"
     if form == "html" and output is None:
         raise UsageError("--format html needs --output", hint="give --output report.html")
-    # Judging may take long, so outputs are checked first.
+    # Judging may be slow, so outputs are checked first.
     inputs.check_outputs({"--output": output, "--picture": picture}, networks)
     judged = inputs.judge(networks)
     report = _render(judged, form, everything, columns() if output is None else None)

@@ -108,7 +108,7 @@ def split(
     at: At = None,
     json_: AsJson = False,
 ) -> int:
-    """Divide the network into two blocs: who can still pay whom under each regime and under both, and at what cost."""
+    """Divide the network into two blocs: pairs that can still pay under each regime and under both, and the cost."""
     from sycee.compliance.reports import routes
     from sycee.compliance.routing.routes import Router
     from sycee.compliance.routing.split import split as split_network

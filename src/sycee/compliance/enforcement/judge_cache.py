@@ -63,7 +63,7 @@ class JudgeCache:
             return admission.findings_of(self._judge, participant)
 
     def admission_by(self, participant: str, findings: tuple[Finding, ...] | None) -> Admission:
-        """Return the decision that follows from what `findings` returned."""
+        """Return the decision that follows from the result of `findings`."""
         return admission.decide(self._judge, self._change_days, participant, findings)
 
     def flow_class(self, flow: str, facts: Mapping[str, Any]) -> FlowClass:

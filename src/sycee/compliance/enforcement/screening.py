@@ -27,7 +27,7 @@ STORED_OUTCOMES: Final = {PERMITTED: "cleared", REFUSED: "refused"}
 
 @dataclass(frozen=True, slots=True)
 class AppliedRegime:
-    """A profile that applies to the flow ("yes"), or may apply ("unknown"), because of what `touched_by` names."""
+    """A profile that applies to the flow ("yes"), or may apply ("unknown"). `touched_by` is the first cause."""
 
     profile: str
     version: int

@@ -56,9 +56,10 @@ ATTEMPTS_MAX: Final = 10  # of a call whose inputs change while it judges
 
 
 class Compliance:
-    """The service over one database; its argument `by` names the author of a change, which is done fully or not at all.
+    """The service over one database, for several processes and threads.
 
-    Several processes and threads may use one database. Raises UnavailableError if the tables are of another release.
+    A change is stored completely or not at all; `by` names its author. Raises UnavailableError if the tables are of
+    another release.
     """
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:

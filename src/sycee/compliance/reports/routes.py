@@ -27,7 +27,7 @@ BLOCS: Final[Mapping[Bloc, str]] = {
 
 
 def route_text(comparison: Comparison, width: int = text.WIDTH) -> str:
-    """Return the best route under all regimes with what stops it, under each regime alone, and under none.
+    """Return the best route under all regimes with its stops, under each regime alone, and under none.
 
     `width` is that of a line in characters, also in the functions below.
     """
