@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from tests.archive.worlds import Town, accounts_of, growing, some_world
 
 from sycee.archive import history_copy
-from sycee.archive.balances import balance_at, balances_at, balances_of
+from sycee.archive.balances import balance_at, balances_at
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.testing.histories import histories, random_history
@@ -35,13 +35,13 @@ def check_all_frames(history: Any, *, every: int = 1) -> None:
         accounts, purses = recorded[frame - 1]
         time_ns = int(state.frame_times[frame])
         for number in state.zones:
-            found = balances_of(world, number, frame=frame)
+            found = balances_at(world, number, frame=frame)
             assert (found.frame, found.time_ns) == (frame, time_ns)
             for account, balance in zip(found.accounts, found.balances.tolist(), strict=True):
                 assert balance == accounts.get(ids.to_int(account), 0)
             rows = [row for row, currency in enumerate(purse_currencies.tolist()) if currency == number]
             assert found.purses.tolist() == [purses.get(row, 0) for row in rows]
-            assert balances_of(world, number, time_ns=time_ns).balances.tolist() == found.balances.tolist()
+            assert balances_at(world, number, time_ns=time_ns).balances.tolist() == found.balances.tolist()
         for account in accounts:
             assert balance_at(world, account, frame=frame) == accounts[account]
             assert balance_at(world, account, time_ns=time_ns) == accounts[account]
@@ -61,7 +61,7 @@ def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_before_the_first_frame_there_is_nothing() -> None:
     world = some_world()
     number = next(iter(world.state.zones))
-    found = balances_of(world, number, frame=0)
+    found = balances_at(world, number, frame=0)
     assert (found.frame, found.time_ns, set(found.balances.tolist())) == (0, 0, {0})
     assert balance_at(world, accounts_of(world)[0], time_ns=-5) == 0
 
@@ -89,7 +89,7 @@ def test_of_an_open_ledger(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_moment_is_said(moment: dict[str, Any], says: str) -> None:
     world = some_world()
-    for ask in (lambda: balance_at(world, accounts_of(world)[0], **moment), lambda: balances_of(world, 156, **moment)):
+    for ask in (lambda: balance_at(world, accounts_of(world)[0], **moment), lambda: balances_at(world, 156, **moment)):
         with pytest.raises(UsageError, match=says):
             ask()
 
@@ -107,4 +107,4 @@ def test_a_sum_that_is_not_zero_is_damage() -> None:
     world = some_world()
     world.state.accounts["credits_posted"][0] += 1  # as if memory had been overwritten
     with pytest.raises(IntegrityError, match="sum to 1, not to zero"):
-        balances_of(world, int(world.state.accounts["currency"][0]), frame=world.state.sequence)
+        balances_at(world, int(world.state.accounts["currency"][0]), frame=world.state.sequence)

@@ -18,7 +18,7 @@ from tests.archive.worlds import DAY_NS, Town, accounts_of, moment, replayed, so
 from sycee.archive import history_copy, statement_csv, statement_pdf, timestamps
 from sycee.archive.history_source import ReplayedLedger
 from sycee.archive.packets import Packet
-from sycee.archive.statements import Statement, statement, statement_of_year
+from sycee.archive.statements import Statement, statement
 from sycee.core.errors import UsageError
 from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.histories import histories
@@ -87,10 +87,10 @@ def test_a_year(tmp_path: Path) -> None:
         for _ in range(3):
             town.wait(DAY_NS // 3)
             ledger.transfer(town.ann, town.bob, 100)
-        year_before, year = (statement_of_year(ledger, town.bob, number) for number in (2025, 2026))
+        year_before, year = (statement(ledger, town.bob, year=number) for number in (2025, 2026))
         assert (len(year_before.lines), len(year.lines)) == (0, 3)  # midnight in Shanghai is at 16:00 UTC
         assert (year.opening, year.closing) == (0, 300)
-        found = statement_of_year(ledger, town.bob, 2026, with_state_digest=True)
+        found = statement(ledger, town.bob, year=2026, with_state_digest=True)
         assert found.basis.state_digest == ledger.digest()
         assert found.basis.frame == ledger.sequencer.durable_sequence
         assert found.basis.ledger_id == ledger.ledger_id
@@ -99,7 +99,7 @@ def test_a_year(tmp_path: Path) -> None:
 def test_an_account_without_lines(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger:
-        found = statement_of_year(ledger, town.shop, 2026)
+        found = statement(ledger, town.shop, year=2026)
         assert (found.opening, found.closing, found.lines, found.by_month, found.by_purpose) == (0, 0, [], [], [])
         assert "no line in this period" in " ".join(pdf_texts(statement_pdf.pdf(found)))
 
@@ -126,7 +126,7 @@ def test_what_is_no_account_is_said() -> None:
     with pytest.raises(UsageError, match="no account 00000000-0000-0000-0000-0000000004d2"):
         statement(world, 1234)
     with pytest.raises(UsageError, match=r"year must .*; got 1500"):
-        statement_of_year(world, accounts_of(world)[0], 1500)
+        statement(world, accounts_of(world)[0], year=1500)
 
 
 def test_midnights_that_are_skipped_or_come_twice() -> None:

@@ -148,7 +148,7 @@ def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archi
     [
         (["nobody"], "is not an id"),
         (["00000000-0000-0000-0000-000000000001"], "no account"),
-        (["{shop}", "--year", "2020", "--from", "2020-01-01"], "--year excludes --from and --until"),
+        (["{shop}", "--year", "2020", "--from", "2020-01-01"], "a year excludes from and until"),
         (["{shop}", "--from", "october"], "is not a date"),
         (["{shop}", "--year", "20"], "year must be an integer from 1678 to 2260; got 20"),
         (["{shop}", "--title", "x"], "--pdf is missing"),

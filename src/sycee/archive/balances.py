@@ -58,17 +58,16 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
     return history_copy.read_chain(source, row, after + 1, lambda _, numbers: numbers)[1]
 
 
-def balances_at(ledger: Source, currency: str, *, frame: int | None = None, time_ns: int | None = None) -> Balances:
+def balances_at(
+    ledger: Source, currency: str | int, *, frame: int | None = None, time_ns: int | None = None
+) -> Balances:  # fmt: skip
     """Return the balances of all accounts and purses of a currency after a frame, or at a time. Their sum is zero.
 
-    O(movements since then) or O(movements until then), whichever are fewer, copied in short slices. Raises UsageError
-    for a currency or frame that the ledger does not have, IntegrityError if the sum is not zero.
+    currency: its code, or the number of a book outside ISO 4217. O(movements since then) or O(movements until then),
+    whichever are fewer, copied in short slices. Raises UsageError for a currency or frame that the ledger does not
+    have, IntegrityError if the sum is not zero.
     """
-    return balances_of(ledger, currency_number(currency), frame=frame, time_ns=time_ns)
-
-
-def balances_of(ledger: Source, number: int, *, frame: int | None = None, time_ns: int | None = None) -> Balances:
-    """Return the same as `balances_at` for the number of a currency, or of a book outside ISO 4217."""
+    number = currency if isinstance(currency, int) else currency_number(currency)
     source = reader_of(ledger)
     with source.reading() as state:
         if number not in state.zones:

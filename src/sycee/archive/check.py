@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sycee.archive.balances import Balances, balances_of
+from sycee.archive.balances import Balances, balances_at
 from sycee.archive.history_source import Source, reader_of
 from sycee.archive.manifest import Manifest
 from sycee.archive.parquet_files import digest_of
@@ -29,7 +29,7 @@ def check(ledger: Source, place: str | Path) -> tuple[str, ...]:
         with source.reading() as state:
             currencies = list(state.zones)
         compared = sum(
-            _check_balances(query, balances_of(source, number, frame=manifest.frame)) for number in currencies
+            _check_balances(query, balances_at(source, number, frame=manifest.frame)) for number in currencies
         )
     return (
         f"{len(manifest.files):,} files have the digests of the manifest",

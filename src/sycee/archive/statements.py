@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from sycee.archive import history_copy
-from sycee.archive.history_source import Source, StateReader, reader_of
+from sycee.archive.history_source import Source, reader_of
 from sycee.archive.packets import Packet, packets_of
 from sycee.archive.timestamps import Moment, Period, local_days
 from sycee.core import ids
@@ -20,7 +20,6 @@ from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.ledger.layout import AccountKind, Purpose
-from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Line
 
 
@@ -151,39 +150,30 @@ def statement(
     ledger: Source,
     account: int,
     *,
+    year: int | None = None,
     from_: Moment | None = None,
     until: Moment | None = None,
     with_packets: bool = False,
     with_state_digest: bool = False,
 ) -> Statement:
-    """Return the lines of an account with from_ ≤ time < until, as of the newest durable frame.
+    """Return the lines of an account in a calendar year, or with from_ ≤ time < until, as of the newest durable frame.
 
-    A moment is an integer of nanoseconds, or a date (or its ISO text), which begins at midnight in the time zone of the
-    account's currency. `with_packets` adds the packets of a wallet, O(purses) in short slices. `with_state_digest` adds
-    the digest of the whole state, O(state), during which no frame is applied. Raises UsageError if there is no such
-    account, or the period is invalid.
+    A moment is an integer of nanoseconds, or a date (or its ISO text), which begins at midnight; years and dates are
+    those of the time zone of the account's currency. `with_packets` adds the packets of a wallet, O(purses) in short
+    slices. `with_state_digest` adds the digest of the whole state, O(state), during which no frame is applied. Raises
+    UsageError if there is no such account, or the period is invalid.
     """
-    number = check_id("account", account)
-    period = Period.of(_zone(ledger, number), from_, until)
-    return _read(reader_of(ledger), number, period, with_packets=with_packets, with_state_digest=with_state_digest)
-
-
-def statement_of_year(
-    ledger: Source, account: int, year: int, *, with_packets: bool = False, with_state_digest: bool = False
-) -> Statement:
-    """Return the statement of a calendar year in the time zone of the account's currency; see `statement`."""
-    number = check_id("account", account)
-    period = Period.of_year(_zone(ledger, number), year)
-    return _read(reader_of(ledger), number, period, with_packets=with_packets, with_state_digest=with_state_digest)
-
-
-def _read(
-    source: StateReader, account: int, period: Period, *, with_packets: bool, with_state_digest: bool
-) -> Statement:
+    number, source = check_id("account", account), reader_of(ledger)
+    if year is not None and (from_ is not None or until is not None):
+        raise UsageError("a year excludes from and until", hint="give either a year or days")
     with source.reading() as state:
-        row = _row(state, account)
+        row = state.row(number)
+        if row < 0:
+            hint = "ids come from open_account, or from `sycee query`"
+            raise UsageError(f"no account {ids.format(number)}", hint=hint)
         kind, currency = AccountKind(int(state.accounts["kind"][row])), int(state.accounts["currency"][row])
         zone = state.zones[currency]
+        period = Period.of(zone, from_, until) if year is None else Period.of_year(zone, year)
         basis = Basis(
             ledger_id=source.ledger_id,
             frame=state.sequence,
@@ -197,16 +187,4 @@ def _read(
     rows, opening = history_copy.read_chain(source, row, first, history_copy.movement_rows)
     rows = np.ascontiguousarray(rows[rows["frame"] < end][::-1])
     packets = packets_of(source, row, first, end) if with_packets else []
-    return Statement(account, kind, currency, zone, period, opening, rows, basis, tuple(packets))
-
-
-def _zone(ledger: Source, account: int) -> str:
-    with reader_of(ledger).reading() as state:
-        return state.zones[int(state.accounts["currency"][_row(state, account)])]
-
-
-def _row(state: LedgerState, account: int) -> int:
-    row = state.row(account)
-    if row < 0:
-        raise UsageError(f"no account {ids.format(account)}", hint="ids come from open_account, or from `sycee query`")
-    return row
+    return Statement(number, kind, currency, zone, period, opening, rows, basis, tuple(packets))

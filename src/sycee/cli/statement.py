@@ -38,8 +38,6 @@ def statement(
     from sycee.core import ids
     from sycee.core.output_files import refuse_inside, require_distinct, require_place
 
-    if year is not None and (from_ is not None or until is not None):
-        raise UsageError("--year excludes --from and --until", hint="give either a year or days")
     if title is not None and pdf is None:
         raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")
     number = ids.parse(account)
@@ -53,12 +51,9 @@ def statement(
         from sycee.archive import statement_pdf  # noqa: F401 - without the extra "pdf", fail before reading the ledger
     ledger = replay(folder)
     with_digest = pdf is not None or json_  # shown only there, and slow to compute
-    if year is not None:
-        found = statements.statement_of_year(ledger, number, year, with_packets=True, with_state_digest=with_digest)
-    else:
-        found = statements.statement(
-            ledger, number, from_=from_, until=until, with_packets=True, with_state_digest=with_digest
-        )
+    found = statements.statement(
+        ledger, number, year=year, from_=from_, until=until, with_packets=True, with_state_digest=with_digest
+    )
     _write(found, csv_, pdf, title)
     if json_:
         show_json(_as_json(found))
