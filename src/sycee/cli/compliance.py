@@ -20,10 +20,9 @@ from sycee.cli.compliance_options import (
     columns,
     parse_day,
     print_json,
-    progress,
 )
 from sycee.cli.parameters import AsJson
-from sycee.cli.terminal import note
+from sycee.cli.terminal import note, progress
 from sycee.core import typos
 from sycee.core.errors import UsageError
 

@@ -1,10 +1,9 @@
-"""Parameters and steps that the compliance commands share: inputs, the judge, output files and progress."""
+"""Parameters and steps that the compliance commands share: inputs, the judge and output files."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli.terminal import console
+from sycee.cli.terminal import progress
 from sycee.core import output_files
 from sycee.core.errors import UsageError
 
@@ -97,15 +96,3 @@ def print_json(members: Mapping[str, Any]) -> None:
     from sycee.compliance.reports.json_report import json_text
 
     print(json_text(members), end="")
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr while a block runs; yield a function of the numbers done and in total."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    terminal = console(stderr=True)
-    parts = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -16,10 +16,9 @@ from sycee.cli.compliance_options import (
     NetworkPath,
     columns,
     print_json,
-    progress,
 )
 from sycee.cli.parameters import AsJson
-from sycee.cli.terminal import console
+from sycee.cli.terminal import console, progress
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
 
