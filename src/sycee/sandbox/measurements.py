@@ -8,7 +8,7 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.issuance.central_bank import CentralBank, Party
+from sycee.issuance.central_bank import CentralBank
 from sycee.ledger.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseState
 from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Figure, Programme
@@ -42,32 +42,32 @@ def outcome(
     """Return the outcome. `facts` are the members of `Outcome` that the ledger does not contain."""
     programme = live.programme
     with ledger.sequencer.reading() as state:
-        book = _Reader(state, bank, live, np.array(ledger.sequencer.frame_times))
+        reader = _Reader(state, bank, live, np.array(ledger.sequencer.frame_times))
         purses = state.purses(live.number)
-        paid_from_packets = np.unique(book.of(Purpose.PAY_PURSE)["place"]).size
+        paid_from_packets = np.unique(reader.of(Purpose.PAY_PURSE)["place"]).size
         figures = {
             "registered": registered,
             "winners": int(np.count_nonzero(purses["state"] != PurseState.EMPTY)),
             "claimed": int(np.count_nonzero(purses["wallet"])),
             "payments": paid_from_packets,
             "merchants": int(np.count_nonzero(state.accounts["payee"])),
-            "budget": book.total(Purpose.DROP),
-            "minted": book.gross_issuance(),
+            "budget": reader.total(Purpose.DROP),
+            "minted": reader.posted(bank.issuance)[0],
             "mint_officers": mint_officers,
-            "spent_from_packets": book.total(Purpose.PAY_PURSE),
-            "spent_own": book.total(Purpose.PAY_OWN),
-            "returned": book.total(Purpose.RETURN),
+            "spent_from_packets": reader.total(Purpose.PAY_PURSE),
+            "spent_own": reader.total(Purpose.PAY_OWN),
+            "returned": reader.total(Purpose.RETURN),
         }
-        received = book.received(merchants)
+        received = reader.received(merchants)
         return Outcome(
             programme=programme,
             scale=scale,
             comparisons=_comparisons(programme, targets, figures, scale),
-            hours=book.hours(programme),
+            hours=reader.hours(programme),
             unclaimed=int(np.count_nonzero(purses["wallet"] == 0)),
             packet_minor=targets.packet,
-            flows=book.flows(programme, figures),
-            operators=book.operators(programme, merchants, received[0]),
+            flows=reader.flows(programme, figures),
+            operators=reader.operators(programme, merchants, received[0]),
             merchant_received_minor=received[0][received[2]],
             merchant_payments=received[1][received[2]],
             synthetic=True,
@@ -150,9 +150,10 @@ class _Reader:
     def total(self, purpose: Purpose) -> int:
         return int(self.of(purpose)["amount"].sum())
 
-    def gross_issuance(self) -> int:
-        account = self.state.account(self.bank.issuance)
-        return account.debits_posted if account else 0
+    def posted(self, account_id: int) -> tuple[int, int]:
+        """Return (debits, credits) of an account; zeros if it is not open."""
+        account = self.state.account(account_id)
+        return (account.debits_posted, account.credits_posted) if account else (0, 0)
 
     def hours(self, programme: Programme) -> Hours:
         window = programme.spending
@@ -197,27 +198,20 @@ class _Reader:
         rows = []
         for place, (operator, party) in enumerate(zip(programme.operators, self.bank.operators, strict=True)):
             mine = is_wallet & (self.accounts["operator"] == place + 1)
+            topped_up, issued = self.posted(party.money)
             rows.append(
                 OperatorRow(
                     name=operator.name,
                     title=operator.title,
                     wallets=int(np.count_nonzero(mine)),
-                    issued_minor=self._credited(party),
-                    topped_up_minor=self._debited(party),
+                    issued_minor=issued,
+                    topped_up_minor=topped_up,
                     spent_packets_minor=self._spent_by(mine, Purpose.PAY_PURSE),
                     spent_own_minor=self._spent_by(mine, Purpose.PAY_OWN),
                     received_minor=int(received[merchants.operators == place].sum()),
                 )
             )
         return tuple(rows)
-
-    def _credited(self, party: Party) -> int:
-        account = self.state.account(party.money)
-        return account.credits_posted if account else 0
-
-    def _debited(self, party: Party) -> int:
-        account = self.state.account(party.money)
-        return account.debits_posted if account else 0
 
     def _spent_by(self, mine: Array, purpose: Purpose) -> int:
         """Return the amount that selected accounts (a mask by row) spent: own money, or money of their purses."""
@@ -231,8 +225,9 @@ class _Reader:
         """Return flows from mint to return as (from, to, minor units)."""
         funder, packets, vaults = programme.funder.name, "packets", "operators' vaults"
         wallets, shops = "own money in wallets", "merchants"
-        topped_up = sum(self._debited(party) for party in self.bank.operators)
-        issued = sum(self._credited(party) for party in self.bank.operators)
+        topped_up, issued = (
+            sum(side) for side in zip(*(self.posted(p.money) for p in self.bank.operators), strict=True)
+        )
         flows = (
             ("issuance", funder, figures["budget"]),
             ("issuance", vaults, issued),
