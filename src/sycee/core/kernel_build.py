@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,17 +78,22 @@ def _build(folder: Path, module: str) -> None:
     work = WORK.get(module, ((module,),)) if _processors() > 1 else ((module,),)
     with tempfile.TemporaryFile(dir=folder) as errors:
         workers: list[subprocess.Popen[bytes]] = []
+        # A signal interrupts the main thread only: no worker is started without being listed, and so each is killed.
+        starter = threading.Thread(target=_start_workers, args=(workers, folder, work, errors), daemon=True)
         try:
             with _progress(_function_count(work)) as advance:
-                workers += [_start_worker(folder, names, errors) for names in work]
+                starter.start()
+                starter.join()
                 _watch(workers, advance)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(jit.INTERRUPTED) from None
         finally:
+            if starter.ident is not None:
+                starter.join()
             for worker in workers:
                 worker.kill()
                 worker.communicate()  # wait, and close the pipe
-        if all(worker.returncode == 0 for worker in workers):
+        if len(workers) == len(work) and all(worker.returncode == 0 for worker in workers):
             for name in {name.partition(":")[0] for names in work for name in names}:
                 (folder / f"{name}.complete").touch()
         else:
@@ -99,6 +105,18 @@ def _build(folder: Path, module: str) -> None:
 def _processors() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_workers(
+    workers: list[subprocess.Popen[bytes]], folder: Path, work: tuple[tuple[str, ...], ...], errors: IO[bytes]
+) -> None:
+    """Start a worker for each list of modules and append it to `workers`."""
+    for names in work:
+        try:
+            workers.append(_start_worker(folder, names, errors))
+        except OSError as error:
+            errors.write(f"{error}\n".encode())
+            return
 
 
 def _start_worker(folder: Path, names: tuple[str, ...], errors: IO[bytes]) -> subprocess.Popen[bytes]:
