@@ -28,8 +28,8 @@ def survive(folder: Path, *, kills: int, scale: float, seed: int) -> dict[str, A
 
 
 def test_a_dozen_kills(tmp_path: Path) -> None:
-    # The kills must be at different moments of the replay, not all before its start. Moments are drawn by the clock, and
-    # a machine that becomes faster meanwhile moves most of them to the end: then another dozen follows.
+    # The kills must be at different moments of the replay, not all before its start. They are timed by the clock: if
+    # the machine becomes faster during the test, most come at the end, and another dozen follows.
     moments: set[int] = set()
     for attempt in range(4):
         folder = tmp_path / str(attempt)
