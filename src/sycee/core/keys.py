@@ -10,8 +10,6 @@ with the seed can derive it: the key and its file are labelled as synthetic.
 
 from __future__ import annotations
 
-import os
-import stat
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import KEY_BYTES
-from sycee.core.output_files import require_place, sync_folder
+from sycee.core.secret_files import read_secret, write_secret
 
 ED25519: Final = 1  # flags: the meaning of the 32 bytes of a public key
 P256: Final = 2  # the x of a point, big-endian
@@ -46,8 +44,6 @@ ALGORITHMS: Final = ("ed25519", "p256")
 _DERIVE_CONTEXT: Final = "sycee 2026-11-25 keys: synthetic signing key"
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SYNTHETIC_MARK: Final = b"Synthetic: derived from a seed, for replays only.\n"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-_FILE_BYTES_MAX: Final = 64 << 10
 _LOADED_MAX: Final = 4_096  # cached public keys: unpacking a point on P-256 takes as long as verifying
 
 _ECDSA: Final = ec.ECDSA(hashes.SHA256())
@@ -136,7 +132,7 @@ class SigningKey:
         UnavailableError if this user may not read it.
         """
         path = Path(path)
-        content = _read_closed_to_others(path)
+        content = read_secret(path, hint="name the file that `sycee key new` wrote")
         return cls(_private_from(content, path), synthetic=content.startswith(_SYNTHETIC_MARK))
 
     def save(self, path: str | Path) -> None:
@@ -144,29 +140,10 @@ class SigningKey:
 
         Raises UsageError if the file exists or its folder does not, UnavailableError if the disk refuses.
         """
-        path = Path(path)
-        require_place(path)
         content = self._private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        try:
-            # Created with its mode: before a later chmod, others could open it.
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError as error:
-            raise UsageError(
-                f"{path} already exists", hint="choose another name: an overwritten key would be lost"
-            ) from error
-        except OSError as error:
-            raise _not_written(path, error) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_SYNTHETIC_MARK * self.synthetic + content)
-                file.flush()
-                os.fsync(descriptor)
-            sync_folder(path.parent)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise _not_written(path, error) from error
+        write_secret(path, _SYNTHETIC_MARK * self.synthetic + content)
 
     def sign(self, message: bytes) -> bytes:
         """Return 64 bytes: Ed25519 (RFC 8032), or r and s of ECDSA with SHA-256, big-endian, 32 bytes each.
@@ -229,40 +206,6 @@ def _public_of(private: _Private) -> PublicKey:
         return PublicKey(ED25519, private.public_key().public_bytes_raw())
     point = private.public_key().public_numbers()
     return PublicKey(P256 | Y_ODD if point.y & 1 else P256, point.x.to_bytes(KEY_BYTES, "big"))
-
-
-def _read_closed_to_others(path: Path) -> bytes:
-    """Return the content of a file that only its owner can use. Errors as `SigningKey.load`."""
-    hint = "name the file that `sycee key new` wrote"
-    try:
-        # Without O_NONBLOCK, opening a pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            # Of the open file, not of its name: the name may refer to another file by now.
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UsageError(f"the key file {path} is not a regular file", hint=hint)
-            if status.st_mode & _OTHERS:
-                raise UsageError(
-                    f"the key file {path} is accessible to other users (mode {stat.S_IMODE(status.st_mode):o})",
-                    hint="create a new key if others may have read it; otherwise run chmod 600 on the file",
-                )
-            return os.read(descriptor, _FILE_BYTES_MAX)
-        finally:
-            os.close(descriptor)
-    except PermissionError as error:
-        raise UnavailableError(
-            f"the key file {path} cannot be read: permission denied", hint="run as the owner of the file"
-        ) from error
-    except OSError as error:
-        raise UsageError(f"the key file {path} cannot be read: {error.strerror}", hint=hint) from error
-
-
-def _not_written(path: Path, error: OSError) -> UnavailableError:
-    return UnavailableError(
-        f"the key file {path} cannot be written: {error.strerror}",
-        hint="check the permissions of the folder and the free space, or name a file elsewhere",
-    )
 
 
 def _private_from(content: bytes, path: Path) -> _Private:

@@ -1,0 +1,120 @@
+"""Files that only their owner can read, and secret keys of 32 bytes in such files.
+
+A file is created with mode 0600, so no other user can open it in between. A file that other users may read is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.output_files import require_place, sync_folder
+
+SECRET_BYTES: Final = 32
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_FILE_BYTES_MAX: Final = 64 << 10
+_PREFIX: Final = "sycee-key-v1:"
+_TEXT: Final = re.compile(rf"{_PREFIX}[0-9a-f]{{{2 * SECRET_BYTES}}}")
+
+
+def read_secret(path: str | Path, *, what: str = "key file", hint: str) -> bytes:
+    """Return the content of a file that only its owner can use. `what` and `hint` complete the errors.
+
+    Raises UsageError if there is no such regular file or other users have permissions for it; UnavailableError if this
+    user may not read it.
+    """
+    path = Path(path)
+    try:
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            # Of the open file, not of its name: the name may refer to another file by now.
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"the {what} {path} is not a regular file", hint=hint)
+            if status.st_mode & _OTHERS:
+                raise UsageError(
+                    f"the {what} {path} is accessible to other users (mode {stat.S_IMODE(status.st_mode):o})",
+                    hint="create a new key if others may have read it; otherwise run chmod 600 on the file",
+                )
+            return os.read(descriptor, _FILE_BYTES_MAX)
+        finally:
+            os.close(descriptor)
+    except PermissionError as error:
+        raise UnavailableError(
+            f"the {what} {path} cannot be read: permission denied", hint="run as the owner of the file"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"the {what} {path} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def write_secret(path: str | Path, content: bytes, *, what: str = "key file") -> None:
+    """Write a new file durably that only its owner can read (mode 0600).
+
+    Raises UsageError if the file exists or its folder does not, UnavailableError if the disk refuses.
+    """
+    path = Path(path)
+    require_place(path)
+    try:
+        # Created with its mode: before a later chmod, others could open it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path} already exists", hint="choose another name: an overwritten key would be lost"
+        ) from error
+    except OSError as error:
+        raise _not_written(path, what, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        sync_folder(path.parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _not_written(path, what, error) from error
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SecretKey:
+    """A symmetric key of 32 bytes. Its text form is "sycee-key-v1:" and 64 hexadecimal digits."""
+
+    secret: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_BYTES:
+            raise UsageError(f"a secret key has {SECRET_BYTES} bytes, not {len(self.secret)}")
+
+    def __repr__(self) -> str:
+        return "SecretKey(...)"
+
+    @classmethod
+    def generate(cls) -> SecretKey:
+        """Return a new key from the machine's entropy."""
+        return cls(os.urandom(SECRET_BYTES))
+
+    @classmethod
+    def load(cls, path: str | Path) -> SecretKey:
+        """Return the key in a file. Errors as `read_secret`; UsageError for other content, which is not repeated."""
+        hint = f'the file has one line: "{_PREFIX}" and {2 * SECRET_BYTES} hexadecimal digits'
+        text = read_secret(path, hint=hint).decode("ascii", "replace").strip()
+        if not _TEXT.fullmatch(text):
+            raise UsageError(f"the key file {path} contains no secret key", hint=hint)
+        return cls(bytes.fromhex(text.removeprefix(_PREFIX)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the key to a new file. Errors as `write_secret`."""
+        write_secret(path, f"{_PREFIX}{self.secret.hex()}\n".encode())
+
+
+def _not_written(path: Path, what: str, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"the {what} {path} cannot be written: {error.strerror}",
+        hint="check the permissions of the folder and the free space, or name a file elsewhere",
+    )
