@@ -1,4 +1,4 @@
-"""SQL storage for data outside the journal: engines, transactions, migrations. Defines no table.
+"""SQL storage for data outside the journal: engines, transactions, migrations, and work that joins SQL and ledger.
 
 The database is an SQLite file, or the PostgreSQL of a URL. A package with stored data has `tables.py` and a folder of
 migrations, and passes them as a `Schema`. Everything uses SQLAlchemy Core, without an object-relational mapper.

@@ -1,0 +1,93 @@
+"""SQL tables of `database` itself: intents, jobs and their runs, and allocated numbers (decision 27)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from sycee.database.columns import DIGEST, NS, NUMBER, Id128, required
+from sycee.database.migrations import Schema
+
+METADATA: Final = MetaData()
+SCHEMA: Final = Schema("database", METADATA, Path(__file__).parent / "versions")
+
+PENDING: Final = "pending"
+DONE: Final = "done"
+LAPSED: Final = "lapsed"
+
+WAITING: Final = "waiting"
+STOPPED: Final = "stopped"
+
+# `records` and `envelopes` are the bytes submitted to the ledger; `prune` removes them. `results`: one u2 per record,
+# its first result. `frame`: the newest frame with one of the records; 0 before it is known.
+INTENTS: Final = Table(
+    "database_intents",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(Text, "action"),
+    Column("state", Text, CheckConstraint(f"state IN ('{PENDING}', '{DONE}', '{LAPSED}')"), nullable=False),
+    *required(Text, "payload"),
+    Column("records", LargeBinary),
+    Column("envelopes", LargeBinary),
+    *required(Integer, "count"),
+    *required(DIGEST, "digest"),
+    *required(NS, "valid_until_ns"),
+    Column("results", LargeBinary),
+    Column("frame", BigInteger),
+    *required(Id128, "who"),
+    *required(NS, "made_ns"),
+    Column("finished_ns", NS),
+    *required(Text, "reason"),
+)
+Index(
+    "database_intents_pending",
+    INTENTS.c.id,
+    sqlite_where=INTENTS.c.state == PENDING,
+    postgresql_where=INTENTS.c.state == PENDING,
+)
+# `run`: chosen when a run is first claimed and kept by its retries, so that they use the same id.
+JOBS: Final = Table(
+    "database_jobs",
+    METADATA,
+    Column("number", NUMBER, primary_key=True),
+    *required(Text, "name", "key"),
+    *required(NS, "due_ns"),
+    *required(Text, "payload", "period"),
+    Column("state", Text, CheckConstraint(f"state IN ('{WAITING}', '{DONE}', '{STOPPED}')"), nullable=False),
+    Column("owner", Text),
+    Column("lease_until_ns", NS),
+    Column("run", Id128),
+    *required(Integer, "attempts"),
+    *required(Text, "error"),
+    UniqueConstraint("name", "key", name="database_jobs_key"),
+)
+Index("database_jobs_due", JOBS.c.state, JOBS.c.due_ns)
+RUNS: Final = Table(
+    "database_runs",
+    METADATA,
+    Column("run", Id128, primary_key=True),
+    *required(NUMBER, "job"),
+    *required(NS, "due_ns", "finished_ns"),
+)
+NUMBERS: Final = Table(
+    "database_numbers",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    *required(Text, "owner"),
+    *required(NS, "at_ns"),
+    UniqueConstraint("kind", "owner", "number", name="database_numbers_owner"),
+)
