@@ -1,0 +1,261 @@
+"""Duties of persons, the actions that each may request, and the duties that one person may not have together.
+
+Pure tables: `docs/reference/duties.md` is made from them. A duty allows a person to *request* an action. Whose
+signature moves money is decided by the ledger alone (docs/reference/authority.md); `ledger` says what it will ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sycee.core.errors import UsageError
+from sycee.core.typos import hint
+from sycee.ledger.layout import Role
+
+
+class Duty(StrEnum):
+    """Duty of a person."""
+
+    OFFICER = "officer"
+    OPERATOR = "operator"
+    CLERK = "clerk"
+    COMPLIANCE = "compliance"
+    PRIVACY = "privacy"
+    CASEWORKER = "caseworker"
+    CLOSER = "closer"
+    COUNTERSIGNER = "countersigner"
+    AUDITOR = "auditor"
+    WITNESS = "witness"
+    MERCHANT = "merchant"
+    CITIZEN = "citizen"
+
+
+MEANINGS: Final[dict[Duty, str]] = {
+    Duty.OFFICER: "of the issuer's board: money, roles, limits, reversals",
+    Duty.OPERATOR: "signs for one operator of the second tier, or for the issuer's own accounts (operator 0 and 1)",
+    Duty.CLERK: "serves customers of one operator; signs nothing that moves money",
+    Duty.COMPLIANCE: "due diligence of institutions and owners",
+    Duty.PRIVACY: "retention, deletion and orders about personal data",
+    Duty.CASEWORKER: "complaints, disputes and errors",
+    Duty.CLOSER: "closes the business day",
+    Duty.COUNTERSIGNER: "checks the closed day and signs its pack",
+    Duty.AUDITOR: "reads everything, changes nothing",
+    Duty.WITNESS: "signs checkpoints",
+    Duty.MERCHANT: "acts for one merchant: tills, refunds, reports",
+    Duty.CITIZEN: "owner of a wallet",
+}
+
+# Duties that are roles of the ledger: a grant makes them, and nothing else.
+ROLES: Final[dict[Duty, Role]] = {
+    Duty.OFFICER: Role.OFFICER,
+    Duty.OPERATOR: Role.OPERATOR,
+    Duty.WITNESS: Role.WITNESS,
+}
+# Duties for one institution, which must be named.
+OF_INSTITUTION: Final = frozenset({Duty.OPERATOR, Duty.CLERK, Duty.MERCHANT})
+# Everybody has this duty for their own wallets and data; nobody appoints it.
+OWN: Final = Duty.CITIZEN
+
+STAFF: Final = frozenset(Duty) - {Duty.CITIZEN, Duty.MERCHANT, Duty.AUDITOR}
+
+# Pairs of duties that one person may not have at the same time.
+APART: Final[frozenset[frozenset[Duty]]] = frozenset(
+    {
+        frozenset({Duty.OFFICER, Duty.OPERATOR}),
+        frozenset({Duty.OFFICER, Duty.WITNESS}),
+        frozenset({Duty.CLOSER, Duty.COUNTERSIGNER}),
+        frozenset({Duty.PRIVACY, Duty.CASEWORKER}),
+        *(frozenset({Duty.AUDITOR, other}) for other in Duty if other not in (Duty.AUDITOR, Duty.CITIZEN)),
+    }
+)
+
+# What the ledger asks for; "" where the action writes no record. authority.md section 3 is exact.
+TWO_OFFICERS: Final = "two officers"
+TWO_OFFICERS_AND_OPERATOR: Final = "two officers, and the operator"
+OFFICER: Final = "an officer"
+OPERATOR: Final = "the operator, or an officer"
+OWNING_OPERATOR: Final = "the operator"
+TWO_OPERATORS: Final = "the operator, and the reserve desk"
+OWNER: Final = "the owner of the account"
+WITNESS: Final = "a witness"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRule:
+    """Who may request one action, and who else must sign it.
+
+    - `checkers_min`: signers besides the maker, with a duty of `checkers`; 0: the action needs no proposal.
+    - `own_operator`: a maker or checker with the duty OPERATOR, CLERK or MERCHANT acts for their own institution only.
+    - `ledger`: the signatures that the ledger asks for, in words; "" where no record is written.
+    """
+
+    name: str
+    makers: frozenset[Duty]
+    checkers: frozenset[Duty]
+    checkers_min: int
+    own_operator: bool
+    ledger: str
+    what: str
+
+    @property
+    def signers(self) -> frozenset[Duty]:
+        """Return the duties whose holders may sign a proposal of this action."""
+        return self.makers | self.checkers
+
+
+def _rule(
+    name: str,
+    what: str,
+    makers: Iterable[Duty],
+    checkers: Iterable[Duty] = (),
+    *,
+    checks: int | None = None,
+    own: bool = False,
+    ledger: str = "",
+) -> ActionRule:
+    checking = frozenset(checkers)
+    return ActionRule(name, frozenset(makers), checking, len(checking) and (checks or 1), own, ledger, what)
+
+
+_D: Final = Duty
+_BOARD: Final = (_D.OFFICER,)
+_DESKS: Final = (_D.OPERATOR, _D.CLERK)
+
+_RULES: Final = (
+    # people and institutions
+    _rule("duty.appoint", "give a person a duty", _BOARD, _BOARD, ledger=TWO_OFFICERS),
+    _rule("duty.dismiss", "end a person's duty", _BOARD, _BOARD, ledger=TWO_OFFICERS),
+    _rule("institution.apply", "enter an institution, its owners and papers", (_D.OFFICER, *_DESKS), own=True),
+    _rule(
+        "institution.verify",
+        "decide the due diligence of an institution",
+        (_D.OFFICER, _D.COMPLIANCE),
+        (_D.OFFICER, _D.COMPLIANCE),
+    ),
+    _rule(
+        "merchant.verify",
+        "decide the due diligence of a merchant",
+        (_D.OPERATOR, _D.COMPLIANCE),
+        (_D.OPERATOR, _D.COMPLIANCE),
+        own=True,
+    ),
+    _rule(
+        "merchant.settlement",
+        "verify a merchant's settlement account",
+        (_D.OPERATOR, _D.COMPLIANCE),
+        (_D.OPERATOR, _D.COMPLIANCE),
+        own=True,
+    ),
+    _rule("merchant.outlet", "open or close an outlet or till", (*_DESKS, _D.MERCHANT), own=True),
+    _rule("key.set", "set the key of an account", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("key.revoke", "remove the key of an account", (_D.OPERATOR, _D.OFFICER), own=True, ledger=OPERATOR),
+    # issuance
+    _rule("operator.join", "open an operator's accounts and give it a quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),
+    _rule(
+        "operator.leave", "block, redeem and close an operator's accounts", _BOARD, _BOARD,
+        ledger=TWO_OFFICERS_AND_OPERATOR,
+    ),
+    _rule(
+        "reserves.credit", "record reserves from the settlement system", _BOARD, _BOARD, ledger=TWO_OFFICERS,
+    ),
+    _rule(
+        "mint", "issue money against reserves", (_D.OFFICER, _D.OPERATOR), _BOARD, own=True,
+        ledger=TWO_OFFICERS_AND_OPERATOR,
+    ),
+    _rule(
+        "redeem", "take money back and return reserves", (_D.OPERATOR,), (_D.OPERATOR,), ledger=TWO_OPERATORS,
+    ),
+    _rule("cap.change", "change the daily maximum of minting", _BOARD, _BOARD, ledger=TWO_OFFICERS),
+    _rule("quota.change", "change an operator's quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),
+    _rule("reserve-rule.set", "change the reserve share of a wallet class", _BOARD, _BOARD),
+    _rule("wallet.fund", "move money from the vault to a wallet", (_D.OPERATOR,), own=True, ledger=OWNING_OPERATOR),
+    _rule("wallet.defund", "move money from a wallet to the bank", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
+    _rule("transit.confirm", "report that a bank accepted its leg", _DESKS, own=True, ledger=OPERATOR),
+    _rule("transit.reject", "report that a bank refused its leg", _DESKS, own=True, ledger=OPERATOR),
+    # wallets
+    _rule("wallet.open", "open wallets", _DESKS, own=True, ledger=OPERATOR),
+    _rule("wallet.close", "close an empty wallet", _DESKS, own=True, ledger=OPERATOR),
+    _rule("wallet.class", "move a wallet to another class", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("alias.register", "register or end an alias", (*_DESKS, _D.CITIZEN), own=True),
+    _rule("alias.move", "move an alias to another wallet", (*_DESKS, _D.CITIZEN), own=True),
+    _rule("pay", "pay from a wallet", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
+    _rule("refund", "refund a payment", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),
+    _rule("request", "ask for a payment", (_D.CITIZEN, _D.MERCHANT)),
+    _rule("sweep", "send a merchant's balance to its bank", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),
+    _rule("merchant.report", "read a merchant's day report", (*_DESKS, _D.MERCHANT, _D.AUDITOR), own=True),
+    # personal data
+    _rule(
+        "person.read", "read personal data, for a case and a reason",
+        (_D.CLERK, _D.OPERATOR, _D.CASEWORKER, _D.COMPLIANCE), own=True,
+    ),
+    _rule("person.log", "read who read personal data", (_D.PRIVACY, _D.AUDITOR, _D.CITIZEN)),
+    _rule("person.shred", "delete a person's key, so that nobody can read the data", (_D.PRIVACY,)),
+    _rule("person.hold", "keep personal data for a legal case", (_D.PRIVACY, _D.OFFICER), (_D.PRIVACY, _D.OFFICER)),
+    _rule(
+        "log.delay", "hide an entry of the access log from the person until a day",
+        (_D.PRIVACY, _D.OFFICER), (_D.PRIVACY, _D.OFFICER),
+    ),
+    # events of a life
+    _rule("life.phone-lost", "give a lost wallet a new key", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("life.guardian", "let a guardian act for a ward", (_D.OPERATOR, _D.CASEWORKER), (_D.COMPLIANCE, _D.OFFICER)),
+    _rule("life.deceased", "block the wallets of a deceased person", (_D.OPERATOR, _D.CASEWORKER), ledger=OPERATOR),
+    _rule("life.dormant", "block a dormant wallet, or lift that block", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("life.court-order", "block a wallet by court order", (_D.OPERATOR, _D.OFFICER), own=True, ledger=OPERATOR),
+    _rule("life.lift-order", "lift a block by court order", _BOARD, _BOARD, ledger=OFFICER),
+    # the day
+    _rule("day.close", "close a business day", (_D.CLOSER, _D.OFFICER)),
+    _rule("day.countersign", "sign the pack of a closed day", (_D.COUNTERSIGNER,)),
+    _rule("day.break", "name the owner of a break, or close it", (_D.CLOSER, _D.CASEWORKER, _D.OPERATOR)),
+    _rule("checkpoint", "sign the position of the ledger", (_D.WITNESS,), ledger=WITNESS),
+    # cases
+    _rule("case.open", "open a case", (*_DESKS, _D.CASEWORKER, _D.MERCHANT, _D.CITIZEN)),
+    _rule("case.act", "take a step in a case", (*_DESKS, _D.CASEWORKER)),
+    _rule(
+        "case.reverse", "take money back by authority", (_D.CASEWORKER, _D.OFFICER), _BOARD, ledger=TWO_OFFICERS,
+    ),
+    # the folder
+    _rule("backup", "write an encrypted backup", (_D.CLOSER, _D.OFFICER)),
+    _rule("audit", "read balances, packs, proposals and logs", (_D.AUDITOR, _D.OFFICER)),
+)  # fmt: skip
+
+ACTIONS: Final[dict[str, ActionRule]] = {rule.name: rule for rule in _RULES}
+assert len(ACTIONS) == len(_RULES)
+assert set(MEANINGS) == set(Duty)
+
+
+def rule(action: str) -> ActionRule:
+    """Return the rule of an action. Raises UsageError for an unknown name."""
+    try:
+        return ACTIONS[action]
+    except KeyError:
+        raise UsageError(
+            f"there is no action {action!r}",
+            hint=hint(action, ACTIONS, "docs/reference/duties.md lists the actions"),
+        ) from None
+
+
+def parse(text: str) -> Duty:
+    """Return the duty of this name. Raises UsageError for another text."""
+    try:
+        return Duty(text.strip().lower())
+    except ValueError:
+        names = ", ".join(duty.value for duty in Duty if duty is not OWN)
+        raise UsageError(f"{text!r} is not a duty", hint=f"use one of: {names}") from None
+
+
+def may(duties: Collection[Duty], action: str) -> bool:
+    """Return whether a person with these duties may request the action. Raises UsageError for an unknown action."""
+    return not rule(action).makers.isdisjoint(duties)
+
+
+def may_check(duties: Collection[Duty], action: str) -> bool:
+    """Return whether a person with these duties may check the action that another person requested."""
+    return not rule(action).checkers.isdisjoint(duties)
+
+
+def conflict(held: Iterable[Duty], new: Duty) -> Duty | None:
+    """Return a duty among `held` that one person may not have together with `new`, or None."""
+    return next((each for each in held if frozenset({each, new}) in APART), None)

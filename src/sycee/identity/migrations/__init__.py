@@ -1,0 +1,1 @@
+"""Alembic revisions of the identity tables, in order. A released revision is never changed."""

@@ -1,0 +1,53 @@
+"""Duties: the tables are consistent, and every cell of the page is what `may` and `may_check` return."""
+
+from __future__ import annotations
+
+import pytest
+
+from sycee.core.errors import UsageError
+from sycee.identity import duties
+from sycee.identity.duties import ACTIONS, APART, Duty
+
+pytestmark = pytest.mark.fast
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_duty_and_action(action: str) -> None:
+    rule = ACTIONS[action]
+    for duty in Duty:
+        assert duties.may([duty], action) is (duty in rule.makers)
+        assert duties.may_check([duty], action) is (duty in rule.checkers)
+    assert not duties.may([], action)
+    assert rule.makers, "nobody could request the action"
+    assert bool(rule.checkers) is (rule.checkers_min > 0)
+    assert rule.what[0].islower()
+
+
+def test_an_action_that_needs_two_officers_is_checked_by_one() -> None:
+    for rule in ACTIONS.values():
+        if rule.ledger in (duties.TWO_OFFICERS, duties.TWO_OFFICERS_AND_OPERATOR):
+            assert rule.checkers == {Duty.OFFICER}
+            assert rule.checkers_min >= 1
+
+
+def test_auditors_change_nothing() -> None:
+    allowed = {name for name in ACTIONS if duties.may([Duty.AUDITOR], name)}
+    assert allowed == {"audit", "merchant.report", "person.log"}
+    assert not any(duties.may_check([Duty.AUDITOR], name) for name in ACTIONS)
+
+
+def test_duties_apart() -> None:
+    assert duties.conflict([Duty.CLERK, Duty.OFFICER], Duty.OPERATOR) is Duty.OFFICER
+    assert duties.conflict([Duty.OPERATOR], Duty.OFFICER) is Duty.OPERATOR
+    assert duties.conflict([Duty.CLOSER], Duty.COUNTERSIGNER) is Duty.CLOSER
+    assert duties.conflict([Duty.CLERK], Duty.CASEWORKER) is None
+    assert all(len(pair) == 2 for pair in APART)
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UsageError, match="there is no action 'mnt'") as caught:
+        duties.may([Duty.OFFICER], "mnt")
+    assert caught.value.hint == 'did you mean "mint"?'
+    with pytest.raises(UsageError, match="'boss' is not a duty"):
+        duties.parse("boss")
+    assert duties.parse(" Officer ") is Duty.OFFICER
