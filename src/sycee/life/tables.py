@@ -1,0 +1,69 @@
+"""SQL tables of life events. Ids, times and codes only: evidence and addresses are sealed elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+from sycee.database.columns import NS, NUMBER, Id128, required
+from sycee.database.migrations import Schema
+
+METADATA: Final = MetaData()
+SCHEMA: Final = Schema("life", METADATA, Path(__file__).parent / "migrations")
+
+STARTING: Final = "starting"
+ACTIVE: Final = "active"
+ENDED: Final = "ended"
+REFUSED: Final = "refused"
+STATES: Final = (STARTING, ACTIVE, ENDED, REFUSED)
+
+EVENTS: Final = Table(
+    "life_events",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(Text, "kind"),
+    Column("person", Id128, nullable=False, index=True),
+    Column("account", Id128),
+    Column("case", NUMBER),
+    *required(NS, "at_ns"),
+    *required(Id128, "who"),
+    Column("until_ns", NS),
+    Column("proposal", Id128),
+)
+# What an event does to an account until it is lifted or its end is reached. `job`: the number of the job that ends it;
+# 0 without one. `earlier_rule_set`: to be restored at the end.
+RESTRICTIONS: Final = Table(
+    "life_restrictions",
+    METADATA,
+    Column("account", Id128, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    *required(Id128, "event"),
+    *required(NS, "from_ns"),
+    Column("until_ns", NS),
+    *required(Integer, "earlier_rule_set"),
+    *required(NUMBER, "job"),
+    Column("state", Text, CheckConstraint(f"state IN {STATES}"), nullable=False),
+)
+GUARDIANS: Final = Table(
+    "life_guardians",
+    METADATA,
+    Column("ward", Id128, primary_key=True),
+    Column("guardian", Id128, primary_key=True),
+    *required(NS, "from_ns"),
+    Column("until_ns", NS),
+    *required(Id128, "proposal"),
+)
+# Messages to deliver. `channel` and `text` are codes; the address is sealed under the person's key.
+OUTBOX: Final = Table(
+    "life_outbox",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    Column("person", Id128, nullable=False),
+    *required(LargeBinary, "channel_sealed"),
+    *required(Text, "text"),
+    *required(NS, "at_ns"),
+    Column("sent_ns", NS),
+)
+Index("life_outbox_person", OUTBOX.c.person, OUTBOX.c.id)

@@ -1,0 +1,295 @@
+"""Per-person secrets in the key file `people.keys`, and in its backup on another disk.
+
+A person's key is derived from the master key and the person's secret: neither is enough alone. Shredding deletes the
+secret from the file and from its backup, and enters the person in `shredded` of both. Opening compares the two files
+and deletes what one of them still has, so that an old copy of one file brings nobody back.
+
+SQLite overwrites deleted bytes with zeros (`secure_delete`), and the write-ahead log is emptied after each shredding.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from sycee.core import ids
+from sycee.core.clock import Clock
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.database.columns import id_bytes
+from sycee.database.engines import engine
+from sycee.database.migrations import upgrade
+from sycee.database.transactions import reading, write
+from sycee.personal import sealing
+from sycee.personal.key_tables import MASTERS, SCHEMA, SECRET_BYTES, SECRETS, SHREDDED
+
+FILE_NAME: Final = "people.keys"
+MASTER: Final = 1  # number of the master key: rotation adds others
+
+_INSERT: Final = (
+    "INSERT OR IGNORE INTO personal_keys_secrets SELECT ?, ?, ?, ? "
+    "WHERE NOT EXISTS (SELECT * FROM personal_keys_shredded WHERE person = ?)"
+)
+_COPY: Final = "INSERT OR IGNORE INTO personal_keys_secrets (person, secret, master, made_ns) VALUES (?, ?, ?, ?)"
+_READ_MAX: Final = 500  # persons of one query
+
+
+class PersonalKeys:
+    """The keys of all persons, and of merchants for their side of payment references."""
+
+    def __init__(self, file: Path, backup: Path, master: bytes, clock: Clock) -> None:
+        """Open an existing key file. `backup` is the folder of its backup, which need not be reachable now.
+
+        Raises UnavailableError if the file is missing, UsageError if `master` is another master key than that of the
+        file.
+        """
+        if not file.is_file():
+            raise UnavailableError(
+                f"the key file {file} is missing: without it no personal data can be read",
+                hint=f"restore it from its backup, {backup / FILE_NAME}",
+            )
+        self._open(file, backup, master, clock)
+        self._empty_log(self._engine)
+
+    def _open(self, file: Path, backup: Path, master: bytes, clock: Clock) -> None:
+        if len(master) != sealing.KEY_BYTES:
+            raise UsageError(f"the master key has {sealing.KEY_BYTES} bytes, not {len(master)}")
+        self.file, self.backup_file = file, backup / FILE_NAME
+        self._clock = clock
+        self._master = master
+        self._derived = sealing.person_master(master)
+        self.hash_key = sealing.hash_key(master)
+        self._engine = _opened(file, master)
+        self._backup_engine: Engine | None = None
+
+    @classmethod
+    def new(cls, file: Path, backup: Path, master: bytes, clock: Clock) -> PersonalKeys:
+        """Create the key file and its backup, or open those that an interrupted call created.
+
+        Raises UsageError if the folder of the backup is that of the file, or the backup is of another master key.
+        """
+        if backup.resolve() == file.parent.resolve():
+            raise UsageError(
+                f"the backup of the key file would be in the folder of the key file, {backup}",
+                hint="name a folder on another disk: a disk that fails takes all its files with it",
+            )
+        for path in (file, backup / FILE_NAME):
+            _create(path)
+        made = cls.__new__(cls)
+        made._open(file, backup, master, clock)
+        made._backup()
+        return made
+
+    @classmethod
+    def restore(
+        cls, file: Path, backup: Path, master: bytes, clock: Clock, *, shredded: Collection[int]
+    ) -> PersonalKeys:
+        """Create a key file from its backup, without the persons shredded there or in `shredded`.
+
+        Raises UsageError if `file` exists, UnavailableError if there is no backup.
+        """
+        if file.exists():
+            raise UsageError(f"{file} already exists", hint="restore into a new folder")
+        if not (backup / FILE_NAME).is_file():
+            raise UnavailableError(
+                f"there is no backup of the key file at {backup / FILE_NAME}",
+                hint="name the folder that holds the backup: without it no personal data can be read",
+            )
+        made = cls.new(file, backup, master, clock)
+        made.reconcile(shredded)
+        with reading(made._backup()) as connection:
+            rows = connection.execute(sqlalchemy.select(SECRETS).order_by(SECRETS.c.person)).all()
+        copied = [(id_bytes(row.person), row.secret, row.master, row.made_ns) for row in rows]
+        if copied:
+            write(made._engine, lambda connection: connection.exec_driver_sql(_COPY, copied))
+        return made
+
+    def close(self) -> None:
+        """Close both files."""
+        self._engine.dispose()
+        if self._backup_engine is not None:
+            self._backup_engine.dispose()
+
+    # --- secrets ---
+
+    def create(self, persons: Sequence[int]) -> list[bytes]:
+        """Give each person a secret, in the file and its backup, and return the keys in the order of `persons`.
+
+        A person who has a secret keeps it. Write secrets before the rows sealed under them: a secret without a person
+        is harmless, the reverse is data that nobody can read. Raises UnavailableError if the backup is not reachable,
+        or a person was shredded.
+        """
+        if not persons:
+            return []
+        self._backup()  # fail before the first file is changed
+        now = self._clock.now_ns()
+        entropy = os.urandom(SECRET_BYTES * len(persons))
+        secrets = [entropy[at : at + SECRET_BYTES] for at in range(0, len(entropy), SECRET_BYTES)]
+        names = [id_bytes(person) for person in persons]
+        rows = [(name, secret, MASTER, now, name) for name, secret in zip(names, secrets, strict=True)]
+        added = write(self._engine, lambda connection: connection.exec_driver_sql(_INSERT, rows).rowcount)
+        if added != len(rows):
+            secrets = self._secrets_of(persons)
+        copied = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
+        write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
+        return [sealing.person_key(self._derived, secret, name) for name, secret in zip(names, secrets, strict=True)]
+
+    def key_of(self, person: int) -> bytes:
+        """Return a person's key. Raises UnavailableError if the person was shredded or has no secret here."""
+        return self.keys_of([person])[0]
+
+    def keys_of(self, persons: Sequence[int]) -> list[bytes]:
+        """Return the keys of persons, in their order. Errors as `key_of`."""
+        secrets = self._secrets_of(persons)
+        return [
+            sealing.person_key(self._derived, secret, id_bytes(person))
+            for person, secret in zip(persons, secrets, strict=True)
+        ]
+
+    def persons(self) -> list[int]:
+        """Return everyone who has a secret, in order."""
+        with reading(self._engine) as connection:
+            return list(connection.scalars(sqlalchemy.select(SECRETS.c.person).order_by(SECRETS.c.person)))
+
+    def _secrets_of(self, persons: Sequence[int]) -> list[bytes]:
+        found: dict[int, bytes] = {}
+        with reading(self._engine) as connection:
+            for at in range(0, len(persons), _READ_MAX):
+                part = persons[at : at + _READ_MAX]
+                query = sqlalchemy.select(SECRETS.c.person, SECRETS.c.secret).where(SECRETS.c.person.in_(part))
+                found.update((row.person, row.secret) for row in connection.execute(query))
+            missing = [person for person in persons if person not in found]
+            if missing:
+                raise self._no_secret(connection, missing[0])
+        return [found[person] for person in persons]
+
+    def _no_secret(self, connection: Connection, person: int) -> UnavailableError:
+        name = ids.format(person)
+        if connection.scalar(sqlalchemy.select(SHREDDED.c.person).where(SHREDDED.c.person == person)) is not None:
+            return UnavailableError(
+                f"the personal data of {name} was shredded",
+                hint="the secret was deleted from the key file and from its backup; nothing can restore it",
+            )
+        return UnavailableError(
+            f"{self.file} has no secret of {name}",
+            hint=f"check the id; a secret that only its backup has is copied from {self.backup_file} by a restore",
+        )
+
+    # --- shredding ---
+
+    def shred(self, person: int) -> None:
+        """Delete a person's secret from the file and from its backup. A second call changes nothing.
+
+        Raises UnavailableError if the backup is not reachable; the file has no secret any more by then. Call again
+        later, as `reconcile` does.
+        """
+        self._shred(self._engine, [person])
+        self._shred(self._backup(), [person])
+
+    def reconcile(self, shredded: Iterable[int]) -> int:
+        """Shred in both files everyone whom one of them, or `shredded`, lists; return the number of secrets deleted.
+
+        For each opening: it finishes an interrupted shredding, and undoes an old copy of one file. Raises
+        UnavailableError if the backup is not reachable.
+        """
+        stores = (self._engine, self._backup())
+        listed = set(shredded)
+        for store in stores:
+            with reading(store) as connection:
+                listed.update(connection.scalars(sqlalchemy.select(SHREDDED.c.person)))
+        return sum(self._shred(store, sorted(listed)) for store in stores)
+
+    def missing_in_backup(self) -> list[int]:
+        """Return the persons whose secret the backup does not have."""
+        known = set(self.persons())
+        with reading(self._backup()) as connection:
+            return sorted(known.difference(connection.scalars(sqlalchemy.select(SECRETS.c.person))))
+
+    def complete_backup(self) -> int:
+        """Copy the secrets to the backup that an interrupted `create` left out; return their number."""
+        missing = self.missing_in_backup()
+        now = self._clock.now_ns()
+        secrets = self._secrets_of(missing)
+        copied = [(id_bytes(person), secret, MASTER, now) for person, secret in zip(missing, secrets, strict=True)]
+        if copied:
+            write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
+        return len(copied)
+
+    def _shred(self, store: Engine, persons: Sequence[int]) -> int:
+        now = self._clock.now_ns()
+
+        def work(connection: Connection) -> int:
+            deleted = 0
+            for person in persons:
+                deleted += connection.execute(SECRETS.delete().where(SECRETS.c.person == person)).rowcount
+                connection.exec_driver_sql(
+                    "INSERT OR IGNORE INTO personal_keys_shredded (person, at_ns) VALUES (?, ?)",
+                    (id_bytes(person), now),
+                )
+            return deleted
+
+        if not persons:
+            return 0
+        deleted = write(store, work)
+        self._empty_log(store)
+        return deleted
+
+    def _empty_log(self, store: Engine) -> None:
+        """Copy the write-ahead log into the file and truncate it: it holds pages from before the deletion."""
+        with store.connect() as connection:
+            busy = connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
+        if busy:
+            raise UnavailableError(
+                f"{store.url.database} is being read, so the log behind it still holds deleted secrets",
+                hint="close the other processes that read it and repeat the command",
+            )
+
+    def _backup(self) -> Engine:
+        if self._backup_engine is None:
+            if not self.backup_file.is_file():
+                raise UnavailableError(
+                    f"the backup of the key file, {self.backup_file}, is not reachable",
+                    hint="mount its disk, or name its folder in the setting key_backup",
+                )
+            self._backup_engine = _opened(self.backup_file, self._master)
+        return self._backup_engine
+
+
+def _create(path: Path) -> None:
+    """Create an empty file that only its owner can read: SQLite gives the files beside it the same mode."""
+    if not path.parent.is_dir():
+        raise UnavailableError(
+            f"{path}: the folder {path.parent} does not exist", hint=f"create it first: mkdir -p {path.parent}"
+        )
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _opened(file: Path, master: bytes) -> Engine:
+    made = engine(file)
+
+    @event.listens_for(made, "connect")
+    def _connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA secure_delete=ON").close()
+
+    upgrade(made, SCHEMA)
+    check = sealing.master_check(master)
+
+    def known(connection: Connection) -> bytes:
+        found = connection.scalar(sqlalchemy.select(MASTERS.c.check).where(MASTERS.c.number == MASTER))
+        if found is None:
+            connection.execute(MASTERS.insert().values(number=MASTER, check=check))
+        return found or check
+
+    if write(made, known) != check:
+        made.dispose()
+        raise UsageError(
+            f"the master key is not the one of {file}",
+            hint="name the master key with which the bank was founded, in the setting master_key",
+        )
+    return made
