@@ -20,6 +20,7 @@ from sycee.core.extras import extra
 
 BUSY_MS_MAX: Final = 30_000  # longer than any transaction of this package
 CONNECT_S_MAX: Final = 10
+CACHE_KIB_MAX: Final = 64 << 10  # rows with random keys are inserted slowly if their index exceeds the cache
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 WRITES: Final = "sycee_writes"  # an execution option: this transaction will write
@@ -32,21 +33,25 @@ PRAGMAS: Final = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "recursive_triggers=ON",
+    f"cache_size=-{CACHE_KIB_MAX}",
 )
 
 
-def engine(where: str | Path, *, read_only: bool = False) -> Engine:
+def engine(where: str | Path, *, read_only: bool = False, secure_delete: bool = False) -> Engine:
     """Return an engine for an SQLite file, created at the first write, or for a URL of SQLite or PostgreSQL.
 
     Does not connect. Raises UsageError for other locations, UnavailableError if the file's folder is missing. With
-    `read_only` every write is refused as unavailable, and a missing file is not created.
+    `read_only` every write is refused as unavailable, and a missing file is not created. With `secure_delete` SQLite
+    overwrites deleted rows with zeros. Errors never show the parameters of a statement: they may be personal data.
     """
     url = _url(where)
     if url.get_backend_name() == SQLITE:
-        return _sqlite(url, read_only)
+        return _sqlite(url, read_only, secure_delete)
     with extra("postgresql"):
         import psycopg  # noqa: F401 - the driver that SQLAlchemy loads
-    made = sqlalchemy.create_engine(url, connect_args={"connect_timeout": CONNECT_S_MAX}, pool_pre_ping=True)
+    made = sqlalchemy.create_engine(
+        url, connect_args={"connect_timeout": CONNECT_S_MAX}, pool_pre_ping=True, hide_parameters=True
+    )
     return made.execution_options(postgresql_readonly=True) if read_only else made
 
 
@@ -81,7 +86,7 @@ def _named(file: str) -> str:
     return file
 
 
-def _sqlite(url: URL, read_only: bool) -> Engine:
+def _sqlite(url: URL, read_only: bool, secure_delete: bool) -> Engine:
     path = Path(url.database or "")
     if not path.parent.is_dir():
         raise UnavailableError(
@@ -89,13 +94,13 @@ def _sqlite(url: URL, read_only: bool) -> Engine:
         )
     if read_only and not path.is_file():
         raise UnavailableError(f"{path} does not exist, and reading does not create it", hint=HINT)
-    made = sqlalchemy.create_engine(url)
+    made = sqlalchemy.create_engine(url, hide_parameters=True)
 
     @event.listens_for(made, "connect")
     def _connected(connection: sqlite3.Connection, _: object) -> None:
         # The driver would begin transactions at the first write and never before DDL; this code begins them.
         connection.isolation_level = None
-        for pragma in (*PRAGMAS, *(("query_only=ON",) if read_only else ())):
+        for pragma in (*PRAGMAS, *("query_only=ON",) * read_only, *("secure_delete=ON",) * secure_delete):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(made, "begin")

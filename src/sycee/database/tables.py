@@ -42,7 +42,7 @@ INTENTS: Final = Table(
     *required(Text, "payload"),
     Column("records", LargeBinary),
     Column("envelopes", LargeBinary),
-    *required(Integer, "count"),
+    *required(Integer, "size"),  # number of records
     *required(DIGEST, "digest"),
     *required(NS, "valid_until_ns"),
     Column("results", LargeBinary),
@@ -58,7 +58,8 @@ Index(
     sqlite_where=INTENTS.c.state == PENDING,
     postgresql_where=INTENTS.c.state == PENDING,
 )
-# `run`: chosen when a run is first claimed and kept by its retries, so that they use the same id.
+# `run`: chosen when a run is first claimed and kept by its retries, so that they use the same id. The lease is in the
+# machine's time, all other times are of the bank's clock. `retry_ns`: a failed run is not repeated before.
 JOBS: Final = Table(
     "database_jobs",
     METADATA,
@@ -71,6 +72,7 @@ JOBS: Final = Table(
     Column("lease_until_ns", NS),
     Column("run", Id128),
     *required(Integer, "attempts"),
+    Column("retry_ns", NS),
     *required(Text, "error"),
     UniqueConstraint("name", "key", name="database_jobs_key"),
 )

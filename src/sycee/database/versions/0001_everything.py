@@ -53,7 +53,7 @@ def _intents() -> None:
         Column("payload", Text, nullable=False),
         Column("records", LargeBinary),
         Column("envelopes", LargeBinary),
-        Column("count", Integer, nullable=False),
+        Column("size", Integer, nullable=False),
         Column("digest", DIGEST, nullable=False),
         Column("valid_until_ns", BigInteger, nullable=False),
         Column("results", LargeBinary),
@@ -82,6 +82,7 @@ def _jobs() -> None:
         Column("lease_until_ns", BigInteger),
         Column("run", ID),
         Column("attempts", Integer, nullable=False),
+        Column("retry_ns", BigInteger),
         Column("error", Text, nullable=False),
         UniqueConstraint("name", "key", name="database_jobs_key"),
     )

@@ -1,0 +1,421 @@
+"""Intents: work that writes to the ledger and to SQL, and that a crash leaves neither half done nor done twice.
+
+An intent is stored first, with its signed records. Then its records are submitted, and then its action writes the
+outcome. After a crash `resume` submits the records of each pending intent again: the ledger answers records that it
+has with their first results. A signed range is in one frame, so it is journaled completely or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy
+from blake3 import blake3
+from sqlalchemy.engine import Connection, Engine, Row
+
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.canonical_json import canonical
+from sycee.core.clock import Clock, read_ns
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.limits import FRAME_RECORDS_MAX, I64_MAX, PLACE_INDEX_BITS
+from sycee.core.result_codes import Result
+from sycee.database.actions import Actions, Draft, Intent, Outcome
+from sycee.database.tables import DONE, INTENTS, LAPSED, PENDING
+from sycee.database.transactions import reading, write
+from sycee.ledger import layout
+from sycee.ledger.batch import first_codes, prepare
+from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger
+from sycee.sequencer.signer import Signer, sign_records
+
+INTENT_RECORDS_MAX: Final = 8_000  # with its envelopes, one frame
+DRAFTS_MAX: Final = 16  # of one `perform_many`
+SUBMISSION_RECORDS_MAX: Final = 65_535  # an envelope's first record is a number of 16 bits
+# Keys that suggest personal data, which a payload must not have: it is kept for years.
+PERSONAL_KEYS: Final = frozenset({"name", "phone", "paper", "birth", "address", "email", "text"})
+
+assert INTENT_RECORDS_MAX < FRAME_RECORDS_MAX
+
+Envelopes = Array | Sequence[Envelope]
+Before = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIntent:
+    """An intent as stored. `frame` is 0, `finished_ns` None and `results` empty before it has results."""
+
+    id: int
+    action: str
+    state: str
+    payload: Mapping[str, Any]
+    size: int  # number of records
+    digest: str
+    valid_until_ns: int
+    results: tuple[Result, ...]
+    frame: int
+    who: int
+    made_ns: int
+    finished_ns: int | None
+    reason: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome. Meaningful unless the state is pending."""
+        return Outcome(self.id, self.state, self.results, self.frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """How many pending intents `resume` finished."""
+
+    done: int
+    lapsed: int
+
+
+class Intents:
+    """The intents of one database and one ledger."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, clock: Clock, actions: Actions) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._clock = clock
+        self._actions = actions
+
+    def perform(self, draft: Draft) -> Outcome:
+        """Store an intent, submit its records and run its action; return the outcome once all is durable.
+
+        Refusals by the ledger are results, no errors. Raises UsageError for a draft that cannot be stored;
+        UnavailableError if disk or database refuse: if the intent was stored, `resume` finishes it, and so does the
+        same call with the same `id`. IntegrityError if a record's id belongs to another operation.
+        """
+        return self.perform_many([draft])[0]
+
+    def perform_many(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Perform up to 16 independent intents with one transaction before all and one after all. Errors: `perform`."""
+        if len(drafts) > DRAFTS_MAX:
+            raise UsageError(f"{len(drafts)} drafts at once", hint=f"perform at most {DRAFTS_MAX} together")
+        prepared = [self._prepared(draft) for draft in drafts]
+        if len({intent.id for intent in prepared}) < len(prepared):
+            raise UsageError("two drafts have the same id", hint="give each draft its own id, or none")
+        now_ns = read_ns(self._clock)
+
+        def store(connection: Connection) -> list[Row[Any] | None]:
+            found = [_row(connection, intent.id) for intent in prepared]
+            for intent, draft, row in zip(prepared, drafts, found, strict=True):
+                if row is None:
+                    if draft.before is not None:
+                        draft.before(connection)
+                    connection.execute(INTENTS.insert().values(_new_row(intent, now_ns)))
+            return found
+
+        found = write(self._engine, store)
+        stored: list[StoredIntent | Intent] = []
+        for intent, row in zip(prepared, found, strict=True):
+            if row is None:
+                stored.append(intent)
+            elif row.action != intent.action:
+                raise UsageError(
+                    f"intent {ids.format(intent.id)} is of the action {row.action}, not {intent.action}",
+                    hint="choose a fresh id for another action",
+                )
+            else:
+                stored.append(_intent(row) if row.state == PENDING else _stored(row))
+        finished = {each.intent: each for each in self._finish([each for each in stored if isinstance(each, Intent)])}
+        outcomes = []
+        for each in stored:
+            outcome = each.outcome if isinstance(each, StoredIntent) else finished[each.id]
+            _check_content(outcome)
+            outcomes.append(outcome)
+        return outcomes
+
+    def resume(self) -> Resumed:
+        """Finish every pending intent: submit its records again with the stored signatures, and run its action.
+
+        After a restore the reopened intents come first, in the order of their frames. Raises IntegrityError for stored
+        records that were changed, and the errors of `perform`.
+        """
+        first = (INTENTS.c.frame.is_(None), INTENTS.c.frame, INTENTS.c.id)
+        with reading(self._engine) as connection:
+            pending = list(
+                connection.scalars(sqlalchemy.select(INTENTS.c.id).where(INTENTS.c.state == PENDING).order_by(*first))
+            )
+        states = []
+        for id in pending:
+            with reading(self._engine) as connection:
+                row = _row(connection, id)
+            if row is not None and row.state == PENDING:
+                states += [outcome.state for outcome in self._finish([_intent(row)])]
+        return Resumed(states.count(DONE), states.count(LAPSED))
+
+    def renew(
+        self, id: int, *, envelopes: Envelopes = (), signers: Sequence[Signer] = (), before: Before | None = None
+    ) -> Outcome:
+        """Sign a lapsed intent anew and perform it: the same records under the same ids.
+
+        `before` writes SQL in the transaction that makes the intent pending again. Raises UsageError if there is no
+        such intent or it did not lapse, and the errors of `perform`.
+        """
+        with reading(self._engine) as connection:
+            row = _row(connection, id)
+        if row is None or row.state != LAPSED:
+            raise UsageError(
+                f"intent {ids.format(id)} {'does not exist' if row is None else f'is {row.state}'}",
+                hint="only a lapsed intent can be renewed",
+            )
+        intent = _intent(row)
+        signed = self._signed(intent.records, envelopes, signers)
+        intent = Intent(id, intent.action, intent.payload, intent.records, signed, _valid_until(signed), intent.who)
+
+        def reopen(connection: Connection) -> int:
+            changed = connection.execute(
+                INTENTS.update()
+                .where(INTENTS.c.id == id, INTENTS.c.state == LAPSED)
+                .values(
+                    state=PENDING,
+                    envelopes=intent.envelopes.tobytes(),
+                    valid_until_ns=intent.valid_until_ns,
+                    results=None,
+                    frame=None,
+                    finished_ns=None,
+                    reason="",
+                )
+            ).rowcount
+            if changed and before is not None:
+                before(connection)
+            return changed
+
+        if not write(self._engine, reopen):
+            raise UsageError(f"intent {ids.format(id)} is renewed by another caller", hint="read its outcome")
+        (outcome,) = self._finish([intent])
+        _check_content(outcome)
+        return outcome
+
+    def find(self, id: int) -> StoredIntent | None:
+        """Return a stored intent, or None."""
+        with reading(self._engine) as connection:
+            row = _row(connection, id)
+        return None if row is None else _stored(row)
+
+    def pending(self) -> int:
+        """Return the number of intents without an outcome."""
+        with reading(self._engine) as connection:
+            count = sqlalchemy.select(sqlalchemy.func.count()).where(INTENTS.c.state == PENDING)
+            return int(connection.scalar(count) or 0)
+
+    def reopen_after(self, frame: int) -> int:
+        """Make the intents done in later frames pending again; return their number.
+
+        For a restored ledger that ends at `frame`. `resume` then submits them again. Raises IntegrityError if records
+        of such an intent were pruned.
+        """
+        later = (INTENTS.c.state == DONE) & (INTENTS.c.frame > frame)
+
+        def reopen(connection: Connection) -> int:
+            gone = connection.scalar(sqlalchemy.select(INTENTS.c.id).where(later, INTENTS.c.records.is_(None)).limit(1))
+            if gone is not None:
+                raise IntegrityError(
+                    f"the records of intent {ids.format(gone)}, which is later than frame {frame}, were pruned",
+                    hint="restore a newer backup: records are pruned only when one covers them",
+                )
+            # The old frame stays until the new outcome: it gives the order in which `resume` submits.
+            values = {"state": PENDING, "results": None, "finished_ns": None, "reason": ""}
+            return connection.execute(INTENTS.update().where(later).values(values)).rowcount
+
+        return write(self._engine, reopen)
+
+    def prune(self, covered_frame: int) -> int:
+        """Remove the records of intents done in frames that a backup covers; return how many were pruned."""
+        covered = (INTENTS.c.state == DONE) & (INTENTS.c.frame <= covered_frame) & INTENTS.c.records.is_not(None)
+        statement = INTENTS.update().where(covered).values(records=None, envelopes=None)
+        return write(self._engine, lambda connection: connection.execute(statement).rowcount)
+
+    # --- before the transaction ---
+
+    def _prepared(self, draft: Draft) -> Intent:
+        if draft.action not in self._actions:
+            raise UsageError(f"there is no action {draft.action!r}", hint="register the action before its intents")
+        check_payload(draft.payload)
+        if not 0 < draft.records.size <= INTENT_RECORDS_MAX:
+            raise UsageError(
+                f"an intent has 1 to {INTENT_RECORDS_MAX:,} records, not {draft.records.size:,}",
+                hint="divide the work into several intents: each is done completely or not at all",
+            )
+        records = np.ascontiguousarray(draft.records)
+        signed = self._signed(records, draft.envelopes, draft.signers)
+        id = draft.id or ids.new(read_ns(self._clock) // 1_000_000)
+        return Intent(id, draft.action, dict(draft.payload), records, signed, _valid_until(signed), draft.who)
+
+    def _signed(self, records: Array, envelopes: Envelopes, signers: Sequence[Signer]) -> Array:
+        if len(envelopes):
+            made = as_array(envelopes)
+        elif signers:
+            until_ns = read_ns(self._clock) + SIGNATURE_VALIDITY_NS
+            made = as_array(sign_records(records, self._ledger.sequencer.ledger_id, signers, until_ns))
+        else:
+            made = np.zeros(0, ENVELOPE)
+        prepare(records, made)  # raises for what no frame can hold, before anything is stored
+        return made
+
+    # --- ledger, then SQL ---
+
+    def _finish(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Submit the records and write the outcomes. If another caller was faster, return the stored outcomes."""
+        outcomes = [outcome for group in _groups(intents) for outcome in self._submitted(group)]
+        now_ns = read_ns(self._clock)
+
+        def finish(connection: Connection) -> list[Outcome]:
+            written = []
+            for intent, outcome in zip(intents, outcomes, strict=True):
+                refusal = outcome.refusal if outcome.state == LAPSED else None
+                changed = connection.execute(
+                    INTENTS.update()
+                    .where(INTENTS.c.id == intent.id, INTENTS.c.state == PENDING)
+                    .values(
+                        state=outcome.state,
+                        results=np.array(outcome.results, "<u2").tobytes(),
+                        frame=outcome.frame if outcome.state == DONE else None,
+                        finished_ns=now_ns,
+                        reason="" if refusal is None else refusal.name,
+                    )
+                ).rowcount
+                if not changed:
+                    row = _row(connection, intent.id)
+                    assert row is not None, "intents are never deleted"
+                    written.append(_stored(row).outcome)
+                    continue
+                action = self._actions.get(intent.action)
+                if outcome.state == DONE:
+                    action.done(connection, intent, outcome.results)
+                else:
+                    action.lapsed(connection, intent)
+                written.append(outcome)
+            return written
+
+        return write(self._engine, finish) if intents else []
+
+    def _submitted(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
+        starts = np.cumsum([0, *(intent.records.size for intent in intents)]).tolist()
+        envelopes = np.concatenate([intent.envelopes for intent in intents])
+        envelopes["first"] += np.repeat(starts[:-1], [intent.envelopes.size for intent in intents]).astype(np.uint16)
+        answers = self._ledger.sequencer.submit(np.concatenate([intent.records for intent in intents]), envelopes)
+        codes, frames = first_codes(answers).tolist(), answers["place"] >> np.uint64(PLACE_INDEX_BITS)
+        for intent, start, end in zip(intents, starts, starts[1:], strict=False):
+            results = tuple(Result(code) for code in codes[start:end])
+            bound = [at for at, result in enumerate(results, start) if result.binds]
+            if bound:
+                yield Outcome(intent.id, DONE, results, int(frames[bound].max()))
+            else:
+                yield Outcome(intent.id, LAPSED, results, 0)
+
+
+def check_payload(payload: Mapping[str, Any]) -> None:
+    """Raise UsageError for a payload that is no canonical JSON object or whose keys suggest personal data."""
+    canonical(dict(payload))
+    for key in _keys(payload):
+        if key.lower() in PERSONAL_KEYS:
+            raise UsageError(
+                f"the payload has the key {key!r}, which suggests personal data",
+                hint="payloads are kept for years: store personal data encrypted in `before`, and give its id here",
+            )
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield key
+            yield from _keys(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _keys(each)
+
+
+def _groups(intents: Sequence[Intent]) -> Iterator[list[Intent]]:
+    """Yield the intents in groups that fit one submission."""
+    group: list[Intent] = []
+    size = 0
+    for intent in intents:
+        if group and size + intent.records.size > SUBMISSION_RECORDS_MAX:
+            yield group
+            group, size = [], 0
+        group.append(intent)
+        size += intent.records.size
+    if group:
+        yield group
+
+
+def _check_content(outcome: Outcome) -> None:
+    """Raise IntegrityError if the id of a record belongs to another operation: the intent is stored with that code."""
+    for at, result in enumerate(outcome.results):
+        if result is Result.EXISTS_WITH_DIFFERENT_CONTENT:
+            raise IntegrityError(
+                f"intent {ids.format(outcome.intent)}: the id of record {at} belongs to another operation",
+                hint="choose fresh ids for new operations",
+            )
+
+
+def _valid_until(envelopes: Array) -> int:
+    return int(envelopes["valid_until_ns"].min()) if envelopes.size else I64_MAX
+
+
+def _digest(records: bytes) -> str:
+    return blake3(records).hexdigest()
+
+
+def _row(connection: Connection, id: int) -> Row[Any] | None:
+    return connection.execute(sqlalchemy.select(INTENTS).where(INTENTS.c.id == id)).one_or_none()
+
+
+def _new_row(intent: Intent, now_ns: int) -> dict[str, Any]:
+    records = intent.records.tobytes()
+    return {
+        "id": intent.id,
+        "action": intent.action,
+        "state": PENDING,
+        "payload": canonical(intent.payload).decode(),
+        "records": records,
+        "envelopes": intent.envelopes.tobytes(),
+        "size": intent.records.size,
+        "digest": _digest(records),
+        "valid_until_ns": intent.valid_until_ns,
+        "who": intent.who,
+        "made_ns": now_ns,
+        "reason": "",
+    }
+
+
+def _intent(row: Row[Any]) -> Intent:
+    """Return a stored intent with its records. Raises IntegrityError if they are not the ones that were stored."""
+    records = bytes(row.records or b"")
+    if len(records) != row.size * layout.OPERATION.itemsize or _digest(records) != row.digest:
+        raise IntegrityError(
+            f"the records of intent {ids.format(row.id)} were changed since it was stored",
+            hint="restore the database from a backup; nothing was submitted",
+        )
+    envelopes = np.frombuffer(bytes(row.envelopes or b""), ENVELOPE).copy()
+    operations = np.frombuffer(records, layout.OPERATION).copy()
+    return Intent(row.id, row.action, json.loads(row.payload), operations, envelopes, row.valid_until_ns, row.who)
+
+
+def _stored(row: Row[Any]) -> StoredIntent:
+    results = tuple(Result(code) for code in np.frombuffer(bytes(row.results or b""), "<u2").tolist())
+    frame = row.frame if row.state == DONE else 0
+    return StoredIntent(
+        row.id,
+        row.action,
+        row.state,
+        json.loads(row.payload),
+        row.size,
+        row.digest,
+        row.valid_until_ns,
+        results,
+        frame or 0,
+        row.who,
+        row.made_ns,
+        row.finished_ns,
+        row.reason,
+    )

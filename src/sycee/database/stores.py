@@ -1,0 +1,35 @@
+"""Stores: what every service of a bank receives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Engine
+
+from sycee.core.clock import Clock
+from sycee.database.actions import Actions
+from sycee.database.intents import Intents
+from sycee.database.jobs import Jobs
+from sycee.database.numbers import Numbers
+from sycee.sequencer.embedded import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One ledger and one database, and the work that joins them."""
+
+    ledger: Ledger
+    engine: Engine
+    clock: Clock
+    actions: Actions
+    intents: Intents
+    jobs: Jobs
+    numbers: Numbers
+
+    @classmethod
+    def of(cls, ledger: Ledger, engine: Engine, clock: Clock) -> Stores:
+        """Return the stores of a ledger and of a database whose tables are those of this release."""
+        actions = Actions()
+        return cls(
+            ledger, engine, clock, actions, Intents(engine, ledger, clock, actions), Jobs(engine, clock), Numbers(clock)
+        )

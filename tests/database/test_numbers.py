@@ -1,0 +1,75 @@
+"""Numbers are allocated once, and rows are inserted in bulk, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy
+from sqlalchemy.engine import Connection, Engine
+from tests.database.places import opened
+
+from sycee.core.clock import FixedClock
+from sycee.core.errors import UsageError
+from sycee.database import tables
+from sycee.database.bulk import insert_rows
+from sycee.database.columns import id_bytes
+from sycee.database.migrations import upgrade
+from sycee.database.numbers import Numbers
+from sycee.database.transactions import reading, write
+
+NUMBERS = Numbers(FixedClock(5))
+
+
+@pytest.fixture
+def engine(where: str) -> Iterator[Engine]:
+    with opened(where) as made:
+        upgrade(made, tables.SCHEMA)
+        yield made
+
+
+def allocate(engine: Engine, kind: str, owner: str, count: int = 1) -> int:
+    return write(engine, lambda connection: NUMBERS.allocate(connection, kind, owner, count))
+
+
+def test_the_same_owner_gets_the_same_numbers(engine: Engine) -> None:
+    assert allocate(engine, Numbers.OPERATORS, "north") == 2
+    assert allocate(engine, Numbers.OPERATORS, "south") == 3
+    assert allocate(engine, Numbers.OPERATORS, "north") == 2
+    assert allocate(engine, Numbers.RULE_SETS, "tiers", 4) == 1
+    assert allocate(engine, Numbers.RULE_SETS, "next") == 5
+    assert allocate(engine, Numbers.BANK_RULE_SETS, "north") == 60_001
+    with pytest.raises(UsageError, match="tiers has 4 numbers of kind rule-set, not 3"):
+        allocate(engine, Numbers.RULE_SETS, "tiers", 3)
+
+
+def test_nothing_is_allocated_outside_the_range(engine: Engine) -> None:
+    assert allocate(engine, Numbers.GROUPS, "all but one", 4_095) == 1
+    assert allocate(engine, Numbers.GROUPS, "last") == 4_096
+    with pytest.raises(UsageError, match="no 1 numbers of kind group are left"):
+        allocate(engine, Numbers.GROUPS, "one more")
+    with pytest.raises(UsageError, match="kind 'colour'"):
+        allocate(engine, "colour", "red")
+
+
+def test_eight_threads(engine: Engine) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        firsts = list(pool.map(lambda at: allocate(engine, Numbers.PROGRAMMES, f"owner {at % 16}", 3), range(32)))
+    assert len(set(firsts)) == 16
+    assert sorted(set(firsts)) == list(range(1, 49, 3))
+
+
+def test_rows_in_bulk(engine: Engine) -> None:
+    runs = tables.RUNS
+    rows = [(id_bytes(2**100 + at), at, 7, 9) for at in range(3_000)]
+
+    def insert(connection: Connection) -> None:
+        insert_rows(connection, runs, ["run", "job", "due_ns", "finished_ns"], iter(rows))
+        insert_rows(connection, runs, ["run", "job", "due_ns", "finished_ns"], [])
+
+    write(engine, insert)
+    with reading(engine) as connection:
+        assert connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(runs)) == 3_000
+        row = connection.execute(sqlalchemy.select(runs).where(runs.c.run == 2**100 + 77)).one()
+        assert tuple(row) == (2**100 + 77, 77, 7, 9)
