@@ -78,7 +78,9 @@ def extra_modules() -> list[str]:
 
 
 def test_extras_share_nothing_with_the_core() -> None:
-    assert extra_modules() == ["alembic", "duckdb", "matplotlib", "psycopg", "pyarrow", "reportlab", "sqlalchemy"]
+    assert extra_modules() == [
+        *("alembic", "duckdb", "matplotlib", "psycopg", "pyarrow", "reportlab", "segno", "sqlalchemy"),
+    ]
     assert not set(extra_modules()) & set(map(distribution, PROJECT["dependencies"]))
     every = {each for extra in PROJECT["optional-dependencies"] for each in (extra,)} - {"all"}
     named = set(re.findall(r"[a-z]+", PROJECT["optional-dependencies"]["all"][0].partition("[")[2]))

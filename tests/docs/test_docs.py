@@ -168,7 +168,8 @@ def test_the_ellipsis_rule(expected: str, found: str, same: bool) -> None:
 
 def command_line() -> str:
     """The pages on commands, one after another."""
-    return "\n".join(page(f"docs/reference/{name}.md").text for name in ("cli", "cli-compliance"))
+    names = [name for name in pages() if re.fullmatch(r"docs/reference/cli(-[a-z]+)?\.md", name)]
+    return "\n".join(page(name).text for name in names)
 
 
 def every_command(group: App, *words: str) -> Iterator[tuple[tuple[str, ...], App]]:
@@ -215,7 +216,7 @@ def test_every_option_is_documented_under_its_command() -> None:
 
 
 def test_the_page_repeats_the_help_of_every_command_and_option() -> None:
-    text = page("docs/reference/cli.md").text
+    text = command_line()
     sections = text.split("\n## ")
     differ, seen = [], 0
     for words, command in every_command(cli.app):

@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from sycee import cli
 
-ALSO = ("duckdb", "sycee.archive.check", "sycee.sandbox.pilot", "sycee.testing.simulator")  # what commands import late
+# What commands import late.
+ALSO = ("alembic", "duckdb", "sqlalchemy", "sycee.archive.check", "sycee.sandbox.pilot", "sycee.testing.simulator")
 CALLER = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
