@@ -29,7 +29,8 @@ RECORDS: Final = Table(
     *required(NS, "at_ns"),
     sqlite_with_rowid=False,
 )
-# `kind`: `sealing.SearchKind`. Without a rowid: SQLite then stores each hash once rather than twice.
+# `kind`: `sealing.SearchKind`. Without a rowid SQLite stores each hash once rather than twice. There is no index by
+# person: only changing and shredding would use it, and each opening of a wallet would pay for it.
 SEARCH: Final = Table(
     "personal_search",
     METADATA,
@@ -38,7 +39,6 @@ SEARCH: Final = Table(
     Column("person", Id128, primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("personal_search_person", SEARCH.c.person)
 # A hash chain in one sequence of numbers without gaps. `fields`: names of fields, never their content.
 ACCESSES: Final = Table(
     "personal_accesses",

@@ -43,7 +43,6 @@ def _records() -> None:
         Column("person", ID, primary_key=True),
         sqlite_with_rowid=False,
     )
-    op.create_index("personal_search_person", "personal_search", ["person"])
 
 
 def _accesses() -> None:

@@ -1,0 +1,376 @@
+"""The register of persons: stored sealed, found by keyed hash, read after an entry in the access log.
+
+Order of writing: first the secrets (`prepare`, in the key file), then the rows sealed under them (`store_many`, in the
+transaction of the caller). `prepare` is called before the transaction, because a transaction may run several times.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Engine
+
+from sycee.core import ids
+from sycee.core.clock import Clock
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.database.bulk import insert_rows
+from sycee.database.columns import id_bytes
+from sycee.database.engines import is_sqlite
+from sycee.database.transactions import reading, write
+from sycee.personal import sealing
+from sycee.personal.access import NOBODY, Access, AccessLog, Duties
+from sycee.personal.keys import PersonalKeys
+from sycee.personal.retention import Retention
+from sycee.personal.sealing import FIELDS, RECORD, SearchKind
+from sycee.personal.tables import RECORDS, SEARCH, SHREDS
+
+SHRED: Final = "person.shred"
+BATCH_MAX: Final = 500  # hashes or persons of one query
+
+# Why a row cannot be stored. The codes name no value.
+INVALID_PHONE: Final = "INVALID_PHONE"
+INVALID_PAPER: Final = "INVALID_PAPER"
+INVALID_BIRTH: Final = "INVALID_BIRTH"
+TEXT_TOO_LONG: Final = "TEXT_TOO_LONG"
+NOTHING_TO_FIND_BY: Final = "NOTHING_TO_FIND_BY"  # neither phone nor paper
+
+_WORDS: Final = {
+    INVALID_PHONE: "the phone number is not + and 8 to 15 digits",
+    INVALID_PAPER: "the identity paper has no number or no kind",
+    INVALID_BIRTH: "the date of birth is not YYYY-MM-DD",
+    TEXT_TOO_LONG: f"a field has more than {sealing.FIELD_CHARACTERS_MAX} characters",
+    NOTHING_TO_FIND_BY: "there is neither a phone nor an identity paper",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Rows of persons before they are stored: their fields, why some cannot be stored, and their search hashes.
+
+    `phones`: the phone of each row in its normal form, "" without one.
+    """
+
+    rows: list[dict[str, str]] = field(repr=False)
+    faults: dict[int, str]  # row number from 0 → code
+    hashes: list[list[tuple[SearchKind, bytes]]] = field(repr=False)
+    phones: list[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Persons whose secrets are stored, and the rows to store for them."""
+
+    persons: list[int]
+    records: list[tuple[bytes, int, bytes, int]] = field(repr=False)
+    search: list[tuple[bytes, int, bytes]] = field(repr=False)
+
+
+class Register:
+    """The persons of a bank. `on_shred` are called in the transaction that shreds a person."""
+
+    def __init__(
+        self, engine: Engine, clock: Clock, keys: PersonalKeys, log: AccessLog, retention: Retention, duties: Duties,
+        *, phone_prefix: str = "",
+    ) -> None:  # fmt: skip
+        self._engine, self._clock = engine, clock
+        self.keys, self.log, self.retention = keys, log, retention
+        self._duties = duties
+        self._prefix = phone_prefix
+        self.on_shred: list[Callable[[Connection, int], None]] = []
+
+    # --- storing ---
+
+    def examine(self, columns: Mapping[str, Sequence[str]]) -> Examined:
+        """Check many rows and hash what they are found by. `columns`: field → n texts, "" for none.
+
+        Reads no file and no database. Raises UsageError for an unknown field and columns of different lengths.
+        """
+        _check_columns(columns)
+        names = tuple(columns)
+        count = len(columns[names[0]]) if names else 0
+        rows: list[dict[str, str]] = []
+        faults: dict[int, str] = {}
+        hashes: list[list[tuple[SearchKind, bytes]]] = []
+        phones: list[str] = []
+        for number in range(count):
+            row = {name: text for name in names if (text := columns[name][number].strip())}
+            code, texts = self._texts(row)
+            if code:
+                faults[number] = code
+            rows.append(row)
+            hashes.append([(kind, self.hashed(kind, text)) for kind, text in texts.items()])
+            phones.append(texts.get(SearchKind.PHONE, ""))
+        return Examined(rows, faults, hashes, phones)
+
+    def _texts(self, row: dict[str, str]) -> tuple[str, dict[SearchKind, str]]:
+        """Return the code of a fault, or "", and the search texts of a row. Normalises the phone in the row."""
+        texts: dict[SearchKind, str] = {}
+        for text in row.values():
+            if len(text) > sealing.FIELD_CHARACTERS_MAX:
+                return TEXT_TOO_LONG, texts
+        code = INVALID_PHONE
+        try:
+            if "phone" in row:
+                row["phone"] = texts[SearchKind.PHONE] = sealing.phone(row["phone"], self._prefix)
+            code = INVALID_PAPER
+            if "paper" in row:
+                texts[SearchKind.PAPER] = sealing.paper(row.get("paper_kind", ""), row["paper"])
+            code = INVALID_BIRTH
+            if "birth" in row:
+                born = sealing.birth(row["birth"])
+                if "name" in row:
+                    texts[SearchKind.NAME_AND_BIRTH] = f"{born} {sealing.name(row['name'])}"
+        except UsageError:
+            return code, {}
+        return ("" if {SearchKind.PHONE, SearchKind.PAPER} & texts.keys() else NOTHING_TO_FIND_BY), texts
+
+    def hashed(self, kind: SearchKind, text: str) -> bytes:
+        """Return the keyed hash, 16 bytes, of a normal form."""
+        return sealing.search_hash(self.keys.hash_key, kind, text)
+
+    def phone_hash(self, text: str) -> bytes:
+        """Return the keyed hash of a phone number in any form. Raises UsageError for a text that is no phone number."""
+        return self.hashed(SearchKind.PHONE, sealing.phone(text, self._prefix))
+
+    def duplicate_rows(self, connection: Connection, examined: Examined) -> dict[int, SearchKind]:
+        """Return the rows whose paper, name with birth, or phone another person or an earlier row has, and which it is.
+
+        The strongest is named: paper, then name with birth, then phone. Whether a shared phone is a duplicate is for
+        the caller to decide.
+        """
+        known = self._known(connection, [each for row in examined.hashes for each in row])
+        seen: set[tuple[SearchKind, bytes]] = set()
+        found = {}
+        for number, row in enumerate(examined.hashes):
+            met = [kind for kind, value in row if (kind, value) in known or (kind, value) in seen]
+            if met:
+                found[number] = max(met, key=_STRENGTH.__getitem__)
+            seen.update(row)
+        return found
+
+    def _known(
+        self, connection: Connection, hashes: Sequence[tuple[SearchKind, bytes]]
+    ) -> set[tuple[SearchKind, bytes]]:
+        wanted = sorted({value for _, value in hashes})  # sorted: neighbours in the index are read together
+        known: set[tuple[SearchKind, bytes]] = set()
+        for at in range(0, len(wanted), BATCH_MAX):
+            part = wanted[at : at + BATCH_MAX]
+            places = ", ".join(("?" if is_sqlite(connection) else "%s",) * len(part))
+            query = f"SELECT kind, hash FROM personal_search WHERE hash IN ({places})"  # noqa: S608 - places only
+            known.update((SearchKind(row[0]), bytes(row[1])) for row in connection.exec_driver_sql(query, tuple(part)))
+        return known
+
+    def prepare(self, persons: Sequence[int], examined: Examined, rows: Sequence[int] | None = None) -> Prepared:
+        """Write the secrets of new persons, and seal their rows: `rows` of `examined`, in the order of `persons`.
+
+        Call it before the transaction that calls `store_many`. Raises UsageError for a row with a fault,
+        UnavailableError if the backup of the key file is not reachable.
+        """
+        chosen = range(len(examined.rows)) if rows is None else rows
+        if len(persons) != len(chosen):
+            raise UsageError(f"{len(persons):,} persons were given for {len(chosen):,} rows")
+        if fault := next((number for number in chosen if number in examined.faults), None):
+            raise UsageError(f"row {fault + 1:,} cannot be stored: {_WORDS[examined.faults[fault]]}")
+        keys = self.keys.create(persons)
+        names = [id_bytes(person) for person in persons]
+        contents = [sealing.encode_fields(examined.rows[number]) for number in chosen]
+        now = self._clock.now_ns()
+        sealed = sealing.seal_records(keys, names, contents)
+        records = [(name, 1, each, now) for name, each in zip(names, sealed, strict=True)]
+        search = [
+            (value, int(kind), name)
+            for name, number in zip(names, chosen, strict=True)
+            for kind, value in examined.hashes[number]
+        ]
+        return Prepared(list(persons), records, sorted(search))
+
+    def store_many(self, connection: Connection, prepared: Prepared) -> None:
+        """Insert the rows of new persons, in the caller's transaction."""
+        insert_rows(connection, RECORDS, ("person", "version", "sealed", "at_ns"), prepared.records)
+        insert_rows(connection, SEARCH, ("hash", "kind", "person"), prepared.search)
+
+    def prepare_one(self, person: int, fields: Mapping[str, str]) -> Prepared:
+        """Prepare one new person. Raises UsageError that names the faulty field, never its value."""
+        examined = self.examine({name: [text] for name, text in fields.items()})
+        if examined.faults:
+            raise UsageError(f"the person cannot be stored: {_WORDS[examined.faults[0]]}")
+        return self.prepare([person], examined)
+
+    def duplicates(self, connection: Connection, fields: Mapping[str, str]) -> list[int]:
+        """Return the persons with the same phone, paper, or name and date of birth."""
+        texts = sealing.search_texts(fields, self._prefix)
+        return sorted({each for kind, text in texts.items() for each in self._having(connection, kind, text)})
+
+    def change(self, person: int, fields: Mapping[str, str], *, access: Access) -> None:
+        """Add a version of a person's record in which `fields` replace the earlier ones; "" removes one.
+
+        It reads the record, so it is an access.
+        """
+        _check_columns({name: [""] for name in fields})
+        self.log.enter(access, [person], sorted(fields))
+        key = self.keys.key_of(person)
+
+        def work(connection: Connection) -> None:
+            version, earlier = self._newest(connection, person, key)
+            merged = {name: text for name, text in {**earlier, **fields}.items() if text.strip()}
+            code, texts = self._texts(merged)
+            if code:
+                raise UsageError(f"the person cannot be changed: {_WORDS[code]}")
+            sealed = sealing.seal(key, person, RECORD, version + 1, sealing.encode_fields(merged))
+            connection.execute(
+                RECORDS.insert().values(person=person, version=version + 1, sealed=sealed, at_ns=self._clock.now_ns())
+            )
+            connection.execute(SEARCH.delete().where(SEARCH.c.person == person))
+            insert_rows(
+                connection, SEARCH, ("hash", "kind", "person"),
+                sorted((self.hashed(kind, text), int(kind), id_bytes(person)) for kind, text in texts.items()),
+            )  # fmt: skip
+
+        write(self._engine, work)
+
+    # --- reading: each returns only after its entry in the access log ---
+
+    def read(self, person: int, fields: Sequence[str], *, access: Access) -> dict[str, str]:
+        """Return fields of a person; a field that the person does not have is missing.
+
+        Raises UsageError as `AccessLog.check`, and for an unknown field; UnavailableError if the person was shredded.
+        """
+        _check_columns({name: [""] for name in fields})
+        if not fields:
+            raise UsageError("no field was named", hint=f"name some of: {', '.join(FIELDS)}")
+        self.log.enter(access, [person], fields)
+        key = self.keys.key_of(person)
+        with reading(self._engine) as connection:
+            _, found = self._newest(connection, person, key)
+        return {name: found[name] for name in fields if name in found}
+
+    def find(self, kind: SearchKind, text: str, *, access: Access) -> list[int]:
+        """Return the persons with this phone, paper ("passport:E1234"), or birth and name ("1990-12-31 Wang Li").
+
+        Each found person gets an entry in the access log; a search that finds nobody gets one without a person.
+        """
+        normal = self._normal(kind, text)
+        self.log.check(access, [])
+        with reading(self._engine) as connection:
+            found = self._having(connection, kind, normal)
+        self.log.enter(access, found or [NOBODY], [f"found-by-{kind.name.lower().replace('_', '-')}"])
+        return found
+
+    def _normal(self, kind: SearchKind, text: str) -> str:
+        first, _, rest = text.strip().partition(":" if kind is SearchKind.PAPER else " ")
+        if kind is SearchKind.PHONE:
+            return sealing.phone(text, self._prefix)
+        if kind is SearchKind.PAPER:
+            return sealing.paper(first, rest)
+        return f"{sealing.birth(first)} {sealing.name(rest)}"
+
+    def _having(self, connection: Connection, kind: SearchKind, normal: str) -> list[int]:
+        query = sqlalchemy.select(SEARCH.c.person).where(
+            SEARCH.c.hash == self.hashed(kind, normal), SEARCH.c.kind == int(kind)
+        )
+        return sorted(connection.scalars(query))
+
+    def _newest(self, connection: Connection, person: int, key: bytes) -> tuple[int, dict[str, str]]:
+        query = (
+            sqlalchemy.select(RECORDS.c.version, RECORDS.c.sealed)
+            .where(RECORDS.c.person == person)
+            .order_by(RECORDS.c.version.desc())
+            .limit(1)
+        )
+        row = connection.execute(query).first()
+        if row is None:
+            raise UnavailableError(f"there is no record of {ids.format(person)}", hint="check the id of the person")
+        return row.version, sealing.decode_fields(sealing.unseal(key, person, RECORD, row.version, row.sealed))
+
+    def mask_of(self, person: int) -> str:
+        """Return the masked name of a person ("W*** L*"), "" without a name. Not an access: the name is not shown."""
+        key = self.keys.key_of(person)
+        with reading(self._engine) as connection:
+            return sealing.mask(self._newest(connection, person, key)[1].get("name", ""))
+
+    # --- texts that other packages keep for a person: references, addresses, notes of cases ---
+
+    def seal(self, person: int, place: str, text: str) -> bytes:
+        """Return a text sealed for one place, such as "reference", under the key of a person or merchant."""
+        return sealing.seal(self.keys.key_of(person), person, place, 0, text.encode("utf-8"))
+
+    def open(self, person: int, place: str, sealed: bytes, *, access: Access) -> str:
+        """Return a text that `seal` sealed, after an entry in the access log."""
+        self.log.enter(access, [person], [place])
+        return self.open_own(person, place, sealed)
+
+    def open_own(self, person: int, place: str, sealed: bytes) -> str:
+        """Return a text for its owner, or for a machine that delivers it, without an entry in the access log."""
+        return sealing.unseal(self.keys.key_of(person), person, place, 0, sealed).decode("utf-8")
+
+    # --- shredding ---
+
+    def shred(self, person: int, *, who: int, basis: str) -> None:
+        """Delete a person's secret from the key file and its backup, and the rows of the person from the database.
+
+        Raises UsageError while retention runs, under a legal hold, or without the duty; UnavailableError if the backup
+        is not reachable: the person is unreadable by then, and `finish_shreds` completes the shredding later.
+        """
+        self._duties.require(who, SHRED)
+        now = self._clock.now_ns()
+
+        def work(connection: Connection) -> None:
+            if connection.scalar(sqlalchemy.select(SHREDS.c.person).where(SHREDS.c.person == person)) is not None:
+                return
+            self.retention.require_over(connection, person)
+            connection.execute(RECORDS.delete().where(RECORDS.c.person == person))
+            connection.execute(SEARCH.delete().where(SEARCH.c.person == person))
+            for also in self.on_shred:
+                also(connection, person)
+            connection.execute(SHREDS.insert().values(person=person, at_ns=now, who=who, basis=basis))
+
+        write(self._engine, work)
+        self.keys.shred(person)
+
+    def finish_shreds(self) -> int:
+        """Delete the secrets of everyone whom the database or a key file lists as shredded; return their number."""
+        return self.keys.reconcile(self.shredded())
+
+    def shredded(self) -> list[int]:
+        """Return everyone who was shredded, in order."""
+        with reading(self._engine) as connection:
+            return list(connection.scalars(sqlalchemy.select(SHREDS.c.person).order_by(SHREDS.c.person)))
+
+    def disagreements(self) -> Iterator[str]:
+        """Yield where database and key file disagree. A secret without a person is harmless and not listed."""
+        with reading(self._engine) as connection:
+            persons = set(connection.scalars(sqlalchemy.select(RECORDS.c.person).distinct()))
+        have = set(self.keys.persons())
+        for person in sorted(persons - have):
+            yield f"person {ids.format(person)} has a record and no secret"
+        for person in sorted(have.intersection(self.shredded())):
+            yield f"person {ids.format(person)} was shredded and still has a secret"
+
+    def remove_unused_secrets(self, used: Sequence[int]) -> int:
+        """Shred the secrets of nobody: neither in the register nor in `used`. Return their number.
+
+        For a bank that is not in use: a person who is being stored has a secret before there is a row.
+        """
+        with reading(self._engine) as connection:
+            persons = set(connection.scalars(sqlalchemy.select(RECORDS.c.person).distinct()))
+        unused = set(self.keys.persons()).difference(persons, used)
+        for person in sorted(unused):
+            self.keys.shred(person)
+        return len(unused)
+
+
+_STRENGTH: Final = {SearchKind.PHONE: 0, SearchKind.NAME_AND_BIRTH: 1, SearchKind.PAPER: 2}
+
+
+def _check_columns(columns: Mapping[str, Sequence[str]]) -> None:
+    if unknown := sorted(set(columns) - set(FIELDS)):
+        raise UsageError(f"there is no field {unknown[0]!r}", hint=f"fields: {', '.join(FIELDS)}")
+    lengths = defaultdict(list)
+    for name, values in columns.items():
+        lengths[len(values)].append(name)
+    if len(lengths) > 1:
+        raise UsageError(f"the columns have different lengths: {', '.join(f'{n:,}' for n in sorted(lengths))}")
