@@ -82,6 +82,27 @@ _OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
 _OFFICERS_REASONS: Final = (Reason.COURT_ORDER, Reason.SANCTIONS)
 
 
+class Requirement(NamedTuple):
+    """Required signer of one or more operations of a frame."""
+
+    need: Need
+    operator: int  # -1 for none
+    currency: int  # officers of this currency may sign as officers; 0: only the board
+
+
+def requirements(state: LedgerState, now_ns: int, operations: Array) -> list[Requirement]:
+    """Return the distinct required signers of a frame's operations, sorted; none while authority is not on.
+
+    operations: (n,) layout.OPERATION, a whole frame of time `now_ns`; `state` is the state before it.
+    """
+    fresh = state.resolve(operations)[0]["code"] == constants.PENDING
+    if not authority_is_on(state, now_ns):
+        return []
+    needs = _needs(state, operations, fresh)
+    found = zip(needs.need.tolist(), needs.operator.tolist(), needs.currency.tolist(), strict=True)
+    return sorted({Requirement(Need(need), operator, currency) for need, operator, currency in found if need})
+
+
 def _needs(state: LedgerState, operations: Array, fresh: Array) -> Needs:
     """Return the required signers. operations: (n,) layout.OPERATION; fresh: (n,) bool.
 

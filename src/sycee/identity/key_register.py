@@ -1,0 +1,296 @@
+"""Keys of accounts: rotation, revocation and proof of possession. Each change of a key begins a new key epoch.
+
+Authority is decided by the state before a frame, so a payment under the old key could be accepted in the frame that
+sets the new one. A rotation therefore blocks debits first, in the same range of records, and lifts the block in a later
+frame: after the block no payment under the old key is accepted. Both steps are signed at the start and stored, so that
+a crash between them needs nobody to sign again.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy
+from blake3 import blake3
+from sqlalchemy.engine import Connection, Row
+
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
+from sycee.core.keys import PublicKey
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading
+from sycee.identity.people import People
+from sycee.identity.proposal_format import records_of
+from sycee.identity.tables import KEYS, SET, SETTING
+from sycee.ledger import operations
+from sycee.ledger.envelopes import as_array, check_ledger_id, decode
+from sycee.ledger.layout import Block, Reason
+from sycee.ledger.models import Account
+from sycee.ledger.state import LedgerState
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
+from sycee.sequencer.signer import Signer, sign_records
+
+SET_KEY: Final = "key.set"
+REVOKE: Final = "key.revoke"
+LIFT: Final = "key.lift"
+PROOF: Final = "sycee.key-proof.v1"
+ROTATION: Final = "rotation"
+
+# context, ledger id, account, epoch, flags of the key, the key
+_PROOF: Final = struct.Struct("<32s16s16sII32s")
+
+
+def proof_message(ledger_id: bytes, account: int, epoch: int, key: PublicKey) -> bytes:
+    """Return the 32 bytes that a new key signs to prove possession. `epoch`: the account's key epoch with this key.
+
+    A copied public key, or a proof for another account or an earlier epoch, proves nothing.
+    """
+    check_ledger_id(ledger_id)
+    packed = _PROOF.pack(PROOF.encode(), ledger_id, account.to_bytes(16, "little"), epoch, key.flags, key.key)
+    return blake3(packed).digest()
+
+
+class KeyRegister:
+    """The keys of the accounts of one bank."""
+
+    def __init__(self, stores: Stores, people: People) -> None:
+        self._stores = stores
+        self._people = people
+        stores.actions.register(_Change(SET_KEY, stores), _Change(REVOKE, stores), _Lift())
+
+    def set(
+        self, account: int, key: PublicKey, proof: bytes, *, signers: Sequence[Signer], who: int, reason: str = ROTATION
+    ) -> Outcome:
+        """Give an account a new key: block its debits, set the key, and lift the block in a later frame.
+
+        `proof`: the new key's signature of `proof_message` for the next epoch. `signers`: of the account's operator, or
+        an officer. Calling it again with the key that is set finishes a rotation whose block was not lifted. Returns
+        the outcome of the change of the key. Raises UsageError for a wrong proof and a duty that does not permit it.
+        """
+        found = self._stores.ledger.account(account)
+        self._people.require(who, SET_KEY, operator=found.operator)
+        newest = self._newest(account)
+        if newest is not None and newest.state == SETTING and newest.public_key == str(key):
+            return self.lift(account, signers=signers, who=who)
+        epoch = found.key_epoch + 1
+        if not key.verifies(proof, proof_message(self._stores.ledger.ledger_id, account, epoch, key)):
+            raise UsageError(
+                f"the proof is not a signature of {key} for account {ids.format(account)}, key epoch {epoch}",
+                hint="the owner of the new key signs the proof with it: `sycee key prove`",
+            )
+        self._check_block(found, newest)
+        change = np.concatenate(
+            [
+                operations.block_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
+                operations.set_key(self._id(), account=account, key=key.key, flags=key.flags),
+            ]
+        )
+        lift = operations.unblock_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY)
+        payload = {
+            "account": ids.format(account),
+            "epoch": epoch,
+            "key": str(key),
+            "reason": reason,
+            "lift": {
+                "intent": ids.format(self._id()),
+                "records": lift.tobytes().hex(),
+                "envelopes": as_array(self._signed(lift, signers)).tobytes().hex(),
+            },
+        }
+        outcome = self._stores.intents.perform(
+            Draft(SET_KEY, change, payload, who=who, envelopes=self._signed(change, signers))
+        )
+        if outcome.created:
+            self._lift(payload, who)
+        return outcome
+
+    def revoke(self, account: int, *, reason: str, signers: Sequence[Signer], who: int) -> Outcome:
+        """Remove an account's key. Its debits stay blocked, for its operator too, until `set` gives it a new key."""
+        found = self._stores.ledger.account(account)
+        self._people.require(who, REVOKE, operator=found.operator)
+        self._check_block(found, self._newest(account))
+        change = np.concatenate(
+            [
+                operations.block_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
+                operations.set_key(self._id(), account=account),
+            ]
+        )
+        payload = {"account": ids.format(account), "epoch": found.key_epoch + 1, "key": "", "reason": reason}
+        return self._stores.intents.perform(
+            Draft(REVOKE, change, payload, who=who, envelopes=self._signed(change, signers))
+        )
+
+    def lift(self, account: int, *, signers: Sequence[Signer], who: int) -> Outcome:
+        """Finish a rotation that was interrupted for longer than its signatures are valid: lift its block."""
+        found = self._stores.ledger.account(account)
+        self._people.require(who, SET_KEY, operator=found.operator)
+        newest = self._newest(account)
+        if newest is None or newest.state != SETTING:
+            raise UsageError(
+                f"account {ids.format(account)} has no rotation that waits", hint="set a new key to begin one"
+            )
+        record = operations.unblock_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY)
+        payload = {"account": ids.format(account), "epoch": newest.epoch}
+        return self._stores.intents.perform(
+            Draft(LIFT, record, payload, who=who, envelopes=self._signed(record, signers))
+        )
+
+    def opened(self, connection: Connection, account: int, key: PublicKey, *, intent: int) -> None:
+        """Store the first key of an account that was opened with one, in the caller's transaction."""
+        _store(connection, account, 1, str(key), "opening", read_ns(self._stores.clock), intent, SET, None)
+
+    def is_custodial(self, account: int) -> bool:
+        """Return whether an account has no key of its own, so that its operator signs for it."""
+        return not self._stores.ledger.account(account).key
+
+    def history(self, account: int) -> list[Row[Any]]:
+        """Return the rows of an account's keys, oldest first."""
+        with reading(self._stores.engine) as connection:
+            chosen = sqlalchemy.select(KEYS).where(KEYS.c.subject == account)
+            return list(connection.execute(chosen.order_by(KEYS.c.epoch)))
+
+    def resume(self) -> int:
+        """Lift the blocks of rotations that a crash interrupted, as far as the stored signatures are valid."""
+        with reading(self._stores.engine) as connection:
+            rows = list(connection.execute(sqlalchemy.select(KEYS).where(KEYS.c.state == SETTING)))
+        done = 0
+        for row in rows:
+            intent = self._stores.intents.find(row.intent)
+            if intent is not None and "lift" in intent.payload:
+                done += self._lift(intent.payload, intent.who).created
+        return done
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each account whose newest key differs from the ledger's, or whose block stays."""
+        newest = sqlalchemy.select(KEYS.c.subject, sqlalchemy.func.max(KEYS.c.epoch).label("epoch"))
+        newest_of = newest.group_by(KEYS.c.subject).subquery()
+        joined = (KEYS.c.subject == newest_of.c.subject) & (KEYS.c.epoch == newest_of.c.epoch)
+        with reading(self._stores.engine) as connection:
+            rows = list(connection.execute(sqlalchemy.select(KEYS).join(newest_of, joined)))
+        for row in rows:
+            account = state.account(row.subject)
+            if account is None:
+                continue  # the subject is a person
+            name = f"account {ids.format(row.subject)}"
+            shown = str(PublicKey(int(account.key_flags), account.key)) if account.key else ""
+            if (account.key_epoch, shown) != (row.epoch, row.public_key):
+                yield f"{name} has key epoch {account.key_epoch} in the ledger, and {row.epoch} in the database"
+            elif row.state == SETTING:
+                yield f"{name} has its new key and is still blocked: set the same key again to lift the block"
+
+    # --- helpers ---
+
+    def _id(self) -> int:
+        return ids.new(read_ns(self._stores.clock) // 1_000_000)
+
+    def _signed(self, records: Array, signers: Sequence[Signer]) -> Any:
+        until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+        return sign_records(records, self._stores.ledger.ledger_id, signers, until_ns)
+
+    def _newest(self, account: int) -> Row[Any] | None:
+        rows = self.history(account)
+        return rows[-1] if rows else None
+
+    def _check_block(self, account: Account, newest: Row[Any] | None) -> None:
+        """Raise UsageError if another process of recovery blocks the account: its block must not be lifted here."""
+        revoked = newest is not None and newest.public_key == ""
+        if Reason.RECOVERY in account.debit_reasons and not revoked:
+            raise UsageError(
+                f"account {ids.format(account.id)} is blocked for RECOVERY",
+                hint="finish that recovery first, or lift the block if a rotation was interrupted",
+            )
+
+    def _lift(self, payload: Any, who: int) -> Outcome:
+        lift = payload["lift"]
+        return self._stores.intents.perform(
+            Draft(
+                LIFT,
+                records_of(bytes.fromhex(lift["records"])),
+                {"account": payload["account"], "epoch": payload["epoch"]},
+                who=who,
+                envelopes=decode(bytes.fromhex(lift["envelopes"])),
+                id=ids.parse(lift["intent"]),
+            )
+        )
+
+
+class _Change:
+    """Store the new key of an account: until its block is lifted if the payload has a lift, else for good."""
+
+    def __init__(self, name: str, stores: Stores) -> None:
+        self.name = name
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Store the key, unless the ledger refused a record."""
+        if any(result is not Result.CREATED for result in results):
+            return
+        payload, lift = intent.payload, intent.payload.get("lift")
+        _store(
+            connection,
+            ids.parse(payload["account"]),
+            payload["epoch"],
+            payload["key"],
+            payload["reason"],
+            read_ns(self._stores.clock),
+            intent.id,
+            SETTING if lift else SET,
+            ids.parse(lift["intent"]) if lift else None,
+        )
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Take the key back, if a restore takes the change back."""
+        account, epoch = ids.parse(intent.payload["account"]), intent.payload["epoch"]
+        chosen = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch)
+        removed = connection.execute(KEYS.delete().where(chosen)).rowcount
+        if removed:
+            earlier = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch - 1)
+            connection.execute(KEYS.update().where(earlier).values(until_ns=None))
+
+
+class _Lift:
+    """Store that the block of a rotation is lifted."""
+
+    name = LIFT
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Mark the key as set, unless the ledger refused."""
+        if all(result is Result.CREATED for result in results):
+            self._mark(connection, intent, SET)
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Mark the key as waiting: the block stays until somebody signs anew."""
+        self._mark(connection, intent, SETTING)
+
+    def _mark(self, connection: Connection, intent: Intent, state: str) -> None:
+        account, epoch = ids.parse(intent.payload["account"]), intent.payload["epoch"]
+        chosen = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch)
+        connection.execute(KEYS.update().where(chosen).values(state=state))
+
+
+def _store(
+    connection: Connection,
+    account: int,
+    epoch: int,
+    key: str,
+    reason: str,
+    at_ns: int,
+    intent: int,
+    state: str,
+    lift: int | None,
+) -> None:
+    """Store a key as an account's newest; repeating the call changes nothing."""
+    chosen = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch)
+    if connection.scalar(sqlalchemy.select(KEYS.c.epoch).where(chosen)) is not None:
+        return
+    earlier = (KEYS.c.subject == account) & KEYS.c.until_ns.is_(None)
+    connection.execute(KEYS.update().where(earlier).values(until_ns=at_ns))
+    values = {"subject": account, "epoch": epoch, "public_key": key, "from_ns": at_ns, "reason": reason}
+    connection.execute(KEYS.insert().values(**values, state=state, intent=intent, lift=lift))
