@@ -29,6 +29,7 @@ from sycee.personal.sealing import FIELDS, RECORD, SearchKind
 from sycee.personal.tables import RECORDS, SEARCH, SHREDS
 
 SHRED: Final = "person.shred"
+CHANNEL: Final = "channel"  # the place of the address of a notice
 BATCH_MAX: Final = 500  # hashes or persons of one query
 
 # Why a row cannot be stored. The codes name no value.
@@ -306,6 +307,16 @@ class Register:
     def open_own(self, person: int, place: str, sealed: bytes) -> str:
         """Return a text for its owner, or for a machine that delivers it, without an entry in the access log."""
         return sealing.unseal(self.keys.key_of(person), person, place, 0, sealed).decode("utf-8")
+
+    def sealed_channel(self, person: int) -> bytes | None:
+        """Return the phone of a person as it is now, sealed for the place "channel"; None without a phone.
+
+        For notices. Nobody sees the phone here, so this is no access.
+        """
+        key = self.keys.key_of(person)
+        with reading(self._engine) as connection:
+            text = self._newest(connection, person, key)[1].get("phone")
+        return sealing.seal(key, person, CHANNEL, 0, text.encode()) if text else None
 
     # --- shredding ---
 

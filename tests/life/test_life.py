@@ -1,0 +1,201 @@
+"""Life events on a ledger with authority."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.life.world import (
+    ANNA,
+    BANK,
+    BY_OTTO,
+    CNY,
+    LIMITS,
+    NEW_KEY,
+    OLD_KEY,
+    OLGA,
+    OTHER,
+    OTTO,
+    RECOVERY,
+    SECOND,
+    SHOP,
+    TRANSIT,
+    WALLET,
+    World,
+)  # fmt: skip
+from tests.personal.world import ANN, BOB, CASE, NOON
+
+from sycee.core import ids
+from sycee.core.errors import Refused, UsageError
+from sycee.core.result_codes import Result
+from sycee.ledger import operations
+from sycee.ledger.layout import Block, PayFlag, Reason
+from sycee.life.notices import Notice
+from sycee.life.rules import RECOVERY_NS, Kind
+from sycee.sequencer.embedded import Signer
+
+PACKETS, OWN = PayFlag.PURSES_ONLY, PayFlag.OWN_ONLY
+
+
+def test_a_lost_phone_spends_packets_only_for_a_day(bank: World) -> None:
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.CREATED
+    recovery = bank.lose()
+    assert recovery.until_ns == NOON + RECOVERY_NS
+    assert bank.ledger.account(WALLET).rule_set == RECOVERY
+    assert bank.ledger.account(WALLET).debit_reasons == frozenset()
+    assert bank.pay(1, OLD_KEY) is Result.SIGNATURE_INVALID
+    assert bank.pay(10, NEW_KEY, flags=PACKETS) is Result.CREATED
+    assert bank.pay(10, NEW_KEY, flags=OWN) is Result.PAYEE_NOT_ALLOWED
+    assert bank.pay(60, NEW_KEY) is Result.PAYEE_NOT_ALLOWED  # the packet has less
+    assert bank.pay(10, NEW_KEY, payee=SECOND, flags=OWN) is Result.PAYEE_NOT_ALLOWED
+    for record in (
+        operations.send(bank.ledger.new_id(), source=WALLET, destination=BANK, through=TRANSIT, amount=10),
+        operations.transfer(bank.ledger.new_id(), debit=WALLET, credit=SECOND, amount=10),
+        operations.hold(bank.ledger.new_id(), payer=WALLET, payee=SHOP, amount=70, until_ns=NOON + 2 * RECOVERY_NS),
+    ):
+        assert bank.submit(record, Signer(WALLET, NEW_KEY, currency=CNY, key_epoch=2)) is Result.PAYEE_NOT_ALLOWED
+    bank.clock.set(NOON + RECOVERY_NS - 1)
+    assert bank.stores.jobs.run_due() == 0
+    assert bank.pay(1, NEW_KEY, flags=OWN) is Result.PAYEE_NOT_ALLOWED
+    assert bank.disagreements() == []
+    bank.clock.set(NOON + RECOVERY_NS)
+    assert bank.stores.jobs.run_due() == 1
+    assert bank.ledger.account(WALLET).rule_set == LIMITS
+    assert bank.pay(10, NEW_KEY, flags=OWN) is Result.CREATED
+    assert bank.life.restrictions() == []
+    assert bank.disagreements() == []
+
+
+def test_the_notice_goes_to_the_old_channel(bank: World) -> None:
+    bank.lose()
+    bank.personal.register.change(ANN, {"phone": "13700137000"}, access=BY_OTTO)
+    (notice,) = bank.life.outbox.waiting()
+    assert (notice.person, notice.text) == (ANN, "KEY_REPLACED")
+    assert bank.personal.register.open_own(ANN, "channel", notice.channel_sealed) == "+8613800138000"
+    sent: list[Notice] = []
+    assert bank.life.outbox.deliver(sent.append) == 1
+    assert sent == [notice]
+    assert bank.life.outbox.deliver(sent.append) == 0
+
+
+def test_a_recovery_without_proof_case_duty_or_key_changes_nothing(bank: World) -> None:
+    before = bank.ledger.account(WALLET)
+    for changes, match in (
+        ({"proof": OLD_KEY.sign(b"something")}, "proof of possession"),
+        ({"evidence": replace(BY_OTTO, case=99)}, "case 99 is not open"),
+        ({"evidence": replace(BY_OTTO, who=OLGA.id)}, r"no duty that allows life\.phone-lost"),
+        ({"evidence": replace(BY_OTTO, who=BOB)}, r"no duty that allows life\.phone-lost"),
+    ):
+        with pytest.raises(UsageError, match=match):
+            bank.lose(**changes)
+    with pytest.raises(Refused, match="has no new key"):
+        bank.lose(signers=[OLGA])
+    assert bank.ledger.account(WALLET) == before
+    assert bank.life.restrictions() == []
+    assert bank.life.outbox.waiting() == []
+    assert bank.disagreements() == []
+
+
+def test_a_second_loss_begins_the_day_anew_and_keeps_the_first_rule_set(bank: World) -> None:
+    bank.lose()
+    bank.clock.advance(RECOVERY_NS // 2)
+    bank.lose()
+    assert bank.ledger.account(WALLET).key_epoch == 3
+    bank.clock.advance(RECOVERY_NS // 2)
+    bank.stores.jobs.run_due()
+    assert bank.ledger.account(WALLET).rule_set == RECOVERY
+    bank.clock.advance(RECOVERY_NS // 2)
+    bank.stores.jobs.run_due()
+    assert bank.ledger.account(WALLET).rule_set == LIMITS
+    assert bank.disagreements() == []
+
+
+def test_a_class_that_was_set_in_the_meantime_stays(bank: World) -> None:
+    bank.lose()
+    record = operations.set_rule_set(bank.ledger.new_id(), account=WALLET, rule_set=0)
+    assert bank.submit(record, OTTO) is Result.CREATED
+    bank.clock.advance(RECOVERY_NS)
+    assert bank.stores.jobs.run_due() == 1
+    assert bank.ledger.account(WALLET).rule_set == 0
+    assert bank.life.restrictions() == []
+
+
+def test_a_recovery_whose_signature_expired_is_finished_by_the_operator(bank: World) -> None:
+    bank.lose()
+    with pytest.raises(UsageError, match="is not over yet"):
+        bank.life.finish_recovery(WALLET, who=OTTO.id, signers=[OTTO])
+    bank.clock.advance(40 * RECOVERY_NS)
+    assert bank.stores.jobs.run_due() == 0
+    (failing,) = bank.stores.jobs.failing()
+    assert failing.name == "life.restore"
+    assert "the stored signature of the operator is not accepted" in failing.error
+    assert bank.ledger.account(WALLET).rule_set == RECOVERY
+    assert bank.life.finish_recovery(WALLET, who=OTTO.id, signers=[OTTO]) is not None
+    assert bank.ledger.account(WALLET).rule_set == LIMITS
+    assert bank.stores.jobs.failing() == []
+    assert bank.life.finish_recovery(WALLET, who=OTTO.id, signers=[OTTO]) is None
+    assert bank.disagreements() == []
+
+
+def test_a_death_blocks_the_wallets_of_one_operator_and_begins_retention(bank: World) -> None:
+    done = bank.life.deceased(ANN, operator=1, evidence=BY_OTTO, signers=[OTTO])
+    assert (set(done.accounts), done.others) == ({WALLET, SECOND}, (OTHER,))
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
+    assert bank.ledger.account(WALLET).credit_reasons == frozenset()  # money still arrives, for the estate
+    assert str(bank.personal.retention.until(ANN)) == "2031-11-01"
+    assert [each.kind for each in bank.life.restrictions()] == ["deceased"] * 2
+    bank.life.release(WALLET, Kind.DECEASED, who=OTTO.id, signers=[OTTO], case=CASE)
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.CREATED
+    assert [each.account for each in bank.life.restrictions()] == [SECOND]
+    assert bank.disagreements() == []
+    with pytest.raises(UsageError, match="has 0 wallets to block"):
+        bank.life.deceased(BOB, operator=1, evidence=BY_OTTO, signers=[OTTO])
+
+
+def test_a_dormant_wallet_wakes_up(bank: World) -> None:
+    bank.life.dormant(WALLET, who=OTTO.id, signers=[OTTO])
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
+    assert [each.text for each in bank.life.outbox.waiting()] == ["WALLET_BLOCKED"]
+    bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO])
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.CREATED
+    with pytest.raises(UsageError, match="has no block by dormant"):
+        bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO])
+    assert bank.disagreements() == []
+
+
+def test_a_court_order_is_lifted_by_an_officer_only(bank: World) -> None:
+    bank.life.court_order(WALLET, evidence=BY_OTTO, signers=[OTTO])
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
+    with pytest.raises(UsageError, match="not lifted by an operator"):
+        bank.life.release(WALLET, Kind.COURT_ORDER, who=OTTO.id, signers=[OTTO])
+
+    def unblock(*signers: Signer) -> Result:
+        record = operations.unblock_account(
+            bank.ledger.new_id(), account=WALLET, sides=Block.DEBIT, reason=Reason.COURT_ORDER
+        )
+        return bank.submit(record, *signers)
+
+    # The ledger refuses it, whatever a service permits.
+    assert [unblock(OTTO), unblock(OLGA)] == [Result.NOT_AUTHORISED] * 2
+    assert bank.disagreements() == []
+    assert unblock(ANNA) is Result.CREATED
+    assert bank.disagreements() == [
+        f"wallet {ids.format(WALLET)}: block by court-order is active in the database, and the ledger differs"
+    ]
+
+
+def test_blocks_of_several_kinds_are_independent(bank: World) -> None:
+    bank.life.dormant(WALLET, who=OTTO.id, signers=[OTTO])
+    bank.life.court_order(WALLET, evidence=BY_OTTO, signers=[OTTO])
+    bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO])
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
+    assert [each.kind for each in bank.life.restrictions(account=WALLET)] == ["court-order"]
+    assert bank.disagreements() == []
+
+
+def test_a_block_that_the_ledger_refuses_is_not_active(bank: World) -> None:
+    with pytest.raises(Refused, match="are not blocked"):
+        bank.life.dormant(WALLET, who=OTTO.id, signers=[OLGA])
+    assert bank.life.restrictions() == []
+    assert bank.life.outbox.waiting() == []
+    assert bank.disagreements() == []

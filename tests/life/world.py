@@ -1,0 +1,209 @@
+"""A ledger with two officers and two operators, a wallet with own money and a packet, and the life events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+from tests.personal.world import ACCESS, ANN, BOB, CASE, NOON, WANG
+from tests.personal.world import World as PersonalWorld
+from tests.personal.world import world as personal_world
+
+from sycee.core import ids
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import UsageError
+from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.limits import I64_MAX
+from sycee.core.result_codes import Result
+from sycee.database import tables as database_tables
+from sycee.database.migrations import upgrade
+from sycee.database.stores import Stores
+from sycee.database.transactions import write
+from sycee.issuance.signing import grants
+from sycee.ledger import operations
+from sycee.ledger.layout import AccountKind
+from sycee.life import rules
+from sycee.life import tables as life_tables
+from sycee.life.service import Life
+from sycee.sequencer.embedded import Ledger, Signer
+
+CNY = 156
+MS = NOON // 10**6
+YEAR_NS = 366 * 86_400 * 10**9
+LIMITS, RECOVERY, PROGRAMME_RULES = 1, 2, 10_000
+RECOVERY_GROUP, SHOPS = 1, 2
+
+ANNA, BERT, OTTO, OLGA = (Signer(number, SigningKey.derive(bytes([number]) * 32)) for number in (1, 2, 3, 4))
+OPERATOR_OF = {OTTO.id: 1, OLGA.id: 2}
+OLD_KEY, NEW_KEY = SigningKey.derive(b"\7" * 32), SigningKey.derive(b"\10" * 32, "p256")
+ISSUANCE, SUSPENSE, WALLET, SECOND, OTHER, SHOP, BANK, TRANSIT = (
+    ids.to_int(each) for each in ids.derive(b"life", "accounts", 8, time_ms=MS)
+)
+BY_OTTO = type(ACCESS)(OTTO.id, ACCESS.reason, CASE)
+
+
+class People:
+    """Duties of the operators' persons."""
+
+    MAY = frozenset({"life.phone-lost", "life.deceased", "life.dormant", "life.court-order", "person.read"})
+
+    def require(self, person: int, action: str, *, operator: int | None = None) -> None:
+        if action not in self.MAY or person not in OPERATOR_OF or operator not in (None, OPERATOR_OF[person]):
+            raise UsageError(f"{ids.format(person)} has no duty that allows {action}")
+
+
+class Wallets:
+    """Holders of wallets: ANN has two at operator 1 and one at operator 2."""
+
+    HOLDERS = ((WALLET, ANN), (SECOND, ANN), (OTHER, ANN))
+
+    def holder_of(self, account: int) -> int:
+        return dict(self.HOLDERS)[account]
+
+    def accounts_of(self, person: int) -> list[int]:
+        return [account for account, holder in self.HOLDERS if holder == person]
+
+
+class Keys:
+    """Keys that were set, by account and epoch. A proof is the signature of the account's id and next epoch."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.set: dict[tuple[int, int], str] = {}
+
+    def require_possession(self, account: int, key: PublicKey, proof: bytes) -> None:
+        if not key.verifies(proof, proof_message(account, self.ledger.account(account).key_epoch + 1)):
+            raise UsageError("the proof of possession is not valid")
+
+    def record(
+        self, connection: Connection, account: int, key: PublicKey, *, epoch: int, reason: str, intent: int
+    ) -> None:
+        self.set[account, epoch] = str(key)
+
+    def forget(self, connection: Connection, account: int, *, epoch: int) -> None:
+        self.set.pop((account, epoch), None)
+
+
+def proof_message(account: int, epoch: int) -> bytes:
+    return f"{account} {epoch}".encode()
+
+
+class NoProposals:
+    """Events of these tests make no proposal."""
+
+    def propose(self, action: str, records: Any, effect: Any, *, maker: int) -> Any:
+        raise UsageError("no proposals here")
+
+
+@dataclass
+class World:
+    """A bank with one customer."""
+
+    personal: PersonalWorld
+    ledger: Ledger
+    stores: Stores
+    life: Life
+
+    @property
+    def clock(self) -> SimulatedClock:
+        return self.personal.clock
+
+    def pay(self, amount: int, key: SigningKey, *, payee: int = SHOP, flags: int = 0) -> Result:
+        """Pay from the wallet with a key; return the ledger's code."""
+        epoch = self.ledger.account(WALLET).key_epoch
+        record = operations.pay(self.ledger.new_id(), payer=WALLET, payee=payee, amount=amount, flags=flags)
+        return self.submit(record, Signer(WALLET, key, currency=CNY, key_epoch=epoch))
+
+    def submit(self, record: np.ndarray, *signers: Signer) -> Result:
+        answers = self.ledger.signed_by(*signers).submit(record)
+        return Result(int(answers["code"][-1]))
+
+    def lose(self, **changes: Any) -> Any:
+        proof = NEW_KEY.sign(proof_message(WALLET, self.ledger.account(WALLET).key_epoch + 1))
+        arguments = {"evidence": BY_OTTO, "signers": [OTTO], **changes}
+        return self.life.phone_lost(WALLET, NEW_KEY.public, arguments.pop("proof", proof), **arguments)
+
+    def disagreements(self) -> list[str]:
+        with self.ledger.sequencer.reading() as state:
+            return list(self.life.disagreements(state))
+
+
+def opening() -> np.ndarray:
+    """Return the first frame: accounts, rule sets, own money of 100, and a programme with one packet of 50."""
+    fresh = iter(ids.to_int(each) for each in ids.derive(b"life", "opening", 40, time_ms=MS))
+    member = ids.derive(b"life", "member", 1, time_ms=MS)
+    seal = next(fresh)
+
+    def account(name: int, kind: AccountKind, operator: int, rule_set: int = 0) -> np.ndarray:
+        suspense = 0 if kind in (AccountKind.SUSPENSE, AccountKind.ISSUANCE) else SUSPENSE
+        return operations.open_account(
+            next(fresh), account=name, currency=CNY, kind=kind, suspense=suspense, operator=operator, rule_set=rule_set
+        )
+
+    records = [
+        operations.define_currency(next(fresh), currency=CNY, zone="Asia/Shanghai"),
+        rules.recovery_records(next(fresh), next(fresh), group=RECOVERY_GROUP, rule_set=RECOVERY),
+        operations.define_rule_set(
+            next(fresh), rule_set=LIMITS, from_ns=0, until_ns=I64_MAX, balance_max=1_000_000, single_max=200_000
+        ),
+        operations.define_group(next(fresh), group=SHOPS),
+        account(SUSPENSE, AccountKind.SUSPENSE, 0),
+        account(ISSUANCE, AccountKind.ISSUANCE, 0),
+        *(account(name, AccountKind.WALLET, 1, LIMITS) for name in (WALLET, SECOND)),
+        account(OTHER, AccountKind.WALLET, 2, LIMITS),
+        account(SHOP, AccountKind.MERCHANT, 2),
+        account(BANK, AccountKind.VAULT, 1),
+        account(TRANSIT, AccountKind.IN_TRANSIT, 1),
+        operations.join_group(next(fresh), group=SHOPS, account=SHOP),
+        operations.transfer(next(fresh), debit=ISSUANCE, credit=WALLET, amount=100),
+        operations.transfer(next(fresh), debit=ISSUANCE, credit=BANK, amount=1_000),
+        operations.define_rule_set(
+            next(fresh), rule_set=PROGRAMME_RULES, from_ns=0, until_ns=NOON + YEAR_NS, groups=[SHOPS],
+            return_account=BANK,
+        ),
+        operations.open_programme(
+            next(fresh), programme=1, funder=BANK, rule_set=PROGRAMME_RULES, members=1, claim_from_ns=0,
+            claim_until_ns=NOON + YEAR_NS,
+        ),
+        operations.add_members(ids.derive(b"life", "add", 1, time_ms=MS), programme=1, members=member),
+        operations.seal_cohort(seal, programme=1, digest=operations.cohort_digest(member)),
+        operations.drop(next(fresh), programme=1, first=0, count=1, amount=50, seal=seal),
+        operations.claim(next(fresh), programme=1, member=0, member_id=ids.to_int(member[0]), wallet=WALLET),
+        operations.set_key(next(fresh), account=WALLET, key=OLD_KEY.public.key, flags=OLD_KEY.public.flags),
+        grants(
+            ids.derive(b"life", "roles", 4, time_ms=MS), officers=(ANNA, BERT), operators={1: OTTO, 2: OLGA},
+            from_ns=0, until_ns=NOON + YEAR_NS,
+        ),
+    ]  # fmt: skip
+    return np.concatenate(records)
+
+
+@contextmanager
+def world(where: str, folder: Path) -> Iterator[World]:
+    """Open, or create, a bank in a folder."""
+    with personal_world(where, folder) as personal:
+        for schema in (database_tables.SCHEMA, life_tables.SCHEMA):
+            upgrade(personal.engine, schema)
+        with Ledger.open(folder / "bank", clock=personal.clock) as ledger:
+            stores = Stores.of(ledger, personal.engine, personal.clock)
+            people = People()
+            personal.log._duties = people
+            life = Life(stores, personal.register, people, Keys(ledger), Wallets(), NoProposals())
+            if not ledger.sequencer.durable_sequence:
+                answers = ledger.submit(opening())
+                assert {Result(code) for code in answers["code"].tolist()} == {Result.CREATED}
+                write(personal.engine, lambda connection: numbers(stores, connection))
+                personal.store(ANN, WANG)
+                personal.store(BOB, {"name": "Bob", "phone": "13900139000"})
+            yield World(personal, ledger, stores, life)
+
+
+def numbers(stores: Stores, connection: Connection) -> None:
+    """Allocate the numbers that `opening` uses."""
+    for owner, number in (("tiers", LIMITS), (rules.RECOVERY_OWNER, RECOVERY)):
+        assert stores.numbers.allocate(connection, stores.numbers.RULE_SETS, owner) == number
