@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from sycee.compliance import schema
 from sycee.compliance.vocabulary import KINDS, TESTS, Field, Kind, Type
+from tools import compliance_schemas
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -33,7 +33,7 @@ _TYPES: Final = {
 
 def made() -> dict[Path, str]:
     """Return the content of each file."""
-    files = {SCHEMAS / name: text for name, text in schema.texts().items()}
+    files = {SCHEMAS / name: text for name, text in compliance_schemas.texts().items()}
     for name, part, table in (
         ("declarations.md", "kinds", "\n".join(_kind(kind) for kind in KINDS.values())),
         ("profiles.md", "tests", _tests()),
@@ -48,7 +48,7 @@ def made() -> dict[Path, str]:
 def _tests() -> str:
     """Return the table of the tests of conditions, with their arguments from the schema."""
     by_test: dict[str, Any] = {}
-    for each in schema.of_profiles()["$defs"]["condition"]["oneOf"]:
+    for each in compliance_schemas.of_profiles()["$defs"]["condition"]["oneOf"]:
         for test in each["properties"].get("test", {}).get("oneOf", ()):
             by_test[test["const"]] = each
     rows = [f"| `{test}` | {' | '.join(_arguments(by_test[test]))} | {_cell(TESTS[test])} |" for test in TESTS]

@@ -1,19 +1,259 @@
-"""Write the pages of the shipped profiles: python -m tools.profile_pages."""
+"""Write the pages of the shipped profiles: status, effect, sources, rules, and which of them are our interpretation.
+
+    python -m tools.profile_pages
+
+Pages are made from the profile and its lists alone, so they cannot contradict the rules. A test fails until the
+published pages are up to date.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from sycee import data
-from sycee.compliance import library
-from sycee.compliance.reports import profile_page
+from sycee.compliance import library, vocabulary
+from sycee.compliance.facts import CONTROL_BP
+from sycee.compliance.profiles import Condition, List, Profile, Rule, Source, list_ids
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "profiles"
+FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "profiles"
+
+_STATUSES: Final[Mapping[str, str]] = {
+    "pledge": "a pledge: it advises, and is enforced only where an authority adopted it on a legal basis",
+    "law": "a law: it is enforced while it is in effect",
+    "contract": "a contract: it is enforced while it is in effect",
+}
+_KINDS: Final[Mapping[str, str]] = {
+    "checked": "checked on declared facts",
+    "attested": "attested: the verdict relies on an attestation, and shows that",
+}
+_UNKNOWN: Final[Mapping[str, str]] = {
+    "unknown": "the verdict is unknown, which never passes where the profile is enforced",
+    "fail": "the verdict is fail",
+}
+_INTRODUCTION: Final = """\
+A profile is a regime as data: rules over declared facts, with the sources of the rules. These profiles are shipped. \
+A profile of yours is [a file with the same format](../reference/profiles.md) and needs no code.
+
+A report states that a network *meets profile X version N on declared facts as of a day*, or the reasons why it does \
+not. It does not state that anything is lawful: declared facts are not observed, a profile is an interpretation, and a \
+law has more content than a few rules.
+
+Golden cases, files that `sycee compliance test` runs, check every rule against its source: one case where it holds, \
+one where it does not (except for rules that can only be attested), one where it is unknown. For each condition of a \
+rule a case fails if the condition is changed."""
+_SENTENCE: Final = "Meets profile {0.id} version {0.version} on declared facts as of a day."
+_MADE: Final = "*Made from the profile by `python -m tools.profile_pages`; change the profile, not this page.*"
+_VALUES_SHOWN_MAX: Final = 3  # a longer set is named, and listed once below the rules
+_PHRASES: Final[Mapping[str, str]] = {
+    vocabulary.ANY_IN: "some value of {fact} is in {values}",
+    vocabulary.ALL_IN: "every value of {fact} is in {values}",
+    vocabulary.NONE_IN: "no value of {fact} is in {values}",
+    vocabulary.ANY_LISTED: "a party that {fact} names is on {list}, or is controlled by one that is",
+    vocabulary.NONE_LISTED: "no party that {fact} names is on {list}, or is controlled by one that is",
+    vocabulary.DECLARED: "{fact} is declared",
+    vocabulary.IS_TRUE: "{fact} is true",
+    vocabulary.IS_FALSE: "{fact} is false",
+    vocabulary.AT_MOST: "{fact} is at most {limit:,}",
+    vocabulary.AT_LEAST: "{fact} is at least {limit:,}",
+    vocabulary.ATTESTED: "`{topic}`{of} is attested",
+    vocabulary.RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and "
+    "by the end of {days}, whichever is earlier (time of {zone})",
+}
+_SECOND_HAND: Final = " (**second-hand**)"
 
 
 def made() -> dict[str, str]:
-    """Return the pages by file name."""
-    return profile_page.texts(library.load(data.names("profiles")))
+    """Return the pages of all shipped profiles by file name, with the index `README.md`."""
+    shipped = library.load(data.names("profiles"))
+    pages = {f"{profile.id}.md": page(profile, shipped.lists) for profile in shipped.profiles}
+    return {"README.md": index(shipped.profiles), **pages}
+
+
+def index(profiles: Iterable[Profile]) -> str:
+    """Return the page that links the others."""
+    rows = [
+        (
+            f"[{each.id}]({each.id}.md)",
+            each.title,
+            each.status,
+            _in_effect(each),
+            len(each.rules),
+            sum(bool(rule.interpretation) for rule in each.rules),
+        )
+        for each in profiles
+    ]
+    headings = ("profile", "title", "status", "in effect", "rules", "our interpretations")
+    return _document(["# Profiles", _INTRODUCTION, _table(headings, rows), _MADE])
+
+
+def page(profile: Profile, lists: Mapping[str, List]) -> str:
+    """Return the page of one profile. `lists` must include those that its rules use."""
+    facts = [("status", _STATUSES[profile.status]), ("in effect", _in_effect(profile)), ("reviewed", profile.reviewed)]
+    return _document(
+        [
+            f"# {profile.title}",
+            f"`{profile.id}`, version {profile.version}. Issued by: {profile.issuer}.",
+            f"**Content.** {profile.summary}",
+            f"**Limits.** {profile.limits}",
+            f"**What a report may state.** *{_SENTENCE.format(profile)}* This is no statement about what is lawful.",
+            _table(("", ""), facts),
+            *_adoptions(profile),
+            *_touches(profile),
+            "## Rules",
+            *(block for rule in profile.rules for block in _rule(profile, rule)),
+            *_sets(profile),
+            *(block for name in sorted(list_ids(profile)) for block in _list(lists[name])),
+            "## Sources",
+            _sources(profile.sources),
+            _MADE,
+        ]
+    )
+
+
+def _document(blocks: Iterable[str]) -> str:
+    return "\n\n".join(blocks) + "\n"
+
+
+def _adoptions(profile: Profile) -> Iterator[str]:
+    yield "## Adoptions"
+    if profile.adoptions:
+        rows = [(e.by, e.basis, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.adoptions]
+        yield _table(("by", "legal basis", "from", "until", "source"), rows)
+    else:
+        yield "The profile names no adoption with a legal basis. The declarations of a network may have one."
+    if profile.supporters:
+        yield "Supporters. Support alone binds no party."
+        rows = [(e.by, e.relation, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.supporters]
+        yield _table(("supporter", "how", "from", "until", "source"), rows)
+
+
+def _touches(profile: Profile) -> Iterator[str]:
+    yield "## Where it applies"
+    if profile.touches:
+        yield "Where any of these conditions holds; on a path it then applies to the whole flow:"
+        yield "\n".join(f"- {_level(each.level)}: {condition(each.condition)}" for each in profile.touches)
+    else:
+        yield "To every subject of its rules."
+
+
+def _level(level: str) -> str:
+    return f"{level} on the path of a flow" if level in vocabulary.PATH_LEVELS else level
+
+
+def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
+    conditions = (
+        ("for flows of which", rule.flow, " **and** "),
+        ("applies where", rule.when, " **and** "),
+        ("exempt where", rule.unless, " **or** "),
+        ("reads those of which", rule.where, " **and** "),
+        ("requires that", rule.require, " **and** "),
+    )
+    at_hand = next(each.at_hand for each in profile.sources if each.id == rule.source)
+    rows = [
+        ("addressed to", {"company": "companies", "state": "states"}[rule.addressee]),
+        ("about each", _level(rule.level) + (f", each of its `{rule.each}`" if rule.each else "")),
+        ("how it is judged", _KINDS[rule.kind]),
+        *((name, joint.join(map(condition, each))) for name, each, joint in conditions),
+        (
+            "completeness",
+            rule.complete and f"an attestation of `{rule.complete}` that nothing is missing; else unknown",
+        ),
+        ("conflict", rule.basis and f"where `{rule.basis}` names a rule of another profile in effect that requires it"),
+        ("where a fact is missing", _UNKNOWN[rule.when_unknown]),
+        ("source", f"`{rule.source}`{', ' if rule.clause else ''}{rule.clause}{'' if at_hand else _SECOND_HAND}"),
+        ("**our interpretation**", rule.interpretation),
+        ("remedy", rule.remedy),
+    ]
+    yield f"### {rule.id.partition('/')[2]}: {rule.title}"
+    yield _table(("", ""), [row for row in rows if row[1]])
+
+
+def condition(of: Condition) -> str:
+    """Return a condition as a phrase."""
+    if of.any_of:
+        return "(" + " **or** ".join(map(condition, of.any_of)) + ")"
+    days = "that business day" if of.business_days == 0 else f"{of.business_days} business days after that day"
+    phrase = _PHRASES[of.test].format(
+        fact=f"`{of.fact}`",
+        values=_values(of),
+        list=f"the list `{of.list}`" + _limits(of),
+        limit=of.limit,
+        topic=of.topic,
+        of=f" of `{of.of}`" if of.of else "",
+        hours=of.hours,
+        days=days,
+        zone=of.zone,
+    )
+    return f"not: {phrase}" if of.negate else phrase
+
+
+def _values(of: Condition) -> str:
+    if of.facts:
+        return f"those of `{of.facts}`"
+    if of.set_name and len(of.values) > _VALUES_SHOWN_MAX:
+        return f"*{of.set_name}*"
+    return ", ".join(f"`{value}`" for value in sorted(of.values))
+
+
+def _limits(of: Condition) -> str:
+    limits = [f"for the {name} in `{path}`" for name, path in (("part", of.parts), ("purpose", of.purposes)) if path]
+    if of.control_bp != CONTROL_BP:
+        limits.append(f"control from {of.control_bp:,} of {vocabulary.BASIS_POINTS:,} shares on")
+    return f" ({', '.join(limits)})" if limits else ""
+
+
+def _sets(profile: Profile) -> Iterator[str]:
+    long = {name: values for name, values in profile.sets.items() if len(values) > _VALUES_SHOWN_MAX}
+    if long:
+        rows = [(f"*{name}*", ", ".join(f"`{value}`" for value in values)) for name, values in long.items()]
+        yield from ("## Sets", _table(("set", "values"), rows))
+
+
+def _list(listed: List) -> Iterator[str]:
+    ends = f" Rules that need it are unknown from {listed.valid_until} on." if listed.valid_until else ""
+    complete = (
+        "A party that is not on it is not listed."
+        if listed.complete
+        else "Its rows are some of many: a party that is not on it may still be listed."
+    )
+    note = f" {listed.note}" if listed.note else ""
+    second_hand = {source.id: "" if source.at_hand else _SECOND_HAND for source in listed.sources}
+    rows = [
+        (
+            " / ".join((each.party, *each.also)) + (f": {each.note}" if each.note else ""),
+            each.status,
+            ", ".join(f"`{limit}`" for limit in (*each.parts, *each.purposes)) or "–",
+            each.from_date or "–",
+            each.until_date or "–",
+            f"`{each.source}`{second_hand[each.source]}",
+        )
+        for each in listed.rows
+    ]
+    yield f"## List `{listed.id}`"
+    yield f"{listed.title}, as of {listed.as_of}. {complete}{ends}{note}"
+    yield _table(("party", "status", "only for", "from", "until", "source"), rows)
+    yield _sources(listed.sources)
+
+
+def _sources(sources: Sequence[Source]) -> str:
+    rows = [
+        (f"`{each.id}`", each.title, each.publisher, each.date, "direct" if each.at_hand else "**second-hand**")
+        for each in sources
+    ]
+    return _table(("source", "title", "published by", "dated", "read"), rows)
+
+
+def _in_effect(profile: Profile) -> str:
+    until = f" until {profile.effective_until}, that day excluded" if profile.effective_until else ""
+    return f"from {profile.effective_from}{until}"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (headings, *rows)]
+    head = lines[0] if any(headings) else "| | |"
+    return "\n".join([head, "|" + "---|" * len(headings), *lines[1:]])
 
 
 def main() -> None:

@@ -18,12 +18,12 @@ from tests.compliance import declared
 from tests.compliance.declared import Document
 
 from sycee import data
-from sycee.compliance import declarations, profiles, schema
+from sycee.compliance import declarations, profiles
 from sycee.compliance.canonical import plain
 from sycee.compliance.vocabulary import BY_PLURAL, LISTED, SETS, TESTS
 from sycee.core import documents
 from sycee.core.errors import UsageError
-from tools import compliance_pages
+from tools import compliance_pages, compliance_schemas
 
 Way = tuple[str | int, ...]
 
@@ -144,7 +144,7 @@ READ: dict[str, Callable[[str], object]] = {
 
 @cache
 def validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(schema.texts()[f"{name}.schema.json"]))
+    return jsonschema.Draft202012Validator(json.loads(compliance_schemas.texts()[f"{name}.schema.json"]))
 
 
 def wrong(name: str, document: Document) -> str:

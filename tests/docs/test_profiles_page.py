@@ -11,10 +11,11 @@ import pytest
 from tests.docs.pages import page
 from tests.docs.test_docs import keys_asked_for
 
-from sycee.compliance import profiles, schema, vocabulary
+from sycee.compliance import profiles, vocabulary
 from sycee.compliance.facts import ASSURANCES, CONTROL_BP
 from sycee.compliance.judging import cases
 from sycee.compliance.verdicts import Force, Verdict
+from tools import compliance_schemas
 
 TEXT = page("docs/reference/profiles.md").text
 
@@ -38,15 +39,15 @@ def keys(of: Any) -> set[str]:
 
 
 def test_every_key_of_a_profile_is_documented() -> None:
-    found = keys(schema.of_profiles())
+    found = keys(compliance_schemas.of_profiles())
     assert {"when_unknown", "control_bp", "holidays", "at_hand"} <= found
     assert found - documented("Profiles") == {"any", "fact", "test", "negate"}  # what every condition has, in prose
     assert all(f"`{each}`" in TEXT or f"`{each} = " in TEXT for each in ("fact", "test", "negate = true"))
 
 
 def test_every_key_of_a_list_is_documented() -> None:
-    sources = set(schema.of_profiles()["$defs"]["source"]["properties"])
-    assert keys(schema.of_lists()) - sources - documented("Lists") == set()
+    sources = set(compliance_schemas.of_profiles()["$defs"]["source"]["properties"])
+    assert keys(compliance_schemas.of_lists()) - sources - documented("Lists") == set()
 
 
 def test_every_key_of_a_golden_case_is_documented() -> None:
