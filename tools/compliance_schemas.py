@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sycee.compliance import attestations, profiles, territories, vocabulary
-from sycee.compliance.facts import ASSURANCES
+from sycee.compliance.document_fields import keys
+from sycee.compliance.facts import Adoption, Assurance, Attestation, Waiver
+from sycee.compliance.profiles import List, Profile, Row, Rule, Source, Supporter
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PARTS, PURPOSES, TESTS, Field, Kind, Type
+from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, TESTS, Field, Kind, Type
 
 Schema = dict[str, Any]
 
@@ -24,6 +26,7 @@ _LINE_MAX: Final = 100
 _PATH: Final = "[a-z_0-9]+([.][a-z_0-9]+)*"
 _MOMENT: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 _BOOLEAN: Final[Schema] = {"type": "boolean"}
+_PATTERNS: Final = {vocabulary.NAME: "name", vocabulary.RULE_NAME: "rule_name", vocabulary.TOPIC: "topic"}
 _DEFINITIONS: Final[Mapping[str, Schema]] = {
     "text": {"type": "string", "pattern": r"\S"},
     "name": {"type": "string", "pattern": f"^{vocabulary.NAME}$"},
@@ -54,33 +57,21 @@ def of_declarations() -> Schema:
     schema = _object({"network": _ref("network"), **lists, **others}, required=())
     definitions = {kind.name: _entity(kind) for kind in KINDS.values()}
     definitions |= {"network": _network(), "attestation": _attestation(), "waiver": _waiver()}
-    definitions |= {"adoption": _adoption(profile=True), "provenance": _object(_provenance(), required=())}
+    definitions |= {"adoption": _table(Adoption), "provenance": _object(_provenance(), required=())}
     return _document("Declarations about a network", schema, definitions)
 
 
 def of_profiles() -> Schema:
     """Return the schema of a profile."""
-    schema = _object(
-        {
-            "id": _ref("name"),
-            "version": _integer(least=1),
-            "status": _enum(profiles.STATUSES),
-            **_refs("text", "title", "issuer", "summary", "limits"),
-            **_refs("date", "effective_from", "effective_until", "reviewed"),
-            "sets": {"type": "object", "additionalProperties": _set_of("text", least=1)},
-            "sources": _list(_ref("source"), least=1),
-            "adoptions": _list(_ref("adoption"), least=1),
-            "supporters": _list(_ref("supporter"), least=1),
-            "touches": _list(_ref("touch"), least=1),
-            "rules": _list(_ref("rule"), least=1),
-        },
-        optional=("effective_until", "sets", "adoptions", "supporters", "touches"),
-    )
-    supporter = {**_refs("text", "by", "relation"), **_refs("date", "from", "until"), "source": _ref("name")}
+    own = {"id": _ref("name"), "sets": {"type": "object", "additionalProperties": _set_of("text", least=1)}}
+    tables = ("sources", "adoptions", "supporters", "rules")
+    lists = {name: _list(_ref(name.removesuffix("s")), least=1) for name in tables}
+    lists["touches"] = _list(_ref("touch"), least=1)
+    schema = _table(Profile, {**own, **lists}, optional=("sets", "adoptions", "supporters", "touches"))
     definitions = {
-        "source": _source(),
-        "adoption": _adoption(profile=False),
-        "supporter": _object(supporter, optional=("until",)),
+        "source": _table(Source),
+        "adoption": _table(Adoption, without=("profile",)),
+        "supporter": _table(Supporter, {"source": _ref("name")}),
         "condition": _condition({}),
         "touch": _condition({"level": _enum(LEVELS)}),
         "rule": _rule(),
@@ -90,10 +81,9 @@ def of_profiles() -> Schema:
 
 def of_lists() -> Schema:
     """Return the schema of a list of parties."""
-    keys = {"id": _ref("name"), **_refs("text", "title", "publisher", "note"), **_refs("date", "as_of", "valid_until")}
     lists = {"sources": _list(_ref("source"), least=1), "rows": _list(_ref("row"), least=1)}
-    schema = _object({**keys, "complete": _BOOLEAN, **lists}, optional=("valid_until", "rows", "note"))
-    return _document("A list of parties", schema, {"source": _source(), "row": _row()})
+    definitions = {"source": _table(Source), "row": _table(Row, {"source": _ref("name")})}
+    return _document("A list of parties", _table(List, lists, optional=("rows",)), definitions)
 
 
 def _json(value: Any, indent: str = "") -> str:
@@ -140,7 +130,9 @@ def _value(field: Field) -> Schema:
     if field.type in (Type.REFERENCES, Type.STATES):
         return _set_of("state" if field.type is Type.STATES else "name", **bounds)
     if field.type is Type.WORDS:
-        return {"type": "array", "items": _text(field), "uniqueItems": True}
+        return {"type": "array", "items": _text(field), "uniqueItems": True, **_bounds(minItems=field.least)}
+    if field.type is Type.CHOICE:
+        return _enum(field.words)
     simple: Mapping[Type, Schema] = {
         Type.STATE: _ref("state"),
         Type.BOOLEAN: _BOOLEAN,
@@ -153,12 +145,20 @@ def _value(field: Field) -> Schema:
 
 def _text(field: Field) -> Schema:
     if field.words:
-        return _word(field.words)
+        return {"anyOf": [_enum(field.words), _ref("rule_name")]}
+    if field.pattern in _PATTERNS:
+        return _ref(_PATTERNS[field.pattern])
     return {"type": "string", "pattern": f"^({field.pattern})$"} if field.pattern else _ref("text")
 
 
-def _word(words: Sequence[str]) -> Schema:
-    return {"anyOf": [_enum(words), _ref("rule_name")]}
+def _table(
+    kind: type, own: Mapping[str, Schema] | None = None, *, optional: Sequence[str] = (), without: Sequence[str] = ()
+) -> Schema:
+    """Return the schema of a data class, with `own` for keys that its annotations do not describe completely."""
+    fields = {field.name: field for name, field in keys(kind).items() if name not in without}
+    properties = {**{name: _value(field) for name, field in fields.items()}, **(own or {})}
+    needed = [name for name in properties if (name not in fields or fields[name].required) and name not in optional]
+    return _object(properties, required=needed)
 
 
 def _network() -> Schema:
@@ -169,21 +169,9 @@ def _network() -> Schema:
 
 def _attestation() -> Schema:
     signed = [each.word for each in attestations.SIGNED]
-    schema = _object(
-        {
-            "subject": _ref("name"),
-            "topics": _set_of("topic", least=1),
-            "facts": _set_of("text", least=1),
-            "assurance": _enum(ASSURANCES),
-            "by": _ref("name"),
-            **_refs("date", "as_of", "expires"),
-            "source": _ref("text"),
-            "signature": {"type": "string", "pattern": f"^{attestations.SIGNATURE_PATTERN}$"},
-        },
-        required=("subject", "assurance", "by"),
-    )
+    signature = {"type": "string", "pattern": f"^{attestations.SIGNATURE_PATTERN}$"}
     return {
-        **schema,
+        **_table(Attestation, {"signature": signature}, optional=("as_of", "signature"), without=("signed",)),
         "anyOf": [{"required": ["topics"]}, {"required": ["facts"]}],
         "if": {"properties": {"assurance": {"enum": signed}}, "required": ["assurance"]},
         "then": {"required": ["signature"]},
@@ -191,55 +179,22 @@ def _attestation() -> Schema:
 
 
 def _waiver() -> Schema:
-    subject = {"type": "string", "pattern": f"^{vocabulary.NAME}({ON_PATH}{vocabulary.NAME})?$"}
-    texts, days = _refs("text", "role", "reason"), _refs("date", "from", "until")
-    return _object({"rule": _ref("rule_name"), "subject": subject, **texts, **days})
-
-
-def _adoption(*, profile: bool) -> Schema:
-    named: Schema = {"profile": _ref("name")} if profile else {}
-    days = _refs("date", "from", "until")
-    return _object(
-        {**named, **_refs("text", "by", "basis"), **days, "source": _ref("text")}, optional=("until", "source")
-    )
-
-
-def _source() -> Schema:
-    return _object(
-        {"id": _ref("name"), **_refs("text", "title", "publisher"), "date": _ref("date"), "at_hand": _BOOLEAN}
-    )
-
-
-def _row() -> Schema:
-    limits = {name: _set_of_words(words) for name, words in (("parts", PARTS), ("purposes", PURPOSES))}
-    names = {"party": _ref("text"), "also": _set_of("text", least=1), "status": _enum(profiles.ROW_STATUSES)}
-    rest = {**_refs("date", "from", "until"), "source": _ref("name"), "note": _ref("text")}
-    return _object({**names, **limits, **rest}, required=("party", "source"))
+    pattern = f"^{vocabulary.NAME}({ON_PATH}{vocabulary.NAME})?$"
+    return _table(Waiver, {"subject": {"type": "string", "pattern": pattern}})
 
 
 def _rule() -> Schema:
     conditions = _list(_ref("condition"), least=1)
-    schema = _object(
-        {
-            "id": _ref("name"),
-            **_refs("text", "title", "clause", "remedy", "interpretation", "complete"),
-            "source": _ref("name"),
-            "level": _enum(LEVELS),
-            "addressee": _enum(profiles.ADDRESSEES),
-            "kind": _enum(profiles.RULE_KINDS),
-            "when_unknown": _enum(("unknown", "fail")),
-            **_refs("path", "each", "basis"),
-            **dict.fromkeys(("flow", "when", "unless", "where", "require"), conditions),
-        },
-        required=("id", "title", "level", "addressee", "kind", "source", "remedy", "require"),
-    )
+    own = {"level": _enum(LEVELS), **_refs("name", "id", "source"), **_refs("path", "each", "basis")}
+    own |= dict.fromkeys(("flow", "when", "unless", "where", "require"), conditions)
+    schema = _table(Rule, own, optional=("each", "basis", "flow", "when", "unless", "where"))
     on_a_path = {"properties": {"level": {"enum": list(vocabulary.PATH_LEVELS)}}}
     return {**schema, "dependentSchemas": {"flow": on_a_path}, "dependentRequired": {"where": ["each"]}}
 
 
 def _condition(more: Mapping[str, Schema]) -> Schema:
     """Return the schema of one test of one fact, or of several conditions; both have the properties `more` too."""
-    any_of = _object({**more, "any": _list(_ref("condition"), least=1)})
+    any_of = _object({**more, "any": _list(_ref("condition"), least=1)}, required=(*more, "any"))
     return {"oneOf": [any_of, *(_tests(names, arguments, more) for names, arguments in _arguments())]}
 
 
@@ -260,7 +215,7 @@ def _arguments() -> list[tuple[Sequence[str], dict[str, Schema]]]:
     values = {"set": _ref("text"), "values": _set_of("text", least=1), "facts": _ref("path")}
     control = _integer(least=1, most=BASIS_POINTS)
     listed = {"list": _ref("text"), **_refs("path", "parts", "purposes"), "control_bp": control}
-    attested = {"topic": _ref("text"), "at_least": _enum(ASSURANCES), "of": _ref("path")}
+    attested = {"topic": _ref("text"), "at_least": _enum(Assurance.words()), "of": _ref("path")}
     in_time = {
         "hours": _integer(least=1),
         "business_days": _integer(least=0),
@@ -302,23 +257,12 @@ def _set_of(name: str, least: int | None = None, most: int | None = None) -> Sch
     return {"type": "array", "items": _ref(name), "uniqueItems": True, **_bounds(minItems=least, maxItems=most)}
 
 
-def _set_of_words(words: Sequence[str]) -> Schema:
-    return {"type": "array", "items": _word(words), "uniqueItems": True, "minItems": 1}
-
-
 def _list(items: Schema, meaning: str = "", least: int | None = None) -> Schema:
     description = {"description": meaning} if meaning else {}
     return {**description, "type": "array", "items": items, **_bounds(minItems=least)}
 
 
-def _object(
-    properties: Mapping[str, Schema], *, required: Sequence[str] | None = None, optional: Sequence[str] = ()
-) -> Schema:
-    """Return the schema of a table with these keys and no others. All keys are required, or all but `optional`."""
-    needed = [name for name in properties if name not in optional] if required is None else list(required)
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        **({"required": needed} if needed else {}),
-        "additionalProperties": False,
-    }
+def _object(properties: Mapping[str, Schema], *, required: Sequence[str]) -> Schema:
+    """Return the schema of a table with these keys and no others."""
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": dict(properties), **needed, "additionalProperties": False}

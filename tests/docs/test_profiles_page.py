@@ -12,7 +12,7 @@ from tests.docs.pages import page
 from tests.docs.test_docs import keys_asked_for
 
 from sycee.compliance import profiles, vocabulary
-from sycee.compliance.facts import ASSURANCES, CONTROL_BP
+from sycee.compliance.facts import CONTROL_BP, Assurance
 from sycee.compliance.judging import cases
 from sycee.compliance.verdicts import Force, Verdict
 from tools import compliance_schemas
@@ -67,7 +67,7 @@ def test_every_key_of_a_golden_case_is_documented() -> None:
         profiles.ADDRESSEES,
         profiles.RULE_KINDS,
         profiles.ROW_STATUSES,
-        ASSURANCES,
+        [each.word for each in Assurance],
         [each.word for each in Verdict],
         [each.word for each in Force],
     ],

@@ -182,7 +182,7 @@ def attest(
         subject,
         topic or [],
         fact or [],
-        Assurance[assurance.replace("-", "_").upper()],
+        Assurance.of(assurance),
         by,
         parse_day(as_of, "--as-of") or declared.as_of,
         parse_day(expires, "--expires"),

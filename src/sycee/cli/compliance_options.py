@@ -81,9 +81,9 @@ DEFAULT_INPUTS: Final = Inputs()
 
 def parse_day(text: str | None, option: str) -> date | None:
     """Return the day in an option, None for None. Raise UsageError unless it is written as in declarations."""
-    from sycee.compliance import common_fields
+    from sycee.compliance import document_fields
 
-    return None if text is None else common_fields.parse_day(text, option)
+    return None if text is None else document_fields.parse_day(text, option)
 
 
 def columns() -> int:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, NamedTuple
 
-from sycee.compliance import common_fields
+from sycee.compliance import document_fields
 from sycee.compliance.canonical import canonical
-from sycee.compliance.facts import ASSURANCES, Assurance, Attestation, Element, Entity, Network, Value
+from sycee.compliance.facts import TOPICS, Assurance, Attestation, Element, Entity, Network, Value
 from sycee.compliance.vocabulary import KINDS, ORGANISATION
 from sycee.core import documents, typos
 from sycee.core.documents import Table
@@ -44,18 +44,12 @@ def read(table: Table, as_of: date, source: str) -> UnverifiedAttestation:
 
     DocumentError for an invalid value. Subject, facts and signature are checked later, by `verified`.
     """
-    day = common_fields.optional_day(table, "as_of", as_of) or as_of
-    attestation = Attestation(
-        subject=common_fields.name(table, "subject"),
-        topics=_topics(table),
-        facts=table.texts("facts", default=()),
-        assurance=ASSURANCES[table.choice("assurance", tuple(ASSURANCES))],
-        by=common_fields.name(table, "by"),
-        as_of=day,
-        expires=common_fields.until(table, "expires", day),
-        signed="signature" in table,
+    attestation = document_fields.read(
+        Attestation,
+        table,
+        as_of=document_fields.optional_day(table, "as_of", as_of),
         source=table.text("source", source),
-        place=common_fields.place(table),
+        signed="signature" in table,
     )
     if not attestation.topics and not attestation.facts:
         right = 'topics = ["inventory-complete"], or facts = ["operator"]'
@@ -205,7 +199,7 @@ def _check_signing(network: Network, attestation: Attestation, private_key: Sign
     if not attestation.topics and not attestation.facts:
         raise UsageError("an attestation needs topics or facts", hint="name topics, or facts of the subject")
     for topic in attestation.topics:
-        if not common_fields.TOPIC.fullmatch(topic):
+        if not re.fullmatch(TOPICS.pattern, topic):
             raise UsageError(f'"{topic}" is not a topic', hint='such as "inventory-complete"')
     if attestation.assurance not in SIGNED:
         words = ", ".join(each.word for each in SIGNED)
@@ -236,15 +230,6 @@ def _content(value: Value | Element) -> Any:
         facts = {name: _content(fact.value) for name, fact in value.facts.items()}
         return {"facts": facts, "from": value.from_date, "until": value.until_date}
     return value
-
-
-def _topics(table: Table) -> tuple[str, ...]:
-    topics = table.texts("topics", default=())
-    for topic in topics:
-        if not common_fields.TOPIC.fullmatch(topic):
-            right = 'small letters, digits and dashes, such as "inventory-complete"'
-            raise table.error("topics", f"found {documents.found(topic)}", right=right)
-    return topics
 
 
 def _signature(table: Table) -> bytes:

@@ -13,18 +13,18 @@ from a declared id is an error, unless [network] lists it as `undeclared`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from blake3 import blake3
 
-from sycee.compliance import attestations, common_fields, profiles
+from sycee.compliance import attestations, document_fields
 from sycee.compliance.attestations import UnverifiedAttestation
 from sycee.compliance.canonical import canonical
+from sycee.compliance.document_fields import READERS
 from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, ORGANISATION, Field, Kind, Type
@@ -132,7 +132,7 @@ class _Reader:
 
     def read(self) -> Network:
         """Return the whole network."""
-        name, title = common_fields.name(self.head, "id"), self.head.text("title")
+        name, title = document_fields.name(self.head, "id"), self.head.text("title")
         network = Network(name, title, self.provenance.as_of, self.entities)
         self.head.finish()
         unverified: list[UnverifiedAttestation] = []
@@ -140,11 +140,11 @@ class _Reader:
         waivers: list[Waiver] = []
         for document in self.tables:
             document.offer("network")
-            read = partial(common_fields.read_tables, document, empty=True)
+            read = partial(document_fields.read_tables, document, empty=True)
             for kind in KINDS.values():
                 read(kind.plural, partial(self._entity, kind))
             unverified += read("attestations", self._attestation)
-            adoptions += read("adoptions", profiles.adoption)
+            adoptions += read("adoptions", partial(document_fields.read, Adoption))
             waivers += read("waivers", self._waiver)
             if self.whole:
                 document.finish()
@@ -171,7 +171,7 @@ class _Reader:
         return heads[0]
 
     def _entity(self, kind: Kind, table: Table) -> None:
-        name = common_fields.name(table, "id")
+        name = document_fields.name(table, "id")
         if name in self.tables_of:
             first = self.tables_of[name]
             problem = f"{documents.found(name)} is already in {first.file}:{first.line('id')}"
@@ -190,13 +190,13 @@ class _Reader:
 
     def _provenance(self, table: Table, default: _Provenance) -> _Provenance:
         _refuse_assurance(table)
-        as_of = common_fields.optional_day(table, "as_of", default.as_of)
+        as_of = document_fields.optional_day(table, "as_of", default.as_of)
         return _Provenance(
             source=table.text("source", default.source),
             as_of=as_of or default.as_of,
-            expires=common_fields.until(table, "expires", as_of) or default.expires,
+            expires=document_fields.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
-            place=default.place or common_fields.place(table),
+            place=default.place or document_fields.place(table),
         )
 
     def _provenance_of_fields(self, kind: Kind, table: Table, default: _Provenance) -> dict[str, _Provenance]:
@@ -240,16 +240,16 @@ class _Reader:
     def _value(self, table: Table, field: Field, provenance: _Provenance) -> Value:
         if field.type is Type.ELEMENTS:
             read = partial(self._element, field, provenance)
-            return common_fields.read_tables(table, field.name, read, empty=True)
-        value = _READERS[field.type](table, field)
+            return document_fields.read_tables(table, field.name, read, empty=True)
+        value: Value = READERS[field.type](table, field)
         if field.type in (Type.REFERENCE, Type.REFERENCES):
             ids = value if isinstance(value, tuple) else (value,)
             self.references += [_Reference(table, field.name, str(id), field.kinds) for id in ids]
         return value
 
     def _element(self, field: Field, provenance: _Provenance, table: Table) -> Element:
-        from_date = common_fields.optional_day(table, "from")
-        until_date = common_fields.until(table, "until", from_date)
+        from_date = document_fields.optional_day(table, "from")
+        until_date = document_fields.until(table, "until", from_date)
         return Element(self._facts(table, field.fields, provenance, {}), from_date, until_date, provenance.place)
 
     def _attestation(self, table: Table) -> UnverifiedAttestation:
@@ -259,19 +259,11 @@ class _Reader:
         return unverified
 
     def _waiver(self, table: Table) -> Waiver:
-        from_date, subject = table.day("from"), table.text("subject")
-        for each in subject.split(ON_PATH):
-            common_fields.check_name(table, "subject", each)
+        waiver = document_fields.read(Waiver, table)
+        for each in waiver.subject.split(ON_PATH):
+            document_fields.check_text(table, "subject", each, document_fields.NAME)
             self.references.append(_Reference(table, "subject", each))
-        common_fields.until(table, "until", from_date)
-        return Waiver(
-            rule=common_fields.rule_name(table, "rule"),
-            subject=subject,
-            role=table.text("role"),
-            reason=table.text("reason"),
-            from_date=from_date,
-            until_date=table.day("until"),  # required: a waiver without an end would be a change of the rule
-        )
+        return waiver
 
     def _check_references(self) -> None:
         corrections: dict[str, str | None] = {}
@@ -328,41 +320,4 @@ def _with_article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-# --- values, by the type of their field ---
-
-
-def _text(table: Table, field: Field) -> str:
-    value = table.text(field.name)
-    common_fields.check_text(table, field.name, value, field)
-    return value
-
-
-def _texts(table: Table, field: Field) -> tuple[str, ...]:
-    values = table.texts(field.name, empty=True)
-    for value in values:
-        common_fields.check_text(table, field.name, value, field)
-    return values
-
-
-def _references(table: Table, field: Field) -> tuple[str, ...]:
-    values = _texts(table, field)
-    if (field.least is not None and len(values) < field.least) or (field.most is not None and len(values) > field.most):
-        many = f"{field.least}" if field.least == field.most else f"{field.least or 0} to {field.most or 'any number'}"
-        raise table.error(field.name, f"found {len(values)} ids", right=f"{many} different ones: {field.meaning}")
-    return values
-
-
-_READERS: Final[Mapping[Type, Callable[[Table, Field], Value]]] = {
-    Type.TEXT: _text,
-    Type.WORDS: _texts,
-    Type.STATE: _text,
-    Type.STATES: _texts,
-    Type.BOOLEAN: lambda table, field: table.boolean(field.name),
-    Type.INTEGER: lambda table, field: table.integer(field.name, least=field.least, most=field.most),
-    Type.DATE: lambda table, field: table.day(field.name),
-    Type.MOMENT: lambda table, field: table.moment(field.name),
-    Type.REFERENCE: _text,
-    Type.REFERENCES: _references,
-}
-assert set(_READERS) | {Type.ELEMENTS} == set(Type)
 assert all(kind.name == name for name, kind in KINDS.items())

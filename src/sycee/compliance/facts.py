@@ -9,22 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import IntEnum
 from functools import cached_property
-from typing import Final
+from typing import Annotated, Final
 
-from sycee.compliance.vocabulary import BASIS_POINTS
+from sycee.compliance.document_fields import Name, RuleName, end_of
+from sycee.compliance.vocabulary import BASIS_POINTS, TOPIC, Field, NamedEnum, Type
 
+TOPICS: Final = Field(
+    "", Type.WORDS, 'small letters, digits and dashes, such as "inventory-complete"', pattern=TOPIC, least=1
+)
 CONTROL_BP: Final = BASIS_POINTS // 2  # a holder of half the shares controls; a rule may set a lower threshold
-
-
-class NamedEnum(IntEnum):
-    """Base of enumerations whose members have a name in documents and reports."""
-
-    @property
-    def word(self) -> str:
-        """The name, such as `third-party`."""
-        return self.name.lower().replace("_", "-")
 
 
 class Assurance(NamedEnum):
@@ -34,9 +28,6 @@ class Assurance(NamedEnum):
     SELF_SIGNED = 1  # and signed by the organisation responsible for it
     THIRD_PARTY = 2  # checked and signed by another organisation
     OBSERVED = 3  # measured and signed by another organisation
-
-
-ASSURANCES: Final = {each.word: each for each in Assurance}
 
 
 class Dated:
@@ -105,13 +96,13 @@ class Attestation:
     It counts from `as_of` until the day before `expires`. `signed` means that its signature was verified.
     """
 
-    subject: str
-    topics: tuple[str, ...]
+    subject: Name
+    topics: Annotated[tuple[str, ...], TOPICS]
     facts: tuple[str, ...]
     assurance: Assurance
-    by: str
+    by: Name
     as_of: date
-    expires: date | None
+    expires: Annotated[date | None, end_of("as_of")]
     signed: bool
     source: str = ""
     place: str = ""
@@ -125,11 +116,11 @@ class Attestation:
 class Adoption(Dated):
     """An authority makes a profile binding, on a legal basis."""
 
-    profile: str
+    profile: Name
     by: str
     basis: str
     from_date: date
-    until_date: date | None
+    until_date: Annotated[date | None, end_of("from_date")]
     source: str = ""
 
 
@@ -137,12 +128,12 @@ class Adoption(Dated):
 class Waiver(Dated):
     """A person in a role exempts a subject from one rule, PROFILE/RULE, for a reason."""
 
-    rule: str
+    rule: RuleName
     subject: str
     role: str
     reason: str
     from_date: date
-    until_date: date
+    until_date: Annotated[date, end_of("from_date")]  # required: a waiver without an end would change the rule
 
 
 @dataclass(frozen=True)

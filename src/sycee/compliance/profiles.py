@@ -8,22 +8,26 @@ and lists are checked when a profile is read: an error has file, line, value and
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from sycee.compliance import common_fields, fact_paths, vocabulary
+from sycee.compliance import document_fields, fact_paths, vocabulary
 from sycee.compliance.canonical import digest
+from sycee.compliance.document_fields import Name, end_of, one_of, read, read_tables, some_of
 from sycee.compliance.fact_paths import Roots
-from sycee.compliance.facts import ASSURANCES, CONTROL_BP, Adoption, Assurance, Dated
+from sycee.compliance.facts import CONTROL_BP, Adoption, Assurance, Dated
 from sycee.compliance.verdicts import Force
+from sycee.compliance.vocabulary import Field, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
+
+T = TypeVar("T")
 
 STATUSES: Final = ("pledge", "law", "contract")
 ADDRESSEES: Final = ("company", "state")
@@ -37,7 +41,7 @@ DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday
 class Source:
     """A text that a profile or list rests on. `at_hand` is false if it was not read itself, but cited elsewhere."""
 
-    id: str
+    id: Name
     title: str
     publisher: str
     date: date
@@ -51,7 +55,7 @@ class Supporter:
     by: str
     relation: str
     from_date: date
-    until_date: date | None
+    until_date: Annotated[date | None, end_of("from_date")]
     source: str
 
 
@@ -122,13 +126,13 @@ class Rule:
     id: str
     title: str
     level: str
-    addressee: str
-    kind: str
+    addressee: Annotated[str, one_of(ADDRESSEES)]
+    kind: Annotated[str, one_of(RULE_KINDS)]
     source: str
-    clause: str
     remedy: str
+    clause: str = ""
     interpretation: str = ""
-    when_unknown: str = "unknown"
+    when_unknown: Annotated[str, one_of(("unknown", "fail"))] = "unknown"
     flow: tuple[Condition, ...] = ()
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
@@ -166,12 +170,12 @@ class Profile:
     """One version of one regime."""
 
     id: str
-    version: int
+    version: Annotated[int, Field("", Type.INTEGER, "", least=1)]
     title: str
-    status: str
+    status: Annotated[str, one_of(STATUSES)]
     issuer: str
     effective_from: date
-    effective_until: date | None
+    effective_until: Annotated[date | None, end_of("effective_from")]
     reviewed: date
     summary: str
     limits: str
@@ -216,11 +220,11 @@ class Row(Dated):
 
     party: str
     also: tuple[str, ...]
-    status: str
-    parts: tuple[str, ...]
-    purposes: tuple[str, ...]
+    status: Annotated[str, one_of(ROW_STATUSES, "listed")]
+    parts: Annotated[tuple[str, ...], some_of(vocabulary.PARTS)]
+    purposes: Annotated[tuple[str, ...], some_of(vocabulary.PURPOSES)]
     from_date: date | None
-    until_date: date | None
+    until_date: Annotated[date | None, end_of("from_date")]
     source: str
     note: str = ""
     place: str = ""
@@ -230,11 +234,11 @@ class Row(Dated):
 class List:
     """A list of parties as of a day. It is not valid before that day, and from `valid_until` on."""
 
-    id: str
+    id: Name
     title: str
     publisher: str
     as_of: date
-    valid_until: date | None
+    valid_until: Annotated[date | None, end_of("as_of")]
     complete: bool  # false: a party without a row may still be listed
     sources: tuple[Source, ...]
     rows: tuple[Row, ...]
@@ -310,19 +314,9 @@ def read_list(path: Path) -> List:
 
 def parse_list(table: Table) -> List:
     """Return the list in a document. DocumentError for an invalid value."""
-    as_of = table.day("as_of")
-    sources = common_fields.read_tables(table, "sources", _source, required=True)
-    made = List(
-        id=common_fields.name(table, "id"),
-        title=table.text("title"),
-        publisher=table.text("publisher"),
-        as_of=as_of,
-        valid_until=common_fields.until(table, "valid_until", as_of),
-        complete=table.boolean("complete"),
-        sources=sources,
-        rows=common_fields.read_tables(table, "rows", lambda row: _row(row, sources)),
-        note=table.text("note", ""),
-    )
+    sources = read_tables(table, "sources", partial(read, Source), required=True)
+    rows = read_tables(table, "rows", partial(_with_source, Row, sources))
+    made = read(List, table, sources=sources, rows=rows)
     table.finish()
     if made.complete and not made.rows:
         right = "its [[rows]], or complete = false: a complete list of nobody would permit everybody"
@@ -330,30 +324,13 @@ def parse_list(table: Table) -> List:
     return made
 
 
-def _row(table: Table, sources: tuple[Source, ...]) -> Row:
-    from_date = common_fields.optional_day(table, "from")
-    return Row(
-        party=table.text("party"),
-        also=table.texts("also", default=()),
-        status=table.choice("status", ROW_STATUSES, "listed"),
-        parts=common_fields.words(table, "parts", vocabulary.PARTS),
-        purposes=common_fields.words(table, "purposes", vocabulary.PURPOSES),
-        from_date=from_date,
-        until_date=common_fields.until(table, "until", from_date),
-        source=table.choice("source", [source.id for source in sources]),
-        note=table.text("note", ""),
-        place=common_fields.place(table),
-    )
-
-
 class _ProfileReader:
     """Reads one document. Sets are read first, because conditions name them."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.id = common_fields.name(table, "id")
-        self.sources = common_fields.read_tables(table, "sources", _source, required=True)
-        self.source_ids = [source.id for source in self.sources]
+        self.id = document_fields.name(table, "id")
+        self.sources = read_tables(table, "sources", partial(read, Source), required=True)
         self.sets: dict[str, tuple[str, ...]] = {}
         if "sets" in table:
             sets = table.table("sets")
@@ -362,25 +339,16 @@ class _ProfileReader:
     def read(self) -> Profile:
         """Return the whole profile."""
         table = self.table
-        effective_from = table.day("effective_from")
-        profile = Profile(
+        profile = read(
+            Profile,
+            table,
             id=self.id,
-            version=table.integer("version", least=1),
-            title=table.text("title"),
-            status=table.choice("status", STATUSES),
-            issuer=table.text("issuer"),
-            effective_from=effective_from,
-            effective_until=common_fields.until(table, "effective_until", effective_from),
-            reviewed=table.day("reviewed"),
-            summary=table.text("summary"),
-            limits=table.text("limits"),
             sources=self.sources,
             sets=self.sets,
-            adoptions=common_fields.read_tables(table, "adoptions", lambda each: adoption(each, self.id)),
-            supporters=common_fields.read_tables(table, "supporters", self._supporter),
-            touches=common_fields.read_tables(table, "touches", self._touch),
-            rules=common_fields.read_tables(table, "rules", self._rule, required=True),
-            place=common_fields.place(table),
+            adoptions=read_tables(table, "adoptions", partial(read, Adoption, profile=self.id)),
+            supporters=read_tables(table, "supporters", partial(_with_source, Supporter, self.sources)),
+            touches=read_tables(table, "touches", self._touch),
+            rules=read_tables(table, "rules", self._rule, required=True),
         )
         names = [rule.id for rule in profile.rules]
         for index, each in enumerate(table.tables("rules")):
@@ -388,15 +356,6 @@ class _ProfileReader:
                 raise each.error("id", f"the rule {names[index]} is there twice", right="another id for one of them")
         table.finish()
         return profile
-
-    def _supporter(self, table: Table) -> Supporter:
-        return Supporter(
-            by=table.text("by"),
-            relation=table.text("relation"),
-            from_date=table.day("from"),
-            until_date=common_fields.until(table, "until", table.day("from")),
-            source=table.choice("source", self.source_ids),
-        )
 
     def _touch(self, table: Table) -> Touch:
         level = table.choice("level", tuple(vocabulary.LEVELS))
@@ -410,26 +369,19 @@ class _ProfileReader:
             fact_paths.check_each(table, "each", each, subject)
         if "flow" in table and level not in vocabulary.PATH_LEVELS:
             raise table.error("flow", "is for levels on the path of a flow", right='write these conditions in "when"')
-        rule = Rule(
-            id=f"{self.id}/{common_fields.name(table, 'id')}",
-            title=table.text("title"),
+        rule = _with_source(
+            Rule,
+            self.sources,
+            table,
+            id=f"{self.id}/{document_fields.name(table, 'id')}",
             level=level,
-            addressee=table.choice("addressee", ADDRESSEES),
-            kind=table.choice("kind", RULE_KINDS),
-            source=table.choice("source", self.source_ids),
-            clause=table.text("clause", ""),
-            remedy=table.text("remedy"),
-            interpretation=table.text("interpretation", ""),
-            when_unknown=table.choice("when_unknown", ("unknown", "fail"), "unknown"),
             flow=self._conditions(table, "flow", Roots(vocabulary.FLOW)),
             when=self._conditions(table, "when", subject),
             unless=self._conditions(table, "unless", subject),
             each=each,
             where=self._conditions(table, "where", element) if each else (),
             require=self._conditions(table, "require", element),
-            complete=table.text("complete", ""),
             basis=self._path(table, "basis", element),
-            place=common_fields.place(table),
         )
         if not rule.require:
             right = "the conditions that must hold: require = [{ fact = …, test = … }]"
@@ -437,10 +389,10 @@ class _ProfileReader:
         return rule
 
     def _conditions(self, table: Table, key: str, roots: Roots) -> tuple[Condition, ...]:
-        return common_fields.read_tables(table, key, lambda each: self._condition(each, roots))
+        return read_tables(table, key, partial(self._condition, roots=roots))
 
     def _condition(self, table: Table, roots: Roots) -> Condition:
-        place = common_fields.place(table)
+        place = document_fields.place(table)
         if "any" in table:
             return Condition(any_of=self._conditions(table, "any", roots), place=place)
         test = table.choice("test", tuple(vocabulary.TESTS))
@@ -464,7 +416,7 @@ class _ProfileReader:
         if test == vocabulary.ATTESTED:
             return {
                 "topic": table.text("topic"),
-                "at_least": ASSURANCES[table.choice("at_least", tuple(ASSURANCES), Assurance.DECLARED.word)],
+                "at_least": Assurance.of(table.choice("at_least", tuple(Assurance.words()), Assurance.DECLARED.word)),
                 "of": self._path(table, "of", roots),
             }
         if test == vocabulary.RETURNED_IN_TIME:
@@ -500,7 +452,7 @@ class _ProfileReader:
         fields = fact_paths.fields(table, "fact", table.text("fact"), roots)
         for value in values:
             for each in fields:
-                common_fields.check_text(table, key, value, each)
+                document_fields.check_text(table, key, value, each)
 
     def _holidays(self, table: Table) -> frozenset[str]:
         if "holidays" not in table:
@@ -509,7 +461,7 @@ class _ProfileReader:
         days = self.sets[table.choice("holidays", tuple(self.sets))]
         for day in days:
             try:
-                common_fields.parse_day(day, "holidays")
+                document_fields.parse_day(day, "holidays")
             except UsageError as error:
                 right = 'a set of dates that exist, written as "2026-10-01"'
                 raise table.error("holidays", f"found {documents.found(day)}", right=right) from error
@@ -520,18 +472,6 @@ class _ProfileReader:
         return fact_paths.check(table, key, path, roots) if path else ""
 
 
-def adoption(table: Table, profile: str = "") -> Adoption:
-    """Return the adoption in a table, of this profile or else of the one that the table names."""
-    return Adoption(
-        profile=profile or common_fields.name(table, "profile"),
-        by=table.text("by"),
-        basis=table.text("basis"),
-        from_date=table.day("from"),
-        until_date=common_fields.until(table, "until", table.day("from")),
-        source=table.text("source", ""),
-    )
-
-
 def _weekend(table: Table) -> tuple[str, ...]:
     weekend = table.texts("weekend", choices=DAYS, default=("saturday", "sunday"))
     if len(set(weekend)) == len(DAYS):
@@ -539,6 +479,6 @@ def _weekend(table: Table) -> tuple[str, ...]:
     return weekend
 
 
-def _source(table: Table) -> Source:
-    name, title, publisher = common_fields.name(table, "id"), table.text("title"), table.text("publisher")
-    return Source(name, title, publisher, table.day("date"), table.boolean("at_hand"))
+def _with_source(kind: Callable[..., T], sources: Sequence[Source], table: Table, **given: object) -> T:
+    """Read a data class whose `source` is the id of one of these sources."""
+    return read(kind, table, source=table.choice("source", [each.id for each in sources]), **given)

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from sycee.compliance.canonical import digest
-from sycee.compliance.facts import Assurance, NamedEnum, Value, Waiver
+from sycee.compliance.facts import Assurance, Value, Waiver
+from sycee.compliance.vocabulary import NamedEnum
 
 ENGINE: Final = "sycee.compliance.v1"  # changes when the same input may get another verdict
 ON_PATH: Final = " @ "  # FLOW @ ENTITY is the subject of a rule about an element on the path of a flow

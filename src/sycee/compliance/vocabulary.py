@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Final
+from enum import Enum, IntEnum, auto
+from typing import Any, Final, Self
 
 ORGANISATION: Final = "organisation"
 FACILITY: Final = "facility"
@@ -30,10 +30,30 @@ RULE_NAME: Final = f"{NAME}/{NAME}"  # PROFILE/RULE, and PROFILE/WORD
 TOPIC: Final = f"{NAME}(/{NAME})?"  # of an attestation
 
 
+class NamedEnum(IntEnum):
+    """Base of enumerations whose members have a name in documents and reports, such as `third-party`."""
+
+    @property
+    def word(self) -> str:
+        """The name of a member."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member with this name. Raise KeyError if there is none."""
+        return cls.words()[word]
+
+    @classmethod
+    def words(cls) -> dict[str, Self]:
+        """Return all members by their names."""
+        return {each.word: each for each in cls}
+
+
 class Type(Enum):
     """Type of a field's value."""
 
     TEXT = auto()  # free text, or one of `Field.words`
+    CHOICE = auto()  # one of `Field.words`, which a profile cannot extend
     WORDS = auto()  # a list of these
     STATE = auto()  # a code of `territories.codes()`; a territory with a code of its own is separate from its state
     STATES = auto()
@@ -52,6 +72,8 @@ class Field:
 
     With `words`, only these are allowed, and words of a profile's own, written PROFILE/WORD. `least` and `most` bound a
     number or the length of a list. `pattern` is a regular expression for the whole text, which `meaning` explains.
+    The other attributes are for keys of data classes (`document_fields`): a choice may be a member of `enumeration`; a
+    day must be later than that of the field `start`.
     """
 
     name: str
@@ -63,6 +85,10 @@ class Field:
     least: int | None = None
     most: int | None = None
     pattern: str = ""
+    required: bool = False
+    default: Any = None
+    enumeration: type[NamedEnum] | None = None
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class RecordedFinding:
     @property
     def stops(self) -> bool:
         """Return whether the finding stops its subject."""
-        return self.force == Force.ENFORCED.word and Verdict[self.verdict.replace("-", "_").upper()].stops
+        return self.force == Force.ENFORCED.word and Verdict.of(self.verdict).stops
 
 
 @dataclass(frozen=True, slots=True)

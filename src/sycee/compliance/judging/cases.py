@@ -12,7 +12,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from sycee import data
-from sycee.compliance import common_fields, declarations, library, profiles
+from sycee.compliance import declarations, document_fields, library, profiles
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
@@ -21,9 +21,6 @@ from sycee.compliance.vocabulary import FLOW
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
-
-_VERDICTS = {verdict.word: verdict for verdict in Verdict}
-_FORCES = {force.word: force for force in Force}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +146,18 @@ def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
 
 def parse(table: Table, folder: Path) -> Case:
     """Return the case in a document. Its paths are relative to the folder."""
-    name, title, source = common_fields.name(table, "id"), table.text("title"), table.text("source")
+    name, title, source = document_fields.name(table, "id"), table.text("title"), table.text("source")
     at_hand = table.boolean("at_hand") if "at_hand" in table else None
     table.offer("at_hand")
     at = table.day("at")
-    own = common_fields.read_tables(table, "lists", profiles.parse_list)
+    own = document_fields.read_tables(table, "lists", profiles.parse_list)
     files = [folder / each for each in table.texts("list_files", default=())]
     regimes = library.load([_placed(each, folder) for each in table.texts("profiles")], [*files, *own])
     network = declarations.parse_embedded(table)
     read = partial(_expectation, at, regimes, network)
-    expectations = common_fields.read_tables(table, "expect", read, required=True)
+    expectations = document_fields.read_tables(table, "expect", read, required=True)
     table.finish()
-    return Case(name, title, source, at_hand, regimes, network, expectations, f"{table.file}:{table.line()}")
+    return Case(name, title, source, at_hand, regimes, network, expectations, document_fields.place(table))
 
 
 def _in_folder(folder: Path, files: list[Path]) -> list[Case]:
@@ -176,27 +173,13 @@ def _placed(profile: str, folder: Path) -> str | Path:
     return folder / profile if "/" in profile or profile.endswith(".toml") else profile
 
 
-def _expectation(at: date, regimes: Library, network: Network, table: Table) -> Expectation:
+def _expectation(at: date | None, regimes: Library, network: Network, table: Table) -> Expectation:
     subject, rule = table.text("subject"), table.text("rule")
     for part in subject.split(ON_PATH):
         _require_name(table, "subject", part, network.entities)
     _require_name(table, "rule", rule, regimes.rules)
-    for key in ("force", "stops"):
-        table.offer(key)
-    return Expectation(
-        subject=subject,
-        rule=rule,
-        verdict=_VERDICTS[table.choice("verdict", tuple(_VERDICTS))],
-        at=common_fields.optional_day(table, "at") or at,
-        force=_FORCES[table.choice("force", tuple(_FORCES))] if "force" in table else None,
-        stops=table.boolean("stops") if "stops" in table else None,
-        missing=table.texts("missing", default=()),
-        conflicts_with=table.texts("conflicts_with", default=()),
-        row=table.text("row", ""),
-        chain=table.text("chain", ""),
-        says=table.text("says", ""),
-        place=f"{table.file}:{table.line()}",
-    )
+    at = document_fields.optional_day(table, "at", at)
+    return document_fields.read(Expectation, table, subject=subject, rule=rule, at=at)
 
 
 def _require_name(table: Table, key: str, value: str, names: Collection[str]) -> None:

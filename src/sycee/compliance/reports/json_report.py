@@ -99,10 +99,10 @@ def _finding(members: Mapping[str, Any]) -> Finding:
     assurance, waiver = content["assurance"], content["waiver"]
     for name in ("chain", "missing", "conflicts_with"):
         content[name] = tuple(content[name])
-    content["verdict"] = Verdict[_name(content["verdict"])]
-    content["force"] = Force[_name(content["force"])]
+    content["verdict"] = Verdict.of(content["verdict"])
+    content["force"] = Force.of(content["force"])
     content["evidence"] = tuple(_evidence(each) for each in content["evidence"])
-    content["assurance"] = None if assurance is None else Assurance[_name(assurance)]
+    content["assurance"] = None if assurance is None else Assurance.of(assurance)
     if waiver is not None:
         days = {name: date.fromisoformat(waiver[name]) for name in ("from_date", "until_date")}
         content["waiver"] = Waiver(**{**waiver, **days})
@@ -114,9 +114,5 @@ def _evidence(members: Mapping[str, Any]) -> Evidence:
     return Evidence(**members)._replace(
         value=tuple(value) if isinstance(value, list) else value,
         as_of=None if as_of is None else date.fromisoformat(as_of),
-        assurance=Assurance[_name(members["assurance"])],
+        assurance=Assurance.of(members["assurance"]),
     )
-
-
-def _name(word: str) -> str:
-    return word.upper().replace("-", "_")
