@@ -66,7 +66,7 @@ class _Trail:
         self.contested: list[tuple[str, str]] = []
         self.against: list[Evidence] = []
 
-    def add(self, result: ConditionResult, *, applying: bool = False) -> Truth:
+    def add(self, result: ConditionResult, *, applying: bool = False) -> None:
         """Add the result of a condition, either of what the rule requires or of why it is `applying`."""
         self.results.append(result)
         if applying:
@@ -75,7 +75,6 @@ class _Trail:
             self.evidence += result.evidence
         if result.missing:
             self.missing += result.missing
-        return result.truth
 
     def all_evidence(self) -> tuple[Evidence, ...]:
         """Return the evidence that the rule applies, then the rest; each fact once for each truth."""
@@ -171,13 +170,7 @@ class CompiledRule:
     def _holds(self, scope: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
         """Return whether the rule holds, and the rules of other regimes that require what breaks it."""
         if self._each is None:
-            if self._contested:
-                trail.contested += self._contested_facts(scope)
-            required = [evaluate(scope) for evaluate in self._require]
-            truth = conjunction([trail.add(result) for result in required])
-            if truth is False:
-                trail.against += _against(required)
-            return truth, self._bases(scope) if truth is False else ()
+            return self._element_holds(scope, trail)
         path = self._each(scope)
         trail.missing += path.missing
         trail.evidence += [reference.evidence(None if path.missing else True) for reference in path.followed]
@@ -187,22 +180,24 @@ class CompiledRule:
             if not leaf.nodes:
                 trail.evidence.append(leaf.evidence(True))
             for node in leaf.nodes:
-                of_element = (scope[0], node, scope[2])
-                truth = self._element_holds(of_element, trail)
+                missing_before = len(trail.missing)
+                truth, bases = self._element_holds((scope[0], node, scope[2]), trail)
                 truths.append(truth)
+                if truth is not None:
+                    del trail.missing[missing_before:]
                 if truth is False:
-                    bases_of_each.append(self._bases(of_element))
+                    bases_of_each.append(bases)
         explained = bool(bases_of_each) and all(bases_of_each)
         return conjunction(truths), tuple(basis for bases in bases_of_each for basis in bases) if explained else ()
 
-    def _element_holds(self, scope: Scope, trail: _Trail) -> Truth:
-        """Return whether the rule holds for one element. It holds for an element that `where` leaves out."""
+    def _element_holds(self, scope: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
+        """Return the same for one element, or for the subject. It holds for an element that `where` leaves out."""
         selecting: list[ConditionResult] = []
         selected: Truth = True
         for evaluate in self._where:
             result = evaluate(scope)
             if result.truth is False:
-                return True
+                return True, ()
             if result.truth is None:
                 selected = None
             selecting.append(result)
@@ -212,16 +207,14 @@ class CompiledRule:
         truth = conjunction([result.truth for result in required])
         if truth is False and not selected:
             truth = None
-        missing_before = len(trail.missing)
         for result in selecting:
             trail.add(result, applying=True)
         for result in required:
             trail.add(result)
-        if truth is False:
-            trail.against += _against(required)
-        if truth is not None:
-            del trail.missing[missing_before:]
-        return truth
+        if truth is not False:
+            return truth, ()
+        trail.against += _against(required)
+        return truth, self._bases(scope)
 
     def _contested_facts(self, scope: Scope) -> list[tuple[str, str]]:
         """Return the contested facts that have a value. Without a value, no requirements contradict each other."""
