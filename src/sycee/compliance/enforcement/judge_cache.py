@@ -7,11 +7,10 @@ is cached with the network, library and day that it depends on, and is never ret
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property, partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from sqlalchemy.engine import Engine
 
@@ -23,13 +22,11 @@ from sycee.compliance.enforcement.tables import LIBRARY, NETWORK
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
+from sycee.compliance.recent import Recent
 from sycee.compliance.routing.routes import Router
 from sycee.compliance.verdicts import Finding
 from sycee.core.errors import UnavailableError
 from sycee.database.transactions import reading
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 CACHED_MAX: Final = 6  # newest network and library, those before while in use, those of a record
 FLOW_RESULTS_MAX: Final = 100_000  # some 2 KB each
@@ -44,7 +41,7 @@ class JudgeCache:
         self.day = day
         self._change_days = sorted(change_days)
         self._judge = Judge(network, library, day)
-        self._flow_results: OrderedDict[str, FlowResult] = OrderedDict()
+        self._flow_results: Recent[str, FlowResult] = Recent(FLOW_RESULTS_MAX)
         self._lock = threading.RLock()
 
     @cached_property
@@ -78,7 +75,7 @@ class JudgeCache:
             return screening.flow_result(self._router.judge, self._change_days, flow_class, best)
 
         with self._lock:
-            return _cached(self._flow_results, flow_class.digest, compute, FLOW_RESULTS_MAX)
+            return self._flow_results.get(flow_class.digest, compute)
 
 
 class VersionCache:
@@ -87,17 +84,16 @@ class VersionCache:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.RLock()
-        self._versions: OrderedDict[str, Network | Library] = OrderedDict()  # their digests never collide
-        self._change_days: OrderedDict[str, frozenset[date]] = OrderedDict()
-        self._judge_caches: OrderedDict[tuple[str, str, date], JudgeCache] = OrderedDict()
+        self._versions: Recent[str, Network | Library] = Recent(CACHED_MAX)  # their digests never collide
+        self._change_days: Recent[str, frozenset[date]] = Recent(CACHED_MAX)
+        self._judge_caches: Recent[tuple[str, str, date], JudgeCache] = Recent(CACHED_MAX)
 
     def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
         """Return the judge for the network and the library with these digests, as of a day."""
         with self._lock:
-            return _cached(
-                self._judge_caches,
-                (network, library, day),
-                lambda: self.new_judge_cache(self.network(network), self.library(library), day),
+            key = (network, library, day)
+            return self._judge_caches.get(
+                key, lambda: self.new_judge_cache(self.network(network), self.library(library), day)
             )
 
     def new_judge_cache(self, network: Network, library: Library, day: date) -> JudgeCache:
@@ -108,20 +104,20 @@ class VersionCache:
     def network(self, digest: str) -> Network:
         """Return the network with this digest."""
         with self._lock:
-            return cast(Network, _cached(self._versions, digest, partial(self._read, NETWORK, digest)))
+            return cast(Network, self._versions.get(digest, partial(self._read, NETWORK, digest)))
 
     def library(self, digest: str) -> Library:
         """Return the library with this digest."""
         with self._lock:
-            return cast(Library, _cached(self._versions, digest, partial(self._read, LIBRARY, digest)))
+            return cast(Library, self._versions.get(digest, partial(self._read, LIBRARY, digest)))
 
     def add(self, version: Network | Library) -> None:
         """Cache a network or library that was stored a moment ago, so that it is not read back."""
         with self._lock:
-            _cached(self._versions, version.digest, lambda: version)
+            self._versions.get(version.digest, lambda: version)
 
     def _days(self, version: Network | Library) -> frozenset[date]:
-        return _cached(self._change_days, version.digest, partial(decisions.change_days, version))
+        return self._change_days.get(version.digest, partial(decisions.change_days, version))
 
     def _read(self, kind: str, digest: str) -> Network | Library:
         with reading(self._engine) as connection:
@@ -130,12 +126,3 @@ class VersionCache:
                 message = f"this database has no {kind} with the digest {digest[:16]}…"
                 raise UnavailableError(message, hint="ask where the record was made")
             return versions.read(connection, version)
-
-
-def _cached(cache: OrderedDict[K, V], key: K, make: Callable[[], V], most: int = CACHED_MAX) -> V:
-    if key not in cache:
-        cache[key] = make()
-        if len(cache) > most:
-            cache.popitem(last=False)
-    cache.move_to_end(key)
-    return cache[key]

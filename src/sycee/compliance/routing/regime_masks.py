@@ -7,10 +7,9 @@ and a network has few classes. What depends on the flow is asked for each flow, 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.profiles import Profile, Rule
+from sycee.compliance.recent import Recent
 from sycee.compliance.routing.path_search import COST, REGIMES_MAX, Graph, Masks, MaskTable, Numbers
 from sycee.compliance.verdicts import ON_PATH, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, LEVELS
@@ -35,8 +35,6 @@ _MET, _LACKS, _FAILS = 0, 1, 2  # codes of verdicts
 _TRUTHS: Final = {None: 1, False: 0, True: 2}  # codes of truths
 
 Codes = NDArray[np.uint8]
-Key = TypeVar("Key", bound=Hashable)
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +83,20 @@ class MaskBuilder:
         entities = judge.network.entities
         self._kinds = [entities[name].kind if name in entities else FACILITY for name in self._names]
         self._fixed = self._codes(None)
-        self._classes: OrderedDict[str, _Classes] = OrderedDict()
-        self._tables: OrderedDict[tuple[str, tuple[Truth, ...]], MaskTable] = OrderedDict()
+        self._classes: Recent[str, _Classes] = Recent(CACHED_MAX)
+        self._tables: Recent[tuple[str, tuple[Truth, ...]], MaskTable] = Recent(CACHED_MAX)
 
     def of(self, flow: Node) -> tuple[MaskTable, Masks]:
         """Return the masks of places and links for a flow, and those of the flow itself on any path."""
         facts = {name: flow.facts.get(name) for name in self._fields_of_flow}
         key = digest(facts) if facts else ""
-        classes = _cached(self._classes, key, lambda: self._classify(flow if facts else None))
+        classes = self._classes.get(key, lambda: self._classify(flow if facts else None))
         waived = self._waivers.rules(flow.id)
         covers = tuple([False if rule.id in waived else self.judge.covers_flow(rule, flow) for rule in self.rules])
         own = self._waivers.applied(classes, flow.id, self._names, self._rule_names)
         if own is not classes:
             return self._table(own, covers), self._of_flow(flow)
-        return _cached(self._tables, (key, covers), lambda: self._table(classes, covers)), self._of_flow(flow)
+        return self._tables.get((key, covers), lambda: self._table(classes, covers)), self._of_flow(flow)
 
     def _table(self, classes: _Classes, covers: tuple[Truth, ...]) -> MaskTable:
         """Return the masks of classes. `covers` has for each rule whether it is about the flow."""
@@ -187,16 +185,6 @@ class _FlowWaivers:
                 numbers[index], classes = len(classes.rules), classes.with_class(numbers[index], codes)
         places = len(classes.of_places)
         return replace(classes, of_places=numbers[:places], of_links=numbers[places:])
-
-
-def _cached(cache: OrderedDict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
-    """Return the cached value of a key, made if it is missing. The least recently used of CACHED_MAX + 1 is removed."""
-    if key not in cache:
-        cache[key] = make()
-        if len(cache) > CACHED_MAX:
-            cache.popitem(last=False)
-    cache.move_to_end(key)
-    return cache[key]
 
 
 def _code(verdict: Verdict | None) -> int:
