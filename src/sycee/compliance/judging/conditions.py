@@ -19,7 +19,6 @@ from sycee.compliance.judging.effective_facts import (
     NO_FACTS,
     EffectiveFact,
     EffectiveNetwork,
-    FactPath,
     Node,
     ResolvedPath,
 )
@@ -93,7 +92,7 @@ class ConditionCompiler:
     def compile_path(self, path: str, roots: Roots) -> PathResolver:
         """Return a path of facts as a function of a scope."""
         start, steps = fact_paths.split(path, roots)
-        index, fact_path = _SCOPE_INDEX[start], FactPath.of(tuple(steps))
+        index, fact_path = _SCOPE_INDEX[start], tuple(steps)
 
         def resolve(scope: Scope) -> ResolvedPath:
             node = scope[index]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
@@ -31,6 +30,8 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
+
+FactPath = tuple[str, ...]  # the steps, at least one
 
 E = TypeVar("E")
 _CACHED_AT: Final = {True: "_of_true", False: "_of_false", None: "_of_unknown"}
@@ -55,20 +56,6 @@ class CachedEvidence(Generic[E]):
 
     def _new_evidence(self, holds: Truth) -> E:
         raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FactPath:
-    """Steps of a path of facts. `of` returns one object for equal steps, so that caches compare identities."""
-
-    name: str
-    rest: FactPath | None
-
-    @staticmethod
-    @cache
-    def of(steps: tuple[str, ...]) -> FactPath:
-        """Return the path of these steps, at least one."""
-        return FactPath(steps[0], FactPath.of(steps[1:]) if len(steps) > 1 else None)
 
 
 @dataclass(slots=True, eq=False)
@@ -149,21 +136,22 @@ class Node:
         return resolved
 
     def _resolve(self, path: FactPath) -> ResolvedPath:
-        fact = self.get(path.name)
+        name = path[0]
+        fact = self.get(name)
         if fact is None:
             # A field that the kind does not have is no gap: a facility has no operator of record.
-            declarable = not self.kind or path.name in _FIELDS[self.kind]
-            return ResolvedPath(missing=(f"{self.id}.{path.name}",)) if declarable else NO_FACTS
-        if path.rest is None:
+            declarable = not self.kind or name in _FIELDS[self.kind]
+            return ResolvedPath(missing=(f"{self.id}.{name}",)) if declarable else NO_FACTS
+        if len(path) == 1:
             return ResolvedPath((fact,))
         nodes = fact.nodes
         if not nodes:
             return ResolvedPath((), (fact,))
         followed: tuple[EffectiveFact, ...] = (fact,) if fact.is_reference else ()
         if len(nodes) == 1:
-            only = nodes[0].resolve(path.rest)
+            only = nodes[0].resolve(path[1:])
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
-        below = [node.resolve(path.rest) for node in nodes]
+        below = [node.resolve(path[1:]) for node in nodes]
         return ResolvedPath(
             tuple([leaf for each in below for leaf in each.leaves]),
             followed + tuple([reference for each in below for reference in each.followed]),

@@ -27,10 +27,10 @@ from sycee.core.errors import UsageError
 
 _EDGES: Final = (SPAN, SEGMENT)
 _FACILITY: Final = (FACILITY,)
-_ENDS: Final = FactPath.of(("ends",))
+_ENDS: Final = ("ends",)
 
-FROM_GATEWAY: Final = FactPath.of(("from", "gateway"))
-TO_GATEWAY: Final = FactPath.of(("to", "gateway"))
+FROM_GATEWAY: Final = ("from", "gateway")
+TO_GATEWAY: Final = ("to", "gateway")
 
 
 @dataclass(frozen=True, slots=True)
