@@ -98,7 +98,7 @@ def explain(
     from sycee.compliance.judging.judge import Judge
     from sycee.compliance.reports import json_report, text
     from sycee.compliance.reports.summary import quantity, worst_first
-    from sycee.compliance.verdicts import ON_PATH, Verdict
+    from sycee.compliance.verdicts import ON_PATH
 
     judge = Judge(*inputs.load([network]))
     all_findings = _findings_of(judge, subject)
@@ -112,7 +112,7 @@ def explain(
         entity = judge.network.entities.get(subject.rpartition(ON_PATH)[2])
         place = f", declared at {entity.place}" if entity else ""
         lines = [f"{subject}{place}, judged as of {judge.at}"]
-        applying = [each for each in findings if rule or each.verdict is not Verdict.NOT_APPLICABLE]
+        applying = [each for each in findings if rule or each.applies]
         for each in applying if rule else worst_first(applying):
             lines += [*text.finding_lines(each), *text.source_lines(judge.library, each)]
         rest = [each.rule for each in findings if each not in applying]

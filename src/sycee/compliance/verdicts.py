@@ -77,6 +77,11 @@ class Finding(NamedTuple):
     waiver: Waiver | None = None
 
     @property
+    def applies(self) -> bool:
+        """Whether the rule is about its subject."""
+        return self.verdict is not Verdict.NOT_APPLICABLE
+
+    @property
     def stops(self) -> bool:
         """Whether the finding stops its subject."""
         return self.force is Force.ENFORCED and self.verdict.stops

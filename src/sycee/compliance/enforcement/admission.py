@@ -85,7 +85,7 @@ def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...] | None:
 
 def applies(finding: Finding) -> bool:
     """Return whether a finding's rule is in effect and is about its subject."""
-    return finding.force is not Force.NONE and finding.verdict is not Verdict.NOT_APPLICABLE
+    return finding.force is not Force.NONE and finding.applies
 
 
 def decide(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from sycee.compliance.profiles import List, Profile
 from sycee.compliance.reports import picture
-from sycee.compliance.reports.picture import SIGNS
 from sycee.compliance.reports.summary import (
-    MEANINGS,
+    LOOKS,
     UNMET,
     WORST_FIRST,
     JudgedNetwork,
@@ -32,15 +31,6 @@ PICTURE_WIDTH_MIN: Final = 900
 SUBJECTS_MAX: Final = 1_000
 DRAWN_MAX: Final = 1_000
 NAMES_MAX: Final = 6  # in one cell of a table
-COLOURS: Final[Mapping[Verdict, str]] = {
-    Verdict.FAIL: "warning",
-    Verdict.CONFLICT: "fourth",
-    Verdict.UNKNOWN: "second",
-    Verdict.WAIVED: "sixth",
-    Verdict.ATTESTED: "first",
-    Verdict.PASS: "third",
-    Verdict.NOT_APPLICABLE: "neutral",
-}
 
 
 def render(judged: JudgedNetwork) -> str:
@@ -78,10 +68,8 @@ def _page(judged: JudgedNetwork) -> Page:
 def _notice(judged: JudgedNetwork) -> str:
     entities = judged.network.entities
     synthetic = sum(entity.synthetic for entity in entities.values())
-    text = "Judged on declared facts, not on observation; a verdict is no legal opinion."
-    if synthetic:
-        text += f" {synthetic:,} of {len(entities):,} declared entities are synthetic."
-    return text
+    some = f" {synthetic:,} of {len(entities):,} declared entities are synthetic." if synthetic else ""
+    return f"Judged on declared facts, not on observation; a verdict is no legal opinion.{some}"
 
 
 def _tiles(judged: JudgedNetwork) -> page.Tiles:
@@ -107,13 +95,9 @@ def _profiles(judged: JudgedNetwork) -> tuple[Block, ...]:
         )
         for each in judged.profiles
     )
-    meanings = tuple((verdict.word.replace("-", " "), MEANINGS[verdict]) for verdict in WORST_FIRST)
-    table = Table(
-        "Profiles",
-        columns("profile", "status", "issued by", "=here", ">stops", "limits"),
-        tuple(_profile_row(each) for each in judged.profiles),
-        stacked=True,
-    )
+    meanings = tuple((verdict.word.replace("-", " "), LOOKS[verdict].meaning) for verdict in WORST_FIRST)
+    titles = columns("profile", "status", "issued by", "=here", ">stops", "limits")
+    table = Table("Profiles", titles, tuple(map(_profile_row, judged.profiles)), stacked=True)
     return page.Stacks("Verdicts", stacks), Fold("Meaning of the verdicts", (page.Points(meanings),)), table
 
 
@@ -142,7 +126,7 @@ def _network(judged: JudgedNetwork) -> Block:
 
 
 def _participants(judged: JudgedNetwork) -> tuple[Block, ...]:
-    linked = frozenset(_applicable_subjects(judged)[:SUBJECTS_MAX])
+    linked = frozenset(judged.applied[:SUBJECTS_MAX])
     titles = tuple(f"{each.title} ({each.status})" for each in judged.library.profiles)
     blocks: list[Block] = []
     for kind, what in ((PARTICIPANT, "Participants, with the flows that they send"), (FLOW, "Flows, with their paths")):
@@ -160,15 +144,6 @@ def _weight(judged: JudgedNetwork, name: str) -> int:
     return max((weight(judged.by_subject[subject][0]) for subject in subjects), default=0)
 
 
-def _applicable_subjects(judged: JudgedNetwork) -> list[str]:
-    """Return the subjects that a rule applies to, the worst first."""
-    return [
-        subject
-        for subject, findings in judged.by_subject.items()
-        if any(each.verdict is not Verdict.NOT_APPLICABLE for each in findings)
-    ]
-
-
 def _matrix_row(judged: JudgedNetwork, name: str, linked: Container[str]) -> tuple[str, str, tuple[Cell, ...]]:
     entity = judged.network.entities[name]
     findings = [finding for subject in judged.subjects_of.get(name, ()) for finding in judged.by_subject[subject]]
@@ -181,10 +156,9 @@ def _matrix_row(judged: JudgedNetwork, name: str, linked: Container[str]) -> tup
 
 
 def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:
-    applied = [each for each in findings if each.verdict is not Verdict.NOT_APPLICABLE]
+    applied = sorted((each for each in findings if each.applies), key=weight, reverse=True)
     if not applied:
         return Cell(_chip(Verdict.NOT_APPLICABLE) if findings else None)
-    applied.sort(key=weight, reverse=True)
     worst = max(each.verdict for each in applied)
     head = _chip(worst, f"{worst.word} {sum(each.verdict is worst for each in applied)}")
     points = [
@@ -192,14 +166,13 @@ def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:
         for each in applied
         if each.verdict in UNMET
     ]
-    rest = len(applied) - len(points)
-    if rest:
+    if rest := len(applied) - len(points):
         points.append(Chip("", f"{quantity(rest, 'finding')} passed or attested", "neutral"))
     return Cell(head, tuple(points))
 
 
 def _findings(judged: JudgedNetwork) -> tuple[Block, ...]:
-    subjects = _applicable_subjects(judged)
+    subjects = judged.applied
     folds = [_subject_fold(judged, subject, judged.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
     text = "Findings that stop come first. Open a subject to see its rules, facts and remedies."
     if len(subjects) > SUBJECTS_MAX:
@@ -208,13 +181,11 @@ def _findings(judged: JudgedNetwork) -> tuple[Block, ...]:
 
 
 def _subject_fold(judged: JudgedNetwork, subject: str, findings: Sequence[Finding]) -> Fold:
-    """Return the findings of all rules that apply to a subject."""
-    applied = [finding for finding in findings if finding.verdict is not Verdict.NOT_APPLICABLE]
+    applied = [finding for finding in findings if finding.applies]
     entity = judged.entity(subject)
     blocks: list[Block] = [Facts((("declared at", entity.place),))] if entity and entity.place else []
     blocks += [_finding_fold(finding) for finding in applied if finding.verdict in UNMET]
-    met = [finding for finding in applied if finding.verdict not in UNMET]
-    if met:
+    if met := [finding for finding in applied if finding.verdict not in UNMET]:
         blocks.append(_met(met))
     counts = [(verdict, sum(each.verdict is verdict for each in applied)) for verdict in WORST_FIRST]
     chips = tuple(_chip(verdict, f"{count} {verdict.word}") for verdict, count in counts if count)
@@ -263,7 +234,8 @@ def _met(findings: Sequence[Finding]) -> Table:
 
 def _chip(verdict: Verdict, text: str = "", subject: str = "") -> Chip:
     """Return the chip of a verdict, with its word or another text, and a link to a subject's findings if given."""
-    return Chip(SIGNS[verdict], text or verdict.word.replace("-", " "), COLOURS[verdict], _anchor(subject))
+    look = LOOKS[verdict]
+    return Chip(look.sign, text or verdict.word.replace("-", " "), look.colour, _anchor(subject))
 
 
 def _anchor(subject: str) -> str:

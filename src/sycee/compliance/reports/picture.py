@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from sycee.compliance.facts import Entity
 from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange, value
-from sycee.compliance.reports.summary import WORST_FIRST, JudgedNetwork, quantity
+from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork, quantity
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import SEGMENT
 from sycee.core.terminal_text import printable
@@ -27,17 +27,6 @@ LEGEND: Final = 76
 NAME_WIDTH: Final = 158  # of a facility's or participant's name
 CHARACTER: Final = 6.25  # mean width of a character at this size; a wide one is twice as wide
 STEPS_APART: Final = 26.0  # least distance between the numbers of a route's steps
-
-SIGNS: Final[Mapping[Verdict | None, str]] = {
-    Verdict.FAIL: "✗",
-    Verdict.CONFLICT: "≠",
-    Verdict.UNKNOWN: "?",
-    Verdict.WAIVED: "w",
-    Verdict.ATTESTED: "a",
-    Verdict.PASS: "✓",
-    Verdict.NOT_APPLICABLE: "",
-    None: "",
-}
 
 _STYLE: Final = """
 .network { --surface: #ffffff; --box: #f5f6f4; --line: #d5dbde; --ink: #1b2730; --soft: #55636d; --route: #1b2730;
@@ -150,10 +139,8 @@ def _worst(judged: JudgedNetwork) -> dict[str, list[Finding]]:
     """Return the findings that apply to each entity, the worst first."""
     found: dict[str, list[Finding]] = {}
     for subject, findings in judged.by_subject.items():
-        entity = judged.entity(subject)
-        if entity:
-            applied = [finding for finding in findings if finding.verdict is not Verdict.NOT_APPLICABLE]
-            found.setdefault(entity.id, []).extend(applied)
+        if entity := judged.entity(subject):
+            found.setdefault(entity.id, []).extend(finding for finding in findings if finding.applies)
     return {name: sorted(findings, key=lambda finding: -finding.verdict) for name, findings in found.items()}
 
 
@@ -201,7 +188,7 @@ def _row(row: Row, side: _Side, top: float, worst: Mapping[str, list[Finding]]) 
         yield f'<g class="{verdict.word}">{_title(row.facility, worst)}'
         x = side.inner
         yield f'<circle class="node" cx="{x}" cy="{y:.1f}" r="7.5" stroke="var(--surface)" stroke-width="1.5"/>'
-        yield f'<text class="sign" x="{x}" y="{y + 3.2:.1f}">{SIGNS[verdict]}</text>'
+        yield f'<text class="sign" x="{x}" y="{y + 3.2:.1f}">{LOOKS[verdict].sign}</text>'
         yield _name(row.facility, x - side.inwards * 14, y, side.inner_anchor)
     x = side.outer + side.inwards * 18
     for number, participant in enumerate(row.participants):
@@ -212,7 +199,7 @@ def _row(row: Row, side: _Side, top: float, worst: Mapping[str, list[Finding]]) 
             yield f'<path class="entry" d="M{x:.1f} {line - ROW + 7:.1f}V{line - 7:.1f}"/>'
         yield f'<g class="{verdict.word}">{_title(participant, worst)}'
         yield f'<rect class="node" x="{x - 6.5:.1f}" y="{line - 6.5:.1f}" width="13" height="13" rx="3"/>'
-        yield f'<text class="sign" x="{x:.1f}" y="{line + 3.2:.1f}">{SIGNS[verdict]}</text>'
+        yield f'<text class="sign" x="{x:.1f}" y="{line + 3.2:.1f}">{LOOKS[verdict].sign}</text>'
         yield _name(participant, x + side.inwards * 12, line, side.outer_anchor)
 
 
@@ -259,7 +246,7 @@ def _legend(y: float, with_route: bool) -> Iterator[str]:
         label = "no rule applies" if verdict is Verdict.NOT_APPLICABLE else verdict.word
         yield f'<g class="{verdict.word}"><path class="link segment {verdict.word}" d="M{x:.1f} {y}h30"/>'
         yield f'<circle class="node" cx="{x + 42:.1f}" cy="{y}" r="7.5"/>'
-        yield f'<text class="sign" x="{x + 42:.1f}" y="{y + 3.2}">{SIGNS[verdict]}</text>'
+        yield f'<text class="sign" x="{x + 42:.1f}" y="{y + 3.2}">{LOOKS[verdict].sign}</text>'
         yield f'<text x="{x + 55:.1f}" y="{y + 4}">{label}</text></g>'
         x += 78 + CHARACTER * len(label)
     y += 28

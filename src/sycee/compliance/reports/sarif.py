@@ -18,20 +18,11 @@ import sycee
 from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.reports import text
 from sycee.compliance.reports.json_report import json_text
-from sycee.compliance.reports.summary import JudgedNetwork
-from sycee.compliance.verdicts import Finding, Verdict
+from sycee.compliance.reports.summary import LOOKS, JudgedNetwork
+from sycee.compliance.verdicts import Finding
 
 VERSION: Final = "2.1.0"
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-
-_KINDS: Final[Mapping[Verdict, str]] = {
-    Verdict.PASS: "pass",
-    Verdict.ATTESTED: "informational",
-    Verdict.WAIVED: "fail",
-    Verdict.UNKNOWN: "open",
-    Verdict.CONFLICT: "review",
-    Verdict.FAIL: "fail",
-}
 
 
 def render(judged: JudgedNetwork) -> str:
@@ -44,7 +35,6 @@ def log(judged: JudgedNetwork) -> dict[str, Any]:
     rules = [(profile, rule) for profile in judged.library.profiles for rule in profile.rules]
     index = {rule.id: position for position, (_, rule) in enumerate(rules)}
     report = judged.report
-    applicable = [finding for finding in report.findings if finding.verdict is not Verdict.NOT_APPLICABLE]
     run = {
         "tool": {
             "driver": {
@@ -57,7 +47,7 @@ def log(judged: JudgedNetwork) -> dict[str, Any]:
         "automationDetails": {"id": f"sycee-compliance/{judged.network.id}/{report.at}"},
         "invocations": [{"executionSuccessful": True}],
         "columnKind": "unicodeCodePoints",
-        "results": [_result(judged, finding, index) for finding in applicable],
+        "results": [_result(judged, finding, index) for finding in report.findings if finding.applies],
         "properties": {
             "at": report.at.isoformat(),
             "engine": report.engine,
@@ -95,7 +85,7 @@ def _rule(profile: Profile, rule: Rule) -> dict[str, Any]:
 
 
 def _result(judged: JudgedNetwork, finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
-    kind = "fail" if finding.stops else _KINDS[finding.verdict]
+    kind = "fail" if finding.stops else LOOKS[finding.verdict].kind
     details = text.finding_lines(finding)[2 if finding.message else 1 :]
     result: dict[str, Any] = {
         "ruleId": finding.rule,

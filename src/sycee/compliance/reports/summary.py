@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from sycee.compliance.facts import Element, Entity, Network, Value
 from sycee.compliance.profiles import Library, Profile
@@ -15,14 +15,27 @@ from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
 
 WORST_FIRST: Final = tuple(sorted(Verdict, reverse=True))
 UNMET: Final = frozenset(verdict for verdict in Verdict if verdict >= Verdict.WAIVED)
-MEANINGS: Final[Mapping[Verdict, str]] = {
-    Verdict.FAIL: "declared facts show that the rule does not hold",
-    Verdict.CONFLICT: "one regime requires what another forbids; a person decides",
-    Verdict.UNKNOWN: "a fact is missing or has expired, or a list has expired",
-    Verdict.WAIVED: "the rule does not hold or is unknown, and a person granted a waiver",
-    Verdict.ATTESTED: "the rule cannot be checked here; an organisation attests it",
-    Verdict.PASS: "declared facts show that the rule holds",
-    Verdict.NOT_APPLICABLE: "the rule is not about the subject, or exempts it",
+
+
+class Look(NamedTuple):
+    """How reports show a verdict: a sign, a colour of pages, the kind of a SARIF result, and the meaning."""
+
+    sign: str
+    colour: str
+    kind: str
+    meaning: str
+
+
+LOOKS: Final[Mapping[Verdict, Look]] = {
+    Verdict.FAIL: Look("✗", "warning", "fail", "declared facts show that the rule does not hold"),
+    Verdict.CONFLICT: Look("≠", "fourth", "review", "one regime requires what another forbids; a person decides"),
+    Verdict.UNKNOWN: Look("?", "second", "open", "a fact is missing or has expired, or a list has expired"),
+    Verdict.WAIVED: Look("w", "sixth", "fail", "the rule does not hold or is unknown, and a person granted a waiver"),
+    Verdict.ATTESTED: Look(
+        "a", "first", "informational", "the rule cannot be checked here; an organisation attests it"
+    ),
+    Verdict.PASS: Look("✓", "third", "pass", "declared facts show that the rule holds"),
+    Verdict.NOT_APPLICABLE: Look("", "neutral", "", "the rule is not about the subject, or exempts it"),
 }
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,6 +91,11 @@ class JudgedNetwork:
             subjects.setdefault(finding.subject, []).append(finding)
         ordered = {subject: tuple(worst_first(findings)) for subject, findings in subjects.items()}
         return dict(sorted(ordered.items(), key=lambda item: -weight(item[1][0])))
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """The subjects that a rule applies to, the worst first."""
+        return tuple(name for name, findings in self.by_subject.items() if any(each.applies for each in findings))
 
     @cached_property
     def subjects_of(self) -> Mapping[str, tuple[str, ...]]:
