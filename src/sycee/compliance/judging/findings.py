@@ -9,7 +9,7 @@ from typing import Final
 
 from sycee.compliance.facts import Assurance, Value
 from sycee.compliance.judging.conditions import ConditionResult
-from sycee.compliance.judging.logic import Truth
+from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of, weakest_assurance
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 
@@ -27,6 +27,7 @@ class Precondition:
     assurance: Assurance | None = None
     by_attestation: bool = False
     touches: bool = True  # false if the regime does not apply at all
+    row: str = ""
 
 
 def precondition(touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -> Precondition:
@@ -38,12 +39,9 @@ def precondition(touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -
         if result.truth is False:
             return Precondition(False, result.evidence, (), weakest_assurance(result.evidence))
         results.append(result)
-    if len(results) == 1:
-        assurance = weakest_assurance(touch.evidence)
-        return Precondition(touch.truth, touch.applying, touch.missing, assurance, touch.by_attestation)
     evidence = tuple([each for result in results for each in result.applying])
     missing = tuple([gap for result in results for gap in result.missing])
-    truth: Truth = None if any(result.truth is None for result in results) else True
+    truth = conjunction([result.truth for result in results])
     by_attestation = any(result.by_attestation for result in results)
     return Precondition(truth, evidence, missing, weakest_assurance(evidence), by_attestation)
 
@@ -63,7 +61,7 @@ class FindingWriter:
             why = rule.not_about
             if result.exempting is not None:
                 why = f" is exempt from {rule.name}: {_facts(result.exempting) or 'by its facts'}."
-            return _not_applicable(rule, subject + why, subject, result.evidence, result.row, result.assurance)
+            return _not_applicable(rule, subject + why, subject, result)
         head, _ = rule.shared
         by_attestation = result.by_attestation or before.by_attestation
         applies: Truth = True if before.truth and result.applies else None
@@ -108,20 +106,12 @@ class FindingWriter:
 
 def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Finding:
     """Return the finding for a false precondition."""
-    message = subject + (rule.not_about if before.touches else rule.not_touched)
-    return _not_applicable(rule, message, subject, before.evidence, "", before.assurance)
+    return _not_applicable(rule, subject + (rule.not_about if before.touches else rule.not_touched), subject, before)
 
 
-def _not_applicable(
-    rule: CompiledRule,
-    message: str,
-    subject: str,
-    evidence: tuple[Evidence, ...],
-    row: str,
-    assurance: Assurance | None,
-) -> Finding:
+def _not_applicable(rule: CompiledRule, message: str, subject: str, of: Precondition | RuleResult) -> Finding:
     head, tail = rule.shared  # most findings are not applicable, and share all other fields
-    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, evidence, (), row, (), assurance)
+    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, of.evidence, (), of.row, (), of.assurance)
     return _NEW_FINDING(Finding, head + own + tail)
 
 

@@ -89,9 +89,9 @@ class Judge:
         entity = self._entity(subject)
         if entity.kind == FLOW:
             on_path = self._flow_on_path(self.flow_node(entity), None)
-            return tuple(self._of_flow(on_path, self._preconditions(self._regimes(on_path))))
+            return tuple(self._of_flow(on_path.flow, _preconditions(self._regimes(on_path))))
         node = self._effective.node(entity.id) if isinstance(subject, str) else self._effective.uncached_node(entity)
-        before = self._preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
+        before = _preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
         rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
         return tuple(self._judge(node.id, rules, node, None))
 
@@ -102,8 +102,8 @@ class Judge:
         """
         on_path = self._flow_on_path(self.flow_node(flow), via)
         node, touches = on_path.flow, self._regimes(on_path)
-        of_profiles = self._preconditions(touches)
-        findings = self._of_flow(on_path, of_profiles)
+        of_profiles = _preconditions(touches)
+        findings = self._of_flow(node, of_profiles)
         of_rules: dict[CompiledRule, Precondition] = {}
         for rule in self._on_path:
             before = of_profiles[rule.profile.id]
@@ -111,12 +111,11 @@ class Judge:
                 of_flow = [evaluate((node, node, node)) for evaluate in rule.flow]
                 before = precondition(touches[rule.profile.id], of_flow)
             of_rules[rule] = before
-        rules_of_kinds: dict[tuple[str, ...], list[tuple[CompiledRule, Precondition]]] = {}
+        rules_of_kinds = {
+            kinds: [(rule, of_rules[rule]) for rule in rules] for kinds, rules in self._on_path_of.items()
+        }
         for element, kinds in on_path.elements:
-            rules = rules_of_kinds.get(kinds)
-            if rules is None:
-                rules = rules_of_kinds[kinds] = [(rule, of_rules[rule]) for rule in self._on_path_of[kinds]]
-            findings += self._judge(f"{node.id}{ON_PATH}{element.id}", rules, element, node)
+            findings += self._judge(f"{node.id}{ON_PATH}{element.id}", rules_of_kinds[kinds], element, node)
         for rule, before in of_rules.items() if on_path.missing else ():
             missing = dict.fromkeys(gap for kind in rule.kinds for gap in on_path.missing.get(kind, ()))
             if missing:
@@ -202,40 +201,28 @@ class Judge:
         def add_facilities(node: Node, path: FactPath) -> None:
             resolved = node.resolve(path)
             missing[FACILITY] += resolved.missing
-            for leaf in resolved.leaves:
-                for facility in leaf.nodes:
-                    elements[facility.id] = facility, _FACILITY
-
-        def add_to_all_kinds(gaps: tuple[str, ...]) -> None:
-            for each in missing.values():
-                each += gaps
+            elements.update({each.id: (each, _FACILITY) for leaf in resolved.leaves for each in leaf.nodes})
 
         edges: list[Node] = []
         add_facilities(flow, FROM_GATEWAY)
         declared = flow.get("via")
-        undeclared = via is None and declared is None
-        if undeclared:
-            add_to_all_kinds((f"{flow.id}.via",))
+        # A path that is not declared, or does not join the gateways, may have further elements of any kind.
+        undeclared = [f"{flow.id}.via"] if via is None and declared is None else []
+        for each in missing.values():
+            each += undeclared
         for id in via if via is not None else declared.values if declared is not None else ():
             edge = self._effective.node_of_kind(id, _EDGES)
             edges.append(edge)
             elements[id] = edge, (edge.kind,) if edge.kind else _EDGES
             add_facilities(edge, _ENDS)
         add_facilities(flow, TO_GATEWAY)
-        if not undeclared:  # a path that does not join the gateways may have further elements of any kind
-            add_to_all_kinds(_gaps_of_path(flow, edges))
-        return _FlowOnPath(
-            flow, tuple(elements.values()), {kind: tuple(gaps) for kind, gaps in missing.items() if gaps}
-        )
+        gaps = () if undeclared else _gaps_of_path(flow, edges)
+        of_kinds = {kind: (*each, *gaps) for kind, each in missing.items() if each or gaps}
+        return _FlowOnPath(flow, tuple(elements.values()), of_kinds)
 
-    def _preconditions(self, touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
-        """Return the preconditions of rules without conditions on the flow, by profile."""
-        return {name: precondition(touch) for name, touch in touches.items()}
-
-    def _of_flow(self, on_path: _FlowOnPath, before: Mapping[str, Precondition]) -> list[Finding]:
+    def _of_flow(self, flow: Node, before: Mapping[str, Precondition]) -> list[Finding]:
         """Return the findings about the flow itself. `before` are the preconditions by profile."""
-        rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[FLOW]]
-        return self._judge(on_path.flow.id, rules, on_path.flow, on_path.flow)
+        return self._judge(flow.id, [(rule, before[rule.profile.id]) for rule in self._by_kind[FLOW]], flow, flow)
 
     def _judge(
         self, subject: str, rules: list[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
@@ -274,6 +261,10 @@ class Judge:
             if touches.has(kind):
                 results.append(ConditionResult(None, missing=gaps))
         return combine_undecided(results)
+
+
+def _preconditions(touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
+    return {name: precondition(touch) for name, touch in touches.items()}
 
 
 def _gaps_of_path(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:

@@ -85,30 +85,28 @@ class ListLookup:
         controlled = self._controlled(holders)
         if organisation in controlled:
             return self._covered(organisation, holders, controlled)
-        facts = self._considered(fact for holder in holders.values() for fact in _ownership_facts(holder.node))
         possible = self._possible(holders)
-        if organisation not in possible:
+        decided = organisation not in possible
+        missing = () if decided else self._missing(organisation, holders, possible)
+        rows = [each.row for each in holders.values() if each.row is not None and (decided or each.listed is None)]
+        row = rows[0] if rows else None
+        if decided:
             note = f"neither the organisation nor its controllers are among the rows of {self.list.as_of}"
-            advice = next((each.row for each in holders.values() if each.row is not None), None)
-            if advice is not None:
-                note = f"{advice.party} is only {advice.status}, which does not decide"
-            row = "" if advice is None else self._row_text(advice)
-            return ListMatch(False, (self._list_fact(organisation, note, advice), *facts), row=row)
-        missing = self._missing(organisation, holders, possible)
-        pending = next((each.row for each in holders.values() if each.row is not None and each.listed is None), None)
-        row = "" if pending is None else self._row_text(pending)
-        if pending is not None:
-            note = f"{pending.party} is on the list as {pending.status}{_limits(pending)}"
+            note = note if row is None else f"{row.party} is only {row.status}, which does not decide"
+        elif row is not None:
+            note = f"{row.party} is on the list as {row.status}{_limits(row)}"
         elif missing:
             note = "the organisation may be listed, or controlled by a listed party"
         elif self.list.complete:
             note = "its owners hold each other, and nobody outside is shown to control them"
         else:
             note = "the list is incomplete: a party without a row may be listed"
-        return ListMatch(None, (self._list_fact(organisation, note, pending), *facts), missing=missing, row=row)
+        facts = self._considered(fact for holder in holders.values() for fact in _ownership_facts(holder.node))
+        text = "" if row is None else self._row_text(row)
+        truth = False if decided else None
+        return ListMatch(truth, (self._list_fact(organisation, note, row), *facts), missing=missing, row=text)
 
     def _holders(self, organisation: str, parts: Limit, purposes: Limit) -> _Holders:
-        """Return the organisation and all its direct and indirect owners, each once."""
         holders: _Holders = {}
         queue = [organisation]
         while queue:
@@ -131,9 +129,7 @@ class ListLookup:
             if owner is not None:
                 held = share.values[0] if share is not None else 0
                 shares[owner.values[0]] = shares.get(owner.values[0], 0) + held
-                undeclared -= held
-        if dispersed is not None:
-            undeclared -= dispersed.values[0]
+        undeclared -= sum(shares.values()) + (0 if dispersed is None else dispersed.values[0])
         return _Holder(node, listed, row, missing, tuple(shares.items()), max(0, undeclared))
 
     def _listed(self, node: Node, parts: Limit, purposes: Limit) -> tuple[Truth, Row | None, tuple[str, ...]]:
@@ -286,8 +282,7 @@ def _meets(of_row: tuple[str, ...], limit: Limit) -> Truth:
 
 
 def _ownership_facts(node: Node) -> list[EffectiveFact]:
-    facts = [node.get(name) for name in ("identifiers", "owners", "dispersed_bp")]
-    return [fact for fact in facts if fact is not None]
+    return [fact for name in ("identifiers", "owners", "dispersed_bp") if (fact := node.get(name)) is not None]
 
 
 def _share_facts(node: Node, within: tuple[str, ...]) -> list[EffectiveFact]:
