@@ -36,29 +36,32 @@ DAY: Final = String(10)  # ISO 8601
 NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite auto-increments INTEGER only
 
 
-def _required(type_: Any, *names: str) -> tuple[Column[object], ...]:
-    return tuple(Column(name, type_, nullable=False) for name in names)
+def _required(**types: Any) -> list[Column[Any]]:
+    return [Column(name, type_, nullable=False) for name, type_ in types.items()]
 
 
-def _table(name: str, *columns: Column[object]) -> Table:
+def _table(name: str, *columns: Column[Any]) -> Table:
     """Return a table with columns for author and time, in nanoseconds since 1970-01-01T00:00Z."""
-    return Table(f"compliance_{name}", METADATA, *columns, *_required(Text, "who"), *_required(BigInteger, "at_ns"))
+    return Table(f"compliance_{name}", METADATA, *columns, *_required(who=Text, at_ns=BigInteger))
 
 
-def _decided() -> tuple[Column[object], ...]:
+def _number() -> Column[Any]:
+    return Column("number", NUMBER, primary_key=True)
+
+
+def _decided() -> list[Column[Any]]:
     """Return the columns of every decision: its inputs, the day, and the record that the digest identifies."""
-    return (
-        *_required(Text, "outcome"),
-        *_required(DIGEST, "network", "library"),
-        *_required(DAY, "day"),
-        *_required(Text, "reason_code"),
-        Column("digest", DIGEST, nullable=False, index=True),
-        *_required(Text, "record"),
-    )
+    inputs = _required(outcome=Text, network=DIGEST, library=DIGEST, day=DAY, reason_code=Text)
+    return [*inputs, Column("digest", DIGEST, nullable=False, index=True), *_required(record=Text)]
+
+
+def _place_in_version() -> list[Column[Any]]:
+    version = Column("version", NUMBER, ForeignKey("compliance_versions.number"), primary_key=True)
+    return [version, Column("position", Integer, primary_key=True)]
 
 
 CONTENTS: Final = Table(
-    "compliance_contents", METADATA, Column("digest", DIGEST, primary_key=True), *_required(Text, "content")
+    "compliance_contents", METADATA, Column("digest", DIGEST, primary_key=True), *_required(content=Text)
 )
 # Networks and libraries share one sequence of numbers without gaps.
 VERSIONS: Final = _table(
@@ -66,58 +69,41 @@ VERSIONS: Final = _table(
     Column("number", NUMBER, primary_key=True, autoincrement=False),
     Column("kind", Text, CheckConstraint(f"kind IN ('{NETWORK}', '{LIBRARY}')"), nullable=False),
     Column("digest", DIGEST, nullable=False, index=True),
-    *_required(Text, "engine"),  # another engine may read the same texts differently
+    *_required(engine=Text),  # another engine may read the same texts differently
 )
 FILES: Final = Table(
     "compliance_files",
     METADATA,
-    Column("version", NUMBER, ForeignKey("compliance_versions.number"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    *_required(Text, "role", "name"),  # role: declaration, profile or list
+    *_place_in_version(),
+    *_required(role=Text, name=Text),  # role: declaration, profile or list
     Column("content", DIGEST, ForeignKey("compliance_contents.digest"), nullable=False),
 )
 # The newest waiver for a rule and a subject is valid, from the version that added it.
 WAIVERS: Final = Table(
     "compliance_waivers",
     METADATA,
-    Column("version", NUMBER, ForeignKey("compliance_versions.number"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    *_required(Text, "rule", "subject", "role", "reason"),
-    *_required(DAY, "from_day", "until_day"),
+    *_place_in_version(),
+    *_required(rule=Text, subject=Text, role=Text, reason=Text, from_day=DAY, until_day=DAY),
 )
 # The newest row of a participant gives its status. `cause` is "asked", "judged-again" or "appeal".
-ADMISSIONS: Final = _table(
-    "admissions",
-    Column("number", NUMBER, primary_key=True),
-    *_required(Text, "participant", "cause"),
-    *_decided(),
-)
+ADMISSIONS: Final = _table("admissions", _number(), *_required(participant=Text, cause=Text), *_decided())
 Index("compliance_admissions_newest", ADMISSIONS.c.participant, ADMISSIONS.c.number)
+# `flow` is the digest of the flow class.
 SCREENINGS: Final = _table(
     "crossings",
-    Column("number", NUMBER, primary_key=True),
+    _number(),
     Column("payment", Text, nullable=False, index=True),
-    *_required(DIGEST, "flow"),  # digest of the flow class
+    *_required(flow=DIGEST),
     *_decided(),
 )
 # One row per call of `rejudge`, also where nothing changed.
 ROUNDS: Final = _table(
-    "rounds",
-    Column("number", NUMBER, primary_key=True),
-    *_required(DIGEST, "network", "library"),
-    *_required(DAY, "day"),
-    *_required(Integer, "judged", "changed"),
+    "rounds", _number(), *_required(network=DIGEST, library=DIGEST, day=DAY, judged=Integer, changed=Integer)
 )
-APPEALS: Final = _table(
-    "appeals",
-    Column("number", NUMBER, primary_key=True),
-    *_required(DIGEST, "decision"),
-    *_required(Text, "reason"),
-)
+APPEALS: Final = _table("appeals", _number(), *_required(decision=DIGEST, reason=Text))
 APPEAL_DECISIONS: Final = _table(
     "answers",
     Column("appeal", NUMBER, ForeignKey("compliance_appeals.number"), primary_key=True, autoincrement=False),
-    *_required(Boolean, "granted"),
-    *_required(Text, "role", "reason"),
+    *_required(granted=Boolean, role=Text, reason=Text),
     Column("until_day", DAY),
 )

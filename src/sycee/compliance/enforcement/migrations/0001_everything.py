@@ -5,6 +5,8 @@ They are defined here and not imported from `tables`, which describes the tables
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic import op
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Integer, String, Text
 
@@ -31,96 +33,60 @@ def upgrade() -> None:
 
 def _versions() -> None:
     op.create_table(
-        "compliance_contents",
-        Column("digest", DIGEST, primary_key=True),
-        Column("content", Text, nullable=False),
+        "compliance_contents", Column("digest", DIGEST, primary_key=True), Column("content", Text, nullable=False)
     )
     op.create_table(
         "compliance_versions",
         Column("number", NUMBER, primary_key=True, autoincrement=False),
         Column("kind", Text, CheckConstraint("kind IN ('network', 'library')"), nullable=False),
         Column("digest", DIGEST, nullable=False, index=True),
-        Column("engine", Text, nullable=False),
+        *_required(engine=Text),
         *_who(),
     )
     op.create_table(
         "compliance_files",
-        Column("version", NUMBER, ForeignKey("compliance_versions.number"), primary_key=True),
-        Column("position", Integer, primary_key=True),
-        Column("role", Text, nullable=False),
-        Column("name", Text, nullable=False),
+        *_place_in_version(),
+        *_required(role=Text, name=Text),
         Column("content", DIGEST, ForeignKey("compliance_contents.digest"), nullable=False),
     )
     op.create_table(
         "compliance_waivers",
-        Column("version", NUMBER, ForeignKey("compliance_versions.number"), primary_key=True),
-        Column("position", Integer, primary_key=True),
-        Column("rule", Text, nullable=False),
-        Column("subject", Text, nullable=False),
-        Column("role", Text, nullable=False),
-        Column("reason", Text, nullable=False),
-        Column("from_day", DAY, nullable=False),
-        Column("until_day", DAY, nullable=False),
+        *_place_in_version(),
+        *_required(rule=Text, subject=Text, role=Text, reason=Text, from_day=DAY, until_day=DAY),
     )
 
 
 def _decisions() -> None:
-    op.create_table(
-        "compliance_admissions",
-        Column("number", NUMBER, primary_key=True),
-        Column("participant", Text, nullable=False),
-        Column("cause", Text, nullable=False),
-        *_decided(),
-        *_who(),
-    )
+    for name, columns in {
+        "admissions": [*_required(participant=Text, cause=Text), *_decided()],
+        "crossings": [Column("payment", Text, nullable=False, index=True), *_required(flow=DIGEST), *_decided()],
+        "rounds": _required(network=DIGEST, library=DIGEST, day=DAY, judged=Integer, changed=Integer),
+        "appeals": _required(decision=DIGEST, reason=Text),
+    }.items():
+        op.create_table(f"compliance_{name}", Column("number", NUMBER, primary_key=True), *columns, *_who())
     op.create_index("compliance_admissions_newest", "compliance_admissions", ["participant", "number"])
-    op.create_table(
-        "compliance_crossings",
-        Column("number", NUMBER, primary_key=True),
-        Column("payment", Text, nullable=False, index=True),
-        Column("flow", DIGEST, nullable=False),
-        *_decided(),
-        *_who(),
-    )
-    op.create_table(
-        "compliance_rounds",
-        Column("number", NUMBER, primary_key=True),
-        Column("network", DIGEST, nullable=False),
-        Column("library", DIGEST, nullable=False),
-        Column("day", DAY, nullable=False),
-        Column("judged", Integer, nullable=False),
-        Column("changed", Integer, nullable=False),
-        *_who(),
-    )
-    op.create_table(
-        "compliance_appeals",
-        Column("number", NUMBER, primary_key=True),
-        Column("decision", DIGEST, nullable=False),
-        Column("reason", Text, nullable=False),
-        *_who(),
-    )
     op.create_table(
         "compliance_answers",
         Column("appeal", NUMBER, ForeignKey("compliance_appeals.number"), primary_key=True, autoincrement=False),
-        Column("granted", Boolean, nullable=False),
-        Column("role", Text, nullable=False),
-        Column("reason", Text, nullable=False),
+        *_required(granted=Boolean, role=Text, reason=Text),
         Column("until_day", DAY),
         *_who(),
     )
 
 
-def _decided() -> list[Column[object]]:
-    return [
-        Column("outcome", Text, nullable=False),
-        Column("network", DIGEST, nullable=False),
-        Column("library", DIGEST, nullable=False),
-        Column("day", DAY, nullable=False),
-        Column("reason_code", Text, nullable=False),
-        Column("digest", DIGEST, nullable=False, index=True),
-        Column("record", Text, nullable=False),
-    ]
+def _required(**types: Any) -> list[Column[Any]]:
+    return [Column(name, type_, nullable=False) for name, type_ in types.items()]
 
 
-def _who() -> list[Column[object]]:
-    return [Column("who", Text, nullable=False), Column("at_ns", BigInteger, nullable=False)]
+def _decided() -> list[Column[Any]]:
+    inputs = _required(outcome=Text, network=DIGEST, library=DIGEST, day=DAY, reason_code=Text)
+    return [*inputs, Column("digest", DIGEST, nullable=False, index=True), *_required(record=Text)]
+
+
+def _place_in_version() -> list[Column[Any]]:
+    version = Column("version", NUMBER, ForeignKey("compliance_versions.number"), primary_key=True)
+    return [version, Column("position", Integer, primary_key=True)]
+
+
+def _who() -> list[Column[Any]]:
+    return _required(who=Text, at_ns=BigInteger)
