@@ -7,7 +7,7 @@ no country and no vendor: those are data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from typing import Any, Final, Self
@@ -109,36 +109,16 @@ class Kind:
         return next((each for each in self.fields if each.name == name), None)
 
 
-def _text(name: str, meaning: str, *words: str, pattern: str = "") -> Field:
-    return Field(name, Type.TEXT, meaning, words=words, pattern=pattern)
+def _fields_of(type: Type) -> Callable[..., Field]:
+    """Return a constructor of fields of a type. Its words, kinds or inner fields follow the meaning."""
+    parts = {Type.ELEMENTS: "fields", Type.REFERENCE: "kinds", Type.REFERENCES: "kinds"}.get(type, "words")
+    bounds = {"least": 0} if type is Type.INTEGER else {}
+    return lambda name, meaning, *of, **more: Field(name, type, meaning, **{parts: of}, **bounds, **more)
 
 
-def _words(name: str, meaning: str, *words: str) -> Field:
-    return Field(name, Type.WORDS, meaning, words=words)
-
-
-def _reference(name: str, meaning: str, *kinds: str) -> Field:
-    return Field(name, Type.REFERENCE, meaning, kinds=kinds)
-
-
-def _references(name: str, meaning: str, *kinds: str) -> Field:
-    return Field(name, Type.REFERENCES, meaning, kinds=kinds)
-
-
-def _state(meaning: str) -> Field:
-    return Field("state", Type.STATE, meaning)
-
-
-def _integer(name: str, meaning: str, most: int | None = None) -> Field:
-    return Field(name, Type.INTEGER, meaning, least=0, most=most)
-
-
-def _elements(name: str, meaning: str, *fields: Field) -> Field:
-    return Field(name, Type.ELEMENTS, meaning, fields=fields)
-
-
-def _place(name: str, meaning: str, *more: Field) -> Field:
-    return _elements(name, meaning, _reference("at", "the cloud or facility", CLOUD, FACILITY), *more)
+_text, _words, _state, _states = map(_fields_of, (Type.TEXT, Type.WORDS, Type.STATE, Type.STATES))
+_reference, _references, _elements = map(_fields_of, (Type.REFERENCE, Type.REFERENCES, Type.ELEMENTS))
+_boolean, _moment, _integer = map(_fields_of, (Type.BOOLEAN, Type.MOMENT, Type.INTEGER))
 
 
 def _kind(name: str, plural: str, meaning: str, *fields: Field, responsible: tuple[str, ...] = ()) -> Kind:
@@ -147,24 +127,11 @@ def _kind(name: str, plural: str, meaning: str, *fields: Field, responsible: tup
 
 PARTS: Final = ("transmission", "control", "computing", "storage", "surveillance")
 PURPOSES: Final = (
-    "payment",
-    "payment-processing",
-    "fraud-detection",
-    "analytics",
-    "law-enforcement",
-    "diplomatic",
-    "support",
-)
+    "payment", "payment-processing", "fraud-detection", "analytics", "law-enforcement", "diplomatic", "support",
+)  # fmt: skip
 CLASSES: Final = (
-    "payment",
-    "personal",
-    "sensitive-personal",
-    "financial",
-    "identifiers",
-    "valuable-ip",
-    "account",
-    "diplomatic",
-)
+    "payment", "personal", "sensitive-personal", "financial", "identifiers", "valuable-ip", "account", "diplomatic",
+)  # fmt: skip
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 
 _OPERATOR: Final = _reference("operator", "the organisation that operates it", ORGANISATION)
@@ -176,9 +143,10 @@ _EQUIPMENT: Final = _elements(
     _text("part", "its function for the traffic", *PARTS),
     _text("model", "the model, as its maker names it"),
 )
-_ENDS: Final = Field("ends", Type.REFERENCES, "the two places that it joins", kinds=(FACILITY,), least=2, most=2)
+_ENDS: Final = _references("ends", "the two places that it joins", FACILITY, least=2, most=2)
 _COST: Final = _integer("cost", "the cost of a flow over it, in a unit of the network's choice; routes add costs up")
 _LATENCY: Final = _integer("latency_us", "the time that a message takes over it, in microseconds")
+_AT: Final = _reference("at", "the cloud or facility", CLOUD, FACILITY)
 _DECISIONS: Final = _elements(
     "decisions",
     "decisions of authorities about it",
@@ -194,15 +162,15 @@ KINDS: Final[Mapping[str, Kind]] = {
             ORGANISATION,
             "organisations",
             "a firm, an authority, or a person that owns something",
-            _state("the state of incorporation or, of an authority, its state"),
+            _state("state", "the state of incorporation or, of an authority, its state"),
             _words("identifiers", 'its names on lists, such as "lei:…" or a name as the list writes it'),
             _elements(
                 "owners",
                 "the holders of its shares",
                 _reference("owner", "the holder", ORGANISATION),
-                _integer("share_bp", "the share, in basis points", BASIS_POINTS),
+                _integer("share_bp", "the share, in basis points", most=BASIS_POINTS),
             ),
-            _integer("dispersed_bp", "shares of holders too small to control, in basis points", BASIS_POINTS),
+            _integer("dispersed_bp", "shares of holders too small to control, in basis points", most=BASIS_POINTS),
             _text(
                 "key",
                 "its Ed25519 public key, 64 hexadecimal digits, for the attestations that it signs",
@@ -213,7 +181,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             FACILITY,
             "facilities",
             "a place that holds or forwards data: a gateway, an exchange, a landing station, a data centre",
-            _state("the state of its location"),
+            _state("state", "the state of its location"),
             _text("use", "the type of the place", "gateway", "exchange", "landing", "data-centre", "mission"),
             _OPERATOR,
             _OWNER,
@@ -252,7 +220,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             CLOUD,
             "clouds",
             "a region of a cloud",
-            _state("the state of its location"),
+            _state("state", "the state of its location"),
             _reference("facility", "the place at which it is reached", FACILITY),
             _OPERATOR,
             _reference("operator_of_record", "the organisation that is legally responsible for it", ORGANISATION),
@@ -265,7 +233,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "stores",
             "a store of apps",
             _OPERATOR,
-            Field("serves", Type.STATES, "the states in which people can install from it"),
+            _states("serves", "the states in which people can install from it"),
             responsible=("operator",),
         ),
         _kind(
@@ -282,15 +250,15 @@ KINDS: Final[Mapping[str, Kind]] = {
             "participants",
             "a participant in payments: a bank, an operator of wallets, a payment firm",
             _reference("organisation", "the organisation that it is", ORGANISATION),
-            _state("the state in which it participates"),
+            _state("state", "the state in which it participates"),
             _reference("gateway", "the place at which its messages enter and leave the network", FACILITY),
             _text("bic", "its ISO 9362 code", pattern="[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?"),
             _references("apps", "the apps that it offers", APP),
-            Field("operates_in", Type.STATES, "the states in which it does business"),
+            _states("operates_in", "the states in which it does business"),
             _elements(
                 "licences",
                 "its licences",
-                _state("the state in which the licence is valid"),
+                _state("state", "the state in which the licence is valid"),
                 _text("authority", "the authority that granted it"),
                 _text("activity", "the licensed activity"),
             ),
@@ -305,14 +273,10 @@ KINDS: Final[Mapping[str, Kind]] = {
                 ),
                 _words("evidence", "the evidence for the exclusion", *EVIDENCE),
             ),
-            Field("exit_terms", Type.BOOLEAN, "its customers can leave with their data on stated terms"),
-            Field("forced_upgrades", Type.BOOLEAN, "it forces its customers to upgrade"),
+            _boolean("exit_terms", "its customers can leave with their data on stated terms"),
+            _boolean("forced_upgrades", "it forces its customers to upgrade"),
             _integer("vulnerability_notice_days", "the time until it reports a vulnerability, in days"),
-            Field(
-                "storage_required_by",
-                Type.STATES,
-                "states that require it to store at home what arises abroad",
-            ),
+            _states("storage_required_by", "states that require it to store at home what arises abroad"),
             responsible=("organisation",),
         ),
         _kind(
@@ -322,38 +286,40 @@ KINDS: Final[Mapping[str, Kind]] = {
             _reference("from", "the sender", PARTICIPANT),
             _reference("to", "the receiver", PARTICIPANT),
             _text("purpose", "the purpose", *PURPOSES),
-            Field("incidental", Type.BOOLEAN, "it is ordinarily part of and incidental to what it serves"),
+            _boolean("incidental", "it is ordinarily part of and incidental to what it serves"),
             _words("classes", "the classes of data", *CLASSES),
-            Field("subject_states", Type.STATES, "the states of residence of the persons that the data is about"),
-            Field("origin", Type.STATE, "the state in which the data arose"),
+            _states("subject_states", "the states of residence of the persons that the data is about"),
+            _state("origin", "the state in which the data arose"),
             _text("currency", "the currency of the payment, by ISO 4217", pattern="[A-Z]{3}"),
             _integer("amount_minor", "the amount of the payment, in minor units"),
-            Field("cross_border", Type.BOOLEAN, "the payment has a foreign leg, or its business must cross a border"),
+            _boolean("cross_border", "the payment has a foreign leg, or its business must cross a border"),
             _integer("persons_12m", "persons whose data went between these parties in twelve months"),
-            _place(
+            _elements(
                 "stored",
                 "the places where it is stored",
+                _AT,
                 _text("reason", "the reason for the place", "business", "law", "required-by-home"),
-                Field("copy", Type.BOOLEAN, "a copy, while another is stored elsewhere"),
+                _boolean("copy", "a copy, while another is stored elsewhere"),
                 _integer("retention_days", "the time for which it is stored, in days"),
-                Field("deleted_at", Type.MOMENT, "the moment of its deletion there"),
+                _moment("deleted_at", "the moment of its deletion there"),
             ),
-            _place(
+            _elements(
                 "processed",
                 "the places where it is processed",
-                Field("taken_at", Type.MOMENT, "the moment when it arrived there"),
-                Field("returned_at", Type.MOMENT, "the moment when it was returned"),
-                Field("deleted_at", Type.MOMENT, "the moment when all of it was deleted there"),
+                _AT,
+                _moment("taken_at", "the moment when it arrived there"),
+                _moment("returned_at", "the moment when it was returned"),
+                _moment("deleted_at", "the moment when all of it was deleted there"),
             ),
             _elements(
                 "accessors",
                 "the organisations that can read it",
                 _reference("party", "the organisation", ORGANISATION),
-                _state("the state from which it reads"),
+                _state("state", "the state from which it reads"),
                 _elements(
                     "permissions",
                     "the permissions for the access, by the states in which the data is stored",
-                    _state("the state that gave the permission"),
+                    _state("state", "the state that gave the permission"),
                     _text("name", "the name of the permission"),
                 ),
                 _text("channel", "the treaty or agreement that is used", "judicial-assistance", "agreement"),
@@ -361,7 +327,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _elements(
                 "legal_bases",
                 "the legal bases of the flow",
-                _state("the state whose law applies"),
+                _state("state", "the state whose law applies"),
                 _text("basis", "the basis", "consent", "contract", "law", "adequacy", "standard-clauses"),
             ),
             _text("channel", "for data for law enforcement: the treaty or agreement that is used"),
