@@ -90,17 +90,6 @@ def text_digest(content: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Provenance:
-    """Where facts come from."""
-
-    source: str
-    as_of: date
-    expires: date | None
-    synthetic: bool
-    place: str  # of the entity: looking up the line of each fact would take most of the reading time
-
-
-@dataclass(frozen=True, slots=True)
 class _Reference:
     """An id in a file, looked up after all files are read. Empty `kinds`: of any kind."""
 
@@ -111,7 +100,11 @@ class _Reference:
 
 
 class _Reader:
-    """Reads documents: first the entities, then references, shares, keys and attestations against them."""
+    """Reads documents: first the entities, then references, shares, keys and attestations against them.
+
+    The provenance of facts is a fact without value. Its place is that of the entity: looking up the line of each fact
+    would take most of the reading time.
+    """
 
     def __init__(self, tables: Sequence[Table], *, whole: bool = False) -> None:
         self.tables = tables
@@ -119,13 +112,8 @@ class _Reader:
         self.head = self._head()
         _refuse_assurance(self.head)
         self.undeclared = frozenset(self.head.texts("undeclared", default=(), empty=True))
-        self.provenance = _Provenance(
-            source=self.head.text("source", ""),
-            as_of=self.head.day("as_of"),
-            expires=None,
-            synthetic=self.head.boolean("synthetic", False),
-            place="",
-        )
+        self.as_of, source = self.head.day("as_of"), self.head.text("source", "")
+        self.provenance = Fact("", source, self.as_of, synthetic=self.head.boolean("synthetic", False))
         self.entities: dict[str, Entity] = {}
         self.tables_of: dict[str, Table] = {}  # by the id of their entity
         self.references: list[_Reference] = []
@@ -133,7 +121,7 @@ class _Reader:
     def read(self) -> Network:
         """Return the whole network."""
         name, title = document_fields.name(self.head, "id"), self.head.text("title")
-        network = Network(name, title, self.provenance.as_of, self.entities)
+        network = Network(name, title, self.as_of, self.entities)
         self.head.finish()
         unverified: list[UnverifiedAttestation] = []
         adoptions: list[Adoption] = []
@@ -188,24 +176,25 @@ class _Reader:
             place=provenance.place,
         )
 
-    def _provenance(self, table: Table, default: _Provenance) -> _Provenance:
+    def _provenance(self, table: Table, default: Fact) -> Fact:
         _refuse_assurance(table)
         as_of = document_fields.optional_day(table, "as_of", default.as_of)
-        return _Provenance(
-            source=table.text("source", default.source),
-            as_of=as_of or default.as_of,
+        return Fact(
+            "",
+            table.text("source", default.source),
+            as_of,
             expires=document_fields.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
             place=default.place or document_fields.place(table),
         )
 
-    def _provenance_of_fields(self, kind: Kind, table: Table, default: _Provenance) -> dict[str, _Provenance]:
+    def _provenance_of_fields(self, kind: Kind, table: Table, default: Fact) -> dict[str, Fact]:
         """Read the provenance of single fields: `provenance = { FIELD = { source = … } }`."""
         if "provenance" not in table:
             table.offer("provenance")
             return {}
         fields = table.table("provenance")
-        of_fields: dict[str, _Provenance] = {}
+        of_fields: dict[str, Fact] = {}
         for name in fields.names():
             if kind.field(name) and name not in table:
                 raise fields.error(name, "is not declared here", right=f"declare {name}, or remove this")
@@ -219,11 +208,7 @@ class _Reader:
         return of_fields
 
     def _facts(
-        self,
-        table: Table,
-        fields: Iterable[Field],
-        provenance: _Provenance,
-        of_fields: Mapping[str, _Provenance],
+        self, table: Table, fields: Iterable[Field], provenance: Fact, of_fields: Mapping[str, Fact]
     ) -> dict[str, Fact]:
         facts: dict[str, Fact] = {}
         for field in fields:
@@ -232,12 +217,10 @@ class _Reader:
                 continue
             of = of_fields.get(field.name, provenance)
             value = self._value(table, field, of)
-            facts[field.name] = Fact(
-                value, of.source, of.as_of, expires=of.expires, synthetic=of.synthetic, place=of.place
-            )
+            facts[field.name] = Fact(value, of.source, of.as_of, of.assurance, of.expires, of.synthetic, of.place)
         return facts
 
-    def _value(self, table: Table, field: Field, provenance: _Provenance) -> Value:
+    def _value(self, table: Table, field: Field, provenance: Fact) -> Value:
         if field.type is Type.ELEMENTS:
             read = partial(self._element, field, provenance)
             return document_fields.read_tables(table, field.name, read, empty=True)
@@ -247,13 +230,13 @@ class _Reader:
             self.references += [_Reference(table, field.name, str(id), field.kinds) for id in ids]
         return value
 
-    def _element(self, field: Field, provenance: _Provenance, table: Table) -> Element:
+    def _element(self, field: Field, provenance: Fact, table: Table) -> Element:
         from_date = document_fields.optional_day(table, "from")
         until_date = document_fields.until(table, "until", from_date)
         return Element(self._facts(table, field.fields, provenance, {}), from_date, until_date, provenance.place)
 
     def _attestation(self, table: Table) -> UnverifiedAttestation:
-        unverified = attestations.read(table, self.provenance.as_of, self.provenance.source)
+        unverified = attestations.read(table, self.as_of, self.provenance.source)
         self.references.append(_Reference(table, "subject", unverified.attestation.subject))
         self.references.append(_Reference(table, "by", unverified.attestation.by, (ORGANISATION,)))
         return unverified
@@ -318,6 +301,3 @@ def _refuse_assurance(table: Table) -> None:
 
 def _with_article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-assert all(kind.name == name for name, kind in KINDS.items())
