@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -27,42 +28,6 @@ LEGEND: Final = 76
 NAME_WIDTH: Final = 158  # of a facility's or participant's name
 CHARACTER: Final = 6.25  # mean width of a character at this size; a wide one is twice as wide
 STEPS_APART: Final = 26.0  # least distance between the numbers of a route's steps
-
-_STYLE: Final = """
-.network { --surface: #ffffff; --box: #f5f6f4; --line: #d5dbde; --ink: #1b2730; --soft: #55636d; --route: #1b2730;
-  --fail: #b8400e; --conflict: #9a3f77; --unknown: #c98700; --waived: #6d5a2f; --attested: #0072b2; --pass: #00826a;
-  --none: #93a0a8; }
-@media screen and (prefers-color-scheme: dark) { .network { --surface: #182229; --box: #10171c; --line: #35434c;
-  --ink: #e6ecef; --soft: #a9b6bd; --route: #f3f7f8; --fail: #ff8a50; --conflict: #e08bc0; --unknown: #f0b43c;
-  --waived: #c4a570; --attested: #4fa8e0; --pass: #2fb798; --none: #74838c; } }
-.network text { font: 11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
-  fill: var(--ink); }
-.network .soft { fill: var(--soft); }
-.network .state { font-weight: 650; font-size: 13px; }
-.network .title { font-weight: 650; font-size: 17px; }
-.network .sign { font-size: 9px; font-weight: 700; fill: var(--surface); text-anchor: middle; }
-.network .ground { fill: var(--surface); }
-.network .box { fill: var(--box); stroke: var(--line); }
-.network .entry { stroke: var(--line); }
-.network .link { fill: none; stroke-width: 1.5; }
-.network .segment { stroke-width: 2.6; }
-.network .casing { fill: none; stroke: var(--surface); stroke-width: 11; stroke-linecap: round; }
-.network .route { fill: none; stroke: var(--route); stroke-width: 7; stroke-linecap: round; }
-.network .over { stroke-width: 3; }
-.network .step { fill: var(--route); }
-.network .number { font-weight: 700; fill: var(--surface); text-anchor: middle; }
-.network .fail { --v: var(--fail); } .network .conflict { --v: var(--conflict); }
-.network .unknown { --v: var(--unknown); } .network .waived { --v: var(--waived); }
-.network .attested { --v: var(--attested); } .network .pass { --v: var(--pass); }
-.network .not-applicable { --v: var(--none); }
-.network .node { fill: var(--v); }
-.network .link { stroke: var(--v); }
-.network .link.fail { stroke-width: 3.2; }
-.network .link.unknown { stroke-dasharray: 2 5; stroke-linecap: round; stroke-width: 2.6; }
-.network .link.conflict { stroke-dasharray: 11 4 2 4; stroke-width: 2.6; }
-.network .link.waived { stroke-dasharray: 7 4; }
-.network .link.not-applicable { opacity: .75; }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +77,10 @@ def svg(judged: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = Tru
     worst = _worst(judged)
     label = quoteattr(printable(_description(judged, layout, route)))
     size = f'viewBox="0 0 {WIDTH} {height:.0f}"'
+    style = resources.files("sycee.compliance.reports").joinpath("picture.css").read_text(encoding="utf-8")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="network" {size} role="img" aria-label={label}>',
-        f"<style>{_STYLE}</style>",
+        f"<style>\n{style}</style>",
         f'<rect class="ground" width="{WIDTH}" height="{height:.0f}"/>',
     ]
     if heading:
