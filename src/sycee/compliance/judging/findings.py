@@ -10,7 +10,7 @@ from typing import Final
 from sycee.compliance.facts import Assurance, Value
 from sycee.compliance.judging.conditions import ConditionResult
 from sycee.compliance.judging.logic import Truth, conjunction
-from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of, weakest_assurance
+from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 
 _NEW_FINDING: Final = tuple.__new__  # three times as fast as a call with eighteen arguments
@@ -18,32 +18,27 @@ _VALUES_SHOWN_MAX: Final = 5  # in one sentence
 
 
 @dataclass(slots=True)
-class Precondition:
+class Precondition(ConditionResult):
     """Whether a regime and the flow make a rule apply, before its subject is considered."""
 
-    truth: Truth
-    evidence: tuple[Evidence, ...] = ()
-    missing: tuple[str, ...] = ()
-    assurance: Assurance | None = None
-    by_attestation: bool = False
     touches: bool = True  # false if the regime does not apply at all
-    row: str = ""
 
 
 def precondition(touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -> Precondition:
     """Combine why a profile applies with why a flow is one that a rule is about."""
     if touch.truth is False:
-        return Precondition(False, touch.evidence, (), weakest_assurance(touch.evidence), touches=False)
+        return Precondition(False, touch.evidence, touches=False)
     results = [touch]
     for result in flow:
         if result.truth is False:
-            return Precondition(False, result.evidence, (), weakest_assurance(result.evidence))
+            return Precondition(False, result.evidence)
         results.append(result)
-    evidence = tuple([each for result in results for each in result.applying])
-    missing = tuple([gap for result in results for gap in result.missing])
-    truth = conjunction([result.truth for result in results])
-    by_attestation = any(result.by_attestation for result in results)
-    return Precondition(truth, evidence, missing, weakest_assurance(evidence), by_attestation)
+    return Precondition(
+        conjunction([result.truth for result in results]),
+        tuple([each for result in results for each in result.applying]),
+        tuple([gap for result in results for gap in result.missing]),
+        any(result.by_attestation for result in results),
+    )
 
 
 class FindingWriter:
@@ -74,7 +69,8 @@ class FindingWriter:
         elif verdict is Verdict.FAIL and result.bases and all(self._binds(name, rule) for name in result.bases):
             verdict, conflicting = Verdict.CONFLICT, tuple(dict.fromkeys(result.bases))
         message = self._message(rule, subject, verdict, result, missing, conflicting)
-        evidence, assurance = before.evidence + result.evidence, _weaker(before.assurance, result.assurance)
+        evidence = before.evidence + result.evidence
+        assurance = _weakest_assurance(evidence)
         own = (subject, verdict, rule.force, message, evidence, result.chain, result.row, missing, assurance)
         return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, conflicting, None))
 
@@ -111,14 +107,19 @@ def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Fi
 
 def _not_applicable(rule: CompiledRule, message: str, subject: str, of: Precondition | RuleResult) -> Finding:
     head, tail = rule.shared  # most findings are not applicable, and share all other fields
-    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, of.evidence, (), of.row, (), of.assurance)
+    assurance = _weakest_assurance(of.evidence)
+    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, of.evidence, (), of.row, (), assurance)
     return _NEW_FINDING(Finding, head + own + tail)
 
 
-def _weaker(one: Assurance | None, other: Assurance | None) -> Assurance | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)
+def _weakest_assurance(evidence: tuple[Evidence, ...]) -> Assurance | None:
+    """Return the weakest assurance of some facts, which is mostly that of the first; None without facts."""
+    weakest: Assurance | None = None
+    for each in evidence:
+        if each.assurance is Assurance.DECLARED:
+            return Assurance.DECLARED
+        weakest = each.assurance if weakest is None else min(weakest, each.assurance)
+    return weakest
 
 
 def _reason(result: RuleResult) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sycee.compliance.fact_paths import Roots, split
-from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.conditions import (
     ConditionCompiler,
     ConditionResult,
@@ -41,7 +40,6 @@ class RuleResult:
     against: tuple[Evidence, ...] = ()  # the facts that break the rule
     contested: ContestedFacts = NONE_CONTESTED  # the contested facts that the rule surely requires something of
     bases: tuple[str, ...] = ()  # rules of other regimes that require all of what breaks this one
-    assurance: Assurance | None = None  # the weakest of the evidence
 
 
 def verdict_of(applies: Truth, holds: Truth, *, by_attestation: bool) -> Verdict:
@@ -138,28 +136,24 @@ class CompiledRule:
                 result = evaluate(scope)
                 truth = negation(result.truth) if exempts else result.truth
                 if truth is False:
-                    evidence, exempting = result.evidence, result.deciding if exempts else None
-                    assurance = weakest_assurance(evidence)
-                    return RuleResult(
-                        False, evidence=evidence, row=result.row, exempting=exempting, assurance=assurance
-                    )
+                    exempting = result.deciding if exempts else None
+                    return RuleResult(False, evidence=result.evidence, row=result.row, exempting=exempting)
                 if truth is None:
                     applies = None
                 trail.add(result, applying=True)
         holds, bases = self._holds(scope, trail)
         if holds and self.rule.complete:
             holds = self._complete(scope[0], trail)
-        results, missing, evidence = trail.results, trail.missing, trail.all_evidence()
+        results, missing = trail.results, trail.missing
         rule_result = RuleResult(
             applies,
             holds,
-            evidence,
+            trail.all_evidence(),
             tuple(dict.fromkeys(missing)) if missing else (),
             self._by_attestation or any(result.by_attestation for result in results),
             against=tuple(dict.fromkeys(trail.against)) if trail.against else (),
             contested=frozenset(trail.contested) if trail.contested else NONE_CONTESTED,
             bases=bases,
-            assurance=weakest_assurance(evidence),
         )
         listed = [result for result in results if result.row]
         if listed:
@@ -309,13 +303,3 @@ def combine_undecided(results: list[ConditionResult]) -> ConditionResult:
         tuple([evidence for result in combined for evidence in result.evidence]),
         tuple([gap for result in unknown for gap in result.missing]),
     )
-
-
-def weakest_assurance(evidence: tuple[Evidence, ...]) -> Assurance | None:
-    """Return the weakest assurance of some facts; None without facts."""
-    weakest: Assurance | None = None
-    for each in evidence:
-        if each.assurance is Assurance.DECLARED:
-            return Assurance.DECLARED
-        weakest = each.assurance if weakest is None else min(weakest, each.assurance)
-    return weakest
