@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli import compliance_routes
-from sycee.cli.compliance_options import (
-    DEFAULT_INPUTS,
-    STOPPED,
-    Inputs,
-    NetworkPath,
-    columns,
-    parse_day,
-    print_json,
-)
+from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, NetworkPath, columns, parse_day, print_json
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, progress
 from sycee.core import typos

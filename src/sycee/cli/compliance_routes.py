@@ -7,16 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.compliance_options import (
-    DEFAULT_INPUTS,
-    STOPPED,
-    At,
-    Inputs,
-    Lists,
-    NetworkPath,
-    columns,
-    print_json,
-)
+from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, At, Inputs, Lists, NetworkPath, columns, print_json
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, progress
 from sycee.core.documents import DocumentError

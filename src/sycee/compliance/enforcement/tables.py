@@ -90,11 +90,7 @@ ADMISSIONS: Final = _table("admissions", _number(), *_required(participant=Text,
 Index("compliance_admissions_newest", ADMISSIONS.c.participant, ADMISSIONS.c.number)
 # `flow` is the digest of the flow class.
 SCREENINGS: Final = _table(
-    "crossings",
-    _number(),
-    Column("payment", Text, nullable=False, index=True),
-    *_required(flow=DIGEST),
-    *_decided(),
+    "crossings", _number(), Column("payment", Text, nullable=False, index=True), *_required(flow=DIGEST), *_decided()
 )
 # One row per call of `rejudge`, also where nothing changed.
 ROUNDS: Final = _table(

@@ -15,13 +15,7 @@ from sycee.compliance import fact_paths, vocabulary
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging.deadlines import Deadline
-from sycee.compliance.judging.effective_facts import (
-    NO_FACTS,
-    EffectiveFact,
-    EffectiveNetwork,
-    Node,
-    ResolvedPath,
-)
+from sycee.compliance.judging.effective_facts import NO_FACTS, EffectiveFact, EffectiveNetwork, Node, ResolvedPath
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction, negation
 from sycee.compliance.judging.ownership import Limit, ListLookup
 from sycee.compliance.profiles import Condition, List

@@ -77,10 +77,7 @@ class Waivers:
 
 
 def apply(
-    findings: list[Finding],
-    contested: Mapping[str, ContestedFacts],
-    contradicting: Contradictions,
-    waivers: Waivers,
+    findings: list[Finding], contested: Mapping[str, ContestedFacts], contradicting: Contradictions, waivers: Waivers
 ) -> list[Finding]:
     """Return the findings of one subject with waivers and conflicts applied.
 

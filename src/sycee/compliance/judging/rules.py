@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sycee.compliance.fact_paths import Roots, split
-from sycee.compliance.judging.conditions import (
-    ConditionCompiler,
-    ConditionResult,
-    Evaluator,
-    PathResolver,
-    Scope,
-)
+from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, Evaluator, PathResolver, Scope
 from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.logic import Truth, conjunction, negation

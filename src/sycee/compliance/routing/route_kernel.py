@@ -58,10 +58,7 @@ def _pop(heap: Any, size: Any, keys: Any) -> Any:
     return size
 
 
-@jit.entry(
-    void(int32[::1], int32[::1], int32[::1], int64[::1], int64, int64[::1]),
-    error_model="numpy",
-)
+@jit.entry(void(int32[::1], int32[::1], int32[::1], int64[::1], int64, int64[::1]), error_model="numpy")
 def distances(starts: Any, arc_nodes: Any, arc_edges: Any, weights: Any, target: Any, out: Any) -> None:
     """Write the least weight from each node to `target`, over all edges, into `out` [nodes]; FAR if unreachable."""
     capacity = arc_nodes.shape[0] + 1

@@ -18,10 +18,7 @@ down_revision = None
 DIGEST = String(64)
 DAY = String(10)
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
-TABLES = (
-    *("contents", "versions", "files", "waivers"),
-    *("admissions", "crossings", "rounds", "appeals", "answers"),
-)
+TABLES = (*("contents", "versions", "files", "waivers"), *("admissions", "crossings", "rounds", "appeals", "answers"))
 
 
 def upgrade() -> None:
