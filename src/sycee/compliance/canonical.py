@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
 from blake3 import blake3
 
 _LEFT_OUT: Final = ("place",)  # the line in a file does not affect any verdict
 _PLAIN: Final = (str, int, bool, type(None))
-_FIELDS: Final[dict[type, tuple[str, ...]]] = {}  # of data classes, because a network has a million values of a few
 
 
 def digest(value: object) -> str:
@@ -26,16 +26,19 @@ def canonical(value: object) -> bytes:
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+@cache
+def fields_of(kind: type) -> tuple[str, ...]:
+    """Return the names of a data class's fields without those that affect no verdict; nothing for other types."""
+    names = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return tuple(field.name for field in names if field.name not in _LEFT_OUT)
+
+
 def plain(value: Any) -> Any:
     """Convert to types of JSON: data classes to objects, dates to ISO 8601, enumerations to their names."""
     kind = type(value)
     if kind in _PLAIN:
         return value
-    names = _FIELDS.get(kind)
-    if names is None and dataclasses.is_dataclass(kind):
-        names = tuple(field.name for field in dataclasses.fields(kind) if field.name not in _LEFT_OUT)
-        _FIELDS[kind] = names
-    if names is not None:
+    if names := fields_of(kind):
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Enum):
         return value.name.lower().replace("_", "-")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from sycee.compliance import canonical
@@ -144,26 +144,17 @@ def change_days(source: Network | Library | Mapping[str, Fact]) -> frozenset[dat
 
 
 def _days(value: Any) -> Iterator[date]:
-    kind: type = type(value)
-    if kind in _DAYLESS:
+    if type(value) in _DAYLESS:
         return
-    names = _fields_of(kind)
-    if names:
-        for name in names:
-            yield from _days(getattr(value, name))
-    elif isinstance(value, date):
+    if isinstance(value, date):
         yield value
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _days(each)
+        yield from _days(tuple(value.values()))
     elif isinstance(value, tuple | list | frozenset):
         for each in value:
             yield from _days(each)
-
-
-@cache
-def _fields_of(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+    else:
+        yield from _days(tuple(getattr(value, name) for name in canonical.fields_of(type(value))))
 
 
 def storable_text(name: str, value: object) -> str:
