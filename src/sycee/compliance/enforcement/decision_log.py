@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, func, insert, select
+from sqlalchemy import ColumnElement, Table, func, insert, literal, select
 from sqlalchemy.engine import Connection
 
 from sycee.compliance.enforcement.admission import Admission
@@ -66,22 +66,16 @@ class Appeal:
 
 def add_admissions(connection: Connection, decisions: Iterable[Admission], cause: str, stamp: Stamp) -> None:
     """Store decisions about participants. The newest of each gives its status."""
-    rows = [
-        {"participant": each.participant, "cause": cause, **asdict(stamp), **_decision_row(each)} for each in decisions
-    ]
-    if rows:
+    own = {"cause": cause, **asdict(stamp)}
+    if rows := [{"participant": each.participant, **own, **_decision_row(each)} for each in decisions]:
         connection.execute(insert(ADMISSIONS), rows)
 
 
 def admission_status(connection: Connection, participant: str) -> AdmissionStatus:
     """Return a participant's status."""
-    newest = (
-        select(ADMISSIONS.c.outcome, ADMISSIONS.c.digest)
-        .where(ADMISSIONS.c.participant == participant)
-        .order_by(ADMISSIONS.c.number.desc())
-        .limit(1)
-    )
-    return AdmissionStatus(participant, *(connection.execute(newest).first() or ()))
+    of_participant = select(ADMISSIONS.c.outcome, ADMISSIONS.c.digest).where(ADMISSIONS.c.participant == participant)
+    newest = connection.execute(of_participant.order_by(ADMISSIONS.c.number.desc()).limit(1)).first()
+    return AdmissionStatus(participant, *(newest or ()))
 
 
 def applicants(connection: Connection) -> list[str]:
@@ -181,18 +175,15 @@ def _decision_row(decision: Decision) -> dict[str, str]:
 def _decisions(
     connection: Connection, table: Table, where: ColumnElement[bool], limit: int | None = None
 ) -> list[StoredDecision]:
-    is_admission = table is ADMISSIONS
-    query = select(table).where(where).order_by(table.c.number).limit(limit)
+    about, cause = (table.c.participant, table.c.cause) if table is ADMISSIONS else (table.c.payment, literal(""))
+    columns = (
+        table.c.number,
+        about,
+        cause,
+        *(table.c[each] for each in ("outcome", "digest", "record", "who", "at_ns")),
+    )
+    query = select(*columns).where(where).order_by(table.c.number).limit(limit)
     return [
-        StoredDecision(
-            row.number,
-            row.participant if is_admission else row.payment,
-            row.cause if is_admission else "",
-            _OUTCOMES.get(row.outcome, row.outcome),
-            row.digest,
-            json.loads(row.record),
-            row.who,
-            row.at_ns,
-        )
-        for row in connection.execute(query)
+        StoredDecision(number, name, cause, _OUTCOMES.get(outcome, outcome), digest, json.loads(record), *stamp)
+        for number, name, cause, outcome, digest, record, *stamp in connection.execute(query)
     ]
