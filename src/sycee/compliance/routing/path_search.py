@@ -209,26 +209,22 @@ def best(
         breaks, lacks = path.masks.broken & ~branch.broken, path.masks.lacking & ~branch.lacking & ~branch.broken
         if not breaks and not lacks:
             return path
-        for stricter in _branches_on_broken(branch, breaks) if breaks else _branches_on_lacking(branch, lacks):
+        for stricter in _branches(branch, breaks, lacks):
             push(stricter, path if stricter.excluded == branch.excluded else None, path)
     return None
 
 
-def _branches_on_broken(branch: _Branch, broken: int) -> tuple[_Branch, ...]:
-    """Branch on one broken regime: never touch it, never fail it, or accept that it is broken."""
-    bit = broken & -broken
-    return (
-        branch._replace(excluded=branch.excluded | (bit, 0, 0, 0)),
-        branch._replace(excluded=branch.excluded | (0, 0, bit, 0)),
-        branch._replace(broken=branch.broken | bit, lacking=branch.lacking & ~bit),
-    )
+def _branches(branch: _Branch, broken: int, lacking: int) -> tuple[_Branch, ...]:
+    """Branch on one broken regime, or else on one that lacks a fact: never touch it, never fail it, or accept that.
 
-
-def _branches_on_lacking(branch: _Branch, lacking: int) -> tuple[_Branch, ...]:
-    """Branch on one regime that lacks a fact: surely not touch it, surely not fail it, or accept the missing fact."""
-    bit = lacking & -lacking
+    For a regime that lacks a fact, a part that may touch or fail it is excluded too.
+    """
+    regimes = broken or lacking
+    bit = regimes & -regimes
+    touching, failing = ((bit, 0, 0, 0), (0, 0, bit, 0)) if broken else ((0, bit, 0, 0), (0, 0, 0, bit))
+    accepted = {"broken": branch.broken | bit, "lacking": branch.lacking & ~bit}
     return (
-        branch._replace(excluded=branch.excluded | (0, bit, 0, 0)),
-        branch._replace(excluded=branch.excluded | (0, 0, 0, bit)),
-        branch._replace(lacking=branch.lacking | bit),
+        branch._replace(excluded=branch.excluded | touching),
+        branch._replace(excluded=branch.excluded | failing),
+        branch._replace(**accepted) if broken else branch._replace(lacking=branch.lacking | bit),
     )

@@ -9,9 +9,8 @@ judge judges every path that was found again, element by element.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging.effective_facts import FactPath, Node
@@ -227,40 +226,36 @@ class Router:
         broken = (broken | question.broken) & considered
         lacking = (lacking | question.lacking) & (considered | COST) & ~broken
         numbers = path.places if path is not None else [end for end in (question.source, question.target) if end >= 0]
-        flow_path = FlowPath(
-            flow=question.flow.id,
-            under=self._names(considered),
-            edges=edges,
-            places=tuple(self.graph.places[number] for number in numbers),
-            cost=0 if path is None else path.weight >> self.graph.shift,
-            regimes=self._regimes(question, numbers, () if path is None else path.links),
-            findings=question.of_parties + of_path,
+        under, findings = self._names(considered), question.of_parties + of_path
+        flow_path = (
+            question.flow.id,
+            under,
+            edges,
+            tuple(self.graph.places[number] for number in numbers),
+            0 if path is None else path.weight >> self.graph.shift,
+            self._regimes(question, numbers, () if path is None else path.links),
+            findings,
         )
         if path is not None and not broken and not lacking:
-            return Route(**_fields(flow_path))
-        return self._nearest_miss(question, flow_path, broken, lacking, joined=path is not None)
-
-    def _nearest_miss(
-        self, question: _Question, flow_path: FlowPath, broken: int, lacking: int, *, joined: bool
-    ) -> NearestMiss:
+            return Route(*flow_path)
         names = self._names(broken | lacking)
         stops = tuple(
             each
-            for each in flow_path.findings
-            if each.verdict.stops and each.profile in flow_path.under
+            for each in findings
+            if each.verdict.stops and each.profile in under
             # Both rules of a conflict are reported, even if one of them is met.
             if not {each.profile, *(other.partition("/")[0] for other in each.conflicts_with)}.isdisjoint(names)
         )
         missing = [gap for each in stops for gap in each.missing]
         if lacking & COST:
             costs = {link.id: link.cost for link in self.graph.links}
-            missing += [f"{edge}.cost" for edge in flow_path.edges if costs[edge] is None]
-        if not joined:
-            missing += [gap for path in (FROM_GATEWAY, TO_GATEWAY) for gap in question.flow.resolve(path).missing]
+            missing += [f"{edge}.cost" for edge in edges if costs[edge] is None]
+        if path is None:
+            missing += [gap for end in (FROM_GATEWAY, TO_GATEWAY) for gap in question.flow.resolve(end).missing]
             missing += [f"{edge}.ends" for edge in self.unplaced]
         return NearestMiss(
-            **_fields(flow_path),
-            joined=joined,
+            *flow_path,
+            joined=path is not None,
             broken=self._names(broken),
             lacking=self._names(lacking),
             stops=stops,
@@ -307,10 +302,6 @@ class Router:
                 force = Force.ENFORCED if bit & self._masks.enforced else Force.ADVISED
                 regimes.append(Regime(profile.id, profile.version, force, True if surely else None, by))
         return tuple(regimes)
-
-
-def _fields(flow_path: FlowPath) -> dict[str, Any]:
-    return {each.name: getattr(flow_path, each.name) for each in fields(flow_path)}
 
 
 def _graph(network: Network, at: date) -> tuple[Graph, tuple[str, ...]]:
