@@ -231,12 +231,6 @@ def _element(element: Element) -> str:
     return f"({'; '.join([facts, *dates])})"
 
 
-def provenance(evidence: Evidence) -> str:
-    """Return the source of a fact, its day and its assurance."""
-    as_of = f"as of {evidence.as_of}" if evidence.as_of else ""
-    return ", ".join(part for part in (evidence.source, as_of, evidence.assurance.word) if part)
-
-
 def outcome_word(evidence: Evidence) -> str:
     """Return the result for a fact: "holds", "does not hold" or "unknown"."""
     return {True: "holds", False: "does not hold", None: "unknown"}[evidence.holds]

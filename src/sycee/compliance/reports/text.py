@@ -14,7 +14,6 @@ from sycee.compliance.reports.summary import (
     JudgedNetwork,
     details,
     outcome_word,
-    provenance,
     quantity,
     value_text,
 )
@@ -30,11 +29,8 @@ def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDT
     lines = [f"{judged.network.title}, judged as of {judged.report.at}", judged.headline, ""]
     for summary in judged.profiles:
         force = "" if summary.force is Force.NONE else f" ({summary.force.word})"
-        counts = [
-            f"{summary.counts[verdict]:,} {verdict.word.replace('-', ' ')}"
-            for verdict in WORST_FIRST
-            if summary.counts[verdict]
-        ]
+        numbers = ((summary.counts[verdict], verdict.word.replace("-", " ")) for verdict in WORST_FIRST)
+        counts = [f"{count:,} {word}" for count, word in numbers if count]
         lines += [f"{summary.capitalised_sentence}{force}.", f"  {', '.join(counts) or 'nothing was judged'}"]
     omitted = 0
     for subject, findings in judged.by_subject.items():
@@ -55,18 +51,12 @@ def wrapped(lines: Iterable[str], width: int = WIDTH) -> str:
 
     Break a longer line at blanks and indent the rest by two more characters; never break a word.
     """
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     broken: list[str] = []
     for line in lines:
-        text = printable(line).lstrip(" ")
-        indent = " " * (len(line) - len(line.lstrip(" ")))
-        broken += textwrap.wrap(
-            text,
-            width,
-            initial_indent=indent,
-            subsequent_indent=indent + "  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        ) or [""]
+        wrapper.initial_indent = " " * (len(line) - len(line.lstrip(" ")))
+        wrapper.subsequent_indent = f"{wrapper.initial_indent}  "
+        broken += wrapper.wrap(printable(line).lstrip(" ")) or [""]
     return "".join(f"{line}\n" for line in broken)
 
 
@@ -105,13 +95,18 @@ def _subject(judged: JudgedNetwork, subject: str) -> str:
 
 def _facts(evidence: Sequence[Evidence]) -> list[str]:
     """Return each fact once; the most frequent provenance is written once, below the facts."""
-    provenances = Counter(provenance(each) for each in evidence if each.value is not None)
+    provenances = Counter(_provenance(each) for each in evidence if each.value is not None)
     usual = max(provenances, key=provenances.__getitem__, default="")
     lines: list[str] = []
     for each in dict.fromkeys(evidence):
-        own = "" if each.value is None or provenance(each) == usual else f" ({provenance(each)})"
+        own = "" if each.value is None or _provenance(each) == usual else f" ({_provenance(each)})"
         note = f"; {each.note}" if each.note else ""
         lines.append(f"{_INDENT}- {each.path} = {value_text(each.value, each.path)}: {outcome_word(each)}{note}{own}")
     if usual:
         lines.append(f"{_INDENT}facts: {usual}{'' if len(provenances) == 1 else ', unless noted'}")
     return lines
+
+
+def _provenance(evidence: Evidence) -> str:
+    as_of = f"as of {evidence.as_of}" if evidence.as_of else ""
+    return ", ".join(part for part in (evidence.source, as_of, evidence.assurance.word) if part)
