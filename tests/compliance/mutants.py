@@ -10,7 +10,7 @@ from sycee.compliance.profiles import Condition, Library, List, Profile, Rule
 from sycee.compliance.vocabulary import LISTED, RETURNED_IN_TIME
 
 PARTS = ("flow", "when", "unless", "where", "require")
-Spoil = Callable[[Library], Library]
+Mutate = Callable[[Library], Library]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Mutant:
 
     of: str
     name: str
-    library: Spoil
+    library: Mutate
 
 
 def of_profile(profile: Profile) -> Iterator[Mutant]:
@@ -27,8 +27,8 @@ def of_profile(profile: Profile) -> Iterator[Mutant]:
     for place, touch in enumerate(profile.touches):
         without = (*profile.touches[:place], *profile.touches[place + 1 :])
         yield _profile(f"touches[{place}] dropped", replace(profile, touches=without))
-        for name, spoilt in _of_condition(touch.condition):
-            changed = (*profile.touches[:place], replace(touch, condition=spoilt), *profile.touches[place + 1 :])
+        for name, mutated in _of_condition(touch.condition):
+            changed = (*profile.touches[:place], replace(touch, condition=mutated), *profile.touches[place + 1 :])
             yield _profile(f"touches[{place}] {name}", replace(profile, touches=changed))
     if profile.effective_until is not None:
         yield _profile("without an end", replace(profile, effective_until=None))
@@ -44,8 +44,8 @@ def of_rule(rule: Rule, lists: Mapping[str, List]) -> Iterator[Mutant]:
             where = f"{part}[{place}]"
             without = (*conditions[:place], *conditions[place + 1 :])
             yield _rule(rule, f"{where} dropped", replace(rule, **{part: without}))
-            for name, spoilt in _of_condition(condition):
-                changed = (*conditions[:place], spoilt, *conditions[place + 1 :])
+            for name, mutated in _of_condition(condition):
+                changed = (*conditions[:place], mutated, *conditions[place + 1 :])
                 yield _rule(rule, f"{where} {name}", replace(rule, **{part: changed}))
     if rule.complete:
         yield _rule(rule, "complete dropped", replace(rule, complete=""))
@@ -61,8 +61,8 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
         for place, each in enumerate(condition.any_of):
             rest = (*condition.any_of[:place], *condition.any_of[place + 1 :])
             yield f"any[{place}] dropped", replace(condition, any_of=rest)
-            for name, spoilt in _of_condition(each):
-                changed = (*condition.any_of[:place], spoilt, *condition.any_of[place + 1 :])
+            for name, mutated in _of_condition(each):
+                changed = (*condition.any_of[:place], mutated, *condition.any_of[place + 1 :])
                 yield f"any[{place}] {name}", replace(condition, any_of=changed)
         return
     yield "negated", replace(condition, negate=not condition.negate)
@@ -99,31 +99,33 @@ def _of_list(listed: List) -> Iterator[tuple[str, List]]:
         yield "no purposes", replace(listed, rows=tuple(replace(row, purposes=()) for row in listed.rows))
 
 
-def _profile(name: str, spoilt: Profile) -> Mutant:
-    def spoil(library: Library) -> Library:
-        return Library(tuple(spoilt if each.id == spoilt.id else each for each in library.profiles), library.lists)
+def _profile(name: str, mutated: Profile) -> Mutant:
+    def mutate(library: Library) -> Library:
+        return Library(tuple(mutated if each.id == mutated.id else each for each in library.profiles), library.lists)
 
-    return Mutant(spoilt.id, name, spoil)
+    return Mutant(mutated.id, name, mutate)
 
 
-def _rule(original: Rule, name: str, spoilt: Rule) -> Mutant:
-    def spoil(library: Library) -> Library:
+def _rule(original: Rule, name: str, mutated: Rule) -> Mutant:
+    def mutate(library: Library) -> Library:
         profiles = tuple(
-            replace(each, rules=tuple(spoilt if rule.id == original.id else rule for rule in each.rules))
+            replace(each, rules=tuple(mutated if rule.id == original.id else rule for rule in each.rules))
             for each in library.profiles
         )
         return Library(profiles, library.lists)
 
-    return Mutant(original.id, name, spoil)
+    return Mutant(original.id, name, mutate)
 
 
-def _with_list(spoilt: List) -> Spoil:
-    def spoil(library: Library) -> Library:
+def _with_list(mutated: List) -> Mutate:
+    def mutate(library: Library) -> Library:
         # A case with its own list does not test the shipped one.
-        own = library.lists[spoilt.id]
-        return Library(library.profiles, {**library.lists, spoilt.id: spoilt}) if own.title == spoilt.title else library
+        own = library.lists[mutated.id]
+        return (
+            Library(library.profiles, {**library.lists, mutated.id: mutated}) if own.title == mutated.title else library
+        )
 
-    return spoil
+    return mutate
 
 
 def _lists_of(rule: Rule) -> set[str]:

@@ -112,7 +112,9 @@ class Naive:
             subject = frame["subject"]
             assert subject is not None
             whose, whole = self.at_path(condition.of, roots, frame) if condition.of else ([subject], True)
-            truths: list[Truth] = [self.vouched(each, condition.topic, condition.at_least) or None for each in whose]
+            truths: list[Truth] = [
+                self.is_attested(each, condition.topic, condition.at_least) or None for each in whose
+            ]
             return conjunction(truths + ([] if whole else [None]))
         start, steps = split(condition.fact, roots)
         here = frame[start]
@@ -122,8 +124,8 @@ class Naive:
         gap: list[Truth] = [] if whole else [None]
         values = [value for _, found in leaves for value in found]
         if condition.test in ("any-listed", "none-listed"):
-            standing = disjunction([self.listed(str(value), condition, roots, frame) for value in values] + gap)
-            return standing if condition.test == "any-listed" else negation(standing)
+            truth = disjunction([self.listed(str(value), condition, roots, frame) for value in values] + gap)
+            return truth if condition.test == "any-listed" else negation(truth)
         if condition.test in ("any-in", "all-in", "none-in"):
             inside: list[Truth] = [self.inside(value, condition, roots, frame) for value in values]
             if condition.test == "all-in":
@@ -159,7 +161,7 @@ class Naive:
         found = id(value) in elements if isinstance(value, Element) else value in inside
         return True if found else False if whole else None
 
-    def vouched(self, subject: object, topic: str, least: Assurance = Assurance.DECLARED) -> bool:
+    def is_attested(self, subject: object, topic: str, least: Assurance = Assurance.DECLARED) -> bool:
         name = subject.id if isinstance(subject, Entity) else subject
         return any(
             each.subject == name
@@ -277,11 +279,11 @@ class Naive:
         elements, whole = self.elements(rule, roots, frame)
         holds = conjunction([self.element(rule, element_roots, {**frame, "element": each}) for each in elements])
         holds = conjunction([holds] if whole else [holds, None])
-        if holds and rule.complete and not self.vouched(subject, rule.complete):
+        if holds and rule.complete and not self.is_attested(subject, rule.complete):
             holds = None
         if holds:
-            vouched = rule.kind == "attested" or bool(rule.complete) or self.says_attested(rule)
-            return Verdict.ATTESTED if vouched else Verdict.PASS
+            by_attestation = rule.kind == "attested" or bool(rule.complete) or self.needs_attestation(rule)
+            return Verdict.ATTESTED if by_attestation else Verdict.PASS
         if does_apply and holds is False:
             failing = [
                 each for each in elements if self.element(rule, element_roots, {**frame, "element": each}) is False
@@ -310,7 +312,7 @@ class Naive:
         others = [self.profile_of.get(str(name)) for name in names]
         return bool(names) and all(each is not None and each is not own and self.in_effect(each) for each in others)
 
-    def says_attested(self, rule: Rule) -> bool:
+    def needs_attestation(self, rule: Rule) -> bool:
         """Return whether any condition is about an attestation: an approximation of ATTESTED."""
         waiting = [*rule.flow, *rule.when, *rule.unless, *rule.where, *rule.require]
         waiting += [touch.condition for touch in self.profile_of[rule.id].touches]

@@ -147,6 +147,7 @@ def test_the_place_of_a_fact_is_not_signed() -> None:
 
 # --- permitted signers ---
 
+OWN = "bank-company itself is responsible for bank"
 UNSIGNED = """
 [[attestations]]
 subject = "bank"
@@ -167,15 +168,9 @@ def test_the_assurance_declared_needs_no_signature() -> None:
         ('assurance = "third-party"\nby = "auditor"', "attestations[1]: is third-party and has no signature"),
         ('assurance = "self-signed"\nby = "bank-company"', "attestations[1]: is self-signed and has no signature"),
         ('assurance = "self-signed"\nby = "auditor"', "attestations[1].by: auditor is not responsible for bank"),
-        (
-            'assurance = "third-party"\nby = "bank-company"',
-            "[1].by: bank-company itself is responsible for bank",
-        ),
+        ('assurance = "third-party"\nby = "bank-company"', f"attestations[1].by: {OWN}"),
         ('assurance = "observed"\nby = "auditor"', "attestations[1]: is observed and has no signature"),
-        (
-            'assurance = "observed"\nby = "bank-company"',
-            "[1].by: bank-company itself is responsible for bank",
-        ),
+        ('assurance = "observed"\nby = "bank-company"', f"attestations[1].by: {OWN}"),
         ('assurance = "observed"\nby = "bank"', 'attestations[1].by: "bank" is a participant'),
         ('assurance = "observed"\nby = "auditr"', 'attestations[1].by: found "auditr", which is not declared'),
         ('assurance = "sworn"\nby = "auditor"', 'attestations[1].assurance: found "sworn"'),
@@ -240,11 +235,11 @@ def test_every_kind_has_responsible_organisations() -> None:
         ({"topics": ["No Upgrades"]}, '"No Upgrades" is not a topic'),
         ({"facts": ["operates"]}, 'bank does not declare "operates"'),
         ({"assurance": Assurance.DECLARED}, "the assurance declared is never signed"),
-        ({"assurance": Assurance.OBSERVED}, "bank-company itself is responsible for bank"),
+        ({"assurance": Assurance.OBSERVED}, OWN),
         ({"expires": DAY}, "must expire after"),
         ({"by": "auditor"}, "auditor is not responsible for bank"),
         ({"subject": "open", "facts": []}, "bank-company is not responsible for open"),
-        ({"assurance": Assurance.THIRD_PARTY}, "bank-company itself is responsible for bank"),
+        ({"assurance": Assurance.THIRD_PARTY}, OWN),
         ({"private_key": AUDITOR}, "does not declare this key as the key of bank-company"),
         ({"private_key": SigningKey.derive(bytes(32), "p256")}, "does not declare this key"),
         ({"assurance": Assurance.THIRD_PARTY, "by": "silent"}, "does not declare this key as the key of silent"),

@@ -82,9 +82,9 @@ def regimes(one: Case) -> tuple[Profile, ...]:
     return one.library.profiles
 
 
-def survivors(spoilt: list[mutants.Mutant]) -> list[str]:
-    assert spoilt
-    return [each.name for each in spoilt if (each.of, each.name) not in EQUIVALENT and not notices(each)]
+def survivors(mutated: list[mutants.Mutant]) -> list[str]:
+    assert mutated
+    return [each.name for each in mutated if (each.of, each.name) not in EQUIVALENT and not notices(each)]
 
 
 # --- cases hold ---
@@ -112,11 +112,11 @@ def test_no_two_expectations_of_a_case_are_equal() -> None:
 
 def can_fail(rule: Rule) -> bool:
     """Return whether a rule can fail: without an attestation a rule is unknown, and never fails."""
-    return any(not vouched(condition) for condition in rule.require)
+    return any(not needs_attestation(condition) for condition in rule.require)
 
 
-def vouched(condition: Condition) -> bool:
-    return condition.test == ATTESTED or any(vouched(each) for each in condition.any_of)
+def needs_attestation(condition: Condition) -> bool:
+    return condition.test == ATTESTED or any(needs_attestation(each) for each in condition.any_of)
 
 
 @pytest.mark.parametrize("rule", rules())
@@ -239,7 +239,7 @@ def test_every_list_is_used() -> None:
 
 
 def test_every_source_is_used() -> None:
-    """A source that nothing names is one too many, unless it is what something else than a rule was read from."""
+    """A source that no rule, adoption or supporter names must be in READ_FOR_MORE."""
     for profile in everything().profiles:
         named = {each.source for each in (*profile.rules, *profile.adoptions, *profile.supporters)}
         known = {source.id for source in profile.sources}

@@ -247,8 +247,8 @@ def test_all_elements_on_a_path_are_judged_for_its_flow() -> None:
         rule("facility", AT_HOME, id="diplomatic", flow=(condition("purpose", "any-in", values=["diplomatic"]),)),
     ]
     asked_judge = judge(declared(), profile(*asked), listing(row("bad")))
-    told = [(each.rule.partition("/")[2], each.subject, each.verdict.word) for each in asked_judge.flow("pay")]
-    assert told == [
+    findings = [(each.rule.partition("/")[2], each.subject, each.verdict.word) for each in asked_judge.flow("pay")]
+    assert findings == [
         ("place", "pay @ one", "pass"),
         ("diplomatic", "pay @ one", "not-applicable"),
         ("edge", "pay @ land", "pass"),
@@ -261,7 +261,7 @@ def test_all_elements_on_a_path_are_judged_for_its_flow() -> None:
     ]
     # Places themselves are judged by rules that read no flow.
     assert [each.rule for each in asked_judge.findings("two")] == ["regime/place"]
-    assert [each.subject for each in asked_judge.flow("pay", ["land", "sea"])] == [each for _, each, _ in told]
+    assert [each.subject for each in asked_judge.flow("pay", ["land", "sea"])] == [each for _, each, _ in findings]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def owned(*shares: tuple[str, int], dispersed_bp: int | None = None, **about: An
     return organisation(owners=owners, dispersed_bp=dispersed_bp, **about)
 
 
-def standing(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ListMatch:
+def match_of_firm(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ListMatch:
     """Return the match of the organisation `firm`."""
     declared = network(**organisations)
     return ListLookup(listing(*rows), EffectiveNetwork(declared, at), control_bp).match("firm")
@@ -37,11 +37,11 @@ BAD = row("bad")
 )
 def test_shares_below_the_threshold_are_no_control(share_bp: int, control_bp: int, truth: bool) -> None:
     firm = owned(("bad", share_bp), dispersed_bp=10_000 - share_bp)
-    assert standing(BAD, control_bp=control_bp, bad=organisation(), firm=firm).truth is truth
+    assert match_of_firm(BAD, control_bp=control_bp, bad=organisation(), firm=firm).truth is truth
 
 
 def test_control_goes_down_a_chain() -> None:
-    found = standing(
+    found = match_of_firm(
         BAD,
         bad=organisation(),
         middle=owned(("bad", 5100), dispersed_bp=4900),
@@ -59,21 +59,21 @@ def test_control_goes_down_a_chain() -> None:
 def test_a_broken_chain_is_no_control() -> None:
     middle = owned(("bad", 4900), dispersed_bp=5100)
     firm = owned(("middle", 10_000))
-    assert standing(BAD, bad=organisation(), middle=middle, firm=firm).truth is False
+    assert match_of_firm(BAD, bad=organisation(), middle=middle, firm=firm).truth is False
 
 
 def test_listed_holders_add_up() -> None:
     firm = owned(("bad", 3000), ("worse", 2500), dispersed_bp=4500)
     both = {"bad": organisation(), "worse": organisation(), "firm": firm}
-    assert standing(BAD, **both).truth is False
-    found = standing(BAD, row("worse"), **both)
+    assert match_of_firm(BAD, **both).truth is False
+    found = match_of_firm(BAD, row("worse"), **both)
     assert found.truth is True
     assert found.chain == ("bad and worse together hold 5,500 of 10,000 basis points of firm",)
     assert found.row == "list: bad; list: worse"
 
 
 def test_direct_and_indirect_shares_add_up() -> None:
-    found = standing(
+    found = match_of_firm(
         BAD,
         bad=organisation(),
         middle=owned(("bad", 6000), dispersed_bp=4000),
@@ -101,31 +101,31 @@ def test_direct_and_indirect_shares_add_up() -> None:
     ],
 )
 def test_undeclared_shares_could_belong_to_anybody(firm: Maker, truth: bool | None, missing: tuple[str, ...]) -> None:
-    found = standing(BAD, bad=organisation(), good=organisation(), firm=firm)
+    found = match_of_firm(BAD, bad=organisation(), good=organisation(), firm=firm)
     assert found.truth is truth
     assert found.missing == missing
 
 
 def test_a_possibly_listed_owner_may_control() -> None:
     firm = owned(("maybe", 10_000))
-    found = standing(row("maybe", status="pending"), maybe=organisation(), firm=firm)
+    found = match_of_firm(row("maybe", status="pending"), maybe=organisation(), firm=firm)
     assert found.truth is None
     assert "maybe" in found.row
-    nameless = standing(BAD, maybe=organisation(identifiers=None), firm=firm)
+    nameless = match_of_firm(BAD, maybe=organisation(identifiers=None), firm=firm)
     assert nameless.missing == ("maybe.identifiers",)
     # Control needs more than its share.
     small = owned(("maybe", 1200), dispersed_bp=8800)
-    assert standing(row("maybe", status="pending"), maybe=organisation(), firm=small).truth is False
+    assert match_of_firm(row("maybe", status="pending"), maybe=organisation(), firm=small).truth is False
 
 
 def test_circles_of_owners_are_followed_to_their_end() -> None:
     ring = {"firm": owned(("other", 10_000)), "other": owned(("firm", 6000), ("bad", 4000))}
-    assert standing(BAD, bad=organisation(), **ring).truth is None  # the only outside owner is listed
+    assert match_of_firm(BAD, bad=organisation(), **ring).truth is None  # the only outside owner is listed
     ring["other"] = owned(("firm", 5000), ("bad", 5000))
-    found = standing(BAD, bad=organisation(), **ring)
+    found = match_of_firm(BAD, bad=organisation(), **ring)
     assert found.truth is True
     assert found.chain[0].startswith("bad holds")
-    own = standing(BAD, bad=organisation(), firm=owned(("firm", 10_000)))
+    own = match_of_firm(BAD, bad=organisation(), firm=owned(("firm", 10_000)))
     assert (own.truth, own.missing) == (None, ())
     assert own.facts[0].note == "its owners hold each other, and nobody outside is shown to control them"
 
@@ -147,7 +147,7 @@ def test_a_circle_of_owners_does_not_clear_itself(firm: Any, other: Any, truth: 
         return owned(*shares, dispersed_bp=10_000 - sum(share for _, share in shares))
 
     parties = {"bad": organisation(), "good": organisation(), "firm": whole(firm), "other": whole(other)}
-    assert standing(BAD, **parties).truth is truth
+    assert match_of_firm(BAD, **parties).truth is truth
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_a_circle_of_owners_does_not_clear_itself(firm: Any, other: Any, truth: 
 )
 def test_names_are_compared_normalized(name: str) -> None:
     listed = row("another", "Bad Firm Ltd")
-    assert standing(listed, firm=organisation(identifiers=(name,))).truth is True
-    assert standing(row(name), firm=organisation(identifiers=("Bad Firm Ltd",))).truth is True
-    assert standing(listed, firm=organisation(identifiers=("Bad Firm Limited",))).truth is False
+    assert match_of_firm(listed, firm=organisation(identifiers=(name,))).truth is True
+    assert match_of_firm(row(name), firm=organisation(identifiers=("Bad Firm Ltd",))).truth is True
+    assert match_of_firm(listed, firm=organisation(identifiers=("Bad Firm Limited",))).truth is False
 
 
 def test_a_party_is_found_by_its_name() -> None:
@@ -185,13 +185,13 @@ def test_shares_count_between_two_days() -> None:
     later = {"owner": "good", "share_bp": 10_000, "since": AT}
     firm = organisation(owners=[share, later])
     parties = {"bad": organisation(), "good": organisation(), "firm": firm}
-    assert standing(BAD, **parties).truth is False
-    assert standing(BAD, at=date(2026, 11, 24), **parties).truth is True
+    assert match_of_firm(BAD, **parties).truth is False
+    assert match_of_firm(BAD, at=date(2026, 11, 24), **parties).truth is True
 
 
 def test_the_shares_of_a_former_owner_are_undeclared() -> None:
     firm = organisation(owners=[{"owner": "good", "share_bp": 10_000, "until": AT}])
-    assert standing(BAD, good=organisation(), firm=firm).missing == ("firm.owners",)
+    assert match_of_firm(BAD, good=organisation(), firm=firm).missing == ("firm.owners",)
 
 
 def test_matches_are_cached() -> None:

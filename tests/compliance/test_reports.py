@@ -80,14 +80,14 @@ def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
     ],
 )
 def test_the_sentence_that_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
-    (standing,) = made(*(finding(verdict) for verdict in verdicts)).profiles
-    assert standing.sentence.startswith(says.rstrip("…"))
-    assert {verdict: count for verdict, count in standing.counts.items() if count} == Counter(verdicts)
+    (summary,) = made(*(finding(verdict) for verdict in verdicts)).profiles
+    assert summary.sentence.startswith(says.rstrip("…"))
+    assert {verdict: count for verdict, count in summary.counts.items() if count} == Counter(verdicts)
 
 
 def test_a_regime_that_is_not_in_effect_says_so() -> None:
-    (standing,) = made(effective_from=date(2030, 1, 1)).profiles
-    assert standing.sentence == "profile regime version 1 is not in effect on 2026-11-25"
+    (summary,) = made(effective_from=date(2030, 1, 1)).profiles
+    assert summary.sentence == "profile regime version 1 is not in effect on 2026-11-25"
 
 
 def test_no_page_says_legal(judged: JudgedNetwork) -> None:

@@ -155,7 +155,7 @@ def every_way(declared: Network) -> Iterator[tuple[str, ...]]:
         yield tuple(key for *_, key in way)
 
 
-def standing(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[set[str], set[str]]:
+def broken_and_lacking(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[set[str], set[str]]:
     """Return the profiles that a path breaks and those that lack a fact, by the judge alone."""
     judge = router.judge
     applies = judge.regimes("payment", via)
@@ -171,7 +171,7 @@ def standing(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[set
 
 
 def order(router: Router, via: tuple[str, ...], under: set[str]) -> tuple[Any, ...]:
-    broken, lacking = standing(router, via, under)
+    broken, lacking = broken_and_lacking(router, via, under)
     costs = [router.judge.network.entities[edge].facts.get("cost") for edge in via]
     no_cost = any(cost is None for cost in costs)
     return len(broken), len(lacking) + no_cost, sum(cost.value for cost in costs if cost), len(via), via
@@ -189,7 +189,7 @@ def agrees(router: Router, answer: RouteResult, under: set[str]) -> None:
     assert answer.cost == cost
     assert isinstance(answer, Route) == (broken == lacking == 0)
     if isinstance(answer, NearestMiss):
-        assert (set(answer.broken), set(answer.lacking)) == standing(router, via, under)
+        assert (set(answer.broken), set(answer.lacking)) == broken_and_lacking(router, via, under)
         assert {each.profile for each in answer.stops} == {*answer.broken, *answer.lacking}
 
 
@@ -230,10 +230,10 @@ def test_no_route_loses_a_regime(declared: Network, judging: Library) -> None:
     answer = router.best("payment")
     applies = {each.profile: each.applies for each in answer.regimes}
     last = router.judge.regimes("payment", answer.edges)
-    told = {name: truth for name, truth in last.items() if truth is not False}
+    regimes = {name: truth for name, truth in last.items() if truth is not False}
     if isinstance(answer, NearestMiss) and not answer.joined:  # the judge does not know the elements between them
-        told = {name: truth for name, truth in told.items() if truth or name in applies}
-    assert applies == told
+        regimes = {name: truth for name, truth in regimes.items() if truth or name in applies}
+    assert applies == regimes
     before = router.judge.regimes("payment", ())
     for length in range(len(answer.edges) + 1):
         now = router.judge.regimes("payment", answer.edges[:length])

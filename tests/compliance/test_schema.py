@@ -241,7 +241,7 @@ def changes(document: Document, under: Way, types: int) -> list[tuple[str, Docum
         *way, last = path
         where = documents.dotted(path)
         if isinstance(last, str):
-            for what, name in (("left out", None), ("misspelt", f"{last}_")):
+            for what, name in (("left out", None), ("mistyped", f"{last}_")):
                 other = copy.deepcopy(document)
                 table = within(other, way)
                 kept = table.pop(last)
@@ -291,16 +291,16 @@ each_part = pytest.mark.parametrize(
 
 @each_part
 def test_schema_and_reader_refuse_the_same_documents(name: str, part: int) -> None:
-    require_one_mind(name, part, 2)
+    require_agreement(name, part, 2)
 
 
 @pytest.mark.soak
 @each_part
 def test_schema_and_reader_agree_about_every_type(name: str, part: int) -> None:
-    require_one_mind(name, part, len(OTHER_TYPES))
+    require_agreement(name, part, len(OTHER_TYPES))
 
 
-def require_one_mind(name: str, part: int, types: int) -> None:
+def require_agreement(name: str, part: int, types: int) -> None:
     only_schema, only_reader, both = [], [], 0
     for what, other in changes(*parts(name)[part], types):
         taken, message = validator(name).is_valid(plain(other)), refused(name, other)

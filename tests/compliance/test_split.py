@@ -130,6 +130,6 @@ def test_blocs_need_two_profiles_in_effect() -> None:
 
 
 def test_progress_is_reported_for_every_participant() -> None:
-    told: list[tuple[int, int]] = []
-    split(router(), "western", "eastern", progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    reported: list[tuple[int, int]] = []
+    split(router(), "western", "eastern", progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(1, 3), (2, 3), (3, 3)]

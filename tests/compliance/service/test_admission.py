@@ -46,8 +46,8 @@ def test_an_unknown_fact_refuses_and_is_named(desk: Desk) -> None:
 
 def test_a_pledge_alone_refuses_no_participant(desk: Desk) -> None:
     admission = desk.compliance.admit("bank-a", by="desk")
-    told = {each.rule: (each.verdict, each.force) for each in admission.findings}
-    assert told["first-pledge/notice"] == ("fail", "advised")
+    findings = {each.rule: (each.verdict, each.force) for each in admission.findings}
+    assert findings["first-pledge/notice"] == ("fail", "advised")
     assert admission.outcome == "admit"
 
 

@@ -42,14 +42,14 @@ def spans() -> list[tuple[date, date]]:
 def test_nothing_changes_between_change_days() -> None:
     """Time alone changes no decision before the day that it names."""
     network, _ = example()
-    told = set()
+    distinct = set()
     chosen = spans()[:: max(len(spans()) // 25, 1)]
     for first, last in chosen:
         at_first = all_findings(network, first)
         assert at_first == all_findings(network, last), f"between {first} and {last}"
-        told.add(at_first)
+        distinct.add(at_first)
     assert len(chosen) > 10
-    assert len(told) > 3  # and verdicts change between spans
+    assert len(distinct) > 3  # and verdicts change between spans
 
 
 def test_facts_that_no_rule_reads_change_no_result() -> None:
