@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from sycee.compliance import attestations, profiles, territories, vocabulary
 from sycee.compliance.document_fields import keys
-from sycee.compliance.facts import Adoption, Assurance, Attestation, Waiver
-from sycee.compliance.profiles import List, Profile, Row, Rule, Source, Supporter
+from sycee.compliance.facts import Adoption, Attestation, Waiver
+from sycee.compliance.profiles import Condition, List, Profile, Row, Rule, Source, Supporter
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, TESTS, Field, Kind, Type
+from sycee.compliance.vocabulary import KINDS, LEVELS, TESTS, Field, Kind, Type
 
 Schema = dict[str, Any]
 
@@ -202,9 +202,10 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
     """Return the schema of the tests that have these arguments and no others."""
     fact = {} if vocabulary.ATTESTED in names else {"fact": _ref("path")}
     test = {"oneOf": [{"const": name, "description": TESTS[name]} for name in names]}
-    needed = {"limit", "topic", "list", "hours", "business_days", "zone"} & arguments.keys()
+    described = keys(Condition)
+    needed = sorted(name for name in arguments if name == "zone" or (name in described and described[name].required))
     properties = {**more, **fact, "test": test, "negate": _BOOLEAN, **arguments}
-    schema = _object(properties, required=(*more, *fact, "test", *sorted(needed)))
+    schema = _object(properties, required=(*more, *fact, "test", *needed))
     if names == vocabulary.SETS:
         schema["oneOf"] = [{"required": [each]} for each in arguments]
     return schema
@@ -212,25 +213,17 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
 
 def _arguments() -> list[tuple[Sequence[str], dict[str, Schema]]]:
     """Return groups of tests, each with its arguments."""
-    values = {"set": _ref("text"), "values": _set_of("text", least=1), "facts": _ref("path")}
-    control = _integer(least=1, most=BASIS_POINTS)
-    listed = {"list": _ref("text"), **_refs("path", "parts", "purposes"), "control_bp": control}
-    attested = {"topic": _ref("text"), "at_least": _enum(Assurance.words()), "of": _ref("path")}
-    in_time = {
-        "hours": _integer(least=1),
-        "business_days": _integer(least=0),
-        **_refs("text", "zone", "holidays"),
-        "weekend": {"type": "array", "items": _enum(profiles.DAYS), "uniqueItems": True, "minItems": 1},
-    }
-    groups: list[tuple[Sequence[str], dict[str, Schema]]] = [
-        (vocabulary.SETS, values),
-        (vocabulary.LISTED, listed),
-        ((vocabulary.AT_MOST, vocabulary.AT_LEAST), {"limit": _integer()}),
-        ((vocabulary.ATTESTED,), attested),
-        ((vocabulary.RETURNED_IN_TIME,), in_time),
-    ]
-    grouped = [name for names, _ in groups for name in names]
-    return [*groups, ([name for name in TESTS if name not in grouped], {})]
+    described = {name: _value(key) for name, key in keys(Condition).items()} | _refs("path", "parts", "purposes", "of")
+    sets = {"set": _ref("text"), "values": _set_of("text", least=1), "facts": _ref("path")}
+    weekend = {"type": "array", "items": _enum(profiles.DAYS), "uniqueItems": True, "minItems": 1}
+    further = {vocabulary.RETURNED_IN_TIME: {**_refs("text", "zone", "holidays"), "weekend": weekend}}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for test in TESTS:
+        if test not in vocabulary.SETS:
+            groups.setdefault(profiles.ARGUMENTS.get(test, ()), []).append(test)
+    arguments = {names: {name: described[name] for name in names} for names in groups}
+    of_groups = [(tests, arguments[names] | further.get(tests[0], {})) for names, tests in groups.items()]
+    return [(vocabulary.SETS, sets), *of_groups]
 
 
 def _ref(name: str) -> Schema:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -57,6 +57,11 @@ def some_of(words: tuple[str, ...]) -> Field:
     return Field("", Type.WORDS, "", words=words, least=1)
 
 
+def number(least: int | None = None, most: int | None = None, *, required: bool = False) -> Field:
+    """Return the annotation of a whole number; a `required` one despite a default."""
+    return Field("", Type.INTEGER, "", least=least, most=most, required=required)
+
+
 def end_of(start: str) -> Field:
     """Return the annotation of the first day that no longer counts, which must be after that of the field `start`."""
     return Field("", Type.DATE, "", start=start)
@@ -84,17 +89,18 @@ def _key(of: dataclasses.Field[Any], hint: Any) -> Field | None:
     else:
         return None
     default = () if kind == _TEXTS else key.default if of.default is dataclasses.MISSING else of.default
-    return replace(key, name=of.name.removesuffix("_date"), default=default, required=default is None and kind is hint)
+    required = key.required or (default is None and kind is hint)
+    return replace(key, name=of.name.removesuffix("_date"), default=default, required=required)
 
 
-def read(kind: Callable[..., T], table: Table, **given: Any) -> T:
+def read(kind: Callable[..., T], table: Table, *, only: Container[str] | None = None, **given: Any) -> T:
     """Return the data class in a table; the fields that are `given` have no key there. The caller calls `finish`.
 
-    DocumentError for a missing or invalid value.
+    With `only`, other fields have their defaults. DocumentError for a missing or invalid value.
     """
     values = dict(given)
     for name, key in keys(kind).items():
-        if name in given:
+        if name in given or (only is not None and name not in only):
             continue
         if key.start:
             values[name] = until(table, key.name, values[key.start], required=key.required)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from sycee.compliance import document_fields, fact_paths, vocabulary
 from sycee.compliance.canonical import digest
-from sycee.compliance.document_fields import Name, end_of, one_of, read, read_tables, some_of
+from sycee.compliance.document_fields import Name, end_of, number, one_of, read, read_tables, some_of
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import CONTROL_BP, Adoption, Assurance, Dated
 from sycee.compliance.verdicts import Force
@@ -34,6 +34,14 @@ ADDRESSEES: Final = ("company", "state")
 RULE_KINDS: Final = ("checked", "attested")
 ROW_STATUSES: Final = ("listed", "pending", "recommended")
 BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and none is longer than a year
+REQUIRED: Final = Field("", Type.TEXT, "", required=True)  # by the tests that have this argument
+# The arguments of tests that have some, besides the set of `vocabulary.SETS`.
+ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(vocabulary.LISTED, ("list", "parts", "purposes", "control_bp")),
+    **dict.fromkeys((vocabulary.AT_MOST, vocabulary.AT_LEAST), ("limit",)),
+    vocabulary.ATTESTED: ("topic", "at_least", "of"),
+    vocabulary.RETURNED_IN_TIME: ("hours", "business_days"),
+}
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -73,16 +81,16 @@ class Condition:
     values: frozenset[str] = frozenset()  # of a set test, unless `facts` is the path of the set
     facts: str = ""
     set_name: str = ""  # the name of the values in the profile
-    list: str = ""
+    list: Annotated[str, REQUIRED] = ""
     parts: str = ""  # paths of the values that rows limited to parts or purposes must meet
     purposes: str = ""
-    control_bp: int = CONTROL_BP
-    limit: int = 0
-    topic: str = ""
+    control_bp: Annotated[int, number(1, vocabulary.BASIS_POINTS)] = CONTROL_BP
+    limit: Annotated[int, number(required=True)] = 0
+    topic: Annotated[str, REQUIRED] = ""
     at_least: Assurance = Assurance.DECLARED
     of: str = ""  # the path of the entities whose attestations count; empty: those of the subject
-    hours: int = 0
-    business_days: int = 0
+    hours: Annotated[int, number(1, required=True)] = 0
+    business_days: Annotated[int, number(0, BUSINESS_DAYS_MAX, required=True)] = 0
     zone: str = ""
     weekend: tuple[str, ...] = ()
     holidays: frozenset[str] = frozenset()  # as ISO dates
@@ -170,7 +178,7 @@ class Profile:
     """One version of one regime."""
 
     id: str
-    version: Annotated[int, Field("", Type.INTEGER, "", least=1)]
+    version: Annotated[int, number(1)]
     title: str
     status: Annotated[str, one_of(STATUSES)]
     issuer: str
@@ -392,43 +400,20 @@ class _ProfileReader:
         return read_tables(table, key, partial(self._condition, roots=roots))
 
     def _condition(self, table: Table, roots: Roots) -> Condition:
-        place = document_fields.place(table)
         if "any" in table:
-            return Condition(any_of=self._conditions(table, "any", roots), place=place)
+            return Condition(any_of=self._conditions(table, "any", roots), place=document_fields.place(table))
         test = table.choice("test", tuple(vocabulary.TESTS))
         fact = "" if test == vocabulary.ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
-        arguments = self._arguments(table, test, roots)
-        negate = table.boolean("negate", False)
-        return Condition(fact=fact, test=test, negate=negate, place=place, **arguments)  # type: ignore[arg-type]
-
-    def _arguments(self, table: Table, test: str, roots: Roots) -> dict[str, object]:
-        if test in vocabulary.SETS:
-            return self._set(table, roots)
-        if test in vocabulary.LISTED:
-            return {
-                "list": table.text("list"),
-                "parts": self._path(table, "parts", roots),
-                "purposes": self._path(table, "purposes", roots),
-                "control_bp": table.integer("control_bp", CONTROL_BP, least=1, most=vocabulary.BASIS_POINTS),
-            }
-        if test in (vocabulary.AT_MOST, vocabulary.AT_LEAST):
-            return {"limit": table.integer("limit")}
-        if test == vocabulary.ATTESTED:
-            return {
-                "topic": table.text("topic"),
-                "at_least": Assurance.of(table.choice("at_least", tuple(Assurance.words()), Assurance.DECLARED.word)),
-                "of": self._path(table, "of", roots),
-            }
+        given = self._set(table, roots) if test in vocabulary.SETS else {}
         if test == vocabulary.RETURNED_IN_TIME:
             zone: ZoneInfo = table.zone("zone")
-            return {
-                "hours": table.integer("hours", least=1),
-                "business_days": table.integer("business_days", least=0, most=BUSINESS_DAYS_MAX),
-                "zone": zone.key,
-                "weekend": _weekend(table),
-                "holidays": self._holidays(table),
-            }
-        return {}
+            given = {"zone": zone.key, "weekend": _weekend(table), "holidays": self._holidays(table)}
+        only = ("negate", *ARGUMENTS.get(test, ()))
+        condition = read(Condition, table, only=only, fact=fact, test=test, **given)
+        for key in ("parts", "purposes", "of"):
+            if path := getattr(condition, key):
+                fact_paths.check(table, key, path, roots)
+        return condition
 
     def _set(self, table: Table, roots: Roots) -> dict[str, object]:
         given = [key for key in ("set", "values", "facts") if key in table]
