@@ -28,6 +28,18 @@ _NEW_EVIDENCE: Final = tuple.__new__  # three times as fast as a call with seven
 _NO_LIMITS: Final[tuple[Limit, Limit]] = (None, None)
 _SCOPE_INDEX: Final = {"subject": 0, "element": 1, "flow": 2}
 
+_VALUE_TESTS: Final[Mapping[str, Callable[[EffectiveFact, frozenset[Any], int], bool]]] = {
+    vocabulary.ANY_IN: lambda leaf, values, limit: not values.isdisjoint(leaf.values),
+    vocabulary.ALL_IN: lambda leaf, values, limit: values.issuperset(leaf.values),
+    vocabulary.NONE_IN: lambda leaf, values, limit: values.isdisjoint(leaf.values),
+    vocabulary.DECLARED: lambda leaf, values, limit: bool(leaf.values),
+    vocabulary.IS_TRUE: lambda leaf, values, limit: leaf.value is True,
+    vocabulary.IS_FALSE: lambda leaf, values, limit: leaf.value is False,
+    vocabulary.AT_MOST: lambda leaf, values, limit: leaf.values[0] <= limit,
+    vocabulary.AT_LEAST: lambda leaf, values, limit: leaf.values[0] >= limit,
+}
+_FALSE_WITHOUT_VALUES: Final = (vocabulary.ANY_IN, vocabulary.DECLARED, vocabulary.IS_TRUE, vocabulary.IS_FALSE)
+
 # Subject, element (the subject itself if the rule has no `each`) and flow.
 Scope = tuple[Node, Node, Node | None]
 
@@ -97,8 +109,6 @@ class ConditionCompiler:
     def _compile(self, condition: Condition, roots: Roots) -> Evaluator:
         if condition.any_of:
             evaluate = _any_of([self.compile(each, roots) for each in condition.any_of])
-        elif condition.test in vocabulary.SETS:
-            evaluate = self._set_test(condition, roots)
         elif condition.test in vocabulary.LISTED:
             evaluate = self._list_test(condition, roots)
         elif condition.test == vocabulary.ATTESTED:
@@ -111,40 +121,26 @@ class ConditionCompiler:
         return _cached(evaluate, _SCOPE_INDEX[next(iter(starts))]) if len(starts) == 1 else evaluate
 
     def _value_test(self, condition: Condition, roots: Roots) -> Evaluator:
-        """Compile a test that every value must meet."""
-        resolve, limit = self.compile_path(condition.fact, roots), condition.limit
-        tests: dict[str, Callable[[EffectiveFact], bool]] = {
-            vocabulary.DECLARED: lambda leaf: bool(leaf.values),
-            vocabulary.IS_TRUE: lambda leaf: leaf.value is True,
-            vocabulary.IS_FALSE: lambda leaf: leaf.value is False,
-            vocabulary.AT_MOST: lambda leaf: leaf.values[0] <= limit,
-            vocabulary.AT_LEAST: lambda leaf: leaf.values[0] >= limit,
-        }
-        test = tests[condition.test]
-        without_values = condition.test in (vocabulary.AT_MOST, vocabulary.AT_LEAST)
+        """Compile a test of values, against a set of the condition or one that is itself declared, or a limit."""
+        resolve, test, limit = self.compile_path(condition.fact, roots), _VALUE_TESTS[condition.test], condition.limit
+        resolve_set = self.compile_path(condition.facts, roots) if condition.facts else None
+        is_any, is_none = condition.test == vocabulary.ANY_IN, condition.test == vocabulary.NONE_IN
+        without_values = condition.test not in _FALSE_WITHOUT_VALUES
 
         def evaluate(scope: Scope) -> ConditionResult:
-            path = resolve(scope)
-            truths = [test(leaf) for leaf in path.leaves]
-            truth = _over_leaves(path, truths) if truths or path.missing else without_values
-            return _result(path, truths, truth, negate=condition.negate)
-
-        return evaluate
-
-    def _set_test(self, condition: Condition, roots: Roots) -> Evaluator:
-        resolve, test, negate = self.compile_path(condition.fact, roots), condition.test, condition.negate
-        if not condition.facts:
-            values = condition.values
-            return lambda scope: _in_set(resolve(scope), values, test, negate=negate)
-        resolve_set = self.compile_path(condition.facts, roots)
-
-        def evaluate(scope: Scope) -> ConditionResult:
-            """Compare with a set that is itself declared, and may lack values."""
-            declared = resolve_set(scope)
-            values = frozenset([value for leaf in declared.leaves for value in leaf.values])
-            result = _in_set(resolve(scope), values, test, negate=negate, incomplete=bool(declared.missing))
-            result.evidence += declared.evidence(result.truth)
-            result.missing += declared.missing if result.truth is None else ()
+            path, declared, values = resolve(scope), NO_FACTS, condition.values
+            if resolve_set is not None:
+                declared = resolve_set(scope)
+                values = frozenset([value for leaf in declared.leaves for value in leaf.values])
+            truths: list[Truth] = [test(leaf, values, limit) for leaf in path.leaves]
+            if declared.missing:  # further values could change a `none-in` from true, and the other tests from false
+                leaves = zip(truths, path.leaves, strict=True)
+                truths = [None if truth is is_none and leaf.values else truth for truth, leaf in leaves]
+            truth = _over_leaves(path, truths, any_leaf=is_any) if truths or path.missing else without_values
+            result = _result(path, truths, truth, negate=condition.negate)
+            if resolve_set is not None:
+                result.evidence += declared.evidence(result.truth)
+                result.missing += declared.missing if result.truth is None else ()
             return result
 
         return evaluate
@@ -293,22 +289,6 @@ def _any_of(evaluators: list[Evaluator]) -> Evaluator:
         )
 
     return evaluate
-
-
-def _in_set(
-    path: ResolvedPath, values: frozenset[Any], test: str, *, negate: bool, incomplete: bool = False
-) -> ConditionResult:
-    """Evaluate a test of `SETS`. Values outside of an `incomplete` set may still belong to it."""
-    truths: list[Truth]
-    none_in = test == vocabulary.NONE_IN
-    if test == vocabulary.ALL_IN:
-        truths = [values.issuperset(leaf.values) for leaf in path.leaves]
-    else:
-        truths = [values.isdisjoint(leaf.values) is none_in for leaf in path.leaves]
-    if incomplete:  # further values could change a `none-in` from true, and the other tests from false
-        leaves = zip(truths, path.leaves, strict=True)
-        truths = [None if truth is none_in and leaf.values else truth for truth, leaf in leaves]
-    return _result(path, truths, _over_leaves(path, truths, any_leaf=test == vocabulary.ANY_IN), negate=negate)
 
 
 def _over_leaves(path: ResolvedPath, truths: Sequence[Truth], *, any_leaf: bool = False) -> Truth:
