@@ -48,6 +48,10 @@ CALLS: list[Callable[[Compliance], object]] = [
         lambda it, until=until: it.decide_appeal(1, granted=True, **LET | {"until": until})
         for until in ("2027-01-01", 5)
     ),
+    *(lambda it, day=day: it.network(as_of=day) for day in ("2026-11-25", 5, datetime(2026, 11, 25, tzinfo=UTC))),
+    *(lambda it, text=text: it.declare({"a.toml": text}, by="x") for text in (HALF, NUL, 5, b"\xff")),
+    *(lambda it, name=name: it.declare({name: b""}, by="x") for name in (HALF, NUL, 5)),
+    *(lambda it, kind=kind: it.versions(kind) for kind in ("netwrok", None, HALF)),
     *(lambda it, granted=granted: it.decide_appeal(1, granted=granted, **LET) for granted in ("yes", None, 1)),
 ]
 

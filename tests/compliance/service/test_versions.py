@@ -82,6 +82,7 @@ def test_a_version_is_kept_as_it_was_written(desk: Desk) -> None:
 def test_the_same_again_is_no_new_version(desk: Desk) -> None:
     before = rows(desk)
     desk.declare()
+    desk.compliance.declare({"network.toml": NETWORK}, by="declarations desk")  # as a text in place of bytes
     desk.use()
     assert rows(desk) == before
 

@@ -70,14 +70,16 @@ class Compliance:
 
     # --- versions ---
 
-    def declare(self, files: Sequence[Path] | Mapping[str, bytes], *, by: str) -> Version:
+    def declare(self, files: Sequence[Path] | Mapping[str, bytes | str], *, by: str) -> Version:
         """Replace the network by these declarations: files and folders, or texts by their names. Waivers stay.
 
         The same content in the same texts makes no new version. Raise DocumentError for an invalid declaration.
         """
         stamp = self._stamp(by)
         contents = files if isinstance(files, Mapping) else declarations.read_files(files)
-        texts = [File(versions.DECLARATION, name, content) for name, content in contents.items()]
+        texts = [
+            File(versions.DECLARATION, storable_text("name", name), _bytes(each)) for name, each in contents.items()
+        ]
 
         def read(connection: Connection) -> tuple[Version | None, list[Waiver]]:
             last = versions.newest(connection, NETWORK)
@@ -126,7 +128,9 @@ class Compliance:
         stamp = self._stamp(by)
         today = versions.day_of(stamp.at_ns)
         names = storable_text("rule", rule), storable_text("subject", subject)
-        waiver = Waiver(*names, _required_text("role", role), _required_text("reason", reason), today, _day(until))
+        waiver = Waiver(
+            *names, _required_text("role", role), _required_text("reason", reason), today, _day("until", until)
+        )
         if until < today:
             raise UsageError(f"a waiver until {until} ends before it begins, today, {today}", hint="give a later day")
 
@@ -153,6 +157,7 @@ class Compliance:
 
     def versions(self, kind: str) -> list[Version]:
         """Return all versions of the "network" or of the "library", the oldest first."""
+        _require_name("kind of versions", storable_text("kind", kind), dict.fromkeys((NETWORK, LIBRARY)))
         return self._read(versions.of_kind, kind)
 
     # --- admissions ---
@@ -242,7 +247,7 @@ class Compliance:
         if not isinstance(granted, bool):
             raise UsageError(f"granted must be a bool; got {granted!r}", hint="give True or False")
         role, reason = _required_text("role", role), _required_text("reason", reason)
-        until = None if until is None else _day(until)
+        until = None if until is None else _day("until", until)
 
         def read(connection: Connection) -> tuple[CurrentVersions, StoredDecision]:
             appeal = decision_log.open_appeal(connection, number)
@@ -333,7 +338,7 @@ class Compliance:
                 hint = f'versions("{kind}") lists the versions of the {kind}'
                 raise UsageError(f"version {as_of.number} is of the {as_of.kind}", hint=hint)
             return as_of
-        found = self._read(versions.newest, kind, until=as_of)
+        found = self._read(versions.newest, kind, until=None if as_of is None else _day("as_of", as_of))
         if found is None:
             when = f" on {as_of}" if as_of else ""
             raise UsageError(f"there was no {kind}{when}", hint="call declare() and use() first")
@@ -412,10 +417,14 @@ def _require_level(rule: Rule, subject: str, network: Network) -> None:
         raise UsageError(f"{rule.id} is not about {subject} ({kinds[-1]})", hint=f"it can be waived for: {forms}")
 
 
-def _day(until: object) -> date:
-    if not isinstance(until, date) or isinstance(until, datetime):
-        raise UsageError(f"until must be a day; got {until!r}", hint="give a datetime.date, such as date(2027, 1, 31)")
-    return until
+def _bytes(content: object) -> bytes:
+    return content if isinstance(content, bytes) else storable_text("a declaration", content).encode()
+
+
+def _day(name: str, value: object) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise UsageError(f"{name} must be a day; got {value!r}", hint="give a datetime.date, such as date(2027, 1, 31)")
+    return value
 
 
 def _required_text(name: str, value: object) -> str:
