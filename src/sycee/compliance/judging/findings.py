@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -24,10 +24,12 @@ class Precondition(ConditionResult):
     touches: bool = True  # false if the regime does not apply at all
 
 
-def precondition(touch: ConditionResult, flow: Iterable[ConditionResult] = ()) -> Precondition:
+def precondition(touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -> Precondition:
     """Combine why a profile applies with why a flow is one that a rule is about."""
     if touch.truth is False:
         return Precondition(False, touch.evidence, touches=False)
+    if not flow:
+        return Precondition(touch.truth, touch.applying, touch.missing, touch.by_attestation)
     results = [touch]
     for result in flow:
         if result.truth is False:

@@ -111,9 +111,8 @@ class Judge:
                 of_flow = [evaluate((node, node, node)) for evaluate in rule.flow]
                 before = precondition(touches[rule.profile.id], of_flow)
             of_rules[rule] = before
-        rules_of_kinds = {
-            kinds: [(rule, of_rules[rule]) for rule in rules] for kinds, rules in self._on_path_of.items()
-        }
+        all_kinds = {kinds for _, kinds in on_path.elements}
+        rules_of_kinds = {kinds: [(rule, of_rules[rule]) for rule in self._on_path_of[kinds]] for kinds in all_kinds}
         for element, kinds in on_path.elements:
             findings += self._judge(f"{node.id}{ON_PATH}{element.id}", rules_of_kinds[kinds], element, node)
         for rule, before in of_rules.items() if on_path.missing else ():
