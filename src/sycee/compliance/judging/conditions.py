@@ -146,7 +146,10 @@ class ConditionCompiler:
         return evaluate
 
     def _list_test(self, condition: Condition, roots: Roots) -> Evaluator:
-        lookup = self._lookup(condition)
+        key = (condition.list, condition.control_bp)
+        if key not in self._lookups:
+            self._lookups[key] = ListLookup(self._lists[condition.list], self._network, condition.control_bp)
+        lookup = self._lookups[key]
         resolve = self.compile_path(condition.fact, roots)
         limits = [
             self.compile_path(path, roots) if path and lookup.limited else None
@@ -178,12 +181,6 @@ class ConditionCompiler:
 
         return evaluate
 
-    def _lookup(self, condition: Condition) -> ListLookup:
-        key = (condition.list, condition.control_bp)
-        if key not in self._lookups:
-            self._lookups[key] = ListLookup(self._lists[condition.list], self._network, condition.control_bp)
-        return self._lookups[key]
-
     def _attestation_test(self, condition: Condition, roots: Roots) -> Evaluator:
         resolve = self.compile_path(condition.of, roots) if condition.of else None
         topic, negate = condition.topic, condition.negate
@@ -205,15 +202,15 @@ class ConditionCompiler:
 
     def attestation(self, subject: str, topic: str, at_least: Assurance = Assurance.DECLARED) -> EffectiveFact | None:
         """Return the strongest attestation in force of a topic of a subject; None below the assurance `at_least`."""
-        best: EffectiveFact | None = None
-        for each in self._network.network.attested.get(subject, ()):
-            assurance = each.assurance if each.signed else Assurance.DECLARED
-            if topic not in each.topics or not each.in_force(self._network.at) or assurance < at_least:
-                continue
-            if best is None or best.assurance < assurance:
-                path = f"{subject}.attested.{topic}"
-                best = EffectiveFact(path, each.by, (each.by,), each.source, each.as_of, assurance)
-        return best
+        in_force = [
+            (each.assurance if each.signed else Assurance.DECLARED, each)
+            for each in self._network.network.attested.get(subject, ())
+            if topic in each.topics and each.in_force(self._network.at)
+        ]
+        assurance, best = max(in_force, key=lambda each: each[0], default=(Assurance.DECLARED, None))
+        if best is None or assurance < at_least:
+            return None
+        return EffectiveFact(f"{subject}.attested.{topic}", best.by, (best.by,), best.source, best.as_of, assurance)
 
     def _deadline_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile `returned-in-time`. The fact is the list of transfers, or a moment of the elements of such a list."""
