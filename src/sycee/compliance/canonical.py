@@ -35,7 +35,7 @@ def fields_of(kind: type) -> tuple[str, ...]:
 
 def plain(value: Any) -> Any:
     """Convert to types of JSON: data classes to objects, dates to ISO 8601, enumerations to their names."""
-    kind = type(value)
+    kind: type = type(value)
     if kind in _PLAIN:
         return value
     if names := fields_of(kind):

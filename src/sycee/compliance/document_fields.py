@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import date
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from sycee.compliance import territories, vocabulary
 from sycee.compliance.vocabulary import Field, NamedEnum, Type
@@ -79,9 +79,9 @@ def _key(of: dataclasses.Field[Any], hint: Any) -> Field | None:
     hint, *annotations = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     kind = get_args(hint)[0] if isinstance(hint, UnionType) else hint  # the X of `X | None`
     if annotations:
-        (key,) = annotations
+        key: Field = annotations[0]
     elif isinstance(kind, type) and issubclass(kind, NamedEnum):
-        key = replace(one_of(tuple(kind.words())), enumeration=kind)
+        key = replace(one_of(tuple(kind.words())), member=kind.of)
     elif kind == _TEXTS:
         key = Field("", Type.WORDS, "", least=1)
     elif kind in _TYPES:
@@ -93,13 +93,13 @@ def _key(of: dataclasses.Field[Any], hint: Any) -> Field | None:
     return replace(key, name=of.name.removesuffix("_date"), default=default, required=required)
 
 
-def read(kind: Callable[..., T], table: Table, *, only: Container[str] | None = None, **given: Any) -> T:
+def read(kind: type[T], table: Table, *, only: Container[str] | None = None, **given: Any) -> T:
     """Return the data class in a table; the fields that are `given` have no key there. The caller calls `finish`.
 
     With `only`, other fields have their defaults. DocumentError for a missing or invalid value.
     """
-    values = dict(given)
-    for name, key in keys(kind).items():
+    values, data_class = dict(given), cast(type, kind)  # `type[T]` is not hashable for mypy
+    for name, key in keys(data_class).items():
         if name in given or (only is not None and name not in only):
             continue
         if key.start:
@@ -109,7 +109,7 @@ def read(kind: Callable[..., T], table: Table, *, only: Container[str] | None = 
         else:
             table.offer(key.name)
             values[name] = key.default
-    if "place" in kind.__dataclass_fields__:
+    if hasattr(kind, "place"):
         values["place"] = place(table)
     return kind(**values)
 
@@ -136,7 +136,7 @@ def _texts(table: Table, field: Field) -> tuple[str, ...]:
 
 def _choice(table: Table, field: Field) -> str | NamedEnum:
     value = table.choice(field.name, field.words)
-    return value if field.enumeration is None else field.enumeration.of(value)
+    return value if field.member is None else field.member(value)
 
 
 READERS: Final[Mapping[Type, Callable[[Table, Field], Any]]] = {

@@ -8,12 +8,12 @@ and lists are checked when a profile is read: an error has file, line, value and
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from sycee.compliance import document_fields, fact_paths, vocabulary
@@ -464,6 +464,6 @@ def _weekend(table: Table) -> tuple[str, ...]:
     return weekend
 
 
-def _with_source(kind: Callable[..., T], sources: Sequence[Source], table: Table, **given: object) -> T:
+def _with_source(kind: type[T], sources: Sequence[Source], table: Table, **given: Any) -> T:
     """Read a data class whose `source` is the id of one of these sources."""
     return read(kind, table, source=table.choice("source", [each.id for each in sources]), **given)

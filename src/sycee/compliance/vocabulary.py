@@ -72,8 +72,8 @@ class Field:
 
     With `words`, only these are allowed, and words of a profile's own, written PROFILE/WORD. `least` and `most` bound a
     number or the length of a list. `pattern` is a regular expression for the whole text, which `meaning` explains.
-    The other attributes are for keys of data classes (`document_fields`): a choice may be a member of `enumeration`; a
-    day must be later than that of the field `start`.
+    The other attributes are for keys of data classes (`document_fields`): `member` returns the member of an enumeration
+    by its name; a day must be later than that of the field `start`.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Field:
     pattern: str = ""
     required: bool = False
     default: Any = None
-    enumeration: type[NamedEnum] | None = None
+    member: Callable[[str], NamedEnum] | None = None
     start: str = ""
 
 
@@ -111,9 +111,13 @@ class Kind:
 
 def _fields_of(type: Type) -> Callable[..., Field]:
     """Return a constructor of fields of a type. Its words, kinds or inner fields follow the meaning."""
-    parts = {Type.ELEMENTS: "fields", Type.REFERENCE: "kinds", Type.REFERENCES: "kinds"}.get(type, "words")
-    bounds = {"least": 0} if type is Type.INTEGER else {}
-    return lambda name, meaning, *of, **more: Field(name, type, meaning, **{parts: of}, **bounds, **more)
+    part = {Type.ELEMENTS: "fields", Type.REFERENCE: "kinds", Type.REFERENCES: "kinds"}.get(type, "words")
+    bounds: dict[str, Any] = {"least": 0} if type is Type.INTEGER else {}
+
+    def make(name: str, meaning: str, *of: Any, **more: Any) -> Field:
+        return Field(name, type, meaning, **{part: of, **bounds, **more})
+
+    return make
 
 
 _text, _words, _state, _states = map(_fields_of, (Type.TEXT, Type.WORDS, Type.STATE, Type.STATES))

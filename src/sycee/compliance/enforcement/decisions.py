@@ -144,7 +144,8 @@ def change_days(source: Network | Library | Mapping[str, Fact]) -> frozenset[dat
 
 
 def _days(value: Any) -> Iterator[date]:
-    if type(value) in _DAYLESS:
+    kind: type = type(value)
+    if kind in _DAYLESS:
         return
     if isinstance(value, date):
         yield value
@@ -154,7 +155,7 @@ def _days(value: Any) -> Iterator[date]:
         for each in value:
             yield from _days(each)
     else:
-        yield from _days(tuple(getattr(value, name) for name in canonical.fields_of(type(value))))
+        yield from _days(tuple(getattr(value, name) for name in canonical.fields_of(kind)))
 
 
 def storable_text(name: str, value: object) -> str:

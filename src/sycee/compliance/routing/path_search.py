@@ -222,9 +222,8 @@ def _branches(branch: _Branch, broken: int, lacking: int) -> tuple[_Branch, ...]
     regimes = broken or lacking
     bit = regimes & -regimes
     touching, failing = ((bit, 0, 0, 0), (0, 0, bit, 0)) if broken else ((0, bit, 0, 0), (0, 0, 0, bit))
-    accepted = {"broken": branch.broken | bit, "lacking": branch.lacking & ~bit}
-    return (
-        branch._replace(excluded=branch.excluded | touching),
-        branch._replace(excluded=branch.excluded | failing),
-        branch._replace(**accepted) if broken else branch._replace(lacking=branch.lacking | bit),
-    )
+    if broken:
+        accepted = branch._replace(broken=branch.broken | bit, lacking=branch.lacking & ~bit)
+    else:
+        accepted = branch._replace(lacking=branch.lacking | bit)
+    return (*(branch._replace(excluded=branch.excluded | effects) for effects in (touching, failing)), accepted)
