@@ -26,7 +26,24 @@ def place(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = shutil.copytree(finished, tmp_path_factory.mktemp("streams") / CHINESE)
     assert cli.main(["export", str(folder)]) == 0
     assert cli.main(["key", "new", str(folder.parent / "signer.pem")]) == 0
+    for name in BANK_KEYS:
+        assert cli.main(["key", "new", str(folder.parent / f"{name}.pem")]) == 0
+    assert cli.main(found_bank(folder.parent)) == 0
     return folder
+
+
+BANK_KEYS = ("ann", "bob", "desk", "wu")
+
+
+def found_bank(place: Path) -> list[str]:
+    """The call that founds a bank in `place` / "bank", or opens it."""
+    ann, bob, desk, wu = (str(place / f"{name}.pem") for name in BANK_KEYS)
+    return [
+        *("init", str(place / "bank"), "--currency", "CNY", "--zone", "Asia/Shanghai", "--preset", "ecny-2021"),
+        *("--retention", "cn-2025", "--master-key", str(place / "master.key"), "--key-backup", str(place / "backup")),
+        *("--officer", ann, "--officer", bob, "--desk", desk, "--witness", wu),
+        *("--rehearsal-from", "2026-11-02T08:00", "--without-compliance"),
+    ]
 
 
 def commands(place: Path) -> list[list[str]]:
@@ -38,6 +55,7 @@ def commands(place: Path) -> list[list[str]]:
     with Query(place) as query:
         ((account,),) = query.run(issuance).values()
     new = place.parent / os.urandom(4).hex()
+    bank = str(place.parent / "bank")
     return [
         ["--help"],
         ["verify", "--help"],
@@ -61,6 +79,15 @@ def commands(place: Path) -> list[list[str]]:
         ["simulate", "--histories", "1"],
         ["compliance", "check", str(EXAMPLE)],
         ["compliance", "check", str(EXAMPLE), "--json"],
+        found_bank(place.parent),
+        ["config", "show", bank],
+        ["config", "show", bank, "--json"],
+        ["clock", "set", bank, "2026-11-02T09:00"],
+        # People and proposals.
+        # Personal data.
+        # Issuance.
+        # Wallets and payments.
+        # The day, cases, backup.
         ["nonsense", CHINESE],
     ]
 

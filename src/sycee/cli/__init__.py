@@ -39,6 +39,15 @@ COMMANDS: Final = {
     "export": ("export:export", "Export a ledger's history to Parquet files by day."),
     "query": ("query:query", "Query an exported ledger in SQL."),
     "compliance": ("compliance:app", "Check declared facts under several regimes at once."),
+    # A bank: its founding and settings.
+    "init": ("init:init", "Found a bank: its ledger, its database, its key files and the duties of its first persons."),
+    "config": ("config:app", "Show the settings of a bank."),
+    "clock": ("clock:app", "Set the clock of a rehearsal."),
+    # People and proposals.
+    # Personal data.
+    # Issuance.
+    # Wallets and payments.
+    # The day, cases, backup.
 }
 
 

@@ -1,0 +1,291 @@
+"""A bank: one data folder, opened by one process, with every service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sycee.bank import config as settings
+from sycee.bank import founding as first
+from sycee.bank.agreement import disagreements
+from sycee.bank.config import Config
+from sycee.bank.folder import PRIVATE, DataFolder
+from sycee.bank.founding import Founding, FoundingAction, FoundingRecord
+from sycee.bank.rehearsal_clock import RehearsalClock
+from sycee.compliance.enforcement.tables import SCHEMA as COMPLIANCE
+from sycee.core.clock import Clock, RealClock, read_ns
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.keys import SigningKey
+from sycee.core.secret_files import SecretKey
+from sycee.database.actions import Draft
+from sycee.database.engines import engine
+from sycee.database.migrations import Schema, upgrade
+from sycee.database.stores import Stores
+from sycee.database.tables import SCHEMA as DATABASE
+from sycee.database.transactions import write
+from sycee.identity.appointments import Appointments
+from sycee.identity.institutions import Institutions
+from sycee.identity.key_register import KeyRegister
+from sycee.identity.people import People
+from sycee.identity.proposals import Proposals
+from sycee.identity.tables import SCHEMA as IDENTITY
+from sycee.personal import retention
+from sycee.personal.access import AccessLog, OpenCases
+from sycee.personal.keys import PersonalKeys
+from sycee.personal.register import Register
+from sycee.personal.retention import Retention
+from sycee.personal.tables import SCHEMA as PERSONAL
+from sycee.sequencer.embedded import Ledger, Signer
+from sycee.sequencer.time_zones import zone_info
+
+# Every schema of a bank's database, lower packages first. Each owner adds one line.
+SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE)
+
+
+class LateCases:
+    """The cases, for the access log, which is made before them: without cases none is open."""
+
+    def __init__(self) -> None:
+        self.cases: OpenCases | None = None
+
+    def is_open(self, number: int) -> bool:
+        """Return whether the case of this number exists and is open."""
+        return self.cases is not None and self.cases.is_open(number)
+
+
+class Bank:
+    """An open bank. Found it with `create`, open it with `open`, and close it, or use it in a `with` block.
+
+    `findings`: one sentence for each repair at opening, for each job that fails, and for duties that end soon.
+    """
+
+    def __init__(self, folder: DataFolder, config: Config, stores: Stores, personal_keys: PersonalKeys) -> None:
+        """Use `open` or `create`."""
+        self.folder = folder
+        self.config = config
+        self.stores = stores
+        self.findings: list[str] = list(stores.ledger.findings)
+        # --- identity ---
+        self.people = People(stores)
+        self.proposals = Proposals(stores, self.people)
+        self.institutions = Institutions(stores, self.people, self.proposals)
+        self.appointments = Appointments(stores, self.people, self.institutions, self.proposals)
+        self.keys = KeyRegister(stores, self.people)
+        stores.actions.register(FoundingAction(self.people))
+        # --- personal, life ---
+        self.personal_keys = personal_keys
+        self._cases = LateCases()
+        rules = retention.load(config.definition("retention"))
+        zone = zone_info(config.text("zone"))
+        self.access = AccessLog(stores.engine, stores.clock, self._cases, self.people)
+        self.retention = Retention(stores.engine, stores.clock, rules, zone)
+        self.personal = Register(
+            stores.engine,
+            stores.clock,
+            personal_keys,
+            self.access,
+            self.retention,
+            self.people,
+            phone_prefix=config.text("phone_prefix"),
+        )
+        # --- issuance ---
+        # --- wallets ---
+        # --- day, cases ---
+
+    def services(self) -> Sequence[Any]:
+        """Return the services that compare SQL with the ledger; each owner adds theirs."""
+        return (self.people, self.proposals, self.institutions, self.keys)
+
+    @classmethod
+    def create(cls, folder: str | Path, founding: Founding) -> Self:
+        """Found a bank, or finish an interrupted founding, and return it open.
+
+        Raises UsageError if the folder holds another bank or something else, or the founding is wrong; the errors of
+        `Ledger.open` and of the database.
+        """
+        founding.check()
+        place = DataFolder(Path(folder))
+        place.require_free()
+        config = Config.planned(place, _settings(place, founding))
+        starts_ns = founding.rehearsal_from_ns
+        try:
+            place.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+            record = FoundingRecord.store(place, founding, RealClock().now_ns() if starts_ns is None else starts_ns)
+            place.create()
+            founding.key_backup.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"{error.filename} cannot be made: {error.strerror}") from error
+        clock: Clock = RealClock() if starts_ns is None else RehearsalClock.create(place.clock, starts_ns)
+        secret = first.master_key(founding.master_key)
+        if place.settings.exists():  # founded before
+            return cls.open(folder)
+        ledger = Ledger.open(place.path, clock=clock)
+        bank = cls._with_ledger(
+            place, config, clock, ledger, lambda file, backup: PersonalKeys.new(file, backup, secret, clock)
+        )
+        try:
+            bank._found(record)
+            settings.write(place, _settings(place, founding))
+        except BaseException:
+            bank.close()
+            raise
+        return bank
+
+    @classmethod
+    def open(cls, folder: str | Path, *, options: Mapping[str, str] | None = None) -> Self:
+        """Open a bank: upgrade its tables, finish pending intents and run the jobs that are due.
+
+        `options` are settings that win over the environment and the file. Raises UsageError for a folder without a
+        finished bank, UnavailableError if another process has it open, and the errors of ledger and database.
+        """
+        place = DataFolder(Path(folder))
+        config = Config.load(place, options)
+        clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
+        secret = SecretKey.load(config.path("master_key")).secret
+        # Opened after the ledger's folder is locked: shredding is finished by one process.
+        ledger = Ledger.open(place.path, create=False, clock=clock)
+        bank = cls._with_ledger(
+            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock)
+        )
+        try:
+            bank._catch_up()
+        except BaseException:
+            bank.close()
+            raise
+        return bank
+
+    @classmethod
+    def _with_ledger(
+        cls, place: DataFolder, config: Config, clock: Clock, ledger: Ledger,
+        opened: Callable[[Path, Path], PersonalKeys],
+    ) -> Self:  # fmt: skip
+        """Return the bank on an open ledger, which is closed if something else cannot be opened."""
+        with ExitStack() as stack:
+            stack.callback(ledger.close)
+            keys = opened(config.path("key_store"), config.path("key_backup"))
+            stack.callback(keys.close)
+            made = engine(config.database)
+            stack.callback(made.dispose)
+            for schema in SCHEMAS:
+                upgrade(made, schema)
+            bank = cls(place, config, Stores.of(ledger, made, clock), keys)
+            stack.pop_all()
+            return bank
+
+    def _found(self, record: FoundingRecord) -> None:
+        """Write the first frame and what belongs to it, unless an interrupted call did."""
+        stores = self.stores
+        preset = record.document["preset"]
+        numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
+        draft = Draft(
+            action=first.ACTION,
+            records=record.records(numbers),
+            payload=first.payload_of(record),
+            who=record.id("technical operator"),
+            id=record.id("founding"),
+        )
+        stores.intents.perform(draft).require_created("the bank was not founded: its first frame was refused")
+
+    def _catch_up(self) -> None:
+        resumed = self.stores.intents.resume()
+        if resumed.done or resumed.lapsed:
+            self.findings.append(
+                f"{resumed.done + resumed.lapsed} interrupted actions were finished: {resumed.done} done, "
+                f"{resumed.lapsed} lapsed"
+            )
+        self.proposals.settle()
+        self.keys.resume()
+        try:
+            self.personal.finish_shreds()
+            self.personal_keys.complete_backup()
+        except UnavailableError as error:
+            self.findings.append(f"the backup of the per-person keys is not complete: {error.message}")
+        self.stores.jobs.take_over()
+        self.run_due()
+
+    def run_due(self) -> int:
+        """Run the jobs that are due; return how many runs succeeded. Failing jobs are added to `findings`."""
+        done = self.stores.jobs.run_due()
+        for job in self.stores.jobs.failing():
+            self.findings.append(f"the job {job.name} {job.key} failed {job.attempts} times: {job.error}")
+        return done
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether the bank has a clock of its own."""
+        return isinstance(self.stores.clock, RehearsalClock)
+
+    def set_clock(self, ns: int) -> None:
+        """Set the clock of a rehearsal to a later time, end holds whose time has come, and run the jobs that are due.
+
+        Raises UsageError for an earlier time, and for a bank that is no rehearsal.
+        """
+        clock = self.stores.clock
+        if not isinstance(clock, RehearsalClock):
+            raise UsageError(
+                f"{self.folder.path} is no rehearsal: it has the machine's clock",
+                hint="a bank gets a clock of its own by `sycee init --rehearsal-from`",
+            )
+        clock.set(ns)
+        self.stores.ledger.tick()
+        self.run_due()
+
+    def signers(self, *keys: SigningKey) -> list[Signer]:
+        """Return the signer of each key: the person who has it by a role of the ledger, or the account with this key.
+
+        Raises UsageError for a key of neither.
+        """
+        with self.stores.ledger.sequencer.reading() as state:
+            now_ns = max(read_ns(self.stores.clock), state.now_ns)
+            grants = [grant for grant in state.grants.values() if grant.counts(now_ns)]
+        persons = {(int(grant.flags), grant.key): grant.person for grant in grants}
+        made = []
+        for key in keys:
+            person = persons.get((key.public.flags, key.public.key))
+            if person is None:
+                raise UsageError(
+                    f"no person has the key {key.public} in a role now",
+                    hint="`sycee officer list` shows the roles; name the file of the private key of one of them",
+                )
+            made.append(Signer(person, key))
+        return made
+
+    def check(self) -> list[str]:
+        """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
+        return disagreements(self.stores, self.services())
+
+    def close(self) -> None:
+        """Close the ledger, the database and the key files."""
+        self.personal_keys.close()
+        self.stores.engine.dispose()
+        self.stores.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _settings(place: DataFolder, founding: Founding) -> dict[str, str]:
+    """Return what `sycee.toml` says after the founding."""
+
+    def inside(path: Path | str) -> str:
+        return os.path.relpath(path, place.path)
+
+    def definition(text: str) -> str:
+        return inside(text) if settings.is_path(text) else text
+
+    return {
+        "currency": founding.currency,
+        "zone": founding.zone,
+        "preset": definition(founding.preset),
+        "retention": definition(founding.retention),
+        "master_key": inside(founding.master_key),
+        "key_backup": inside(founding.key_backup),
+        **founding.settings,
+        "rehearsal": "false" if founding.rehearsal_from_ns is None else "true",
+    }

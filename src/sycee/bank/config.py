@@ -1,0 +1,223 @@
+"""Settings of a bank, each from the first source that has it: an option, the environment, `sycee.toml`, a default.
+
+No setting is a secret: keys are files, and their paths are settings. A relative path in `sycee.toml` counts from the
+data folder; a path in an option or in the environment counts from the folder in which the command runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import make_url
+
+from sycee.bank.folder import DataFolder
+from sycee.core import documents, money, typos
+from sycee.core.errors import UsageError
+from sycee.core.money import Currency
+from sycee.core.output_files import write_file
+from sycee.sequencer.time_zones import zone_info
+
+DEFAULT: Final = "default"
+OPTION: Final = "option"
+PREFIX: Final = "SYCEE_"  # of environment variables
+
+_TIME: Final = re.compile(r"([01]\d|2[0-4]):[0-5]\d")
+_PROPOSAL_HOURS: Final = re.compile(r"[1-9]|[1-6]\d|7[0-2]")
+_PHONE_PREFIX: Final = re.compile(r"(\+[1-9]\d{0,3})?")
+_COUNTRY: Final = re.compile(r"([A-Z]{2})?")
+_BOOLEAN: Final = re.compile(r"true|false")
+_ANY: Final = re.compile(r".*")
+_SOMETHING: Final = re.compile(r".+")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `default` None: required. `form`: of its text; `right` describes it."""
+
+    default: str | None
+    meaning: str
+    form: re.Pattern[str] = _ANY
+    right: str = "a text"
+
+
+SETTINGS: Final[dict[str, Setting]] = {
+    "currency": Setting(None, "the currency of all money, by its ISO 4217 code", _SOMETHING, "a code such as CNY"),
+    "zone": Setting(None, "the time zone whose midnight ends a day", _SOMETHING, "a name such as Asia/Shanghai"),
+    "preset": Setting(None, "the wallet classes and their limits", _SOMETHING, "a name such as ecny-2021"),
+    "database": Setting("", "the SQL database: a file or a PostgreSQL URL; empty for `sycee.db` in the data folder"),
+    "master_key": Setting(None, "the file of the master key of personal data", _SOMETHING, "a path"),
+    "key_store": Setting("people.keys", "the file of the per-person secrets", _SOMETHING, "a path"),
+    "key_backup": Setting(None, "the folder with the backup of the per-person secrets", _SOMETHING, "a path"),
+    "retention": Setting(None, "the rules for how long personal data is kept", _SOMETHING, "a name such as eu-2015"),
+    "calendar": Setting("weekends", "the calendar of business days", _SOMETHING, "a name such as weekends"),
+    "cutoff": Setting("23:00", "the local time at which the business day ends", _TIME, "a time such as 23:00"),
+    "compliance": Setting(
+        "true", "whether wallets need an operator that compliance admitted", _BOOLEAN, "true or false"
+    ),
+    "proposal_hours": Setting("8", "hours in which a proposal must be signed", _PROPOSAL_HOURS, "1 to 72"),
+    "phone_prefix": Setting("", "country prefix of phones without one", _PHONE_PREFIX, "a prefix such as +86"),
+    "qr_domain": Setting("org.sycee", "reverse domain in QR codes", _SOMETHING, "a reverse domain such as org.sycee"),
+    "country": Setting("", "ISO 3166 code of the country in QR codes", _COUNTRY, "two capital letters"),
+    "city": Setting("", "city of merchants in QR codes"),
+    "rehearsal": Setting("false", "whether the bank has a clock of its own", _BOOLEAN, "true or false"),
+}
+FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal"})  # never changed after the founding
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The text of a setting, and its source: "option", "SYCEE_…", the path of the file, or "default"."""
+
+    text: str
+    source: str
+
+
+class Config:
+    """The settings of one data folder."""
+
+    def __init__(self, folder: DataFolder, values: Mapping[str, Value]) -> None:
+        self.folder = folder
+        self.values = dict(values)
+
+    @classmethod
+    def planned(cls, folder: DataFolder, texts: Mapping[str, str]) -> Config:
+        """Return the settings that `write` will store. Raises UsageError for a wrong name or value."""
+        _check_names(texts, "there is no setting")
+        values = {name: Value(each.default, DEFAULT) for name, each in SETTINGS.items() if each.default is not None}
+        for name, text in texts.items():
+            check(name, text, name)
+            values[name] = Value(text, str(folder.settings))
+        return cls(folder, values)
+
+    @classmethod
+    def load(
+        cls, folder: DataFolder, options: Mapping[str, str] | None = None, environment: Mapping[str, str] = os.environ
+    ) -> Config:
+        """Return the settings of a bank.
+
+        Raises UsageError for a folder without a bank, an unknown setting, and a value that a setting cannot have; an
+        error in the file names its line.
+        """
+        folder.require_bank()
+        options = options or {}
+        _check_names(options, "there is no setting")
+        named = {each: each.removeprefix(PREFIX).lower() for each in environment if each.startswith(PREFIX)}
+        _check_names(named.values(), f"the environment variable {PREFIX}… names no setting:")
+        table = documents.read(folder.settings)
+        values: dict[str, Value] = {}
+        for name, setting in SETTINGS.items():
+            variable = PREFIX + name.upper()
+            stored = _stored(table, name, setting)
+            if name in options and name not in FIXED:
+                values[name] = Value(options[name], OPTION)
+            elif variable in environment and name not in FIXED:
+                values[name] = Value(environment[variable], variable)
+            elif stored is not None:
+                values[name] = Value(stored, str(folder.settings))
+            elif setting.default is not None:
+                values[name] = Value(setting.default, DEFAULT)
+            else:
+                raise table.error(None, f"the setting {name} is missing", right=f'add {name} = "…": {setting.right}')
+            check(name, values[name].text, f"{name} from {values[name].source}")
+        table.finish()
+        return cls(folder, values)
+
+    def text(self, name: str) -> str:
+        """Return the text of a setting."""
+        return self.values[name].text
+
+    def flag(self, name: str) -> bool:
+        """Return whether a setting is true."""
+        return self.text(name) == "true"
+
+    def path(self, name: str) -> Path:
+        """Return the path that a setting names."""
+        value = self.values[name]
+        from_folder = value.source == DEFAULT or value.source == str(self.folder.settings)
+        return Path(os.path.normpath(self.folder.path / value.text)) if from_folder else Path(value.text)
+
+    def shown(self, name: str) -> str:
+        """Return a setting for people: its text, the default location of the database, and no password."""
+        if name != "database":
+            return self.text(name)
+        if "://" not in self.text(name):
+            return self.database
+        return make_url(self.text(name)).render_as_string(hide_password=True)
+
+    def definition(self, name: str) -> Path | str:
+        """Return the path of a TOML file that a setting names, or the name of a shipped definition."""
+        return self.path(name) if is_path(self.text(name)) else self.text(name)
+
+    @property
+    def currency(self) -> Currency:
+        """The currency of all money."""
+        return money.currency(self.text("currency"))
+
+    @property
+    def database(self) -> str:
+        """The location of the database, for `sycee.database.engines.engine`."""
+        text = self.text("database")
+        if not text:
+            return str(self.folder.database)
+        return text if "://" in text else str(self.path("database"))
+
+    @property
+    def proposal_hours(self) -> int:
+        """Hours in which a proposal must be signed."""
+        return int(self.text("proposal_hours"))
+
+
+def is_path(text: str) -> bool:
+    """Return whether a text names a file, as `sycee.data.file` decides, rather than a shipped definition."""
+    return "/" in text or text.endswith(".toml")
+
+
+def check(name: str, text: str, what: str) -> None:
+    """Raise UsageError unless a setting can have this text."""
+    setting = SETTINGS[name]
+    if not setting.form.fullmatch(text) or (name == "cutoff" and text > "24:00"):
+        raise UsageError(f"{what}: {text!r} is not {setting.right}", hint=f"{name}: {setting.meaning}")
+    if name == "currency":
+        money.currency(text)
+    if name == "zone":
+        zone_info(text)
+
+
+def write(folder: DataFolder, values: Mapping[str, str]) -> None:
+    """Write `sycee.toml` with these settings, of `Config.planned`, durably and at once."""
+    lines = ["# Settings of this bank: docs/reference/data-folder.md. No secret belongs in this file.\n"]
+    for name, setting in SETTINGS.items():
+        if name not in values:
+            continue
+        text = values[name]
+        bare = setting.form in (_BOOLEAN, _PROPOSAL_HOURS)
+        lines.append(f"{name} = {text if bare else _quoted(text)}\n")
+    write_file(folder.settings, "".join(lines).encode())
+
+
+def _stored(table: documents.Table, name: str, setting: Setting) -> str | None:
+    table.offer(name)
+    if name not in table:
+        return None
+    if setting.form is _BOOLEAN:
+        return "true" if table.boolean(name) else "false"
+    if setting.form is _PROPOSAL_HOURS:
+        return str(table.integer(name, least=1, most=72))
+    return table.text(name)
+
+
+def _check_names(names: Iterable[str], problem: str) -> None:
+    for name in names:
+        if name not in SETTINGS:
+            hint = typos.hint(name, SETTINGS, f"settings are {', '.join(SETTINGS)}")
+            raise UsageError(f"{problem} {name}", hint=hint)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

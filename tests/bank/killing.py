@@ -1,0 +1,133 @@
+"""Kill an action at its boundaries: the next start finishes it, and the same call again changes nothing further.
+
+Boundaries are the begins and commits of all databases, each submission to the ledger, and each rename. The action runs
+in another process, which kills itself; the bank is then opened, compared with its ledger, and the action is called
+again with the same ids.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tests.bank import world
+
+from sycee.bank.bank import Bank
+from sycee.sequencer.sequencer import Sequencer
+
+Act = Callable[[Bank], None]
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+class Steps:
+    """Counts boundaries, and kills the process at the one of number `kill_at`; 0: never."""
+
+    def __init__(self, kill_at: int = 0, *, statements: bool = False) -> None:
+        self.count = 0
+        self._kill_at = kill_at
+        self._statements = statements
+
+    def step(self, *_: Any) -> None:
+        self.count += 1
+        if self.count == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(self) -> None:
+        """Count the boundaries of this process from now on. With `statements`, each SQL statement is one, too."""
+        for name in ("begin", "commit", "before_cursor_execute") if self._statements else ("begin", "commit"):
+            event.listen(Engine, name, self.step)
+        Sequencer.submit = self._around(Sequencer.submit)  # type: ignore[method-assign]
+        for function in ("replace", "link"):
+            setattr(os, function, self._around(getattr(os, function)))
+
+    def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def stepping(*arguments: Any, **named: Any) -> Any:
+            self.step()
+            result = function(*arguments, **named)
+            self.step()
+            return result
+
+        return stepping
+
+
+def check_kills(
+    where: str,
+    folder: Path,
+    prepare: Act,
+    act: Act,
+    *,
+    expect: Act,
+    every: bool = False,
+    statements: bool = False,
+) -> int:
+    """Kill `act` at sampled boundaries (three on SQLite, one on PostgreSQL) or at `every` one; return their number.
+
+    The three functions are at the top of a module, so that another process finds them. `act` uses fixed ids, so that a
+    second call repeats the first. `expect` asserts what is true after it, however often it was called.
+    """
+    with world.bank(where, folder / "prepared") as bank:
+        prepare(bank)
+        database = bank.config.database
+    prepared = world.Copies(folder / "prepared", database if "://" in database else "")
+    count = _count(prepared, folder / "counted", act, expect, statements)
+    assert count >= 4, f"the action has {count} boundaries: nothing was watched"
+    for number in range(1, count + 1) if every else sampled(count, "://" in where):
+        place = folder / f"killed-{number}"
+        options = prepared.copy(place)
+        arguments = (place / "bank", options, act, number, statements)
+        process = _PROCESSES.Process(target=_killed, args=arguments)
+        process.start()
+        process.join(timeout=120)
+        assert process.exitcode in (0, -signal.SIGKILL), f"boundary {number}: exit code {process.exitcode}"
+        with Bank.open(place / "bank", options=options) as bank:
+            assert bank.check() == [], f"after a kill at boundary {number} of {count}"
+            act(bank)
+            expect(bank)
+            assert bank.check() == [], f"after the second call, killed at boundary {number} of {count}"
+    return count
+
+
+def sampled(count: int, is_postgresql: bool) -> Sequence[int]:
+    """The boundaries to try: in the middle, and on SQLite also near the start and the end."""
+    middle = count // 2 + 1
+    return [middle] if is_postgresql else sorted({2, middle, count})
+
+
+def _count(prepared: world.Copies, place: Path, act: Act, expect: Act, statements: bool) -> int:
+    options = prepared.copy(place)
+    process_steps = _PROCESSES.Queue()
+    process = _PROCESSES.Process(target=_counted, args=(place / "bank", options, act, process_steps, statements))
+    process.start()
+    count: int = process_steps.get(timeout=120)
+    process.join(timeout=120)
+    assert process.exitcode == 0
+    with Bank.open(place / "bank", options=options) as bank:
+        expect(bank)
+        assert bank.check() == []
+        act(bank)
+        expect(bank)
+    return count
+
+
+def _counted(folder: Path, options: Mapping[str, str], act: Act, counts: Any, statements: bool) -> None:
+    steps = Steps(statements=statements)
+    with Bank.open(folder, options=options) as bank:
+        steps.watch()
+        act(bank)
+        counts.put(steps.count)
+
+
+def _killed(folder: Path, options: Mapping[str, str], act: Act, number: int, statements: bool) -> None:
+    with Bank.open(folder, options=options) as bank:
+        Steps(number, statements=statements).watch()
+        act(bank)

@@ -1,0 +1,118 @@
+"""Each setting comes from the first source that has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sycee.bank import config
+from sycee.bank.config import SETTINGS, Config
+from sycee.bank.folder import DataFolder
+from sycee.core.documents import DocumentError
+from sycee.core.errors import UsageError
+
+pytestmark = pytest.mark.fast
+
+TEXT = """currency = "CNY"
+zone = "Asia/Shanghai"
+preset = "ecny-2021"
+retention = "eu-2015"
+master_key = "../master.key"
+key_backup = "../backup"
+proposal_hours = 12
+compliance = false
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    made = DataFolder(tmp_path / "bank")
+    made.path.mkdir()
+    made.settings.write_text(TEXT)
+    return made
+
+
+def test_an_option_wins_over_the_environment_over_the_file_over_the_default(folder: DataFolder) -> None:
+    def cutoff(options: dict[str, str], environment: dict[str, str]) -> tuple[str, str]:
+        value = Config.load(folder, options, environment).values["cutoff"]
+        return value.text, value.source
+
+    assert cutoff({}, {}) == ("23:00", "default")
+    folder.settings.write_text(TEXT + 'cutoff = "22:00"\n')
+    assert cutoff({}, {}) == ("22:00", str(folder.settings))
+    assert cutoff({}, {"SYCEE_CUTOFF": "21:00"}) == ("21:00", "SYCEE_CUTOFF")
+    assert cutoff({"cutoff": "20:00"}, {"SYCEE_CUTOFF": "21:00"}) == ("20:00", "option")
+
+
+def test_types_and_paths(folder: DataFolder) -> None:
+    loaded = Config.load(folder, {}, {"SYCEE_KEY_BACKUP": "elsewhere"})
+    assert (loaded.currency.code, loaded.proposal_hours, loaded.flag("compliance")) == ("CNY", 12, False)
+    assert loaded.path("master_key") == folder.path.parent / "master.key"
+    assert loaded.path("key_store") == folder.people_keys
+    assert loaded.path("key_backup") == Path("elsewhere")
+    assert loaded.database == str(folder.database)
+    assert loaded.definition("preset") == "ecny-2021"
+    folder.settings.write_text(TEXT.replace('"ecny-2021"', '"../own.toml"'))
+    assert Config.load(folder, {}, {}).definition("preset") == folder.path.parent / "own.toml"
+
+
+def test_what_was_founded_is_never_changed(folder: DataFolder) -> None:
+    loaded = Config.load(folder, {"currency": "EUR"}, {"SYCEE_ZONE": "Europe/Berlin"})
+    assert (loaded.text("currency"), loaded.text("zone")) == ("CNY", "Asia/Shanghai")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("cutof = 1\n", "cutof: unknown key, found 1"),
+        ("cutoff = 22\n", "cutoff: found 22"),
+        ('cutoff = "25:00"\n', "'25:00' is not a time such as 23:00"),
+        ('cutoff = "24:30"\n', "'24:30' is not a time"),
+        ('country = "china"\n', "'china' is not two capital letters"),
+        ('phone_prefix = "86"\n', "'86' is not a prefix"),
+        ("rehearsal = 1\n", "rehearsal: found 1"),
+    ],
+)
+def test_an_error_names_the_setting(folder: DataFolder, changed: str, message: str) -> None:
+    folder.settings.write_text(TEXT + changed)
+    with pytest.raises(UsageError) as caught:
+        Config.load(folder, {}, {})
+    assert message in caught.value.message
+    assert str(folder.settings) in caught.value.message
+
+
+def test_a_missing_setting_is_named(folder: DataFolder) -> None:
+    folder.settings.write_text(TEXT.replace('zone = "Asia/Shanghai"\n', ""))
+    with pytest.raises(DocumentError, match="the setting zone is missing"):
+        Config.load(folder, {}, {})
+
+
+def test_unknown_names_are_refused(folder: DataFolder) -> None:
+    with pytest.raises(UsageError, match="there is no setting cutof") as caught:
+        Config.load(folder, {"cutof": "22:00"}, {})
+    assert caught.value.hint == 'did you mean "cutoff"?'
+    with pytest.raises(UsageError, match=r"the environment variable SYCEE_… names no setting: cutof"):
+        Config.load(folder, {}, {"SYCEE_CUTOF": "22:00"})
+
+
+def test_what_is_written_is_read(folder: DataFolder) -> None:
+    texts = {name: value.text for name, value in Config.load(folder, {}, {}).values.items()}
+    texts |= {"city": 'a "quoted" \\ city', "rehearsal": "true"}
+    config.write(folder, {name: text for name, text in texts.items() if text})
+    assert {name: value.text for name, value in Config.load(folder, {}, {}).values.items()} == texts
+    assert set(texts) == set(SETTINGS)
+
+
+def test_a_password_is_not_shown(folder: DataFolder) -> None:
+    loaded = Config.load(folder, {"database": "postgresql://sycee:secret@host/bank"}, {})
+    assert loaded.shown("database") == "postgresql://sycee:***@host/bank"
+    assert loaded.database == "postgresql://sycee:secret@host/bank"
+
+
+def test_a_folder_without_a_bank(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no bank"):
+        Config.load(DataFolder(tmp_path), {}, {})
+    (tmp_path / "founding.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"the founding of the bank in .* is not finished"):
+        Config.load(DataFolder(tmp_path), {}, {})

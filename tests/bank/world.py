@@ -1,0 +1,114 @@
+"""A bank for tests: two officers, the reserve desk, a witness, and operators, with keys that every test can derive.
+
+`bank` opens a fresh copy of a bank that is founded once per process and kind of database.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from sycee.bank.bank import Bank
+from sycee.bank.founding import Founding, FoundingRecord
+from sycee.core.keys import SigningKey
+from sycee.sequencer.embedded import Signer
+
+SECOND_NS = 10**9
+HOUR_NS = 3_600 * SECOND_NS
+DAY_NS = 24 * HOUR_NS
+START_NS = 1_793_577_600 * SECOND_NS  # 2026-11-02T08:00 in Shanghai
+ZONE = "Asia/Shanghai"
+
+ANN, BOB, DESK, WITNESS, NORTH, SOUTH, *OTHERS = (SigningKey.derive(bytes([number]) * 32) for number in range(1, 20))
+
+_NUMBERS = itertools.count(1)
+
+
+def founding(folder: Path, settings: Mapping[str, str] | None = None) -> Founding:
+    """What the bank in `folder` / "bank" is founded with."""
+    return Founding(
+        currency="CNY",
+        zone=ZONE,
+        preset="ecny-2021",
+        retention="eu-2015",
+        officers=(ANN.public, BOB.public),
+        desk=DESK.public,
+        witness=WITNESS.public,
+        master_key=folder / "master.key",
+        key_backup=folder / "people-backup",
+        rehearsal_from_ns=START_NS,
+        settings={"compliance": "false"} | dict(settings or {}),
+    )
+
+
+class Copies:
+    """A closed bank, of which fresh copies can be opened. `where` is the location of its database."""
+
+    def __init__(self, folder: Path, where: str) -> None:
+        self.folder = folder
+        self.where = where
+
+    def copy(self, folder: Path) -> dict[str, str]:
+        """Copy the bank with its keys into a new folder; return the options with which `folder` / "bank" is opened."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return {"database": copied_database(self.where)} if "://" in self.where else {}
+
+
+def copied_database(where: str) -> str:
+    """The URL of a new PostgreSQL database with the content of another, which nobody has open."""
+    url = make_url(where)
+    name = f"copy_{url.database}_{next(_NUMBERS)}"
+    with psycopg.connect(_maintenance(where), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {url.database}".encode())
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+def _maintenance(where: str) -> str:
+    return make_url(where).set(database="postgres").render_as_string(hide_password=False)
+
+
+@cache
+def founded(server: str) -> Copies:
+    """A bank that is founded and closed. `server`: "" for SQLite, or the URL of a PostgreSQL database to use."""
+    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
+    where = server
+    if server:
+        name = f"founded_{next(_NUMBERS)}"
+        with psycopg.connect(_maintenance(server), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        where = make_url(server).set(database=name).render_as_string(hide_password=False)
+    settings = {"database": where} if where else {}
+    Bank.create(folder / "bank", founding(folder, settings)).close()
+    return Copies(folder, where)
+
+
+@contextmanager
+def bank(where: str, folder: Path) -> Iterator[Bank]:
+    """A fresh bank in `folder` / "bank". `where`: as the fixture; SQLite is in the data folder in any case."""
+    server = make_url(where).set(database="postgres").render_as_string(hide_password=False) if "://" in where else ""
+    options = founded(server).copy(folder)
+    with Bank.open(folder / "bank", options=options) as made:
+        yield made
+
+
+def record(made: Bank) -> FoundingRecord:
+    """The founding, which knows the ids of the first persons and accounts."""
+    return FoundingRecord.load(made.folder)
+
+
+def technical(made: Bank) -> SigningKey:
+    """The key of operator 0, which is on the bank's machine."""
+    return record(made).technical_key()
+
+
+def officers(made: Bank) -> list[Signer]:
+    """Both officers as signers."""
+    return made.signers(ANN, BOB)
