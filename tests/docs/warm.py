@@ -22,7 +22,15 @@ from typing import NoReturn
 from sycee import cli
 
 # What commands import late.
-ALSO = ("alembic", "duckdb", "sqlalchemy", "sycee.archive.check", "sycee.sandbox.pilot", "sycee.testing.simulator")
+ALSO = (
+    "alembic",
+    "duckdb",
+    "sqlalchemy",
+    "sycee.archive.check",
+    "sycee.bank.bank",
+    "sycee.sandbox.pilot",
+    "sycee.testing.simulator",
+)
 CALLER = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
