@@ -7,6 +7,7 @@ import pytest
 from sycee.core.errors import UsageError
 from sycee.identity import duties
 from sycee.identity.duties import ACTIONS, APART, Duty
+from tools import duties_page
 
 pytestmark = pytest.mark.fast
 
@@ -45,9 +46,24 @@ def test_duties_apart() -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(UsageError, match="there is no action 'mnt'") as caught:
+    with pytest.raises(UsageError, match=r"there is no action 'mnt'") as caught:
         duties.may([Duty.OFFICER], "mnt")
     assert caught.value.hint == 'did you mean "mint"?'
-    with pytest.raises(UsageError, match="'boss' is not a duty"):
+    with pytest.raises(UsageError, match=r"'boss' is not a duty"):
         duties.parse("boss")
     assert duties.parse(" Officer ") is Duty.OFFICER
+
+
+def test_every_cell_of_the_page() -> None:
+    """The page is made from the tables, and each cell is what `may` and `may_check` return."""
+    text = duties_page.PAGE.read_text(encoding="utf-8")
+    assert text == duties_page.made(), f"run {duties_page.COMMAND}"
+    head, _, *rows = [line.strip("|").split("|") for line in text.split("## Actions")[1].splitlines() if "|" in line]
+    columns = [name.strip() for name in head]
+    assert columns[2:-3] == [duty.value for duty in Duty]
+    assert [row[0].strip(" `") for row in rows] == list(ACTIONS)
+    for row in rows:
+        action = row[0].strip(" `")
+        for duty, shown in zip(Duty, row[2:-3], strict=True):
+            assert ("R" in shown) is duties.may([duty], action)
+            assert ("C" in shown) is duties.may_check([duty], action)

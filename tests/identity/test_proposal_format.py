@@ -141,10 +141,10 @@ def test_a_changed_signature_file(name: str, value: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ProposalSignature.parse(text, "signed.json")
     missing = edited(text, lambda document: document.pop("key"))
-    with pytest.raises(UsageError, match="key is missing or unknown"):
+    with pytest.raises(UsageError, match=r"key is missing or unknown"):
         ProposalSignature.parse(missing, "signed.json")
 
 
 def test_an_envelope_is_required_for_records() -> None:
-    with pytest.raises(UsageError, match="no envelope"):
+    with pytest.raises(UsageError, match=r"no envelope"):
         proposal_format.envelope_of(replace(sign(proposal(), 9, KEYS["p256"]), envelope=b""))

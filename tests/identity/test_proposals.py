@@ -80,7 +80,7 @@ def test_a_refused_proposal_has_the_code(bank: World) -> None:
     assert (stored.state, stored.reason) == ("refused", "EXCEEDS_BALANCE")
     assert bank.actions["mint"].done_ids == [one.id]
     assert bank.check() == []
-    with pytest.raises(UsageError, match="is refused: EXCEEDS_BALANCE"):
+    with pytest.raises(UsageError, match=r"is refused: EXCEEDS_BALANCE"):
         bank.proposals.add_signature(sign(one, EVE, KEYS[EVE]))
 
 
@@ -102,18 +102,18 @@ def test_a_proposal_without_records_has_two_approvals(bank: World) -> None:
 
 def test_withdrawing(bank: World) -> None:
     one, two, three = (bank.mint(maker=NORTH) for _ in range(3))
-    with pytest.raises(UsageError, match="may not withdraw"):
+    with pytest.raises(UsageError, match=r"may not withdraw"):
         bank.proposals.withdraw(one.id, by=SOUTH)
     bank.proposals.withdraw(one.id, by=NORTH)
     bank.proposals.withdraw(two.id, by=EVE)
     assert {stored.id for stored in bank.proposals.list("withdrawn")} == {one.id, two.id}
     assert [stored.id for stored in bank.proposals.list("open")] == [three.id]
     assert bank.actions["mint"].lapsed_ids == [one.id, two.id]
-    with pytest.raises(UsageError, match="is withdrawn"):
+    with pytest.raises(UsageError, match=r"is withdrawn"):
         bank.proposals.add_signature(sign(one, ANN, KEYS[ANN]))
-    with pytest.raises(UsageError, match="is withdrawn"):
+    with pytest.raises(UsageError, match=r"is withdrawn"):
         bank.proposals.withdraw(one.id, by=NORTH)
-    with pytest.raises(UsageError, match="is withdrawn"):
+    with pytest.raises(UsageError, match=r"is withdrawn"):
         bank.proposals.submit(one.id)
 
 
@@ -138,16 +138,16 @@ def test_what_cannot_be_proposed(small: World) -> None:
         given = small.issue() if records is None else records
         small.proposals.propose(action, given, effect or {}, maker=ANN, **others)  # type: ignore[arg-type]
 
-    with pytest.raises(UsageError, match="there is no action 'print'"):
+    with pytest.raises(UsageError, match=r"there is no action 'print'"):
         propose("print")
-    with pytest.raises(UsageError, match="needs no proposal"):
+    with pytest.raises(UsageError, match=r"needs no proposal"):
         propose("day.close")
-    with pytest.raises(UsageError, match="up to 72 hours"):
+    with pytest.raises(UsageError, match=r"up to 72 hours"):
         propose(valid_ns=73 * HOUR_NS)
-    with pytest.raises(UsageError, match="personal data"):
+    with pytest.raises(UsageError, match=r"personal data"):
         propose(effect={"phone": "+1"})
-    with pytest.raises(UsageError, match="accounts do not sign proposals"):
+    with pytest.raises(UsageError, match=r"accounts do not sign proposals"):
         propose(records=operations.transfer(small.new_id(), debit=108, credit=109, amount=1))
-    with pytest.raises(UsageError, match="there is no proposal"):
+    with pytest.raises(UsageError, match=r"there is no proposal"):
         small.proposals.get(5)
     assert small.proposals.list() == []

@@ -31,7 +31,7 @@ def test_checks_and_signatures_are_only_added(where: str) -> None:
         for table, row in ((tables.SIGNATURES, signature), (tables.CHECKS, check)):
             write(engine, lambda connection, at=table, new=row: connection.execute(at.insert().values(new)))
             for statement in (table.update().values(at_ns=4), table.delete()):
-                with pytest.raises(IntegrityError, match="append-only"):
+                with pytest.raises(IntegrityError, match=r"append-only"):
                     write(engine, lambda connection, said=statement: connection.execute(said))
 
 

@@ -21,7 +21,7 @@ from sycee.database.stores import Stores
 from sycee.identity import duties
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institutions
-from sycee.identity.people import HeldDuty, People
+from sycee.identity.people import HeldDuty, People, article
 from sycee.identity.proposal_format import VALID_NS, Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import MERCHANT
@@ -136,7 +136,7 @@ class Appointments:
             raise UsageError(f"the duty {duty.value} is of an institution", hint="name the institution")
         found = self._institutions.require_approved(institution)
         if (found.kind == MERCHANT) is not (duty is Duty.MERCHANT):
-            raise UsageError(f"{found.name} is a {found.kind}, and the duty is {duty.value}")
+            raise UsageError(f"{found.name} is {article(found.kind)}, and the duty is {duty.value}")
         if found.operator is None:
             raise UsageError(f"{found.name} has no operator number yet", hint="it joins first: `sycee operator add`")
         return found.operator

@@ -22,7 +22,7 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
-from sycee.identity.people import People, listed
+from sycee.identity.people import People, article, listed
 from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import (
@@ -147,7 +147,9 @@ class Institutions:
                 return
             chosen = (INSTITUTIONS.c.kind == kind) & (INSTITUTIONS.c.name == name)
             if connection.scalar(sqlalchemy.select(INSTITUTIONS.c.id).where(chosen)) is not None:
-                raise UsageError(f"there is a {kind} named {name!r} already", hint="give a name that tells them apart")
+                raise UsageError(
+                    f"there is {article(kind)} named {name!r} already", hint="give a name that tells them apart"
+                )
             connection.execute(INSTITUTIONS.insert().values(row))
             for person, share_ppm in (owners or {}).items():
                 self._people.add(connection, person=person)
@@ -174,7 +176,9 @@ class Institutions:
         """
         found = self.get(institution)
         if kind not in found.checks_needed:
-            raise UsageError(f"a {found.kind} has no check {kind!r}", hint=f"checks: {_listed(found.checks_needed)}")
+            raise UsageError(
+                f"{article(found.kind)} has no check {kind!r}", hint=f"checks: {_listed(found.checks_needed)}"
+            )
         if outcome not in (PASSED, FAILED):
             raise UsageError(f"{outcome!r} is not the outcome of a check", hint=f"use {PASSED} or {FAILED}")
         settlement = self.settlement_of(institution)
@@ -378,7 +382,7 @@ class Institutions:
     def _require_merchant(self, merchant: int, by: int) -> Institution:
         found = self.get(merchant)
         if found.kind != MERCHANT:
-            raise UsageError(f"{found.name} is a {found.kind}, not a merchant")
+            raise UsageError(f"{found.name} is {article(found.kind)}, not a merchant")
         self._people.require(by, "merchant.outlet", operator=found.operator, institution=merchant)
         return found
 

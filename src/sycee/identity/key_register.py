@@ -79,12 +79,7 @@ class KeyRegister:
         newest = self._newest(account)
         if newest is not None and newest.state == SETTING and newest.public_key == str(key):
             return self.lift(account, signers=signers, who=who)
-        epoch = found.key_epoch + 1
-        if not key.verifies(proof, proof_message(self._stores.ledger.ledger_id, account, epoch, key)):
-            raise UsageError(
-                f"the proof is not a signature of {key} for account {ids.format(account)}, key epoch {epoch}",
-                hint="the owner of the new key signs the proof with it: `sycee key prove`",
-            )
+        epoch = self.require_possession(account, key, proof)
         self._check_block(found, newest)
         change = np.concatenate(
             [
@@ -142,9 +137,29 @@ class KeyRegister:
             Draft(LIFT, record, payload, who=who, envelopes=self._signed(record, signers))
         )
 
-    def opened(self, connection: Connection, account: int, key: PublicKey, *, intent: int) -> None:
-        """Store the first key of an account that was opened with one, in the caller's transaction."""
-        _store(connection, account, 1, str(key), "opening", read_ns(self._stores.clock), intent, SET, None)
+    def require_possession(self, account: int, key: PublicKey, proof: bytes) -> int:
+        """Return the account's next key epoch. Raises UsageError unless `proof` is the key's signature for it."""
+        epoch = self._stores.ledger.account(account).key_epoch + 1
+        if not key.verifies(proof, proof_message(self._stores.ledger.ledger_id, account, epoch, key)):
+            raise UsageError(
+                f"the proof is not a signature of {key} for account {ids.format(account)}, key epoch {epoch}",
+                hint="the owner of the new key signs the proof with it: `sycee key prove`",
+            )
+        return epoch
+
+    def record(
+        self, connection: Connection, account: int, key: PublicKey | None, *, epoch: int, reason: str, intent: int
+    ) -> None:
+        """Store a key that another action's records set, in the caller's transaction; None for no key.
+
+        Repeating the call changes nothing.
+        """
+        shown = "" if key is None else str(key)
+        _store(connection, account, epoch, shown, reason, read_ns(self._stores.clock), intent, SET, None)
+
+    def forget(self, connection: Connection, account: int, *, epoch: int) -> None:
+        """Take a stored key back, in the caller's transaction, because a restore took back the records that set it."""
+        _forget(connection, account, epoch)
 
     def is_custodial(self, account: int) -> bool:
         """Return whether an account has no key of its own, so that its operator signs for it."""
@@ -247,12 +262,7 @@ class _Change:
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Take the key back, if a restore takes the change back."""
-        account, epoch = ids.parse(intent.payload["account"]), intent.payload["epoch"]
-        chosen = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch)
-        removed = connection.execute(KEYS.delete().where(chosen)).rowcount
-        if removed:
-            earlier = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch - 1)
-            connection.execute(KEYS.update().where(earlier).values(until_ns=None))
+        _forget(connection, ids.parse(intent.payload["account"]), intent.payload["epoch"])
 
 
 class _Lift:
@@ -294,3 +304,10 @@ def _store(
     connection.execute(KEYS.update().where(earlier).values(until_ns=at_ns))
     values = {"subject": account, "epoch": epoch, "public_key": key, "from_ns": at_ns, "reason": reason}
     connection.execute(KEYS.insert().values(**values, state=state, intent=intent, lift=lift))
+
+
+def _forget(connection: Connection, account: int, epoch: int) -> None:
+    chosen = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch)
+    if connection.execute(KEYS.delete().where(chosen)).rowcount:
+        earlier = (KEYS.c.subject == account) & (KEYS.c.epoch == epoch - 1)
+        connection.execute(KEYS.update().where(earlier).values(until_ns=None))

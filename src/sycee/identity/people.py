@@ -21,7 +21,7 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity import duties
 from sycee.identity.duties import ActionRule, Duty
-from sycee.identity.tables import ACTIVE, DUTIES, INSTITUTIONS, KEYS, OPERATOR, PERSONS, SET
+from sycee.identity.tables import ACTIVE, DUTIES, INSTITUTIONS, KEYS, OPERATOR, PERSONS, SET, SHREDDED
 from sycee.ledger.layout import Role
 from sycee.ledger.models import Grant
 from sycee.ledger.state import LedgerState
@@ -68,6 +68,10 @@ class People:
         """Return the state of a person, None for an unknown one."""
         with reading(self._stores.engine) as connection:
             return connection.scalar(sqlalchemy.select(PERSONS.c.state).where(PERSONS.c.id == person))
+
+    def shred(self, connection: Connection, person: int) -> None:
+        """Mark a person whose data was made unreadable, in the caller's transaction: the id stays, for the ledger."""
+        connection.execute(PERSONS.update().where(PERSONS.c.id == person).values(state=SHREDDED))
 
     # --- duties ---
 
@@ -251,6 +255,11 @@ def counts(held: HeldDuty, rule: ActionRule, *, operator: int | None = None, ins
     if held.duty is Duty.MERCHANT and institution is not None:
         return held.institution == institution
     return operator is None or held.operator == operator
+
+
+def article(noun: str) -> str:
+    """Return a noun with its article: "a merchant", "an operator"."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def listed(words: Iterable[str]) -> str:

@@ -224,7 +224,10 @@ def envelope_of(signature: ProposalSignature) -> sealed.Envelope:
     """Return a signature's envelope. Raises UsageError if it has none."""
     rows = sealed.decode(signature.envelope)
     if rows.size != 1:
-        raise UsageError("the signature has no envelope, and the proposal has records")
+        raise UsageError(
+            "the signature has no envelope, and the proposal has records",
+            hint="sign the exported file again with `sycee proposal sign`",
+        )
     row = rows[0]
     numbers = {name: int(row[name]) for name in ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns")}
     return sealed.Envelope(signer=sealed.signer_of(row), signature=row["signature"].tobytes(), **numbers)

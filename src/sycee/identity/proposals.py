@@ -21,7 +21,7 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.core.keys import SigningKey
+from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.intents import check_payload
@@ -289,6 +289,8 @@ class Proposals:
     def _needs(self, proposal: Proposal, signatures: Sequence[Row[Any]]) -> tuple[tuple[str, ...], Array]:
         """Return what is missing, in words, and the envelopes that the ledger accepts: (m,) ENVELOPE."""
         rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
+        # Whoever can write to the database could add a row: the bytes of every signature are verified again.
+        signatures = [row for row in signatures if _is_valid(proposal, row)]
         now = {row.signer: self._duties_now(row) for row in signatures}
         useful = np.zeros(0, ENVELOPE)
         with self._stores.ledger.sequencer.reading() as state:
@@ -315,10 +317,7 @@ class Proposals:
 
     def _require_open(self, stored: StoredProposal) -> None:
         if stored.state != OPEN:
-            raise UsageError(
-                f"{_name(stored.proposal)} is {stored.state}" + (f": {stored.reason}" if stored.reason else ""),
-                hint="propose it again",
-            )
+            raise _not_open(stored)
         if read_ns(self._stores.clock) >= stored.proposal.valid_until_ns:
             self._end(stored.proposal, LAPSED, Result.SIGNATURE_EXPIRED.name)
             raise UsageError(
@@ -374,7 +373,7 @@ class Proposals:
             return intent.outcome
         if stored.state == DONE:
             return Outcome(stored.id, DONE, (), 0)
-        raise UsageError(f"{_name(stored.proposal)} is {stored.state}", hint="propose it again")
+        raise _not_open(stored)
 
     def _end(self, proposal: Proposal, state: str, reason: str) -> bool:
         """End an open proposal without an intent, and undo what it prepared; return whether it was open."""
@@ -418,6 +417,23 @@ def _operator(effect: Mapping[str, Any]) -> int | None:
 
 def _name(proposal: Proposal) -> str:
     return f"proposal {ids.format(proposal.id)} ({proposal.action})"
+
+
+def _not_open(stored: StoredProposal) -> UsageError:
+    reason = f": {stored.reason}" if stored.reason else ""
+    return UsageError(f"{_name(stored.proposal)} is {stored.state}{reason}", hint="propose it again")
+
+
+def _is_valid(proposal: Proposal, row: Row[Any]) -> bool:
+    """Return whether a stored signature is one of the key that is stored with it, over the proposal's bytes."""
+    try:
+        key, envelope = PublicKey.parse(row.public_key), bytes(row.envelope or b"")
+        signature_checks.check_signatures(
+            proposal, ProposalSignature(proposal.id, proposal.digest, row.signer, key, envelope, bytes(row.approval))
+        )
+    except UsageError:
+        return False
+    return True
 
 
 def _state_of(outcome: Outcome) -> str:
