@@ -1,0 +1,206 @@
+"""SQL tables of wallets, aliases, references, orders, requests and sweeps.
+
+Rows hold ids, amounts, codes, keyed hashes and sealed bytes. A name is in no row; `masked` shows a few of its letters.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+from sycee.database.columns import DAY, MINOR, NS, Id128, required
+from sycee.database.migrations import Schema
+
+METADATA: Final = MetaData()
+SCHEMA: Final = Schema("wallets", METADATA, Path(__file__).parent / "migrations")
+
+ID16: Final = Id128
+HASH: Final = LargeBinary(16)
+REFERENCE_CHARACTERS_MAX: Final = 35
+ORDER: Final = String(REFERENCE_CHARACTERS_MAX)
+
+OPENING: Final = "opening"
+OPEN: Final = "open"
+CLOSED: Final = "closed"
+REFUSED: Final = "refused"
+LAPSED: Final = "lapsed"
+WALLET_STATES: Final = (OPENING, OPEN, REFUSED, LAPSED, CLOSED)
+
+ACTIVE: Final = "active"
+COOLING: Final = "cooling"
+ENDED: Final = "ended"
+ALIAS_STATES: Final = (ACTIVE, COOLING, ENDED)
+
+SENT: Final = "sent"
+DONE: Final = "done"
+REFERENCE_STATES: Final = (SENT, DONE, REFUSED, LAPSED)
+
+ASKED: Final = "asked"
+PAID: Final = "paid"
+ORDER_STATES: Final = (ASKED, PAID, REFUSED, LAPSED)
+
+PAYING: Final = "paying"
+DECLINED: Final = "declined"
+EXPIRED: Final = "expired"
+WITHDRAWN: Final = "withdrawn"
+REQUEST_STATES: Final = (OPEN, PAYING, PAID, DECLINED, EXPIRED, WITHDRAWN)
+
+SENDING: Final = "sending"
+CONFIRMED: Final = "confirmed"
+REJECTED: Final = "rejected"
+SWEEP_STATES: Final = (SENDING, SENT, CONFIRMED, REJECTED, REFUSED, LAPSED)
+
+WAITING: Final = "waiting"
+USED: Final = "used"
+FAILED: Final = "failed"
+CHALLENGE_STATES: Final = (WAITING, USED, FAILED)
+
+
+def _state(*states: str) -> Column[Any]:
+    shown = ", ".join(f"'{state}'" for state in states)
+    return Column("state", Text, CheckConstraint(f"state IN ({shown})"), nullable=False)
+
+
+# `holder`: a person, or a merchant. `class`: of the preset, "" for a merchant without limits. `batch`: the intent that
+# opened the account.
+WALLETS: Final = Table(
+    "wallets_wallets",
+    METADATA,
+    Column("account", ID16, primary_key=True),
+    Column("holder", ID16, nullable=False, index=True),
+    *required(Integer, "operator"),
+    *required(Text, "class"),
+    *required(Integer, "rule_set"),
+    *required(Boolean, "is_custodial"),
+    _state(*WALLET_STATES),
+    Column("batch", ID16, nullable=False, index=True),
+    *required(NS, "opened_ns"),
+)
+# `kind`: of aliases.AliasKind. `hash`: keyed. `to_account`: while the alias cools off, the account it moves to.
+ALIASES: Final = Table(
+    "wallets_aliases",
+    METADATA,
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("hash", HASH, primary_key=True),
+    Column("account", ID16, nullable=False, index=True),
+    *required(Text, "masked"),
+    _state(*ALIAS_STATES),
+    *required(NS, "since_ns"),
+    Column("until_ns", NS),
+    Column("to_account", ID16),
+)
+# Codes that were sent to a phone. `code_hash`: keyed.
+CHALLENGES: Final = Table(
+    "wallets_challenges",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("hash", HASH, nullable=False, index=True),
+    *required(ID16, "account"),
+    Column("code_hash", HASH, nullable=False),
+    *required(Integer, "attempts"),
+    *required(NS, "expires_ns"),
+    _state(*CHALLENGE_STATES),
+)
+LOOKUPS: Final = Table(
+    "wallets_lookups",
+    METADATA,
+    Column("who", ID16, primary_key=True),
+    Column("day", DAY, primary_key=True),
+    *required(Integer, "count"),
+)
+# `id`: the note of the ledger's record. `payer_sealed`, `payee_sealed`: the text, under the key of each side's holder.
+# `original`: of a refund, the payment's operation.
+REFERENCES: Final = Table(
+    "wallets_references",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("operation", ID16, nullable=False, index=True),
+    Column("original", ID16, index=True),
+    *required(ID16, "payer", "payee"),
+    *required(MINOR, "minor"),
+    Column("payer_sealed", LargeBinary),
+    Column("payee_sealed", LargeBinary),
+    Column("till", ID16),
+    Column("order_number", ORDER),
+    *required(NS, "at_ns"),
+    _state(*REFERENCE_STATES),
+)
+Index("wallets_references_till", REFERENCES.c.till, REFERENCES.c.at_ns)
+# `operation`: of the newest payment of this order.
+ORDERS: Final = Table(
+    "wallets_orders",
+    METADATA,
+    Column("merchant", ID16, primary_key=True),
+    Column("order_number", ORDER, primary_key=True),
+    *required(ID16, "reference", "operation"),
+    *required(MINOR, "minor"),
+    _state(*ORDER_STATES),
+)
+# `payer` NULL: anybody may pay. `signer_key`: the key that `signature` is of. `intent`: of the payment.
+REQUESTS: Final = Table(
+    "wallets_requests",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("payee", ID16, nullable=False, index=True),
+    Column("payer", ID16, index=True),
+    *required(MINOR, "minor"),
+    *required(Integer, "currency"),
+    Column("till", ID16),
+    Column("order_number", ORDER),
+    Column("payee_sealed", LargeBinary),
+    *required(Text, "signer_key"),
+    Column("signature", LargeBinary(64), nullable=False),
+    *required(NS, "expires_ns"),
+    _state(*REQUEST_STATES),
+    Column("operation", ID16),
+)
+# `id`: of the SEND. `first_frame`, `last_frame`: the frames whose payments the sweep carries.
+SWEEPS: Final = Table(
+    "wallets_sweeps",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("merchant", ID16, nullable=False, index=True),
+    *required(ID16, "account"),
+    *required(Integer, "operator"),
+    Column("bank_reference", String(REFERENCE_CHARACTERS_MAX), nullable=False, unique=True),
+    *required(MINOR, "minor"),
+    *required(BigInteger, "first_frame", "last_frame"),
+    *required(NS, "at_ns"),
+    _state(*SWEEP_STATES),
+)
+# Payments that the payee's account refused, for the payee's operator alone.
+REFUSALS: Final = Table(
+    "wallets_refusals",
+    METADATA,
+    Column("operation", ID16, primary_key=True),
+    *required(ID16, "payee"),
+    Column("operator", Integer, nullable=False),
+    *required(Integer, "code"),
+    *required(NS, "at_ns"),
+)
+Index("wallets_refusals_operator", REFUSALS.c.operator, REFUSALS.c.at_ns)
+# Waterfalls: what exceeds the limit of `account` goes through `transit` to the bank account in `bank_sealed`.
+LINKS: Final = Table(
+    "wallets_links",
+    METADATA,
+    Column("account", ID16, primary_key=True),
+    *required(ID16, "transit"),
+    *required(LargeBinary, "bank_sealed"),
+    _state(SENDING, ACTIVE, REFUSED, ENDED),
+)
