@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from tests.life.world import BY_OTTO, NEW_KEY, OTTO, WALLET, World, proof_message, world
+from tests.life.world import BY_OTTO, NEW_KEY, OTTO, WALLET, World, proof_of, world
 
 from sycee.core.errors import SyceeError
 from sycee.life.rules import RECOVERY_NS, Kind
@@ -20,11 +20,11 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
 
 EVENT = 0x0193_7000_0000_0000_8000_0000_0000_0077
-PROOF = NEW_KEY.sign(proof_message(WALLET, 2))
 
 
 def lose(bank: World) -> None:
-    bank.life.phone_lost(WALLET, NEW_KEY.public, PROOF, evidence=BY_OTTO, signers=[OTTO], id=EVENT)
+    proof = proof_of(bank.ledger, WALLET, NEW_KEY, epoch=2)
+    bank.life.phone_lost(WALLET, NEW_KEY.public, proof, evidence=BY_OTTO, signers=[OTTO], id=EVENT)
 
 
 def restore(bank: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.life.world import (
     ANNA,
     BANK,
+    BERT,
     BY_OTTO,
     CNY,
     LIMITS,
@@ -81,10 +82,10 @@ def test_the_notice_goes_to_the_old_channel(bank: World) -> None:
 def test_a_recovery_without_proof_case_duty_or_key_changes_nothing(bank: World) -> None:
     before = bank.ledger.account(WALLET)
     for changes, match in (
-        ({"proof": OLD_KEY.sign(b"something")}, "proof of possession"),
+        ({"proof": OLD_KEY.sign(b"something")}, "the proof is not a signature"),
         ({"evidence": replace(BY_OTTO, case=99)}, "case 99 is not open"),
-        ({"evidence": replace(BY_OTTO, who=OLGA.id)}, r"no duty that allows life\.phone-lost"),
-        ({"evidence": replace(BY_OTTO, who=BOB)}, r"no duty that allows life\.phone-lost"),
+        ({"evidence": replace(BY_OTTO, who=OLGA.id)}, r"may not request life\.phone-lost"),
+        ({"evidence": replace(BY_OTTO, who=BOB)}, r"may not request life\.phone-lost"),
     ):
         with pytest.raises(UsageError, match=match):
             bank.lose(**changes)
@@ -182,6 +183,40 @@ def test_a_court_order_is_lifted_by_an_officer_only(bank: World) -> None:
     assert bank.disagreements() == [
         f"wallet {ids.format(WALLET)}: block by court-order is active in the database, and the ledger differs"
     ]
+
+
+def test_officers_lift_a_court_order_by_proposal(bank: World) -> None:
+    bank.life.court_order(WALLET, evidence=BY_OTTO, signers=[OTTO])
+    with pytest.raises(UsageError, match=r"may not request life\.lift-order"):
+        bank.life.lift_order(WALLET, case=CASE, maker=OTTO.id)
+    proposal = bank.life.lift_order(WALLET, case=CASE, maker=ANNA.id)
+    assert bank.proposals.sign(proposal.id, ANNA.key).needs
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
+    second = bank.life.lift_order(WALLET, case=CASE, maker=BERT.id)
+    assert bank.proposals.sign(proposal.id, BERT.key).needs == ()
+    assert bank.pay(1, OLD_KEY, flags=OWN) is Result.CREATED
+    assert bank.life.restrictions() == []
+    bank.proposals.withdraw(second.id, by=BERT.id)
+    assert bank.life.restrictions() == []
+    assert bank.disagreements() == []
+
+
+def test_a_guardian_reads_the_log_of_the_ward(bank: World) -> None:
+    log = bank.personal.log
+    log.enter(BY_OTTO, [ANN], ["name"])
+    with pytest.raises(UsageError, match=r"may not request person\.log"):
+        bank.life.access_log(ANN, by=BOB)
+    proposal = bank.life.guardian(ANN, BOB, maker=OTTO.id, until_ns=NOON + RECOVERY_NS)
+    assert not bank.life.is_guardian(BOB, ANN)
+    bank.proposals.sign(proposal.id, OTTO.key)
+    assert bank.proposals.sign(proposal.id, ANNA.key).needs == ()
+    assert bank.life.is_guardian(BOB, ANN)
+    assert not bank.life.is_guardian(ANN, BOB)
+    assert bank.life.access_log(ANN, by=BOB) == log.of_person(ANN, by=ANN) != []
+    bank.clock.set(NOON + RECOVERY_NS)
+    assert not bank.life.is_guardian(BOB, ANN)
+    with pytest.raises(UsageError, match="not their own guardian"):
+        bank.life.guardian(ANN, ANN, maker=OTTO.id)
 
 
 def test_blocks_of_several_kinds_are_independent(bank: World) -> None:

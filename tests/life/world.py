@@ -16,20 +16,24 @@ from tests.personal.world import world as personal_world
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
-from sycee.core.errors import UsageError
-from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.database import tables as database_tables
 from sycee.database.migrations import upgrade
 from sycee.database.stores import Stores
 from sycee.database.transactions import write
+from sycee.identity import tables as identity_tables
+from sycee.identity.key_register import KeyRegister, proof_message
+from sycee.identity.people import People
+from sycee.identity.proposals import Proposals
 from sycee.issuance.signing import grants
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind
 from sycee.life import rules
 from sycee.life import tables as life_tables
 from sycee.life.service import Life
+from sycee.personal.orders import Orders
 from sycee.sequencer.embedded import Ledger, Signer
 
 CNY = 156
@@ -39,22 +43,11 @@ LIMITS, RECOVERY, PROGRAMME_RULES = 1, 2, 10_000
 RECOVERY_GROUP, SHOPS = 1, 2
 
 ANNA, BERT, OTTO, OLGA = (Signer(number, SigningKey.derive(bytes([number]) * 32)) for number in (1, 2, 3, 4))
-OPERATOR_OF = {OTTO.id: 1, OLGA.id: 2}
 OLD_KEY, NEW_KEY = SigningKey.derive(b"\7" * 32), SigningKey.derive(b"\10" * 32, "p256")
 ISSUANCE, SUSPENSE, WALLET, SECOND, OTHER, SHOP, BANK, TRANSIT = (
     ids.to_int(each) for each in ids.derive(b"life", "accounts", 8, time_ms=MS)
 )
 BY_OTTO = type(ACCESS)(OTTO.id, ACCESS.reason, CASE)
-
-
-class People:
-    """Duties of the operators' persons."""
-
-    MAY = frozenset({"life.phone-lost", "life.deceased", "life.dormant", "life.court-order", "person.read"})
-
-    def require(self, person: int, action: str, *, operator: int | None = None) -> None:
-        if action not in self.MAY or person not in OPERATOR_OF or operator not in (None, OPERATOR_OF[person]):
-            raise UsageError(f"{ids.format(person)} has no duty that allows {action}")
 
 
 class Wallets:
@@ -69,35 +62,9 @@ class Wallets:
         return [account for account, holder in self.HOLDERS if holder == person]
 
 
-class Keys:
-    """Keys that were set, by account and epoch. A proof is the signature of the account's id and next epoch."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.set: dict[tuple[int, int], str] = {}
-
-    def require_possession(self, account: int, key: PublicKey, proof: bytes) -> None:
-        if not key.verifies(proof, proof_message(account, self.ledger.account(account).key_epoch + 1)):
-            raise UsageError("the proof of possession is not valid")
-
-    def record(
-        self, connection: Connection, account: int, key: PublicKey, *, epoch: int, reason: str, intent: int
-    ) -> None:
-        self.set[account, epoch] = str(key)
-
-    def forget(self, connection: Connection, account: int, *, epoch: int) -> None:
-        self.set.pop((account, epoch), None)
-
-
-def proof_message(account: int, epoch: int) -> bytes:
-    return f"{account} {epoch}".encode()
-
-
-class NoProposals:
-    """Events of these tests make no proposal."""
-
-    def propose(self, action: str, records: Any, effect: Any, *, maker: int) -> Any:
-        raise UsageError("no proposals here")
+def proof_of(ledger: Ledger, account: int, key: SigningKey, epoch: int) -> bytes:
+    """Return the signature with which a new key proves that its owner has it."""
+    return key.sign(proof_message(ledger.ledger_id, account, epoch, key.public))
 
 
 @dataclass
@@ -107,6 +74,8 @@ class World:
     personal: PersonalWorld
     ledger: Ledger
     stores: Stores
+    proposals: Proposals
+    orders: Orders
     life: Life
 
     @property
@@ -124,7 +93,7 @@ class World:
         return Result(int(answers["code"][-1]))
 
     def lose(self, **changes: Any) -> Any:
-        proof = NEW_KEY.sign(proof_message(WALLET, self.ledger.account(WALLET).key_epoch + 1))
+        proof = proof_of(self.ledger, WALLET, NEW_KEY, self.ledger.account(WALLET).key_epoch + 1)
         arguments = {"evidence": BY_OTTO, "signers": [OTTO], **changes}
         return self.life.phone_lost(WALLET, NEW_KEY.public, arguments.pop("proof", proof), **arguments)
 
@@ -187,20 +156,22 @@ def opening() -> np.ndarray:
 def world(where: str, folder: Path) -> Iterator[World]:
     """Open, or create, a bank in a folder."""
     with personal_world(where, folder) as personal:
-        for schema in (database_tables.SCHEMA, life_tables.SCHEMA):
+        for schema in (database_tables.SCHEMA, identity_tables.SCHEMA, life_tables.SCHEMA):
             upgrade(personal.engine, schema)
         with Ledger.open(folder / "bank", clock=personal.clock) as ledger:
             stores = Stores.of(ledger, personal.engine, personal.clock)
-            people = People()
-            personal.log._duties = people
-            life = Life(stores, personal.register, people, Keys(ledger), Wallets(), NoProposals())
+            people = People(stores)
+            personal.log._duties = personal.register._duties = people
+            proposals = Proposals(stores, people)
+            orders = Orders(stores, proposals, personal.cases, personal.retention.rules)
+            life = Life(stores, personal.register, people, KeyRegister(stores, people), Wallets(), proposals)
             if not ledger.sequencer.durable_sequence:
                 answers = ledger.submit(opening())
                 assert {Result(code) for code in answers["code"].tolist()} == {Result.CREATED}
                 write(personal.engine, lambda connection: numbers(stores, connection))
                 personal.store(ANN, WANG)
                 personal.store(BOB, {"name": "Bob", "phone": "13900139000"})
-            yield World(personal, ledger, stores, life)
+            yield World(personal, ledger, stores, proposals, orders, life)
 
 
 def numbers(stores: Stores, connection: Connection) -> None:

@@ -168,7 +168,9 @@ class Release:
             restrictions.set_state(connection, ids.parse(text), payload["kind"], state)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Leave the blocks as they are."""
+        """Leave the blocks as they are; set them again if a restore took the release back."""
+        if not restrictions.has_event(connection, intent.id):
+            return
         for text in intent.payload["accounts"]:
             restrictions.set_state(connection, ids.parse(text), intent.payload["kind"], ACTIVE)
 

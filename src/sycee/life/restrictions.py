@@ -28,7 +28,7 @@ class Restriction:
 
 def add_event(connection: Connection, id: int, kind: str, payload: Mapping[str, Any], who: int) -> None:
     """Insert an event once. `payload`: person, at_ns, and where they apply account, case, until_ns, proposal."""
-    if connection.scalar(sqlalchemy.select(EVENTS.c.id).where(EVENTS.c.id == id)) is not None:
+    if has_event(connection, id):
         return
     connection.execute(
         EVENTS.insert().values(
@@ -43,6 +43,11 @@ def add_event(connection: Connection, id: int, kind: str, payload: Mapping[str, 
             proposal=_id_or_none(payload.get("proposal")),
         )
     )
+
+
+def has_event(connection: Connection, id: int) -> bool:
+    """Return whether the event of this id is stored."""
+    return connection.scalar(sqlalchemy.select(EVENTS.c.id).where(EVENTS.c.id == id)) is not None
 
 
 def put(

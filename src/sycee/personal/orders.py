@@ -136,19 +136,18 @@ class _HoldAction:
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         if "hold" in intent.payload:
-            self._end(connection, intent, "until_ns")
+            chosen = HOLDS.c.id == ids.parse(intent.payload["hold"])
+            values = {"until_ns": intent.payload["until_ns"], "ended_by": intent.id}
+            connection.execute(HOLDS.update().where(chosen, HOLDS.c.ended_by.is_(None)).values(**values))
         else:
             _insert_once(connection, HOLDS, intent)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         if "hold" in intent.payload:
-            self._end(connection, intent, "earlier_until_ns")
+            values = {"until_ns": intent.payload["earlier_until_ns"], "ended_by": None}
+            connection.execute(HOLDS.update().where(HOLDS.c.ended_by == intent.id).values(**values))
         else:
             connection.execute(HOLDS.delete().where(HOLDS.c.id == intent.id))
-
-    def _end(self, connection: Connection, intent: Intent, key: str) -> None:
-        chosen = HOLDS.c.id == ids.parse(intent.payload["hold"])
-        connection.execute(HOLDS.update().where(chosen).values(until_ns=intent.payload[key]))
 
 
 def _insert_once(connection: Connection, table: sqlalchemy.Table, intent: Intent) -> None:

@@ -71,7 +71,7 @@ RETENTION: Final = Table(
     *required(DAY, "since_day"),
     Column("until_day", DAY, nullable=False, index=True),
 )
-# A legal hold without `until_ns` lasts until an order ends it.
+# A legal hold without `until_ns` lasts until an order ends it: the proposal `ended_by`.
 HOLDS: Final = Table(
     "personal_holds",
     METADATA,
@@ -81,6 +81,7 @@ HOLDS: Final = Table(
     *required(NS, "from_ns"),
     Column("until_ns", NS),
     *required(Id128, "proposal"),
+    Column("ended_by", Id128),
 )
 SHREDS: Final = Table(
     "personal_shreds",

@@ -86,6 +86,7 @@ def _retention() -> None:
         Column("from_ns", NS, nullable=False),
         Column("until_ns", NS),
         Column("proposal", ID, nullable=False),
+        Column("ended_by", ID),
     )
     op.create_table(
         "personal_shreds",
