@@ -193,3 +193,14 @@ def test_the_clock_of_a_real_bank_is_not_set(tmp_path: Path) -> None:
 def test_a_clock_is_created_once(tmp_path: Path) -> None:
     assert RehearsalClock.create(tmp_path / "clock", 5).now_ns() == 5
     assert RehearsalClock.create(tmp_path / "clock", 9).now_ns() == 5
+
+
+def test_the_end_of_the_last_officers_is_announced(tmp_path: Path) -> None:
+    founding = replace(world.founding(tmp_path), until_ns=world.START_NS + 91 * world.DAY_NS)
+    with Bank.create(tmp_path / "bank", founding) as bank:
+        assert bank.findings == []
+        bank.set_clock(world.START_NS + 2 * world.DAY_NS)
+    with Bank.open(tmp_path / "bank") as bank:
+        assert bank.findings == [
+            "in 89 days fewer than two officers are left, and then nothing can be signed: appoint officers now"
+        ]

@@ -19,13 +19,10 @@ class Compared(Protocol):
 
 
 def disagreements(stores: Stores, services: Sequence[Any]) -> list[str]:
-    """Return the disagreements of all services, and intents without an outcome. Payments wait meanwhile."""
-    found = []
-    pending = stores.intents.pending()
-    if pending:
-        found.append(f"{pending} intents have no outcome: open the bank again to finish them")
+    """Return the disagreements of the intents and of all services. Payments wait meanwhile."""
+    found: list[str] = []
     with stores.ledger.sequencer.reading() as state:
-        for service in services:
+        for service in (stores.intents, *services):
             if isinstance(service, Compared):
                 found += service.disagreements(state)
     return found

@@ -35,11 +35,15 @@ from sycee.identity.tables import SCHEMA as IDENTITY
 from sycee.personal import retention
 from sycee.personal.access import AccessLog, OpenCases
 from sycee.personal.keys import PersonalKeys
+from sycee.personal.orders import Orders
 from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.time_zones import zone_info
+
+DAY_NS: Final = 86_400 * 10**9
+WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # Every schema of a bank's database, lower packages first. Each owner adds one line.
 SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE)
@@ -91,6 +95,7 @@ class Bank:
             self.people,
             phone_prefix=config.text("phone_prefix"),
         )
+        self.orders = Orders(stores, self.proposals, self._cases, rules)
         # --- issuance ---
         # --- wallets ---
         # --- day, cases ---
@@ -205,6 +210,25 @@ class Bank:
             self.findings.append(f"the backup of the per-person keys is not complete: {error.message}")
         self.stores.jobs.take_over()
         self.run_due()
+        self._warn_of_ends()
+
+    def _warn_of_ends(self) -> None:
+        """Add a finding if soon fewer than two officers of the board are left: then nothing could be signed again."""
+        with self.stores.ledger.sequencer.reading() as state:
+            now_ns = max(read_ns(self.stores.clock), state.now_ns)
+            officers = [grant for grant in state.grants.values() if grant.is_board and grant.counts(now_ns)]
+        last = sorted(
+            (
+                max(grant.until_ns for grant in officers if grant.person == person)
+                for person in {grant.person for grant in officers}
+            ),
+            reverse=True,
+        )[:2]
+        if len(last) == 2 and last[1] < now_ns + WARN_NS:
+            days = (last[1] - now_ns) // DAY_NS
+            self.findings.append(
+                f"in {days} days fewer than two officers are left, and then nothing can be signed: appoint officers now"
+            )
 
     def run_due(self) -> int:
         """Run the jobs that are due; return how many runs succeeded. Failing jobs are added to `findings`."""

@@ -33,6 +33,7 @@ from sycee.identity.people import HeldDuty, People
 from sycee.issuance.central_bank import MINTING_RULE_SET, RESERVE_BOOK
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Role
+from sycee.life.rules import RECOVERY_OWNER, recovery_records
 from sycee.wallets import tiers
 
 ACTION: Final = "bank.found"
@@ -42,7 +43,6 @@ SEED_BYTES: Final = 32
 DUTY_NS: Final = 5 * 365 * 86_400 * 10**9  # the first duties end after five years, if no other end is given
 TECHNICAL: Final = 0  # operator of accounts in transit, whose key is on this machine
 DESK: Final = 1  # operator of the issuer's own accounts, whose key is kept elsewhere
-RECOVERY: Final = "life.recovery"  # owner of the rule set and the group of wallets that are recovered
 
 _ROLES: Final = {Duty.OFFICER: Role.OFFICER, Duty.OPERATOR: Role.OPERATOR, Duty.WITNESS: Role.WITNESS}
 
@@ -200,11 +200,11 @@ class FoundingRecord:
             ids=[self.id(f"tier {tier.name}") for tier in preset.tiers],
             **window,
         )
-        # Own money of a wallet under this rule set reaches the members of a group that nobody joins.
-        group = numbers["recovery group"]
-        yield operations.define_group(self.id("recovery group"), group=group)
-        yield operations.define_rule_set(
-            self.id("recovery rule set"), rule_set=numbers["recovery"], groups=[group], **window
+        yield recovery_records(
+            self.id("recovery group"),
+            self.id("recovery rule set"),
+            group=numbers["recovery group"],
+            rule_set=numbers["recovery"],
         )
 
     def _account_records(self) -> Iterator[Array]:
@@ -254,8 +254,8 @@ def allocate(connection: Connection, numbers: Numbers, preset: str) -> dict[str,
     classes = len(tiers.load(preset).tiers)
     return {
         "tiers": numbers.allocate(connection, Numbers.RULE_SETS, f"tiers {preset}", classes),
-        "recovery": numbers.allocate(connection, Numbers.RULE_SETS, RECOVERY),
-        "recovery group": numbers.allocate(connection, Numbers.GROUPS, RECOVERY),
+        "recovery": numbers.allocate(connection, Numbers.RULE_SETS, RECOVERY_OWNER),
+        "recovery group": numbers.allocate(connection, Numbers.GROUPS, RECOVERY_OWNER),
     }
 
 

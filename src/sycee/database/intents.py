@@ -27,9 +27,10 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Actions, Draft, Intent, Outcome
 from sycee.database.tables import DONE, INTENTS, LAPSED, PENDING
 from sycee.database.transactions import reading, write
-from sycee.ledger import layout
+from sycee.ledger import layout, queries
 from sycee.ledger.batch import first_codes, prepare
 from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
+from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger
 from sycee.sequencer.signer import Signer, sign_records
 
@@ -234,6 +235,26 @@ class Intents:
         statement = INTENTS.update().where(covered).values(records=None, envelopes=None)
         return write(self._engine, lambda connection: connection.execute(statement).rowcount)
 
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each intent without an outcome, and for each whose results the ledger does not have.
+
+        Intents whose records were pruned are not compared.
+        """
+        compared = INTENTS.c.state.in_((PENDING, DONE)) & INTENTS.c.records.is_not(None)
+        with reading(self._engine) as connection:
+            chosen = list(connection.scalars(sqlalchemy.select(INTENTS.c.id).where(compared).order_by(INTENTS.c.id)))
+        for id in chosen:
+            with reading(self._engine) as connection:
+                row = _row(connection, id)
+            if row is None:
+                continue
+            if row.state == PENDING:
+                yield f"intent {ids.format(id)} of {row.action} has no outcome: open the bank again to finish it"
+                continue
+            expected = [each if each.binds else None for each in _stored(row).results]
+            if _bound(state, _intent(row).records) != expected:
+                yield f"intent {ids.format(id)} of {row.action} has other results in the ledger than in the database"
+
     # --- before the transaction ---
 
     def _prepared(self, draft: Draft) -> Intent:
@@ -356,6 +377,20 @@ def _check_content(outcome: Outcome) -> None:
                 f"intent {ids.format(outcome.intent)}: the id of record {at} belongs to another operation",
                 hint="choose fresh ids for new operations",
             )
+
+
+def _bound(state: LedgerState, records: Array) -> list[Result | None]:
+    """Return the result to which the id of each record is bound, or None."""
+    found: list[Result | None] = []
+    for start in range(0, records.size, queries.READS_MAX):
+        part = records[start : start + queries.READS_MAX]
+        chosen = [
+            ids.join(low, high) for low, high in zip(part["id_low"].tolist(), part["id_high"].tolist(), strict=True)
+        ]
+        answers = queries.answer(state, queries.operations(chosen))
+        operations = [answers.operation(at) for at in range(part.size)]
+        found += [None if each is None else each.result for each in operations]
+    return found
 
 
 def _valid_until(envelopes: Array) -> int:
