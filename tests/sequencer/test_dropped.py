@@ -71,14 +71,15 @@ def test_a_verifier_that_is_dropped_answers_and_ends_its_thread_and_processes(is
     verifier = SignatureVerifier(2)
     jobs, expected = some_jobs(300)
     assert verifier.verify(jobs).result(WAIT_S) == expected
-    processes, thread = verifier.process_ids, verifier._thread
-    assert thread is not None
+    processes, threads = verifier.process_ids, list(verifier._pool.threads)
+    assert len(threads) == 2
     coming = [verifier.verify(jobs) for _ in range(20 * is_busy)]
     del verifier
     gc.collect()
     assert [future.result(WAIT_S) for future in coming] == [expected] * len(coming)
-    thread.join(WAIT_S)
-    assert not thread.is_alive()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
     assert not any(is_running(process) for process in processes)
 
 

@@ -6,6 +6,7 @@ such place in the code between a caller and the writer in turn.
 
 from __future__ import annotations
 
+import gc
 import opcode
 import signal
 import sys
@@ -19,11 +20,13 @@ from typing import Any
 
 import pytest
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
+from tests.sequencer.test_signature_workers import job
 
 import sycee
 from sycee.core.result_codes import Result
 from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.signature_workers import SignatureVerifier
 
 WAIT_S = 20.0
 SOURCES = str(Path(sycee.__file__).parent)
@@ -155,6 +158,34 @@ def test_any_other_call_interrupted_anywhere(ledger: Ledger, call: Callable[[Led
         assert done is Result.CREATED
         assert is_idle(ledger), place
     call(ledger)
+
+
+GOOD, BAD = job(1), job(2, good=False)
+
+
+def check_outcomes(verifier: SignatureVerifier, place: str) -> None:
+    """Verify signatures of another caller after an interrupt: each must get its own outcome, from a worker."""
+
+    def verify() -> list[bytes]:
+        coming = [verifier.verify(jobs) for jobs in (BAD, GOOD)]
+        return [future.result(WAIT_S) for future in coming]
+
+    assert in_another_thread(verify, place) == [b"\0", b"\1"], place
+    assert len(verifier.process_ids) == 1, place
+    in_another_thread(lambda: (verifier.close(), True), place)
+    assert not verifier.process_ids, place
+
+
+# An interrupt right after a system call loses its socket or process, which garbage collection then closes.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_verification_interrupted_anywhere() -> None:
+    """Also while workers start. No response is taken for another signature's: no invalid signature is accepted."""
+    verifiers = [SignatureVerifier(1)]
+    for _, place in points(lambda _: verifiers[-1].verify(GOOD)):
+        check_outcomes(verifiers[-1], place)
+        verifiers.append(SignatureVerifier(1))
+    verifiers[-1].close()
+    gc.collect()
 
 
 @contextmanager

@@ -1,18 +1,21 @@
 """Child processes that verify signatures while frames are written.
 
-    check ─> find_jobs: which key applies ─> queue ─┬─ batch ─> worker process ─┐
-    done <─ one byte for each signature <───────────┴─ batch ─> worker process ─┘  on one thread of the verifier
+    check ─> find_jobs: which key applies ─> queue ─┬─ batch ─> worker process ─ response ─> thread ─┐
+                                                    └─ batch ─> worker process ─ response ─> thread ─┤
+    done <─ one byte for each signature <────────────────────────────────────────────────────────────┘
 
-A worker has only a socket that it inherited (`signature_worker`), so no other process can respond in its place. While
-batches are verified, the next ones collect; a worker has at most two, so that it never waits for this process. A worker
-that ends, sends an invalid response or does not respond is replaced, and its batches are verified in this process.
+A worker has only a socket that it inherited (`signature_worker`), so no other process can respond in its place. The
+socket preserves message boundaries (SOCK_SEQPACKET): a message is a batch or a response. The caller, or a thread that
+has received a response, sends the next batch. While batches are verified, the next ones collect; a worker has at most
+two, so that it never waits for this process. A worker that ends, sends an invalid response or does not respond is
+replaced, and its batches are verified in this process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import selectors
+import select
 import socket
 import subprocess
 import sys
@@ -20,16 +23,16 @@ import threading
 import time
 import weakref
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.ledger import signatures
 from sycee.ledger.batch import PreparedBatch
-from sycee.sequencer.signature_worker import BATCH_JOBS_MAX, COUNT
+from sycee.sequencer.signature_worker import BATCH_BYTES_MAX, BATCH_JOBS_MAX
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -40,34 +43,25 @@ BATCHES_IN_FLIGHT: Final = 2  # per worker: one under verification, one waiting
 WAITING_JOBS_MAX: Final = 1 << 18  # 54 MB; more than two cores verify in 10 s
 ANSWER_S_MAX: Final = 20.0  # a slower worker is stopped; a loaded machine may need seconds to start one
 STARTS_IN_A_ROW_MAX: Final = 3  # workers without a response; after that this process verifies
+RETRY_S: Final = 1.0  # after the system refused a process or thread
 _CLOSE_S_MAX: Final = 5.0
+_PENDING: Final = 2  # in place of an outcome
 
 
 class _Request:
-    """Signatures of one caller. Protected by the verifier's lock, except for `future`."""
+    """Signatures of one caller, with one outcome for each."""
 
-    __slots__ = ("batched", "future", "jobs", "outcomes", "unanswered")
+    __slots__ = ("future", "jobs", "outcomes")
 
-    def __init__(self, jobs: bytes, count: int) -> None:
+    def __init__(self, jobs: bytes) -> None:
         self.jobs = memoryview(jobs)
-        self.unanswered = count  # jobs without an outcome
-        self.batched = 0  # jobs in a batch
-        self.outcomes = bytearray(count)
+        self.outcomes = bytearray([_PENDING]) * (len(jobs) // keys.JOB.size)
         self.future: Future[bytes] = Future()
+        self.future.set_running_or_notify_cancel()
 
 
-_Part = tuple[_Request, int, int]  # a request, its first job and the end of the range
-
-
-@dataclass(slots=True, eq=False)
-class _Batch:
-    parts: list[_Part]
-    count: int
-    sent_s: float
-
-    def jobs(self) -> bytes:
-        size = keys.JOB.size
-        return b"".join(request.jobs[start * size : end * size] for request, start, end in self.parts)
+_Part = tuple[_Request, int, int]  # a request, and the first job and the end of a range of its jobs
+_Batch = list[_Part]
 
 
 @dataclass(slots=True, eq=False)
@@ -75,22 +69,12 @@ class _Worker:
     process: subprocess.Popen[bytes]
     connection: socket.socket
     in_flight: deque[_Batch] = field(default_factory=deque)
-    unsent: bytes = b""
-    answered: bytearray = field(default_factory=bytearray)  # response to the first batch so far
-    is_proven: bool = False  # at least one response was received
-
-
-class _Step(NamedTuple):
-    """One iteration of the verifier's thread."""
-
-    watched: list[_Worker]
-    is_busy: bool  # a request has no result yet
-    is_over: bool  # the verifier is closed, and every request has its result
-    answered: list[tuple[_Request, bytes]]  # verified without a worker
+    began_s: float = 0.0  # start of the first batch in flight
+    has_responded: bool = False
 
 
 class SignatureVerifier:
-    """Verifies signatures in child processes. Safe for many threads; callbacks run on the verifier's own thread."""
+    """Verifies signatures in child processes. Safe for many threads; callbacks run on threads of the verifier."""
 
     def __init__(self, workers: int = 0) -> None:
         """Set the number of processes, 0 to WORKERS_MAX; 0: the caller verifies. The first signature starts them."""
@@ -98,26 +82,21 @@ class SignatureVerifier:
             raise UsageError(
                 f"signature workers must be 0 to {WORKERS_MAX}; got {workers}", hint="use at most one per processor"
             )
-        self._wanted = workers
-        self._lock = threading.Lock()
-        self._workers: list[_Worker] = []
-        self._waiting: deque[_Request] = deque()  # requests with jobs that are in no batch
-        self._waiting_jobs = 0
-        self._unanswered: set[_Request] = set()
-        self._failed_starts = 0
-        self._closed = False
-        self._thread: threading.Thread | None = None
-        self._wake_out: socket.socket | None = None
-        self._wake_in: socket.socket | None = None
         self._owner = Owner()
-        self.findings: list[str] = []  # one sentence for each replaced worker
-        _open.add(self)
+        # Threads refer to the pool only, so that a verifier that is dropped is collected and its threads end.
+        self._pool = _WorkerPool(workers)
+        weakref.finalize(self, self._pool.close_dropped).atexit = False
 
     @property
     def process_ids(self) -> tuple[int, ...]:
         """Return the process ids of the running workers."""
-        with self._lock:
-            return tuple(worker.process.pid for worker in self._workers)
+        with self._pool.lock:
+            return tuple(worker.process.pid for worker in self._pool.workers)
+
+    @property
+    def findings(self) -> list[str]:
+        """Return one sentence for each replaced worker, and one if the system refuses workers."""
+        return self._pool.findings
 
     def check(self, state: LedgerState, ledger_id: bytes, now_ns: int, batch: PreparedBatch) -> Future[PreparedBatch]:
         """Verify a batch's envelopes; return the future of the batch with its `checks`.
@@ -149,16 +128,14 @@ class SignatureVerifier:
 
         Raises UsageError for bytes that are no jobs, UnavailableError once closed or if too many jobs wait.
         """
-        count, rest = divmod(len(jobs), keys.JOB.size)
-        if rest:
+        if len(jobs) % keys.JOB.size:
             raise UsageError(
                 f"jobs has {len(jobs)} bytes, which is not a multiple of {keys.JOB.size}",
                 hint="join whole jobs, each packed with keys.JOB",
             )
-        request = _Request(jobs, count)
-        request.future.set_running_or_notify_cancel()
         self._owner.check("the signature verifier")
-        if not self._enqueue(request):
+        request = _Request(jobs)
+        if not self._pool.submit(request):
             request.future.set_result(keys.verify_jobs(jobs))
         return request.future
 
@@ -166,355 +143,252 @@ class SignatureVerifier:
         """Verify all accepted requests, then end the processes. A second call does nothing."""
         if not self._owner.is_here:
             return  # a forked child owns no worker
-        with self._lock:
-            self._closed = True
-            thread = self._thread
-            self._wake_thread()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        threads = self._pool.close()
+        if threading.current_thread() not in threads:  # a callback may close
+            for thread in threads:
+                thread.join()
 
-    def _enqueue(self, request: _Request) -> bool:
-        """Queue a request for the workers; return False if the caller must verify it. Raises UnavailableError."""
-        with self._lock:
-            if self._closed:
-                raise _closed()
-            if not request.unanswered or not self._wanted:
+
+class _WorkerPool:
+    """Workers, and the jobs that wait for them. Each worker has one thread, which receives its responses."""
+
+    def __init__(self, size: int) -> None:
+        self.lock = threading.Lock()
+        self.workers: list[_Worker] = []
+        self.threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self.findings: list[str] = []
+        self._size = size
+        self._is_closed = False
+        self._waiting: deque[_Part] = deque()  # in no batch yet
+        self._waiting_jobs = 0
+        self._failed_starts = 0
+        self._retry_s = 0.0
+        _pools.add(self)
+
+    def submit(self, request: _Request) -> bool:
+        """Queue a request; return False if the caller must verify it, since there is no worker."""
+        count = len(request.outcomes)
+        with self.lock:
+            if self._is_closed:
+                raise UnavailableError("the signature verifier is closed", hint="open the ledger again")
+            if not count or not self._size:
                 return False
-            if self._waiting_jobs + request.unanswered > WAITING_JOBS_MAX:
+            if self._waiting_jobs + count > WAITING_JOBS_MAX:
                 raise UnavailableError(
                     f"{self._waiting_jobs:,} signatures wait for verification; at most {WAITING_JOBS_MAX:,} may wait",
                     hint="nothing was accepted: send the operations again in a moment",
                 )
-            if self._thread is None and not self._start():
+            self._start_missing()
+            if not self.workers:
                 return False
-            self._unanswered.add(request)
-            self._waiting.append(request)
-            self._waiting_jobs += request.unanswered
+            self._waiting_jobs += count
+            self._waiting.append((request, 0, count))
             self._send()
         return True
+
+    def close(self) -> list[threading.Thread]:
+        """Refuse further requests; return the threads, which end when all accepted requests are complete."""
+        with self.lock:
+            self._is_closed = True
+            self._send()
+            return list(self.threads)
+
+    def close_dropped(self) -> None:
+        """Close without waiting for the lock: garbage collection may call this on a thread that holds it."""
+        self._is_closed = True
+        if self.lock.acquire(blocking=False):  # otherwise the next `_send` ends the workers
+            try:
+                self._send()
+            finally:
+                self.lock.release()
+
+    def close_after_fork(self) -> None:
+        """Close the sockets in a forked child, so that the workers detect the end of their parent."""
+        self._is_closed = True
+        for worker in self.workers:
+            worker.connection.close()
+        self.workers = []
 
     # --- under the lock ---
 
-    def _start(self) -> bool:
-        """Start the thread and the processes; return False if the system refuses the thread or its sockets."""
-        try:
-            wakes = self._wake_out, self._wake_in = socket.socketpair()
-            for wake in wakes:
-                wake.setblocking(False)
-            given = (weakref.ref(self), self._wake_out, self._workers, self._unanswered)
-            thread = threading.Thread(target=_run, args=given, name="sycee-signatures", daemon=True)
-            thread.start()  # it waits for the lock
-        except (OSError, RuntimeError, MemoryError) as error:
-            for end in (self._wake_out, self._wake_in):
-                if end is not None:
-                    end.close()
-            self._wake_out = self._wake_in = None
-            self._add_finding(error)
-            return False
-        self._thread = thread
-        weakref.finalize(self, self._wake_in.close).atexit = False  # the thread wakes and ends
-        for _ in range(self._wanted):
-            self._start_worker()
-        return True
-
-    def _add_finding(self, error: BaseException) -> None:
-        """Add one finding: the system refuses a process or thread, so this process verifies."""
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        finding = f"no child process can verify signatures: {reason}; this process verifies them"
-        if finding not in self.findings:
-            self.findings.append(finding)
+    def _start_missing(self) -> None:
+        """Start the missing workers, unless the system refuses, or too many in a row ended without a response."""
+        while (
+            len(self.workers) < self._size
+            and not self._is_closed
+            and self._failed_starts < STARTS_IN_A_ROW_MAX
+            and time.monotonic() >= self._retry_s
+        ):
+            try:
+                self._start_worker()
+            except (OSError, RuntimeError, MemoryError) as error:
+                self._retry_s = time.monotonic() + RETRY_S
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                finding = f"no child process can verify signatures: {reason}; this process verifies them"
+                if finding not in self.findings:
+                    self.findings.append(finding)
+                return
 
     def _start_worker(self) -> None:
-        """Start one process, unless too many in a row ended before their first response."""
-        if self._failed_starts >= STARTS_IN_A_ROW_MAX:
-            return
-        sockets: tuple[socket.socket, ...] = ()
-        try:
-            ours, theirs = sockets = socket.socketpair()
-            # The child inherits only the module path: no environment, file, working folder or terminal (Ctrl-C).
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-m", "sycee.sequencer.signature_worker", str(theirs.fileno())],
-                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+        """Start one process and its thread; start neither if the system refuses one of them."""
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.enter_context(ours)
+            with theirs:
+                # The child inherits only the module path: no environment, file, working folder or terminal (Ctrl-C).
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-s", "-m", "sycee.sequencer.signature_worker", str(theirs.fileno())],
+                    env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+            undo.callback(_end_process, process, 0)
             ours.setblocking(False)
-        except (OSError, MemoryError) as error:
-            self._failed_starts = STARTS_IN_A_ROW_MAX
-            self._add_finding(error)
-            for end in sockets:
-                end.close()
-            return
-        theirs.close()
-        self._workers.append(_Worker(process, ours))
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * BATCHES_IN_FLIGHT * BATCH_BYTES_MAX)
+            worker = _Worker(process, ours)
+            thread = threading.Thread(target=self._serve, args=(worker,), name="sycee-signatures", daemon=True)
+            thread.start()
+            self.threads.add(thread)
+            self.workers.append(worker)
+            undo.pop_all()
 
     def _send(self) -> None:
         """Send waiting jobs to workers with fewer than BATCHES_IN_FLIGHT batches, in equal parts."""
-        while self._waiting:
-            worker = min(self._workers, key=lambda each: len(each.in_flight), default=None)
-            if worker is None:
-                self._wake_thread()  # it verifies
-                return
+        while self._waiting and self.workers:
+            worker = min(self.workers, key=lambda each: len(each.in_flight))
             if len(worker.in_flight) >= BATCHES_IN_FLIGHT:
                 return
-            even = -(-self._waiting_jobs // len(self._workers))
-            batch = self._next_batch(min(even, BATCH_JOBS_MAX))
-            was_all_idle = not any(each.in_flight for each in self._workers)
-            worker.in_flight.append(batch)
-            was_idle = not worker.unsent
-            worker.unsent += COUNT.pack(batch.count) + batch.jobs()
-            if was_idle:
-                self._send_unsent(worker)
-            if worker.unsent or was_all_idle:
-                self._wake_thread()  # it sends the rest, and starts to measure the response time
+            if not worker.in_flight:
+                worker.began_s = time.monotonic()
+            batch: _Batch = []
+            try:
+                worker.in_flight.append(batch)
+                self._fill(batch, min(-(-self._waiting_jobs // len(self.workers)), BATCH_JOBS_MAX))
+                worker.connection.send(_jobs_of(batch))
+            except BaseException as error:
+                # Also after Ctrl-C: if the batch was not sent, a later batch's response would be taken for its own.
+                with contextlib.suppress(OSError):
+                    worker.connection.shutdown(socket.SHUT_RDWR)  # its thread replaces it and verifies the batch
+                if not isinstance(error, Exception):
+                    raise
+        if self._is_closed and not self._waiting:
+            for worker in self.workers:
+                with contextlib.suppress(OSError):  # the worker has ended
+                    worker.connection.shutdown(socket.SHUT_WR)  # the worker reads end-of-file after its batches
 
-    def _next_batch(self, count_max: int) -> _Batch:
-        """Pop the next waiting jobs as one batch."""
-        parts: list[_Part] = []
-        count = 0
-        while self._waiting and count < count_max:
-            request = self._waiting[0]
-            start, total = request.batched, len(request.outcomes)
-            end = min(total, start + count_max - count)
-            request.batched = end
-            parts.append((request, start, end))
-            count += end - start
-            if end == total:
+    def _fill(self, batch: _Batch, count_max: int) -> None:
+        """Move up to `count_max` waiting jobs to a batch. Ctrl-C may duplicate a job, but never loses one."""
+        while self._waiting and count_max:
+            request, start, end = self._waiting[0]
+            count = min(end - start, count_max)
+            batch.append((request, start, start + count))
+            if start + count < end:
+                self._waiting[0] = (request, start + count, end)
+            else:
                 self._waiting.popleft()
-        self._waiting_jobs -= count
-        return _Batch(parts, count, time.monotonic())
-
-    @staticmethod
-    def _send_unsent(worker: _Worker) -> None:
-        """Send as many bytes as the worker's socket accepts. The thread detects a worker that has ended."""
-        with contextlib.suppress(OSError):
-            worker.unsent = worker.unsent[worker.connection.send(worker.unsent) :]
-
-    def _wake_thread(self) -> None:
-        if self._wake_in is not None:
-            with contextlib.suppress(OSError):  # the socket is full, so the thread will wake
-                self._wake_in.send(b"\0")
-
-    # --- the verifier's thread ---
-
-    def _next_step(self, selector: selectors.BaseSelector) -> _Step:
-        """Return what the thread waits for, or the requests that it verified itself."""
-        with self._lock:
-            watched = self._update_selector(selector)
-            is_busy = any(worker.in_flight for worker in self._workers) or bool(self._waiting)
-            is_over = self._closed and not is_busy
-            return _Step(watched, is_busy, is_over, [] if self._workers or is_over else self._verify_waiting())
-
-    def _disable_workers(self, error: BaseException) -> None:
-        """Have callers verify later requests themselves, after the thread failed."""
-        with self._lock:
-            self._wanted = 0
-            self._add_finding(error)
-            self._waiting.clear()
+            count_max -= count
+            self._waiting_jobs -= count
+        if not self._waiting:
             self._waiting_jobs = 0
 
-    def _complete(self, answered: list[tuple[_Request, bytes]]) -> None:
-        """Set the results of requests, without the lock: their callbacks may submit again."""
-        for request, outcomes in answered:
-            with self._lock:
-                self._unanswered.discard(request)
-            request.future.set_result(outcomes)
+    # --- a worker's thread ---
 
-    def _update_selector(self, selector: selectors.BaseSelector) -> list[_Worker]:
-        """Register the current workers with the selector; return them."""
-        registered = {key.fileobj: key for key in selector.get_map().values() if key.fileobj is not self._wake_out}
-        for connection in registered.keys() - {worker.connection for worker in self._workers}:
-            selector.unregister(connection)
-        for worker in self._workers:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.unsent else 0)
-            if worker.connection not in registered:
-                selector.register(worker.connection, events)
-            elif registered[worker.connection].events != events:
-                selector.modify(worker.connection, events)
-        return list(self._workers)
-
-    def _answer(self, watched: list[_Worker]) -> None:
-        """Read responses, send waiting bytes, and complete requests, without the lock."""
-        finished: list[tuple[_Request, bytes]] = []
-        lost: list[_Batch] = []
-        with self._lock:
-            for worker in watched:
-                if worker.unsent:
-                    self._send_unsent(worker)
-                if not self._receive(worker, finished):
-                    lost += worker.in_flight
-                    self._replace(worker)
-            self._send()
-        for batch in lost:
-            outcomes = keys.verify_jobs(batch.jobs())
-            with self._lock:
-                finished += _store_outcomes(batch, outcomes)
-        self._complete(finished)
-
-    def _receive(self, worker: _Worker, finished: list[tuple[_Request, bytes]]) -> bool:
-        """Read a worker's response; return False if the worker has ended, responds invalidly or too slowly."""
+    def _serve(self, worker: _Worker) -> None:
+        """Receive a worker's responses until the worker ends or fails; then replace it."""
+        failure = ""
         try:
-            received = worker.connection.recv(1 << 16)
-        except BlockingIOError:
-            return not worker.in_flight or time.monotonic() - worker.in_flight[0].sent_s < ANSWER_S_MAX
-        except OSError:
+            poller = select.poll()
+            poller.register(worker.connection, select.POLLIN)
+            while self._receive(worker, poller):
+                pass
+        except BaseException as error:
+            failure = f", {error}"
+        self._replace(worker, failure)
+
+    def _receive(self, worker: _Worker, poller: select.poll) -> bool:
+        """Wait for a response; return False if the worker has ended, responds invalidly or too slowly."""
+        if not poller.poll(ANSWER_S_MAX / 4 * 1000):
+            with self.lock:
+                self._send()
+            return not worker.in_flight or time.monotonic() - worker.began_s < ANSWER_S_MAX
+        response = worker.connection.recv(BATCH_JOBS_MAX + 1)
+        batch = worker.in_flight[0] if worker.in_flight else []
+        count = sum(end - start for _, start, end in batch)
+        if not response or len(response) != count or response.translate(None, b"\0\1"):
             return False
-        worker.answered += received
-        if not received or len(worker.answered) > sum(batch.count for batch in worker.in_flight):
-            return False
-        if worker.answered.translate(None, b"\0\1"):
-            return False
-        while worker.in_flight and len(worker.answered) >= worker.in_flight[0].count:
-            batch = worker.in_flight.popleft()
-            finished += _store_outcomes(batch, bytes(worker.answered[: batch.count]))
-            del worker.answered[: batch.count]
-            worker.is_proven, self._failed_starts = True, 0
-            if worker.in_flight:
-                worker.in_flight[0].sent_s = time.monotonic()
+        _complete(batch, response)
+        with self.lock:
+            worker.in_flight.popleft()
+            worker.began_s = time.monotonic()
+            worker.has_responded, self._failed_starts = True, 0
+            self._send()
         return True
 
-    def _replace(self, worker: _Worker) -> None:
-        """Stop a worker and start another."""
-        self._workers.remove(worker)
-        _stop(worker)
-        self.findings.append(f"signature worker {worker.process.pid} was replaced: exit {worker.process.returncode}")
-        if not worker.is_proven:
-            self._failed_starts += 1
-        if not self._closed:
-            self._start_worker()
-
-    def _verify_waiting(self) -> list[tuple[_Request, bytes]]:
-        """Verify all waiting jobs on this thread, since there is no worker."""
-        finished: list[tuple[_Request, bytes]] = []
-        while self._waiting:
-            batch = self._next_batch(BATCH_JOBS_MAX)
-            finished += _store_outcomes(batch, keys.verify_jobs(batch.jobs()))
-        return finished
-
-    def _end(self) -> None:
-        with self._lock:
-            workers = self._workers.copy()
-            self._workers.clear()
-            for end in (self._wake_out, self._wake_in):
-                if end is not None:
-                    end.close()
-            self._wake_in = None
-        _end_workers(workers)
-
-    def _close_after_fork(self) -> None:
-        """Close the sockets in a forked child, so that the workers detect the end of their parent."""
-        self._closed = True
-        for worker in self._workers:
-            os.close(worker.connection.detach())
-        for end in (self._wake_out, self._wake_in):
-            if end is not None:
-                os.close(end.detach())
-        self._workers, self._wake_out, self._wake_in, self._thread = [], None, None, None
+    def _replace(self, worker: _Worker, failure: str) -> None:
+        """Stop a worker and start another; verify the jobs of the first, and all if none can be started."""
+        is_expected = self._is_closed and not worker.in_flight
+        _end_process(worker.process, _CLOSE_S_MAX if is_expected else 0)
+        with self.lock:
+            worker.connection.close()
+            if worker in self.workers:  # not if its start was interrupted
+                self.workers.remove(worker)
+            if not is_expected:
+                pid, status = worker.process.pid, worker.process.returncode
+                self.findings.append(f"signature worker {pid} was replaced: exit {status}{failure}")
+                self._failed_starts += not worker.has_responded
+            self._start_missing()
+            lost = list(worker.in_flight)
+            while self._waiting and not self.workers:
+                lost.append([])
+                self._fill(lost[-1], BATCH_JOBS_MAX)
+            self._send()
+        for batch in lost:
+            try:
+                _complete(batch, keys.verify_jobs(_jobs_of(batch)))
+            except BaseException as error:  # a future without a result would block its caller forever
+                for request, _, _ in batch:
+                    with contextlib.suppress(InvalidStateError):
+                        request.future.set_exception(error)
 
 
-def _run(
-    reference: weakref.ref[SignatureVerifier],
-    wake_out: socket.socket,
-    workers: list[_Worker],
-    unanswered: set[_Request],
-) -> None:
-    """Run the verifier's thread until the verifier is closed or garbage-collected.
+def _jobs_of(batch: _Batch) -> bytes:
+    size = keys.JOB.size
+    return b"".join([request.jobs[start * size : end * size] for request, start, end in batch])
 
-    Without requests the thread has only a weak reference to the verifier. At the end it verifies open requests itself.
+
+def _complete(batch: _Batch, outcomes: bytes) -> None:
+    """Store a batch's outcomes, and set the results of requests without a pending job.
+
+    Call it without the lock: a result runs its caller's callbacks, which may submit again.
     """
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(wake_out, selectors.EVENT_READ)
-            _serve(reference, selector, wake_out)
-    except BaseException as error:
-        verifier = reference()
-        if verifier is not None:
-            verifier._disable_workers(error)
-    while unanswered:
-        _verify_request(unanswered.pop())
-    verifier = reference()
-    if verifier is not None:
-        verifier._end()
-    else:
-        wake_out.close()
-        _end_workers(workers)
-
-
-def _serve(
-    reference: weakref.ref[SignatureVerifier], selector: selectors.BaseSelector, wake_out: socket.socket
-) -> None:
-    """Read responses and send batches until the verifier is collected, or closed with every request complete."""
-    while (verifier := reference()) is not None:
-        step = verifier._next_step(selector)
-        if step.is_over:
-            return
-        if step.answered:
-            verifier._complete(step.answered)
-            continue
-        if not step.is_busy:
-            verifier = None
-        for key, _ in selector.select(ANSWER_S_MAX / 4 if step.is_busy else None):
-            if key.fileobj is wake_out:
-                with contextlib.suppress(BlockingIOError):
-                    wake_out.recv(4096)
-        verifier = reference()
-        if verifier is not None:
-            verifier._answer(step.watched)
-
-
-def _end_workers(workers: list[_Worker]) -> None:
-    """Close the workers' sockets, and stop workers that do not end within _CLOSE_S_MAX."""
-    for worker in workers:
-        worker.connection.close()  # the worker reads end-of-file and ends
-    for worker in workers:
-        try:
-            worker.process.wait(_CLOSE_S_MAX)
-        except subprocess.TimeoutExpired:
-            _stop(worker)
-
-
-def _store_outcomes(batch: _Batch, outcomes: bytes) -> list[tuple[_Request, bytes]]:
-    """Store a batch's outcomes in its requests; return the requests that are complete, with all their outcomes."""
-    finished = []
     at = 0
-    for request, start, end in batch.parts:
+    for request, start, end in batch:
         request.outcomes[start:end] = outcomes[at : at + end - start]
         at += end - start
-        request.unanswered -= end - start
-        if not request.unanswered:
-            finished.append((request, bytes(request.outcomes)))
-    return finished
+        if _PENDING not in request.outcomes:
+            with contextlib.suppress(InvalidStateError):  # two threads may find a request without a pending job
+                request.future.set_result(bytes(request.outcomes))
 
 
-def _verify_request(request: _Request) -> None:
-    """Verify a whole request on this thread."""
+def _end_process(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Wait for a process that was told to end; kill it after `timeout_s`."""
     try:
-        request.future.set_result(keys.verify_jobs(bytes(request.jobs)))
-    except BaseException as error:
-        request.future.set_exception(error)
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
-def _stop(worker: _Worker) -> None:
-    worker.connection.close()
-    with contextlib.suppress(OSError):
-        worker.process.kill()
-    worker.process.wait()
-
-
-def _closed() -> UnavailableError:
-    return UnavailableError("the signature verifier is closed", hint="open the ledger again")
-
-
-_open: Final[weakref.WeakSet[SignatureVerifier]] = weakref.WeakSet()
+_pools: Final[weakref.WeakSet[_WorkerPool]] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    for verifier in list(_open):
-        verifier._close_after_fork()
+    for pool in list(_pools):
+        pool.close_after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)
