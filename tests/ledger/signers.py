@@ -6,10 +6,11 @@ from functools import cache
 
 import numpy as np
 
+from sycee.core import keys
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, envelopes, layout
+from sycee.ledger import authority, envelopes, layout, signatures
 from sycee.ledger.envelopes import Envelope
 from sycee.ledger.layout import AccountKind, Kind, Role
 from sycee.ledger.state import LedgerState
@@ -50,6 +51,11 @@ ACCOUNTS = {
     TRANSIT: (AccountKind.IN_TRANSIT, 7),
     SHOP: (AccountKind.MERCHANT, 8),
 }
+
+
+def verified(jobs: signatures.Jobs) -> Array:
+    """Verify jobs on this thread; return their checks, (m,) signatures.CHECK."""
+    return jobs.checks(keys.verify_jobs(jobs.jobs.tobytes()))
 
 
 def record(kind: Kind, id: int = 500, *, key: SigningKey | None = None, **fields: int) -> Array:

@@ -44,6 +44,7 @@ from tests.ledger.signers import (
     record,
     shared,
     signed,
+    verified,
 )
 
 from sycee.core.arrays import Array
@@ -353,7 +354,7 @@ def test_only_the_operator_adds_payments_to_its_batch() -> None:
     by_cards = record(Kind.STAGE, 503, debit=CARD, credit=SHOP, amount=1, number=1)
     frame = np.concatenate([customers, by_cards])
     by_payers = [signed(customers, PHONE), signed(by_cards, CARD, first=1)]
-    checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, envelopes.as_array(by_payers)).verify()
+    checks = verified(signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, envelopes.as_array(by_payers)))
     codes = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, by_payers, checks=checks)
     assert codes.tolist() == [Result.NOT_AUTHORISED] * 2
     with pytest.raises(IntegrityError, match="it needs both the account itself and operator 7"):

@@ -30,6 +30,7 @@ from tests.ledger.signers import (
     record,
     shared,
     signed,
+    verified,
 )
 from tests.ledger.test_authority_frames import random_frame
 
@@ -48,7 +49,7 @@ MINT = record(Kind.SET_RULE_SET, 501, debit=SHOP, rule_set=1)
 
 def checked(world: World, frame: Array, *given: Envelope) -> Array:
     """Return the checks that admission makes of the envelopes."""
-    return signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, frame, as_array(given)).verify()
+    return verified(signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, frame, as_array(given)))
 
 
 def codes_of(world: World, frame: Array, checks: Array | None, *given: Envelope) -> list[str]:
@@ -181,7 +182,7 @@ def test_several_keys_of_one_person(in_line: list[bytes]) -> None:
         envelope = signed(MINT, ANNA, key=key if key is not KEYS[BERT] else SigningKey.derive(b"\x55" * 32))
         jobs = signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, MINT, as_array([envelope]))
         assert jobs.envelopes.tolist() == [0, 0]
-        checks = jobs.verify()
+        checks = verified(jobs)
         in_line.clear()
         assert codes_of(world, MINT, checks, envelope) == [code]
         assert not in_line
@@ -207,7 +208,7 @@ def test_an_envelope_that_cannot_be_valid_has_no_job() -> None:
     ]
     jobs = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, PAYMENT, as_array(cases))
     assert (jobs.jobs.size, jobs.count) == (0, len(cases))
-    assert not jobs.verify()["outcome"].any()
+    assert not verified(jobs)["outcome"].any()
 
 
 def test_jobs_contain_the_signed_messages() -> None:
@@ -279,7 +280,7 @@ def _set(rows: Array, field: str, value: Any) -> None:
 def test_the_fast_path_for_payments_gives_the_same_codes(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = np.concatenate([record(Kind.PAY, 501 + at, debit=PHONE, credit=SHOP, amount=1) for at in range(3)])
     given = as_array([signed(frame[at : at + 1], PHONE, first=at) for at in range(3)])
-    checks = signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given).verify()
+    checks = verified(signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given))
     CHANGES[change](frame, given, checks)
     short = signatures.all_signed_by_payers(shared().state, NOW_NS, frame, given, checks)
     codes = authority.authorise(shared().state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
@@ -305,7 +306,7 @@ def test_two_officers_sign_for_issuance_even_with_a_key() -> None:
 def test_keys_are_found_while_another_thread_opens_accounts() -> None:
     """Tables and indexes grow meanwhile: the result may be stale, but contains no wrong key."""
     world = make_world()
-    asked = as_array([signed(PAYMENT, PHONE), signed(PAYMENT, OTTO), replace(signed(PAYMENT, PHONE), signer=700_123)])
+    given = as_array([signed(PAYMENT, PHONE), signed(PAYMENT, OTTO), replace(signed(PAYMENT, PHONE), signer=700_123)])
     whole = b"".join(KEYS[signer].public.key for signer in (PHONE, OTTO))
     done = threading.Event()
     seen: list[int] = []
@@ -313,7 +314,7 @@ def test_keys_are_found_while_another_thread_opens_accounts() -> None:
 
     def look() -> None:
         while not done.is_set():
-            jobs = signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, PAYMENT, asked)
+            jobs = signatures.find_jobs(world.state, LEDGER_ID, NOW_NS, PAYMENT, given)
             seen.append(jobs.jobs.size)
             if jobs.jobs["key"].tobytes() not in (whole, whole[32:]):
                 wrong.append(jobs.jobs["key"].tobytes())

@@ -79,10 +79,6 @@ class Jobs:
     envelopes: Array  # (k,) i8: index of the envelope of each job, ascending
     count: int  # number of envelopes, m
 
-    def verify(self) -> Array:
-        """Verify all jobs on this thread: (m,) CHECK."""
-        return self.checks(keys.verify_jobs(self.jobs.tobytes()))
-
     def checks(self, outcomes: bytes) -> Array:
         """Return (m,) CHECK for the (k,) bytes that `keys.verify_jobs` returned for `jobs`."""
         checks = np.zeros(self.count, CHECK)
