@@ -70,7 +70,7 @@ class Operation(NamedTuple):
 
 
 def accounts(ids: Sequence[AnyId]) -> Array:
-    """Return reads of accounts, (n,) READ. Raise UsageError if an id is not an integer of 128 bits."""
+    """Return reads of accounts, (n,) READ. Raise UsageError for a value that is no id."""
     return _by_id(ReadKind.ACCOUNT, ids)
 
 

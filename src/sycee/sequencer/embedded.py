@@ -54,8 +54,8 @@ class Ledger(MoneyOperations[Result]):
     operation returns its Result once it is durable. A read returns values of one committed frame.
 
     Raises UsageError for an argument of the wrong type or size; UnavailableError once the ledger is closed, has stopped
-    after a failed write, or was opened by another process. Operations need signatures once two persons have the role of
-    officer (`authority_on`).
+    after a failed write, or was opened by another process. Operations need signatures once two persons are officers of
+    the board (`authority_on`).
     """
 
     def __init__(self, sequencer: Sequencer, session: Session | None = None, *, closes_folder: bool = True) -> None:
@@ -361,7 +361,7 @@ class Ledger(MoneyOperations[Result]):
 
     @property
     def authority_on(self) -> bool:
-        """Whether operations need signatures: True once two persons have the role of officer."""
+        """Whether operations need signatures: True once two persons were officers of the board."""
         with self.sequencer.reading() as state:
             return state.authority_on
 
