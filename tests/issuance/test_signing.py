@@ -45,7 +45,7 @@ def one_id(purpose: str) -> int:
 
 
 @dataclass
-class House:
+class World:
     """Ledger with authority, a bank opened by two officers, and reserves of operator 1."""
 
     folder: Path
@@ -62,19 +62,19 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def world(tmp_path: Path) -> Iterator[World]:
     bank = CentralBank.derive(SEED, currency=CNY, zone="Asia/Shanghai", operators=2, time_ms=START_NS // 10**6)
     clock = SimulatedClock(START_NS)
     with Ledger.open(tmp_path, clock=clock) as ledger:
-        house = House(tmp_path, ledger, clock, bank)
+        world = World(tmp_path, ledger, clock, bank)
         roles = grants(
             some_ids("roles", 6), officers=OFFICERS, operators=OPERATORS, from_ns=0, until_ns=START_NS + YEAR_NS
         )
         assert codes(ledger.submit(roles)) == {Result.CREATED}
         opening = bank.opening(some_ids("opening", bank.opening_records))
-        assert codes(house.by(*OFFICERS).submit(opening)) == {Result.CREATED}
-        bank.credit_reserves(house.by(*OFFICERS), one_id("paid in"), bank.operators[0], 5_000)
-        yield house
+        assert codes(world.by(*OFFICERS).submit(opening)) == {Result.CREATED}
+        bank.credit_reserves(world.by(*OFFICERS), one_id("paid in"), bank.operators[0], 5_000)
+        yield world
         bank.check(ledger)
         ledger.check()
     verify(tmp_path, authority=True)
@@ -84,10 +84,10 @@ def codes(answers: np.ndarray) -> set[Result]:
     return {Result(code) for code in answers["code"].tolist()}
 
 
-def test_two_officers_and_the_operator_mint(house: House) -> None:
+def test_two_officers_and_the_operator_mint(world: World) -> None:
     for _ in range(2):
-        house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), house.bank.operators[0], 3_000)
-        assert (house.supply, house.ledger.balance(house.bank.operators[0].reserve)) == (3_000, 2_000)
+        world.bank.issue(world.by(ANNA, BERT, OTTO), some_ids("issued", 2), world.bank.operators[0], 3_000)
+        assert (world.supply, world.ledger.balance(world.bank.operators[0].reserve)) == (3_000, 2_000)
 
 
 @pytest.mark.parametrize(
@@ -103,52 +103,52 @@ def test_two_officers_and_the_operator_mint(house: House) -> None:
     ],
 )
 def test_a_mint_without_the_required_signatures_is_refused(
-    house: House, signers: tuple[Signer, ...], code: Result
+    world: World, signers: tuple[Signer, ...], code: Result
 ) -> None:
-    frames = house.ledger.sequencer.durable_sequence
+    frames = world.ledger.sequencer.durable_sequence
     with pytest.raises(Refused, match="nothing issued: ") as refused:
-        house.bank.issue(house.by(*signers), some_ids("issued", 2), house.bank.operators[0], 3_000)
+        world.bank.issue(world.by(*signers), some_ids("issued", 2), world.bank.operators[0], 3_000)
     assert refused.value.result is code
     assert refused.value.hint is not None
-    assert (house.supply, house.ledger.balance(house.bank.operators[0].reserve)) == (0, 5_000)
-    assert house.ledger.sequencer.durable_sequence == frames
+    assert (world.supply, world.ledger.balance(world.bank.operators[0].reserve)) == (0, 5_000)
+    assert world.ledger.sequencer.durable_sequence == frames
     # No id was bound: the same request succeeds with the required signatures.
-    house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), house.bank.operators[0], 3_000)
-    assert house.supply == 3_000
+    world.bank.issue(world.by(ANNA, BERT, OTTO), some_ids("issued", 2), world.bank.operators[0], 3_000)
+    assert world.supply == 3_000
 
 
-def test_without_any_signature_nothing_is_minted(house: House) -> None:
+def test_without_any_signature_nothing_is_minted(world: World) -> None:
     with pytest.raises(Refused, match="NOT_AUTHORISED"):
-        house.bank.issue(house.ledger, some_ids("issued", 2), house.bank.operators[0], 3_000)
-    assert house.supply == 0
+        world.bank.issue(world.ledger, some_ids("issued", 2), world.bank.operators[0], 3_000)
+    assert world.supply == 0
 
 
-def test_a_signature_expires(house: House) -> None:
-    late = SigningLedger(house.ledger, house.ledger.ledger_id, (ANNA, BERT, OTTO), SimulatedClock(START_NS))
-    house.clock.set(START_NS + SIGNATURE_VALIDITY_NS)
+def test_a_signature_expires(world: World) -> None:
+    late = SigningLedger(world.ledger, world.ledger.ledger_id, (ANNA, BERT, OTTO), SimulatedClock(START_NS))
+    world.clock.set(START_NS + SIGNATURE_VALIDITY_NS)
     with pytest.raises(Refused, match="SIGNATURE_EXPIRED"):
-        house.bank.issue(late, some_ids("issued", 2), house.bank.operators[0], 3_000)
+        world.bank.issue(late, some_ids("issued", 2), world.bank.operators[0], 3_000)
 
 
-def test_a_signature_for_another_ledger_is_invalid(house: House) -> None:
-    elsewhere = SigningLedger(house.ledger, bytes(16), (ANNA, BERT, OTTO), house.clock)
+def test_a_signature_for_another_ledger_is_invalid(world: World) -> None:
+    elsewhere = SigningLedger(world.ledger, bytes(16), (ANNA, BERT, OTTO), world.clock)
     with pytest.raises(Refused, match="SIGNATURE_INVALID"):
-        house.bank.issue(elsewhere, some_ids("issued", 2), house.bank.operators[0], 3_000)
+        world.bank.issue(elsewhere, some_ids("issued", 2), world.bank.operators[0], 3_000)
 
 
-def test_redeeming_needs_the_operator_and_the_banks_desk(house: House) -> None:
-    operator = house.bank.operators[0]
-    house.bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), operator, 3_000)
+def test_redeeming_needs_the_operator_and_the_banks_desk(world: World) -> None:
+    operator = world.bank.operators[0]
+    world.bank.issue(world.by(ANNA, BERT, OTTO), some_ids("issued", 2), operator, 3_000)
     for signers in ((OTTO,), (DESK,), (OLGA, DESK)):
         with pytest.raises(Refused, match=r"nothing redeemed: .*NOT_AUTHORISED"):
-            house.bank.redeem(house.by(*signers), some_ids("redeemed", 2), operator, 1_000)
-    house.bank.redeem(house.by(OTTO, DESK), some_ids("redeemed", 2), operator, 1_000)
-    assert (house.supply, house.ledger.balance(operator.reserve)) == (2_000, 3_000)
+            world.bank.redeem(world.by(*signers), some_ids("redeemed", 2), operator, 1_000)
+    world.bank.redeem(world.by(OTTO, DESK), some_ids("redeemed", 2), operator, 1_000)
+    assert (world.supply, world.ledger.balance(operator.reserve)) == (2_000, 3_000)
 
 
 @pytest.mark.parametrize("signers", [(ANNA,), (OTTO,)])
-def test_only_two_officers_change_limits(house: House, signers: tuple[Signer, ...]) -> None:
-    bank = house.bank
+def test_only_two_officers_change_limits(world: World, signers: tuple[Signer, ...]) -> None:
+    bank = world.bank
     changes: list[Callable[[SigningLedger], None]] = [
         lambda by: bank.cap_minting(by, some_ids("cap", 2), 1_000),
         lambda by: bank.set_quota(by, some_ids("quota", 2), 1, 700),
@@ -157,16 +157,16 @@ def test_only_two_officers_change_limits(house: House, signers: tuple[Signer, ..
     ]
     for change in changes:
         with pytest.raises(Refused) as refused:
-            change(house.by(*signers))
+            change(world.by(*signers))
         assert refused.value.result in (Result.TWO_PERSONS_MUST_SIGN, Result.NOT_AUTHORISED)
-        change(house.by(*OFFICERS))
-    with house.ledger.sequencer.reading() as state:
+        change(world.by(*OFFICERS))
+    with world.ledger.sequencer.reading() as state:
         assert int(state.tables.rule_sets[MINTING_RULE_SET]["day_max"]) == 1_000
     with pytest.raises(Refused, match="EXCEEDS_DAY_LIMIT"):
-        bank.issue(house.by(ANNA, BERT, OTTO), some_ids("too much", 2), bank.operators[0], 1_001)
+        bank.issue(world.by(ANNA, BERT, OTTO), some_ids("too much", 2), bank.operators[0], 1_001)
     with pytest.raises(Refused, match="EXCEEDS_BALANCE_LIMIT"):
-        bank.issue(house.by(ANNA, BERT, OTTO), some_ids("too much at once", 2), bank.operators[0], 701)
-    bank.issue(house.by(ANNA, BERT, OTTO), some_ids("issued", 2), bank.operators[0], 700)
+        bank.issue(world.by(ANNA, BERT, OTTO), some_ids("too much at once", 2), bank.operators[0], 701)
+    bank.issue(world.by(ANNA, BERT, OTTO), some_ids("issued", 2), bank.operators[0], 700)
 
 
 # --- bulk ---
@@ -189,11 +189,11 @@ def wallets(bank: CentralBank, operators: np.ndarray, purpose: str = "wallets") 
     )
 
 
-def test_a_bulk_has_one_signature_per_operator_and_frame(house: House) -> None:
+def test_a_bulk_has_one_signature_per_operator_and_frame(world: World) -> None:
     operators = np.where(np.arange(20_000) % 3, 1, 2)
     operators[-3_000:] = 1  # the last frame has records of the first operator only
-    records = wallets(house.bank, operators)
-    both = house.by(OTTO, OLGA)
+    records = wallets(world.bank, operators)
+    both = world.by(OTTO, OLGA)
     sealed = both.sign(records, by=operators - 1)
     assert [(each.first, each.count, each.signer) for each in sealed] == [
         (0, FRAME_RECORDS_MAX, OTTO.id),
@@ -203,26 +203,26 @@ def test_a_bulk_has_one_signature_per_operator_and_frame(house: House) -> None:
         (2 * FRAME_RECORDS_MAX, 20_000 - 2 * FRAME_RECORDS_MAX, OTTO.id),
         (2 * FRAME_RECORDS_MAX, 20_000 - 2 * FRAME_RECORDS_MAX, OLGA.id),
     ]
-    frames = house.ledger.sequencer.durable_sequence
+    frames = world.ledger.sequencer.durable_sequence
     assert codes(both.submit(records, by=operators - 1)) == {Result.CREATED}
-    assert house.ledger.sequencer.durable_sequence == frames + 3
+    assert world.ledger.sequencer.durable_sequence == frames + 3
     assert codes(both.submit(records, by=operators - 1)) == {Result.EXISTS}
 
 
-def test_a_signer_without_a_record_in_a_frame_does_not_sign_it(house: House) -> None:
+def test_a_signer_without_a_record_in_a_frame_does_not_sign_it(world: World) -> None:
     operators = np.repeat([1, 2], FRAME_RECORDS_MAX)
-    sealed = house.by(OTTO, OLGA).sign(wallets(house.bank, operators), by=operators - 1)
+    sealed = world.by(OTTO, OLGA).sign(wallets(world.bank, operators), by=operators - 1)
     assert [(each.first, each.signer) for each in sealed] == [(0, OTTO.id), (FRAME_RECORDS_MAX, OLGA.id)]
 
 
-def test_signing_again_gives_the_same_bytes(house: House) -> None:
-    records = wallets(house.bank, np.array([1, 2, 2]))
-    assert house.by(OTTO, OLGA).sign(records) == house.by(OTTO, OLGA).sign(records)
+def test_signing_again_gives_the_same_bytes(world: World) -> None:
+    records = wallets(world.bank, np.array([1, 2, 2]))
+    assert world.by(OTTO, OLGA).sign(records) == world.by(OTTO, OLGA).sign(records)
 
 
-def test_one_operator_does_not_sign_for_another(house: House) -> None:
+def test_one_operator_does_not_sign_for_another(world: World) -> None:
     operators = np.array([1, 2, 2])
-    answers = house.by(OTTO).submit(wallets(house.bank, operators))
+    answers = world.by(OTTO).submit(wallets(world.bank, operators))
     assert codes(answers) == {Result.NOT_AUTHORISED}
 
 
@@ -257,38 +257,38 @@ def test_no_range_divides_a_chain() -> None:
     assert ranges(linked(8_000, 65, 1), 2) == [(0, 8_000), (8_000, 8_066)]
 
 
-def test_a_chain_that_fits_no_frame_is_refused(house: House) -> None:
+def test_a_chain_that_fits_no_frame_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match="from operation 3 on, 8,065 operations and 0 envelopes must be in one frame"):
-        house.by(OTTO).sign(linked(3, FRAME_RECORDS_MAX + 1))
+        world.by(OTTO).sign(linked(3, FRAME_RECORDS_MAX + 1))
     open_ended = linked(3, 2)
     open_ended["flags"][-1] = layout.LINKED
     with pytest.raises(UsageError, match="the last operation has the flag LINKED, but no operation follows"):
-        house.by(OTTO).sign(open_ended)
+        world.by(OTTO).sign(open_ended)
 
 
 # --- invalid arguments ---
 
 
-def test_one_person_is_not_two_officers(house: House) -> None:
+def test_one_person_is_not_two_officers(world: World) -> None:
     with pytest.raises(UsageError, match="a signer is listed twice"):
-        house.by(ANNA, Signer(ANNA.id, person(7).key))
+        world.by(ANNA, Signer(ANNA.id, person(7).key))
     with pytest.raises(UsageError, match="fewer than 2 persons"):
         grants(some_ids("roles", 2), officers=(ANNA, ANNA), operators={}, from_ns=0, until_ns=1)
 
 
-def test_an_empty_list_of_signers_is_refused(house: House) -> None:
+def test_an_empty_list_of_signers_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match="the list of signers is empty"):
-        house.by()
+        world.by()
 
 
-def test_by_must_have_one_element_per_record(house: House) -> None:
-    records = wallets(house.bank, np.array([1, 2]))
+def test_by_must_have_one_element_per_record(world: World) -> None:
+    records = wallets(world.bank, np.array([1, 2]))
     with pytest.raises(UsageError, match="by has 3 elements for 2 records"):
-        house.by(OTTO, OLGA).submit(records, by=np.zeros(3, np.int64))
+        world.by(OTTO, OLGA).submit(records, by=np.zeros(3, np.int64))
 
 
-def test_records_with_envelopes_are_not_signed_again(house: House) -> None:
-    records = wallets(house.bank, np.array([1]))
-    sealed = house.by(OTTO).sign(records)
+def test_records_with_envelopes_are_not_signed_again(world: World) -> None:
+    records = wallets(world.bank, np.array([1]))
+    sealed = world.by(OTTO).sign(records)
     with pytest.raises(UsageError, match="have envelopes already"):
-        house.by(OTTO).submit(records, sealed)
+        world.by(OTTO).submit(records, sealed)

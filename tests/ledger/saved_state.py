@@ -25,9 +25,9 @@ class Kept:
 def kept(state: LedgerState) -> tuple[dict[str, Kept], dict[str, Any]]:
     """Return all data of a state, as arguments of LedgerState.load."""
     sections, small = state.save()
-    said = json.loads(json.dumps(small))
-    assert said == small
-    return {name: Kept(array) for name, array in sections.items()}, said
+    read_back = json.loads(json.dumps(small))
+    assert read_back == small
+    return {name: Kept(array) for name, array in sections.items()}, read_back
 
 
 def loaded(state: LedgerState) -> LedgerState:

@@ -45,16 +45,16 @@ class Sides:
         assert [answer is None for answer in self.twin.resolve(operations)] == fresh.tolist()
         known = [answer for answer in self.twin.resolve(operations) if answer is not None]
         assert as_results(answers[~fresh]) == known
-        asked = operations[fresh] if self.resolve_first else operations
+        submitted = operations[fresh] if self.resolve_first else operations
         self.state.reserve(operations[fresh])
-        applied = self.state.apply(self.sequence, now_ns, asked, calendar)
-        said = self.twin.apply(self.sequence, now_ns, asked, calendar)
-        assert as_results(applied) == said, first_difference(as_results(applied), said, asked)
+        applied = self.state.apply(self.sequence, now_ns, submitted, calendar)
+        expected = self.twin.apply(self.sequence, now_ns, submitted, calendar)
+        assert as_results(applied) == expected, first_difference(as_results(applied), expected, submitted)
         if self.resolve_first:
             codes = iter(known)
             answers[fresh] = applied
             wanted = self.twin.resolve_broken_chains(
-                operations, [said.pop(0) if is_fresh else next(codes) for is_fresh in fresh]
+                operations, [expected.pop(0) if is_fresh else next(codes) for is_fresh in fresh]
             )
             self.state.resolve_broken_chains(operations, answers)
             assert as_results(answers) == wanted
@@ -118,9 +118,11 @@ def as_results(answers: Array) -> list[tuple[Result, Result]]:
     return [(Result(code), Result(first)) for code, first in answers[["code", "first_code"]].tolist()]
 
 
-def first_difference(applied: list[tuple[Result, Result]], said: list[tuple[Result, Result]], operations: Array) -> str:
+def first_difference(
+    applied: list[tuple[Result, Result]], expected: list[tuple[Result, Result]], operations: Array
+) -> str:
     """Describe the first operation on which kernels and twin differ."""
-    for at, (one, other) in enumerate(zip(applied, said, strict=True)):
+    for at, (one, other) in enumerate(zip(applied, expected, strict=True)):
         if one != other:
             kind = int(operations["kind"][at])
             name = Kind(kind).name if kind in tuple(Kind) else str(kind)

@@ -266,8 +266,8 @@ class Table(Verbs):
         assert movements, "nothing more was moved"
         found = movements[0]
         self._moved += 1
-        said = (found.purpose, self._name(found.debit), self._name(found.credit), found.amount)
-        assert said == (Purpose[purpose], debit, credit, amount_of(amount))
+        actual = (found.purpose, self._name(found.debit), self._name(found.credit), found.amount)
+        assert actual == (Purpose[purpose], debit, credit, amount_of(amount))
 
     def _name(self, row: tuple[Any, ...]) -> str:
         return self.names[row[1]] if row[0] == "account" else f"{row[1]}/{row[2]}"

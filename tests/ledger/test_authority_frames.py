@@ -206,14 +206,14 @@ class Plain:
         """Return whether an account is there, opened, missing or unclear, its operator and its kind."""
         if account < 600:
             return "there", OPERATOR_OF.get(account, 7), KIND_OF.get(account, AccountKind.WALLET)
-        said = {
+        openings = {
             (int(one["count"]), int(one["first"]))
             for one in self.records
             if one["kind"] == Kind.OPEN_ACCOUNT and _id(one, "debit") == account
         }
-        if len(said) == 1:
-            return "opened", *said.pop()
-        return ("unclear" if said else "missing"), 0, 0
+        if len(openings) == 1:
+            return "opened", *openings.pop()
+        return ("unclear" if openings else "missing"), 0, 0
 
     def named(self, one: Any) -> tuple[set[int], bool]:
         """Return the ids of the possible accounts, and whether the account is unclear."""

@@ -37,38 +37,38 @@ def ranges(*of: tuple[int, int]) -> Array:
     return made
 
 
-def shape(asked: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
+def shape(batch: PreparedBatch) -> list[tuple[int, list[tuple[int, int, int]]]]:
     """Return, per part, the number of operations, and signer, first and count of its envelopes."""
     found = []
-    for piece in asked.split_into_frames():
+    for piece in batch.split_into_frames():
         envelopes = piece.frame_envelopes()[["signer_low", "first", "count"]].tolist()
         found.append((piece.operations.size, envelopes))
     return found
 
 
 def test_independent_operations_are_divided_anywhere() -> None:
-    asked = batches.prepare(records(2 * FRAME_RECORDS_MAX + 3))
-    assert shape(asked) == [(FRAME_RECORDS_MAX, []), (FRAME_RECORDS_MAX, []), (3, [])]
+    batch = batches.prepare(records(2 * FRAME_RECORDS_MAX + 3))
+    assert shape(batch) == [(FRAME_RECORDS_MAX, []), (FRAME_RECORDS_MAX, []), (3, [])]
     assert list(batches.prepare(records(0)).split_into_frames()) == []
 
 
 def test_a_chain_is_not_divided() -> None:
     last = FRAME_RECORDS_MAX - 1
-    asked = batches.prepare(records(last + 3, linked=(last - 1, last, last + 1)))
-    assert [piece.operations.size for piece in asked.split_into_frames()] == [last - 1, 4]
+    batch = batches.prepare(records(last + 3, linked=(last - 1, last, last + 1)))
+    assert [piece.operations.size for piece in batch.split_into_frames()] == [last - 1, 4]
 
 
 def test_a_covered_range_is_not_divided_and_its_envelope_follows() -> None:
     size = FRAME_RECORDS_MAX + 10
-    asked = batches.prepare(records(size), ranges((0, 5), (FRAME_RECORDS_MAX - 3, 8), (FRAME_RECORDS_MAX + 5, 2)))
-    assert shape(asked) == [(FRAME_RECORDS_MAX - 3, [(1, 0, 5)]), (13, [(2, 0, 8), (3, 8, 2)])]
+    batch = batches.prepare(records(size), ranges((0, 5), (FRAME_RECORDS_MAX - 3, 8), (FRAME_RECORDS_MAX + 5, 2)))
+    assert shape(batch) == [(FRAME_RECORDS_MAX - 3, [(1, 0, 5)]), (13, [(2, 0, 8), (3, 8, 2)])]
 
 
 def test_envelopes_use_space_of_the_frame() -> None:
     """A frame holds fewer payments if each has its own envelope."""
     size = 9_000
-    asked = batches.prepare(records(size), ranges(*((at, 1) for at in range(size))))
-    sizes = [piece.operations.size for piece in asked.split_into_frames()]
+    batch = batches.prepare(records(size), ranges(*((at, 1) for at in range(size))))
+    sizes = [piece.operations.size for piece in batch.split_into_frames()]
     assert sum(sizes) == size
     for at, each in enumerate(sizes):
         assert padded_bytes(each, each * ENVELOPE_BYTES) <= FRAME_BYTES_MAX
@@ -77,7 +77,7 @@ def test_envelopes_use_space_of_the_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "envelopes", "said"),
+    ("operations", "envelopes", "message"),
     [
         (records(2, linked=(1,)), (), "the last operation has the flag LINKED"),
         (records(1, linked=(0,)), (), "the last operation has the flag LINKED"),
@@ -92,9 +92,9 @@ def test_envelopes_use_space_of_the_frame() -> None:
         (records(3), np.zeros(1, "u1"), "envelopes must be a one-dimensional array"),
     ],
 )  # fmt: skip
-def test_a_submission_that_fits_no_frame_is_refused(asked: Array, envelopes: Array, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        batches.prepare(asked, envelopes)
+def test_a_submission_that_fits_no_frame_is_refused(operations: Array, envelopes: Array, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        batches.prepare(operations, envelopes)
 
 
 def test_random_submissions_are_divided_between_units_only() -> None:
@@ -103,17 +103,17 @@ def test_random_submissions_are_divided_between_units_only() -> None:
         size = dice.randint(1, 300)
         linked = tuple(at for at in range(size - 1) if dice.random() < 0.2)
         spans = [(first, dice.randint(1, min(12, size - first))) for first in dice.sample(range(size), min(size, 9))]
-        asked = batches.prepare(records(size, linked=linked), ranges(*spans))
-        parts = [asked.slice(0, 0), *(asked.slice(int(a), int(b)) for a, b in bounds(asked))]
+        batch = batches.prepare(records(size, linked=linked), ranges(*spans))
+        parts = [batch.slice(0, 0), *(batch.slice(int(a), int(b)) for a, b in bounds(batch))]
         together = batches.concatenate([part for part in parts if part.operations.size])
-        assert (together.operations == asked.operations).all()
-        order = np.argsort(asked.firsts, kind="stable")
-        assert (np.sort(together.firsts) == asked.firsts[order]).all()
+        assert (together.operations == batch.operations).all()
+        order = np.argsort(batch.firsts, kind="stable")
+        assert (np.sort(together.firsts) == batch.firsts[order]).all()
         assert len(parts) - 1 == units_of(size, linked, spans)
 
 
-def bounds(asked: PreparedBatch) -> list[tuple[int, int]]:
-    starts = [*asked.unit_starts().tolist(), asked.operations.size]
+def bounds(batch: PreparedBatch) -> list[tuple[int, int]]:
+    starts = [*batch.unit_starts().tolist(), batch.operations.size]
     return list(pairwise(starts))
 
 
@@ -146,34 +146,34 @@ def units_of(size: int, linked: tuple[int, ...], spans: list[tuple[int, int]]) -
 def test_a_unit_is_refused_completely(
     linked: tuple[int, ...], spans: list[tuple[int, int]], codes: dict[int, Result], answers: list[Result]
 ) -> None:
-    asked = batches.prepare(records(5, linked=linked), ranges(*spans))
-    said = np.array([codes.get(at, TAKEN) for at in range(5)], np.uint16)
-    assert batches.spread_refusals(asked, np.ones(5, np.bool_), said).tolist() == answers
+    batch = batches.prepare(records(5, linked=linked), ranges(*spans))
+    found = np.array([codes.get(at, TAKEN) for at in range(5)], np.uint16)
+    assert batches.spread_refusals(batch, np.ones(5, np.bool_), found).tolist() == answers
 
 
 def test_bound_operations_keep_their_answer_and_refuse_no_others() -> None:
-    asked = batches.prepare(records(4), ranges((0, 4)))
+    batch = batches.prepare(records(4), ranges((0, 4)))
     fresh = np.array([False, True, True, False])
-    said = np.array([INVALID, TAKEN, UNKNOWN, TAKEN], np.uint16)
-    assert batches.spread_refusals(asked, fresh, said).tolist() == [TAKEN, UNKNOWN, UNKNOWN, TAKEN]
-    assert batches.spread_refusals(asked, fresh, said * 0).tolist() == [TAKEN] * 4
+    found = np.array([INVALID, TAKEN, UNKNOWN, TAKEN], np.uint16)
+    assert batches.spread_refusals(batch, fresh, found).tolist() == [TAKEN, UNKNOWN, UNKNOWN, TAKEN]
+    assert batches.spread_refusals(batch, fresh, found * 0).tolist() == [TAKEN] * 4
 
 
 def test_an_envelope_over_bound_operations_only_joins_no_units() -> None:
-    asked = batches.prepare(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
+    batch = batches.prepare(records(6, linked=(4,)), ranges((0, 3), (2, 2), (4, 1)))
     fresh = np.array([False, False, False, True, False, False])
-    left = asked.drop_answered_envelopes(fresh)
+    left = batch.drop_answered_envelopes(fresh)
     assert left.same_unit is not None
     assert left.same_unit.tolist() == [False, False, False, True, False, True]
     assert left.frame_envelopes()[["signer_low", "first", "count"]].tolist() == [(2, 2, 2)]
-    assert asked.drop_answered_envelopes(fresh & False).envelopes.size == 0
+    assert batch.drop_answered_envelopes(fresh & False).envelopes.size == 0
 
 
 def test_selection_expands_to_whole_units() -> None:
-    asked = batches.prepare(records(6, linked=(3,)), ranges((0, 2), (4, 2)))
-    kept = asked.expand_to_units(np.array([False, True, False, False, False, True]))
+    batch = batches.prepare(records(6, linked=(3,)), ranges((0, 2), (4, 2)))
+    kept = batch.expand_to_units(np.array([False, True, False, False, False, True]))
     assert kept.tolist() == [True, True, False, True, True, True]
-    part = asked.select(kept)
+    part = batch.select(kept)
     assert shape(part) == [(5, [(1, 0, 2), (2, 3, 2)])]
     assert part.same_unit is not None
     assert part.same_unit.tolist() == [False, True, False, True, True]
@@ -205,12 +205,12 @@ def test_records_with_one_envelope_each_are_joined_like_submissions() -> None:
     made, envelopes = records(5), ranges(*((0, 1) for _ in range(5)))
     short = batches.prepare_signed([one.tobytes() for one in made], [one.tobytes() for one in envelopes])
     plain = batches.concatenate([batches.prepare(made[at : at + 1], envelopes[at : at + 1]) for at in range(made.size)])
-    for asked in (short, plain):
-        assert asked.operations.tobytes() == made.tobytes()
-        assert asked.frame_envelopes()["first"].tolist() == [0, 1, 2, 3, 4]
-        assert asked.envelopes["signer_low"].tolist() == envelopes["signer_low"].tolist()
-        assert asked.same_unit is None
-        assert asked.unit_starts().tolist() == [0, 1, 2, 3, 4]
+    for batch in (short, plain):
+        assert batch.operations.tobytes() == made.tobytes()
+        assert batch.frame_envelopes()["first"].tolist() == [0, 1, 2, 3, 4]
+        assert batch.envelopes["signer_low"].tolist() == envelopes["signer_low"].tolist()
+        assert batch.same_unit is None
+        assert batch.unit_starts().tolist() == [0, 1, 2, 3, 4]
     between = batches.concatenate([batches.prepare(records(3)), short, batches.prepare(records(2), ranges((0, 2)))])
     assert between.frame_envelopes()["first"].tolist() == [3, 4, 5, 6, 7, 8]
     assert between.unit_starts().tolist() == list(range(9))
@@ -218,7 +218,7 @@ def test_records_with_one_envelope_each_are_joined_like_submissions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "envelope", "said"),
+    ("record", "envelope", "message"),
     [
         (records(1).tobytes()[:-1], ranges((0, 1)).tobytes(), "128 and 104 bytes each"),
         (records(2).tobytes(), ranges((0, 1)).tobytes(), "128 and 104 bytes each"),
@@ -228,8 +228,8 @@ def test_records_with_one_envelope_each_are_joined_like_submissions() -> None:
         (records(1, linked=(0,)).tobytes(), ranges((0, 1)).tobytes(), "must not be linked"),
     ],
 )
-def test_a_signed_record_that_is_not_single_is_refused(record: bytes, envelope: bytes, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_signed_record_that_is_not_single_is_refused(record: bytes, envelope: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         batches.prepare_signed([record], [envelope])
 
 

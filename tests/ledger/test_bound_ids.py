@@ -223,12 +223,12 @@ def test_every_id_of_a_run_is_found_across_its_fences(monkeypatch: pytest.Monkey
 
 def test_an_id_whose_time_differs_from_its_frame_is_unordered(book: Book) -> None:
     now_ms = book.now_ms + 1  # of the next frame
-    said = [now_ms - constants.LATE_MS_MAX, now_ms + constants.EARLY_MS_MAX]
-    book.pay(*(v7(time_ms, 1) for time_ms in said))
+    times_ms = [now_ms - constants.LATE_MS_MAX, now_ms + constants.EARLY_MS_MAX]
+    book.pay(*(v7(time_ms, 1) for time_ms in times_ms))
     assert (book.parts()[0], book.parts()[2]) == (2, 4)
     now_ms += 1
-    said = [now_ms - constants.LATE_MS_MAX - 1, now_ms + constants.EARLY_MS_MAX + 1, 2**48 - 1]
-    book.pay(*(v7(time_ms, 2) for time_ms in said))
+    times_ms = [now_ms - constants.LATE_MS_MAX - 1, now_ms + constants.EARLY_MS_MAX + 1, 2**48 - 1]
+    book.pay(*(v7(time_ms, 2) for time_ms in times_ms))
     assert (book.parts()[0], book.parts()[2]) == (2, 7)
     for number in range(20):  # unordered ids do not move when generations rotate
         book.pay(*(v7(book.now_ms, 3, 10 * number + low) for low in range(10)))

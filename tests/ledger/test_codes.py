@@ -192,7 +192,7 @@ def test_states_have_the_documented_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "flags"),
+    ("kind", "meaning", "flags"),
     [
         ("PAY", "`flags`: 1 purses only, 2 own money only", [PayFlag.PURSES_ONLY, PayFlag.OWN_ONLY]),
         (
@@ -209,9 +209,9 @@ def test_states_have_the_documented_numbers() -> None:
         ("SETTLE", "`flags`: 1 discard", [SettleFlag.DISCARD]),
     ],
 )
-def test_flags_have_the_documented_numbers(kind: str, said: str, flags: list[int]) -> None:
+def test_flags_have_the_documented_numbers(kind: str, meaning: str, flags: list[int]) -> None:
     ((taken, fields),) = ([taken, fields] for name, _, taken, fields in kinds() if name.removesuffix(" ⛓") == kind)
-    assert said in fields
+    assert meaning in fields
     assert [*flags] == [int(flag) for flag in taken.split(", ") if int(flag).bit_count() == 1]
     assert flags == [1 << bit for bit in range(len(flags))]
 
@@ -278,11 +278,11 @@ def test_keys_hashes_and_secrets_have_the_documented_bytes() -> None:
 
 
 def test_a_movement_is_documented_field_by_field() -> None:
-    said = (
+    sentence = (
         "debit row u32, credit row u32, amount, both balances after it, the number of the previous movement of each "
         "row (0 for none), place u64, purpose u16, leg u16, 4 reserved"
     )
-    assert said in LEDGER
+    assert sentence in LEDGER
     assert layout.MOVEMENT.itemsize == 64
     assert [(name, layout.MOVEMENT[name].str) for name in layout.MOVEMENT.names or ()] == [
         ("debit_row", "<u4"),

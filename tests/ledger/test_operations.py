@@ -146,7 +146,7 @@ def test_numpy_integers_and_arrays_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"amount": np.array([1.0, 2.0])}, "amount must be an int or an array of integers; got an array of float64"),
         ({"amount": np.array([True, False])}, "amount must be .*; got an array of bool"),
@@ -162,9 +162,9 @@ def test_numpy_integers_and_arrays_are_accepted() -> None:
         ({"ids": [1, 2]}, "id must be .*; got a list"),
     ],
 )
-def test_an_error_names_an_array_that_does_not_fit(changed: dict[str, Any], said: str) -> None:
+def test_an_error_names_an_array_that_does_not_fit(changed: dict[str, Any], message: str) -> None:
     right = {"ids": np.array([(1, 0), (2, 0)], ID), "debit": 1, "credit": 2, "amount": 3}
-    with pytest.raises(UsageError, match=said) as error:
+    with pytest.raises(UsageError, match=message) as error:
         operations.transfer(**{**right, **changed})
     assert error.value.hint
 

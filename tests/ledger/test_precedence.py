@@ -191,7 +191,7 @@ def expanded(table: Table, line: str) -> str:
 
 
 def record_of(table: Table, case: Case, fault: Fault) -> Array:
-    record = table.record(f"{case.line} id=asked")
+    record = table.record(f"{case.line} id=request")
     for name, value in fault.changes.items():
         put(record, name, value)
     return record
@@ -365,7 +365,7 @@ def test_codes_of_the_state_bind_and_earlier_codes_do_not() -> None:
         table = world(case, fault)
         answered(table, record_of(Table(), case, fault))
         right = record_of(Table(), case, Fault((), {}))
-        bound = table.sides.state.bound_of(id_of("asked"))
+        bound = table.sides.state.bound_of(id_of("request"))
         assert (bound is None) == fault.is_malformed
         again = answered(table, right)
         assert (again is Result.CREATED) == fault.is_malformed, text_of(case, fault)

@@ -24,7 +24,7 @@ SEEDS = range(60)
 OPERATIONS = 80
 
 
-class Told:
+class History:
     """A history on kernels and twin, with data that the twin lacks: frame times, and the operation of each place."""
 
     def __init__(self, seed: int) -> None:
@@ -71,14 +71,14 @@ def lines_of(page: queries.Page) -> list[Line]:
 def test_reads_of_seeded_histories_agree_with_the_twin() -> None:
     found = {"accounts": 0, "purses": 0, "holds": 0, "operations": 0, "lines": 0}
     for seed in SEEDS:
-        told = Told(seed)
-        told.go(slice(None))
-        twin, random = told.sides.twin, np.random.default_rng(seed)
+        history = History(seed)
+        history.go(slice(None))
+        twin, random = history.sides.twin, np.random.default_rng(seed)
         accounts = [*twin.accounts, MISSING]
         operations = [*twin.bound, MISSING]
         places = [*twin.purses, (1, 99), (77, 0), (1 << 20, 0)]
         pages = [queries.statement(account, lines=int(random.integers(1, 9))) for account in accounts]
-        asked = np.concatenate(
+        requests = np.concatenate(
             [
                 queries.accounts(accounts),
                 queries.holds(operations),
@@ -87,14 +87,14 @@ def test_reads_of_seeded_histories_agree_with_the_twin() -> None:
                 *pages,
             ]
         )
-        order = random.permutation(asked.size)
-        answers, at = told.ask(asked[order]), np.argsort(order).tolist()
+        order = random.permutation(requests.size)
+        answers, at = history.ask(requests[order]), np.argsort(order).tolist()
         for id in accounts:
-            said = naive_reading.account(twin, id)
+            expected = naive_reading.account(twin, id)
             here = at.pop(0)
-            assert answers.account(here) == said, seed
-            assert answers.balance(here) == (None if said is None else twin.balance(id))
-            found["accounts"] += said is not None
+            assert answers.account(here) == expected, seed
+            assert answers.balance(here) == (None if expected is None else twin.balance(id))
+            found["accounts"] += expected is not None
         for id in operations:
             hold = naive_reading.hold(twin, id)
             assert answers.hold(at.pop(0)) == hold, seed
@@ -105,8 +105,8 @@ def test_reads_of_seeded_histories_agree_with_the_twin() -> None:
             if operation is not None and bound is not None:
                 assert (operation.kind, operation.result) == (bound.kind, bound.result)
                 place = int(operation.record["place"])
-                assert told.operations[place] == id
-                assert operation.time_ns == told.times_ns[place >> PLACE_INDEX_BITS]
+                assert history.operations[place] == id
+                assert operation.time_ns == history.times_ns[place >> PLACE_INDEX_BITS]
                 found["operations"] += 1
         for programme, member in places:
             purse = naive_reading.purse(twin, programme, member)
@@ -116,7 +116,7 @@ def test_reads_of_seeded_histories_agree_with_the_twin() -> None:
             page = answers.page(at.pop(0))
             assert (page is None) == (id not in twin.accounts)
             if page is not None:
-                expected = naive_reading.page(told.statement(id), lines_max=int(request["lines"][0]))
+                expected = naive_reading.page(history.statement(id), lines_max=int(request["lines"][0]))
                 assert (lines_of(page), page.cursor) == expected, seed
                 found["lines"] += page.lines.size
     assert min(found.values()) > 200, found
@@ -126,16 +126,16 @@ def test_pages_are_stable_during_payments() -> None:
     """Payments between two pages do not change the later pages of a statement."""
     paged = 0
     for seed in range(100, 130):
-        told = Told(seed)
-        half = len(told.frames) // 2
-        told.go(slice(half))
-        left = {account: told.statement(account) for account in told.sides.twin.accounts}
+        history = History(seed)
+        half = len(history.frames) // 2
+        history.go(slice(half))
+        left = {account: history.statement(account) for account in history.sides.twin.accounts}
         cursors = dict.fromkeys(left, 0)
-        for at in range(half, len(told.frames)):
+        for at in range(half, len(history.frames)):
             accounts = [account for account, cursor in cursors.items() if cursor >= 0]
             if not accounts:
                 break
-            answers = told.ask(
+            answers = history.ask(
                 np.concatenate([queries.statement(each, lines=2, cursor=cursors[each]) for each in accounts])
             )
             for i, account in enumerate(accounts):
@@ -146,7 +146,7 @@ def test_pages_are_stable_during_payments() -> None:
                 assert (page.cursor == 0) == (not left[account])
                 cursors[account] = page.cursor or -1
                 paged += page.lines.size
-            told.go(slice(at, at + 1))
+            history.go(slice(at, at + 1))
     assert paged > 300
 
 
@@ -167,9 +167,9 @@ def test_a_cursor_of_another_account_is_refused() -> None:
 
 def test_answers_are_read_only_copies() -> None:
     world = make_world()
-    asked = np.concatenate([queries.accounts([SHOP]), queries.statement(SHOP, lines=9)])
-    answers = queries.answer(world.state, asked)
-    asked[:] = 0
+    requests = np.concatenate([queries.accounts([SHOP]), queries.statement(SHOP, lines=9)])
+    answers = queries.answer(world.state, requests)
+    requests[:] = 0
     before, lines = answers.account(0), answers.page(1)
     assert before is not None
     assert lines is not None

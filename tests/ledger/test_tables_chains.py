@@ -30,10 +30,10 @@ def test_an_id_bound_in_the_frame_before_a_broken_chain_exists(resolve_first: bo
         known, paid, other = map(table.record, (
             "transfer  treasury  ann  9  id=known", "transfer  ann  bob  7  id=paid", "transfer  ann  bob  8  id=paid",
         ))  # fmt: skip
-        said = {"paid": paid, "chain": operations.chain(known, other, paid), "other": other}
+        records = {"paid": paid, "chain": operations.chain(known, other, paid), "other": other}
         codes = []
         for frame in frames:
-            codes += table.sides.frame(1, np.concatenate([said[name] for name in frame]))
+            codes += table.sides.frame(1, np.concatenate([records[name] for name in frame]))
         return [code.name for code, _ in codes]
 
     differs, in_chain = "EXISTS_WITH_DIFFERENT_CONTENT", "CHAIN_BROKEN"

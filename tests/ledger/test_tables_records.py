@@ -75,9 +75,9 @@ def answers(records: Array) -> list[Result | None]:
     for at in range(records.size):
         record = records[at : at + 1]
         code = int(state.resolve(record)[0]["code"][0])
-        said = twin.resolve(record)[0]
+        expected = twin.resolve(record)[0]
         found.append(None if code == constants.PENDING else Result(code))
-        assert found[-1] == (said[0] if said else None)
+        assert found[-1] == (expected[0] if expected else None)
     return found
 
 

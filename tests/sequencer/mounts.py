@@ -16,8 +16,8 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", "") or str(error)
-        pytest.skip(f"{' '.join(command)}: {said.strip()}: a file system cannot be mounted here")
+        message = getattr(error, "stderr", "") or str(error)
+        pytest.skip(f"{' '.join(command)}: {message.strip()}: a file system cannot be mounted here")
 
 
 @contextmanager

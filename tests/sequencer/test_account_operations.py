@@ -75,12 +75,12 @@ def test_an_operator_out_of_range_is_refused_with_the_range_of_its_field(town: T
 
 def test_opening_is_safe_to_send_again(town: Town) -> None:
     ledger = town.ledger
-    account, asked = ledger.new_id(), ledger.new_id()
+    account, operation = ledger.new_id(), ledger.new_id()
     for _ in range(3):
-        assert ledger.open_account("CNY", AccountKind.WALLET, account=account, id=asked) == account
+        assert ledger.open_account("CNY", AccountKind.WALLET, account=account, id=operation) == account
     assert len(ledger.accounts(kind=AccountKind.WALLET)) == 3
     with pytest.raises(Refused, match="EXISTS_WITH_DIFFERENT_CONTENT"):
-        ledger.open_account("CNY", AccountKind.MERCHANT, account=account, id=asked)
+        ledger.open_account("CNY", AccountKind.MERCHANT, account=account, id=operation)
     with pytest.raises(Refused, match="ACCOUNT_EXISTS") as refused:
         ledger.open_account("CNY", AccountKind.WALLET, account=account)
     assert refused.value.hint

@@ -28,7 +28,7 @@ def require_stopped(disk: FakeDisk, acknowledged: Acknowledged, clock: Simulated
     for _ in range(2):
         with pytest.raises(UnavailableError, match="the ledger stopped at frame") as again:
             sequencer.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
-        assert str(error.value) in str(again.value), "the first cause is not said"
+        assert str(error.value) in str(again.value), "the first cause is missing"
         # Memory may be ahead of the disk, so all reads are refused, also of a bound id.
         with pytest.raises(UnavailableError), sequencer.reading():
             pass

@@ -171,10 +171,10 @@ def test_a_refusal_touches_no_other_unit(town: Town, monkeypatch: pytest.MonkeyP
     records = np.concatenate(
         [pays(3), mint(600), pays(3, "more"), operations.expire(601, programme=1, first=0, count=1)]
     )
-    said = town.submit(
+    results = town.submit(
         records, by(OPERATOR, records[:3]), by(OPERATOR, records[4:7], first=4), by(OPERATOR, records[7:], first=7)
     )
-    assert said == [TAKEN] * 3 + [UNSIGNED] + [TAKEN] * 3 + [Result.PROGRAMME_NOT_FOUND]
+    assert results == [TAKEN] * 3 + [UNSIGNED] + [TAKEN] * 3 + [Result.PROGRAMME_NOT_FOUND]
     assert "3 by operators" in town.verified(monkeypatch)
 
 
@@ -241,8 +241,8 @@ def test_ranges_move_when_calls_are_gathered(town: Town, monkeypatch: pytest.Mon
     bad = mint(700)
     calls.append(lambda: town.submit(bad, by(OFFICERS[0], bad)))
     before = town.frames()
-    with gathered(town.sequencer, calls) as said:
-        assert said == [[TAKEN] * (number + 1) for number in range(5)] + [[SHORT]]
+    with gathered(town.sequencer, calls) as results:
+        assert results == [[TAKEN] * (number + 1) for number in range(5)] + [[SHORT]]
     assert town.frames() == before + 1
     frame = list(Journal.open(town.disk.kill(), read_only=True).recover())[-1]
     assert len(frame.records) == 15
@@ -256,8 +256,8 @@ def test_more_than_a_frame_under_signatures_of_a_frame_each(town: Town, monkeypa
         by(OPERATOR, records)
     parts = [(0, 5_000), (5_000, records.size)]
     before = town.frames()
-    said = town.submit(records, *(by(OPERATOR, records[start:end], first=start) for start, end in parts))
-    assert set(said) == {TAKEN}
+    results = town.submit(records, *(by(OPERATOR, records[start:end], first=start) for start, end in parts))
+    assert set(results) == {TAKEN}
     assert town.frames() == before + 2
     sizes = [len(frame.records) for frame in Journal.open(town.disk.kill(), read_only=True).recover()]
     assert sizes[-2:] == [5_000, FRAME_RECORDS_MAX + 500 - 5_000]

@@ -151,24 +151,24 @@ def test_each_caller_is_answered_as_the_naive_twin_answers(seed: int) -> None:
 
     async def main() -> list[list[tuple[Array, Array]]]:
         async with place.ledger.asynchronous() as async_ledger, place.ledger.asynchronous() as other:
-            doors = (async_ledger, other)
-            return await asyncio.gather(*(some_caller(doors[n % 2], 100 * seed + n) for n in range(12)))
+            ledgers = (async_ledger, other)
+            return await asyncio.gather(*(some_caller(ledgers[n % 2], 100 * seed + n) for n in range(12)))
 
     callers = run(main())
     twin = NaiveLedger()
-    told: dict[int, list[int]] = {}  # by id: the twin's results in the order of the journal
+    expected: dict[int, list[int]] = {}  # by id: the twin's results in the order of the journal
     for frame in Journal.open(place.disk, read_only=True).recover():
         records = np.frombuffer(frame.records.tobytes(), layout.OPERATION)
         answers = twin.apply(frame.sequence, frame.time_ns, records, frame.calendar)
         for record, (code, _) in zip(records, answers, strict=True):
-            told.setdefault(int(record["id_low"]), []).append(code)
+            expected.setdefault(int(record["id_low"]), []).append(code)
     assert twin.digest() == place.ledger.digest()
     places = {int(row["id_low"]): int(row["place"]) for row in place.ledger.sequencer.state.bound}
     for done in callers:
         newest = 0
         for records, answers in done:
             for id, code in zip(records["id_low"].tolist(), answers["code"].tolist(), strict=True):
-                assert code in NOT_JOURNALED or code in told[id]
+                assert code in NOT_JOURNALED or code in expected[id]
                 if code not in NOT_JOURNALED:
                     assert newest <= places[id], "a caller's operations keep their order"
                     newest = places[id]

@@ -120,11 +120,11 @@ def test_a_childs_copy_refuses_every_call(tmp_path: Path) -> None:
         ledger.snapshot()
         before = bytes_in(tmp_path)
         found = in_child(lambda: {name: refusal(call) for name, call in calls(ledger).items()})
-        for name, said in found.items():
-            assert said.startswith(f"the ledger was opened by the process with pid {os.getpid()}"), (name, said)
-            assert REFUSED in said, name
-            assert "in the child after the fork" in said, name
-            assert "spawn" in said, name
+        for name, message in found.items():
+            assert message.startswith(f"the ledger was opened by the process with pid {os.getpid()}"), (name, message)
+            assert REFUSED in message, name
+            assert "in the child after the fork" in message, name
+            assert "spawn" in message, name
         assert bytes_in(tmp_path) == before
         assert ledger.transfer(ANN, BOB, 1) is Result.CREATED
     with Ledger.open(tmp_path) as ledger:
@@ -137,9 +137,9 @@ def test_four_forked_workers_cannot_overspend_one_wallet(tmp_path: Path) -> None
     with opened(tmp_path) as ledger:
         assert ledger.transfer(TREASURY, ANN, 950) is Result.CREATED
         workers = [Child(lambda: [refusal(lambda: ledger.pay(ANN, SHOP, 10)) for _ in range(50)]) for _ in range(4)]
-        said = [each for worker in workers for each in worker.result()]
-        assert len(said) == 200
-        assert all(REFUSED in each for each in said), said[0]
+        messages = [each for worker in workers for each in worker.result()]
+        assert len(messages) == 200
+        assert all(REFUSED in each for each in messages), messages[0]
         assert ledger.balance(ANN) == 1_000
         assert ledger.pay(ANN, SHOP, 10) is Result.CREATED
     with Ledger.open(tmp_path) as ledger:
@@ -215,7 +215,7 @@ def test_a_fork_while_another_thread_is_in_submit() -> None:
             found = await asyncio.to_thread(
                 in_child, lambda: {name: refusal(call) for name, call in calls(place.ledger).items()}
             )
-            assert all(REFUSED in said for said in found.values()), found
+            assert all(REFUSED in message for message in found.values()), found
             assert in_child(place.ledger.close) is None
         assert place.ledger.transfer(TREASURY, SHOP, 1, id=1) is Result.EXISTS
 
@@ -230,7 +230,7 @@ def test_asyncio_callers_in_the_child() -> None:
 
             def child() -> list[str]:
                 record = operations.transfer(3, debit=TREASURY, credit=SHOP, amount=1)
-                said = [
+                messages = [
                     refusal(lambda: async_ledger.submit_nowait(record)),
                     refusal(lambda: async_ledger.transfer(TREASURY, SHOP, 1).send(None)),
                     refusal(lambda: async_ledger.submit(record).send(None)),
@@ -238,10 +238,10 @@ def test_asyncio_callers_in_the_child() -> None:
                 ]
                 with pytest.raises(StopIteration):
                     async_ledger.aclose().send(None)  # returns at once: the waiting entries are the parent's
-                return said
+                return messages
 
-            for said in in_child(child):
-                assert REFUSED in said
+            for message in in_child(child):
+                assert REFUSED in message
             place.log.open.set()
             assert (await waits)["code"].tolist() == [Result.CREATED]
 
@@ -255,9 +255,9 @@ def test_a_snapshot_that_was_being_written(tmp_path: Path) -> None:
         before = bytes_in(tmp_path)
 
         def child() -> list[str]:
-            said = [refusal(writing.step)]
+            messages = [refusal(writing.step)]
             writing.abandon()
-            return said
+            return messages
 
         assert REFUSED in in_child(child)[0]
         assert bytes_in(tmp_path) == before
@@ -277,10 +277,10 @@ def test_an_exporter_in_the_child(tmp_path: Path) -> None:
         before = bytes_in(archive)
 
         def child() -> list[str]:
-            said = [refusal(exporter.flush)]
+            messages = [refusal(exporter.flush)]
             exporter.stop()
             exporter._session.close()
-            return said
+            return messages
 
         with exporter._lock:  # another thread held it during the fork
             assert "is its forked child, with pid" in in_child(child)[0]

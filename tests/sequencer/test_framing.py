@@ -98,7 +98,7 @@ def run_cut(moments: list[Moment], seed: int, *, overlap: bool) -> tuple[list[in
     clock, disk = SimulatedClock(0), FakeDisk()
     sequencer = sequencer_on(disk, clock, overlap=overlap)
     results: list[int] = []
-    said = np.zeros(0, layout.OPERATION)
+    submitted = np.zeros(0, layout.OPERATION)
     for now_ns, operations in moments:
         clock.set(now_ns)
         places = cuts(operations)
@@ -108,13 +108,13 @@ def run_cut(moments: list[Moment], seed: int, *, overlap: bool) -> tuple[list[in
             taken = dice.randint(1, min(60, len(places) - 1))
             part = operations[places[0] : places[taken]]
             places = places[taken:]
-            again = slice_of(said, dice) if dice.random() < 0.3 else said[:0]
+            again = slice_of(submitted, dice) if dice.random() < 0.3 else submitted[:0]
             answers = sequencer.submit(np.concatenate([again, part]))[again.size :]
             results += first_results(answers)
-            said = np.concatenate([said, part[stays_so(part, answers)]])
+            submitted = np.concatenate([submitted, part[stays_so(part, answers)]])
             if dice.random() < 0.3:
                 before = sequencer.durable_sequence
-                sequencer.submit(slice_of(said, dice))
+                sequencer.submit(slice_of(submitted, dice))
                 assert sequencer.durable_sequence == before, "what is known was journaled again"
         sequencer.tick()
     sequencer.state.check()
@@ -131,11 +131,11 @@ def stays_so(part: Array, answers: Array) -> Array:
     return stays
 
 
-def slice_of(said: Array, dice: random.Random) -> Array:
-    places = cuts(said)
+def slice_of(submitted: Array, dice: random.Random) -> Array:
+    places = cuts(submitted)
     first = dice.randint(0, len(places) - 1)
     last = min(first + dice.randint(0, 50), len(places) - 1)
-    return said[places[first] : places[last]]
+    return submitted[places[first] : places[last]]
 
 
 def require_same(history: list[Frame], seed: int, *, overlap: bool) -> None:

@@ -146,10 +146,10 @@ def test_a_read_of_no_kind_is_refused_and_spoils_no_other() -> None:
             with pytest.raises(UsageError, match="200 is no kind of read"):
                 await async_ledger.read(wrong)
             # A request is copied: a later change has no effect.
-            asked = queries.accounts([SHOP])
-            task = asyncio.create_task(async_ledger.read(asked))
+            requests = queries.accounts([SHOP])
+            task = asyncio.create_task(async_ledger.read(requests))
             await asyncio.sleep(0)
-            asked["kind"] = 200
+            requests["kind"] = 200
             assert (await task).balances() == [0]
 
     run(main())
@@ -231,18 +231,18 @@ def scheduled(**options: Any) -> tuple[Sequencer, FakeDisk]:
 def test_no_snapshot_starts_while_the_ledger_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     sequencer, kept = scheduled(snapshot_frames=1)
     sequencer.submit(opening())
-    put_call, told = sequencer._queue.put_call, []
+    put_call, was_called = sequencer._queue.put_call, []
 
     def beside(call: Any) -> None:
         monkeypatch.undo()
         with pytest.raises(UnavailableError, match="being closed"):
             sequencer.begin_snapshot()
-        told.append(True)
+        was_called.append(True)
         put_call(call)
 
     monkeypatch.setattr(sequencer._queue, "put_call", beside)
     sequencer.close()
-    assert told
+    assert was_called
     assert len(kept.names()) == 1
 
 

@@ -34,12 +34,12 @@ def test_they_run_at_the_same_time(pair: Overlap) -> None:
 
 def test_an_error_is_raised_when_both_have_ended(pair: Overlap) -> None:
     done = []
-    for first, second, said in (
+    for first, second, message in (
         (lambda: fail("one"), lambda: done.append(2), "one"),
         (lambda: done.append(1), lambda: fail("two"), "two"),
         (lambda: fail("one"), lambda: fail("two"), "one"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             pair.run(first, second)
     assert sorted(done) == [1, 2]
     assert pair.run(lambda: 1, lambda: 2) == (1, 2)

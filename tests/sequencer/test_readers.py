@@ -147,13 +147,13 @@ def test_accounts_that_may_post_void_and_extend_a_hold(town: Market) -> None:
                 hold = ledger.new_id()
                 assert ledger.hold(town.ann, town.shop, 1, until_ns=END_NS, id=hold, **made) is Result.CREATED  # type: ignore[arg-type]
                 if verb == "post":
-                    said = ledger.post(hold, 1, by=account, secret=SECRET if kind == "hash-locked" else None)
+                    result = ledger.post(hold, 1, by=account, secret=SECRET if kind == "hash-locked" else None)
                 elif verb == "void":
-                    said = ledger.void(hold, by=account)
+                    result = ledger.void(hold, by=account)
                 else:
-                    said = ledger.extend(hold, by=account, until_ns=END_NS + 1)
+                    result = ledger.extend(hold, by=account, until_ns=END_NS + 1)
                 expected = Result.CREATED if role in allowed else Result.NOT_A_PARTY_TO_HOLD
-                assert said is expected, (kind, verb, role)
+                assert result is expected, (kind, verb, role)
 
 
 # --- findings ---

@@ -49,7 +49,7 @@ def ledger(*, frames: int = 4, snapshot: bool = False) -> bytes:
         return opened.digest()
 
 
-def said(use: Callable[[], object]) -> str:
+def message_of(use: Callable[[], object]) -> str:
     """Return the text of an error."""
     with pytest.raises(SyceeError) as error:
         use()
@@ -90,8 +90,8 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
         with refusing(monkeypatch, "pwrite", errno.ENOSPC):
-            message = said(lambda: opened.submit(operations.define_group(99, group=9)))
-        assert "the ledger stopped at frame 6" in said(opened.digest)
+            message = message_of(lambda: opened.submit(operations.define_group(99, group=9)))
+        assert "the ledger stopped at frame 6" in message_of(opened.digest)
     with Ledger.open(FOLDER) as opened:
         assert opened.submit(operations.define_group(99, group=9))["code"].tolist() == [Result.CREATED]
     return message
@@ -100,14 +100,14 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> str:
 def read_only_disk(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     with refusing(monkeypatch, "open", errno.EROFS, writes=True):
-        message = said(open_ledger)
+        message = message_of(open_ledger)
         verify(FOLDER)  # it only reads
     return message
 
 
 def folder_in_use(monkeypatch: pytest.MonkeyPatch) -> str:
     with Ledger.open(FOLDER):
-        return said(open_ledger)
+        return message_of(open_ledger)
 
 
 def removed_while_open(monkeypatch: pytest.MonkeyPatch) -> str:
@@ -115,8 +115,8 @@ def removed_while_open(monkeypatch: pytest.MonkeyPatch) -> str:
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
         shutil.copytree(FOLDER, "backup")
         shutil.rmtree(FOLDER)
-        message = said(lambda: opened.submit(operations.define_group(99, group=9)))
-        assert "the ledger stopped at frame 6" in said(opened.digest)
+        message = message_of(lambda: opened.submit(operations.define_group(99, group=9)))
+        assert "the ledger stopped at frame 6" in message_of(opened.digest)
     Path("backup").rename(FOLDER)
     open_ledger()
     return message
@@ -125,7 +125,7 @@ def removed_while_open(monkeypatch: pytest.MonkeyPatch) -> str:
 def forked(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
-        message: str = in_child(lambda: said(lambda: opened.submit(operations.define_group(99, group=9))))
+        message: str = in_child(lambda: message_of(lambda: opened.submit(operations.define_group(99, group=9))))
         assert opened.submit(operations.define_group(99, group=9))["code"].tolist() == [Result.CREATED]
     return message
 
@@ -135,7 +135,7 @@ def no_space_for_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS)) as opened:
         opened.submit(operations.define_group(99, group=9))
         with refusing(monkeypatch, "pwrite", errno.ENOSPC):
-            message = said(opened.snapshot)
+            message = message_of(opened.snapshot)
         assert opened.submit(operations.define_group(98, group=8))["code"].tolist() == [Result.CREATED]
     return message
 
@@ -147,14 +147,14 @@ def journal_of_a_newer_version(monkeypatch: pytest.MonkeyPatch) -> str:
     with monkeypatch.context() as newer:
         newer.setattr(journal_frame, "FORMAT_VERSION", 2)
         ledger()
-    return said(open_ledger)
+    return message_of(open_ledger)
 
 
 def newer_rules(monkeypatch: pytest.MonkeyPatch) -> str:
     with monkeypatch.context() as newer:
         newer.setattr(rules_version, "RULES_VERSION", rules_version.RULES_VERSION + 1)
         ledger()
-    return said(open_ledger)
+    return message_of(open_ledger)
 
 
 # --- snapshots ---
@@ -205,7 +205,7 @@ def journal_older_than_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
         opened.submit(operations.define_group(99, group=9))
     shutil.rmtree(Path(FOLDER) / "journal")
     shutil.move("backup", Path(FOLDER) / "journal")
-    message = said(open_ledger)
+    message = message_of(open_ledger)
     shutil.rmtree(Path(FOLDER) / "snapshots")
     open_ledger()
     return message
@@ -214,7 +214,7 @@ def journal_older_than_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> str:
 def journal_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger(snapshot=True)
     shutil.move(Path(FOLDER) / "journal", "elsewhere")
-    message = said(open_ledger)
+    message = message_of(open_ledger)
     shutil.move("elsewhere", Path(FOLDER) / "journal")
     open_ledger()
     return message
@@ -249,7 +249,7 @@ def torn_tail(monkeypatch: pytest.MonkeyPatch) -> str:
 def tail_in_doubt(monkeypatch: pytest.MonkeyPatch) -> str:
     crashed()
     damage(SEGMENT, LAST_FRAME_AT + 600)
-    message = said(open_ledger)
+    message = message_of(open_ledger)
     with Ledger.open(FOLDER, cut_tail=True) as opened:
         assert opened.sequencer.durable_sequence == 3
     return message
@@ -258,9 +258,9 @@ def tail_in_doubt(monkeypatch: pytest.MonkeyPatch) -> str:
 def damaged_frame(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     damage(SEGMENT, 2 * 4096 + 600)
-    message = said(open_ledger)
-    assert said(lambda: verify(FOLDER)) == message
-    assert said(lambda: restore(FOLDER, "restored")) == message
+    message = message_of(open_ledger)
+    assert message_of(lambda: verify(FOLDER)) == message
+    assert message_of(lambda: restore(FOLDER, "restored")) == message
     return message
 
 
@@ -271,14 +271,14 @@ def missing_segment(monkeypatch: pytest.MonkeyPatch) -> str:
         many = ids.derive(b"guide", "transfers", 17 * FRAME_RECORDS_MAX, time_ms=1)
         opened.submit(operations.transfer(many, debit=mint, credit=wallet, amount=1))
     SEGMENT.unlink()
-    return said(open_ledger)
+    return message_of(open_ledger)
 
 
 def other_movements(monkeypatch: pytest.MonkeyPatch) -> str:
     with monkeypatch.context() as wrong:
         wrong.setattr(ledger_state, "blake3", SimpleNamespace(blake3=lambda content: blake3(content + b"!")))
         ledger()
-    return said(open_ledger)
+    return message_of(open_ledger)
 
 
 # --- copies and clocks ---
@@ -288,7 +288,7 @@ def restore_over_something(monkeypatch: pytest.MonkeyPatch) -> str:
     digest = ledger()
     Path("restored").mkdir()
     Path("restored/notes.txt").write_text("mine")
-    message = said(lambda: restore(FOLDER, "restored"))
+    message = message_of(lambda: restore(FOLDER, "restored"))
     restored = restore(FOLDER, "restored-ledger")
     assert (restored.digest, restored.epoch) == (digest.hex(), 2)
     return message
@@ -297,7 +297,7 @@ def restore_over_something(monkeypatch: pytest.MonkeyPatch) -> str:
 def wild_clock(monkeypatch: pytest.MonkeyPatch) -> str:
     ledger()
     with Ledger.open(FOLDER, clock=SimulatedClock(START_NS + 40 * 366 * 86_400 * 10**9)) as opened:
-        message = said(lambda: opened.submit(operations.define_group(99, group=9)))
+        message = message_of(lambda: opened.submit(operations.define_group(99, group=9)))
         assert opened.sequencer.durable_sequence == 5
     with Ledger.open(FOLDER, clock=SimulatedClock(0)) as opened:
         assert opened.submit(operations.define_group(99, group=9))["code"].tolist() == [Result.CREATED]
@@ -347,5 +347,5 @@ def test_messages_are_those_of_the_guide(title: str, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     message = CASES[title](monkeypatch)
     shown = _SHOWN.search(cases()[title])
-    assert shown is not None, "the guide does not print what is said"
+    assert shown is not None, "the guide does not print this message"
     assert re.fullmatch(pattern(shown["text"]), message), f"\nshown: {shown['text']}\nsaid:  {message}"

@@ -214,12 +214,12 @@ def rearrange(folder: Folder) -> str:
 @pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
 def test_a_snapshot_that_cannot_be_used_is_a_finding(spoil: Callable[[Folder], str], replayed: list[int]) -> None:
     folder, digest = filled(snapshot_at=8)
-    said = spoil(folder)
+    message = spoil(folder)
     replayed.clear()
     sequencer = folder.open()
     assert replayed == list(range(1, FRAMES + 2))
     assert len(sequencer.findings) == 1
-    assert said in sequencer.findings[0]
+    assert message in sequencer.findings[0]
     assert "fake/snapshots/000000000000000000" in sequencer.findings[0]
     assert sequencer.state.digest() == digest
 
@@ -273,8 +273,8 @@ def test_a_snapshot_whose_books_do_not_sum_to_zero_is_not_believed(
     folder = folder.after()
     replayed.clear()
     sequencer = folder.open()
-    said = "the snapshot has wrong sums: currency 156: all accounts and purses sum to 1, not to zero"
-    assert said in sequencer.findings[0]
+    message = "the snapshot has wrong sums: currency 156: all accounts and purses sum to 1, not to zero"
+    assert message in sequencer.findings[0]
     assert (replayed[0], sequencer.state.digest()) == (10, digest)  # from the previous snapshot on
 
 
@@ -443,13 +443,13 @@ def test_start_and_verify_report_the_snapshot_of_a_fork(monkeypatch: pytest.Monk
         sequencer.submit(records)
     sequencer.close()
     fork = Folder(fork.journal.kill(), folder.kept)
-    said = []
+    messages = []
     for use in (fork.after().open, lambda: fork.after().open(trusted=False), lambda: verify_folder(fork, monkeypatch)):
         with pytest.raises(JournalDamaged, match="frame 13 before it is not the one that was") as caught:
             use()
-        said.append((caught.value.message, caught.value.hint))
-    assert said[0] == said[1] == said[2]
-    assert "of another copy that was used separately, move the snapshots away" in (said[0][1] or "")
+        messages.append((caught.value.message, caught.value.hint))
+    assert messages[0] == messages[1] == messages[2]
+    assert "of another copy that was used separately, move the snapshots away" in (messages[0][1] or "")
 
 
 def test_no_ledger_is_created_where_one_lost_its_journal(tmp_path: Path) -> None:
@@ -552,8 +552,8 @@ def test_verify_names_a_snapshot_that_is_whole_and_wrong(
         sections=sections,
         small=small,
     )
-    said = f"is intact, but differs from the replayed state at frame 9: {what}"
-    with pytest.raises(IntegrityError, match=said):
+    message = f"is intact, but differs from the replayed state at frame 9: {what}"
+    with pytest.raises(IntegrityError, match=message):
         verify_folder(folder, monkeypatch)
 
 
@@ -575,11 +575,11 @@ def test_verify_agrees_with_snapshots_of_any_start(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("spoil", [damage, truncate, exchange, rearrange])
 def test_verify_finds_what_a_start_would_skip(spoil: Callable[[Folder], str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, digest = filled(snapshot_at=8)
-    said = spoil(folder)
+    message = spoil(folder)
     found = verify_folder(folder, monkeypatch)
     assert found.digest == digest.hex()
     assert len(found.findings) == 1
-    assert said in found.findings[0]
+    assert message in found.findings[0]
 
 
 def test_verify_names_a_snapshot_of_a_frame_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk
 
-THREAD_RECEIVER = 8
+THREADS = 8
 SUBMITS = 25
 POOL_ACCOUNTS = np.array([(account, 0) for account in (TREASURY, ANN, BOB, SHOP)], ids.ID)
 
@@ -83,8 +83,8 @@ def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, overlap: bool) 
                 assert state.supply(156) == 10_000
         return own
 
-    with ThreadPoolExecutor(THREAD_RECEIVER) as pool:
-        done = [entry for own in pool.map(caller, range(THREAD_RECEIVER)) for entry in own]
+    with ThreadPoolExecutor(THREADS) as pool:
+        done = [entry for own in pool.map(caller, range(THREADS)) for entry in own]
 
     with sequencer.reading() as state:
         state.check()
@@ -97,7 +97,7 @@ def test_each_once_and_each_answer_to_its_caller(tmp_path: Path, overlap: bool) 
                 row = bound[int(record["id_high"]), int(record["id_low"])]
                 assert (row["place"], row["result"]) == (answer["place"], answer["code"])
         digest = state.digest()
-    assert sequencer.durable_sequence - before <= (THREAD_RECEIVER + 1) * SUBMITS
+    assert sequencer.durable_sequence - before <= (THREADS + 1) * SUBMITS
     assert (np.diff(sequencer.frame_times) > 0).all()
     sequencer.close()
     reopened = Sequencer(Journal.open(disk))
@@ -116,12 +116,12 @@ def test_one_frame_for_the_waiting_entries_of_several_threads() -> None:
             record = operations.transfer(1_000 + number * SUBMITS + submit, debit=TREASURY, credit=SHOP, amount=1)
             assert sequencer.submit(record)["code"][0] == Result.CREATED
 
-    with ThreadPoolExecutor(THREAD_RECEIVER) as pool:
-        list(pool.map(caller, range(THREAD_RECEIVER)))
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(caller, range(THREADS)))
     # Two halves alternate: four requests per frame; twice as many frames are still acceptable.
-    assert sequencer.durable_sequence - before <= THREAD_RECEIVER * SUBMITS // 2
+    assert sequencer.durable_sequence - before <= THREADS * SUBMITS // 2
     with sequencer.reading() as state:
-        assert state.account(SHOP).balance == THREAD_RECEIVER * SUBMITS  # type: ignore[union-attr]
+        assert state.account(SHOP).balance == THREADS * SUBMITS  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -64,7 +64,9 @@ def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: p
     place = Place()
     passes: list[int] = []
     answer = queries.answer
-    monkeypatch.setattr(queries, "answer", lambda state, asked: passes.append(asked.size) or answer(state, asked))
+    monkeypatch.setattr(
+        queries, "answer", lambda state, requests: passes.append(requests.size) or answer(state, requests)
+    )
     many = queries.accounts([ANN] * 3_000)
     with ThreadPoolExecutor(6) as pool:
         with place.ledger.sequencer.reading():
@@ -158,8 +160,8 @@ def test_pages_of_a_statement(tmp_path: Path) -> None:
 def test_more_balances_at_once_than_one_pass_answers(tmp_path: Path) -> None:
     async def main() -> None:
         async with ledger.asynchronous() as async_ledger:
-            asked = [ANN, BOB] * queries.READS_MAX
-            assert await asyncio.gather(*map(async_ledger.balance, asked)) == [50, 0] * queries.READS_MAX
+            accounts = [ANN, BOB] * queries.READS_MAX
+            assert await asyncio.gather(*map(async_ledger.balance, accounts)) == [50, 0] * queries.READS_MAX
 
     with Ledger.open(tmp_path) as ledger:
         ledger.submit(opening())
