@@ -52,18 +52,13 @@ class DataFolder:
         return self.path / "packs"
 
     @property
-    def outbox(self) -> Path:
-        """Sealed notices to deliver."""
-        return self.path / "outbox"
-
-    @property
     def clock(self) -> Path:
         """The time of a rehearsal; there is no such file otherwise."""
         return self.path / "clock"
 
     def create(self) -> None:
         """Make the folders, readable by their owner only. Repeating the call changes nothing. Raises OSError."""
-        for folder in (self.keys, self.packs, self.outbox):
+        for folder in (self.keys, self.packs):
             folder.mkdir(mode=PRIVATE, exist_ok=True)
         sync_folder(self.path)
 

@@ -67,7 +67,7 @@ def refuse_inside(path: Path, folder: Path, option: str) -> None:
     """Raise UsageError where `path`, given for `option`, is inside the ledger's folder or is that folder."""
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise UsageError(
-            f"{option} {path} is inside the ledger's folder, {folder}, which holds nothing but the ledger",
+            f"{option} {path} is inside the ledger's folder, {folder}, where only Sycee writes",
             hint="name a place outside that folder",
         )
 
