@@ -403,6 +403,18 @@ def test_every_registrant_can_check_their_own_entry(tmp_path: Path) -> None:
     assert all(found == set(range(1, len(found) + 1)) for found in ranks.values())
 
 
+def test_the_rank_of_an_entry_does_not_depend_on_the_published_tickets_of_others(tmp_path: Path) -> None:
+    entries, _, winners = drawn(tmp_path)
+    assert winners.entries is not None
+    first = receipt(entries, int(winners.entries[0]))
+    own = int(winners.index[0]) * 32
+    rewrite("tickets.bin", lambda content: bytes(own) + content[own : own + 32] + bytes(len(content) - own - 32))(
+        tmp_path
+    )
+    result = draw.check_entry(tmp_path, *first)
+    assert (result.rank, result.won, result.ok) == (1, True, True)
+
+
 def test_an_entry_before_the_draw(tmp_path: Path) -> None:
     entries = people(10)
     draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)

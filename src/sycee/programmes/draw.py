@@ -337,12 +337,13 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
         return EntryCheck(checks.done(), own, index, stratum.name, proof)
 
     beacon = _published_beacon(folder, announcement)
-    ticket = hashlib.sha256(draw_rule.TICKET_TAG + beacon.value + announcement.root + own).digest()
-    tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
-    listed = tickets[index].tobytes()
+    # The rank needs every ticket, and the published tickets of others may be wrong.
+    tickets = draw_rule.tickets(beacon.value, announcement.root, commitments)
+    ticket = tickets[index].tobytes()
+    listed = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)[index].tobytes()
     comparison = "as listed" if listed == ticket else f"but {draw_files.TICKETS} has {listed.hex()} at {index}"
     checks.add("ticket", listed == ticket, f"{ticket.hex()}, {comparison}")
-    rank = _rank(tickets[span], index - span.start, ticket)
+    rank = _rank(tickets[span], index - span.start)
     won = rank <= stratum.winners
     lines = draw_files.read_winner_lines(folder, announcement)
     own_lines = [line for line in lines if own.hex() in line]
@@ -552,10 +553,11 @@ def _check_winners(folder: Path, expected: bytes, count: int) -> str:
     return f"{count} winners, each as computed"
 
 
-def _rank(tickets: Bytes, index: int, ticket: bytes) -> int:
-    """Return the rank, from 1, of `ticket` at `index` among `tickets`; equal ones are in list order."""
-    columns, own = draw_rule.words(tickets), np.frombuffer(ticket, dtype=">u8")
+def _rank(tickets: Bytes, index: int) -> int:
+    """Return the rank, from 1, of the ticket at `index`; equal tickets are in list order."""
+    columns = draw_rule.words(tickets)
     before = np.arange(len(tickets)) < index
     for column in (3, 2, 1, 0):
-        before = (columns[:, column] < own[column]) | ((columns[:, column] == own[column]) & before)
+        own = columns[index, column]
+        before = (columns[:, column] < own) | ((columns[:, column] == own) & before)
     return int(np.count_nonzero(before)) + 1
