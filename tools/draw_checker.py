@@ -328,6 +328,8 @@ def main(arguments=None):
         "--packets", type=packet_classes, default=[], help="packet classes, such as large=100,small=400"
     )
     given = parser.parse_args(arguments)
+    if given.packets and not given.receipt:
+        parser.error("--packets needs --receipt: it computes the packet of one entry")
     announced = given.announced.lower() if given.announced else None
     try:
         result = check(given.folder, announced, print)

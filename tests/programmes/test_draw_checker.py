@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.programmes.test_draw import FROZEN_NS, THREE, drawn, make_rule, people
 from tests.programmes.test_draw_corners import STRATA
@@ -130,14 +129,30 @@ def test_missing_files_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFi
     code, _, err = run(capsys, tmp_path)
     assert code == 2
     assert "tickets.bin" in err
-    with pytest.raises(SystemExit):
-        draw_checker.main([str(tmp_path), "--packets", "large"])
 
 
-def test_two_strata_and_two_classes_in_one_city(tmp_path: Path) -> None:
-    """The plain checker and the package agree on a draw of the size of a town."""
-    drawn(tmp_path, 3_000, STRATA)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--packets", "large"], "write the classes in their order, such as large=100,small=400"),
+        (["--packets", "large=4"], "--packets needs --receipt"),
+    ],
+)
+def test_wrong_arguments_are_usage_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        draw_checker.main([str(tmp_path), *words])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_checker_and_the_package_agree_on_two_strata(tmp_path: Path) -> None:
+    _, _, winners = drawn(tmp_path, 3_000, STRATA)
     announcement, entries, ranked, _ = draw_checker.check(tmp_path)
     assert (len(entries), announcement["winners"]) == (3_000, 500)
-    assert np.bincount([len(places) for places in ranked]).sum() == 2
+    assert [len(places) for places in ranked] == [stratum["entries"] for stratum in announcement["strata"]]
+    assert [place for places, each in zip(ranked, STRATA, strict=True) for place in places[: each.winners]] == (
+        winners.index.tolist()
+    )
     assert draw.verify(tmp_path).ok
