@@ -23,11 +23,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_duplicate_is_reported(folder: Path) -> None:
     lines = (folder / pilot.DUPLICATES).read_text().splitlines()
-    assert lines[0] == "entry,stands,through,key"
+    assert lines[0] == "entry,accepted,through,key"
     rows = [line.split(",") for line in lines[1:]]
     assert [key for *_, key in rows].count("document") == 6  # 3,200 and 2,100 at published size
     assert [key for *_, key in rows].count("phone") == 4
-    assert all(int(entry) >= 3_828 > int(stands) for entry, stands, *_ in rows)  # second registrations are last
+    assert all(int(entry) >= 3_828 > int(accepted) for entry, accepted, *_ in rows)  # second registrations are last
 
 
 def compare(folder: Path, winners: str) -> tuple[str, ...]:

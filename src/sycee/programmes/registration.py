@@ -176,4 +176,4 @@ def duplicates_csv(duplicates: NDArray[np.void]) -> bytes:
     """
     keys = {BY_DOCUMENT: "document", BY_PHONE: "phone", BY_DOCUMENT | BY_PHONE: "document and phone"}
     lines = [f"{row['entry']},{row['accepted']},{row['through']},{keys[int(row['key'])]}\n" for row in duplicates]
-    return ("entry,stands,through,key\n" + "".join(lines)).encode()
+    return ("entry,accepted,through,key\n" + "".join(lines)).encode()
