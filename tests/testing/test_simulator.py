@@ -1,4 +1,4 @@
-"""The simulator: a minute of it in every run, ten in a soak, and proof that it finds what is put in wrong."""
+"""The simulator: a minute in every run, ten in a soak test, and planted defects that it must find."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from sycee.testing.simulator import SEED_MAX, Failure, Parts, Report, plan_of, r
 HISTORIES = 60  # about forty seconds of a quiet machine
 SOAK_SECONDS = 600
 
-# What the minute must have seen, so that nobody makes it comfortable unawares.
+# Counters that must be above 0 after the minute: no change may make the histories easier unnoticed.
 HAPPENINGS = (
     "power cuts", "power cuts during a start", "kills", "step: close", "step: cut", "step: cut now", "snapshots",
     "snapshots written behind",
     "starts from a snapshot", "new epochs", "refusals of the disk", "starts that the disk refused",
-    "bits that turned over", "sectors that went bad", "damage that was found", "damage that was harmless",
-    "ends in doubt that were cut", "frames on their way that came through", "frames on their way that were lost",
+    "flipped bits", "bad sectors", "damage that was detected", "damage that was harmless",
+    "tails in doubt that were cut", "unfinished frames that were kept", "unfinished frames that were lost",
     "clock went back", "clock went wild", "clock: midnight", "clock: year", "clock: turn", "clock: due",
-    "submissions refused for a wild clock", "submissions refused as a whole", "frames that only moved time on",
-    "ended early: a lying disk was found out", "folders verified",
-    "journals cut behind a snapshot", "journals exchanged behind a snapshot",
+    "submissions refused for a wild clock", "submissions refused as a whole", "frames that only advance time",
+    "ended early: a false success of the disk was detected", "folders verified",
+    "journals cut before the frame of a snapshot", "journals replaced before the frame of a snapshot",
 )  # fmt: skip
 FAULTS = (
     "names lost in a power cut", "sectors lost in a power cut", "failed fdatasync", "refused: no space",
@@ -94,7 +94,7 @@ def test_one_seed_is_one_history() -> None:
 
 
 def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) -> Failure:
-    """The failure that the simulator must find in so many histories; shrinking ends by itself."""
+    """Return the failure that the simulator must find in this number of histories."""
     failure = simulate(first, histories=histories, parts=parts or Parts(), shrink_seconds=20.0).failure
     assert failure is not None, "the simulator did not find it"
     assert failure.command == f"sycee simulate --seed {failure.seed} --histories 1"
@@ -105,7 +105,7 @@ def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) ->
 
 
 class HastySequencer(Sequencer):
-    """Answers before the disk has said yes."""
+    """Returns results before the frame is durable."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -123,7 +123,7 @@ class HastySequencer(Sequencer):
 
 
 class LenientSequencer(Sequencer):
-    """Knows no limit on a single payment."""
+    """Ignores the limit of a single payment."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -141,14 +141,14 @@ class LenientSequencer(Sequencer):
 
 
 class LyingFile(FakeFile):
-    """Says that all is durable, and does nothing."""
+    """Reports success of an fdatasync without doing it."""
 
     def fdatasync(self) -> None:
         self._disk._done("fdatasync")
 
 
 class LyingDisk(FakeDisk):
-    """Says so of every file."""
+    """Disk of such files."""
 
     def create(self, name: str) -> FakeFile:
         return self._lying(super().create(name))
@@ -178,16 +178,16 @@ def test_a_ledger_without_a_limit_is_found() -> None:
     assert "EXCEEDS_SINGLE_LIMIT" in failure.story[-1] or "differ" in failure.story[-1]
 
 
-def test_a_disk_that_forgets_what_it_called_durable_is_found() -> None:
+def test_a_disk_that_loses_durable_data_is_found() -> None:
     failure = found(Parts(disk=lambda: LyingDisk(folder="fake")))
     assert failure.steps_left <= 8
 
 
-def test_signatures_that_nobody_looks_at_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody_looks(*arguments: Any, **options: Any) -> Array:
+def test_unchecked_signatures_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unchecked(*arguments: Any, **options: Any) -> Array:
         return np.zeros(arguments[3].size, np.uint16)
 
-    monkeypatch.setattr(authority, "authorise", nobody_looks)
+    monkeypatch.setattr(authority, "authorise", unchecked)
     failure = found()
     assert failure.what == "other operations were journaled"
 
@@ -223,16 +223,14 @@ def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("what", ["_require_anchor", "_ends_too_early"])
-def test_a_start_that_does_not_look_where_its_snapshot_stood_is_found(
-    what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_that_ignores_the_position_of_its_snapshot_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scan, what, lambda *_: None)
     failure = found()
     assert failure.what == "a ledger starts without frames that its snapshot has"
     assert failure.steps_left <= 6
 
 
-def test_a_frame_that_is_changed_on_its_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_changed_before_the_journal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     submit = Sequencer.submit
 
     def careless(self: Sequencer, operations: Array, envelopes: Any = ()) -> Array:
@@ -271,20 +269,20 @@ def test_the_command_shows_a_failure(capsys: pytest.CaptureFixture[str], monkeyp
 @pytest.mark.parametrize(
     ("seed", "seconds", "histories", "says"),
     [
-        (1, None, None, "must end"),
-        (-1, None, 1, "is no seed"),
-        (SEED_MAX + 1, None, 1, "is no seed"),
-        (SEED_MAX, None, 2, "need seeds that there are not"),
-        (1, None, 0, "0 histories prove nothing"),
-        (1, 5.0, -3, "-3 histories prove nothing"),
-        (1, float("nan"), None, "nan seconds are no time"),
-        (1, float("nan"), 1, "nan seconds are no time"),
-        (1, float("inf"), None, "inf seconds are no time"),
-        (1, 0.0, 1, "0.0 seconds are no time"),
-        (1, -1.0, 1, "-1.0 seconds are no time"),
+        (1, None, None, "has no end"),
+        (-1, None, 1, "seed must be a whole number from 0 to 9223372036854775807; got -1"),
+        (SEED_MAX + 1, None, 1, "got 9223372036854775808"),
+        (SEED_MAX, None, 2, "need seeds above the last one"),
+        (1, None, 0, "histories must be at least 1; got 0"),
+        (1, 5.0, -3, "histories must be at least 1; got -3"),
+        (1, float("nan"), None, "seconds must be a finite number above 0; got nan"),
+        (1, float("nan"), 1, "seconds must be a finite number above 0; got nan"),
+        (1, float("inf"), None, "seconds must be a finite number above 0; got inf"),
+        (1, 0.0, 1, "seconds must be a finite number above 0; got 0.0"),
+        (1, -1.0, 1, "seconds must be a finite number above 0; got -1.0"),
     ],
 )
-def test_what_has_no_end_or_runs_nothing_is_refused(
+def test_a_simulation_without_end_or_histories_is_refused(
     seed: int, seconds: float | None, histories: int | None, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UsageError, match=says):

@@ -54,7 +54,7 @@ class Failure:
             f"seed {self.seed}: {self.what}",
             f"  {self.detail}",
             f"to repeat it: {self.command}",
-            f"the shortest history that does it, {self.steps_left} of {self.steps} steps, found in {self.runs} runs:",
+            f"the shortest failing history, {self.steps_left} of {self.steps} steps, found in {self.runs} runs:",
             *(f"  {line}" for line in self.story),
         ))  # fmt: skip
 
@@ -147,17 +147,17 @@ def simulate(
 
 def _check(seed: int, seconds: float | None, histories: int | None) -> None:
     if not 0 <= seed <= SEED_MAX:
-        raise UsageError(f"{seed} is no seed", hint=f"a seed is a whole number from 0 to {SEED_MAX}")
+        raise UsageError(f"seed must be a whole number from 0 to {SEED_MAX}; got {seed}")
     if seconds is None and histories is None:
-        raise UsageError("a simulation must end", hint="say for how many seconds, or how many histories")
+        raise UsageError("the simulation has no end", hint="give a number of seconds or of histories")
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
-        raise UsageError(f"{seconds} seconds are no time to simulate", hint="give a number greater than 0")
+        raise UsageError(f"seconds must be a finite number above 0; got {seconds}")
     if histories is not None and histories < 1:
-        raise UsageError(f"{histories} histories prove nothing", hint="give a whole number from 1 on")
+        raise UsageError(f"histories must be at least 1; got {histories}")
     if histories is not None and seed + histories - 1 > SEED_MAX:
         raise UsageError(
-            f"{histories} histories from seed {seed} on need seeds that there are not",
-            hint=f"the last seed is {SEED_MAX}",
+            f"{histories} histories from seed {seed} need seeds above the last one, {SEED_MAX}",
+            hint="give a smaller seed",
         )
 
 

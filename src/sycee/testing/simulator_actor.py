@@ -186,7 +186,7 @@ class Actor(Builder):
         return fields if dice.one_in(4) else {**fields, "number": min(fields["number"], RULES_VERSION)}
 
 
-class Pen:
+class SubmissionSigner:
     """Signer of submissions: mostly correct signatures, sometimes each kind of wrong one."""
 
     WRONG: Final = (

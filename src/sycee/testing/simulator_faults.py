@@ -137,12 +137,12 @@ class Machine:
             if writing.name:
                 self._counts["snapshots written behind"] += 1
                 self._tell(f"{writing.name} is written, {len(self.oracle.frames) - writing.sequence} frames behind")
-                expect(writing.name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
+                expect(writing.name in Folder(self.disk, SNAPSHOTS).names(), "a written snapshot is missing")
                 self.oracle.check(sequencer)
 
     def refused(self, error: UnavailableError) -> None:
         """Handle a refusal of the disk: the ledger has stopped, or continues without harm."""
-        expect(self._trouble, "the ledger gave up without a reason", error)
+        expect(self._trouble, "the ledger stopped without a reason", error)
         self._tell(f"refused: {error.message}")
         self._counts["refusals of the disk"] += 1
         self._take_new()
@@ -181,7 +181,7 @@ class Machine:
         doing = (
             f" in frame {in_flight.sequence}, {len(in_flight.records) // RECORD_BYTES} operations" if in_flight else ""
         )
-        self._tell(f"the power goes{doing}; of what was not durable: {loss.value}")
+        self._tell(f"power cut{doing}; data that was not durable: {loss.value}")
         self._sequencer = self._writing = None
         self.disk = self.disk.crash(seed, loss)
         self._stay_in_trouble()
@@ -224,11 +224,11 @@ class Machine:
                 self.disk.cut_after = None
             except TailInDoubt as error:
                 if not self._is_explained(error):
-                    expect(not cut_tail and self.watch.in_flight, "an end is in doubt that nobody wrote", error)
-                    self._counts["ends in doubt that were cut"] += 1
+                    expect(not cut_tail and self.watch.in_flight, "the tail of a complete journal is in doubt", error)
+                    self._counts["tails in doubt that were cut"] += 1
                     cut_tail = True
             except IntegrityError as error:
-                expect(self._is_explained(error), "a sound ledger is called damaged", error)
+                expect(self._is_explained(error), "a valid ledger is reported as damaged", error)
             except UnavailableError as error:
                 expect(self._trouble, "the ledger does not start without a reason", error)
                 self._counts["starts that the disk refused"] += 1
@@ -263,19 +263,19 @@ class Machine:
             try:
                 found = read_all(Folder(self.disk, JOURNAL))
             except IntegrityError as error:
-                expect(self._is_explained(error), "a ledger was started whose journal is damaged", error)
+                expect(self._is_explained(error), "a ledger with a damaged journal was started", error)
         if len(found) < len(durable) and found == durable[: len(found)] and self._lied():
-            raise Ended("a lying disk lost the end without a trace")
+            raise Ended("a false success of the disk lost the last frames without a trace")
         same = found[: len(durable)] == durable
-        expect(same, "what was acknowledged is lost", f"{len(found)} frames of {len(durable)}")
+        expect(same, "an acknowledged frame is lost", f"{len(found)} frames of {len(durable)}")
         more, in_flight = found[len(durable) :], self.watch.in_flight
         if in_flight is not None:
-            self._counts[f"frames on their way that {'came through' if more else 'were lost'}"] += 1
+            self._counts[f"unfinished frames that were {'kept' if more else 'lost'}"] += 1
         if more and in_flight is not None and more[0] == in_flight:
             durable.append(more.pop(0))
         if more and self._may_end_with_close and more[0].kind is FrameKind.CLOSE:
             durable.append(more.pop(0))
-        expect(not more, "there is a frame that nobody wrote", f"{len(more)}")
+        expect(not more, "the journal has a frame that was never appended", f"{len(more)}")
         self.watch.in_flight = None
         self._may_end_with_close = False
         self._take_new()
@@ -283,12 +283,12 @@ class Machine:
     def _is_explained(self, error: IntegrityError) -> bool:
         """Return whether injected damage explains this error; then repair it or end the history."""
         if self._damage:
-            self._counts["damage that was found"] += 1
-            self._tell(f"found: {error.message}")
+            self._counts["damage that was detected"] += 1
+            self._tell(f"detected: {error.message}")
             self._heal()
             return True
         if self._lied():
-            raise Ended("a lying disk was found out")
+            raise Ended("a false success of the disk was detected")
         return False
 
     def _lied(self) -> bool:
@@ -348,7 +348,7 @@ class Machine:
             self.refused(error)
         else:
             self._counts["snapshots"] += 1
-            expect(name in Folder(self.disk, SNAPSHOTS).names(), "a snapshot is not there")
+            expect(name in Folder(self.disk, SNAPSHOTS).names(), "a written snapshot is missing")
             self.oracle.check(sequencer)
 
     def _snapshot_behind(self, dice: Dice) -> None:
@@ -382,8 +382,8 @@ class Machine:
             offset = self._a_sector(name, dice) * SECTOR_BYTES + (dice.below(2) << 8 | dice.below(256))
             if offset < len(self.disk.content(name)):
                 self._damage.append(Damage.bit(self.disk, name, offset, dice.below(8)))
-                self._counts["bits that turned over"] += 1
-                self._tell(f"one bit of {name} at byte {offset} turns over")
+                self._counts["flipped bits"] += 1
+                self._tell(f"one bit of {name} at byte {offset} is flipped")
         self._start(dice)
 
     def _sector(self, dice: Dice) -> None:
@@ -394,8 +394,8 @@ class Machine:
         if name and self.watch.in_flight is None and self._ended_cleanly():
             sector = self._a_sector(name, dice)
             self._damage.append(Damage.sector(self.disk, name, sector, dice.pick((0, 0xFF))))
-            self._counts["sectors that went bad"] += 1
-            self._tell(f"sector {sector} of {name} goes bad")
+            self._counts["bad sectors"] += 1
+            self._tell(f"sector {sector} of {name} is bad")
         self._start(dice)
 
     def _file_lost(self, dice: Dice) -> None:
@@ -429,7 +429,7 @@ class Machine:
             try:
                 restored = restore(source, target, cut_tail=self.watch.in_flight is not None)
             except IntegrityError as error:
-                expect(self._is_explained(error), "a sound ledger cannot be restored", error)
+                expect(self._is_explained(error), "a valid ledger cannot be restored", error)
                 raise  # only a false success of the disk damages anything here, and that ends the history
             self.disk = self.disk.crash(loss=Loss.KEPT)  # the other machine has no pending writes
             copy_in(target, self.disk)
@@ -453,9 +453,10 @@ class Machine:
         snapshot.close()
         newest = snapshot.anchor.sequence
         first = max(1, newest - dice.below(3))
-        exchanged = dice.below(2) == 1
-        remove_end(journal, first, fill_until=newest if exchanged else 0)
-        self._counts["journals exchanged behind a snapshot" if exchanged else "journals cut behind a snapshot"] += 1
+        replaced = dice.below(2) == 1
+        remove_end(journal, first, fill_until=newest if replaced else 0)
+        done = "replaced" if replaced else "cut"
+        self._counts[f"journals {done} before the frame of a snapshot"] += 1
         trusts = dice.below(3) > 0
         try:
             Sequencer(
@@ -469,8 +470,7 @@ class Machine:
         except (IntegrityError, UnavailableError):
             # UnavailableError: with another first frame the version of the rules is unknown.
             return
-        what = "is another" if exchanged else "is gone"
-        expect(False, "a ledger starts without frames that its snapshot has", f"frame {first} {what}")
+        expect(False, "a ledger starts without frames that its snapshot has", f"frame {first} was {done}")
 
     def _ended_cleanly(self) -> bool:
         return bool(self.watch.durable) and self.watch.durable[-1].kind is FrameKind.CLOSE
@@ -517,14 +517,14 @@ class Machine:
         if how != "wild":
             self._right_ns = None
         self._clock.set(min(max(0, set_ns), 2**63 - 1) if how == "wild" else min(max(0, set_ns), LATEST_NS))
-        self._tell(f"the clock says {words.moment(self._clock.now_ns())} ({how})")
+        self._tell(f"the clock is set to {words.moment(self._clock.now_ns())} ({how})")
 
     def right_ns(self) -> int:
         """Return the time of the clock when it is not wild."""
         return self._clock.now_ns() if self._right_ns is None else self._right_ns
 
     def advance_time(self, ns: int) -> None:
-        """Advance the clock by `nanoseconds` ≥ 0, up to the latest time."""
+        """Advance the clock by `ns` nanoseconds, up to the latest time."""
         self.set_clock_right()
         self._clock.set(min(self._clock.now_ns() + max(0, ns), LATEST_NS))
 
@@ -548,17 +548,17 @@ class Machine:
                 return
             try:
                 found = verify(folder, authority=True)
-                expect(found.digest == oracle.digest().hex(), "verify comes to another state")
+                expect(found.digest == oracle.digest().hex(), "verify computes another state")
                 expect(found.frames == len(oracle.frames), "verify counts other frames", found.frames)
             except SyceeError as error:
                 # Without the folder's name, which differs between runs.
                 said = error.message.replace(str(folder), "fake")
                 expect(self._lied() and isinstance(error, IntegrityError), "verify finds damage", said)
-                raise Ended("a lying disk was found out") from error
+                raise Ended("a false success of the disk was detected") from error
             if checker is not None:
-                self._counts["folders that the checker agreed on"] += 1
+                self._counts["folders checked independently"] += 1
                 wanted = (len(oracle.frames), oracle.digest(), oracle.twin.movement_digest)
-                expect(checker(folder) == wanted, "the checker comes to something else")
+                expect(checker(folder) == wanted, "the checker computes another result")
         self._counts["folders verified"] += 1
 
 

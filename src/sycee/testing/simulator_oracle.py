@@ -99,7 +99,7 @@ class Oracle:
         expect(frame.time_ns > self.last_time_ns, "time went back", f"frame {frame.sequence} at {frame.time_ns}")
         expect(
             frame.movement_digest == self.twin.movement_digest,
-            "the header names other movements",
+            "the header has another digest of movements",
             f"frame {frame.sequence}",
         )
         if frame.kind is not FrameKind.CLOSE:
@@ -133,13 +133,13 @@ class Oracle:
     # ── Submissions ──────────────────────────────────────────────────────────────────────────────────────────
 
     def usage_error(self, records: npt.NDArray[Any]) -> str:
-        """Return the usage error of a submission that every ledger must refuse, or None."""
+        """Return the usage error of a submission that every ledger must refuse, or ""."""
         operations = [Operation.read(each.tobytes()) for each in records]
         if operations and operations[-1].is_linked:
-            return "its last operation is linked to nothing"
+            return "its last operation is linked"
         for operation in operations:
             if operation.kind == Kind.UPGRADE and operation.number > RULES_VERSION:
-                return "it upgrades to rules that nobody has"
+                return "it names a version of the rules that this release does not have"
             if operation.kind == Kind.DEFINE_CURRENCY:
                 zone = operation.field("zone").rstrip(b"\0")
                 if zone and zone[0] and not _is_zone(zone):
@@ -211,7 +211,7 @@ class Oracle:
         said_ns, due_ns = sequencer.next_due_ns(), self.next_due_ns()
         # The due time may be early: the end of a hold that was released or undone is still scheduled.
         in_time = due_ns is None or (said_ns is not None and said_ns <= due_ns)
-        expect(in_time, "something falls due earlier than is said", f"{said_ns}, not {due_ns}")
+        expect(in_time, "an event is due before the announced time", f"{said_ns}, not {due_ns}")
         with sequencer.reading() as state:
             self.check_state(state)
             times = [0, *(frame.time_ns for frame in self.frames)]

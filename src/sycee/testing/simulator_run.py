@@ -30,7 +30,7 @@ from sycee.testing import simulator_text as words
 from sycee.testing.disk import FakeDisk, PowerCut
 from sycee.testing.histories_world import Dice
 from sycee.testing.naive import Answer
-from sycee.testing.simulator_actor import Actor, Pen
+from sycee.testing.simulator_actor import Actor, SubmissionSigner
 from sycee.testing.simulator_disk import LEDGER_ID, Written
 from sycee.testing.simulator_faults import Ended, Machine
 from sycee.testing.simulator_oracle import Difference, Expected, expect
@@ -96,7 +96,7 @@ def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> Outcom
         history.tell(f"{ended}: the history ends here")
     except (Exception, PowerCut) as error:
         detail = "".join(traceback.format_exception(error)[-4:])
-        outcome.failure = Difference(f"the ledger broke down with {type(error).__name__}", f"{error}\n{detail}")
+        outcome.failure = Difference(f"the ledger raised {type(error).__name__}", f"{error}\n{detail}")
     outcome.counts["histories"] += 1
     outcome.counts["frames"] += len(history.machine.oracle.frames)
     outcome.counts["movements"] += len(history.machine.oracle.twin.movements)
@@ -123,7 +123,7 @@ class Run:
         )
         self._oracle = self.machine.oracle
         self._actor = Actor(plan.setting, self._oracle.twin)
-        self._pen = Pen(self._oracle.twin, LEDGER_ID)
+        self._signer = SubmissionSigner(self._oracle.twin, LEDGER_ID)
         self._is_set_up = False
         self._said: list[Submission] = []
         self._unanswered: Submission | None = None
@@ -181,7 +181,7 @@ class Run:
         for group in self._actor.next_submission():
             if len(group.records):
                 now_ns = self._oracle.time_of_next(self.machine.right_ns())
-                self._ask(group.records, tuple(self._pen.envelopes(group.records, now_ns, dice)))
+                self._ask(group.records, tuple(self._signer.envelopes(group.records, now_ns, dice)))
             if group.passes_ns:
                 self.machine.advance_time(group.passes_ns)
         self.machine.set_clock_right()
@@ -217,7 +217,7 @@ class Run:
         try:
             answers = sequencer.submit(records, envelopes)
         except UsageError as error:
-            expect(usage, "a good submission is called wrong", error)
+            expect(usage, "a valid submission is refused as a whole", error)
             self._refused(submission, f"refused as a whole: {error.message}", "submissions refused as a whole")
             return
         except UnavailableError as error:
@@ -227,8 +227,8 @@ class Run:
                 self._refused(submission, f"refused: {error.message}", "submissions refused for a wild clock")
             return
         self._tell_answers(records, answers)
-        expect(not usage, "a submission was taken that is wrong", usage)
-        expect(not wild, "a wild clock was followed")
+        expect(not usage, "an invalid submission was accepted", usage)
+        expect(not wild, "a wild clock was accepted")
         self._done(submission)
         self._compare(records, answers, expected, now_ns)
         self.outcome.counts["submissions"] += 1
@@ -247,7 +247,7 @@ class Run:
 
     def _refused(self, submission: Submission, sentence: str, count: str) -> None:
         """Check a submission that was refused as a whole; the ledger continues."""
-        expect(len(self.machine.watch.durable) == len(self._oracle.frames), "something was written after all")
+        expect(len(self.machine.watch.durable) == len(self._oracle.frames), "a refused submission was written")
         self.outcome.counts[count] += 1
         self.tell(f"a submission of {len(submission.records)} operations: {sentence}")
         self._done(submission)
@@ -256,7 +256,7 @@ class Run:
     def _compare(self, records: Records, answers: Records, expected: Expected, now_ns: int) -> None:
         frames = self.machine.new_frames()
         if expected.needs_frame and not self._oracle.twin.rules:
-            expect(frames and _is_upgrade(frames[0]), "no frame says which rules hold")
+            expect(frames and _is_upgrade(frames[0]), "the first frame does not name the version of the rules")
             self._oracle.apply(frames.pop(0))
         expect(len(frames) == bool(expected.journaled), "other operations were journaled", f"{len(frames)} frames")
         taken: list[Answer] = []
@@ -272,7 +272,7 @@ class Run:
             said[at] = answer
             if answer[0].binds:
                 places[at] = frames[0].sequence << PLACE_INDEX_BITS | index
-        expect(len(answers) == len(records), "there are more or fewer answers than operations")
+        expect(len(answers) == len(records), "the number of answers differs")
         right = self._oracle.twin.resolve_broken_chains(records, [answer for answer in said if answer is not None])
         for record, answer, right_one, place in zip(records, answers, right, places, strict=True):
             self._compare_answer(record, answer, right_one, place)
@@ -285,7 +285,7 @@ class Run:
             wanted = words.answered(record, *right).rpartition(": ")[2]
             raise Difference("an answer differs", f"{words.answered(record, code, first)}, not {wanted}")
         if code.binds or code in (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT):
-            expect(int(answer["place"]) == place, "an answer names another place", f"{answer['place']}, not {place}")
+            expect(int(answer["place"]) == place, "an answer has another place", f"{answer['place']}, not {place}")
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,14 +303,14 @@ class Run:
             if not (is_due and self._oracle.is_wild(clock_ns)):
                 self.machine.refused(error)
             return
-        expect(ticked == is_due, "time was moved on wrongly", f"at {clock_ns}, due at {due_ns}")
+        expect(ticked == is_due, "a tick advanced time wrongly", f"at {clock_ns}, due at {due_ns}")
         frames = self.machine.new_frames()
-        expect(len(frames) == ticked, "time was moved on wrongly", f"{len(frames)} frames")
+        expect(len(frames) == ticked, "a tick advanced time wrongly", f"{len(frames)} frames")
         for frame in frames:
-            expect(frame.kind is FrameKind.EMPTY and frame.time_ns == now_ns, "time was moved on wrongly")
+            expect(frame.kind is FrameKind.EMPTY and frame.time_ns == now_ns, "a tick advanced time wrongly")
             self._oracle.apply(frame)
-            self.outcome.counts["frames that only moved time on"] += 1
-            self.tell(f"frame {frame.sequence} at {words.moment(frame.time_ns)}: time alone")
+            self.outcome.counts["frames that only advance time"] += 1
+            self.tell(f"frame {frame.sequence} at {words.moment(frame.time_ns)}: no operations")
         self._oracle.check(sequencer)
 
 

@@ -39,7 +39,7 @@ def operation(record: npt.NDArray[Any] | np.void) -> str:
     try:
         kind = Kind(read.kind)
     except ValueError:
-        return f"id {_id(read.id)}: kind {read.kind}, which there is not"
+        return f"id {_id(read.id)}: unknown kind {read.kind}"
     parts = [kind.name]
     used = USED[kind]
     for name in _IDS:
