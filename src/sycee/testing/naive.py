@@ -32,44 +32,11 @@ __all__ = ["Answer", "NaiveLedger", "cohort_digest"]
 
 Answer: TypeAlias = tuple[Result, Result]  # the code, and the first code of a bound id
 
-JUDGES: dict[Kind, Callable[[Book, Operation], None]] = {
-    Kind.DEFINE_CURRENCY: naive_accounts.define_currency,
-    Kind.DEFINE_GROUP: naive_accounts.define_group,
-    Kind.JOIN_GROUP: naive_accounts.join_group,
-    Kind.LEAVE_GROUP: naive_accounts.leave_group,
-    Kind.DEFINE_RULE_SET: naive_limits.define_rule_set,
-    Kind.GRANT_ROLE: naive_accounts.grant_role,
-    Kind.REVOKE_ROLE: naive_accounts.revoke_role,
-    Kind.UPGRADE: naive_accounts.upgrade,
-    Kind.OPEN_ACCOUNT: naive_accounts.open_account,
-    Kind.BLOCK_ACCOUNT: naive_accounts.block_account,
-    Kind.CLOSE_ACCOUNT: naive_accounts.close_account,
-    Kind.UNBLOCK_ACCOUNT: naive_accounts.unblock_account,
-    Kind.SET_RULE_SET: naive_accounts.set_rule_set,
-    Kind.SET_KEY: naive_accounts.set_key,
-    Kind.LINK_ACCOUNT: naive_accounts.link_account,
-    Kind.OPEN_PROGRAMME: naive_programmes.open_programme,
-    Kind.ADD_MEMBERS: naive_programmes.add_members,
-    Kind.SEAL_COHORT: naive_programmes.seal_cohort,
-    Kind.DROP: naive_programmes.drop,
-    Kind.CLAIM: naive_programmes.claim,
-    Kind.EXPIRE: naive_programmes.expire,
-    Kind.TRANSFER: naive_accounts.transfer,
-    Kind.PAY: naive_pays.pay,
-    Kind.REFUND: naive_pays.refund,
-    Kind.HOLD: naive_holds.hold,
-    Kind.POST: naive_holds.post,
-    Kind.VOID: naive_holds.void,
-    Kind.EXTEND: naive_holds.extend,
-    Kind.POST_HOLDS: naive_holds.post_holds,
-    Kind.VOID_HOLDS: naive_holds.void_holds,
-    Kind.REVERSE: naive_pays.reverse,
-    Kind.SEND: naive_transits.send,
-    Kind.CONFIRM: naive_transits.confirm,
-    Kind.REJECT: naive_transits.reject,
-    Kind.STAGE: naive_transits.stage,
-    Kind.SETTLE: naive_transits.settle,
-}
+# The function of each kind has the name of the kind in lower case.
+FUNCTIONS: dict[str, Any] = {}
+for _module in (naive_accounts, naive_holds, naive_limits, naive_pays, naive_programmes, naive_transits):
+    FUNCTIONS |= vars(_module)
+JUDGES: dict[Kind, Callable[[Book, Operation], None]] = {kind: FUNCTIONS[kind.name.lower()] for kind in Kind}
 
 
 class NaiveLedger(Book):

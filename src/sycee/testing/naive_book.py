@@ -77,9 +77,8 @@ class Book:
         self.rules = 0  # version, set by the last UPGRADE
         self.bound: dict[int, Bound] = {}
         self.pays: dict[int, Pay] = {}  # each successful TRANSFER, PAY and POST, by the operation's id
-        self.refunded: dict[
-            int, int
-        ] = {}  # the amount of these that was refunded or reversed, or was missing at a REVERSE
+        # The amount of these that was refunded or reversed, or was missing at a REVERSE.
+        self.refunded: dict[int, int] = {}
         self.movements: list[Movement] = []
         self.now = 0
         self.calendar: dict[int, Three] = {}

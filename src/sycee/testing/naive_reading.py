@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.ledger.layout import AccountKind, Block, HoldState, KeyFlag, Reason
+from sycee.ledger.layout import AccountKind, Block, KeyFlag, Reason
 from sycee.ledger.models import Account, Hold, Purse
 from sycee.testing.naive_book import Book
 
@@ -32,32 +33,18 @@ def account(book: Book, id: int) -> Account | None:
     blocks |= Block.DEBIT if found.debit_reasons else Block(0)
     blocks |= Block.CREDIT if found.credit_reasons else Block(0)
     blocks |= Block.CLOSED if found.closed else Block(0)
-    return Account(
-        id=id,
-        currency=found.currency,
-        kind=AccountKind(found.kind),
-        blocks=blocks,
-        debit_reasons=_reasons(found.debit_reasons),
-        credit_reasons=_reasons(found.credit_reasons),
-        close_reason=Reason(found.closed) if found.closed else None,
-        operator=found.operator,
-        suspense=found.suspense,
-        rule_set=found.rule_set,
-        link=found.link,
-        debits_posted=found.debits_posted,
-        credits_posted=found.credits_posted,
-        debits_pending=found.debits_pending,
-        credits_pending=found.credits_pending,
-        day_used=found.used[0],
-        month_used=found.used[1],
-        year_used=found.used[2],
-        day=found.periods[0],
-        month=found.periods[1],
-        year=found.periods[2],
-        key_epoch=found.key_epoch,
-        key_flags=KeyFlag(found.key_flags),
-        key=found.key if found.key_flags else b"",
-    )
+    others: dict[str, Any] = {
+        "kind": AccountKind(found.kind),
+        "blocks": blocks,
+        "debit_reasons": _reasons(found.debit_reasons),
+        "credit_reasons": _reasons(found.credit_reasons),
+        "close_reason": Reason(found.closed) if found.closed else None,
+        "key_flags": KeyFlag(found.key_flags),
+        "key": found.key if found.key_flags else b"",
+        **dict(zip(("day_used", "month_used", "year_used"), found.used, strict=True)),
+        **dict(zip(("day", "month", "year"), found.periods, strict=True)),
+    }
+    return Account(**_equal(Account, found, others), **others)
 
 
 def purse(book: Book, programme: int, member: int) -> Purse | None:
@@ -65,18 +52,7 @@ def purse(book: Book, programme: int, member: int) -> Purse | None:
     found = book.purses.get((programme, member))
     if found is None:
         return None
-    return Purse(
-        programme=programme,
-        member=member,
-        member_id=found.member_id,
-        wallet=found.wallet,
-        state=found.state,
-        dropped=found.dropped,
-        spent=found.spent,
-        refunded=found.refunded,
-        returned=found.returned,
-        pending=found.pending,
-    )
+    return Purse(**_equal(Purse, found))
 
 
 def hold(book: Book, id: int) -> Hold | None:
@@ -84,17 +60,12 @@ def hold(book: Book, id: int) -> Hold | None:
     found = book.holds.get(id)
     if found is None:
         return None
-    return Hold(
-        id=id,
-        payer=found.payer,
-        payee=found.payee,
-        third=found.third,
-        hash_lock=found.hash if found.hash_locked else b"",
-        until_ns=found.end_ns,
-        held=found.held,
-        own_held=found.own,
-        state=HoldState(found.state),
-    )
+    others: dict[str, Any] = {
+        "hash_lock": found.hash if found.hash_locked else b"",
+        "until_ns": found.end_ns,
+        "own_held": found.own,
+    }
+    return Hold(**_equal(Hold, found, others), **others)
 
 
 def statement(book: Book, id: int, times_ns: Mapping[int, int], operations: Mapping[int, int]) -> list[Line]:
@@ -125,6 +96,11 @@ def page(lines: list[Line], *, lines_max: int, cursor: int = 0) -> tuple[list[Li
     rest = [line for line in lines if not cursor or line.number < cursor]
     shown = rest[:lines_max]
     return shown, shown[-1].number if len(rest) > len(shown) else 0
+
+
+def _equal(model: type, row: Any, others: Collection[str] = ()) -> dict[str, Any]:
+    """Return the fields of a model that a row of the twin has under the same name, except `others`."""
+    return {each.name: getattr(row, each.name) for each in fields(model) if each.name not in others}
 
 
 def _reasons(bits: int) -> frozenset[Reason]:

@@ -10,6 +10,9 @@ from sycee.ledger.layout import LINKED, AccountKind, HoldFlag, Kind, PostFlag, R
 
 # The first byte of each field and the byte after it. Some kinds use other fields at these places.
 FIELDS = {
+    "id": (0, 16),
+    "kind": (16, 18),
+    "flags": (18, 20),
     "amount": (24, 32),
     "debit": (32, 48),
     "credit": (48, 64),
@@ -39,6 +42,11 @@ FIELDS = {
     "month_max": (112, 120),
     "year_max": (120, 128),
 }
+READ_AT_ONCE = (
+    "id", "kind", "flags", "amount", "debit", "credit", "reference", "number", "first", "count", "rule_set", "from_ns",
+    "until_ns",
+)  # fmt: skip
+SIGNED = ("amount", "from_ns", "until_ns")
 ALWAYS_USED = range(24)  # id, kind, flags and code: an unknown flag has its own code
 MEMBER_BYTES = (32, 48, 64, 96, 112)
 RULE_SET_AMOUNTS = ("refund_reserve", "balance_max", "single_max", "day_max", "month_max", "year_max")
@@ -98,21 +106,11 @@ FLAGS_ALLOWED: dict[Kind, tuple[int, ...]] = {
     Kind.SETTLE: (0, 1),
 }
 NUMBER_MAX: dict[Kind, int] = {
-    Kind.DEFINE_CURRENCY: 999,
-    Kind.OPEN_ACCOUNT: 999,
-    Kind.DEFINE_GROUP: 4_096,
-    Kind.JOIN_GROUP: 4_096,
-    Kind.LEAVE_GROUP: 4_096,
-    Kind.DEFINE_RULE_SET: 65_535,
-    Kind.UPGRADE: 65_535,
-    Kind.OPEN_PROGRAMME: 65_535,
-    Kind.ADD_MEMBERS: 65_535,
-    Kind.SEAL_COHORT: 65_535,
-    Kind.DROP: 65_535,
-    Kind.CLAIM: 65_535,
-    Kind.EXPIRE: 65_535,
-    Kind.STAGE: (1 << 32) - 1,
-    Kind.SETTLE: (1 << 32) - 1,
+    **dict.fromkeys((Kind.DEFINE_CURRENCY, Kind.OPEN_ACCOUNT), 999),
+    **dict.fromkeys((Kind.DEFINE_GROUP, Kind.JOIN_GROUP, Kind.LEAVE_GROUP), 4_096),
+    **dict.fromkeys((Kind.DEFINE_RULE_SET, Kind.UPGRADE, Kind.OPEN_PROGRAMME, Kind.ADD_MEMBERS), 65_535),
+    **dict.fromkeys((Kind.SEAL_COHORT, Kind.DROP, Kind.CLAIM, Kind.EXPIRE), 65_535),
+    **dict.fromkeys((Kind.STAGE, Kind.SETTLE), (1 << 32) - 1),
 }
 COUNT_MAX: dict[Kind, int] = {
     Kind.OPEN_PROGRAMME: 1 << 30,
@@ -161,29 +159,10 @@ class Operation:
     @classmethod
     def read(cls, record: bytes) -> Operation:
         """Parse 128 bytes by the table of §1."""
-
-        def unsigned(name: str) -> int:
-            return int.from_bytes(record[slice(*FIELDS[name])], "little")
-
-        def signed(name: str) -> int:
-            return int.from_bytes(record[slice(*FIELDS[name])], "little", signed=True)
-
-        return cls(
-            record=record,
-            id=int.from_bytes(record[0:16], "little"),
-            kind=int.from_bytes(record[16:18], "little"),
-            flags=int.from_bytes(record[18:20], "little"),
-            amount=signed("amount"),
-            debit=unsigned("debit"),
-            credit=unsigned("credit"),
-            reference=unsigned("reference"),
-            number=unsigned("number"),
-            first=unsigned("first"),
-            count=unsigned("count"),
-            rule_set=unsigned("rule_set"),
-            from_ns=signed("from_ns"),
-            until_ns=signed("until_ns"),
-        )
+        numbers = {
+            name: int.from_bytes(record[slice(*FIELDS[name])], "little", signed=name in SIGNED) for name in READ_AT_ONCE
+        }
+        return cls(record, **numbers)
 
     def field(self, name: str) -> bytes:
         """Return the bytes of a field that only some kinds have."""
