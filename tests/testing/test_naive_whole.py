@@ -535,11 +535,15 @@ def test_the_movement_digest_is_made_of_codes_and_movements() -> None:
         Result.EXCEEDS_BALANCE,
         Result.CREATED,
     ]
-    shop, first, second = ledger.accounts[table.id("shop")], ledger.purse(2, 0), ledger.purse(2, 1)
+    shop, first, second = (
+        6,
+        ledger.purse(2, 0),
+        ledger.purse(2, 1),
+    )  # the seventh account, the fourth and fifth purse
     count, place = len(ledger.movements), sequence << 13 | 1
     rows = np.zeros(2, MOVEMENT)
-    rows[0] = (PURSE_BIT | first.number, shop.number, 20, 0, 20, newest[first.row], 0, place, 3, 0, 0)
-    rows[1] = (PURSE_BIT | second.number, shop.number, 1, 19, 21, newest[second.row], count - 1, place, 3, 1, 0)
+    rows[0] = (PURSE_BIT | 3, shop, 20, 0, 20, newest[first.row], 0, place, 3, 0, 0)
+    rows[1] = (PURSE_BIT | 4, shop, 1, 19, 21, newest[second.row], count - 1, place, 3, 1, 0)
     codes = np.array([Result.EXCEEDS_BALANCE, Result.CREATED], "<u2")
     said = before + sequence.to_bytes(8, "little") + codes.tobytes() + rows.tobytes()
     assert ledger.movement_digest == blake3(said).digest()

@@ -62,7 +62,7 @@ def open_account(book: Book, operation: Operation) -> None:
         refuse(Result.SUSPENSE_NOT_FOUND, not right)
     book.accounts[operation.debit] = Account(
         id=operation.debit,
-        number=len(book.accounts),
+        row_number=len(book.accounts),
         currency=currency,
         kind=kind,
         operator=operation.count,

@@ -8,7 +8,7 @@ from blake3 import blake3
 
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, Purpose, PurseState
+from sycee.ledger.layout import PURSE_BIT, AccountKind, Purpose, PurseState
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import count_use, forbids_amount
 from sycee.testing.naive_record import Operation
@@ -50,7 +50,7 @@ def open_programme(book: Book, operation: Operation) -> None:
         count=operation.count,
     )
     for member in range(operation.count):
-        purse = Purse(operation.number, member, number=len(book.purses))
+        purse = Purse(operation.number, member, row_number=PURSE_BIT | len(book.purses))
         book.purses[purse.key] = purse
 
 

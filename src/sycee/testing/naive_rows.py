@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import PURSE_BIT, AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
+from sycee.ledger.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 
 # ("account", id) or ("purse", programme, member)
 Row: TypeAlias = tuple[str, int] | tuple[str, int, int]
@@ -25,7 +25,7 @@ class Account:
     """One account. Debits and credits only grow."""
 
     id: int
-    number: int  # position in the order of opening, from 0
+    row_number: int  # position in the order of opening, from 0; in the bytes of a movement
     currency: int
     kind: int
     operator: int
@@ -49,11 +49,6 @@ class Account:
     def row(self) -> Row:
         """Return the name of this row in movements and messages."""
         return "account", self.id
-
-    @property
-    def row_number(self) -> int:
-        """Return the number of this row in the bytes of a movement."""
-        return self.number
 
     @property
     def balance(self) -> int:
@@ -92,7 +87,7 @@ class Purse:
 
     programme: int
     member: int
-    number: int  # position in the order of opening, from 0
+    row_number: int  # PURSE_BIT and the position in the order of opening, from 0; in the bytes of a movement
     member_id: int = 0
     wallet: int = 0  # id of the wallet that claimed it, 0 for none
     state: PurseState = PurseState.EMPTY
@@ -113,11 +108,6 @@ class Purse:
         return "purse", self.programme, self.member
 
     @property
-    def row_number(self) -> int:
-        """Return the number of this row in the bytes of a movement."""
-        return PURSE_BIT | self.number
-
-    @property
     def posted(self) -> int:
         """Return incoming less outgoing money, whether reserved or not."""
         return self.dropped - self.spent + self.refunded - self.returned
@@ -127,10 +117,7 @@ class Purse:
         """Return the amount that may still be spent."""
         return self.posted - self.pending
 
-    @property
-    def balance(self) -> int:
-        """Return the balance shown in movements: the amount that may still be spent."""
-        return self.left
+    balance = left  # in movements
 
     def overflows_debits(self, amount: int) -> bool:
         """Return whether the amount spent would exceed 64 bits."""
