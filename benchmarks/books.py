@@ -66,7 +66,6 @@ def submitted(ledger: Ledger, records: Iterable[Array], operations: int, *, size
 
 
 def require_created(answers: Array) -> None:
-    """Raise IntegrityError unless every operation succeeded."""
     refused = np.flatnonzero(answers["code"] != Result.CREATED)
     if refused.size:
         first = Result(int(answers["code"][refused[0]])).name

@@ -48,5 +48,4 @@ def chosen(only: tuple[str, ...], *, full: bool) -> list[Benchmark]:
 
 
 def named(work: str) -> Benchmark:
-    """Return the row with this name."""
     return next(one for one in BENCHMARKS if one.work == work)

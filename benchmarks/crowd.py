@@ -68,7 +68,6 @@ class Crowd:
         return timing
 
     def leave(self) -> None:
-        """Cancel all callers."""
         for caller in self._callers:
             caller.cancel()
 

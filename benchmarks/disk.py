@@ -39,7 +39,6 @@ class SegmentWriter:
         self._next_segment()
 
     def write(self, data: memoryview) -> None:
-        """Write `data` durably."""
         self.pwrite(data)
         self.fdatasync()
 
@@ -60,7 +59,6 @@ class SegmentWriter:
             self._spare.prepare(written=self._frame_bytes < LARGE_FRAME_BYTES)
 
     def close(self) -> None:
-        """Close the files."""
         self._spare.discard()
         if self._file is not None:
             self._file.close()

@@ -65,7 +65,6 @@ class Use:
         return cls(anonymous, files, int(io["read_bytes"]), resource.getrusage(resource.RUSAGE_SELF).ru_majflt)
 
     def has_read_since(self, before: Use) -> bool:
-        """Return whether the process read from the disk since `before`."""
         return (self.read, self.faults) != (before.read, before.faults)
 
 
@@ -80,7 +79,6 @@ def ids_of_numbers(numbers: Array, counter: int = 0) -> Array:
 
 
 def numbered(first: int, count: int) -> Array:
-    """Return (count,) u64 numbers starting with `first`."""
     return np.arange(first, first + count, dtype=np.uint64)
 
 

@@ -28,7 +28,6 @@ def transfers(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]
 
 
 def pays(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
-    """Submit frames of 8,064 pays."""
     return _durable(setting, partial(TieredTown, accounts, setting.operations), TieredTown.pays, purses=2)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 
 def facts() -> dict[str, Any]:
-    """Return CPU, memory, versions, date, and the load when the run began."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -28,7 +27,6 @@ def facts() -> dict[str, Any]:
 
 
 def now() -> str:
-    """Return the time, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -48,7 +48,6 @@ class Timing:
 
     @property
     def rate_per_s(self) -> float:
-        """Return operations per second over the whole repeat."""
         return self.operations / self.total_s
 
     def millions_per_s(self) -> list[float]:
@@ -96,7 +95,6 @@ class Goal:
     memory_gib: float | None = None  # and a maximum of memory
 
     def text(self, unit: Unit) -> str:
-        """Return the goal as one table cell."""
         parts = [f"{'≥' if unit.more_is_better else '≤'} {self.value:,.10g} {unit.name}".replace(" /s", "/s")]
         parts += ["last million as the first"] if self.steady else []
         parts += [f"≤ {self.memory_gib:g} GiB"] if self.memory_gib else []
@@ -264,7 +262,6 @@ def settle(folder: Path, operations: int) -> None:
 
 
 def forget_peak() -> None:
-    """Reset the peak that `peak_bytes` returns."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text(_CLEAR_PEAK)
 

@@ -180,7 +180,6 @@ def _payments(records: Array) -> Iterator[tuple[int, int, int]]:
 
 
 def _wallets(town: Town) -> Iterator[tuple[int]]:
-    """Yield wallets, uniform random, as plain integers."""
     wallets = [(ids.to_int(each),) for each in ids_of(Purpose.WALLET, np.arange(town.accounts))]
     numbers = random_of(np.arange(town.paying), salt=4) % np.uint64(town.accounts)
     return map(wallets.__getitem__, numbers.tolist())

@@ -78,7 +78,6 @@ class Programme:
         yield operations.seal_cohort(self._seal, programme=self.number, digest=operations.cohort_digest(members))
 
     def drop(self) -> Array:
-        """Return the record that fills every purse."""
         return operations.drop(
             self._town.next_id(),
             programme=self.number,
@@ -89,14 +88,12 @@ class Programme:
         )
 
     def claims(self) -> Iterator[Array]:
-        """Yield the claims: every member claims the packet for the wallet of the same number."""
         for each in chunks(self.members):
             wallets = ids_of(Purpose.WALLET, each)
             made = ids_of(Purpose.CLAIM, each, series=self.number)
             yield operations.claim(made, programme=self.number, member=each, member_id=wallets, wallet=wallets)
 
     def expire(self) -> Array:
-        """Return the record that returns the rest of every purse."""
         return operations.expire(self._town.next_id(), programme=self.number, first=0, count=self.members)
 
 

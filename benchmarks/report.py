@@ -72,7 +72,6 @@ def with_block(page: str, text: str) -> str:
 
 
 def images(found: dict[str, Any]) -> dict[str, str]:
-    """Return the plots, SVG by file name."""
     return {
         LIMITS_IMAGE: charts.limits([row for row in found["rows"] if row.get("ratio") is not None]),
         MILLIONS_IMAGE: charts.millions([row for row in found["rows"] if len(row.get("millions", ())) > 1]),
@@ -80,7 +79,6 @@ def images(found: dict[str, Any]) -> dict[str, str]:
 
 
 def block(name: str, found: dict[str, Any]) -> str:
-    """Return the text between the markers."""
     machine = found["machine"]
     rows = [row for row in found["rows"] if "not_run" not in row]
     absent = [row for row in found["rows"] if "not_run" in row]
@@ -152,7 +150,6 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def flame_of(found: dict[str, Any]) -> str:
-    """Return the stages of a frame as an SVG chart."""
     machine = found["machine"]
     return charts.icicle(found["rows"], note=f"{machine['cpu']}, {machine['cores']} cores, {machine['date'][:10]}")
 

@@ -46,7 +46,6 @@ class Synthetic:
         self.library = self._library()
 
     def flows(self, count: int) -> list[Entity]:
-        """Return different payments between participants."""
         flows = []
         for number in range(count):
             one, other = self._random.choice(PARTICIPANTS, 2, replace=False).tolist()

@@ -25,7 +25,6 @@ HIDDEN: Final = {
 
 
 def show(found: dict[str, Any], *, as_json: bool) -> None:
-    """Print rows to stdout."""
     if as_json:
         print(json.dumps(found, indent=2))
         return
@@ -45,7 +44,6 @@ def show(found: dict[str, Any], *, as_json: bool) -> None:
 
 
 def sentence(row: dict[str, Any]) -> str:
-    """Return one row as a sentence."""
     if "not_run" in row:
         return f"{row['work']}: NOT RUN: {row['not_run']}"
     parts = [f"{row['work']}: {figure(row['median'], row['unit'])}"]
@@ -57,7 +55,6 @@ def sentence(row: dict[str, Any]) -> str:
 
 
 def figure(value: float, unit: str) -> str:
-    """Return a figure with its unit."""
     return f"{cell(value)}{unit}" if unit == "/s" else f"{cell(value)} {unit}"
 
 

@@ -134,13 +134,11 @@ class Town:
         yield from self._after_wallets()
 
     def bank(self) -> Iterator[Array]:
-        """Yield the currency and the central bank's accounts."""
         yield operations.define_currency(self.next_id(), currency=CURRENCY, zone=ZONE)
         for account, kind in ((self.issuance, AccountKind.ISSUANCE), (self.suspense, AccountKind.SUSPENSE)):
             yield operations.open_account(self.next_id(), account=account, currency=CURRENCY, kind=kind)
 
     def wallets(self) -> Iterator[Array]:
-        """Yield every wallet."""
         for each in chunks(self.accounts):
             wallets = ids_of(Purpose.WALLET, each)
             yield self.opened(ids_of(Purpose.OPEN, each), wallets, AccountKind.WALLET, self.rule_set)
@@ -200,5 +198,4 @@ def random_of(numbers: Array, *, salt: int) -> Array:
 
 
 def amounts_of(numbers: Array) -> Array:
-    """Return amounts from 1 to AMOUNT_MAX, uniform random."""
     return (random_of(numbers, salt=3) % np.uint64(AMOUNT_MAX)).astype(np.int64) + 1

@@ -90,14 +90,12 @@ class FakeFile:
         self._disk._done("pwrite")
 
     def pread_into(self, data: memoryview, offset: int) -> int:
-        """Implement DiskFile."""
         self._disk._alive()
         found = bytes(self._inode.cached[offset : offset + len(data)])
         data[: len(found)] = found
         return len(found)
 
     def size(self) -> int:
-        """Implement DiskFile."""
         self._disk._alive()
         return len(self._inode.cached)
 
@@ -169,16 +167,13 @@ class FakeDisk:
         return True
 
     def make_folder(self) -> None:
-        """Implement Disk."""
         self._writable("making the folder")
 
     def names(self) -> list[str]:
-        """Implement Disk."""
         self._alive()
         return sorted(self._names)
 
     def create(self, name: str) -> FakeFile:
-        """Implement Disk."""
         self._writable("making the file", name)
         if name in self._names:
             raise unavailable(FileExistsError(errno.EEXIST, ""), "making the file", self._path(name))
@@ -188,32 +183,27 @@ class FakeDisk:
         return FakeFile(self, name, inode)
 
     def open(self, name: str, *, writable: bool) -> FakeFile:
-        """Implement Disk."""
         self._alive()
         if writable:
             self._writable("opening the file", name)
         return FakeFile(self, name, self._inode(name, "opening the file"))
 
     def rename(self, old: str, new: str) -> None:
-        """Implement Disk."""
         self._writable(f"renaming {old} to {new}")
         self._change_name(old, new, self._inode(old, f"renaming to {new}"))
         self._done("rename")
 
     def unlink(self, name: str) -> None:
-        """Implement Disk."""
         self._writable("removing the file", name)
         self._change_name(name, "", self._inode(name, "removing the file"))
         self._done("unlink")
 
     def fsync_folder(self) -> None:
-        """Implement Disk."""
         self._done("fsync_folder")
         self._durable_names = dict(self._names)
         self._pending_names.clear()
 
     def lock(self) -> None:
-        """Implement Disk."""
         self._writable("opening the lock")
         if self._locked:
             raise UnavailableError(
@@ -223,7 +213,6 @@ class FakeDisk:
         self._locked = True
 
     def unlock(self) -> None:
-        """Implement Disk."""
         self._locked = False
 
     def crash(self, seed: int = 0, loss: Loss = Loss.RANDOM) -> FakeDisk:

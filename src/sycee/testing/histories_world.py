@@ -106,7 +106,6 @@ def capped(value: int) -> int:
 
 
 def is_linked(row: Record) -> bool:
-    """Return whether this record is linked to the next one."""
     return bool(row["flags"][0] & LINKED)
 
 
@@ -161,7 +160,6 @@ class Dice:
         return self.below(bound) == bound - 1
 
     def pick(self, options: Sequence[Chosen]) -> Chosen:
-        """Return one of the options."""
         return options[self.below(len(options))]
 
     def newest(self, options: Sequence[Chosen]) -> Chosen:

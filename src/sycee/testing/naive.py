@@ -159,11 +159,9 @@ class NaiveLedger(Book):
     # ── Queries ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def balance(self, account_id: int) -> int:
-        """Return credits less debits of one account, in minor units."""
         return self.accounts[account_id].balance
 
     def purse(self, programme: int, member: int) -> Purse:
-        """Return the purse of one member."""
         return self.purses[programme, member]
 
     def supply(self, currency: int) -> int:

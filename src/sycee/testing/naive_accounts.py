@@ -21,34 +21,29 @@ CURRENCIES_MAX = 16
 
 
 def define_currency(book: Book, operation: Operation) -> None:
-    """Define a currency and its time zone."""
     refuse(Result.CURRENCY_EXISTS, operation.number in book.currencies)
     refuse(Result.TOO_MANY_CURRENCIES, len(book.currencies) == CURRENCIES_MAX)
     book.currencies[operation.number] = operation.field("zone")
 
 
 def define_group(book: Book, operation: Operation) -> None:
-    """Define an empty group of payees."""
     refuse(Result.GROUP_EXISTS, operation.number in book.groups)
     book.groups[operation.number] = set()
 
 
 def join_group(book: Book, operation: Operation) -> None:
-    """Add a member to a group."""
     refuse(Result.GROUP_NOT_FOUND, operation.number not in book.groups)
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     book.groups[operation.number].add(account.id)
 
 
 def leave_group(book: Book, operation: Operation) -> None:
-    """Remove a member from a group."""
     refuse(Result.GROUP_NOT_FOUND, operation.number not in book.groups)
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     book.groups[operation.number].discard(account.id)
 
 
 def open_account(book: Book, operation: Operation) -> None:
-    """Open an account with a zero balance."""
     kind, currency = AccountKind(operation.first), operation.number
     issuances = {account.currency for account in book.accounts.values() if account.kind == AccountKind.ISSUANCE}
     refuse(Result.CURRENCY_NOT_FOUND, currency not in book.currencies)
@@ -72,7 +67,6 @@ def open_account(book: Book, operation: Operation) -> None:
 
 
 def block_account(book: Book, operation: Operation) -> None:
-    """Add a block reason to one side or both."""
     account = _blockable(book, operation)
     if operation.flags & Block.DEBIT:
         account.debit_reasons |= 1 << operation.first - 1
@@ -81,7 +75,6 @@ def block_account(book: Book, operation: Operation) -> None:
 
 
 def unblock_account(book: Book, operation: Operation) -> None:
-    """Remove a block reason from one side or both."""
     account = _blockable(book, operation)
     if operation.flags & Block.DEBIT:
         account.debit_reasons &= ~(1 << operation.first - 1)
@@ -97,7 +90,6 @@ def _blockable(book: Book, operation: Operation) -> Account:
 
 
 def close_account(book: Book, operation: Operation) -> None:
-    """Close an account that has a zero balance and nothing pending."""
     account = book.account_or(Result.ACCOUNT_NOT_FOUND, operation.debit)
     refuse(Result.ACCOUNT_MUST_STAY_OPEN, account.kind in SELF_SUSPENDED)
     refuse(Result.ACCOUNT_CLOSED, account.closed)
@@ -194,7 +186,6 @@ def grant_role(book: Book, operation: Operation) -> None:
 
 
 def revoke_role(book: Book, operation: Operation) -> None:
-    """Revoke a grant."""
     refuse(Result.GRANT_NOT_FOUND, operation.reference not in book.grants)
     grant = book.grants[operation.reference]
     refuse(Result.GRANT_REVOKED, grant.revoked)
@@ -205,6 +196,5 @@ def revoke_role(book: Book, operation: Operation) -> None:
 
 
 def upgrade(book: Book, operation: Operation) -> None:
-    """Follow a newer version of the rules."""
     refuse(Result.RULES_NOT_NEWER, operation.number <= book.rules)
     book.rules = operation.number

@@ -47,13 +47,11 @@ class Refusal(Exception):
 
 
 def refuse(code: Result, condition: object) -> None:
-    """Raise Refusal(code) if the condition holds."""
     if condition:
         raise Refusal(code)
 
 
 def refuse_for(code: Result | None) -> None:
-    """Raise Refusal(code) unless the code is None."""
     if code is not None:
         raise Refusal(code)
 
@@ -101,7 +99,6 @@ class Book:
         return self.rule_sets[self.programmes[programme].rule_set].current
 
     def is_expired(self, programme: int) -> bool:
-        """Return whether the programme's rule set has ended."""
         return self.now >= self.rules_of_programme(programme).until_ns
 
     def purses_of(self, wallet: Account) -> list[Purse]:
@@ -180,7 +177,6 @@ class Book:
     # ── Movements ────────────────────────────────────────────────────────────────────────────────────────────
 
     def move(self, plan: Plan) -> None:
-        """Make these movements, in order."""
         for debit, credit, amount, purpose in plan:
             debit.debit(amount, purpose)
             credit.credit(amount, purpose)
@@ -201,7 +197,6 @@ class Book:
         return {**rows, "movements": list(self.movements)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Restore a copy made by `savepoint`."""
         for name, value in saved.items():
             setattr(self, name, value)
 

@@ -109,7 +109,6 @@ def _pay_from_legs(book: Book, held: Hold, amount: int) -> Legs:
 
 
 def void(book: Book, operation: Operation) -> None:
-    """Release a hold, requested by the payee or the third account."""
     held = _hold(book, operation.reference)
     _check_void(held, operation.debit)
     book.release(held, HoldState.VOIDED)

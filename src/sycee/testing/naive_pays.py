@@ -34,7 +34,6 @@ def pay(book: Book, operation: Operation) -> None:
 
 
 def payer_and_payee(book: Book, operation: Operation) -> tuple[Account, Account]:
-    """Return the two accounts of a PAY or HOLD."""
     payer = book.account_or(Result.DEBIT_ACCOUNT_NOT_FOUND, operation.debit)
     payee = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
     return payer, payee
@@ -92,7 +91,6 @@ def count_own_use(book: Book, payer: Account, legs: Legs) -> tuple[bool, tuple[i
 
 
 def paying(book: Book, payer: Account, payee: Account, legs: Legs) -> Plan:
-    """Return the movements of a PAY or POST."""
     return [
         (payer, payee, part, Purpose.PAY_OWN) if purse is None else (book.purses[purse], payee, part, Purpose.PAY_PURSE)
         for purse, part in legs

@@ -55,7 +55,6 @@ def open_programme(book: Book, operation: Operation) -> None:
 
 
 def add_members(book: Book, operation: Operation) -> None:
-    """Add the ids of the next members."""
     programme = _programme(book, operation)
     refuse(Result.COHORT_SEALED, programme.sealed)
     refuse(Result.MEMBER_NOT_FOUND, operation.first + operation.count > programme.count)
@@ -100,7 +99,6 @@ def drop(book: Book, operation: Operation) -> None:
 
 
 def claim(book: Book, operation: Operation) -> None:
-    """Bind a member's purse to a wallet."""
     programme = _programme(book, operation)
     wallet = book.account_or(Result.CREDIT_ACCOUNT_NOT_FOUND, operation.credit)
     refuse(Result.COHORT_NOT_SEALED, not programme.sealed)

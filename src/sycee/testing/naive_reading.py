@@ -25,7 +25,6 @@ class Line(NamedTuple):
 
 
 def account(book: Book, id: int) -> Account | None:
-    """Return the account with this id, or None."""
     found = book.accounts.get(id)
     if found is None:
         return None
@@ -48,7 +47,6 @@ def account(book: Book, id: int) -> Account | None:
 
 
 def purse(book: Book, programme: int, member: int) -> Purse | None:
-    """Return the purse of a member of a programme, or None."""
     found = book.purses.get((programme, member))
     if found is None:
         return None

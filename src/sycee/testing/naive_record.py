@@ -165,20 +165,16 @@ class Operation:
         return cls(record, **numbers)
 
     def field(self, name: str) -> bytes:
-        """Return the bytes of a field that only some kinds have."""
         return self.record[slice(*FIELDS[name])]
 
     def signed(self, name: str) -> int:
-        """Return such a field as a signed number."""
         return int.from_bytes(self.field(name), "little", signed=True)
 
     def unsigned(self, name: str) -> int:
-        """Return such a field as an id or an unsigned number."""
         return int.from_bytes(self.field(name), "little")
 
     @property
     def is_linked(self) -> bool:
-        """Return whether the operation is linked to the next one."""
         return bool(self.flags & LINKED)
 
     @property
@@ -251,7 +247,6 @@ def _names_unknown(operation: Operation, kind: Kind) -> Result | None:
 
 
 def numbers_in_range(operation: Operation, kind: Kind) -> bool:
-    """Return whether the numbers that this kind names are in range."""
     if kind in NUMBER_MAX and not 1 <= operation.number <= NUMBER_MAX[kind]:
         return False
     if kind is Kind.GRANT_ROLE and operation.number > 999:
@@ -292,7 +287,6 @@ def used_bytes(operation: Operation, kind: Kind) -> set[int]:
 
 
 def ids_needed(operation: Operation, kind: Kind) -> list[int]:
-    """Return the ids that must not be zero."""
     if kind is Kind.ADD_MEMBERS:
         return operation.members
     named = {"debit": operation.debit, "credit": operation.credit, "reference": operation.reference}

@@ -47,29 +47,23 @@ class Account:
 
     @property
     def row(self) -> Row:
-        """Return the name of this row in movements and messages."""
         return "account", self.id
 
     @property
     def balance(self) -> int:
-        """Return credits less debits, posted."""
         return self.credits_posted - self.debits_posted
 
     @property
     def available(self) -> int:
-        """Return the amount that may still be debited."""
         return self.balance - self.debits_pending
 
     def has(self, amount: int) -> bool:
-        """Return whether `amount` may be debited; issuance has no lower bound."""
         return self.kind == AccountKind.ISSUANCE or self.available >= amount
 
     def overflows_debits(self, amount: int) -> bool:
-        """Return whether debits would exceed 64 bits."""
         return self.debits_posted + self.debits_pending + amount > I64_MAX
 
     def overflows_credits(self, amount: int) -> bool:
-        """Return whether credits would exceed 64 bits."""
         return self.credits_posted + self.credits_pending + amount > I64_MAX
 
     def debit(self, amount: int, purpose: Purpose) -> None:
@@ -99,12 +93,10 @@ class Purse:
 
     @property
     def key(self) -> PurseKey:
-        """Return the key of this purse."""
         return self.programme, self.member
 
     @property
     def row(self) -> Row:
-        """Return the name of this row in movements and messages."""
         return "purse", self.programme, self.member
 
     @property
@@ -120,11 +112,9 @@ class Purse:
     balance = left  # in movements
 
     def overflows_debits(self, amount: int) -> bool:
-        """Return whether the amount spent would exceed 64 bits."""
         return self.spent + self.pending + amount > I64_MAX
 
     def overflows_credits(self, amount: int) -> bool:
-        """Return whether the amount refunded would exceed 64 bits."""
         return self.refunded + amount > I64_MAX
 
     def debit(self, amount: int, purpose: Purpose) -> None:
@@ -222,12 +212,10 @@ class Hold:
 
     @property
     def held(self) -> int:
-        """Return the amount still reserved, of purses and own money."""
         return sum(part for _, part in self.legs)
 
     @property
     def own(self) -> int:
-        """Return the amount of own money still reserved."""
         return sum(part for purse, part in self.legs if purse is None)
 
     @property
@@ -259,7 +247,6 @@ class Batch:
 
     @property
     def total(self) -> int:
-        """Return the control sum over all currencies."""
         return sum(amount for *_, amount in self.payments)
 
 
@@ -279,7 +266,6 @@ class Grant:
     revoked: bool = False
 
     def counts(self, now_ns: int) -> bool:
-        """Return whether the grant is in force at that time."""
         return not self.revoked and self.from_ns <= now_ns < self.until_ns
 
 

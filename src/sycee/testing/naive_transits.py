@@ -50,7 +50,6 @@ def _up_to(book: Book, source: Account, amount: int) -> int:
 
 
 def confirm(book: Book, operation: Operation) -> None:
-    """Move the money of a transit to its destination."""
     transit = _open_transit(book, operation)
     destination = book.accounts[transit.destination]
     receiver, purpose = book.receiver(destination, Purpose.CONFIRM, Purpose.CONFIRM_SUSPENSE)
@@ -59,7 +58,6 @@ def confirm(book: Book, operation: Operation) -> None:
 
 
 def reject(book: Book, operation: Operation) -> None:
-    """Return the money of a transit to its source."""
     transit = _open_transit(book, operation)
     source = book.accounts[transit.source]
     receiver, purpose = book.receiver(source, Purpose.REJECT, Purpose.REJECT_SUSPENSE)

@@ -51,7 +51,6 @@ def cluster(folder: Path, settings: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def url(sockets: Path, database: str = "postgres") -> str:
-    """Return the SQLAlchemy URL."""
     return f"postgresql://{USER}@/{database}?host={sockets}"
 
 

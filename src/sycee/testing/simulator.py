@@ -49,7 +49,6 @@ class Failure:
         return f"sycee simulate --seed {self.seed} --histories 1"
 
     def text(self) -> str:
-        """Return the failure as text for people."""
         return "\n".join((
             f"seed {self.seed}: {self.what}",
             f"  {self.detail}",
@@ -73,7 +72,6 @@ class Report:
     failure: Failure | None = None
 
     def add(self, outcome: Outcome) -> None:
-        """Add the outcome of one history."""
         self.histories += 1
         self.counts += outcome.counts
         self.operations += outcome.operations
@@ -81,7 +79,6 @@ class Report:
         self.faults += outcome.faults
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as values for JSON."""
         failure = self.failure
         return {
             "ok": failure is None,

@@ -69,7 +69,6 @@ def key_ring() -> tuple[SigningKey, ...]:
 
 @cache
 def private_keys() -> dict[tuple[int, bytes], SigningKey]:
-    """Return the private key of each public key."""
     return {(int(key.public.flags), key.public.key): key for key in key_ring()}
 
 

@@ -305,5 +305,4 @@ def is_authorised(signed: Signed, need: Need) -> bool:
 
 
 def higher(one: Result, other: Result) -> Result:
-    """Return the code with the higher precedence."""
     return min(one, other, key=PRECEDENCE.index)

@@ -35,31 +35,24 @@ class Folder:
         self._prefix = f"{name}/"
 
     def exists(self) -> bool:
-        """Implement Disk."""
         return self._disk.exists()
 
     def make_folder(self) -> None:
-        """Implement Disk."""
         self._disk.make_folder()
 
     def names(self) -> list[str]:
-        """Implement Disk."""
         return [name.removeprefix(self._prefix) for name in self._disk.names() if name.startswith(self._prefix)]
 
     def create(self, name: str) -> FakeFile:
-        """Implement Disk."""
         return self._named(self._disk.create(self._prefix + name), name)
 
     def open(self, name: str, *, writable: bool) -> FakeFile:
-        """Implement Disk."""
         return self._named(self._disk.open(self._prefix + name, writable=writable), name)
 
     def rename(self, old: str, new: str) -> None:
-        """Implement Disk."""
         self._disk.rename(self._prefix + old, self._prefix + new)
 
     def unlink(self, name: str) -> None:
-        """Implement Disk."""
         self._disk.unlink(self._prefix + name)
 
     def fsync_folder(self) -> None:
@@ -67,23 +60,18 @@ class Folder:
         self._disk.fsync_folder()
 
     def lock(self) -> None:
-        """Implement Disk."""
         self._disk.lock()
 
     def unlock(self) -> None:
-        """Implement Disk."""
         self._disk.unlock()
 
     def content(self, name: str) -> bytes:
-        """Return the content of a file; see FakeDisk."""
         return self._disk.content(self._prefix + name)
 
     def replace(self, name: str, content: bytes) -> None:
-        """Replace the content of a file; see FakeDisk."""
         self._disk.replace(self._prefix + name, content)
 
     def remove(self, name: str) -> None:
-        """Remove a file; see FakeDisk."""
         self._disk.remove(self._prefix + name)
 
     def _named(self, file: FakeFile, name: str) -> FakeFile:
@@ -137,12 +125,10 @@ class WatchedJournal(Journal):
         anchors: Sequence[Anchor] = (),
         give_up: Callable[[int], None] | None = None,
     ) -> Iterator[Frame]:
-        """Recover the journal; see Journal."""
         self.watch.after = after.sequence if after else 0
         return super().recover(after, anchors=anchors, give_up=give_up)
 
     def append(self, **fields: Unpack[FrameFields]) -> int:
-        """Append a frame; see Journal."""
         records, envelopes = fields.get("records", b""), fields.get("envelopes", b"")
         written = Written(
             self.last_sequence + 1,
@@ -212,7 +198,6 @@ class Damage:
 
     @classmethod
     def bit(cls, disk: FakeDisk, name: str, offset: int, bit: int) -> Damage:
-        """Flip one bit."""
         good = disk.content(name)[offset]
         disk.damage(name, offset, 1 << bit)
         return cls(disk, name, offset, bytes([good]), bytes([good ^ 1 << bit]))
@@ -229,7 +214,6 @@ class Damage:
 
     @classmethod
     def lost(cls, disk: FakeDisk, name: str) -> Damage:
-        """Remove a whole file."""
         good = disk.content(name)
         disk.remove(name)
         disk.faults["file lost"] += 1

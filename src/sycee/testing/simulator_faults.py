@@ -61,7 +61,6 @@ class ApplyFirst(Overlap):
         super().__init__(records_min=0)
 
     def run(self, first: Task, second: Task) -> tuple[Any, Any]:
-        """Return both results, first and second."""
         result = second()
         return first(), result
 
@@ -113,7 +112,6 @@ class Machine:
         return self._sequencer
 
     def new_frames(self) -> list[Written]:
-        """Return durable frames that the oracle has not applied."""
         return self.watch.durable[len(self.oracle.frames) :]
 
     def apply_event(self, what: str, dice: Dice) -> None:
@@ -123,7 +121,6 @@ class Machine:
         getattr(self, f"_{what.replace(' ', '_').replace('-', '_')}")(dice)
 
     def continue_snapshot(self) -> None:
-        """Write another part of a snapshot in progress."""
         writing, sequencer = self._writing, self._sequencer
         if writing is None or sequencer is None:
             return
@@ -159,12 +156,10 @@ class Machine:
             self.oracle.check(self._sequencer)
 
     def power_cut(self) -> None:
-        """Handle a power cut and start the ledger again."""
         self._crash()
         self._start(self._dice)
 
     def cancel_faults(self) -> None:
-        """Cancel all scheduled faults."""
         self._lift()
         self.disk.cut_after = None
         self.disk.misdirected.clear()
@@ -529,7 +524,6 @@ class Machine:
         self._clock.set(min(self._clock.now_ns() + max(0, ns), LATEST_NS))
 
     def set_clock_right(self) -> None:
-        """Reset a wild clock."""
         if self._right_ns is not None:
             self._clock.set(self._right_ns)
             self._right_ns = None

@@ -71,7 +71,6 @@ class Oracle:
 
     @property
     def last_time_ns(self) -> int:
-        """Return the time of the newest frame, 0 before the first."""
         return self.frames[-1].time_ns if self.frames else 0
 
     def time_of_next(self, clock_ns: int) -> int:
@@ -86,7 +85,6 @@ class Oracle:
         return clock_ns > limits.FRAME_TIME_NS_MAX or clock_ns > last_ns + limits.CLOCK_AHEAD_NS_MAX
 
     def next_due_ns(self) -> int | None:
-        """Return the time of the next due event."""
         due = [each.coming.effective_ns for each in self.twin.rule_sets.values() if each.coming is not None]
         due += [hold.end_ns for hold in self.twin.holds.values() if hold.state is HoldState.OPEN]
         return min(due, default=None)
@@ -196,7 +194,6 @@ class Oracle:
     # ── The state ────────────────────────────────────────────────────────────────────────────────────────────
 
     def digest(self) -> bytes:
-        """Return the twin's state digest."""
         if not self._digest:
             self._digest = self.twin.digest()
         return self._digest
@@ -218,7 +215,6 @@ class Oracle:
             expect(state.frame_times[1:].tolist() == times[1:], "the times of frames differ")
 
     def check_state(self, state: LedgerState) -> None:
-        """Compare one state with the twin's."""
         expect(state.movement_digest == self.twin.movement_digest, "the movement digests differ")
         expect(state.digest() == self.digest(), "the state digests differ", differences(state, self.twin))
         expect(state.bound.size == len(self.twin.bound), "other ids are bound")

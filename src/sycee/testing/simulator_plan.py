@@ -53,7 +53,6 @@ class Plan(NamedTuple):
 
 
 def plan_of(seed: int) -> Plan:
-    """Return the plan for this seed."""
     dice = random.Random(f"sycee.simulator {seed}")
     happenings, rarity = dice.choice(MOODS)
     steps: list[Step] = []

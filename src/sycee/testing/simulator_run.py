@@ -130,7 +130,6 @@ class Run:
         self.clock.set(self._actor.start_ns)
 
     def tell(self, sentence: str) -> None:
-        """Record an event."""
         if self._tells:
             self.outcome.story.append(sentence)
 

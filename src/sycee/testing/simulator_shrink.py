@@ -67,11 +67,9 @@ class _Shrinker:
             size = max(1, size // 2)
 
     def drop_steps(self) -> None:
-        """Drop steps."""
         self.drop(self.plan.steps, lambda steps: self.plan._replace(steps=steps))
 
     def drop_stage(self) -> None:
-        """Drop setup operations."""
         first = Actor(self.plan.setting, NaiveLedger()).first
         stage = self.plan.stage if self.plan.stage is not None else tuple(range(len(first)))
         self.drop(stage, lambda left: self.plan._replace(stage=left))
