@@ -41,7 +41,7 @@ def test_an_entry_that_is_out_of_date_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"bring tools/seeded_faults\.toml up to date"):
         stale.planted()
     faults = tmp_path / "faults.toml"
-    faults.write_text("[[fault]]\ntitle = 'a'\nfile = 'b'\ntest = 'c'\ndiff = ' unchanged'\n", encoding="utf-8")
+    faults.write_text("[[b]]\ntitle = 'a'\ntest = 'c'\ndiff = ' unchanged'\n", encoding="utf-8")
     with pytest.raises(ValueError, match="the diff of fault 1 must change lines"):
         seeded_faults.read_faults(faults)
 

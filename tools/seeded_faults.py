@@ -1,7 +1,7 @@
 """Plant faults in a copy of the code, one at a time, and require that the named test catches each.
 
-tools/seeded_faults.toml lists the faults: title, file, test that must fail, and diff (lines with - and +). Kernels are
-interpreted in the copy (NUMBA_DISABLE_JIT=1), so that a fault takes seconds and no compilation.
+tools/seeded_faults.toml lists the faults by file: title, test that must fail, and diff (lines with - and +). Kernels
+are interpreted in the copy (NUMBA_DISABLE_JIT=1), so that a fault takes seconds and no compilation.
 
     .venv/bin/python tools/seeded_faults.py               all faults
     .venv/bin/python tools/seeded_faults.py 3 17          these faults
@@ -43,7 +43,7 @@ make setup
 ```
 
 `make test` checks that each fault can be planted and that a few are caught; `make soak` runs all. After fixing a
-defect, add it to `tools/seeded_faults.toml`, which contains the diffs, unless a similar fault exists.
+defect, add it to `tools/seeded_faults.toml`, next to other faults of the same file, unless a similar fault exists.
 
 | no. | fault | file | caught by |
 |---|---|---|---|
@@ -74,14 +74,16 @@ class Fault:
 
 def read_faults(path: Path = LIST) -> list[Fault]:
     """Return the faults, numbered from 1 in the order of the file. Raises ValueError for an entry without a change."""
-    faults = []
-    for number, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8"))["fault"], 1):
+    faults: list[Fault] = []
+    by_file = tomllib.loads(path.read_text(encoding="utf-8"))
+    entries = [(file, entry) for file, found in by_file.items() for entry in found]
+    for number, (file, entry) in enumerate(entries, 1):
         lines = entry["diff"].splitlines(keepends=True)
         before = "".join(line[1:] for line in lines if line[0] in "- ")
         after = "".join(line[1:] for line in lines if line[0] in "+ ")
         if not before or before == after or any(line[0] not in "-+ " for line in lines):
             raise ValueError(f"{path}: the diff of fault {number} must change lines; each begins with -, + or a blank")
-        faults.append(Fault(number, entry["title"], entry["file"], entry["test"], before, after))
+        faults.append(Fault(number, entry["title"], file, entry["test"], before, after))
     return faults
 
 
