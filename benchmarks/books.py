@@ -21,11 +21,7 @@ from sycee.sequencer.embedded import Ledger
 
 
 def on_new_ledger(
-    setting: Setting,
-    work: Callable[[Ledger], Timing],
-    *,
-    clock: Clock | None = None,
-    **options: Any,
+    setting: Setting, work: Callable[[Ledger], Timing], *, clock: Clock | None = None, **options: Any
 ) -> Timing:
     """Return the timing of `work` on a new ledger on the measured disk. `options` are passed to `Ledger.open`.
 

@@ -35,11 +35,6 @@ def _generate(made: list[ids.Ids], count: int) -> None:
 
 BENCHMARKS: Final = (
     Benchmark(
-        "ids-generate",
-        "ids generated 8,064 at a time",
-        None,
-        2_000_000,
-        "os.urandom of 4 bytes an id",
-        generate,
+        "ids-generate", "ids generated 8,064 at a time", None, 2_000_000, "os.urandom of 4 bytes an id", generate
     ),
 )

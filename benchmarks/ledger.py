@@ -38,12 +38,7 @@ def holds(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, ...]]:
 
 
 def _durable(
-    setting: Setting,
-    make: Callable[[], Any],
-    work: Callable[[Any], Iterable[Array]],
-    *,
-    purses: int = 0,
-    each: int = 1,
+    setting: Setting, make: Callable[[], Any], work: Callable[[Any], Iterable[Array]], *, purses: int = 0, each: int = 1
 ) -> Iterator[tuple[Timing, ...]]:
     """Measure each repeat on a new ledger, then its limits. purses: per wallet; each: operations per payment."""
     for _ in range(setting.repeats):
@@ -104,14 +99,7 @@ BENCHMARKS: Final = (
     _row("transfers-10k", "transfers", transfers, 10_000, goal=Goal(5_000_000, steady=True), quick=2 * MILLION),
     _row("transfers-1m", "transfers", transfers, MILLION, goal=Goal(3_500_000), quick=2 * MILLION),
     _row("transfers-100m", "transfers", transfers, 100 * MILLION, goal=Goal(2_000_000, memory_gib=18), quick=None),
-    _row(
-        "pay-1m",
-        "pays, each checks two purses and tier limits",
-        pays,
-        MILLION,
-        goal=Goal(2_000_000),
-        quick=MILLION,
-    ),
+    _row("pay-1m", "pays, each checks two purses and tier limits", pays, MILLION, goal=Goal(2_000_000), quick=MILLION),
     _row("holds-10k", "holds, then their posts", holds, 10_000, goal=Goal(2_500_000), quick=2 * MILLION),
     Benchmark(
         "journal-bytes",

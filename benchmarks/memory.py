@@ -33,17 +33,7 @@ SLOTS_LOAD_MAX: Final = 0.5
 
 @njit(nogil=True)
 def _touch(  # type: ignore[no-untyped-def]
-    accounts,
-    purses,
-    account_slots,
-    movements,
-    known,
-    records,
-    slots,
-    rows,
-    purse_rows,
-    start,
-    stop,
+    accounts, purses, account_slots, movements, known, records, slots, rows, purse_rows, start, stop
 ):
     seen = np.uint64(0)
     one = np.uint64(1)

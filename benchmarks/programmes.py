@@ -7,15 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.town import (
-    FOREVER_NS,
-    Purpose,
-    Town,
-    amounts_of,
-    chunks,
-    ids_of,
-    random_of,
-)
+from benchmarks.town import FOREVER_NS, Purpose, Town, amounts_of, chunks, ids_of, random_of
 from sycee.core.arrays import Array
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind

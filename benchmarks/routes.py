@@ -215,7 +215,4 @@ def _row(work: str, places: int, links: int, at_most_ms: float) -> Benchmark:
     return Benchmark(work, description, None, 300, LIMIT, routes(places, links), MEDIAN_MS, Goal(at_most_ms), quick=300)
 
 
-BENCHMARKS: Final = (
-    _row("compliance-routes-200", 200, 800, 2),
-    _row("compliance-routes-2000", 2_000, 8_000, 30),
-)
+BENCHMARKS: Final = (_row("compliance-routes-200", 200, 800, 2), _row("compliance-routes-2000", 2_000, 8_000, 30))

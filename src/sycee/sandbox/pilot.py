@@ -238,12 +238,7 @@ class _Replay:
         """Write the manifest into an empty folder, or check that the manifest there is this one."""
         folder, path = self.folder, self.folder / MANIFEST
         definition = blake3.blake3(repr((self.programme, asdict(self.assumptions))).encode()).hexdigest()
-        mine = {
-            "pilot": self.programme.name,
-            "seed": self.stream.seed,
-            "scale": self.scale,
-            "definition": definition,
-        }
+        mine = {"pilot": self.programme.name, "seed": self.stream.seed, "scale": self.scale, "definition": definition}
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is not a folder", hint="name an empty folder for --data")
         if path.exists():

@@ -90,10 +90,7 @@ class Signed:
         signers = (*authorities.officers, *authorities.operators)
         return tuple(
             SignerRow(
-                title,
-                ids.format(signer.id),
-                "officer" if place < OFFICERS else "operator",
-                self.by_signer[signer.id],
+                title, ids.format(signer.id), "officer" if place < OFFICERS else "operator", self.by_signer[signer.id]
             )
             for place, (title, signer) in enumerate(zip(authorities.titles, signers, strict=True))
         )

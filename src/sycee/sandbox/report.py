@@ -269,11 +269,7 @@ class _Report:
         counts = (hours.claims, hours.payments)
         amounts = (hours.packets_minor, hours.own_minor)
         rows = tuple(
-            (
-                self.moment(start),
-                *(f"{each[at]:,}" for each in counts),
-                *(self.amount(each[at]) for each in amounts),
-            )
+            (self.moment(start), *(f"{each[at]:,}" for each in counts), *(self.amount(each[at]) for each in amounts))
             for at, start in enumerate(hours.start_ns)
         )
         return Table(

@@ -58,12 +58,7 @@ def run(program: str, *arguments: str, folder: Path | None = None) -> str:
     """Run a PostgreSQL program and return its output. Raises UnavailableError if it fails."""
     with tempfile.TemporaryFile("w+") as said:  # no pipe: the server would keep its parent's pipe open
         done = subprocess.run(
-            [*command(program), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            cwd=folder,
-            check=False,
+            [*command(program), *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=folder, check=False
         )
         said.seek(0)
         text = said.read().strip()

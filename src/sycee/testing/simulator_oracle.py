@@ -159,11 +159,7 @@ class Oracle:
         place = {at: index for index, at in enumerate(kept)}
         moved = [replace(each, first=place[each.first]) for each in envelopes if each.first in place]
         judge = Judge(
-            self.twin,
-            self._ledger_id,
-            now_ns,
-            [operations[at] for at in kept],
-            [resolved[at] is None for at in kept],
+            self.twin, self._ledger_id, now_ns, [operations[at] for at in kept], [resolved[at] is None for at in kept]
         )
         codes = dict(zip(kept, judge.codes(moved), strict=True))
         refused = {at: code for at, code in codes.items() if code is not Result.CREATED}
