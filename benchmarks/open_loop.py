@@ -24,7 +24,7 @@ from sycee.core.result_codes import Result
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
 
-Work = Callable[[AsyncLedger, Town], Coroutine[Any, Any, Timing]]
+Work = Callable[[AsyncLedger, Town, Crowd], Coroutine[Any, Any, Timing]]  # with the callers that transfer
 
 ACCOUNTS: Final = 10_000
 RATE_PER_S: Final = 50_000
@@ -42,25 +42,17 @@ OPERATIONS_MAX: Final = 1 << 20  # large enough that no caller waits: waiting is
 def open_loop(setting: Setting, *, rate_per_s: int) -> Iterator[tuple[Timing, ...]]:
     """Offer transfers at one rate; the figure is the p99 minus that of one block's pwrite and fdatasync."""
 
-    async def offered(door: AsyncLedger, town: Town) -> Timing:
-        payers = _payers(door, town)
-        try:
-            payers.draw(rate_per_s, setting.operations)
-            with as_a_server():
-                return await payers.offer()
-        finally:
-            payers.leave()
-
-    for _ in range(setting.repeats):
-        timing = _on_new_ledger(setting, offered)
-        limit = _synced(setting)
-        timing.value = ms(timing, 99) - ms(limit, 99)
+    async def offered(async_ledger: AsyncLedger, town: Town, payers: Crowd) -> Timing:
+        payers.draw(rate_per_s, setting.operations)
+        with as_a_server():
+            timing = await payers.offer()
         timing.note = (
             f"{rate_per_s:,}/s offered, {timing.rate_per_s:,.0f}/s held; since the due time of each: "
-            f"{_percentiles(timing)}; {_of_the_disk(limit)}"
+            f"{_percentiles(timing)}"
         )
-        limit.value = ms(limit, 99)
-        yield timing, limit
+        return timing
+
+    return _less_the_disk(setting, offered)
 
 
 def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
@@ -72,9 +64,8 @@ def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     each = setting.operations // 2
     reads = max(1, each * READS_PER_S // RATE_PER_S)
 
-    async def offered(door: AsyncLedger, town: Town) -> Timing:
-        payers = _payers(door, town)
-        readers = Crowd(door.balance, _wallets(town), lambda balance: balance >= 0)
+    async def offered(async_ledger: AsyncLedger, town: Town, payers: Crowd) -> Timing:
+        readers = Crowd(async_ledger.balance, _wallets(town), lambda balance: balance >= 0)
         try:
             payers.draw(RATE_PER_S, each)
             with as_a_server():
@@ -84,7 +75,6 @@ def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
             with as_a_server():
                 beside, timing = await asyncio.gather(payers.offer(), readers.offer())
         finally:
-            payers.leave()
             readers.leave()
         timing.operations = setting.operations
         timing.note = (
@@ -95,27 +85,22 @@ def reads_beside_writes(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         )
         return timing
 
+    return _less_the_disk(setting, offered)
+
+
+def _less_the_disk(setting: Setting, work: Work) -> Iterator[tuple[Timing, ...]]:
+    """Yield each repeat of the work; its figure is its p99 minus that of the disk."""
     for _ in range(setting.repeats):
-        timing = _on_new_ledger(setting, offered)
-        limit = _synced(setting)
-        timing.value = ms(timing, 99) - ms(limit, 99)
-        timing.note += f"; {_of_the_disk(limit)}"
-        limit.value = ms(limit, 99)
+        timing, limit = _on_new_ledger(setting, work), _synced(setting)
+        timing.value, limit.value = ms(timing, 99) - ms(limit, 99), ms(limit, 99)
+        timing.note += f"; pwrite and fdatasync of 4 KiB alone: p50 {ms(limit, 50):.2f} ms, p99 {ms(limit, 99):.2f} ms"
         yield timing, limit
 
 
 def highest_rate(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Raise the offered rate until it is not held; the figure is the highest rate held."""
-
-    async def offered(door: AsyncLedger, town: Town) -> Timing:
-        payers = _payers(door, town)
-        try:
-            return await _highest(payers, setting)
-        finally:
-            payers.leave()
-
     for _ in range(setting.repeats):
-        timing = _on_new_ledger(setting, offered)
+        timing = _on_new_ledger(setting, lambda _, __, payers: _highest(payers, setting))
         timing.note = (
             f"held for {WINDOW_S:g} s; since the due time of each: p50 {ms(timing, 50):.2f} ms, "
             f"p99 {ms(timing, 99):.2f} ms, allowed {LATE_MS:g} ms"
@@ -149,8 +134,13 @@ def _on_new_ledger(setting: Setting, work: Work) -> Timing:
     town = Town(ACCOUNTS, setting.operations)
 
     async def main(ledger: Ledger) -> Timing:
-        async with ledger.asynchronous() as door:
-            return await work(door, town)
+        async with ledger.asynchronous() as async_ledger:
+            payments = chain.from_iterable(map(_payments, town.transfers()))
+            payers = Crowd(async_ledger.transfer, payments, lambda result: result is Result.CREATED)
+            try:
+                return await work(async_ledger, town, payers)
+            finally:
+                payers.leave()
 
     def measured(ledger: Ledger) -> Timing:
         books.prepare(setting, ledger, town.opening())
@@ -159,12 +149,6 @@ def _on_new_ledger(setting: Setting, work: Work) -> Timing:
         return timing
 
     return books.on_new_ledger(setting, measured, operations_max=OPERATIONS_MAX)
-
-
-def _payers(door: AsyncLedger, town: Town) -> Crowd:
-    """Return callers that transfer between wallets of a town."""
-    payments = chain.from_iterable(map(_payments, town.transfers()))
-    return Crowd(door.transfer, payments, lambda result: result is Result.CREATED)
 
 
 def _payments(records: Array) -> Iterator[tuple[int, int, int]]:
@@ -192,10 +176,6 @@ def _synced(setting: Setting) -> Timing:
 
 def _percentiles(timing: Timing) -> str:
     return ", ".join(f"p{each:g} {ms(timing, each):.2f} ms" for each in (50, 99, 99.9))
-
-
-def _of_the_disk(limit: Timing) -> str:
-    return f"pwrite and fdatasync of 4 KiB alone: p50 {ms(limit, 50):.2f} ms, p99 {ms(limit, 99):.2f} ms"
 
 
 BENCHMARKS: Final = (

@@ -122,19 +122,19 @@ async def _send(ledger: Ledger, payments: Signed) -> Timing:
     took_s: list[float] = []
     left = iter(zip(payments.records, payments.envelopes, strict=True))
 
-    async def caller(door: AsyncLedger) -> None:
+    async def caller(async_ledger: AsyncLedger) -> None:
         for record, envelope in left:
             start = perf_counter()
-            result = await door.submit_signed(record, envelope)
+            result = await async_ledger.submit_signed(record, envelope)
             took_s.append(perf_counter() - start)
             if result is not Result.CREATED:
                 raise UnavailableError(f"a payment was answered {result.name}")
 
-    async with ledger.asynchronous() as door:
+    async with ledger.asynchronous() as async_ledger:
         start = perf_counter()
         async with asyncio.TaskGroup() as callers:
             for _ in range(CALLERS):
-                callers.create_task(caller(door))
+                callers.create_task(caller(async_ledger))
         total_s = perf_counter() - start
     return Timing(len(payments.records), total_s, took_s)
 

@@ -11,17 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 TABLE_WIDTH: Final = 240  # for output to a file, so that no cell is cut
-HIDDEN: Final = {
-    "description",
-    "limit",
-    "millions",
-    "limits",
-    "goal_value",
-    "took_s",
-    "date",
-    "command",
-    "note",
-}  # only in JSON
+# Only in JSON.
+HIDDEN: Final = {"description", "limit", "millions", "limits", "goal_value", "took_s", "date", "command", "note"}
 
 
 def show(found: dict[str, Any], *, as_json: bool) -> None:

@@ -29,9 +29,8 @@ FOREVER_NS: Final = 1 << 62
 WALLET_MINOR: Final = 100_000_000  # own money of each paying wallet
 AMOUNT_MAX: Final = 10_000
 
-_GOLDEN: Final = np.uint64(
-    0x9E3779B97F4A7C15
-)  # 2⁶⁴ divided by the golden ratio: multiplication by it spreads neighbours
+# 2⁶⁴ divided by the golden ratio: multiplication by it spreads neighbours.
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Purpose(IntEnum):

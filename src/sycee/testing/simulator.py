@@ -13,7 +13,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -89,16 +89,7 @@ class Report:
                 name: dict(sorted(getattr(self, name).items()))
                 for name in ("counts", "operations", "answers", "faults")
             },
-            "failure": failure
-            and {
-                "seed": failure.seed,
-                "what": failure.what,
-                "detail": failure.detail,
-                "command": failure.command,
-                "steps": failure.steps,
-                "steps_left": failure.steps_left,
-                "story": list(failure.story),
-            },
+            "failure": failure and {**asdict(failure), "command": failure.command},
         }
 
 

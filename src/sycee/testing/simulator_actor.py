@@ -170,9 +170,8 @@ class Actor(Builder):
     def _with_real_key(self, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
         if fields["flags"] and any(fields["key"]) and not dice.one_in(8):
             keys = key_ring()
-            if "first" in fields and not dice.one_in(
-                6
-            ):  # a key belongs to one person: mostly no other person is granted these
+            # A key belongs to one person: mostly no other person is granted these.
+            if "first" in fields and not dice.one_in(6):
                 at = PEOPLE.index(fields["debit"])
                 keys = (keys[at], keys[5 + at])
             public = dice.pick(keys).public
