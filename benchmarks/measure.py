@@ -74,13 +74,8 @@ def _value(timing: Timing) -> float:
     return timing.value
 
 
-def _p99_ms(timing: Timing) -> float:
-    return 1000 * float(np.percentile(timing.batches_s, 99))
-
-
 RATE: Final = Unit("/s", more_is_better=True, of=lambda timing: timing.rate_per_s)
 TOTAL_MS: Final = Unit("ms", more_is_better=False, of=lambda timing: 1000 * timing.total_s)
-P99_MS: Final = Unit("ms", more_is_better=False, of=_p99_ms)
 VALUE_MS: Final = Unit("ms", more_is_better=False, of=_value)
 BYTES: Final = Unit("bytes", more_is_better=False, of=_value)
 TIMES: Final = Unit("times", more_is_better=False, of=_value)

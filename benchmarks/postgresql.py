@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from benchmarks import peers
 from benchmarks.measure import BATCH, Benchmark, Setting, Timing, settle, timed
 from benchmarks.town import WALLET_MINOR
-from sycee.core.errors import UnavailableError, require
+from sycee.core.errors import require
 from sycee.testing import postgresql
 
 SETTINGS: Final = (
@@ -51,14 +51,15 @@ def transfers(setting: Setting, *, size: int) -> Iterator[tuple[Timing, ...]]:
     for _ in range(setting.repeats):
         setting.say("making a cluster")
         with _client(setting.folder / "peer") as psql:
-            _ask(psql, _schema() + "CHECKPOINT; SELECT 'ready';", "ready")
+            schema = SCHEMA.replace("{minor}", str(WALLET_MINOR)).replace("{last}", str(peers.ACCOUNTS - 1))
+            _ask(psql, (schema + "CHECKPOINT; SELECT 'ready';", "ready"))
             settle(setting.folder, setting.operations)
             setting.say("measuring")
-            timing = timed(_calls(setting.operations, size), partial(_call, psql), setting.operations)
+            timing = timed(_calls(setting.operations, size), partial(_ask, psql), setting.operations)
             timing.note = f"PostgreSQL {version}; the memory is the client's"
             setting.say("checking")
-            _ask(psql, "SELECT count(*) FROM transfer;", str(setting.operations))
-            _ask(psql, "SELECT sum(balance) FROM account;", str(peers.MINTED))
+            _ask(psql, ("SELECT count(*) FROM transfer;", str(setting.operations)))
+            _ask(psql, ("SELECT sum(balance) FROM account;", str(peers.MINTED)))
         yield timing, peers.limit(setting, size)
 
 
@@ -70,26 +71,15 @@ def _calls(count: int, size: int) -> Iterator[tuple[str, str]]:
         yield f"SELECT transfers({arrays});", str(each.ids.size)
 
 
-def _call(psql: subprocess.Popen[str], call: tuple[str, str]) -> None:
-    _ask(psql, *call)
-
-
-def _ask(psql: subprocess.Popen[str], statement: str, expected: str) -> None:
-    stdin, stdout = _pipes(psql)
-    stdin.write(statement + "\n")
-    stdin.flush()
-    answer = stdout.readline().strip()
+def _ask(psql: subprocess.Popen[str], question: tuple[str, str]) -> None:
+    """Execute a statement; its output must be the expected line."""
+    statement, expected = question
+    assert psql.stdin
+    assert psql.stdout
+    psql.stdin.write(statement + "\n")
+    psql.stdin.flush()
+    answer = psql.stdout.readline().strip()
     require(answer == expected, f"PostgreSQL returned {answer or 'nothing'}; expected {expected}")
-
-
-def _pipes(psql: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    if psql.stdin is None or psql.stdout is None:
-        raise UnavailableError("psql has no pipes")
-    return psql.stdin, psql.stdout
-
-
-def _schema() -> str:
-    return SCHEMA.replace("{minor}", str(WALLET_MINOR)).replace("{last}", str(peers.ACCOUNTS - 1))
 
 
 @contextmanager

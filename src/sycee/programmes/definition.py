@@ -195,7 +195,8 @@ def define(table: Table) -> Programme:
     phases = {key: table.table(key) for key in ("draw", "claim", "spending", "expiry")}
     draw = _draw(phases["draw"], packets, registration, registration_table, zone)
     claim, spending = _window(phases["claim"], zone), _window(phases["spending"], zone)
-    expires_ns, rest_to = _expiry(phases["expiry"], zone)
+    expiry = phases["expiry"]
+    expires_ns, rest_to = _finished(expiry, (expiry.moment("at", zone), expiry.choice("rest_to", REST_RECEIVERS)))
     _check_order(draw, claim, spending, expires_ns, phases, zone)
     merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))
@@ -335,10 +336,6 @@ def _draw(
         )
     beacon.finish()
     return _finished(table, draw)
-
-
-def _expiry(table: Table, zone: ZoneInfo) -> tuple[int, str]:
-    return _finished(table, (table.moment("at", zone), table.choice("rest_to", REST_RECEIVERS)))
 
 
 def _check_order(

@@ -116,7 +116,8 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
     finally:
         journal.close()
     require(state.digest() == digest, "a replay of the journal gives another state than the one in memory")
-    done = [count for operation, count in mints.items() if _succeeded(state, operation)]
+    bound = {operation: state.bound_of(operation) for operation in mints}
+    done = [mints[operation] for operation, row in bound.items() if row is not None and row["result"] == Result.CREATED]
     return Signed(report.by_signer, min(done, default=0))
 
 
@@ -129,8 +130,3 @@ def _mints(records: Array, sealed: Array, issuance: int, officers: set[int]) -> 
         signed = {envelopes.signer_of(envelope) for envelope in covers}
         found[ids.of_record(records[at], "id")] = len(signed & officers)
     return found
-
-
-def _succeeded(state: LedgerState, operation: int) -> bool:
-    bound = state.bound_of(operation)
-    return bound is not None and int(bound["result"]) == Result.CREATED

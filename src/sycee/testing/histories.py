@@ -115,8 +115,10 @@ class Builder(Steps):
         if not isinstance(kind, Kind):
             getattr(self, f"_{kind}")(dice)
             return
-        if kind in (Kind.DROP, Kind.CLAIM, Kind.EXPIRE) and not self._programmes_live() and dice.one_in(3):
-            self._season(dice)
+        if kind in (Kind.DROP, Kind.CLAIM, Kind.EXPIRE):
+            all_ended = all(self._guide.is_expired(number) for number in self._guide.programmes)
+            if all_ended and dice.one_in(3):
+                self._season(dice)
         if not self._has_what_it_needs(kind) and not dice.one_in(6):
             kind = NEEDS[kind]
         row = record(kind, self._next_id, **getattr(self, f"_step_{kind.name.lower()}")(dice))
@@ -137,9 +139,6 @@ class Builder(Steps):
             case Kind.GRANT_ROLE:
                 return any(not grant.revoked for grant in self._guide.grants.values())
         return True
-
-    def _programmes_live(self) -> bool:
-        return any(not self._guide.is_expired(number) for number in self._guide.programmes)
 
     def _season(self, dice: Dice) -> None:
         """Open another programme and fund it, once the earlier programmes have ended."""

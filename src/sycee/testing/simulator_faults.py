@@ -386,7 +386,8 @@ class Machine:
         self.running()
         self._end_process("close", dice)
         name = self._a_file(dice)
-        if name and self.watch.in_flight is None and self._ended_cleanly():
+        durable = self.watch.durable
+        if name and self.watch.in_flight is None and durable and durable[-1].kind is FrameKind.CLOSE:
             sector = self._a_sector(name, dice)
             self._damage.append(Damage.sector(self.disk, name, sector, dice.pick((0, 0xFF))))
             self._counts["bad sectors"] += 1
@@ -466,9 +467,6 @@ class Machine:
             # UnavailableError: with another first frame the version of the rules is unknown.
             return
         expect(False, "a ledger starts without frames that its snapshot has", f"frame {first} was {done}")
-
-    def _ended_cleanly(self) -> bool:
-        return bool(self.watch.durable) and self.watch.durable[-1].kind is FrameKind.CLOSE
 
     def _a_file(self, dice: Dice) -> str:
         names = [name for name in self.disk.names() if self.disk.content(name)]

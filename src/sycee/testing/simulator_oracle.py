@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sycee.core import limits
+from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.ledger.envelopes import Envelope, as_array
@@ -225,7 +226,7 @@ class Oracle:
 def _is_zone(name: bytes) -> bool:
     try:
         zone_info(name.decode("latin-1"))
-    except Exception:
+    except UsageError:
         return False
     return True
 
