@@ -18,6 +18,7 @@ from sycee.core.result_codes import Result
 from sycee.ledger.invariants import exact_sum
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.sequencer import Sequencer
 
 
 def on_new_ledger(
@@ -41,10 +42,18 @@ def on_new_ledger(
 def prepare(setting: Setting, ledger: Ledger, opening: Iterable[Array]) -> None:
     """Submit the records that precede the measured work."""
     setting.say("opening accounts")
-    for batch in batches_of(opening):
-        require_created(ledger.submit(batch))
+    submit_all(ledger, opening)
     settle(setting.folder, setting.operations)
     setting.say("measuring")
+
+
+def submit_all(ledger: Ledger | Sequencer, records: Iterable[Array]) -> int:
+    """Submit frame by frame, require that every operation succeeded, and return the number of records."""
+    count = 0
+    for batch in batches_of(records):
+        require_created(ledger.submit(batch))
+        count += batch.size
+    return count
 
 
 def submitted(ledger: Ledger, records: Iterable[Array], operations: int, *, size: int = BATCH) -> Timing:

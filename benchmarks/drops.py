@@ -25,15 +25,13 @@ SETTLED_HISTORY_BYTES: Final = 256 << 20
 START_NS: Final = 1_800_000_000 * 10**9
 DEADLINE_NS: Final = START_NS + 86_400 * 10**9
 PURSE_BYTES: Final = layout.PURSE.itemsize
-MOVEMENT_BYTES: Final = layout.MOVEMENT.itemsize
 LIMIT: Final = "the same rows and movements written in order into new memory, and one 4 KiB pwrite + fdatasync"
 
 
 def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Fill as many purses as there are operations with one durable DROP."""
     for _ in range(setting.repeats):
-        timing = books.on_new_ledger(setting, partial(_dropped, setting))
-        yield timing, _limit(setting, setting.operations, PURSE_BYTES + MOVEMENT_BYTES)
+        yield books.on_new_ledger(setting, partial(_dropped, setting)), _limit(setting, PURSE_BYTES)
 
 
 def _dropped(setting: Setting, ledger: Ledger) -> Timing:
@@ -55,7 +53,7 @@ def expire(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     for _ in range(setting.repeats):
         clock = SimulatedClock(START_NS)
         timing = books.on_new_ledger(setting, partial(_expired, setting, clock), clock=clock)
-        yield timing, _limit(setting, setting.operations, PURSE_BYTES + MOVEMENT_BYTES)
+        yield timing, _limit(setting, PURSE_BYTES)
 
 
 def _expired(setting: Setting, clock: SimulatedClock, ledger: Ledger) -> Timing:
@@ -79,7 +77,7 @@ def settle(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     for _ in range(setting.repeats):
         # Wallets and payments need most of the memory, so older rows go to working files.
         timing = books.on_new_ledger(setting, partial(_settled, setting), history_bytes=SETTLED_HISTORY_BYTES)
-        yield timing, _limit(setting, setting.operations, layout.ACCOUNT.itemsize + MOVEMENT_BYTES)
+        yield timing, _limit(setting, layout.ACCOUNT.itemsize)
 
 
 def _settled(setting: Setting, ledger: Ledger) -> Timing:
@@ -128,10 +126,12 @@ def _at_once(ledger: Ledger, records: list[Array], operations: int) -> Timing:
     return timing
 
 
-def _limit(setting: Setting, rows: int, row_bytes: int) -> Timing:
+def _limit(setting: Setting, row_bytes: int) -> Timing:
+    """Time new memory for a row and a movement per operation, and one block on the disk."""
     setting.say("measuring the disk and the memory alone")
-    synced, filled = disk.synced(setting.folder / "limit", 1), memory.filled(rows, row_bytes)
-    return Timing(rows, filled.total_s + synced.total_s, name="memory and disk")
+    synced = disk.synced(setting.folder / "limit", 1)
+    filled = memory.filled(setting.operations, row_bytes + layout.MOVEMENT.itemsize)
+    return Timing(setting.operations, filled.total_s + synced.total_s, name="memory and disk")
 
 
 def _row(

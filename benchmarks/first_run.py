@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, batches_of, settle
+from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, settle
 from sycee.core.errors import require
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -47,15 +47,14 @@ def _run(setting: Setting) -> Timing:
 
 def pay(folder: Path, operations: int) -> None:
     """Open a ledger and its accounts, and make transfers."""
-    from benchmarks.books import require_created
+    from benchmarks.books import submit_all
     from benchmarks.town import Town
     from sycee.sequencer.embedded import Ledger
 
     town = Town(50, operations)
     with Ledger.open(folder, snapshot_frames=None) as ledger:
-        for stream in (town.opening(), town.transfers()):
-            for batch in batches_of(stream):
-                require_created(ledger.submit(batch))
+        submit_all(ledger, town.opening())
+        submit_all(ledger, town.transfers())
 
 
 BENCHMARKS: Final = (

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from benchmarks import books, disk, memory
-from benchmarks.measure import BYTES, RATE, Benchmark, Goal, Setting, Timing, batches_of
+from benchmarks.measure import BYTES, RATE, Benchmark, Goal, Setting, Timing
 from benchmarks.programmes import TieredTown
 from benchmarks.town import Town
 from sycee.core.arrays import Array
@@ -66,12 +66,10 @@ def journal_bytes(setting: Setting, *, accounts: int) -> Iterator[tuple[Timing, 
         try:
             town = Town(accounts, setting.operations)
             setting.say("opening accounts")
-            for batch in batches_of(town.opening()):
-                books.require_created(sequencer.submit(batch))
+            books.submit_all(sequencer, town.opening())
             before = journal.bytes_written
             setting.say("measuring")
-            for batch in batches_of(town.transfers()):
-                books.require_created(sequencer.submit(batch))
+            books.submit_all(sequencer, town.transfers())
             taken = (journal.bytes_written - before) / setting.operations
         finally:
             sequencer.close()

@@ -160,13 +160,10 @@ class _Watched:
 
 def _written(setting: Setting, accounts: int, *, snapshot: bool) -> tuple[Town, Path, bytes, int]:
     """Return a closed ledger with this many transfers: its town, folder, digest, and number of records."""
-    town, folder, records = Town(accounts, setting.operations), setting.folder / "ledger", 0
+    town, folder = Town(accounts, setting.operations), setting.folder / "ledger"
     with Ledger.open(folder, snapshot_frames=None) as ledger:
         setting.say("writing a ledger")
-        for stream in (town.opening(), town.transfers()):
-            for batch in batches_of(stream):
-                books.require_created(ledger.submit(batch))
-                records += batch.size
+        records = books.submit_all(ledger, town.opening()) + books.submit_all(ledger, town.transfers())
         digest = ledger.digest()
         if snapshot:
             setting.say("writing its snapshot")

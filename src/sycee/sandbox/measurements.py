@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -99,17 +100,7 @@ def _comparisons(
     programme: Programme, targets: Targets, figures: dict[str, int], scale: float
 ) -> tuple[Comparison, ...]:
     budget = targets.packet * targets.winners
-    scaled = {
-        "registered": targets.registered,
-        "winners": targets.winners,
-        "claimed": targets.claimed,
-        "payments": targets.payments,
-        "merchants": targets.merchants,
-        "budget": budget,
-        "spent_from_packets": targets.spent_from_packets,
-        "spent_own": targets.spent_own,
-        "returned": budget - targets.spent_from_packets,
-    }
+    scaled = {**asdict(targets), "budget": budget, "returned": budget - targets.spent_from_packets}
     rows = []
     for name, ledger in figures.items():
         figure: Figure | None = getattr(programme.published, name, None)
