@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of declarations, profiles and lists; `tools.compliance_pages` writes the files.
+"""JSON Schemas (draft 2020-12) of declarations, profiles and lists; `tools.pages` writes the files.
 
 They are generated from the tables that the readers use. A schema sees one document as JSON, in which dates are texts.
 It cannot check whether an id is declared, a path of facts exists or a signature verifies. So a document that is valid

@@ -1,23 +1,17 @@
-"""Write the pages of the shipped profiles: status, effect, sources, rules, and which of them are our interpretation.
+"""Pages of the shipped profiles: status, effect, sources, rules, and which of them are our interpretation.
 
-    python -m tools.profile_pages
-
-Pages are made from the profile and its lists alone, so they cannot contradict the rules. A test fails until the
-published pages are up to date.
+Pages are made from the profile and its lists alone, so they cannot contradict the rules. `tools.pages` writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from sycee import data
 from sycee.compliance import library, vocabulary
 from sycee.compliance.facts import CONTROL_BP
 from sycee.compliance.profiles import Condition, List, Profile, Rule, Source, list_ids
-
-FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "profiles"
 
 _STATUSES: Final[Mapping[str, str]] = {
     "pledge": "a pledge: it advises, and is enforced only where an authority adopted it on a legal basis",
@@ -44,7 +38,7 @@ Golden cases, files that `sycee compliance test` runs, check every rule against 
 one where it does not (except for rules that can only be attested), one where it is unknown. For each condition of a \
 rule a case fails if the condition is changed."""
 _SENTENCE: Final = "Meets profile {0.id} version {0.version} on declared facts as of a day."
-_MADE: Final = "*Made from the profile by `python -m tools.profile_pages`; change the profile, not this page.*"
+_MADE: Final = "*Made from the profile by `python -m tools.pages`; change the profile, not this page.*"
 _VALUES_SHOWN_MAX: Final = 3  # a longer set is named, and listed once below the rules
 _PHRASES: Final[Mapping[str, str]] = {
     vocabulary.ANY_IN: "some value of {fact} is in {values}",
@@ -254,18 +248,3 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (headings, *rows)]
     head = lines[0] if any(headings) else "| | |"
     return "\n".join([head, "|" + "---|" * len(headings), *lines[1:]])
-
-
-def main() -> None:
-    """Write the pages, and delete those of profiles that are no longer shipped."""
-    FOLDER.mkdir(exist_ok=True)
-    pages = made()
-    for old in FOLDER.glob("*.md"):
-        if old.name not in pages:
-            old.unlink()
-    for name, text in pages.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

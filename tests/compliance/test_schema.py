@@ -23,7 +23,7 @@ from sycee.compliance.canonical import plain
 from sycee.compliance.vocabulary import BY_PLURAL, LISTED, SETS, TESTS
 from sycee.core import documents
 from sycee.core.errors import UsageError
-from tools import compliance_pages, compliance_schemas
+from tools import compliance_schemas, pages
 
 Way = tuple[str | int, ...]
 
@@ -166,12 +166,7 @@ def refused(name: str, document: Document) -> str:
 
 
 def test_published_files_are_up_to_date() -> None:
-    stale = [path.relative_to(ROOT).as_posix() for path, text in compliance_pages.made().items() if text != read(path)]
-    assert stale == [], f"run {compliance_pages.COMMAND}"
-
-
-def read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    assert pages.stale() == [], f"run {pages.COMMAND}"
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -9,8 +9,9 @@ import pytest
 
 from sycee.sequencer.embedded import AsyncLedger, Chain, Ledger
 from sycee.sequencer.money_operations import MoneyOperations
-from tools import python_page
+from tools import pages
 
+PAGE = pages.REFERENCE / "python.md"
 CLASSES: tuple[type, ...] = (Ledger, AsyncLedger, Chain)
 
 
@@ -19,13 +20,12 @@ def public_names(cls: type) -> list[str]:
 
 
 def test_the_page_is_made_from_the_classes() -> None:
-    text = python_page.PAGE.read_text(encoding="utf-8")
-    assert python_page.made(text) == text, f"run {python_page.COMMAND}"
+    assert pages.made()[PAGE] == PAGE.read_text(encoding="utf-8"), f"run {pages.COMMAND}"
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_public_name_is_on_the_page(cls: type) -> None:
-    text = python_page.PAGE.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     tables = "".join(
         text.partition(f"<!-- {each.__name__}: begin")[2].partition(f"<!-- {each.__name__}: end")[0]
         for each in (MoneyOperations, cls)

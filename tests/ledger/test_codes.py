@@ -29,7 +29,7 @@ from sycee.ledger.layout import (
     TransitState,
 )
 from sycee.ledger.operation_table import TABLE, Authority
-from tools import kinds_table
+from tools import pages
 
 SEEDS = 100  # of the histories in test_twin: the smallest number that produces every code
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -134,7 +134,7 @@ def numbered(enum: type[IntEnum]) -> list[str]:
 
 
 def test_the_table_of_kinds_is_the_operation_table() -> None:
-    assert kinds_table.made(LEDGER) == LEDGER, "run python -m tools.kinds_table"
+    assert pages.made()[pages.REFERENCE / "ledger.md"] == LEDGER, f"run {pages.COMMAND}"
     assert {name.removesuffix(" ⛓"): int(number) for name, number, *_ in kinds()} == {
         kind.name: int(kind) for kind in Kind
     }

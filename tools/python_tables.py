@@ -1,4 +1,4 @@
-"""Write the tables of methods in docs/reference/python.md from the classes: python -m tools.python_page.
+"""Tables of methods for docs/reference/python.md, from the classes; `tools.pages` writes them.
 
 Sections are the comments `# --- name ---` in the source, in order, so that the page and the code are grouped alike.
 """
@@ -9,14 +9,11 @@ import inspect
 import re
 from collections.abc import Iterator
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final
 
 from sycee.sequencer.embedded import AsyncLedger, Chain, Ledger
 from sycee.sequencer.money_operations import MoneyOperations
 
-COMMAND: Final = "python -m tools.python_page"
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "python.md"
 CLASSES: Final[tuple[type, ...]] = (MoneyOperations, Ledger, AsyncLedger, Chain)
 SHOWN_MAX: Final = 10**9  # a larger default is a field's maximum, shown as "..."
 
@@ -34,17 +31,12 @@ def public_names(cls: type) -> list[str]:
     ]
 
 
-def made(text: str) -> str:
-    """Return the page with its tables as they should be."""
-    for cls in CLASSES:
-        begin, end = f"<!-- {cls.__name__}: begin, made by `{COMMAND}` -->", f"<!-- {cls.__name__}: end -->"
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = f"{before}{begin}\n\n{_tables(cls)}\n{end}{after}"
-    return text
+def tables() -> list[tuple[str, str, str]]:
+    """Return (page, name of the class, table)."""
+    return [("python.md", cls.__name__, _table(cls)) for cls in CLASSES]
 
 
-def _tables(cls: type) -> str:
+def _table(cls: type) -> str:
     lines: list[str] = []
     for section, names in _sections(cls):
         lines += [f"### {section[0].upper()}{section[1:]}", ""] if section else []
@@ -99,12 +91,3 @@ def _summary(cls: type, name: str) -> str:
     text = inspect.getdoc(inspect.getattr_static(cls, name)) or ""
     first = " ".join(text.split("\n\n")[0].split())
     return first.replace("|", "\\|")
-
-
-def main() -> None:
-    """Write the page."""
-    PAGE.write_text(made(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

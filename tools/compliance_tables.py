@@ -1,22 +1,11 @@
-"""Generate the tables of the reference pages about declarations and profiles, and the JSON Schemas.
-
-    python -m tools.compliance_pages
-
-Run it in the repository's folder after a change of the vocabulary. A test fails until the files are up to date.
-"""
+"""Tables of the reference pages about declarations and profiles, from the vocabulary; `tools.pages` writes them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from sycee.compliance.vocabulary import KINDS, TESTS, Field, Kind, Type
 from tools import compliance_schemas
-
-ROOT: Final = Path(__file__).resolve().parent.parent
-REFERENCE: Final = ROOT / "docs" / "reference"
-SCHEMAS: Final = REFERENCE / "schemas"
-COMMAND: Final = "python -m tools.compliance_pages"
 
 _TYPES: Final = {
     Type.TEXT: "text",
@@ -31,18 +20,10 @@ _TYPES: Final = {
 }
 
 
-def made() -> dict[Path, str]:
-    """Return the content of each file."""
-    files = {SCHEMAS / name: text for name, text in compliance_schemas.texts().items()}
-    for name, part, table in (
-        ("declarations.md", "kinds", "\n".join(_kind(kind) for kind in KINDS.values())),
-        ("profiles.md", "tests", _tests()),
-    ):
-        begin, end = f"<!-- {part}: begin, made by `{COMMAND}` -->", f"<!-- {part}: end -->"
-        before, rest = (REFERENCE / name).read_text(encoding="utf-8").split(begin)
-        _, after = rest.split(end)
-        files[REFERENCE / name] = f"{before}{begin}\n\n{table}\n{end}{after}"
-    return files
+def tables() -> list[tuple[str, str, str]]:
+    """Return (page, name of the table, table)."""
+    kinds = "\n".join(_kind(kind) for kind in KINDS.values())
+    return [("declarations.md", "kinds", kinds), ("profiles.md", "tests", _tests())]
 
 
 def _tests() -> str:
@@ -110,10 +91,3 @@ def _kinds(field: Field) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    SCHEMAS.mkdir(exist_ok=True)
-    for path, text in made().items():
-        path.write_text(text, encoding="utf-8")
-        print(path.relative_to(ROOT))
