@@ -233,7 +233,7 @@ def test_a_link_to_a_device_without_end_is_refused(tmp_path: Path, name: str) ->
         draw_checker.check(tmp_path)
 
 
-# --- texts with terminal escapes   --------------------------------------------------------------------------------
+# --- texts with terminal escapes ----------------------------------------------------------------------------------
 
 ESCAPE = "\x1b[2J\x9b31m\r\n"
 

@@ -1,4 +1,4 @@
-"""A programme on a real ledger: launched, dropped, claimed, spent, and back to the funder at the deadline."""
+"""A programme on a real ledger: launch, drop, claims, payments, and return of the rest at the deadline."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_the_claim_window_is_exact(town: Town) -> None:
     town.at(LUOHU.claim.until_ns - 1)
     assert town.claim(1) is Result.CREATED
     town.at(LUOHU.claim.until_ns)
-    # The claim window of Luohu ends with the money itself, and expiry is the stronger reason.
+    # The claim window of Luohu ends at expiry, whose code has precedence.
     assert town.claim(2) is Result.PROGRAMME_EXPIRED
 
 

@@ -1,7 +1,7 @@
-"""Kill a replay at random moments and start it again on the same folder, until so many kills have been made.
+"""Kill a replay at random moments and start it again on the same folder, KILLS times.
 
-Run as a script, so that it can fork children that start warm: `python kill_driver.py KILLS SCALE SEED FOLDER`.
-Prints one JSON object: how many runs were killed and completed, how far the journal was at each kill, every digest.
+Run as a script, so that forked children need no imports: `python kill_driver.py KILLS SCALE SEED FOLDER`. Prints one
+JSON object: the numbers of killed and completed runs, the frames of the journal at each kill, every digest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PILOT_SEED = 7
 
 
 def child(folder: Path, scale: float, written: int) -> None:
-    """Run the replay and hand back its digest through a pipe."""
+    """Run the replay and write its digest into a pipe."""
     try:
         outcome = pilot.run(load("luohu-2020"), folder, seed=PILOT_SEED, scale=scale)
         os.write(written, json.dumps([outcome.digest, outcome.agrees]).encode())
@@ -35,7 +35,7 @@ def child(folder: Path, scale: float, written: int) -> None:
 
 
 def run_for(folder: Path, scale: float, seconds: float) -> tuple[str, object] | None:
-    """Start the replay, kill it after so long; its digest and word if it ended before, None if it was killed."""
+    """Start the replay and kill it after `seconds`; return digest and agreement, or None if it was killed."""
     read, written = os.pipe()
     process = os.fork()
     if process == 0:
@@ -59,7 +59,7 @@ def run_for(folder: Path, scale: float, seconds: float) -> tuple[str, object] | 
 
 
 def frames_after_kill(folder: Path, operations_max: int, wrong: list[str]) -> int:
-    """How many frames the journal holds; it must prove itself as it lies there, torn tail and all."""
+    """Verify the journal as the kill left it, and return its number of frames."""
     try:
         found = verify(folder)  # raises IntegrityError if a cent is missing or a frame is damaged
     except UsageError:

@@ -83,7 +83,7 @@ def test_sums_are_the_targets(scale: float, seed: int) -> None:
 
 
 @each_case
-def test_packets_are_spent_as_the_targets_say(scale: float, seed: int) -> None:
+def test_packets_are_spent_as_the_targets_require(scale: float, seed: int) -> None:
     made = planned(scale, seed)
     targets = made.targets
     own = dict(zip(halves(made.of(Kind.TRANSFER), "credit"), made.of(Kind.TRANSFER)["amount"].tolist(), strict=True))
@@ -157,7 +157,7 @@ def test_frames_hold_everything_once_and_cross_no_edge(scale: float, seed: int) 
         assert int(asked.max()) == time_ns
         assert int(asked.min()) // HOUR_NS == time_ns // HOUR_NS
         assert int(asked.min()) // made.frame_ns == time_ns // made.frame_ns
-        # Even cut into frames of a nanosecond each, it ends before any window does.
+        # Also with a separate nanosecond per record, the frame ends before every window.
         assert time_ns + records.size < LUOHU.spending.until_ns
 
 
@@ -239,7 +239,7 @@ def test_the_same_seed_makes_the_same_plan() -> None:
 
 
 @each_case
-def test_registrants_are_as_many_as_wanted_once_duplicates_are_set_aside(scale: float, seed: int) -> None:
+def test_registrants_without_duplicates_are_the_target(scale: float, seed: int) -> None:
     targets = Targets.of(LUOHU, ASSUMED, scale)
     made = Planner(LUOHU, ASSUMED, targets, Stream(seed), b"", scale).registrations()
     again = round(ASSUMED.repeated_document * scale) + round(ASSUMED.repeated_phone * scale)

@@ -23,7 +23,7 @@ def array(values: list[int]) -> np.ndarray:
 
 
 def test_the_stream_is_written_down() -> None:
-    # These values may never change: with them every replay's closing digest would.
+    # These values must never change: the digest of every replay depends on them.
     stream = Stream(2020)
     assert stream.bits("a purpose", 2).tolist() == [753354691555635810, 12580826342413181749]
     assert stream.below("a purpose", 4, 100).tolist() == [4, 68, 94, 49]
@@ -112,7 +112,7 @@ def test_parts_begin_as_the_largest_of_their_draws() -> None:
     low, high = np.full(50, 3), np.full(50, 102)
     drawn = (Stream(1).bits("money", 100) >> np.uint64(1)).astype(np.int64).reshape(2, 50) % 100 + 3
     largest = drawn.max(axis=0)
-    # Where they add up as they are, nothing is moved.
+    # If they already have the sum, nothing is moved.
     assert Stream(1).parts("money", int(largest.sum()), low, high, draws=2).tolist() == largest.tolist()
     assert Stream(1).parts("money", int(drawn[0].sum()), low, high).tolist() == drawn[0].tolist()
 

@@ -1,10 +1,10 @@
-"""Plays tables on the naive twin. A line is an operation and its result, or a question; both read like the ledger.
+"""Play tables on the naive twin. A line is an operation with its result, or a check of the state.
 
 label: kind words… name=value…  RESULT      the result is CREATED unless the line says otherwise
 chain … end                                 the operations between them, in one frame, as a chain
 moved debit credit amount PURPOSE           the next movement of the operation, or chain, before
 at, day, pass                               set the time, set the calendar, a frame without operations
-balance, pending, used, purse, held, transit, missing    what stands in the ledger now
+balance, pending, used, purse, held, transit, missing    the current state
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ PURSES = (
 
 
 def secret(word: str) -> bytes:
-    """The 32 bytes that a word of a table stands for."""
+    """Return 32 bytes for a word of a table."""
     return word.encode().ljust(32, b"*")
 
 
@@ -121,7 +121,7 @@ class Table:
         answers = self.ledger.apply(self.sequence, self.now_ns, np.concatenate([row for row, _ in rows]), self.calendar)
         self.last, self.said = self.ledger.movements[before:], 0
         if len(rows) == 1 and len(self.last) == 1 and self.last[0].purpose is Purpose.TRANSFER:
-            self.said = 1  # the one movement of a transfer goes without saying
+            self.said = 1  # a table need not list the only movement of a transfer
         codes, wanted = [code.name for code, _ in answers], [code.name for _, code in rows]
         assert codes == wanted, codes
 

@@ -1,4 +1,4 @@
-"""The naive twin says what the reference says: tables that read like the ledger, and random histories that add up."""
+"""The naive twin follows the reference: tables of operations with results, and random histories that add up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sycee.testing.naive_rows import Account
 pytestmark = pytest.mark.fast
 
 CHAIN_CODES = (Result.CANNOT_BE_LINKED, Result.CHAIN_OPEN, Result.CHAIN_BROKEN)
-# What the sequencer says of signatures, before the state machine is asked.
+# Codes of signatures, which the sequencer returns before the state machine.
 SIGNATURE_CODES = set(
     PRECEDENCE[PRECEDENCE.index(Result.SIGNATURE_INVALID) : PRECEDENCE.index(Result.TWO_PERSONS_MUST_SIGN) + 1]
 )
@@ -46,7 +46,7 @@ PAID = (
 )
 
 TABLES = {
-    "money is made by issuance and moves once": ACCOUNTS
+    "issuance creates money, and an id moves it once": ACCOUNTS
     + """
         balance   mint   -1100
         pay       ann    shop  101  EXCEEDS_BALANCE
@@ -64,7 +64,7 @@ TABLES = {
         late: transfer ann bob 200  EXISTS
         balance   bob    0
     """,
-    "a malformed request binds nothing": ACCOUNTS
+    "a malformed request binds no id": ACCOUNTS
     + """
         t: transfer ann  bob  0     AMOUNT_MUST_BE_POSITIVE
         t: transfer ann  ann  5     ACCOUNTS_MUST_BE_DIFFERENT
@@ -86,20 +86,20 @@ TABLES = {
         block     suspense  both     ACCOUNT_MUST_STAY_OPEN
         close     mint               ACCOUNT_MUST_STAY_OPEN
     """,
-    "amounts stop at 64 bits": ACCOUNTS
+    "amounts are limited to 64 bits": ACCOUNTS
     + """
         transfer  mint  bob   9223372036854775807  OVERFLOWS_DEBITS
         transfer  mint  bob   6000000000000000000
         transfer  bob   shop  6000000000000000000
         transfer  shop  bob   6000000000000000000  OVERFLOWS_CREDITS
     """,
-    "pay takes purses by end, programme and member, then own money": PAID
+    "a pay uses purses by end, programme and member, then own money": PAID
     + """
         balance   ann   80
         purse     1.0   0  CLAIMED
         pay       ann   shop  1  purses  EXCEEDS_BALANCE
     """,
-    "pay takes only purses that allow the payee": PURSES
+    "a pay uses only purses that allow the payee": PURSES
     + """
         pay       ann   cafe  40
         moved     1.0   cafe  30  PAY_PURSE
@@ -111,7 +111,7 @@ TABLES = {
         leave     1     cafe
         pay       ann   cafe  15  purses  EXCEEDS_BALANCE
     """,
-    "a flag narrows what a pay may take": PURSES
+    "flags limit a pay to purses or to own money": PURSES
     + """
         pay       ann   shop  71  purses  EXCEEDS_BALANCE
         pay       ann   shop  101  own    EXCEEDS_BALANCE
@@ -133,7 +133,7 @@ TABLES = {
         pay       ann   shop  5
         moved     ann   shop  5  PAY_OWN
     """,
-    "a purse is not spent before its beginning": ACCOUNTS
+    "a purse is not spent before its window begins": ACCOUNTS
     + """
         rules     1  50  200  vault
         programme 1  1   city  1
@@ -148,7 +148,7 @@ TABLES = {
         pay       ann  shop  10  purses
         moved     1.0  shop  10  PAY_PURSE
     """,
-    "refunds are slices: own money first, then purses last to first": PAID
+    "refunds in parts: own money first, then purses from the last": PAID
     + """
         refund    dinner  15
         moved     shop  ann  15  REFUND_OWN
@@ -167,7 +167,7 @@ TABLES = {
         balance   shop  0
         purse     2.1   20  CLAIMED
     """,
-    "a refund names a pay that stands, and takes from who was paid": PAID
+    "a refund names a successful pay and debits its payee": PAID
     + """
         refund    nothing  1  ORIGINAL_NOT_FOUND
         refund    seal1    1  ORIGINAL_IS_NOT_A_PAY
@@ -182,7 +182,7 @@ TABLES = {
         close     shop
         refund    dinner  91  DEBIT_ACCOUNT_CLOSED
     """,
-    "refund after the end: through the purse and back at once, expired or not yet": PAID
+    "a refund after the end returns through the purse at once, expired or not": PAID
     + """
         at        100
         expire    2  0  1
@@ -197,7 +197,7 @@ TABLES = {
         purse     2.1   0  CLAIMED
         purse     1.0   30  CLAIMED
     """,
-    "refund to a payer who is closed goes to suspense, purses get theirs": PAID
+    "a refund of own money to a closed payer goes to suspense, that of purses does not": PAID
     + """
         transfer  ann   bob  80
         close     ann
@@ -205,7 +205,7 @@ TABLES = {
         moved     shop  suspense  20  REFUND_SUSPENSE
         moved     shop  1.0       10  REFUND_PURSE
     """,
-    "refund to a payer who is credit-blocked goes to suspense": PAID
+    "a refund to a payer with blocked credit goes to suspense": PAID
     + """
         block     ann   credit
         refund    dinner  1
@@ -215,7 +215,7 @@ TABLES = {
         refund    dinner  1
         moved     shop  ann       1  REFUND_OWN
     """,
-    "suspense refunds a closed payer by paying itself": ACCOUNTS
+    "a refund by suspense to a closed payer is paid to itself": ACCOUNTS
     + """
         fine: pay ann   suspense  100
         moved     ann   suspense  100  PAY_OWN
@@ -224,7 +224,7 @@ TABLES = {
         moved     suspense  suspense  40  REFUND_SUSPENSE
         balance   suspense  100
     """,
-    "what expires returns, in parts": PURSES
+    "expired purses are returned, in parts": PURSES
     + """
         expire    1  0  3  PROGRAMME_NOT_EXPIRED
         at        100
@@ -237,7 +237,7 @@ TABLES = {
         claim     2.0  bob  PURSE_CLAIMED
         balance   vault  40
     """,
-    "a blocked or closed return account: its suspense takes it": PURSES
+    "with a blocked or closed return account the rest goes to its suspense account": PURSES
     + """
         at        200
         block     vault  credit
@@ -251,7 +251,7 @@ TABLES = {
         claim     1.2  bob  PROGRAMME_EXPIRED
         claim     1.1  bob  PROGRAMME_EXPIRED
     """,
-    "a drop pays all or none, and nobody twice": ACCOUNTS
+    "a drop pays all members or none, and no member twice": ACCOUNTS
     + """
         rules     1  0  100  vault
         programme 1  1  city  3
@@ -286,7 +286,7 @@ def test_table(table: str) -> None:
     Table().play(table)
 
 
-def test_exists_tells_the_first_result() -> None:
+def test_exists_returns_the_first_result() -> None:
     table = Table().play(ACCOUNTS)
     refused = record(Kind.TRANSFER, 7, debit=table.id("ann"), credit=table.id("bob"), amount=101)
     other = record(Kind.TRANSFER, 7, debit=table.id("ann"), credit=table.id("bob"), amount=101, note=1)
@@ -366,7 +366,7 @@ def test_every_malformed_code_has_a_row() -> None:
 
 
 def test_digest_of_the_empty_ledger() -> None:
-    rules = (1).to_bytes(8, "little") + bytes(5)  # section 13 has one row always
+    rules = (1).to_bytes(8, "little") + bytes(5)  # section 13 always has one row
     assert NaiveLedger().digest() == blake3(b"sycee.state.v3" + bytes(12 * 8) + rules + bytes(8)).digest()
 
 
@@ -410,7 +410,7 @@ def play(history: list[Frame]) -> NaiveLedger:
 
 
 def reframed(history: list[Frame], seed: int) -> list[Frame]:
-    """The same operations at the same times, cut into frames at random, but no chain in two."""
+    """Return the operations at the same times in random frames, without splitting chains."""
     dice = random.Random(seed)
     return [
         frame._replace(records=part)
@@ -425,7 +425,7 @@ def test_any_history_adds_up(history: list[Frame]) -> None:
     assert play(reframed(history, len(history))).digest() == play(history).digest()
 
 
-def test_a_seed_is_a_history() -> None:
+def test_one_seed_is_one_history() -> None:
     first, second = random_history(5, 30), random_history(5, 30)
     assert [frame._replace(records=frame.records.tobytes()) for frame in first] == [
         frame._replace(records=frame.records.tobytes()) for frame in second
@@ -433,14 +433,14 @@ def test_a_seed_is_a_history() -> None:
     assert play(first).digest() == play(second).digest() != play(random_history(6, 30)).digest()
 
 
-def test_what_was_resolved_is_what_is_answered_without_judging() -> None:
+def test_resolve_returns_the_results_that_apply_returns() -> None:
     for seed in range(20):
         ledger = NaiveLedger()
         for sequence, frame in enumerate(random_history(seed, 60), 1):
             resolved = ledger.resolve(frame.records)
             answers = ledger.apply(sequence, *frame)
             for said, answer in zip(resolved, answers, strict=True):
-                # What a broken chain names may have been bound by its own frame, before it.
+                # An earlier operation of the frame may have bound an id of a broken chain.
                 known = answer[0] in (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT)
                 assert said in (None, answer) or (said[0] in CHAIN_CODES and known)
 
@@ -455,7 +455,7 @@ def test_histories_reach_every_code_and_every_kind_of_success() -> None:
     assert {kind.name for kind in Kind if counts[kind.name, Result.CREATED] < 10} == set()
 
 
-def test_histories_make_everything() -> None:
+def test_histories_reach_every_purpose_and_state() -> None:
     ledgers = [play(random_history(seed, 60)) for seed in range(60)]
     assert {movement.purpose for ledger in ledgers for movement in ledger.movements} == set(Purpose)
     assert {purse.state for ledger in ledgers for purse in ledger.purses.values()} == set(PurseState)
@@ -473,7 +473,7 @@ def test_histories_make_everything() -> None:
     assert {ledger.authority_on for ledger in ledgers} == {False, True}
 
 
-def test_long_histories_do_not_peter_out() -> None:
+def test_long_histories_keep_succeeding() -> None:
     """In the last third of a long history most kinds of operation still succeed."""
     counts: Counter[str] = Counter()
     for seed in range(1_000_000, 1_000_006):

@@ -1,4 +1,4 @@
-"""The naive twin on holds, limits, money on its way, chains, batches, roles: examples worked by hand from the page."""
+"""The naive twin on holds, limits, transits, chains, batches, roles: examples computed by hand from the reference."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIMITED = (
     under     ann  11
 """
 )
-# Nobody under rules 12 may have more than 150; what is too much for Bob goes by the way to the bank.
+# Rules 12 limit a balance to 150; the excess of Bob is sent through transit to the bank.
 FULL = (
     BANKS
     + """
@@ -44,7 +44,7 @@ FULL = (
 )
 
 TABLES = {
-    "each limit to the minor unit": LIMITED
+    "limits are exact to the minor unit": LIMITED
     + """
         transfer  ann  bob  61  EXCEEDS_SINGLE_LIMIT
         transfer  ann  bob  60
@@ -53,7 +53,7 @@ TABLES = {
         used      ann  90  90  90
         day       11  3  1
         transfer  ann  bob  31  EXCEEDS_MONTH_LIMIT
-        used      ann  90  90  90     # a refusal leaves even the day as it was
+        used      ann  90  90  90     # a refusal does not change the use of the day
         transfer  ann  bob  30
         used      ann  30  120  120
         day       12  4  1
@@ -64,7 +64,7 @@ TABLES = {
         transfer  ann  bob  60
         used      ann  60  60  60
     """,
-    "a calendar that goes back changes no day": LIMITED
+    "a calendar that goes back does not change the day": LIMITED
     + """
         transfer  ann  bob  60
         day       9   3  1
@@ -72,7 +72,7 @@ TABLES = {
         transfer  ann  bob  30
         used      ann  90  90  90
     """,
-    "what was used stays with the account, whatever it lives under": LIMITED
+    "the amounts used stay with the account under another rule set": LIMITED
     + """
         transfer  ann  bob  60
         under     ann  0
@@ -81,7 +81,7 @@ TABLES = {
         under     ann  11
         transfer  ann  bob  31  EXCEEDS_DAY_LIMIT
     """,
-    "a hold uses up at once and gives back in the periods that last": LIMITED
+    "a hold uses limits at once and restores them in periods that are current": LIMITED
     + """
         h: hold   ann  shop  50  until=40
         used      ann  50  50  50
@@ -96,7 +96,7 @@ TABLES = {
         held      k  0  TIMED_OUT
         used      ann  10  10  10
     """,
-    "refunds, reversals and rejects are not gated, and use nothing up": LIMITED
+    "refunds, reversals and rejects check and use no limits": LIMITED
     + """
         p: pay    ann  shop  60
         moved     ann  shop  60  PAY_OWN
@@ -109,7 +109,7 @@ TABLES = {
         used      shop  0  0  0
         used      ann  60  60  60
     """,
-    "a version comes when its time has come": BANKS
+    "a version takes effect at its time": BANKS
     + """
         rules     11  0  900  -  single_max=60
         rules     11  0  900  -  single_max=30  RULE_SET_EXISTS
@@ -123,7 +123,7 @@ TABLES = {
         transfer  ann  bob  31  EXCEEDS_SINGLE_LIMIT
         transfer  ann  bob  30
     """,
-    "whom money may reach": BANKS
+    "payees that money may reach": BANKS
     + """
         group     1
         join      1  shop
@@ -141,7 +141,7 @@ TABLES = {
         send      ann  vault  way  1  CASH_OUT_NOT_ALLOWED
         transfer  ann  bob   1
     """,
-    "who is not in force cannot receive and may give": BANKS
+    "an account whose rule set is not in force may give and not receive": BANKS
     + """
         rules     11  10  20  -
         under     ann  11
@@ -154,7 +154,7 @@ TABLES = {
         send      bank  ann  way  1  RULE_SET_NOT_IN_FORCE
         pay       bank  ann  1  RULE_SET_NOT_IN_FORCE
     """,
-    "what is too much goes on its way, and may come back": FULL
+    "an excess is sent, and may be rejected": FULL
     + """
         t: transfer bank bob 200
         moved     bank  bob  200  TRANSFER
@@ -175,7 +175,7 @@ TABLES = {
         transfer  bank  bob  1  EXCEEDS_BALANCE_LIMIT
         pending   bank  0  0
     """,
-    "only what was received goes on, however much is over": FULL
+    "a waterfall sends at most the received amount": FULL
     + """
         under     bob  0
         transfer  bank  bob  300
@@ -185,7 +185,7 @@ TABLES = {
         moved     bob  way  5  WATERFALL
         balance   bob  300
     """,
-    "a hold begins no waterfall, its post does, when the rest was let go": FULL
+    "a hold begins no waterfall, its post does, after the rest is released": FULL
     + """
         transfer  bank  bob  120
         h: hold   ann   bob  80  until=99
@@ -197,7 +197,7 @@ TABLES = {
         pending   bob   0  0
         transit   p  20  OPEN
     """,
-    "a hold is posted in parts, and the rest goes back": BANKS
+    "a hold is posted in parts, and the rest is released": BANKS
     + """
         h: hold   ann  shop  60  until=40
         pending   ann  60  0
@@ -222,7 +222,7 @@ TABLES = {
         close     shop  ACCOUNT_NOT_EMPTY
         balance   ann  90
     """,
-    "a hold ends at its end, not before": BANKS
+    "a hold ends exactly at its end": BANKS
     + """
         h: hold   ann  shop  60  until=40
         hold      ann  shop  1   until=0  HOLD_MUST_END_LATER
@@ -253,7 +253,7 @@ TABLES = {
         purse     2.1  20  CLAIMED
         purse     1.0  30  CLAIMED
     """,
-    "a third party releases, or a secret does": BANKS
+    "a third party or a secret releases a hold": BANKS
     + """
         h: hold   ann  shop  10  until=40  third=bob
         hold      ann  shop  10  until=40  third=nobody  RELEASER_NOT_FOUND
@@ -269,7 +269,7 @@ TABLES = {
         post      k  shop  10  secret=sesame
         moved     ann  shop  10  PAY_OWN
     """,
-    "many holds at once: whose they are, and not those that wait for a secret": BANKS
+    "many holds at once: those of the requester, without hash locks": BANKS
     + """
         a: hold   ann  shop  10  until=40
         b: hold   ann  cafe  10  until=40
@@ -288,7 +288,7 @@ TABLES = {
         held      e  0  VOIDED
         held      b  10  OPEN
     """,
-    "a sweep takes what there is but for the reserve": BANKS
+    "a sweep sends the balance without the reserve": BANKS
     + """
         rules     12  0  900  -  refund_reserve=30
         under     shop  12
@@ -310,7 +310,7 @@ TABLES = {
         moved     way  suspense  5  REJECT_SUSPENSE
         transfer  ann  way  1  ACCOUNT_IS_IN_TRANSIT
     """,
-    "a reversal takes what is there; the rest is a claim": BANKS
+    "a reversal debits the available money; the rest is a claim": BANKS
     + """
         p: pay    ann  shop  80
         moved     ann  shop  80  PAY_OWN
@@ -348,7 +348,7 @@ TABLES = {
         reverse   p  10
         moved     shop  ann  10  REVERSAL_OWN
     """,
-    "reasons stand side by side": BANKS
+    "blocks have independent reasons": BANKS
     + """
         block     ann  both   1
         block     ann  debit  2
@@ -359,7 +359,7 @@ TABLES = {
         transfer  ann  bob  1
         unblock   suspense  both  ACCOUNT_MUST_STAY_OPEN
     """,
-    "a chain is done whole": BANKS
+    "a chain is applied as a whole": BANKS
     + """
         chain
         h: hold   ann  shop  60  until=40
@@ -370,7 +370,7 @@ TABLES = {
         moved     shop  ann   5   REFUND_OWN
         held      h  40  OPEN
     """,
-    "or not at all": LIMITED
+    "a chain with a refusal is not applied": LIMITED
     + """
         chain
         h: hold   ann  shop  40  until=40  LINKED_FAILED
@@ -387,7 +387,7 @@ TABLES = {
         confirm   s  TRANSIT_NOT_FOUND
         refund    p  1  ORIGINAL_WAS_REFUSED
     """,
-    "a chain that cannot be judged binds nothing": BANKS
+    "a malformed chain binds no id": BANKS
     + """
         k: transfer ann bob  1
         chain
@@ -413,7 +413,7 @@ TABLES = {
         a: transfer ann bob  3    EXISTS_WITH_DIFFERENT_CONTENT
         balance   bob  1
     """,
-    "a batch is judged by what each gives in the end": BANKS
+    "limits of a batch apply to the net of each account": BANKS
     + """
         stage     1  ann   shop  300
         stage     1  shop  cafe  250
@@ -436,7 +436,7 @@ TABLES = {
         discard   2  1  21
         settle    2  1  21  BATCH_DONE
     """,
-    "a batch counts the net against the day, and not the single limit": LIMITED
+    "a batch counts the net in the daily limit and ignores the single limit": LIMITED
     + """
         stage     1  ann   shop  200
         stage     1  shop  ann   110
@@ -447,7 +447,7 @@ TABLES = {
         stage     2  ann   shop  1
         settle    2  1  1  EXCEEDS_DAY_LIMIT
     """,
-    "purses have a single limit of their own, and a most that is dropped": ACCOUNTS
+    "purses have a single limit and a maximum of a drop": ACCOUNTS
     + """
         rules     1  0  200  vault  single_max=20  balance_max=30  flags=1
         programme 1  1  city  2
@@ -461,7 +461,7 @@ TABLES = {
         pay       ann  shop  25
         moved     1.0  shop  20  PAY_PURSE
         moved     ann  shop  5   PAY_OWN
-        pay       ann  bob   5          # no persons: the purse is passed over
+        pay       ann  bob   5          # no persons: the purse is skipped
         moved     ann  bob   5   PAY_OWN
         pay       ann  shop  11  purses  EXCEEDS_BALANCE
     """,
@@ -482,7 +482,7 @@ TABLES = {
         upgrade   2
         upgrade   2  RULES_NOT_NEWER
     """,
-    "links, keys, and what cannot be linked": BANKS
+    "links, keys, and links of a wrong kind": BANKS
     + """
         link      ann  bob   LINK_KIND_WRONG
         link      way  way2  CREDIT_ACCOUNT_NOT_FOUND
@@ -511,7 +511,7 @@ def test_authority_turns_on_when_a_grant_begins_to_count() -> None:
     assert table.play("pass 200").ledger.authority_on, "it stays on"
 
 
-def test_a_flag_of_a_chain_counts_whatever_the_kind() -> None:
+def test_the_flag_of_a_chain_counts_for_every_kind() -> None:
     ledger = NaiveLedger()
     broken = record(Kind.DEFINE_GROUP, 1, number=1, flags=LINKED)
     assert ledger.apply(1, 5, np.concatenate([broken, record(Kind.DEFINE_GROUP, 2, number=2)])) == [
@@ -521,8 +521,8 @@ def test_a_flag_of_a_chain_counts_whatever_the_kind() -> None:
     assert ledger.bound == {}
 
 
-def test_the_movement_digest_is_made_of_codes_and_movements() -> None:
-    """Worked with the record type of a movement, which the twin does not use."""
+def test_the_movement_digest_covers_codes_and_movements() -> None:
+    """Computed with the record type of a movement, which the twin does not use."""
     table = Table().play(PURSES)
     ledger, before = table.ledger, table.ledger.movement_digest
     assert NaiveLedger().movement_digest == bytes(32)

@@ -1,4 +1,4 @@
-"""The golden journals: the independent checker, our own replay, and making them again all come to what is kept."""
+"""Golden journals: the independent checker, a replay, and a new run give the stored digests and bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHECKER = Path(__file__).resolve().parents[2] / "tools" / "checker.py"
 
 
 def replayed(folder: Path) -> tuple[LedgerState, list[str], list[FrameKind]]:
-    """Our own replay of a folder's journal: the state, a line for each frame as in frames.txt, the frames' kinds."""
+    """Replay a journal; return the state, a line for each frame as in frames.txt, and the kinds of the frames."""
     state, lines, kinds = LedgerState(), [], []
     journal = Journal.open(journal_disk(folder), read_only=True)
     for frame in journal.recover():
@@ -39,7 +39,7 @@ Golden = Callable[[str], tuple[Path, list[str]]]
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Golden:
-    """By name the folder of a kept journal, each unpacked once, and the lines of its frames.txt."""
+    """Return the folder of a stored journal, unpacked once, and the lines of its frames.txt, by name."""
 
     @cache
     def unpacked(name: str) -> tuple[Path, list[str]]:
@@ -67,7 +67,7 @@ def test_a_replay_agrees_frame_by_frame(golden: Golden, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", make.LEDGERS)
-def test_every_signature_holds(golden: Golden, name: str) -> None:
+def test_every_signature_is_valid(golden: Golden, name: str) -> None:
     folder, lines = golden(name)
     verified = verify(folder, authority=True)
     assert verified.digest == lines[-1].split()[2]
@@ -101,5 +101,5 @@ def test_time_passes_in_frames_without_operations(golden: Golden) -> None:
     assert [states[at] != states[at - 1] for at in waited] == [False, True, True]  # one is a second too early
 
 
-def test_nothing_else_is_kept() -> None:
+def test_no_other_journal_is_stored() -> None:
     assert {path.parent.name for path in make.HERE.glob("*/journal")} == {*make.LEDGERS}
