@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Final
 
 from benchmarks.measure import Benchmark
@@ -27,10 +26,7 @@ FAMILIES: Final = (
 )
 
 BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
-    one
-    for family in FAMILIES
-    if find_spec(f"benchmarks.{family}")
-    for one in import_module(f"benchmarks.{family}").BENCHMARKS
+    one for family in FAMILIES for one in import_module(f"benchmarks.{family}").BENCHMARKS
 )
 
 
