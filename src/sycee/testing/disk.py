@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -120,46 +120,29 @@ class FakeFile:
         """Implement DiskFile."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FakeDisk:
-    """Disk in memory.
+    """Disk in memory. The first five attributes may be set at any time.
 
-    All attributes may be set at any time:
-    - `cut_after`: number of modifying operations before PowerCut is raised during the next one.
-    - `space_bytes`: total space for all files.
-    - `fail_sync_at`: number, from 1, of the fdatasync that fails.
-    - `read_only`: refuse every modification.
-    - `misdirected`: actual target (file name, offset in bytes) of a pwrite by its number from 1; None: the write is
-      lost. The pwrite reports success.
-
-    `operations` counts modifying operations, `faults` counts faults; disks created by `crash` and `kill` share
-    `faults`.
+    Disks created by `crash` and `kill` share `faults`.
     """
 
-    concurrent = False  # makes the order of operations, and so every power cut, reproducible
-
-    def __init__(
-        self,
-        *,
-        cut_after: int | None = None,
-        space_bytes: int | None = None,
-        fail_sync_at: int | None = None,
-        read_only: bool = False,
-        misdirected: Mapping[int, tuple[str, int] | None] | None = None,
-        folder: str = "fake/journal",
-    ) -> None:
-        self.folder = folder
-        self.cut_after = cut_after
-        self.space_bytes = space_bytes
-        self.fail_sync_at = fail_sync_at
-        self.read_only = read_only
-        self.misdirected = dict(misdirected or {})
-        self.operations: Counter[str] = Counter()
-        self.faults: Counter[str] = Counter()
-        self._names: dict[str, _Inode] = {}
-        self._durable_names: dict[str, _Inode] = {}
-        self._pending_names: list[tuple[str, str, _Inode]] = []  # removed name, new name, file
-        self._locked = False
-        self._off = False
+    cut_after: int | None = None  # number of modifying operations before PowerCut is raised during the next one
+    space_bytes: int | None = None  # total space for all files
+    fail_sync_at: int | None = None  # number, from 1, of the fdatasync that fails
+    read_only: bool = False  # refuse every modification
+    # Actual target (file, offset in bytes) of a pwrite by its number from 1; None: the write is lost. Both "succeed".
+    misdirected: dict[int, tuple[str, int] | None] = field(default_factory=dict)
+    folder: str = "fake/journal"
+    operations: Counter[str] = field(default_factory=Counter, init=False)  # modifying operations
+    faults: Counter[str] = field(default_factory=Counter, init=False)
+    concurrent: ClassVar[bool] = False  # makes the order of operations, and so every power cut, reproducible
+    _names: dict[str, _Inode] = field(default_factory=dict, init=False)
+    _durable_names: dict[str, _Inode] = field(default_factory=dict, init=False)
+    # Removed name, new name, file.
+    _pending_names: list[tuple[str, str, _Inode]] = field(default_factory=list, init=False)
+    _locked: bool = field(default=False, init=False)
+    _off: bool = field(default=False, init=False)
 
     def exists(self) -> bool:
         """Implement Disk. The folder always exists."""
