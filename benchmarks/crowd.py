@@ -63,8 +63,10 @@ class Crowd:
             self._take_due()
             await asyncio.sleep(LOOK_AGAIN_S)
         timing = Timing(calls, perf_counter() - self._start, self._took_s)
-        for caller in self._ended:
-            caller.result()  # raises the caller's error
+        # The errors of all callers are read, because asyncio logs each error that is not.
+        for error in [caller.exception() for caller in self._ended]:
+            if error is not None:
+                raise error
         return timing
 
     def leave(self) -> None:
