@@ -84,6 +84,12 @@ def commands(place: Path) -> list[list[str]]:
         ["config", "show", bank, "--json"],
         ["clock", "set", bank, "2026-11-02T09:00"],
         # People and proposals.
+        ["officer", "list", bank],
+        ["officer", "list", bank, "--json"],
+        ["proposal", "list", bank],
+        ["proposal", "list", bank, "--json"],
+        ["key", "list", bank],
+        ["key", "list", bank, "--json"],
         # Personal data.
         # Issuance.
         # Wallets and payments.

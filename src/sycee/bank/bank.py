@@ -28,6 +28,7 @@ from sycee.database.tables import SCHEMA as DATABASE
 from sycee.database.transactions import write
 from sycee.identity.appointments import Appointments
 from sycee.identity.institutions import Institutions
+from sycee.identity.key_files import KeyFiles
 from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
@@ -78,6 +79,7 @@ class Bank:
         self.institutions = Institutions(stores, self.people, self.proposals)
         self.appointments = Appointments(stores, self.people, self.institutions, self.proposals)
         self.keys = KeyRegister(stores, self.people)
+        self.key_files = KeyFiles(folder.keys, stores, self.people)
         stores.actions.register(FoundingAction(self.people))
         # --- personal, life ---
         self.personal_keys = personal_keys

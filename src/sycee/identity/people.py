@@ -80,7 +80,7 @@ class People:
         return [held for held in self.holders() if held.person == person]
 
     def holders(self) -> list[HeldDuty]:
-        """Return all duties that count now, by person and duty."""
+        """Return all duties that count now, by duty and person."""
         with self._stores.ledger.sequencer.reading() as state:
             now_ns = self._now_ns(state)
             grants = [grant for grant in state.grants.values() if grant.counts(now_ns)]
@@ -93,7 +93,7 @@ class People:
         by_grant = {row.grant_id: row for row in rows if row.grant_id is not None}
         held = [_of_grant(grant, by_grant.get(grant.id), of_operator) for grant in grants]
         held += [_of_row(row) for row in rows if row.grant_id is None and row.from_ns <= now_ns < row.until_ns]
-        return sorted(held, key=lambda each: (each.person, each.duty, each.id))
+        return sorted(held, key=lambda each: (each.duty, each.operator or 0, each.person, each.id))
 
     def require(self, person: int, action: str, *, operator: int | None = None, institution: int | None = None) -> None:
         """Raise UsageError unless a person has a duty that may request the action, for this operator or institution.

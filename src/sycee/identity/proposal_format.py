@@ -12,7 +12,7 @@ import binascii
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +41,18 @@ VALID_NS_MAX: Final = 72 * HOUR_NS
 
 # format, ledger id, proposal id, maker, action, valid until, number of records, digests of records and effect
 _MESSAGE: Final = struct.Struct(f"<32s16s16s16s{ACTION_BYTES_MAX}sqI32s32s")
-_MEMBERS: Final = {"action", "digest", "effect", "format", "id", "ledger", "maker", "records", "valid_until_ns"}
+_MEMBERS: Final = {
+    "action",
+    "digest",
+    "effect",
+    "format",
+    "id",
+    "ledger",
+    "maker",
+    "records",
+    "signers",
+    "valid_until_ns",
+}
 _SIGNATURE_MEMBERS: Final = {"approval", "digest", "envelope", "format", "key", "proposal", "signer"}
 assert _MESSAGE.size == 188
 
@@ -50,7 +61,8 @@ assert _MESSAGE.size == 188
 class Proposal:
     """Records and an effect that several persons sign. `valid_until_ns`: the first nanosecond at which it is invalid.
 
-    Raises UsageError for values that do not fit.
+    `signers`: persons who may sign, by the text of their public key. They are a help for a machine without the bank's
+    database, and not signed. Raises UsageError for values that do not fit.
     """
 
     id: int
@@ -60,6 +72,7 @@ class Proposal:
     records: Array  # (n,) layout.OPERATION, n ≤ RECORDS_MAX
     effect: Mapping[str, Any]
     valid_until_ns: int
+    signers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sealed.check_ledger_id(self.ledger_id)
@@ -112,6 +125,7 @@ class Proposal:
             "ledger": self.ledger_id.hex(),
             "maker": ids.format(self.maker),
             "records": base64.b64encode(self.records.tobytes()).decode("ascii"),
+            "signers": {key: ids.format(person) for key, person in self.signers.items()},
             "valid_until_ns": str(self.valid_until_ns),
         }
         return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
@@ -130,6 +144,7 @@ class Proposal:
         """Parse the content of a proposal file, and compare its digest with its content. Raises UsageError."""
         document = _object(content, file, FORMAT, _MEMBERS)
         try:
+            signers = _mapping(document, "signers")
             proposal = cls(
                 id=_id(document, "id"),
                 ledger_id=_hex(document, "ledger", sealed.LEDGER_ID_BYTES),
@@ -138,6 +153,7 @@ class Proposal:
                 records=records_of(_base64(document, "records")),
                 effect=_mapping(document, "effect"),
                 valid_until_ns=_number(document, "valid_until_ns"),
+                signers={key: _id(signers, key) for key in signers},
             )
             stated = _hex(document, "digest", 32)
         except UsageError as error:

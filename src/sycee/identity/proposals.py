@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +30,8 @@ from sycee.database.stores import Stores
 from sycee.database.tables import LAPSED as INTENT_LAPSED
 from sycee.database.tables import PENDING as INTENT_PENDING
 from sycee.database.transactions import reading, write
-from sycee.identity import duties, proposal_rules, signature_checks
+from sycee.identity import describe, duties, proposal_rules, signature_checks
+from sycee.identity.describe import LocalName
 from sycee.identity.duties import Duty
 from sycee.identity.people import HeldDuty, People
 from sycee.identity.proposal_format import VALID_NS, VALID_NS_MAX, Proposal, ProposalSignature, records_of, sign
@@ -43,6 +44,8 @@ from sycee.ledger.state import LedgerState
 LAPSE_JOB: Final = "identity.lapse"
 OPERATOR_KEY: Final = "operator"  # in an effect: the number of the operator that the action is about
 NOT_BY_KEY: Final = "not_by"  # in an effect: ids of persons who must not sign, such as the owners of a merchant
+
+_ACCOUNTS: Final = ("debit", "credit", "reference")  # fields of a record that may name an account
 
 # An envelope that gets one of these codes is not useless: it authorises an operation, or is one of two that do.
 _USEFUL: Final = (Result.CREATED, Result.TWO_PERSONS_MUST_SIGN)
@@ -152,6 +155,32 @@ class Proposals:
             if row is None:
                 raise UsageError(f"there is no proposal {ids.format(id)}", hint="`sycee proposal list` shows them")
             return self._stored(connection, row)
+
+    def exported(self, id: int) -> Proposal:
+        """Return a proposal for a file: with the persons who may sign it, by their keys."""
+        proposal = self.get(id).proposal
+        rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
+        with self._stores.ledger.sequencer.reading() as state:
+            places = proposal_rules.seats(self._requirements(state, proposal))
+        persons = {held.person for held in self._people.holders()}
+        may_sign = [
+            person
+            for person in sorted(persons)
+            if proposal_rules.may_sign(self._people.duties_of(person), rule, places, operator=operator)
+        ]
+        keys = {str(key): person for person in may_sign for key in self._people.keys_of(person)}
+        return replace(proposal, signers=keys)
+
+    def lines(self, proposal: Proposal) -> Sequence[str]:
+        """Return the decoded records, with the accounts that this machine's ledger has, marked as local names."""
+        accounts = {id for name in _ACCOUNTS for id in ids.of_records(proposal.records, name) if id}
+        with self._stores.ledger.sequencer.reading() as state:
+            found = [account for account in map(state.account, sorted(accounts)) if account is not None]
+        names = {
+            account.id: LocalName(f"{account.kind.name} of operator {account.operator}", account.currency)
+            for account in found
+        }
+        return describe.lines(proposal.records, names)
 
     def missing(self, id: int) -> Missing:
         """Return what an open proposal still needs, as of now."""

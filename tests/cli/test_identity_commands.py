@@ -1,0 +1,148 @@
+"""Commands of duties, proposals and keys: what they refuse, and with which words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.bank import world
+
+from sycee import cli
+from sycee.core import ids
+from sycee.core.keys import SigningKey
+
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bank, and the key files of Ann, Bob and a stranger."""
+    folder = tmp_path_factory.mktemp("identity")
+    world.founded("").copy(folder)
+    for name, key in (("ann", world.ANN), ("bob", world.BOB), ("carol", world.NORTH), ("stranger", world.SOUTH)):
+        key.save(folder / f"{name}.pem")
+        (folder / f"{name}.pub").write_text(f"{key.public}\n")
+    return folder
+
+
+@pytest.fixture
+def said(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    monkeypatch.chdir(place)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = cli.main(list(words))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def proposed(said: Said, duty: str = "closer", key: str = "ann.pem") -> str:
+    """Propose a duty for Carol under one key, and return the proposal's id."""
+    code, out, _ = said(
+        *("officer", "add", "bank", "--public-key", "carol.pub", "--duty", duty, "--until", "2027-01-01"),
+        *("--key", key),
+    )
+    assert code == 0
+    return out.split("proposal ")[1][:36]
+
+
+def test_a_proposal_goes_round_by_files(said: Said, place: Path) -> None:
+    id = proposed(said, "witness")
+    assert said("proposal", "export", "bank", id, "--out", "one.json")[0] == 0
+    document = json.loads((place / "one.json").read_text())
+    assert set(document["signers"]) >= {str(world.ANN.public), str(world.BOB.public)}
+    code, out, _ = said("proposal", "show", "one.json")
+    assert code == 0
+    assert "1  GRANT_ROLE  WITNESS for person " in out
+    code, out, _ = said("proposal", "show", "one.json", "--json")
+    digest = json.loads(out)["digest"]
+    code, out, _ = said("proposal", "sign", "one.json", "--key", "bob.pem", "--out", "bob.json", "--digest", digest)
+    assert code == 0
+    assert f"digest {digest}" in out
+    code, out, _ = said("proposal", "import", "bank", "bob.json")
+    assert (code, out.split(":")[0]) == (0, "duty.appoint done")
+    code, out, _ = said("proposal", "show", "bank", id, "--json")
+    shown = json.loads(out)
+    assert (shown["state"], shown["missing"], len(shown["signers"])) == ("done", [], 2)
+    assert said("officer", "end", "bank", "witness", "--key", "ann.pem", "--key", "bob.pem")[0] == 2  # two witnesses
+    duties = json.loads(said("officer", "list", "bank", "--json")[1])["duties"]
+    (mine,) = [each for each in duties if str(world.NORTH.public) in each["keys"]]
+    assert said("officer", "end", "bank", mine["id"], "--key", "ann.pem", "--key", "bob.pem")[0] == 0
+
+
+def test_who_may_not_sign_a_file(said: Said) -> None:
+    id = proposed(said)
+    said("proposal", "export", "bank", id, "--out", "two.json")
+    code, _, err = said("proposal", "sign", "two.json", "--key", "stranger.pem", "--out", "stranger.json")
+    assert code == 2
+    assert "does not name the key" in err
+    own = ids.format(5)
+    code, _, _ = said("proposal", "sign", "two.json", "--key", "stranger.pem", "--out", "s.json", "--signer", own)
+    assert code == 0
+    code, _, err = said("proposal", "import", "bank", "s.json")
+    assert code == 2
+    assert "no person has the key" in err
+    assert said("proposal", "withdraw", "bank", id, "--key", "stranger.pem")[0] == 2
+    assert said("proposal", "withdraw", "bank", id, "--key", "ann.pem")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["proposal", "list", "bank", "--state", "shut"], "'shut' is not a state of a proposal"),
+        (["proposal", "show", "bank"], "bank is a folder"),
+        (["proposal", "show", "absent.json"], "there is no such file"),
+        (["proposal", "show", "bank", "5"], "'5' is not an id"),
+        (["proposal", "show", "bank", ids.format(5)], "there is no proposal"),
+        (["proposal", "sign", "ann.pub", "--key", "ann.pem", "--out", "x"], "not JSON"),
+        (["officer", "end", "bank", "auditor", "--key", "ann.pem"], "nobody has the duty 'auditor' now"),
+        (["officer", "end", "bank", "officer", "--key", "ann.pem"], "2 persons have the duty 'officer'"),
+        (["officer", "end", "bank", "officer"], "no key signs"),
+        (["key", "prove", "ann.pem", "--ledger", "x", "--account", "y", "--epoch", "1"], "is not the id of a ledger"),
+        (["key", "prove", "ann.pem", "--ledger", "00", "--account", "y", "--epoch", "0"], "'0' is not a key epoch"),
+    ],
+)
+def test_wrong_words(said: Said, words: list[str], message: str) -> None:
+    code, out, err = said(*words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "hint: " in err
+
+
+@pytest.mark.parametrize(
+    ("duty", "others", "message"),
+    [
+        ("boss", [], "'boss' is not a duty"),
+        ("clerk", [], "the duty clerk is of an institution"),
+        ("clerk", ["--institution", "1"], "clerk is no duty of the issuer's operator 1"),
+        ("clerk", ["--institution", "North"], "there is no operator 'North'"),
+        ("closer", ["--person", "x"], "'x' is not an id"),
+    ],
+)
+def test_who_cannot_be_appointed(said: Said, duty: str, others: list[str], message: str) -> None:
+    code, _, err = said(
+        *("officer", "add", "bank", "--public-key", "stranger.pub", "--duty", duty, "--until", "2027-01-01"),
+        *("--key", "ann.pem", *others),
+    )
+    assert code == 2
+    assert message in err
+
+
+def test_a_key_that_should_not_be_here(said: Said, place: Path) -> None:
+    code, out, err = said("key", "list", "bank", "--json")
+    (mine,) = json.loads(out)["keys"]
+    assert (code, err) == (0, "")
+    assert (mine["signs"], mine["expected"]) == (["operator of operator 0"], True)
+    stray = place / "bank" / "keys" / f"{ids.format(6)}.pem"
+    SigningKey.derive(bytes([40]) * 32).save(stray)
+    code, out, err = said("key", "list", "bank")
+    assert "nothing now" in out
+    assert "note: 1 of these keys should not be here" in err
+    stray.rename(stray.with_name("spare.pem"))
+    code, _, err = said("key", "list", "bank")
+    assert code == 2
+    assert "is not named by an id" in err
+    stray.with_name("spare.pem").unlink()
